@@ -1,0 +1,189 @@
+"""``apply``: the one point that every operator call goes through.
+
+With concrete arrays it computes. While recording it also writes a tape node. While tracing it
+emits a graph node in place of computing. Nothing else in the package runs an operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.config import config
+from hybridnet.core import tape
+from hybridnet.core.array import Array, Spec, spec_of, wrap
+from hybridnet.core.op import OPS, Op
+from hybridnet.core.state import local, paused_recording
+from hybridnet.device import Device
+from hybridnet.errors import DeviceError, DtypeError, HybridnetError, fail, message
+
+_NONE: dict[str, Any] = {}
+_ndarray = np.ndarray
+
+
+def apply(
+    op: Op,
+    arrays: Sequence[Any],
+    attrs: dict[str, Any] = _NONE,
+    device: Device | None = None,
+    cls: type[Array] | None = None,
+    out: Any = None,
+) -> Any:
+    """Call an operator.
+
+    ``arrays`` are :class:`Array` s, or Python numbers where the operator takes them; ``attrs``
+    are hashable values. ``device`` and ``cls`` are for operators without array inputs; otherwise
+    results are on the device, and of the class, of the first array. Gives one array or a tuple.
+    ``out`` is an array of the result's shape and dtype to compute into, for plain eager calls of
+    operators with ``Op.out``: what Python's in-place operators are.
+    """
+    if op.promote is not None:
+        arrays = _promote(op, arrays)
+    for x in arrays:
+        if isinstance(x, Array):
+            device = x._device
+            cls = type(x)
+            break
+    if local.special or op.expand is not None:
+        return _apply_special(op, arrays, attrs, device, cls)
+    try:
+        run = op.on_numpy if device.device_type != "gpu" else _on_gpu(op, device)  # type: ignore[union-attr]
+        if out is not None:
+            run(*[x._data if isinstance(x, Array) else x for x in arrays], out=out._data, **attrs)
+            out._written()
+            return out
+        data = run(*[x._data if isinstance(x, Array) else x for x in arrays], **attrs)
+    except Exception as error:
+        _explain(op, arrays, attrs, error)
+    if type(data) is tuple:
+        return tuple(wrap(cls, d if type(d) is _ndarray else _as_data(d), device) for d in data)  # type: ignore[arg-type]
+    result = wrap(cls, data if type(data) is _ndarray else _as_data(data), device)  # type: ignore[type-var, arg-type]
+    if op.is_view:
+        _alias(arrays, result)
+    if config.debug >= 3:
+        _check_nan(op, result)
+    return result
+
+
+def call(name: str, *arrays: Any, **attrs: Any) -> Any:
+    """Call an operator by name; how array methods reach operators that are defined above them."""
+    return apply(OPS[name], arrays, attrs)
+
+
+def _apply_special(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: Any, cls: Any) -> Any:
+    """Tracing, recording, and composites, each of which is rarer or dearer than plain computing."""
+    trace = local.trace
+    if trace is None:
+        for x in arrays:
+            if isinstance(x, Array) and not isinstance(x._data, (_ndarray, np.generic)) and hasattr(x._data, "node"):
+                fail(HybridnetError, op.name, expected="arrays", got="a traced array outside its trace", fix="returning it from the traced function instead of storing it")
+        with paused_recording():
+            if op.expand is not None:
+                op.infer(*map(spec_of, arrays), **attrs)  # its errors speak of this operator, not of a part
+                result = op.expand(*arrays, **attrs)
+            else:
+                result = apply(op, arrays, attrs, device, cls)
+        operands = [x._data if isinstance(x, Array) else x for x in arrays]
+    else:
+        device = _one_device(op, arrays, device)
+        operands = [trace.read(x) if isinstance(x, Array) else x for x in arrays]
+        values = trace.emit(op, operands, attrs, device)
+        if isinstance(values, tuple):
+            result = tuple(wrap(cls, v, device) for v in values)
+        else:
+            result = wrap(cls, values, device)
+    if local.recording and op.grad is not None:
+        tape.record(op, arrays, operands, attrs, result)
+    return result
+
+
+def _on_gpu(op: Op, device: Device) -> Any:
+    xp = device.xp
+    compute = op.compute
+    assert compute is not None
+    return lambda *data, **attrs: compute(xp, *data, **attrs)
+
+
+def _as_data(data: Any) -> Any:
+    """NumPy gives scalars for zero-dimensional results; handles hold arrays only."""
+    return np.asarray(data) if isinstance(data, np.generic) else data
+
+
+def _promote(op: Op, arrays: Sequence[Any]) -> Sequence[Any]:
+    """Bring the operands to one dtype, through the ``cast`` operator so that gradients follow."""
+    start = op.promote_from
+    common: Any = None
+    settled = op.promote == "same"
+    for x in arrays[start:] if start else arrays:
+        if isinstance(x, Array):
+            dtype = x._data.dtype
+            if common is None:
+                common = dtype
+            elif dtype is not common:
+                settled = False
+        elif type(x) is not int and type(x) is not bool:
+            settled = settled and common is not None and common.kind == "f"
+    if settled and common is not None and common.kind != "b":
+        return arrays
+    return _promoted(op, arrays, start)
+
+
+def _promoted(op: Op, arrays: Sequence[Any], start: int) -> Sequence[Any]:
+    common: Any = None
+    for x in arrays[start:]:
+        if isinstance(x, Array):
+            common = x.dtype if common is None else dtypes.promote(common, x.dtype)
+    if common is None:
+        fail(DtypeError, op.name, expected="at least one array", got=", ".join(type(x).__name__ for x in arrays))
+    for x in arrays[start:]:
+        if not isinstance(x, Array):
+            if not isinstance(x, (int, float, bool, np.generic)):
+                fail(DtypeError, op.name, expected="arrays and numbers", got=type(x).__name__)
+            common = dtypes.promote_scalar(common, type(x))
+    if op.promote == "float":
+        common = dtypes.floating(common)
+    head = list(arrays[:start])
+    for x in arrays[start:]:
+        head.append(apply(OPS["cast"], (x,), {"dtype": common}) if isinstance(x, Array) and x.dtype != common else x)
+    return head
+
+
+def _one_device(op: Op, arrays: Sequence[Any], device: Any) -> Device:
+    for x in arrays:
+        if isinstance(x, Array) and x._device is not device:
+            fail(
+                DeviceError,
+                op.name,
+                expected="arrays on one device",
+                got=" and ".join(f"{spec_of(a)} on {a._device}" for a in arrays if isinstance(a, Array)),
+                fix="x.as_in_context(device)",
+            )
+    return device
+
+
+def _alias(arrays: Sequence[Any], result: Array) -> None:
+    """A view's handle shares the alias record of what it is a view of."""
+    source = arrays[0]
+    if isinstance(result._data, _ndarray) and np.may_share_memory(source._data, result._data):
+        result._storage = source.storage()
+
+
+def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Exception) -> NoReturn:
+    """Say in the user's terms why an operator failed: ``infer`` finds the reason if it can."""
+    if isinstance(error, HybridnetError):
+        raise error
+    if device := next((x._device for x in arrays if isinstance(x, Array)), None):
+        _one_device(op, arrays, device)
+    specs = [spec_of(x) for x in arrays]
+    op.infer(*specs, **attrs)
+    got = ", ".join(map(str, specs)) + "".join(f", {k}={v!r}" for k, v in attrs.items())
+    raise HybridnetError(message(op.name, expected="operands that it can compute with", got=f"{got} ({type(error).__name__}: {error})")) from error
+
+
+def _check_nan(op: Op, result: Array) -> None:
+    data = result._data
+    if dtypes.is_floating(data.dtype) and bool((data != data).any()):
+        fail(HybridnetError, op.name, expected="no NaN (HYBRIDNET_DEBUG=3)", got=f"NaN in its result {Spec(data.shape, data.dtype)}")

@@ -1,0 +1,103 @@
+"""The bare array handle that operators take and give; ``NDArray`` adds the methods.
+
+A handle holds a NumPy array, a CuPy array, or, while tracing, a value of the graph.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar
+
+from hybridnet.device import Device
+from hybridnet.dtypes import Dtype
+from hybridnet.errors import Site
+
+
+class Spec(NamedTuple):
+    """What is known of an array before it is computed."""
+
+    shape: tuple[int, ...]
+    dtype: Dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{','.join(map(str, self.shape))}]"
+
+
+class Storage:
+    """Shared by the handles that alias one buffer: counts writes, remembers the last one.
+
+    Made only when a buffer gets a second handle or the tape keeps it, since most arrays never
+    need one.
+    """
+
+    __slots__ = ("version", "written_at")
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.written_at: Site | None = None
+
+
+class Array:
+    """A handle to data on a device, with its place on the tape."""
+
+    __slots__ = ("__weakref__", "_data", "_device", "_storage", "_tape")
+
+    _data: Any
+    _device: Device
+    _tape: tuple[Any, int] | None
+    _storage: Storage | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def dtype(self) -> Dtype:
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self._data.shape)
+
+    @property
+    def size(self) -> int:
+        return int(self._data.size)
+
+    def storage(self) -> Storage:
+        """The alias record of this buffer, made at the first request."""
+        if self._storage is None:
+            self._storage = Storage()
+        return self._storage
+
+
+A = TypeVar("A", bound=Array)
+_new = object.__new__
+
+
+def wrap(cls: type[A], data: Any, device: Device) -> A:
+    """A new handle of class ``cls`` to ``data``."""
+    array = _new(cls)
+    array._data = data
+    array._device = device
+    array._tape = None
+    array._storage = None
+    return array
+
+
+def spec_of(x: Any) -> Any:
+    """The shape and dtype of an array; a Python number stays what it is."""
+    return Spec(x._data.shape, x._data.dtype) if isinstance(x, Array) else x

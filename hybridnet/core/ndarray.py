@@ -1,0 +1,414 @@
+"""``NDArray``: NumPy's array interface over :class:`Array`, on any device, recorded and traced.
+
+Operators are reached by name (:func:`hybridnet.core.apply.call`); this module knows none of them.
+Vocabularies are registered from above: ``METHODS`` maps a method's name to the function that it
+is, and ``NUMPY_FUNCTIONS`` maps NumPy's functions to ours for ``__array_function__``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import tape
+from hybridnet.core.apply import apply, call
+from hybridnet.core.array import Array, Spec, wrap
+from hybridnet.core.indexing import decode, encode
+from hybridnet.core.op import OPS
+from hybridnet.core.operators import Operators
+from hybridnet.core.state import generation, local, suspended_trace
+from hybridnet.device import Device, current_device
+from hybridnet.errors import ArgumentError, AutogradError, DeviceError, DtypeError, ShapeError, TraceError, fail, user_site
+
+#: NumPy function -> ours; filled by ``hybridnet.numpy``.
+NUMPY_FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+
+
+class NDArray(Operators, Array):
+    """An array on a device; NumPy's interface and semantics.
+
+    Made by ``hybridnet.np.array`` and by operators. Under ``autograd.record()`` operators on it
+    are recorded; in a hybridized block or under ``hybridnet.jit`` they are traced.
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def device(self) -> Device:
+        """The device that it lies on."""
+        return self._device
+
+    ctx = context = device
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def T(self) -> Any:
+        """The array with its axes reversed."""
+        return call("transpose", self, axes=tuple(reversed(range(self.ndim))))
+
+    @property
+    def stype(self) -> str:
+        """MXNet's storage type: always ``default`` (dense)."""
+        return "default"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            fail(ShapeError, "len", expected="an array of one dimension or more", got="zero dimensions")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        for i in range(len(self)):
+            yield self[i]
+
+    def __repr__(self) -> str:
+        if self._is_traced():
+            return f"<traced {Spec(self.shape, self.dtype)} @{self._device}>"
+        suffix = "" if self._device == Device("cpu", 0) else f", device={self._device}"
+        text = np.array2string(self.asnumpy(), separator=", ", prefix="array(")
+        dtype = "" if self.dtype in (dtypes.default_float, dtypes.int64, dtypes.bool_) else f", dtype={self.dtype}"
+        return f"array({text}{dtype}{suffix})"
+
+    __hash__ = object.__hash__
+
+    # -- concrete values ------------------------------------------------------------------------
+
+    def _is_traced(self) -> bool:
+        return hasattr(self._data, "node")
+
+    def _concrete(self, asked: str) -> Any:
+        """The data, or the error that says why there is none while tracing."""
+        data = self._data
+        if type(data) is np.ndarray and local.trace is None:
+            return data
+        if self._is_traced() or (local.trace is not None and local.trace.is_written(self)):  # type: ignore[attr-defined]
+            fail(
+                TraceError,
+                asked,
+                expected="an array with values",
+                got=f"a traced {Spec(self.shape, self.dtype)}: a hybridized or jit-compiled function is run once with symbols to learn its graph",
+                fix="np.where, npx.cond, npx.while_loop or npx.foreach for decisions on values; or leave this part out of hybridize()",
+            )
+        return data
+
+    def asnumpy(self) -> np.ndarray[Any, Any]:
+        """A copy of the values as a NumPy array."""
+        data = self._concrete("asnumpy")
+        return np.array(data) if isinstance(data, np.ndarray) else data.get()
+
+    def item(self, *args: Any) -> Any:
+        """The one element (or the element at ``args``) as a Python number."""
+        data = self._concrete("item")
+        if not args and data.size != 1:
+            fail(ShapeError, "item", expected="an array of one element", got=f"shape {self.shape}")
+        return data.item(*args)
+
+    asscalar = item
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return self._concrete("tolist").tolist()
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            fail(ArgumentError, "bool", expected="an array of one element", got=f"shape {self.shape}", fix="x.any() or x.all()")
+        return bool(self._concrete("bool(x)"))
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if not (dtypes.is_integer(self.dtype) or self.dtype == dtypes.bool_) or self.size != 1:
+            fail(DtypeError, "index", expected="one integer", got=str(Spec(self.shape, self.dtype)))
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+
+    def wait_to_read(self) -> None:
+        """Return once the values are computed; an error of the computation is raised here."""
+        data = self._concrete("wait_to_read")
+        if not isinstance(data, np.ndarray):
+            self._device.xp.cuda.get_current_stream().synchronize()
+
+    # -- protocols ------------------------------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        data = self._concrete("numpy.asarray(x)")
+        if not isinstance(data, np.ndarray):
+            data = data.get()
+        return np.array(data, dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self._concrete("__dlpack__").__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return self._concrete("__dlpack_device__").__dlpack_device__()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        function = NUMPY_FUNCTIONS.get(ufunc if method == "__call__" else getattr(ufunc, method, None))
+        if function is None and method == "reduce":
+            function = NUMPY_FUNCTIONS.get({np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}.get(ufunc))
+        if function is None:
+            return NotImplemented
+        out = kwargs.pop("out", None)
+        if out is not None:
+            kwargs["out"] = out[0] if len(out) == 1 else out
+        return function(*inputs, **kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        ours = NUMPY_FUNCTIONS.get(function)
+        if ours is None:
+            return NotImplemented
+        return ours(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.asnumpy(), self._device)
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        duplicate = self.copy()
+        duplicate._tape = None
+        if self.grad is not None:
+            duplicate.attach_grad(self._tape[0].req)  # type: ignore[index]
+        memo[id(self)] = duplicate
+        return duplicate
+
+    # -- copies, dtypes, devices ----------------------------------------------------------------
+
+    def copy(self) -> Any:
+        """A new array with the same values."""
+        return call("copy", self)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """The values cast to ``dtype``; the array itself if nothing changes and ``copy`` is false."""
+        dtype = dtypes.as_dtype(dtype)
+        if dtype == self.dtype:
+            return self.copy() if copy else self
+        return call("cast", self, dtype=dtype)
+
+    def to_device(self, device: Device) -> Any:
+        """The array itself if it lies on ``device``, else a copy there."""
+        device = Device(device)
+        if device is self._device:
+            return self
+        return self._moved(device)
+
+    as_in_context = as_in_ctx = to_device
+
+    def _moved(self, device: Device) -> Any:
+        if local.trace is not None:
+            fail(TraceError, "to_device", expected="one device in a compiled function", got=f"a move from {self._device} to {device}", fix="moving the arrays before the call")
+        data = self._concrete("to_device")
+        source, target = self._device.is_gpu, device.is_gpu
+        xp = device.xp
+        moved = data.copy() if not source and not target else xp.asarray(data) if target else data.get()
+        result = wrap(type(self), moved, device)
+        if local.recording and self._tape is not None:
+            result._tape = self._tape if self._device.is_gpu == device.is_gpu else None
+        return result
+
+    def copyto(self, other: Any) -> Any:
+        """Copy the values into ``other`` (an array of the same shape, or a device)."""
+        if isinstance(other, Device):
+            return self.copy() if other is self._device else self._moved(other)
+        if other.shape != self.shape:
+            fail(ShapeError, "copyto", expected=f"a target of shape {self.shape}", got=str(other.shape))
+        other._assign(self.to_device(other._device))
+        return other
+
+    # -- indexing -------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Any:
+        template, arrays = encode(key, self._data.shape)
+        if not arrays:
+            return apply(OPS["slice"], (self,), {"key": template})
+        template, indices = self._index_operands(key, template, arrays)
+        return apply(OPS["index"], (self, *indices), {"key": template})
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        template, arrays = encode(key, self._data.shape)
+        template, indices = self._index_operands(key, template, arrays)
+        if not isinstance(value, Array):
+            value = self._like(value)
+        if value.dtype != self.dtype:
+            value = call("cast", value, dtype=self.dtype)
+        if local.special:
+            self._assign(apply(OPS["index_set"], (self, value, *indices), {"key": template}))
+            return
+        data, source = self._data, value._data
+        where = decode(template, [i._data for i in indices])
+        try:
+            data[where] = source.reshape(source.shape[-data[where].ndim :]) if source.ndim > data.ndim else source
+        except (ValueError, IndexError):
+            fail(ShapeError, "index_set", expected=f"a value that broadcasts to {data[where].shape}", got=str(source.shape))
+        self._written()
+
+    def _index_operands(self, key: Any, template: Any, arrays: list[Any]) -> tuple[Any, list[Any]]:
+        """Index arrays as arrays of this class; a boolean mask becomes the indices of its true elements."""
+        operands: list[Any] = []
+        items: list[Any] = []
+        pending = iter(arrays)
+        for item in template:
+            if item[0] != "array":
+                items.append(item)
+                continue
+            index = next(pending)
+            if not isinstance(index, Array):
+                index = wrap(type(self), self._device.xp.asarray(index), self._device)
+            if index.dtype == dtypes.bool_:
+                mask = index._concrete("boolean mask")  # type: ignore[attr-defined]
+                found = mask.nonzero() if mask.ndim else self._device.xp.zeros((int(mask),), np.int64)
+                if not mask.ndim:
+                    fail(DtypeError, "index", expected="a mask with dimensions", got="a single bool")
+                operands.extend(wrap(type(self), f, self._device) for f in found)
+                items.extend([("array",)] * mask.ndim)
+                continue
+            if dtypes.is_floating(index.dtype):
+                index = call("cast", index, dtype=dtypes.int64)  # MXNet's indices are often float32
+            elif not index.size:
+                index = call("cast", index, dtype=dtypes.int64)
+            operands.append(index)
+            items.append(item)
+        return tuple(items), operands
+
+    def _like(self, value: Any) -> Any:
+        """A Python or NumPy value as an array of this one's class, dtype and device."""
+        return wrap(type(self), self._device.xp.asarray(value, dtype=self.dtype), self._device)
+
+    # -- writing in place -----------------------------------------------------------------------
+
+    def _assign(self, value: Any) -> None:
+        """Make this array hold ``value`` (same shape after broadcasting; cast if need be)."""
+        if self._tape is not None and isinstance(self._tape[0], tape.Leaf) and local.recording:
+            fail(AutogradError, "in-place write", expected="variables to be left alone while recording", got=f"a write to a variable of shape {self.shape}", fix="with autograd.pause():")
+        if value.dtype != self.dtype:
+            value = call("cast", value, dtype=self.dtype)
+        if value.shape != self.shape:
+            value = call("broadcast_to", value, shape=self.shape)
+        recorded = value._tape if local.recording else None
+        trace = local.trace
+        if trace is not None:
+            trace.write(self, trace.read(value))
+        else:
+            if value._device is not self._device:
+                fail(DeviceError, "in-place write", expected=f"a value on {self._device}", got=str(value._device), fix="as_in_context")
+            if value._data is not self._data:
+                self._device.xp.copyto(self._data, value._data)
+            self._written()
+        if recorded is not None or not (self._tape is not None and isinstance(self._tape[0], tape.Leaf)):
+            self._tape = recorded
+
+    def _written(self) -> None:
+        """Note a write for the tapes that keep this buffer."""
+        storage = self._storage
+        if storage is not None:
+            storage.version += 1
+            storage.written_at = user_site()
+
+    # -- autograd -------------------------------------------------------------------------------
+
+    def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
+        """Make it a variable: ``backward`` will deliver its gradient in ``grad``.
+
+        ``grad_req``: ``write`` replaces, ``add`` accumulates, ``null`` delivers none.
+        """
+        if grad_req not in ("write", "add", "null"):
+            fail(ArgumentError, "attach_grad", expected="grad_req write, add or null", got=repr(grad_req))
+        if not dtypes.is_floating(self.dtype):
+            fail(DtypeError, "attach_grad", expected="a floating dtype", got=str(self.dtype), fix="x.astype('float32')")
+        grad = None if grad_req == "null" else apply(OPS["full"], (), {"shape": self.shape, "value": 0, "dtype": self.dtype}, self._device, type(self))
+        self._tape = (tape.Leaf(grad, grad_req), 0) if grad_req != "null" else None
+        generation.bump()
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that ``backward`` delivered; ``None`` unless ``attach_grad`` was called."""
+        if self._tape is not None and isinstance(self._tape[0], tape.Leaf):
+            return self._tape[0].grad
+        return None
+
+    def zero_grad(self) -> None:
+        """Set the gradient to zero."""
+        if self.grad is not None:
+            self.grad[...] = 0
+
+    def detach(self) -> Any:
+        """The same data, apart from the tape."""
+        with_trace = local.trace.read(self) if local.trace is not None else self._data
+        result = wrap(type(self), with_trace, self._device)
+        if local.trace is None:
+            result._storage = self.storage()
+        return result
+
+    def backward(self, out_grad: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:
+        """Deliver the gradients of this array (of its sum, without ``out_grad``) to its variables."""
+        tape.backward([self], [out_grad], retain_graph=retain_graph, train_mode=train_mode)
+
+    @property
+    def fresh_grad(self) -> bool:
+        """Kept for MXNet programs; gradients here are always current."""
+        return True
+
+
+def _rebuild(cls: type[NDArray], data: np.ndarray[Any, Any], device: Device) -> NDArray:
+    return wrap(cls, device.xp.asarray(data), device)
+
+
+def from_data(data: Any, device: Device | None = None, cls: type[NDArray] = NDArray) -> NDArray:
+    """A handle to data that is a NumPy or CuPy array already; no copy."""
+    return wrap(cls, data, device or Device("cpu", 0))
+
+
+def asarray(value: Any, dtype: Any = None, device: Device | None = None, cls: type[NDArray] = NDArray) -> Any:
+    """An array of anything: an array unchanged, NumPy arrays, numbers and nested lists copied.
+
+    Without ``dtype``, floating values that are not a NumPy array become float32.
+    """
+    if isinstance(value, Array):
+        if dtype is not None and dtypes.as_dtype(dtype) != value.dtype:
+            value = call("cast", value, dtype=dtypes.as_dtype(dtype))
+        return value if device is None else value.to_device(device)  # type: ignore[attr-defined]
+    with suspended_trace():
+        return array(value, dtype, device, cls)
+
+
+def array(value: Any, dtype: Any = None, device: Device | None = None, cls: type[NDArray] = NDArray) -> Any:
+    """A new array with the values of a NumPy array, number, nested list or array."""
+    if isinstance(value, Array):
+        result = asarray(value, dtype, device)
+        return result.copy() if result is value else result
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Array) for v in value):
+        value = [v.asnumpy() if isinstance(v, Array) else v for v in value]  # type: ignore[attr-defined]
+    try:
+        data = np.array(value)
+    except ValueError as error:
+        fail(ShapeError, "array", expected="nested sequences of equal lengths", got=str(error))
+    if dtype is None:
+        dtype = dtypes.default_float if data.dtype.kind == "f" and not isinstance(value, (np.ndarray, np.generic)) else data.dtype
+    target = dtypes.as_dtype(dtype)
+    device = current_device() if device is None else Device(device)
+    data = np.ascontiguousarray(data.astype(target, copy=False)).reshape(data.shape)
+    return wrap(cls, device.xp.asarray(data), device)
+
+

@@ -1,0 +1,162 @@
+"""The operator record, the one place where all that is known of an operator stands.
+
+Adding an operator is writing one :class:`Op` (see ``CONTRIBUTING.md``). The tape reads ``grad``
+and ``saves``, tracing reads ``infer``, fusion reads ``kind``, code generation reads ``ufunc``,
+``out`` and ``cuda``, the contract test reads ``sample``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core.array import Array, Spec
+from hybridnet.errors import ArgumentError, ShapeError, fail
+
+Specs = Spec | tuple[Spec, ...]
+GradRule = Callable[..., Any]
+
+
+class Kind(Enum):
+    """How an operator's outputs depend on its inputs: all that fusion needs to know."""
+
+    POINTWISE = "pointwise"  # every output element from the same element of the (broadcast) inputs
+    REDUCTION = "reduction"  # sums (or the like) over the axes in attribute ``axis``; ``keepdims`` keeps them as 1
+    VIEW = "view"  # the same elements in another shape or order, no arithmetic
+    CONTRACTION = "contraction"  # sums of products: matrix products and convolutions
+    CREATION = "creation"  # no array inputs
+    RANDOM = "random"  # a pure function of (seed, counter, ...)
+    OPAQUE = "opaque"  # anything else
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One set of inputs for the contract test.
+
+    ``inputs`` are NumPy arrays (or Python numbers for operators that take them); ``error`` is
+    set where both eager and traced execution must raise that error instead.
+    """
+
+    inputs: tuple[Any, ...]
+    attrs: dict[str, Any] = field(default_factory=dict)
+    error: type[Exception] | None = None
+    differentiable: bool = True  # false where the sample lies on a kink or has integer inputs only
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """An operator.
+
+    name: unique; also the name in printed graphs.
+    kind: see :class:`Kind`.
+    infer: ``infer(*specs, **attrs)`` gives the output's :class:`Spec` (a tuple for several
+        outputs) or raises the user's error. Python numbers among the inputs are passed as such.
+    compute: ``compute(xp, *data, **attrs)`` on NumPy or CuPy arrays. Derived from ``ufunc`` where
+        that is given.
+    ufunc: the name of the NumPy (and CuPy) universal function that the operator is.
+    expand: for a composite with a gradient of its own: ``expand(*arrays, **attrs)`` written in
+        other operators. Then there is no ``compute``.
+    grad: gradients written in our own operators; ``None`` where there is none (integer results).
+        Either one rule for each input, ``rule(g, y, *xs, **attrs) -> array or None``, or a single
+        rule ``rule(needs, g, y, *xs, **attrs) -> tuple`` where the inputs' gradients share work
+        (``needs``: a tuple of bools, one an input). With several outputs ``g`` and ``y`` are tuples.
+        Sums over broadcast axes and casts to the input's dtype are done by the tape.
+    saves: what the tape must keep for ``grad``: input numbers and ``"y"``. Anything else reaches the
+        rule as a :class:`Spec` (its shape and dtype).
+    promote: inputs from this position on are brought to one dtype: ``"same"`` (by promotion) or
+        ``"float"`` (integers become floating too). ``promote_from`` is that position.
+    out: whether ``compute`` takes ``out=`` (a preallocated result of the inferred shape and dtype).
+    cuda: the scalar expression of a pointwise operator in CUDA C++, ``{0}``, ``{1}`` … its inputs.
+    precision: ``"follow"`` its inputs, ``"float32"`` (needs the range), ``"half"`` (gains from it).
+    sample: gives :class:`Sample` s.
+    """
+
+    name: str
+    kind: Kind
+    infer: Callable[..., Specs]
+    compute: Callable[..., Any] | None = None
+    ufunc: str | None = None
+    expand: Callable[..., Any] | None = None
+    grad: tuple[GradRule | None, ...] | GradRule | None = None
+    saves: tuple[int | str, ...] = ()
+    promote: str | None = None
+    promote_from: int = 0
+    out: bool = False
+    cuda: str | None = None
+    precision: str = "follow"
+    sample: Callable[[], Iterable[Sample]] | None = None
+    on_numpy: Callable[..., Any] = field(init=False, repr=False)
+    is_view: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.ufunc is not None and self.compute is None:
+            name = self.ufunc
+            object.__setattr__(self, "compute", lambda xp, *data, **attrs: getattr(xp, name)(*data, **attrs))
+            object.__setattr__(self, "out", True)
+            object.__setattr__(self, "on_numpy", getattr(np, name))
+        elif self.compute is not None:
+            object.__setattr__(self, "on_numpy", functools.partial(self.compute, np))
+        else:
+            object.__setattr__(self, "on_numpy", None)
+        object.__setattr__(self, "is_view", self.kind is Kind.VIEW)
+        if (self.compute is None) == (self.expand is None):
+            raise TypeError(f"operator {self.name!r} needs one of compute, ufunc and expand")
+
+    def __repr__(self) -> str:
+        return f"<Op {self.name}>"
+
+
+#: Every operator by name.
+OPS: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    """Enter an operator into the registry; names are unique."""
+    if op.name in OPS:
+        raise ValueError(f"operator {op.name!r} is registered twice")
+    OPS[op.name] = op
+    return op
+
+
+def find(name: str) -> Op:
+    """The operator of that name, or an error that lists near ones."""
+    try:
+        return OPS[name]
+    except KeyError:
+        import difflib
+
+        near = difflib.get_close_matches(name, OPS, 3)
+        fail(ArgumentError, name, expected="the name of an operator", got=repr(name), fix=" or ".join(near))
+
+
+def broadcast_shapes(op: str, *shapes: Sequence[int]) -> tuple[int, ...]:
+    """The shape that NumPy's broadcasting gives, or a ShapeError that shows all shapes."""
+    try:
+        return np.broadcast_shapes(*map(tuple, shapes))
+    except ValueError:
+        fail(ShapeError, op, expected="shapes that broadcast", got=" and ".join(str(tuple(s)) for s in shapes))
+
+
+def infer_pointwise(name: str, result: str = "same") -> Callable[..., Spec]:
+    """``infer`` of a pointwise operator whose array inputs were promoted to one dtype.
+
+    ``result`` is ``"same"`` or ``"bool"``.
+    """
+
+    def infer(*inputs: Any, **attrs: Any) -> Spec:
+        specs = [x for x in inputs if isinstance(x, Spec)]
+        shape = specs[0].shape if len(specs) == 1 else broadcast_shapes(name, *[s.shape for s in specs])
+        return Spec(shape, dtypes.bool_ if result == "bool" else specs[-1].dtype)
+
+    return infer
+
+
+def data_of(x: Any) -> Any:
+    """What a handle holds; a Python number stays what it is."""
+    return x._data if isinstance(x, Array) else x

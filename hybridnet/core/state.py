@@ -1,0 +1,96 @@
+"""What a thread is doing: recording a tape, training, tracing a graph.
+
+``special`` is true when an operator call must do more than compute; the eager fast path
+reads that one flag.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Protocol
+
+
+class Trace(Protocol):
+    """What :mod:`hybridnet.graph.trace` offers to the core while it traces a function."""
+
+    def read(self, array: Any) -> Any:
+        """The graph value that stands for ``array`` now; an unknown array becomes an input."""
+
+    def write(self, array: Any, value: Any) -> None:
+        """Make ``value`` what ``array`` holds from here on."""
+
+    def emit(self, op: Any, operands: list[Any], attrs: dict[str, Any], device: Any) -> Any:
+        """Append a node; operands are values or Python numbers; returns one value or a tuple."""
+
+
+class Local(threading.local):
+    """The state of one thread."""
+
+    trace: Trace | None = None
+    recording: bool = False
+    training: bool = False
+    special: bool = False
+
+    def set(self, *, recording: bool | None = None, training: bool | None = None) -> tuple[bool, bool]:
+        """Change the modes that are given; returns both as they were."""
+        before = self.recording, self.training
+        if recording is not None:
+            self.recording = recording
+            self.special = recording or self.trace is not None
+        if training is not None:
+            self.training = training
+        return before
+
+    def set_trace(self, trace: Trace | None) -> Trace | None:
+        """Begin or end tracing; returns the trace that was active."""
+        before, self.trace = self.trace, trace
+        self.special = self.recording or trace is not None
+        return before
+
+
+local = Local()
+
+
+class Generation:
+    """Counts changes to Python state that a trace may have read (a parameter's ``grad_req``, say).
+
+    Every compilation's key holds the count, so that such a change retraces and can say why.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def bump(self) -> None:
+        self.count += 1
+
+
+generation = Generation()
+
+
+class paused_recording:
+    """Compute without writing the tape: for the inside of operators."""
+
+    __slots__ = ("before",)
+
+    def __enter__(self) -> None:
+        self.before = local.recording
+        local.recording = False
+        local.special = local.trace is not None
+
+    def __exit__(self, *exc: object) -> None:
+        local.recording = self.before
+        local.special = self.before or local.trace is not None
+
+
+class suspended_trace:
+    """Compute for real inside a trace: for what must happen once, as initialising a parameter."""
+
+    __slots__ = ("before",)
+
+    def __enter__(self) -> None:
+        self.before = local.set_trace(None), local.set(recording=False)[0]
+
+    def __exit__(self, *exc: object) -> None:
+        trace, recording = self.before
+        local.set_trace(trace)
+        local.set(recording=recording)

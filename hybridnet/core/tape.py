@@ -1,0 +1,260 @@
+"""The tape: what recorded operators leave behind, and reverse-mode differentiation over it.
+
+A node keeps only what its operator's gradient declares (``Op.saves``), by value: the data, its
+write count and its own place on the tape. Gradients are computed by calling operators again, so
+they can be recorded (higher orders) and traced (a compiled backward) like anything else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hybridnet import dtypes
+from hybridnet.core.array import Array, Spec, Storage, wrap
+from hybridnet.core.op import OPS, Op
+from hybridnet.core.state import local
+from hybridnet.errors import AutogradError, Site, fail, user_site
+
+_sequence = itertools.count(1)
+Ref = tuple[Any, int]  # a node (or leaf) and which of its outputs
+
+
+class Leaf:
+    """A variable: where differentiation ends and a gradient is delivered."""
+
+    __slots__ = ("fresh", "grad", "req", "seq")
+
+    def __init__(self, grad: Array | None, req: str) -> None:
+        self.grad = grad
+        self.req = req
+        self.seq = 0
+        self.fresh = False  # whether a backward delivered since the last update
+
+
+class Saved:
+    """One array as it was when an operator was recorded."""
+
+    __slots__ = ("cls", "data", "device", "storage", "tape", "version")
+
+    def __init__(self, x: Array, data: Any) -> None:
+        self.cls = type(x)
+        self.data = data
+        self.device = x._device
+        self.tape = x._tape
+        # A traced value cannot be overwritten; a buffer can.
+        self.storage: Storage | None = None if local.trace is not None else x.storage()
+        self.version = self.storage.version if self.storage else 0
+
+    def restore(self, node: Node, ref: Ref | None) -> Array:
+        if self.storage is not None and self.storage.version != self.version:
+            fail(
+                AutogradError,
+                node.op.name,
+                expected=f"the array that it was called with at {node.site} to be unchanged until backward",
+                got=f"it was written in place at {self.storage.written_at}",
+                fix="writing to a copy, x = x + 1 in place of x += 1",
+                site=node.site,
+            )
+        x = wrap(self.cls, self.data, self.device)
+        x._storage = self.storage
+        x._tape = ref
+        return x
+
+
+class Node:
+    """One recorded operator call."""
+
+    __slots__ = ("attrs", "inputs", "op", "outputs", "parents", "saved", "seq", "site", "specs")
+
+    def __init__(self, op: Op, attrs: dict[str, Any], parents: list[Ref | None], specs: list[Any], outputs: tuple[Any, ...]) -> None:
+        self.op = op
+        self.attrs = attrs
+        self.parents = parents
+        self.specs = specs  # a Spec for each array input, the number itself for each number
+        self.outputs = outputs  # a (Spec, class, device) for each output
+        self.saved: dict[int | str, Any] | None = {}
+        self.seq = next(_sequence)
+        self.site: Site = user_site()
+
+    def gradients(self, needs: tuple[bool, ...], g: Any) -> Sequence[Array | None]:
+        """The inputs' gradients from the outputs'; ``None`` where not needed or zero."""
+        if self.saved is None:
+            fail(
+                AutogradError,
+                "backward",
+                expected=f"the tape of {self.op.name} recorded at {self.site}",
+                got="it was freed by an earlier backward",
+                fix="backward(retain_graph=True) the first time",
+            )
+        ys: Any = [(self, i) for i in range(len(self.outputs))]
+        if "y" in self.saved:
+            ys = tuple(s.restore(self, ref) for s, ref in zip(self.saved["y"], ys, strict=True))
+        else:
+            ys = tuple(out[0] for out in self.outputs)
+        y = ys if len(ys) > 1 else ys[0]
+        xs = [self.saved[i].restore(self, self.saved[i].tape) if i in self.saved else s for i, s in enumerate(self.specs)]
+        rules = self.op.grad
+        if isinstance(rules, tuple):
+            return [rules[i](g, y, *xs, **self.attrs) if need and rules[i] else None for i, need in enumerate(needs)]  # type: ignore[misc]
+        assert rules is not None
+        return rules(needs, g, y, *xs, **self.attrs)
+
+
+def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[str, Any], result: Any) -> None:
+    """Write the tape node of an operator call, if a gradient can flow through it.
+
+    ``operands`` are the data (or graph values) that ``arrays`` held at the call.
+    """
+    parents = [x._tape if isinstance(x, Array) else None for x in arrays]
+    if not any(parents):
+        return
+    results = result if isinstance(result, tuple) else (result,)
+    if not any(dtypes.is_floating(y.dtype) for y in results):
+        return
+    specs = [Spec(d.shape, d.dtype) if isinstance(x, Array) else x for x, d in zip(arrays, operands, strict=True)]
+    node = Node(op, attrs, parents, specs, tuple((Spec(y.shape, y.dtype), type(y), y._device) for y in results))
+    saved: dict[int | str, Any] = {}
+    for item in op.saves:
+        if item == "y":
+            saved["y"] = tuple(Saved(y, y._data) for y in results)
+        elif isinstance(item, int) and item < len(arrays) and isinstance(arrays[item], Array):
+            saved[item] = Saved(arrays[item], operands[item])
+    node.saved = saved
+    for i, y in enumerate(results):
+        if dtypes.is_floating(y.dtype):
+            y._tape = (node, i)
+
+
+def backward(
+    heads: Sequence[Any],
+    head_grads: Sequence[Any],
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    train_mode: bool = True,
+) -> None:
+    """Deliver the gradients of ``heads`` to the variables behind them, each by its ``grad_req``."""
+    before = local.set(recording=create_graph, training=train_mode)
+    try:
+        propagate(heads, head_grads, retain_graph=retain_graph or create_graph, deliver=_deliver)
+    finally:
+        local.set(recording=before[0], training=before[1])
+
+
+def _deliver(leaf: Leaf, g: Any) -> None:
+    target: Any = leaf.grad
+    target._assign(_call("add", target, g) if leaf.req == "add" else g)
+    leaf.fresh = True
+
+
+def propagate(
+    heads: Sequence[Array],
+    head_grads: Sequence[Array | None],
+    *,
+    targets: Sequence[Ref] | None = None,
+    since: int = 0,
+    retain_graph: bool = False,
+    deliver: Callable[[Leaf, Array], None] | None = None,
+) -> dict[Ref, Array]:
+    """Carry gradients from ``heads`` back along the tape.
+
+    With ``targets`` it gives the gradient of each that was reached and goes no further back than
+    they are; otherwise each leaf's gradient is handed to ``deliver``. Nodes older than ``since``
+    are not entered.
+    """
+    pending: dict[Ref, Array] = {}
+    for head, g in zip(heads, head_grads, strict=True):
+        if head._tape is None:
+            fail(AutogradError, "backward", expected="an array computed under autograd.record() from a variable", got=f"{Spec(head.shape, head.dtype)} that was not recorded", fix="attach_grad() on the inputs, and computing inside `with autograd.record():`")
+        if g is None:
+            g = ones_like(head)
+        elif g.shape != head.shape:
+            fail(AutogradError, "backward", expected=f"a head gradient of shape {head.shape}", got=str(g.shape))
+        _add(pending, head._tape, g)
+    wanted = set(targets) if targets is not None else None
+    order, useful = _order([h._tape[0] for h in heads if h._tape], wanted, since)
+    found: dict[Ref, Array] = {}
+    for node in order:
+        if isinstance(node, Leaf):
+            if (g := pending.pop((node, 0), None)) is not None:
+                found[node, 0] = g
+                if deliver is not None:
+                    deliver(node, g)
+            continue
+        gs = [pending.pop((node, i), None) for i in range(len(node.outputs))]
+        found.update({(node, i): g for i, g in enumerate(gs) if g is not None and wanted is not None and (node, i) in wanted})
+        if node not in useful or all(g is None for g in gs):
+            continue
+        filled = tuple(g if g is not None else _full(out[0], 0, *out[1:]) for g, out in zip(gs, node.outputs, strict=True))
+        needs = tuple(p is not None and (p[0] in useful or (p in wanted if wanted is not None else isinstance(p[0], Leaf))) for p in node.parents)
+        gradients = node.gradients(needs, filled if len(filled) > 1 else filled[0])
+        for parent, spec, need, g in zip(node.parents, node.specs, needs, gradients, strict=True):
+            if need and g is not None and parent is not None:
+                _add(pending, parent, fit(g, spec))
+        if not retain_graph:
+            node.saved = None
+    return found
+
+
+def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[list[Any], set[Any]]:
+    """What lies behind ``roots``, newest first and leaves last, and which nodes lead to a goal."""
+    seen: set[Any] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            if not isinstance(node, Leaf) and node.seq >= since:
+                stack.extend(p[0] for p in node.parents if p is not None)
+    order = sorted(seen, key=lambda n: n.seq, reverse=True)
+    useful: set[Any] = set()
+    for node in reversed(order):
+        if not isinstance(node, Leaf) and node.seq >= since:
+            for p in node.parents:
+                if p is not None and (p[0] in useful or (p in wanted if wanted is not None else isinstance(p[0], Leaf))):
+                    useful.add(node)
+                    break
+    return order, useful
+
+
+def _add(pending: dict[Ref, Array], ref: Ref, g: Array) -> None:
+    from_before = pending.get(ref)
+    pending[ref] = g if from_before is None else _call("add", from_before, g)
+
+
+def fit(g: Array, spec: Spec) -> Array:
+    """Undo broadcasting and casting: bring a gradient to its input's shape and dtype."""
+    if g.shape != spec.shape:
+        lead = len(g.shape) - len(spec.shape)
+        axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(spec.shape) if n == 1 and g.shape[i + lead] != 1)
+        if axes:
+            g = _call("sum", g, axis=axes)
+        if g.shape != spec.shape:
+            g = _call("reshape", g, shape=spec.shape)
+    if g.dtype != spec.dtype:
+        g = _call("cast", g, dtype=spec.dtype)
+    return g
+
+
+def ones_like(x: Array) -> Array:
+    return _full(Spec(x.shape, x.dtype), 1, type(x), x._device)
+
+
+# ``apply`` records on the tape and the tape applies operators: the knot is tied at one point,
+# by ``bind`` at the import of ``apply``'s package, in place of an import cycle.
+_apply: Callable[..., Any]
+
+
+def bind(apply: Callable[..., Any]) -> None:
+    global _apply
+    _apply = apply
+
+
+def _call(name: str, *arrays: Any, **attrs: Any) -> Any:
+    return _apply(OPS[name], arrays, attrs)
+
+
+def _full(spec: Spec, value: float, cls: type[Array], device: Any) -> Array:
+    return _apply(OPS["full"], (), {"shape": spec.shape, "value": value, "dtype": spec.dtype}, device, cls)

@@ -1,0 +1,31 @@
+"""CuPy, imported at the first use of a GPU and nowhere else.
+
+Imports of the package must work, and be fast, where neither CuPy nor a driver is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from types import ModuleType
+
+from hybridnet.errors import DeviceError, fail
+
+
+@cache
+def cupy() -> ModuleType:
+    """The cupy module, or an error that says how to get it."""
+    try:
+        return importlib.import_module("cupy")
+    except ImportError as error:
+        fail(DeviceError, "gpu", expected="CuPy, which runs arrays on a CUDA device", got=str(error), fix='pip install "hybridnet[cuda13]" (or cuda12), or cpu()')
+
+
+@cache
+def device_count() -> int:
+    """The CUDA devices that can be used; 0 without CuPy or without a driver."""
+    try:
+        module = importlib.import_module("cupy")
+        return int(module.cuda.runtime.getDeviceCount())
+    except Exception:  # no CuPy, no driver, no device: CuPy raises a different class for each
+        return 0

@@ -1,0 +1,122 @@
+"""What operator families share: operands from anything, axes, sample makers.
+
+Relies on the core alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import NDArray, Op, Sample, apply, asarray
+from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
+
+NONE: dict[str, Any] = {}
+_rng_seed = 20
+
+
+def operand(x: Any, like: Any = None) -> Any:
+    """An array or Python number as it is; NumPy values and sequences as an array (on ``like``'s device)."""
+    if isinstance(x, (NDArray, int, float)):
+        return x
+    if isinstance(x, np.generic):
+        return x.item()
+    return asarray(x, device=None if like is None else like.device)
+
+
+def tensor(x: Any, like: Any = None) -> Any:
+    """``x`` as an array, numbers included."""
+    return x if isinstance(x, NDArray) else asarray(x, device=None if like is None else like.device)
+
+
+def operands(*xs: Any) -> tuple[Any, ...]:
+    """Operands of one operator call; if all are numbers the first becomes an array."""
+    like = next((x for x in xs if isinstance(x, NDArray)), None)
+    found = tuple(operand(x, like) for x in xs)
+    if not any(isinstance(x, NDArray) for x in found):
+        return (asarray(found[0]), *found[1:])
+    return found
+
+
+def normalize_axis(op: str, axis: int, ndim: int) -> int:
+    """A non-negative axis, or an AxisError that names the operator."""
+    try:
+        index = axis.__index__()
+    except AttributeError:
+        fail(ArgumentError, op, expected="an integer axis", got=repr(axis))
+    if not -ndim <= index < ndim:
+        fail(AxisError, op, expected=f"an axis from {-ndim} to {ndim - 1}" if ndim else "no axis for zero dimensions", got=str(index))
+    return index % ndim
+
+
+def normalize_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
+    """Sorted non-negative axes; ``None`` means all. Repeated axes are an error."""
+    if axis is None:
+        return tuple(range(ndim))
+    items = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(sorted(normalize_axis(op, a, ndim) for a in items))
+    if len(set(axes)) != len(axes):
+        fail(AxisError, op, expected="axes that differ", got=str(axis))
+    return axes
+
+
+def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
+    """The shape after reducing ``axes``."""
+    if keepdims:
+        return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def as_shape(op: str, shape: Any) -> tuple[int, ...]:
+    """A shape from an integer or a sequence of integers."""
+    if isinstance(shape, (int, np.integer)):
+        return (int(shape),)
+    try:
+        return tuple(int(n) for n in shape)
+    except TypeError:
+        fail(ShapeError, op, expected="a shape: an integer or a sequence of integers", got=repr(shape))
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    """The generator that samples draw from; fixed seeds."""
+    return np.random.default_rng(_rng_seed + seed)
+
+
+def normal(*shape: int, seed: int = 0, scale: float = 1.0) -> np.ndarray[Any, Any]:
+    """A float64 sample away from nothing in particular; the contract test casts it to each dtype."""
+    return rng(seed).normal(size=shape) * scale
+
+
+def uniform(low: float, high: float, *shape: int, seed: int = 0) -> np.ndarray[Any, Any]:
+    """A float64 sample from an interval."""
+    return rng(seed).uniform(low, high, size=shape)
+
+
+def samples(*made: Sample) -> Callable[[], Iterable[Sample]]:
+    """``Op.sample`` from samples that are cheap to make at import."""
+    return lambda: made
+
+
+def public(op: Op, doc: str, arity: int) -> Callable[..., Any]:
+    """The public function of a pointwise operator of one or two operands."""
+    if arity == 1:
+
+        def function(x: Any) -> Any:
+            return apply(op, (x,) if isinstance(x, NDArray) else (tensor(x),), NONE)
+
+    else:
+
+        def function(x1: Any, x2: Any) -> Any:  # type: ignore[misc]
+            return apply(op, operands(x1, x2), NONE)
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = doc
+    return function
+
+
+def default_dtype(dtype: Any) -> dtypes.Dtype:
+    """The dtype asked for, or the default floating type."""
+    return dtypes.as_dtype(dtype, dtypes.default_float)

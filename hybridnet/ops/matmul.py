@@ -1,0 +1,88 @@
+"""The matrix product: one operator with transposition flags, so that no transpose is ever copied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hybridnet import dtypes
+from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.errors import ShapeError, fail
+from hybridnet.ops.common import normal, samples, tensor
+
+
+def _infer(a: Spec, b: Spec, *, transpose_a: bool = False, transpose_b: bool = False) -> Spec:
+    if a.ndim < 2 or b.ndim < 2:
+        fail(ShapeError, "matmul", expected="two matrices or batches of matrices", got=f"{a.shape} and {b.shape}")
+    m, k = (a.shape[-1], a.shape[-2]) if transpose_a else (a.shape[-2], a.shape[-1])
+    k2, n = (b.shape[-1], b.shape[-2]) if transpose_b else (b.shape[-2], b.shape[-1])
+    if k != k2:
+        flags = "".join(f", {name}" for name, on in (("transpose_a", transpose_a), ("transpose_b", transpose_b)) if on)
+        fail(ShapeError, "matmul", expected="inner dimensions that agree", got=f"{a.shape} and {b.shape}{flags}: {k} against {k2}")
+    return Spec((*broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2]), m, n), a.dtype)
+
+
+def _compute(xp: Any, a: Any, b: Any, *, transpose_a: bool = False, transpose_b: bool = False, out: Any = None) -> Any:
+    if transpose_a:
+        a = a.swapaxes(-1, -2)
+    if transpose_b:
+        b = b.swapaxes(-1, -2)
+    if a.dtype.itemsize == 2 and a.dtype not in (dtypes.int16, dtypes.uint16) and xp.__name__ == "numpy":
+        # NumPy has no half-precision products; accumulate in float32 as devices do.
+        wide = xp.matmul(a.astype(dtypes.float32), b.astype(dtypes.float32)).astype(a.dtype)
+        if out is None:
+            return wide
+        out[...] = wide
+        return out
+    return xp.matmul(a, b, out=out)
+
+
+def _rule_a(g: Any, y: Any, a: Any, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    if transpose_a:
+        return call("matmul", b, g, transpose_a=transpose_b, transpose_b=True)
+    return call("matmul", g, b, transpose_b=not transpose_b)
+
+
+def _rule_b(g: Any, y: Any, a: Any, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    if transpose_b:
+        return call("matmul", g, a, transpose_a=True, transpose_b=transpose_a)
+    return call("matmul", a, g, transpose_a=not transpose_a)
+
+
+MATMUL = register(
+    Op(
+        "matmul",
+        Kind.CONTRACTION,
+        _infer,
+        compute=_compute,
+        out=True,
+        grad=(_rule_a, _rule_b),
+        saves=(0, 1),
+        promote="same",
+        precision="half",
+        sample=samples(
+            Sample((normal(2, 3), normal(3, 4, seed=1))),
+            Sample((normal(3, 2), normal(4, 3, seed=1)), {"transpose_a": True, "transpose_b": True}),
+            Sample((normal(3, 2), normal(3, 4, seed=1)), {"transpose_a": True}),
+            Sample((normal(2, 3), normal(4, 3, seed=1)), {"transpose_b": True}),
+            Sample((normal(5, 2, 3), normal(3, 4, seed=1))),
+            Sample((normal(2, 3), normal(4, 3)), error=ValueError),
+        ),
+    )
+)
+
+
+def matmul(a: Any, b: Any) -> Any:
+    """The matrix product of the last two axes, the others broadcast; vectors as in NumPy."""
+    a, b = tensor(a), tensor(b)
+    if a.ndim == 0 or b.ndim == 0:
+        fail(ShapeError, "matmul", expected="arrays of one dimension or more", got=f"{a.shape} and {b.shape}", fix="*")
+    if a.ndim > 1 and b.ndim > 1:
+        return apply(MATMUL, (a, b))
+    row, column = a.ndim == 1, b.ndim == 1
+    product = apply(MATMUL, (call("reshape", a, shape=(1, a.shape[0])) if row else a, call("reshape", b, shape=(b.shape[0], 1)) if column else b))
+    shape = list(product.shape)
+    if column:
+        del shape[-1]
+    if row:
+        del shape[-1 if column else -2]
+    return call("reshape", product, shape=tuple(shape))

@@ -1,0 +1,269 @@
+"""Pointwise arithmetic: one table of operators that are NumPy's universal functions.
+
+Each line is the whole of an operator: how it promotes, its gradient, what that keeps, its CUDA
+functor, where its samples lie. Public functions are made from the same lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, infer_pointwise, register, wrap
+from hybridnet.errors import DtypeError, fail
+from hybridnet.ops.common import NONE, normal, operands, public, samples, tensor, uniform
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+Rule = Callable[..., Any]
+
+
+def _zero_kept_where(g: Any, condition: Any) -> Any:
+    return call("where", condition, g, 0)
+
+
+def unary(name: str, doc: str, rule: Rule | None, *, saves: tuple[int | str, ...] = (), cuda: str, domain: tuple[float, float] = (-2.0, 2.0), promote: str | None = "float", result: str = "same", ufunc: str | None = None, precision: str = "follow") -> None:
+    """Register an operator of one operand and its public function."""
+    sample = uniform(*domain, 2, 3)
+    op = register(
+        Op(
+            name,
+            Kind.POINTWISE,
+            infer_pointwise(name, result),
+            ufunc=ufunc or name,
+            grad=(rule,) if rule else None,
+            saves=saves,
+            promote=promote,
+            cuda=cuda,
+            precision=precision,
+            sample=samples(Sample((sample,)), Sample((uniform(*domain, 4, seed=1),))),
+        )
+    )
+    FUNCTIONS[name] = public(op, doc, 1)
+
+
+def binary(name: str, doc: str, rules: tuple[Rule | None, Rule | None] | None, *, saves: tuple[int | str, ...] = (), cuda: str, domain: tuple[float, float] = (-2.0, 2.0), promote: str = "same", result: str = "same", integers: bool = False, ufunc: str | None = None) -> None:
+    """Register an operator of two broadcasting operands and its public function."""
+    if integers:
+        made = (Sample((np.arange(6).reshape(2, 3) % 4, np.arange(3) % 3 + 1), differentiable=False),)
+    else:
+        a, b = uniform(*domain, 2, 3), uniform(*domain, 3, seed=1)
+        made = (Sample((a, b)), Sample((a, 1.5)), Sample((0.5, np.abs(a) + 0.1 if name == "power" else a)), Sample((a, uniform(*domain, 2, 1, seed=2))))  # type: ignore[assignment]
+    from_error = Sample((normal(2, 3), normal(4)), error=ValueError)
+    op = register(
+        Op(
+            name,
+            Kind.POINTWISE,
+            infer_pointwise(name, result),
+            ufunc=ufunc or name,
+            grad=rules,
+            saves=saves,
+            promote=promote,
+            cuda=cuda,
+            sample=samples(*made, *(() if integers else (from_error,))),
+        )
+    )
+    FUNCTIONS[name] = public(op, doc, 2)
+
+
+# -- arithmetic -----------------------------------------------------------------------------------
+
+binary("add", "x1 + x2, element by element.", (lambda g, y, a, b: g, lambda g, y, a, b: g), cuda="({0} + {1})")
+binary("subtract", "x1 - x2, element by element.", (lambda g, y, a, b: g, lambda g, y, a, b: -g), cuda="({0} - {1})")
+binary("multiply", "x1 * x2, element by element.", (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a), saves=(0, 1), cuda="({0} * {1})")
+binary("true_divide", "x1 / x2; integers give float32.", (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b), saves=(1, "y"), cuda="({0} / {1})", domain=(0.5, 2.0), promote="float")
+binary("floor_divide", "The largest integer not above x1 / x2.", None, cuda="floor({0} / {1})", domain=(0.5, 9.0))
+binary("mod", "The remainder of x1 / x2, with the sign of x2.", (lambda g, y, a, b: g, lambda g, y, a, b: -g * call("floor_divide", a, b)), saves=(0, 1), cuda="hn_mod({0}, {1})", domain=(1.1, 1.9))
+binary("fmod", "The remainder of x1 / x2, with the sign of x1.", (lambda g, y, a, b: g, lambda g, y, a, b: -g * call("trunc", a / b)), saves=(0, 1), cuda="fmod({0}, {1})", domain=(1.1, 1.9))
+binary(
+    "power",
+    "x1 to the power of x2.",
+    (lambda g, y, a, b: g * b * call("power", a, b - 1), lambda g, y, a, b: g * y * call("log", a if isinstance(a, NDArray) else tensor(float(a)))),
+    saves=(0, 1, "y"),
+    cuda="pow({0}, {1})",
+    domain=(0.5, 2.0),
+)
+binary("maximum", "The larger of x1 and x2; NaN if either is.", (lambda g, y, a, b: _zero_kept_where(g, call("greater_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("less", a, b))), saves=(0, 1), cuda="hn_max({0}, {1})")
+binary("minimum", "The smaller of x1 and x2; NaN if either is.", (lambda g, y, a, b: _zero_kept_where(g, call("less_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("greater", a, b))), saves=(0, 1), cuda="hn_min({0}, {1})")
+binary("fmax", "The larger of x1 and x2, ignoring NaN.", (lambda g, y, a, b: _zero_kept_where(g, call("greater_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("less", a, b))), saves=(0, 1), cuda="fmax({0}, {1})")
+binary("fmin", "The smaller of x1 and x2, ignoring NaN.", (lambda g, y, a, b: _zero_kept_where(g, call("less_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("greater", a, b))), saves=(0, 1), cuda="fmin({0}, {1})")
+binary("hypot", "sqrt(x1² + x2²).", (lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y), saves=(0, 1, "y"), cuda="hypot({0}, {1})", promote="float")
+binary("arctan2", "The angle of the point (x2, x1), in radians.", (lambda g, y, a, b: g * b / (a * a + b * b), lambda g, y, a, b: -g * a / (a * a + b * b)), saves=(0, 1), cuda="atan2({0}, {1})", promote="float", domain=(0.5, 2.0))
+binary("copysign", "x1 with the sign of x2.", (lambda g, y, a, b: g * call("sign", y) * call("sign", a), None), saves=(0, "y"), cuda="copysign({0}, {1})", promote="float")
+binary("logaddexp", "log(exp(x1) + exp(x2)), without overflow.", (lambda g, y, a, b: g * call("exp", a - y), lambda g, y, a, b: g * call("exp", b - y)), saves=(0, 1, "y"), cuda="hn_logaddexp({0}, {1})", promote="float")
+
+# -- comparisons and logic ------------------------------------------------------------------------
+
+for _name, _sign in {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}.items():
+    binary(_name, f"x1 {_sign} x2, element by element, as bool.", None, cuda=f"({{0}} {_sign} {{1}})", result="bool")
+for _name, _sign in {"logical_and": "&&", "logical_or": "||", "logical_xor": "!="}.items():
+    binary(_name, f"{_name.removeprefix('logical_')} of the truth of x1 and x2, as bool.", None, cuda=f"(({{0}} != 0) {_sign} ({{1}} != 0))", result="bool")
+for _name, _sign in {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^", "left_shift": "<<", "right_shift": ">>"}.items():
+    binary(_name, f"x1 {_sign} x2 on the bits of integers.", None, cuda=f"({{0}} {_sign} {{1}})", integers=True)
+for _name in ("gcd", "lcm"):
+    binary(_name, f"The {_name} of integers.", None, cuda=f"hn_{_name}({{0}}, {{1}})", integers=True)
+unary("logical_not", "Whether x is zero, as bool.", None, cuda="({0} == 0)", result="bool", promote=None)
+unary("isnan", "Whether x is not a number.", None, cuda="isnan({0})", result="bool", promote="float")
+unary("isinf", "Whether x is infinite.", None, cuda="isinf({0})", result="bool", promote="float")
+unary("isfinite", "Whether x is neither infinite nor NaN.", None, cuda="isfinite({0})", result="bool", promote="float")
+INVERT = register(Op("invert", Kind.POINTWISE, infer_pointwise("invert"), ufunc="invert", cuda="(~{0})", sample=samples(Sample((np.arange(6).reshape(2, 3),), differentiable=False))))
+FUNCTIONS["invert"] = public(INVERT, "The bits of integers flipped; not x for bool.", 1)
+
+# -- one operand ----------------------------------------------------------------------------------
+
+unary("negative", "-x.", lambda g, y, x: -g, cuda="(-{0})", promote="same")
+unary("absolute", "The absolute value.", lambda g, y, x: g * call("sign", x), saves=(0,), cuda="fabs({0})", promote="same")
+unary("sign", "-1, 0 or 1 by the sign of x.", lambda g, y, x: None, cuda="hn_sign({0})", promote="same")
+for _name, _cuda in {"rint": "rint", "ceil": "ceil", "floor": "floor", "trunc": "trunc"}.items():
+    unary(_name, f"x rounded ({_name}) to an integer value.", lambda g, y, x: None, cuda=f"{_cuda}({{0}})")
+unary("square", "x².", lambda g, y, x: g * (x * 2), saves=(0,), cuda="({0} * {0})", promote="same")
+unary("reciprocal", "1 / x.", lambda g, y, x: -g * y * y, saves=("y",), cuda="(1 / {0})", domain=(0.5, 2.0))
+unary("sqrt", "The square root.", lambda g, y, x: g / (y * 2), saves=("y",), cuda="sqrt({0})", domain=(0.5, 2.0))
+unary("cbrt", "The cube root.", lambda g, y, x: g / (y * y * 3), saves=("y",), cuda="cbrt({0})", domain=(0.5, 2.0))
+unary("exp", "e to the power of x.", lambda g, y, x: g * y, saves=("y",), cuda="exp({0})", precision="float32")
+unary("exp2", "2 to the power of x.", lambda g, y, x: g * y * math.log(2), saves=("y",), cuda="exp2({0})", precision="float32")
+unary("expm1", "exp(x) - 1, exact near 0.", lambda g, y, x: g * (y + 1), saves=("y",), cuda="expm1({0})", precision="float32")
+unary("log", "The natural logarithm.", lambda g, y, x: g / x, saves=(0,), cuda="log({0})", domain=(0.5, 2.0), precision="float32")
+unary("log2", "The logarithm to base 2.", lambda g, y, x: g / (x * math.log(2)), saves=(0,), cuda="log2({0})", domain=(0.5, 2.0), precision="float32")
+unary("log10", "The logarithm to base 10.", lambda g, y, x: g / (x * math.log(10)), saves=(0,), cuda="log10({0})", domain=(0.5, 2.0), precision="float32")
+unary("log1p", "log(1 + x), exact near 0.", lambda g, y, x: g / (x + 1), saves=(0,), cuda="log1p({0})", domain=(-0.5, 2.0), precision="float32")
+unary("sin", "The sine of x in radians.", lambda g, y, x: g * call("cos", x), saves=(0,), cuda="sin({0})")
+unary("cos", "The cosine of x in radians.", lambda g, y, x: -g * call("sin", x), saves=(0,), cuda="cos({0})")
+unary("tan", "The tangent of x in radians.", lambda g, y, x: g * (y * y + 1), saves=("y",), cuda="tan({0})", domain=(-1, 1))
+unary("arcsin", "The inverse sine, in radians.", lambda g, y, x: g / call("sqrt", 1 - x * x), saves=(0,), cuda="asin({0})", domain=(-0.8, 0.8))
+unary("arccos", "The inverse cosine, in radians.", lambda g, y, x: -g / call("sqrt", 1 - x * x), saves=(0,), cuda="acos({0})", domain=(-0.8, 0.8))
+unary("arctan", "The inverse tangent, in radians.", lambda g, y, x: g / (x * x + 1), saves=(0,), cuda="atan({0})")
+unary("sinh", "The hyperbolic sine.", lambda g, y, x: g * call("cosh", x), saves=(0,), cuda="sinh({0})")
+unary("cosh", "The hyperbolic cosine.", lambda g, y, x: g * call("sinh", x), saves=(0,), cuda="cosh({0})")
+unary("tanh", "The hyperbolic tangent.", lambda g, y, x: g * (1 - y * y), saves=("y",), cuda="tanh({0})")
+unary("arcsinh", "The inverse hyperbolic sine.", lambda g, y, x: g / call("sqrt", x * x + 1), saves=(0,), cuda="asinh({0})")
+unary("arccosh", "The inverse hyperbolic cosine.", lambda g, y, x: g / call("sqrt", x * x - 1), saves=(0,), cuda="acosh({0})", domain=(1.5, 3.0))
+unary("arctanh", "The inverse hyperbolic tangent.", lambda g, y, x: g / (1 - x * x), saves=(0,), cuda="atanh({0})", domain=(-0.8, 0.8))
+unary("degrees", "Radians to degrees.", lambda g, y, x: g * (180 / math.pi), cuda="({0} * 57.29577951308232)")
+unary("radians", "Degrees to radians.", lambda g, y, x: g * (math.pi / 180), cuda="({0} * 0.017453292519943295)")
+
+
+# -- choosing, clipping, casting ------------------------------------------------------------------
+
+
+def _infer_where(condition: Any, a: Any, b: Any) -> Spec:
+    return infer_pointwise("where")(condition, *(x for x in (a, b) if isinstance(x, Spec)))
+
+
+def _where(xp: Any, condition: Any, a: Any, b: Any) -> Any:
+    dtype = a.dtype if hasattr(a, "dtype") else b.dtype
+    result = xp.where(condition, a, b)
+    return result if result.dtype == dtype else result.astype(dtype)
+
+
+_condition = np.array([[True, False, True], [False, False, True]])
+WHERE = register(
+    Op(
+        "where",
+        Kind.POINTWISE,
+        _infer_where,
+        compute=_where,
+        grad=(None, lambda g, y, c, a, b: call("where", c, g, 0), lambda g, y, c, a, b: call("where", c, 0, g)),
+        saves=(0,),
+        promote="same",
+        promote_from=1,
+        cuda="({0} ? {1} : {2})",
+        sample=samples(Sample((_condition, normal(2, 3), normal(3, seed=1))), Sample((_condition, normal(2, 1), 0.5)), Sample((_condition, 0, normal(2, 3)))),
+    )
+)
+
+
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """``x`` where ``condition`` holds, else ``y``; with the condition alone, the indices of its true elements."""
+    condition = tensor(condition)
+    if x is None or y is None:
+        return nonzero(condition)
+    if condition.dtype != dtypes.bool_:
+        condition = call("not_equal", condition, 0)
+    x, y = operands(x, y)
+    return apply(WHERE, (condition, x, y), NONE)
+
+
+def nonzero(condition: Any) -> Any:
+    """The indices of the elements that are not zero, one int64 array an axis; eager only."""
+    data = condition._concrete("nonzero")
+    return tuple(wrap(type(condition), i, condition.device) for i in data.nonzero())
+
+
+def _infer_clip(x: Spec, *, a_min: float | None, a_max: float | None) -> Spec:
+    return x
+
+
+def _clip_rule(g: Any, y: Any, x: Any, *, a_min: float | None, a_max: float | None) -> Any:
+    if a_min is not None:
+        g = _zero_kept_where(g, x >= a_min)
+    return g if a_max is None else _zero_kept_where(g, x <= a_max)
+
+
+CLIP = register(
+    Op(
+        "clip",
+        Kind.POINTWISE,
+        _infer_clip,
+        compute=lambda xp, x, *, a_min, a_max, out=None: xp.clip(x, a_min, a_max, out=out),
+        out=True,
+        grad=(_clip_rule,),
+        saves=(0,),
+        cuda="hn_clip({0}, {a_min}, {a_max})",
+        sample=samples(Sample((normal(2, 3),), {"a_min": -0.55, "a_max": 0.55}), Sample((normal(4),), {"a_min": None, "a_max": 0.1})),
+    )
+)
+
+
+def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    """``a`` with values below ``a_min`` and above ``a_max`` (numbers or arrays) brought to them."""
+    a = tensor(a)
+    if isinstance(a_min, NDArray) or isinstance(a_max, NDArray):
+        a = a if a_min is None else FUNCTIONS["maximum"](a, a_min)
+        return a if a_max is None else FUNCTIONS["minimum"](a, a_max)
+    return apply(CLIP, (a,), {"a_min": a_min, "a_max": a_max})
+
+
+def _cast(xp: Any, x: Any, *, dtype: Any, out: Any = None) -> Any:
+    if out is None:
+        return x.astype(dtype)
+    xp.copyto(out, x, casting="unsafe")
+    return out
+
+
+CAST = register(
+    Op(
+        "cast",
+        Kind.POINTWISE,
+        lambda x, *, dtype: Spec(x.shape, dtype),
+        compute=_cast,
+        out=True,
+        grad=(lambda g, y, x, *, dtype: g,),
+        cuda="hn_cast<{dtype}>({0})",
+        sample=samples(Sample((normal(2, 3),), {"dtype": dtypes.float32}), Sample((normal(3),), {"dtype": dtypes.int32}, differentiable=False)),
+    )
+)
+
+
+def cast(data: Any, dtype: Any) -> Any:
+    """``data`` with its values converted to ``dtype``."""
+    return tensor(data).astype(dtype)
+
+
+def _copy(xp: Any, x: Any, *, out: Any = None) -> Any:
+    if out is None:
+        return x.copy()
+    xp.copyto(out, x)
+    return out
+
+
+COPY = register(Op("copy", Kind.POINTWISE, lambda x: x, compute=_copy, out=True, grad=(lambda g, y, x: g,), cuda="{0}", sample=samples(Sample((normal(2, 3),)))))
+
+
+def check_floating(op: str, x: Any) -> None:
+    """Raise unless ``x`` has a floating dtype."""
+    if not dtypes.is_floating(x.dtype):
+        fail(DtypeError, op, expected="a floating dtype", got=str(x.dtype), fix="x.astype('float32')")
