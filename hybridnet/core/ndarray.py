@@ -8,7 +8,7 @@ is, and ``NUMPY_FUNCTIONS`` maps NumPy's functions to ours for ``__array_functio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,10 @@ class NDArray(Operators, Array):
 
     __slots__ = ()
     __array_priority__ = 1000.0
+
+    if TYPE_CHECKING:  # the methods that hybridnet.ops.methods attaches
+
+        def __getattr__(self, name: str) -> Any: ...
 
     # -- what it is -----------------------------------------------------------------------------
 
