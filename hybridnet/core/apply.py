@@ -169,6 +169,7 @@ def _alias(arrays: Sequence[Any], result: Array) -> None:
     source = arrays[0]
     if isinstance(result._data, _ndarray) and np.may_share_memory(source._data, result._data):
         result._storage = source.storage()
+        result._storage.shared = True
 
 
 def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Exception) -> NoReturn:

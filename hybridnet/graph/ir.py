@@ -1,0 +1,169 @@
+"""The graph: typed values in single assignment, nodes in an order in which they can run.
+
+Graphs are never changed: a pass makes a new one through :class:`Rewriter` and may share nodes
+with the old. Values know their producer, so patterns are read off directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hybridnet.core import OPS, Op, Spec
+from hybridnet.device import Device
+from hybridnet.dtypes import Dtype
+from hybridnet.errors import Site
+
+
+class Value:
+    """One array of a graph: what an input holds or a node computes."""
+
+    __slots__ = ("device", "dtype", "index", "name", "node", "owner", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: Dtype, device: Device, node: Node | None = None, index: int = 0) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.device = device
+        self.node = node  # the producer; None for an input of the graph
+        self.index = index  # which of the producer's outputs
+        self.owner: object = None  # the trace that made it, while it is being traced
+        self.name = ""  # of an input: what the user calls it
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(self.shape, self.dtype)
+
+    @property
+    def constant(self) -> Any:
+        """The number that the value is filled with, or None if it is not a constant."""
+        return self.node.attrs["value"] if self.node is not None and self.node.op.name == "full" else None
+
+    def __repr__(self) -> str:
+        return f"<Value {self.spec}>"
+
+
+class Node:
+    """One operator call."""
+
+    __slots__ = ("attrs", "inputs", "op", "outputs", "scope", "site")
+
+    def __init__(self, op: Op, inputs: Sequence[Value], attrs: dict[str, Any], specs: Sequence[Spec], device: Device, site: Site | None = None) -> None:
+        self.op = op
+        self.inputs = tuple(inputs)
+        self.attrs = attrs
+        self.outputs = tuple(Value(s.shape, s.dtype, device, self, i) for i, s in enumerate(specs))
+        self.site = site
+        self.scope = site.scope if site else ""
+
+    @property
+    def output(self) -> Value:
+        return self.outputs[0]
+
+    def __repr__(self) -> str:
+        return f"<Node {self.op.name}>"
+
+
+class Graph:
+    """Inputs, nodes in running order, outputs."""
+
+    __slots__ = ("inputs", "nodes", "outputs")
+
+    def __init__(self, inputs: Sequence[Value], nodes: Sequence[Node], outputs: Sequence[Value]) -> None:
+        self.inputs = tuple(inputs)
+        self.nodes = tuple(nodes)
+        self.outputs = tuple(outputs)
+
+    def uses(self) -> dict[Value, int]:
+        """How often each value is read, outputs of the graph included."""
+        count: dict[Value, int] = {}
+        for node in self.nodes:
+            for v in node.inputs:
+                count[v] = count.get(v, 0) + 1
+        for v in self.outputs:
+            count[v] = count.get(v, 0) + 1
+        return count
+
+    def __str__(self) -> str:
+        return format_graph(self)
+
+    __repr__ = __str__
+
+
+def infer_node(op: Op, inputs: Iterable[Value], attrs: dict[str, Any]) -> tuple[Spec, ...]:
+    """The specs of a call's outputs."""
+    result = op.infer(*[v.spec for v in inputs], **attrs)
+    return (result,) if isinstance(result, Spec) else result
+
+
+class Rewriter:
+    """Builds the graph that a pass returns, node by node, remembering what became of each value."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: list[Node] = []
+        self.became: dict[Value, Value] = {}
+
+    def of(self, value: Value) -> Value:
+        """What a value of the old graph is in the new one."""
+        return self.became.get(value, value)
+
+    def keep(self, node: Node) -> Node:
+        """Take over a node, as it is if its inputs are unchanged."""
+        inputs = tuple(self.became.get(v, v) for v in node.inputs)
+        if inputs != node.inputs:
+            kept = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            self.became.update(zip(node.outputs, kept.outputs, strict=True))
+        else:
+            kept = node
+        self.nodes.append(kept)
+        return kept
+
+    def emit(self, name: str, inputs: Sequence[Value], attrs: dict[str, Any], like: Node) -> Value:
+        """Append a new node of one output, placed where ``like`` was in the user's code."""
+        op = OPS[name]
+        node = Node(op, inputs, attrs, infer_node(op, inputs, attrs), like.outputs[0].device, like.site)
+        self.nodes.append(node)
+        return node.outputs[0]
+
+    def replace(self, old: Value, new: Value) -> None:
+        """From here on ``new`` stands for ``old``."""
+        self.became[old] = new
+
+    def finish(self) -> Graph:
+        return Graph(self.graph.inputs, self.nodes, [self.of(v) for v in self.graph.outputs])
+
+
+def format_graph(graph: Graph, indent: str = "") -> str:
+    """The graph as text: a line for each node with types, operator, attributes, block and source line."""
+    names: dict[Value, str] = {}
+    for i, v in enumerate(graph.inputs):
+        names[v] = v.name or f"in{i}"
+    lines = [f"{indent}graph(" + ", ".join(f"{names[v]}: {v.spec}" for v in graph.inputs) + ")"]
+    for node in graph.nodes:
+        for v in node.outputs:
+            names[v] = f"v{len(names) - len(graph.inputs)}"
+        shown = {k: a for k, a in node.attrs.items() if not isinstance(a, Graph)}
+        attrs = "".join(f", {k}={a}" for k, a in shown.items())
+        left = ", ".join(f"{names[v]}: {v.spec}" for v in node.outputs)
+        place = f"  # {node.site}" if node.site else ""
+        lines.append(f"{indent}  {left} = {node.op.name}({', '.join(names.get(v, '?') for v in node.inputs)}{attrs}){place}")
+        for a in node.attrs.values():
+            if isinstance(a, Graph):
+                lines.append(format_graph(a, indent + "    "))
+    lines.append(f"{indent}  return " + ", ".join(names.get(v, "?") for v in graph.outputs))
+    return "\n".join(lines)

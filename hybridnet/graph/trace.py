@@ -1,0 +1,142 @@
+"""Tracing: run a function once with symbols in place of arrays and keep what it did as a graph.
+
+The trace stands behind ``apply`` (see :class:`hybridnet.core.state.Trace`). Arrays that it did
+not make are state: read ones become inputs, written ones become outputs as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hybridnet.core import OPS, Array, NDArray, Op, Spec, wrap
+from hybridnet.core.state import local
+from hybridnet.device import Device
+from hybridnet.errors import TraceError, fail, user_site
+from hybridnet.graph.ir import Graph, Node, Value
+
+
+class State:
+    """An array from outside that a trace uses: its value at entry, and now."""
+
+    __slots__ = ("array", "before", "now")
+
+    def __init__(self, array: Any, before: Value) -> None:
+        self.array = array
+        self.before = before
+        self.now = before
+
+
+class Trace:
+    """A graph in the making."""
+
+    def __init__(self) -> None:
+        self.arguments: list[Value] = []
+        self.nodes: list[Node] = []
+        self.states: dict[int, State] = {}  # by id of the array; State keeps it alive
+        self.callbacks: list[Callable[[], None]] = []
+        self._constants: dict[tuple[Any, ...], Value] = {}
+
+    # -- what the core asks ---------------------------------------------------------------------
+
+    def read(self, array: Any) -> Value:
+        data = array._data
+        if type(data) is Value and data.owner is self:
+            return data
+        return self._state(array).now
+
+    def write(self, array: Any, value: Value) -> None:
+        data = array._data
+        if type(data) is Value and data.owner is self:
+            array._data = value
+            return
+        state = self._state(array)
+        if array._storage is not None and array._storage.shared:
+            fail(TraceError, "in-place write", expected="an array that shares its memory with no other, in a compiled function", got=f"a write to {Spec(array.shape, array.dtype)}, of which there is a view", fix="copying the view, or the array before it is viewed")
+        state.now = value
+
+    def is_written(self, array: Any) -> bool:
+        state = self.states.get(id(array))
+        return state is not None and state.now is not state.before
+
+    def before_run(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` on the host before each run of what is being compiled, the first included."""
+        if callback not in self.callbacks:
+            self.callbacks.append(callback)
+
+    def emit(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any], device: Device) -> Any:
+        if any(type(x) is not Value for x in operands):
+            dtype = next((x.dtype for x in operands[op.promote_from :] if type(x) is Value), None)
+            operands = [x if type(x) is Value else self._constant(x, dtype, device) for x in operands]
+        result = op.infer(*[x.spec for x in operands], **attrs)
+        single = isinstance(result, Spec)
+        node = Node(op, operands, attrs, (result,) if single else result, device, user_site())
+        self.nodes.append(node)
+        for v in node.outputs:
+            v.owner = self
+        return node.outputs[0] if single else node.outputs
+
+    # -- making the graph -----------------------------------------------------------------------
+
+    def argument(self, spec: Spec, device: Device, name: str) -> Value:
+        """A new input of the graph."""
+        value = Value(spec.shape, spec.dtype, device)
+        value.owner, value.name = self, name
+        self.arguments.append(value)
+        return value
+
+    def _state(self, array: Any) -> State:
+        state = self.states.get(id(array))
+        if state is None:
+            value = Value(array.shape, array.dtype, array._device)
+            value.owner, value.name = self, f"state{len(self.states)}"
+            state = self.states[id(array)] = State(array, value)
+        return state
+
+    def _constant(self, number: Any, dtype: Any, device: Device) -> Value:
+        key = (number, type(number), dtype, device)
+        value = self._constants.get(key)
+        if value is None:
+            value = self._constants[key] = self.emit(OPS["full"], (), {"shape": (), "value": number, "dtype": dtype}, device)
+        return value
+
+    @property
+    def written(self) -> list[State]:
+        return [s for s in self.states.values() if s.now is not s.before]
+
+    def graph(self, outputs: Sequence[Value]) -> Graph:
+        """Everything traced so far: arguments then states in, ``outputs`` then written states out."""
+        states = self.states.values()
+        return Graph([*self.arguments, *(s.before for s in states)], self.nodes, [*outputs, *(s.now for s in self.written)])
+
+
+class tracing:
+    """Make ``trace`` the active one of this thread for the body."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def __enter__(self) -> Trace:
+        self.before = local.set_trace(self.trace)
+        return self.trace
+
+    def __exit__(self, *exc: object) -> None:
+        local.set_trace(self.before)
+
+
+def trace_op(op: Op, specs: Sequence[Spec], attrs: dict[str, Any], device: Device) -> Graph:
+    """The graph of a composite operator's ``expand``."""
+    trace = Trace()
+    before = local.set(recording=False)
+    try:
+        with tracing(trace):
+            assert op.expand is not None
+            arrays = [wrap(NDArray, trace.argument(s, device, ""), device) for s in specs]
+            result = op.expand(*arrays, **attrs)
+            results = result if isinstance(result, tuple) else (result,)
+            outputs = [trace.read(r) if isinstance(r, Array) else trace._constant(r, specs[0].dtype, device) for r in results]
+    finally:
+        local.set(recording=before[0])
+    if trace.states:
+        fail(TraceError, op.name, expected="an expansion that reads its operands alone", got=f"{len(trace.states)} other arrays")
+    return trace.graph(outputs)
