@@ -230,7 +230,7 @@ def fit(g: Array, spec: Spec) -> Array:
         lead = len(g.shape) - len(spec.shape)
         axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(spec.shape) if n == 1 and g.shape[i + lead] != 1)
         if axes:
-            g = _call("sum", g, axis=axes)
+            g = _call("sum", g, axis=axes, keepdims=False)
         if g.shape != spec.shape:
             g = _call("reshape", g, shape=spec.shape)
     if g.dtype != spec.dtype:
