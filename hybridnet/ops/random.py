@@ -1,0 +1,454 @@
+"""Random numbers: a few primitive draws, each a pure function of (seed, counter), and all the distributions made of them.
+
+The primitives draw standard variates (uniform, normal, exponential, gamma, ...). Every other
+distribution transforms those by ordinary operators, so that gradients flow to its parameters
+(reparameterisation) and tracing and fusion need to know nothing more. Parameters are numbers or
+arrays; ``size`` is the result's shape, by default that of the broadcast parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core.random import next_key
+from hybridnet.device import Device, current_device
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops import pointwise, reduction
+from hybridnet.ops.common import as_shape, default_dtype, samples, tensor
+from hybridnet.ops.philox import generator
+
+_math = pointwise.FUNCTIONS
+_KEY = (np.asarray(7, np.uint64), np.asarray(3, np.uint64))
+
+
+# -- primitive draws ------------------------------------------------------------------------------
+
+
+def _drawing(name: str, draw: Callable[..., Any], *made: Sample) -> Op:
+    """Register a primitive: ``draw(generator, *parameters, shape)`` in whatever dtype it gives."""
+
+    def infer(seed: Spec, counter: Spec, *parameters: Any, shape: tuple[int, ...], dtype: Any) -> Spec:
+        given = [p.shape for p in parameters if isinstance(p, Spec)]
+        if broadcast_shapes(name, shape, *given) != shape:
+            fail(ShapeError, name, expected=f"parameters that broadcast to size {shape}", got=" and ".join(map(str, given)))
+        return Spec(shape, dtype)
+
+    def compute(xp: Any, seed: Any, counter: Any, *parameters: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        wide = [p.astype(xp.float64) if hasattr(p, "dtype") else p for p in parameters]
+        return xp.asarray(draw(generator(seed, counter), *wide, shape)).astype(dtype, copy=False)
+
+    return register(Op(name, Kind.RANDOM, infer, compute=compute, sample=samples(*made)))
+
+
+def _sample(*parameters: Any, shape: tuple[int, ...] = (2, 3), dtype: Any = dtypes.float32) -> Sample:
+    return Sample((*_KEY, *parameters), {"shape": shape, "dtype": dtype}, differentiable=False)
+
+
+def _standard(name: str, draw: Callable[..., Any]) -> Op:
+    """Register a primitive without parameters, drawn in its own dtype so that nothing is cast."""
+
+    def compute(xp: Any, seed: Any, counter: Any, *, shape: tuple[int, ...], dtype: Any) -> Any:
+        return xp.asarray(draw(xp, generator(seed, counter), shape, dtype))
+
+    made = samples(_sample(), _sample(shape=(), dtype=dtypes.float64), _sample(shape=(0, 2), dtype=dtypes.float16))
+    return register(Op(name, Kind.RANDOM, lambda seed, counter, *, shape, dtype: Spec(shape, dtype), compute=compute, sample=made))
+
+
+def _uniform(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    if dtype.itemsize > 2:
+        return g.random(shape, dtype=dtype)
+    # Rounding to 16 bits must not reach 1, so only as many bits are kept as the type holds.
+    steps = 2.0 ** (11 if dtype == dtypes.float16 else 8)
+    return (xp.floor(g.random(shape, dtype=np.float32) * steps) / steps).astype(dtype)
+
+
+def _wide(method: str) -> Callable[..., Any]:
+    """A draw of a generator's method in float32 or float64, cast to 16 bits where asked."""
+
+    def draw(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        drawn = getattr(g, method)(shape, dtype=dtype if dtype.itemsize > 2 else np.float32)
+        return drawn if dtype.itemsize > 2 else xp.asarray(drawn).astype(dtype)
+
+    return draw
+
+
+UNIFORM = _standard("random_uniform", _uniform)
+NORMAL = _standard("random_normal", _wide("standard_normal"))
+EXPONENTIAL = _standard("random_exponential", _wide("standard_exponential"))
+_alpha = np.array([0.5, 1.0, 4.0])
+GAMMA = _drawing("random_gamma", lambda g, alpha, shape: g.standard_gamma(alpha, shape), _sample(_alpha), _sample(2.0))
+POISSON = _drawing("random_poisson", lambda g, lam, shape: g.poisson(lam, shape), _sample(_alpha), _sample(3.0))
+BINOMIAL = _drawing(
+    "random_binomial",
+    lambda g, n, p, shape: g.binomial(n.astype(np.int64) if hasattr(n, "dtype") else int(n), p, shape),
+    _sample(5, np.array([0.0, 0.5, 1.0])),
+    _sample(np.array([1.0, 2.0, 3.0]), 0.5),
+)
+RANDINT = _drawing("random_randint", lambda g, low, high, shape: g.integers(low, high, shape), _sample(-2, 5, dtype=dtypes.int64), _sample(0, 9, shape=(), dtype=dtypes.int32))
+
+
+def _permutation(xp: Any, seed: Any, counter: Any, *, n: int) -> Any:
+    return xp.argsort(generator(seed, counter).random(n)).astype(dtypes.int64)
+
+
+PERMUTATION = register(
+    Op("random_permutation", Kind.RANDOM, lambda seed, counter, *, n: Spec((n,), dtypes.int64), compute=_permutation, sample=samples(Sample(_KEY, {"n": 5}, differentiable=False), Sample(_KEY, {"n": 0}, differentiable=False)))
+)
+
+
+def _infer_categorical(seed: Spec, counter: Spec, p: Spec, *, shape: tuple[int, ...], dtype: Any) -> Spec:
+    if p.ndim == 0 or p.shape[-1] == 0:
+        fail(ShapeError, "random_categorical", expected="probabilities on a last axis that is not empty", got=str(p.shape))
+    return Spec(p.shape[:-1] + shape, dtype)
+
+
+def _categorical(xp: Any, seed: Any, counter: Any, p: Any, *, shape: tuple[int, ...], dtype: Any) -> Any:
+    """The class in whose interval of the cumulative probabilities a uniform number falls."""
+    bounds = xp.cumsum(p.astype(xp.float64), axis=-1)
+    rows = bounds.reshape(-1, p.shape[-1])
+    u = xp.asarray(generator(seed, counter).random((rows.shape[0], int(np.prod(shape)))))
+    drawn = (u * rows[:, -1:])[:, :, None] >= rows[:, None, :-1]
+    return drawn.sum(axis=-1).reshape(p.shape[:-1] + shape).astype(dtype)
+
+
+_p = np.array([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0]])
+CATEGORICAL = register(
+    Op(
+        "random_categorical",
+        Kind.RANDOM,
+        _infer_categorical,
+        compute=_categorical,
+        sample=samples(
+            Sample((*_KEY, _p), {"shape": (4,), "dtype": dtypes.int32}, differentiable=False),
+            Sample((*_KEY, _p[0]), {"shape": (), "dtype": dtypes.int64}, differentiable=False),
+            Sample((*_KEY, np.asarray(0.5)), {"shape": (), "dtype": dtypes.int64}, error=ValueError, differentiable=False),
+        ),
+    )
+)
+
+
+def _multinomial(xp: Any, seed: Any, counter: Any, p: Any, *, n: int, shape: tuple[int, ...]) -> Any:
+    """Counts class by class: a binomial share of what the classes before have left."""
+    g, left, rest = generator(seed, counter), xp.full(shape, n, xp.int64), 1.0
+    counts = xp.zeros((*shape, p.shape[0]), xp.int64)
+    for i, share in enumerate(np.asarray(p.tolist(), np.float64)):
+        last = i == p.shape[0] - 1
+        counts[..., i] = left if last else g.binomial(left, min(1.0, share / rest) if rest > 0 else 0.0)
+        left, rest = left - counts[..., i], rest - share
+    return counts
+
+
+MULTINOMIAL = register(
+    Op(
+        "random_multinomial",
+        Kind.RANDOM,
+        lambda seed, counter, p, *, n, shape: Spec((*shape, p.shape[0]), dtypes.int64),
+        compute=_multinomial,
+        sample=samples(Sample((*_KEY, _p[0]), {"n": 10, "shape": (2,)}, differentiable=False), Sample((*_KEY, _p[1]), {"n": 3, "shape": ()}, differentiable=False)),
+    )
+)
+
+
+# -- what the distributions share -----------------------------------------------------------------
+
+
+class _Draw:
+    """One call of a distribution: its dtype, its device, its shape, its parameters in that dtype."""
+
+    def __init__(self, op: str, size: Any, dtype: Any, device: Any, ctx: Any, *parameters: Any) -> None:
+        arrays = [p for p in parameters if isinstance(p, NDArray)]
+        asked = device if device is not None else ctx
+        self.device = Device(asked) if asked is not None else arrays[0].device if arrays else current_device()
+        self.dtype = default_dtype(dtype)
+        if not dtypes.is_floating(self.dtype):
+            fail(ArgumentError, op, expected="a floating dtype", got=str(self.dtype))
+        self.parameters = [p if isinstance(p, (int, float)) else tensor(p, arrays[0] if arrays else None).astype(self.dtype, copy=False) for p in parameters]
+        self.shape = broadcast_shapes(op, *(p.shape for p in self.parameters if isinstance(p, NDArray))) if size is None else as_shape(op, size)
+
+    def __call__(self, op: Op, *parameters: Any) -> Any:
+        return apply(op, (*next_key(self.device), *parameters), {"shape": self.shape, "dtype": self.dtype})
+
+
+def _log_exponential(draw: _Draw) -> Any:
+    """The logarithm of a standard exponential draw, kept finite."""
+    return _math["log"](_math["maximum"](draw(EXPONENTIAL), float(np.finfo(np.float16 if draw.dtype.itemsize == 2 else np.float32).tiny)))
+
+
+# -- continuous distributions ---------------------------------------------------------------------
+
+
+def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Uniform on [low, high)."""
+    draw = _Draw("uniform", size, dtype, device, ctx, low, high)
+    low, high = draw.parameters
+    u = draw(UNIFORM)
+    if isinstance(low, NDArray) or isinstance(high, NDArray):
+        return low + u * (high - low)
+    u = u if high - low == 1 else u * float(high - low)
+    return u if low == 0 else u + float(low)
+
+
+def normal(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Normal with mean ``loc`` and standard deviation ``scale``."""
+    draw = _Draw("normal", size, dtype, device, ctx, loc, scale)
+    return _scaled(draw(NORMAL), *draw.parameters)
+
+
+def _scaled(x: Any, loc: Any, scale: Any) -> Any:
+    """loc + scale · x without the steps that change nothing."""
+    if isinstance(scale, NDArray) or scale != 1:
+        x = x * scale
+    return x + loc if isinstance(loc, NDArray) or loc != 0 else x
+
+
+def lognormal(mean: Any = 0.0, sigma: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """The exponential of a normal variate."""
+    return _math["exp"](normal(mean, sigma, size, dtype, device, ctx))
+
+
+def exponential(scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Exponential with mean ``scale``."""
+    draw = _Draw("exponential", size, dtype, device, ctx, scale)
+    return _scaled(draw(EXPONENTIAL), 0, draw.parameters[0])
+
+
+def gumbel(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Gumbel, the distribution of maxima: loc - scale · log(exponential)."""
+    draw = _Draw("gumbel", size, dtype, device, ctx, loc, scale)
+    return _scaled(-_log_exponential(draw), *draw.parameters)
+
+
+def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Logistic: the difference of two Gumbel variates."""
+    draw = _Draw("logistic", size, dtype, device, ctx, loc, scale)
+    return _scaled(_log_exponential(draw) - _log_exponential(draw), *draw.parameters)
+
+
+def laplace(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Laplace: the difference of two exponential variates."""
+    draw = _Draw("laplace", size, dtype, device, ctx, loc, scale)
+    return _scaled(draw(EXPONENTIAL) - draw(EXPONENTIAL), *draw.parameters)
+
+
+def gamma(shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Gamma of shape ``shape``; gradients flow to ``scale`` alone."""
+    draw = _Draw("gamma", size, dtype, device, ctx, shape, scale)
+    return _scaled(draw(GAMMA, draw.parameters[0]), 0, draw.parameters[1])
+
+
+def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Beta: x / (x + y) of two gamma variates."""
+    draw = _Draw("beta", size, dtype, device, ctx, a, b)
+    x, y = (draw(GAMMA, p) for p in draw.parameters)
+    return x / (x + y)
+
+
+def chisquare(df: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Chi-square with ``df`` degrees of freedom."""
+    draw = _Draw("chisquare", size, dtype, device, ctx, df)
+    return draw(GAMMA, draw.parameters[0] / 2) * 2
+
+
+def f(dfnum: Any, dfden: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """F: the ratio of two chi-square variates, each over its degrees of freedom."""
+    draw = _Draw("f", size, dtype, device, ctx, dfnum, dfden)
+    top, bottom = ((draw(GAMMA, p / 2) / p) for p in draw.parameters)
+    return top / bottom
+
+
+def pareto(a: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Pareto II (Lomax) of shape ``a``, as NumPy's."""
+    draw = _Draw("pareto", size, dtype, device, ctx, a)
+    return _math["expm1"](draw(EXPONENTIAL) / draw.parameters[0])
+
+
+def power(a: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """On [0, 1] with density a·x**(a-1)."""
+    draw = _Draw("power", size, dtype, device, ctx, a)
+    return draw(UNIFORM) ** (1 / draw.parameters[0])
+
+
+def rayleigh(scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Rayleigh: the length of a two-dimensional normal vector."""
+    draw = _Draw("rayleigh", size, dtype, device, ctx, scale)
+    return _scaled(_math["sqrt"](draw(EXPONENTIAL) * 2), 0, draw.parameters[0])
+
+
+def weibull(a: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Weibull of shape ``a``."""
+    draw = _Draw("weibull", size, dtype, device, ctx, a)
+    return draw(EXPONENTIAL) ** (1 / draw.parameters[0])
+
+
+def multivariate_normal(mean: Any, cov: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Normal vectors of the given mean (..., n) and positive definite covariance (..., n, n)."""
+    mean, cov = tensor(mean), tensor(cov)
+    if cov.ndim < 2 or mean.ndim < 1 or cov.shape[-1] != cov.shape[-2] or cov.shape[-1] != mean.shape[-1]:
+        fail(ShapeError, "multivariate_normal", expected="mean (..., n) and cov (..., n, n)", got=f"{mean.shape} and {cov.shape}")
+    batch = broadcast_shapes("multivariate_normal", mean.shape[:-1], cov.shape[:-2])
+    lead = batch if size is None else as_shape("multivariate_normal", size) + batch
+    z = normal(0.0, 1.0, (*lead, mean.shape[-1], 1), dtype, device if device is not None else mean.device, ctx)
+    product = call("matmul", call("cholesky", cov.astype(z.dtype, copy=False)), z)
+    return call("reshape", product, shape=product.shape[:-1]) + mean
+
+
+def rand(*size: int, **kwargs: Any) -> Any:
+    """Uniform on [0, 1), the shape given as arguments."""
+    return uniform(0.0, 1.0, size, **kwargs)
+
+
+def randn(*size: int, **kwargs: Any) -> Any:
+    """Standard normal, the shape given as arguments."""
+    return normal(0.0, 1.0, size, **kwargs)
+
+
+def random(size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Uniform on [0, 1)."""
+    return uniform(0.0, 1.0, size, dtype, device, ctx)
+
+
+def standard_normal(size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Normal with mean 0 and standard deviation 1."""
+    return normal(0.0, 1.0, size, dtype, device, ctx)
+
+
+def standard_exponential(size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Exponential with mean 1."""
+    return exponential(1.0, size, dtype, device, ctx)
+
+
+def standard_gamma(shape: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Gamma with scale 1."""
+    return gamma(shape, 1.0, size, dtype, device, ctx)
+
+
+# -- discrete distributions -----------------------------------------------------------------------
+
+
+def poisson(lam: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Poisson counts with mean ``lam``, as floating numbers unless ``dtype`` says else."""
+    return _counts("poisson", POISSON, size, dtype, device, ctx, lam)
+
+
+def binomial(n: Any, p: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """The number of successes in ``n`` trials of probability ``p``."""
+    return _counts("binomial", BINOMIAL, size, dtype, device, ctx, n, p)
+
+
+def _counts(name: str, op: Op, size: Any, dtype: Any, device: Any, ctx: Any, *parameters: Any) -> Any:
+    draw = _Draw(name, size, None, device, ctx, *parameters)
+    draw.dtype = default_dtype(dtype)
+    return draw(op, *draw.parameters)
+
+
+def negative_binomial(n: Any, p: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Failures before the ``n``-th success of probability ``p``: Poisson with a gamma mean."""
+    draw = _Draw("negative_binomial", size, None, device, ctx, n, p)
+    n, p = draw.parameters
+    return poisson(draw(GAMMA, n) * ((1 - p) / p), None, dtype)
+
+
+def generalized_negative_binomial(mu: Any = 1.0, alpha: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Poisson with a gamma mean: mean ``mu``, variance mu + alpha·mu²."""
+    draw = _Draw("generalized_negative_binomial", size, None, device, ctx, mu, alpha)
+    mu, alpha = draw.parameters
+    return poisson(draw(GAMMA, 1 / alpha) * (alpha * mu), None, dtype)
+
+
+def geometric(p: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Trials up to the first success of probability ``p``."""
+    draw = _Draw("geometric", size, None, device, ctx, p)
+    draws = _math["ceil"](draw(EXPONENTIAL) / -_math["log1p"](-draw.parameters[0]))
+    return _math["maximum"](draws, 1).astype(default_dtype(dtype), copy=False)
+
+
+def bernoulli(prob: Any = None, logit: Any = None, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """1 with probability ``prob`` (or with log-odds ``logit``), else 0."""
+    if (prob is None) == (logit is None):
+        fail(ArgumentError, "bernoulli", expected="one of prob and logit", got="both" if prob is not None else "neither")
+    if prob is None:
+        prob = 1 / (1 + _math["exp"](-tensor(logit)))
+    draw = _Draw("bernoulli", size, None, device, ctx, prob)
+    return (draw(UNIFORM) < draw.parameters[0]).astype(default_dtype(dtype))
+
+
+def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Integers from ``low`` to below ``high`` (from 0 to below ``low`` without it); int64 by default."""
+    if high is None:
+        low, high = 0, low
+    if int(low) >= int(high):
+        fail(ArgumentError, "randint", expected="low below high", got=f"{low} and {high}")
+    target = Device(device if device is not None else ctx) if (device is not None or ctx is not None) else current_device()
+    shape = () if size is None else as_shape("randint", size)
+    return apply(RANDINT, (*next_key(target), int(low), int(high)), {"shape": shape, "dtype": dtypes.as_dtype(dtype, dtypes.int64)})
+
+
+def categorical(p: Any, shape: Any = (), dtype: Any = "int32") -> Any:
+    """Class numbers drawn by the probabilities on the last axis of ``p``: of shape p.shape[:-1] + shape."""
+    p = tensor(p)
+    return apply(CATEGORICAL, (*next_key(p.device), p), {"shape": as_shape("categorical", shape), "dtype": dtypes.as_dtype(dtype)})
+
+
+def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
+    """How often each class came in ``n`` draws by the probabilities ``pvals``: of shape size + (classes,)."""
+    pvals = tensor(pvals)
+    if pvals.ndim != 1 or not pvals.size:
+        fail(ShapeError, "multinomial", expected="pvals of one dimension", got=str(pvals.shape))
+    shape = () if size is None else as_shape("multinomial", size)
+    return apply(MULTINOMIAL, (*next_key(pvals.device), pvals), {"n": int(n), "shape": shape})
+
+
+# -- orders and choices ---------------------------------------------------------------------------
+
+
+def permutation(x: Any) -> Any:
+    """The numbers below an integer, or the rows of an array, in random order."""
+    if isinstance(x, (int, np.integer)):
+        return apply(PERMUTATION, next_key(current_device()), {"n": int(x)})
+    x = tensor(x)
+    if not x.ndim:
+        fail(ShapeError, "permutation", expected="an integer or an array of one dimension or more", got="zero dimensions")
+    return x[apply(PERMUTATION, next_key(x.device), {"n": x.shape[0]})]
+
+
+def shuffle(x: Any) -> None:
+    """Put the rows of an array into random order, in place."""
+    x._assign(permutation(x))
+
+
+def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Elements of a one-dimensional array (or numbers below an integer), with probabilities ``p`` if given."""
+    source = None if isinstance(a, (int, np.integer)) else tensor(a)
+    n = int(a) if source is None else source.shape[0]
+    shape = () if size is None else as_shape("choice", size)
+    count = int(np.prod(shape))
+    if not replace and count > n:
+        fail(ArgumentError, "choice", expected=f"at most {n} elements without replacement", got=str(count))
+    if n == 0 and count:
+        fail(ArgumentError, "choice", expected="something to choose from", got="nothing")
+    if replace:
+        drawn = randint(0, n, shape, device=device, ctx=ctx) if p is None else categorical(p, shape, dtypes.int64)
+    else:
+        order = permutation(n) if p is None else _weighted_order(p)
+        drawn = order[:count].reshape(shape)
+    return drawn if source is None else source[drawn]
+
+
+def _weighted_order(p: Any) -> Any:
+    """All classes in the order in which drawing without replacement by ``p`` takes them (Gumbel's trick)."""
+    p = tensor(p)
+    return call("argsort", -(_math["log"](p) + gumbel(size=p.shape, device=p.device)), axis=0)
+
+
+def log_probability(p: Any, drawn: Any) -> Any:
+    """The logarithm of the probability that ``p`` (..., classes) gives to drawn class numbers (..., shape)."""
+    classes = tensor(np.arange(p.shape[-1]), p)
+    extra = drawn.ndim - (p.ndim - 1)
+    chosen = call("cast", call("equal", call("reshape", drawn, shape=(*drawn.shape, 1)), classes), dtype=p.dtype)
+    spread = call("reshape", p, shape=(*p.shape[:-1], *(1,) * extra, p.shape[-1]))
+    return _math["log"](reduction.sum(chosen * spread, axis=-1))
