@@ -1,0 +1,191 @@
+"""MXNet's binary list of arrays: the ``.params`` files that it and hybridnet both read and write.
+
+The format, little endian throughout (learnt from files that MXNet 1.9.1 wrote)::
+
+    file   u64 0x112, u64 0, u64 count, <count> arrays, u64 names (0 or count), each u64 length + UTF-8
+    array  u32 0xF993FAC9, i32 storage (0: dense), i32 ndim, i64 dims..., i32 device type, i32 device id,
+           i32 element type, elements in C order
+
+``0xF993FACA`` marks an array of NumPy's shape rules: the only ones under which no dimensions, or a
+dimension of 0, may be written; MXNet takes a file under one set of rules only, and then loads it with
+``npx.load`` alone. Types from int16 to uint64 are MXNet 2's: 1.9.1 does not know them. Older files have ``0xF993FAC8`` (no storage field), or at its place
+the number of dimensions itself, which are then u32. Nothing in a file is ever executed.
+
+Works on NumPy arrays alone; relies on ``dtypes`` and ``errors``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.errors import ArgumentError, FileFormatError, fail
+
+_FILE_MAGIC = 0x112
+_CLASSIC, _NUMPY, _OLD = 0xF993FAC9, 0xF993FACA, 0xF993FAC8
+_MOST_DIMENSIONS = 32
+_TYPES = (
+    dtypes.float32, dtypes.float64, dtypes.float16, dtypes.uint8, dtypes.int32, dtypes.int8, dtypes.int64, dtypes.bool_,
+    dtypes.int16, dtypes.uint16, dtypes.uint32, dtypes.uint64, dtypes.bfloat16,
+)  # fmt: skip
+_FLAG_OF = {dtype: flag for flag, dtype in enumerate(_TYPES)}
+
+Host = np.ndarray[Any, Any]
+Arrays = dict[str, Host] | list[Host]
+
+
+def encode(arrays: Mapping[str, Any] | Sequence[Any]) -> bytes:
+    """The file's bytes of named arrays, or of a plain list of them (anything that ``numpy.asarray`` takes)."""
+    named = isinstance(arrays, Mapping)
+    values = [np.asarray(x) for x in (arrays.values() if isinstance(arrays, Mapping) else arrays)]
+    names = [str(name).encode() for name in arrays] if named else []
+    parts = [struct.pack("<3Q", _FILE_MAGIC, 0, len(values))]
+    magic = _CLASSIC if all(x.ndim and x.size for x in values) else _NUMPY
+    for x in values:
+        parts.extend(_encode_array(x, magic))
+    parts.append(struct.pack("<Q", len(names)))
+    for name in names:
+        parts.append(struct.pack("<Q", len(name)) + name)
+    return b"".join(parts)
+
+
+def _encode_array(x: Host, magic: int) -> Iterable[bytes]:
+    if x.dtype not in _FLAG_OF:
+        fail(ArgumentError, "save", expected="arrays of " + ", ".join(map(str, _TYPES)), got=str(x.dtype))
+    yield struct.pack(f"<Iii{x.ndim}q3i", magic, 0, x.ndim, *x.shape, 1, 0, _FLAG_OF[x.dtype])
+    yield x.tobytes()
+
+
+class _Reader:
+    """A cursor over the bytes that says where a file ends too early."""
+
+    def __init__(self, data: bytes, source: str) -> None:
+        self.data = memoryview(data)
+        self.at = 0
+        self.source = source
+
+    def take(self, n: int, what: str) -> memoryview:
+        left = len(self.data) - self.at
+        if n > left:
+            fail(FileFormatError, "load", expected=f"{n} bytes of {what} at byte {self.at} of {self.source}", got=f"{left} bytes: the file is truncated", fix="copying or downloading it again")
+        self.at += n
+        return self.data[self.at - n : self.at]
+
+    def numbers(self, layout: str, what: str) -> tuple[int, ...]:
+        return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout), what))
+
+    def foreign(self, expected: str, got: str) -> Any:
+        fail(FileFormatError, "load", expected=expected, got=f"{got} at byte {self.at} of {self.source}", fix="a file that save_parameters, nd.save or MXNet wrote")
+
+
+def decode(data: bytes, source: str = "the given bytes") -> Arrays:
+    """The arrays in a file's bytes: a dict if they are named, else a list. ``source`` is for messages.
+
+    Raises :class:`FileFormatError` if the bytes are truncated, foreign, or hold sparse arrays.
+    """
+    reader = _Reader(data, source)
+    if len(data) < 8 or reader.numbers("Q", "the header")[0] != _FILE_MAGIC:
+        reader.at = 0
+        reader.foreign(f"a parameter file, which begins with {_FILE_MAGIC:#x}", repr(bytes(data[:8])))
+    _, count = reader.numbers("2Q", "the header")
+    arrays = [_decode_array(reader) for _ in range(_fitting(reader, count, 8, "arrays"))]
+    (named,) = reader.numbers("Q", "the number of names")
+    if named not in (0, count):
+        reader.foreign(f"{count} names, one an array", f"{named} names")
+    names = [_decode_name(reader) for _ in range(named)]
+    if reader.at != len(data):
+        reader.foreign("the end of the file", f"{len(data) - reader.at} more bytes")
+    if not named and count:
+        return arrays
+    if len(set(names)) != len(names):
+        reader.foreign("names that differ", f"{len(names) - len(set(names))} repeated names")
+    return dict(zip(names, arrays, strict=True))
+
+
+def _fitting(reader: _Reader, count: int, least: int, what: str) -> int:
+    """``count``, if that many items of at least ``least`` bytes can still follow."""
+    left = len(reader.data) - reader.at
+    if count * least > left:
+        reader.foreign(f"at most {left // least} {what} in what is left", f"{count} {what}")
+    return count
+
+
+def _decode_name(reader: _Reader) -> str:
+    (length,) = reader.numbers("Q", "the length of a name")
+    raw = bytes(reader.take(length, "a name"))
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return str(reader.foreign("a name in UTF-8", repr(raw[:40])))
+
+
+def _decode_array(reader: _Reader) -> Host:
+    (magic,) = reader.numbers("I", "an array's header")
+    if magic in (_CLASSIC, _NUMPY):
+        (storage,) = reader.numbers("i", "an array's header")
+        if storage != 0:
+            reader.foreign("dense arrays", f"an array of sparse storage (type {storage})")
+    if magic in (_CLASSIC, _NUMPY, _OLD):
+        (ndim,) = reader.numbers("i", "an array's header")
+        code = "q"
+    else:
+        ndim, code = magic, "I"
+    if not 0 <= ndim <= _MOST_DIMENSIONS:
+        reader.foreign(f"an array of 0 to {_MOST_DIMENSIONS} dimensions", f"{magic:#x} (an unknown kind of array)" if code == "I" else f"{ndim} dimensions")
+    shape = reader.numbers(f"{ndim}{code}", "a shape")
+    if ndim == 0 and magic != _NUMPY:
+        return np.zeros((0,), dtypes.default_float)  # MXNet writes nothing more of an array without a shape
+    if any(n < 0 for n in shape):
+        reader.foreign("dimensions of 0 or more", str(shape))
+    _, _, flag = reader.numbers("3i", "an array's header")
+    if not 0 <= flag < len(_TYPES):
+        reader.foreign(f"an element type from 0 to {len(_TYPES) - 1}", str(flag))
+    dtype = _TYPES[flag]
+    raw = reader.take(math.prod(shape) * dtype.itemsize, f"an array {dtype}{list(shape)}")
+    return np.frombuffer(raw, dtype).reshape(shape)
+
+
+def write_bytes(filename: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file whole or not at all: to a temporary file beside it that is then renamed."""
+    path = os.fspath(filename)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        raise
+
+
+def read_bytes(filename: str | os.PathLike[str]) -> bytes:
+    """A file's bytes."""
+    with open(filename, "rb") as file:
+        return file.read()
+
+
+def save(filename: str | os.PathLike[str], arrays: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Write arrays, named or not, to a file that MXNet reads too."""
+    write_bytes(filename, encode(arrays))
+
+
+def load(filename: str | os.PathLike[str]) -> Arrays:
+    """The arrays in a file that hybridnet or MXNet wrote, as NumPy arrays (read-only)."""
+    return decode(read_bytes(filename), os.fspath(filename))
+
+
+def load_named(filename: str | os.PathLike[str]) -> dict[str, Host]:
+    """As :func:`load`, of a file in which the arrays have names."""
+    arrays = load(filename)
+    if isinstance(arrays, list):
+        fail(FileFormatError, "load", expected="arrays with names", got=f"{len(arrays)} arrays without, in {os.fspath(filename)}", fix="nd.load, which gives them as a list")
+    return arrays
