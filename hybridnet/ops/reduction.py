@@ -25,10 +25,15 @@ def _expand(g: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return call("reshape", g, shape=tuple(shape))
 
 
+def _check_not_empty(name: str, x: Spec, axis: tuple[int, ...]) -> None:
+    if 0 in [x.shape[a] for a in axis]:
+        fail(ShapeError, name, expected="something to choose from", got=f"an empty axis in shape {x.shape}")
+
+
 def _infer(name: str, accumulate: bool) -> Callable[..., Spec]:
     def infer(x: Spec, *, axis: tuple[int, ...], keepdims: bool) -> Spec:
-        if name in ("max", "min") and any(x.shape[a] == 0 for a in axis):
-            fail(ShapeError, name, expected="something to choose from", got=f"an empty axis in shape {x.shape}")
+        if name in ("max", "min"):
+            _check_not_empty(name, x, axis)
         dtype = x.dtype
         if accumulate and (dtype == dtypes.bool_ or dtypes.is_integer(dtype) and dtype.itemsize < 8):
             dtype = dtypes.uint64 if dtype.kind == "u" else dtypes.int64
@@ -153,6 +158,11 @@ def _logsumexp(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     return total if keepdims else call("reshape", total, shape=reduced_shape(x.shape, axis, False))
 
 
+def _infer_logsumexp(x: Spec, *, axis: tuple[int, ...], keepdims: bool) -> Spec:
+    _check_not_empty("logsumexp", x, axis)
+    return Spec(reduced_shape(x.shape, axis, keepdims), x.dtype)
+
+
 def _logsumexp_rule(g: Any, y: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     return _expand(g, axis, keepdims) * call("exp", x - _expand(y, axis, keepdims))
 
@@ -161,7 +171,7 @@ LOGSUMEXP = register(
     Op(
         "logsumexp",
         Kind.OPAQUE,
-        lambda x, *, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
+        _infer_logsumexp,
         expand=_logsumexp,
         grad=(_logsumexp_rule,),
         saves=(0, "y"),

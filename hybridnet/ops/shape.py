@@ -218,6 +218,13 @@ SLICE = register(
 )
 
 
+def _infer_slice_grad(g: Spec, *, shape: tuple[int, ...], key: Any) -> Spec:
+    expected = _infer_slice(Spec(shape, g.dtype), key=key)
+    if g.shape != expected.shape:
+        fail(ShapeError, "slice_grad", expected=f"a gradient of shape {expected.shape}", got=str(g.shape))
+    return Spec(shape, g.dtype)
+
+
 def _slice_grad(xp: Any, g: Any, *, shape: tuple[int, ...], key: Any, out: Any = None) -> Any:
     if out is None:
         out = xp.zeros(shape, g.dtype)
@@ -231,7 +238,7 @@ SLICE_GRAD = register(
     Op(
         "slice_grad",
         Kind.OPAQUE,
-        lambda g, *, shape, key: Spec(shape, g.dtype),
+        _infer_slice_grad,
         compute=_slice_grad,
         out=True,
         grad=(lambda g, y, x, *, shape, key: call("slice", g, key=key),),

@@ -1,0 +1,140 @@
+"""The samples of every registered operator as arrays; for the contract test and the random-graph test."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hybridnet.ops
+from hybridnet import autograd, dtypes
+from hybridnet.core import NDArray, Op, Sample, apply, wrap
+from hybridnet.core.op import OPS
+from hybridnet.device import cpu
+
+Data = np.ndarray[Any, Any]
+
+for _module in pkgutil.iter_modules(hybridnet.ops.__path__):
+    importlib.import_module(f"hybridnet.ops.{_module.name}")
+
+ALL_OPS = [OPS[name] for name in sorted(OPS)]
+
+
+def samples_of(op: Op) -> list[Sample]:
+    return list(op.sample()) if op.sample is not None else []
+
+
+def cases(chosen: Callable[[Op, Sample], bool]) -> list[Any]:
+    """Parameters (op, sample) for pytest, named ``operator-number``."""
+    return [pytest.param(op, s, id=f"{op.name}-{i}") for op in ALL_OPS for i, s in enumerate(samples_of(op)) if chosen(op, s)]
+
+
+def holds_floats(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and dtypes.is_floating(x.dtype)
+
+
+def as_array(x: Any, dtype: Any = None) -> Any:
+    """An operand from a sample's input: floating NumPy arrays cast to ``dtype``, numbers as they are."""
+    if not isinstance(x, np.ndarray):
+        return x
+    return wrap(NDArray, x.astype(dtype) if dtype is not None and holds_floats(x) else x.copy(), cpu())
+
+
+def as_arrays(inputs: Sequence[Any], dtype: Any = None) -> list[Any]:
+    return [as_array(x, dtype) for x in inputs]
+
+
+def run(op: Op, arrays: Sequence[Any], attrs: dict[str, Any]) -> tuple[Any, ...]:
+    """The operator's outputs as a tuple, whether it takes arrays or makes them."""
+    result = apply(op, arrays, attrs, cpu(), NDArray)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def wide(x: Any) -> Data:
+    """Values as NumPy numbers that NumPy's own functions take (bfloat16 is not one)."""
+    data = np.asarray(x._data if isinstance(x, NDArray) else x)
+    return data.astype(np.float32) if data.dtype == dtypes.bfloat16 else data
+
+
+class Projected:
+    """An operator as a function of its floating inputs, its outputs projected onto fixed random weights.
+
+    ``value`` is the scalar sum of <weights, outputs>, ``gradients`` the gradient of that by the tape.
+    """
+
+    def __init__(self, op: Op, sample: Sample) -> None:
+        self.op, self.sample = op, sample
+        self.places = [i for i, x in enumerate(sample.inputs) if holds_floats(x)]
+        outputs = run(op, as_arrays(sample.inputs), sample.attrs)
+        self.floating = [i for i, y in enumerate(outputs) if dtypes.is_floating(y.dtype)]
+        rng = np.random.default_rng(7)
+        self.weights = [rng.normal(size=outputs[i].shape).astype(outputs[i].dtype) for i in self.floating]
+        self.exact = all(outputs[i].dtype == dtypes.float64 for i in self.floating)
+
+    def point(self) -> list[Data]:
+        """The floating inputs of the sample, then the weights: everything that gradients depend on."""
+        return [*(self.sample.inputs[i].copy() for i in self.places), *self.weights]
+
+    def outputs(self, xs: Sequence[Any]) -> list[Any]:
+        """The floating outputs at the arrays ``xs``."""
+        inputs = as_arrays(self.sample.inputs)
+        for place, x in zip(self.places, xs, strict=True):
+            inputs[place] = x
+        found = run(self.op, inputs, self.sample.attrs)
+        return [found[i] for i in self.floating]
+
+    def value(self, point: Sequence[Data]) -> float:
+        count = len(self.places)
+        ys = self.outputs([as_array(x) for x in point[:count]])
+        return float(sum((y._data.astype(np.float64) * w).sum() for y, w in zip(ys, point[count:], strict=True)))
+
+    def variables(self, point: Sequence[Data]) -> list[Any]:
+        arrays = [as_array(x) for x in point]
+        for x in arrays:
+            x.attach_grad()
+        return arrays
+
+    def gradients(self, arrays: Sequence[Any], create_graph: bool = False) -> list[Any]:
+        """The gradient with respect to each floating input; ``None`` where the tape delivers none."""
+        count = len(self.places)
+        xs, weights = list(arrays[:count]), list(arrays[count:])
+        with autograd.record():
+            heads = [(y, w) for y, w in zip(self.outputs(xs), weights, strict=True) if y._tape is not None]
+            if not heads:
+                return [None] * count
+            ys, ws = map(list, zip(*heads, strict=True))
+            return reached(ys, xs, ws, create_graph)
+
+
+def reached(ys: list[Any], xs: list[Any], ws: list[Any] | None, create_graph: bool) -> list[Any]:
+    """``autograd.grad`` that gives ``None`` for variables which no head depends on, where it raises."""
+    marks = [x._tape for x in xs]
+    before = autograd.set_recording(create_graph)
+    try:
+        from_tape = autograd.tape.propagate(ys, ws or [None] * len(ys), targets=marks, retain_graph=create_graph)
+    finally:
+        autograd.set_recording(before)
+    return [from_tape.get(mark) for mark in marks]
+
+
+def directions(point: Sequence[Data], count: int) -> Iterator[tuple[int, Data]]:
+    """Random directions, ``count`` for each array of the point that has elements."""
+    rng = np.random.default_rng(11)
+    for i, x in enumerate(point):
+        for _ in range(count if x.size else 0):
+            yield i, rng.normal(size=x.shape)
+
+
+def slope(
+    f: Callable[[Sequence[Data]], float],
+    point: Sequence[Data],
+    i: int,
+    d: Data,
+    step: float,
+) -> float:
+    """The central difference of ``f`` at ``point`` along ``d`` in its array ``i``."""
+    ahead, behind = list(point), list(point)
+    ahead[i], behind[i] = np.asarray(point[i] + step * d), np.asarray(point[i] - step * d)
+    return (f(ahead) - f(behind)) / (2 * step)
