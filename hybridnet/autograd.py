@@ -141,7 +141,7 @@ class Function:
 
     Subclass it with ``forward(self, *inputs)`` and ``backward(self, *output_grads)``, which run
     without recording; keep what ``backward`` needs with ``save_for_backward`` (or on ``self``).
-    An instance is called once.
+    An instance is called once. ``backward`` gives a gradient for each input, ``None`` for one that is no array.
     """
 
     def __init__(self) -> None:
@@ -168,16 +168,17 @@ class Function:
         results = [y if not any(y is x for x in inputs) else y.copy() for y in _listed(outputs)]
         if local.recording:
             name = type(self).__name__
+            is_array = [isinstance(x, NDArray) for x in inputs]
 
             def rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any) -> tuple[Any, ...]:
                 grads = self.backward(*(g if isinstance(g, tuple) else (g,)))
                 grads = _listed(grads)
-                if len(grads) != len(inputs):
-                    fail(AutogradError, name, expected=f"{len(inputs)} gradients from backward, one an input", got=str(len(grads)))
-                return tuple(grads)
+                if len(grads) != len(is_array):
+                    fail(AutogradError, name, expected=f"{len(is_array)} gradients from backward, one an input", got=str(len(grads)))
+                return tuple(g for g, kept in zip(grads, is_array, strict=True) if kept)
 
             op = Op(name, Kind.OPAQUE, lambda *specs: specs[0], compute=lambda xp, *xs: xs, grad=rule)
             arrays = [x for x in inputs if isinstance(x, NDArray)]
             operands = [local.trace.read(x) if local.trace is not None else x._data for x in arrays]
             tape.record(op, arrays, operands, {}, tuple(results) if len(results) > 1 else results[0])
-        return results[0] if single else (outputs if results is outputs else type(outputs)(results))
+        return results[0] if single else type(outputs)(results)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import samples  # noqa: F401  (registers every operator)
 from hypothesis import HealthCheck, settings
 
 from hybridnet.core import local
