@@ -1,0 +1,1 @@
+"""hybridnet: deep learning, imperative to write and symbolic to run."""

@@ -126,7 +126,7 @@ def _promote(op: Op, arrays: Sequence[Any]) -> Sequence[Any]:
                 settled = False
         elif type(x) is not int and type(x) is not bool:
             settled = settled and common is not None and common.kind == "f"
-    if settled and common is not None and common.kind != "b":
+    if settled and common is not None and common.kind in "fiu":
         return arrays
     return _promoted(op, arrays, start)
 
@@ -147,7 +147,14 @@ def _promoted(op: Op, arrays: Sequence[Any], start: int) -> Sequence[Any]:
         common = dtypes.floating(common)
     head = list(arrays[:start])
     for x in arrays[start:]:
-        head.append(apply(OPS["cast"], (x,), {"dtype": common}) if isinstance(x, Array) and x.dtype != common else x)
+        if isinstance(x, Array):
+            head.append(apply(OPS["cast"], (x,), {"dtype": common}) if x.dtype != common else x)
+        elif common == dtypes.bfloat16:
+            # To NumPy a number is float64 to a type that is not its own: give it the type.
+            like = next(a for a in arrays if isinstance(a, Array))
+            head.append(apply(OPS["full"], (), {"shape": (), "value": x, "dtype": common}, like._device, type(like)))
+        else:
+            head.append(x)
     return head
 
 
@@ -169,7 +176,6 @@ def _alias(arrays: Sequence[Any], result: Array) -> None:
     source = arrays[0]
     if isinstance(result._data, _ndarray) and np.may_share_memory(source._data, result._data):
         result._storage = source.storage()
-        result._storage.shared = True
 
 
 def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Exception) -> NoReturn:

@@ -44,11 +44,10 @@ class Storage:
     need one.
     """
 
-    __slots__ = ("shared", "version", "written_at")
+    __slots__ = ("version", "written_at")
 
     def __init__(self) -> None:
         self.version = 0
-        self.shared = False  # whether handles or foreign arrays view the buffer besides the first
         self.written_at: Site | None = None
 
 

@@ -157,13 +157,11 @@ class NDArray(Operators, Array):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         data = self._concrete("numpy.asarray(x)")
-        self.storage().shared = True
         if not isinstance(data, np.ndarray):
             data = data.get()
         return np.array(data, dtype=dtype, copy=copy)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        self.storage().shared = True
         return self._concrete("__dlpack__").__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
@@ -365,7 +363,6 @@ class NDArray(Operators, Array):
         result = wrap(type(self), with_trace, self._device)
         if local.trace is None:
             result._storage = self.storage()
-            result._storage.shared = True
         return result
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:

@@ -13,6 +13,14 @@ from typing import Any, Protocol
 class Trace(Protocol):
     """What :mod:`hybridnet.graph.trace` offers to the core while it traces a function."""
 
+    site: Any  # the place that nodes are given in place of the running line
+
+    def is_written(self, array: Any) -> bool:
+        """Whether the trace has written to an array that it did not make."""
+
+    def before_run(self, callback: Any) -> None:
+        """Call back on the host before each run of the compiled function."""
+
     def read(self, array: Any) -> Any:
         """The graph value that stands for ``array`` now; an unknown array becomes an input."""
 

@@ -189,12 +189,16 @@ def propagate(
             continue
         filled = tuple(g if g is not None else _full(out[0], 0, *out[1:]) for g, out in zip(gs, node.outputs, strict=True))
         needs = tuple(p is not None and (p[0] in useful or (p in wanted if wanted is not None else isinstance(p[0], Leaf))) for p in node.parents)
+        if local.trace is not None:
+            local.trace.site = node.site  # a gradient belongs to the line of what it differentiates
         gradients = node.gradients(needs, filled if len(filled) > 1 else filled[0])
         for parent, spec, need, g in zip(node.parents, node.specs, needs, gradients, strict=True):
             if need and g is not None and parent is not None:
                 _add(pending, parent, fit(g, spec))
         if not retain_graph:
             node.saved = None
+    if local.trace is not None:
+        local.trace.site = None
     return found
 
 

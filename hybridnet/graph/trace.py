@@ -31,6 +31,7 @@ class Trace:
     """A graph in the making."""
 
     def __init__(self) -> None:
+        self.site: Any = None
         self.arguments: list[Value] = []
         self.nodes: list[Node] = []
         self.states: dict[int, State] = {}  # by id of the array; State keeps it alive
@@ -51,9 +52,8 @@ class Trace:
             array._data = value
             return
         state = self._state(array)
-        if array._storage is not None and array._storage.shared:
-            fail(TraceError, "in-place write", expected="an array that shares its memory with no other, in a compiled function", got=f"a write to {Spec(array.shape, array.dtype)}, of which there is a view", fix="copying the view, or the array before it is viewed")
         state.now = value
+        self._refuse_aliases(state)
 
     def is_written(self, array: Any) -> bool:
         state = self.states.get(id(array))
@@ -70,7 +70,7 @@ class Trace:
             operands = [x if type(x) is Value else self._constant(x, dtype, device) for x in operands]
         result = op.infer(*[x.spec for x in operands], **attrs)
         single = isinstance(result, Spec)
-        node = Node(op, operands, attrs, (result,) if single else result, device, user_site())
+        node = Node(op, operands, attrs, (result,) if single else result, device, self.site or user_site())
         self.nodes.append(node)
         for v in node.outputs:
             v.owner = self
@@ -91,7 +91,23 @@ class Trace:
             value = Value(array.shape, array.dtype, array._device)
             value.owner, value.name = self, f"state{len(self.states)}"
             state = self.states[id(array)] = State(array, value)
+            self._refuse_aliases(state)
         return state
+
+    def _refuse_aliases(self, state: State) -> None:
+        """Two handles on one buffer, one of them written: a graph of values cannot say that."""
+        storage = state.array._storage
+        if storage is None:
+            return
+        same = [s for s in self.states.values() if s.array._storage is storage]
+        if len(same) > 1 and any(s.now is not s.before for s in same):
+            fail(
+                TraceError,
+                "in-place write",
+                expected="arrays that a compiled function writes to be reached through one handle",
+                got=f"two views of one buffer, {' and '.join(str(s.before.spec) for s in same)}",
+                fix="copying one of them before the call",
+            )
 
     def _constant(self, number: Any, dtype: Any, device: Device) -> Value:
         key = (number, type(number), dtype, device)

@@ -1,0 +1,50 @@
+"""The passes, in their order. Each is a pure function from graph to graph.
+
+Any can be left out by its name in ``HYBRIDNET_DISABLE_PASSES``; every one keeps the graph's
+values, which the random-graph tests check one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hybridnet.config import config
+from hybridnet.graph.ir import Graph
+from hybridnet.graph.passes.cleanup import cse, dce
+from hybridnet.graph.passes.expand import expand
+from hybridnet.graph.passes.fold import fold
+from hybridnet.graph.passes.simplify import simplify
+from hybridnet.graph.verify import verify
+
+
+class Pass(NamedTuple):
+    """A pass with its name and why it stands where it does."""
+
+    name: str
+    run: Callable[[Graph], Graph]
+    reason: str
+
+
+PASSES: tuple[Pass, ...] = (
+    Pass("dce", dce, "before anything else is spent on what nobody needs"),
+    Pass("expand", expand, "so that all later passes see primitive operators"),
+    Pass("fold", fold, "constants first: the algebra recognises them"),
+    Pass("simplify", simplify, "before common subexpressions, which it makes equal"),
+    Pass("cse", cse, "after the algebra; forward and backward often compute the same"),
+    Pass("dce-late", dce, "what the passes before it left without a reader"),
+)
+
+
+def optimize(graph: Graph) -> Graph:
+    """The graph after all passes that are not switched off."""
+    checked = config.debug >= 1
+    for name, run, _ in PASSES:
+        if name not in config.disabled_passes:
+            graph = run(graph)
+            if checked:
+                verify(graph, name)
+    return graph
+
+
+__all__ = ["PASSES", "Pass", "cse", "dce", "expand", "fold", "optimize", "simplify"]

@@ -1,0 +1,146 @@
+"""The text of single calls in a NumPy program: how a node is written, given the names of its operands.
+
+Hot operators are written as the NumPy call that they are, everything else as a call of the
+operator's ``compute``. Names that a line needs are bound in a :class:`Namespace`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import Kind, Op
+from hybridnet.graph.interpret import run_node
+from hybridnet.graph.ir import Node, Value
+
+_REDUCERS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
+_PLAIN = (int, float, bool, str, type(None))
+
+
+class Namespace:
+    """The global names of a program's text."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"empty": np.empty, "inf": math.inf, "nan": math.nan, "copyto": np.copyto}
+        self._known: dict[Any, str] = {}
+
+    def bind(self, name: str, value: Any, key: Any = None) -> str:
+        """A name for ``value``, near ``name``; the same name for the same key."""
+        key = (name, id(value)) if key is None else key
+        found = self._known.get(key)
+        if found is None:
+            found = name if name not in self.names else f"{name}_{len(self.names)}"
+            self.names[found] = value
+            self._known[key] = found
+        return found
+
+    def dtype(self, dtype: Any) -> str:
+        return self.bind(str(dtype), dtype, ("dtype", dtype))
+
+    def literal(self, value: Any) -> str:
+        """An attribute or constant as an expression."""
+        if isinstance(value, np.dtype):
+            return self.dtype(value)
+        if type(value) is tuple:
+            return "(" + "".join(self.literal(v) + ", " for v in value).removesuffix(" ") + ")"
+        if type(value) in _PLAIN:
+            return repr(value)
+        return self.bind("k", value)
+
+
+def is_ufunc(op: Op) -> bool:
+    """Whether the call is one universal function, which may overwrite an operand of its shape."""
+    return op.ufunc is not None
+
+
+def scalar_literal(ns: Namespace, value: Value, op: Op) -> str:
+    """A constant operand: a number where NumPy gives it the array's type, else an array of no dimensions."""
+    number = value.constant
+    if value.shape == () and is_ufunc(op) and value.dtype != dtypes.bfloat16 and type(number) in (int, float, bool):
+        return repr(number)
+    return ns.bind("c", np.full(value.shape, number, value.dtype), ("constant", number, type(number), value.dtype, value.shape))
+
+
+def view_text(ns: Namespace, node: Node, x: str) -> str:
+    """A view as an expression."""
+    attrs = node.attrs
+    match node.op.name:
+        case "reshape":
+            return f"{x}.reshape({attrs['shape']})"
+        case "transpose":
+            return f"{x}.transpose({attrs['axes']})"
+        case "slice":
+            items = [_slice_text(item) for item in attrs["key"]]
+            return f"{x}[{', '.join(items) or '...'}]"
+    return _call_text(ns, node, [x], None)
+
+
+def _slice_text(item: tuple[Any, ...]) -> str:
+    if item[0] == "slice":
+        start, stop, step = ("" if v is None else str(v) for v in item[1:])
+        return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
+    return str(item[1]) if item[0] == "int" else "None"
+
+
+def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> list[str]:
+    """The lines that compute a node into ``out`` (``None``: the call makes its own result)."""
+    op, attrs = node.op, node.attrs
+    result = node.outputs[0]
+    half = result.dtype.itemsize == 2 and dtypes.is_floating(result.dtype)
+    if out is not None:
+        if is_ufunc(op):
+            return [f"{ns.bind(op.ufunc or '', getattr(np, op.ufunc or ''))}({', '.join(args)}, out={out})"]
+        if op.kind is Kind.REDUCTION and op.name in _REDUCERS and not half:
+            reduce = ns.bind(f"{_REDUCERS[op.name]}_reduce", getattr(np, _REDUCERS[op.name]).reduce)
+            return [f"{reduce}({args[0]}, {attrs['axis']}, None, {out}, {attrs['keepdims']})"]
+        match op.name:
+            case "matmul" if not half:
+                a = _transposed(args[0], node.inputs[0]) if attrs.get("transpose_a") else args[0]
+                b = _transposed(args[1], node.inputs[1]) if attrs.get("transpose_b") else args[1]
+                if node.inputs[1].ndim == 2 or node.inputs[0].ndim == node.inputs[1].ndim:
+                    return [f"{ns.bind('matmul', np.matmul)}({a}, {b}, out={out})"]
+            case "cast":
+                return [f"copyto({out}, {args[0]}, 'unsafe')"]
+            case "copy":
+                return [f"copyto({out}, {args[0]})"]
+            case "full":
+                return [f"{out}.fill({ns.literal(attrs['value'])})"]
+            case "clip" if attrs["a_min"] is not None and attrs["a_max"] is not None and not half:
+                low, high = ns.bind("maximum", np.maximum), ns.bind("minimum", np.minimum)
+                return [f"{low}({args[0]}, {attrs['a_min']!r}, out={out})", f"{high}({out}, {attrs['a_max']!r}, out={out})"]
+        if op.out:
+            return [_call_text(ns, node, args, out)]
+        return [f"copyto({out}, {_call_text(ns, node, args, None)})"]
+    return [_call_text(ns, node, args, None)]
+
+
+def _transposed(x: str, value: Value) -> str:
+    return f"{x}.T" if value.ndim == 2 else f"{x}.swapaxes(-1, -2)"
+
+
+def _call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> str:
+    """A call of the operator's own ``compute``."""
+    op = node.op
+    if op.compute is None:
+        function = ns.bind(op.name, _Interpreted(node))
+        return f"{function}({', '.join(args)})"
+    function = ns.bind(op.name, functools.partial(op.compute, np), ("op", op))
+    words = [*args, *(f"{k}={ns.literal(v)}" for k, v in node.attrs.items())]
+    if out is not None:
+        words.append(f"out={out}")
+    return f"{function}({', '.join(words)})"
+
+
+class _Interpreted:
+    """A composite that the expand pass left in (it can be switched off): run through its expansion."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def __call__(self, *data: Any) -> Any:
+        results = run_node(self.node, data)
+        return results if len(results) > 1 else results[0]

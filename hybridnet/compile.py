@@ -1,0 +1,304 @@
+"""``jit``: compile a function of arrays, a whole training step included.
+
+The first call with arrays of new shapes, dtypes or modes traces the function, optimises the graph
+and makes a program; later calls run the program. Arrays that the function reads without being
+given them are state that goes in, those that it writes in place come back out.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from hybridnet.config import config
+from hybridnet.core import Array, Kind, Op, Spec, call, generation, local, paused_recording, tape, wrap
+from hybridnet.errors import ArgumentError, TraceError, fail
+from hybridnet.graph.ir import Graph, Value
+from hybridnet.graph.partition import Halves, partition
+from hybridnet.graph.passes import optimize
+from hybridnet.graph.trace import State, Trace, tracing
+from hybridnet.runtime.numpy_program import NumpyProgram
+from hybridnet.tree import flatten, unflatten
+
+
+@dataclass(frozen=True)
+class Key:
+    """All that a compilation depends on; calls with an equal key share a program."""
+
+    structure: Any  # of the arguments, values that are no arrays included
+    arrays: tuple[Any, ...]  # shape, dtype, device and class of each array
+    variables: tuple[bool, ...]  # which arrays gradients flow into
+    recording: bool
+    training: bool
+    disabled_passes: frozenset[str]
+    generation: int  # of parameters' settings and the like: see ``core.state``
+
+    def difference(self, other: Key) -> str:
+        """In which fields another key differs, in words."""
+        parts = [f"{f.name}: {getattr(other, f.name)} became {getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
+        return "; ".join(parts) or "nothing"
+
+
+class Traced:
+    """What tracing a function gave: the graph and what its inputs and outputs are."""
+
+    def __init__(self, fn: Callable[..., Any], structure: Any, leaves: Sequence[Any], recording: bool) -> None:
+        trace = Trace()
+        self.arguments = structure
+        self.start = next(tape._sequence)
+        arguments = [wrap(type(x), trace.argument(Spec(x.shape, x.dtype), x._device, f"arg{i}"), x._device) for i, x in enumerate(leaves)]
+        variables: list[tuple[Any, tuple[Any, int]]] = []  # (argument position or State, its place on the tape)
+        if recording:
+            for i, (tracer, x) in enumerate(zip(arguments, leaves, strict=True)):
+                if x._tape is not None:
+                    tracer._tape = (tape.Leaf(None, "write"), 0)
+                    variables.append((i, tracer._tape))
+        modes = local.recording, local.training
+        with tracing(trace):
+            try:
+                args, kwargs = unflatten(structure, arguments)
+                result = fn(*args, **kwargs)
+                returned: list[Any] = []
+                self.structure = flatten(result, returned)
+                outputs = [trace.read(y) for y in returned]
+                self.classes = [(type(y), y._device) for y in returned]
+                self.heads: list[int] = []
+                grads: list[Value] = []
+                self.variables: list[Any] = []
+                if recording:
+                    local.set(recording=False)
+                    grads = self._differentiate(trace, returned, variables)
+            finally:
+                local.set(recording=modes[0], training=modes[1])
+        self.states: list[State] = list(trace.states.values())
+        self.written = trace.written
+        self.callbacks = trace.callbacks
+        self.n_arguments = len(leaves)
+        self.n_outputs = len(outputs)
+        inputs = [*trace.arguments[: len(leaves)], *(s.before for s in self.states), *trace.arguments[len(leaves) :]]
+        self.graph = Graph(inputs, trace.nodes, [*outputs, *(s.now for s in self.written), *grads])
+
+    def _differentiate(self, trace: Trace, returned: list[Any], variables: list[Any]) -> list[Value]:
+        """Trace the backward after the forward: head gradients come in, the variables' gradients go out."""
+        variables = variables + [(s, s.array._tape) for s in trace.states.values() if s.array._tape is not None]
+        self.heads = [i for i, y in enumerate(returned) if y._tape is not None]
+        if not variables or not self.heads:
+            self.heads = []
+            return []
+        heads = [returned[i] for i in self.heads]
+        seeds = [wrap(type(y), trace.argument(Spec(y.shape, y.dtype), y._device, f"head{i}"), y._device) for i, y in enumerate(heads)]
+        found = tape.propagate(heads, seeds, targets=[ref for _, ref in variables], since=self.start)
+        reached = [(who, found[ref]) for who, ref in variables if ref in found]
+        self.variables = [who for who, _ in reached]
+        return [trace.read(g) for _, g in reached]
+
+    def position(self, who: Any) -> int:
+        """Where an argument or state stands among the function's inputs."""
+        return who if isinstance(who, int) else self.n_arguments + self.states.index(who)
+
+
+class Compiled:
+    """One traced and compiled version of a function."""
+
+    def __init__(self, jit: Jit, traced: Traced) -> None:
+        self.jit = jit
+        self.structure = traced.structure
+        self.arguments = traced.arguments
+        self.classes = traced.classes
+        self.callbacks = traced.callbacks
+        self.state = [s.array for s in traced.states]
+        self.specs = [Spec(a.shape, a.dtype) for a in self.state]
+        self.bound = [a._data for a in self.state]
+        self.written = [s.array for s in traced.written]
+        self.n_outputs = traced.n_outputs
+        self.graph = optimize(traced.graph)
+        first_state = traced.n_arguments
+        donated_inputs = [first_state + traced.states.index(s) for s in traced.written]
+        donate = {self.n_outputs + i: at for i, at in enumerate(donated_inputs)}
+        self.halves: Halves | None = None
+        if traced.variables:
+            n_inputs = first_state + len(self.state)
+            self.halves = partition(self.graph, n_inputs, self.n_outputs + len(self.written), frozenset(donated_inputs))
+            count = len(self.halves.forward.outputs)
+            resident = frozenset(range(count - self.halves.residuals, count))
+            self.program = NumpyProgram(self.halves.forward, donate, resident, jit.name)
+            self.backward = NumpyProgram(self.halves.backward, name=jit.name + "_backward")
+            self.variables = [traced.position(who) for who in traced.variables]
+            self.heads = traced.heads
+            self.op = Op(jit.name, Kind.OPAQUE, self._no_infer, compute=lambda xp, *data: data, grad=self._gradients, saves=tuple({*self.halves.inputs, *self.variables}))
+        else:
+            self.program = NumpyProgram(self.graph, donate, name=jit.name)
+
+    @staticmethod
+    def _no_infer(*specs: Any) -> Any:
+        raise TraceError("a compiled call is inlined when it is traced")
+
+    def fits(self) -> bool:
+        """Whether the state arrays are still of the shapes and dtypes that were traced."""
+        bound = self.bound
+        for i, array in enumerate(self.state):
+            if array._data is not bound[i]:
+                if (array.shape, array.dtype) != self.specs[i]:
+                    return False
+                bound[i] = array._data
+        return True
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        for callback in self.callbacks:
+            callback()
+        data = [x._data for x in leaves]
+        data += self.bound
+        if self.halves is None:
+            results = self.program(data)
+            outputs = [wrap(cls, d, device) for d, (cls, device) in zip(results, self.classes, strict=True)]
+        else:
+            results, lease = self.program.leased(data)
+            outputs = [wrap(cls, d, device) for d, (cls, device) in zip(results, self.classes, strict=False)]
+            residuals = results[self.n_outputs :]
+            kept = _Kept(self.arguments, leaves, residuals, lease)
+            self._record([*leaves, *self.state], data, outputs, kept)
+        for array in self.written:
+            array._written()
+        return unflatten(self.structure, outputs) if self.structure != "*" else outputs[0]
+
+    def _record(self, inputs: list[Any], data: list[Any], outputs: list[Any], kept: _Kept) -> None:
+        """One tape node for the whole call; it holds what the backward program needs."""
+        heads = [outputs[i] for i in self.heads]
+        tape.record(self.op, inputs, data, {"kept": kept}, tuple(heads) if len(heads) > 1 else heads[0])
+
+    def _gradients(self, needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, kept: _Kept) -> Sequence[Any]:
+        gs = g if isinstance(g, tuple) else (g,)
+        grads: list[Any] = [None] * len(xs)
+        if local.recording or local.trace is not None:
+            return self.jit._differentiable_gradients(self, xs, gs, kept)
+        assert self.halves is not None
+        read = [xs[i]._data for i in self.halves.inputs]
+        results = self.backward([*kept.residuals, *read, *(h._data for h in gs)])
+        for at, d in zip(self.variables, results, strict=True):
+            grads[at] = wrap(type(xs[at]), d, xs[at]._device)
+        return grads
+
+
+class _Kept:
+    """What one recorded call keeps: its arguments, the residuals and the lease on the arena that they lie in."""
+
+    __slots__ = ("leaves", "lease", "residuals", "structure", "training")
+
+    def __init__(self, structure: Any, leaves: Sequence[Any], residuals: Sequence[Any], lease: Any) -> None:
+        self.structure = structure
+        self.leaves = leaves
+        self.residuals = residuals
+        self.lease = lease
+        self.training = local.training
+
+
+class Jit:
+    """A function that is compiled when it is called; made by :func:`jit`."""
+
+    def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
+        self.fn = fn
+        self.name = (name or getattr(fn, "__name__", type(fn).__name__)).replace("<lambda>", "fn")
+        self.cache: dict[Any, tuple[Key, Compiled]] = {}
+        self.retraces: list[str] = []  # why each compilation after the first was needed
+        functools.update_wrapper(self, fn, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if local.trace is not None:
+            return self.fn(*args, **kwargs)
+        leaves: list[Any] = []
+        structure = flatten((args, kwargs), leaves)
+        return self._compiled(structure, leaves)(leaves)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """As a decorator of methods: one compiled function an instance."""
+        if instance is None:
+            return self
+        bound = Jit(functools.partial(self.fn, instance), self.name)
+        instance.__dict__[self.fn.__name__] = bound
+        return bound
+
+    def _compiled(self, structure: Any, leaves: Sequence[Any]) -> Compiled:
+        recording = local.recording
+        # The short form of the key, for speed; the Key itself is made when something is compiled.
+        short = (
+            structure,
+            tuple([(x._data.shape, x._data.dtype, x._device, type(x), recording and x._tape is not None) for x in leaves]),
+            recording,
+            local.training,
+            generation.count,
+            config.disabled_passes,
+        )
+        entry = self.cache.get(short)
+        if entry is not None and entry[1].fits():
+            return entry[1]
+        return self._compile(short, structure, leaves, entry)
+
+    def _compile(self, short: Any, structure: Any, leaves: Sequence[Any], stale: Any) -> Compiled:
+        key = Key(structure, tuple(s[:4] for s in short[1]), tuple(s[4] for s in short[1]), local.recording, local.training, config.disabled_passes, generation.count)
+        if stale is not None:
+            self.retraces.append("a parameter or other state changed its shape or dtype")
+        elif self.cache:
+            self.retraces.append(key.difference(next(reversed(self.cache.values()))[0]))
+            if key.generation != next(reversed(self.cache.values()))[0].generation:
+                self.cache.clear()  # nothing of an earlier generation is called again
+        compiled = Compiled(self, Traced(self.fn, structure, leaves, local.recording))
+        # Tracing may itself finish a deferred initialisation, which counts as a change.
+        self.cache[(*short[:4], generation.count, short[5])] = (key, compiled)
+        if config.debug >= 2:
+            print(compiled.program.text)
+        return compiled
+
+    def _differentiable_gradients(self, compiled: Compiled, xs: Sequence[Any], gs: Sequence[Any], kept: _Kept) -> list[Any]:
+        """Gradients that can be differentiated again: the function once more, imperatively, and its tape."""
+        n = len(kept.leaves)
+        leaves = [x if isinstance(x, Array) else leaf for x, leaf in zip(xs, kept.leaves, strict=False)]
+        refs: list[Any] = [x._tape for x in (*leaves, *compiled.state)]
+        since = next(tape._sequence)
+        before = [(a, call("copy", a)) for a in compiled.written]
+        modes = local.set(recording=True, training=kept.training)
+        try:
+            args, kwargs = unflatten(kept.structure, leaves)
+            returned: list[Any] = []
+            flatten(self.fn(*args, **kwargs), returned)
+        finally:
+            local.set(recording=modes[0], training=modes[1])
+        with paused_recording():
+            for array, value in before:  # the state moved on once, at the call itself
+                array._assign(value)
+        heads = [returned[i] for i in compiled.heads]
+        found = tape.propagate(heads, gs, targets=[r for r in refs if r is not None], since=since, retain_graph=True)
+        assert n + len(compiled.state) == len(xs)
+        return [None if r is None else found.get(r) for r in refs]
+
+    # -- looking inside -------------------------------------------------------------------------
+
+    def _inspect(self, args: Any, kwargs: Any) -> Compiled:
+        leaves: list[Any] = []
+        structure = flatten((args, kwargs), leaves)
+        return self._compiled(structure, leaves)
+
+    def graph(self, *args: Any, **kwargs: Any) -> Graph:
+        """The optimised graph for these arguments; it prints."""
+        return self._inspect(args, kwargs).graph
+
+    def program(self, *args: Any, **kwargs: Any) -> str:
+        """The text of the program that runs for these arguments."""
+        compiled = self._inspect(args, kwargs)
+        text = compiled.program.text
+        return text if compiled.halves is None else f"{text}\n# backward\n{compiled.backward.text}"
+
+
+def jit(fn: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
+    """Compile ``fn``, a function of arrays (in nested tuples, lists and dicts) and other values.
+
+    Other values must be hashable; each new one compiles anew, as do new shapes and dtypes. Arrays
+    that ``fn`` reads from outside (parameters, say) are read afresh at every call; those that it
+    writes in place are written at every call. Python code in ``fn`` runs when it is traced only.
+    """
+    if fn is None:
+        return functools.partial(jit, name=name)
+    if not callable(fn):
+        fail(ArgumentError, "jit", expected="a function", got=type(fn).__name__)
+    return Jit(fn, name)

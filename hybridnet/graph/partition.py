@@ -1,0 +1,107 @@
+"""Cut the joint graph of a function and its gradient into a forward and a backward.
+
+What the backward needs of the forward is stored (a residual) unless it is cheap to compute again
+from what is stored or given anyway.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hybridnet.core import Kind
+from hybridnet.graph.ir import Graph, Node, Value
+
+_FREE = (Kind.VIEW, Kind.CREATION)
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A forward and its backward.
+
+    forward: the function's inputs -> its outputs, then the residuals.
+    backward: the residuals, then the function's inputs that it reads (by position in ``inputs``),
+        then the head gradients -> the gradients.
+    """
+
+    forward: Graph
+    backward: Graph
+    residuals: int
+    inputs: tuple[int, ...]
+
+
+def partition(graph: Graph, n_inputs: int, n_outputs: int, overwritten: frozenset[int] = frozenset()) -> Halves:
+    """Cut ``graph``: its first ``n_inputs`` inputs are the function's, the others head gradients; its
+    first ``n_outputs`` outputs are the function's, the others gradients.
+
+    ``overwritten`` are the inputs that the forward replaces: the backward reads a stored copy.
+    """
+    given = graph.inputs[:n_inputs]
+    heads = graph.inputs[n_inputs:]
+    from_heads = _reached(graph, set(heads))
+    needed = _needed(graph.nodes, graph.outputs[:n_outputs])
+    stale = {given[i] for i in overwritten}
+    forward_nodes = [n for n in graph.nodes if n in needed]
+    backward_needed = _needed(graph.nodes, graph.outputs[n_outputs:])
+    backward_nodes = [n for n in graph.nodes if n in backward_needed and (n in from_heads or n not in needed)]
+    again = _recomputed(backward_nodes, graph.outputs[n_outputs:], set(given) - stale)
+    backward_nodes = [n for n in graph.nodes if n in again or n in set(backward_nodes)]
+    made = {v for n in backward_nodes for v in n.outputs}
+    outside = dict.fromkeys(v for n in backward_nodes for v in n.inputs if v not in made)
+    outside.update(dict.fromkeys(v for v in graph.outputs[n_outputs:] if v not in made))
+    residuals = [v for v in outside if v not in heads and (v not in given or v in stale)]
+    read = [v for v in outside if v in given and v not in stale]
+    forward = Graph(given, forward_nodes, [*graph.outputs[:n_outputs], *residuals])
+    backward = _standalone(Graph([*residuals, *read, *heads], backward_nodes, graph.outputs[n_outputs:]))
+    return Halves(forward, backward, len(residuals), tuple(given.index(v) for v in read))
+
+
+def _reached(graph: Graph, start: set[Value]) -> set[Node]:
+    known = set(start)
+    found: set[Node] = set()
+    for node in graph.nodes:
+        if any(v in known for v in node.inputs):
+            found.add(node)
+            known.update(node.outputs)
+    return found
+
+
+def _needed(nodes: tuple[Node, ...], outputs: tuple[Value, ...]) -> set[Node]:
+    live = set(outputs)
+    found: set[Node] = set()
+    for node in reversed(nodes):
+        if any(v in live for v in node.outputs):
+            found.add(node)
+            live.update(node.inputs)
+    return found
+
+
+def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Value]) -> set[Node]:
+    """Forward nodes that the backward runs again in place of storing their results.
+
+    Views and constants, whose operands are given or stored in their place. On a CPU arithmetic
+    is not worth repeating: storing costs the one write that repeating costs as well.
+    """
+    made = {v for n in backward for v in n.outputs}
+    pending = [v for n in backward for v in n.inputs if v not in made] + [v for v in outputs if v not in made]
+    again: set[Node] = set()
+    while pending:
+        v = pending.pop()
+        node = v.node
+        if node is not None and v not in free and node not in again and node.op.kind in _FREE:
+            again.add(node)
+            pending.extend(node.inputs)
+    return again
+
+
+def _standalone(graph: Graph) -> Graph:
+    """A copy with inputs of its own: a residual is a node's output in the forward, an input here."""
+    became: dict[Value, Value] = {}
+    for v in graph.inputs:
+        became[v] = Value(v.shape, v.dtype, v.device)
+        became[v].name = v.name
+    nodes = []
+    for node in graph.nodes:
+        new = Node(node.op, [became[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+        became.update(zip(node.outputs, new.outputs, strict=True))
+        nodes.append(new)
+    return Graph([became[v] for v in graph.inputs], nodes, [became[v] for v in graph.outputs])

@@ -1,0 +1,34 @@
+"""Common subexpressions and dead code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hybridnet.graph.ir import Graph, Rewriter, Value
+
+
+def cse(graph: Graph) -> Graph:
+    """Compute equal calls once. All operators are pure functions, random ones of their counter too."""
+    rewriter = Rewriter(graph)
+    seen: dict[Any, tuple[Value, ...]] = {}
+    for node in graph.nodes:
+        inputs = tuple(rewriter.of(v) for v in node.inputs)
+        key = node.op, inputs, tuple((k, type(a), a) for k, a in sorted(node.attrs.items(), key=lambda item: item[0])), node.outputs[0].device
+        found = seen.get(key)
+        if found is None:
+            seen[key] = rewriter.keep(node).outputs
+        else:
+            for old, new in zip(node.outputs, found, strict=True):
+                rewriter.replace(old, new)
+    return rewriter.finish()
+
+
+def dce(graph: Graph) -> Graph:
+    """Leave out what no output needs."""
+    live: set[Value] = set(graph.outputs)
+    kept = []
+    for node in reversed(graph.nodes):
+        if any(v in live for v in node.outputs):
+            kept.append(node)
+            live.update(node.inputs)
+    return graph if len(kept) == len(graph.nodes) else Graph(graph.inputs, kept[::-1], graph.outputs)

@@ -1,0 +1,76 @@
+"""Running a NumPy program: arenas, one for each run whose buffers are still needed.
+
+A program's text is compiled once. Each arena instance binds its own ``run`` over its own buffers;
+a run that must keep values for a backward leases its instance until that has run or died.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hybridnet.codegen.numpy_program import Source, write_numpy_program
+from hybridnet.graph.ir import Graph
+
+
+class Instance:
+    """One arena and the ``run`` that is bound to it."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, source: Source, bind: Any) -> None:
+        arena = np.empty(source.arena_bytes + 64, np.uint8)
+        start = -arena.ctypes.data % 64  # cache lines
+
+        def view(offset: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
+            return np.ndarray(shape, dtype, arena, start + offset)
+
+        self.run = bind(view)
+
+
+class Lease:
+    """Holds an instance; gives it back to its program when dropped."""
+
+    __slots__ = ("instance", "program")
+
+    def __init__(self, program: NumpyProgram, instance: Instance) -> None:
+        self.program = program
+        self.instance = instance
+
+    def __del__(self) -> None:
+        self.program.free.append(self.instance)
+
+
+class NumpyProgram:
+    """A graph compiled to NumPy; call it with the inputs' arrays."""
+
+    def __init__(self, graph: Graph, donate: Mapping[int, int] | None = None, resident: frozenset[int] = frozenset(), name: str = "program") -> None:
+        self.source = write_numpy_program(graph, donate, resident)
+        names = dict(self.source.names)
+        file = f"<hybridnet {name} {id(self):x}>"
+        exec(compile(self.source.text, file, "exec"), names)
+        # Tracebacks then show the program's lines.
+        linecache.cache[file] = (len(self.source.text), None, self.source.text.splitlines(True), file)
+        self._bind = names["bind"]
+        self.free: list[Instance] = []
+
+    @property
+    def text(self) -> str:
+        """The program as it runs."""
+        return self.source.text
+
+    def __call__(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        instance = self.free.pop() if self.free else Instance(self.source, self._bind)
+        try:
+            return instance.run(inputs)
+        finally:
+            self.free.append(instance)
+
+    def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
+        """As a call, with the arena kept until the lease is dropped: returned arrays may lie in it."""
+        instance = self.free.pop() if self.free else Instance(self.source, self._bind)
+        lease = Lease(self, instance)
+        return instance.run(inputs), lease
