@@ -1,0 +1,130 @@
+"""Running sums and products along an axis, and differences, which undo them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hybridnet import dtypes
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.common import normal, normalize_axis, samples, tensor, uniform
+from hybridnet.ops.shape import broadcast_to, concatenate, reshape, slice_axis
+
+
+def reversed_along(x: Any, axis: int) -> Any:
+    """``x`` backwards along one axis, as a view."""
+    return call("slice", x, key=(("slice", None, None, None),) * axis + (("slice", None, None, -1),))
+
+
+def _accumulated(dtype: dtypes.Dtype) -> dtypes.Dtype:
+    if dtype == dtypes.bool_ or (dtypes.is_integer(dtype) and dtype.itemsize < 8):
+        return dtypes.uint64 if dtype.kind == "u" else dtypes.int64
+    return dtype
+
+
+def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op:
+    def compute(xp: Any, x: Any, *, axis: int, out: Any = None) -> Any:
+        if out is not None and out.dtype.itemsize > 2:
+            return getattr(xp, name)(x, axis=axis, out=out)
+        wide = dtypes.float32 if dtypes.is_floating(x.dtype) and x.dtype.itemsize == 2 else None
+        result = getattr(xp, name)(x, axis=axis, dtype=wide)
+        if out is None:
+            return result if wide is None else result.astype(x.dtype)
+        out[...] = result
+        return out
+
+    return register(
+        Op(
+            name,
+            Kind.OPAQUE,
+            lambda x, *, axis: Spec(x.shape, _accumulated(x.dtype)),
+            compute=compute,
+            out=True,
+            grad=(rule,),
+            saves=saves,
+            precision="float32",
+            sample=samples(Sample((sample(2, 3),), {"axis": 1}), Sample((sample(4, 2),), {"axis": 0}), Sample((sample(3),), {"axis": 0})),
+        )
+    )
+
+
+def _reversed_sum(x: Any, axis: int) -> Any:
+    """At each place the sum from there to the end."""
+    return reversed_along(call("cumsum", reversed_along(x, axis), axis=axis), axis)
+
+
+CUMSUM = _scan("cumsum", lambda g, y, x, *, axis: _reversed_sum(g, axis), (), normal)
+# As that of prod, this gradient wants elements that are not zero.
+CUMPROD = _scan("cumprod", lambda g, y, x, *, axis: _reversed_sum(g * y, axis) / x, (0, "y"), lambda *shape: uniform(0.5, 1.5, *shape))
+
+
+def _public(op: Op, doc: str) -> Callable[..., Any]:
+    def function(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+        a = tensor(a)
+        if axis is None:
+            a, axis = reshape(a, -1), 0
+        if dtype is not None:
+            a = a.astype(dtype, copy=False)
+        result = apply(op, (a,), {"axis": normalize_axis(op.name, axis, a.ndim)})
+        return result if dtype is None else result.astype(dtype, copy=False)
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = doc + "\n\n``axis``: of the flattened array if it is ``None``; ``dtype``: of the computation and the result."
+    return function
+
+
+cumsum = _public(CUMSUM, "The running sum along an axis. Integers are summed as int64.")
+cumprod = _public(CUMPROD, "The running product along an axis. Integers are multiplied as int64.")
+
+
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """The differences of neighbours along ``axis``, ``n`` times over.
+
+    ``prepend`` and ``append``, numbers or arrays, are joined to the ends first.
+    """
+    a = tensor(a)
+    if n < 0:
+        fail(ArgumentError, "diff", expected="n of 0 or more", got=str(n))
+    axis = normalize_axis("diff", axis, a.ndim)
+    ends = [None if end is None else _end(a, end, axis) for end in (prepend, append)]
+    if any(end is not None for end in ends):
+        a = concatenate([part for part in (ends[0], a, ends[1]) if part is not None], axis)
+    unequal = "not_equal" if a.dtype == dtypes.bool_ else "subtract"
+    for _ in range(n):
+        a = call(unequal, slice_axis(a, axis, 1, None), slice_axis(a, axis, 0, -1))
+    return a
+
+
+def _end(a: Any, end: Any, axis: int) -> Any:
+    end = tensor(end, a).astype(a.dtype, copy=False)
+    return broadcast_to(end, (*a.shape[:axis], 1, *a.shape[axis + 1 :])) if end.ndim == 0 else end
+
+
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """The differences of neighbours in the flattened array, between ``to_begin`` and ``to_end``."""
+    ary = tensor(ary)
+    parts = [diff(reshape(ary, -1))]
+    if to_begin is not None:
+        parts.insert(0, reshape(tensor(to_begin, ary), -1))
+    if to_end is not None:
+        parts.append(reshape(tensor(to_end, ary), -1))
+    return concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
+    """The integral of ``y`` over ``axis`` by the trapezoidal rule, at the points ``x`` or ``dx`` apart."""
+    y = tensor(y)
+    axis = normalize_axis("trapezoid", axis, y.ndim)
+    width: Any = dx
+    if x is not None:
+        x = tensor(x, y)
+        if x.ndim == 1:
+            if x.shape[0] != y.shape[axis]:
+                fail(ShapeError, "trapezoid", expected=f"x of length {y.shape[axis]}", got=str(x.shape))
+            x = reshape(x, (-1,) + (1,) * (y.ndim - axis - 1))
+            width = diff(x, axis=0)
+        else:
+            width = diff(x, axis=axis)
+    height = slice_axis(y, axis, 1, None) + slice_axis(y, axis, 0, -1)
+    return call("sum", height * width * 0.5, axis=(axis,), keepdims=False)
