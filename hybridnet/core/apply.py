@@ -42,20 +42,28 @@ def apply(
     """
     if op.promote is not None:
         arrays = _promote(op, arrays)
+    operands = []
+    first: Any = None
     for x in arrays:
         if isinstance(x, Array):
-            device = x._device
-            cls = type(x)
-            break
+            operands.append(x._data)
+            if first is None:
+                first = x
+                device = x._device
+                cls = type(x)
+            elif x._device is not device:
+                _two_devices(op, arrays)
+        else:
+            operands.append(x)
     if local.special or op.expand is not None:
-        return _apply_special(op, arrays, attrs, device, cls)
+        return _apply_special(op, arrays, operands, attrs, device, cls)
     try:
         run = op.on_numpy if device.device_type != "gpu" else _on_gpu(op, device)  # type: ignore[union-attr]
         if out is not None:
-            run(*[x._data if isinstance(x, Array) else x for x in arrays], out=out._data, **attrs)
+            run(*operands, out=out._data, **attrs)
             out._written()
             return out
-        data = run(*[x._data if isinstance(x, Array) else x for x in arrays], **attrs)
+        data = run(*operands, **attrs)
     except Exception as error:
         _explain(op, arrays, attrs, error)
     if type(data) is tuple:
@@ -73,7 +81,7 @@ def call(name: str, *arrays: Any, **attrs: Any) -> Any:
     return apply(OPS[name], arrays, attrs)
 
 
-def _apply_special(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: Any, cls: Any) -> Any:
+def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: dict[str, Any], device: Any, cls: Any) -> Any:
     """Tracing, recording, and composites, each of which is rarer or dearer than plain computing."""
     trace = local.trace
     if trace is None:
@@ -86,9 +94,7 @@ def _apply_special(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device:
                 result = op.expand(*arrays, **attrs)
             else:
                 result = apply(op, arrays, attrs, device, cls)
-        operands = [x._data if isinstance(x, Array) else x for x in arrays]
     else:
-        device = _one_device(op, arrays, device)
         operands = [trace.read(x) if isinstance(x, Array) else x for x in arrays]
         values = trace.emit(op, operands, attrs, device)
         if isinstance(values, tuple):
@@ -158,17 +164,9 @@ def _promoted(op: Op, arrays: Sequence[Any], start: int) -> Sequence[Any]:
     return head
 
 
-def _one_device(op: Op, arrays: Sequence[Any], device: Any) -> Device:
-    for x in arrays:
-        if isinstance(x, Array) and x._device is not device:
-            fail(
-                DeviceError,
-                op.name,
-                expected="arrays on one device",
-                got=" and ".join(f"{spec_of(a)} on {a._device}" for a in arrays if isinstance(a, Array)),
-                fix="x.as_in_context(device)",
-            )
-    return device
+def _two_devices(op: Op, arrays: Sequence[Any]) -> NoReturn:
+    got = " and ".join(f"{spec_of(a)} on {a._device}" for a in arrays if isinstance(a, Array))
+    fail(DeviceError, op.name, expected="arrays on one device", got=got, fix="x.as_in_context(device)")
 
 
 def _alias(arrays: Sequence[Any], result: Array) -> None:
@@ -182,8 +180,6 @@ def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Except
     """Say in the user's terms why an operator failed: ``infer`` finds the reason if it can."""
     if isinstance(error, HybridnetError):
         raise error
-    if device := next((x._device for x in arrays if isinstance(x, Array)), None):
-        _one_device(op, arrays, device)
     specs = [spec_of(x) for x in arrays]
     op.infer(*specs, **attrs)
     got = ", ".join(map(str, specs)) + "".join(f", {k}={v!r}" for k, v in attrs.items())

@@ -77,6 +77,10 @@ class NDArray(Operators, Array):
         for i in range(len(self)):
             yield self[i]
 
+    def __contains__(self, value: Any) -> bool:
+        found = call("equal", self, value)
+        return bool(call("any", found, axis=tuple(range(found.ndim)), keepdims=False))
+
     def __repr__(self) -> str:
         if self._is_traced():
             return f"<traced {Spec(self.shape, self.dtype)} @{self._device}>"
@@ -260,6 +264,7 @@ class NDArray(Operators, Array):
         if local.special:
             self._assign(apply(OPS["index_set"], (self, value, *indices), {"key": template}))
             return
+        self._check_writable()
         data, source = self._data, value._data
         where = decode(template, [i._data for i in indices])
         try:
@@ -318,10 +323,15 @@ class NDArray(Operators, Array):
             if value._device is not self._device:
                 fail(DeviceError, "in-place write", expected=f"a value on {self._device}", got=str(value._device), fix="as_in_context")
             if value._data is not self._data:
+                self._check_writable()
                 self._device.xp.copyto(self._data, value._data)
             self._written()
         if recorded is not None or not (self._tape is not None and isinstance(self._tape[0], tape.Leaf)):
             self._tape = recorded
+
+    def _check_writable(self) -> None:
+        if not getattr(self._data.flags, "writeable", True):  # CuPy's arrays always are
+            fail(ArgumentError, "in-place write", expected="an array that can be written", got="a read-only view, as broadcast_to gives", fix="x.copy()")
 
     def _written(self) -> None:
         """Note a write for the tapes that keep this buffer."""

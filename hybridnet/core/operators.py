@@ -26,9 +26,10 @@ def _operand(self: Array, other: Any) -> Any:
 
 def _fits(self: Any, other: Any) -> bool:
     """Whether an in-place result has this array's shape and dtype, so that it can be computed into it."""
-    if isinstance(other, Array):
-        return other._data.dtype is self._data.dtype and other._data.shape == self._data.shape and self._data.dtype.kind == "f"
-    return bool(self._data.dtype.kind == "f")
+    data = self._data
+    if isinstance(other, Array) and (other._data.dtype is not data.dtype or other._data.shape != data.shape):
+        return False
+    return data.dtype.kind == "f" and getattr(data.flags, "writeable", True)
 
 
 def _binary(name: str) -> tuple[Any, Any, Any]:
@@ -94,10 +95,3 @@ class Operators:
     __pos__ = _unary("copy")
     __abs__ = _unary("absolute")
     __invert__ = _unary("invert")
-
-    def __matmul__(self, other: Any) -> Any:
-        return apply(OPS["matmul"], (self, other), _empty)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        other = _operand(self, other)  # type: ignore[arg-type]
-        return other if other is NotImplemented else apply(OPS["matmul"], (other, self), _empty)

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from hybridnet.core import NDArray
-from hybridnet.ops import pointwise, reduction, shape
+from hybridnet.ops import matmul, pointwise, reduction, shape
 from hybridnet.ops.out import with_out
 
 _math = pointwise.FUNCTIONS
@@ -57,7 +59,19 @@ def _broadcast_like(x: Any, other: Any) -> Any:
     return shape.broadcast_to(x, other.shape)
 
 
+def _matmul(x: Any, other: Any) -> Any:
+    """x @ other."""
+    return matmul.matmul(x, other) if isinstance(other, (NDArray, np.ndarray)) else NotImplemented
+
+
+def _rmatmul(x: Any, other: Any) -> Any:
+    """other @ x."""
+    return matmul.matmul(other, x) if isinstance(other, np.ndarray) else NotImplemented
+
+
 METHODS: dict[str, Callable[..., Any]] = {
+    "__matmul__": _matmul,
+    "__rmatmul__": _rmatmul,
     # reductions
     "sum": with_out(reduction.sum),
     "prod": with_out(reduction.prod),
