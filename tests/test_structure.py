@@ -28,10 +28,10 @@ MAX_LINES = 500
 
 #: A module imports from its own row and the rows above it; see "The layers" in CONTRIBUTING.md.
 LAYERS = (
-    "errors config dtypes",
+    "errors config dtypes registry",
     "device",
     "core",
-    "ops autograd",
+    "ops autograd tree",
     "graph",
     "codegen",
     "runtime",

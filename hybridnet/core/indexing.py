@@ -7,12 +7,14 @@ operand of the operator. An ellipsis is written out as full slices.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core.array import Array
+from hybridnet.core.op import broadcast_shapes
 from hybridnet.errors import AxisError, DtypeError, fail
 
 Template = tuple[tuple[Any, ...], ...]
@@ -106,6 +108,12 @@ def decode(template: Template, arrays: Any) -> tuple[Any, ...]:
             case _:
                 key.append(next(indices))
     return tuple(key)
+
+
+def fail_index(op: str, shape: tuple[int, ...], indices: Sequence[Any], error: IndexError) -> NoReturn:
+    """Raise for a failed ``x[key]``: index arrays that do not broadcast, or an index out of range."""
+    broadcast_shapes(op, *[i.shape for i in indices])
+    fail(AxisError, op, expected=f"indices in range for shape {shape}", got=str(error))
 
 
 def is_basic(template: Template) -> bool:

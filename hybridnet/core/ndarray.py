@@ -16,7 +16,7 @@ from hybridnet import dtypes
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, Spec, wrap
-from hybridnet.core.indexing import decode, encode
+from hybridnet.core.indexing import decode, encode, fail_index
 from hybridnet.core.op import OPS
 from hybridnet.core.operators import Operators
 from hybridnet.core.state import generation, local, suspended_trace
@@ -269,7 +269,9 @@ class NDArray(Operators, Array):
         where = decode(template, [i._data for i in indices])
         try:
             data[where] = source.reshape(source.shape[-data[where].ndim :]) if source.ndim > data.ndim else source
-        except (ValueError, IndexError):
+        except IndexError as error:
+            fail_index("index_set", self.shape, indices, error)
+        except ValueError:
             fail(ShapeError, "index_set", expected=f"a value that broadcasts to {data[where].shape}", got=str(source.shape))
         self._written()
 

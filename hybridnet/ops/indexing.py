@@ -13,7 +13,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, broadcast_shapes, call, register
-from hybridnet.core.indexing import Template, decode
+from hybridnet.core.indexing import Template, decode, fail_index
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.common import normal, samples
@@ -57,20 +57,13 @@ def _lone_axis(key: Template) -> int | None:
     return axis if key[axis] == ("array",) and all(item == _FULL for item in key[:axis]) else None
 
 
-def _out_of_range(op: str, shape: tuple[int, ...], error: IndexError) -> AxisError:
-    try:
-        fail(AxisError, op, expected=f"indices in range for shape {shape}", got=str(error))
-    except AxisError as ours:
-        return ours
-
-
 def _index(xp: Any, x: Any, *indices: Any, key: Template) -> Any:
     try:
         if len(indices) == 1 and indices[0].ndim and (axis := _lone_axis(key)) is not None:
             return x.take(indices[0], axis=axis)  # several times faster than x[...]
         result = x[decode(key, indices)]
     except IndexError as error:
-        raise _out_of_range("index", x.shape, error) from None
+        fail_index("index", x.shape, indices, error)
     # Index arrays without dimensions act as integers, which give a view.
     return result.copy() if all(i.ndim == 0 for i in indices) else result
 
@@ -150,7 +143,7 @@ def _index_add(xp: Any, g: Any, *indices: Any, shape: tuple[int, ...], key: Temp
     try:
         xp.add.at(out, decode(key, indices), g.astype(wide, copy=False))
     except IndexError as error:
-        raise _out_of_range("index_add", shape, error) from None
+        fail_index("index_add", shape, indices, error)
     return out.astype(g.dtype, copy=False)
 
 
@@ -227,7 +220,7 @@ def _index_set(xp: Any, x: Any, value: Any, *indices: Any, key: Template, out: A
     try:
         out[decode(key, indices)] = value
     except IndexError as error:
-        raise _out_of_range("index_set", x.shape, error) from None
+        fail_index("index_set", x.shape, indices, error)
     return out
 
 

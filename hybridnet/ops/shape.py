@@ -199,7 +199,8 @@ def _infer_slice(x: Spec, *, key: Any) -> Spec:
 
 
 def _decode(key: Any) -> tuple[Any, ...]:
-    return tuple(slice(*k[1:]) if k[0] == "slice" else k[1] if k[0] == "int" else None for k in key)
+    # The ellipsis makes integers alone give a view too, where NumPy would give a number.
+    return (*(slice(*k[1:]) if k[0] == "slice" else k[1] if k[0] == "int" else None for k in key), ...)
 
 
 def _slice_rule(g: Any, y: Any, x: Any, *, key: Any) -> Any:

@@ -1,0 +1,173 @@
+"""What errors say: the operator, what was expected and came, the user's line and block, the way out."""
+
+import inspect
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+from hybridnet import errors
+from hybridnet.autograd import record
+from hybridnet.config import SETTINGS, Config, config
+from hybridnet.core import array, find
+from hybridnet.device import Device, gpu, num_gpus
+from hybridnet.dtypes import as_dtype
+
+
+def line() -> int:
+    frame = inspect.currentframe()
+    assert frame is not None and frame.f_back is not None
+    return frame.f_back.f_lineno
+
+
+def test_a_message_has_one_form() -> None:
+    x = array([[1.0, 2.0]])
+    with pytest.raises(errors.ShapeError) as caught:
+        here = line() + 1
+        x + array([1.0, 2.0, 3.0])
+    assert str(caught.value) == f"[add] expected shapes that broadcast; got (1, 2) and (3,); at test_errors.py:{here}"
+
+
+def test_a_message_names_the_block() -> None:
+    errors.scope_path().extend(["net", "dense0"])
+    try:
+        with pytest.raises(errors.ShapeError, match=r"; at test_errors\.py:\d+ in net\.dense0$"):
+            array([1.0, 2.0]) + array([1.0, 2.0, 3.0])
+    finally:
+        errors.scope_path().clear()
+
+
+def test_block_paths_belong_to_a_thread() -> None:
+    errors.scope_path().append("net")
+    try:
+        seen: list[list[str]] = []
+        thread = threading.Thread(target=lambda: seen.append(list(errors.scope_path())))
+        thread.start()
+        thread.join()
+        assert seen == [[]]
+    finally:
+        errors.scope_path().clear()
+
+
+def test_the_line_is_that_of_the_statement_in_a_longer_function() -> None:
+    def user_code() -> object:
+        x = array([1.0])
+        y = x * 2
+
+        return y.reshape(5)  # this one
+
+    first = user_code.__code__.co_firstlineno
+    with pytest.raises(errors.ShapeError, match=rf"test_errors\.py:{first + 4}"):
+        user_code()
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (errors.ArgumentError, ValueError),
+        (errors.ShapeError, ValueError),
+        (errors.DtypeError, TypeError),
+        (errors.AxisError, IndexError),
+        (errors.AxisError, ValueError),
+        (errors.DeviceError, RuntimeError),
+        (errors.AutogradError, RuntimeError),
+        (errors.TraceError, RuntimeError),
+        (errors.FileFormatError, ValueError),
+    ],
+)
+def test_errors_are_also_pythons(error: type[Exception], builtin: type[Exception]) -> None:
+    assert issubclass(error, errors.HybridnetError) and issubclass(error, builtin)
+
+
+def test_errors_can_be_pickled() -> None:
+    error = errors.ShapeError("[add] expected …")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_every_error_class_says_when_it_is_raised() -> None:
+    for cls in vars(errors).values():
+        if isinstance(cls, type) and issubclass(cls, errors.HybridnetError):
+            assert cls.__doc__
+
+
+# -- from everyday mistakes -----------------------------------------------------------------------
+
+
+def test_mistakes_with_shapes_and_axes() -> None:
+    x = array(np.zeros((2, 3), np.float32))
+    with pytest.raises(errors.AxisError, match=r"\[sum\] expected an axis from -2 to 1; got 2"):
+        x.sum(axis=2)
+    with pytest.raises(errors.AxisError, match=r"\[sum\] expected axes that differ"):
+        x.sum(axis=(0, -2))
+    with pytest.raises(errors.ArgumentError, match=r"\[sum\] expected an integer axis"):
+        x.sum(axis="rows")
+    with pytest.raises(errors.ShapeError, match=r"\[matmul\] expected inner dimensions that agree; got \(2, 3\) and \(2, 3\)"):
+        x @ x
+    with pytest.raises(errors.ShapeError, match=r"\[reshape\].*6 elements for \(2, 3\); got \(4, -1\)"):
+        x.reshape(4, -1)
+    with pytest.raises(errors.ShapeError, match=r"\[max\] expected something to choose from"):
+        x[:0].max()
+
+
+def test_mistakes_with_dtypes() -> None:
+    with pytest.raises(errors.HybridnetError, match=r"\[bitwise_and\].*float32"):
+        array([1.0]) & array([2.0])
+    with pytest.raises(errors.DtypeError, match=r"\[dtype\] expected one of float16.*; got 'flaot32'"):
+        as_dtype("flaot32")
+
+
+def test_an_unknown_operator_lists_near_ones() -> None:
+    with pytest.raises(errors.ArgumentError, match="reshape"):
+        find("reshap")
+
+
+def test_devices_that_are_not_there() -> None:
+    with pytest.raises(errors.DeviceError, match="cpu, gpu or cpu_pinned; got 'tpu'"):
+        Device("tpu")
+    if num_gpus() == 0:
+        with pytest.raises(errors.DeviceError, match=r"\[gpu\].*; try .*num_gpus"):
+            array([1.0], device=gpu(0))
+
+
+def test_an_operator_that_fails_for_a_reason_infer_does_not_know() -> None:
+    """The cause stays attached, and the message says with what the operator was called."""
+    with pytest.raises(errors.HybridnetError) as caught:
+        array([1.0]) << array([2.0])
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert "float32[1], float32[1]" in str(caught.value)
+
+
+def test_an_error_leaves_the_modes_as_they_were() -> None:
+    x = array([1.0])
+    x.attach_grad()
+    with record():
+        with pytest.raises(errors.ShapeError):
+            x.reshape(3)
+        y = x * 2
+    y.backward()
+    assert x.grad.tolist() == [2]
+
+
+# -- configuration --------------------------------------------------------------------------------
+
+
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYBRIDNET_DEBUG", "2")
+    monkeypatch.setenv("HYBRIDNET_DISABLE_PASSES", "fuse, fold")
+    assert Config().debug == 2
+    assert Config().disabled_passes == frozenset({"fuse", "fold"})
+    monkeypatch.setenv("HYBRIDNET_DEBUG", "much")
+    with pytest.raises(ValueError, match="HYBRIDNET_DEBUG='much' cannot be read"):
+        Config()
+
+
+def test_every_setting_is_an_attribute_with_help() -> None:
+    for name, setting in SETTINGS.items():
+        assert hasattr(config, name) and setting.variable.startswith("HYBRIDNET_") and setting.help
+
+
+def test_debugging_finds_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "debug", 3)
+    with pytest.raises(errors.HybridnetError, match=r"\[log\] expected no NaN.*at test_errors\.py:"), np.errstate(invalid="ignore"):
+        array([-1.0]).log()
