@@ -159,21 +159,23 @@ SLOGDET = register(
     )
 )
 
+
+def _infer_pinv(a: Spec, *, rcond: float) -> Spec:
+    matrices("pinv", a, square=False)
+    return Spec((*a.shape[:-2], a.shape[-1], a.shape[-2]), a.dtype)
+
+
 PINV = register(
     Op(
         "pinv",
         Kind.OPAQUE,
-        lambda a, *, rcond, hermitian: Spec((*a.shape[:-2], a.shape[-1], a.shape[-2]), a.dtype),
-        compute=_wide(
-            lambda xp, a, *, rcond, hermitian: xp.linalg.pinv(a, rcond, hermitian=hermitian) if hermitian else xp.linalg.pinv(a, rcond)
-        ),
-        grad=(lambda g, y, a, *, rcond, hermitian: _pinv_gradient(g, y, a),),
+        _infer_pinv,
+        compute=_wide(lambda xp, a, *, rcond: xp.linalg.pinv(a, rcond)),
+        grad=(lambda g, y, a, *, rcond: _pinv_gradient(g, y, a),),
         saves=(0, "y"),
         promote="float",
         precision="float32",
-        sample=samples(
-            Sample((normal(4, 2),), {"rcond": 1e-15, "hermitian": False}), Sample((normal(2, 2, 3),), {"rcond": 1e-15, "hermitian": False})
-        ),
+        sample=samples(Sample((normal(4, 2),), {"rcond": 1e-15}), Sample((normal(2, 2, 3),), {"rcond": 1e-15})),
     )
 )
 
@@ -242,7 +244,7 @@ def _qr_rule(g: Any, y: Any, a: Any, *, mode: str) -> Any:
 
 
 def _tall_qr_gradient(gq: Any, gr: Any, q: Any, r: Any) -> Any:
-    """Walter and Lehmann, "Walter, Lehmann, and Lamour: on evaluating higher-order derivatives of the QR decomposition" (2012)."""
+    """Walter, Lehmann and Lamour, "On evaluating higher-order derivatives of the QR decomposition of tall matrices" (2012)."""
     m = _mm(r, gr, tb=True) - _mm(gq, q, ta=True)
     b = gq + _mm(q, tril(m) + _t(tril(m, -1)))
     return _t(call("solve", r, _t(b)))
@@ -355,13 +357,8 @@ def _eig(xp: Any, a: Any) -> tuple[Any, Any]:
     host = a if xp is np else a.get()
     values, vectors = np.linalg.eig(host)
     if np.iscomplexobj(values):
-        fail(
-            ArgumentError,
-            "eig",
-            expected="a matrix with real eigenvalues",
-            got="complex ones, and there is no complex dtype",
-            fix="numpy.linalg.eig(x.asnumpy())",
-        )
+        expected, fix = "a matrix with real eigenvalues, as there is no complex dtype", "numpy.linalg.eig(x.asnumpy())"
+        fail(ArgumentError, "eig", expected=expected, got="complex eigenvalues", fix=fix)
     return xp.asarray(values), xp.asarray(vectors)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normalize_axis, tensor
-from hybridnet.ops.gather import take
+from hybridnet.ops.rearrange import taken_in_runs
 from hybridnet.ops.shape import broadcast_to, concatenate, expand_dims, reshape, slice_axis, split
 
 
@@ -123,8 +123,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     gone = _chosen("delete", obj, n)
     if gone.size and gone.max() >= n:
         fail(ShapeError, "delete", expected=f"places below {n}", got=str(obj))
-    kept = np.delete(np.arange(n), gone)
-    return take(arr, kept, axis)
+    return taken_in_runs(arr, axis, np.delete(np.arange(n), gone).tolist())
 
 
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:

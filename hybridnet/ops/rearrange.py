@@ -201,7 +201,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: flo
             if not array.shape[axis]:
                 fail(ShapeError, "pad", expected=f"elements on axis {axis} to repeat", got=f"shape {array.shape}")
             places = np.pad(np.arange(array.shape[axis]), (before, after), mode, **kwargs)  # type: ignore[call-overload]
-            array = concatenate([_run(array, axis, *run) for run in _runs(places.tolist())], axis)
+            array = taken_in_runs(array, axis, places.tolist())
     return array
 
 
@@ -214,6 +214,14 @@ def _pad_constant(array: Any, widths: list[list[int]], value: float) -> Any:
         return call("slice_grad", array, shape=shape, key=key)
     filled = apply(FULL, (), {"shape": shape, "value": value, "dtype": array.dtype}, array.device, type(array))
     return call("index_set", filled, array, key=key)
+
+
+def taken_in_runs(x: Any, axis: int, places: list[int]) -> Any:
+    """``x`` at constant ``places`` along an axis: as slices joined, which need no index array."""
+    if not places:
+        return slice_axis(x, axis, 0, 0)
+    parts = [_run(x, axis, *run) for run in _runs(places)]
+    return parts[0] if len(parts) == 1 else concatenate(parts, axis)
 
 
 def _runs(places: list[int]) -> list[tuple[int, int, int]]:
