@@ -5,10 +5,9 @@ The tape itself is in :mod:`hybridnet.core.tape`; this is MXNet's ``autograd`` o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from hybridnet.core import Kind, NDArray, Op, Spec, local, paused_recording, tape
+from hybridnet.core import Kind, NDArray, Op, Spec, as_class, local, paused_recording, tape
 from hybridnet.errors import ArgumentError, AutogradError, ShapeError, fail
 
 
@@ -127,7 +126,7 @@ def grad(
     for v, target in zip(variables, targets, strict=True):
         if target not in found:
             fail(AutogradError, "grad", expected="variables that heads were computed from", got=f"{Spec(v.shape, v.dtype)} that no head depends on")
-        results.append(found[target])
+        results.append(as_class(found[target], type(v)))
     return results[0] if single else results
 
 
@@ -171,7 +170,8 @@ class Function:
             is_array = [isinstance(x, NDArray) for x in inputs]
 
             def rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any) -> tuple[Any, ...]:
-                grads = self.backward(*(g if isinstance(g, tuple) else (g,)))
+                gs = g if isinstance(g, tuple) else (g,)
+                grads = self.backward(*(as_class(one, type(r)) for one, r in zip(gs, results, strict=True)))
                 grads = _listed(grads)
                 if len(grads) != len(is_array):
                     fail(AutogradError, name, expected=f"{len(is_array)} gradients from backward, one an input", got=str(len(grads)))

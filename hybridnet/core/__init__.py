@@ -3,13 +3,15 @@
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, Spec, spec_of, wrap
+from hybridnet.core.handles import as_class, plain
 from hybridnet.core.ndarray import NUMPY_FUNCTIONS, NDArray, array, asarray
 from hybridnet.core.op import OPS, Kind, Op, Sample, broadcast_shapes, find, infer_pointwise, register
 from hybridnet.core.state import generation, local, paused_recording, suspended_trace
 
 tape.bind(apply)
+Array._plain = NDArray
 
 __all__ = [
-    "NUMPY_FUNCTIONS", "OPS", "Array", "Kind", "NDArray", "Op", "Sample", "Spec", "apply", "array", "asarray", "broadcast_shapes",
-    "call", "find", "generation", "infer_pointwise", "local", "paused_recording", "register", "spec_of", "suspended_trace", "tape", "wrap",
+    "NUMPY_FUNCTIONS", "OPS", "Array", "Kind", "NDArray", "Op", "Sample", "Spec", "apply", "array", "as_class", "asarray", "broadcast_shapes",
+    "call", "find", "generation", "infer_pointwise", "local", "paused_recording", "plain", "register", "spec_of", "suspended_trace", "tape", "wrap",
 ]

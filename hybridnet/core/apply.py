@@ -15,6 +15,7 @@ from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.core import tape
 from hybridnet.core.array import Array, Spec, spec_of, wrap
+from hybridnet.core.handles import as_class, plain
 from hybridnet.core.op import OPS, Op
 from hybridnet.core.state import local, paused_recording
 from hybridnet.device import Device
@@ -91,7 +92,8 @@ def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: di
         with paused_recording():
             if op.expand is not None:
                 op.infer(*map(spec_of, arrays), **attrs)  # its errors speak of this operator, not of a part
-                result = op.expand(*arrays, **attrs)
+                result = op.expand(*map(plain, arrays), **attrs)
+                result = tuple(as_class(y, cls) for y in result) if isinstance(result, tuple) else as_class(result, cls)
             else:
                 result = apply(op, arrays, attrs, device, cls)
     else:

@@ -5,7 +5,7 @@ A handle holds a NumPy array, a CuPy array, or, while tracing, a value of the gr
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
@@ -60,6 +60,8 @@ class Array:
     _device: Device
     _tape: tuple[Any, int] | None
     _storage: Storage | None
+    #: The class of the same arrays under NumPy's rules: what operators and gradient rules see.
+    _plain: ClassVar[type[Array]]
 
     @property
     def shape(self) -> tuple[int, ...]:

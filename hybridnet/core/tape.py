@@ -13,6 +13,7 @@ from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.core.array import Array, Spec, Storage, wrap
+from hybridnet.core.handles import plain
 from hybridnet.core.op import OPS, Op
 from hybridnet.core.state import local
 from hybridnet.errors import AutogradError, Site, fail, user_site
@@ -39,7 +40,7 @@ class Saved:
     __slots__ = ("cls", "data", "device", "storage", "tape", "version")
 
     def __init__(self, x: Array, data: Any) -> None:
-        self.cls = type(x)
+        self.cls = x._plain
         self.data = data
         self.device = x._device
         self.tape = x._tape
@@ -114,7 +115,7 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     if not any(dtypes.is_floating(y.dtype) for y in results):
         return
     specs = [Spec(d.shape, d.dtype) if isinstance(x, Array) else x for x, d in zip(arrays, operands, strict=True)]
-    node = Node(op, attrs, parents, specs, tuple((Spec(y.shape, y.dtype), type(y), y._device) for y in results))
+    node = Node(op, attrs, parents, specs, tuple((Spec(y.shape, y.dtype), y._plain, y._device) for y in results))
     saved: dict[int | str, Any] = {}
     for item in op.saves:
         if item == "y":
@@ -172,7 +173,7 @@ def propagate(
             g = ones_like(head)
         elif g.shape != head.shape:
             fail(AutogradError, "backward", expected=f"a head gradient of shape {head.shape}", got=str(g.shape))
-        _add(pending, head._tape, g)
+        _add(pending, head._tape, plain(g))
     wanted = set(targets) if targets is not None else None
     order, useful = _order([h._tape[0] for h in heads if h._tape], wanted, since)
     found: dict[Ref, Array] = {}
@@ -243,7 +244,7 @@ def fit(g: Array, spec: Spec) -> Array:
 
 
 def ones_like(x: Array) -> Array:
-    return _full(Spec(x.shape, x.dtype), 1, type(x), x._device)
+    return _full(Spec(x.shape, x.dtype), 1, x._plain, x._device)
 
 
 # ``apply`` records on the tape and the tape applies operators: the knot is tied at one point,

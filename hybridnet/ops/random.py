@@ -18,9 +18,11 @@ from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, broadcast_sha
 from hybridnet.core.random import next_key
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops import pointwise, reduction
+from hybridnet.ops import pointwise
 from hybridnet.ops.common import as_shape, default_dtype, samples, tensor
+from hybridnet.ops.gather import pick
 from hybridnet.ops.philox import generator
+from hybridnet.ops.sorting import argsort
 
 _math = pointwise.FUNCTIONS
 _KEY = (np.asarray(7, np.uint64), np.asarray(3, np.uint64))
@@ -442,13 +444,11 @@ def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, device
 def _weighted_order(p: Any) -> Any:
     """All classes in the order in which drawing without replacement by ``p`` takes them (Gumbel's trick)."""
     p = tensor(p)
-    return call("argsort", -(_math["log"](p) + gumbel(size=p.shape, device=p.device)), axis=0)
+    return argsort(_math["log"](p) + gumbel(size=p.shape, device=p.device), 0, descending=True)
 
 
 def log_probability(p: Any, drawn: Any) -> Any:
     """The logarithm of the probability that ``p`` (..., classes) gives to drawn class numbers (..., shape)."""
-    classes = tensor(np.arange(p.shape[-1]), p)
-    extra = drawn.ndim - (p.ndim - 1)
-    chosen = call("cast", call("equal", call("reshape", drawn, shape=(*drawn.shape, 1)), classes), dtype=p.dtype)
-    spread = call("reshape", p, shape=(*p.shape[:-1], *(1,) * extra, p.shape[-1]))
-    return _math["log"](reduction.sum(chosen * spread, axis=-1))
+    lead, extra = p.shape[:-1], drawn.shape[p.ndim - 1 :]
+    spread = call("reshape", p, shape=(*lead, *(1,) * len(extra), p.shape[-1]))
+    return _math["log"](pick(call("broadcast_to", spread, shape=(*lead, *extra, p.shape[-1])), drawn))
