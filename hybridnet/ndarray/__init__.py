@@ -1,0 +1,21 @@
+"""``nd``: MXNet 1.x's array and its operators, under its names.
+
+The functions are typed Python over the core operators, one family a file, entered by name into
+:data:`OPERATORS`; this namespace shows all of them. ``nd.random``, ``nd.linalg``, ``nd.contrib``
+and ``nd.image`` are the modules of those names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hybridnet.ndarray import creation, elementwise, indexing, methods, nn, random, reduce, shape
+from hybridnet.ndarray.classic import NDArray
+from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
+from hybridnet.ndarray.register import OPERATORS
+
+globals().update(OPERATORS)
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,171 @@
+"""``nd.NDArray``: the array with MXNet 1.x's rules, over the same core.
+
+What differs from NumPy's rules, and so from the core array: results keep the dtype of their
+input (comparisons and integer division included), a number next to integers is cut to an
+integer, nothing has zero dimensions, and ``reshape`` knows special codes. The classic functions
+of this package become its methods in :mod:`hybridnet.ndarray.methods`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hybridnet import core, dtypes
+from hybridnet.core import OPS, apply, local, wrap
+
+
+class NDArray(core.NDArray):
+    """An array on a device with the interface and the rules of MXNet 1.x's ``mx.nd.NDArray``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        if self._is_traced():
+            return super().__repr__()
+        shape = "x".join(map(str, self.shape))
+        return f"\n{self.asnumpy()}\n<NDArray {shape} @{self._device}>"
+
+    __str__ = __repr__
+    __hash__ = object.__hash__
+
+    def __getitem__(self, key: Any) -> Any:
+        return finish(super().__getitem__(key), NDArray)
+
+    def as_np_ndarray(self) -> Any:
+        """The same data under NumPy's rules."""
+        return as_class(self, core.NDArray)
+
+    def as_nd_ndarray(self) -> Any:
+        return self
+
+    def tostype(self, stype: str) -> Any:
+        """The array itself: storage is always dense."""
+        return self
+
+    def __add__(self, other: Any) -> Any:
+        return _operator("add", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _operator("add", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _operator("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _operator("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return _operator("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _operator("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _operator("true_divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _operator("true_divide", other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return _operator("mod", self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _operator("mod", other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return _operator("power", self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _operator("power", other, self)
+
+    def __lt__(self, other: Any) -> Any:
+        return _operator("less", self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return _operator("less_equal", self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _operator("greater", self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _operator("greater_equal", self, other)
+
+    def __eq__(self, other: Any) -> Any:
+        return _operator("equal", self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return _operator("not_equal", self, other)
+
+
+def as_class(x: Any, cls: type[core.NDArray]) -> Any:
+    """A handle of class ``cls`` to the same data, at the same place on the tape."""
+    if type(x) is cls:
+        return x
+    result = wrap(cls, x._data if local.trace is None else local.trace.read(x), x._device)
+    result._tape = x._tape
+    if local.trace is None:
+        result._storage = x.storage()
+    return result
+
+
+def finish(result: Any, cls: type[core.NDArray]) -> Any:
+    """A classic result: of the class of the inputs, and of one dimension where NumPy's has none."""
+    if isinstance(result, core.NDArray):
+        if cls is not type(result):
+            result = as_class(result, cls)
+        if not result._data.shape and cls is not core.NDArray:
+            return apply(OPS["reshape"], (result,), {"shape": (1,)})
+        return result
+    if isinstance(result, (list, tuple)):
+        return [finish(r, cls) for r in result]
+    return result
+
+
+_FLOATS = frozenset(dtypes.FLOATS)
+_NUMBERS = (int, float, np.generic)
+
+
+def _operator(name: str, lhs: Any, rhs: Any) -> Any:
+    for x in (lhs, rhs):
+        if not isinstance(x, (core.NDArray, np.ndarray, *_NUMBERS)):
+            return NotImplemented
+    return combine(name, lhs, rhs)
+
+
+def combine(name: str, lhs: Any, rhs: Any) -> Any:
+    """The operator ``name`` on two arrays, or an array and a number, by 1.x's dtype rules."""
+    array = lhs if isinstance(lhs, core.NDArray) else rhs
+    if not isinstance(array, core.NDArray):
+        lhs = array = core.array(lhs, dtypes.default_float, cls=NDArray)
+    lhs, rhs = _beside(array, lhs), _beside(array, rhs)
+    dtype = array._data.dtype
+    if dtype in _FLOATS:
+        result = apply(OPS[name], (lhs, rhs))
+    else:
+        numbers = not (isinstance(lhs, core.NDArray) and isinstance(rhs, core.NDArray))
+        if not numbers and lhs.dtype != rhs.dtype:
+            dtype = dtypes.promote(lhs.dtype, rhs.dtype)
+        # Through float64, which holds the quotients of all but the largest integers exactly.
+        if name == "true_divide" and dtype not in _FLOATS:
+            lhs = lhs.astype(dtypes.float64) if isinstance(lhs, core.NDArray) else float(lhs)
+            rhs = rhs.astype(dtypes.float64) if isinstance(rhs, core.NDArray) else float(rhs)
+        result = apply(OPS[name], (lhs, rhs))
+    if result.dtype == dtypes.bool_ or (result.dtype != dtype and dtype not in _FLOATS):
+        result = result.astype(dtype, copy=False)
+    return finish(result, NDArray) if NDArray in (type(lhs), type(rhs)) else result
+
+
+def _beside(array: Any, x: Any) -> Any:
+    """The other operand: a number as it is next to floats, cut to the array's integers next to those."""
+    if isinstance(x, core.NDArray):
+        return x
+    if isinstance(x, np.ndarray):
+        return wrap(NDArray, array._device.xp.asarray(x), array._device)
+    if isinstance(x, np.generic):
+        x = x.item()
+    dtype = array._data.dtype
+    if dtype in _FLOATS or dtype == dtypes.bool_:
+        return x
+    return np.asarray(int(x)).astype(dtype).item()

@@ -1,0 +1,57 @@
+"""Classic reductions: ``axis`` with ``exclude``, results in the dtype of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hybridnet.core import call
+from hybridnet.ndarray.register import keep_dtype, operator
+from hybridnet.ops import pointwise, reduction
+from hybridnet.ops.common import normalize_axes
+
+_math = pointwise.FUNCTIONS
+
+
+def axes_of(op: str, axis: Any, ndim: int, exclude: bool = False) -> tuple[int, ...]:
+    """The axes that are meant: all for ``None`` and ``()``, all but those with ``exclude``."""
+    axes = normalize_axes(op, None if axis is None or (isinstance(axis, (tuple, list)) and not axis) else axis, ndim)
+    return tuple(a for a in range(ndim) if a not in axes) if exclude and axis is not None else axes
+
+
+def _reduction(compute: Callable[..., Any], doc: str, *names: str) -> Callable[..., Any]:
+    def function(data: Any, axis: Any = None, keepdims: bool = False, exclude: bool = False) -> Any:
+        return keep_dtype(compute(data, axes_of(names[0], axis, data.ndim, exclude), keepdims=bool(keepdims)), data)
+
+    function.__doc__ = f"{doc} over ``axis`` (all without it), or over all other axes with ``exclude``."
+    return operator(*names)(function)
+
+
+def _without_nan(compute: Callable[..., Any], neutral: float) -> Callable[..., Any]:
+    return lambda data, axes, keepdims: compute(pointwise.where(_math["isnan"](data), neutral, data), axes, keepdims=keepdims)
+
+
+sum_ = _reduction(reduction.sum, "The sum", "sum", "sum_axis")
+mean = _reduction(reduction.mean, "The average", "mean")
+prod = _reduction(reduction.prod, "The product", "prod")
+max_ = _reduction(reduction.max, "The largest value", "max", "max_axis")
+min_ = _reduction(reduction.min, "The smallest value", "min", "min_axis")
+nansum = _reduction(_without_nan(reduction.sum, 0.0), "The sum of what is not NaN", "nansum")
+nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is not NaN", "nanprod")
+
+
+@operator("norm")
+def norm(data: Any, ord: int = 2, axis: Any = None, keepdims: bool = False, out_dtype: Any = None) -> Any:
+    """The L1 (``ord=1``) or L2 norm over axes."""
+    axes = axes_of("norm", axis, data.ndim)
+    size = _math["absolute"](data)
+    if ord == 1:
+        return keep_dtype(call("sum", size, axis=axes, keepdims=bool(keepdims)), data)
+    return keep_dtype(_math["sqrt"](call("sum", data * data, axis=axes, keepdims=bool(keepdims))), data)
+
+
+@operator("moments")
+def moments(data: Any, axes: Any = None, keepdims: bool = False) -> Any:
+    """The mean and the variance over axes."""
+    over = axes_of("moments", axes, data.ndim)
+    return [reduction.mean(data, over, keepdims=keepdims), reduction.var(data, over, keepdims=keepdims)]

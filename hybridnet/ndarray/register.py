@@ -1,0 +1,70 @@
+"""The classic operators: one table by MXNet's names, filled by one decorator.
+
+``nd.X``, ``F.X`` in a hybridized block and ``sym.X`` all find their function here, so that each is
+written once. Every function takes arrays first and then MXNet's parameters under MXNet's names.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from hybridnet import core
+from hybridnet.ndarray.classic import NDArray, finish
+
+#: Every classic function by each of its names.
+OPERATORS: dict[str, Callable[..., Any]] = {}
+
+
+def operator(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function under its names, with what all classic operators have.
+
+    ``out=``: an array (or several) that receives the result and is returned. ``name=`` is for
+    symbols and is ignored. Results are of the class of the inputs: if any is an ``nd.NDArray``,
+    or there are none, ``nd.NDArray`` without zero dimensions.
+    """
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def classic(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
+            result = finish(function(*args, **kwargs), _class_of(args, kwargs))
+            return result if out is None else _deliver(result, out)
+
+        classic.__name__ = classic.__qualname__ = names[0]
+        for name in names:
+            if name in OPERATORS:
+                raise ValueError(f"classic operator {name!r} is registered twice")
+            OPERATORS[name] = classic
+        return classic
+
+    return enter
+
+
+def _class_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> type[core.NDArray]:
+    found = False
+    for x in (*args, *kwargs.values()):
+        for item in x if isinstance(x, (list, tuple)) else (x,):
+            if isinstance(item, NDArray):
+                return NDArray
+            found = found or isinstance(item, core.NDArray)
+    return core.NDArray if found else NDArray
+
+
+def _deliver(result: Any, out: Any) -> Any:
+    if isinstance(result, list):
+        for target, value in zip(out if isinstance(out, (list, tuple)) else [out], result, strict=False):
+            target._assign(value)
+    else:
+        out._assign(result)
+    return out
+
+
+def keep_dtype(result: Any, like: Any) -> Any:
+    """Classic results have the dtype of their input, where NumPy's would be wider or floating."""
+    return result.astype(like.dtype, copy=False)
+
+
+def arrays_of(args: tuple[Any, ...]) -> list[Any]:
+    """What ``concat(a, b)`` and ``concat([a, b])`` both mean."""
+    return list(args[0]) if len(args) == 1 and isinstance(args[0], (list, tuple)) else list(args)
