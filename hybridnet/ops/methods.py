@@ -1,8 +1,8 @@
 """The methods of ``NDArray`` that are operators: one table from a method's name to its function.
 
 The core knows no operator, so they are attached to the class here, above the operators. Most are
-the public functions themselves; those that take an argument list (``x.reshape(2, 3)``) are
-written out below.
+the public functions themselves; those that take an argument list (``x.reshape(2, 3)``), or write
+to the array, are written out below.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from hybridnet.core import NDArray
-from hybridnet.ops import matmul, pointwise, reduction, shape
-from hybridnet.ops.out import with_out
+from hybridnet.ops import gather, linalg, pointwise, products, rearrange, reduction, scan, shape, sorting, statistics
+from hybridnet.ops.front import front
+from hybridnet.ops.nn import activation, softmax
 
 _math = pointwise.FUNCTIONS
 
@@ -39,14 +38,14 @@ def _broadcast_to(x: Any, *newshape: Any) -> Any:
     return shape.broadcast_to(x, _listed(newshape))
 
 
+def _tile(x: Any, *reps: Any, **kwargs: Any) -> Any:
+    """Laid side by side as often as ``reps`` says along each axis."""
+    return rearrange.tile(x, kwargs["reps"] if kwargs else _listed(reps))
+
+
 def _flatten(x: Any, order: str = "C") -> Any:
     """A copy in one dimension."""
-    return shape.reshape(x, -1, order).copy()
-
-
-def _ravel(x: Any, order: str = "C") -> Any:
-    """The elements in one dimension."""
-    return shape.reshape(x, -1, order)
+    return rearrange.ravel(x, order).copy()
 
 
 def _reshape_like(x: Any, other: Any) -> Any:
@@ -59,50 +58,80 @@ def _broadcast_like(x: Any, other: Any) -> Any:
     return shape.broadcast_to(x, other.shape)
 
 
-def _matmul(x: Any, other: Any) -> Any:
-    """x @ other."""
-    return matmul.matmul(x, other) if isinstance(other, (NDArray, np.ndarray)) else NotImplemented
+def _fill(x: Any, value: Any) -> None:
+    """Make every element ``value``, in place."""
+    x[...] = value
 
 
-def _rmatmul(x: Any, other: Any) -> Any:
-    """other @ x."""
-    return matmul.matmul(other, x) if isinstance(other, np.ndarray) else NotImplemented
+def _sort(x: Any, axis: int = -1, kind: str | None = None, order: Any = None) -> None:
+    """Sort along an axis, in place."""
+    x[...] = sorting.sort(x, axis, kind, order)
 
 
 METHODS: dict[str, Callable[..., Any]] = {
-    "__matmul__": _matmul,
-    "__rmatmul__": _rmatmul,
     # reductions
-    "sum": with_out(reduction.sum),
-    "prod": with_out(reduction.prod),
-    "max": with_out(reduction.max),
-    "min": with_out(reduction.min),
-    "any": with_out(reduction.any),
-    "all": with_out(reduction.all),
-    "mean": with_out(reduction.mean),
-    "var": with_out(reduction.var),
-    "std": with_out(reduction.std),
-    # shapes
+    "sum": reduction.sum,
+    "prod": reduction.prod,
+    "max": reduction.max,
+    "min": reduction.min,
+    "any": reduction.any,
+    "all": reduction.all,
+    "mean": reduction.mean,
+    "var": reduction.var,
+    "std": reduction.std,
+    "norm": linalg.norm,
+    "ptp": statistics.ptp,
+    "trace": rearrange.trace,
+    # shapes and order
     "reshape": _reshape,
     "reshape_like": _reshape_like,
     "transpose": _transpose,
+    "swapaxes": rearrange.swapaxes,
     "broadcast_to": _broadcast_to,
     "broadcast_like": _broadcast_like,
     "flatten": _flatten,
-    "ravel": _ravel,
+    "ravel": rearrange.ravel,
     "squeeze": shape.squeeze,
     "expand_dims": shape.expand_dims,
     "split": shape.split,
     "slice_axis": shape.slice_axis,
-    # element by element
-    "clip": with_out(pointwise.clip),
+    "repeat": rearrange.repeat,
+    "tile": _tile,
+    "flip": rearrange.flip,
+    "pad": rearrange.pad,
+    "diag": rearrange.diag,
+    "diagonal": rearrange.diagonal,
+    # choosing and ordering elements
+    "take": gather.take,
+    "pick": gather.pick,
+    "choose": gather.choose,
+    "compress": gather.compress,
+    "one_hot": gather.one_hot,
     "nonzero": pointwise.nonzero,
+    "argmax": sorting.argmax,
+    "argmin": sorting.argmin,
+    "argsort": sorting.argsort,
+    "topk": sorting.topk,
+    "searchsorted": sorting.searchsorted,
+    "cumsum": scan.cumsum,
+    "cumprod": scan.cumprod,
+    # products and element by element
+    "dot": products.dot,
+    "clip": pointwise.clip,
+    "round": statistics.around,
+    "fix": statistics.fix,
+    "abs": _math["absolute"],
     **{name: _math[name] for name in ("exp", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "square", "reciprocal")},
     **{name: _math[name] for name in ("sign", "floor", "ceil", "trunc", "rint", "degrees", "radians")},
     **{name: _math[name] for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan")},
     **{name: _math[name] for name in ("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh")},
-    "abs": _math["absolute"],
+    "relu": activation.relu,
+    "sigmoid": activation.sigmoid,
+    "softmax": softmax.softmax,
+    "log_softmax": softmax.log_softmax,
 }
 
 for _name, _function in METHODS.items():
+    setattr(NDArray, _name, front(_function))
+for _name, _function in {"fill": _fill, "sort": _sort}.items():
     setattr(NDArray, _name, _function)

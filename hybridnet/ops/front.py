@@ -1,0 +1,70 @@
+"""What a front end puts around the functions of this package: ``out=``, ``where=``, the array class.
+
+Functions of arrays are written for NumPy's rules. Handed arrays of another vocabulary's class,
+they compute on plain handles to the same data, and their results get that class.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from hybridnet.core import NDArray, as_class, plain
+from hybridnet.errors import DtypeError, fail
+from hybridnet.ops.pointwise import where as choose
+
+
+def front(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` for arrays of any class, also taking ``out=`` and ``where=``.
+
+    ``out``: an array that receives the result and is returned; for several results a tuple of
+    arrays, or of ``None`` for those to leave. ``where``: a mask of the elements to compute; the
+    others keep what ``out`` holds, and are 0 without it.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, out: Any = None, where: Any = True, **kwargs: Any) -> Any:
+        cls = _class_beside_plain(args) or (_class_beside_plain(kwargs.values()) if kwargs else None)
+        if cls is None:
+            result = function(*args, **kwargs)
+        else:
+            result = _as_class(function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()}), cls)
+        if where is not True:
+            kept = out[0] if isinstance(out, tuple) else out
+            result = choose(where, result, 0 if kept is None else kept)
+        return result if out is None else _deliver(function.__name__, result, out)
+
+    return wrapper
+
+
+def _class_beside_plain(args: Any) -> type[NDArray] | None:
+    """The class of the first array that is not a plain one."""
+    for x in args:
+        kind = type(x)
+        if kind is list or kind is tuple:
+            if (found := _class_beside_plain(x)) is not None:
+                return found
+        elif kind is not NDArray and issubclass(kind, NDArray):
+            return kind
+    return None
+
+
+def _plain(x: Any) -> Any:
+    return type(x)(map(_plain, x)) if type(x) in (list, tuple) else plain(x)
+
+
+def _as_class(result: Any, cls: type[NDArray]) -> Any:
+    if isinstance(result, NDArray):
+        return as_class(result, cls)
+    return type(result)(_as_class(r, cls) for r in result) if type(result) in (list, tuple) else result
+
+
+def _deliver(op: str, result: Any, out: Any) -> Any:
+    if isinstance(out, (tuple, list)):
+        results = result if isinstance(result, (tuple, list)) else (result,)
+        return tuple(r if o is None else _deliver(op, r, o) for r, o in zip(results, out, strict=True))
+    if not isinstance(out, NDArray):
+        fail(DtypeError, op, expected="out to be one of our arrays", got=type(out).__name__, fix="np.array(out)")
+    out._assign(result)
+    return out
