@@ -92,6 +92,9 @@ class Traced:
         found = tape.propagate(heads, seeds, targets=[ref for _, ref in variables], since=self.start)
         reached = [(who, found[ref]) for who, ref in variables if ref in found]
         self.variables = [who for who, _ in reached]
+        if not reached:
+            del trace.arguments[-len(seeds) :]  # the gradient of every variable is zero
+            self.heads = []
         return [trace.read(g) for _, g in reached]
 
     def position(self, who: Any) -> int:
@@ -109,47 +112,38 @@ class Compiled:
         self.classes = traced.classes
         self.callbacks = traced.callbacks
         self.state = [s.array for s in traced.states]
-        self.specs = [Spec(a.shape, a.dtype) for a in self.state]
-        self.bound = [a._data for a in self.state]
         self.written = [s.array for s in traced.written]
         self.n_outputs = traced.n_outputs
         self.graph = optimize(traced.graph)
         first_state = traced.n_arguments
         donated_inputs = [first_state + traced.states.index(s) for s in traced.written]
         donate = {self.n_outputs + i: at for i, at in enumerate(donated_inputs)}
+        states = {first_state + i: a for i, a in enumerate(self.state)}
         self.halves: Halves | None = None
         if traced.variables:
             n_inputs = first_state + len(self.state)
             self.halves = partition(self.graph, n_inputs, self.n_outputs + len(self.written), frozenset(donated_inputs))
             count = len(self.halves.forward.outputs)
             resident = frozenset(range(count - self.halves.residuals, count))
-            self.program = NumpyProgram(self.halves.forward, donate, resident, jit.name)
+            self.program = NumpyProgram(self.halves.forward, donate, resident, states, jit.name)
             self.backward = NumpyProgram(self.halves.backward, name=jit.name + "_backward")
             self.variables = [traced.position(who) for who in traced.variables]
             self.heads = traced.heads
             self.op = Op(jit.name, Kind.OPAQUE, self._no_infer, compute=lambda xp, *data: data, grad=self._gradients, saves=tuple({*self.halves.inputs, *self.variables}))
         else:
-            self.program = NumpyProgram(self.graph, donate, name=jit.name)
+            self.program = NumpyProgram(self.graph, donate, states=states, name=jit.name)
 
     @staticmethod
     def _no_infer(*specs: Any) -> Any:
         raise TraceError("a compiled call is inlined when it is traced")
 
-    def fits(self) -> bool:
-        """Whether the state arrays are still of the shapes and dtypes that were traced."""
-        bound = self.bound
-        for i, array in enumerate(self.state):
-            if array._data is not bound[i]:
-                if (array.shape, array.dtype) != self.specs[i]:
-                    return False
-                bound[i] = array._data
-        return True
-
     def __call__(self, leaves: Sequence[Any]) -> Any:
         for callback in self.callbacks:
             callback()
+        flats = self.program.flat_inputs()
         data = [x._data for x in leaves]
-        data += self.bound
+        data += [a._data for a in self.state]
+        data += flats
         if self.halves is None:
             results = self.program(data)
             outputs = [wrap(cls, d, device) for d, (cls, device) in zip(results, self.classes, strict=True)]
@@ -166,7 +160,7 @@ class Compiled:
     def _record(self, inputs: list[Any], data: list[Any], outputs: list[Any], kept: _Kept) -> None:
         """One tape node for the whole call; it holds what the backward program needs."""
         heads = [outputs[i] for i in self.heads]
-        tape.record(self.op, inputs, data, {"kept": kept}, tuple(heads) if len(heads) > 1 else heads[0])
+        tape.record(self.op, inputs, data[: len(inputs)], {"kept": kept}, tuple(heads) if len(heads) > 1 else heads[0])
 
     def _gradients(self, needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, kept: _Kept) -> Sequence[Any]:
         gs = g if isinstance(g, tuple) else (g,)
@@ -231,15 +225,11 @@ class Jit:
             config.disabled_passes,
         )
         entry = self.cache.get(short)
-        if entry is not None and entry[1].fits():
-            return entry[1]
-        return self._compile(short, structure, leaves, entry)
+        return entry[1] if entry is not None else self._compile(short, structure, leaves)
 
-    def _compile(self, short: Any, structure: Any, leaves: Sequence[Any], stale: Any) -> Compiled:
+    def _compile(self, short: Any, structure: Any, leaves: Sequence[Any]) -> Compiled:
         key = Key(structure, tuple(s[:4] for s in short[1]), tuple(s[4] for s in short[1]), local.recording, local.training, config.disabled_passes, generation.count)
-        if stale is not None:
-            self.retraces.append("a parameter or other state changed its shape or dtype")
-        elif self.cache:
+        if self.cache:
             self.retraces.append(key.difference(next(reversed(self.cache.values()))[0]))
             if key.generation != next(reversed(self.cache.values()))[0].generation:
                 self.cache.clear()  # nothing of an earlier generation is called again

@@ -109,7 +109,7 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
                 return [f"copyto({out}, {args[0]})"]
             case "full":
                 return [f"{out}.fill({ns.literal(attrs['value'])})"]
-            case "clip" if attrs["a_min"] is not None and attrs["a_max"] is not None and not half:
+            case "clip" if attrs["a_min"] is not None and attrs["a_max"] is not None and not half and dtypes.is_floating(result.dtype):
                 low, high = ns.bind("maximum", np.maximum), ns.bind("minimum", np.minimum)
                 return [f"{low}({args[0]}, {attrs['a_min']!r}, out={out})", f"{high}({out}, {attrs['a_max']!r}, out={out})"]
         if op.out:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from hybridnet.core import OPS, Array, NDArray, Op, Spec, wrap
 from hybridnet.core.state import local
 from hybridnet.device import Device
@@ -66,7 +68,8 @@ class Trace:
 
     def emit(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any], device: Device) -> Any:
         if any(type(x) is not Value for x in operands):
-            dtype = next((x.dtype for x in operands[op.promote_from :] if type(x) is Value), None)
+            # Beside arrays of one dtype a number is of that; to other operators it is a value by itself.
+            dtype = next((x.dtype for x in operands[op.promote_from :] if type(x) is Value), None) if op.promote else None
             operands = [x if type(x) is Value else self._constant(x, dtype, device) for x in operands]
         result = op.infer(*[x.spec for x in operands], **attrs)
         single = isinstance(result, Spec)
@@ -110,7 +113,8 @@ class Trace:
             )
 
     def _constant(self, number: Any, dtype: Any, device: Device) -> Value:
-        key = (number, type(number), dtype, device)
+        dtype = np.asarray(number).dtype if dtype is None else dtype
+        key = (repr(number), dtype, device)  # 0.0 equals -0.0, and NaN not itself
         value = self._constants.get(key)
         if value is None:
             value = self._constants[key] = self.emit(OPS["full"], (), {"shape": (), "value": number, "dtype": dtype}, device)

@@ -14,6 +14,8 @@ import numpy as np
 
 from hybridnet.codegen.numpy_program import Source, write_numpy_program
 from hybridnet.graph.ir import Graph
+from hybridnet.runtime.flat import FlatState, can_flatten
+from hybridnet.runtime.sweep import sweep
 
 
 class Instance:
@@ -45,11 +47,20 @@ class Lease:
 
 
 class NumpyProgram:
-    """A graph compiled to NumPy; call it with the inputs' arrays."""
+    """A graph compiled to NumPy; call it with the inputs' arrays, then the flat arrays of ``flat_inputs``."""
 
-    def __init__(self, graph: Graph, donate: Mapping[int, int] | None = None, resident: frozenset[int] = frozenset(), name: str = "program") -> None:
-        self.source = write_numpy_program(graph, donate, resident)
-        names = dict(self.source.names)
+    def __init__(
+        self,
+        graph: Graph,
+        donate: Mapping[int, int] | None = None,
+        resident: frozenset[int] = frozenset(),
+        states: Mapping[int, Any] | None = None,
+        name: str = "program",
+    ) -> None:
+        arrays = dict(states or {})  # the state arrays by their positions among the inputs
+        self.source = write_numpy_program(graph, donate, resident, lambda flat: all(i in arrays for i in flat) and can_flatten([arrays[i] for i in flat]))
+        self.flats = [FlatState([arrays[i] for i in flat]) for flat in self.source.flats]
+        names = {**self.source.names, "sweep": sweep}
         file = f"<hybridnet {name} {id(self):x}>"
         exec(compile(self.source.text, file, "exec"), names)
         # Tracebacks then show the program's lines.
@@ -61,6 +72,10 @@ class NumpyProgram:
     def text(self) -> str:
         """The program as it runs."""
         return self.source.text
+
+    def flat_inputs(self) -> list[Any]:
+        """The buffers in which states lie flat. To be asked for before the states' own arrays: it may move them."""
+        return [flat.current() for flat in self.flats]
 
     def __call__(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         instance = self.free.pop() if self.free else Instance(self.source, self._bind)

@@ -1,0 +1,208 @@
+"""Fusion: pointwise operators and the reductions over them become one node, run in one pass over memory.
+
+Asked of an operator is only its ``kind``. A region has a domain, the shape that all its values
+broadcast to, and keeps at least one axis that none of its reductions sum over: along that axis a
+program can run it block by block (NumPy) or row by row (CUDA) with all intermediate values on chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hybridnet.core import Kind, Op, Spec
+from hybridnet.graph.interpret import interpret
+from hybridnet.graph.ir import Graph, Node, Value
+
+Shape = tuple[int, ...]
+
+
+def _infer_fused(*specs: Spec, body: Graph) -> tuple[Spec, ...]:
+    return tuple(v.spec for v in body.outputs)
+
+
+#: Made by this pass alone, so it is in no registry.
+FUSED = Op("fused", Kind.OPAQUE, _infer_fused, compute=lambda xp, *data, body: tuple(interpret(body, data, xp)))
+
+
+class _Unit:
+    """A region in the making, or a node that stays alone."""
+
+    __slots__ = ("ancestors", "bit", "domain", "fusable", "nodes", "reduced")
+
+    def __init__(self, number: int, node: Node, fusable: bool) -> None:
+        self.bit = 1 << number
+        self.ancestors = 0
+        self.nodes = [node]
+        self.fusable = fusable
+        self.domain: Shape = ()
+        self.reduced: frozenset[int] = frozenset()  # axes of the domain, counted from its end
+        if fusable:
+            self.domain = np.broadcast_shapes(*[v.shape for v in (*node.inputs, *node.outputs)])
+            self.reduced = _reduced_axes(node)
+
+
+def _reduced_axes(node: Node) -> frozenset[int]:
+    if node.op.kind is not Kind.REDUCTION:
+        return frozenset()
+    ndim = node.inputs[0].ndim
+    return frozenset(a - ndim for a in node.attrs["axis"])
+
+
+def free_axis(domain: Shape, reduced: frozenset[int]) -> int | None:
+    """The axis to run a region along, counted from the end: the longest that nothing reduces."""
+    free = [a for a in range(-len(domain), 0) if a not in reduced and domain[a] > 1]
+    return max(free, key=lambda a: (domain[a], -a), default=None)
+
+
+def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
+    """The domain and reduced axes of two units as one region, or None if they do not fit."""
+    try:
+        domain = np.broadcast_shapes(a.domain, b.domain)
+    except ValueError:
+        return None
+    # One of the two must span the domain, or the region would compute more than its parts do.
+    if domain != a.domain and domain != b.domain:
+        return None
+    reduced = a.reduced | b.reduced
+    if reduced and free_axis(domain, reduced) is None:
+        return None
+    # A value summed over an axis may meet values that keep it only as a length-1 axis, which
+    # broadcasting guarantees; a region that is narrower there than the domain is fine.
+    return domain, reduced
+
+
+def _is_fusable(node: Node, min_bytes: int) -> bool:
+    if len(node.outputs) != 1 or node.op.expand is not None:
+        return False
+    if max(v.nbytes for v in (*node.inputs, *node.outputs)) < min_bytes:
+        return False
+    if node.op.kind is Kind.REDUCTION:
+        return bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
+    return node.op.kind is Kind.POINTWISE
+
+
+def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
+    """Join fusable nodes into ``fused`` nodes; those on arrays below ``min_bytes`` are left alone."""
+    if not any(_is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
+        return graph
+    units: list[_Unit] = []
+    of: dict[Value, _Unit] = {}
+    for number, node in enumerate(graph.nodes):
+        unit = _Unit(number, node, bool(node.inputs) and _is_fusable(node, min_bytes))
+        producers = list(dict.fromkeys(of[v] for v in node.inputs if v in of))
+        for p in producers:
+            unit.ancestors |= p.bit | p.ancestors
+        units.append(unit)
+        if unit.fusable:
+            for p in producers:
+                if p.fusable and p in units:
+                    unit = _merge(units, of, p, unit)
+        for v in node.outputs:
+            of[v] = unit
+    return _rebuilt(graph, units)
+
+
+def _merge(units: list[_Unit], of: dict[Value, _Unit], a: _Unit, b: _Unit) -> _Unit:
+    """Make one unit of ``a`` and ``b`` (which reads ``a``) if they fit and no third unit stands between them."""
+    if a is b:
+        return b
+    joined = _joined(a, b)
+    if joined is None:
+        return b
+    for other in units:
+        if other is not a and other is not b and other.ancestors & a.bit and b.ancestors & other.bit:
+            return b
+    b.domain, b.reduced = joined
+    b.ancestors = (a.ancestors | b.ancestors) & ~(a.bit | b.bit)
+    b.nodes = a.nodes + b.nodes
+    units.remove(a)
+    merged, gained = a.bit | b.bit, b.ancestors
+    for other in units:
+        if other is not b and other.ancestors & merged:
+            other.ancestors |= b.bit | gained
+    for node in a.nodes:
+        for v in node.outputs:
+            of[v] = b
+    b.bit |= a.bit
+    return b
+
+
+def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
+    """The graph with each region of two nodes or more as one ``fused`` node, in an order that runs."""
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    readers: dict[Value, list[Any]] = {}
+    for unit in units:
+        for node in unit.nodes:
+            for v in node.inputs:
+                readers.setdefault(v, []).append(unit)
+    for v in graph.outputs:
+        readers.setdefault(v, []).append(None)
+    became: dict[Value, Value] = {}
+    nodes: list[Node] = []
+    for unit in _ordered(units, position):
+        unit.nodes.sort(key=position.__getitem__)
+        if len(unit.nodes) == 1:
+            nodes.append(_renamed(unit.nodes[0], became))
+            continue
+        inside = {v for node in unit.nodes for v in node.outputs}
+        inputs = list(dict.fromkeys(v for node in unit.nodes for v in node.inputs if v not in inside and v.constant is None))
+        outputs = [v for node in unit.nodes for v in node.outputs if any(r is not unit for r in readers.get(v, ()))]
+        body = _body(unit.nodes, inputs, outputs)
+        first = unit.nodes[-1]
+        node = Node(FUSED, [became.get(v, v) for v in inputs], {"body": body}, [v.spec for v in outputs], first.outputs[0].device, first.site)
+        became.update(zip(outputs, node.outputs, strict=True))
+        nodes.append(node)
+    return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
+
+
+def _renamed(node: Node, became: dict[Value, Value]) -> Node:
+    inputs = [became.get(v, v) for v in node.inputs]
+    if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+        return node
+    new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+    became.update(zip(node.outputs, new.outputs, strict=True))
+    return new
+
+
+def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Value]) -> Graph:
+    """The nodes of a region as a graph of their own; constants are taken in."""
+    inner = {v: Value(v.shape, v.dtype, v.device) for v in inputs}
+    parameters = list(inner.values())
+    copied: list[Node] = []
+    for node in nodes:
+        for v in node.inputs:
+            if v.constant is not None and v not in inner and v.node is not None:
+                constant = Node(v.node.op, (), v.node.attrs, [v.spec], v.device, v.node.site)
+                copied.append(constant)
+                inner[v] = constant.output
+        new = Node(node.op, [inner[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+        inner.update(zip(node.outputs, new.outputs, strict=True))
+        copied.append(new)
+    return Graph(parameters, copied, [inner[v] for v in outputs])
+
+
+def _ordered(units: list[_Unit], position: dict[Node, int]) -> list[_Unit]:
+    """Units after what they read, near the order that the nodes were in."""
+    of = {v: u for u in units for node in u.nodes for v in node.outputs}
+    done: set[int] = set()
+    order: list[_Unit] = []
+    for root in sorted(units, key=lambda u: max(position[n] for n in u.nodes)):
+        stack = [(root, False)]
+        while stack:
+            unit, ready = stack.pop()
+            if id(unit) in done:
+                continue
+            if ready:
+                done.add(id(unit))
+                order.append(unit)
+                continue
+            stack.append((unit, True))
+            for node in unit.nodes:
+                for v in node.inputs:
+                    producer = of.get(v)
+                    if producer is not None and producer is not unit and id(producer) not in done:
+                        stack.append((producer, False))
+    return order
