@@ -13,7 +13,8 @@ def cse(graph: Graph) -> Graph:
     seen: dict[Any, tuple[Value, ...]] = {}
     for node in graph.nodes:
         inputs = tuple(rewriter.of(v) for v in node.inputs)
-        key = node.op, inputs, tuple((k, type(a), a) for k, a in sorted(node.attrs.items(), key=lambda item: item[0])), node.outputs[0].device
+        attrs = tuple((k, type(a), repr(a) if type(a) is float else a) for k, a in sorted(node.attrs.items()))  # 0.0 == -0.0
+        key = node.op, inputs, attrs, node.outputs[0].device
         found = seen.get(key)
         if found is None:
             seen[key] = rewriter.keep(node).outputs
