@@ -1,0 +1,214 @@
+"""Activation functions.
+
+Each with a gradient that is cheaper than differentiating its parts is an operator, expanded into
+primitive ones; the rest are plain compositions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import Kind, Op, Sample, apply, call, local, register
+from hybridnet.core.random import next_key
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.common import NONE, samples, tensor, uniform
+from hybridnet.ops.nn.common import one_of
+
+#: exp of these is still finite; beyond them a sigmoid is 0 or 1 in its type.
+_EXP_LIMIT = {dtypes.float16: 11.0, dtypes.bfloat16: 88.0, dtypes.float32: 88.0, dtypes.float64: 709.0}
+
+
+def _activation(name: str, expand: Callable[..., Any], rule: Callable[..., Any], saves: tuple[int | str, ...], **attrs: Any) -> Op:
+    # Away from 0, where some of them have a kink.
+    made = (Sample((uniform(0.1, 2.0, 2, 3) * np.array([[1, -1, 1], [-1, 1, -1]]),), attrs), Sample((uniform(-2, -0.1, 4, seed=1),), attrs))
+    return register(
+        Op(name, Kind.OPAQUE, lambda x, **attrs: x, expand=expand, grad=(rule,), saves=saves, promote="float", precision="float32", sample=samples(*made))
+    )
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (call("exp", call("minimum", -x, _EXP_LIMIT[x.dtype])) + 1)
+
+
+def _softrelu(x: Any) -> Any:
+    return call("maximum", x, 0) + call("log1p", call("exp", -call("absolute", x)))
+
+
+def _gelu_erf_slope(x: Any) -> Any:
+    density = call("exp", x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return (call("erf", x * math.sqrt(0.5)) + 1) * 0.5 + x * density
+
+
+_TANH_SCALE, _TANH_CUBE = math.sqrt(2 / math.pi), 0.044715
+
+
+def _gelu_tanh_inner(x: Any) -> Any:
+    return call("tanh", x * (x * x * (_TANH_SCALE * _TANH_CUBE) + _TANH_SCALE))
+
+
+def _gelu_tanh_slope(x: Any) -> Any:
+    t = _gelu_tanh_inner(x)
+    return (t + 1) * 0.5 + x * (1 - t * t) * (x * x * (1.5 * _TANH_SCALE * _TANH_CUBE) + 0.5 * _TANH_SCALE)
+
+
+def _positive(x: Any) -> Any:
+    """1 where x > 0, else 0. NumPy multiplies by this many times faster than it chooses by a condition."""
+    return call("cast", x > 0, dtype=x.dtype)
+
+
+def _leaky(x: Any, *, slope: float) -> Any:
+    if 0 <= slope <= 1:
+        return call("maximum", x, x * slope)
+    return call("where", x > 0, x, x * slope)
+
+
+def _elu(x: Any, *, alpha: float) -> Any:
+    return call("maximum", x, 0) + call("expm1", call("minimum", x, 0)) * alpha
+
+
+def _elu_rule(g: Any, y: Any, x: Any, *, alpha: float) -> Any:
+    slope = call("minimum", y, 0) + alpha  # alpha · exp(x) below 0, alpha above
+    return g * slope if alpha == 1 else g * (slope + _positive(y) * (1 - alpha))
+
+
+def _silu_rule(g: Any, y: Any, x: Any) -> Any:
+    s = call("sigmoid", x)
+    return g * (s + y * (1 - s))
+
+
+def _softsign_rule(g: Any, y: Any, x: Any) -> Any:
+    t = 1 - call("absolute", y)
+    return g * t * t
+
+
+RELU = _activation("relu", lambda x: call("maximum", x, 0), lambda g, y, x: g * _positive(y), ("y",))
+SIGMOID = _activation("sigmoid", _sigmoid, lambda g, y, x: g * (y - y * y), ("y",))
+LOG_SIGMOID = _activation("log_sigmoid", lambda x: -_softrelu(-x), lambda g, y, x: -g * call("expm1", y), ("y",))
+SOFTRELU = _activation("softrelu", _softrelu, lambda g, y, x: g * call("sigmoid", x), (0,))
+SOFTSIGN = _activation("softsign", lambda x: x / (call("absolute", x) + 1), _softsign_rule, ("y",))
+SILU = _activation("silu", lambda x: x * call("sigmoid", x), _silu_rule, (0, "y"))
+GELU = _activation("gelu", lambda x: x * 0.5 * (call("erf", x * math.sqrt(0.5)) + 1), lambda g, y, x: g * _gelu_erf_slope(x), (0,))
+GELU_TANH = _activation("gelu_tanh", lambda x: x * 0.5 * (_gelu_tanh_inner(x) + 1), lambda g, y, x: g * _gelu_tanh_slope(x), (0,))
+LEAKY = _activation("leaky_relu", _leaky, lambda g, y, x, *, slope: g * (_positive(x) * (1 - slope) + slope), (0,), slope=0.25)
+ELU = _activation("elu", _elu, _elu_rule, ("y",), alpha=1.5)
+
+
+def _public(op: Op, doc: str) -> Callable[..., Any]:
+    def function(data: Any) -> Any:
+        return apply(op, (tensor(data),), NONE)
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = doc
+    return function
+
+
+relu = _public(RELU, "max(x, 0); the gradient at 0 is 0.")
+sigmoid = _public(SIGMOID, "1 / (1 + exp(-x)).")
+log_sigmoid = _public(LOG_SIGMOID, "log(sigmoid(x)), without overflow.")
+softrelu = softplus = _public(SOFTRELU, "log(1 + exp(x)), without overflow.")
+softsign = _public(SOFTSIGN, "x / (1 + abs(x)).")
+silu = _public(SILU, "x · sigmoid(x).")
+
+
+def tanh(data: Any) -> Any:
+    """The hyperbolic tangent."""
+    return call("tanh", tensor(data))
+
+
+def swish(data: Any, beta: float = 1.0) -> Any:
+    """x · sigmoid(beta · x)."""
+    return silu(data) if beta == 1 else data * sigmoid(data * beta)
+
+
+def mish(data: Any) -> Any:
+    """x · tanh(softrelu(x))."""
+    data = tensor(data)
+    return data * call("tanh", softrelu(data))
+
+
+def gelu(data: Any, approximation: str = "erf") -> Any:
+    """x · Φ(x), Φ the normal distribution function: exact (``erf``) or by its usual formula (``tanh``)."""
+    return apply(GELU if one_of("gelu", "approximation", approximation, ("erf", "tanh")) == "erf" else GELU_TANH, (tensor(data),))
+
+
+def hard_sigmoid(data: Any, alpha: float = 0.2, beta: float = 0.5) -> Any:
+    """alpha · x + beta, cut to 0 … 1."""
+    return call("clip", tensor(data) * alpha + beta, a_min=0, a_max=1)
+
+
+def elu(data: Any, alpha: float = 1.0) -> Any:
+    """x where x > 0, else alpha · (exp(x) - 1); ``alpha`` is not negative."""
+    if alpha < 0:
+        fail(ArgumentError, "elu", expected="alpha of 0 or more", got=str(alpha))
+    return apply(ELU, (tensor(data),), {"alpha": float(alpha)})
+
+
+def selu(data: Any) -> Any:
+    """The self-normalising ELU, with the two constants of its paper (arXiv 1706.02515)."""
+    return elu(data, 1.6732632423543772) * 1.0507009873554805
+
+
+def prelu(data: Any, gamma: Any) -> Any:
+    """x where x > 0, else gamma · x; ``gamma`` has one element, or one for each channel (axis 1)."""
+    data, gamma = tensor(data), tensor(gamma)
+    if gamma.size != 1 and (data.ndim < 2 or gamma.shape != (data.shape[1],)):
+        fail(ShapeError, "prelu", expected=f"one slope or one a channel for data {data.shape}", got=str(gamma.shape))
+    shape = tuple(gamma.size if i == 1 else 1 for i in range(data.ndim))
+    return relu(data) - relu(-data) * call("reshape", gamma, shape=shape)
+
+
+def _rrelu(data: Any, lower: float, upper: float) -> Any:
+    if not local.training:
+        return apply(LEAKY, (data,), {"slope": (lower + upper) / 2})
+    seed, counter = next_key(data.device)
+    drawn = call("random_uniform", seed, counter, shape=data.shape, dtype=dtypes.floating(data.dtype))
+    return relu(data) - relu(-data) * (drawn * (upper - lower) + lower)
+
+
+def leaky_relu(data: Any, gamma: Any = None, act_type: str = "leaky", slope: float = 0.25, lower_bound: float = 0.125, upper_bound: float = 0.334) -> Any:
+    """The activations with a slope below 0, by name.
+
+    ``leaky``: slope · x; ``prelu``: gamma · x; ``elu``: slope · (exp(x) - 1); ``rrelu``: a slope drawn from
+    ``lower_bound`` … ``upper_bound`` for each element in training, their mean in prediction; ``selu``; ``gelu``.
+    """
+    data = tensor(data)
+    match act_type:
+        case "leaky":
+            return apply(LEAKY, (data,), {"slope": float(slope)})
+        case "elu":
+            return elu(data, slope)
+        case "selu":
+            return selu(data)
+        case "gelu":
+            return gelu(data)
+        case "rrelu":
+            return _rrelu(data, lower_bound, upper_bound)
+        case "prelu" if gamma is None:
+            fail(ArgumentError, "leaky_relu", expected="gamma, the slopes of prelu", got="none")
+        case "prelu":
+            return prelu(data, gamma)
+    fail(ArgumentError, "leaky_relu", expected="act_type leaky, prelu, elu, selu, gelu or rrelu", got=repr(act_type))
+
+
+#: What ``activation`` and Gluon's layers accept by name.
+ACTIVATIONS: dict[str, Callable[..., Any]] = {
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "log_sigmoid": log_sigmoid,
+    "mish": mish,
+    "tanh": tanh,
+    "softrelu": softrelu,
+    "softsign": softsign,
+    "silu": silu,
+    "gelu": gelu,
+}
+
+
+def activation(data: Any, act_type: str = "relu") -> Any:
+    """An activation function by its name in :data:`ACTIVATIONS`."""
+    return ACTIVATIONS[one_of("activation", "act_type", act_type, ACTIVATIONS)](data)

@@ -1,0 +1,65 @@
+"""What the neural network operators share: wide arithmetic for 16-bit types, shapes of parameters, choices of words.
+
+Relies on the core and on :mod:`hybridnet.ops.common`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from hybridnet import dtypes
+from hybridnet.core import apply, call
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.creation import FULL
+
+
+def wide_dtype(dtype: dtypes.Dtype) -> dtypes.Dtype:
+    """The dtype that sums are made in: float32 for the 16-bit floating types, else ``dtype``."""
+    return dtypes.float32 if dtype.itemsize == 2 and dtypes.is_floating(dtype) else dtype
+
+
+def wide(x: Any) -> Any:
+    """``x`` in the dtype that sums are made in."""
+    dtype = wide_dtype(x.dtype)
+    return x if dtype == x.dtype else call("cast", x, dtype=dtype)
+
+
+def narrow(x: Any, dtype: dtypes.Dtype) -> Any:
+    """A wide result back in the dtype of the operator's input."""
+    return x if dtype == x.dtype else call("cast", x, dtype=dtype)
+
+
+def along(x: Any, axis: int, ndim: int) -> Any:
+    """A one-dimensional array as one that lies along ``axis`` of ``ndim`` dimensions."""
+    return call("reshape", x, shape=tuple(x.shape[0] if i == axis else 1 for i in range(ndim)))
+
+
+def fill_like(x: Any, shape: tuple[int, ...], value: float, dtype: dtypes.Dtype | None = None) -> Any:
+    """A constant of the class, device and (unless given) dtype of ``x``."""
+    return apply(FULL, (), {"shape": shape, "value": value, "dtype": dtype or x.dtype}, x.device, type(x))
+
+
+def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` summed over the axes that have length 1 in ``shape`` (of as many dimensions)."""
+    axes = tuple(i for i, n in enumerate(shape) if n == 1 and x.shape[i] != 1)
+    return call("sum", x, axis=axes, keepdims=True) if axes else x
+
+
+def one_of(op: str, name: str, value: Any, choices: Collection[Any]) -> Any:
+    """``value`` if it is one of ``choices``, else an ArgumentError that lists them."""
+    if value not in choices:
+        fail(ArgumentError, op, expected=f"{name} " + ", ".join(map(str, choices)), got=repr(value))
+    return value
+
+
+def as_tuple(op: str, name: str, value: Any, n: int, default: int) -> tuple[int, ...]:
+    """``value`` as ``n`` integers: a number stands for ``n`` of them, ``None`` and () for the default."""
+    if value is None or value == ():
+        return (default,) * n
+    if isinstance(value, int):
+        return (value,) * n
+    found = tuple(int(v) for v in value)
+    if len(found) != n:
+        fail(ShapeError, op, expected=f"{n} numbers for {name}, one a spatial axis", got=str(found))
+    return found

@@ -1,0 +1,178 @@
+"""Softmax, its logarithm, and both over the elements that a mask or a length leaves.
+
+16-bit inputs are exponentiated and summed in float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
+from hybridnet.ops.common import normal, normalize_axis, samples, tensor
+from hybridnet.ops.gather import positions
+from hybridnet.ops.nn.common import along, narrow, wide
+from hybridnet.ops.shape import expand_dims
+
+
+def _infer(name: str) -> Any:
+    def infer(x: Spec, mask: Spec | None = None, *, axis: int) -> Spec:
+        if x.shape[axis] == 0:
+            fail(ShapeError, name, expected="something to normalise", got=f"an empty axis {axis} in shape {x.shape}")
+        if mask is not None:
+            if mask.dtype != np.bool_:
+                fail(DtypeError, name, expected="a bool mask", got=str(mask.dtype))
+            if broadcast_shapes(name, x.shape, mask.shape) != x.shape:
+                fail(ShapeError, name, expected=f"a mask that broadcasts to {x.shape}", got=str(mask.shape))
+        return x
+
+    return infer
+
+
+def _sum(x: Any, axis: int) -> Any:
+    return call("sum", x, axis=(axis,), keepdims=True)
+
+
+def _max(x: Any, axis: int) -> Any:
+    return call("max", x, axis=(axis,), keepdims=True)
+
+
+def _softmax(x: Any, *, axis: int) -> Any:
+    a = wide(x)
+    e = call("exp", a - _max(a, axis))
+    return narrow(e / _sum(e, axis), x.dtype)
+
+
+def _softmax_rule(g: Any, y: Any, *inputs: Any, axis: int) -> Any:
+    return y * (g - _sum(g * y, axis))
+
+
+def _log_softmax(x: Any, *, axis: int) -> Any:
+    a = wide(x)
+    shifted = a - _max(a, axis)
+    return narrow(shifted - call("log", _sum(call("exp", shifted), axis)), x.dtype)
+
+
+def _log_softmax_rule(g: Any, y: Any, x: Any, *, axis: int) -> Any:
+    return g - call("exp", y) * _sum(g, axis)
+
+
+def _masked(x: Any, mask: Any) -> tuple[Any, float]:
+    """``x`` with what the mask drops set far below anything else, and that value.
+
+    Half the lowest number: the difference to any ordinary number stays finite.
+    """
+    a = wide(x)
+    low = float(ml_dtypes.finfo(a.dtype).min) / 2
+    return call("where", mask, a, low), low
+
+
+def _masked_softmax(x: Any, mask: Any, *, axis: int) -> Any:
+    a, low = _masked(x, mask)
+    largest = _max(a, axis)
+    e = call("exp", a - largest)
+    # A row with nothing left is all 0.
+    return narrow(e * call("where", largest > low, 1 / _sum(e, axis), 0), x.dtype)
+
+
+def _masked_log_softmax(x: Any, mask: Any, *, axis: int) -> Any:
+    a, _ = _masked(x, mask)
+    shifted = a - _max(a, axis)
+    y = shifted - call("log", _sum(call("exp", shifted), axis))
+    return narrow(call("where", mask, y, -float("inf")), x.dtype)
+
+
+def _masked_log_softmax_rule(g: Any, y: Any, x: Any, mask: Any, *, axis: int) -> Any:
+    g = call("where", mask, g, 0)
+    return g - call("exp", y) * _sum(g, axis)
+
+
+_mask = np.array([[True, True, False, True], [False, True, True, False], [False, False, False, False]])
+
+
+def _register(name: str, expand: Any, grad: tuple[Any, ...], saves: tuple[int | str, ...], *made: Sample) -> Op:
+    return register(Op(name, Kind.OPAQUE, _infer(name), expand=expand, grad=grad, saves=saves, promote="float" if len(grad) == 1 else None, precision="float32", sample=samples(*made)))
+
+
+_plain = (Sample((normal(2, 3, 2),), {"axis": 1}), Sample((normal(2, 3),), {"axis": 1}), Sample((normal(2, 0),), {"axis": 1}, error=ValueError))
+SOFTMAX = _register("softmax", _softmax, (_softmax_rule,), ("y",), *_plain)
+LOG_SOFTMAX = _register("log_softmax", _log_softmax, (_log_softmax_rule,), ("y",), *_plain)
+_wrong = Sample((normal(2, 3), np.ones((2, 4), bool)), {"axis": 1}, error=ValueError)
+MASKED_SOFTMAX = _register(
+    "masked_softmax", _masked_softmax, (_softmax_rule, None), ("y",), Sample((normal(3, 4), _mask), {"axis": 1}), Sample((normal(2, 4), _mask[:1]), {"axis": 1}), _wrong
+)
+MASKED_LOG_SOFTMAX = _register(
+    "masked_log_softmax",
+    _masked_log_softmax,
+    (_masked_log_softmax_rule, None),
+    (1, "y"),
+    Sample((normal(3, 4), _mask), {"axis": 1}, differentiable=False),  # minus infinity where masked
+    Sample((normal(3, 4), _mask[:1] | True), {"axis": 1}),
+    _wrong,
+)
+
+
+def _ready(op: str, data: Any, axis: int, temperature: float | None, dtype: Any) -> tuple[Any, dict[str, Any]]:
+    data = tensor(data)
+    if dtype is not None:
+        data = data.astype(dtype, copy=False)
+    if temperature is not None and temperature <= 0:
+        fail(ArgumentError, op, expected="a positive temperature", got=str(temperature))
+    if temperature is not None and temperature != 1:
+        data = data / temperature
+    return data, {"axis": normalize_axis(op, axis, data.ndim)}
+
+
+def length_mask(length: Any, n: int, axis: int, ndim: int) -> Any:
+    """Whether the position on ``axis`` (of ``n``) is below ``length``, which has all other axes."""
+    length = tensor(length)
+    if length.ndim != ndim - 1:
+        fail(ShapeError, "softmax", expected=f"a length for each row: {ndim - 1} dimensions", got=str(length.shape))
+    return along(positions(length, n, length.dtype), axis, ndim) < expand_dims(length, axis)
+
+
+def softmax(data: Any, length: Any = None, axis: int = -1, temperature: float | None = None, use_length: bool = False, dtype: Any = None) -> Any:
+    """exp(x / temperature) over its sum along ``axis``.
+
+    With ``use_length``, only the first ``length[...]`` elements of each row count and the others give 0;
+    ``length`` has the shape of ``data`` without ``axis``. ``dtype``: of the result.
+    """
+    data, attrs = _ready("softmax", data, axis, temperature, dtype)
+    if not use_length or length is None:
+        return apply(SOFTMAX, (data,), attrs)
+    mask = length_mask(length, data.shape[attrs["axis"]], attrs["axis"], data.ndim)
+    return masked_softmax(data, mask, axis)
+
+
+def log_softmax(data: Any, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False, length: Any = None) -> Any:
+    """The logarithm of :func:`softmax`, without its rounding; minus infinity beyond ``length``."""
+    data, attrs = _ready("log_softmax", data, axis, temperature, dtype)
+    if not use_length or length is None:
+        return apply(LOG_SOFTMAX, (data,), attrs)
+    mask = length_mask(length, data.shape[attrs["axis"]], attrs["axis"], data.ndim)
+    return masked_log_softmax(data, mask, axis)
+
+
+def softmin(data: Any, axis: int = -1, temperature: float | None = None, dtype: Any = None) -> Any:
+    """:func:`softmax` of -x."""
+    return softmax(-tensor(data), None, axis, temperature, dtype=dtype)
+
+
+def _mask_operand(data: Any, mask: Any) -> Any:
+    mask = tensor(mask, data)
+    return mask if mask.dtype == np.bool_ else mask != 0
+
+
+def masked_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | None = 1.0, dtype: Any = None) -> Any:
+    """:func:`softmax` over the elements where ``mask`` (broadcast to ``data``) is true; 0 elsewhere."""
+    data, attrs = _ready("masked_softmax", data, axis, temperature, dtype)
+    return apply(MASKED_SOFTMAX, (data, _mask_operand(data, mask)), attrs)
+
+
+def masked_log_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | None = 1.0, dtype: Any = None) -> Any:
+    """:func:`log_softmax` over the elements where ``mask`` is true; minus infinity elsewhere."""
+    data, attrs = _ready("masked_log_softmax", data, axis, temperature, dtype)
+    return apply(MASKED_LOG_SOFTMAX, (data, _mask_operand(data, mask)), attrs)
