@@ -88,11 +88,9 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     if axes is not None:
         last = [normalize_axis("tensorsolve", i, a.ndim) for i in axes]
         a = transpose(a, [i for i in range(a.ndim) if i not in last] + last)
-    shape, wanted = a.shape[b.ndim :], f"{b.size} elements in the axes after the first {b.ndim}"
+    shape = a.shape[b.ndim :]
     if math.prod(shape) != b.size:
-        fail(
-            ShapeError, "tensorsolve", expected=f"axes of {a.shape} after the first {b.ndim} that make up {b.size} elements", got=str(shape)
-        )
+        fail(ShapeError, "tensorsolve", expected=f"{b.size} elements in the axes of a after the first {b.ndim}", got=str(a.shape))
     return reshape(solve(reshape(a, (b.size, b.size)), reshape(b, -1)), shape)
 
 
