@@ -5,12 +5,14 @@ Everything that is decided before a line of text is written (:mod:`numpy_program
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from hybridnet.codegen.numpy_text import is_ufunc
+from hybridnet.config import config
 from hybridnet.core import OPS, Kind
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.memory import Request, place
@@ -103,11 +105,19 @@ def ungroup(graph: Graph, unwanted: set[Node]) -> Graph:
     return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
 
 
-def region_axis(body: Graph) -> int:
-    """The axis, counted from the end, along which a fused region is run in blocks."""
+def region_axis(body: Graph, block_bytes: int) -> int:
+    """The axis, counted from the end, along which a fused region is run in blocks.
+
+    The leftmost that nothing reduces, so that blocks are runs of memory, unless one step along it
+    is more than a block.
+    """
     shapes = [v.shape for v in body.inputs] + [v.shape for n in body.nodes for v in n.outputs]
     domain = np.broadcast_shapes(*shapes)
     reduced = {a - n.inputs[0].ndim for n in body.nodes if n.op.kind is Kind.REDUCTION for a in n.attrs["axis"]}
+    for axis in range(-len(domain), 0):
+        step = math.prod(domain[axis + 1 :] if axis < -1 else ()) * body.outputs[0].dtype.itemsize
+        if axis not in reduced and domain[axis] > 1 and step <= block_bytes:
+            return axis
     return free_axis(domain, frozenset(reduced)) or -1
 
 
@@ -148,6 +158,7 @@ class Plan:
         self.requests: list[Request] = []
         self.request_names: list[str] = []
         self.places: dict[Value, Request] = {}
+        self.overwrites: dict[Value, Value] = {}  # result -> the operand whose place it takes
         self._owner_last: dict[int, int] = {}
         self._make_requests()
 
@@ -182,7 +193,7 @@ class Plan:
         if node.op is FUSED:
             body = node.attrs["body"]
             parameter, result = body.inputs[node.inputs.index(x)], body.outputs[out.index]
-            return self._once(body, result) and _body_allows(body, parameter, result, region_axis(body))
+            return self._once(body, result) and _body_allows(body, parameter, result, region_axis(body, config.block_bytes))
         if node.op is GROUP:
             body, members = node.attrs["body"], node.attrs["members"]
             slot = node.inputs.index(x)
@@ -221,8 +232,9 @@ class Plan:
                     continue
                 shared = self._dying_operand(node, v, i)
                 if shared is not None:
-                    shared.stop = self._owner_last[id(shared)] = self.last_use.get(v, i)
-                    self.places[v] = shared
+                    shared[1].stop = self._owner_last[id(shared[1])] = self.last_use.get(v, i)
+                    self.places[v] = shared[1]
+                    self.overwrites[v] = shared[0]
                 else:
                     self.request(v, node, i, self.last_use.get(v, i))
 
@@ -243,11 +255,11 @@ class Plan:
         self.request_names.append("scratch of a block")
         return made
 
-    def _dying_operand(self, node: Node, out: Value, step: int) -> Request | None:
+    def _dying_operand(self, node: Node, out: Value, step: int) -> tuple[Value, Request] | None:
         for x in dict.fromkeys(node.inputs):
             request = self.places.get(x)
             if request is not None and self._owner_last[id(request)] == step and self.may_overwrite(node, x, out) and self.places.get(x) not in [self.places.get(o) for o in node.outputs]:
-                return request
+                return x, request
         return None
 
 

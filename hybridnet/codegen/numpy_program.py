@@ -140,6 +140,10 @@ class _Writer:
         if out in plan.homes:
             self.name[out] = self.name[plan.homes[out]]
             return
+        if out in plan.overwrites:
+            self.name[out] = self.name[plan.overwrites[out]]
+            self.static.add(out)
+            return
         name = self.name[out] = f"t{len(self.name)}"
         if out in plan.places:
             self._view_line(f"{name} = {{}}", plan.places[out], out.shape, out.dtype)
@@ -164,7 +168,7 @@ class _Writer:
             region = write_region(self.ns, body, -1, inputs, flats[slots:], size, config.block_bytes)
         else:
             inputs = [self._operand(v, node) for v in node.inputs]
-            region = write_region(self.ns, body, region_axis(body), inputs, [self.name[v] for v in node.outputs], None, config.block_bytes)
+            region = write_region(self.ns, body, region_axis(body, config.block_bytes), inputs, [self.name[v] for v in node.outputs], None, config.block_bytes)
         self._append_region(region, self.plan.step[node])
 
     def _append_region(self, region: Region, step: int) -> None:

@@ -60,7 +60,7 @@ def is_ufunc(op: Op) -> bool:
 def scalar_literal(ns: Namespace, value: Value, op: Op) -> str:
     """A constant operand: a number where NumPy gives it the array's type, else an array of no dimensions."""
     number = value.constant
-    if value.shape == () and is_ufunc(op) and value.dtype != dtypes.bfloat16 and type(number) in (int, float, bool):
+    if value.shape == () and op.kind is Kind.POINTWISE and value.dtype != dtypes.bfloat16 and type(number) in (int, float, bool):
         return repr(number)
     return ns.bind("c", np.full(value.shape, number, value.dtype), ("constant", number, type(number), value.dtype, value.shape))
 
@@ -95,7 +95,8 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
         if is_ufunc(op):
             return [f"{ns.bind(op.ufunc or '', getattr(np, op.ufunc or ''))}({', '.join(args)}, out={out})"]
         if op.kind is Kind.REDUCTION and op.name in _REDUCERS and not half:
-            reduce = ns.bind(f"{_REDUCERS[op.name]}_reduce", getattr(np, _REDUCERS[op.name]).reduce)
+            name = _REDUCERS[op.name]
+            reduce = ns.bind(f"{name}_reduce", getattr(np, name).reduce, ("reduce", name))
             return [f"{reduce}({args[0]}, {attrs['axis']}, None, {out}, {attrs['keepdims']})"]
         match op.name:
             case "matmul" if not half:

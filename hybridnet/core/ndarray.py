@@ -175,6 +175,7 @@ class NDArray(Operators, Array):
         function = NUMPY_FUNCTIONS.get(ufunc if method == "__call__" else getattr(ufunc, method, None))
         if function is None and method == "reduce":
             function = NUMPY_FUNCTIONS.get({np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}.get(ufunc))
+            kwargs.setdefault("axis", 0)  # a ufunc's reduce is over the first axis, np.sum over all
         if function is None:
             return NotImplemented
         out = kwargs.pop("out", None)
@@ -261,6 +262,9 @@ class NDArray(Operators, Array):
             value = self._like(value)
         if value.dtype != self.dtype:
             value = call("cast", value, dtype=self.dtype)
+        if local.special and not template and value.ndim <= self.ndim:
+            self._assign(value)  # all of it: nothing of what it held remains
+            return
         if local.special:
             self._assign(apply(OPS["index_set"], (self, value, *indices), {"key": template}))
             return
