@@ -74,8 +74,8 @@ def view_text(ns: Namespace, node: Node, x: str) -> str:
         case "transpose":
             return f"{x}.transpose({attrs['axes']})"
         case "slice":
-            items = [_slice_text(item) for item in attrs["key"]]
-            return f"{x}[{', '.join(items) or '...'}]"
+            # The ellipsis keeps an element of no dimensions a view; NumPy would give a copy of its value now.
+            return f"{x}[{', '.join([*map(_slice_text, attrs['key']), '...'])}]"
     return _call_text(ns, node, [x], None)
 
 
