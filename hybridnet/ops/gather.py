@@ -142,6 +142,8 @@ def _add_along(xp: Any, g: Any, indices: Any, *, axis: int, length: int) -> Any:
 
 
 def _infer_add_along(g: Spec, indices: Spec, *, axis: int, length: int) -> Spec:
+    if g.shape != indices.shape:
+        fail(ShapeError, "add_along_axis", expected=f"indices of shape {g.shape}", got=str(indices.shape))
     return Spec((*g.shape[:axis], length, *g.shape[axis + 1 :]), g.dtype)
 
 
