@@ -1,0 +1,10 @@
+"""Gluon: networks of blocks, their parameters, losses and the trainer."""
+
+from hybridnet.errors import DeferredInitializationError
+from hybridnet.gluon import loss, nn, utils
+from hybridnet.gluon.block import Block
+from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.parameter import Constant, Parameter
+from hybridnet.gluon.parameter_dict import ParameterDict
+
+__all__ = ["Block", "Constant", "DeferredInitializationError", "HybridBlock", "Parameter", "ParameterDict", "loss", "nn", "utils"]

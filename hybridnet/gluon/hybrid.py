@@ -1,0 +1,96 @@
+"""``HybridBlock``: a block that ``hybridize()`` compiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hybridnet import ndarray as F
+from hybridnet.compile import Jit, jit
+from hybridnet.core import Array, NDArray
+from hybridnet.core.state import generation
+from hybridnet.errors import ArgumentError, fail
+from hybridnet.gluon.block import Block
+
+
+class HybridBlock(Block):
+    """A block that can run imperatively or, after ``hybridize()``, as a compiled program.
+
+    Define ``forward(self, x)`` over ``np`` and ``npx``, or ``hybrid_forward(self, F, x, weight)``:
+    ``F`` holds the operators, and the parameters come by their attributes' names.
+    """
+
+    _active = False
+    _array_class: type[Any] = NDArray  # the class of inputs that the parameters' arrays follow
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # A subclass that overrides hybrid_forward means it to be used, whatever its base's style.
+        super().__init_subclass__(**kwargs)
+        if "hybrid_forward" in cls.__dict__ and "forward" not in cls.__dict__:
+            cls.forward = HybridBlock.forward  # type: ignore[method-assign]
+
+    def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call :meth:`hybrid_forward` with the operators and, on the input's device, the parameters."""
+        if not self._reg_params:
+            return self.hybrid_forward(F, x, *args, **kwargs)
+        first = x if isinstance(x, Array) else _first_array((x, *args), self)
+        if type(first) is not self._array_class:
+            self._adopt(type(first))
+        device = first._device
+        for name, parameter in self._reg_params.items():
+            kwargs[name] = parameter.data(device)
+        return self.hybrid_forward(F, x, *args, **kwargs)
+
+    def hybrid_forward(self, F: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """What the block computes, in MXNet 1.x's style."""
+        raise NotImplementedError(f"{type(self).__name__}.forward(self, *inputs), or hybrid_forward(self, F, *inputs)")
+
+    def _adopt(self, cls: type[Any]) -> None:
+        for parameter in self._reg_params.values():
+            parameter._adopt(cls)
+        self._array_class = cls
+
+    # -- compiling ------------------------------------------------------------------------------
+
+    def hybridize(self, active: bool = True, static_alloc: bool = False, static_shape: bool = False, **kwargs: Any) -> None:
+        """Compile this block at its next call, for each new combination of shapes, dtypes and modes.
+
+        The outermost active block compiles everything below it into one program. Memory is always
+        planned ahead: MXNet's ``static_alloc``, ``static_shape`` and further options change nothing.
+        ``active=False`` makes it imperative again.
+        """
+        self._active = bool(active)
+        self._compiled = self._jit() if self._active else None
+        self._note_change()
+        super().hybridize(active, static_alloc=static_alloc, static_shape=static_shape, **kwargs)
+
+    def _jit(self) -> Jit:
+        return jit(self._run, name=self._label)
+
+    def graph(self, *args: Any) -> Any:
+        """The optimised graph of a call with these inputs, in the mode of now; it prints."""
+        return (self._compiled or self._jit()).graph(*args)
+
+    def program(self, *args: Any) -> str:
+        """The text of the compiled program of a call with these inputs."""
+        return (self._compiled or self._jit()).program(*args)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_compiled": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._active:
+            self._compiled = self._jit()
+        generation.bump()
+
+
+def _first_array(values: Any, block: Block) -> Array:
+    """The first array in nested inputs."""
+    pending = list(values)
+    while pending:
+        value = pending.pop(0)
+        if isinstance(value, Array):
+            return value
+        if isinstance(value, (list, tuple)):
+            pending[:0] = value
+    fail(ArgumentError, type(block).__name__, expected="an array among the inputs", got=", ".join(type(v).__name__ for v in values), fix="np.array(x)")

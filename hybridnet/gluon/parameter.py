@@ -1,0 +1,386 @@
+"""``Parameter``: an array that a network learns, its gradient, and when and how it gets its first value.
+
+A parameter keeps one array for each device for its whole life: initialising again, ``set_data``
+and loading write into it in place, so that compiled programs and optimizers that hold the array stay
+right. A change that a compiled program must know of (``grad_req``, a multiplier, dtype, device)
+counts in :data:`hybridnet.core.generation`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from hybridnet import dtypes, initializer
+from hybridnet.core import Array, NDArray, asarray, generation, suspended_trace, wrap
+from hybridnet.device import Device, current_device
+from hybridnet.errors import ArgumentError, DeferredInitializationError, DtypeError, ShapeError, UninitializedError, fail
+from hybridnet.ops.creation import zeros, zeros_like
+
+_REQUESTS = ("write", "add", "null")
+_UNIFORM = initializer.Uniform()
+
+
+def is_known(shape: tuple[int, ...] | None) -> bool:
+    """Whether every dimension is known; unknown ones are 0 (MXNet 1.x) or -1 (2.x)."""
+    return shape is not None and all(n > 0 for n in shape)
+
+
+def as_devices(ctx: Any) -> list[Device]:
+    """A list of devices from one, several, or ``None`` for the current one."""
+    if ctx is None:
+        return [current_device()]
+    devices = [Device(d) for d in ctx] if isinstance(ctx, (list, tuple)) else [Device(ctx)]
+    if len(set(devices)) != len(devices):
+        fail(ArgumentError, "Parameter", expected="devices that differ", got=str(devices))
+    return devices
+
+
+class Parameter:
+    """An array to be learnt.
+
+    ``grad_req``: ``write`` replaces the gradient at each backward, ``add`` accumulates, ``null``
+    has none. ``shape`` may have unknown dimensions (0 or -1) if ``allow_deferred_init``: the first
+    forward finds them. ``lr_mult`` and ``wd_mult`` multiply learning rate and weight decay.
+    ``init`` is the parameter's own initializer. Gradients are dense whatever ``grad_stype``.
+    """
+
+    def __init__(
+        self,
+        name: str = "weight",
+        grad_req: str = "write",
+        shape: Any = None,
+        dtype: Any = "float32",
+        lr_mult: float = 1.0,
+        wd_mult: float = 1.0,
+        init: Any = None,
+        allow_deferred_init: bool = False,
+        differentiable: bool = True,
+        stype: str = "default",
+        grad_stype: str = "default",
+    ) -> None:
+        if stype != "default":
+            fail(ArgumentError, name, expected="stype 'default': parameters are dense", got=repr(stype))
+        self.name = name
+        self.init = init
+        self._shape: tuple[int, ...] | None = (shape,) if isinstance(shape, int) else None if shape is None else tuple(map(int, shape))
+        self._dtype = dtypes.as_dtype(dtype)
+        self._lr_mult, self._wd_mult = lr_mult, wd_mult
+        self._allow_deferred_init = allow_deferred_init
+        self._differentiable = differentiable
+        self._in_dict = False  # whether a ParameterDict gave it its full name
+        self._data: list[Any] | None = None
+        self._leaves: list[Any] = []  # the gradients' places on the tape, kept while grad_req is null
+        self._deferred_init: tuple[Any, list[Device], Any] | None = None
+        self._grad_req = "null"
+        self.grad_req = grad_req
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.name} (shape={self.shape}, dtype={self.dtype})"
+
+    # -- what it is -----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape; unknown dimensions are 0 or -1. Assigning may only fill in unknown ones."""
+        return self._shape
+
+    @shape.setter
+    def shape(self, new: Sequence[int]) -> None:
+        new = tuple(map(int, new))
+        old = self._shape
+        if old is not None and not (len(old) == len(new) and all(m < 1 or n < 1 or m == n for m, n in zip(old, new, strict=True))):
+            fail(ShapeError, self.name, expected=f"a shape that fits {old} (0 and -1 are unknown)", got=str(new))
+        self._shape = new if old is None else tuple(m if m > 0 else n for m, n in zip(old, new, strict=True))
+
+    @property
+    def dtype(self) -> dtypes.Dtype:
+        """The element type; assigning is :meth:`cast`."""
+        return self._dtype
+
+    @dtype.setter
+    def dtype(self, dtype: Any) -> None:
+        self.cast(dtype)
+
+    @property
+    def grad_req(self) -> str:
+        """What backward does with the gradient: ``write``, ``add`` or ``null``."""
+        return self._grad_req
+
+    @grad_req.setter
+    def grad_req(self, req: str) -> None:
+        if req not in _REQUESTS:
+            fail(ArgumentError, self.name, expected="grad_req write, add or null", got=repr(req))
+        if not self._differentiable:
+            req = "null"
+        if req != self._grad_req:
+            self._grad_req = req
+            self._init_grad()
+            generation.bump()
+
+    @property
+    def lr_mult(self) -> float:
+        """What the learning rate is multiplied by."""
+        return self._lr_mult
+
+    @lr_mult.setter
+    def lr_mult(self, value: float) -> None:
+        if value != self._lr_mult:
+            self._lr_mult = value
+            generation.bump()
+
+    @property
+    def wd_mult(self) -> float:
+        """What the weight decay is multiplied by."""
+        return self._wd_mult
+
+    @wd_mult.setter
+    def wd_mult(self, value: float) -> None:
+        if value != self._wd_mult:
+            self._wd_mult = value
+            generation.bump()
+
+    @property
+    def stype(self) -> str:
+        """MXNet's storage type: always ``default`` (dense)."""
+        return "default"
+
+    # -- its arrays -----------------------------------------------------------------------------
+
+    def data(self, ctx: Any = None) -> Any:
+        """The array on device ``ctx``; without it the only one, or the one on the current device."""
+        arrays = self._data
+        if arrays is not None:
+            first = arrays[0]
+            if first._device is ctx or (ctx is None and len(arrays) == 1):
+                return first
+        return self.list_data()[self._place(ctx)]
+
+    def _place(self, ctx: Any) -> int:
+        devices = self.list_ctx()
+        device = current_device() if ctx is None else Device(ctx)
+        if device not in devices:
+            fail(UninitializedError, self.name, expected=f"a device it was initialized on, {devices}", got=str(device), fix=f"net.reset_ctx({device}), or moving the input there")
+        return devices.index(device)
+
+    def _absent(self) -> NoReturn:
+        if self._deferred_init is not None:
+            fail(
+                DeferredInitializationError,
+                self.name,
+                expected="a parameter with values",
+                got=f"one of shape {self.shape} whose initialization waits for the first forward",
+                fix="calling the network on one batch first, or giving in_units, in_channels and the like",
+            )
+        fail(UninitializedError, self.name, expected="an initialized parameter", got=f"shape {self.shape} without values", fix="net.initialize()")
+
+    def list_data(self) -> list[Any]:
+        """The arrays, one a device."""
+        if self._data is None:
+            self._absent()
+        return list(self._data)
+
+    def grad(self, ctx: Any = None) -> Any:
+        """The gradient on device ``ctx``: one array for the parameter's life."""
+        grads = self.list_grad()
+        return grads[0] if ctx is None and len(grads) == 1 else grads[self._place(ctx)]
+
+    def list_grad(self) -> list[Any]:
+        """The gradients, one a device."""
+        arrays = self.list_data()
+        if any(x.grad is None for x in arrays):
+            fail(UninitializedError, self.name, expected="a parameter with a gradient", got=f"grad_req {self.grad_req!r}, dtype {self.dtype}", fix=f"{self.name}.grad_req = 'write'")
+        return [x.grad for x in arrays]
+
+    @property
+    def _grad(self) -> list[Any] | None:
+        """The gradients or ``None``: what MXNet programs look at."""
+        return None if self._data is None or self._grad_req == "null" else self.list_grad()
+
+    def list_ctx(self) -> list[Device]:
+        """The devices that it lies on, or will once it is initialized."""
+        if self._data is not None:
+            return [x._device for x in self._data]
+        if self._deferred_init is None:
+            self._absent()
+        return list(self._deferred_init[1])
+
+    list_device = list_ctx
+
+    def zero_grad(self) -> None:
+        """Set the gradients to zero."""
+        for g in self._grad or ():
+            g._assign(zeros_like(g))
+
+    # -- first values ---------------------------------------------------------------------------
+
+    def initialize(self, init: Any = None, ctx: Any = None, default_init: Any = _UNIFORM, force_reinit: bool = False) -> None:
+        """Give it values: of ``init``, else of its own initializer, else of ``default_init``.
+
+        ``ctx``: one device or a list. Nothing happens to an initialized parameter, unless ``force_reinit``.
+        """
+        if self._data is not None and not force_reinit:
+            warnings.warn(f"Parameter {self.name!r} is already initialized and stays as it is; force_reinit=True initializes it again.", stacklevel=2)
+            return
+        if init is None:
+            init = default_init if self.init is None else self.init
+        if not is_known(self._shape) and not self._allow_deferred_init:
+            fail(ShapeError, self.name, expected="a shape without unknown dimensions", got=str(self._shape), fix="giving the whole shape, or allow_deferred_init=True")
+        self._deferred_init = init, as_devices(ctx), default_init
+        if is_known(self._shape):
+            self._finish_deferred_init()
+
+    def _finish_deferred_init(self) -> None:
+        """Make the arrays, once the shape is known."""
+        if self._deferred_init is None:
+            return
+        if not is_known(self._shape):
+            self._absent()
+        init, devices, default_init = self._deferred_init
+        with suspended_trace():
+            data = zeros(self._shape, self._dtype, devices[0])
+            initializer.create(default_init)(initializer.InitDesc(self.name, {"__init__": initializer.create(init)}), data)
+            self._place_data(data, devices)
+
+    def _place_data(self, value: Any, devices: list[Device]) -> None:
+        """Hold ``value`` on each of ``devices``, in the arrays that it has there already."""
+        old = self._data or []
+        before = {x._device: (x, leaf) for x, leaf in zip(old, self._leaves, strict=True)}
+        cls = type(old[0]) if old else NDArray
+        arrays, leaves = [], []
+        for device in devices:
+            array, leaf = before.get(device, (None, None))
+            moved = asarray(value, self._dtype, device)
+            if array is None:
+                array = wrap(cls, moved._data.copy(), device)
+            elif array.shape == moved.shape and array.dtype == moved.dtype:
+                array._assign(moved)
+            else:
+                array._data, array._storage = moved._data.copy(), None
+            arrays.append(array)
+            leaves.append(leaf)
+        if list(map(id, old)) != list(map(id, arrays)):
+            generation.bump()
+        self._data, self._leaves, self._deferred_init = arrays, leaves, None
+        self._init_grad()
+        self.zero_grad()
+
+    def _init_grad(self) -> None:
+        """Tie each array to its gradient as ``grad_req`` asks."""
+        if self._data is None:
+            return
+        wanted = self._grad_req != "null" and dtypes.is_floating(self._dtype)
+        for i, x in enumerate(self._data):
+            leaf = self._leaves[i]
+            if not wanted:
+                x._tape = None
+                continue
+            if leaf is None:
+                with suspended_trace():
+                    x.attach_grad(self._grad_req)
+                self._leaves[i] = x._tape[0]
+                continue
+            if leaf.grad.shape != x.shape or leaf.grad.dtype != x.dtype:
+                with suspended_trace():
+                    leaf.grad._data = zeros(x.shape, x.dtype, x._device)._data
+            leaf.req = self._grad_req
+            x._tape = (leaf, 0)
+
+    # -- changing it ----------------------------------------------------------------------------
+
+    def set_data(self, data: Any) -> None:
+        """Write ``data`` (an array or anything that makes one) into it, on every device."""
+        if not isinstance(data, Array):
+            data = asarray(data)
+        self.shape = data.shape
+        if self._data is None:
+            if self._deferred_init is None:
+                self._absent()
+            with suspended_trace():
+                self._place_data(data, self._deferred_init[1])
+            return
+        for x in self._data:
+            x._assign(data.to_device(x._device))
+
+    def cast(self, dtype: Any) -> None:
+        """Change the element type of the array and of its gradient."""
+        dtype = dtypes.as_dtype(dtype)
+        if dtype == self._dtype:
+            return
+        self._dtype = dtype
+        for x in self._data or ():
+            x._data, x._storage = x._data.astype(dtype), None
+        self._init_grad()
+        generation.bump()
+
+    def reset_ctx(self, ctx: Any) -> None:
+        """Move it to one device or several."""
+        devices = as_devices(ctx)
+        if self._data is not None:
+            with suspended_trace():
+                self._place_data(self._reduce(), devices)
+        elif self._deferred_init is not None:
+            init, _, default_init = self._deferred_init
+            self._deferred_init = init, devices, default_init
+        else:
+            self._absent()
+
+    reset_device = reset_ctx
+
+    def _reduce(self) -> Any:
+        """The mean over devices, as an array on the host."""
+        arrays = [x.to_device(Device("cpu", 0)) for x in self.list_data()]
+        return arrays[0].detach() if len(arrays) == 1 else sum(arrays[1:], arrays[0].detach()) / len(arrays)
+
+    def _check_load(self, data: Any, cast_dtype: bool, dtype_source: str, source: str) -> None:
+        """Raise what stands against loading ``data``, before anything is changed."""
+        old, new = self._shape, tuple(data.shape)
+        if old is not None and not (len(old) == len(new) and all(m < 1 or m == n for m, n in zip(old, new, strict=True))):
+            fail(ShapeError, "load", expected=f"shape {old} for parameter {self.name!r}", got=f"{new} in {source}", fix="the file that belongs to this network")
+        if not cast_dtype and data.dtype != self._dtype:
+            fail(DtypeError, "load", expected=f"{self._dtype} for parameter {self.name!r}", got=f"{data.dtype} in {source}", fix="cast_dtype=True")
+        if dtype_source not in ("current", "saved"):
+            fail(ArgumentError, "load", expected="dtype_source current or saved", got=repr(dtype_source))
+
+    def _load_init(self, data: Any, ctx: Any = None, cast_dtype: bool = False, dtype_source: str = "current", source: str = "the given array") -> None:
+        """Take ``data`` as value, initialized or not."""
+        self._check_load(data, cast_dtype, dtype_source, source)
+        if cast_dtype and dtype_source == "saved":
+            self.cast(data.dtype)
+        self.shape = data.shape
+        known = self._data is not None or self._deferred_init is not None
+        with suspended_trace():
+            self._place_data(asarray(data), self.list_ctx() if ctx is None and known else as_devices(ctx))
+
+    def _adopt(self, cls: type[NDArray]) -> None:
+        """Make the arrays of class ``cls``: results, and what programs do with ``data()``, follow the network's inputs."""
+        for x in self._data or ():
+            if type(x) is not cls:
+                x.__class__ = cls
+                if x.grad is not None:
+                    x.grad.__class__ = cls
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._leaves = [x._tape[0] if x._tape is not None else None for x in self._data or ()]
+        self._init_grad()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_leaves": []}
+
+
+class Constant(Parameter):
+    """A parameter that keeps its value: never learnt, saved and moved with the others.
+
+    ``Constant(name, value)``, or ``Constant(value)``.
+    """
+
+    def __init__(self, name: Any, value: Any = None) -> None:
+        if value is None:
+            name, value = "const", name
+        with suspended_trace():
+            self.value = asarray(value)
+        super().__init__(name, grad_req="null", shape=self.value.shape, dtype=self.value.dtype, init=initializer.Constant(self.value), differentiable=False)
