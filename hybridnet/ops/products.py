@@ -82,7 +82,7 @@ def _contracted(a: Any, b: Any, axes: Any) -> tuple[list[int], list[int]]:
         if not 0 <= axes <= min(a.ndim, b.ndim):
             fail(ShapeError, "tensordot", expected=f"0 to {min(a.ndim, b.ndim)} axes", got=str(axes))
         return list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
-    pair = [[x] if isinstance(x, (int, np.integer)) else list(x) for x in axes]
+    pair: list[list[Any]] = [[x] if isinstance(x, (int, np.integer)) else list(x) for x in axes]
     if len(pair) != 2 or len(pair[0]) != len(pair[1]):
         fail(ArgumentError, "tensordot", expected="a number, or as many axes of a as of b", got=repr(axes))
     return [normalize_axis("tensordot", x, a.ndim) for x in pair[0]], [normalize_axis("tensordot", x, b.ndim) for x in pair[1]]
@@ -113,8 +113,8 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
     def minor(i: int, j: int) -> Any:
         """x_i y_j - x_j y_i, where a missing component is 0."""
-        first = x[i] * y[j] if i < len(x) and j < len(y) else None
-        second = x[j] * y[i] if j < len(x) and i < len(y) else None
+        first: Any = x[i] * y[j] if i < len(x) and j < len(y) else None
+        second: Any = x[j] * y[i] if j < len(x) and i < len(y) else None
         if first is None:
             return -second
         return first if second is None else first - second

@@ -256,7 +256,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     if first == second:
         fail(AxisError, "diagonal", expected="two axes that differ", got=f"{axis1} and {axis2}")
     a = moveaxis(a, (first, second), (-2, -1))
-    key = (_FULL,) * (a.ndim - 2) + (_diagonal(*a.shape[-2:], offset),)
+    key = (_FULL,) * (a.ndim - 2) + (_diagonal(a.shape[-2], a.shape[-1], offset),)
     return call("slice", reshape(a, (*a.shape[:-2], a.shape[-2] * a.shape[-1])), key=key)
 
 
@@ -297,13 +297,13 @@ def _not_above(like: Any, rows: int, columns: int, k: int) -> Any:
 def tril(m: Any, k: int = 0) -> Any:
     """``m`` with zeros above the ``k``-th diagonal of its last two axes."""
     m = _matrices("tril", m)
-    return call("where", _not_above(m, *m.shape[-2:], k), m, 0)
+    return call("where", _not_above(m, m.shape[-2], m.shape[-1], k), m, 0)
 
 
 def triu(m: Any, k: int = 0) -> Any:
     """``m`` with zeros below the ``k``-th diagonal of its last two axes."""
     m = _matrices("triu", m)
-    return call("where", _not_above(m, *m.shape[-2:], k - 1), 0, m)
+    return call("where", _not_above(m, m.shape[-2], m.shape[-1], k - 1), 0, m)
 
 
 def _matrices(op: str, m: Any) -> Any:
