@@ -31,13 +31,13 @@ LAYERS = (
     "errors config dtypes registry",
     "device",
     "core",
-    "ops autograd tree",
+    "ops autograd tree serialization",
     "graph",
     "codegen",
     "runtime",
     "compile",
     "numpy numpy_extension ndarray symbol random context util",
-    "gluon optimizer lr_scheduler initializer metric serialization image io kvstore recordio callback profiler test_utils",
+    "gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
     "compat onnx keras visualization",
     "",  # hybridnet/__init__.py, which nothing may import from
 )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import core, dtypes
-from hybridnet.core import OPS, apply, local, wrap
+from hybridnet.core import OPS, apply, as_class, wrap
 
 
 class NDArray(core.NDArray):
@@ -97,17 +97,6 @@ class NDArray(core.NDArray):
 
     def __ne__(self, other: Any) -> Any:
         return _operator("not_equal", self, other)
-
-
-def as_class(x: Any, cls: type[core.NDArray]) -> Any:
-    """A handle of class ``cls`` to the same data, at the same place on the tape."""
-    if type(x) is cls:
-        return x
-    result = wrap(cls, x._data if local.trace is None else local.trace.read(x), x._device)
-    result._tape = x._tape
-    if local.trace is None:
-        result._storage = x.storage()
-    return result
 
 
 def finish(result: Any, cls: type[core.NDArray]) -> Any:

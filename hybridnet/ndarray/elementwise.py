@@ -11,6 +11,7 @@ from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.classic import combine
 from hybridnet.ndarray.register import arrays_of, keep_dtype, operator
 from hybridnet.ops import pointwise, special
+from hybridnet.ops.nn.like import stop_gradient
 
 _math = pointwise.FUNCTIONS | special.FUNCTIONS
 
@@ -102,7 +103,7 @@ def _unary(core_name: str, *names: str) -> Callable[..., Any]:
     return operator(*(names or (core_name,)))(function)
 
 
-for _name in ("sign", "rint", "ceil", "floor", "trunc", "square", "sqrt", "cbrt", "exp", "expm1", "log", "log10", "log2", "log1p"):
+for _name in ("sign", "ceil", "floor", "trunc", "square", "sqrt", "cbrt", "exp", "expm1", "log", "log10", "log2", "log1p"):
     _unary(_name)
 for _name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "degrees", "radians", "reciprocal", "logical_not"):
     _unary(_name)
@@ -117,6 +118,12 @@ _unary("trunc", "fix")
 def round_(data: Any) -> Any:
     """The nearest integer value, halves away from zero."""
     return keep_dtype(_math["sign"](data) * _math["floor"](_math["absolute"](data) + 0.5), data)
+
+
+@operator("rint")
+def rint(data: Any) -> Any:
+    """The nearest integer value, halves downwards."""
+    return keep_dtype(_math["ceil"](data - 0.5), data)
 
 
 @operator("rsqrt")
@@ -149,10 +156,7 @@ def identity(data: Any) -> Any:
     return call("copy", data)
 
 
-@operator("BlockGrad", "stop_gradient")
-def stop_gradient(data: Any) -> Any:
-    """A copy through which no gradient flows."""
-    return call("copy", data.detach())
+operator("BlockGrad", "stop_gradient")(stop_gradient)
 
 
 @operator("all_finite")

@@ -1,4 +1,8 @@
-"""Classic neural network operators: layers, activations, normalisation, losses of the output."""
+"""Classic neural network operators: layers, activations, softmax, normalisation, sequences.
+
+Most are the core's functions under MXNet's names; the others differ in a default or in what
+they take.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,19 @@ from typing import Any
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.register import operator
-from hybridnet.ops import gather, reduction
-from hybridnet.ops.nn import activation, linear, loss, softmax as core_softmax
-
+from hybridnet.ops import gather, reduction, statistics
+from hybridnet.ops.nn import activation, convolution, deconvolution, dropout, embedding, linear, loss, norm, pooling, resize, sequence
+from hybridnet.ops.nn import softmax as core_softmax
 
 # -- layers ---------------------------------------------------------------------------------------
 
-
-@operator("FullyConnected")
-def fully_connected(data: Any, weight: Any, bias: Any = None, num_hidden: int | None = None, no_bias: bool = False, flatten: bool = True) -> Any:
-    """data · weightᵀ + bias, of the flattened data or of its last axis."""
-    return linear.fully_connected(data, weight, bias, num_hidden, no_bias, flatten)
-
-
-@operator("batch_dot", "linalg_batch_dot")
-def batch_dot(lhs: Any, rhs: Any, transpose_a: bool = False, transpose_b: bool = False, forward_stype: Any = None) -> Any:
-    """Products of the matrices in two batches."""
-    return linear.batch_dot(lhs, rhs, transpose_a, transpose_b)
+operator("FullyConnected")(linear.fully_connected)
+operator("batch_dot")(linear.batch_dot)
+operator("LayerNorm")(norm.layer_norm)
+operator("GroupNorm")(norm.group_norm)
+operator("InstanceNorm")(norm.instance_norm)
+operator("L2Normalization")(norm.l2_normalization)
+operator("UpSampling")(resize.upsampling)
 
 
 @operator("dot")
@@ -33,93 +33,152 @@ def dot(lhs: Any, rhs: Any, transpose_a: bool = False, transpose_b: bool = False
 
     ``transpose_a`` takes the first axis of ``lhs`` instead, ``transpose_b`` the last of ``rhs``.
     """
-    left = _matrix(lhs, lhs.ndim == 1 or bool(transpose_a), first=False)
-    right = _matrix(rhs, rhs.ndim > 1 and bool(transpose_b), first=True)
-    outer_left = lhs.shape[1:] if transpose_a or lhs.ndim == 1 else lhs.shape[:-1]
-    outer_right = rhs.shape[:-1] if transpose_b and rhs.ndim > 1 else rhs.shape[1:]
-    product = call("matmul", left[0], right[0], transpose_a=left[1], transpose_b=right[1])
-    return call("reshape", product, shape=outer_left + outer_right)
+    first_a = lhs.ndim == 1 or bool(transpose_a)
+    last_b = rhs.ndim > 1 and bool(transpose_b)
+    a, outer_a = _matrix(lhs, first_a)
+    b, outer_b = _matrix(rhs, not last_b)
+    return call("reshape", call("matmul", a, b, transpose_a=first_a, transpose_b=last_b), shape=outer_a + outer_b)
 
 
-def _matrix(x: Any, transposed: bool, first: bool) -> tuple[Any, bool]:
-    """``x`` as a matrix with the axis to sum over alone, and whether it is on the far side."""
-    if x.ndim == 1:
-        return call("reshape", x, shape=(x.shape[0], 1)), not first
-    if first == transposed:
-        return call("reshape", x, shape=(math.prod(x.shape[:-1]), x.shape[-1])), transposed
-    return call("reshape", x, shape=(x.shape[0], math.prod(x.shape[1:]))), transposed
+def _matrix(x: Any, first: bool) -> tuple[Any, tuple[int, ...]]:
+    """``x`` as a matrix, its first (or last) axis apart from all others, and the shape of the others."""
+    outer = x.shape[1:] if first else x.shape[:-1]
+    n, m = x.shape[0 if first else -1], math.prod(outer)
+    return call("reshape", x, shape=(n, m) if first else (m, n)), outer
+
+
+@operator("Convolution", "Convolution_v1")
+def convolve(
+    data: Any,
+    weight: Any,
+    bias: Any = None,
+    kernel: Any = None,
+    stride: Any = None,
+    dilate: Any = None,
+    pad: Any = None,
+    num_filter: int | None = None,
+    num_group: int = 1,
+    workspace: int = 1024,
+    no_bias: bool = False,
+    cudnn_tune: str | None = None,
+    cudnn_off: bool = False,
+    layout: str | None = None,
+) -> Any:
+    """Convolution in 1 to 3 dimensions; ``workspace`` and the cuDNN switches mean nothing here."""
+    return convolution.convolution(data, weight, bias, kernel, stride, dilate, pad, num_filter, num_group, no_bias, layout)
+
+
+@operator("Deconvolution")
+def deconvolve(
+    data: Any,
+    weight: Any,
+    bias: Any = None,
+    kernel: Any = None,
+    stride: Any = None,
+    dilate: Any = None,
+    pad: Any = None,
+    adj: Any = None,
+    target_shape: Any = None,
+    num_filter: int | None = None,
+    num_group: int = 1,
+    workspace: int = 512,
+    no_bias: bool = True,
+    cudnn_tune: str | None = None,
+    cudnn_off: bool = False,
+    layout: str | None = None,
+) -> Any:
+    """Transposed convolution in 1 to 3 dimensions; ``workspace`` and the cuDNN switches mean nothing here."""
+    return deconvolution.deconvolution(
+        data, weight, bias, kernel, stride, dilate, pad, adj, target_shape, num_filter, num_group, no_bias, layout
+    )
+
+
+@operator("Pooling", "Pooling_v1")
+def pool(
+    data: Any,
+    kernel: Any = None,
+    pool_type: str = "max",
+    global_pool: bool = False,
+    cudnn_off: bool = False,
+    pooling_convention: str = "valid",
+    stride: Any = None,
+    pad: Any = None,
+    p_value: int | None = None,
+    count_include_pad: bool = True,
+    layout: str | None = None,
+) -> Any:
+    """The max, avg, sum or lp of each window, or of the whole image with ``global_pool``."""
+    return pooling.pooling(
+        data, kernel, stride, pad, pool_type, pooling_convention, global_pool, p_value, True if count_include_pad is None else count_include_pad, layout
+    )
+
+
+@operator("BatchNorm", "BatchNorm_v1", writes=True)
+def batch_norm(
+    data: Any,
+    gamma: Any,
+    beta: Any,
+    moving_mean: Any,
+    moving_var: Any,
+    eps: float = 1e-3,
+    momentum: float = 0.9,
+    fix_gamma: bool = True,
+    use_global_stats: bool = False,
+    output_mean_var: bool = False,
+    axis: int = 1,
+    cudnn_off: bool = False,
+    min_calib_range: float | None = None,
+    max_calib_range: float | None = None,
+) -> Any:
+    """Batch normalisation; in training the moving statistics are updated in place."""
+    return norm.batch_norm(
+        data, gamma, beta, moving_mean, moving_var, eps, momentum, fix_gamma, use_global_stats, output_mean_var, axis
+    )
+
+
+@operator("LRN")
+def local_response_norm(data: Any, nsize: int, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.0) -> Any:
+    """x / (knorm + alpha / nsize · the sum of squares over ``nsize`` neighbouring channels)**beta."""
+    channels, half = data.shape[1], nsize // 2
+    squares = call("square", data)
+    around = call("reshape", squares, shape=(data.shape[0], 1, channels, -1 if not data.size else data.size // (data.shape[0] * channels)))
+    sums = pooling.pooling(around, (nsize, 1), (1, 1), (half, 0), "sum")
+    return data * (call("reshape", sums, shape=data.shape) * (alpha / nsize) + knorm) ** -beta
+
+
+@operator("Dropout")
+def drop(data: Any, p: float = 0.5, mode: str = "training", axes: Any = (), cudnn_off: bool = False) -> Any:
+    """Elements set to 0 with probability ``p``, the others scaled up; in training, or always."""
+    return dropout.dropout(data, p, mode, axes)
+
+
+@operator("Embedding")
+def embed(data: Any, weight: Any, input_dim: int | None = None, output_dim: int | None = None, dtype: Any = None, sparse_grad: bool = False) -> Any:
+    """A row of ``weight`` for each element of ``data``."""
+    return embedding.embedding(data, weight, input_dim, output_dim, None, sparse_grad)
 
 
 # -- activations ----------------------------------------------------------------------------------
 
-
-@operator("Activation")
-def activate(data: Any, act_type: str) -> Any:
-    """An activation by name: relu, sigmoid, tanh, softrelu, softsign and others."""
-    return activation.activation(data, act_type)
-
-
-@operator("relu")
-def relu(data: Any) -> Any:
-    """max(x, 0)."""
-    return activation.activation(data, "relu")
-
-
-@operator("sigmoid")
-def sigmoid(data: Any) -> Any:
-    """1 / (1 + exp(-x))."""
-    return activation.activation(data, "sigmoid")
-
-
-@operator("softsign")
-def softsign(data: Any) -> Any:
-    """x / (1 + |x|)."""
-    return activation.activation(data, "softsign")
-
-
-@operator("softplus", "softrelu")
-def softplus(data: Any) -> Any:
-    """log(1 + exp(x))."""
-    return activation.activation(data, "softrelu")
-
-
-@operator("hard_sigmoid")
-def hard_sigmoid(data: Any, alpha: float = 0.2, beta: float = 0.5) -> Any:
-    """alpha·x + beta, cut to [0, 1]."""
-    return activation.hard_sigmoid(data, alpha, beta)
-
-
-@operator("LeakyReLU")
-def leaky_relu(data: Any, gamma: Any = None, act_type: str = "leaky", slope: float = 0.25, lower_bound: float = 0.125, upper_bound: float = 0.334) -> Any:
-    """leaky, prelu, elu, selu, gelu or rrelu, by ``act_type``."""
-    return activation.leaky_relu(data, gamma, act_type, slope, lower_bound, upper_bound)
+operator("Activation")(activation.activation)
+operator("relu")(activation.relu)
+operator("sigmoid")(activation.sigmoid)
+operator("log_sigmoid")(activation.log_sigmoid)
+operator("softsign")(activation.softsign)
+operator("softplus")(activation.softplus)
+operator("mish")(activation.mish)
+operator("hard_sigmoid")(activation.hard_sigmoid)
+operator("LeakyReLU")(activation.leaky_relu)
+operator("smooth_l1")(loss.smooth_l1)
 
 
 # -- softmax --------------------------------------------------------------------------------------
 
-
-@operator("softmax")
-def softmax(data: Any, length: Any = None, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False) -> Any:
-    """exp(x / temperature) over its sum along an axis, up to ``length`` with ``use_length``."""
-    return core_softmax.softmax(data, length, axis, temperature, use_length, dtype)
-
-
-@operator("log_softmax")
-def log_softmax(data: Any, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False) -> Any:
-    """The logarithm of softmax."""
-    return core_softmax.log_softmax(data, axis, temperature, dtype)
-
-
-@operator("softmin")
-def softmin(data: Any, axis: int = -1, temperature: float | None = None, dtype: Any = None) -> Any:
-    """softmax of -x."""
-    return core_softmax.softmin(data, axis, temperature, dtype)
-
-
-@operator("masked_softmax")
-def masked_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | None = 1.0, normalize: bool = True) -> Any:
-    """softmax over the elements that ``mask`` chooses, 0 elsewhere."""
-    return core_softmax.masked_softmax(data, mask, axis, temperature)
+operator("softmax")(core_softmax.softmax)
+operator("log_softmax")(core_softmax.log_softmax)
+operator("softmin")(core_softmax.softmin)
+operator("masked_softmax")(core_softmax.masked_softmax)
+operator("masked_log_softmax")(core_softmax.masked_log_softmax)
 
 
 @operator("SoftmaxActivation")
@@ -139,7 +198,25 @@ def softmax_cross_entropy(data: Any, label: Any) -> Any:
     return reduction.sum(-gather.pick(core_softmax.log_softmax(data), label))
 
 
-@operator("smooth_l1")
-def smooth_l1(data: Any, scalar: float = 1.0) -> Any:
-    """0.5·(scalar·x)² where |x| < 1/scalar², else |x| - 0.5/scalar²."""
-    return loss.smooth_l1(data, scalar)
+# -- sequences, statistics ------------------------------------------------------------------------
+
+operator("SequenceMask", "sequence_mask")(sequence.sequence_mask)
+operator("SequenceLast", "sequence_last")(sequence.sequence_last)
+operator("SequenceReverse", "sequence_reverse")(sequence.sequence_reverse)
+
+
+@operator("histogram", "_histogram")
+def histogram(data: Any, bins: Any = 10, range: Any = None) -> Any:
+    """The counts of values in each bin, and the bins' edges."""
+    counts, edges = statistics.histogram(data, bins, range)
+    return [counts.astype(data.dtype) if isinstance(bins, int) else counts, edges.astype(data.dtype, copy=False)]
+
+
+@operator("khatri_rao")
+def khatri_rao(*args: Any) -> Any:
+    """The Kronecker products of the matrices' columns, column by column."""
+    product, *rest = args
+    for x in rest:
+        pairs = call("reshape", product, shape=(product.shape[0], 1, product.shape[1])) * call("reshape", x, shape=(1, *x.shape))
+        product = call("reshape", pairs, shape=(product.shape[0] * x.shape[0], x.shape[1]))
+    return product

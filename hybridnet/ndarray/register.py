@@ -17,18 +17,22 @@ from hybridnet.ndarray.classic import NDArray, finish
 OPERATORS: dict[str, Callable[..., Any]] = {}
 
 
-def operator(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def operator(*names: str, writes: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function under its names, with what all classic operators have.
 
     ``out=``: an array (or several) that receives the result and is returned. ``name=`` is for
-    symbols and is ignored. Results are of the class of the inputs: if any is an ``nd.NDArray``,
-    or there are none, ``nd.NDArray`` without zero dimensions.
+    symbols and is ignored. The function sees plain arrays, under NumPy's rules (or, since it
+    ``writes`` to some of them, the arrays themselves). Results are of the class of the inputs: if
+    any is an ``nd.NDArray``, or there are none, ``nd.NDArray`` without zero dimensions.
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def classic(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
-            result = finish(function(*args, **kwargs), _class_of(args, kwargs))
+            cls = _class_of(args, kwargs)
+            if cls is NDArray and not writes:
+                args, kwargs = _plain(args), {key: _plain(value) for key, value in kwargs.items()}
+            result = finish(function(*args, **kwargs), cls)
             return result if out is None else _deliver(result, out)
 
         classic.__name__ = classic.__qualname__ = names[0]
@@ -49,6 +53,11 @@ def _class_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> type[core.NDArra
                 return NDArray
             found = found or isinstance(item, core.NDArray)
     return core.NDArray if found else NDArray
+
+
+def _plain(x: Any) -> Any:
+    """Arrays under NumPy's rules, which the functions are written for, whatever holds them."""
+    return type(x)(map(_plain, x)) if type(x) in (tuple, list) else core.plain(x)
 
 
 def _deliver(result: Any, out: Any) -> Any:

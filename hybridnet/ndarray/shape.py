@@ -12,66 +12,23 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.register import arrays_of, operator
 from hybridnet.ops import creation, rearrange
 from hybridnet.ops import shape as core_shape
-from hybridnet.ops.common import as_shape, normalize_axes, normalize_axis
-
-
-def resolve_codes(old: tuple[int, ...], codes: Sequence[int], reverse: bool = False) -> tuple[int, ...]:
-    """The shape that MXNet's reshape codes mean for an array of shape ``old``.
-
-    0 copies a dimension, -1 is what makes up the size, -2 copies all that remain, -3 joins two,
-    -4 splits one into the two numbers that follow (of which one may be -1). With ``reverse`` the
-    codes are matched from the right.
-    """
-    source = list(old)[::-1] if reverse else list(old)
-    items = list(codes)[::-1] if reverse else list(codes)
-    shape: list[int] = []
-    at = i = 0
-    try:
-        while i < len(items):
-            code = items[i]
-            if code == 0:
-                shape.append(source[at])
-                at += 1
-            elif code == -2:
-                shape.extend(source[at:])
-                at = len(source)
-            elif code == -3:
-                shape.append(source[at] * source[at + 1])
-                at += 2
-            elif code == -4:
-                first, second = items[i + 1], items[i + 2]
-                whole = source[at]
-                first = whole // second if first == -1 else first
-                second = whole // first if second == -1 else second
-                if first * second != whole:
-                    fail(ShapeError, "reshape", expected=f"-4 to split {whole} into factors", got=f"{items[i + 1]} and {items[i + 2]}")
-                shape.extend((first, second))
-                at += 1
-                i += 2
-            elif code >= -1:
-                shape.append(code)
-                at += 1
-            else:
-                fail(ShapeError, "reshape", expected="dimensions and codes 0, -1, -2, -3, -4", got=str(tuple(codes)))
-            i += 1
-    except (IndexError, ZeroDivisionError):
-        fail(ShapeError, "reshape", expected=f"codes that {old} has dimensions for", got=str(tuple(codes)))
-    return core_shape.resolve_shape("reshape", math.prod(old), tuple(shape[::-1] if reverse else shape), old)
+from hybridnet.ops.common import as_shape, normalize_axis
+from hybridnet.ops.nn import like
+from hybridnet.ops.reshape_codes import CLASSIC, resolve_codes
 
 
 @operator("reshape", "Reshape")
 def reshape(data: Any, *codes: Any, shape: Any = None, reverse: bool = False, **kwargs: Any) -> Any:
-    """The same elements in another shape, given as integers or as one sequence; see :func:`resolve_codes`."""
+    """The same elements in another shape, given as integers or as one sequence.
+
+    0 copies a dimension, -1 is what makes up the size, -2 copies all that remain, -3 joins two,
+    -4 splits one into the two numbers that follow; with ``reverse`` matched from the right.
+    """
     asked = shape if shape is not None else codes[0] if len(codes) == 1 else codes
-    return call("reshape", data, shape=resolve_codes(data.shape, as_shape("reshape", asked), bool(reverse)))
+    return call("reshape", data, shape=resolve_codes(data.shape, as_shape("reshape", asked), CLASSIC, bool(reverse)))
 
 
-@operator("reshape_like")
-def reshape_like(lhs: Any, rhs: Any, lhs_begin: int | None = None, lhs_end: int | None = None, rhs_begin: int | None = None, rhs_end: int | None = None) -> Any:
-    """``lhs`` in the shape of ``rhs``, or with some of its dimensions replaced by some of ``rhs``'s."""
-    left, right = slice(lhs_begin, lhs_end), slice(rhs_begin, rhs_end)
-    start, stop, _ = left.indices(lhs.ndim)
-    return call("reshape", lhs, shape=lhs.shape[:start] + rhs.shape[right] + lhs.shape[stop:])
+operator("reshape_like")(like.reshape_like)
 
 
 @operator("flatten", "Flatten")
@@ -138,15 +95,7 @@ def broadcast_to(data: Any, *dimensions: Any, shape: Any = None) -> Any:
     return call("broadcast_to", data, shape=target)
 
 
-@operator("broadcast_like")
-def broadcast_like(lhs: Any, rhs: Any, lhs_axes: Any = None, rhs_axes: Any = None) -> Any:
-    """Axes of length 1 of ``lhs`` repeated to the lengths of ``rhs``, of all axes or of pairs of them."""
-    if lhs_axes is None:
-        return call("broadcast_to", lhs, shape=rhs.shape)
-    shape = list(lhs.shape)
-    for i, j in zip(as_shape("broadcast_like", lhs_axes), as_shape("broadcast_like", rhs_axes), strict=True):
-        shape[i] = rhs.shape[j]
-    return call("broadcast_to", lhs, shape=tuple(shape))
+operator("broadcast_like")(like.broadcast_like)
 
 
 @operator("broadcast_axis", "broadcast_axes")
@@ -214,14 +163,7 @@ def slice_axis(data: Any, axis: int, begin: int, end: int | None = None) -> Any:
     return core_shape.slice_axis(data, axis, begin, end)
 
 
-@operator("slice_like")
-def slice_like(data: Any, shape_like: Any, axes: Any = ()) -> Any:
-    """The beginning of ``data``, as long as another array along ``axes`` (all without any)."""
-    chosen = range(data.ndim) if axes is None or axes == () or axes == [] else normalize_axes("slice_like", axes, data.ndim)
-    for a in chosen:
-        if shape_like.shape[a] > data.shape[a]:
-            fail(ShapeError, "slice_like", expected=f"at most {data.shape} along axes {tuple(chosen)}", got=str(shape_like.shape))
-    return call("slice", data, key=tuple(("slice", None, shape_like.shape[a] if a in chosen else None, None) for a in range(data.ndim)))
+operator("slice_like")(like.slice_like)
 
 
 @operator("Crop")

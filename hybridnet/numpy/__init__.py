@@ -1,0 +1,43 @@
+"""``np``: NumPy's interface over arrays on any device, recorded and traced.
+
+Functions, constants and dtypes have NumPy's names. Two rules differ, as in MXNet: floating
+results of integers and new floating arrays are float32, and integers with floats give the floats'
+dtype. ``out=`` is taken by every function of arrays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as _numpy
+
+from hybridnet.core import NDArray as ndarray
+from hybridnet.dtypes import bfloat16
+from hybridnet.numpy import linalg, random
+from hybridnet.numpy.functions import FUNCTIONS
+from hybridnet.ops import methods as _methods  # noqa: F401  (it attaches the methods of arrays)
+
+newaxis = None
+pi, e, euler_gamma, inf, nan = _numpy.pi, _numpy.e, _numpy.euler_gamma, _numpy.inf, _numpy.nan
+NaN = NAN = nan
+Inf = Infinity = PINF = inf
+NINF, PZERO, NZERO = -inf, 0.0, -0.0
+
+float16, float32, float64 = _numpy.float16, _numpy.float32, _numpy.float64
+int8, int16, int32, int64 = _numpy.int8, _numpy.int16, _numpy.int32, _numpy.int64
+uint8, uint16, uint32, uint64 = _numpy.uint8, _numpy.uint16, _numpy.uint32, _numpy.uint64
+bool_ = bool = _numpy.bool_
+dtype, finfo, iinfo = _numpy.dtype, _numpy.finfo, _numpy.iinfo
+integer, floating, number, generic = _numpy.integer, _numpy.floating, _numpy.number, _numpy.generic
+result_type, set_printoptions = _numpy.result_type, _numpy.set_printoptions
+
+globals().update(FUNCTIONS)
+
+__all__ = [
+    *FUNCTIONS, "linalg", "random", "ndarray", "newaxis", "pi", "e", "euler_gamma", "inf", "nan", "bfloat16", "float16", "float32", "float64",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool_", "dtype", "finfo", "iinfo",
+]  # fmt: skip
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,291 @@
+"""The functions of ``np`` by name: the operators' public functions under NumPy's names.
+
+:data:`FUNCTIONS` is what the namespace shows and, where NumPy has a function of that name, what
+``numpy.f(x)`` gives for one of our arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from hybridnet import core, dtypes
+from hybridnet.core import NDArray, call
+from hybridnet.device import Device
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops import creation, gather, joining, pointwise, products, rearrange, reduction, scan, shape, sorting, special, statistics
+from hybridnet.ops.common import tensor
+from hybridnet.ops.einsum import einsum
+from hybridnet.ops.front import front
+from hybridnet.ops.matmul import matmul
+
+_math = pointwise.FUNCTIONS
+
+
+# -- making arrays --------------------------------------------------------------------------------
+
+
+def array(object: Any, dtype: Any = None, device: Any = None, ctx: Any = None, copy: bool = True) -> Any:
+    """A new array of anything array-like; Python floats become float32."""
+    target = device if device is not None else ctx
+    if copy or not isinstance(object, NDArray):
+        return core.array(object, dtype, None if target is None else Device(target))
+    return core.asarray(object, dtype, None if target is None else Device(target))
+
+
+def asarray(obj: Any, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """An array of anything array-like; one of ours as it is, if dtype and device are right."""
+    return array(obj, dtype, device, ctx, copy=False)
+
+
+def empty_like(prototype: Any, dtype: Any = None) -> Any:
+    """An array of ``prototype``'s shape, whose values do not matter yet."""
+    return creation.zeros_like(prototype, dtype)
+
+
+def copy(a: Any) -> Any:
+    """A new array with the values of ``a``."""
+    return call("copy", tensor(a))
+
+
+def logspace(start: float, stop: float, num: int = 50, endpoint: bool = True, base: float = 10.0, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """``base`` to the power of evenly spaced exponents."""
+    return _math["power"](base, creation.linspace(start, stop, num, endpoint, False, dtype, device, ctx))
+
+
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    """The powers of ``x`` as columns, falling unless ``increasing``."""
+    x = tensor(x)
+    powers = [x**n for n in range(x.shape[0] if N is None else N)]
+    return shape.stack(powers if increasing else powers[::-1], axis=1)
+
+
+def _window(terms: tuple[float, ...]) -> Callable[..., Any]:
+    """A window made of cosines; NumPy's definition, symmetric."""
+
+    def window(M: int, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+        if M <= 1:
+            return creation.ones((max(M, 0),), dtype, device, ctx)
+        angle = creation.linspace(0.0, 2 * math.pi, M, dtype=dtype, device=device, ctx=ctx)
+        result = terms[0] - terms[1] * _math["cos"](angle)
+        return result if len(terms) == 2 else result + terms[2] * _math["cos"](angle * 2)
+
+    return window
+
+
+hanning, hamming, blackman = _window((0.5, 0.5)), _window((0.54, 0.46)), _window((0.42, 0.5, 0.08))
+
+
+# -- small compositions ---------------------------------------------------------------------------
+
+
+def ndim(a: Any) -> int:
+    """The number of dimensions."""
+    return tensor(a).ndim
+
+
+def shape_of(a: Any) -> tuple[int, ...]:
+    """The shape."""
+    return tensor(a).shape
+
+
+def size(a: Any, axis: int | None = None) -> int:
+    """The number of elements, or the length of an axis."""
+    a = tensor(a)
+    return a.size if axis is None else a.shape[axis]
+
+
+def astype(x: Any, dtype: Any, copy: bool = True) -> Any:
+    """The values cast to ``dtype``."""
+    return tensor(x).astype(dtype, copy)
+
+
+def copyto(dst: Any, src: Any) -> None:
+    """Write the values of ``src``, broadcast and cast, into ``dst``."""
+    dst[...] = src
+
+
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+    """Write ``val`` to the main diagonal of ``a``, in place."""
+    if a.ndim < 2 or wrap:
+        fail(ArgumentError, "fill_diagonal", expected="two dimensions or more, and no wrapping", got=f"shape {a.shape}, wrap={wrap}")
+    n = min(a.shape)
+    a[tuple(creation.arange(n, dtype=dtypes.int64) for _ in a.shape)] = val
+
+
+def ldexp(x1: Any, x2: Any) -> Any:
+    """x1 · 2**x2."""
+    return _math["multiply"](x1, _math["exp2"](x2))
+
+
+def heaviside(x1: Any, x2: Any) -> Any:
+    """0 below 0, ``x2`` at 0, 1 above."""
+    x1 = tensor(x1)
+    return pointwise.where(call("equal", x1, 0), x2, call("greater", x1, 0).astype(x1.dtype))
+
+
+def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
+    """The whole quotient and the remainder."""
+    return _math["floor_divide"](x1, x2), _math["mod"](x1, x2)
+
+
+def modf(x: Any) -> tuple[Any, Any]:
+    """The fraction and the whole part, both with the sign of ``x``."""
+    whole = _math["trunc"](x)
+    return x - whole, whole
+
+
+def signbit(x: Any) -> Any:
+    """Whether ``x`` is below 0 (negative zero is not told apart)."""
+    return call("less", tensor(x), 0)
+
+
+def sinc(x: Any) -> Any:
+    """sin(πx) / (πx), and 1 at 0."""
+    x = tensor(x)
+    zero = call("equal", x, 0)
+    angle = pointwise.where(zero, 1.0, x * math.pi)
+    return pointwise.where(zero, 1.0, _math["sin"](angle) / angle)
+
+
+def isposinf(x: Any) -> Any:
+    """Whether ``x`` is positive infinity."""
+    return call("equal", tensor(x), math.inf)
+
+
+def isneginf(x: Any) -> Any:
+    """Whether ``x`` is negative infinity."""
+    return call("equal", tensor(x), -math.inf)
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+    """From the first condition that holds its choice, else ``default``."""
+    if len(condlist) != len(choicelist) or not condlist:
+        fail(ShapeError, "select", expected="as many conditions as choices", got=f"{len(condlist)} and {len(choicelist)}")
+    result = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        result = pointwise.where(condition, choice, result)
+    return result
+
+
+def polyval(p: Any, x: Any) -> Any:
+    """The polynomial with coefficients ``p``, the highest power first, at ``x``."""
+    p, x = tensor(p), tensor(x)
+    result = x * 0
+    for i in range(p.shape[0]):
+        result = result * x + p[i]
+    return result
+
+
+def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """``func1d`` of every slice along ``axis``, the results in the slices' places."""
+    arr = rearrange.moveaxis(arr, axis, -1)
+    rows = shape.reshape(arr, (-1, arr.shape[-1]))
+    results = shape.stack([tensor(func1d(rows[i], *args, **kwargs)) for i in range(rows.shape[0])])
+    return rearrange.moveaxis(shape.reshape(results, arr.shape[:-1] + results.shape[1:]), -1, axis) if results.ndim > 1 else shape.reshape(results, arr.shape[:-1])
+
+
+def matrix_transpose(x: Any) -> Any:
+    """The last two axes exchanged."""
+    return rearrange.swapaxes(x, -1, -2)
+
+
+def genfromtxt(*args: Any, **kwargs: Any) -> Any:
+    """Numbers read from a text file by ``numpy.genfromtxt``, as float32 unless ``dtype`` is given."""
+    dtype = kwargs.pop("dtype", dtypes.default_float)
+    return core.array(np.genfromtxt(*args, **kwargs), dtype)
+
+
+def may_share_memory(a: Any, b: Any) -> bool:
+    """Whether two arrays may lie in the same memory."""
+    return bool(np.may_share_memory(a._concrete("may_share_memory"), b._concrete("may_share_memory")))
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+
+def _public(module: ModuleType, names: str) -> dict[str, Callable[..., Any]]:
+    return {name: getattr(module, name) for name in names.split()}
+
+
+_MAKING: dict[str, Callable[..., Any]] = {
+    **_public(creation, "zeros ones empty full full_like zeros_like ones_like arange linspace eye identity"),
+    **_public(rearrange, "tri tril_indices triu_indices indices"),
+    "array": array,
+    "asarray": asarray,
+    "ascontiguousarray": asarray,
+    "empty_like": empty_like,
+    "logspace": logspace,
+    "hanning": hanning,
+    "hamming": hamming,
+    "blackman": blackman,
+    "genfromtxt": genfromtxt,
+}
+
+#: Functions that write to their argument, or give no array: called with the arrays as they are.
+_WRITING: dict[str, Callable[..., Any]] = {
+    "put_along_axis": gather.put_along_axis,
+    "fill_diagonal": fill_diagonal,
+    "copyto": copyto,
+    "ndim": ndim,
+    "shape": shape_of,
+    "size": size,
+    "may_share_memory": may_share_memory,
+    "shares_memory": may_share_memory,
+}
+
+_OF_ARRAYS: dict[str, Callable[..., Any]] = {
+    **_math,
+    **_public(pointwise, "where nonzero clip"),
+    **_public(special, "erf erfinv gamma gammaln digamma polygamma"),
+    **_public(reduction, "sum prod max min any all mean var std logsumexp"),
+    **_public(scan, "cumsum cumprod diff ediff1d trapezoid"),
+    **_public(sorting, "argmax argmin sort argsort partition argpartition lexsort searchsorted digitize unique isin"),
+    **_public(sorting, "union1d intersect1d setdiff1d setxor1d"),
+    **_public(gather, "take compress extract choose take_along_axis flatnonzero argwhere unravel_index ravel_multi_index"),
+    **_public(shape, "reshape transpose broadcast_to expand_dims squeeze concatenate stack split"),
+    **_public(joining, "atleast_1d atleast_2d atleast_3d vstack hstack dstack column_stack append array_split hsplit vsplit dsplit delete insert unstack"),
+    **_public(rearrange, "swapaxes moveaxis rollaxis ravel flip fliplr flipud rot90 roll tile repeat resize pad diagonal diag diagflat trace"),
+    **_public(rearrange, "tril triu diag_indices_from meshgrid broadcast_arrays"),
+    **_public(products, "dot vdot inner outer tensordot kron cross"),
+    **_public(statistics, "average ptp count_nonzero cov corrcoef quantile percentile median histogram bincount isclose allclose array_equal array_equiv"),
+    **_public(statistics, "around fix interp nan_to_num nansum nanprod nancumsum nancumprod nanargmax nanargmin nanmean nanvar nanstd nanmax nanmin"),
+    "matmul": matmul,
+    "einsum": einsum,
+    "copy": copy,
+    "astype": astype,
+    "vander": vander,
+    "positive": copy,
+    "ldexp": ldexp,
+    "heaviside": heaviside,
+    "divmod": divmod,
+    "modf": modf,
+    "signbit": signbit,
+    "sinc": sinc,
+    "isposinf": isposinf,
+    "isneginf": isneginf,
+    "select": select,
+    "polyval": polyval,
+    "apply_along_axis": apply_along_axis,
+    "matrix_transpose": matrix_transpose,
+}
+
+#: Other names that NumPy, MXNet and the array API standard have for the same functions.
+_ALIASES = {
+    "abs": "absolute", "fabs": "absolute", "divide": "true_divide", "remainder": "mod", "pow": "power", "float_power": "power",
+    "acos": "arccos", "asin": "arcsin", "atan": "arctan", "atan2": "arctan2", "acosh": "arccosh", "asinh": "arcsinh", "atanh": "arctanh",
+    "bitwise_not": "invert", "bitwise_invert": "invert", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift",
+    "deg2rad": "radians", "rad2deg": "degrees", "amax": "max", "amin": "min", "round": "around", "round_": "around",
+    "concat": "concatenate", "permute_dims": "transpose", "row_stack": "vstack", "trapz": "trapezoid",
+    "product": "prod", "sometrue": "any", "alltrue": "all", "cumproduct": "cumprod",
+}  # fmt: skip
+
+FUNCTIONS: dict[str, Callable[..., Any]] = _MAKING | _WRITING | {name: front(function) for name, function in _OF_ARRAYS.items()}
+FUNCTIONS |= {alias: FUNCTIONS[name] for alias, name in _ALIASES.items()}
+
+_DISPATCHED = [name for name in FUNCTIONS if hasattr(np, name) and (name not in _MAKING or name.endswith("_like"))]
+core.NUMPY_FUNCTIONS.update({getattr(np, name): FUNCTIONS[name] for name in _DISPATCHED})

@@ -1,0 +1,25 @@
+"""``np.linalg``: decompositions, solutions, norms, under NumPy's names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hybridnet import core
+from hybridnet.ops import linalg, products
+from hybridnet.ops.front import front
+
+_NAMES = """
+    cholesky cond det eig eigh eigvals eigvalsh inv lstsq matrix_norm matrix_power matrix_rank norm pinv qr slogdet solve svd svdvals
+    tensorinv tensorsolve vector_norm
+"""
+__all__ = [*_NAMES.split(), "multi_dot"]
+
+globals().update({name: front(getattr(linalg, name)) for name in _NAMES.split()})
+multi_dot = front(products.multi_dot)
+core.NUMPY_FUNCTIONS.update({getattr(np.linalg, name): globals()[name] for name in __all__ if hasattr(np.linalg, name)})
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
