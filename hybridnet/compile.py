@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from hybridnet.config import config
 from hybridnet.core import Array, Kind, Op, Spec, call, generation, local, paused_recording, tape, wrap
@@ -39,6 +39,14 @@ class Key:
         """In which fields another key differs, in words."""
         parts = [f"{f.name}: {getattr(other, f.name)} became {getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
         return "; ".join(parts) or "nothing"
+
+
+class Memory(NamedTuple):
+    """A memory plan in figures: bytes of the arena, bytes that separate buffers would take, the largest values."""
+
+    planned: int
+    naive: int
+    largest: tuple[tuple[int, str], ...]
 
 
 class Traced:
@@ -272,6 +280,13 @@ class Jit:
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The optimised graph for these arguments; it prints."""
         return self._inspect(args, kwargs).graph
+
+    def memory(self, *args: Any, **kwargs: Any) -> Memory:
+        """What the memory plan for these arguments comes to."""
+        compiled = self._inspect(args, kwargs)
+        sources = [compiled.program.source] + ([compiled.backward.source] if compiled.halves else [])
+        largest = sorted((item for s in sources for item in s.largest), reverse=True)
+        return Memory(sum(s.arena_bytes for s in sources), sum(s.naive_bytes for s in sources), tuple(largest[:10]))
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """The text of the program that runs for these arguments."""

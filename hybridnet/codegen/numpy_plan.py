@@ -141,7 +141,7 @@ class Plan:
     homes: value -> the state input into whose buffer it is computed.
     late: (position, value) of outputs that are copied into their state at the end.
     places: value -> its request in the arena.
-    flats: for each group node the flat buffers of its slots and outputs.
+    overwrites: value -> the operand whose buffer it takes over.
     """
 
     def __init__(self, graph: Graph, donate: dict[int, int], resident: frozenset[int]) -> None:
@@ -158,8 +158,9 @@ class Plan:
         self.requests: list[Request] = []
         self.request_names: list[str] = []
         self.places: dict[Value, Request] = {}
-        self.overwrites: dict[Value, Value] = {}  # result -> the operand whose place it takes
         self._owner_last: dict[int, int] = {}
+        self.overwrites: dict[Value, Value] = {}  # result -> the operand whose place it takes
+        self._share_returned()
         self._make_requests()
 
     def root_of(self, v: Value) -> Value:
@@ -221,6 +222,21 @@ class Plan:
                 self.homes[v] = state
             else:
                 self.late.append((i, v))
+
+    def _share_returned(self) -> None:
+        """A returned result that may overwrite a dying operand: compute that operand in the returned array."""
+        for node in reversed(self.graph.nodes):
+            if not planned(node):
+                continue
+            for out in node.outputs:
+                if out not in self.returned or out in self.homes:
+                    continue
+                for x in dict.fromkeys(node.inputs):
+                    own = x.node is not None and planned(x.node) and x.constant is None and x not in self.root
+                    if own and x not in self.homes and x not in self.returned and self.last_use[x] == self.step[node] and self.may_overwrite(node, x, out):
+                        self.returned.add(x)
+                        self.overwrites[out] = x
+                        break
 
     def _make_requests(self) -> None:
         """The arena's requests; values that overwrite a dying operand share its request."""

@@ -141,8 +141,10 @@ class _Writer:
             self.name[out] = self.name[plan.homes[out]]
             return
         if out in plan.overwrites:
-            self.name[out] = self.name[plan.overwrites[out]]
-            self.static.add(out)
+            operand = plan.overwrites[out]
+            self.name[out] = self.name[operand]
+            if operand in self.static:
+                self.static.add(out)
             return
         name = self.name[out] = f"t{len(self.name)}"
         if out in plan.places:

@@ -58,11 +58,13 @@ def is_ufunc(op: Op) -> bool:
 
 
 def scalar_literal(ns: Namespace, value: Value, op: Op) -> str:
-    """A constant operand: a number where NumPy gives it the array's type, else an array of no dimensions."""
+    """A constant operand: of pointwise operators, which broadcast, without its shape, as a number if NumPy gives that the array's type."""
     number = value.constant
-    if value.shape == () and op.kind is Kind.POINTWISE and value.dtype != dtypes.bfloat16 and type(number) in (int, float, bool):
+    pointwise = op.kind is Kind.POINTWISE
+    if pointwise and value.dtype != dtypes.bfloat16 and type(number) in (int, float, bool):
         return repr(number)
-    return ns.bind("c", np.full(value.shape, number, value.dtype), ("constant", number, type(number), value.dtype, value.shape))
+    shape = () if pointwise else value.shape
+    return ns.bind("c", np.full(shape, number, value.dtype), ("constant", number, type(number), value.dtype, shape))
 
 
 def view_text(ns: Namespace, node: Node, x: str) -> str:

@@ -80,7 +80,7 @@ def _is_fusable(node: Node, min_bytes: int) -> bool:
     if max(v.nbytes for v in (*node.inputs, *node.outputs)) < min_bytes:
         return False
     if node.op.kind is Kind.REDUCTION:
-        return bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
+        return node.inputs[0].constant is None and bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
     return node.op.kind is Kind.POINTWISE
 
 
@@ -90,6 +90,11 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
         return graph
     units: list[_Unit] = []
     of: dict[Value, _Unit] = {}
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    readers: dict[Value, list[int]] = {}  # at which positions a value is read
+    for node in graph.nodes:
+        for v in node.inputs:
+            readers.setdefault(v, []).append(position[node])
     for number, node in enumerate(graph.nodes):
         unit = _Unit(number, node, bool(node.inputs) and _is_fusable(node, min_bytes))
         producers = list(dict.fromkeys(of[v] for v in node.inputs if v in of))
@@ -98,11 +103,21 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
         units.append(unit)
         if unit.fusable:
             for p in producers:
-                if p.fusable and p in units:
+                if p.fusable and p in units and not _hoists(p, node, position, readers):
                     unit = _merge(units, of, p, unit)
         for v in node.outputs:
             of[v] = unit
     return _rebuilt(graph, units)
+
+
+def _hoists(a: _Unit, node: Node, position: dict[Node, int], readers: dict[Value, list[int]]) -> bool:
+    """Whether ``node`` would run earlier for being joined to ``a``, because others wait for ``a``.
+
+    A backward's node joined to the forward would leave its result to be stored in between.
+    """
+    inside = {position[n] for n in a.nodes}
+    limit = position[node]
+    return any(r < limit and r not in inside for n in a.nodes for r in readers.get(n.output, ()))
 
 
 def _merge(units: list[_Unit], of: dict[Value, _Unit], a: _Unit, b: _Unit) -> _Unit:
