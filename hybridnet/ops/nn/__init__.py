@@ -1,3 +1,35 @@
-"""The neural network operators, one family a file; the functions carry the names of MXNet's ``npx``."""
+"""The neural network operators, one family a module; the functions carry the names of MXNet's ``npx``."""
 
-from hybridnet.ops.nn import activation, convolution, deconvolution, dropout, embedding, like, linear, loss, norm, pooling, recurrence, resize, rnn, sequence, softmax
+from hybridnet.ops.nn import (
+    activation,
+    convolution,
+    deconvolution,
+    dropout,
+    embedding,
+    like,
+    linear,
+    loss,
+    norm,
+    pooling,
+    resize,
+    rnn,
+    sequence,
+    softmax,
+)
+
+__all__ = [
+    "activation",
+    "convolution",
+    "deconvolution",
+    "dropout",
+    "embedding",
+    "like",
+    "linear",
+    "loss",
+    "norm",
+    "pooling",
+    "resize",
+    "rnn",
+    "sequence",
+    "softmax",
+]

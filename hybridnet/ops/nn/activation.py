@@ -27,7 +27,17 @@ def _activation(name: str, expand: Callable[..., Any], rule: Callable[..., Any],
     # Away from 0, where some of them have a kink.
     made = (Sample((uniform(0.1, 2.0, 2, 3) * np.array([[1, -1, 1], [-1, 1, -1]]),), attrs), Sample((uniform(-2, -0.1, 4, seed=1),), attrs))
     return register(
-        Op(name, Kind.OPAQUE, lambda x, **attrs: x, expand=expand, grad=(rule,), saves=saves, promote="float", precision="float32", sample=samples(*made))
+        Op(
+            name,
+            Kind.OPAQUE,
+            lambda x, **attrs: x,
+            expand=expand,
+            grad=(rule,),
+            saves=saves,
+            promote="float",
+            precision="float32",
+            sample=samples(*made),
+        )
     )
 
 
@@ -170,29 +180,26 @@ def _rrelu(data: Any, lower: float, upper: float) -> Any:
     return relu(data) - relu(-data) * (drawn * (upper - lower) + lower)
 
 
-def leaky_relu(data: Any, gamma: Any = None, act_type: str = "leaky", slope: float = 0.25, lower_bound: float = 0.125, upper_bound: float = 0.334) -> Any:
+def leaky_relu(
+    data: Any, gamma: Any = None, act_type: str = "leaky", slope: float = 0.25, lower_bound: float = 0.125, upper_bound: float = 0.334
+) -> Any:
     """The activations with a slope below 0, by name.
 
     ``leaky``: slope · x; ``prelu``: gamma · x; ``elu``: slope · (exp(x) - 1); ``rrelu``: a slope drawn from
     ``lower_bound`` … ``upper_bound`` for each element in training, their mean in prediction; ``selu``; ``gelu``.
     """
     data = tensor(data)
-    match act_type:
-        case "leaky":
-            return apply(LEAKY, (data,), {"slope": float(slope)})
-        case "elu":
-            return elu(data, slope)
-        case "selu":
-            return selu(data)
-        case "gelu":
-            return gelu(data)
-        case "rrelu":
-            return _rrelu(data, lower_bound, upper_bound)
-        case "prelu" if gamma is None:
-            fail(ArgumentError, "leaky_relu", expected="gamma, the slopes of prelu", got="none")
-        case "prelu":
-            return prelu(data, gamma)
-    fail(ArgumentError, "leaky_relu", expected="act_type leaky, prelu, elu, selu, gelu or rrelu", got=repr(act_type))
+    if act_type == "prelu" and gamma is None:
+        fail(ArgumentError, "leaky_relu", expected="gamma, the slopes of prelu", got="none")
+    chosen = {
+        "leaky": lambda: apply(LEAKY, (data,), {"slope": float(slope)}),
+        "prelu": lambda: prelu(data, gamma),
+        "elu": lambda: elu(data, slope),
+        "selu": lambda: selu(data),
+        "gelu": lambda: gelu(data),
+        "rrelu": lambda: _rrelu(data, lower_bound, upper_bound),
+    }
+    return chosen[one_of("leaky_relu", "act_type", act_type, chosen)]()
 
 
 #: What ``activation`` and Gluon's layers accept by name.

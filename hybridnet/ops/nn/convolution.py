@@ -22,7 +22,9 @@ from hybridnet.ops.nn.windows import Geometry, channels_of, is_last, output_size
 Attrs = dict[str, Any]
 
 
-def _geometry(op: str, data: tuple[int, ...], weight: tuple[int, ...], stride: Any, pad: Any, dilate: Any, groups: int, last: bool) -> Geometry:
+def _geometry(
+    op: str, data: tuple[int, ...], weight: tuple[int, ...], stride: Any, pad: Any, dilate: Any, groups: int, last: bool
+) -> Geometry:
     """The sizes of a convolution of these shapes, or the error that says why there is none."""
     nd = len(stride)
     if len(data) != nd + 2 or len(weight) != nd + 2:
@@ -73,13 +75,15 @@ def _convolution(xp: Any, x: Any, w: Any, *, stride: Any, pad: Any, dilate: Any,
     return _into(xp, out, with_channels(g.batch, w.shape[0], g.out, last), x.dtype, lambda y: forward(xp, data, weight, g, y))
 
 
-def _of_data(dy: Spec, w: Spec, size: tuple[int, ...], stride: Any, pad: Any, dilate: Any, groups: int, last: bool) -> tuple[tuple[int, ...], Geometry]:
+def _of_data(
+    dy: Spec, w: Spec, size: tuple[int, ...], stride: Any, pad: Any, dilate: Any, groups: int, last: bool
+) -> tuple[tuple[int, ...], Geometry]:
     """The data shape that a gradient belongs to, and the convolution's sizes."""
     data = with_channels(dy.shape[0], channels_of(w.shape, last) * groups, size, last)
     g = _geometry("convolution_data_grad", data, w.shape, stride, pad, dilate, groups, last)
     expected = with_channels(g.batch, w.shape[0], g.out, last)
     if dy.shape != expected:
-        fail(ShapeError, "convolution_data_grad", expected=f"a gradient of shape {expected} for data {data} and weight {w.shape}", got=str(dy.shape))
+        fail(ShapeError, "convolution_data_grad", expected=f"a gradient of shape {expected}, for data {data}", got=str(dy.shape))
     return data, g
 
 
@@ -87,19 +91,23 @@ def _infer_data_grad(dy: Spec, w: Spec, *, size: tuple[int, ...], stride: Any, p
     return Spec(_of_data(dy, w, size, stride, pad, dilate, groups, last)[0], dy.dtype)
 
 
-def _convolution_data_grad(xp: Any, dy: Any, w: Any, *, size: tuple[int, ...], stride: Any, pad: Any, dilate: Any, groups: int, last: bool, out: Any = None) -> Any:
+def _convolution_data_grad(
+    xp: Any, dy: Any, w: Any, *, size: tuple[int, ...], stride: Any, pad: Any, dilate: Any, groups: int, last: bool, out: Any = None
+) -> Any:
     shape, g = _of_data(dy, w, size, stride, pad, dilate, groups, last)
     gradient, weight = _ready(xp, dy, w)
     return _into(xp, out, shape, dy.dtype, lambda dx: data_grad(xp, gradient, weight, g, dx))
 
 
-def _of_weight(x: Spec, dy: Spec, kernel: tuple[int, ...], stride: Any, pad: Any, dilate: Any, groups: int, last: bool) -> tuple[tuple[int, ...], Geometry]:
+def _of_weight(
+    x: Spec, dy: Spec, kernel: tuple[int, ...], stride: Any, pad: Any, dilate: Any, groups: int, last: bool
+) -> tuple[tuple[int, ...], Geometry]:
     """The weight shape that a gradient belongs to, and the convolution's sizes."""
     weight = with_channels(channels_of(dy.shape, last), channels_of(x.shape, last) // max(groups, 1), kernel, last)
     g = _geometry("convolution_weight_grad", x.shape, weight, stride, pad, dilate, groups, last)
     expected = with_channels(g.batch, weight[0], g.out, last)
     if dy.shape != expected:
-        fail(ShapeError, "convolution_weight_grad", expected=f"a gradient of shape {expected} for data {x.shape} and weight {weight}", got=str(dy.shape))
+        fail(ShapeError, "convolution_weight_grad", expected=f"a gradient of shape {expected}, for weight {weight}", got=str(dy.shape))
     return weight, g
 
 
@@ -107,7 +115,9 @@ def _infer_weight_grad(x: Spec, dy: Spec, *, kernel: tuple[int, ...], stride: An
     return Spec(_of_weight(x, dy, kernel, stride, pad, dilate, groups, last)[0], x.dtype)
 
 
-def _convolution_weight_grad(xp: Any, x: Any, dy: Any, *, kernel: tuple[int, ...], stride: Any, pad: Any, dilate: Any, groups: int, last: bool) -> Any:
+def _convolution_weight_grad(
+    xp: Any, x: Any, dy: Any, *, kernel: tuple[int, ...], stride: Any, pad: Any, dilate: Any, groups: int, last: bool
+) -> Any:
     shape, g = _of_weight(x, dy, kernel, stride, pad, dilate, groups, last)
     data, gradient = _ready(xp, x, dy)
     return weight_grad(xp, data, gradient, g, shape).astype(x.dtype, copy=False)
@@ -115,10 +125,6 @@ def _convolution_weight_grad(xp: Any, x: Any, dy: Any, *, kernel: tuple[int, ...
 
 def _spatial(x: Any, last: bool) -> tuple[int, ...]:
     return spatial_of(x.shape, last)
-
-
-def _without(attrs: Attrs, name: str) -> Attrs:
-    return {k: v for k, v in attrs.items() if k != name}
 
 
 _CASES: tuple[tuple[tuple[int, ...], tuple[int, ...], Attrs], ...] = (
@@ -173,14 +179,17 @@ DATA_GRAD = register(
         compute=_convolution_data_grad,
         out=True,
         grad=(
-            lambda g, y, dy, w, **attrs: call("convolution", g, w, **_without(attrs, "size")),
-            lambda g, y, dy, w, **attrs: call("convolution_weight_grad", g, dy, kernel=_spatial(w, attrs["last"]), **_without(attrs, "size")),
+            lambda g, y, dy, w, *, size, **attrs: call("convolution", g, w, **attrs),
+            lambda g, y, dy, w, *, size, **attrs: call("convolution_weight_grad", g, dy, kernel=_spatial(w, attrs["last"]), **attrs),
         ),
         saves=(0, 1),
         promote="float",
         precision="half",
         sample=samples(
-            *[Sample((_sample_dy(x, w, attrs), normal(*w, seed=1)), {"size": spatial_of(x, attrs["last"]), **attrs}) for x, w, attrs in _CASES],
+            *[
+                Sample((_sample_dy(*case), normal(*case[1], seed=1)), {"size": spatial_of(case[0], case[2]["last"]), **case[2]})
+                for case in _CASES
+            ],
             Sample((normal(1, 2, 4, 4), normal(2, 3, 3, 3)), {"size": (5, 5), **_PLAIN}, error=ValueError),
         ),
     )
@@ -193,8 +202,8 @@ WEIGHT_GRAD = register(
         _infer_weight_grad,
         compute=_convolution_weight_grad,
         grad=(
-            lambda g, y, x, dy, **attrs: call("convolution_data_grad", dy, g, size=_spatial(x, attrs["last"]), **_without(attrs, "kernel")),
-            lambda g, y, x, dy, **attrs: call("convolution", x, g, **_without(attrs, "kernel")),
+            lambda g, y, x, dy, *, kernel, **attrs: call("convolution_data_grad", dy, g, size=_spatial(x, attrs["last"]), **attrs),
+            lambda g, y, x, dy, *, kernel, **attrs: call("convolution", x, g, **attrs),
         ),
         saves=(0, 1),
         promote="float",
@@ -239,7 +248,7 @@ def convolution(
 
 
 def convolution_attrs(op: str, nd: int, stride: Any, pad: Any, dilate: Any, groups: int, last: bool) -> Attrs:
-    attrs = {
+    attrs: Attrs = {
         "stride": as_tuple(op, "stride", stride, nd, 1),
         "pad": as_tuple(op, "pad", pad, nd, 0),
         "dilate": as_tuple(op, "dilate", dilate, nd, 1),
@@ -247,7 +256,8 @@ def convolution_attrs(op: str, nd: int, stride: Any, pad: Any, dilate: Any, grou
         "last": last,
     }
     if min(attrs["stride"]) < 1 or min(attrs["dilate"]) < 1 or min(attrs["pad"]) < 0:
-        fail(ArgumentError, op, expected="positive strides and dilations and no negative padding", got=f"stride {stride}, dilate {dilate}, pad {pad}")
+        got = f"stride {stride}, dilate {dilate}, pad {pad}"
+        fail(ArgumentError, op, expected="positive strides and dilations and no negative padding", got=got)
     return attrs
 
 

@@ -196,5 +196,6 @@ def _weight_grad_depthwise(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[i
         split = split.reshape((n, length, g.groups, g.filters) if g.last else (n, g.groups, g.filters, length))
         for place, key in positions(g):
             where = (slice(None), *place) if g.last else (slice(None), slice(None), *place)
-            total[where] += xp.einsum(sums, data[key].reshape((n, length, g.groups) if g.last else (n, g.groups, length)), split).reshape(total[where].shape)
+            tapped = data[key].reshape((n, length, g.groups) if g.last else (n, g.groups, length))
+            total[where] += xp.einsum(sums, tapped, split).reshape(total[where].shape)
     return total

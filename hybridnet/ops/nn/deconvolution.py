@@ -48,7 +48,8 @@ def deconvolution(
     attrs = convolution_attrs("deconvolution", nd, stride, pad, dilate, num_group, last)
     shape = spatial_of(weight.shape, last)
     if data.ndim != nd + 2 or channels_of(data.shape, last) != weight.shape[0]:
-        fail(ShapeError, "deconvolution", expected=f"data of {nd + 2} dimensions with {weight.shape[0]} channels, as weight {weight.shape} has", got=str(data.shape))
+        expected = f"data of {nd + 2} dimensions with {weight.shape[0]} channels for weight {weight.shape}"
+        fail(ShapeError, "deconvolution", expected=expected, got=str(data.shape))
     if kernel is not None and as_tuple("deconvolution", "kernel", kernel, nd, 1) != shape:
         fail(ShapeError, "deconvolution", expected=f"a weight with kernel {kernel}", got=str(weight.shape))
     filters = channels_of(weight.shape, last) * num_group

@@ -37,7 +37,10 @@ DROPOUT_MASK = register(
         lambda seed, counter, *, shape, p, dtype: Spec(shape, dtype),
         compute=_mask,
         sample=samples(
-            *[Sample(_KEY, {"shape": shape, "p": p, "dtype": dtype}, differentiable=False) for shape, p, dtype in (((2, 3), 0.5, dtypes.float32), ((5,), 1.0, dtypes.float64), ((), 0.2, dtypes.float16), ((0, 2), 0.2, dtypes.bfloat16))]
+            Sample(_KEY, {"shape": (2, 3), "p": 0.5, "dtype": dtypes.float32}, differentiable=False),
+            Sample(_KEY, {"shape": (5,), "p": 1.0, "dtype": dtypes.float64}, differentiable=False),
+            Sample(_KEY, {"shape": (), "p": 0.2, "dtype": dtypes.float16}, differentiable=False),
+            Sample(_KEY, {"shape": (0, 2), "p": 0.2, "dtype": dtypes.bfloat16}, differentiable=False),
         ),
     )
 )

@@ -8,13 +8,15 @@ from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.gather import take
 
 
-def embedding(data: Any, weight: Any, input_dim: int | None = None, output_dim: int | None = None, dtype: Any = None, sparse_grad: bool = False) -> Any:
+def embedding(
+    data: Any, weight: Any, input_dim: int | None = None, output_dim: int | None = None, dtype: Any = None, sparse_grad: bool = False
+) -> Any:
     """``weight[data]``: a row of ``weight`` (input_dim, output_dim) for each element of ``data``.
 
     Numbers out of range count as the nearest row. ``sparse_grad`` is MXNet's; gradients are dense.
     """
-    expected = (weight.shape[0] if input_dim is None else input_dim, *(weight.shape[1:] if output_dim is None else (output_dim,)))
-    if weight.ndim != 2 or weight.shape != expected:
-        fail(ShapeError, "embedding", expected="a weight of shape (input_dim, output_dim)" + (f" = {expected}" if weight.ndim == 2 else ""), got=str(weight.shape))
+    given = input_dim, output_dim
+    if weight.ndim != 2 or any(n is not None and n != m for n, m in zip(given, weight.shape, strict=True)):
+        fail(ShapeError, "embedding", expected=f"a weight of shape (input_dim, output_dim), given as {given}", got=str(weight.shape))
     rows = take(weight, data, axis=0, mode="clip")
     return rows if dtype is None else rows.astype(dtype, copy=False)

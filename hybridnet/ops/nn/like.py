@@ -43,8 +43,13 @@ def _span(op: str, begin: int | None, end: int | None, ndim: int) -> tuple[int, 
     return first, stop
 
 
-def reshape_like(lhs: Any, rhs: Any, lhs_begin: int | None = None, lhs_end: int | None = None, rhs_begin: int | None = None, rhs_end: int | None = None) -> Any:
-    """``lhs`` with its axes from ``lhs_begin`` to before ``lhs_end`` replaced by those of ``rhs`` in its range; all by all without ranges."""
+def reshape_like(
+    lhs: Any, rhs: Any, lhs_begin: int | None = None, lhs_end: int | None = None, rhs_begin: int | None = None, rhs_end: int | None = None
+) -> Any:
+    """``lhs`` with its axes from ``lhs_begin`` to before ``lhs_end`` replaced by those of ``rhs`` in its range.
+
+    Without ranges, in the shape of ``rhs``.
+    """
     lhs, rhs = tensor(lhs), tensor(rhs)
     a, b = _span("reshape_like", lhs_begin, lhs_end, lhs.ndim)
     c, d = _span("reshape_like", rhs_begin, rhs_end, rhs.ndim)
@@ -73,4 +78,4 @@ def slice_like(data: Any, shape_like: Any, axes: Any = None) -> Any:
     chosen = [normalize_axis("slice_like", a, data.ndim) for a in (axes or range(data.ndim))]
     if any(a >= shape_like.ndim or shape_like.shape[a] > data.shape[a] for a in chosen):
         fail(ShapeError, "slice_like", expected=f"a shape within {data.shape} on axes {tuple(chosen)}", got=str(shape_like.shape))
-    return call("slice", data, key=tuple(("slice", 0, shape_like.shape[a], None) if a in chosen else ("slice", None, None, None) for a in range(data.ndim)))
+    return call("slice", data, key=tuple(("slice", 0, shape_like.shape[a] if a in chosen else None, None) for a in range(data.ndim)))

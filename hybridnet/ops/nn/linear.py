@@ -14,7 +14,9 @@ from hybridnet.ops.common import tensor
 from hybridnet.ops.matmul import MATMUL
 
 
-def fully_connected(x: Any, weight: Any, bias: Any = None, num_hidden: int | None = None, no_bias: bool = False, flatten: bool = True) -> Any:
+def fully_connected(
+    x: Any, weight: Any, bias: Any = None, num_hidden: int | None = None, no_bias: bool = False, flatten: bool = True
+) -> Any:
     """x · weightᵀ + bias.
 
     ``weight``: (num_hidden, inputs); ``bias``: (num_hidden,). With ``flatten`` all axes of ``x`` but the
@@ -30,11 +32,16 @@ def fully_connected(x: Any, weight: Any, bias: Any = None, num_hidden: int | Non
     lead = x.shape[:1] if flatten else x.shape[:-1]
     inputs = math.prod(x.shape[len(lead) :])
     if inputs != weight.shape[1]:
-        fail(ShapeError, "fully_connected", expected=f"{weight.shape[1]} inputs a row, as weight {weight.shape} has", got=f"{inputs} of data {x.shape}, flatten={flatten}")
+        fail(
+            ShapeError,
+            "fully_connected",
+            expected=f"{weight.shape[1]} inputs for weight {weight.shape}",
+            got=f"{inputs} of data {x.shape}, flatten={flatten}",
+        )
     if not no_bias and bias is not None and bias.shape != weight.shape[:1]:
         fail(ShapeError, "fully_connected", expected=f"a bias of shape {weight.shape[:1]}", got=str(bias.shape))
-    rows = (math.prod(lead), inputs)  # one product of two matrices: its gradients are then one product each
-    y = apply(MATMUL, (x if x.shape == rows else call("reshape", x, shape=rows), weight), {"transpose_b": True})
+    matrix = (math.prod(lead), inputs)  # one product of two matrices: its gradients are then one product each
+    y = apply(MATMUL, (x if x.shape == matrix else call("reshape", x, shape=matrix), weight), {"transpose_b": True})
     if not no_bias and bias is not None:
         y = y + bias
     return y if len(lead) == 1 else call("reshape", y, shape=(*lead, weight.shape[0]))
@@ -46,6 +53,12 @@ def batch_dot(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = Fal
     if forward_stype not in (None, "default"):
         fail(ArgumentError, "batch_dot", expected="dense results", got=f"forward_stype={forward_stype!r}")
     if a.ndim != b.ndim or a.ndim < 3 or a.shape[:-2] != b.shape[:-2]:
-        fail(ShapeError, "batch_dot", expected="two batches of as many matrices", got=f"{a.shape} and {b.shape}", fix="np.matmul, which broadcasts")
+        fail(
+            ShapeError,
+            "batch_dot",
+            expected="two batches of as many matrices",
+            got=f"{a.shape} and {b.shape}",
+            fix="np.matmul, which broadcasts",
+        )
     flags = {name: True for name, on in (("transpose_a", transpose_a), ("transpose_b", transpose_b)) if on}
     return apply(MATMUL, (a, b), flags)

@@ -72,8 +72,9 @@ def softmax_cross_entropy(data: Any, label: Any, axis: int = -1) -> Any:
     axis = normalize_axis("softmax_cross_entropy", axis, data.ndim)
     if not dtypes.is_floating(data.dtype):
         data = data.astype(dtypes.default_float)
-    if label.shape != data.shape[:axis] + data.shape[axis + 1 :]:
-        fail(ShapeError, "softmax_cross_entropy", expected=f"labels of shape {data.shape[:axis] + data.shape[axis + 1 :]} for data {data.shape}", got=str(label.shape))
+    rows = data.shape[:axis] + data.shape[axis + 1 :]
+    if label.shape != rows:
+        fail(ShapeError, "softmax_cross_entropy", expected=f"labels of shape {rows} for data {data.shape}", got=str(label.shape))
     index = call("clip", label.astype(dtypes.int32, copy=False), a_min=0, a_max=max(data.shape[axis] - 1, 0))
     loss, _ = apply(CROSS_ENTROPY, (data, expand_dims(index, axis)), {"axis": axis})
     return call("reshape", loss, shape=label.shape)

@@ -85,7 +85,9 @@ def _normalize(x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float
     return narrow((a - mean) * root * gamma + beta, x.dtype)
 
 
-def _normalize_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float) -> tuple[Any, ...]:
+def _normalize_rule(
+    needs: tuple[bool, ...], g: Any, y: Any, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float
+) -> tuple[Any, ...]:
     g, root = wide(g), _root(var, eps)
     scale = root * gamma
     dx = g * scale
@@ -194,7 +196,7 @@ def group_norm(data: Any, gamma: Any, beta: Any, num_groups: int = 1, eps: float
     """
     data = _floating(data)
     if data.ndim < 3 or num_groups < 1 or data.shape[1] % num_groups:
-        fail(ShapeError, "group_norm", expected=f"data of 3 dimensions or more whose channels {num_groups} groups divide", got=str(data.shape))
+        fail(ShapeError, "group_norm", expected=f"3 dimensions or more, channels that {num_groups} groups divide", got=str(data.shape))
     n, channels = data.shape[:2]
     shape = (n, num_groups, channels // num_groups, math.prod(data.shape[2:]))
     parameters = []

@@ -27,11 +27,11 @@ Attrs = dict[str, Any]
 
 
 class _Axis(NamedTuple):
-    """Windows on one axis: ``count`` of them, ``kernel`` long, every ``stride``, the first at ``-pad``."""
+    """Windows on one axis: ``windows`` of them, ``kernel`` long, every ``stride``, the first at ``-pad``."""
 
     axis: int
     size: int
-    count: int
+    windows: int
     kernel: int
     stride: int
     pad: int
@@ -40,7 +40,7 @@ class _Axis(NamedTuple):
         """For each place in the kernel: which windows have data there, and where that lies."""
         for k in range(self.kernel):
             first = max(0, -((k - self.pad) // self.stride))
-            stop = min(self.count, (self.size - 1 + self.pad - k) // self.stride + 1)
+            stop = min(self.windows, (self.size - 1 + self.pad - k) // self.stride + 1)
             if first < stop:
                 start = first * self.stride + k - self.pad
                 yield slice(first, stop), slice(start, start + (stop - first - 1) * self.stride + 1, self.stride)
@@ -51,7 +51,7 @@ class _Axis(NamedTuple):
 
     def divisors(self, include_pad: bool) -> np.ndarray[Any, Any]:
         """How many elements each window has, those of the padding counted or not; at least 1."""
-        start = np.arange(self.count) * self.stride - self.pad
+        start = np.arange(self.windows) * self.stride - self.pad
         stop = np.minimum(start + self.kernel, self.size + (self.pad if include_pad else 0))
         return np.maximum(stop - (start if include_pad else np.maximum(start, 0)), 1)
 
@@ -68,9 +68,9 @@ def _pooled(shape: tuple[int, ...], first: int, count: tuple[int, ...]) -> tuple
 
 def _reduce(xp: Any, x: Any, axis: _Axis, ufunc: Any, empty: float) -> Any:
     """One axis's windows reduced by ``ufunc``; ``empty`` where a window has no data."""
-    shape = (*x.shape[: axis.axis], axis.count, *x.shape[axis.axis + 1 :])
+    shape = (*x.shape[: axis.axis], axis.windows, *x.shape[axis.axis + 1 :])
     taps = list(axis.taps())
-    whole = slice(0, axis.count)
+    whole = slice(0, axis.windows)
     start = next((t for t in taps if t[0] == whole), None)
     if start is None:
         out = xp.full(shape, empty, x.dtype)
@@ -239,7 +239,9 @@ def _infer_sum_grad(g: Spec, *, size: tuple[int, ...], first: int, kernel: Any, 
     return Spec(_pooled(g.shape, first, size), g.dtype)
 
 
-def _sum_pool_grad(xp: Any, g: Any, *, size: tuple[int, ...], first: int, kernel: Any, stride: Any, pad: Any, count: Any, divide: str) -> Any:
+def _sum_pool_grad(
+    xp: Any, g: Any, *, size: tuple[int, ...], first: int, kernel: Any, stride: Any, pad: Any, count: Any, divide: str
+) -> Any:
     """Each window's gradient added to each of its elements."""
     axes = _axes("sum_pool_grad", _pooled(g.shape, first, size), first, kernel, stride, pad, count)
     spread = _divided(xp, g.astype(wide_dtype(g.dtype), copy=False), axes, divide)
@@ -266,7 +268,9 @@ def _sum_samples(size: bool) -> Any:
     return samples(*made, Sample((normal(3, 4),), {**_WRONG, "divide": "no", **({"size": (2, 2)} if size else {})}, error=ValueError))
 
 
-SUM_POOL = register(Op("sum_pool", Kind.OPAQUE, _infer_sum, compute=_sum_pool, grad=(_sum_rule,), promote="float", sample=_sum_samples(False)))
+SUM_POOL = register(
+    Op("sum_pool", Kind.OPAQUE, _infer_sum, compute=_sum_pool, grad=(_sum_rule,), promote="float", sample=_sum_samples(False))
+)
 register(
     Op(
         "sum_pool_grad",
@@ -320,9 +324,14 @@ def pooling(
     else:
         if kernel is None or kernel == ():
             fail(ArgumentError, "pooling", expected="kernel, unless global_pool", got="none")
-        kernel, stride, pads = (as_tuple("pooling", n, v, nd, d) for n, v, d in (("kernel", kernel, 1), ("stride", stride, 1), ("pad", pad, 0)))
+        kernel, stride, pads = (
+            as_tuple("pooling", "kernel", kernel, nd, 1),
+            as_tuple("pooling", "stride", stride, nd, 1),
+            as_tuple("pooling", "pad", pad, nd, 0),
+        )
         if min(kernel) < 1 or min(stride) < 1 or any(not 0 <= p < k for p, k in zip(pads, kernel, strict=True)):
-            fail(ArgumentError, "pooling", expected="positive kernel and stride, and padding below the kernel", got=f"kernel {kernel}, stride {stride}, pad {pads}")
+            got = f"kernel {kernel}, stride {stride}, pad {pads}"
+            fail(ArgumentError, "pooling", expected="positive kernel and stride, and padding below the kernel", got=got)
         count = tuple(_count(n, k, s, p, pooling_convention) for n, k, s, p in zip(size, kernel, stride, pads, strict=True))
         if pooling_convention == "same":
             if any(pads):
@@ -352,4 +361,6 @@ def _pool(data: Any, pool_type: str, p_value: int | None, include_pad: bool, who
     if p > 1:
         powers = call("power", powers, p)
     total = apply(SUM_POOL, (powers,), {**attrs, "divide": "no"})
+    # The root's slope at 0 is infinite; a window of zeros has the gradient 0.
+    total = call("maximum", total, 1e-30)
     return narrow(total if p == 1 else call("sqrt", total) if p == 2 else call("cbrt", total), data.dtype)

@@ -31,7 +31,15 @@ def _repeated(data: Any, scale: int) -> Any:
     return call("reshape", spread, shape=(n, c, h * scale, w * scale))
 
 
-def upsampling(*data: Any, scale: int, sample_type: str = "nearest", num_filter: int = 0, multi_input_mode: str = "concat", num_args: int | None = None, workspace: int | None = None) -> Any:
+def upsampling(
+    *data: Any,
+    scale: int,
+    sample_type: str = "nearest",
+    num_filter: int = 0,
+    multi_input_mode: str = "concat",
+    num_args: int | None = None,
+    workspace: int | None = None,
+) -> Any:
     """Images ``scale`` times as large.
 
     ``nearest`` repeats elements; several images are brought to the size of the first one's result and
@@ -46,7 +54,15 @@ def upsampling(*data: Any, scale: int, sample_type: str = "nearest", num_filter:
             fail(ArgumentError, "upsampling", expected="an image and a weight", got=f"{len(data)} arrays")
         image = _image("upsampling", data[0])
         edge = scale // 2  # ceil((scale - 1) / 2)
-        return deconvolution(image, data[1], kernel=(2 * scale - scale % 2,) * 2, stride=(scale, scale), pad=(edge, edge), num_filter=num_filter or image.shape[1], num_group=image.shape[1])
+        return deconvolution(
+            image,
+            data[1],
+            kernel=(2 * scale - scale % 2,) * 2,
+            stride=(scale, scale),
+            pad=(edge, edge),
+            num_filter=num_filter or image.shape[1],
+            num_group=image.shape[1],
+        )
     one_of("upsampling", "multi_input_mode", multi_input_mode, ("concat", "sum"))
     images = [_image("upsampling", x) for x in data]
     if not images:
@@ -92,7 +108,14 @@ def _separable(data: Any, rows: Any, columns: Any) -> Any:
     return narrow(call("matmul", rows, call("matmul", x, columns, transpose_b=True)), data.dtype)
 
 
-def bilinear_resize2d(data: Any, height: int | None = None, width: int | None = None, scale_height: float | None = None, scale_width: float | None = None, align_corners: bool = True) -> Any:
+def bilinear_resize2d(
+    data: Any,
+    height: int | None = None,
+    width: int | None = None,
+    scale_height: float | None = None,
+    scale_width: float | None = None,
+    align_corners: bool = True,
+) -> Any:
     """Images of another size (or size times a scale, rounded down), interpolated linearly on both axes.
 
     ``align_corners``: the corner elements' centres stay corners; else the image's edges do.

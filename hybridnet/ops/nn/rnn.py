@@ -50,16 +50,19 @@ def _unpacked(parameters: Any, mode: str, input_size: int, state_size: int, num_
         found.append(call("reshape", part, shape=shape) if len(shape) == 2 else part)
         start = stop
     weights, biases = found[: len(sizes)], found[len(sizes) :]
-    each = [(*weights[i : i + 2], *biases[i : i + 2]) for i in range(0, len(sizes), 2)]
+    each: list[Weights] = [(*weights[i : i + 2], *biases[i : i + 2]) for i in range(0, len(sizes), 2)]
     return [each[i : i + directions] for i in range(0, len(each), directions)]
 
 
-def rnn_layers(data: Any, layers: Sequence[Sequence[Weights]], h0: Any, c0: Any = None, sequence_length: Any = None, mode: str = "lstm", p: float = 0.0) -> tuple[Any, ...]:
-    """Layers of one or two directions over ``data`` (time, batch, inputs): the outputs (time, batch, units a direction) and the last states.
+def rnn_layers(
+    data: Any, layers: Sequence[Sequence[Weights]], h0: Any, c0: Any = None, sequence_length: Any = None, mode: str = "lstm", p: float = 0.0
+) -> tuple[Any, ...]:
+    """Layers of one or two directions over ``data`` (time, batch, inputs): outputs and last states.
 
     ``layers``: for each layer the weights of each direction; ``h0`` and (lstm) ``c0``: (layers ·
-    directions, batch, units). Dropout of ``p`` is between layers. Beyond ``sequence_length`` (one a
-    sequence) outputs are 0 and states stay; the other direction begins at each sequence's end.
+    directions, batch, units). Outputs are (time, batch, directions · units). Dropout of ``p`` is between
+    layers. Beyond ``sequence_length`` (one a sequence) outputs are 0 and states stay; the other
+    direction begins at each sequence's end.
     """
     mask = None
     if sequence_length is not None:
@@ -68,7 +71,9 @@ def rnn_layers(data: Any, layers: Sequence[Sequence[Weights]], h0: Any, c0: Any 
             fail(ShapeError, "rnn", expected=f"a length for each of {data.shape[1]} sequences", got=str(lengths.shape))
         inside = within_length(data, lengths, data.shape[0])
         mask = call("reshape", inside, shape=(*inside.shape, 1))
-    x, last_h, last_c = data, [], []
+    x = data
+    last_h: list[Any] = []
+    last_c: list[Any] = []
     for number, directions in enumerate(layers):
         if number:
             x = dropout(x, p)
@@ -77,7 +82,8 @@ def rnn_layers(data: Any, layers: Sequence[Sequence[Weights]], h0: Any, c0: Any 
             place = number * len(directions) + direction
             states = [h0[place]] + ([c0[place]] if mode == "lstm" else [])
             projected = fully_connected(x, wi, bi, flatten=False)
-            found = apply(SEQUENCE, (projected, wh, bh, *states, *([] if mask is None else [mask])), {"mode": mode, "reverse": direction == 1})
+            operands = (projected, wh, bh, *states, *([] if mask is None else [mask]))
+            found = apply(SEQUENCE, operands, {"mode": mode, "reverse": direction == 1})
             hs, *cs = found if mode == "lstm" else (found,)
             end = 0 if direction else -1
             last_h.append(hs[end])
@@ -116,7 +122,7 @@ def rnn(
     data, parameters = tensor(data), tensor(parameters)
     one_of("rnn", "mode", mode, GATES)
     if projection_size is not None:
-        fail(ArgumentError, "rnn", expected="no projection_size", got=str(projection_size), fix="gluon.contrib's LSTMPCell, or a Dense layer on the outputs")
+        fail(ArgumentError, "rnn", expected="no projection_size", got=str(projection_size), fix="a Dense layer on the outputs")
     if data.ndim != 3:
         fail(ShapeError, "rnn", expected="data (time, batch, inputs)", got=str(data.shape))
     if mode == "lstm" and state_cell is None:
@@ -130,5 +136,6 @@ def rnn(
         if given.shape != shape:
             fail(ShapeError, "rnn", expected=f"states of shape {shape}", got=str(given.shape))
     layers = _unpacked(parameters, mode, data.shape[2], state_size, num_layers, directions)
-    found = rnn_layers(data, layers, state, state_cell if mode == "lstm" else None, sequence_length if use_sequence_length else None, mode, p)
+    lengths = sequence_length if use_sequence_length else None
+    found = rnn_layers(data, layers, state, state_cell, lengths, mode, p)
     return list(found) if state_outputs else found[0]

@@ -94,15 +94,37 @@ _mask = np.array([[True, True, False, True], [False, True, True, False], [False,
 
 
 def _register(name: str, expand: Any, grad: tuple[Any, ...], saves: tuple[int | str, ...], *made: Sample) -> Op:
-    return register(Op(name, Kind.OPAQUE, _infer(name), expand=expand, grad=grad, saves=saves, promote="float" if len(grad) == 1 else None, precision="float32", sample=samples(*made)))
+    return register(
+        Op(
+            name,
+            Kind.OPAQUE,
+            _infer(name),
+            expand=expand,
+            grad=grad,
+            saves=saves,
+            promote="float" if len(grad) == 1 else None,
+            precision="float32",
+            sample=samples(*made),
+        )
+    )
 
 
-_plain = (Sample((normal(2, 3, 2),), {"axis": 1}), Sample((normal(2, 3),), {"axis": 1}), Sample((normal(2, 0),), {"axis": 1}, error=ValueError))
+_plain = (
+    Sample((normal(2, 3, 2),), {"axis": 1}),
+    Sample((normal(2, 3),), {"axis": 1}),
+    Sample((normal(2, 0),), {"axis": 1}, error=ValueError),
+)
 SOFTMAX = _register("softmax", _softmax, (_softmax_rule,), ("y",), *_plain)
 LOG_SOFTMAX = _register("log_softmax", _log_softmax, (_log_softmax_rule,), ("y",), *_plain)
 _wrong = Sample((normal(2, 3), np.ones((2, 4), bool)), {"axis": 1}, error=ValueError)
 MASKED_SOFTMAX = _register(
-    "masked_softmax", _masked_softmax, (_softmax_rule, None), ("y",), Sample((normal(3, 4), _mask), {"axis": 1}), Sample((normal(2, 4), _mask[:1]), {"axis": 1}), _wrong
+    "masked_softmax",
+    _masked_softmax,
+    (_softmax_rule, None),
+    ("y",),
+    Sample((normal(3, 4), _mask), {"axis": 1}),
+    Sample((normal(2, 4), _mask[:1]), {"axis": 1}),
+    _wrong,
 )
 MASKED_LOG_SOFTMAX = _register(
     "masked_log_softmax",
@@ -134,7 +156,9 @@ def length_mask(length: Any, n: int, axis: int, ndim: int) -> Any:
     return along(positions(length, n, length.dtype), axis, ndim) < expand_dims(length, axis)
 
 
-def softmax(data: Any, length: Any = None, axis: int = -1, temperature: float | None = None, use_length: bool = False, dtype: Any = None) -> Any:
+def softmax(
+    data: Any, length: Any = None, axis: int = -1, temperature: float | None = None, use_length: bool = False, dtype: Any = None
+) -> Any:
     """exp(x / temperature) over its sum along ``axis``.
 
     With ``use_length``, only the first ``length[...]`` elements of each row count and the others give 0;
@@ -147,7 +171,9 @@ def softmax(data: Any, length: Any = None, axis: int = -1, temperature: float | 
     return masked_softmax(data, mask, axis)
 
 
-def log_softmax(data: Any, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False, length: Any = None) -> Any:
+def log_softmax(
+    data: Any, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False, length: Any = None
+) -> Any:
     """The logarithm of :func:`softmax`, without its rounding; minus infinity beyond ``length``."""
     data, attrs = _ready("log_softmax", data, axis, temperature, dtype)
     if not use_length or length is None:
