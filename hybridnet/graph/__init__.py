@@ -1,0 +1,1 @@
+"""The graph: its IR, tracing, printer, verifier, reference interpreter and passes."""

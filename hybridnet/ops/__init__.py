@@ -1,0 +1,1 @@
+"""The core operators, one family a file, in NumPy's semantics."""

@@ -1,0 +1,1 @@
+"""Running compiled programs: arenas, flat state, threads."""
