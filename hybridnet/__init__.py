@@ -1,1 +1,26 @@
-"""hybridnet: deep learning, imperative to write and symbolic to run."""
+"""hybridnet: deep learning, imperative to write and symbolic to run.
+
+Gluon's way of working on NumPy and CuPy: arrays that record (``autograd``), blocks (``gluon``) that
+``hybridize()``, and ``jit`` for a whole training step.
+"""
+
+from hybridnet import autograd, context, gluon, initializer, lr_scheduler, metric, ndarray, numpy, numpy_extension, optimizer, random, util
+from hybridnet import initializer as init
+from hybridnet import ndarray as nd
+from hybridnet import numpy as np
+from hybridnet import numpy_extension as npx
+from hybridnet.compile import jit
+from hybridnet.core import NDArray
+from hybridnet.device import Device, cpu, cpu_pinned, current_device, gpu, gpu_memory_info, num_gpus
+from hybridnet.errors import HybridnetError
+
+Context = Device
+MXNetError = HybridnetError
+current_context = current_device
+__version__ = "0.1.0"
+
+__all__ = [
+    "Context", "Device", "HybridnetError", "MXNetError", "NDArray", "autograd", "context", "cpu", "cpu_pinned", "current_context",
+    "current_device", "gluon", "gpu", "gpu_memory_info", "init", "initializer", "jit", "lr_scheduler", "metric", "nd", "ndarray", "np",
+    "npx", "num_gpus", "numpy", "numpy_extension", "optimizer", "random", "util",
+]
