@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hybridnet.ndarray import creation, elementwise, indexing, linalg, methods, nn, random, reduce, shape
+from hybridnet.ndarray import contrib, creation, elementwise, image, indexing, linalg, methods, nn, outputs, random, reduce, shape
 from hybridnet.ndarray.classic import NDArray
 from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
 from hybridnet.ndarray.file import load, load_frombuffer, save
@@ -18,8 +18,8 @@ from hybridnet.ndarray.register import OPERATORS
 globals().update(OPERATORS)
 
 __all__ = [
-    *OPERATORS, "NDArray", "OPERATORS", "creation", "elementwise", "from_dlpack", "from_numpy", "indexing", "linalg", "load", "load_frombuffer",
-    "methods", "nn", "random", "reduce", "save", "shape", "to_dlpack_for_read", "to_dlpack_for_write", "waitall",
+    *OPERATORS, "NDArray", "OPERATORS", "contrib", "creation", "elementwise", "from_dlpack", "from_numpy", "image", "indexing", "linalg", "load", "load_frombuffer",
+    "methods", "nn", "outputs", "random", "reduce", "save", "shape", "to_dlpack_for_read", "to_dlpack_for_write", "waitall",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -1,0 +1,131 @@
+"""``nd.contrib``: attention helpers, images, boxes, and operators that never found another home."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hybridnet import dtypes
+from hybridnet.core import call
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ndarray.register import operator
+from hybridnet.ops import boxes, gather, outputs, pointwise
+from hybridnet.ops.nn import like, resize
+from hybridnet.ops.shape import stack
+
+_math = pointwise.FUNCTIONS
+
+arange_like = operator("_contrib_arange_like")(like.arange_like)
+boolean_mask = operator("_contrib_boolean_mask")(gather.boolean_mask)
+gradientmultiplier = operator("_contrib_gradientmultiplier")(outputs.gradient_multiplier)
+
+
+@operator("_contrib_BilinearResize2D")
+def BilinearResize2D(
+    data: Any, like: Any = None, height: int = 1, width: int = 1, scale_height: float | None = None, scale_width: float | None = None,
+    mode: str = "size", align_corners: bool = True,
+) -> Any:  # fmt: skip
+    """Images of another size, interpolated linearly: ``height`` × ``width``, a multiple, or the size of ``like``."""
+    if like is not None and mode == "like":
+        height, width = like.shape[2:]
+    elif mode != "size":
+        fail(ArgumentError, "BilinearResize2D", expected="mode size or like", got=repr(mode))
+    if scale_height is not None or scale_width is not None:
+        return resize.bilinear_resize2d(data, None, None, scale_height, scale_width, align_corners)
+    return resize.bilinear_resize2d(data, height, width, None, None, align_corners)
+
+
+@operator("_contrib_AdaptiveAvgPooling2D")
+def AdaptiveAvgPooling2D(data: Any, output_size: Any = 1) -> Any:
+    """Images of ``output_size``, each element the mean of its share of the image."""
+    return resize.adaptive_avg_pooling2d(data, output_size or 1)
+
+
+@operator("_contrib_div_sqrt_dim")
+def div_sqrt_dim(data: Any) -> Any:
+    """``data`` over the square root of the length of its last axis."""
+    return data / math.sqrt(data.shape[-1])
+
+
+def _test(name: str) -> Any:
+    return operator(f"_contrib_{name}")(lambda data: _math[name](data).astype(data.dtype))
+
+
+isnan, isinf, isfinite = _test("isnan"), _test("isinf"), _test("isfinite")
+
+
+@operator("_contrib_quadratic")
+def quadratic(data: Any, a: float = 0.0, b: float = 0.0, c: float = 0.0) -> Any:
+    """a·x² + b·x + c."""
+    return (data * a + b) * data + c
+
+
+@operator("_contrib_index_copy")
+def index_copy(old_tensor: Any, index_vector: Any, new_tensor: Any) -> Any:
+    """``old_tensor`` with the rows at ``index_vector`` replaced by those of ``new_tensor``."""
+    indices = gather.as_indices("index_copy", index_vector, old_tensor)
+    return call("index_set", old_tensor, new_tensor, indices, key=(("array",),))
+
+
+@operator("_contrib_index_array")
+def index_array(data: Any, axes: Any = None) -> Any:
+    """The index of every element along ``axes`` (all without), as int64 on a new last axis."""
+    grids = []
+    for a in range(data.ndim) if axes is None else axes:
+        along = like.arange_like(data, axis=a).astype(dtypes.int64)
+        shape = tuple(n if i == a else 1 for i, n in enumerate(data.shape))
+        grids.append(call("broadcast_to", call("reshape", along, shape=shape), shape=data.shape))
+    return stack(grids, -1)
+
+
+# -- self attention on interleaved projections ----------------------------------------------------
+
+
+def _interleaved(qkv: Any, heads: int, parts: int) -> list[Any]:
+    """(length, batch, heads·parts·size) as ``parts`` arrays (batch·heads, length, size)."""
+    length, batch, width = qkv.shape
+    if width % (heads * parts):
+        fail(ShapeError, "interleaved_matmul", expected=f"a last axis that {heads} heads × {parts} divide", got=str(qkv.shape))
+    size = width // heads // parts
+    split = call("reshape", qkv, shape=(length, batch * heads, parts, size))
+    whole = ("slice", None, None, None)
+    return [call("transpose", call("slice", split, key=(whole, whole, ("int", i))), axes=(1, 0, 2)) for i in range(parts)]
+
+
+def _joined(x: Any, heads: int) -> Any:
+    """(batch·heads, length, size) as (length, batch, heads·size)."""
+    rows, length, size = x.shape
+    return call("reshape", call("transpose", x, axes=(1, 0, 2)), shape=(length, rows // heads, heads * size))
+
+
+@operator("_contrib_interleaved_matmul_selfatt_qk")
+def interleaved_matmul_selfatt_qk(queries_keys_values: Any, heads: int) -> Any:
+    """The scaled products of queries and keys, of projections (length, batch, heads·3·size)."""
+    q, k, _ = _interleaved(queries_keys_values, heads, 3)
+    return call("matmul", q * (1 / math.sqrt(q.shape[-1])), k, transpose_b=True)
+
+
+@operator("_contrib_interleaved_matmul_selfatt_valatt")
+def interleaved_matmul_selfatt_valatt(queries_keys_values: Any, attention: Any, heads: int) -> Any:
+    """The values weighted by ``attention``."""
+    return _joined(call("matmul", attention, _interleaved(queries_keys_values, heads, 3)[2]), heads)
+
+
+@operator("_contrib_interleaved_matmul_encdec_qk")
+def interleaved_matmul_encdec_qk(queries: Any, keys_values: Any, heads: int) -> Any:
+    """The scaled products of queries (length, batch, heads·size) and keys of (length, batch, heads·2·size)."""
+    (q,), (k, _) = _interleaved(queries, heads, 1), _interleaved(keys_values, heads, 2)
+    return call("matmul", q * (1 / math.sqrt(q.shape[-1])), k, transpose_b=True)
+
+
+@operator("_contrib_interleaved_matmul_encdec_valatt")
+def interleaved_matmul_encdec_valatt(keys_values: Any, attention: Any, heads: int) -> Any:
+    """The values weighted by ``attention``."""
+    return _joined(call("matmul", attention, _interleaved(keys_values, heads, 2)[1]), heads)
+
+
+# -- boxes ----------------------------------------------------------------------------------------
+
+box_iou = operator("_contrib_box_iou")(boxes.box_iou)
+box_nms = operator("_contrib_box_nms", "_contrib_box_non_maximum_suppression")(boxes.box_nms)
+MultiBoxPrior = operator("_contrib_MultiBoxPrior")(boxes.multibox_prior)
