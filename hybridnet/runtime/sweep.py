@@ -13,21 +13,25 @@ Block = Callable[[int, int, Any], None]
 
 
 def sweep(region: Block, extent: int, block: int, scratch: Sequence[Any]) -> None:
-    """Call ``region(start, stop, scratch)`` for every block of ``extent``; a thread for each scratch."""
-    threads = len(scratch)
-    if threads == 1:
-        _run(region, 0, extent, block, scratch[0])
+    """Call ``region(start, stop, scratch)`` for every block of ``extent``; a thread for each scratch.
+
+    Threads take blocks as they come to them: a worker that wakes late does fewer.
+    """
+    if len(scratch) == 1:
+        for i in range(0, extent, block):
+            region(i, min(i + block, extent), scratch[0])
         return
-    share = -(-extent // threads)
-    waiting = [_pool().submit(_run, region, t * share, min(extent, (t + 1) * share), block, scratch[t]) for t in range(1, threads)]
-    _run(region, 0, share, block, scratch[0])
-    for future in waiting:
-        future.result()
+    starts = iter(range(0, extent, block))  # advanced under the GIL, so each start is taken once
 
+    def work(own: Any) -> None:
+        for i in starts:
+            region(i, min(i + block, extent), own)
 
-def _run(region: Block, start: int, stop: int, block: int, scratch: Any) -> None:
-    for i in range(start, stop, block):
-        region(i, min(i + block, stop), scratch)
+    helpers = [_pool().submit(work, own) for own in scratch[1:]]
+    work(scratch[0])
+    for helper in helpers:
+        if not helper.cancel():
+            helper.result()
 
 
 @cache
