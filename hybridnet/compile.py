@@ -75,6 +75,10 @@ class Traced:
                 self.heads: list[int] = []
                 grads: list[Value] = []
                 self.variables: list[Any] = []
+                for state in trace.states.values():
+                    trace.read(state.array)  # refuses what was written through a view
+                self.written_arguments = [i for i, x in enumerate(arguments) if trace.read(x) is not trace.arguments[i]]
+                written_arguments = [trace.read(arguments[i]) for i in self.written_arguments]
                 if recording:
                     local.set(recording=False)
                     grads = self._differentiate(trace, returned, variables)
@@ -86,7 +90,7 @@ class Traced:
         self.n_arguments = len(leaves)
         self.n_outputs = len(outputs)
         inputs = [*trace.arguments[: len(leaves)], *(s.before for s in self.states), *trace.arguments[len(leaves) :]]
-        self.graph = Graph(inputs, trace.nodes, [*outputs, *(s.now for s in self.written), *grads])
+        self.graph = Graph(inputs, trace.nodes, [*outputs, *(s.now for s in self.written), *written_arguments, *grads])
 
     def _differentiate(self, trace: Trace, returned: list[Any], variables: list[Any]) -> list[Value]:
         """Trace the backward after the forward: head gradients come in, the variables' gradients go out."""
@@ -121,16 +125,17 @@ class Compiled:
         self.callbacks = traced.callbacks
         self.state = [s.array for s in traced.states]
         self.written = [s.array for s in traced.written]
+        self.written_arguments = traced.written_arguments
         self.n_outputs = traced.n_outputs
         self.graph = optimize(traced.graph)
         first_state = traced.n_arguments
-        donated_inputs = [first_state + traced.states.index(s) for s in traced.written]
+        donated_inputs = [*(first_state + traced.states.index(s) for s in traced.written), *traced.written_arguments]
         donate = {self.n_outputs + i: at for i, at in enumerate(donated_inputs)}
         states = {first_state + i: a for i, a in enumerate(self.state)}
         self.halves: Halves | None = None
         if traced.variables:
             n_inputs = first_state + len(self.state)
-            self.halves = partition(self.graph, n_inputs, self.n_outputs + len(self.written), frozenset(donated_inputs))
+            self.halves = partition(self.graph, n_inputs, self.n_outputs + len(donated_inputs), frozenset(donated_inputs))
             count = len(self.halves.forward.outputs)
             resident = frozenset(range(count - self.halves.residuals, count))
             self.program = NumpyProgram(self.halves.forward, donate, resident, states, jit.name)
@@ -163,6 +168,8 @@ class Compiled:
             self._record([*leaves, *self.state], data, outputs, kept)
         for array in self.written:
             array._written()
+        for i in self.written_arguments:
+            leaves[i]._written()
         return unflatten(self.structure, outputs) if self.structure != "*" else outputs[0]
 
     def _record(self, inputs: list[Any], data: list[Any], outputs: list[Any], kept: _Kept) -> None:

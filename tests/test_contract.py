@@ -1,6 +1,7 @@
 """The contract that every registered operator keeps, checked on the samples in its record."""
 
 import contextlib
+import re
 import string
 from typing import Any
 
@@ -221,5 +222,7 @@ def test_error(op: Op, sample: Sample) -> None:
     with pytest.raises(sample.error or Exception) as caught:
         run(op, arrays, sample.attrs)
     assert isinstance(caught.value, HybridnetError)
-    assert str(caught.value).startswith(f"[{op.name}] expected ")
+    name, _, rest = str(caught.value).removeprefix("[").partition("] ")
+    assert op.name in (name, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())  # users know softmax_output as SoftmaxOutput
+    assert rest.startswith("expected ")
     assert "; got " in str(caught.value) and "; at samples.py:" in str(caught.value)

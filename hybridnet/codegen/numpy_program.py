@@ -119,7 +119,7 @@ class _Writer:
         if out in plan.root:
             name = self.name[out] = f"t{len(self.name)}"
             static = plan.root_of(out) in self.static
-            (self.head if static else self.body).append(f"{name} = {view_text(self.ns, node, self.name[node.inputs[0]])}")
+            (self.head if static else self.body).append(f"{name} = {view_text(self.ns, node, self._operand(node.inputs[0], node))}")
             return
         if out.constant is not None and out.shape == () and out not in plan.homes and out not in plan.returned:
             return  # written as a literal where it is used

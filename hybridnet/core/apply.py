@@ -103,6 +103,8 @@ def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: di
             result = tuple(wrap(cls, v, device) for v in values)
         else:
             result = wrap(cls, values, device)
+            if op.is_view:
+                trace.alias(arrays[0], result)
     if local.recording and op.grad is not None:
         tape.record(op, arrays, operands, attrs, result)
     return result

@@ -266,6 +266,8 @@ class NDArray(Operators, Array):
             self._assign(value)  # all of it: nothing of what it held remains
             return
         if local.special:
+            if local.trace is not None:
+                local.trace.settle(self, value)
             self._assign(apply(OPS["index_set"], (self, value, *indices), {"key": template}))
             return
         self._check_writable()
@@ -375,10 +377,12 @@ class NDArray(Operators, Array):
 
     def detach(self) -> Any:
         """The same data, apart from the tape."""
-        with_trace = local.trace.read(self) if local.trace is not None else self._data
-        result = wrap(type(self), with_trace, self._device)
-        if local.trace is None:
+        trace = local.trace
+        result = wrap(type(self), self._data if trace is None else trace.read(self), self._device)
+        if trace is None:
             result._storage = self.storage()
+        else:
+            trace.alias(self, result)
         return result
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:

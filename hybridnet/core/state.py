@@ -24,6 +24,12 @@ class Trace(Protocol):
     def read(self, array: Any) -> Any:
         """The graph value that stands for ``array`` now; an unknown array becomes an input."""
 
+    def alias(self, source: Any, view: Any) -> None:
+        """Note that ``view`` was made as a view of ``source``."""
+
+    def settle(self, array: Any, value: Any) -> None:
+        """Allow ``array`` to be written to after its view ``value``, as ``x[0] += 1`` does."""
+
     def write(self, array: Any, value: Any) -> None:
         """Make ``value`` what ``array`` holds from here on."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core import OPS, Array, NDArray, Op, Spec, wrap
+from hybridnet.core.array import Storage
 from hybridnet.core.state import local
 from hybridnet.device import Device
 from hybridnet.errors import TraceError, fail, user_site
@@ -39,16 +40,44 @@ class Trace:
         self.states: dict[int, State] = {}  # by id of the array; State keeps it alive
         self.callbacks: list[Callable[[], None]] = []
         self._constants: dict[tuple[Any, ...], Value] = {}
+        # Of buffers with several handles: the writes so far, and after how many of them a value is what its handle sees.
+        self._writes: dict[Storage, int] = {}
+        self._current: dict[tuple[Storage, Value], int] = {}
 
     # -- what the core asks ---------------------------------------------------------------------
 
     def read(self, array: Any) -> Value:
+        value = self._value(array)
+        storage = array._storage
+        if storage is not None and self._current.get((storage, value), 0) != self._writes.get(storage, 0):
+            fail(
+                TraceError,
+                "in-place write",
+                expected="no use of an array after a write to a view of it, or of a view after a write to its array, in a compiled function",
+                got=f"a use of {value.spec}, whose memory was written through another array",
+                fix="x[...] = v on the array itself, or a copy in place of the view",
+            )
+        return value
+
+    def _value(self, array: Any) -> Value:
         data = array._data
         if type(data) is Value and data.owner is self:
             return data
         return self._state(array).now
 
+    def alias(self, source: Any, view: Any) -> None:
+        storage = view._storage = source.storage()
+        for array in (source, view):
+            self._current[storage, self._value(array)] = self._writes.get(storage, 0)
+
+    def settle(self, array: Any, value: Any) -> None:
+        storage = array._storage
+        if storage is not None and value._storage is storage:
+            self._current[storage, self._value(array)] = self._writes.get(storage, 0)
+
     def write(self, array: Any, value: Value) -> None:
+        if (storage := array._storage) is not None:
+            self._writes[storage] = self._current[storage, value] = self._writes.get(storage, 0) + 1
         data = array._data
         if type(data) is Value and data.owner is self:
             array._data = value

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from hybridnet.core import NDArray
-from hybridnet.ops import gather, linalg, pointwise, products, rearrange, reduction, scan, shape, sorting, statistics
+from hybridnet.ops import gather, linalg, matmul, pointwise, products, rearrange, reduction, scan, shape, sorting, statistics
 from hybridnet.ops.front import front
 from hybridnet.ops.nn import activation, softmax
 
@@ -68,7 +70,19 @@ def _sort(x: Any, axis: int = -1, kind: str | None = None, order: Any = None) ->
     x[...] = sorting.sort(x, axis, kind, order)
 
 
+def _matmul(x: Any, other: Any) -> Any:
+    """x @ other."""
+    return matmul.matmul(x, other) if isinstance(other, (NDArray, np.ndarray)) else NotImplemented
+
+
+def _rmatmul(x: Any, other: Any) -> Any:
+    """other @ x."""
+    return matmul.matmul(other, x) if isinstance(other, np.ndarray) else NotImplemented
+
+
 METHODS: dict[str, Callable[..., Any]] = {
+    "__matmul__": _matmul,
+    "__rmatmul__": _rmatmul,
     # reductions
     "sum": reduction.sum,
     "prod": reduction.prod,

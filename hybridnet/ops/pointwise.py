@@ -156,7 +156,8 @@ _BITS = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 
 def _where(xp: Any, condition: Any, a: Any, b: Any, *, out: Any = None) -> Any:
-    dtype = a.dtype if hasattr(a, "dtype") else b.dtype
+    condition = xp.asarray(condition)
+    dtype = out.dtype if out is not None else a.dtype if hasattr(a, "dtype") else b.dtype
     if out is None:
         out = xp.empty(np.broadcast_shapes(condition.shape, np.shape(a), np.shape(b)), dtype)
     if xp is not np:

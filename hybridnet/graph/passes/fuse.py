@@ -75,7 +75,7 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
 
 
 def _is_fusable(node: Node, min_bytes: int) -> bool:
-    if len(node.outputs) != 1 or node.op.expand is not None:
+    if len(node.outputs) != 1 or node.op.expand is not None or not any(v.shape for v in (*node.inputs, *node.outputs)):
         return False
     if max(v.nbytes for v in (*node.inputs, *node.outputs)) < min_bytes:
         return False
@@ -165,6 +165,8 @@ def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
         inside = {v for node in unit.nodes for v in node.outputs}
         inputs = list(dict.fromkeys(v for node in unit.nodes for v in node.inputs if v not in inside and v.constant is None))
         outputs = [v for node in unit.nodes for v in node.outputs if any(r is not unit for r in readers.get(v, ()))]
+        if not outputs:
+            continue
         body = _body(unit.nodes, inputs, outputs)
         first = unit.nodes[-1]
         node = Node(FUSED, [became.get(v, v) for v in inputs], {"body": body}, [v.spec for v in outputs], first.outputs[0].device, first.site)
