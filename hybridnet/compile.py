@@ -20,7 +20,7 @@ from hybridnet.graph.partition import Halves, partition
 from hybridnet.graph.passes import optimize
 from hybridnet.graph.trace import State, Trace, tracing
 from hybridnet.runtime.numpy_program import NumpyProgram
-from hybridnet.tree import flatten, unflatten
+from hybridnet.tree import LEAF, flatten, unflatten
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Compiled:
             array._written()
         for i in self.written_arguments:
             leaves[i]._written()
-        return unflatten(self.structure, outputs) if self.structure != "*" else outputs[0]
+        return unflatten(self.structure, outputs) if self.structure != LEAF else outputs[0]
 
     def _record(self, inputs: list[Any], data: list[Any], outputs: list[Any], kept: _Kept) -> None:
         """One tape node for the whole call; it holds what the backward program needs."""
@@ -203,6 +203,10 @@ class _Kept:
         self.training = local.training
 
 
+#: The structures of calls with 0, 1, ... arrays and nothing else.
+_POSITIONAL = tuple((tuple, (tuple, *(LEAF,) * n), (dict, ())) for n in range(9))
+
+
 class Jit:
     """A function that is compiled when it is called; made by :func:`jit`."""
 
@@ -216,8 +220,16 @@ class Jit:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if local.trace is not None:
             return self.fn(*args, **kwargs)
-        leaves: list[Any] = []
-        structure = flatten((args, kwargs), leaves)
+        if kwargs or len(args) >= len(_POSITIONAL):
+            leaves: Any = []
+            structure = flatten((args, kwargs), leaves)
+        else:  # arrays alone, the common call, need no walk through their structure
+            leaves, structure = args, _POSITIONAL[len(args)]
+            for x in args:
+                if not isinstance(x, Array):
+                    leaves = []
+                    structure = flatten((args, kwargs), leaves)
+                    break
         return self._compiled(structure, leaves)(leaves)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
