@@ -6,5 +6,6 @@ from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.parameter import Constant, Parameter
 from hybridnet.gluon.parameter_dict import ParameterDict
+from hybridnet.gluon.trainer import Trainer
 
-__all__ = ["Block", "Constant", "DeferredInitializationError", "HybridBlock", "Parameter", "ParameterDict", "loss", "nn", "utils"]
+__all__ = ["Block", "Constant", "DeferredInitializationError", "HybridBlock", "Parameter", "ParameterDict", "Trainer", "loss", "nn", "utils"]

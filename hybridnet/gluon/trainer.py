@@ -1,0 +1,231 @@
+"""``Trainer``: moves parameters by their gradients, imperatively, compiled, or inside a compiled step.
+
+What changes from step to step lives in arrays of no dimensions that the update reads (learning rate,
+gradient scale, step count), and what must happen on the host before each step (the schedule) is one
+method. So the update is the same code whether it runs, is compiled on its own by the trainer, or is
+traced with the rest of a training step by the user's ``jit``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hybridnet import optimizer as optimizers
+from hybridnet import serialization
+from hybridnet.compile import Jit, jit
+from hybridnet.core import array, local, suspended_trace
+from hybridnet.device import Device
+from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
+from hybridnet.gluon.parameter import Parameter
+from hybridnet.gluon.parameter_dict import ParameterDict
+from hybridnet.optimizer import Optimizer
+from hybridnet.optimizer import states as files
+
+
+class _Scalars:
+    """What an update on one device reads: learning rate, step count, gradient scale; float64 and of no dimensions."""
+
+    def __init__(self, device: Device, t: int, lr: float) -> None:
+        with suspended_trace():
+            self.lr, self.t, self.rescale = (array(float(v), "float64", device) for v in (lr, t, 1.0))
+        self.values = {"lr": lr, "rescale": 1.0}
+
+    def write(self, name: str, value: float) -> None:
+        """Set one of them from the host, if it changed."""
+        if self.values[name] != value:
+            with suspended_trace():
+                getattr(self, name)[...] = value
+            self.values[name] = value
+
+
+class Trainer:
+    """Applies an optimizer to parameters.
+
+    ``params``: what ``collect_params()`` gives, a dict, or a list. ``optimizer``: a name, with its
+    arguments in ``optimizer_params``, or an :class:`Optimizer`. ``kvstore``, ``compression_params`` and
+    ``update_on_kvstore`` are MXNet's: on one machine gradients are summed over the devices of a
+    parameter, and each device updates its own copy.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        optimizer: str | Optimizer,
+        optimizer_params: Mapping[str, Any] | None = None,
+        kvstore: Any = "device",
+        compression_params: Any = None,
+        update_on_kvstore: bool | None = None,
+    ) -> None:
+        self._params = _listed(params)
+        self._param2idx = {p.name: i for i, p in enumerate(self._params)}
+        by_index = dict(enumerate(self._params))
+        if isinstance(optimizer, Optimizer):
+            if optimizer_params:
+                fail(ArgumentError, "Trainer", expected="no optimizer_params with an optimizer that is made already", got=str(dict(optimizer_params)))
+            optimizer.param_dict = by_index
+            self._optimizer = optimizer
+        else:
+            self._optimizer = optimizers.create(optimizer, param_dict=by_index, **(optimizer_params or {}))
+        self._scale = self._optimizer.rescale_grad
+        self._states: list[list[Any]] = []  # of each parameter, on each of its devices
+        self._scalars: dict[Device, _Scalars] = {}
+        self._compiled: dict[Device, Jit] = {}
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer."""
+        return self._optimizer
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of now."""
+        return self._optimizer.learning_rate
+
+    def set_learning_rate(self, lr: float) -> None:
+        """Change the learning rate; nothing is compiled anew."""
+        self._optimizer.set_learning_rate(lr)
+
+    # -- one step -------------------------------------------------------------------------------
+
+    def step(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
+        """Sum the gradients over devices, then move every parameter by its gradient over ``batch_size``.
+
+        A gradient that no backward delivered since the last step is an error, or with
+        ``ignore_stale_grad`` its parameter stays where it is.
+        """
+        self.allreduce_grads()
+        self.update(batch_size, ignore_stale_grad)
+
+    def allreduce_grads(self) -> None:
+        """Make the gradients on all devices of each parameter their sum."""
+        for parameter in self._params:
+            if parameter.grad_req != "null" and len(parameter.list_ctx()) > 1:
+                grads = parameter.list_grad()
+                total = sum((g.to_device(grads[0].device) for g in grads[1:]), grads[0])
+                for g in grads:
+                    g._assign(total.to_device(g.device))
+
+    def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
+        """Move the parameters, without summing over devices first: for gradients that were changed after ``allreduce_grads``."""
+        self._prepare()
+        fresh = self._fresh(ignore_stale_grad)
+        rescale = self._scale / batch_size
+        if not self._optimizer.traceable:
+            self._update_one_by_one(fresh, rescale)
+        elif local.trace is not None:
+            local.trace.before_run(self._host_step)  # type: ignore[attr-defined]
+            for device in self._scalars:
+                self._update_on(device, fresh, rescale)
+        else:
+            self._host_step()
+            for device, scalars in self._scalars.items():
+                scalars.write("rescale", rescale)
+                self._compiled[device](fresh)
+
+    def _prepare(self) -> None:
+        """Make the states, once; again after parameters moved to other devices."""
+        where = [p.list_ctx() if p._data is not None else p.list_data() for p in self._params]
+        if self._states and [len(s) for s in self._states] == [len(w) for w in where] and all(d in self._scalars for w in where for d in w):
+            return
+        with suspended_trace():
+            self._states = [[self._optimizer.create_state_multi_precision(i, x) for x in p.list_data()] for i, p in enumerate(self._params)]
+        done, lr = self._optimizer.num_update, self._optimizer.learning_rate
+        self._scalars = {d: _Scalars(d, done, lr) for d in dict.fromkeys(d for w in where for d in w)}
+        self._compiled = {d: jit(functools.partial(self._update_on, d), name="update") for d in self._scalars}
+
+    def _fresh(self, ignore_stale_grad: bool) -> tuple[int, ...] | None:
+        """The parameters to move, ``None`` for all that are trained; notes that their gradients are used now."""
+        stale = []
+        for i, parameter in enumerate(self._params):
+            if parameter._grad_req == "null":
+                continue
+            for leaf in parameter._leaves:
+                if leaf is not None and not leaf.fresh:
+                    if not ignore_stale_grad:
+                        fail(
+                            AutogradError,
+                            "Trainer.step",
+                            expected="a backward that delivers every gradient before each step",
+                            got=f"none for {parameter.name!r} since the last step",
+                            fix="ignore_stale_grad=True to leave such parameters alone, or grad_req = 'null' for them",
+                        )
+                    stale.append(i)
+        for parameter in self._params:
+            for leaf in parameter._leaves:
+                if leaf is not None:
+                    leaf.fresh = False
+        return tuple(i for i in range(len(self._params)) if i not in stale) if stale else None
+
+    def _host_step(self) -> None:
+        """What happens on the host before every update: count it, follow the schedule."""
+        self._optimizer.num_update += 1
+        lr = self._optimizer.learning_rate
+        for scalars in self._scalars.values():
+            scalars.write("lr", lr)
+
+    def _trained(self, indices: Sequence[int] | None) -> Any:
+        """(index, parameter) of those that are trained, among ``indices``."""
+        for i in range(len(self._params)) if indices is None else indices:
+            if self._params[i]._grad_req != "null":
+                yield i, self._params[i]
+
+    def _update_on(self, device: Device, fresh: tuple[int, ...] | None, rescale: Any = None) -> None:
+        """The update on one device; what the trainer compiles, and what a user's compiled step contains."""
+        scalars = self._scalars[device]
+        entries = []
+        for i, parameter in self._trained(fresh):
+            devices = parameter.list_ctx()
+            if device in devices:
+                at = devices.index(device)
+                entries.append((i, parameter._data[at], parameter.list_grad()[at], self._states[i][at]))  # type: ignore[index]
+        scalars.t += 1
+        self._optimizer.update_all(entries, scalars.lr, scalars.t, scalars.rescale if rescale is None else rescale)
+
+    def _update_one_by_one(self, fresh: tuple[int, ...] | None, rescale: float) -> None:
+        """For optimizers with an ``update`` of their own."""
+        name = type(self._optimizer).__name__
+        if local.trace is not None:
+            fail(TraceError, "Trainer.step", expected="an optimizer that can be compiled", got=f"{name}, which overrides update", fix=f"defining {name}.rule (see Optimizer), or calling trainer.step outside jit")
+        self._optimizer.rescale_grad = rescale
+        for i, parameter in self._trained(fresh):
+            for weight, grad, state in zip(parameter.list_data(), parameter.list_grad(), self._states[i], strict=True):
+                self._optimizer.update_multi_precision(i, weight, grad, state)
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def _first_states(self) -> dict[int, Any]:
+        return {i: states[0] for i, states in enumerate(self._states)}
+
+    def save_states(self, fname: str) -> None:
+        """Write optimizer states, step count and learning rate to a file."""
+        self._prepare()
+        opt = self._optimizer
+        header = {"optimizer": type(opt).__name__, "num_update": opt.num_update, "lr": opt.lr, "counts": list(opt._index_update_count.items())}
+        serialization.write_bytes(fname, files.pack(self._first_states(), header))
+
+    def load_states(self, fname: str) -> None:
+        """Continue from a file that :meth:`save_states` wrote. Either all is loaded or nothing; no code in it is run."""
+        header, arrays = files.unpack(serialization.read_bytes(fname), fname)
+        opt = self._optimizer
+        if header.get("optimizer") != type(opt).__name__:
+            fail(FileFormatError, "load_states", expected=f"states of {type(opt).__name__} in {fname}", got=f"of {header.get('optimizer')}")
+        self._prepare()
+        checked = [files.check({i: s[at] for i, s in enumerate(self._states) if at < len(s)}, arrays, fname) for at in range(max(map(len, self._states), default=0))]
+        for found in checked:
+            files.write(found, arrays)
+        opt.num_update, opt.lr = header["num_update"], header["lr"]
+        opt._index_update_count = dict(header["counts"])
+        for scalars in self._scalars.values():
+            with suspended_trace():
+                scalars.t[...] = float(opt.num_update)
+
+
+def _listed(params: Any) -> list[Parameter]:
+    """The parameters in MXNet's order: by name from a dict, as they stand from a list."""
+    if isinstance(params, (dict, ParameterDict)):
+        params = [params[name] for name in sorted(params.keys())]
+    if not isinstance(params, (list, tuple)) or not all(isinstance(p, Parameter) for p in params):
+        fail(ArgumentError, "Trainer", expected="a dict or list of Parameters", got=type(params).__name__, fix="net.collect_params()")
+    return list(params)

@@ -1,0 +1,53 @@
+"""LAMB, which scales each layer's step by the layer's size: for large batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hybridnet.core import call
+from hybridnet.optimizer.adaptive import Adam, follow, sqrt, square
+from hybridnet.optimizer.optimizer import register
+from hybridnet.ops.pointwise import clip, where
+
+
+def norm(x: Any) -> Any:
+    """The Euclidean norm of all elements, an array of no dimensions."""
+    return sqrt(call("sum", square(x), axis=tuple(range(x.ndim)), keepdims=False))
+
+
+@register
+class LAMB(Adam):
+    """Adam's direction plus wd · weight, scaled to the norm of the weight (You et al., arXiv 1904.00962).
+
+    ``lower_bound`` and ``upper_bound`` limit that norm; ``bias_correction`` as in AdamW.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-6,
+        lower_bound: float | None = None,
+        upper_bound: float | None = None,
+        bias_correction: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
+        self.lower_bound, self.upper_bound, self.bias_correction = lower_bound, upper_bound, bias_correction
+
+    def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
+        return (lr, 1 - self.beta1**t, 1 - self.beta2**t) if self.bias_correction else (lr, 1.0, 1.0)
+
+    def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
+        mean, var = state
+        lr, of_mean, of_var = scalars
+        g = self._clip(grad)
+        follow(mean, g, self.beta1)
+        follow(var, square(g), self.beta2)
+        direction = mean / of_mean / (sqrt(var / of_var) + self.epsilon) + weight * wd
+        size, length = norm(weight), norm(direction)
+        if self.lower_bound is not None or self.upper_bound is not None:
+            size = clip(size, self.lower_bound, self.upper_bound)
+        ratio = where((size > 0) & (length > 0), size / length, 1.0)
+        weight -= direction * (ratio * lr)

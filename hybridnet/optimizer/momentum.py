@@ -1,0 +1,89 @@
+"""Gradient descent, with momentum and without: SGD, NAG, Signum, SGLD."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hybridnet.core import call
+from hybridnet.optimizer.optimizer import Optimizer, register
+from hybridnet.ops.creation import zeros_like
+from hybridnet.ops.random import normal
+
+
+@register
+class SGD(Optimizer):
+    """g = clip(grad) + wd · weight; m = momentum · m - lr · g; weight += m.
+
+    ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
+    """
+
+    def __init__(self, momentum: float = 0.0, lazy_update: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.momentum = momentum
+
+    def create_state(self, index: Any, weight: Any) -> Any:
+        return zeros_like(weight) if self.momentum else None
+
+    def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
+        (lr,) = scalars
+        g = self._decayed(self._clip(grad), weight, wd)
+        if state is None:
+            weight -= g * lr
+            return
+        state._assign(state * self.momentum - g * lr)
+        weight += state
+
+
+@register
+class ccSGD(SGD):
+    """SGD, by the name of MXNet's C++ version."""
+
+
+@register
+class NAG(SGD):
+    """Nesterov's momentum: g = clip(grad) + wd · weight; m = momentum · m - lr · g; weight += momentum · m - lr · g.
+
+    MXNet takes the weight after the step for the decay that it keeps in m: a difference of lr² · wd.
+    """
+
+    def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(momentum, **kwargs)
+
+    def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
+        if state is None:
+            super().rule(weight, grad, state, wd, *scalars)
+            return
+        step = self._decayed(self._clip(grad), weight, wd) * scalars[0]
+        state._assign(state * self.momentum - step)
+        weight += state * self.momentum - step
+
+
+@register
+class Signum(Optimizer):
+    """The sign of the momentum alone: m = momentum · m - (1 - momentum)(wd · weight + clip(grad)); weight = (1 - lr · wd_lh) weight + lr · sign(m)."""
+
+    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.momentum, self.wd_lh = momentum, wd_lh
+
+    def create_state(self, index: Any, weight: Any) -> Any:
+        return zeros_like(weight) if self.momentum else None
+
+    def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
+        (lr,) = scalars
+        if state is None:
+            # MXNet decays a plain sign step apart from the gradient.
+            weight -= self._decayed(call("sign", self._clip(grad)), weight, wd) * lr
+            return
+        state._assign(state * self.momentum - self._decayed(self._clip(grad), weight, wd) * (1 - self.momentum))
+        weight += (call("sign", state) - weight * self.wd_lh) * lr
+
+
+@register
+class SGLD(Optimizer):
+    """Stochastic gradient Langevin dynamics: half a gradient step, and normal noise of variance lr."""
+
+    def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
+        (lr,) = scalars
+        noise = normal(0.0, 1.0, weight.shape, dtype=weight.dtype, device=weight.device)
+        weight += noise * lr**0.5 - self._decayed(self._clip(grad), weight, wd) * (lr * 0.5)

@@ -1,0 +1,218 @@
+"""``Optimizer``: how a parameter moves by its gradient.
+
+One of ours is a ``rule`` that writes weight and state in place, and ``scalars`` that say what it needs
+of learning rate and step count. Both are plain arithmetic: with numbers they run one update at a time
+(:meth:`Optimizer.update`, MXNet's interface); with arrays of no dimensions in place of the numbers a
+trace keeps them as graph inputs (:meth:`Optimizer.update_all`), so that one compiled program updates all
+parameters at every step and at every learning rate. A subclass that overrides ``update`` itself, as
+MXNet programs do, runs one parameter at a time and imperatively.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from hybridnet import dtypes
+from hybridnet.core import Array
+from hybridnet.core.state import generation
+from hybridnet.errors import ArgumentError, fail
+from hybridnet.ops.creation import zeros_like
+from hybridnet.ops.pointwise import clip
+from hybridnet.registry import Registry
+
+REGISTRY: Registry[Optimizer] = Registry("optimizer")
+register = REGISTRY.register
+create = REGISTRY.create
+
+
+class Optimizer:
+    """The base.
+
+    ``rescale_grad`` multiplies gradients; ``clip_gradient`` then limits their elements to
+    ±clip_gradient; ``wd`` is the weight decay. ``learning_rate``, or a ``lr_scheduler`` of the number
+    of updates (which then starts from ``learning_rate`` if that is given too). With
+    ``multi_precision`` 16-bit weights are updated through a float32 copy. ``param_idx2name`` and
+    ``param_dict`` (index to :class:`Parameter`) say where multipliers are looked up.
+    """
+
+    opt_registry = REGISTRY.classes
+    create_optimizer: Callable[..., Optimizer]
+
+    def __init__(
+        self,
+        rescale_grad: float = 1.0,
+        param_idx2name: Mapping[int, str] | None = None,
+        wd: float = 0.0,
+        clip_gradient: float | None = None,
+        learning_rate: float | None = None,
+        lr_scheduler: Callable[[int], float] | None = None,
+        sym: Any = None,
+        begin_num_update: int = 0,
+        multi_precision: bool = False,
+        param_dict: Mapping[int, Any] | None = None,
+    ) -> None:
+        if lr_scheduler is not None and hasattr(lr_scheduler, "base_lr"):
+            if learning_rate is None:
+                learning_rate = lr_scheduler.base_lr
+            else:
+                lr_scheduler.base_lr = learning_rate
+        self.rescale_grad = rescale_grad
+        self.wd = wd
+        self.clip_gradient = clip_gradient if clip_gradient is not None and clip_gradient > 0 else None
+        self.lr = 0.01 if learning_rate is None else learning_rate
+        self.lr_scheduler = lr_scheduler
+        self.multi_precision = multi_precision
+        self.begin_num_update = begin_num_update
+        self.num_update = begin_num_update
+        self._index_update_count: dict[Any, int] = {}
+        self.idx2name = dict(param_idx2name or {})
+        self.param_dict = dict(param_dict or {})
+        self.set_lr_mult({})
+        self.set_wd_mult({})
+
+    #: Attributes that a compiled update does not depend on.
+    _FREE = frozenset({"lr", "num_update", "begin_num_update", "rescale_grad", "lr_scheduler"})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A hyper-parameter is a constant of a compiled update: a new value needs a new program.
+        if name not in self._FREE and name in self.__dict__ and self.__dict__[name] is not value and not name.startswith("_"):
+            generation.bump()
+        super().__setattr__(name, value)
+
+    # -- learning rate and multipliers ----------------------------------------------------------
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of now: the schedule's if there is one."""
+        return self.lr if self.lr_scheduler is None else self.lr_scheduler(self.num_update)
+
+    def set_learning_rate(self, lr: float) -> None:
+        """Change the rate; with a schedule that is an error."""
+        if self.lr_scheduler is not None:
+            fail(ArgumentError, "set_learning_rate", expected="an optimizer without lr_scheduler", got=type(self.lr_scheduler).__name__, fix="lr_scheduler.base_lr = ...")
+        self.lr = lr
+
+    def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
+        """Multipliers of the learning rate by index or name."""
+        self.lr_mult = dict(args_lr_mult)
+
+    def set_wd_mult(self, args_wd_mult: Mapping[Any, float]) -> None:
+        """Multipliers of the weight decay by index or name; names given to the optimizer other than weights and gammas have 0."""
+        other = {n: 0.0 for n in self.idx2name.values() if not n.endswith(("_weight", "_gamma"))}
+        self.wd_mult = {**other, **args_wd_mult}
+
+    def _multiplier(self, index: Any, attribute: str) -> float:
+        if index in self.param_dict:
+            return float(getattr(self.param_dict[index], attribute))
+        table: dict[Any, float] = getattr(self, attribute)
+        return table.get(index, table.get(self.idx2name.get(index), 1.0))
+
+    def _update_count(self, index: Any) -> None:
+        """Count an update of parameter ``index``."""
+        for i in index if isinstance(index, (list, tuple)) else [index]:
+            self._index_update_count[i] = self._index_update_count.get(i, self.begin_num_update) + 1
+            self.num_update = max(self.num_update, self._index_update_count[i])
+
+    def _get_lr(self, index: Any) -> float:
+        """The learning rate of parameter ``index`` now."""
+        return self.learning_rate * self._multiplier(index, "lr_mult")
+
+    def _get_lrs(self, indices: Iterable[Any]) -> list[float]:
+        return [self._get_lr(i) for i in indices]
+
+    def _get_wd(self, index: Any) -> float:
+        """The weight decay of parameter ``index``."""
+        return self.wd * self._multiplier(index, "wd_mult")
+
+    def _get_wds(self, indices: Iterable[Any]) -> list[float]:
+        return [self._get_wd(i) for i in indices]
+
+    # -- what an optimizer is -------------------------------------------------------------------
+
+    def create_state(self, index: Any, weight: Any) -> Any:
+        """What is remembered between updates of ``weight``: ``None``, an array, or a tuple of such."""
+        return None
+
+    def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
+        """What :meth:`rule` needs of the learning rate and of the number of the update (from 1)."""
+        return (lr,)
+
+    def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
+        """Write ``weight`` and ``state`` in place. ``grad`` is rescaled, but neither clipped nor decayed."""
+        raise NotImplementedError(f"{type(self).__name__}.update(self, index, weight, grad, state), or rule")
+
+    @property
+    def traceable(self) -> bool:
+        """Whether updates can be compiled: not where a subclass does them in a method of its own."""
+        return type(self).update is Optimizer.update and type(self).update_multi_precision is Optimizer.update_multi_precision
+
+    def _clip(self, grad: Any) -> Any:
+        return grad if self.clip_gradient is None else clip(grad, -self.clip_gradient, self.clip_gradient)
+
+    @staticmethod
+    def _decayed(grad: Any, weight: Any, wd: float) -> Any:
+        return grad + weight * wd if wd else grad
+
+    # -- doing it -------------------------------------------------------------------------------
+
+    def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+        """Move ``weight`` (or each in a list) by its gradient."""
+        if isinstance(index, (list, tuple)):
+            for one in zip(index, weight, grad, state, strict=True):
+                self.update(*one)
+            return
+        self._update_count(index)
+        scalars = self.scalars(self._get_lr(index), self._index_update_count[index])
+        self.rule(weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
+
+    def _is_doubled(self, weight: Any) -> bool:
+        return self.multi_precision and dtypes.is_floating(weight.dtype) and weight.dtype.itemsize == 2
+
+    def create_state_multi_precision(self, index: Any, weight: Any) -> Any:
+        """The state; for 16-bit weights with ``multi_precision``, a float32 copy of them and its state."""
+        if self._is_doubled(weight):
+            master = weight.detach().astype("float32")
+            return master, self.create_state(index, master)
+        return self.create_state(index, weight)
+
+    def update_multi_precision(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+        """:meth:`update`, through the float32 copy where there is one."""
+        if isinstance(index, (list, tuple)):
+            for one in zip(index, weight, grad, state, strict=True):
+                self.update_multi_precision(*one)
+        elif self._is_doubled(weight):
+            master, inner = state
+            self.update(index, master, grad.astype("float32"), inner)
+            weight._assign(master)
+        else:
+            self.update(index, weight, grad, state)
+
+    def update_all(self, entries: Iterable[tuple[Any, Any, Any, Any]], lr: Any, t: Any, rescale: Any) -> None:
+        """Move many parameters, ``(index, weight, grad, state)`` each.
+
+        ``lr``, ``t`` (the number of the update) and ``rescale`` are numbers, or float64 arrays of no dimensions.
+        """
+        made: dict[Any, tuple[Any, ...]] = {}
+        for index, weight, grad, state in entries:
+            master, inner = state if self._is_doubled(weight) else (weight, state)
+            key = self._multiplier(index, "lr_mult"), master.dtype
+            if key not in made:
+                # In float64 up to here: 1 - beta2**t loses its digits in less.
+                scalars = self.scalars(lr if key[0] == 1 else lr * key[0], t)
+                made[key] = tuple(s.astype(master.dtype) if isinstance(s, Array) else s for s in (rescale, *scalars))
+            scale, *rest = made[key]
+            self.rule(master, grad.astype(master.dtype, copy=False) * scale, inner, self._get_wd(index), *rest)
+            if master is not weight:
+                weight._assign(master)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "param_dict": {}}
+
+
+Optimizer.create_optimizer = staticmethod(create)  # type: ignore[method-assign]
+
+
+def like(weight: Any, n: int) -> tuple[Any, ...]:
+    """``n`` arrays of zeros of a weight's shape and dtype."""
+    return tuple(zeros_like(weight) for _ in range(n))
