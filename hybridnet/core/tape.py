@@ -33,6 +33,10 @@ class Leaf:
         self.seq = 0
         self.fresh = False  # whether a backward delivered since the last update
 
+    def touch(self) -> None:
+        """Note that a gradient was delivered."""
+        self.fresh = True
+
 
 class Saved:
     """One array as it was when an operator was recorded."""
@@ -147,7 +151,9 @@ def backward(
 def _deliver(leaf: Leaf, g: Any) -> None:
     target: Any = leaf.grad
     target._assign(_call("add", target, g) if leaf.req == "add" else g)
-    leaf.fresh = True
+    leaf.touch()
+    if local.trace is not None:
+        local.trace.before_run(leaf.touch)  # each run of the compiled program delivers too
 
 
 def propagate(
