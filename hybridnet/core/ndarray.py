@@ -430,6 +430,7 @@ def array(value: Any, dtype: Any = None, device: Device | None = None, cls: type
         fail(ShapeError, "array", expected="nested sequences of equal lengths", got=str(error))
     if dtype is None:
         dtype = dtypes.default_float if data.dtype.kind == "f" and not isinstance(value, (np.ndarray, np.generic)) else data.dtype
+    dtypes.as_dtype(data.dtype)  # refuses strings and objects, which a cast might still parse
     target = dtypes.as_dtype(dtype)
     device = current_device() if device is None else Device(device)
     data = np.ascontiguousarray(data.astype(target, copy=False)).reshape(data.shape)

@@ -31,7 +31,7 @@ def _undifferentiated(*inputs: Any, error: type[Exception] | None = None, **attr
 def _infer_softmax_output(x: Spec, label: Spec, *, multi: bool, **attrs: Any) -> Spec:
     expected = (x.shape[0], *x.shape[2:]) if multi else x.shape[:-1]
     if label.shape != expected:
-        fail(ShapeError, "SoftmaxOutput", expected=f"labels of shape {expected} for data of shape {x.shape}", got=str(label.shape))
+        fail(ShapeError, "softmax_output", expected=f"labels of shape {expected} for data of shape {x.shape}", got=str(label.shape))
     return x
 
 
@@ -99,7 +99,7 @@ def softmax_output(
     """
     data, label = tensor(data), tensor(label)
     if normalization not in _NORMALIZATIONS:
-        fail(ArgumentError, "SoftmaxOutput", expected="normalization " + ", ".join(_NORMALIZATIONS), got=repr(normalization))
+        fail(ArgumentError, "softmax_output", expected="normalization " + ", ".join(_NORMALIZATIONS), got=repr(normalization))
     attrs = {
         "multi": bool(multi_output),
         "grad_scale": float(grad_scale),
@@ -119,7 +119,7 @@ def softmax_output(
 
 def _infer_regression(x: Spec, label: Spec, *, kind: str, grad_scale: float) -> Spec:
     if x.size != label.size:
-        fail(ShapeError, "RegressionOutput", expected=f"labels of as many elements as data of shape {x.shape}", got=str(label.shape))
+        fail(ShapeError, "regression_output", expected=f"labels of as many elements as data of shape {x.shape}", got=str(label.shape))
     return x
 
 
@@ -177,7 +177,7 @@ MAKE_LOSS = register(
 def make_loss(data: Any, grad_scale: float = 1.0, valid_thresh: float = 0.0, normalization: str = "null") -> Any:
     """``data`` as a loss: its gradient is ``grad_scale``, over the batch or the elements above ``valid_thresh`` on request."""
     if normalization not in _NORMALIZATIONS:
-        fail(ArgumentError, "MakeLoss", expected="normalization " + ", ".join(_NORMALIZATIONS), got=repr(normalization))
+        fail(ArgumentError, "make_loss", expected="normalization " + ", ".join(_NORMALIZATIONS), got=repr(normalization))
     attrs = {"grad_scale": float(grad_scale), "normalization": normalization, "threshold": float(valid_thresh)}
     return apply(MAKE_LOSS, (tensor(data),), attrs)
 

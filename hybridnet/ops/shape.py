@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
-from hybridnet.errors import ShapeError, fail
+from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axes, normalize_axis, samples, tensor
 
 
@@ -42,9 +42,13 @@ def resolve_shape(op: str, size: int, shape: tuple[int, ...], old: tuple[int, ..
 
 
 def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
-    """``a`` in another shape of as many elements; one dimension may be -1."""
+    """``a`` in another shape of as many elements; one dimension may be -1. ``order`` ``F``: the first axis runs fastest."""
     a = tensor(a)
     shape = resolve_shape("reshape", a.size, as_shape("reshape", newshape), a.shape)
+    if order == "F":
+        return transpose(apply(RESHAPE, (transpose(a),), {"shape": shape[::-1]}))
+    if order != "C":
+        fail(ArgumentError, "reshape", expected="order C or F", got=repr(order))
     return apply(RESHAPE, (a,), {"shape": shape})
 
 
