@@ -149,7 +149,7 @@ class Constant(Initializer):
         self.value = value
 
     def _init_weight(self, name: str, arr: NDArray) -> None:
-        arr[...] = self.value
+        arr[...] = self.value.to_device(arr.device) if isinstance(self.value, NDArray) else self.value
 
     def dumps(self) -> str:
         value = self.value.tolist() if hasattr(self.value, "tolist") else self.value

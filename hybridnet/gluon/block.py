@@ -16,6 +16,7 @@ from hybridnet.gluon.loading import load_values
 from hybridnet.gluon.parameter import Parameter, is_known
 from hybridnet.gluon.parameter_dict import ParameterDict
 from hybridnet.gluon.summary import summarize
+from hybridnet.gluon.training import Trainable
 
 Hook = Callable[..., Any]
 
@@ -41,7 +42,7 @@ class HookHandle:
         self.detach()
 
 
-class Block:
+class Block(Trainable):
     """The base of networks and layers: define ``forward(self, *inputs)``.
 
     Blocks and parameters assigned to attributes are found by ``collect_params``, ``initialize``,

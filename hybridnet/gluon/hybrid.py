@@ -6,7 +6,7 @@ from typing import Any
 
 from hybridnet import ndarray as F
 from hybridnet.compile import Jit, jit
-from hybridnet.core import Array, NDArray
+from hybridnet.core import Array
 from hybridnet.core.state import generation
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.block import Block
@@ -20,7 +20,7 @@ class HybridBlock(Block):
     """
 
     _active = False
-    _array_class: type[Any] = NDArray  # the class of inputs that the parameters' arrays follow
+    _array_class: type[Any] | None = None  # of the inputs, which the parameters' arrays follow
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # A subclass that overrides hybrid_forward means it to be used, whatever its base's style.

@@ -14,11 +14,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from hybridnet import dtypes, initializer
+from hybridnet import dtypes, initializer, ndarray
 from hybridnet.core import Array, NDArray, asarray, generation, suspended_trace, wrap
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, DeferredInitializationError, DtypeError, ShapeError, UninitializedError, fail
 from hybridnet.ops.creation import zeros, zeros_like
+from hybridnet.util import is_np_array
 
 _REQUESTS = ("write", "add", "null")
 _UNIFORM = initializer.Uniform()
@@ -37,6 +38,11 @@ def as_devices(ctx: Any) -> list[Device]:
     if len(set(devices)) != len(devices):
         fail(ArgumentError, "Parameter", expected="devices that differ", got=str(devices))
     return devices
+
+
+def _array_class() -> type[NDArray]:
+    """The class of new arrays, by the rules of now; a block whose inputs are of another class changes it."""
+    return NDArray if is_np_array() else ndarray.NDArray
 
 
 class Parameter:
@@ -241,7 +247,7 @@ class Parameter:
             self._absent()
         init, devices, default_init = self._deferred_init
         with suspended_trace():
-            data = zeros(self._shape, self._dtype, devices[0])
+            data = wrap(_array_class(), zeros(self._shape, self._dtype, devices[0])._data, devices[0])
             initializer.create(default_init)(initializer.InitDesc(self.name, {"__init__": initializer.create(init)}), data)
             self._place_data(data, devices)
 
@@ -249,7 +255,7 @@ class Parameter:
         """Hold ``value`` on each of ``devices``, in the arrays that it has there already."""
         old = self._data or []
         before = {x._device: (x, leaf) for x, leaf in zip(old, self._leaves, strict=True)}
-        cls = type(old[0]) if old else NDArray
+        cls = type(old[0]) if old else _array_class()
         arrays, leaves = [], []
         for device in devices:
             array, leaf = before.get(device, (None, None))

@@ -1,1 +1,59 @@
-"""x"""
+"""Helpers of training loops: cutting batches up for devices, limiting gradients."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from hybridnet.core import asarray, call, local
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.gluon.parameter import as_devices
+from hybridnet.ops.pointwise import FUNCTIONS
+from hybridnet.ops.shape import slice_axis
+
+
+def split_data(data: Any, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[Any]:
+    """``data`` cut into ``num_slice`` parts along ``batch_axis``; equal ones, unless ``even_split`` is false."""
+    size = data.shape[batch_axis]
+    if size < num_slice or (even_split and size % num_slice):
+        fail(
+            ShapeError,
+            "split_data",
+            expected=f"a batch that {num_slice} slices divide" if size >= num_slice else f"a batch of {num_slice} or more",
+            got=f"{size} on axis {batch_axis} of {data.shape}",
+            fix="another batch size, or even_split=False",
+        )
+    step, rest = divmod(size, num_slice)
+    ends = [step * (i + 1) + min(rest, i + 1) for i in range(num_slice)]
+    return [slice_axis(data, batch_axis, start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def split_and_load(data: Any, ctx_list: Sequence[Any], batch_axis: int = 0, even_split: bool = True) -> list[Any]:
+    """``data`` (an array of ours or NumPy's) cut into a part for each device, and moved there."""
+    devices = as_devices(list(ctx_list))
+    data = asarray(data)
+    parts = split_data(data, len(devices), batch_axis, even_split) if len(devices) > 1 else [data]
+    return [part.as_in_context(device) for part, device in zip(parts, devices, strict=True)]
+
+
+def clip_global_norm(arrays: Sequence[Any], max_norm: float, check_isfinite: bool = True) -> Any:
+    """Scale ``arrays`` in place so that the norm of all of them together is at most ``max_norm``; gives that norm.
+
+    With ``check_isfinite`` a norm that is infinite or NaN is warned of; inside a compiled function it
+    cannot be, and the norm is an array.
+    """
+    if not arrays:
+        fail(ArgumentError, "clip_global_norm", expected="at least one array", got="none")
+    squares = [call("sum", FUNCTIONS["square"](x), axis=tuple(range(x.ndim)), keepdims=False).to_device(arrays[0].device) for x in arrays]
+    total = FUNCTIONS["sqrt"](sum(squares[1:], squares[0]))
+    scale = FUNCTIONS["minimum"](max_norm / (total + 1e-8), 1.0)
+    for x in arrays:
+        x *= scale.to_device(x.device).astype(x.dtype, copy=False)
+    if local.trace is not None:
+        return total
+    norm = float(total.item())
+    if check_isfinite and not math.isfinite(norm):
+        warnings.warn(f"the norm of the gradients is {norm}; clipping made them useless", stacklevel=2)
+    return norm

@@ -7,7 +7,9 @@ from typing import Any
 from hybridnet.core import call
 from hybridnet.optimizer.adaptive import Adam, follow, sqrt, square
 from hybridnet.optimizer.optimizer import register
-from hybridnet.ops.pointwise import clip, where
+from hybridnet.ops.pointwise import FUNCTIONS, clip, where
+
+minimum = FUNCTIONS["minimum"]
 
 
 def norm(x: Any) -> Any:
@@ -49,5 +51,5 @@ class LAMB(Adam):
         size, length = norm(weight), norm(direction)
         if self.lower_bound is not None or self.upper_bound is not None:
             size = clip(size, self.lower_bound, self.upper_bound)
-        ratio = where((size > 0) & (length > 0), size / length, 1.0)
+        ratio = where(minimum(size, length) > 0, size / length, 1.0)
         weight -= direction * (ratio * lr)

@@ -45,7 +45,13 @@ def _array(op: str, x: Any, place: Place) -> Any:
     if not isinstance(x, Array):
         x = numpy.asarray(x)
         if x.dtype == object or x.dtype.kind in "USV":
-            fail(ArgumentError, op, expected="arrays of numbers", got=f"an array of {x.dtype}", fix="making all rows equally long, and numbers")
+            fail(
+                ArgumentError,
+                op,
+                expected="arrays of numbers",
+                got=f"an array of {x.dtype}",
+                fix="making all rows equally long, and numbers",
+            )
     if not x.ndim:
         fail(ShapeError, op, expected="arrays whose first axis is the samples", got="an array without axes")
     return place.cast(x)
@@ -94,7 +100,9 @@ class Batches:
         if isinstance(batches, (str, dict)) or not isinstance(batches, Iterable):
             fail(ArgumentError, op, expected="arrays x and y, or an iterable of batches (x, y)", got=type(batches).__name__)
         if times > 1 and isinstance(batches, Iterator):
-            fail(ArgumentError, op, expected="batches that can be gone through once an epoch", got=f"a {type(batches).__name__}, which can be gone through once", fix="a list, a DataLoader, or an object whose __iter__ starts anew")
+            got = f"a {type(batches).__name__}, which can be gone through once"
+            way_out = "a list, a DataLoader, or an object whose __iter__ starts anew"
+            fail(ArgumentError, op, expected="batches that can be gone through in every epoch", got=got, fix=way_out)
         self.op, self.batches, self.place = op, batches, place
         self.samples: int | None = None  # known after the first time
         self._ahead: list[Any] = []  # what first() took from an iterator
@@ -106,15 +114,17 @@ class Batches:
 
     def first(self) -> Batch:
         """The first batch; an iterator's is kept for later."""
-        for batch in self.batches:
-            if isinstance(self.batches, Iterator):
-                self._ahead = [batch]
-            return self._batch(batch)
-        fail(ArgumentError, self.op, expected="at least one batch", got="none")
+        batch = next(iter(self.batches), None)
+        if batch is None:
+            fail(ArgumentError, self.op, expected="at least one batch", got="none")
+        if isinstance(self.batches, Iterator):
+            self._ahead = [batch]
+        return self._batch(batch)
 
     def _batch(self, batch: Any) -> Batch:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            fail(ArgumentError, self.op, expected="batches (x, y)", got=f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""))
+            size = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
+            fail(ArgumentError, self.op, expected="batches (x, y)", got=f"a {type(batch).__name__}{size}")
         x, y = batch
         part = Arrays(self.op, x, y, 1, False, self.place)
         if self._check is not None and not isinstance(y, Array):

@@ -49,16 +49,27 @@ class Loss:
         """The loss of each sample: the mean over all axes but the first."""
         return per_sample(self.of(output, label))
 
+    def check_shapes(self, label: Any, output: Any) -> None:
+        """Raise for labels whose shape does not fit the outputs'."""
+        if self.kind == "classes":
+            is_class_numbers(self.name, label.shape, output.shape)
+        elif self.kind:
+            check_alike(self.name, label.shape, output.shape)
+
     def check_labels(self, label: Any, output: Any) -> None:
-        """Raise for labels (a NumPy array) that no output of this shape could be meant for."""
-        if self.kind == "classes" and label.size and is_class_numbers(self.name, label.shape, output.shape):
+        """Raise for labels (a NumPy array, of any number of samples) whose values no output could be meant for."""
+        shape = (len(label), *output.shape[1:])
+        if self.kind == "classes" and label.size and is_class_numbers(self.name, label.shape, shape):
             least, most, classes = label.min(), label.max(), output.shape[-1]
             if not 0 <= least <= most < classes:
-                fail(ArgumentError, self.name, expected=f"labels from 0 to {classes - 1}, for {classes} outputs", got=f"labels from {least} to {most}")
+                self._refuse(f"labels from 0 to {classes - 1}, for {classes} outputs", f"labels from {least} to {most}")
             if label.dtype.kind == "f" and (label != numpy.floor(label)).any():
-                fail(ArgumentError, self.name, expected="numbers of classes, or distributions of the output's shape", got=f"fractions as labels of shape {label.shape}")
+                self._refuse("numbers of classes, or distributions of the output's shape", f"fractions as labels of shape {label.shape}")
         if self.kind == "binary" and label.size and not 0 <= label.min() <= label.max() <= 1:
-            fail(ArgumentError, self.name, expected="labels from 0 to 1", got=f"labels from {label.min()} to {label.max()}", fix="a loss for several classes, softmax_cross_entropy")
+            self._refuse("labels from 0 to 1", f"labels from {label.min()} to {label.max()}", "softmax_cross_entropy, for several classes")
+
+    def _refuse(self, expected: str, got: str, fix: str = "") -> None:
+        fail(ArgumentError, self.name, expected=expected, got=got, fix=fix)
 
 
 def per_sample(x: Any) -> Any:
@@ -69,11 +80,13 @@ def per_sample(x: Any) -> Any:
 def is_class_numbers(name: str, label: tuple[int, ...], output: tuple[int, ...]) -> bool:
     """Whether labels of that shape are numbers of classes (else they are distributions), or a ShapeError."""
     if len(output) < 2 or output[-1] < 2:
-        fail(ShapeError, name, expected="outputs (batch, ..., classes) for two classes or more", got=str(output), fix="binary_crossentropy for one output that says yes or no")
+        expected = "outputs (batch, ..., classes) for two classes or more"
+        fail(ShapeError, name, expected=expected, got=str(output), fix="binary_crossentropy for one output that says yes or no")
     if label in (output[:-1], (*output[:-1], 1)):
         return True
     if label != output:
-        fail(ShapeError, name, expected=f"labels of shape {output[:-1]} (numbers of classes) or {output} (one-hot) for outputs of shape {output}", got=str(label))
+        forms = f"labels of shape {output[:-1]} (numbers of classes) or {output} (one-hot)"
+        fail(ShapeError, name, expected=f"{forms} for outputs of shape {output}", got=str(label))
     return False
 
 
@@ -113,14 +126,17 @@ def _log(probabilities: Any) -> Any:
     return np.log(np.clip(probabilities, _LEAST, 1.0))
 
 
+def check_alike(name: str, label: tuple[int, ...], output: tuple[int, ...]) -> None:
+    """Raise unless the shapes differ at most by axes of length 1 at the end."""
+    shorter, longer = sorted((label, output), key=len)
+    if longer[: len(shorter)] != shorter or any(n != 1 for n in longer[len(shorter) :]):
+        fail(ShapeError, name, expected=f"labels of the shape of the outputs, {output}", got=str(label))
+
+
 def like(name: str, output: Any, label: Any) -> Any:
-    """The label in the output's shape and dtype, where they differ by axes of length 1 at the end alone."""
-    if label.shape != output.shape:
-        shorter, longer = sorted((label.shape, output.shape), key=len)
-        if longer[: len(shorter)] != shorter or any(n != 1 for n in longer[len(shorter) :]):
-            fail(ShapeError, name, expected=f"labels of the shape of the outputs, {output.shape}", got=str(label.shape))
-        label = label.reshape(output.shape)
-    return label.astype(output.dtype)
+    """The label in the output's shape and dtype."""
+    check_alike(name, label.shape, output.shape)
+    return label.reshape(output.shape).astype(output.dtype)
 
 
 def _binary(name: str, from_logits: bool) -> Callable[[Any, Any], Any]:
@@ -147,17 +163,19 @@ def _huber(d: Any) -> Any:
     return np.where(size < 1, d * d * 0.5, size - 0.5)
 
 
-def _losses() -> dict[str, Loss]:
-    made = [Loss(name, _cross_entropy(name, logits), "classes", logits) for name, logits in
-            (("categorical_crossentropy", False), ("sparse_categorical_crossentropy", False), ("softmax_cross_entropy", True))]  # fmt: skip
-    made += [Loss(name, _binary(name, logits), "binary", logits) for name, logits in (("binary_crossentropy", False), ("sigmoid_binary_cross_entropy", True))]
-    functions = {"mean_squared_error": np.square, "mean_absolute_error": np.abs, "huber": _huber, "l1": np.abs, "l2": lambda d: d * d * 0.5}
-    made += [Loss(name, _of_difference(name, f), "values") for name, f in functions.items()]
-    return {loss.name: loss for loss in made}
+def _losses() -> list[Loss]:
+    classes = {"categorical_crossentropy": False, "sparse_categorical_crossentropy": False, "softmax_cross_entropy": True}
+    binary = {"binary_crossentropy": False, "sigmoid_binary_cross_entropy": True}
+    values = {"mean_squared_error": np.square, "mean_absolute_error": np.abs, "huber": _huber, "l1": np.abs, "l2": lambda d: d * d * 0.5}
+    return [
+        *(Loss(name, _cross_entropy(name, logits), "classes", logits) for name, logits in classes.items()),
+        *(Loss(name, _binary(name, logits), "binary", logits) for name, logits in binary.items()),
+        *(Loss(name, _of_difference(name, f), "values") for name, f in values.items()),
+    ]
 
 
 #: The losses by name; ``l2`` is Gluon's ``L2Loss``, half the squared error.
-LOSSES = _losses()
+LOSSES = {loss.name: loss for loss in _losses()}
 _ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "sigmoid_bce": "sigmoid_binary_cross_entropy"}
 
 
@@ -185,8 +203,11 @@ def find(loss: Any) -> Loss:
             fail(ArgumentError, "compile", expected="loss one of " + ", ".join(names), got=repr(loss), fix=near(loss, names))
         return found
     if not callable(loss):
-        fail(ArgumentError, "compile", expected="loss to be a name, a gluon.loss block or a function (output, label)", got=type(loss).__name__)
-    return Loss(getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__), _called(loss), from_logits=not getattr(loss, "_from_sigmoid", True))
+        expected = "loss to be a name, a gluon.loss block or a function (output, label)"
+        fail(ArgumentError, "compile", expected=expected, got=type(loss).__name__)
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__)
+    # SigmoidBinaryCrossEntropyLoss takes logits unless told otherwise; of others it is not known.
+    return Loss(name, _called(loss), from_logits=not getattr(loss, "_from_sigmoid", True))
 
 
 def _called(loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

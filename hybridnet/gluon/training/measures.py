@@ -90,8 +90,8 @@ def find(given: Any) -> Any:
         return Measure(given, lambda output, label, _: loss.of(output, label))
     host = metric.base.REGISTRY.classes
     if given.lower() not in host:
-        names = [*_MEASURES, "top_k_accuracy", *losses.LOSSES, *host]
-        fail(ArgumentError, "compile", expected="metrics of " + ", ".join(dict.fromkeys(names)), got=repr(given), fix=losses.near(given, names))
+        names = list(dict.fromkeys([*_MEASURES, "top_k_accuracy", *losses.LOSSES, *host]))
+        fail(ArgumentError, "compile", expected="metrics of " + ", ".join(names), got=repr(given), fix=losses.near(given, names))
     return metric.create(given)
 
 

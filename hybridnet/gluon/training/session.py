@@ -6,7 +6,7 @@ A step is an ordinary imperative training step under :func:`hybridnet.compile.ji
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hybridnet import autograd, dtypes, initializer
@@ -14,7 +14,7 @@ from hybridnet import optimizer as optimizers
 from hybridnet.compile import Jit, jit
 from hybridnet.core import Spec, array, local, wrap
 from hybridnet.device import current_device
-from hybridnet.errors import ArgumentError, fail
+from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.trainer import Trainer
 from hybridnet.gluon.training import losses, measures
 from hybridnet.gluon.training.batches import Arrays, Batches, Place
@@ -40,15 +40,18 @@ class Programs:
 class Session:
     """The arguments of ``compile``, resolved, and the programs made from them."""
 
-    def __init__(self, optimizer: Any, loss: Any, metrics: Sequence[Any] | None, optimizer_params: Mapping[str, Any] | None) -> None:
+    def __init__(self, optimizer: Any, loss: Any, metrics: Any, optimizer_params: Mapping[str, Any] | None) -> None:
+        self._arguments = optimizer, loss, metrics, optimizer_params
         self.full_batch = isinstance(optimizer, str) and optimizer.lower() == FULL_BATCH
         if isinstance(optimizer, str):
             known = [FULL_BATCH, *optimizers.Optimizer.opt_registry]
             if optimizer.lower() not in known:
-                fail(ArgumentError, "compile", expected="optimizer one of " + ", ".join(sorted(known)), got=repr(optimizer), fix=losses.near(optimizer, known))
+                expected = "optimizer one of " + ", ".join(sorted(known))
+                fail(ArgumentError, "compile", expected=expected, got=repr(optimizer), fix=losses.near(optimizer, known))
             optimizer = optimizers.create("sgd" if self.full_batch else optimizer, **(optimizer_params or {}))
         elif optimizer_params:
-            fail(ArgumentError, "compile", expected="no optimizer_params with an optimizer that is made already", got=str(dict(optimizer_params)))
+            expected = "no optimizer_params with an optimizer that is made already"
+            fail(ArgumentError, "compile", expected=expected, got=str(dict(optimizer_params)))
         if not isinstance(optimizer, optimizers.Optimizer):
             fail(ArgumentError, "compile", expected="optimizer to be a name or an Optimizer", got=type(optimizer).__name__)
         if loss is None:
@@ -62,12 +65,18 @@ class Session:
         self.host = [m for m in found if not isinstance(m, Measure)]
         self.programs = Programs()
 
+    def __reduce__(self) -> Any:
+        # A copy of the network is compiled alike, and begins with nothing of its optimizer's state.
+        return Session, self._arguments
+
     # -- before the first step ------------------------------------------------------------------
 
     def prepare(self, net: Any, data: Arrays | Batches) -> None:
         """Find the network's shapes and check labels against its output, before anything is trained."""
         inputs, label = data.first()
         output = output_spec(net, inputs)
+        if not output.shape or output.shape[0] != len(inputs[0]):
+            fail(ShapeError, "fit", expected=f"outputs whose first axis is the {len(inputs[0])} samples of a batch", got=str(output.shape))
         self.loss.check_shapes(label, output)
         data.check_labels(lambda label: self.loss.check_labels(label, output))
 
@@ -198,5 +207,6 @@ def output_spec(net: Any, inputs: tuple[Any, ...]) -> Spec:
     finally:
         local.set(recording=before[0], training=before[1])
     if not hasattr(output, "shape"):
-        fail(ArgumentError, "fit", expected="a network with one output", got=f"a {type(output).__name__}", fix="a training loop of your own, under hybridnet.jit")
+        way_out = "a training loop of your own, under hybridnet.jit"
+        fail(ArgumentError, "fit", expected="a network with one output", got=f"a {type(output).__name__}", fix=way_out)
     return Spec(output.shape, output.dtype)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hybridnet import numpy as np
+from hybridnet.compile import jit
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.training.batches import Arrays, Batches, Place, batches
 from hybridnet.gluon.training.progress import History, Progress
 from hybridnet.gluon.training.session import Programs, Session, initialize_missing, place_of
-from hybridnet.compile import jit
 
 
 class Trainable:
@@ -67,13 +67,13 @@ class Trainable:
         Parameters that have no values yet get them (Xavier's, unless they have an initializer of their own).
         The order of the data follows ``hybridnet.random.seed``.
         """
-        session = self._compiled_for("fit")
+        session = _session_of(self, "fit")
         if not isinstance(epochs, int) or epochs < 0:
             fail(ArgumentError, "fit", expected="epochs of 0 or more", got=repr(epochs))
-        place = self._ready_place()
+        place = _ready_place(self)
         data = batches("fit", x, y, batch_size, shuffle, place, times=epochs)
         session.prepare(self, data)
-        validation = None if validation_data is None else self._validation(validation_data, batch_size, place, epochs)
+        validation = None if validation_data is None else _validation(self, session, validation_data, batch_size, place, epochs)
         history = History()
         for epoch in range(epochs):
             session.start(self, place.device)
@@ -85,19 +85,19 @@ class Trainable:
                 results = session.results()
                 progress.stop_clock()
                 if validation is not None:
-                    results |= {f"val_{name}": value for name, value in self._measure(validation, place).items()}
+                    results |= {f"val_{name}": value for name, value in _measure(self, session, validation, place).items()}
                 progress.finish(results)
             history.add(epoch, results)
         return history
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int = 32, verbose: int | str = 0) -> Any:
         """The loss and the metrics over data (as :meth:`fit` takes it), as a dict by name."""
-        session = self._compiled_for("evaluate")
-        place = self._ready_place()
+        session = _session_of(self, "evaluate")
+        place = _ready_place(self)
         data = batches("evaluate", x, y, batch_size, False, place)
         session.prepare(self, data)
         with Progress("Evaluate", data.samples, verbose) as progress:
-            results = self._measure(data, place, progress)
+            results = _measure(self, session, data, place, progress)
             progress.stop_clock()
             progress.finish(results)
         return results
@@ -122,30 +122,33 @@ class Trainable:
             fail(ArgumentError, "predict", expected="a network with one output", got=f"a {type(found[0]).__name__}")
         return np.concatenate(found) if len(found) > 1 else found[0]
 
-    # -- parts ----------------------------------------------------------------------------------
 
-    def _compiled_for(self, what: str) -> Session:
-        if self._session is None:
-            fail(ArgumentError, what, expected="a compiled network", got=f"{type(self).__name__} without optimizer and loss", fix="net.compile(optimizer='adam', loss='softmax_cross_entropy') first")
-        return self._session
-
-    def _ready_place(self) -> Place:
-        initialize_missing(self)
-        return place_of(self)
-
-    def _validation(self, given: Any, batch_size: int, place: Place, epochs: int) -> Arrays | Batches:
-        x, y = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
-        data = batches("validation_data", x, y, batch_size, False, place, times=epochs)
-        self._compiled_for("fit").prepare(self, data)
-        return data
-
-    def _measure(self, data: Arrays | Batches, place: Place, progress: Progress | None = None) -> dict[str, float]:
-        session = self._compiled_for("evaluate")
-        session.reset(place.device)
-        for inputs, label in data:
-            session.test(self, inputs, label)
-            if progress is not None:
-                progress.advance(len(inputs[0]), session.results)
-        return session.results()
+def _session_of(net: Trainable, what: str) -> Session:
+    session = net._session
+    if session is None:
+        got = f"{type(net).__name__} without optimizer and loss"
+        way_out = "net.compile(optimizer='adam', loss='softmax_cross_entropy') first"
+        fail(ArgumentError, what, expected="a compiled network", got=got, fix=way_out)
+    return session
 
 
+def _ready_place(net: Trainable) -> Place:
+    initialize_missing(net)
+    return place_of(net)
+
+
+def _validation(net: Trainable, session: Session, given: Any, batch_size: int, place: Place, epochs: int) -> Arrays | Batches:
+    x, y = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    data = batches("validation_data", x, y, batch_size, False, place, times=epochs)
+    session.prepare(net, data)
+    return data
+
+
+def _measure(net: Trainable, session: Session, data: Arrays | Batches, place: Place, progress: Progress | None = None) -> dict[str, float]:
+    """Loss and metrics over data, in prediction mode."""
+    session.reset(place.device)
+    for inputs, label in data:
+        session.test(net, inputs, label)
+        if progress is not None:
+            progress.advance(len(inputs[0]), session.results)
+    return session.results()
