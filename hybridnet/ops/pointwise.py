@@ -156,22 +156,23 @@ _BITS = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 
 def _where(xp: Any, condition: Any, a: Any, b: Any, *, out: Any = None) -> Any:
-    condition = xp.asarray(condition)
-    dtype = out.dtype if out is not None else a.dtype if hasattr(a, "dtype") else b.dtype
     if out is None:
-        out = xp.empty(np.broadcast_shapes(condition.shape, np.shape(a), np.shape(b)), dtype)
+        dtype = a.dtype if hasattr(a, "dtype") else b.dtype
+        out = xp.empty(np.broadcast_shapes(np.shape(condition), np.shape(a), np.shape(b)), dtype)
     if xp is not np:
         out[...] = xp.where(condition, a, b)
         return out
     # numpy.where branches on each element, which costs 20 times as much on a mask without
     # pattern; choosing by bits is exact (NaN and infinity included) and runs at vector speed.
-    bits = _BITS[dtype.itemsize]
-    mask = np.negative(condition.view(np.int8), dtype=bits)
-    a_bits, b_bits, result = np.asarray(a, dtype).view(bits), np.asarray(b, dtype).view(bits), out.view(bits)
-    if type(b) in (int, float) and b == 0:
-        return np.bitwise_and(a_bits, mask, out=result).view(dtype)
-    differing = np.bitwise_and(np.bitwise_xor(a_bits, b_bits), mask)
-    return np.bitwise_xor(differing, b_bits, out=result).view(dtype)
+    bits = _BITS[out.itemsize]
+    mask = np.negative(np.asarray(condition).view(np.int8), dtype=bits)
+    a_bits, result = np.asarray(a, out.dtype).view(bits), out.view(bits)
+    if type(b) in (int, float) and b == 0:  # the gradient of a relu, above all
+        np.bitwise_and(a_bits, mask, out=result)
+    else:
+        b_bits = np.asarray(b, out.dtype).view(bits)
+        np.bitwise_xor(np.bitwise_and(np.bitwise_xor(a_bits, b_bits), mask), b_bits, out=result)
+    return out
 
 
 _condition = np.array([[True, False, True], [False, False, True]])
