@@ -1,0 +1,84 @@
+"""What must hold: the bars that the measurements are compared with, and which of them were met.
+
+Quantities are named ``peer/workload/case``.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any, NamedTuple
+
+#: The networks of hybridnet's own suite (see ``networks.TASKS``), each run forward and in training.
+NETWORKS = ("mlp", "digits", "images", "language", "attention", "pointwise")
+OWN_WORKLOADS = tuple(f"{name}-{part}" for name in NETWORKS for part in ("forward", "train"))
+#: What every peer runs.
+SHARED_WORKLOADS = ("operators", "mlp-train")
+COMPILE_SECONDS = 3.0
+
+
+class Bar(NamedTuple):
+    """``ours`` is to be at most ``limit`` times the smallest of ``theirs``."""
+
+    ours: str
+    theirs: tuple[str, ...]
+    limit: float
+
+
+class Verdict(NamedTuple):
+    """A bar with what was measured, round by round; ``theirs`` is empty where no peer was run."""
+
+    title: str
+    ours: Sequence[float]
+    theirs: Sequence[float]
+    limit: float
+
+    @property
+    def ratio(self) -> float | None:
+        """Of the medians."""
+        return median(self.ours) / median(self.theirs) if self.theirs else None
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The least and the largest ratio of a round: how far the ratio can be trusted."""
+        ratios = [a / b for a, b in zip(self.ours, self.theirs, strict=True)]
+        return min(ratios), max(ratios)
+
+    @property
+    def word(self) -> str:
+        return "not run" if self.ratio is None else "PASS" if self.ratio <= self.limit else "MISS"
+
+
+PEERS = (
+    Bar("hybridnet/operators/add", ("torch/operators/add",), 1.3),
+    Bar("hybridnet/operators/add", ("mxnet/operators/add", "mxnet/operators/add, mx.np"), 0.1),
+    Bar("hybridnet/mlp-train/hybridized", ("mxnet/mlp-train/hybridized", "mxnet/mlp-train/imperative"), 0.6),
+    Bar("hybridnet/mlp-train/one step", ("torch/mlp-train/eager",), 0.6),
+)
+OWN = tuple(Bar(f"hybridnet/{w}/hybridized", (f"hybridnet/{w}/imperative",), 1.0) for w in OWN_WORKLOADS)
+
+
+def judged(bars: Sequence[Bar], measured: Mapping[str, Sequence[float]]) -> list[Verdict]:
+    """The verdict on each bar whose own side was measured."""
+    verdicts = []
+    for ours, theirs, limit in bars:
+        if ours in measured:
+            best = min((name for name in theirs if name in measured), key=lambda name: median(measured[name]), default="")
+            same, (_, workload, case) = f"hybridnet/{ours.split('/')[1]}/", ours.split("/")
+            title = f"{workload}: {case} against {(best or theirs[0]).removeprefix(same)}"
+            verdicts.append(Verdict(title, measured[ours], measured.get(best, ()), limit))
+    return verdicts
+
+
+def disagreements(losses: Mapping[str, Sequence[float]], tolerances: Mapping[str, float]) -> dict[str, float]:
+    """The cases whose losses differ from hybridnet's imperative ones by more than the peer's tolerance, and by how much, relatively."""
+    found = {}
+    for name, values in losses.items():
+        peer, workload, _ = name.split("/")
+        reference = losses.get(f"hybridnet/{workload}/imperative", values)
+        error = max(abs(a - b) / (abs(b) + 1e-3) for a, b in zip(values, reference, strict=True))
+        if not error <= tolerances[peer]:
+            found[name] = error
+    return found
+
+
+#: Losses of equal training steps from equal weights. PyTorch's Adam adds epsilon elsewhere.
+TOLERANCES: dict[str, Any] = {"hybridnet": 1e-4, "numpy": 1e-3, "mxnet": 1e-3, "torch": 1e-2}

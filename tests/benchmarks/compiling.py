@@ -1,0 +1,119 @@
+"""How long ResNet-50's training graph takes from trace to program, and where the time goes.
+
+Nothing is computed: the functions are traced, optimised and written out. Prints JSON.
+
+    python compiling.py --batch 4 --size 224
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy
+from networks import resnet50
+
+import hybridnet as hn
+import hybridnet.compile as compiler
+from hybridnet import autograd, jit
+from hybridnet.codegen import numpy_program as codegen
+from hybridnet.graph import passes
+from hybridnet.runtime import numpy_program as runtime
+
+
+class Stopwatch:
+    """Seconds by part; a part inside another counts for itself alone."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._inner: list[float] = [0.0]
+
+    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            self._inner.append(0.0)
+            begin = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                whole = time.perf_counter() - begin
+                self.seconds[part] = self.seconds.get(part, 0.0) + whole - self._inner.pop()
+                self._inner[-1] += whole
+
+        return run
+
+
+#: The steps of compiling: a module, a function or class in it, and what to call it.
+PARTS = (
+    (compiler, "Traced", "trace"),
+    (compiler, "partition", "split forward and backward"),
+    (runtime, "write_numpy_program", "text: writing"),
+    (codegen, "group", "text: group"),
+    (codegen, "fuse", "text: fuse"),
+    (codegen, "legalize", "text: legalize"),
+    (codegen, "Plan", "text: plan"),
+)
+
+
+@contextmanager
+def watched() -> Iterator[Stopwatch]:
+    """Put a stopwatch into each part for the body."""
+    watch = Stopwatch()
+    before = [(module, name, getattr(module, name)) for module, name, _ in PARTS]
+    all_passes = passes.PASSES
+    for module, name, part in PARTS:
+        setattr(module, name, watch.timed(part, getattr(module, name)))
+    passes.PASSES = tuple(p._replace(run=watch.timed(f"pass: {p.name}", p.run)) for p in all_passes)
+    try:
+        yield watch
+    finally:
+        passes.PASSES = all_passes
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
+def measured(compiled: Callable[[], str]) -> dict[str, Any]:
+    """The seconds that ``compiled`` takes to give a program's text, by part."""
+    with watched() as watch:
+        begin = time.perf_counter()
+        text = compiled()
+        total = time.perf_counter() - begin
+    parts = {**watch.seconds, "the rest": total - sum(watch.seconds.values())}
+    return {"seconds": total, "parts": parts, "lines": len(text.splitlines())}
+
+
+def compile_times(network: Any, x: Any, y: Any) -> dict[str, Any]:
+    """The hybridized network under ``record`` (forward and backward), and the whole step with its update."""
+    loss_fn = hn.gluon.loss.SoftmaxCrossEntropyLoss()
+    trainer = hn.gluon.Trainer(network.collect_params(), "sgd", {"learning_rate": 0.1, "momentum": 0.9})
+
+    @jit
+    def step(x: Any, y: Any) -> Any:
+        with autograd.record():
+            loss = loss_fn(network(x), y)
+        loss.backward()
+        trainer.step(x.shape[0])
+        return loss
+
+    def hybridized() -> str:
+        with autograd.record():
+            return str(network.program(x))
+
+    whole = measured(lambda: step.program(x, y))
+    network.hybridize()
+    return {"hybridized": measured(hybridized), "one step": whole}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--size", type=int, default=224)
+    arguments = parser.parse_args()
+    x = hn.nd.array(numpy.zeros((arguments.batch, 3, arguments.size, arguments.size), "float32"))
+    y = hn.nd.array(numpy.zeros(arguments.batch, "int32"), dtype="int32")
+    print(json.dumps(compile_times(resnet50(), x, y)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""hybridnet: every workload imperatively, hybridized, and training steps also as one compiled step."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import numpy as np
+from measure import Case, main
+from networks import TASKS, Task
+from workloads import CHECKED_RATE, CHECKED_STEPS, TIMED_RATE, small_arrays
+
+import hybridnet as hn
+from hybridnet import autograd
+
+
+def operator(statement: str, recorded: bool = False) -> Callable[[], Case]:
+    a, b = (hn.np.array(x) for x in small_arrays())
+    if recorded:
+        a.attach_grad()
+    return lambda: Case(statement, {"a": a, "b": b}, around=autograd.record if recorded else nullcontext)
+
+
+def training_step(task: Task, mode: str) -> tuple[Any, Any, Callable[[], int]]:
+    """One step of training as users write it, its trainer, and a count of its compilations."""
+    network, loss_fn = task.network, task.loss
+    trainer = hn.gluon.Trainer(network.collect_params(), "adam", {"learning_rate": CHECKED_RATE})
+
+    def step(x: Any, y: Any) -> Any:
+        with autograd.record():
+            loss = network(x) if loss_fn is None else loss_fn(network(x), y)
+        loss.backward()
+        trainer.step(x.shape[0])
+        return loss
+
+    if mode == "one step":
+        compiled = hn.jit(step)
+        return compiled, trainer, lambda: len(compiled.retraces)
+    if mode == "hybridized":
+        blocks = [b for b in (network, loss_fn) if b is not None]
+        for block in blocks:
+            block.hybridize()
+        return step, trainer, lambda: sum(len(b._compiled.retraces) for b in blocks)
+    return step, trainer, int
+
+
+def training(make: Callable[[], Task], mode: str) -> Case:
+    task = make()
+    step, trainer, compilations = training_step(task, mode)
+    x, y = task.x, task.y
+
+    def losses() -> list[float]:
+        values = [float(step(x, y).asnumpy().mean()) for _ in range(CHECKED_STEPS)]
+        trainer.set_learning_rate(TIMED_RATE)
+        return values
+
+    return Case("step(x, y)", {"step": step, "x": x, "y": y}, losses=losses, compilations=compilations)
+
+
+def forward(make: Callable[[], Task], mode: str) -> Case:
+    task = make()
+    if mode == "hybridized":
+        task.network.hybridize()
+    return Case("net(x)", {"net": task.network, "x": task.x}, losses=lambda: [float(task.network(task.x).asnumpy().mean())])
+
+
+WORKLOADS: dict[str, dict[str, Callable[[], Case]]] = {
+    "operators": {
+        "add": operator("a + b"),
+        "add scalar": operator("a + 2.0"),
+        "add recorded": operator("a + b", recorded=True),
+        "matmul": operator("a @ b"),
+        "sum": operator("a.sum()"),
+    },
+}
+for name, make in TASKS.items():
+    WORKLOADS[f"{name}-forward"] = {mode: partial(forward, make, mode) for mode in ("imperative", "hybridized")}
+    WORKLOADS[f"{name}-train"] = {mode: partial(training, make, mode) for mode in ("imperative", "hybridized", "one step")}
+
+if __name__ == "__main__":
+    main(WORKLOADS, {"hybridnet": hn.__version__, "numpy": np.__version__})

@@ -1,0 +1,71 @@
+"""Apache MXNet 1.9.1. Its operators are queued: a sample ends when all of its calls have been computed.
+
+That is how MXNet is fastest; the cases that wait for every result are shown as well.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from measure import Case, main
+from mxnet import autograd, gluon, nd
+from mxnet.gluon import nn
+from workloads import CHECKED_RATE, CHECKED_STEPS, SIZES, TIMED_RATE, perceptron_batch, perceptron_weights, small_arrays
+
+
+def operator(statement: str, array: Callable[..., Any] = nd.array, recorded: bool = False) -> Callable[[], Case]:
+    a, b = (array(x) for x in small_arrays())
+    if recorded:
+        a.attach_grad()
+    return lambda: Case(statement, {"a": a, "b": b, "dot": nd.dot}, finish=nd.waitall, around=autograd.record if recorded else nullcontext)
+
+
+def perceptron(hybridized: bool) -> Case:
+    network = nn.HybridSequential()
+    weights = perceptron_weights()
+    for i, size in enumerate(SIZES[1:]):
+        network.add(nn.Dense(size, activation="relu" if i < len(weights) - 1 else None, in_units=SIZES[i]))
+    network.initialize()
+    for layer, (weight, bias) in zip(network, weights):  # noqa: B905  (its own iterator has no length)
+        layer.weight.set_data(nd.array(weight))
+        layer.bias.set_data(nd.array(bias))
+    loss_fn = gluon.loss.SoftmaxCrossEntropyLoss()
+    if hybridized:
+        network.hybridize(static_alloc=True, static_shape=True)
+        loss_fn.hybridize(static_alloc=True, static_shape=True)
+    trainer = gluon.Trainer(network.collect_params(), "adam", {"learning_rate": CHECKED_RATE})
+    data, labels = perceptron_batch()
+    x, y = nd.array(data), nd.array(labels)
+
+    def step(x: Any, y: Any) -> Any:
+        with autograd.record():
+            loss = loss_fn(network(x), y)
+        loss.backward()
+        trainer.step(x.shape[0])
+        return loss
+
+    def losses() -> list[float]:
+        values = [float(step(x, y).mean().asscalar()) for _ in range(CHECKED_STEPS)]
+        trainer.set_learning_rate(TIMED_RATE)
+        return values
+
+    return Case("step(x, y)", {"step": step, "x": x, "y": y}, finish=nd.waitall, losses=losses)
+
+
+WORKLOADS = {
+    "operators": {
+        "add": operator("a + b"),
+        "add, mx.np": operator("a + b", array=mx.np.array),
+        "add, waiting": operator("(a + b).wait_to_read()"),
+        "add scalar": operator("a + 2.0"),
+        "add recorded": operator("a + b", recorded=True),
+        "matmul": operator("dot(a, b)"),
+        "sum": operator("a.sum()"),
+    },
+    "mlp-train": {"imperative": lambda: perceptron(False), "hybridized": lambda: perceptron(True)},
+}
+
+if __name__ == "__main__":
+    main(WORKLOADS, {"mxnet": mx.__version__, "numpy": np.__version__})

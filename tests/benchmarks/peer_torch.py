@@ -1,0 +1,61 @@
+"""PyTorch on the CPU, eager, with its fused Adam."""
+
+from collections.abc import Callable
+
+import torch
+from measure import Case, main
+from torch import nn
+from workloads import CHECKED_RATE, CHECKED_STEPS, SIZES, THREADS, TIMED_RATE, perceptron_batch, perceptron_weights, small_arrays
+
+torch.set_num_threads(THREADS)
+
+
+def operator(statement: str, requires_grad: bool = False) -> Callable[[], Case]:
+    a, b = (torch.from_numpy(x).requires_grad_(requires_grad) for x in small_arrays())
+    return lambda: Case(statement, {"a": a, "b": b})
+
+
+def perceptron() -> Case:
+    layers: list[nn.Module] = []
+    for weight, bias in perceptron_weights():
+        layer = nn.Linear(weight.shape[1], weight.shape[0])
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(weight))
+            layer.bias.copy_(torch.from_numpy(bias))
+        layers += [layer, nn.ReLU()]
+    assert len(layers) == 2 * len(SIZES) - 2
+    network = nn.Sequential(*layers[:-1])
+    optimizer = torch.optim.Adam(network.parameters(), lr=CHECKED_RATE, fused=True)
+    loss_fn = nn.CrossEntropyLoss()
+    data, labels = perceptron_batch()
+    x, y = torch.from_numpy(data), torch.from_numpy(labels).long()
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = loss_fn(network(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def losses() -> list[float]:
+        values = [step(x, y).item() for _ in range(CHECKED_STEPS)]
+        for group in optimizer.param_groups:
+            group["lr"] = TIMED_RATE
+        return values
+
+    return Case("step(x, y)", {"step": step, "x": x, "y": y}, losses=losses)
+
+
+WORKLOADS = {
+    "operators": {
+        "add": operator("a + b"),
+        "add scalar": operator("a + 2.0"),
+        "add recorded": operator("a + b", requires_grad=True),
+        "matmul": operator("a @ b"),
+        "sum": operator("a.sum()"),
+    },
+    "mlp-train": {"eager": perceptron},
+}
+
+if __name__ == "__main__":
+    main(WORKLOADS, {"torch": torch.__version__})

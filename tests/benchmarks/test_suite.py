@@ -1,0 +1,104 @@
+"""The benchmarks themselves: every workload runs in every mode with the same losses, and the bars judge as they say."""
+
+import time
+
+import bars
+import measure
+import networks
+import numpy as np
+import peer_hybridnet
+import peer_numpy
+import pytest
+import report
+from compiling import compile_times, measured
+
+import hybridnet as hn
+from hybridnet.gluon import nn
+
+
+def losses(workload: str) -> dict[str, list[float]]:
+    cases = {mode: build() for mode, build in peer_hybridnet.WORKLOADS[workload].items()}
+    return {f"hybridnet/{workload}/{mode}": case.losses() for mode, case in cases.items() if case.losses is not None}
+
+
+def test_the_runner_knows_every_network() -> None:
+    assert tuple(networks.TASKS) == bars.NETWORKS
+    assert set(peer_hybridnet.WORKLOADS) == {*bars.SHARED_WORKLOADS, *bars.OWN_WORKLOADS}
+
+
+@pytest.mark.parametrize("workload", bars.OWN_WORKLOADS)
+def test_modes_agree(workload: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer_hybridnet, "CHECKED_STEPS", 3)
+    found = losses(workload)
+    assert len(found) == (3 if workload.endswith("train") else 2)
+    assert bars.disagreements(found, bars.TOLERANCES) == {}
+
+
+def test_the_perceptron_in_numpy_learns_the_same() -> None:
+    found = {**losses("mlp-train"), "numpy/mlp-train/straight line": peer_numpy.perceptron().losses()}  # type: ignore[misc]
+    assert bars.disagreements(found, bars.TOLERANCES) == {}
+    imperative = found["hybridnet/mlp-train/imperative"]
+    assert imperative[-1] < imperative[0] / 2
+    found["numpy/mlp-train/straight line"] = [x * 1.01 for x in imperative]
+    assert list(bars.disagreements(found, bars.TOLERANCES)) == ["numpy/mlp-train/straight line"]
+
+
+def test_samples_are_seconds_a_call() -> None:
+    found = measure.time_cases({"sleep": lambda: measure.Case("sleep(0.002)", {"sleep": time.sleep})}, seconds=0.01)
+    assert all(0.0019 < sample < 0.1 for sample in found["times"]["sleep"])
+
+
+def test_compiling_while_timed_is_refused() -> None:
+    count = iter(range(2))
+    case = measure.Case("pass", {}, compilations=lambda: next(count))
+    with pytest.raises(RuntimeError, match="compiled while"):
+        measure.time_cases({"case": lambda: case}, seconds=0.01)
+
+
+def test_memory_is_that_of_arrays() -> None:
+    kept = [np.zeros(1 << 18, np.uint8), "no array" * 100_000]
+    found = measure.memory_of_arrays(
+        lambda: measure.Case("zeros(1 << 20, 'u1')", {"zeros": np.zeros, "kept": list(map(np.copy, kept[:1]))})
+    )
+    assert 1.25 * 2**20 <= found["arrays"] < 1.3 * 2**20
+
+
+def test_verdicts() -> None:
+    rounds = {"hybridnet/w/one": [1.0, 2.0, 3.0], "torch/w/a": [4.0, 4.0, 4.0], "torch/w/b": [5.0, 5.0, 5.0]}
+    by_best, no_peer = bars.judged(
+        [bars.Bar("hybridnet/w/one", ("torch/w/b", "torch/w/a"), 0.4), bars.Bar("hybridnet/w/one", ("mxnet/w/a",), 1)], rounds
+    )
+    assert by_best.title == "w: one against torch/w/a"
+    assert (by_best.ratio, by_best.spread, by_best.word) == (0.5, (0.25, 0.75), "MISS")
+    assert no_peer.word == "not run"
+    assert bars.judged([bars.Bar("hybridnet/absent/x", ("torch/w/a",), 1)], rounds) == []
+
+
+def test_compile_times_add_up() -> None:
+    network = nn.HybridSequential()
+    network.add(nn.Conv2D(4, 3, in_channels=3), nn.BatchNorm(in_channels=4), nn.Dense(10, in_units=4 * 6 * 6))
+    network.initialize()
+    found = compile_times(network, hn.nd.zeros((2, 3, 8, 8)), hn.nd.zeros((2,), dtype="int32"))
+    for one in found.values():
+        assert sum(one["parts"].values()) == pytest.approx(one["seconds"])
+        assert {"trace", "pass: cse", "text: writing"} <= set(one["parts"]) and min(one["parts"].values()) >= 0
+        assert one["lines"] > 10
+    assert set(measured(lambda: "one\ntwo")["parts"]) == {"the rest"}
+
+
+def test_the_report_shows_a_record() -> None:
+    names = ["hybridnet/operators/add", "torch/operators/add", "hybridnet/mlp-train/imperative", "hybridnet/mlp-train/hybridized"]
+    record = {
+        "machine": {"cpu": "a processor"},
+        "settings": {"threads": "2"},
+        "versions": {"torch": {"torch": "2"}},
+        "times": {name: [1e-6 * (i + 1)] * 3 for i, name in enumerate(names)},
+        "losses": {names[2]: [1.0], names[3]: [2.0]},
+        "arrays": {names[2]: 2**20, names[3]: 2**19},
+        "process": {names[2]: 2**26, names[3]: 2**26},
+        "compile": [{"one step": {"seconds": 3.5, "parts": {"trace": 3.5}, "lines": 7}}],
+    }
+    text = report.report(record)
+    assert "operators: add against torch/operators/add" in text and "0.500" in text and "not run" in text
+    assert "DIFFER" in text and "mlp-train/hybridized 1.0e+00" in text
+    assert "3.50 s, 7 lines; under 3 s: MISS" in text and "0.50 MiB" in text

@@ -1,0 +1,33 @@
+"""What all peers share: the sizes, initial weights and data of the workloads, as NumPy arrays."""
+
+from itertools import pairwise
+
+import numpy as np
+
+THREADS = 2
+
+#: The perceptron.
+SIZES = (784, 128, 128, 128, 10)
+BATCH = 32
+#: Losses are compared over so many steps at this learning rate.
+CHECKED_STEPS, CHECKED_RATE = 20, 1e-3
+#: While it is timed the network must stay as it is: one that has learnt its batch by heart computes with denormal numbers.
+TIMED_RATE = 1e-7
+
+
+def perceptron_weights() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weight (outputs, inputs) and bias of each layer."""
+    rng = np.random.RandomState(0)
+    return [(rng.uniform(-1, 1, (o, i)).astype("float32") * np.float32(np.sqrt(3 / i)), np.zeros(o, "float32")) for i, o in pairwise(SIZES)]
+
+
+def perceptron_batch() -> tuple[np.ndarray, np.ndarray]:
+    """Data (batch, inputs) and labels (batch,) of one batch."""
+    rng = np.random.RandomState(1)
+    return rng.uniform(0, 1, (BATCH, SIZES[0])).astype("float32"), rng.randint(0, SIZES[-1], BATCH).astype("int32")
+
+
+def small_arrays() -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of 32 by 32: what is timed on them is the framework."""
+    rng = np.random.RandomState(2)
+    return rng.uniform(1, 2, (32, 32)).astype("float32"), rng.uniform(1, 2, (32, 32)).astype("float32")
