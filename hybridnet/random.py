@@ -18,6 +18,6 @@ from hybridnet.ndarray.random import (
 )
 
 __all__ = [
-    "exponential", "gamma", "generalized_negative_binomial", "multinomial", "negative_binomial", "normal", "poisson", "randint", "randn", "seed",
-    "shuffle", "uniform",
+    "exponential", "gamma", "generalized_negative_binomial", "multinomial", "negative_binomial", "normal", "poisson", "randint", "randn",
+    "seed", "shuffle", "uniform",
 ]  # fmt: skip

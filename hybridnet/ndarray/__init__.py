@@ -18,8 +18,9 @@ from hybridnet.ndarray.register import OPERATORS
 globals().update(OPERATORS)
 
 __all__ = [
-    *OPERATORS, "NDArray", "OPERATORS", "contrib", "creation", "elementwise", "from_dlpack", "from_numpy", "image", "indexing", "linalg", "load", "load_frombuffer",
-    "methods", "nn", "outputs", "random", "reduce", "save", "shape", "to_dlpack_for_read", "to_dlpack_for_write", "waitall",
+    *OPERATORS, "NDArray", "OPERATORS", "contrib", "creation", "elementwise", "from_dlpack", "from_numpy", "image", "indexing",
+    "linalg", "load", "load_frombuffer", "methods", "nn", "outputs", "random", "reduce", "save", "shape", "to_dlpack_for_read",
+    "to_dlpack_for_write", "waitall",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

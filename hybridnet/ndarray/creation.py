@@ -68,7 +68,15 @@ def full_like(data: Any, fill_value: float, **kwargs: Any) -> Any:
 
 
 @operator("arange", "_arange")
-def arange(start: float, stop: float | None = None, step: float = 1.0, repeat: int = 1, infer_range: bool | None = None, ctx: Any = None, dtype: Any = None) -> Any:
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1.0,
+    repeat: int = 1,
+    infer_range: bool | None = None,
+    ctx: Any = None,
+    dtype: Any = None,
+) -> Any:
     """Evenly spaced numbers, each ``repeat`` times."""
     made = creation.arange(start, stop, step, dtype, ctx)
     return made if repeat == 1 else rearrange.repeat(made, repeat)

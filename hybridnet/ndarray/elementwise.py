@@ -52,9 +52,30 @@ def _with_number(compute: Callable[[Any, Any], Any], core_name: str) -> Callable
 
 
 add = _binary("add", "add", "_plus", "_add", "_Plus", "broadcast_plus", "broadcast_add", elemwise=("elemwise_add",), scalar="_plus_scalar")
-subtract = _binary("subtract", "subtract", "_minus", "_sub", "_Minus", "broadcast_minus", "broadcast_sub", elemwise=("elemwise_sub",), scalar="_minus_scalar", reflected="_rminus_scalar")
+subtract = _binary(
+    "subtract",
+    "subtract",
+    "_minus",
+    "_sub",
+    "_Minus",
+    "broadcast_minus",
+    "broadcast_sub",
+    elemwise=("elemwise_sub",),
+    scalar="_minus_scalar",
+    reflected="_rminus_scalar",
+)
 multiply = _binary("multiply", "multiply", "_mul", "_Mul", "broadcast_mul", elemwise=("elemwise_mul",), scalar="_mul_scalar")
-divide = _binary("true_divide", "divide", "true_divide", "_div", "_Div", "broadcast_div", elemwise=("elemwise_div",), scalar="_div_scalar", reflected="_rdiv_scalar")
+divide = _binary(
+    "true_divide",
+    "divide",
+    "true_divide",
+    "_div",
+    "_Div",
+    "broadcast_div",
+    elemwise=("elemwise_div",),
+    scalar="_div_scalar",
+    reflected="_rdiv_scalar",
+)
 modulo = _binary("mod", "modulo", "_mod", "_Mod", "broadcast_mod", scalar="_mod_scalar", reflected="_rmod_scalar")
 power = _binary("power", "power", "pow", "_power", "_Power", "broadcast_power", scalar="_power_scalar", reflected="_rpower_scalar")
 maximum = _binary("maximum", "maximum", "_maximum", "_Maximum", "broadcast_maximum", scalar="_maximum_scalar")
@@ -105,7 +126,9 @@ def _unary(core_name: str, *names: str) -> Callable[..., Any]:
 
 for _name in ("sign", "ceil", "floor", "trunc", "square", "sqrt", "cbrt", "exp", "expm1", "log", "log10", "log2", "log1p"):
     _unary(_name)
-for _name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "degrees", "radians", "reciprocal", "logical_not"):
+for _name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"):
+    _unary(_name)
+for _name in ("degrees", "radians", "reciprocal", "logical_not"):
     _unary(_name)
 for _name in ("erf", "erfinv", "gamma", "gammaln"):
     _unary(_name)

@@ -14,8 +14,8 @@ from hybridnet.ops import linalg, pointwise, rearrange, reduction
 from hybridnet.ops.matmul import matmul
 
 __all__ = [
-    "det", "extractdiag", "extracttrian", "gelqf", "gemm", "gemm2", "inverse", "makediag", "maketrian", "potrf", "potri", "slogdet", "sumlogdiag",
-    "syevd", "syrk", "trmm", "trsm",
+    "det", "extractdiag", "extracttrian", "gelqf", "gemm", "gemm2", "inverse", "makediag", "maketrian", "potrf", "potri",
+    "slogdet", "sumlogdiag", "syevd", "syrk", "trmm", "trsm",
 ]  # fmt: skip
 
 
@@ -33,12 +33,14 @@ def gemm2(A: Any, B: Any, transpose_a: bool = False, transpose_b: bool = False, 
     """alpha · A·B, either transposed on request."""
     if axis == -2:
         return _product(A, B, transpose_a, transpose_b, alpha)
-    moved = [rearrange.moveaxis(x, axis, -2) for x in (A, B)]
-    return rearrange.moveaxis(_product(*moved, transpose_a, transpose_b, alpha), -2, axis)
+    a, b = (rearrange.moveaxis(x, axis, -2) for x in (A, B))
+    return rearrange.moveaxis(_product(a, b, transpose_a, transpose_b, alpha), -2, axis)
 
 
 @operator("linalg_gemm", "_linalg_gemm")
-def gemm(A: Any, B: Any, C: Any, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0, beta: float = 1.0, axis: int = -2) -> Any:
+def gemm(
+    A: Any, B: Any, C: Any, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0, beta: float = 1.0, axis: int = -2
+) -> Any:
     """alpha · A·B + beta · C."""
     return gemm2(A, B, transpose_a, transpose_b, alpha, axis) + C * float(beta)
 

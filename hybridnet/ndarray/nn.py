@@ -109,7 +109,16 @@ def pool(
 ) -> Any:
     """The max, avg, sum or lp of each window, or of the whole image with ``global_pool``."""
     return pooling.pooling(
-        data, kernel, stride, pad, pool_type, pooling_convention, global_pool, p_value, True if count_include_pad is None else count_include_pad, layout
+        data,
+        kernel,
+        stride,
+        pad,
+        pool_type,
+        pooling_convention,
+        global_pool,
+        p_value,
+        True if count_include_pad is None else count_include_pad,
+        layout,
     )
 
 
@@ -131,9 +140,7 @@ def batch_norm(
     max_calib_range: float | None = None,
 ) -> Any:
     """Batch normalisation; in training the moving statistics are updated in place."""
-    return norm.batch_norm(
-        data, gamma, beta, moving_mean, moving_var, eps, momentum, fix_gamma, use_global_stats, output_mean_var, axis
-    )
+    return norm.batch_norm(data, gamma, beta, moving_mean, moving_var, eps, momentum, fix_gamma, use_global_stats, output_mean_var, axis)
 
 
 @operator("LRN")
@@ -153,7 +160,9 @@ def drop(data: Any, p: float = 0.5, mode: str = "training", axes: Any = (), cudn
 
 
 @operator("Embedding")
-def embed(data: Any, weight: Any, input_dim: int | None = None, output_dim: int | None = None, dtype: Any = None, sparse_grad: bool = False) -> Any:
+def embed(
+    data: Any, weight: Any, input_dim: int | None = None, output_dim: int | None = None, dtype: Any = None, sparse_grad: bool = False
+) -> Any:
     """A row of ``weight`` for each element of ``data``."""
     return embedding.embedding(data, weight, input_dim, output_dim, None, sparse_grad)
 

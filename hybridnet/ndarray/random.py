@@ -16,8 +16,9 @@ from hybridnet.ops import random as draws
 from hybridnet.ops.common import as_shape
 
 __all__ = [
-    "bernoulli", "exponential", "exponential_like", "gamma", "gamma_like", "generalized_negative_binomial", "generalized_negative_binomial_like", "multinomial",
-    "negative_binomial", "negative_binomial_like", "normal", "normal_like", "poisson", "poisson_like", "randint", "randn", "seed", "shuffle", "uniform", "uniform_like",
+    "bernoulli", "exponential", "exponential_like", "gamma", "gamma_like", "generalized_negative_binomial",
+    "generalized_negative_binomial_like", "multinomial", "negative_binomial", "negative_binomial_like", "normal",
+    "normal_like", "poisson", "poisson_like", "randint", "randn", "seed", "shuffle", "uniform", "uniform_like",
 ]  # fmt: skip
 
 
@@ -91,13 +92,21 @@ def poisson(lam: Any = 1.0, shape: Any = None, dtype: Any = None, ctx: Any = Non
     return _draw(draws.poisson, (lam,), shape, dtype, ctx)
 
 
-@operator("negative_binomial", "random_negative_binomial", "_random_negative_binomial", "sample_negative_binomial", "_sample_negative_binomial")
+@operator(
+    "negative_binomial", "random_negative_binomial", "_random_negative_binomial", "sample_negative_binomial", "_sample_negative_binomial"
+)
 def negative_binomial(k: Any = 1, p: Any = 1.0, shape: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
     """Failures before the ``k``-th success of probability ``p``."""
     return _draw(draws.negative_binomial, (k, p), shape, dtype, ctx)
 
 
-@operator("generalized_negative_binomial", "random_generalized_negative_binomial", "_random_generalized_negative_binomial", "sample_generalized_negative_binomial", "_sample_generalized_negative_binomial")
+@operator(
+    "generalized_negative_binomial",
+    "random_generalized_negative_binomial",
+    "_random_generalized_negative_binomial",
+    "sample_generalized_negative_binomial",
+    "_sample_generalized_negative_binomial",
+)
 def generalized_negative_binomial(mu: Any = 1.0, alpha: Any = 1.0, shape: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
     """Counts of mean ``mu`` and variance mu + alpha·mu²."""
     return _draw(draws.generalized_negative_binomial, (mu, alpha), shape, dtype, ctx)

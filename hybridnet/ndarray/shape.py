@@ -183,7 +183,12 @@ def pad(data: Any, mode: str = "constant", pad_width: Any = (), constant_value: 
     """Widened along each axis; ``pad_width`` holds (before, after) of every axis in one flat tuple."""
     widths = tuple(zip(pad_width[::2], pad_width[1::2], strict=True))
     if len(widths) != data.ndim or mode not in ("constant", "edge", "reflect"):
-        fail(ArgumentError, "pad", expected=f"mode constant, edge or reflect and {2 * data.ndim} widths", got=f"{mode!r} and {len(pad_width)} widths")
+        fail(
+            ArgumentError,
+            "pad",
+            expected=f"mode constant, edge or reflect and {2 * data.ndim} widths",
+            got=f"{mode!r} and {len(pad_width)} widths",
+        )
     return rearrange.pad(data, widths, mode, constant_values=constant_value) if mode == "constant" else rearrange.pad(data, widths, mode)
 
 

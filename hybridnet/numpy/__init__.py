@@ -34,7 +34,8 @@ result_type, set_printoptions = _numpy.result_type, _numpy.set_printoptions
 globals().update(FUNCTIONS)
 
 __all__ = [
-    *FUNCTIONS, "linalg", "random", "ndarray", "newaxis", "pi", "e", "euler_gamma", "inf", "nan", "bfloat16", "float16", "float32", "float64",
+    *FUNCTIONS, "linalg", "random", "ndarray", "newaxis", "pi", "e", "euler_gamma", "inf", "nan",
+    "bfloat16", "float16", "float32", "float64",
     "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool_", "dtype", "finfo", "iinfo",
 ]  # fmt: skip
 

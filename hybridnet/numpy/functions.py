@@ -52,7 +52,16 @@ def copy(a: Any) -> Any:
     return call("copy", tensor(a))
 
 
-def logspace(start: float, stop: float, num: int = 50, endpoint: bool = True, base: float = 10.0, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def logspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    base: float = 10.0,
+    dtype: Any = None,
+    device: Any = None,
+    ctx: Any = None,
+) -> Any:
     """``base`` to the power of evenly spaced exponents."""
     return _math["power"](base, creation.linspace(start, stop, num, endpoint, False, dtype, device, ctx))
 
@@ -186,7 +195,8 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     arr = rearrange.moveaxis(arr, axis, -1)
     rows = shape.reshape(arr, (-1, arr.shape[-1]))
     results = shape.stack([tensor(func1d(rows[i], *args, **kwargs)) for i in range(rows.shape[0])])
-    return rearrange.moveaxis(shape.reshape(results, arr.shape[:-1] + results.shape[1:]), -1, axis) if results.ndim > 1 else shape.reshape(results, arr.shape[:-1])
+    placed = shape.reshape(results, arr.shape[:-1] + results.shape[1:])
+    return rearrange.moveaxis(placed, -1, axis) if results.ndim > 1 else placed
 
 
 def matrix_transpose(x: Any) -> Any:
@@ -248,12 +258,14 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_public(sorting, "union1d intersect1d setdiff1d setxor1d"),
     **_public(gather, "take compress extract choose take_along_axis flatnonzero argwhere unravel_index ravel_multi_index"),
     **_public(shape, "reshape transpose broadcast_to expand_dims squeeze concatenate stack split"),
-    **_public(joining, "atleast_1d atleast_2d atleast_3d vstack hstack dstack column_stack append array_split hsplit vsplit dsplit delete insert unstack"),
-    **_public(rearrange, "swapaxes moveaxis rollaxis ravel flip fliplr flipud rot90 roll tile repeat resize pad diagonal diag diagflat trace"),
-    **_public(rearrange, "tril triu diag_indices_from meshgrid broadcast_arrays"),
+    **_public(joining, "atleast_1d atleast_2d atleast_3d vstack hstack dstack column_stack append delete insert unstack"),
+    **_public(joining, "array_split hsplit vsplit dsplit"),
+    **_public(rearrange, "swapaxes moveaxis rollaxis ravel flip fliplr flipud rot90 roll tile repeat resize pad"),
+    **_public(rearrange, "diagonal diag diagflat trace tril triu diag_indices_from meshgrid broadcast_arrays"),
     **_public(products, "dot vdot inner outer tensordot kron cross"),
-    **_public(statistics, "average ptp count_nonzero cov corrcoef quantile percentile median histogram bincount isclose allclose array_equal array_equiv"),
-    **_public(statistics, "around fix interp nan_to_num nansum nanprod nancumsum nancumprod nanargmax nanargmin nanmean nanvar nanstd nanmax nanmin"),
+    **_public(statistics, "average ptp count_nonzero cov corrcoef quantile percentile median histogram bincount"),
+    **_public(statistics, "isclose allclose array_equal array_equiv around fix interp nan_to_num"),
+    **_public(statistics, "nansum nanprod nancumsum nancumprod nanargmax nanargmin nanmean nanvar nanstd nanmax nanmin"),
     "matmul": matmul,
     "einsum": einsum,
     "copy": copy,

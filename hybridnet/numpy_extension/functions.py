@@ -18,9 +18,34 @@ from hybridnet.ndarray.shape import slice_
 from hybridnet.ops import gather, pointwise, random, sorting, special
 from hybridnet.ops.common import as_shape, tensor
 from hybridnet.ops.front import front
-from hybridnet.ops.nn import activation, convolution, deconvolution, dropout, embedding, like, linear, loss, norm, pooling, resize, sequence, softmax
+from hybridnet.ops.nn import (
+    activation,
+    convolution,
+    deconvolution,
+    dropout,
+    embedding,
+    like,
+    linear,
+    loss,
+    norm,
+    pooling,
+    resize,
+    sequence,
+    softmax,
+)
 from hybridnet.ops.reshape_codes import EXTENDED, resolve_codes
-from hybridnet.util import is_np_array, is_np_default_dtype, is_np_shape, np_array, np_shape, reset_np, set_np, use_np, use_np_array, use_np_shape
+from hybridnet.util import (
+    is_np_array,
+    is_np_default_dtype,
+    is_np_shape,
+    np_array,
+    np_shape,
+    reset_np,
+    set_np,
+    use_np,
+    use_np_array,
+    use_np_shape,
+)
 
 
 def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> Any:
@@ -87,7 +112,8 @@ def _public(module: ModuleType, names: str) -> dict[str, Callable[..., Any]]:
 
 
 _OF_ARRAYS: dict[str, Callable[..., Any]] = {
-    **_public(activation, "activation relu sigmoid log_sigmoid softrelu softplus softsign silu swish mish gelu hard_sigmoid elu selu prelu leaky_relu"),
+    **_public(activation, "activation relu sigmoid log_sigmoid softrelu softplus softsign silu swish mish gelu hard_sigmoid"),
+    **_public(activation, "elu selu prelu leaky_relu"),
     **_public(softmax, "softmax log_softmax softmin masked_softmax masked_log_softmax"),
     **_public(linear, "fully_connected batch_dot"),
     **_public(norm, "layer_norm group_norm instance_norm l2_normalization rms_norm"),

@@ -13,12 +13,10 @@ import numpy as np
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops import pointwise
-from hybridnet.ops.common import tensor
 from hybridnet.ops.creation import arange
-from hybridnet.ops.shape import concatenate, slice_axis, stack
+from hybridnet.ops.shape import slice_axis, stack
 
 _math = pointwise.FUNCTIONS
-
 
 
 def _corners(boxes: Any, format: str) -> list[Any]:
@@ -54,9 +52,19 @@ def _infer_nms(x: Spec, *, score_index: int, coord_start: int, **attrs: Any) -> 
 
 
 def _nms(
-    xp: Any, x: Any, *, overlap: float, valid: float, topk: int, coord_start: int, score_index: int, id_index: int, background: int,
-    force: bool, center: bool,
-) -> Any:  # fmt: skip
+    xp: Any,
+    x: Any,
+    *,
+    overlap: float,
+    valid: float,
+    topk: int,
+    coord_start: int,
+    score_index: int,
+    id_index: int,
+    background: int,
+    force: bool,
+    center: bool,
+) -> Any:
     """The boxes that no better one of their class overlaps, best first, the rest of each batch filled with -1.
 
     Computed on the host: which box goes depends on which stayed, one after another.
@@ -94,8 +102,16 @@ def _suppressed(boxes: Any, overlap: float, start: int, id_index: int | None, ce
 
 _boxes = np.array([[[0, 0.9, 0, 0, 2, 2], [0, 0.8, 0, 0, 2, 2.1], [1, 0.7, 3, 3, 4, 4]]])
 _nms_attrs = {
-    "overlap": 0.5, "valid": 0.0, "topk": -1, "coord_start": 2, "score_index": 1, "id_index": -1, "background": -1, "force": False, "center": False,
-}  # fmt: skip
+    "overlap": 0.5,
+    "valid": 0.0,
+    "topk": -1,
+    "coord_start": 2,
+    "score_index": 1,
+    "id_index": -1,
+    "background": -1,
+    "force": False,
+    "center": False,
+}
 BOX_NMS = register(
     Op(
         "box_nms",
@@ -112,9 +128,18 @@ BOX_NMS = register(
 
 
 def box_nms(
-    data: Any, overlap_thresh: float = 0.5, valid_thresh: float = 0.0, topk: int = -1, coord_start: int = 2, score_index: int = 1, id_index: int = -1,
-    background_id: int = -1, force_suppress: bool = False, in_format: str = "corner", out_format: str = "corner",
-) -> Any:  # fmt: skip
+    data: Any,
+    overlap_thresh: float = 0.5,
+    valid_thresh: float = 0.0,
+    topk: int = -1,
+    coord_start: int = 2,
+    score_index: int = 1,
+    id_index: int = -1,
+    background_id: int = -1,
+    force_suppress: bool = False,
+    in_format: str = "corner",
+    out_format: str = "corner",
+) -> Any:
     """Boxes (..., n, values) without those that a better one overlaps by more than ``overlap_thresh``.
 
     The kept ones come first, best first; the rest is -1. Boxes scored at most ``valid_thresh`` go too,
@@ -125,14 +150,22 @@ def box_nms(
         fail(ArgumentError, "box_nms", expected="out_format the same as in_format", got=f"{in_format} and {out_format}")
     flat = call("reshape", data, shape=(math.prod(data.shape[:-2]), *data.shape[-2:]))
     attrs = {
-        "overlap": float(overlap_thresh), "valid": float(valid_thresh), "topk": int(topk), "coord_start": int(coord_start),
-        "score_index": int(score_index), "id_index": int(id_index), "background": int(background_id), "force": bool(force_suppress),
+        "overlap": float(overlap_thresh),
+        "valid": float(valid_thresh),
+        "topk": int(topk),
+        "coord_start": int(coord_start),
+        "score_index": int(score_index),
+        "id_index": int(id_index),
+        "background": int(background_id),
+        "force": bool(force_suppress),
         "center": in_format == "center",
-    }  # fmt: skip
+    }
     return call("reshape", apply(BOX_NMS, (flat,), attrs), shape=data.shape)
 
 
-def multibox_prior(data: Any, sizes: Any = (1.0,), ratios: Any = (1.0,), clip: bool = False, steps: Any = (-1.0, -1.0), offsets: Any = (0.5, 0.5)) -> Any:
+def multibox_prior(
+    data: Any, sizes: Any = (1.0,), ratios: Any = (1.0,), clip: bool = False, steps: Any = (-1.0, -1.0), offsets: Any = (0.5, 0.5)
+) -> Any:
     """Anchor boxes at every pixel of ``data`` (n, c, h, w), in fractions of the image: (1, h·w·boxes, 4).
 
     One box for each of ``sizes`` with the first ratio, then one for each other ratio with the first size.

@@ -147,5 +147,6 @@ METHODS: dict[str, Callable[..., Any]] = {
 
 for _name, _function in METHODS.items():
     setattr(NDArray, _name, front(_function))
-for _name, _function in {"fill": _fill, "sort": _sort}.items():
-    setattr(NDArray, _name, _function)
+_WRITING: dict[str, Callable[..., None]] = {"fill": _fill, "sort": _sort}
+for _name, _method in _WRITING.items():
+    setattr(NDArray, _name, _method)

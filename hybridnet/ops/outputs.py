@@ -36,7 +36,17 @@ def _infer_softmax_output(x: Spec, label: Spec, *, multi: bool, **attrs: Any) ->
 
 
 def _softmax_output_rule(
-    g: Any, y: Any, x: Any, label: Any, *, multi: bool, grad_scale: float, ignore: float | None, normalization: str, out_grad: bool, smooth: float
+    g: Any,
+    y: Any,
+    x: Any,
+    label: Any,
+    *,
+    multi: bool,
+    grad_scale: float,
+    ignore: float | None,
+    normalization: str,
+    out_grad: bool,
+    smooth: float,
 ) -> Any:
     axis = 1 if multi else y.ndim - 1
     classes = y.shape[axis]
@@ -59,7 +69,7 @@ def _softmax_output_rule(
     return grad * (grad_scale / places / (max(y.shape[0], 1) if normalization == "batch" else 1))
 
 
-_attrs = {"multi": False, "grad_scale": 1.0, "ignore": None, "normalization": "null", "out_grad": False, "smooth": 0.0}
+_attrs: dict[str, Any] = {"multi": False, "grad_scale": 1.0, "ignore": None, "normalization": "null", "out_grad": False, "smooth": 0.0}
 _images = normal(2, 3, 2, 2)
 _image_labels = np.arange(8).reshape(2, 2, 2) % 3
 SOFTMAX_OUTPUT = register(
@@ -189,7 +199,7 @@ GRADIENT_MULTIPLIER = register(
         lambda x, *, scalar: x,
         expand=lambda x, *, scalar: call("copy", x),
         grad=(lambda g, y, x, *, scalar: g * scalar,),
-        sample=samples(_undifferentiated(normal(2, 3), scalar=-0.5)),
+        sample=samples(Sample((normal(2, 3),), {"scalar": 1.0}), _undifferentiated(normal(2, 3), scalar=-0.5)),
     )
 )
 

@@ -23,7 +23,13 @@ class _Philox(threading.local):
         self.generator = np.random.Generator(self.bits)
         self.position = np.zeros(4, np.uint64)
         self.key = np.zeros(2, np.uint64)
-        self.state = {**self.bits.state, "state": {"counter": self.position, "key": self.key}, "buffer_pos": 4, "has_uint32": 0, "uinteger": 0}
+        self.state: Any = {
+            **self.bits.state,
+            "state": {"counter": self.position, "key": self.key},
+            "buffer_pos": 4,
+            "has_uint32": 0,
+            "uinteger": 0,
+        }
 
 
 _philox = _Philox()

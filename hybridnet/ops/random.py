@@ -1,159 +1,29 @@
-"""Random numbers: a few primitive draws, each a pure function of (seed, counter), and all the distributions made of them.
+"""Random numbers: the distributions, made of a few primitive draws and ordinary operators.
 
-The primitives draw standard variates (uniform, normal, exponential, gamma, ...). Every other
-distribution transforms those by ordinary operators, so that gradients flow to its parameters
-(reparameterisation) and tracing and fusion need to know nothing more. Parameters are numbers or
-arrays; ``size`` is the result's shape, by default that of the broadcast parameters.
+The primitives draw standard variates (uniform, normal, exponential, gamma, ...); the rest is
+arithmetic on them, so that gradients flow to the parameters (reparameterisation) and tracing and
+fusion need to know nothing more. Parameters are numbers or arrays; ``size`` is the result's shape,
+by default that of the broadcast parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core import NDArray, Op, apply, broadcast_shapes, call
 from hybridnet.core.random import next_key
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops import pointwise
-from hybridnet.ops.common import as_shape, default_dtype, samples, tensor
+from hybridnet.ops.common import as_shape, default_dtype, tensor
+from hybridnet.ops.draws import BINOMIAL, CATEGORICAL, EXPONENTIAL, GAMMA, MULTINOMIAL, NORMAL, PERMUTATION, POISSON, RANDINT, UNIFORM
 from hybridnet.ops.gather import pick
-from hybridnet.ops.philox import generator
 from hybridnet.ops.sorting import argsort
 
 _math = pointwise.FUNCTIONS
-_KEY = (np.asarray(7, np.uint64), np.asarray(3, np.uint64))
-
-
-# -- primitive draws ------------------------------------------------------------------------------
-
-
-def _drawing(name: str, draw: Callable[..., Any], *made: Sample) -> Op:
-    """Register a primitive: ``draw(generator, *parameters, shape)`` in whatever dtype it gives."""
-
-    def infer(seed: Spec, counter: Spec, *parameters: Any, shape: tuple[int, ...], dtype: Any) -> Spec:
-        given = [p.shape for p in parameters if isinstance(p, Spec)]
-        if broadcast_shapes(name, shape, *given) != shape:
-            fail(ShapeError, name, expected=f"parameters that broadcast to size {shape}", got=" and ".join(map(str, given)))
-        return Spec(shape, dtype)
-
-    def compute(xp: Any, seed: Any, counter: Any, *parameters: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        wide = [p.astype(xp.float64) if hasattr(p, "dtype") else p for p in parameters]
-        return xp.asarray(draw(generator(seed, counter), *wide, shape)).astype(dtype, copy=False)
-
-    return register(Op(name, Kind.RANDOM, infer, compute=compute, sample=samples(*made)))
-
-
-def _sample(*parameters: Any, shape: tuple[int, ...] = (2, 3), dtype: Any = dtypes.float32) -> Sample:
-    return Sample((*_KEY, *parameters), {"shape": shape, "dtype": dtype}, differentiable=False)
-
-
-def _standard(name: str, draw: Callable[..., Any]) -> Op:
-    """Register a primitive without parameters, drawn in its own dtype so that nothing is cast."""
-
-    def compute(xp: Any, seed: Any, counter: Any, *, shape: tuple[int, ...], dtype: Any) -> Any:
-        return xp.asarray(draw(xp, generator(seed, counter), shape, dtype))
-
-    made = samples(_sample(), _sample(shape=(), dtype=dtypes.float64), _sample(shape=(0, 2), dtype=dtypes.float16))
-    return register(Op(name, Kind.RANDOM, lambda seed, counter, *, shape, dtype: Spec(shape, dtype), compute=compute, sample=made))
-
-
-def _uniform(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    if dtype.itemsize > 2:
-        return g.random(shape, dtype=dtype)
-    # Rounding to 16 bits must not reach 1, so only as many bits are kept as the type holds.
-    steps = 2.0 ** (11 if dtype == dtypes.float16 else 8)
-    return (xp.floor(g.random(shape, dtype=np.float32) * steps) / steps).astype(dtype)
-
-
-def _wide(method: str) -> Callable[..., Any]:
-    """A draw of a generator's method in float32 or float64, cast to 16 bits where asked."""
-
-    def draw(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        drawn = getattr(g, method)(shape, dtype=dtype if dtype.itemsize > 2 else np.float32)
-        return drawn if dtype.itemsize > 2 else xp.asarray(drawn).astype(dtype)
-
-    return draw
-
-
-UNIFORM = _standard("random_uniform", _uniform)
-NORMAL = _standard("random_normal", _wide("standard_normal"))
-EXPONENTIAL = _standard("random_exponential", _wide("standard_exponential"))
-_alpha = np.array([0.5, 1.0, 4.0])
-GAMMA = _drawing("random_gamma", lambda g, alpha, shape: g.standard_gamma(alpha, shape), _sample(_alpha), _sample(2.0))
-POISSON = _drawing("random_poisson", lambda g, lam, shape: g.poisson(lam, shape), _sample(_alpha), _sample(3.0))
-BINOMIAL = _drawing(
-    "random_binomial",
-    lambda g, n, p, shape: g.binomial(n.astype(np.int64) if hasattr(n, "dtype") else int(n), p, shape),
-    _sample(5, np.array([0.0, 0.5, 1.0])),
-    _sample(np.array([1.0, 2.0, 3.0]), 0.5),
-)
-RANDINT = _drawing("random_randint", lambda g, low, high, shape: g.integers(low, high, shape), _sample(-2, 5, dtype=dtypes.int64), _sample(0, 9, shape=(), dtype=dtypes.int32))
-
-
-def _permutation(xp: Any, seed: Any, counter: Any, *, n: int) -> Any:
-    return xp.argsort(generator(seed, counter).random(n)).astype(dtypes.int64)
-
-
-PERMUTATION = register(
-    Op("random_permutation", Kind.RANDOM, lambda seed, counter, *, n: Spec((n,), dtypes.int64), compute=_permutation, sample=samples(Sample(_KEY, {"n": 5}, differentiable=False), Sample(_KEY, {"n": 0}, differentiable=False)))
-)
-
-
-def _infer_categorical(seed: Spec, counter: Spec, p: Spec, *, shape: tuple[int, ...], dtype: Any) -> Spec:
-    if p.ndim == 0 or p.shape[-1] == 0:
-        fail(ShapeError, "random_categorical", expected="probabilities on a last axis that is not empty", got=str(p.shape))
-    return Spec(p.shape[:-1] + shape, dtype)
-
-
-def _categorical(xp: Any, seed: Any, counter: Any, p: Any, *, shape: tuple[int, ...], dtype: Any) -> Any:
-    """The class in whose interval of the cumulative probabilities a uniform number falls."""
-    bounds = xp.cumsum(p.astype(xp.float64), axis=-1)
-    rows = bounds.reshape(-1, p.shape[-1])
-    u = xp.asarray(generator(seed, counter).random((rows.shape[0], int(np.prod(shape)))))
-    drawn = (u * rows[:, -1:])[:, :, None] >= rows[:, None, :-1]
-    return drawn.sum(axis=-1).reshape(p.shape[:-1] + shape).astype(dtype)
-
-
-_p = np.array([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0]])
-CATEGORICAL = register(
-    Op(
-        "random_categorical",
-        Kind.RANDOM,
-        _infer_categorical,
-        compute=_categorical,
-        sample=samples(
-            Sample((*_KEY, _p), {"shape": (4,), "dtype": dtypes.int32}, differentiable=False),
-            Sample((*_KEY, _p[0]), {"shape": (), "dtype": dtypes.int64}, differentiable=False),
-            Sample((*_KEY, np.asarray(0.5)), {"shape": (), "dtype": dtypes.int64}, error=ValueError, differentiable=False),
-        ),
-    )
-)
-
-
-def _multinomial(xp: Any, seed: Any, counter: Any, p: Any, *, n: int, shape: tuple[int, ...]) -> Any:
-    """Counts class by class: a binomial share of what the classes before have left."""
-    g, left, rest = generator(seed, counter), xp.full(shape, n, xp.int64), 1.0
-    counts = xp.zeros((*shape, p.shape[0]), xp.int64)
-    for i, share in enumerate(np.asarray(p.tolist(), np.float64)):
-        last = i == p.shape[0] - 1
-        counts[..., i] = left if last else g.binomial(left, min(1.0, share / rest) if rest > 0 else 0.0)
-        left, rest = left - counts[..., i], rest - share
-    return counts
-
-
-MULTINOMIAL = register(
-    Op(
-        "random_multinomial",
-        Kind.RANDOM,
-        lambda seed, counter, p, *, n, shape: Spec((*shape, p.shape[0]), dtypes.int64),
-        compute=_multinomial,
-        sample=samples(Sample((*_KEY, _p[0]), {"n": 10, "shape": (2,)}, differentiable=False), Sample((*_KEY, _p[1]), {"n": 3, "shape": ()}, differentiable=False)),
-    )
-)
 
 
 # -- what the distributions share -----------------------------------------------------------------
@@ -169,8 +39,13 @@ class _Draw:
         self.dtype = default_dtype(dtype)
         if not dtypes.is_floating(self.dtype):
             fail(ArgumentError, op, expected="a floating dtype", got=str(self.dtype))
-        self.parameters = [p if isinstance(p, (int, float)) else tensor(p, arrays[0] if arrays else None).astype(self.dtype, copy=False) for p in parameters]
-        self.shape = broadcast_shapes(op, *(p.shape for p in self.parameters if isinstance(p, NDArray))) if size is None else as_shape(op, size)
+        self.parameters = [
+            p if isinstance(p, (int, float)) else tensor(p, arrays[0] if arrays else None).astype(self.dtype, copy=False)
+            for p in parameters
+        ]
+        self.shape = (
+            broadcast_shapes(op, *(p.shape for p in self.parameters if isinstance(p, NDArray))) if size is None else as_shape(op, size)
+        )
 
     def __call__(self, op: Op, *parameters: Any) -> Any:
         return apply(op, (*next_key(self.device), *parameters), {"shape": self.shape, "dtype": self.dtype})
@@ -355,7 +230,9 @@ def negative_binomial(n: Any, p: Any, size: Any = None, dtype: Any = None, devic
     return poisson(draw(GAMMA, n) * ((1 - p) / p), None, dtype)
 
 
-def generalized_negative_binomial(mu: Any = 1.0, alpha: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def generalized_negative_binomial(
+    mu: Any = 1.0, alpha: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None
+) -> Any:
     """Poisson with a gamma mean: mean ``mu``, variance mu + alpha·mu²."""
     draw = _Draw("generalized_negative_binomial", size, None, device, ctx, mu, alpha)
     mu, alpha = draw.parameters
