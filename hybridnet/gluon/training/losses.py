@@ -205,7 +205,7 @@ def find(loss: Any) -> Loss:
     if not callable(loss):
         expected = "loss to be a name, a gluon.loss block or a function (output, label)"
         fail(ArgumentError, "compile", expected=expected, got=type(loss).__name__)
-    name = getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__)
+    name = str(getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__))
     # SigmoidBinaryCrossEntropyLoss takes logits unless told otherwise; of others it is not known.
     return Loss(name, _called(loss), from_logits=not getattr(loss, "_from_sigmoid", True))
 
