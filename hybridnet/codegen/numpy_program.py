@@ -129,7 +129,10 @@ class _Writer:
             for v in node.outputs:
                 self.name[v] = f"t{len(self.name)}"
                 names.append(self.name[v])
-            self.body.append(f"{', '.join(names)} = {call_text(self.ns, node, args, None)[0]}")
+            constant = not node.inputs and out not in plan.returned
+            if constant:  # an arange, say: made once
+                self.static.add(out)
+            (self.head if constant else self.body).append(f"{', '.join(names)} = {call_text(self.ns, node, args, None)[0]}")
             return
         self._define(out)
         (self.head if out in plan.places and out.constant is not None else self.body).extend(call_text(self.ns, node, args, self.name[out]))
