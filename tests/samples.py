@@ -22,6 +22,20 @@ for _module in pkgutil.iter_modules(hybridnet.ops.__path__):
 ALL_OPS = [OPS[name] for name in sorted(OPS)]
 
 
+#: Operators whose gradient cannot be had from differences of their values.
+NOT_BY_DIFFERENCES = {
+    # By their definition it is not the slope; tested with the losses and in the classic vocabulary.
+    "make_loss",
+    "regression_output",
+    "softmax_output",
+    # Linear maps that one operand of theirs picks; tested as the first and second gradient of max_pool.
+    "max_pool_gather",
+    "max_pool_grad",
+}
+#: Output operators whose gradient is by definition that of a loss, not their derivative; see test_ndarray_classic.py.
+SURROGATES = {"softmax_output", "regression_output", "make_loss"}
+
+
 def samples_of(op: Op) -> list[Sample]:
     return list(op.sample()) if op.sample is not None else []
 

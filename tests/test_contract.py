@@ -7,7 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import ALL_OPS, Projected, as_array, as_arrays, cases, directions, holds_floats, run, samples_of, slope, wide
+from samples import (
+    ALL_OPS,
+    NOT_BY_DIFFERENCES,
+    Projected,
+    as_array,
+    as_arrays,
+    cases,
+    directions,
+    holds_floats,
+    run,
+    samples_of,
+    slope,
+    wide,
+)
 
 from hybridnet import autograd, dtypes
 from hybridnet.core import Kind, NDArray, Op, Sample, spec_of, wrap
@@ -56,6 +69,9 @@ def test_record(op: Op) -> None:
     for sample in good:
         for value in sample.attrs.values():
             hash(value)
+    if op.grad is not None:
+        tested = any(s.differentiable and any(map(holds_floats, s.inputs)) for s in good)
+        assert tested != (op.name in NOT_BY_DIFFERENCES), "the gradient needs a sample, or a reason in NOT_BY_DIFFERENCES; not both"
     if op.kind is not Kind.POINTWISE:
         return
     assert op.cuda, "a pointwise operator needs a CUDA expression"

@@ -59,7 +59,7 @@ def apply(
     if local.special or op.expand is not None:
         return _apply_special(op, arrays, operands, attrs, device, cls)
     try:
-        run = op.on_numpy if device.device_type != "gpu" else _on_gpu(op, device)  # type: ignore[union-attr]
+        run = op.on_numpy if device.device_type != "gpu" else _on_gpu(op, device)  # type: ignore[union-attr, arg-type]
         if out is not None:
             run(*operands, out=out._data, **attrs)
             out._written()
@@ -152,7 +152,7 @@ def _promoted(op: Op, arrays: Sequence[Any], start: int) -> Sequence[Any]:
         if not isinstance(x, Array):
             if not isinstance(x, (int, float, bool, np.generic)):
                 fail(DtypeError, op.name, expected="arrays and numbers", got=type(x).__name__)
-            common = dtypes.promote_scalar(common, type(x))
+            common = dtypes.promote_scalar(common, type(x))  # type: ignore[arg-type]
     if op.promote == "float":
         common = dtypes.floating(common)
     head = list(arrays[:start])

@@ -421,7 +421,7 @@ def array(value: Any, dtype: Any = None, device: Device | None = None, cls: type
     """A new array with the values of a NumPy array, number, nested list or array."""
     if isinstance(value, Array):
         result = asarray(value, dtype, device)
-        return result.copy() if result is value else result
+        return result.copy() if result is value else result  # type: ignore[attr-defined]
     if isinstance(value, (list, tuple)) and any(isinstance(v, Array) for v in value):
         value = [v.asnumpy() if isinstance(v, Array) else v for v in value]  # type: ignore[attr-defined]
     try:

@@ -102,7 +102,8 @@ class Trace:
             operands = [x if type(x) is Value else self._constant(x, dtype, device) for x in operands]
         result = op.infer(*[x.spec for x in operands], **attrs)
         single = isinstance(result, Spec)
-        node = Node(op, operands, attrs, (result,) if single else result, device, self.site or user_site())
+        specs: Any = (result,) if single else result
+        node = Node(op, operands, attrs, specs, device, self.site or user_site())
         self.nodes.append(node)
         for v in node.outputs:
             v.owner = self
