@@ -201,6 +201,14 @@ def test_batch_norm_moves_its_statistics_compiled() -> None:
         np.testing.assert_allclose(mean.asnumpy(), expected)
 
 
+def test_other_ways_to_the_same_functions() -> None:
+    x = nd.array([1.0, -2.0])
+    assert nd.op.relu(x).tolist() == [1, 0]
+    assert nd._internal._mul_scalar(x, scalar=2).tolist() == [2, -4]
+    sums, last = nd.contrib.foreach(lambda a, s: (a + s, a + s), x, nd.zeros((1,)))
+    assert type(sums) is nd.NDArray and sums.tolist() == [[1], [-1]] and last.tolist() == [-1]
+
+
 # -- traced ---------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ and ``nd.image`` are the modules of those names.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hybridnet.ndarray import contrib, creation, elementwise, image, indexing, linalg, methods, nn, outputs, random, reduce, shape
@@ -16,6 +17,8 @@ from hybridnet.ndarray.file import load, load_frombuffer, save
 from hybridnet.ndarray.register import OPERATORS
 
 globals().update(OPERATORS)
+#: MXNet's other ways to the same functions: ``nd.op.relu``, ``nd._internal._plus_scalar``.
+op = _internal = SimpleNamespace(**OPERATORS)
 
 __all__ = [
     *OPERATORS, "NDArray", "OPERATORS", "contrib", "creation", "elementwise", "from_dlpack", "from_numpy", "image", "indexing",

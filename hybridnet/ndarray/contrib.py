@@ -8,10 +8,19 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.graph.control_flow import cond, foreach, while_loop
+from hybridnet.ndarray.nn import batch_norm
 from hybridnet.ndarray.register import operator
 from hybridnet.ops import boxes, gather, outputs, pointwise
 from hybridnet.ops.nn import like, resize
 from hybridnet.ops.shape import stack
+
+__all__ = [
+    "AdaptiveAvgPooling2D", "BilinearResize2D", "MultiBoxPrior", "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms",
+    "cond", "div_sqrt_dim", "foreach", "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk",
+    "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan",
+    "quadratic", "while_loop",
+]  # fmt: skip
 
 _math = pointwise.FUNCTIONS
 
@@ -76,6 +85,14 @@ def index_array(data: Any, axes: Any = None) -> Any:
         shape = tuple(n if i == a else 1 for i, n in enumerate(data.shape))
         grids.append(call("broadcast_to", call("reshape", along, shape=shape), shape=data.shape))
     return stack(grids, -1)
+
+
+@operator("_contrib_SyncBatchNorm", writes=True)
+def SyncBatchNorm(  # one process has one batch, so there is nothing to bring together
+    data: Any, gamma: Any, beta: Any, moving_mean: Any, moving_var: Any, key: str = "", ndev: int = 1, **kwargs: Any
+) -> Any:
+    """Batch normalisation over the batches of all devices; here of the one."""
+    return batch_norm(data, gamma, beta, moving_mean, moving_var, **kwargs)
 
 
 # -- self attention on interleaved projections ----------------------------------------------------

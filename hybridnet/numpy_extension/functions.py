@@ -12,6 +12,7 @@ from hybridnet import serialization
 from hybridnet.core import NDArray, call
 from hybridnet.core.random import seed
 from hybridnet.device import cpu, cpu_pinned, current_device, gpu, gpu_memory_info, num_gpus
+from hybridnet.graph import control_flow
 from hybridnet.ndarray import file
 from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
 from hybridnet.ndarray.shape import slice_
@@ -141,6 +142,7 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
 #: Functions that write to their arguments, or take none: called with the arrays as they are.
 _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
     "batch_norm": norm.batch_norm,
+    **_public(control_flow, "foreach while_loop cond"),
     "slice": slice_,
     "constraint_check": constraint_check,
     "save": save,
