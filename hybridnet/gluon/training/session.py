@@ -20,6 +20,7 @@ from hybridnet.gluon.training import losses, measures
 from hybridnet.gluon.training.batches import Arrays, Batches, Place
 from hybridnet.gluon.training.measures import Measure
 from hybridnet.graph.trace import Trace, tracing
+from hybridnet.ops.creation import zeros_like
 
 FULL_BATCH = "bgd"  # gradient descent on the gradient over all data: one update an epoch
 
@@ -87,7 +88,7 @@ class Session:
         if programs.trainer is None or set(map(id, parameters)) != set(map(id, programs.trainer._params)):
             programs.steps.clear()
             programs.trainer = Trainer(parameters, self.optimizer)
-            programs.sums = [p.data().zeros_like() for p in programs.trainer._params if p.grad_req != "null"] if self.full_batch else []
+            programs.sums = [zeros_like(p.data()) for p in _trained(programs.trainer)] if self.full_batch else []
         self.reset(device)
 
     def reset(self, device: Any) -> None:
@@ -119,7 +120,7 @@ class Session:
 
     def train(self, net: Any, inputs: tuple[Any, ...], label: Any) -> None:
         """One batch: an update, or with full-batch descent a part of the epoch's."""
-        self._count(inputs, label, self._step("train_step", net, self._train_step)(inputs, label))
+        self._count(inputs, self._step("train_step", net, self._train_step)(inputs, label))
 
     def finish_epoch(self, net: Any, device: Any) -> None:
         """Full-batch descent's update."""
@@ -128,12 +129,12 @@ class Session:
 
     def test(self, net: Any, inputs: tuple[Any, ...], label: Any) -> None:
         """One batch, measured only."""
-        self._count(inputs, label, self._step("test_step", net, self._test_step)(inputs, label))
+        self._count(inputs, self._step("test_step", net, self._test_step)(inputs, label))
 
-    def _count(self, inputs: tuple[Any, ...], label: Any, output: Any) -> None:
+    def _count(self, inputs: tuple[Any, ...], measured: Any) -> None:
         self.samples += len(inputs[0])
         for metric in self.host:
-            metric.update([label], [output])
+            metric.update(*measured)
 
     def _train_step(self, net: Any, inputs: tuple[Any, ...], label: Any) -> Any:
         trainer = self.programs.trainer
@@ -147,8 +148,7 @@ class Session:
             head = loss.sum() if self.full_batch else loss.mean()
         head.backward()
         if self.full_batch:
-            trained = [p for p in trainer._params if p.grad_req != "null"]
-            for total, parameter in zip(self.programs.sums, trained, strict=True):
+            for total, parameter in zip(self.programs.sums, _trained(trainer), strict=True):
                 total += parameter.grad()
         else:
             trainer.step(1)
@@ -157,8 +157,7 @@ class Session:
     def _full_batch_step(self, net: Any, samples: Any) -> None:
         trainer = self.programs.trainer
         assert trainer is not None
-        trained = [p for p in trainer._params if p.grad_req != "null"]
-        for total, parameter in zip(self.programs.sums, trained, strict=True):
+        for total, parameter in zip(self.programs.sums, _trained(trainer), strict=True):
             parameter.grad()[...] = total / samples.astype(total.dtype)
             total[...] = 0
         trainer.step(1)
@@ -168,13 +167,21 @@ class Session:
         return self._measured(output, label, self.loss.per_sample(output, label))
 
     def _measured(self, output: Any, label: Any, loss: Any) -> Any:
-        """Add a batch to the totals; gives what the host's metrics need."""
+        """Add a batch to the totals; gives the labels and predictions that the host's metrics need."""
         with autograd.pause(train_mode=autograd.is_training()):
             totals = self.programs.totals
             totals["loss"] += loss.mean() * output.shape[0]
             for measure in self.measures:
                 totals[measure.name] += measures.checked_per_sample(measure, output, label, self.loss).sum()
-        return output if self.host else ()
+            if not self.host:
+                return ()
+            if self.loss.kind == "classes":  # MXNet's metrics of classes take no one-hot labels
+                label = measures.class_numbers(self.loss.name, output, label)
+            return [label], [output]
+
+
+def _trained(trainer: Trainer) -> list[Any]:
+    return [p for p in trainer._params if p.grad_req != "null"]
 
 
 def place_of(net: Any) -> Place:
