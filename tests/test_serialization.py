@@ -1,5 +1,6 @@
 """MXNet's parameter files: read and written byte for byte as MXNet 1.9.1 does, and what is wrong with a file is said."""
 
+import contextlib
 import struct
 from pathlib import Path
 
@@ -100,10 +101,8 @@ def test_any_corrupted_byte_is_an_error_or_another_value() -> None:
     whole = (DATA / "mxnet_1_9_1_numpy.params").read_bytes()
     for at in range(len(whole)):
         damaged = whole[:at] + bytes([whole[at] ^ 0x80]) + whole[at + 1 :]
-        try:
+        with contextlib.suppress(FileFormatError):
             serialization.decode(damaged)
-        except FileFormatError:
-            pass
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,7 @@ class Block(Trainable):
         """Its parameters and its children's; with ``select``, those whose names match that regular expression."""
         self._warn_of_hidden_blocks()
         found = ParameterDict(self._params.prefix)
+        found.structure = self._collect_params_with_prefix()
         pattern = re.compile(select) if select is not None else None
         for block in self._blocks():
             found.update({name: p for name, p in block._params.items() if pattern is None or pattern.match(name)})
@@ -191,17 +192,21 @@ class Block(Trainable):
     def share_parameters(self, shared: Mapping[str, Parameter]) -> Block:
         """Use the parameters in ``shared`` in place of its own of the same names; gives the block.
 
-        ``shared`` is what ``collect_params()`` of a block of the same structure gives.
+        ``shared`` is what ``collect_params()`` of a block of the same structure gives, or a dict by
+        places in the structure (``0.weight``).
         """
-        prefix = shared.prefix if isinstance(shared, ParameterDict) else ""
-        by_name = {name.removeprefix(prefix): p for name, p in shared.items()}
-        for block in self._blocks():
-            for attribute, own in list(block._reg_params.items()):
-                other = by_name.get(own.name.removeprefix(self._params.prefix))
-                if other is not None:
-                    block._params._params.pop(own.name, None)
-                    setattr(block, attribute, other)
+        by_place = shared.structure if isinstance(shared, ParameterDict) else shared
+        self._share(by_place, "")
         return self
+
+    def _share(self, by_place: Mapping[str, Parameter], prefix: str) -> None:
+        for name, own in list(self._reg_params.items()):
+            other = by_place.get(prefix + name)
+            if other is not None:
+                self._params._params.pop(own.name, None)
+                setattr(self, name, other)
+        for name, child in self._children.items():
+            child._share(by_place, f"{prefix}{name}.")
 
     # -- files ----------------------------------------------------------------------------------
 
@@ -212,7 +217,8 @@ class Block(Trainable):
         """
         parameters = self._collect_params_with_prefix()
         if deduplicate:
-            parameters = {name: p for p, name in {p: name for name, p in reversed(parameters.items())}.items()}
+            first = {p: name for name, p in reversed(parameters.items())}
+            parameters = {name: p for name, p in parameters.items() if first[p] == name}
         serialization.save(filename, {name: p._reduce() for name, p in parameters.items()})
 
     save_params = save_parameters

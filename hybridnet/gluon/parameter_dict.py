@@ -20,6 +20,7 @@ class ParameterDict:
         self._prefix = prefix
         self._params: dict[str, Parameter] = {}
         self._shared = shared
+        self.structure: dict[str, Parameter] = {}  # by place (``0.weight``), where a block collected them
 
     def __repr__(self) -> str:
         lines = "\n".join(f"  {p}" for p in self.values())

@@ -51,7 +51,7 @@ class HybridSequential(Sequential, HybridBlock):
     forward = Sequential.forward
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> Any:
-        return self.forward(x, *args)
+        return Sequential.forward(self, x, *args)
 
 
 class Concatenate(Sequential):
