@@ -10,10 +10,11 @@ from samples import NOT_BY_DIFFERENCES, Projected, as_arrays, cases, holds_float
 from hybridnet import autograd, dtypes
 from hybridnet.compile import jit
 from hybridnet.config import config
-from hybridnet.core import NDArray, Op, Sample
+from hybridnet.core import NDArray, Op, Sample, array, call
 from hybridnet.errors import DtypeError, HybridnetError
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.passes import PASSES
+from hybridnet.ops.creation import full
 
 GOOD = cases(lambda op, s: s.error is None)
 DIFFERENTIABLE = cases(
@@ -158,3 +159,20 @@ def test_errors_are_the_same(op: Op, sample: Sample) -> None:
         jit(fn, name=op.name)(*arrays)
     assert type(traced.value) is type(eager.value)
     assert str(traced.value) == str(eager.value)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: full((3,), 1.5, "int32") * x,  # a float among integers is cut off as NumPy does
+        lambda x: full((3,), 2.7, "uint8") + x.astype("uint8"),
+        lambda x: full((3,), True, "bool") * x,
+        lambda x: x.astype("float64") ** full((3,), 0.5, "int32"),
+        lambda x: 1 / (x.astype("float32") * 0.0 + 1) + call("copysign", x, -0.0) * call("copysign", x, 0.0),
+        lambda x: x.astype("bfloat16") * 0.1 + 1,
+        lambda x: full((3,), float("nan")) + full((3,), float("inf")) * x.astype("float32"),
+    ],
+)
+def test_constants(fn: Callable[[Any], Any]) -> None:
+    x = array([1, 2, 3], "int32")
+    equal([jit(fn)(x)], [fn(x)])

@@ -51,7 +51,10 @@ class Value:
     @property
     def constant(self) -> Any:
         """The number that the value is filled with, or None if it is not a constant."""
-        return self.node.attrs["value"] if self.node is not None and self.node.op.name == "full" else None
+        if self.node is None or self.node.op.name != "full":
+            return None
+        value = self.node.attrs["value"]
+        return self.dtype.type(value).item() if type(value) is float and self.dtype.kind in "biu" else value
 
     def __repr__(self) -> str:
         return f"<Value {self.spec}>"
