@@ -197,7 +197,13 @@ class TruncNorm(Initializer):
 def _fans(name: str, shape: tuple[int, ...], what: str) -> tuple[float, float]:
     """How many inputs and outputs an element of a weight joins: (in, out)."""
     if len(shape) < 2:
-        fail(ShapeError, what, expected="an array of 2 dimensions or more", got=f"{str(name)!r} of shape {shape}", fix="another initializer for it")
+        fail(
+            ShapeError,
+            what,
+            expected="an array of 2 dimensions or more",
+            got=f"{str(name)!r} of shape {shape}",
+            fix="another initializer for it",
+        )
     receptive = math.prod(shape[2:])
     return shape[1] * receptive, shape[0] * receptive
 
@@ -296,7 +302,12 @@ class Mixed(Initializer):
     def __init__(self, patterns: Sequence[str], initializers: Sequence[Any]) -> None:
         super().__init__()
         if len(patterns) != len(initializers):
-            fail(ArgumentError, "Mixed", expected="as many initializers as patterns", got=f"{len(patterns)} patterns, {len(initializers)} initializers")
+            fail(
+                ArgumentError,
+                "Mixed",
+                expected="as many initializers as patterns",
+                got=f"{len(patterns)} patterns, {len(initializers)} initializers",
+            )
         self.map = [(re.compile(p), create(i)) for p, i in zip(patterns, initializers, strict=True)]
 
     def __call__(self, desc: Any, arr: NDArray) -> None:

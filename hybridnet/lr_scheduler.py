@@ -44,7 +44,16 @@ class LRScheduler:
 class FactorScheduler(LRScheduler):
     """Times ``factor`` every ``step`` updates, down to ``stop_factor_lr`` at the least."""
 
-    def __init__(self, step: int, factor: float = 1, stop_factor_lr: float = 1e-8, base_lr: float = 0.01, warmup_steps: int = 0, warmup_begin_lr: float = 0, warmup_mode: str = "linear") -> None:
+    def __init__(
+        self,
+        step: int,
+        factor: float = 1,
+        stop_factor_lr: float = 1e-8,
+        base_lr: float = 0.01,
+        warmup_steps: int = 0,
+        warmup_begin_lr: float = 0,
+        warmup_mode: str = "linear",
+    ) -> None:
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
         if step < 1:
             fail(ArgumentError, "FactorScheduler", expected="a step of 1 update or more", got=str(step))
@@ -63,7 +72,15 @@ class FactorScheduler(LRScheduler):
 class MultiFactorScheduler(LRScheduler):
     """Times ``factor`` after each of the updates in ``step``."""
 
-    def __init__(self, step: Sequence[int], factor: float = 1, base_lr: float = 0.01, warmup_steps: int = 0, warmup_begin_lr: float = 0, warmup_mode: str = "linear") -> None:
+    def __init__(
+        self,
+        step: Sequence[int],
+        factor: float = 1,
+        base_lr: float = 0.01,
+        warmup_steps: int = 0,
+        warmup_begin_lr: float = 0,
+        warmup_mode: str = "linear",
+    ) -> None:
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
         self.step = list(step)
         if not self.step or self.step[0] < 1 or any(b <= a for a, b in zip(self.step, self.step[1:], strict=False)):
@@ -81,10 +98,17 @@ class MultiFactorScheduler(LRScheduler):
 class _Decay(LRScheduler):
     """From ``base_lr`` after the warm-up to ``final_lr`` at ``max_update``, along a curve from 1 to 0."""
 
-    def __init__(self, max_update: int, base_lr: float, final_lr: float, warmup_steps: int, warmup_begin_lr: float, warmup_mode: str) -> None:
+    def __init__(
+        self, max_update: int, base_lr: float, final_lr: float, warmup_steps: int, warmup_begin_lr: float, warmup_mode: str
+    ) -> None:
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
         if not isinstance(max_update, int) or max_update <= warmup_steps:
-            fail(ArgumentError, type(self).__name__, expected="max_update to be an integer above warmup_steps", got=f"{max_update!r}, {warmup_steps}")
+            fail(
+                ArgumentError,
+                type(self).__name__,
+                expected="max_update to be an integer above warmup_steps",
+                got=f"{max_update!r}, {warmup_steps}",
+            )
         self.max_update = max_update
         self.final_lr = final_lr
 
@@ -102,7 +126,16 @@ class _Decay(LRScheduler):
 class PolyScheduler(_Decay):
     """Along the polynomial (1 - done) ** ``pwr``."""
 
-    def __init__(self, max_update: int, base_lr: float = 0.01, pwr: float = 2, final_lr: float = 0, warmup_steps: int = 0, warmup_begin_lr: float = 0, warmup_mode: str = "linear") -> None:
+    def __init__(
+        self,
+        max_update: int,
+        base_lr: float = 0.01,
+        pwr: float = 2,
+        final_lr: float = 0,
+        warmup_steps: int = 0,
+        warmup_begin_lr: float = 0,
+        warmup_mode: str = "linear",
+    ) -> None:
         super().__init__(max_update, base_lr, final_lr, warmup_steps, warmup_begin_lr, warmup_mode)
         self.power = pwr
 
@@ -113,7 +146,15 @@ class PolyScheduler(_Decay):
 class CosineScheduler(_Decay):
     """Along half a cosine wave."""
 
-    def __init__(self, max_update: int, base_lr: float = 0.01, final_lr: float = 0, warmup_steps: int = 0, warmup_begin_lr: float = 0, warmup_mode: str = "linear") -> None:
+    def __init__(
+        self,
+        max_update: int,
+        base_lr: float = 0.01,
+        final_lr: float = 0,
+        warmup_steps: int = 0,
+        warmup_begin_lr: float = 0,
+        warmup_mode: str = "linear",
+    ) -> None:
         super().__init__(max_update, base_lr, final_lr, warmup_steps, warmup_begin_lr, warmup_mode)
 
     def _curve(self, done: float) -> float:

@@ -8,8 +8,9 @@ The format, little endian throughout (learnt from files that MXNet 1.9.1 wrote):
 
 ``0xF993FACA`` marks an array of NumPy's shape rules: the only ones under which no dimensions, or a
 dimension of 0, may be written; MXNet takes a file under one set of rules only, and then loads it with
-``npx.load`` alone. Types from int16 to uint64 are MXNet 2's: 1.9.1 does not know them. Older files have ``0xF993FAC8`` (no storage field), or at its place
-the number of dimensions itself, which are then u32. Nothing in a file is ever executed.
+``npx.load`` alone. Types from int16 to uint64 are MXNet 2's: 1.9.1 does not know them. Older files
+have ``0xF993FAC8`` (no storage field), or at its place the number of dimensions itself, which are
+then u32. Nothing in a file is ever executed.
 
 Works on NumPy arrays alone; relies on ``dtypes`` and ``errors``.
 """
@@ -73,7 +74,13 @@ class _Reader:
     def take(self, n: int, what: str) -> memoryview:
         left = len(self.data) - self.at
         if n > left:
-            fail(FileFormatError, "load", expected=f"{n} bytes of {what} at byte {self.at} of {self.source}", got=f"{left} bytes: the file is truncated", fix="copying or downloading it again")
+            fail(
+                FileFormatError,
+                "load",
+                expected=f"{n} bytes of {what} at byte {self.at} of {self.source}",
+                got=f"{left} bytes: the file is truncated",
+                fix="copying or downloading it again",
+            )
         self.at += n
         return self.data[self.at - n : self.at]
 
@@ -81,7 +88,13 @@ class _Reader:
         return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout), what))
 
     def foreign(self, expected: str, got: str) -> Any:
-        fail(FileFormatError, "load", expected=expected, got=f"{got} at byte {self.at} of {self.source}", fix="a file that save_parameters, nd.save or MXNet wrote")
+        fail(
+            FileFormatError,
+            "load",
+            expected=expected,
+            got=f"{got} at byte {self.at} of {self.source}",
+            fix="a file that save_parameters, nd.save or MXNet wrote",
+        )
 
 
 def decode(data: bytes, source: str = "the given bytes") -> Arrays:
@@ -137,7 +150,10 @@ def _decode_array(reader: _Reader) -> Host:
     else:
         ndim, code = magic, "I"
     if not 0 <= ndim <= _MOST_DIMENSIONS:
-        reader.foreign(f"an array of 0 to {_MOST_DIMENSIONS} dimensions", f"{magic:#x} (an unknown kind of array)" if code == "I" else f"{ndim} dimensions")
+        reader.foreign(
+            f"an array of 0 to {_MOST_DIMENSIONS} dimensions",
+            f"{magic:#x} (an unknown kind of array)" if code == "I" else f"{ndim} dimensions",
+        )
     shape = reader.numbers(f"{ndim}{code}", "a shape")
     if ndim == 0 and magic != _NUMPY:
         return np.zeros((0,), dtypes.default_float)  # MXNet writes nothing more of an array without a shape
@@ -187,5 +203,11 @@ def load_named(filename: str | os.PathLike[str]) -> dict[str, Host]:
     """As :func:`load`, of a file in which the arrays have names."""
     arrays = load(filename)
     if isinstance(arrays, list):
-        fail(FileFormatError, "load", expected="arrays with names", got=f"{len(arrays)} arrays without, in {os.fspath(filename)}", fix="nd.load, which gives them as a list")
+        fail(
+            FileFormatError,
+            "load",
+            expected="arrays with names",
+            got=f"{len(arrays)} arrays without, in {os.fspath(filename)}",
+            fix="nd.load, which gives them as a list",
+        )
     return arrays

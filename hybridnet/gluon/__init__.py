@@ -8,4 +8,15 @@ from hybridnet.gluon.parameter import Constant, Parameter
 from hybridnet.gluon.parameter_dict import ParameterDict
 from hybridnet.gluon.trainer import Trainer
 
-__all__ = ["Block", "Constant", "DeferredInitializationError", "HybridBlock", "Parameter", "ParameterDict", "Trainer", "loss", "nn", "utils"]
+__all__ = [
+    "Block",
+    "Constant",
+    "DeferredInitializationError",
+    "HybridBlock",
+    "Parameter",
+    "ParameterDict",
+    "Trainer",
+    "loss",
+    "nn",
+    "utils",
+]

@@ -80,7 +80,12 @@ class Block(Trainable):
     def _register(self, name: str, value: Any) -> None:
         """Note a block or parameter that is about to become an attribute."""
         if "_children" not in self.__dict__:
-            fail(ArgumentError, type(self).__name__, expected="super().__init__() before blocks and parameters are assigned", got=f"self.{name} = {type(value).__name__}")
+            fail(
+                ArgumentError,
+                type(self).__name__,
+                expected="super().__init__() before blocks and parameters are assigned",
+                got=f"self.{name} = {type(value).__name__}",
+            )
         before = self.__dict__.get(name)
         for kind in (Block, Parameter):
             if isinstance(before, kind) and not isinstance(value, kind):
@@ -152,8 +157,12 @@ class Block(Trainable):
         for name, value in self.__dict__.items():
             items = value.values() if isinstance(value, dict) else value
             if name not in ("_children", "_scope") and isinstance(value, (list, tuple, dict)):
-                if any(isinstance(x, Block) and id(x) not in children for x in items):
-                    warnings.warn(f"{type(self).__name__}.{name} holds blocks that are not registered; use nn.Sequential, or register_child for each", stacklevel=3)
+                hidden = [x for x in items if isinstance(x, Block) and id(x) not in children]
+                if hidden:
+                    where = f"{type(self).__name__}.{name}"
+                    warnings.warn(
+                        f"{where} holds blocks that are not registered; use nn.Sequential, or register_child for each", stacklevel=3
+                    )
 
     def apply(self, fn: Callable[[Block], Any]) -> Block:
         """Call ``fn`` on everything below this block, children first, and on the block; gives the block."""
@@ -262,7 +271,16 @@ class Block(Trainable):
                 # Full names, with the prefix or without: what ParameterDict.save and export write.
                 parameters = dict(by_name.items())
                 values = {name if name in by_name else self._prefix + name: value for name, value in values.items()}
-        load_values(parameters, values, source, ctx=ctx, allow_missing=allow_missing, ignore_extra=ignore_extra, cast_dtype=cast_dtype, dtype_source=dtype_source)
+        load_values(
+            parameters,
+            values,
+            source,
+            ctx=ctx,
+            allow_missing=allow_missing,
+            ignore_extra=ignore_extra,
+            cast_dtype=cast_dtype,
+            dtype_source=dtype_source,
+        )
 
     # -- calling --------------------------------------------------------------------------------
 
@@ -317,7 +335,7 @@ class Block(Trainable):
                 fix=f"giving the whole shape, or defining infer_shape, which sets self.{name}.shape from the inputs",
             )
 
-    def forward(self, *args: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the block computes; each subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__}.forward(self, *inputs)")
 

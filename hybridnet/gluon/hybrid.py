@@ -10,6 +10,7 @@ from hybridnet.core import Array
 from hybridnet.core.state import generation
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.block import Block
+from hybridnet.tree import flatten
 
 
 class HybridBlock(Block):
@@ -28,7 +29,7 @@ class HybridBlock(Block):
         if "hybrid_forward" in cls.__dict__ and "forward" not in cls.__dict__:
             cls.forward = HybridBlock.forward  # type: ignore[method-assign]
 
-    def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Call :meth:`hybrid_forward` with the operators and, on the input's device, the parameters."""
         if not self._reg_params:
             return self.hybrid_forward(F, x, *args, **kwargs)
@@ -86,11 +87,9 @@ class HybridBlock(Block):
 
 def _first_array(values: Any, block: Block) -> Array:
     """The first array in nested inputs."""
-    pending = list(values)
-    while pending:
-        value = pending.pop(0)
-        if isinstance(value, Array):
-            return value
-        if isinstance(value, (list, tuple)):
-            pending[:0] = value
-    fail(ArgumentError, type(block).__name__, expected="an array among the inputs", got=", ".join(type(v).__name__ for v in values), fix="np.array(x)")
+    leaves: list[Array] = []
+    flatten(values, leaves)
+    if not leaves:
+        got = ", ".join(type(v).__name__ for v in values)
+        fail(ArgumentError, type(block).__name__, expected="an array among the inputs", got=got, fix="np.array(x)")
+    return leaves[0]

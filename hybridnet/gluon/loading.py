@@ -12,7 +12,11 @@ from hybridnet.gluon.parameter import Parameter
 
 def _near(name: str, names: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(name, names, 3)
-    return f"it has {', '.join(map(repr, near))}" if near else f"it has {', '.join(map(repr, list(names)[:6]))}{' …' if len(names) > 6 else ''}"
+    return (
+        f"it has {', '.join(map(repr, near))}"
+        if near
+        else f"it has {', '.join(map(repr, list(names)[:6]))}{' …' if len(names) > 6 else ''}"
+    )
 
 
 def load_values(
@@ -35,12 +39,24 @@ def load_values(
     loaded = {id(parameters[name]) for name in values if name in parameters}
     for name, parameter in parameters.items():
         if id(parameter) not in loaded and not allow_missing:
-            fail(FileFormatError, "load", expected=f"a value for parameter {name!r} in {source}", got=f"none: {_near(name, values)}", fix="allow_missing=True if that is meant")
+            fail(
+                FileFormatError,
+                "load",
+                expected=f"a value for parameter {name!r} in {source}",
+                got=f"none: {_near(name, values)}",
+                fix="allow_missing=True if that is meant",
+            )
     for name, value in values.items():
         if name in parameters:
             parameters[name]._check_load(value, cast_dtype, dtype_source, source)
         elif not ignore_extra:
-            fail(FileFormatError, "load", expected=f"parameters of this network in {source}", got=f"{name!r}, which the network lacks: {_near(name, parameters)}", fix="ignore_extra=True if that is meant")
+            fail(
+                FileFormatError,
+                "load",
+                expected=f"parameters of this network in {source}",
+                got=f"{name!r}, which the network lacks: {_near(name, parameters)}",
+                fix="ignore_extra=True if that is meant",
+            )
     for name, value in values.items():
         if name in parameters:
             parameters[name]._load_init(value, ctx, cast_dtype, dtype_source, source)

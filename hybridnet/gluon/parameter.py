@@ -12,8 +12,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import numpy as np
-
 from hybridnet import dtypes, initializer, ndarray
 from hybridnet.core import Array, NDArray, asarray, generation, suspended_trace, wrap
 from hybridnet.device import Device, current_device
@@ -169,7 +167,13 @@ class Parameter:
         devices = self.list_ctx()
         device = current_device() if ctx is None else Device(ctx)
         if device not in devices:
-            fail(UninitializedError, self.name, expected=f"a device it was initialized on, {devices}", got=str(device), fix=f"net.reset_ctx({device}), or moving the input there")
+            fail(
+                UninitializedError,
+                self.name,
+                expected=f"a device it was initialized on, {devices}",
+                got=str(device),
+                fix=f"net.reset_ctx({device}), or moving the input there",
+            )
         return devices.index(device)
 
     def _absent(self) -> NoReturn:
@@ -181,7 +185,13 @@ class Parameter:
                 got=f"one of shape {self.shape} whose initialization waits for the first forward",
                 fix="calling the network on one batch first, or giving in_units, in_channels and the like",
             )
-        fail(UninitializedError, self.name, expected="an initialized parameter", got=f"shape {self.shape} without values", fix="net.initialize()")
+        fail(
+            UninitializedError,
+            self.name,
+            expected="an initialized parameter",
+            got=f"shape {self.shape} without values",
+            fix="net.initialize()",
+        )
 
     def list_data(self) -> list[Any]:
         """The arrays, one a device."""
@@ -198,7 +208,13 @@ class Parameter:
         """The gradients, one a device."""
         arrays = self.list_data()
         if any(x.grad is None for x in arrays):
-            fail(UninitializedError, self.name, expected="a parameter with a gradient", got=f"grad_req {self.grad_req!r}, dtype {self.dtype}", fix=f"{self.name}.grad_req = 'write'")
+            fail(
+                UninitializedError,
+                self.name,
+                expected="a parameter with a gradient",
+                got=f"grad_req {self.grad_req!r}, dtype {self.dtype}",
+                fix=f"{self.name}.grad_req = 'write'",
+            )
         return [x.grad for x in arrays]
 
     @property
@@ -229,12 +245,20 @@ class Parameter:
         ``ctx``: one device or a list. Nothing happens to an initialized parameter, unless ``force_reinit``.
         """
         if self._data is not None and not force_reinit:
-            warnings.warn(f"Parameter {self.name!r} is already initialized and stays as it is; force_reinit=True initializes it again.", stacklevel=2)
+            warnings.warn(
+                f"Parameter {self.name!r} is already initialized and stays as it is; force_reinit=True initializes it again.", stacklevel=2
+            )
             return
         if init is None:
             init = default_init if self.init is None else self.init
         if not is_known(self._shape) and not self._allow_deferred_init:
-            fail(ShapeError, self.name, expected="a shape without unknown dimensions", got=str(self._shape), fix="giving the whole shape, or allow_deferred_init=True")
+            fail(
+                ShapeError,
+                self.name,
+                expected="a shape without unknown dimensions",
+                got=str(self._shape),
+                fix="giving the whole shape, or allow_deferred_init=True",
+            )
         self._deferred_init = init, as_devices(ctx), default_init
         if is_known(self._shape):
             self._finish_deferred_init()
@@ -345,13 +369,27 @@ class Parameter:
         """Raise what stands against loading ``data``, before anything is changed."""
         old, new = self._shape, tuple(data.shape)
         if old is not None and not (len(old) == len(new) and all(m < 1 or m == n for m, n in zip(old, new, strict=True))):
-            fail(ShapeError, "load", expected=f"shape {old} for parameter {self.name!r}", got=f"{new} in {source}", fix="the file that belongs to this network")
+            fail(
+                ShapeError,
+                "load",
+                expected=f"shape {old} for parameter {self.name!r}",
+                got=f"{new} in {source}",
+                fix="the file that belongs to this network",
+            )
         if not cast_dtype and data.dtype != self._dtype:
-            fail(DtypeError, "load", expected=f"{self._dtype} for parameter {self.name!r}", got=f"{data.dtype} in {source}", fix="cast_dtype=True")
+            fail(
+                DtypeError,
+                "load",
+                expected=f"{self._dtype} for parameter {self.name!r}",
+                got=f"{data.dtype} in {source}",
+                fix="cast_dtype=True",
+            )
         if dtype_source not in ("current", "saved"):
             fail(ArgumentError, "load", expected="dtype_source current or saved", got=repr(dtype_source))
 
-    def _load_init(self, data: Any, ctx: Any = None, cast_dtype: bool = False, dtype_source: str = "current", source: str = "the given array") -> None:
+    def _load_init(
+        self, data: Any, ctx: Any = None, cast_dtype: bool = False, dtype_source: str = "current", source: str = "the given array"
+    ) -> None:
         """Take ``data`` as value, initialized or not."""
         self._check_load(data, cast_dtype, dtype_source, source)
         if cast_dtype and dtype_source == "saved":
@@ -389,4 +427,11 @@ class Constant(Parameter):
             name, value = "const", name
         with suspended_trace():
             self.value = asarray(value)
-        super().__init__(name, grad_req="null", shape=self.value.shape, dtype=self.value.dtype, init=initializer.Constant(self.value), differentiable=False)
+        super().__init__(
+            name,
+            grad_req="null",
+            shape=self.value.shape,
+            dtype=self.value.dtype,
+            init=initializer.Constant(self.value),
+            differentiable=False,
+        )

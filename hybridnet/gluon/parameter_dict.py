@@ -158,7 +158,13 @@ class ParameterDict:
         arrays = {}
         for name, parameter in self.items():
             if not name.startswith(strip_prefix):
-                fail(ArgumentError, "save", expected=f"names that begin with {strip_prefix!r}", got=repr(name), fix="save_parameters of the block")
+                fail(
+                    ArgumentError,
+                    "save",
+                    expected=f"names that begin with {strip_prefix!r}",
+                    got=repr(name),
+                    fix="save_parameters of the block",
+                )
             arrays[name[len(strip_prefix) :]] = parameter._reduce()
         serialization.save(filename, arrays)
 
@@ -190,8 +196,21 @@ class ParameterDict:
         """Take values from a dict of arrays by name, as :meth:`load` does from a file."""
         outside = next((name for name in self if not name.startswith(restore_prefix)), None)
         if outside is not None:
-            fail(ArgumentError, "load", expected=f"parameters whose names begin with {restore_prefix!r}", got=repr(outside), fix="load_parameters of the block")
+            fail(
+                ArgumentError,
+                "load",
+                expected=f"parameters whose names begin with {restore_prefix!r}",
+                got=repr(outside),
+                fix="load_parameters of the block",
+            )
         values = {restore_prefix + name.removeprefix("arg:").removeprefix("aux:"): value for name, value in param_dict.items()}
         load_values(
-            self._params, values, filename or "the given dict", ctx=ctx, allow_missing=allow_missing, ignore_extra=ignore_extra, cast_dtype=cast_dtype, dtype_source=dtype_source
+            self._params,
+            values,
+            filename or "the given dict",
+            ctx=ctx,
+            allow_missing=allow_missing,
+            ignore_extra=ignore_extra,
+            cast_dtype=cast_dtype,
+            dtype_source=dtype_source,
         )

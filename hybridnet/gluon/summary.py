@@ -26,7 +26,13 @@ def summarize(net: Any, inputs: tuple[Any, ...]) -> str:
     """Run ``net`` once, imperatively and without recording, and tell what each block did."""
     blocks = list(net._blocks())
     if any(block._compiled is not None for block in blocks):
-        fail(ArgumentError, "summary", expected="a network that is not hybridized", got=f"a hybridized {type(net).__name__}", fix="summary before hybridize()")
+        fail(
+            ArgumentError,
+            "summary",
+            expected="a network that is not hybridized",
+            got=f"a hybridized {type(net).__name__}",
+            fix="summary before hybridize()",
+        )
     rows = [("Input", _shape(inputs[0] if len(inputs) == 1 else list(inputs)), 0)]
     seen: list[Any] = []
 

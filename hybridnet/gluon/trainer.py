@@ -63,7 +63,12 @@ class Trainer:
         by_index = dict(enumerate(self._params))
         if isinstance(optimizer, Optimizer):
             if optimizer_params:
-                fail(ArgumentError, "Trainer", expected="no optimizer_params with an optimizer that is made already", got=str(dict(optimizer_params)))
+                fail(
+                    ArgumentError,
+                    "Trainer",
+                    expected="no optimizer_params with an optimizer that is made already",
+                    got=str(dict(optimizer_params)),
+                )
             optimizer.param_dict = by_index
             self._optimizer = optimizer
         else:
@@ -187,7 +192,13 @@ class Trainer:
         """For optimizers with an ``update`` of their own."""
         name = type(self._optimizer).__name__
         if local.trace is not None:
-            fail(TraceError, "Trainer.step", expected="an optimizer that can be compiled", got=f"{name}, which overrides update", fix=f"defining {name}.rule (see Optimizer), or calling trainer.step outside jit")
+            fail(
+                TraceError,
+                "Trainer.step",
+                expected="an optimizer that can be compiled",
+                got=f"{name}, which overrides update",
+                fix=f"defining {name}.rule (see Optimizer), or calling trainer.step outside jit",
+            )
         self._optimizer.rescale_grad = rescale
         for i, parameter in self._trained(fresh):
             for weight, grad, state in zip(parameter.list_data(), parameter.list_grad(), self._states[i], strict=True):
@@ -202,7 +213,12 @@ class Trainer:
         """Write optimizer states, step count and learning rate to a file."""
         self._prepare()
         opt = self._optimizer
-        header = {"optimizer": type(opt).__name__, "num_update": opt.num_update, "lr": opt.lr, "counts": list(opt._index_update_count.items())}
+        header = {
+            "optimizer": type(opt).__name__,
+            "num_update": opt.num_update,
+            "lr": opt.lr,
+            "counts": list(opt._index_update_count.items()),
+        }
         serialization.write_bytes(fname, files.pack(self._first_states(), header))
 
     def load_states(self, fname: str) -> None:
@@ -212,7 +228,10 @@ class Trainer:
         if header.get("optimizer") != type(opt).__name__:
             fail(FileFormatError, "load_states", expected=f"states of {type(opt).__name__} in {fname}", got=f"of {header.get('optimizer')}")
         self._prepare()
-        checked = [files.check({i: s[at] for i, s in enumerate(self._states) if at < len(s)}, arrays, fname) for at in range(max(map(len, self._states), default=0))]
+        checked = [
+            files.check({i: s[at] for i, s in enumerate(self._states) if at < len(s)}, arrays, fname)
+            for at in range(max(map(len, self._states), default=0))
+        ]
         for found in checked:
             files.write(found, arrays)
         opt.num_update, opt.lr = header["num_update"], header["lr"]

@@ -51,7 +51,9 @@ class EvalMetric:
     dicts that :meth:`update_dict` takes.
     """
 
-    def __init__(self, name: str, output_names: Iterable[str] | None = None, label_names: Iterable[str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, name: str, output_names: Iterable[str] | None = None, label_names: Iterable[str] | None = None, **kwargs: Any
+    ) -> None:
         self.name = str(name)
         self.output_names = output_names
         self.label_names = label_names
@@ -190,7 +192,14 @@ class Loss(EvalMetric):
 class CustomMetric(EvalMetric):
     """The mean of a function of NumPy arrays ``feval(label, pred)``, which gives a number or a (sum, count)."""
 
-    def __init__(self, feval: Callable[..., Any], name: str | None = None, allow_extra_outputs: bool = False, output_names: Any = None, label_names: Any = None) -> None:
+    def __init__(
+        self,
+        feval: Callable[..., Any],
+        name: str | None = None,
+        allow_extra_outputs: bool = False,
+        output_names: Any = None,
+        label_names: Any = None,
+    ) -> None:
         if name is None:
             name = getattr(feval, "__name__", type(feval).__name__)
             name = f"custom({name})" if "<" in name else name

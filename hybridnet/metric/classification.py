@@ -172,7 +172,7 @@ def _of_label(name: str, label: Host, pred: Host, axis: int = -1) -> Host:
     pred = pred.reshape(-1, pred.shape[-1])
     if len(pred) != len(label):
         fail(ShapeError, name, expected=f"probabilities for {len(label)} labels", got=f"for {len(pred)}")
-    if len(label) and not (0 <= label.min() and label.max() < pred.shape[1]):
+    if len(label) and not (label.min() >= 0 and label.max() < pred.shape[1]):
         fail(ArgumentError, name, expected=f"labels from 0 to {pred.shape[1] - 1}", got=f"from {label.min()} to {label.max()}")
     return pred[np.arange(len(label)), label]
 
@@ -203,7 +203,9 @@ class NegativeLogLikelihood(CrossEntropy):
 class Perplexity(EvalMetric):
     """exp of the mean -log(probability of the label); labels equal to ``ignore_label`` do not count."""
 
-    def __init__(self, ignore_label: int | None = None, axis: int = -1, name: str = "perplexity", output_names: Any = None, label_names: Any = None) -> None:
+    def __init__(
+        self, ignore_label: int | None = None, axis: int = -1, name: str = "perplexity", output_names: Any = None, label_names: Any = None
+    ) -> None:
         super().__init__(name, output_names, label_names, ignore_label=ignore_label, axis=axis)
         self.ignore_label = ignore_label
         self.axis = axis

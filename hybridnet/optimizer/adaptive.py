@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import call
-from hybridnet.optimizer.optimizer import Optimizer, like, register
 from hybridnet.ops.creation import zeros_like
 from hybridnet.ops.pointwise import FUNCTIONS, clip, where
+from hybridnet.optimizer.optimizer import Optimizer, like, register
 
 sqrt, square, maximum = FUNCTIONS["sqrt"], FUNCTIONS["square"], FUNCTIONS["maximum"]
 absolute, sign = FUNCTIONS["absolute"], FUNCTIONS["sign"]
@@ -25,7 +25,15 @@ class Adam(Optimizer):
     ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
     """
 
-    def __init__(self, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8, lazy_update: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        lazy_update: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
@@ -50,7 +58,15 @@ class AdamW(Adam):
     ``correct_bias``: whether m̂ and v̂ are m / (1 - beta1ᵗ) and v / (1 - beta2ᵗ), or m and v.
     """
 
-    def __init__(self, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-6, correct_bias: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-6,
+        correct_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
         self.correct_bias = correct_bias
 
@@ -78,7 +94,16 @@ class RMSProp(Optimizer):
     ``gamma1`` is how slowly n follows; ``clip_weights`` limits the weights to ±clip_weights.
     """
 
-    def __init__(self, learning_rate: float = 0.001, gamma1: float = 0.9, gamma2: float = 0.9, epsilon: float = 1e-8, centered: bool = False, clip_weights: float | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        gamma1: float = 0.9,
+        gamma2: float = 0.9,
+        epsilon: float = 1e-8,
+        centered: bool = False,
+        clip_weights: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.gamma1, self.gamma2, self.epsilon = gamma1, gamma2, epsilon
         self.centered, self.clip_weights = centered, clip_weights
@@ -182,7 +207,15 @@ class Adamax(Optimizer):
 class Nadam(Optimizer):
     """Adam with Nesterov's momentum, whose strength a schedule raises: beta1 (1 - 0.5 · 0.96^(t · schedule_decay))."""
 
-    def __init__(self, learning_rate: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8, schedule_decay: float = 0.004, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        schedule_decay: float = 0.004,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta1, self.beta2, self.epsilon, self.schedule_decay = beta1, beta2, epsilon, schedule_decay
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import call
+from hybridnet.ops.pointwise import FUNCTIONS, clip, where
 from hybridnet.optimizer.adaptive import Adam, follow, sqrt, square
 from hybridnet.optimizer.optimizer import register
-from hybridnet.ops.pointwise import FUNCTIONS, clip, where
 
 minimum = FUNCTIONS["minimum"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import call
-from hybridnet.optimizer.optimizer import Optimizer, register
 from hybridnet.ops.creation import zeros_like
 from hybridnet.ops.random import normal
+from hybridnet.optimizer.optimizer import Optimizer, register
 
 
 @register
@@ -60,7 +60,10 @@ class NAG(SGD):
 
 @register
 class Signum(Optimizer):
-    """The sign of the momentum alone: m = momentum · m - (1 - momentum)(wd · weight + clip(grad)); weight = (1 - lr · wd_lh) weight + lr · sign(m)."""
+    """Steps by the sign of the momentum alone.
+
+    m = momentum · m - (1 - momentum)(wd · weight + clip(grad)); weight = (1 - lr · wd_lh) weight + lr · sign(m).
+    """
 
     def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import Array
+from hybridnet.core import NDArray
 from hybridnet.core.state import generation
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.creation import zeros_like
@@ -90,7 +90,13 @@ class Optimizer:
     def set_learning_rate(self, lr: float) -> None:
         """Change the rate; with a schedule that is an error."""
         if self.lr_scheduler is not None:
-            fail(ArgumentError, "set_learning_rate", expected="an optimizer without lr_scheduler", got=type(self.lr_scheduler).__name__, fix="lr_scheduler.base_lr = ...")
+            fail(
+                ArgumentError,
+                "set_learning_rate",
+                expected="an optimizer without lr_scheduler",
+                got=type(self.lr_scheduler).__name__,
+                fix="lr_scheduler.base_lr = ...",
+            )
         self.lr = lr
 
     def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
@@ -200,7 +206,7 @@ class Optimizer:
             if key not in made:
                 # In float64 up to here: 1 - beta2**t loses its digits in less.
                 scalars = self.scalars(lr if key[0] == 1 else lr * key[0], t)
-                made[key] = tuple(s.astype(master.dtype) if isinstance(s, Array) else s for s in (rescale, *scalars))
+                made[key] = tuple(s.astype(master.dtype) if isinstance(s, NDArray) else s for s in (rescale, *scalars))
             scale, *rest = made[key]
             self.rule(master, grad.astype(master.dtype, copy=False) * scale, inner, self._get_wd(index), *rest)
             if master is not weight:

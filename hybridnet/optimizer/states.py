@@ -46,7 +46,13 @@ def unpack(data: bytes, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
         except ValueError:
             header = None
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
-        fail(FileFormatError, "load_states", expected=_FORMAT, got=f"something else in {source}", fix="a file that save_states wrote; MXNet's are pickles, which could run code")
+        fail(
+            FileFormatError,
+            "load_states",
+            expected=_FORMAT,
+            got=f"something else in {source}",
+            fix="a file that save_states wrote; MXNet's are pickles, which could run code",
+        )
     assert isinstance(arrays, dict)
     return header, arrays
 
@@ -58,10 +64,20 @@ def check(states: Mapping[Any, Any], arrays: Mapping[str, Any], source: str) -> 
         _flatten(state, str(key), found)
     if found.keys() != arrays.keys():
         odd = sorted(found.keys() ^ arrays.keys())
-        fail(FileFormatError, "load_states", expected=f"the {len(found)} states of these parameters in {source}", got=f"{len(arrays)}, which differ in {', '.join(odd[:5])}")
+        fail(
+            FileFormatError,
+            "load_states",
+            expected=f"the {len(found)} states of these parameters in {source}",
+            got=f"{len(arrays)}, which differ in {', '.join(odd[:5])}",
+        )
     for name, array in found.items():
         if array.shape != arrays[name].shape or array.dtype != arrays[name].dtype:
-            fail(FileFormatError, "load_states", expected=f"{array.dtype}{list(array.shape)} for state {name} in {source}", got=f"{arrays[name].dtype}{list(arrays[name].shape)}")
+            fail(
+                FileFormatError,
+                "load_states",
+                expected=f"{array.dtype}{list(array.shape)} for state {name} in {source}",
+                got=f"{arrays[name].dtype}{list(arrays[name].shape)}",
+            )
     return found
 
 

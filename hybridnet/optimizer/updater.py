@@ -36,7 +36,9 @@ class Updater:
     def get_states(self, dump_optimizer: bool = False) -> bytes:
         """The states as bytes. They say which update each index is at, whether or not ``dump_optimizer``."""
         counts = list(self.optimizer._index_update_count.items())
-        return files.pack(self.states, {"optimizer": type(self.optimizer).__name__, "num_update": self.optimizer.num_update, "counts": counts})
+        return files.pack(
+            self.states, {"optimizer": type(self.optimizer).__name__, "num_update": self.optimizer.num_update, "counts": counts}
+        )
 
     def set_states(self, states: bytes) -> None:
         """Take the states that :meth:`get_states` gave; those of indices not seen yet wait for their first update."""

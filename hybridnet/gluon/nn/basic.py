@@ -56,13 +56,21 @@ class Dense(HybridBlock):
 
     def __repr__(self) -> str:
         shape = self.weight.shape
-        return f"{type(self).__name__}({shape[1] or None} -> {shape[0]}, {self.act or 'linear'})"
+        return f"{type(self).__name__}({(shape and shape[1]) or None} -> {self._units}, {self.act or 'linear'})"
 
 
 class Embedding(HybridBlock):
     """Rows of a table of shape (``input_dim``, ``output_dim``) by their numbers; the gradient is dense."""
 
-    def __init__(self, input_dim: int, output_dim: int, dtype: Any = "float32", weight_initializer: Any = None, sparse_grad: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        dtype: Any = "float32",
+        weight_initializer: Any = None,
+        sparse_grad: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._kwargs = {"input_dim": input_dim, "output_dim": output_dim, "dtype": dtype, "sparse_grad": sparse_grad}
         self.weight = self.params.get("weight", shape=(input_dim, output_dim), init=weight_initializer, dtype=dtype)

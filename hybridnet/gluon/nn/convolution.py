@@ -65,7 +65,9 @@ class _Conv(HybridBlock):
         if self.transposed:
             self._kwargs["adj"] = as_tuple(name, "output_padding", output_padding, nd, 0)
         with self.name_scope():
-            self.weight = self.params.get("weight", shape=self._weight_shape(in_channels), init=weight_initializer, dtype=dtype, allow_deferred_init=True)
+            self.weight = self.params.get(
+                "weight", shape=self._weight_shape(in_channels), init=weight_initializer, dtype=dtype, allow_deferred_init=True
+            )
             self.bias = self.params.get("bias", shape=(channels,), init=bias_initializer, dtype=dtype) if use_bias else None
             self.act = activated(activation)
 
@@ -125,10 +127,14 @@ class _ConvTranspose(_Conv):
     """A convolution backwards: each element spreads over a window. ``output_padding`` adds to the result's size."""
 
     transposed = True
+    _AFTER_PADDING = ("dilation", "groups", "layout", "activation", "use_bias", "weight_initializer", "bias_initializer", "in_channels")
 
-    def __init__(self, channels: int, kernel_size: Any, strides: Any = 1, padding: Any = 0, output_padding: Any = 0, *args: Any, **kwargs: Any) -> None:
-        # MXNet's order of arguments: output_padding stands before dilation.
-        super().__init__(channels, kernel_size, strides, padding, *args, output_padding=output_padding, **kwargs)
+    def __init__(
+        self, channels: int, kernel_size: Any, strides: Any = 1, padding: Any = 0, output_padding: Any = 0, *args: Any, **kwargs: Any
+    ) -> None:
+        # MXNet's order of arguments: output_padding stands before dilation, at whose place the rest begins.
+        kwargs.update(zip(self._AFTER_PADDING, args, strict=False))
+        super().__init__(channels, kernel_size, strides, padding, output_padding=output_padding, **kwargs)
 
 
 class Conv1DTranspose(_ConvTranspose):

@@ -15,14 +15,26 @@ from hybridnet.ops.rearrange import swapaxes
 class _Norm(HybridBlock):
     """What they share: gamma and beta of the length of an axis, learnt where ``scale`` and ``center`` say so."""
 
-    def __init__(self, size: int, epsilon: float, center: bool, scale: bool, beta_initializer: Any, gamma_initializer: Any, prefix: str | None = None, params: Any = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        epsilon: float,
+        center: bool,
+        scale: bool,
+        beta_initializer: Any,
+        gamma_initializer: Any,
+        prefix: str | None = None,
+        params: Any = None,
+    ) -> None:
         super().__init__(prefix=prefix, params=params)
         self._epsilon, self._center, self._scale = epsilon, center, scale
         self.gamma = self._statistic("gamma", size, gamma_initializer, scale)
         self.beta = self._statistic("beta", size, beta_initializer, center)
 
     def _statistic(self, name: str, size: int, init: Any, learnt: bool) -> Any:
-        return self.params.get(name, grad_req="write" if learnt else "null", shape=(size,), init=init, allow_deferred_init=True, differentiable=learnt)
+        return self.params.get(
+            name, grad_req="write" if learnt else "null", shape=(size,), init=init, allow_deferred_init=True, differentiable=learnt
+        )
 
     def _take_size(self, x: Any, axis: int) -> None:
         if not -x.ndim <= axis < x.ndim:
@@ -59,7 +71,13 @@ class BatchNorm(_Norm):
     ) -> None:
         super().__init__(in_channels, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
         self._axis = axis
-        self._kwargs = {"axis": axis, "eps": epsilon, "momentum": momentum, "fix_gamma": not scale, "use_global_stats": use_global_stats}
+        self._kwargs: dict[str, Any] = {
+            "axis": axis,
+            "eps": epsilon,
+            "momentum": momentum,
+            "fix_gamma": not scale,
+            "use_global_stats": use_global_stats,
+        }
         self.running_mean = self._statistic("running_mean", in_channels, running_mean_initializer, False)
         self.running_var = self._statistic("running_var", in_channels, running_variance_initializer, False)
 

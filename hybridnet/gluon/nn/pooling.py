@@ -18,7 +18,16 @@ class _Pool(HybridBlock):
     pool_type: str
     whole = False
 
-    def __init__(self, pool_size: Any = 2, strides: Any = None, padding: Any = 0, layout: str | None = None, ceil_mode: bool = False, count_include_pad: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        pool_size: Any = 2,
+        strides: Any = None,
+        padding: Any = 0,
+        layout: str | None = None,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         name, nd = type(self).__name__, self.nd
         kernel = as_tuple(name, "pool_size", pool_size, nd, 1)
@@ -41,16 +50,17 @@ class _Pool(HybridBlock):
         return pooling(x, **self._kwargs)
 
     def __repr__(self) -> str:
-        text = (
-            "{}(size={kernel}, stride={stride}, padding={pad}, ceil_mode={ceil_mode}, global_pool={global_pool}, pool_type={pool_type}, layout={layout})"
-        )
-        return text.format(type(self).__name__, ceil_mode=self._kwargs["pooling_convention"] == "full", **self._kwargs)
+        k, full = self._kwargs, self._kwargs["pooling_convention"] == "full"
+        size = f"size={k['kernel']}, stride={k['stride']}, padding={k['pad']}, ceil_mode={full}"
+        return f"{type(self).__name__}({size}, global_pool={self.whole}, pool_type={self.pool_type}, layout={k['layout']})"
 
 
 class _MaxPool(_Pool):
     pool_type = "max"
 
-    def __init__(self, pool_size: Any = 2, strides: Any = None, padding: Any = 0, layout: str | None = None, ceil_mode: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, pool_size: Any = 2, strides: Any = None, padding: Any = 0, layout: str | None = None, ceil_mode: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(pool_size, strides, padding, layout, ceil_mode, **kwargs)
 
 
@@ -83,7 +93,16 @@ class _AvgPoolCeilFirst(_Pool):
 
     pool_type = "avg"
 
-    def __init__(self, pool_size: Any = 2, strides: Any = None, padding: Any = 0, ceil_mode: bool = False, layout: str | None = None, count_include_pad: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        pool_size: Any = 2,
+        strides: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        layout: str | None = None,
+        count_include_pad: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(pool_size, strides, padding, layout, ceil_mode, count_include_pad, **kwargs)
 
 
