@@ -234,7 +234,7 @@ class Trainer:
         ]
         for found in checked:
             files.write(found, arrays)
-        opt.num_update, opt.lr = header["num_update"], header["lr"]
+        opt.num_update, opt.lr = header["num_update"], header.get("lr", opt.lr)
         opt._index_update_count = dict(header["counts"])
         for scalars in self._scalars.values():
             with suspended_trace():

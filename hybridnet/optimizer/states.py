@@ -45,7 +45,8 @@ def unpack(data: bytes, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
             header = json.loads(arrays.pop("header").tobytes())
         except ValueError:
             header = None
-    if not isinstance(header, dict) or header.get("format") != _FORMAT:
+    whole = isinstance(header, dict) and header.get("format") == _FORMAT and {"optimizer", "num_update", "counts"} <= header.keys()
+    if not whole:
         fail(
             FileFormatError,
             "load_states",
