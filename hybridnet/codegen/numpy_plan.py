@@ -14,6 +14,7 @@ import numpy as np
 from hybridnet.codegen.numpy_text import is_ufunc
 from hybridnet.config import config
 from hybridnet.core import OPS, Kind
+from hybridnet.graph.control_ops import CONTROL, initial, initials
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.memory import Request, place
 from hybridnet.graph.passes.fuse import FUSED, free_axis
@@ -142,6 +143,7 @@ class Plan:
     late: (position, value) of outputs that are copied into their state at the end.
     places: value -> its request in the arena.
     overwrites: value -> the operand whose buffer it takes over.
+    starts: constants that are nothing but what loops' states start from, which need no array.
     """
 
     def __init__(self, graph: Graph, donate: dict[int, int], resident: frozenset[int]) -> None:
@@ -151,6 +153,7 @@ class Plan:
         self.step = {node: i for i, node in enumerate(graph.nodes)}
         self.end = len(graph.nodes)
         self.last_use = self._last_uses()
+        self.starts = self._starts()
         self.returned = {self.root_of(v) for i, v in enumerate(graph.outputs) if i not in donate and i not in resident}
         self.homes: dict[Value, Value] = {}
         self.late: list[tuple[int, Value]] = []
@@ -185,6 +188,13 @@ class Plan:
             last[self.root_of(v)] = self.end
         return last
 
+    def _starts(self) -> set[Value]:
+        found = {v for node in self.graph.nodes for v in initials(node) if v.constant is not None and v.shape}
+        for node in self.graph.nodes:
+            states = initials(node)
+            found -= {v for v in node.inputs if node.inputs.count(v) > states.count(v)}
+        return found - set(self.graph.outputs)
+
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
         """Whether ``node`` may write its result ``out`` over its operand ``x``: elementwise, no other reads of it."""
         if x.shape != out.shape or x.dtype != out.dtype:
@@ -202,6 +212,8 @@ class Plan:
                 return False
             result = body.outputs[out.index // members]
             return self._once(body, result) and _body_allows(body, body.inputs[slot // members], result, None)
+        if node.op in CONTROL:  # a loop's state may lie where it started, if nothing else reads that
+            return initial(node, out) is x and node.inputs.count(x) == 1
         return is_ufunc(node.op)
 
     @staticmethod
@@ -244,7 +256,7 @@ class Plan:
             if not planned(node):
                 continue
             for v in node.outputs:
-                if v in self.root or v in self.homes or v in self.returned or (v.constant is not None and v.shape == ()):
+                if v in self.root or v in self.homes or v in self.returned or (v.constant is not None and v.shape == ()) or v in self.starts:
                     continue
                 shared = self._dying_operand(node, v, i)
                 if shared is not None:
@@ -264,11 +276,11 @@ class Plan:
         self.places[v] = made
         self._owner_last[id(made)] = stop if v.constant is None else self.end
 
-    def scratch(self, size: int, step: int) -> Request:
-        """Bytes that are used within one step alone."""
-        made = Request(size, step, step)
+    def scratch(self, size: int, step: int, name: str = "scratch of a block", whole: bool = False) -> Request:
+        """Bytes that are used within one step alone, or, if ``whole``, are to last."""
+        made = Request(size, 0 if whole else step, self.end if whole else step)
         self.requests.append(made)
-        self.request_names.append("scratch of a block")
+        self.request_names.append(name)
         return made
 
     def _dying_operand(self, node: Node, out: Value, step: int) -> tuple[Value, Request] | None:
@@ -281,7 +293,7 @@ class Plan:
 
 def planned(node: Node) -> bool:
     """Whether the node's results are written into planned buffers; others allocate their own."""
-    if node.op is FUSED or node.op is GROUP:
+    if node.op is FUSED or node.op is GROUP or node.op in CONTROL:
         return True
     return node.op.kind is not Kind.VIEW and len(node.outputs) == 1 and (node.op.out or node.op.kind in (Kind.POINTWISE, Kind.REDUCTION))
 

@@ -7,14 +7,16 @@ buffers are made once; calls overwrite an operand that dies in them where that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hybridnet.codegen.numpy_control import write_control
 from hybridnet.codegen.numpy_plan import Flat, Plan, group_flats, legalize, planned, region_axis, ungroup
 from hybridnet.codegen.numpy_region import Region, write_region
 from hybridnet.codegen.numpy_text import Namespace, call_text, scalar_literal, view_text
 from hybridnet.config import config
+from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.memory import Request
 from hybridnet.graph.passes.cleanup import dce
@@ -55,9 +57,7 @@ def write_numpy_program(
     donated = dict(donate or {})
     if "group" not in config.disabled_passes:
         graph = group(graph)
-    if "fuse" not in config.disabled_passes:
-        graph = dce(fuse(graph, 2 * config.block_bytes))
-    legal = legalize(graph, donated)
+    legal = legalize(_fused(graph), donated)
     while True:
         plan = Plan(legal, donated, resident)
         flats = {n: group_flats(plan, n, can_flatten) for n in legal.nodes if n.op is GROUP}
@@ -67,21 +67,66 @@ def write_numpy_program(
         legal = legalize(ungroup(legal, unwanted), donated)
 
 
+def _fused(graph: Graph) -> Graph:
+    return graph if "fuse" in config.disabled_passes else dce(fuse(graph, 2 * config.block_bytes))
+
+
 class _Writer:
-    def __init__(self, plan: Plan, group_flats: dict[Node, list[Flat]]) -> None:
+    """Writes a program, or (given its ``outer`` one and names for its inputs) a part that a node of control flow runs."""
+
+    def __init__(
+        self, plan: Plan, group_flats: dict[Node, list[Flat]], outer: _Writer | None = None, inputs: Sequence[str] | None = None
+    ) -> None:
         self.plan = plan
         self.graph = plan.graph
         self.group_flats = group_flats
         self.flats = list(dict.fromkeys(flat for flats in group_flats.values() for flat in flats))
-        self.ns = Namespace()
-        self.name: dict[Value, str] = {v: f"x{i}" for i, v in enumerate(plan.graph.inputs)}
+        self.ns: Namespace = Namespace() if outer is None else outer.ns
+        names = [f"x{i}" for i in range(len(plan.graph.inputs))] if inputs is None else inputs
+        self.name: dict[Value, str] = dict(zip(plan.graph.inputs, names, strict=True))
         self.static: set[Value] = set()  # values whose arrays exist before the run
         self.head: list[str] = []  # lines of bind()
         self.body: list[str] = []  # lines of run()
         self.pending: list[tuple[int, Request, tuple[int, ...], Any]] = []  # lines of bind() that wait for offsets
-        self.regions = 0
+        self.parts: list[tuple[_Writer, Request]] = []  # with the bytes of this arena in which theirs lie
 
     def write(self) -> Source:
+        graph, plan = self.graph, self.plan
+        self._write_body()
+        arena = plan.place()
+        head = self._placed(0)
+        results = [self.name[v] for i, v in enumerate(graph.outputs) if i not in plan.donate]
+        names = [f"x{i}" for i in range(len(graph.inputs))] + [f"f{i}" for i in range(len(self.flats))]
+        unpack = [f"({', '.join(names)},) = inputs"] if names else []
+        lines = ["def bind(view):"]
+        lines += [f"    {line}" for line in head]
+        lines += ["    def run(inputs):"]
+        lines += [f"        {line}" for line in (*unpack, *self.body)]
+        lines += [f"        return ({''.join(r + ', ' for r in results)})" if results else "        return ()", "    return run", ""]
+        largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
+        return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, tuple(self.flats), largest)
+
+    def part(self, graph: Graph, node: Node, inputs: Sequence[str], donate: dict[int, int]) -> tuple[list[str], list[str]]:
+        """The lines that run a graph of ``node`` on arrays of those names, and the names of the results that are not donated."""
+        legal = legalize(_fused(graph), donate)
+        plan = Plan(legal, donate, frozenset(range(len(legal.outputs))))
+        part = _Writer(plan, {}, self, inputs)
+        part._write_body()
+        name = f"body of {node.op.name} {node.site or ''}".strip()
+        self.parts.append((part, self.plan.scratch(plan.place(), self.plan.step[node], name, part._keeps())))
+        return part.body, [part._operand(v, node) for i, v in enumerate(legal.outputs) if i not in donate]
+
+    def _keeps(self) -> bool:
+        """Whether something in the arena is filled once, before the first run."""
+        return any(v.constant is not None for v in self.plan.places) or any(part._keeps() for part, _ in self.parts)
+
+    def _placed(self, base: int) -> list[str]:
+        """The lines of bind(), with the arena's arrays where they lie."""
+        for line, request, shape, dtype in self.pending:
+            self.head[line] = self.head[line].format(f"view({base + request.offset}, {shape}, {self.ns.dtype(dtype)})")
+        return self.head + [line for part, request in self.parts for line in part._placed(base + request.offset)]
+
+    def _write_body(self) -> None:
         graph, plan = self.graph, self.plan
         where = ""
         for node in graph.nodes:
@@ -92,19 +137,6 @@ class _Writer:
             self._write_node(node)
         for i, v in plan.late:
             self.body.append(f"copyto({self.name[graph.inputs[plan.donate[i]]]}, {self.name[v]})")
-        arena = plan.place()
-        for line, request, shape, dtype in self.pending:
-            self.head[line] = self.head[line].format(f"view({request.offset}, {shape}, {self.ns.dtype(dtype)})")
-        results = [self.name[v] for i, v in enumerate(graph.outputs) if i not in plan.donate]
-        names = [f"x{i}" for i in range(len(graph.inputs))] + [f"f{i}" for i in range(len(self.flats))]
-        unpack = [f"({', '.join(names)},) = inputs"] if names else []
-        lines = ["def bind(view):"]
-        lines += [f"    {line}" for line in self.head]
-        lines += ["    def run(inputs):"]
-        lines += [f"        {line}" for line in (*unpack, *self.body)]
-        lines += [f"        return ({''.join(r + ', ' for r in results)})" if results else "        return ()", "    return run", ""]
-        largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
-        return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, tuple(self.flats), largest)
 
     def _view_line(self, text: str, request: Request, shape: tuple[int, ...], dtype: Any) -> None:
         """A line of bind() whose ``{}`` becomes an array in the arena once offsets are known."""
@@ -116,18 +148,25 @@ class _Writer:
         if node.op is FUSED or node.op is GROUP:
             self._write_region(node)
             return
+        if node.op in CONTROL:
+            for v in node.outputs:
+                self._define(v)
+            self.body += write_control(self, node, [self._operand(v, node) for v in node.inputs], [self.name[v] for v in node.outputs])
+            return
         if out in plan.root:
-            name = self.name[out] = f"t{len(self.name)}"
+            name = self.name[out] = self.ns.fresh("t")
             static = plan.root_of(out) in self.static
             (self.head if static else self.body).append(f"{name} = {view_text(self.ns, node, self._operand(node.inputs[0], node))}")
             return
         if out.constant is not None and out.shape == () and out not in plan.homes and out not in plan.returned:
             return  # written as a literal where it is used
+        if out in plan.starts:
+            return
         args = [self._operand(v, node) for v in node.inputs]
         if not planned(node):
             names = []
             for v in node.outputs:
-                self.name[v] = f"t{len(self.name)}"
+                self.name[v] = self.ns.fresh("t")
                 names.append(self.name[v])
             constant = not node.inputs and out not in plan.returned
             if constant:  # an arange, say: made once
@@ -149,7 +188,7 @@ class _Writer:
             if operand in self.static:
                 self.static.add(out)
             return
-        name = self.name[out] = f"t{len(self.name)}"
+        name = self.name[out] = self.ns.fresh("t")
         if out in plan.places:
             self._view_line(f"{name} = {{}}", plan.places[out], out.shape, out.dtype)
             self.static.add(out)
@@ -157,6 +196,8 @@ class _Writer:
             self.body.append(f"{name} = empty({out.shape}, {self.ns.dtype(out.dtype)})")
 
     def _operand(self, v: Value, node: Node) -> str:
+        if v in self.plan.starts:
+            return repr(v.constant)
         if v.constant is not None and v not in self.name:
             return scalar_literal(self.ns, v, node.op)
         return self.name[v]
@@ -177,8 +218,7 @@ class _Writer:
         self._append_region(region, self.plan.step[node])
 
     def _append_region(self, region: Region, step: int) -> None:
-        self.regions += 1
-        name = f"region{self.regions}"
+        name = self.ns.fresh("region")
         threads = min(config.threads, -(-region.extent // region.block)) if region.work >= PARALLEL_WORK else 1
         for t in range(threads):
             arrays = []

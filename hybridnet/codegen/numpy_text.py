@@ -27,6 +27,7 @@ class Namespace:
     def __init__(self) -> None:
         self.names: dict[str, Any] = {"empty": np.empty, "inf": math.inf, "nan": math.nan, "copyto": np.copyto}
         self._known: dict[Any, str] = {}
+        self._count: dict[str, int] = {}
 
     def bind(self, name: str, value: Any, key: Any = None) -> str:
         """A name for ``value``, near ``name``; the same name for the same key."""
@@ -37,6 +38,11 @@ class Namespace:
             self.names[found] = value
             self._known[key] = found
         return found
+
+    def fresh(self, prefix: str) -> str:
+        """A new name of a local variable."""
+        self._count[prefix] = number = self._count.get(prefix, -1) + 1
+        return f"{prefix}{number}"
 
     def dtype(self, dtype: Any) -> str:
         return self.bind(str(dtype), dtype, ("dtype", dtype))

@@ -33,7 +33,8 @@ class State:
 class Trace:
     """A graph in the making."""
 
-    def __init__(self) -> None:
+    def __init__(self, outer: Any = None) -> None:
+        self.outer = outer  # the trace that this one is within
         self.site: Any = None
         self.arguments: list[Value] = []
         self.nodes: list[Node] = []
@@ -121,11 +122,18 @@ class Trace:
     def _state(self, array: Any) -> State:
         state = self.states.get(id(array))
         if state is None:
+            if type(array._data) is Value and not self._encloses(array._data.owner):
+                got = f"{array._data.spec} that another trace made"
+                fail(TraceError, "read", expected="arrays of this call", got=got, fix="returning it from the traced function or body in place of storing it")
             value = Value(array.shape, array.dtype, array._device)
             value.owner, value.name = self, f"state{len(self.states)}"
             state = self.states[id(array)] = State(array, value)
             self._refuse_aliases(state)
         return state
+
+    def _encloses(self, owner: object) -> bool:
+        """Whether this trace is within ``owner``."""
+        return self.outer is not None and (self.outer is owner or self.outer._encloses(owner))
 
     def _refuse_aliases(self, state: State) -> None:
         """Two handles on one buffer, one of them written: a graph of values cannot say that."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from hybridnet.config import config
 from hybridnet.graph.ir import Graph
+from hybridnet.graph.passes.bodies import bodies
 from hybridnet.graph.passes.cleanup import cse, dce
 from hybridnet.graph.passes.expand import expand
 from hybridnet.graph.passes.fold import fold
@@ -32,6 +33,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("fold", fold, "constants first: the algebra recognises them"),
     Pass("simplify", simplify, "before common subexpressions, which it makes equal"),
     Pass("cse", cse, "after the algebra; forward and backward often compute the same"),
+    Pass("bodies", lambda graph: bodies(graph, optimize), "when what nodes of control flow are given is known to be constant"),
     Pass("dce-late", dce, "what the passes before it left without a reader"),
 )
 
@@ -47,4 +49,4 @@ def optimize(graph: Graph) -> Graph:
     return graph
 
 
-__all__ = ["PASSES", "Pass", "cse", "dce", "expand", "fold", "optimize", "simplify"]
+__all__ = ["PASSES", "Pass", "bodies", "cse", "dce", "expand", "fold", "optimize", "simplify"]
