@@ -73,23 +73,23 @@ def binary(name: str, doc: str, rules: tuple[Rule | None, Rule | None] | None, *
 
 binary("add", "x1 + x2, element by element.", (lambda g, y, a, b: g, lambda g, y, a, b: g), cuda="({0} + {1})")
 binary("subtract", "x1 - x2, element by element.", (lambda g, y, a, b: g, lambda g, y, a, b: -g), cuda="({0} - {1})")
-binary("multiply", "x1 * x2, element by element.", (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a), saves=(0, 1), cuda="({0} * {1})")
-binary("true_divide", "x1 / x2; integers give float32.", (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b), saves=(1, "y"), cuda="({0} / {1})", domain=(0.5, 2.0), promote="float")
-binary("floor_divide", "The largest integer not above x1 / x2.", None, cuda="floor({0} / {1})", domain=(0.5, 9.0))
+binary("multiply", "x1 * x2, element by element.", (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a), saves=((1,), (0,)), cuda="({0} * {1})")
+binary("true_divide", "x1 / x2; integers give float32.", (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b), saves=((1,), (1, "y")), cuda="({0} / {1})", domain=(0.5, 2.0), promote="float")
+binary("floor_divide", "The largest integer not above x1 / x2.", None, cuda="hn_floor_divide({0}, {1})", domain=(0.5, 9.0))
 binary("mod", "The remainder of x1 / x2, with the sign of x2.", (lambda g, y, a, b: g, lambda g, y, a, b: -g * call("floor_divide", a, b)), saves=(0, 1), cuda="hn_mod({0}, {1})", domain=(1.1, 1.9))
-binary("fmod", "The remainder of x1 / x2, with the sign of x1.", (lambda g, y, a, b: g, lambda g, y, a, b: -g * call("trunc", a / b)), saves=(0, 1), cuda="fmod({0}, {1})", domain=(1.1, 1.9))
+binary("fmod", "The remainder of x1 / x2, with the sign of x1.", (lambda g, y, a, b: g, lambda g, y, a, b: -g * call("trunc", a / b)), saves=(0, 1), cuda="hn_fmod({0}, {1})", domain=(1.1, 1.9))
 binary(
     "power",
     "x1 to the power of x2.",
     (lambda g, y, a, b: g * b * call("power", a, b - 1), lambda g, y, a, b: g * y * call("log", a if isinstance(a, NDArray) else tensor(float(a)))),
     saves=(0, 1, "y"),
-    cuda="pow({0}, {1})",
+    cuda="hn_power({0}, {1})",
     domain=(0.5, 2.0),
 )
 binary("maximum", "The larger of x1 and x2; NaN if either is.", (lambda g, y, a, b: _zero_kept_where(g, call("greater_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("less", a, b))), saves=(0, 1), cuda="hn_max({0}, {1})")
 binary("minimum", "The smaller of x1 and x2; NaN if either is.", (lambda g, y, a, b: _zero_kept_where(g, call("less_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("greater", a, b))), saves=(0, 1), cuda="hn_min({0}, {1})")
-binary("fmax", "The larger of x1 and x2, ignoring NaN.", (lambda g, y, a, b: _zero_kept_where(g, call("greater_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("less", a, b))), saves=(0, 1), cuda="fmax({0}, {1})")
-binary("fmin", "The smaller of x1 and x2, ignoring NaN.", (lambda g, y, a, b: _zero_kept_where(g, call("less_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("greater", a, b))), saves=(0, 1), cuda="fmin({0}, {1})")
+binary("fmax", "The larger of x1 and x2, ignoring NaN.", (lambda g, y, a, b: _zero_kept_where(g, call("greater_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("less", a, b))), saves=(0, 1), cuda="hn_fmax({0}, {1})")
+binary("fmin", "The smaller of x1 and x2, ignoring NaN.", (lambda g, y, a, b: _zero_kept_where(g, call("less_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("greater", a, b))), saves=(0, 1), cuda="hn_fmin({0}, {1})")
 binary("hypot", "sqrt(x1² + x2²).", (lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y), saves=(0, 1, "y"), cuda="hypot({0}, {1})", promote="float")
 binary("arctan2", "The angle of the point (x2, x1), in radians.", (lambda g, y, a, b: g * b / (a * a + b * b), lambda g, y, a, b: -g * a / (a * a + b * b)), saves=(0, 1), cuda="atan2({0}, {1})", promote="float", domain=(0.5, 2.0))
 binary("copysign", "x1 with the sign of x2.", (lambda g, y, a, b: g * call("sign", y) * call("sign", a), None), saves=(0, "y"), cuda="copysign({0}, {1})", promote="float")
@@ -101,21 +101,23 @@ for _name, _sign in {"equal": "==", "not_equal": "!=", "less": "<", "less_equal"
     binary(_name, f"x1 {_sign} x2, element by element, as bool.", None, cuda=f"({{0}} {_sign} {{1}})", result="bool")
 for _name, _sign in {"logical_and": "&&", "logical_or": "||", "logical_xor": "!="}.items():
     binary(_name, f"{_name.removeprefix('logical_')} of the truth of x1 and x2, as bool.", None, cuda=f"(({{0}} != 0) {_sign} ({{1}} != 0))", result="bool")
-for _name, _sign in {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^", "left_shift": "<<", "right_shift": ">>"}.items():
+for _name, _sign in {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}.items():
     binary(_name, f"x1 {_sign} x2 on the bits of integers.", None, cuda=f"({{0}} {_sign} {{1}})", integers=True)
+for _name, _sign in {"left_shift": "<<", "right_shift": ">>"}.items():
+    binary(_name, f"x1 {_sign} x2 on the bits of integers.", None, cuda=f"hn_{_name}({{0}}, {{1}})", integers=True)
 for _name in ("gcd", "lcm"):
     binary(_name, f"The {_name} of integers.", None, cuda=f"hn_{_name}({{0}}, {{1}})", integers=True)
 unary("logical_not", "Whether x is zero, as bool.", None, cuda="({0} == 0)", result="bool", promote=None)
 unary("isnan", "Whether x is not a number.", None, cuda="isnan({0})", result="bool", promote="float")
 unary("isinf", "Whether x is infinite.", None, cuda="isinf({0})", result="bool", promote="float")
 unary("isfinite", "Whether x is neither infinite nor NaN.", None, cuda="isfinite({0})", result="bool", promote="float")
-INVERT = register(Op("invert", Kind.POINTWISE, infer_pointwise("invert"), ufunc="invert", cuda="(~{0})", sample=samples(Sample((np.arange(6).reshape(2, 3),), differentiable=False))))
+INVERT = register(Op("invert", Kind.POINTWISE, infer_pointwise("invert"), ufunc="invert", cuda="hn_invert({0})", sample=samples(Sample((np.arange(6).reshape(2, 3),), differentiable=False))))
 FUNCTIONS["invert"] = public(INVERT, "The bits of integers flipped; not x for bool.", 1)
 
 # -- one operand ----------------------------------------------------------------------------------
 
 unary("negative", "-x.", lambda g, y, x: -g, cuda="(-{0})", promote="same")
-unary("absolute", "The absolute value.", lambda g, y, x: g * call("sign", x), saves=(0,), cuda="fabs({0})", promote="same")
+unary("absolute", "The absolute value.", lambda g, y, x: g * call("sign", x), saves=(0,), cuda="hn_abs({0})", promote="same")
 unary("sign", "-1, 0 or 1 by the sign of x.", lambda g, y, x: None, cuda="hn_sign({0})", promote="same")
 for _name, _cuda in {"rint": "rint", "ceil": "ceil", "floor": "floor", "trunc": "trunc"}.items():
     unary(_name, f"x rounded ({_name}) to an integer value.", lambda g, y, x: None, cuda=f"{_cuda}({{0}})")

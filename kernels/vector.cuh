@@ -1,0 +1,35 @@
+// Packs: N neighbouring elements that travel in the widest accesses there are, 16 bytes each.
+#pragma once
+#include "types.cuh"
+
+template <int BYTES> struct hn_word { typedef uint4 type; };  // what one access moves
+template <> struct hn_word<8> { typedef uint2 type; };
+template <> struct hn_word<4> { typedef unsigned type; };
+template <> struct hn_word<2> { typedef unsigned short type; };
+template <> struct hn_word<1> { typedef unsigned char type; };
+
+template <class T, int N> struct hn_pack {
+    static constexpr int bytes = N * sizeof(T);
+    static constexpr int word = bytes < 16 ? bytes : 16;
+    alignas(word) T at[N];
+
+    __device__ inline typename hn_type<T>::compute operator[](int i) const { return hn_type<T>::load(at[i]); }
+    __device__ inline void set(int i, typename hn_type<T>::compute x) { at[i] = hn_type<T>::store(x); }
+};
+
+// N elements from p on, which must be aligned to min(16, N * sizeof(T)) bytes.
+template <int N, class T> __device__ inline hn_pack<T, N> hn_load(const T* p) {
+    typedef hn_pack<T, N> Pack;
+    typedef typename hn_word<Pack::word>::type Word;
+    Pack pack;
+#pragma unroll
+    for (int i = 0; i < Pack::bytes / Pack::word; ++i) reinterpret_cast<Word*>(pack.at)[i] = reinterpret_cast<const Word*>(p)[i];
+    return pack;
+}
+
+template <int N, class T> __device__ inline void hn_store(T* p, const hn_pack<T, N>& pack) {
+    typedef hn_pack<T, N> Pack;
+    typedef typename hn_word<Pack::word>::type Word;
+#pragma unroll
+    for (int i = 0; i < Pack::bytes / Pack::word; ++i) reinterpret_cast<Word*>(p)[i] = reinterpret_cast<const Word*>(pack.at)[i];
+}

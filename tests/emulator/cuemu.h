@@ -1,0 +1,373 @@
+// CUDA C++ on the CPU: with this header in front, g++ compiles a .cu file to functions that run its kernels.
+//
+// One fiber (a stack of its own, switched by hand) for each CUDA thread that ever waits; blocks run one
+// after another on one OS thread, so atomics are plain code and `__shared__` variables are static ones.
+// What a GPU leaves open is made bad on purpose: shared memory is filled with 0xff (NaN) before each
+// block, and the order in which threads and blocks run is a setting (cuemu_set_order), so that a missing
+// barrier shows. A block that cannot go on, because some threads wait for others that never come, is
+// reported as an error.
+//
+// Not emulated: grid-wide barriers, spinning on other blocks, asynchronous copies, weak memory order.
+#pragma once
+#include <math.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <type_traits>
+#include <utility>
+#include <vector>
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+#define CUEMU 1
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __constant__ static
+#define __restrict__ __restrict
+#define __launch_bounds__(...)
+// In a section of their own, so that all can be poisoned; not in templates and inline functions, which the linker merges.
+#define __shared__ static __attribute__((section("cuemu_shared")))
+#define HN_SHARED(name) unsigned char* const name = cuemu::block.dynamic_shared.data()
+
+struct uint2 { unsigned x, y; };
+struct alignas(16) uint4 { unsigned x, y, z, w; };
+inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+
+struct dim3 {
+    unsigned x, y, z;
+    size_t size() const { return size_t(x) * y * z; }
+    dim3 at(size_t i) const { return {unsigned(i % x), unsigned(i / x % y), unsigned(i / x / y)}; }
+};
+
+extern char __start_cuemu_shared[] __attribute__((weak, visibility("hidden")));
+extern char __stop_cuemu_shared[] __attribute__((weak, visibility("hidden")));
+
+namespace cuemu {
+
+// -- fibers: prepare a stack that begins in a function, switch from one stack to another -----------
+
+constexpr size_t STACK_BYTES = 64 * 1024;
+
+#if defined(__x86_64__)
+typedef void* Context;  // the stack pointer; the registers that a call must keep lie on the stack
+extern "C" void cuemu_switch(Context* save, Context to);
+asm(R"(
+.text
+.weak cuemu_switch
+.type cuemu_switch, @function
+cuemu_switch:
+    push %rbp
+    push %rbx
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    mov %rsp, (%rdi)
+    mov %rsi, %rsp
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbx
+    pop %rbp
+    ret
+)");
+inline void prepare(Context& context, char* stack, void (*function)()) {
+    void** top = reinterpret_cast<void**>(stack + STACK_BYTES - 64);
+    *--top = nullptr;  // where `function` would return to; it never does, and this keeps its stack aligned
+    *--top = reinterpret_cast<void*>(function);
+    for (int i = 0; i < 6; ++i) *--top = nullptr;
+    context = top;
+}
+inline void switch_context(Context& from, Context& to) { cuemu_switch(&from, to); }
+#else
+typedef ucontext_t Context;
+inline void prepare(Context& context, char* stack, void (*function)()) {
+    getcontext(&context);
+    context.uc_stack.ss_sp = stack;
+    context.uc_stack.ss_size = STACK_BYTES;
+    context.uc_link = nullptr;
+    makecontext(&context, function, 0);
+}
+inline void switch_context(Context& from, Context& to) { swapcontext(&from, &to); }
+#endif
+
+// -- threads and the block that runs ---------------------------------------------------------------
+
+enum class State { fresh, ready, at_barrier, in_collective, done };
+
+struct Thread {
+    Context context;
+    char* stack;
+    dim3 index;
+    unsigned number;
+    State state;
+    // What a warp collective exchanges: who takes part, what is to be done, from which lane, the values.
+    unsigned mask;
+    void (*collective)(Thread* lanes, unsigned group);
+    int source;
+    uint64_t given, taken;
+};
+
+struct Block {
+    dim3 index, size, grid;
+    std::vector<Thread> threads;
+    std::vector<char*> stacks;  // that no thread uses: a kernel without barriers needs one in all
+    std::vector<unsigned char> dynamic_shared;
+    void (*body)(void**);
+    void** arguments;
+    Context scheduler;
+    unsigned live, waiting;
+    const char* error;
+};
+
+static Block block;
+static Thread* running;
+static unsigned order;  // 0 forward, 1 backward, above: shuffled by that seed
+
+inline void wait(State state) {
+    running->state = state;
+    switch_context(running->context, block.scheduler);
+}
+
+[[noreturn]] inline void stop(const char* error) {
+    block.error = error;
+    for (;;) wait(State::done);
+}
+
+inline unsigned live_lanes(Thread* lanes) {
+    unsigned live = 0;
+    const unsigned count = std::min<unsigned>(32, block.threads.data() + block.threads.size() - lanes);
+    for (unsigned i = 0; i < count; ++i) live |= unsigned(lanes[i].state != State::done) << i;
+    return live;
+}
+
+// If every live lane of the thread's group has come, do what they came for, once, and let them go on.
+inline bool complete(Thread& thread) {
+    Thread* const lanes = &thread - thread.number % 32;
+    const unsigned group = thread.mask & live_lanes(lanes);
+    for (unsigned i = 0; i < 32; ++i) {
+        if (!(group >> i & 1)) continue;
+        const Thread& other = lanes[i];
+        if (other.state != State::in_collective || other.mask != thread.mask || other.collective != thread.collective) return false;
+    }
+    thread.collective(lanes, group);
+    for (unsigned i = 0; i < 32; ++i)
+        if (group >> i & 1) lanes[i].state = State::ready;
+    return true;
+}
+
+inline void exchange(unsigned mask, void (*collective)(Thread*, unsigned), int source, uint64_t given) {
+    Thread& me = *running;
+    if (!(mask >> me.number % 32 & 1)) stop("a thread calls a warp function whose mask leaves it out");
+    me.mask = mask;
+    me.collective = collective;
+    me.source = source;
+    me.given = given;
+    me.state = State::in_collective;
+    if (!complete(me)) wait(State::in_collective);
+}
+
+inline void thread_main() {
+    block.body(block.arguments);
+    Thread& me = *running;
+    me.state = State::done;
+    Thread* const lanes = &me - me.number % 32;
+    for (unsigned left = live_lanes(lanes), i = 0; i < 32; ++i)  // a lane that leaves no longer holds the others up
+        if (left >> i & 1 && lanes[i].state == State::in_collective) complete(lanes[i]);
+    wait(State::done);
+}
+
+inline std::vector<unsigned> ordered(unsigned count, unsigned seed) {
+    std::vector<unsigned> numbers(count);
+    for (unsigned i = 0; i < count; ++i) numbers[i] = order == 1 ? count - 1 - i : i;
+    if (order > 1) std::shuffle(numbers.begin(), numbers.end(), std::minstd_rand(order + seed));
+    return numbers;
+}
+
+inline char* take_stack() {
+    if (block.stacks.empty()) return static_cast<char*>(aligned_alloc(4096, STACK_BYTES));
+    char* const stack = block.stacks.back();
+    block.stacks.pop_back();
+    return stack;
+}
+
+inline void run_thread(Thread& thread) {
+    if (thread.state == State::fresh) {
+        thread.stack = take_stack();
+        prepare(thread.context, thread.stack, thread_main);
+    }
+    thread.state = State::ready;
+    running = &thread;
+    switch_context(block.scheduler, thread.context);
+    if (thread.state == State::done) {
+        block.stacks.push_back(thread.stack);
+        --block.live;
+    } else if (thread.state == State::at_barrier) {
+        ++block.waiting;
+    }
+}
+
+inline void run_block() {
+    const unsigned count = block.size.size();
+    for (unsigned i = 0; i < count; ++i) {
+        block.threads[i].index = block.size.at(i);
+        block.threads[i].number = i;
+        block.threads[i].state = State::fresh;
+    }
+    block.live = count;
+    block.waiting = 0;
+    const std::vector<unsigned> numbers = ordered(count, block.index.x);
+    while (block.live && !block.error) {
+        bool stuck = true;
+        for (const unsigned i : numbers) {
+            Thread& thread = block.threads[i];
+            if (thread.state > State::ready || block.error) continue;
+            run_thread(thread);
+            stuck = false;
+        }
+        if (block.live && block.waiting == block.live) {
+            for (Thread& thread : block.threads)
+                if (thread.state == State::at_barrier) thread.state = State::ready;
+            block.waiting = 0;
+        } else if (stuck) {
+            block.error = "deadlock: threads wait at a barrier or in a warp function that others never reach";
+        }
+    }
+    for (const Thread& thread : block.threads)  // those that an error left behind
+        if (thread.state != State::done && thread.state != State::fresh) block.stacks.push_back(thread.stack);
+}
+
+inline const char* launch(const unsigned* shape, size_t shared_bytes, void (*body)(void**), void** arguments) {
+    block.grid = {shape[0], shape[1], shape[2]};
+    block.size = {shape[3], shape[4], shape[5]};
+    block.body = body;
+    block.arguments = arguments;
+    block.error = nullptr;
+    if (!block.grid.size() || !block.size.size() || block.size.size() > 1024) return "a grid or block of a size that no device takes";
+    block.threads.resize(block.size.size());
+    block.dynamic_shared.resize(shared_bytes);
+    for (const unsigned i : ordered(block.grid.size(), 0)) {
+        block.index = block.grid.at(i);
+        std::fill(block.dynamic_shared.begin(), block.dynamic_shared.end(), 0xff);
+        if (__start_cuemu_shared) memset(__start_cuemu_shared, 0xff, __stop_cuemu_shared - __start_cuemu_shared);
+        run_block();
+        if (block.error) break;
+    }
+    return block.error;
+}
+
+template <class... A, size_t... I> void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
+    kernel(*static_cast<std::remove_reference_t<A>*>(arguments[I])...);
+}
+template <auto kernel, class... A> void call_with(void (*)(A...), void** arguments) { call(kernel, arguments, std::index_sequence_for<A...>()); }
+
+// -- 16-bit floating numbers (IEEE 754 binary16, bfloat16), rounded to nearest, ties to even -----------
+
+inline uint32_t bits_of(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
+inline float float_of(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }
+
+inline uint16_t half_bits(float x) {
+    const uint32_t sign = bits_of(x) >> 16 & 0x8000;
+    uint32_t u = bits_of(x) & 0x7fffffff;
+    if (u > 0x7f800000) return sign | 0x7e00;
+    if (u >= 0x477ff000) return sign | 0x7c00;  // 65520 and above become infinite
+    if (u < 0x38800000) return sign | (bits_of(float_of(u) + 0.5f) - 0x3f000000);  // subnormal: the sum has its last place at 2^-24
+    u += 0xfff + (u >> 13 & 1);
+    return sign | ((u - 0x38000000) >> 13);
+}
+inline float half_value(uint16_t h) {
+    const float sign = h & 0x8000 ? -1 : 1;
+    const uint32_t exponent = h >> 10 & 31, fraction = h & 0x3ff;
+    if (exponent == 31) return sign * float_of(0x7f800000 | fraction << 13);
+    return exponent ? float_of(uint32_t(h & 0x8000) << 16 | (exponent + 112) << 23 | fraction << 13) : sign * ldexpf(fraction, -24);
+}
+inline uint16_t bfloat16_bits(float x) {
+    const uint32_t u = bits_of(x);
+    return (u & 0x7fffffff) > 0x7f800000 ? (u >> 16 | 0x40) : (u + 0x7fff + (u >> 16 & 1)) >> 16;
+}
+
+}  // namespace cuemu
+
+// The loader appends one of these for each kernel.
+#define CUEMU_EXPORT(kernel)                                                                                  \
+    extern "C" const char* cuemu_launch_##kernel(const unsigned* shape, size_t shared_bytes, void** arguments) { \
+        return cuemu::launch(shape, shared_bytes, [](void** a) { cuemu::call_with<kernel>(kernel, a); }, arguments); \
+    }
+extern "C" inline __attribute__((used)) void cuemu_set_order(unsigned order) { cuemu::order = order; }
+
+// -- what CUDA gives to kernels ------------------------------------------------------------------------
+
+#define threadIdx (cuemu::running->index)
+#define blockIdx (cuemu::block.index)
+#define blockDim (cuemu::block.size)
+#define gridDim (cuemu::block.grid)
+
+inline void __syncthreads() { cuemu::wait(cuemu::State::at_barrier); }
+inline void __threadfence() {}
+
+inline void __syncwarp(unsigned mask = 0xffffffffu) {
+    cuemu::exchange(mask, [](cuemu::Thread*, unsigned) {}, 0, 0);
+}
+inline unsigned __ballot_sync(unsigned mask, int predicate) {
+    cuemu::exchange(mask, [](cuemu::Thread* lanes, unsigned group) {
+        unsigned votes = 0;
+        for (int i = 0; i < 32; ++i) votes |= unsigned(group >> i & 1 && lanes[i].given) << i;
+        for (int i = 0; i < 32; ++i) if (group >> i & 1) lanes[i].taken = votes;
+    }, 0, predicate != 0);
+    return cuemu::running->taken;
+}
+template <class T> T __shfl_sync(unsigned mask, T value, int source) {
+    static_assert(sizeof(T) <= 8);
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof(T));
+    cuemu::exchange(mask, [](cuemu::Thread* lanes, unsigned group) {
+        for (int i = 0; i < 32; ++i) {
+            const int from = lanes[i].source & 31;
+            if (group >> i & 1) lanes[i].taken = lanes[group >> from & 1 ? from : i].given;
+        }
+    }, source, bits);
+    memcpy(&value, &cuemu::running->taken, sizeof(T));
+    return value;
+}
+inline int cuemu_lane() { return cuemu::running->number % 32; }
+template <class T> T __shfl_xor_sync(unsigned mask, T value, int distance) { return __shfl_sync(mask, value, cuemu_lane() ^ distance); }
+template <class T> T __shfl_down_sync(unsigned mask, T value, int distance) {
+    return __shfl_sync(mask, value, cuemu_lane() + distance < 32 ? cuemu_lane() + distance : cuemu_lane());
+}
+template <class T> T __shfl_up_sync(unsigned mask, T value, int distance) {
+    return __shfl_sync(mask, value, cuemu_lane() >= distance ? cuemu_lane() - distance : cuemu_lane());
+}
+
+template <class T> T atomicAdd(T* at, T value) { const T old = *at; *at = old + value; return old; }
+template <class T> T atomicMax(T* at, T value) { const T old = *at; *at = std::max(old, value); return old; }
+template <class T> T atomicMin(T* at, T value) { const T old = *at; *at = std::min(old, value); return old; }
+template <class T> T atomicExch(T* at, T value) { const T old = *at; *at = value; return old; }
+template <class T> T atomicCAS(T* at, T expected, T value) { const T old = *at; if (old == expected) *at = value; return old; }
+
+inline int __float_as_int(float x) { return int(cuemu::bits_of(x)); }
+inline float __int_as_float(int i) { return cuemu::float_of(uint32_t(i)); }
+inline unsigned __float_as_uint(float x) { return cuemu::bits_of(x); }
+inline float __uint_as_float(unsigned u) { return cuemu::float_of(u); }
+inline double __longlong_as_double(long long i) { double x; memcpy(&x, &i, 8); return x; }
+inline unsigned __umulhi(unsigned a, unsigned b) { return uint64_t(a) * b >> 32; }
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
+
+// Winitzki's first guess, then Newton's steps on erfc where erf is near 1.
+inline double erfinv(double x) {
+    if (!(fabs(x) < 1)) return fabs(x) == 1 ? x * HUGE_VAL : NAN;
+    const double l = log1p(-x * x), t = 2 / (M_PI * 0.147) + l / 2;
+    double y = sqrt(sqrt(t * t - l / 0.147) - t);
+    for (int i = 0; i < 4; ++i) y -= (fabs(x) < 0.5 ? erf(y) - fabs(x) : 1 - fabs(x) - erfc(y)) * exp(y * y) * sqrt(M_PI) / 2;
+    return copysign(y, x);
+}
+inline float erfinv(float x) { return float(erfinv(double(x))); }

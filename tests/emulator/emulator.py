@@ -1,0 +1,87 @@
+"""``cupy.RawModule`` on the CPU: CUDA C++ compiled by g++ behind ``cuemu.h``, kernels called with NumPy arrays.
+
+Only what launching needs: ``RawModule(code, options).get_function(name)(grid, block, args, shared_mem=)``.
+Compiled modules are kept in the temporary folder under the hash of all that they are made from.
+"""
+
+import ctypes
+import getpass
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HEADER = Path(__file__).with_name("cuemu.h")
+KERNELS = HEADER.parent.parent.parent / "kernels"
+CACHE = Path(tempfile.gettempdir()) / f"hybridnet-emulator-{getpass.getuser()}"
+# Integers wrap around and packs of elements are read as words, as in CUDA; no contraction, so that results do not depend on the CPU.
+FLAGS = ("-std=c++17", "-O1", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off", "-shared", "-fPIC")
+WARNINGS = ("-Wall", "-Werror", "-Wno-unknown-pragmas", "-Wno-int-in-bool-context", "-Wno-bool-operation", "-Wno-unused-function")
+COMPILER = shutil.which("g++")
+
+
+class LaunchError(RuntimeError):
+    """What CUDA would not survive: a deadlock, a launch of an impossible shape."""
+
+
+class Kernel:
+    """One kernel; called as CuPy's are."""
+
+    def __init__(self, name: str, function: Any) -> None:
+        self.name = name
+        self.function = function
+        function.restype = ctypes.c_char_p
+
+    def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], shared_mem: int = 0) -> None:
+        shape = (ctypes.c_uint * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
+        values = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else (ctypes.c_char * a.itemsize)(*a.tobytes()) for a in args]
+        pointers = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
+        error = self.function(shape, ctypes.c_size_t(shared_mem), pointers)
+        if error is not None:
+            raise LaunchError(f"{self.name}: {error.decode()}")
+
+
+class RawModule:
+    """A translation unit of CUDA C++."""
+
+    def __init__(self, code: str, options: Sequence[str] = ()) -> None:
+        self.library = ctypes.CDLL(str(_compiled(code, tuple(options))))
+
+    def get_function(self, name: str) -> Kernel:
+        return Kernel(name, getattr(self.library, f"cuemu_launch_{name}"))
+
+    def set_order(self, order: int) -> None:
+        """In which order threads and blocks run: 0 forward, 1 backward, above: shuffled."""
+        self.library.cuemu_set_order(ctypes.c_uint(order))
+
+
+def modules(codes: Sequence[str]) -> list[RawModule]:
+    """Several modules, compiled side by side."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(RawModule, codes))
+
+
+def _compiled(code: str, options: tuple[str, ...]) -> Path:
+    """The shared library of a source; written under another name and renamed, so that runs side by side do no harm."""
+    exports = "".join(f"CUEMU_EXPORT({name})\n" for name in re.findall(r"__global__[^;{(]*?(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(", code))
+    command = [COMPILER or "g++", *FLAGS, *WARNINGS, *options]
+    sources = [HEADER.read_text(), *(p.read_text() for p in sorted(KERNELS.glob("*.cuh"))), code]
+    path = CACHE / (hashlib.sha256("\0".join((*command, *sources)).encode()).hexdigest()[:32] + ".so")
+    if not path.exists():
+        CACHE.mkdir(exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            source, made = Path(folder, "kernels.cu"), Path(folder, "kernels.so")
+            source.write_text(code + "\n" + exports)
+            done = subprocess.run([*command, "-I", KERNELS, "-include", HEADER, "-x", "c++", source, "-o", made], capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(done.stderr)
+            made.rename(path)
+    return path
