@@ -496,3 +496,28 @@ def test_modes_during_backward() -> None:
     y.backward(retain_graph=True, train_mode=False)
     autograd.grad(y, x, create_graph=True)
     assert seen == [(False, True), (False, False), (True, True)]
+
+
+def test_a_recorded_write_through_a_view_is_refused() -> None:
+    x, v = array(np.ones((2, 3), "f")), array(np.ones(3, "f"))
+    v.attach_grad()
+    with record():
+        y = x * 2
+        row = y[0]
+        with pytest.raises(AutogradError, match="a view of another array"):
+            row += v
+        y[1] = row + v  # a write to the array itself is recorded
+        loss = y.sum()
+    loss.backward()
+    np.testing.assert_array_equal(v.grad.asnumpy(), np.ones(3))
+
+
+def test_an_operand_that_no_gradient_needs_may_be_overwritten() -> None:
+    x = array(np.ones(3, "f"))
+    x.attach_grad()
+    with record():
+        y = x + 1
+        y *= 2  # the product by a number keeps neither operand
+        loss = y.sum()
+    loss.backward()
+    np.testing.assert_array_equal(x.grad.asnumpy(), np.full(3, 2.0))

@@ -177,7 +177,8 @@ def _alias(arrays: Sequence[Any], result: Array) -> None:
     """A view's handle shares the alias record of what it is a view of."""
     source = arrays[0]
     if isinstance(result._data, _ndarray) and np.may_share_memory(source._data, result._data):
-        result._storage = source.storage()
+        result._storage = storage = source.storage()
+        storage.viewed = storage.viewed or id(source)
 
 
 def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Exception) -> NoReturn:

@@ -44,10 +44,11 @@ class Storage:
     need one.
     """
 
-    __slots__ = ("version", "written_at")
+    __slots__ = ("version", "viewed", "written_at")
 
     def __init__(self) -> None:
         self.version = 0
+        self.viewed = 0  # the id of the handle that others were made as views of
         self.written_at: Site | None = None
 
 

@@ -325,6 +325,14 @@ class NDArray(Operators, Array):
             value = call("broadcast_to", value, shape=self.shape)
         recorded = value._tape if local.recording else None
         trace = local.trace
+        if recorded is not None and trace is None and self._storage is not None and self._storage.viewed not in (0, id(self)):
+            fail(
+                AutogradError,
+                "in-place write",
+                expected="while recording, writes to an array itself",
+                got=f"a write to {Spec(self.shape, self.dtype)}, a view of another array, whose gradient would not know of it",
+                fix="x[key] = value on the array, or y = y + 1 in place of y += 1",
+            )
         if trace is not None:
             trace.write(self, trace.read(value))
         else:
@@ -380,7 +388,8 @@ class NDArray(Operators, Array):
         trace = local.trace
         result = wrap(type(self), self._data if trace is None else trace.read(self), self._device)
         if trace is None:
-            result._storage = self.storage()
+            result._storage = storage = self.storage()
+            storage.viewed = storage.viewed or id(self)
         else:
             trace.alias(self, result)
         return result

@@ -121,7 +121,7 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     specs = [Spec(d.shape, d.dtype) if isinstance(x, Array) else x for x, d in zip(arrays, operands, strict=True)]
     node = Node(op, attrs, parents, specs, tuple((Spec(y.shape, y.dtype), y._plain, y._device) for y in results))
     saved: dict[int | str, Any] = {}
-    for item in op.saves:
+    for item in _needed(op, parents):
         if item == "y":
             saved["y"] = tuple(Saved(y, y._data) for y in results)
         elif isinstance(item, int) and item < len(arrays) and isinstance(arrays[item], Array):
@@ -130,6 +130,13 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     for i, y in enumerate(results):
         if dtypes.is_floating(y.dtype):
             y._tape = (node, i)
+
+
+def _needed(op: Op, parents: Sequence[Ref | None]) -> Sequence[int | str]:
+    """What of ``op.saves`` the gradients that will be asked for read."""
+    if not op.saves or not isinstance(op.saves[0], tuple):
+        return op.saves  # type: ignore[return-value]
+    return tuple({item for own, parent in zip(op.saves, parents, strict=True) if parent is not None for item in own})  # type: ignore[union-attr]
 
 
 def backward(
