@@ -187,11 +187,8 @@ class _Stepper:
 
     def nothing(self, scanned: Sequence[Any], length: int) -> list[Any]:
         """The outputs of no step at all: zeros, of the shapes that a step would give."""
-        before = local.set(recording=False)
-        try:
+        with paused_recording():
             results = self.trace(scanned).results
-        finally:
-            local.set(recording=before[0])
         return [_zeros(y, (length, *y.shape)) for y in results]
 
     def emit_foreach(self, arrays: Sequence[Any], length: int) -> tuple[list[Any], list[Any]]:
