@@ -114,7 +114,13 @@ def grad(
     targets = []
     for v in variables:
         if v._tape is None:
-            fail(AutogradError, "grad", expected="variables that heads were computed from", got=f"{Spec(v.shape, v.dtype)} that is not on the tape", fix="attach_grad() before recording")
+            fail(
+                AutogradError,
+                "grad",
+                expected="variables that heads were computed from",
+                got=f"{Spec(v.shape, v.dtype)} that is not on the tape",
+                fix="attach_grad() before recording",
+            )
         targets.append(v._tape)
     before = local.set(recording=create_graph, training=train_mode)
     try:
@@ -125,7 +131,12 @@ def grad(
     results = []
     for v, target in zip(variables, targets, strict=True):
         if target not in found:
-            fail(AutogradError, "grad", expected="variables that heads were computed from", got=f"{Spec(v.shape, v.dtype)} that no head depends on")
+            fail(
+                AutogradError,
+                "grad",
+                expected="variables that heads were computed from",
+                got=f"{Spec(v.shape, v.dtype)} that no head depends on",
+            )
         results.append(as_class(found[target], type(v)))
     return results[0] if single else results
 

@@ -37,7 +37,11 @@ class Key:
 
     def difference(self, other: Key) -> str:
         """In which fields another key differs, in words."""
-        parts = [f"{f.name}: {getattr(other, f.name)} became {getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
+        parts = [
+            f"{f.name}: {getattr(other, f.name)} became {getattr(self, f.name)}"
+            for f in fields(self)
+            if getattr(self, f.name) != getattr(other, f.name)
+        ]
         return "; ".join(parts) or "nothing"
 
 
@@ -142,7 +146,14 @@ class Compiled:
             self.backward = NumpyProgram(self.halves.backward, name=jit.name + "_backward")
             self.variables = [traced.position(who) for who in traced.variables]
             self.heads = traced.heads
-            self.op = Op(jit.name, Kind.OPAQUE, self._no_infer, compute=lambda xp, *data: data, grad=self._gradients, saves=tuple({*self.halves.inputs, *self.variables}))
+            self.op = Op(
+                jit.name,
+                Kind.OPAQUE,
+                self._no_infer,
+                compute=lambda xp, *data: data,
+                grad=self._gradients,
+                saves=tuple({*self.halves.inputs, *self.variables}),
+            )
         else:
             self.program = NumpyProgram(self.graph, donate, states=states, name=jit.name)
 
@@ -193,7 +204,7 @@ class Compiled:
 class _Kept:
     """What one recorded call keeps: its arguments, the residuals and the lease on the arena that they lie in."""
 
-    __slots__ = ("leaves", "lease", "residuals", "structure", "training")
+    __slots__ = ("lease", "leaves", "residuals", "structure", "training")
 
     def __init__(self, structure: Any, leaves: Sequence[Any], residuals: Sequence[Any], lease: Any) -> None:
         self.structure = structure
@@ -212,7 +223,7 @@ class Jit:
 
     def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
         self.fn = fn
-        self.name = (name or getattr(fn, "__name__", type(fn).__name__)).replace("<lambda>", "fn")
+        self.name = str(name or getattr(fn, "__name__", type(fn).__name__)).replace("<lambda>", "fn")
         self.cache: dict[Any, tuple[Key, Compiled]] = {}
         self.retraces: list[str] = []  # why each compilation after the first was needed
         functools.update_wrapper(self, fn, updated=())
@@ -255,7 +266,15 @@ class Jit:
         return entry[1] if entry is not None else self._compile(short, structure, leaves)
 
     def _compile(self, short: Any, structure: Any, leaves: Sequence[Any]) -> Compiled:
-        key = Key(structure, tuple(s[:4] for s in short[1]), tuple(s[4] for s in short[1]), local.recording, local.training, config.disabled_passes, generation.count)
+        key = Key(
+            structure,
+            tuple(s[:4] for s in short[1]),
+            tuple(s[4] for s in short[1]),
+            local.recording,
+            local.training,
+            config.disabled_passes,
+            generation.count,
+        )
         if self.cache:
             self.retraces.append(key.difference(next(reversed(self.cache.values()))[0]))
             if key.generation != next(reversed(self.cache.values()))[0].generation:

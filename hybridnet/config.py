@@ -26,10 +26,24 @@ def _names(text: str) -> frozenset[str]:
 
 
 SETTINGS = {
-    "debug": Setting("HYBRIDNET_DEBUG", 0, int, "1: verify the graph after every pass; 2: also print every compiled program; 3: also check every operator's result for NaN"),
-    "disabled_passes": Setting("HYBRIDNET_DISABLE_PASSES", frozenset(), _names, "names of graph passes to leave out, separated by commas, to bisect a wrong result"),
-    "threads": Setting("HYBRIDNET_NUM_THREADS", os.cpu_count() or 1, int, "threads that a compiled NumPy program may use for large pointwise regions"),
-    "block_bytes": Setting("HYBRIDNET_BLOCK_BYTES", 1 << 17, int, "bytes of one operand's block when a NumPy program runs a large pointwise region block by block"),
+    "debug": Setting(
+        "HYBRIDNET_DEBUG",
+        0,
+        int,
+        "1: verify the graph after every pass; 2: also print every compiled program; 3: also check every operator's result for NaN",
+    ),
+    "disabled_passes": Setting(
+        "HYBRIDNET_DISABLE_PASSES", frozenset(), _names, "names of graph passes to leave out, separated by commas, to bisect a wrong result"
+    ),
+    "threads": Setting(
+        "HYBRIDNET_NUM_THREADS", os.cpu_count() or 1, int, "threads that a compiled NumPy program may use for large pointwise regions"
+    ),
+    "block_bytes": Setting(
+        "HYBRIDNET_BLOCK_BYTES",
+        1 << 17,
+        int,
+        "bytes of one operand's block when a NumPy program runs a large pointwise region block by block",
+    ),
 }
 
 

@@ -31,7 +31,9 @@ def flatten(value: Any, leaves: list[Any]) -> Any:
     try:
         hash(value)
     except TypeError:
-        fail(ArgumentError, "jit", expected="arrays, numbers and other hashable values, in tuples, lists and dicts", got=type(value).__name__)
+        fail(
+            ArgumentError, "jit", expected="arrays, numbers and other hashable values, in tuples, lists and dicts", got=type(value).__name__
+        )
     return ("static", type(value), value)
 
 

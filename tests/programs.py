@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hybridnet import autograd
 from hybridnet.core import NDArray, array, call
-from hybridnet.ops import matmul, pointwise, reduction, shape
+from hybridnet.ops import matmul, pointwise, reduction, selection, shape
 
 F = pointwise.FUNCTIONS
 LIMIT = 30.0
@@ -100,7 +100,7 @@ def _concatenate(a: Bounded, b: Bounded, k: int) -> Bounded:
 def _where(a: Bounded, b: Bounded, k: int) -> Bounded:
     other = b if b.x.shape == a.x.shape else Bounded(0.25, 1)
     condition = (F["greater"], F["less_equal"], F["not_equal"])[k % 3](a.x, 0.1)
-    return Bounded(pointwise.where(condition, a.x, other.x), max(a.bound, other.bound))
+    return Bounded(selection.where(condition, a.x, other.x), max(a.bound, other.bound))
 
 
 def _matmul(a: Bounded, b: Bounded, k: int) -> Bounded:
@@ -141,7 +141,7 @@ STEPS: tuple[Make, ...] = (
     lambda a, b, k: Bounded(F["sqrt"](F["square"](a.x) + 1), a.bound + 1),
     lambda a, b, k: Bounded(1 / (F["absolute"](a.x) + 0.5), 2),
     lambda a, b, k: Bounded(F["power"](a.x, (2, 3, 1)[k % 3]), a.bound**3 + 1),
-    lambda a, b, k: Bounded(pointwise.clip(a.x, -0.7, (0.7, None)[k % 2]), a.bound),
+    lambda a, b, k: Bounded(selection.clip(a.x, -0.7, (0.7, None)[k % 2]), a.bound),
     _binary(F["add"], lambda m, n: m + n),
     _binary(F["subtract"], lambda m, n: m + n),
     _binary(F["multiply"], lambda m, n: m * n),

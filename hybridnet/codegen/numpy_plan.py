@@ -92,7 +92,14 @@ def ungroup(graph: Graph, unwanted: set[Node]) -> Graph:
                 inner = dict(zip(body.inputs, [*(inputs[s * members + m] for s in range(slots)), *inputs[slots * members :]], strict=True))
                 for part in body.nodes:
                     spec = part.output.spec
-                    new = Node(part.op, [inner[v] for v in part.inputs], part.attrs, [spec._replace(shape=shape) if part.inputs else spec], part.output.device, part.site)
+                    new = Node(
+                        part.op,
+                        [inner[v] for v in part.inputs],
+                        part.attrs,
+                        [spec._replace(shape=shape) if part.inputs else spec],
+                        part.output.device,
+                        part.site,
+                    )
                     inner[part.output] = new.output
                     nodes.append(new)
                 for o, v in enumerate(body.outputs):
@@ -223,14 +230,18 @@ class Plan:
     def _find_homes(self) -> None:
         """Which outputs can be computed right into the state that they replace."""
         readers: dict[Value, int] = {}
-        for i, node in enumerate(self.graph.nodes):
-            for v in node.inputs:
+        for i, reader in enumerate(self.graph.nodes):
+            for v in reader.inputs:
                 readers[self.root_of(v)] = i
         for i, target in self.donate.items():
             v, state = self.graph.outputs[i], self.graph.inputs[target]
             node = v.node
             last = readers.get(state, -1)
-            if node is not None and planned(node) and (last < self.step[node] or (last == self.step[node] and self.may_overwrite(node, state, v))):
+            if (
+                node is not None
+                and planned(node)
+                and (last < self.step[node] or (last == self.step[node] and self.may_overwrite(node, state, v)))
+            ):
                 self.homes[v] = state
             else:
                 self.late.append((i, v))
@@ -245,7 +256,13 @@ class Plan:
                     continue
                 for x in dict.fromkeys(node.inputs):
                     own = x.node is not None and planned(x.node) and x.constant is None and x not in self.root
-                    if own and x not in self.homes and x not in self.returned and self.last_use[x] == self.step[node] and self.may_overwrite(node, x, out):
+                    if (
+                        own
+                        and x not in self.homes
+                        and x not in self.returned
+                        and self.last_use[x] == self.step[node]
+                        and self.may_overwrite(node, x, out)
+                    ):
                         self.returned.add(x)
                         self.overwrites[out] = x
                         break
@@ -256,7 +273,13 @@ class Plan:
             if not planned(node):
                 continue
             for v in node.outputs:
-                if v in self.root or v in self.homes or v in self.returned or (v.constant is not None and v.shape == ()) or v in self.starts:
+                if (
+                    v in self.root
+                    or v in self.homes
+                    or v in self.returned
+                    or (v.constant is not None and v.shape == ())
+                    or v in self.starts
+                ):
                     continue
                 shared = self._dying_operand(node, v, i)
                 if shared is not None:
@@ -286,7 +309,12 @@ class Plan:
     def _dying_operand(self, node: Node, out: Value, step: int) -> tuple[Value, Request] | None:
         for x in dict.fromkeys(node.inputs):
             request = self.places.get(x)
-            if request is not None and self._owner_last[id(request)] == step and self.may_overwrite(node, x, out) and self.places.get(x) not in [self.places.get(o) for o in node.outputs]:
+            if (
+                request is not None
+                and self._owner_last[id(request)] == step
+                and self.may_overwrite(node, x, out)
+                and self.places.get(x) not in [self.places.get(o) for o in node.outputs]
+            ):
                 return x, request
         return None
 

@@ -214,7 +214,9 @@ class _Writer:
             region = write_region(self.ns, body, -1, inputs, flats[slots:], size, config.block_bytes)
         else:
             inputs = [self._operand(v, node) for v in node.inputs]
-            region = write_region(self.ns, body, region_axis(body, config.block_bytes), inputs, [self.name[v] for v in node.outputs], None, config.block_bytes)
+            region = write_region(
+                self.ns, body, region_axis(body, config.block_bytes), inputs, [self.name[v] for v in node.outputs], None, config.block_bytes
+            )
         self._append_region(region, self.plan.step[node])
 
     def _append_region(self, region: Region, step: int) -> None:

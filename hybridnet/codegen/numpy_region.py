@@ -43,12 +43,15 @@ class _Scratch:
         self.free.setdefault(self.made[index], []).append(index)
 
 
-def write_region(ns: Namespace, body: Graph, axis: int, inputs: list[str], outputs: list[str], flat_size: int | None, block_bytes: int) -> Region:
+def write_region(
+    ns: Namespace, body: Graph, axis: int, inputs: list[str], outputs: list[str], flat_size: int | None, block_bytes: int
+) -> Region:
     """Write a region over the arrays named ``inputs`` into those named ``outputs``.
 
     ``axis`` counts from the end. ``flat_size``: the body is written for one-dimensional arrays of
     that size, whatever its values' shapes say.
     """
+
     def shape_of(v: Value) -> tuple[int, ...]:
         if flat_size is None:
             return v.shape
@@ -71,7 +74,8 @@ def write_region(ns: Namespace, body: Graph, axis: int, inputs: list[str], outpu
         name[v] = source
     last = {v: i for i, n in enumerate(body.nodes) for v in (*n.inputs, n.output)}
     targets = dict(zip(body.outputs, outputs, strict=True))
-    scratch, slot = _Scratch(), {}
+    scratch = _Scratch()
+    slot: dict[Value, int] = {}
     sliced: set[Value] = set()
 
     def slice_text(source: str, place: int, stop: str) -> str:

@@ -88,7 +88,13 @@ def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: di
     if trace is None:
         for x in arrays:
             if isinstance(x, Array) and not isinstance(x._data, (_ndarray, np.generic)) and hasattr(x._data, "node"):
-                fail(HybridnetError, op.name, expected="arrays", got="a traced array outside its trace", fix="returning it from the traced function instead of storing it")
+                fail(
+                    HybridnetError,
+                    op.name,
+                    expected="arrays",
+                    got="a traced array outside its trace",
+                    fix="returning it from the traced function instead of storing it",
+                )
         with paused_recording():
             if op.expand is not None:
                 op.infer(*map(spec_of, arrays), **attrs)  # its errors speak of this operator, not of a part
@@ -188,7 +194,9 @@ def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Except
     specs = [spec_of(x) for x in arrays]
     op.infer(*specs, **attrs)
     got = ", ".join(map(str, specs)) + "".join(f", {k}={v!r}" for k, v in attrs.items())
-    raise HybridnetError(message(op.name, expected="operands that it can compute with", got=f"{got} ({type(error).__name__}: {error})")) from error
+    raise HybridnetError(
+        message(op.name, expected="operands that it can compute with", got=f"{got} ({type(error).__name__}: {error})")
+    ) from error
 
 
 def _check_nan(op: Op, result: Array) -> None:

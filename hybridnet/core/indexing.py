@@ -61,7 +61,12 @@ def encode(key: Any, shape: tuple[int, ...]) -> tuple[Template, list[Any]]:
         elif _is_integer(k):
             i = _index(k)
             if not -shape[axis] <= i < shape[axis]:
-                fail(AxisError, "index", expected=f"an index from {-shape[axis]} to {shape[axis] - 1} on axis {axis} of shape {shape}", got=str(i))
+                fail(
+                    AxisError,
+                    "index",
+                    expected=f"an index from {-shape[axis]} to {shape[axis] - 1} on axis {axis} of shape {shape}",
+                    got=str(i),
+                )
             template.append(("int", i))
             axis += 1
         elif isinstance(k, (Array, np.ndarray, list, tuple, range, bool, np.bool_)):

@@ -106,7 +106,7 @@ class NDArray(Operators, Array):
                 TraceError,
                 asked,
                 expected="an array with values",
-                got=f"a traced {Spec(self.shape, self.dtype)}: a hybridized or jit-compiled function is run once with symbols to learn its graph",
+                got=f"a traced {Spec(self.shape, self.dtype)}: a hybridized or jitted function runs once with symbols to learn its graph",
                 fix="np.where, npx.cond, npx.while_loop or npx.foreach for decisions on values; or leave this part out of hybridize()",
             )
         return data
@@ -227,7 +227,13 @@ class NDArray(Operators, Array):
 
     def _moved(self, device: Device) -> Any:
         if local.trace is not None:
-            fail(TraceError, "to_device", expected="one device in a compiled function", got=f"a move from {self._device} to {device}", fix="moving the arrays before the call")
+            fail(
+                TraceError,
+                "to_device",
+                expected="one device in a compiled function",
+                got=f"a move from {self._device} to {device}",
+                fix="moving the arrays before the call",
+            )
         data = self._concrete("to_device")
         source, target = self._device.is_gpu, device.is_gpu
         xp = device.xp
@@ -318,7 +324,13 @@ class NDArray(Operators, Array):
     def _assign(self, value: Any) -> None:
         """Make this array hold ``value`` (same shape after broadcasting; cast if need be)."""
         if self._tape is not None and isinstance(self._tape[0], tape.Leaf) and local.recording:
-            fail(AutogradError, "in-place write", expected="variables to be left alone while recording", got=f"a write to a variable of shape {self.shape}", fix="with autograd.pause():")
+            fail(
+                AutogradError,
+                "in-place write",
+                expected="variables to be left alone while recording",
+                got=f"a write to a variable of shape {self.shape}",
+                fix="with autograd.pause():",
+            )
         if value.dtype != self.dtype:
             value = call("cast", value, dtype=self.dtype)
         if value.shape != self.shape:
@@ -347,7 +359,13 @@ class NDArray(Operators, Array):
 
     def _check_writable(self) -> None:
         if not getattr(self._data.flags, "writeable", True):  # CuPy's arrays always are
-            fail(ArgumentError, "in-place write", expected="an array that can be written", got="a read-only view, as broadcast_to gives", fix="x.copy()")
+            fail(
+                ArgumentError,
+                "in-place write",
+                expected="an array that can be written",
+                got="a read-only view, as broadcast_to gives",
+                fix="x.copy()",
+            )
 
     def _written(self) -> None:
         """Note a write for the tapes that keep this buffer."""
@@ -367,7 +385,11 @@ class NDArray(Operators, Array):
             fail(ArgumentError, "attach_grad", expected="grad_req write, add or null", got=repr(grad_req))
         if not dtypes.is_floating(self.dtype):
             fail(DtypeError, "attach_grad", expected="a floating dtype", got=str(self.dtype), fix="x.astype('float32')")
-        grad = None if grad_req == "null" else apply(OPS["full"], (), {"shape": self.shape, "value": 0, "dtype": self.dtype}, self._device, type(self))
+        grad = (
+            None
+            if grad_req == "null"
+            else apply(OPS["full"], (), {"shape": self.shape, "value": 0, "dtype": self.dtype}, self._device, type(self))
+        )
         self._tape = (tape.Leaf(grad, grad_req), 0) if grad_req != "null" else None
         generation.bump()
 
@@ -444,5 +466,3 @@ def array(value: Any, dtype: Any = None, device: Device | None = None, cls: type
     device = current_device() if device is None else Device(device)
     data = np.ascontiguousarray(data.astype(target, copy=False)).reshape(data.shape)
     return wrap(cls, device.xp.asarray(data), device)
-
-

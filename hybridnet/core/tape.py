@@ -181,7 +181,13 @@ def propagate(
     pending: dict[Ref, Array] = {}
     for head, g in zip(heads, head_grads, strict=True):
         if head._tape is None:
-            fail(AutogradError, "backward", expected="an array computed under autograd.record() from a variable", got=f"{Spec(head.shape, head.dtype)} that was not recorded", fix="attach_grad() on the inputs, and computing inside `with autograd.record():`")
+            fail(
+                AutogradError,
+                "backward",
+                expected="an array computed under autograd.record() from a variable",
+                got=f"{Spec(head.shape, head.dtype)} that was not recorded",
+                fix="attach_grad() on the inputs, and computing inside `with autograd.record():`",
+            )
         if g is None:
             g = ones_like(head)
         elif g.shape != head.shape:
@@ -202,7 +208,9 @@ def propagate(
         if node not in useful or all(g is None for g in gs):
             continue
         filled = tuple(g if g is not None else _full(out[0], 0, *out[1:]) for g, out in zip(gs, node.outputs, strict=True))
-        needs = tuple(p is not None and (p[0] in useful or (p in wanted if wanted is not None else isinstance(p[0], Leaf))) for p in node.parents)
+        needs = tuple(
+            p is not None and (p[0] in useful or (p in wanted if wanted is not None else isinstance(p[0], Leaf))) for p in node.parents
+        )
         if local.trace is not None:
             local.trace.site = node.site  # a gradient belongs to the line of what it differentiates
         gradients = node.gradients(needs, filled if len(filled) > 1 else filled[0])

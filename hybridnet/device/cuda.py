@@ -18,7 +18,13 @@ def cupy() -> ModuleType:
     try:
         return importlib.import_module("cupy")
     except ImportError as error:
-        fail(DeviceError, "gpu", expected="CuPy, which runs arrays on a CUDA device", got=str(error), fix='pip install "hybridnet[cuda13]" (or cuda12), or cpu()')
+        fail(
+            DeviceError,
+            "gpu",
+            expected="CuPy, which runs arrays on a CUDA device",
+            got=str(error),
+            fix='pip install "hybridnet[cuda13]" (or cuda12), or cpu()',
+        )
 
 
 @cache

@@ -49,7 +49,13 @@ class Device:
         if self.device_type != "gpu":
             return np
         if self.device_id >= cuda.device_count():
-            fail(DeviceError, "gpu", expected=f"a GPU number below {cuda.device_count()}", got=repr(self), fix="cpu(), or num_gpus() to ask first")
+            fail(
+                DeviceError,
+                "gpu",
+                expected=f"a GPU number below {cuda.device_count()}",
+                got=repr(self),
+                fix="cpu(), or num_gpus() to ask first",
+            )
         return cuda.cupy()
 
     def __enter__(self) -> Device:

@@ -15,7 +15,8 @@ from hybridnet.ops.gather import pick
 from hybridnet.ops.nn.activation import relu, softrelu
 from hybridnet.ops.nn.loss import softmax_cross_entropy
 from hybridnet.ops.nn.softmax import log_softmax
-from hybridnet.ops.pointwise import FUNCTIONS, where
+from hybridnet.ops.pointwise import FUNCTIONS
+from hybridnet.ops.selection import where
 from hybridnet.ops.shape import expand_dims, reshape
 
 absolute, exp, log, square = (FUNCTIONS[name] for name in ("absolute", "exp", "log", "square"))

@@ -65,7 +65,9 @@ class Node:
 
     __slots__ = ("attrs", "inputs", "op", "outputs", "scope", "site")
 
-    def __init__(self, op: Op, inputs: Sequence[Value], attrs: dict[str, Any], specs: Sequence[Spec], device: Device, site: Site | None = None) -> None:
+    def __init__(
+        self, op: Op, inputs: Sequence[Value], attrs: dict[str, Any], specs: Sequence[Spec], device: Device, site: Site | None = None
+    ) -> None:
         self.op = op
         self.inputs = tuple(inputs)
         self.attrs = attrs

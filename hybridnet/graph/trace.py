@@ -54,7 +54,7 @@ class Trace:
             fail(
                 TraceError,
                 "in-place write",
-                expected="no use of an array after a write to a view of it, or of a view after a write to its array, in a compiled function",
+                expected="no use of an array after a write to its view, or of a view after a write to its array, when compiled",
                 got=f"a use of {value.spec}, whose memory was written through another array",
                 fix="x[...] = v on the array itself, or a copy in place of the view",
             )
@@ -124,7 +124,13 @@ class Trace:
         if state is None:
             if type(array._data) is Value and not self._encloses(array._data.owner):
                 got = f"{array._data.spec} that another trace made"
-                fail(TraceError, "read", expected="arrays of this call", got=got, fix="returning it from the traced function or body in place of storing it")
+                fail(
+                    TraceError,
+                    "read",
+                    expected="arrays of this call",
+                    got=got,
+                    fix="returning it from the traced function or body in place of storing it",
+                )
             value = Value(array.shape, array.dtype, array._device)
             value.owner, value.name = self, f"state{len(self.states)}"
             state = self.states[id(array)] = State(array, value)

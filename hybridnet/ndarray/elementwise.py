@@ -10,7 +10,7 @@ from hybridnet.core import call
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.classic import combine
 from hybridnet.ndarray.register import arrays_of, keep_dtype, operator
-from hybridnet.ops import pointwise, special
+from hybridnet.ops import pointwise, selection, special
 from hybridnet.ops.nn.like import stop_gradient
 
 _math = pointwise.FUNCTIONS | special.FUNCTIONS
@@ -108,7 +108,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     """``x`` where ``condition`` is not 0, else ``y``; a condition of one dimension chooses rows."""
     if condition.ndim == 1 and x.ndim > 1:
         condition = call("reshape", condition, shape=(condition.shape[0],) + (1,) * (x.ndim - 1))
-    return pointwise.where(condition, x, y)
+    return selection.where(condition, x, y)
 
 
 # -- one operand ----------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def rcbrt(data: Any) -> Any:
 @operator("clip")
 def clip(data: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
     """``data`` with values outside [a_min, a_max] brought to the nearer bound."""
-    return pointwise.clip(data, a_min, a_max)
+    return selection.clip(data, a_min, a_max)
 
 
 @operator("cast", "Cast", "amp_cast")

@@ -8,7 +8,7 @@ from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.register import operator
-from hybridnet.ops import creation, pointwise, rearrange, shape
+from hybridnet.ops import creation, pointwise, rearrange, selection, shape
 from hybridnet.ops import random as draws
 from hybridnet.ops.common import normalize_axis
 from hybridnet.ops.nn import resize as core_resize
@@ -56,13 +56,13 @@ def flip_top_bottom(data: Any) -> Any:
 @operator("_image_random_flip_left_right")
 def random_flip_left_right(data: Any, p: float = 0.5) -> Any:
     """(h, w, c) mirrored with probability ``p``."""
-    return pointwise.where(draws.bernoulli(p, device=data.device), flip_left_right(data), data)
+    return selection.where(draws.bernoulli(p, device=data.device), flip_left_right(data), data)
 
 
 @operator("_image_random_flip_top_bottom")
 def random_flip_top_bottom(data: Any, p: float = 0.5) -> Any:
     """(h, w, c) upside down with probability ``p``."""
-    return pointwise.where(draws.bernoulli(p, device=data.device), flip_top_bottom(data), data)
+    return selection.where(draws.bernoulli(p, device=data.device), flip_top_bottom(data), data)
 
 
 @operator("_image_crop")

@@ -6,7 +6,7 @@ from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.ndarray.register import keep_dtype, operator
-from hybridnet.ops import gather, pointwise, rearrange, scan, sorting
+from hybridnet.ops import gather, rearrange, scan, selection, sorting
 from hybridnet.ops import shape as core_shape
 from hybridnet.ops.common import as_shape
 
@@ -33,7 +33,7 @@ def pick(data: Any, index: Any, axis: int | None = -1, keepdims: bool = False, m
 def fill_element_0index(lhs: Any, mhs: Any, rhs: Any) -> Any:
     """``lhs`` with ``mhs[i]`` at column ``rhs[i]`` of row i."""
     chosen = gather.one_hot(rhs, lhs.shape[1], dtype=dtypes.bool_)
-    return pointwise.where(chosen, core_shape.expand_dims(mhs, 1), lhs)
+    return selection.where(chosen, core_shape.expand_dims(mhs, 1), lhs)
 
 
 @operator("one_hot")

@@ -7,7 +7,7 @@ from typing import Any
 
 from hybridnet.core import call
 from hybridnet.ndarray.register import keep_dtype, operator
-from hybridnet.ops import pointwise, reduction
+from hybridnet.ops import pointwise, reduction, selection
 from hybridnet.ops.common import normalize_axes
 
 _math = pointwise.FUNCTIONS
@@ -28,7 +28,7 @@ def _reduction(compute: Callable[..., Any], doc: str, *names: str) -> Callable[.
 
 
 def _without_nan(compute: Callable[..., Any], neutral: float) -> Callable[..., Any]:
-    return lambda data, axes, keepdims: compute(pointwise.where(_math["isnan"](data), neutral, data), axes, keepdims=keepdims)
+    return lambda data, axes, keepdims: compute(selection.where(_math["isnan"](data), neutral, data), axes, keepdims=keepdims)
 
 
 sum_ = _reduction(reduction.sum, "The sum", "sum", "sum_axis")

@@ -17,7 +17,21 @@ from hybridnet import core, dtypes
 from hybridnet.core import NDArray, call
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops import creation, gather, joining, pointwise, products, rearrange, reduction, scan, shape, sorting, special, statistics
+from hybridnet.ops import (
+    creation,
+    gather,
+    joining,
+    pointwise,
+    products,
+    rearrange,
+    reduction,
+    scan,
+    selection,
+    shape,
+    sorting,
+    special,
+    statistics,
+)
 from hybridnet.ops.common import tensor
 from hybridnet.ops.einsum import einsum
 from hybridnet.ops.front import front
@@ -134,7 +148,7 @@ def ldexp(x1: Any, x2: Any) -> Any:
 def heaviside(x1: Any, x2: Any) -> Any:
     """0 below 0, ``x2`` at 0, 1 above."""
     x1 = tensor(x1)
-    return pointwise.where(call("equal", x1, 0), x2, call("greater", x1, 0).astype(x1.dtype))
+    return selection.where(call("equal", x1, 0), x2, call("greater", x1, 0).astype(x1.dtype))
 
 
 def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
@@ -157,8 +171,8 @@ def sinc(x: Any) -> Any:
     """sin(πx) / (πx), and 1 at 0."""
     x = tensor(x)
     zero = call("equal", x, 0)
-    angle = pointwise.where(zero, 1.0, x * math.pi)
-    return pointwise.where(zero, 1.0, _math["sin"](angle) / angle)
+    angle = selection.where(zero, 1.0, x * math.pi)
+    return selection.where(zero, 1.0, _math["sin"](angle) / angle)
 
 
 def isposinf(x: Any) -> Any:
@@ -177,7 +191,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
         fail(ShapeError, "select", expected="as many conditions as choices", got=f"{len(condlist)} and {len(choicelist)}")
     result = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        result = pointwise.where(condition, choice, result)
+        result = selection.where(condition, choice, result)
     return result
 
 
@@ -250,7 +264,7 @@ _WRITING: dict[str, Callable[..., Any]] = {
 
 _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_math,
-    **_public(pointwise, "where nonzero clip"),
+    **_public(selection, "where nonzero clip"),
     **_public(special, "erf erfinv gamma gammaln digamma polygamma"),
     **_public(reduction, "sum prod max min any all mean var std logsumexp"),
     **_public(scan, "cumsum cumprod diff ediff1d trapezoid"),

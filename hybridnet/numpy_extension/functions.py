@@ -16,7 +16,7 @@ from hybridnet.graph import control_flow
 from hybridnet.ndarray import file
 from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
 from hybridnet.ndarray.shape import slice_
-from hybridnet.ops import gather, pointwise, random, sorting, special
+from hybridnet.ops import gather, pointwise, random, selection, sorting, special
 from hybridnet.ops.common import as_shape, tensor
 from hybridnet.ops.front import front
 from hybridnet.ops.nn import (
@@ -130,7 +130,7 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     "dropout": dropout.dropout,
     "embedding": embedding.embedding,
     "topk": sorting.topk,
-    "cast": pointwise.cast,
+    "cast": selection.cast,
     "bernoulli": random.bernoulli,
     "reshape": reshape,
     "batch_flatten": batch_flatten,

@@ -12,7 +12,7 @@ import numpy as np
 
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops import pointwise
+from hybridnet.ops import pointwise, selection
 from hybridnet.ops.creation import arange
 from hybridnet.ops.shape import slice_axis, stack
 
@@ -36,7 +36,7 @@ def box_iou(lhs: Any, rhs: Any, format: str = "corner") -> Any:
     shared = sides[0] * sides[1]
     covered = _area(left) + _area(right) - shared
     positive = call("greater", covered, 0)
-    iou = pointwise.where(positive, shared / pointwise.where(positive, covered, 1), 0)
+    iou = selection.where(positive, shared / selection.where(positive, covered, 1), 0)
     return call("reshape", iou, shape=lhs.shape[:-1] + rhs.shape[:-1])
 
 
@@ -181,4 +181,4 @@ def multibox_prior(
         sides = [x - half_x, y - half_y, x + half_x, y + half_y]
         boxes.append(stack([call("broadcast_to", side, shape=(height, width)) for side in sides], -1))
     anchors = call("reshape", stack(boxes, 2), shape=(1, height * width * len(shapes), 4))
-    return pointwise.clip(anchors, 0, 1) if clip else anchors
+    return selection.clip(anchors, 0, 1) if clip else anchors

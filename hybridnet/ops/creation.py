@@ -31,7 +31,10 @@ FULL = register(
         compute=_full,
         out=True,
         cuda="{value}",
-        sample=samples(Sample((), {"shape": (2, 3), "value": 1.5, "dtype": dtypes.float32}), Sample((), {"shape": (), "value": 2, "dtype": dtypes.int32})),
+        sample=samples(
+            Sample((), {"shape": (2, 3), "value": 1.5, "dtype": dtypes.float32}),
+            Sample((), {"shape": (), "value": 2, "dtype": dtypes.int32}),
+        ),
     )
 )
 
@@ -104,7 +107,16 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, devic
     return _create(ARANGE, {"start": start, "step": step, "length": length, "dtype": default_dtype(dtype)}, device or ctx)
 
 
-def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def linspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    device: Any = None,
+    ctx: Any = None,
+) -> Any:
     """``num`` evenly spaced values over an interval; with ``retstep`` also their distance."""
     steps = num - 1 if endpoint else num
     step = (stop - start) / steps if steps else 0.0

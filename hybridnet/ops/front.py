@@ -12,7 +12,7 @@ from typing import Any
 
 from hybridnet.core import NDArray, as_class, plain
 from hybridnet.errors import DtypeError, fail
-from hybridnet.ops.pointwise import where as choose
+from hybridnet.ops.selection import where as choose
 
 
 def front(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ from hybridnet.errors import ArgumentError, AxisError, DtypeError, ShapeError, f
 from hybridnet.ops.common import as_shape, normal, normalize_axis, samples, tensor
 from hybridnet.ops.creation import ARANGE, FULL
 from hybridnet.ops.indexing import INDEX, INDEX_SET, add_rows, wrapped
-from hybridnet.ops.pointwise import nonzero
+from hybridnet.ops.selection import nonzero
 from hybridnet.ops.shape import broadcast_to, expand_dims, reshape, squeeze, stack
 
 _FULL = ("slice", None, None, None)

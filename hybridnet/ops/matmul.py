@@ -79,7 +79,9 @@ def matmul(a: Any, b: Any) -> Any:
     if a.ndim > 1 and b.ndim > 1:
         return apply(MATMUL, (a, b))
     row, column = a.ndim == 1, b.ndim == 1
-    product = apply(MATMUL, (call("reshape", a, shape=(1, a.shape[0])) if row else a, call("reshape", b, shape=(b.shape[0], 1)) if column else b))
+    product = apply(
+        MATMUL, (call("reshape", a, shape=(1, a.shape[0])) if row else a, call("reshape", b, shape=(b.shape[0], 1)) if column else b)
+    )
     shape = list(product.shape)
     if column:
         del shape[-1]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core import NDArray
-from hybridnet.ops import gather, linalg, matmul, pointwise, products, rearrange, reduction, scan, shape, sorting, statistics
+from hybridnet.ops import gather, linalg, matmul, pointwise, products, rearrange, reduction, scan, selection, shape, sorting, statistics
 from hybridnet.ops.front import front
 from hybridnet.ops.nn import activation, softmax
 
@@ -121,7 +121,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "choose": gather.choose,
     "compress": gather.compress,
     "one_hot": gather.one_hot,
-    "nonzero": pointwise.nonzero,
+    "nonzero": selection.nonzero,
     "argmax": sorting.argmax,
     "argmin": sorting.argmin,
     "argsort": sorting.argsort,
@@ -131,7 +131,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "cumprod": scan.cumprod,
     # products and element by element
     "dot": products.dot,
-    "clip": pointwise.clip,
+    "clip": selection.clip,
     "round": statistics.around,
     "fix": statistics.fix,
     "abs": _math["absolute"],

@@ -35,7 +35,7 @@ def _infer(name: str, accumulate: bool) -> Callable[..., Spec]:
         if name in ("max", "min"):
             _check_not_empty(name, x, axis)
         dtype = x.dtype
-        if accumulate and (dtype == dtypes.bool_ or dtypes.is_integer(dtype) and dtype.itemsize < 8):
+        if accumulate and (dtype == dtypes.bool_ or (dtypes.is_integer(dtype) and dtype.itemsize < 8)):
             dtype = dtypes.uint64 if dtype.kind == "u" else dtypes.int64
         if name in ("any", "all"):
             dtype = dtypes.bool_
@@ -177,7 +177,9 @@ LOGSUMEXP = register(
         saves=(0, "y"),
         promote="float",
         precision="float32",
-        sample=samples(Sample((normal(2, 3),), {"axis": (1,), "keepdims": False}), Sample((normal(2, 3),), {"axis": (0, 1), "keepdims": True})),
+        sample=samples(
+            Sample((normal(2, 3),), {"axis": (1,), "keepdims": False}), Sample((normal(2, 3),), {"axis": (0, 1), "keepdims": True})
+        ),
     )
 )
 
@@ -186,5 +188,3 @@ def logsumexp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """log(sum(exp(a))) over axes, without overflow."""
     a = tensor(a)
     return apply(LOGSUMEXP, (a,), {"axis": normalize_axes("logsumexp", axis, a.ndim), "keepdims": bool(keepdims)})
-
-

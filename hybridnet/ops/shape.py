@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +25,11 @@ RESHAPE = register(
         _infer_reshape,
         compute=lambda xp, x, *, shape: x.reshape(shape),
         grad=(lambda g, y, x, *, shape: call("reshape", g, shape=x.shape),),
-        sample=samples(Sample((normal(2, 6),), {"shape": (3, 4)}), Sample((normal(4),), {"shape": (1, 4, 1)}), Sample((normal(4),), {"shape": (5,)}, error=ValueError)),
+        sample=samples(
+            Sample((normal(2, 6),), {"shape": (3, 4)}),
+            Sample((normal(4),), {"shape": (1, 4, 1)}),
+            Sample((normal(4),), {"shape": (5,)}, error=ValueError),
+        ),
     )
 )
 
@@ -158,7 +163,9 @@ CONCATENATE = register(
         out=True,
         grad=_concatenate_rule,
         promote="same",
-        sample=samples(Sample((normal(2, 3), normal(2, 1, seed=1)), {"axis": 1}), Sample((normal(2, 3), normal(3, 3)), {"axis": 1}, error=ValueError)),
+        sample=samples(
+            Sample((normal(2, 3), normal(2, 1, seed=1)), {"axis": 1}), Sample((normal(2, 3), normal(3, 3)), {"axis": 1}, error=ValueError)
+        ),
     )
 )
 
@@ -218,7 +225,10 @@ SLICE = register(
         _infer_slice,
         compute=lambda xp, x, *, key: x[_decode(key)],
         grad=(_slice_rule,),
-        sample=samples(Sample((normal(4, 5),), {"key": (("slice", 1, None, 2), ("int", -1))}), Sample((normal(3),), {"key": (("new",), ("slice", None, None, -1))})),
+        sample=samples(
+            Sample((normal(4, 5),), {"key": (("slice", 1, None, 2), ("int", -1))}),
+            Sample((normal(3),), {"key": (("new",), ("slice", None, None, -1))}),
+        ),
     )
 )
 
@@ -265,12 +275,16 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     n = ary.shape[axis]
     if isinstance(indices_or_sections, int):
         if indices_or_sections < 1 or n % indices_or_sections:
-            fail(ShapeError, "split", expected=f"a number of parts that divides {n} (axis {axis} of {ary.shape})", got=str(indices_or_sections), fix="np.array_split")
+            fail(
+                ShapeError,
+                "split",
+                expected=f"a number of parts that divides {n} (axis {axis} of {ary.shape})",
+                got=str(indices_or_sections),
+                fix="np.array_split",
+            )
         step = n // indices_or_sections
         cuts = [step * i for i in range(1, indices_or_sections)]
     else:
         cuts = [int(i) for i in indices_or_sections]
     bounds = [0, *cuts, n]
-    return [slice_axis(ary, axis, a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-
-
+    return [slice_axis(ary, axis, a, b) for a, b in itertools.pairwise(bounds)]

@@ -6,7 +6,8 @@ from typing import Any
 
 from hybridnet.core import call
 from hybridnet.ops.creation import zeros_like
-from hybridnet.ops.pointwise import FUNCTIONS, clip, where
+from hybridnet.ops.pointwise import FUNCTIONS
+from hybridnet.ops.selection import clip, where
 from hybridnet.optimizer.optimizer import Optimizer, like, register
 
 sqrt, square, maximum = FUNCTIONS["sqrt"], FUNCTIONS["square"], FUNCTIONS["maximum"]

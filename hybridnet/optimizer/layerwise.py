@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import call
-from hybridnet.ops.pointwise import FUNCTIONS, clip, where
+from hybridnet.ops.pointwise import FUNCTIONS
+from hybridnet.ops.selection import clip, where
 from hybridnet.optimizer.adaptive import Adam, follow, sqrt, square
 from hybridnet.optimizer.optimizer import register
 

@@ -18,7 +18,7 @@ from hybridnet.core import NDArray
 from hybridnet.core.state import generation
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.creation import zeros_like
-from hybridnet.ops.pointwise import clip
+from hybridnet.ops.selection import clip
 from hybridnet.registry import Registry
 
 REGISTRY: Registry[Optimizer] = Registry("optimizer")

@@ -22,7 +22,9 @@ def is_movable(array: Any) -> bool:
     if not isinstance(data, np.ndarray) or not data.flags.c_contiguous or sys.getrefcount(data) > _OWN_REFERENCES:
         return False
     base = data.base
-    return base is None or (isinstance(base, np.ndarray) and base.base is None and base.size == data.size and sys.getrefcount(base) <= _OWN_REFERENCES)
+    return base is None or (
+        isinstance(base, np.ndarray) and base.base is None and base.size == data.size and sys.getrefcount(base) <= _OWN_REFERENCES
+    )
 
 
 def as_flat(arrays: Sequence[Any]) -> Any:

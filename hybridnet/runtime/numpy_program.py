@@ -58,7 +58,9 @@ class NumpyProgram:
         name: str = "program",
     ) -> None:
         arrays = dict(states or {})  # the state arrays by their positions among the inputs
-        self.source = write_numpy_program(graph, donate, resident, lambda flat: all(i in arrays for i in flat) and can_flatten([arrays[i] for i in flat]))
+        self.source = write_numpy_program(
+            graph, donate, resident, lambda flat: all(i in arrays for i in flat) and can_flatten([arrays[i] for i in flat])
+        )
         self.flats = [FlatState([arrays[i] for i in flat]) for flat in self.source.flats]
         names = {**self.source.names, "sweep": sweep}
         file = f"<hybridnet {name} {id(self):x}>"

@@ -13,7 +13,12 @@ def fold(graph: Graph) -> Graph:
     rewriter = Rewriter(graph)
     for node in graph.nodes:
         inputs = [rewriter.of(v) for v in node.inputs]
-        if inputs and node.op.kind in (Kind.POINTWISE, Kind.VIEW) and len(node.outputs) == 1 and all(v.constant is not None for v in inputs):
+        if (
+            inputs
+            and node.op.kind in (Kind.POINTWISE, Kind.VIEW)
+            and len(node.outputs) == 1
+            and all(v.constant is not None for v in inputs)
+        ):
             folded = _folded(node, inputs)
             if folded is not None:
                 rewriter.nodes.append(folded)

@@ -80,7 +80,11 @@ def _is_fusable(node: Node, min_bytes: int) -> bool:
     if max(v.nbytes for v in (*node.inputs, *node.outputs)) < min_bytes:
         return False
     if node.op.kind is Kind.REDUCTION:
-        return node.inputs[0].constant is None and bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
+        return (
+            node.inputs[0].constant is None
+            and bool(node.attrs["keepdims"])
+            and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
+        )
     return node.op.kind is Kind.POINTWISE
 
 
@@ -169,7 +173,9 @@ def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
             continue
         body = _body(unit.nodes, inputs, outputs)
         first = unit.nodes[-1]
-        node = Node(FUSED, [became.get(v, v) for v in inputs], {"body": body}, [v.spec for v in outputs], first.outputs[0].device, first.site)
+        node = Node(
+            FUSED, [became.get(v, v) for v in inputs], {"body": body}, [v.spec for v in outputs], first.outputs[0].device, first.site
+        )
         became.update(zip(outputs, node.outputs, strict=True))
         nodes.append(node)
     return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])

@@ -14,7 +14,7 @@ from hybridnet.ops.common import tensor
 from hybridnet.ops.gather import positions
 from hybridnet.ops.indexing import INDEX
 from hybridnet.ops.nn.common import along
-from hybridnet.ops.pointwise import where
+from hybridnet.ops.selection import where
 
 _FULL = ("slice", None, None, None)
 
