@@ -19,7 +19,7 @@ from control import (  # noqa: F401
     variable,
 )
 
-from hybridnet import nd, np, npx
+from hybridnet import autograd, nd, np, npx
 from hybridnet.compile import jit
 from hybridnet.config import config
 from hybridnet.graph import control_flow
@@ -45,6 +45,10 @@ def test_foreach_is_one_loop_in_the_program() -> None:
     text = jit(rnn).program(*args)
     assert "for k0 in range(20):" in text
     assert text.count("matmul(") == 1
+    args[2].attach_grad()
+    with autograd.record():
+        forward, _ = jit(rnn).program(*args).split("# backward")
+    assert forward.count("copyto(") == 1, "the state before each step, kept for the gradient, and none to carry it on"
 
 
 def test_short_foreach_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,3 +307,11 @@ def test_dtypes(dtype: str) -> None:
         return outputs, npx.while_loop(lambda v: v.any(), lambda v: (v, np.minimum(v, last)), x[0], 4)
 
     compiled_like_eager(fn, x)
+
+
+def test_a_constant_that_states_start_from_may_be_used_otherwise() -> None:
+    def fn(x: Any) -> Any:
+        zeros = np.zeros((2,), dtype="float64")
+        return np.concatenate([npx.foreach(lambda e, s: ([], s + e), x, zeros)[1], zeros])
+
+    compiled_like_eager(fn, array(5, 2))

@@ -7,9 +7,10 @@ import numpy as onp
 import pytest
 from control import RNG, array, check_gradients, gradients, loops_are_nodes, nested, rnn, rnn_sum, same, variable, variable_of  # noqa: F401
 
-from hybridnet import autograd, gluon, nd, np, npx
+from hybridnet import autograd, gluon, initializer, nd, np, npx
 from hybridnet.compile import jit
 from hybridnet.config import config
+from hybridnet.core import as_class
 
 
 def test_foreach_gradients() -> None:
@@ -211,6 +212,40 @@ def test_gradients_are_by_the_values_at_the_call() -> None:
     for a, b in zip(written, expected, strict=True):
         onp.testing.assert_allclose(a, b)
     check_gradients(lambda x, w: fn(x, w, False), x, w)
+
+
+def test_two_handles_of_one_variable_share_its_gradient() -> None:
+    def fn(x: Any, w: Any) -> Any:
+        other = as_class(w, nd.NDArray)
+        y = npx.foreach(lambda e, s: (e * w * other.as_np_ndarray(), s), x, [])[0].sum()
+        return y + npx.cond(y < 100, lambda: w * other.as_np_ndarray(), lambda: w).sum()
+
+    check_gradients(fn, variable(4, 2), variable(2))
+
+
+def test_a_trainer_in_a_loop_follows_its_learning_rate() -> None:
+    x = nd.array(RNG.normal(size=(6, 4, 3)))
+
+    def train(compile: bool) -> Any:
+        net = gluon.nn.Dense(2, in_units=3)
+        net.initialize(initializer.Constant(0.1))
+        trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+
+        def body(batch: Any, states: Any) -> Any:
+            with autograd.record():
+                loss = ((net(batch) - 1) ** 2).sum()
+            loss.backward()
+            trainer.step(4)
+            return loss, states
+
+        run = jit(lambda x: npx.foreach(body, x, [])[0]) if compile else lambda x: npx.foreach(body, x, [])[0]
+        losses = [run(x)]
+        trainer.set_learning_rate(0.01)
+        losses.append(run(x))
+        assert not compile or len(run.cache) == 1
+        return losses, net.weight.data()
+
+    same(train(True), train(False))
 
 
 class Cell(gluon.HybridBlock):
