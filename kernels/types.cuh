@@ -89,5 +89,5 @@ template <> struct hn_is_floating<double> { static constexpr bool value = true; 
 
 // Shared memory whose bytes are given at launch.
 #ifndef CUEMU
-#define HN_SHARED(name) extern __shared__ alignas(16) unsigned char name[]
+#define HN_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
 #endif

@@ -17,7 +17,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <random>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -190,7 +189,11 @@ inline void thread_main() {
 inline std::vector<unsigned> ordered(unsigned count, unsigned seed) {
     std::vector<unsigned> numbers(count);
     for (unsigned i = 0; i < count; ++i) numbers[i] = order == 1 ? count - 1 - i : i;
-    if (order > 1) std::shuffle(numbers.begin(), numbers.end(), std::minstd_rand(order + seed));
+    uint64_t random = uint64_t(order) << 32 | seed;
+    for (unsigned i = count; order > 1 && i > 1; --i) {
+        random = random * 6364136223846793005u + 1442695040888963407u;  // Knuth's generator, Fisher and Yates's shuffle
+        std::swap(numbers[i - 1], numbers[(random >> 33) % i]);
+    }
     return numbers;
 }
 

@@ -1,0 +1,192 @@
+"""A fused region, or a single pointwise operator or reduction, as CUDA kernels: which, and in what order.
+
+Relies on the region being cut into stages (``cuda_stages``); each stage is a pointwise kernel, a row
+kernel, or, where rows are few and long, a reduction split over blocks: partial results, then one small
+kernel that combines them in a fixed order. No floating-point atomics: results are the same every time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hybridnet.codegen.cuda_index import ACCESS_BYTES, Layout, Space, contiguous
+from hybridnet.codegen.cuda_pointwise import write_pointwise
+from hybridnet.codegen.cuda_reduce import TILE, Shape, Team, write_rows
+from hybridnet.codegen.cuda_stages import Region, by_axes, by_level
+from hybridnet.codegen.cuda_text import Kernel, computed_dtype, translation_unit
+from hybridnet.core import Kind
+from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.passes.fuse import FUSED
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What the shapes of kernels follow from. The defaults are an H200's multiprocessors and first guesses.
+
+    min_chunk: the fewest elements of a row that are worth a block of their own.
+    min_column: the same where rows lie as columns in memory, for each of the block's threads.
+    """
+
+    sms: int = 132
+    min_chunk: int = 4096
+    min_column: int = 8
+
+
+@dataclass(frozen=True)
+class Launches:
+    """Kernels in the order in which they run, and the temporary arrays between them."""
+
+    kernels: tuple[Kernel, ...]
+    temporaries: tuple[Value, ...]
+
+
+class Unit:
+    """The kernels of a graph: one translation unit; kernels of the same text are one function."""
+
+    def __init__(self, tuning: Tuning | None = None) -> None:
+        self.tuning = tuning or Tuning()
+        self._names: dict[str, str] = {}  # text with a neutral name -> name
+        self._texts: dict[str, str] = {}
+
+    @property
+    def text(self) -> str:
+        """The source, to be compiled with ``kernels/`` among the include folders."""
+        return translation_unit(self._texts)
+
+    def add(self, node: Node, layouts: Mapping[Value, Layout] | None = None) -> Launches:
+        """The launches that compute a node. ``layouts``: of inputs that are not contiguous and aligned."""
+        graph, outer = _graph_of(node)
+        inner = {v: Layout(contiguous(v.shape)) for v in (*graph.inputs, *graph.outputs)}
+        inner |= {v: layouts[outer.get(v, v)] for v in graph.inputs if layouts is not None and outer.get(v, v) in layouts}
+        writer = _Writer(self.tuning, inner)
+        writer.write(graph)
+        kernels = [replace(k, arguments=tuple(outer.get(v, v) for v in k.arguments)) for k in writer.kernels]
+        return Launches(tuple(self._named(k, graph) for k in kernels), tuple(v for v in writer.temporaries if v not in outer))
+
+    def _named(self, kernel: Kernel, graph: Graph) -> Kernel:
+        name = self._names.get(kernel.text)
+        if name is None:
+            words = dict.fromkeys(n.op.name for n in graph.nodes if n.output.constant is None)
+            name = self._names[kernel.text] = f"{'_'.join(words)[:40]}_{len(self._names)}"
+            self._texts[name] = kernel.text.replace(_NAME, name)
+        return replace(kernel, name=name, text=self._texts[name])
+
+
+_NAME = "hn_kernel"  # of a kernel until it has one of its own
+
+
+def _graph_of(node: Node) -> tuple[Graph, dict[Value, Value]]:
+    """What a node computes as a graph, and of that graph's inputs and outputs the node's."""
+    if node.op is FUSED:
+        body: Graph = node.attrs["body"]
+        return body, dict(zip((*body.inputs, *body.outputs), (*node.inputs, *node.outputs), strict=True))
+    inputs = dict.fromkeys(v for v in node.inputs if v.constant is None)
+    constants = dict.fromkeys(v.node for v in node.inputs if v.constant is not None and v.node is not None)
+    return Graph(tuple(inputs), (*constants, node), node.outputs), {}
+
+
+class _Writer:
+    """Writes the stages of one region."""
+
+    def __init__(self, tuning: Tuning, layouts: dict[Value, Layout]) -> None:
+        self.tuning = tuning
+        self.layouts = layouts
+        self.kernels: list[Kernel] = []
+        self.temporaries: list[Value] = []
+
+    def write(self, graph: Graph) -> None:
+        for stage in by_axes(Region(graph)):
+            region = self._region(stage)
+            space = self._space(region)
+            if not any(v.size for v in stage.outputs):
+                continue
+            if not region.reduced:
+                self.kernels.append(write_pointwise(region, space, _NAME, self.tuning.sms))
+                continue
+            team = choose_team(region, space, self.tuning)
+            if team.splits == 1:
+                self.kernels.append(write_rows(region, space, _NAME, team, {}))
+            else:
+                for part in by_level(region):
+                    self._write_split(self._region(part))
+
+    def _region(self, graph: Graph) -> Region:
+        """A stage; what it hands to later ones has a place of its own."""
+        for v in graph.outputs:
+            if v not in self.layouts:
+                self._temporary(v)
+        return Region(graph)
+
+    def _temporary(self, value: Value) -> Value:
+        self.temporaries.append(value)
+        self.layouts[value] = Layout(contiguous(value.shape))
+        return value
+
+    def _space(self, region: Region) -> Space:
+        """The axes to go over. Layouts of reduced outputs gain the axes that ``keepdims`` would have kept."""
+        operands = (*region.graph.inputs, *region.graph.outputs)
+        layouts = {}
+        for v in operands:
+            layout, shape = self.layouts[v], region.shapes[v]
+            layouts[v] = layout if len(shape) == v.ndim else Layout(contiguous(shape), layout.alignment)
+        return Space(region.domain, region.reduced, {v: region.shapes[v] for v in operands}, layouts)
+
+    def _write_split(self, region: Region) -> None:
+        space = self._space(region)
+        if not region.reduced:
+            self.kernels.append(write_pointwise(region, space, _NAME, self.tuning.sms))
+            return
+        team = choose_team(region, space, self.tuning)
+        if team.splits == 1:
+            self.kernels.append(write_rows(region, space, _NAME, team, {}))
+            return
+        outputs = region.graph.outputs
+        partials = {v: self._temporary(Value((team.splits, *region.shapes[v]), computed_dtype(v.dtype), v.device)) for v in outputs}
+        self.kernels.append(write_rows(region, space, _NAME, team, partials))
+        self._combine(partials)
+
+    def _combine(self, partials: Mapping[Value, Value]) -> None:
+        """Reduce the splits' results, which lie along a first axis."""
+        became: dict[Value, Value] = {}
+        nodes = []
+        for v, partial in partials.items():
+            assert v.node is not None
+            node = Node(v.node.op, [partial], {"axis": (0,), "keepdims": False}, [v.spec._replace(shape=partial.shape[1:])], v.device)
+            became[node.output] = v
+            self.layouts[node.output] = Layout(contiguous(node.output.shape))
+            nodes.append(node)
+        region = Region(Graph(tuple(partials.values()), nodes, tuple(became)))
+        space = self._space(region)
+        team = replace(choose_team(region, space, self.tuning), splits=1)
+        kernel = write_rows(region, space, _NAME, team, {})
+        self.kernels.append(replace(kernel, arguments=tuple(became.get(v, v) for v in kernel.arguments)))
+
+
+def _power_of_two(n: int) -> int:
+    """The smallest power of two that is not below ``n``."""
+    return 1 << max(n - 1, 0).bit_length()
+
+
+def choose_team(region: Region, space: Space, tuning: Tuning) -> Team:
+    """How threads share the rows of a stage."""
+    rows = math.prod(a.extent for a in space.free)
+    length = math.prod(a.extent for a in space.reduced)
+    if space.inner is not None and not space.inner.reduced and rows >= TILE // 2:
+        lanes = min(8, _power_of_two(length))
+        team = Team(Shape.COLUMN, lanes, TILE)
+        blocks = -(-rows // TILE)
+        wanted, most = -(-2 * tuning.sms // blocks), length // (lanes * tuning.min_column)
+        return replace(team, splits=max(1, min(wanted, most)))
+    smallest = min((v.dtype.itemsize for v in region.graph.inputs), default=ACCESS_BYTES)
+    packs = max(1, length * smallest // ACCESS_BYTES)
+    if packs <= 256:
+        lanes = min(32, _power_of_two(packs))
+        team = Team(Shape.LANES, lanes, 256 // lanes)
+    else:
+        team = Team(Shape.BLOCK, min(1024, max(128, _power_of_two(packs) // 8)), 1)
+    if rows < tuning.sms and length >= 16 * tuning.min_chunk:
+        splits = min(4 * tuning.sms // max(rows, 1), length // tuning.min_chunk)
+        return Team(Shape.BLOCK, 256, 1, max(1, splits))
+    return team

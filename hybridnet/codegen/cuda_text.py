@@ -1,0 +1,163 @@
+"""Values and single operators as CUDA C++: types, constants, one statement a node; what a kernel is.
+
+Operators' records give their expression (``Op.cuda``), written with the functions of ``kernels/``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import Kind
+from hybridnet.graph.ir import Node, Value
+
+INCLUDES = ("functors.cuh", "vector.cuh", "reduce.cuh")
+
+#: How each dtype lies in memory; 16-bit floats are computed as float (kernels/types.cuh).
+_STORED = {
+    dtypes.float16: "hn_half",
+    dtypes.bfloat16: "hn_bfloat16",
+    dtypes.float32: "float",
+    dtypes.float64: "double",
+    dtypes.int8: "signed char",
+    dtypes.int16: "short",
+    dtypes.int32: "int",
+    dtypes.int64: "long long",
+    dtypes.uint8: "unsigned char",
+    dtypes.uint16: "unsigned short",
+    dtypes.uint32: "unsigned",
+    dtypes.uint64: "unsigned long long",
+    dtypes.bool_: "bool",
+}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One ``__global__`` function and how it is launched.
+
+    ``arguments``: the values whose addresses it takes, in order; ``grid`` and ``block`` in blocks
+    and threads, ``shared_bytes`` of dynamic shared memory a block.
+    """
+
+    name: str
+    text: str
+    grid: tuple[int, int]
+    block: int
+    shared_bytes: int
+    arguments: tuple[Value, ...]
+
+
+def is_half(dtype: dtypes.Dtype) -> bool:
+    return dtype in (dtypes.float16, dtypes.bfloat16)
+
+
+def stored_type(dtype: dtypes.Dtype) -> str:
+    """The C++ type of an array's elements."""
+    return _STORED[dtype]
+
+
+def computed_dtype(dtype: dtypes.Dtype) -> dtypes.Dtype:
+    """The dtype that values of ``dtype`` are computed in."""
+    return dtypes.float32 if is_half(dtype) else dtype
+
+
+def computed_type(dtype: dtypes.Dtype) -> str:
+    """The C++ type that values of ``dtype`` have in a kernel."""
+    return _STORED[computed_dtype(dtype)]
+
+
+def literal(number: Any, dtype: dtypes.Dtype) -> str:
+    """A number as a constant of ``dtype``, rounded as an array of it would round it."""
+    computed = computed_type(dtype)
+    if dtype == dtypes.bool_:
+        return "true" if number else "false"
+    value = np.full((), number).astype(dtype)[()]
+    if not dtypes.is_floating(dtype):
+        if dtype.kind == "i" and value == np.iinfo(dtype).min:
+            return f"hn_limits<{computed}>::lowest()"
+        suffix = {dtypes.int32: "", dtypes.int64: "ll", dtypes.uint32: "u", dtypes.uint64: "ull"}.get(dtype)
+        text = f"({computed}){value}" if suffix is None else f"{value}{suffix}"
+        return f"({text})" if value < 0 else text
+    wide = value if dtype == dtypes.float64 else np.float32(value)
+    if math.isnan(wide):
+        return f"hn_limits<{computed}>::nan()"
+    if math.isinf(wide):
+        return f"hn_limits<{computed}>::{'highest' if wide > 0 else 'lowest'}()"
+    text = str(wide)
+    text += ("" if "." in text or "e" in text else ".0") + ("" if dtype == dtypes.float64 else "f")
+    return f"({text})" if text.startswith("-") else text
+
+
+def _attribute(value: Any) -> str:
+    """An operator's attribute: a dtype as the stored type, numbers as doubles or ints, None as an absent bound."""
+    if value is None:
+        return "hn_none()"
+    if isinstance(value, np.dtype):
+        return stored_type(value)
+    if isinstance(value, float):
+        return literal(value, dtypes.float64)
+    return str(value)
+
+
+def expression(node: Node, names: Mapping[Value, str]) -> str:
+    """A node that works element by element, as an expression of its output's ``computed_type`` (or one that converts to it)."""
+    stored = stored_type(node.output.dtype)
+    if node.op.kind is Kind.REDUCTION:  # over axes of length 1
+        return f"hn_cast<{stored}>({names[node.inputs[0]]})"
+    if node.op.cuda is None:
+        raise NotImplementedError(f"operator {node.op.name!r} has no CUDA text")
+    text = node.op.cuda.format(*[names[v] for v in node.inputs], **{k: _attribute(a) for k, a in node.attrs.items()})
+    # The graph says that this value has 16 bits: round it as NumPy does, so that masks and steps fall the same.
+    rounding = f"hn_cast<{stored}>("
+    return text if not is_half(node.output.dtype) or text.startswith(rounding) else f"{rounding}{text})"
+
+
+def statements(nodes: Iterable[Node], names: dict[Value, str]) -> list[str]:
+    """A line for each node; ``names`` gains the variables, and constants as what they are."""
+    lines = []
+    for node in nodes:
+        out = node.output
+        if out.constant is not None:
+            names[out] = literal(out.constant, out.dtype)
+        else:
+            text = expression(node, names)
+            names[out] = f"v{len(names)}"
+            lines.append(f"const {computed_type(out.dtype)} {names[out]} = {text};")
+    return lines
+
+
+def parameters(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[str, dict[Value, str]]:
+    """A kernel's parameter list, and the name of each value's pointer."""
+    pointers = {v: f"x{i}" for i, v in enumerate(inputs)} | {v: f"y{i}" for i, v in enumerate(outputs)}
+    words = [f"{'const ' if name[0] == 'x' else ''}{stored_type(v.dtype)}* __restrict__ {name}" for v, name in pointers.items()]
+    return ", ".join(words), pointers
+
+
+def indented(lines: Iterable[str], depth: int) -> list[str]:
+    """Lines moved in; what is meant for the preprocessor stays at the margin."""
+    return [line if line.startswith("#") else "    " * depth + line for line in lines]
+
+
+def guarded(conditions: Sequence[str], statement: str) -> str:
+    return f"if ({' && '.join(conditions)}) {statement}" if conditions else statement
+
+
+def declared(constants: Sequence[str], body: Sequence[str]) -> list[str]:
+    """``body`` after those of the declarations ``const type name = value;`` that it uses."""
+    kept = list(body)
+    for line in reversed(constants):
+        name = line.partition(" = ")[0].rpartition(" ")[2]
+        if any(re.search(rf"\b{name}\b", used) for used in kept):
+            kept.insert(0, line)
+    return kept
+
+
+def translation_unit(kernels: Mapping[str, str]) -> str:
+    """The source of a module from the texts of its kernels, by name."""
+    return "\n".join([*(f'#include "{name}"' for name in INCLUDES), "", *kernels.values()])

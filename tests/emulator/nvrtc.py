@@ -1,0 +1,55 @@
+"""NVRTC without a GPU or a driver: compile CUDA C++ for an architecture, and read what registers and spills it came to.
+
+From the package nvidia-cuda-nvrtc, where it is installed.
+"""
+
+import ctypes
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .emulator import KERNELS
+
+
+class Usage(NamedTuple):
+    """What a thread of a kernel takes: registers of 32 bits, bytes of stack, bytes spilled to memory."""
+
+    registers: int
+    stack: int
+    spilled: int
+
+
+@cache
+def library() -> Any:
+    """libnvrtc, or None."""
+    spec = importlib.util.find_spec("nvidia")
+    folders = [Path(p) for p in spec.submodule_search_locations or ()] if spec is not None else []
+    builtins = [p for f in folders for p in sorted(f.glob("*/lib/libnvrtc-builtins.so.*"))]
+    found = [p for f in folders for p in sorted(f.glob("*/lib/libnvrtc.so.*")) if "alt" not in p.name]
+    if not builtins or not found:
+        return None
+    ctypes.CDLL(str(builtins[0]), ctypes.RTLD_GLOBAL)  # libnvrtc would not find it by itself
+    return ctypes.CDLL(str(found[0]))
+
+
+def compile_for(architecture: str, code: str) -> dict[str, Usage]:
+    """What each kernel of ``code`` uses on ``architecture`` ("sm_90"); a RuntimeError with the compiler's words if it does not compile."""
+    nvrtc, program, size = library(), ctypes.c_void_p(), ctypes.c_size_t()
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernels.cu", 0, None, None) == 0
+    options = [f"--gpu-architecture={architecture}", "-std=c++17", "--ptxas-options=-v", f"-I{KERNELS}"]
+    failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*(o.encode() for o in options)))
+    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    buffer = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetProgramLog(program, buffer)
+    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+    log = buffer.value.decode()
+    if failed:
+        raise RuntimeError(log)
+    usages = {}
+    for name, words in re.findall(r"Compiling entry function '(\w+)'(.*?)(?=Compiling entry|\Z)", log, re.S):
+        found = [int(n) for n in re.findall(r"(\d+) bytes (?:stack frame|spill stores)|Used (\d+) registers", words) for n in n if n]
+        stack, spilled, registers = found
+        usages[name] = Usage(registers, stack, spilled)
+    return usages
