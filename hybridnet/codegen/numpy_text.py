@@ -118,13 +118,22 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
                 return [f"copyto({out}, {args[0]})"]
             case "full":
                 return [f"{out}.fill({ns.literal(attrs['value'])})"]
-            case "clip" if attrs["a_min"] is not None and attrs["a_max"] is not None and not half and dtypes.is_floating(result.dtype):
+            case "clip" if attrs["a_min"] is not None and attrs["a_max"] is not None and not half and _bounds_fit(result.dtype, attrs):
                 low, high = ns.bind("maximum", np.maximum), ns.bind("minimum", np.minimum)
                 return [f"{low}({args[0]}, {attrs['a_min']!r}, out={out})", f"{high}({out}, {attrs['a_max']!r}, out={out})"]
         if op.out:
             return [_call_text(ns, node, args, out)]
         return [f"copyto({out}, {_call_text(ns, node, args, None)})"]
     return [_call_text(ns, node, args, None)]
+
+
+def _bounds_fit(dtype: Any, attrs: dict[str, Any]) -> bool:
+    """Whether NumPy takes the bounds of a clip as they are without changing the dtype."""
+    bounds = (attrs["a_min"], attrs["a_max"])
+    if dtypes.is_floating(dtype):
+        return True
+    limits = np.iinfo(dtype)
+    return all(type(b) is int and limits.min <= b <= limits.max for b in bounds)
 
 
 def _transposed(x: str, value: Value) -> str:

@@ -103,7 +103,11 @@ def _infer_along(x: Spec, indices: Spec, *, axis: int) -> Spec:
 
 
 def _take_along(xp: Any, x: Any, indices: Any, *, axis: int) -> Any:
-    return x[_grid(xp, wrapped(xp, "take_along_axis", indices, x.shape[axis]), x.shape, axis)]
+    try:
+        return x[_grid(xp, indices, x.shape, axis)]
+    except IndexError:
+        wrapped(xp, "take_along_axis", indices, x.shape[axis])  # says which index is out of range
+        raise
 
 
 _along = np.array([[0, 2, 2], [1, -1, 0]])

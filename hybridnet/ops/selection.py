@@ -103,7 +103,7 @@ def _bound(dtype: dtypes.Dtype, value: float | None) -> Any:
 
 def _clip(xp: Any, x: Any, *, a_min: float | None, a_max: float | None, out: Any = None) -> Any:
     low, high = _bound(x.dtype, a_min), _bound(x.dtype, a_max)
-    if x.dtype == dtypes.bfloat16 and low is not None and high is not None:  # clip has no loop for it
+    if low is not None and high is not None:  # several times faster than clip, which has no loop for bfloat16 besides
         return xp.minimum(xp.maximum(x, low, out=out), high, out=out)
     return xp.clip(x, low, high, out=out)
 
