@@ -9,7 +9,7 @@ import numpy as np
 from measure import Case, main
 from workloads import BATCH, CHECKED_RATE, CHECKED_STEPS, SIZES, TIMED_RATE, perceptron_batch, perceptron_weights, small_arrays
 
-BLOCK = 4096  # elements of parameters that Adam works on at a time, so that its nine calls stay in the first cache
+BLOCK = 32768  # elements of parameters that Adam works on at a time, so that its calls stay in the second cache
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 

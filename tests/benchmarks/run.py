@@ -28,7 +28,6 @@ COMPILE = "compile"
 ALL = tuple(dict.fromkeys([*SHARED_WORKLOADS, *OWN_WORKLOADS, COMPILE]))
 #: How libraries are told their number of threads. PyTorch is also told by its worker.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "HYBRIDNET_NUM_THREADS")
-MEMORY_CASES = ("imperative", "hybridized")
 
 
 class Workers:
@@ -96,7 +95,7 @@ def measure(workers: Workers, workloads: list[str], rounds: int, seconds: float)
     for workload in timed:
         if workload in OWN_WORKLOADS:
             print(f"memory: {workload}", file=sys.stderr, flush=True)
-            for case in MEMORY_CASES:
+            for case in ("imperative", "hybridized", *(["one step"] if workload.endswith("-train") else [])):
                 for what, kind in (("memory", "arrays"), ("process", "process")):
                     memory[kind][f"hybridnet/{workload}/{case}"] = workers.measure("hybridnet", what, workload, case)[kind]
     return {"times": times, "losses": losses, **memory, "compile": compiled}
