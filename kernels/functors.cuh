@@ -23,6 +23,7 @@ template <class T> __device__ inline T hn_bound(double bound) {
     }
     return static_cast<T>(bound);
 }
+template <> __device__ inline bool hn_bound(double bound) { return bound != 0; }  // as NumPy converts it
 template <class T> __device__ inline T hn_above(T x, double low) { return hn_max(x, hn_bound<T>(low)); }
 template <class T> __device__ inline T hn_above(T x, hn_none) { return x; }
 template <class T> __device__ inline T hn_below(T x, double high) { return hn_min(x, hn_bound<T>(high)); }
@@ -72,19 +73,20 @@ template <class T> __device__ inline T hn_fmod(T a, T b) {
 
 // -- integers ---------------------------------------------------------------------------------
 
-template <class T> __device__ inline T hn_gcd(T a, T b) {
-    a = hn_abs(a);
-    b = hn_abs(b);
-    while (b != T(0)) {
-        const T rest = a % b;
+// In unsigned numbers, which hold the size of the lowest number as well.
+template <class T> __device__ inline unsigned long long hn_size(T x) { return x < T(0) ? 0ull - x : static_cast<unsigned long long>(x); }
+__device__ inline unsigned long long hn_gcd_of_sizes(unsigned long long a, unsigned long long b) {
+    while (b != 0) {
+        const unsigned long long rest = a % b;
         a = b;
         b = rest;
     }
     return a;
 }
+template <class T> __device__ inline T hn_gcd(T a, T b) { return static_cast<T>(hn_gcd_of_sizes(hn_size(a), hn_size(b))); }
 template <class T> __device__ inline T hn_lcm(T a, T b) {
-    const T divisor = hn_gcd(a, b);
-    return divisor == T(0) ? T(0) : hn_abs(T(a / divisor * b));
+    const unsigned long long divisor = hn_gcd_of_sizes(hn_size(a), hn_size(b));
+    return divisor == 0 ? T(0) : static_cast<T>(hn_size(a) / divisor * hn_size(b));
 }
 
 template <class T> __device__ inline T hn_invert(T x) { return T(~x); }
@@ -119,8 +121,11 @@ template <class T> __device__ inline T hn_logaddexp(T a, T b) {
     return (difference > T(0) ? a : b) + log1p(exp(-fabs(difference)));
 }
 
-// -- the gamma function's derivatives ---------------------------------------------------------
-// Computed in double: few programs use them, and the recurrences lose digits.
+// -- the gamma function's logarithm and derivatives -------------------------------------------
+
+template <class T> __device__ inline T hn_gammaln(T x) { return x == hn_limits<T>::lowest() ? x : lgamma(x); }  // as SciPy has it at -infinity
+
+// The derivatives are computed in double: few programs use them, and the recurrences lose digits.
 
 // Digamma: psi(x) = psi(x + 1) - 1 / x up to x >= 10, then the asymptotic series (DLMF 5.11.2);
 // below 0 the reflection psi(1 - x) - psi(x) = pi / tan(pi x) (DLMF 5.5.4).

@@ -19,8 +19,8 @@ from hybridnet.codegen.cuda_text import Kernel, computed_type, declared, guarded
 from hybridnet.graph.ir import Node, Value
 
 TILE = 32  # columns side by side, so that a warp reads neighbours
-KEPT_REGISTERS = 64  # of 32 bits, for operands that several phases need
-UNROLL = 4  # of loops that load: accesses under way at a time
+OPERAND_REGISTERS = 64  # of 32 bits, that a thread may hold operands in
+BATCH = 4  # packs of each operand that are loaded before the first is used
 
 
 class Shape(Enum):
@@ -77,7 +77,6 @@ class _Rows:
         self.width = space.width(graph.inputs, outputs, whole=True) if space.inner is not None and space.inner.reduced else 1
         self.rows = math.prod(a.extent for a in space.free)
         packs = math.prod(a.extent for a in space.reduced) // self.width
-        self.steps = -(-packs // (team.lanes * team.splits))  # of a thread
         self.packs = packs
         self.parameters, self.pointers = parameters(graph.inputs, [partials.get(v, v) for v in graph.outputs])
         for v, partial in partials.items():
@@ -89,18 +88,23 @@ class _Rows:
         statements([n for n in graph.nodes if n.output.constant is not None], self.names)
         self.reductions = [n for n in graph.nodes if region.reduces(n)]
         self.phases = range(max(region.level[v] for v in graph.outputs) + 1)
-        self.kept = self._fits_registers()
+        self._plan_batches()
+
+    def _plan_batches(self) -> None:
+        """How many packs a thread takes (``steps``), how many at a time (``batch``), whether all stay in registers (``kept``)."""
+        team = self.team
+        self.steps = -(-self.packs // (team.lanes * team.splits))
+        registers = max(1, sum(self._width(v) * v.dtype.itemsize for v in self.long) // 4)
+        loops = sum(bool(self._targets(p)) for p in self.phases)
+        self.kept = loops > 1 and bool(self.long) and self.steps * registers <= OPERAND_REGISTERS
+        self.batch = max(1, self.steps if self.kept else min(self.steps, BATCH, OPERAND_REGISTERS // registers))
+        self.steps = -(-self.steps // self.batch) * self.batch
 
     def _targets(self, phase: int) -> list[Value]:
         """What is computed of each element in a phase: reductions' operands and outputs."""
         level = self.region.level
         operands = [n.inputs[0] for n in self.reductions if level[n.output] == phase + 1]
         return [*dict.fromkeys(operands), *(v for v in self.region.graph.outputs if v in self.elements and level[v] == phase)]
-
-    def _fits_registers(self) -> bool:
-        loops = sum(bool(self._targets(p)) for p in self.phases)
-        registers = self.steps * sum(self._width(v) * v.dtype.itemsize for v in self.long) // 4
-        return loops > 1 and 0 < registers <= KEPT_REGISTERS
 
     def _width(self, value: Value) -> int:
         return self.width if self.space.inner is not None and self.space.inner.strides[value] else 1
@@ -119,8 +123,7 @@ class _Rows:
         body = [f"const {computed_type(v.dtype)} s{self.pointers[v][1:]} = hn_load<1>({self._address(v)})[0];" for v in graph.inputs if v not in self.elements]
         self.names |= {v: f"s{self.pointers[v][1:]}" for v in graph.inputs if v not in self.elements}
         if self.kept:
-            body += [f"{self._pack(v)} a{self.pointers[v][1:]}[{self.steps}];" for v in self.long]
-            body += self._loop([f"a{self.pointers[v][1:]}[k] = {self._load(v)};" for v in self.long])
+            body += self._loads(self.long)
         for phase in self.phases:
             body += self._row_values(phase)
             body += self._phase(phase)
@@ -179,7 +182,7 @@ class _Rows:
         sums = {n: f"r{i}" for i, n in enumerate(self.reductions) if n in reductions}
         lines = [f"{_sum_type(n)} {r} = {_monoid(n)}::start<{_sum_type(n)}>();" for n, r in sums.items()]
         if targets:
-            lines += self._loop(self._elements(targets, sums))
+            lines += self._elements(targets, sums)
         for n, r in sums.items():
             self.names[n.output] = f"t{r[1:]}"
             total = self.team.reduce(_monoid(n), r)
@@ -189,7 +192,7 @@ class _Rows:
         return lines
 
     def _elements(self, targets: list[Value], sums: Mapping[Node, str]) -> list[str]:
-        """What is done with one pack of the row: load, compute, accumulate, store."""
+        """The loop of a phase: for each pack of the row load, compute, accumulate, store."""
         graph = self.region.graph
         needed = set(targets)
         nodes: list[Node] = []
@@ -198,40 +201,41 @@ class _Rows:
                 nodes.append(node)
                 needed.update(node.inputs)
         operands = [v for v in self.long if v in needed]
-        outputs = {v: f"b{self.pointers[v][1:]}" for v in targets if v in graph.outputs}
         e = "e" if self.width > 1 else "0"
-        packs = {v: f"a{self.pointers[v][1:]}" for v in operands}
-        lines = [] if self.kept else [f"const {self._pack(v)} {a} = {self._load(v)};" for v, a in packs.items()]
-        lines += [f"{self._pack(v)} {b};" for v, b in outputs.items()]
-        which = "[k]" if self.kept else ""
-        names = self.names | {v: f"{a}{which}[{e if self._width(v) > 1 else '0'}]" for v, a in packs.items()}
+        names = self.names | {v: f"a{self.pointers[v][1:]}[k][{e if self._width(v) > 1 else '0'}]" for v in operands}
         inner = statements(reversed(nodes), names)
         for n, r in sums.items():
-            x, operand = names[n.inputs[0]], n.inputs[0]
-            x = x if computed_type(operand.dtype) == _sum_type(n) else f"hn_cast<{_sum_type(n)}>({x})"
+            operand = n.inputs[0]
+            x = names[operand] if computed_type(operand.dtype) == _sum_type(n) else f"hn_cast<{_sum_type(n)}>({names[operand]})"
             inner.append(f"{r} = {_monoid(n)}::combine({r}, {x});")
+        outputs = {v: f"b{self.pointers[v][1:]}" for v in targets if v in graph.outputs}
         inner += [f"{b}.set({e}, {names[v]});" for v, b in outputs.items()]
+        lines = [f"{self._pack(v)} {b};" for v, b in outputs.items()]
         lines += ["#pragma unroll", f"for (int e = 0; e < {self.width}; ++e) {{", *indented(inner, 1), "}"] if self.width > 1 else inner
         for v, b in outputs.items():
             conditions = [*(["active"] if self._idle else []), *self.space.first_only(v, self.at)]
             lines.append(guarded(conditions, f"hn_store({self._address(v)}, {b});"))
-        return lines
+        if self.kept:
+            return self._loop(lines)
+        body = [*self._loads(operands), *self._loop(lines)]
+        return [f"for (int batch = 0; batch < {self.steps}; batch += {self.batch}) {{", *indented(body, 1), "}"] if self.steps else []
 
-    def _load(self, value: Value) -> str:
-        return f"hn_load<{self._width(value)}>({self._address(value)})"
+    def _loads(self, operands: list[Value]) -> list[str]:
+        """Load a batch of packs; nothing waits for any of them before all are under way."""
+        names = {v: f"a{self.pointers[v][1:]}" for v in operands}
+        loads = [f"{a}[k] = hn_load<{self._width(v)}>({self._address(v)});" for v, a in names.items()]
+        return [*(f"{self._pack(v)} {a}[{self.batch}];" for v, a in names.items()), *(self._loop(loads) if loads else [])]
 
     def _loop(self, body: list[str]) -> list[str]:
-        """Do ``body`` for each pack ``c`` of the row that is this thread's."""
-        if not self.steps:
-            return []
+        """Do ``body`` for each pack ``c`` of a batch; ``k`` is its number in it."""
         team = self.team
         split = f"{self.space.wide('blockIdx.y')} * {self.steps * team.lanes} + " if team.splits > 1 else ""
+        step = "k" if self.kept else "(batch + k)"
         inner = declared(self.within, body)
         if self.steps * team.lanes * team.splits != self.packs:
             inner = [f"if (c < {self.packs}) {{", *indented(inner, 1), "}"]
-        inner = [f"const {self.space.index} c = {split}k * {team.lanes} + lane;", *inner]
-        unroll = "#pragma unroll" if self.kept else f"#pragma unroll {UNROLL}"
-        return [unroll, f"for (int k = 0; k < {self.steps}; ++k) {{", *indented(inner, 1), "}"]
+        inner = declared([f"const {self.space.index} c = {split}{step} * {team.lanes} + lane;"], inner)
+        return ["#pragma unroll", f"for (int k = 0; k < {self.batch}; ++k) {{", *indented(inner, 1), "}"]
 
 
 def _monoid(node: Node) -> str:

@@ -92,7 +92,7 @@ _special(
     "The logarithm of the absolute value of the gamma function.",
     lambda g, y, x: g * call("digamma", x),
     saves=(0,),
-    cuda="lgamma({0})",
+    cuda="hn_gammaln({0})",
     domain=(0.5, 3),
     scipy="gammaln",
 )

@@ -122,7 +122,8 @@ struct Block {
     std::vector<Thread> threads;
     std::vector<char*> stacks;  // that no thread uses: a kernel without barriers needs one in all
     std::vector<unsigned char> dynamic_shared;
-    void (*body)(void**);
+    void (*kernel)();
+    void (*call)(void (*kernel)(), void** arguments);  // with the parameters that the kernel has
     void** arguments;
     Context scheduler;
     unsigned live, waiting;
@@ -177,7 +178,7 @@ inline void exchange(unsigned mask, void (*collective)(Thread*, unsigned), int s
 }
 
 inline void thread_main() {
-    block.body(block.arguments);
+    block.call(block.kernel, block.arguments);
     Thread& me = *running;
     me.state = State::done;
     Thread* const lanes = &me - me.number % 32;
@@ -250,11 +251,9 @@ inline void run_block() {
         if (thread.state != State::done && thread.state != State::fresh) block.stacks.push_back(thread.stack);
 }
 
-inline const char* launch(const unsigned* shape, size_t shared_bytes, void (*body)(void**), void** arguments) {
+inline const char* run_grid(const unsigned* shape, size_t shared_bytes) {
     block.grid = {shape[0], shape[1], shape[2]};
     block.size = {shape[3], shape[4], shape[5]};
-    block.body = body;
-    block.arguments = arguments;
     block.error = nullptr;
     if (!block.grid.size() || !block.size.size() || block.size.size() > 1024) return "a grid or block of a size that no device takes";
     block.threads.resize(block.size.size());
@@ -272,7 +271,12 @@ inline const char* launch(const unsigned* shape, size_t shared_bytes, void (*bod
 template <class... A, size_t... I> void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
     kernel(*static_cast<std::remove_reference_t<A>*>(arguments[I])...);
 }
-template <auto kernel, class... A> void call_with(void (*)(A...), void** arguments) { call(kernel, arguments, std::index_sequence_for<A...>()); }
+template <class... A> const char* launch(const unsigned* shape, size_t shared_bytes, void (*kernel)(A...), void** arguments) {
+    block.kernel = reinterpret_cast<void (*)()>(kernel);
+    block.call = [](void (*k)(), void** a) { call(reinterpret_cast<void (*)(A...)>(k), a, std::index_sequence_for<A...>()); };
+    block.arguments = arguments;
+    return run_grid(shape, shared_bytes);
+}
 
 // -- 16-bit floating numbers (IEEE 754 binary16, bfloat16), rounded to nearest, ties to even -----------
 
@@ -302,9 +306,9 @@ inline uint16_t bfloat16_bits(float x) {
 }  // namespace cuemu
 
 // The loader appends one of these for each kernel.
-#define CUEMU_EXPORT(kernel)                                                                                  \
+#define CUEMU_EXPORT(kernel)                                                                                     \
     extern "C" const char* cuemu_launch_##kernel(const unsigned* shape, size_t shared_bytes, void** arguments) { \
-        return cuemu::launch(shape, shared_bytes, [](void** a) { cuemu::call_with<kernel>(kernel, a); }, arguments); \
+        return cuemu::launch(shape, shared_bytes, kernel, arguments);                                            \
     }
 extern "C" inline __attribute__((used)) void cuemu_set_order(unsigned order) { cuemu::order = order; }
 
