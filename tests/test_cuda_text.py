@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from emulator import nvrtc
-from emulator.emulator import COMPILER
+from emulator.emulator import COMPILER, RawModule
 from emulator.suite import Suite, Work
 from hypothesis import given, settings
 from programs import Program, programs
@@ -123,3 +123,247 @@ def test_pointwise(op: Op, operators: tuple[Suite, dict[Op, list[Work]]]) -> Non
     assert any(w.node.op is op for w in works[op])
     for work in works[op]:
         suite.check(work)
+
+
+# -- how kernels reach their operands ---------------------------------------------------------------
+
+
+def access_cases() -> Iterator[tuple[str, Node]]:
+    """Shapes that take each path: packs, tails, two packs at a time, broadcasting along each axis, scalars, types of all widths."""
+    f16, f64, i8, b = dtypes.float16, dtypes.float64, dtypes.int8, dtypes.bool_
+    for name, *shapes in (
+        ("scalar", (), ()),
+        ("one", (1, 1), (1,)),
+        ("packs", (64, 4), (64, 4)),
+        ("tail", (1037,), (1037,)),
+        ("shorter than a pack", (3,), (3,)),
+        ("number", (129, 4), ()),
+        ("row", (33, 8), (8,)),
+        ("odd row", (33, 7), (7,)),
+        ("column", (33, 8), (33, 1)),
+        ("outer product", (9, 1), (1, 12)),
+        ("middle", (3, 5, 8), (3, 1, 8)),
+        ("alternating", (3, 1, 5, 1), (1, 4, 1, 8)),
+        ("empty", (0, 4), (4,)),
+    ):
+        yield name, node("add", [value(*shapes[0]), value(*shapes[1])])
+    for dtype in (f16, f64, i8, b):
+        yield f"add {dtype}", node("add", [value(40, 24, dtype=dtype), value(24, dtype=dtype)])
+        yield f"copy {dtype}", node("copy", [value(20000, dtype=dtype)])  # two packs at a time
+    yield "widening", node("cast", [value(1000, dtype=f16)], dtype=f64)
+    yield "narrowing", node("cast", [value(999, dtype=f64)], dtype=i8)
+    yield "mixed widths", node("where", [value(96, 32, dtype=b), value(32), value(96, 1)])
+    yield "grid", node("exp", [value(30001)])
+
+
+@pytest.fixture(scope="module")
+def accesses() -> tuple[Suite, dict[str, Work]]:
+    suite = Suite(SMALL)
+    works = {name: suite.add(n, [random_data(v) for v in n.inputs]) for name, n in access_cases()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cuda_index, "LIMIT_32", 0)
+        wide = {f"{name} 64": suite.add(n, [random_data(v) for v in n.inputs]) for name, n in (*access_cases(), *reduction_cases()) if n.outputs[0].size}
+    return suite.build(), works | wide
+
+
+def test_access(accesses: tuple[Suite, dict[str, Work]]) -> None:
+    suite, works = accesses
+    for name, work in works.items():
+        suite.check(work)
+        assert all(("long long" in k.text) == name.endswith(" 64") for k in work.launches.kernels)
+
+
+def test_large_arrays_have_64_bit_indices_and_16_byte_accesses() -> None:
+    large = Unit().add(node("add", [value(2**16, 2**16), value(2**16, 1)])).kernels[0]
+    assert "long long i" in large.text and "hn_load<4>" in large.text
+    half = Unit().add(node("add", [value(2**20, dtype=dtypes.bfloat16)] * 2)).kernels[0]
+    assert "int i" in half.text and "hn_load<8>" in half.text
+    assert large.grid[0] <= 132 * 8
+
+
+@pytest.mark.parametrize(
+    ("array_shape", "view"),
+    [((16, 12), lambda x: x.T), ((16, 24), lambda x: x[:, ::2]), ((16, 12), lambda x: x[::-1]), ((17, 12), lambda x: x[1:]), ((16, 9), lambda x: x[:, 1:])],
+    ids=["transposed", "every second", "backward", "shifted rows", "unaligned"],
+)
+@pytest.mark.parametrize("name", ["exp", "sum"])
+def test_strided_inputs(name: str, array_shape: tuple[int, ...], view: Callable[[Any], Any]) -> None:
+    base = np.random.default_rng(0).normal(size=array_shape).astype(np.float32)
+    x = view(base)
+    made = node(name, [value(*x.shape)], **({"axis": (1,), "keepdims": True} if name == "sum" else {}))
+    layout = Layout(tuple(s // 4 for s in x.strides), 4 if x.ctypes.data % 16 else 16)
+    unit = Unit(SMALL)
+    launches = unit.add(made, {made.inputs[0]: layout})
+    y = np.empty(made.output.shape, np.float32)
+    arrays = {made.inputs[0]: x, made.output: y}
+    module = RawModule(unit.text)
+    for k in launches.kernels:
+        module.get_function(k.name)(k.grid, (k.block,), [arrays[v] for v in k.arguments], shared_mem=k.shared_bytes)
+    np.testing.assert_allclose(y, np.exp(x) if name == "exp" else x.sum(1, keepdims=True), rtol=1e-5, atol=1e-5)
+
+
+# -- reductions -------------------------------------------------------------------------------------
+
+
+def reduction_cases() -> Iterator[tuple[str, Node]]:
+    """Rows and columns, short and long, of each kind of team; reduced axes at the ends, in the middle, apart; empty ones."""
+    for size, axis in (
+        ((7, 3), (1,)),
+        ((50, 1), (1,)),
+        ((5, 300), (1,)),
+        ((3, 5000), (1,)),
+        ((2, 2049), (1,)),
+        ((40, 33), (0,)),
+        ((4, 130), (0,)),
+        ((500, 3), (0,)),
+        ((6, 50, 8), (1,)),
+        ((5, 4, 64), (0, 2)),
+        ((2, 3, 5, 6), (1, 3)),
+        ((2, 3, 5, 6), (0, 2)),
+        ((3000,), (0,)),
+        ((20, 30), (0, 1)),
+        ((0, 5), (0,)),
+        ((5, 0), (1,)),
+        ((0, 5), (1,)),
+    ):
+        for keepdims in (False, True):
+            yield f"{size} {axis} {keepdims}", node("sum", [value(*size)], axis=axis, keepdims=keepdims)
+    for name in ("sum", "prod", "max", "min", "any", "all"):
+        for dtype in (dtypes.float64, dtypes.float16, dtypes.bfloat16, dtypes.int8, dtypes.uint8, dtypes.int64, dtypes.bool_):
+            if (name, dtype) not in (("max", dtypes.bool_), ("min", dtypes.bool_)):
+                for size, axis in (((9, 40), (1,)), ((300, 33), (0,)), ((1, 700), (1,))):
+                    yield f"{name} {dtype} {size}", node(name, [value(*size, dtype=dtype)], axis=axis, keepdims=False)
+
+
+@pytest.fixture(scope="module")
+def reductions() -> tuple[Suite, list[Work]]:
+    suite = Suite(SMALL)
+    works = [suite.add(n, [random_data(v) for v in n.inputs]) for _, n in reduction_cases()]
+    for op in REDUCTIONS:
+        for sample in samples_of(op):
+            for dtype in dtypes.FLOATS:
+                works += [w for graph, data in graph_of_sample(op, sample, dtype) for w in suite.add_graph(graph, data)]
+    for name in ("max", "min", "sum"):
+        for size in ((2, 40), (2, 3000)):
+            data = np.random.default_rng(1).normal(size=size).astype(np.float32)
+            data[0, 17], data[1, 5] = np.nan, np.inf
+            works.append(suite.add(node(name, [value(*size)], axis=(1,), keepdims=True), [data]))
+    return suite.build(), works
+
+
+def test_reductions(reductions: tuple[Suite, list[Work]]) -> None:
+    suite, works = reductions
+    kernels = [k for w in works for k in w.launches.kernels]
+    for team in ("hn_reduce_lanes", "hn_reduce_block", "hn_reduce_columns"):
+        assert any(team in k.text for k in kernels)
+    assert any(k.grid[1] > 1 for k in kernels)
+    for work in works:
+        suite.check(work)
+
+
+# -- regions ----------------------------------------------------------------------------------------
+
+
+def fused_works(suite: Suite, graph: Graph, data: Sequence[Any]) -> list[Work]:
+    return suite.add_graph(fuse(optimize(graph)), data)
+
+
+@pytest.fixture(scope="module")
+def random_regions() -> tuple[Suite, list[Work]]:
+    suite, works = Suite(SMALL), []
+
+    @given(programs(max_steps=16, states=False))
+    @settings(max_examples=60)
+    def collect(program: Program) -> None:
+        xs = program.arrays(program.inputs, 1)
+        works.extend(fused_works(suite, traced(lambda *a: program(list(a), []), [x._data for x in xs]), [x._data for x in xs]))
+
+    collect()
+    return suite.build(), works
+
+
+def test_random_regions(random_regions: tuple[Suite, list[Work]]) -> None:
+    suite, works = random_regions
+    assert sum(w.node.op.name == "fused" for w in works) > 50
+    for work in works:
+        suite.check(work, tolerance=100.0)
+
+
+def with_gradients(fn: Callable[..., Any], trained: int) -> Callable[..., Any]:
+    """The function's result and the gradients of its first ``trained`` arguments for the head gradients in its last one."""
+
+    def step(*arrays: Any) -> Any:
+        *operands, head = arrays
+        for x in operands[:trained]:
+            x.attach_grad()
+        with autograd.record(train_mode=True):
+            y = fn(*operands)
+        y.backward(head)
+        return (y, *(x.grad for x in operands[:trained]))
+
+    return step
+
+
+def _batch_norm(x: Any, gamma: Any, beta: Any, *, axis: int) -> Any:
+    c = gamma.shape[0]
+    return norm.batch_norm(x, gamma, beta, array(np.zeros(c)).astype(x.dtype), array(np.ones(c)).astype(x.dtype), axis=axis)
+
+
+def _cross_entropy(x: Any) -> Any:
+    labels = array(np.arange(x.shape[0]) % x.shape[1], dtype="int64")
+    return loss.softmax_cross_entropy(x, labels)
+
+
+def _gelu_bias(x: Any, b: Any) -> Any:
+    return call("gelu", x + b)
+
+
+MODELS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], int]] = {
+    "softmax": (lambda x: softmax.softmax(x, axis=-1), [(12, 40)], 1),
+    "long softmax": (lambda x: softmax.softmax(x, axis=-1), [(3, 5001)], 1),
+    "softmax over the first axis": (lambda x: softmax.softmax(x, axis=0), [(37, 40)], 1),
+    "log_softmax": (lambda x: softmax.log_softmax(x, axis=1), [(4, 9, 6)], 1),
+    "layer_norm": (norm.layer_norm, [(10, 64), (64,), (64,)], 3),
+    "long layer_norm": (norm.layer_norm, [(4, 2048), (2048,), (2048,)], 3),
+    "batch_norm": (lambda *a: _batch_norm(*a, axis=1), [(6, 5, 4, 4), (5,), (5,)], 3),
+    "batch_norm, channels last": (lambda *a: _batch_norm(*a, axis=3), [(6, 4, 4, 40), (40,), (40,)], 3),
+    "cross_entropy": (_cross_entropy, [(20, 33)], 1),
+    "bias and gelu": (_gelu_bias, [(30, 24), (24,)], 2),
+}
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[Suite, dict[tuple[str, Any], list[Work]]]:
+    suite, works = Suite(SMALL), {}
+    rng = np.random.default_rng(5)
+    for name, (fn, shapes, trained) in MODELS.items():
+        for dtype in dtypes.FLOATS:
+            arrays = [array(rng.normal(size=s).astype(dtype), dtype=dtype) for s in shapes]
+            arrays.append(array(rng.normal(size=fn(*arrays).shape).astype(dtype), dtype=dtype))
+            compiled = jit(with_gradients(fn, trained))
+            graph = compiled.graph(*arrays)
+            state = next(iter(compiled.cache.values()))[1].state
+            works[name, dtype] = fused_works(suite, graph, [x._data for x in (*arrays, *state)])
+    return suite.build(), works
+
+
+@pytest.mark.parametrize("dtype", dtypes.FLOATS, ids=str)
+@pytest.mark.parametrize("name", MODELS)
+def test_models(name: str, dtype: Any, models: tuple[Suite, dict[tuple[str, Any], list[Work]]]) -> None:
+    suite, works = models
+    assert any(w.node.op.name == "fused" for w in works[name, dtype])
+    for work in works[name, dtype]:
+        suite.check(work, tolerance=4.0)
+
+
+# -- on the device's own compiler ---------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
+def test_compiles_without_spills(architecture: str, operators: Any, accesses: Any, reductions: Any, models: Any) -> None:
+    """Every kernel of the tests above, and those of the sizes that models have."""
+    for suite, _ in (accesses, reductions, models):
+        for unit in suite.units:
+            assert all(usage.spilled == 0 for usage in nvrtc.compile_for(architecture, unit.text).values())
