@@ -57,7 +57,7 @@ def as_dtype(dtype: Any, default: Dtype | None = None) -> Dtype:
 
 def is_floating(dtype: Dtype) -> bool:
     """Whether gradients can flow through arrays of this type."""
-    return dtype in FLOATS
+    return dtype.kind == "f" or dtype == bfloat16
 
 
 def is_integer(dtype: Dtype) -> bool:

@@ -84,6 +84,7 @@ class _Writer:
         self.ns: Namespace = Namespace() if outer is None else outer.ns
         names = [f"x{i}" for i in range(len(plan.graph.inputs))] if inputs is None else inputs
         self.name: dict[Value, str] = dict(zip(plan.graph.inputs, names, strict=True))
+        self.locals: dict[Value, list[str]] = {}  # results that the text itself makes, with the names of their views
         self.static: set[Value] = set()  # values whose arrays exist before the run
         self.head: list[str] = []  # lines of bind()
         self.body: list[str] = []  # lines of run()
@@ -129,12 +130,18 @@ class _Writer:
     def _write_body(self) -> None:
         graph, plan = self.graph, self.plan
         where = ""
-        for node in graph.nodes:
+        ending: dict[int, list[Value]] = {}
+        for v, step in plan.last_use.items():
+            ending.setdefault(step, []).append(v)
+        for i, node in enumerate(graph.nodes):
             site = str(node.site) if node.site else ""
             if site and site != where:
                 self.body.append(f"# {site}")
                 where = site
             self._write_node(node)
+            done = [name for v in ending.get(i, ()) for name in self.locals.pop(v, ())]
+            if done:  # the memory of results that are not in the arena
+                self.body.append(f"del {', '.join(done)}")
         for i, v in plan.late:
             self.body.append(f"copyto({self.name[graph.inputs[plan.donate[i]]]}, {self.name[v]})")
 
@@ -157,6 +164,8 @@ class _Writer:
             name = self.name[out] = self.ns.fresh("t")
             static = plan.root_of(out) in self.static
             (self.head if static else self.body).append(f"{name} = {view_text(self.ns, node, self._operand(node.inputs[0], node))}")
+            if (root := plan.root_of(out)) in self.locals:
+                self.locals[root].append(name)
             return
         if out.constant is not None and out.shape == () and out not in plan.homes and out not in plan.returned:
             return  # written as a literal where it is used
@@ -171,6 +180,8 @@ class _Writer:
             constant = not node.inputs and out not in plan.returned
             if constant:  # an arange, say: made once
                 self.static.add(out)
+            else:
+                self.locals.update({v: [name] for v, name in zip(node.outputs, names, strict=True)})
             (self.head if constant else self.body).append(f"{', '.join(names)} = {call_text(self.ns, node, args, None)[0]}")
             return
         self._define(out)

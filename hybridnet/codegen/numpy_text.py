@@ -64,13 +64,18 @@ def is_ufunc(op: Op) -> bool:
 
 
 def scalar_literal(ns: Namespace, value: Value, op: Op) -> str:
-    """A constant operand: of pointwise operators, which broadcast, without its shape, as a number if NumPy gives that the array's type."""
+    """A constant operand; pointwise operators, which broadcast, take it without its shape.
+
+    An array of no dimensions saves a universal function the conversion of a number, which is half
+    the cost of a small call; it is named for its value. Other operators may look at the number.
+    """
     number = value.constant
     pointwise = op.kind is Kind.POINTWISE
-    if pointwise and value.dtype != dtypes.bfloat16 and type(number) in (int, float, bool):
+    if pointwise and not is_ufunc(op) and value.dtype != dtypes.bfloat16 and type(number) in (int, float, bool):
         return repr(number)
     shape = () if pointwise else value.shape
-    return ns.bind("c", np.full(shape, number, value.dtype), ("constant", number, type(number), value.dtype, shape))
+    name = "c" + str(number).replace("-", "m").replace("+", "").replace(".", "_")
+    return ns.bind(name, np.full(shape, number, value.dtype), ("constant", repr(number), value.dtype, shape))
 
 
 def view_text(ns: Namespace, node: Node, x: str) -> str:

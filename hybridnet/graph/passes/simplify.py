@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hybridnet.core import Kind
+from hybridnet.dtypes import is_floating
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 
 Rule = Callable[[Rewriter, Node, tuple[Value, ...], dict[Value, int]], Value | None]
@@ -75,6 +76,36 @@ def _neutral(number: int, *, right_only: bool = False) -> Rule:
         return None
 
     return rule
+
+
+def _multiply(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
+    """Neutral 1; and factors that are constants gathered into one: (x·a)·b, and (x·a)²·b."""
+    found = _neutral(1)(rewriter, node, inputs, uses)
+    if found is not None:
+        return found
+    split = _scaled(node, inputs)
+    if split is None or not is_floating(node.output.dtype):
+        return None
+    x, factor = split
+    squared = x.node is not None and x.node.op.name == "square"
+    inner = x.node.inputs[0] if squared and x.node is not None else x
+    deeper = _scaled(inner.node, inner.node.inputs) if inner.node is not None and inner.node.op.name == "multiply" else None
+    if deeper is None:
+        return None
+    base, other = deeper
+    if squared:
+        base = rewriter.emit("square", (base,), {}, node)
+        other = other * other
+    constant = rewriter.emit("full", (), {"shape": (), "value": factor * other, "dtype": node.output.dtype}, node)
+    return rewriter.emit("multiply", (base, constant), {}, node)
+
+
+def _scaled(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, float] | None:
+    """The array and the number of a product by a constant."""
+    for x, c in (inputs, inputs[::-1]):
+        if c.constant is not None and c.shape == () and x.constant is None and x.shape == node.output.shape:
+            return x, c.constant
+    return None
 
 
 def _add(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
@@ -169,7 +200,7 @@ def _reduce(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dic
 _RULES: dict[str, Rule] = {
     "add": _add,
     "subtract": _neutral(0, right_only=True),
-    "multiply": _neutral(1),
+    "multiply": _multiply,
     "true_divide": _neutral(1, right_only=True),
     "power": _power,
     "copy": _identity,
