@@ -162,7 +162,8 @@ def test_all_kinds_of_data_train_alike() -> None:
     x, y = blobs(40)
     x32 = x.astype(np.float32)
     ours = hn.np.array(x32), hn.np.array(y)
-    kinds = [(x, y), (x.tolist(), y.tolist()), ours, (Loader(x, y), None), (Loader(*ours).parts, None), ((x,), y)]
+    classic = hn.nd.array(x32), hn.nd.array(y)  # under MXNet 1.x's rules of shapes
+    kinds = [classic, (x, y), (x.tolist(), y.tolist()), ours, (Loader(x, y), None), (Loader(*ours).parts, None), ((x,), y)]
     results = []
     for a, b in kinds:
         net = network()

@@ -22,7 +22,7 @@ from typing import Any
 import numpy
 
 from hybridnet import numpy as np
-from hybridnet.core import wrap
+from hybridnet.core import plain, wrap
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.nn.activation import softrelu
 from hybridnet.ops.nn.loss import softmax_cross_entropy
@@ -47,7 +47,9 @@ class Loss:
 
     def per_sample(self, output: Any, label: Any) -> Any:
         """The loss of each sample: the mean over all axes but the first."""
-        return per_sample(self.of(output, label))
+        if self.kind:
+            return per_sample(self.of(plain(output), plain(label)))
+        return per_sample(plain(self.of(output, label)))  # the user's own, over the class of the user's arrays
 
     def check_shapes(self, label: Any, output: Any) -> None:
         """Raise for labels whose shape does not fit the outputs'."""
@@ -179,17 +181,17 @@ LOSSES = {loss.name: loss for loss in _losses()}
 _ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "sigmoid_bce": "sigmoid_binary_cross_entropy"}
 
 
-def plain(name: str) -> str:
+def bare(name: str) -> str:
     """A name without case, underscores and a ``Loss`` at its end, so that ``SoftmaxCrossEntropyLoss`` is found too."""
     return name.lower().replace("_", "").replace("-", "").removesuffix("loss")
 
 
-_BY_NAME = {plain(name): loss for name, loss in LOSSES.items()} | {plain(alias): LOSSES[name] for alias, name in _ALIASES.items()}
+_BY_NAME = {bare(name): loss for name, loss in LOSSES.items()} | {bare(alias): LOSSES[name] for alias, name in _ALIASES.items()}
 
 
 def named(name: str) -> Loss | None:
     """The loss of that name."""
-    return _BY_NAME.get(plain(name))
+    return _BY_NAME.get(bare(name))
 
 
 def find(loss: Any) -> Loss:

@@ -13,6 +13,7 @@ from typing import Any
 
 from hybridnet import metric
 from hybridnet import numpy as np
+from hybridnet.core import plain
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.training import losses
 from hybridnet.gluon.training.losses import Loss, is_class_numbers, like
@@ -97,7 +98,7 @@ def find(given: Any) -> Any:
 
 def checked_per_sample(measure: Measure, output: Any, label: Any, loss: Loss) -> Any:
     """What ``measure`` says of each sample, as floating numbers."""
-    values = measure.of(output, label, loss)
+    values = measure.of(plain(output), plain(label), loss)
     if not values.ndim or values.shape[0] != output.shape[0]:
         fail(ShapeError, measure.name, expected=f"a number for each of {output.shape[0]} samples", got=str(values.shape))
     return losses.per_sample(values.astype("float32"))

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from hybridnet.errors import ArgumentError, fail
 
 _REFRESH = 0.2  # seconds between reading the losses from the device for the bar
-_FORMAT = "{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
-_FORMAT_UNKNOWN = "{desc}: {n_fmt} [{elapsed}{postfix}]"
+_FORMAT = "{desc} |{bar:8}| {n_fmt}/{total_fmt}{postfix}"  # with loss and accuracy within 80 columns
+_FORMAT_UNKNOWN = "{desc} {n_fmt}{postfix}"
 
 
 class History:

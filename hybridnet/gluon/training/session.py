@@ -12,7 +12,7 @@ from typing import Any
 from hybridnet import autograd, dtypes, initializer
 from hybridnet import optimizer as optimizers
 from hybridnet.compile import Jit, jit
-from hybridnet.core import Spec, array, local, wrap
+from hybridnet.core import Spec, array, local, plain, wrap
 from hybridnet.device import current_device
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.trainer import Trainer
@@ -176,7 +176,7 @@ class Session:
             if not self.host:
                 return ()
             if self.loss.kind == "classes":  # MXNet's metrics of classes take no one-hot labels
-                label = measures.class_numbers(self.loss.name, output, label)
+                label = measures.class_numbers(self.loss.name, plain(output), plain(label))
             return [label], [output]
 
 
