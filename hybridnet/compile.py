@@ -143,8 +143,9 @@ class Compiled:
             count = len(self.halves.forward.outputs)
             resident = frozenset(range(count - self.halves.residuals, count))
             self.program = NumpyProgram(self.halves.forward, donate, resident, states, jit.name)
-            self.backward = NumpyProgram(self.halves.backward, name=jit.name + "_backward")
             self.variables = [traced.position(who) for who in traced.variables]
+            self.backward = self._backward(self.program)
+            self.preserving: NumpyProgram | None = None  # a backward that leaves the forward's arena as it is
             self.heads = traced.heads
             self.op = Op(
                 jit.name,
@@ -194,11 +195,33 @@ class Compiled:
         if local.recording or local.trace is not None:
             return self.jit._differentiable_gradients(self, xs, gs, kept)
         assert self.halves is not None
-        read = [xs[i]._data for i in self.halves.inputs]
-        results = self.backward([*kept.residuals, *read, *(h._data for h in gs)])
-        for at, d in zip(self.variables, results, strict=True):
-            grads[at] = wrap(type(xs[at]), d, xs[at]._device)
+        data = [*kept.residuals, *(xs[i]._data for i in self.halves.inputs), *(h._data for h in gs)]
+        running = local.propagation
+        for at in self.variables:
+            x = xs[at]
+            into = running.destination(x._tape)
+            if into is None or any(into._data is d for d in data):
+                into = wrap(type(x), x._device.xp.empty(x.shape, x.dtype), x._device)
+            grads[at] = into
+        data += [grads[at]._data for at in self.variables]
+        if running.retain_graph:
+            if self.preserving is None:
+                self.preserving = self._backward(None)
+            self.preserving(data)
+        else:
+            self.backward.continued(kept.lease, data)
+            kept.release()
         return grads
+
+    def _backward(self, after: NumpyProgram | None) -> NumpyProgram:
+        """The program of the gradients, which it computes in arrays that it is given after its other inputs."""
+        assert self.halves is not None
+        graph = self.halves.backward
+        into = [Value(v.shape, v.dtype, v.device) for v in graph.outputs]
+        donate = {i: len(graph.inputs) + i for i in range(len(into))}
+        return NumpyProgram(
+            Graph([*graph.inputs, *into], graph.nodes, graph.outputs), donate, name=self.jit.name + "_backward", after=after
+        )
 
 
 class _Kept:
@@ -212,6 +235,10 @@ class _Kept:
         self.residuals = residuals
         self.lease = lease
         self.training = local.training
+
+    def release(self) -> None:
+        """Give the arena back: the backward has run for the last time."""
+        self.residuals, self.lease = (), None
 
 
 #: The structures of calls with 0, 1, ... arrays and nothing else.
@@ -323,8 +350,9 @@ class Jit:
         """What the memory plan for these arguments comes to."""
         compiled = self._inspect(args, kwargs)
         sources = [compiled.program.source] + ([compiled.backward.source] if compiled.halves else [])
+        planned = compiled.program.arena_bytes  # the backward runs in the forward's arena
         largest = sorted((item for s in sources for item in s.largest), reverse=True)
-        return Memory(sum(s.arena_bytes for s in sources), sum(s.naive_bytes for s in sources), tuple(largest[:10]))
+        return Memory(planned, sum(s.naive_bytes for s in sources), tuple(largest[:10]))
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """The text of the program that runs for these arguments."""

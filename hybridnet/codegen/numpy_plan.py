@@ -20,6 +20,7 @@ from hybridnet.graph.memory import Request, place
 from hybridnet.graph.passes.fuse import FUSED, free_axis
 from hybridnet.graph.passes.group import GROUP
 
+Place = tuple[int, int]  # offset and size in the arena
 Flat = tuple[int, ...]  # positions of state inputs that lie one after another in one buffer
 
 
@@ -153,8 +154,9 @@ class Plan:
     starts: constants that are nothing but what loops' states start from, which need no array.
     """
 
-    def __init__(self, graph: Graph, donate: dict[int, int], resident: frozenset[int]) -> None:
+    def __init__(self, graph: Graph, donate: dict[int, int], resident: frozenset[int], given: Sequence[Place | None] = ()) -> None:
         self.graph = graph
+        self.resident = resident
         self.donate = donate
         self.root = aliases(graph)
         self.step = {node: i for i, node in enumerate(graph.nodes)}
@@ -170,6 +172,7 @@ class Plan:
         self.places: dict[Value, Request] = {}
         self._owner_last: dict[int, int] = {}
         self.overwrites: dict[Value, Value] = {}  # result -> the operand whose place it takes
+        self._take_given(given)
         self._share_returned()
         self._make_requests()
 
@@ -179,6 +182,25 @@ class Plan:
     def place(self) -> int:
         """Give the requests their offsets; gives the arena's bytes."""
         return place(self.requests)
+
+    def _take_given(self, given: Sequence[Place | None]) -> None:
+        """Inputs that lie in the arena already: their places are free once they have been read."""
+        extents = [p for p in given if p is not None]
+        for v, at in zip(self.graph.inputs, given, strict=False):
+            if at is None:
+                continue
+            alone = sum(at[0] < p[0] + p[1] and p[0] < at[0] + at[1] for p in extents) == 1 and at[1] == v.nbytes
+            stop = self.last_use.get(v, 0) if alone else self.end
+            made = Request(at[1], 0, stop, at[0])
+            self.requests.append(made)
+            self.request_names.append(f"{v.spec} kept by the forward")
+            self.places[v] = made
+            self._owner_last[id(made)] = stop
+
+    def resident_places(self) -> list[Place | None]:
+        """Where in the arena each resident output lies, once placed; None for results outside it."""
+        requests = [self.places.get(self.root_of(self.graph.outputs[i])) for i in sorted(self.resident)]
+        return [None if r is None else (r.offset, r.size) for r in requests]
 
     @property
     def naive_bytes(self) -> int:
@@ -274,11 +296,7 @@ class Plan:
                 continue
             for v in node.outputs:
                 if (
-                    v in self.root
-                    or v in self.homes
-                    or v in self.returned
-                    or (v.constant is not None and v.shape == ())
-                    or v in self.starts
+                    v in self.root or v in self.homes or v in self.returned or v.constant is not None  # made once, outside the arena
                 ):
                     continue
                 shared = self._dying_operand(node, v, i)
@@ -291,17 +309,15 @@ class Plan:
 
     def request(self, v: Value, node: Node, start: int, stop: int) -> None:
         """A place of its own in the arena for ``v``."""
-        if v.constant is not None:  # filled once, before the first run
-            start, stop = 0, self.end
         made = Request(v.nbytes, start, stop)
         self.requests.append(made)
         self.request_names.append(f"{v.spec} {node.op.name} {node.site or ''}".strip())
         self.places[v] = made
-        self._owner_last[id(made)] = stop if v.constant is None else self.end
+        self._owner_last[id(made)] = stop
 
-    def scratch(self, size: int, step: int, name: str = "scratch of a block", whole: bool = False) -> Request:
-        """Bytes that are used within one step alone, or, if ``whole``, are to last."""
-        made = Request(size, 0 if whole else step, self.end if whole else step)
+    def scratch(self, size: int, step: int, name: str = "scratch of a block") -> Request:
+        """Bytes that are used within one step alone."""
+        made = Request(size, step, step)
         self.requests.append(made)
         self.request_names.append(name)
         return made

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from hybridnet.codegen.numpy_control import write_control
-from hybridnet.codegen.numpy_plan import Flat, Plan, group_flats, legalize, planned, region_axis, ungroup
+from hybridnet.codegen.numpy_plan import Flat, Place, Plan, group_flats, legalize, planned, region_axis, ungroup
 from hybridnet.codegen.numpy_region import Region, write_region
 from hybridnet.codegen.numpy_text import Namespace, call_text, scalar_literal, view_text
 from hybridnet.config import config
@@ -37,6 +39,7 @@ class Source:
     names: dict[str, Any]
     arena_bytes: int
     naive_bytes: int  # what separate buffers for all values would take
+    resident: tuple[Place | None, ...] = ()  # where the resident outputs lie in the arena
     flats: tuple[Flat, ...] = ()
     largest: list[tuple[int, str]] = field(default_factory=list)
 
@@ -46,20 +49,22 @@ def write_numpy_program(
     donate: Mapping[int, int] | None = None,
     resident: frozenset[int] = frozenset(),
     can_flatten: Callable[[Flat], bool] = lambda flat: False,
+    given: Sequence[Place | None] = (),
 ) -> Source:
     """The NumPy program of a graph.
 
     ``donate`` maps positions of outputs to positions of inputs: that output is written into that
     input's buffer and not returned. All other outputs are returned in order, those in
     ``resident`` as arrays that lie in the arena, which the caller must keep from running again.
-    ``can_flatten`` says whether state inputs can be moved into one flat buffer.
+    ``can_flatten`` says whether state inputs can be moved into one flat buffer. ``given`` says of
+    the first inputs where in the arena they lie already: a backward runs in its forward's arena.
     """
     donated = dict(donate or {})
     if "group" not in config.disabled_passes:
         graph = group(graph)
     legal = legalize(_fused(graph), donated)
     while True:
-        plan = Plan(legal, donated, resident)
+        plan = Plan(legal, donated, resident, given)
         flats = {n: group_flats(plan, n, can_flatten) for n in legal.nodes if n.op is GROUP}
         unwanted = {n for n, f in flats.items() if f is None}
         if not unwanted:
@@ -105,7 +110,7 @@ class _Writer:
         lines += [f"        {line}" for line in (*unpack, *self.body)]
         lines += [f"        return ({''.join(r + ', ' for r in results)})" if results else "        return ()", "    return run", ""]
         largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
-        return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, tuple(self.flats), largest)
+        return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, tuple(plan.resident_places()), tuple(self.flats), largest)
 
     def part(self, graph: Graph, node: Node, inputs: Sequence[str], donate: dict[int, int]) -> tuple[list[str], list[str]]:
         """The lines that run a graph of ``node`` on arrays of those names, and the names of the results that are not donated."""
@@ -114,12 +119,8 @@ class _Writer:
         part = _Writer(plan, {}, self, inputs)
         part._write_body()
         name = f"body of {node.op.name} {node.site or ''}".strip()
-        self.parts.append((part, self.plan.scratch(plan.place(), self.plan.step[node], name, part._keeps())))
+        self.parts.append((part, self.plan.scratch(plan.place(), self.plan.step[node], name)))
         return part.body, [part._operand(v, node) for i, v in enumerate(legal.outputs) if i not in donate]
-
-    def _keeps(self) -> bool:
-        """Whether something in the arena is filled once, before the first run."""
-        return any(v.constant is not None for v in self.plan.places) or any(part._keeps() for part, _ in self.parts)
 
     def _placed(self, base: int) -> list[str]:
         """The lines of bind(), with the arena's arrays where they lie."""
@@ -167,9 +168,8 @@ class _Writer:
             if (root := plan.root_of(out)) in self.locals:
                 self.locals[root].append(name)
             return
-        if out.constant is not None and out.shape == () and out not in plan.homes and out not in plan.returned:
-            return  # written as a literal where it is used
-        if out in plan.starts:
+        if out.constant is not None and out not in plan.homes and out not in plan.returned:
+            self._write_constant(out)
             return
         args = [self._operand(v, node) for v in node.inputs]
         if not planned(node):
@@ -185,7 +185,15 @@ class _Writer:
             (self.head if constant else self.body).append(f"{', '.join(names)} = {call_text(self.ns, node, args, None)[0]}")
             return
         self._define(out)
-        (self.head if out in plan.places and out.constant is not None else self.body).extend(call_text(self.ns, node, args, self.name[out]))
+        self.body += call_text(self.ns, node, args, self.name[out])
+
+    def _write_constant(self, out: Value) -> None:
+        """An array of one number, made once; without dimensions it is written where it is used."""
+        if out.shape and out not in self.plan.starts:
+            name = self.name[out] = self.ns.fresh("t")
+            self.ns.names["full"] = np.full
+            self.head.append(f"{name} = full({out.shape}, {self.ns.literal(out.constant)}, {self.ns.dtype(out.dtype)})")
+            self.static.add(out)
 
     def _define(self, out: Value) -> None:
         """Give a result its array: the state's, one in the arena, or a fresh one."""

@@ -44,6 +44,7 @@ class Local(threading.local):
     recording: bool = False
     training: bool = False
     special: bool = False
+    propagation: Any = None  # the backward that is running: ``core.tape.Propagation``
 
     def set(self, *, recording: bool | None = None, training: bool | None = None) -> tuple[bool, bool]:
         """Change the modes that are given; returns both as they were."""

@@ -163,6 +163,24 @@ def _deliver(leaf: Leaf, g: Any) -> None:
         local.trace.before_run(leaf.touch)  # each run of the compiled program delivers too
 
 
+class Propagation:
+    """The backward that is running, for gradient rules that can make use of how it goes on."""
+
+    __slots__ = ("delivers", "pending", "retain_graph")
+
+    def __init__(self, pending: dict[Ref, Array], delivers: bool, retain_graph: bool) -> None:
+        self.pending = pending
+        self.delivers = delivers
+        self.retain_graph = retain_graph  # whether what the tape keeps will be asked for again
+
+    def destination(self, ref: Ref | None) -> Array | None:
+        """The array that the gradient of ``ref`` is going to be, if it may be computed right there."""
+        leaf = ref[0] if ref is not None else None
+        if not self.delivers or not isinstance(leaf, Leaf) or leaf.req != "write" or ref in self.pending:
+            return None
+        return leaf.grad
+
+
 def propagate(
     heads: Sequence[Array],
     head_grads: Sequence[Array | None],
@@ -196,6 +214,26 @@ def propagate(
     wanted = set(targets) if targets is not None else None
     order, useful = _order([h._tape[0] for h in heads if h._tape], wanted, since)
     found: dict[Ref, Array] = {}
+    outer = local.propagation
+    local.propagation = Propagation(pending, deliver is not None, retain_graph)
+    try:
+        _walk(order, useful, wanted, pending, found, retain_graph, deliver)
+    finally:
+        local.propagation = outer
+        if local.trace is not None:
+            local.trace.site = None
+    return found
+
+
+def _walk(
+    order: Sequence[Any],
+    useful: set[Any],
+    wanted: set[Ref] | None,
+    pending: dict[Ref, Array],
+    found: dict[Ref, Array],
+    retain_graph: bool,
+    deliver: Callable[[Leaf, Array], None] | None,
+) -> None:
     for node in order:
         if isinstance(node, Leaf):
             if (g := pending.pop((node, 0), None)) is not None:
@@ -219,9 +257,6 @@ def propagate(
                 _add(pending, parent, fit(g, spec))
         if not retain_graph:
             node.saved = None
-    if local.trace is not None:
-        local.trace.site = None
-    return found
 
 
 def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[list[Any], set[Any]]:

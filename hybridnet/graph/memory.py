@@ -12,7 +12,7 @@ ALIGNMENT = 64
 
 @dataclass
 class Request:
-    """``size`` bytes from step ``start`` to step ``stop``, both included."""
+    """``size`` bytes from step ``start`` to step ``stop``, both included; an ``offset`` that is given stays."""
 
     size: int
     start: int
@@ -31,9 +31,9 @@ def place(requests: list[Request]) -> int:
     Largest first, each into the smallest gap between its living neighbours that holds it: within
     a few percent of the optimum on network graphs, and deterministic.
     """
-    placed: list[Request] = []
-    total = 0
-    for request in sorted(requests, key=lambda r: (-r.size, r.start)):
+    placed = [r for r in requests if r.offset >= 0]
+    total = max((r.offset + aligned(r.size) for r in placed), default=0)
+    for request in sorted((r for r in requests if r.offset < 0), key=lambda r: (-r.size, r.start)):
         size = aligned(request.size)
         neighbours = sorted((r for r in placed if r.start <= request.stop and request.start <= r.stop), key=lambda r: r.offset)
         best, best_gap, cursor = -1, -1, 0

@@ -21,16 +21,18 @@ from hybridnet.runtime.sweep import sweep
 class Instance:
     """One arena and the ``run`` that is bound to it."""
 
-    __slots__ = ("run",)
+    __slots__ = ("run", "then", "view")
 
-    def __init__(self, source: Source, bind: Any) -> None:
-        arena = np.empty(source.arena_bytes + 64, np.uint8)
+    def __init__(self, arena_bytes: int, bind: Any) -> None:
+        arena = np.empty(arena_bytes + 64, np.uint8)
         start = -arena.ctypes.data % 64  # cache lines
 
         def view(offset: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
             return np.ndarray(shape, dtype, arena, start + offset)
 
+        self.view = view
         self.run = bind(view)
+        self.then: Any = None  # the run of the program that takes over this arena: a backward's
 
 
 class Lease:
@@ -56,11 +58,20 @@ class NumpyProgram:
         resident: frozenset[int] = frozenset(),
         states: Mapping[int, Any] | None = None,
         name: str = "program",
+        after: NumpyProgram | None = None,
     ) -> None:
+        """``after``: the program whose resident outputs are this one's first inputs, and in whose arena it runs."""
         arrays = dict(states or {})  # the state arrays by their positions among the inputs
         self.source = write_numpy_program(
-            graph, donate, resident, lambda flat: all(i in arrays for i in flat) and can_flatten([arrays[i] for i in flat])
+            graph,
+            donate,
+            resident,
+            lambda flat: all(i in arrays for i in flat) and can_flatten([arrays[i] for i in flat]),
+            after.source.resident if after is not None else (),
         )
+        self.arena_bytes = self.source.arena_bytes
+        if after is not None:
+            after.arena_bytes = max(after.arena_bytes, self.arena_bytes)
         self.flats = [FlatState([arrays[i] for i in flat]) for flat in self.source.flats]
         names = {**self.source.names, "sweep": sweep}
         file = f"<hybridnet {name} {id(self):x}>"
@@ -80,14 +91,21 @@ class NumpyProgram:
         return [flat.current() for flat in self.flats]
 
     def __call__(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        instance = self.free.pop() if self.free else Instance(self.source, self._bind)
+        instance = self.free.pop() if self.free else Instance(self.arena_bytes, self._bind)
         try:
             return instance.run(inputs)
         finally:
             self.free.append(instance)
 
+    def continued(self, lease: Lease, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Run in the arena of another program's lease, over what is no longer read there."""
+        instance = lease.instance
+        if instance.then is None:
+            instance.then = self._bind(instance.view)
+        return instance.then(inputs)
+
     def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
         """As a call, with the arena kept until the lease is dropped: returned arrays may lie in it."""
-        instance = self.free.pop() if self.free else Instance(self.source, self._bind)
+        instance = self.free.pop() if self.free else Instance(self.arena_bytes, self._bind)
         lease = Lease(self, instance)
         return instance.run(inputs), lease
