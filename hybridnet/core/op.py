@@ -75,6 +75,8 @@ class Op:
     out: whether ``compute`` takes ``out=`` (a preallocated result of the inferred shape and dtype).
     cuda: the scalar expression of a pointwise operator in CUDA C++, ``{0}``, ``{1}`` … its inputs.
     precision: ``"follow"`` its inputs, ``"float32"`` (needs the range), ``"half"`` (gains from it).
+    cost: of one element of a pointwise operator, in additions; what a backward would rather store
+        than compute again.
     sample: gives :class:`Sample` s.
     """
 
@@ -91,6 +93,7 @@ class Op:
     out: bool = False
     cuda: str | None = None
     precision: str = "follow"
+    cost: int = 1
     sample: Callable[[], Iterable[Sample]] | None = None
     on_numpy: Callable[..., Any] = field(init=False, repr=False)
     is_view: bool = field(init=False, repr=False)

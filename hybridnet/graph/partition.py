@@ -12,6 +12,7 @@ from hybridnet.core import Kind
 from hybridnet.graph.ir import Graph, Node, Value
 
 _FREE = (Kind.VIEW, Kind.CREATION)
+_SMALL = 8  # how many times smaller an operand must be to be stored in place of a result
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def partition(graph: Graph, n_inputs: int, n_outputs: int, overwritten: frozense
     backward_needed = _needed(graph.nodes, graph.outputs[n_outputs:])
     backward_nodes = [n for n in graph.nodes if n in backward_needed and (n in from_heads or n not in needed)]
     again = _recomputed(backward_nodes, graph.outputs[n_outputs:], set(given) - stale)
-    backward_nodes = [n for n in graph.nodes if n in again or n in set(backward_nodes)]
+    backward_nodes = _sunk(backward_nodes, again)
     made = {v for n in backward_nodes for v in n.outputs}
     outside = dict.fromkeys(v for n in backward_nodes for v in n.inputs if v not in made)
     outside.update(dict.fromkeys(v for v in graph.outputs[n_outputs:] if v not in made))
@@ -53,6 +54,26 @@ def partition(graph: Graph, n_inputs: int, n_outputs: int, overwritten: frozense
     forward = Graph(given, forward_nodes, [*graph.outputs[:n_outputs], *residuals])
     backward = _standalone(Graph([*residuals, *read, *heads], backward_nodes, graph.outputs[n_outputs:]))
     return Halves(forward, backward, len(residuals), tuple(given.index(v) for v in read))
+
+
+def _sunk(nodes: list[Node], again: set[Node]) -> list[Node]:
+    """The backward's nodes with each repeated one right before its first reader."""
+    placed: set[Node] = set()
+    order: list[Node] = []
+
+    def place(node: Node) -> None:
+        for v in node.inputs:
+            if v.node in again and v.node not in placed and v.node is not None:
+                place(v.node)
+        placed.add(node)
+        order.append(node)
+
+    for node in nodes:
+        place(node)
+    for node in again:  # what is a result of the backward as it is
+        if node not in placed:
+            place(node)
+    return order
 
 
 def _reached(graph: Graph, start: set[Value]) -> set[Node]:
@@ -78,8 +99,8 @@ def _needed(nodes: tuple[Node, ...], outputs: tuple[Value, ...]) -> set[Node]:
 def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Value]) -> set[Node]:
     """Forward nodes that the backward runs again in place of storing their results.
 
-    Views and constants, whose operands are given or stored in their place. On a CPU arithmetic
-    is not worth repeating: storing costs the one write that repeating costs as well.
+    Views and constants, whose operands are given or stored in their place; and plain arithmetic
+    on what is stored anyway (x - mean beside x), which costs less than the memory of its result.
     """
     made = {v for n in backward for v in n.outputs}
     pending = [v for n in backward for v in n.inputs if v not in made] + [v for v in outputs if v not in made]
@@ -90,7 +111,23 @@ def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Valu
         if node is not None and v not in free and node not in again and node.op.kind in _FREE:
             again.add(node)
             pending.extend(node.inputs)
-    return again
+    return again | _cheap_beside(backward, again, outputs, free)
+
+
+def _cheap_beside(backward: list[Node], again: set[Node], outputs: tuple[Value, ...], free: set[Value]) -> set[Node]:
+    """Pointwise nodes whose operands the backward has besides, but for much smaller ones."""
+    made = {v for n in (*backward, *again) for v in n.outputs}
+    stored = {v for n in (*backward, *again) for v in n.inputs if v not in made and v not in free}
+    found: set[Node] = set()
+    needed = set(outputs)
+    for v in sorted(stored, key=lambda v: -v.nbytes):
+        node = v.node
+        if node is None or v in needed or node.op.kind is not Kind.POINTWISE or node.op.cost > 1 or node.op.expand is not None:
+            continue
+        if all(x in free or (x in stored and x.node not in found) or _SMALL * x.nbytes <= v.nbytes for x in node.inputs):
+            found.add(node)
+            needed.update(node.inputs)
+    return found
 
 
 def _standalone(graph: Graph) -> Graph:

@@ -47,6 +47,7 @@ def unary(
             grad=(rule,) if rule else None,
             saves=saves,
             promote=promote,
+            cost=8 if promote == "float" else 1,
             cuda=cuda,
             precision=precision,
             sample=samples(Sample((sample,)), Sample((uniform(*domain, 4, seed=1),))),
@@ -89,6 +90,7 @@ def binary(
             grad=rules,
             saves=saves,
             promote=promote,
+            cost=4 if promote == "float" else 1,
             cuda=cuda,
             sample=samples(*made, *(() if integers else (from_error,))),
         )
