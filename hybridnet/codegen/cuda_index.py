@@ -50,7 +50,8 @@ class Space:
 
     def __init__(self, domain: Shape, reduced: frozenset[int], shapes: Mapping[Value, Shape], layouts: Mapping[Value, Layout]) -> None:
         self.layouts = layouts
-        self.axes = _merged([Axis(domain[a], a in reduced, {v: _stride(s, layouts[v], a) for v, s in shapes.items()}) for a in range(-len(domain), 0)])
+        strides = [{v: _stride(s, layouts[v], a) for v, s in shapes.items()} for a in range(-len(domain), 0)]
+        self.axes = _merged([Axis(domain[a], a in reduced, strides[a]) for a in range(-len(domain), 0)])
         self.size = math.prod(domain)
         reach = [sum(abs(axis.strides[v]) * max(axis.extent - 1, 0) for axis in self.axes) for v in shapes]
         self.index = "int" if max([self.size, *reach]) < LIMIT_32 else "long long"
@@ -126,6 +127,10 @@ class Space:
             if stride and axis.extent > 1:
                 terms.append(name if stride == 1 else f"{name} * {stride}")
         return " + ".join(terms)
+
+    def same_places(self, a: Value, b: Value) -> bool:
+        """Whether two operands' elements, each met once, lie at the same places of their arrays."""
+        return a.dtype == b.dtype and all(axis.strides[a] == axis.strides[b] != 0 for axis in self.axes)
 
     @staticmethod
     def first_only(value: Value, names: Mapping[Axis, str]) -> list[str]:

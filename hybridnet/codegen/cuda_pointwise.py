@@ -47,7 +47,8 @@ def write_pointwise(region: Region, space: Space, name: str, sms: int) -> Kernel
     head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}({listed})'
     lines = [*element.function(), head, "{", *indented(body, 1), "}", ""]
     blocks = min(-(-packs // (THREADS * unroll)), sms * BLOCKS_PER_SM)
-    return Kernel(name, "\n".join(lines), (max(blocks, 1), 1), THREADS, 0, (*inputs, *outputs))
+    in_place = tuple((x, y) for y in outputs for x in inputs if space.same_places(x, y))
+    return Kernel(name, "\n".join(lines), (blocks, 1), THREADS, 0, (*inputs, *outputs), in_place)
 
 
 class _Element:

@@ -9,18 +9,30 @@ that stay in registers where rows are short enough and are loaded again where no
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from hybridnet.codegen.cuda_index import Axis, Space
 from hybridnet.codegen.cuda_stages import Region
-from hybridnet.codegen.cuda_text import Kernel, computed_type, declared, guarded, indented, is_half, parameters, statements, stored_type
+from hybridnet.codegen.cuda_text import (
+    Kernel,
+    computed_dtype,
+    computed_type,
+    declared,
+    guarded,
+    indented,
+    is_half,
+    parameters,
+    statements,
+    stored_type,
+)
 from hybridnet.graph.ir import Node, Value
 
 TILE = 32  # columns side by side, so that a warp reads neighbours
-OPERAND_REGISTERS = 64  # of 32 bits, that a thread may hold operands in
-BATCH = 4  # packs of each operand that are loaded before the first is used
+KEPT_REGISTERS = 64  # of 32 bits, that a thread may keep operands in from phase to phase
+BATCH_REGISTERS = 32  # the same for those that it loads for one phase
+BATCH = 4  # packs of each operand that are loaded before the first is used, if registers allow
 
 
 class Shape(Enum):
@@ -33,11 +45,12 @@ class Shape(Enum):
 
 @dataclass(frozen=True)
 class Team:
-    """``lanes`` threads share a row; ``rows`` teams make a block; ``splits`` blocks share each row."""
+    """``lanes`` threads share a row, ``width`` elements a pack; ``rows`` teams make a block; ``splits`` blocks share each row."""
 
     shape: Shape
     lanes: int
     rows: int
+    width: int = 1
     splits: int = 1
 
     @property
@@ -60,6 +73,13 @@ class Team:
         return {Shape.LANES: 0, Shape.BLOCK: self.threads // 32, Shape.COLUMN: self.threads}[self.shape]
 
 
+def row_width(region: Region, space: Space) -> int:
+    """How many elements of a row a thread can take at a time."""
+    if space.inner is None or not space.inner.reduced:
+        return 1
+    return space.width(region.graph.inputs, [v for v in region.graph.outputs if region.varies(v, region.reduced)], whole=True)
+
+
 def write_rows(region: Region, space: Space, name: str, team: Team, partials: Mapping[Value, Value]) -> Kernel:
     """The kernel for ``region``. With splits, the results of reductions go to ``partials``, one for each split."""
     return _Rows(region, space, team, partials).kernel(name)
@@ -73,17 +93,15 @@ class _Rows:
         graph = region.graph
         self.elements = {v for v in region.shapes if region.varies(v, region.reduced)}
         self.long = [v for v in graph.inputs if v in self.elements]
-        outputs = [v for v in graph.outputs if v in self.elements]
-        self.width = space.width(graph.inputs, outputs, whole=True) if space.inner is not None and space.inner.reduced else 1
+        self.width = team.width
         self.rows = math.prod(a.extent for a in space.free)
-        packs = math.prod(a.extent for a in space.reduced) // self.width
-        self.packs = packs
+        self.packs = math.prod(a.extent for a in space.reduced) // self.width
         self.parameters, self.pointers = parameters(graph.inputs, [partials.get(v, v) for v in graph.outputs])
         for v, partial in partials.items():
             self.pointers[v] = self.pointers[partial]
-        self.place, self.at = space.coordinates("row", space.free)
+        self.place, self.row_at = space.coordinates("row", space.free)
         self.within, inner = space.coordinates("c", space.reduced, self.width)
-        self.at |= inner
+        self.element_at = self.row_at | inner
         self.names: dict[Value, str] = {}  # of values that are the same along a row
         statements([n for n in graph.nodes if n.output.constant is not None], self.names)
         self.reductions = [n for n in graph.nodes if region.reduces(n)]
@@ -91,14 +109,32 @@ class _Rows:
         self._plan_batches()
 
     def _plan_batches(self) -> None:
-        """How many packs a thread takes (``steps``), how many at a time (``batch``), whether all stay in registers (``kept``)."""
-        team = self.team
-        self.steps = -(-self.packs // (team.lanes * team.splits))
-        registers = max(1, sum(self._width(v) * v.dtype.itemsize for v in self.long) // 4)
-        loops = sum(bool(self._targets(p)) for p in self.phases)
-        self.kept = loops > 1 and bool(self.long) and self.steps * registers <= OPERAND_REGISTERS
-        self.batch = max(1, self.steps if self.kept else min(self.steps, BATCH, OPERAND_REGISTERS // registers))
-        self.steps = -(-self.steps // self.batch) * self.batch
+        """How many packs a thread takes (``steps``), how many at a time (``batch``), which operands stay in registers (``kept``)."""
+        self.steps = -(-self.packs // (self.team.lanes * self.team.splits))
+        uses = [v for p in self.phases for v in self._operands(self._nodes(self._targets(p)), self._targets(p))]
+        again = {v for v in uses if uses.count(v) > 1}
+        self.kept = again if self.steps * self._registers(again) <= KEPT_REGISTERS else set[Value]()
+        loaded = self._registers(v for v in self.long if v not in self.kept)
+        batches = -(-self.steps // max(1, min(BATCH, BATCH_REGISTERS // max(loaded, 1))))
+        self.batch = -(-self.steps // max(batches, 1))
+        self.steps = batches * self.batch
+
+    def _registers(self, values: Iterable[Value]) -> int:
+        """Of 32 bits, for a pack of each."""
+        return sum(-(-self._width(v) * v.dtype.itemsize // 4) for v in values)
+
+    def _nodes(self, targets: Iterable[Value]) -> list[Node]:
+        """What computes the targets from operands and from what is the same along a row."""
+        needed, nodes = set(targets), []
+        for node in reversed(self.region.graph.nodes):
+            if node.output in needed and node.output in self.elements and node.output.constant is None:
+                nodes.append(node)
+                needed.update(node.inputs)
+        return nodes[::-1]
+
+    def _operands(self, nodes: Sequence[Node], targets: Sequence[Value]) -> list[Value]:
+        needed = {*targets, *(v for n in nodes for v in n.inputs)}
+        return [v for v in self.long if v in needed]
 
     def _targets(self, phase: int) -> list[Value]:
         """What is computed of each element in a phase: reductions' operands and outputs."""
@@ -113,28 +149,41 @@ class _Rows:
         return f"hn_pack<{stored_type(value.dtype)}, {self._width(value)}>"
 
     def _address(self, value: Value) -> str:
-        axes: dict[Axis, str] = self.at if value in self.elements else {a: n for a, n in self.at.items() if not a.reduced}
-        return " + ".join(filter(None, (self.pointers[value], self.space.offset(value, axes, self.width))))
+        return " + ".join(filter(None, (self.pointers[value], self.space.offset(value, self._at(value), self.width))))
+
+    def _at(self, value: Value) -> dict[Axis, str]:
+        """The coordinates that a value's place follows from."""
+        return self.element_at if value in self.elements else self.row_at
+
+    def _store_conditions(self, value: Value) -> list[str]:
+        return [*(["active"] if self._idle else []), *self.space.first_only(value, self._at(value))]
 
     # -- text -------------------------------------------------------------------------------------
 
     def kernel(self, name: str) -> Kernel:
         graph, team = self.region.graph, self.team
-        body = [f"const {computed_type(v.dtype)} s{self.pointers[v][1:]} = hn_load<1>({self._address(v)})[0];" for v in graph.inputs if v not in self.elements]
-        self.names |= {v: f"s{self.pointers[v][1:]}" for v in graph.inputs if v not in self.elements}
-        if self.kept:
-            body += self._loads(self.long)
+        scalars = {v: f"s{self.pointers[v][1:]}" for v in graph.inputs if v not in self.elements}
+        body = [f"const {computed_type(v.dtype)} {s} = hn_load<1>({self._address(v)})[0];" for v, s in scalars.items()]
+        self.names |= scalars
+        kept = [v for v in self.long if v in self.kept]
+        body += [*self._arrays(kept, self.steps), *self._loop(self._loads(kept), self.steps)]
         for phase in self.phases:
             body += self._row_values(phase)
             body += self._phase(phase)
         body = declared([*self._row(), *self.place], body)
-        scratch = max((n.output.dtype.itemsize for n in self.reductions), default=0) * team.scratch * 2  # 16-bit sums are floats
+        scratch = max(computed_dtype(n.output.dtype).itemsize for n in self.reductions) * team.scratch
         if scratch:
             body.insert(0, "HN_SHARED(scratch);")
         head = f'extern "C" __global__ void __launch_bounds__({team.threads}) {name}({self.parameters})'
         text = "\n".join([head, "{", *indented(body, 1), "}", ""])
         arguments = (*graph.inputs, *(self.partials.get(v, v) for v in graph.outputs))
-        return Kernel(name, text, (-(-self.rows // team.rows), team.splits), team.threads, scratch, arguments)
+        return Kernel(name, text, (-(-self.rows // team.rows), team.splits), team.threads, scratch, arguments, self._in_place())
+
+    def _in_place(self) -> tuple[tuple[Value, Value], ...]:
+        """An output may take the place of an operand that no later phase reads: a thread stores where it loaded."""
+        last = {v: p for p in self.phases for v in self._operands(self._nodes(self._targets(p)), self._targets(p))}
+        outputs = [v for v in self.region.graph.outputs if v in self.elements]
+        return tuple((x, y) for y in outputs for x in self.long if last[x] <= self.region.level[y] and self.space.same_places(x, y))
 
     def _row(self) -> list[str]:
         """Which row a thread works at, and as the which of its team."""
@@ -163,16 +212,15 @@ class _Rows:
     def _row_values(self, phase: int) -> list[str]:
         """Compute, and store, what is the same along a row and depends on ``phase`` reductions in a row."""
         region = self.region
-        ready = [n for n in region.graph.nodes if n.output not in self.elements and region.level[n.output] == phase and n.output not in self.names]
-        lines = statements(ready, self.names)
-        for v in region.graph.outputs:
-            if v in self.elements or region.level[v] != phase:
+        along = [n.output for n in region.graph.nodes if n.output not in self.elements and region.level[n.output] == phase]
+        lines = statements([v.node for v in along if v.node is not None and v not in self.names], self.names)
+        for v in along:
+            if v not in region.graph.outputs:
                 continue
-            once = [condition for condition in self.space.first_only(v, self.at) if not condition.startswith("c")]
             split = f" + {self.space.wide('blockIdx.y')} * {v.size}" if v in self.partials else ""
             dtype = self.partials.get(v, v).dtype
             store = f"*({self._address(v)}{split}) = hn_type<{stored_type(dtype)}>::store({self.names[v]});"
-            lines.append(guarded(["lane == 0", *(["active"] if self._idle else []), *once], store))
+            lines.append(guarded(["lane == 0", *self._store_conditions(v)], store))
         return lines
 
     def _phase(self, phase: int) -> list[str]:
@@ -181,7 +229,7 @@ class _Rows:
         reductions = [n for n in self.reductions if self.region.level[n.output] == phase + 1]
         sums = {n: f"r{i}" for i, n in enumerate(self.reductions) if n in reductions}
         lines = [f"{_sum_type(n)} {r} = {_monoid(n)}::start<{_sum_type(n)}>();" for n, r in sums.items()]
-        if targets:
+        if targets and self.steps:
             lines += self._elements(targets, sums)
         for n, r in sums.items():
             self.names[n.output] = f"t{r[1:]}"
@@ -193,49 +241,56 @@ class _Rows:
 
     def _elements(self, targets: list[Value], sums: Mapping[Node, str]) -> list[str]:
         """The loop of a phase: for each pack of the row load, compute, accumulate, store."""
-        graph = self.region.graph
-        needed = set(targets)
-        nodes: list[Node] = []
-        for node in reversed(graph.nodes):
-            if node.output in needed and node.output not in self.names:
-                nodes.append(node)
-                needed.update(node.inputs)
-        operands = [v for v in self.long if v in needed]
+        nodes = self._nodes(targets)
+        operands = self._operands(nodes, targets)
+        loaded = [v for v in operands if v not in self.kept]
+        kept_at = "batch + k" if loaded and self.batch < self.steps else "k"
         e = "e" if self.width > 1 else "0"
-        names = self.names | {v: f"a{self.pointers[v][1:]}[k][{e if self._width(v) > 1 else '0'}]" for v in operands}
-        inner = statements(reversed(nodes), names)
+        at = {v: kept_at if v in self.kept else "k" for v in operands}
+        names = self.names | {v: f"{self._array(v)}[{k}][{e if self._width(v) > 1 else '0'}]" for v, k in at.items()}
+        inner = statements(nodes, names)
         for n, r in sums.items():
             operand = n.inputs[0]
             x = names[operand] if computed_type(operand.dtype) == _sum_type(n) else f"hn_cast<{_sum_type(n)}>({names[operand]})"
             inner.append(f"{r} = {_monoid(n)}::combine({r}, {x});")
-        outputs = {v: f"b{self.pointers[v][1:]}" for v in targets if v in graph.outputs}
+        outputs = {v: f"b{self.pointers[v][1:]}" for v in targets if v in self.region.graph.outputs}
         inner += [f"{b}.set({e}, {names[v]});" for v, b in outputs.items()]
         lines = [f"{self._pack(v)} {b};" for v, b in outputs.items()]
         lines += ["#pragma unroll", f"for (int e = 0; e < {self.width}; ++e) {{", *indented(inner, 1), "}"] if self.width > 1 else inner
         for v, b in outputs.items():
-            conditions = [*(["active"] if self._idle else []), *self.space.first_only(v, self.at)]
-            lines.append(guarded(conditions, f"hn_store({self._address(v)}, {b});"))
-        if self.kept:
-            return self._loop(lines)
-        body = [*self._loads(operands), *self._loop(lines)]
-        return [f"for (int batch = 0; batch < {self.steps}; batch += {self.batch}) {{", *indented(body, 1), "}"] if self.steps else []
+            lines.append(guarded(self._store_conditions(v), f"hn_store({self._address(v)}, {b});"))
+        if not loaded:
+            return self._loop(lines, self.steps)
+        body = [*self._arrays(loaded, self.batch), *self._loop(self._loads(loaded), self.batch), *self._loop(lines, self.batch)]
+        if self.batch == self.steps:
+            return ["{", *indented(body, 1), "}"]
+        unroll = ["#pragma unroll"] if len(loaded) < len(operands) else []  # registers have no index
+        return [*unroll, f"for (int batch = 0; batch < {self.steps}; batch += {self.batch}) {{", *indented(body, 1), "}"]
 
-    def _loads(self, operands: list[Value]) -> list[str]:
-        """Load a batch of packs; nothing waits for any of them before all are under way."""
-        names = {v: f"a{self.pointers[v][1:]}" for v in operands}
-        loads = [f"{a}[k] = hn_load<{self._width(v)}>({self._address(v)});" for v, a in names.items()]
-        return [*(f"{self._pack(v)} {a}[{self.batch}];" for v, a in names.items()), *(self._loop(loads) if loads else [])]
+    def _array(self, value: Value) -> str:
+        return f"a{self.pointers[value][1:]}"
 
-    def _loop(self, body: list[str]) -> list[str]:
-        """Do ``body`` for each pack ``c`` of a batch; ``k`` is its number in it."""
+    def _arrays(self, values: Iterable[Value], count: int) -> list[str]:
+        return [f"{self._pack(v)} {self._array(v)}[{count}];" for v in values]
+
+    def _loads(self, values: Iterable[Value]) -> list[str]:
+        return [f"{self._array(v)}[k] = hn_load<{self._width(v)}>({self._address(v)});" for v in values]
+
+    def _loop(self, body: list[str], count: int) -> list[str]:
+        """Do ``body`` for ``count`` packs ``c`` of this thread's: all of them, or a batch.
+
+        Loads have a loop of their own, so that none waits for another.
+        """
+        if not body or not count:
+            return []
         team = self.team
         split = f"{self.space.wide('blockIdx.y')} * {self.steps * team.lanes} + " if team.splits > 1 else ""
-        step = "k" if self.kept else "(batch + k)"
+        step = "k" if count == self.steps else "(batch + k)"
         inner = declared(self.within, body)
         if self.steps * team.lanes * team.splits != self.packs:
             inner = [f"if (c < {self.packs}) {{", *indented(inner, 1), "}"]
         inner = declared([f"const {self.space.index} c = {split}{step} * {team.lanes} + lane;"], inner)
-        return ["#pragma unroll", f"for (int k = 0; k < {self.batch}; ++k) {{", *indented(inner, 1), "}"]
+        return ["#pragma unroll", f"for (int k = 0; k < {count}; ++k) {{", *indented(inner, 1), "}"]
 
 
 def _monoid(node: Node) -> str:

@@ -11,12 +11,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hybridnet.codegen.cuda_index import ACCESS_BYTES, Layout, Space, contiguous
-from hybridnet.codegen.cuda_pointwise import write_pointwise
-from hybridnet.codegen.cuda_reduce import TILE, Shape, Team, write_rows
+from hybridnet.codegen.cuda_index import Layout, Space, contiguous
+from hybridnet.codegen.cuda_pointwise import THREADS, write_pointwise
+from hybridnet.codegen.cuda_reduce import TILE, Shape, Team, row_width, write_rows
 from hybridnet.codegen.cuda_stages import Region, by_axes, by_level
 from hybridnet.codegen.cuda_text import Kernel, computed_dtype, translation_unit
-from hybridnet.core import Kind
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
 
@@ -41,6 +40,11 @@ class Launches:
     kernels: tuple[Kernel, ...]
     temporaries: tuple[Value, ...]
 
+    def in_place(self) -> list[tuple[Value, Value]]:
+        """Pairs of an input and an output that may lie in the same memory, each pair for itself."""
+        later = [{v for k in self.kernels[i + 1 :] for v in k.arguments} for i in range(len(self.kernels))]
+        return [(x, y) for k, after in zip(self.kernels, later, strict=True) for x, y in k.in_place if x not in after]
+
 
 class Unit:
     """The kernels of a graph: one translation unit; kernels of the same text are one function."""
@@ -48,12 +52,12 @@ class Unit:
     def __init__(self, tuning: Tuning | None = None) -> None:
         self.tuning = tuning or Tuning()
         self._names: dict[str, str] = {}  # text with a neutral name -> name
-        self._texts: dict[str, str] = {}
+        self.texts: dict[str, str] = {}  # by name
 
     @property
     def text(self) -> str:
         """The source, to be compiled with ``kernels/`` among the include folders."""
-        return translation_unit(self._texts)
+        return translation_unit(self.texts)
 
     def add(self, node: Node, layouts: Mapping[Value, Layout] | None = None) -> Launches:
         """The launches that compute a node. ``layouts``: of inputs that are not contiguous and aligned."""
@@ -62,17 +66,19 @@ class Unit:
         inner |= {v: layouts[outer.get(v, v)] for v in graph.inputs if layouts is not None and outer.get(v, v) in layouts}
         writer = _Writer(self.tuning, inner)
         writer.write(graph)
-        kernels = [replace(k, arguments=tuple(outer.get(v, v) for v in k.arguments)) for k in writer.kernels]
-        return Launches(tuple(self._named(k, graph) for k in kernels), tuple(v for v in writer.temporaries if v not in outer))
+        kernels = tuple(self._named(k, graph).renamed(outer) for k in writer.kernels)
+        return Launches(kernels, tuple(writer.temporaries))
 
     def _named(self, kernel: Kernel, graph: Graph) -> Kernel:
         name = self._names.get(kernel.text)
         if name is None:
             words = dict.fromkeys(n.op.name for n in graph.nodes if n.output.constant is None)
             name = self._names[kernel.text] = f"{'_'.join(words)[:40]}_{len(self._names)}"
-            self._texts[name] = kernel.text.replace(_NAME, name)
-        return replace(kernel, name=name, text=self._texts[name])
+            self.texts[name] = kernel.text.replace(_NAME, name)
+        return replace(kernel, name=name, text=self.texts[name])
 
+
+STEPS = 4  # packs of a row that a thread takes, before rows get more threads
 
 _NAME = "hn_kernel"  # of a kernel until it has one of its own
 
@@ -98,19 +104,25 @@ class _Writer:
 
     def write(self, graph: Graph) -> None:
         for stage in by_axes(Region(graph)):
-            region = self._region(stage)
-            space = self._space(region)
-            if not any(v.size for v in stage.outputs):
-                continue
-            if not region.reduced:
-                self.kernels.append(write_pointwise(region, space, _NAME, self.tuning.sms))
-                continue
-            team = choose_team(region, space, self.tuning)
-            if team.splits == 1:
-                self.kernels.append(write_rows(region, space, _NAME, team, {}))
-            else:
-                for part in by_level(region):
-                    self._write_split(self._region(part))
+            self._stage(stage, one_level=False)
+
+    def _stage(self, graph: Graph, one_level: bool) -> None:
+        """A stage as one kernel, or, where a row is split over blocks, level by level."""
+        region = self._region(graph)
+        space = self._space(region)
+        if not any(v.size for v in graph.outputs):
+            return
+        if not region.reduced:
+            self.kernels.append(write_pointwise(region, space, _NAME, self.tuning.sms))
+            return
+        team = choose_team(region, space, self.tuning)
+        if team.splits == 1:
+            self.kernels.append(write_rows(region, space, _NAME, team, {}))
+        elif one_level:
+            self._split(region, space, team)
+        else:
+            for level in by_level(region):
+                self._stage(level, one_level=True)
 
     def _region(self, graph: Graph) -> Region:
         """A stage; what it hands to later ones has a place of its own."""
@@ -133,15 +145,8 @@ class _Writer:
             layouts[v] = layout if len(shape) == v.ndim else Layout(contiguous(shape), layout.alignment)
         return Space(region.domain, region.reduced, {v: region.shapes[v] for v in operands}, layouts)
 
-    def _write_split(self, region: Region) -> None:
-        space = self._space(region)
-        if not region.reduced:
-            self.kernels.append(write_pointwise(region, space, _NAME, self.tuning.sms))
-            return
-        team = choose_team(region, space, self.tuning)
-        if team.splits == 1:
-            self.kernels.append(write_rows(region, space, _NAME, team, {}))
-            return
+    def _split(self, region: Region, space: Space, team: Team) -> None:
+        """Each split's own result of every reduction, then their combination."""
         outputs = region.graph.outputs
         partials = {v: self._temporary(Value((team.splits, *region.shapes[v]), computed_dtype(v.dtype), v.device)) for v in outputs}
         self.kernels.append(write_rows(region, space, _NAME, team, partials))
@@ -160,8 +165,7 @@ class _Writer:
         region = Region(Graph(tuple(partials.values()), nodes, tuple(became)))
         space = self._space(region)
         team = replace(choose_team(region, space, self.tuning), splits=1)
-        kernel = write_rows(region, space, _NAME, team, {})
-        self.kernels.append(replace(kernel, arguments=tuple(became.get(v, v) for v in kernel.arguments)))
+        self.kernels.append(write_rows(region, space, _NAME, team, {}).renamed(became))
 
 
 def _power_of_two(n: int) -> int:
@@ -179,14 +183,11 @@ def choose_team(region: Region, space: Space, tuning: Tuning) -> Team:
         blocks = -(-rows // TILE)
         wanted, most = -(-2 * tuning.sms // blocks), length // (lanes * tuning.min_column)
         return replace(team, splits=max(1, min(wanted, most)))
-    smallest = min((v.dtype.itemsize for v in region.graph.inputs), default=ACCESS_BYTES)
-    packs = max(1, length * smallest // ACCESS_BYTES)
-    if packs <= 256:
-        lanes = min(32, _power_of_two(packs))
-        team = Team(Shape.LANES, lanes, 256 // lanes)
-    else:
-        team = Team(Shape.BLOCK, min(1024, max(128, _power_of_two(packs) // 8)), 1)
+    width = row_width(region, space)
+    packs = max(1, length // width)
     if rows < tuning.sms and length >= 16 * tuning.min_chunk:
-        splits = min(4 * tuning.sms // max(rows, 1), length // tuning.min_chunk)
-        return Team(Shape.BLOCK, 256, 1, max(1, splits))
-    return team
+        return Team(Shape.BLOCK, 256, 1, width, min(4 * tuning.sms // max(rows, 1), length // tuning.min_chunk))
+    if packs <= 32 * STEPS:
+        lanes = min(32, _power_of_two(packs))
+        return Team(Shape.LANES, lanes, THREADS // lanes, width)
+    return Team(Shape.BLOCK, min(512, max(128, _power_of_two(packs) // STEPS)), 1, width)

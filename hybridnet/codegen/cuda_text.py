@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,8 @@ class Kernel:
     """One ``__global__`` function and how it is launched.
 
     ``arguments``: the values whose addresses it takes, in order; ``grid`` and ``block`` in blocks
-    and threads, ``shared_bytes`` of dynamic shared memory a block.
+    and threads, ``shared_bytes`` of dynamic shared memory a block. ``in_place``: pairs of an input
+    and an output that may lie in the same memory; all others must not overlap.
     """
 
     name: str
@@ -51,6 +52,12 @@ class Kernel:
     block: int
     shared_bytes: int
     arguments: tuple[Value, ...]
+    in_place: tuple[tuple[Value, Value], ...] = ()
+
+    def renamed(self, became: Mapping[Value, Value]) -> Kernel:
+        """The kernel for other values."""
+        arguments = tuple(became.get(v, v) for v in self.arguments)
+        return replace(self, arguments=arguments, in_place=tuple((became.get(x, x), became.get(y, y)) for x, y in self.in_place))
 
 
 def is_half(dtype: dtypes.Dtype) -> bool:
@@ -133,9 +140,12 @@ def statements(nodes: Iterable[Node], names: dict[Value, str]) -> list[str]:
 
 
 def parameters(inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[str, dict[Value, str]]:
-    """A kernel's parameter list, and the name of each value's pointer."""
+    """A kernel's parameter list, and the name of each value's pointer.
+
+    Not ``__restrict__``: kernels load before they store by their order, and may work in place.
+    """
     pointers = {v: f"x{i}" for i, v in enumerate(inputs)} | {v: f"y{i}" for i, v in enumerate(outputs)}
-    words = [f"{'const ' if name[0] == 'x' else ''}{stored_type(v.dtype)}* __restrict__ {name}" for v, name in pointers.items()]
+    words = [f"{'const ' if name[0] == 'x' else ''}{stored_type(v.dtype)}* {name}" for v, name in pointers.items()]
     return ", ".join(words), pointers
 
 

@@ -24,8 +24,17 @@ KERNELS = HEADER.parent.parent.parent / "kernels"
 CACHE = Path(tempfile.gettempdir()) / f"hybridnet-emulator-{getpass.getuser()}"
 # Integers wrap around and packs of elements are read as words, as in CUDA; no contraction, so that results do not depend on the CPU.
 FLAGS = ("-std=c++17", "-O1", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off", "-shared", "-fPIC")
-WARNINGS = ("-Wall", "-Werror", "-Wno-unknown-pragmas", "-Wno-int-in-bool-context", "-Wno-bool-operation", "-Wno-unused-function")
+WARNINGS = (
+    "-Wall",
+    "-Werror",
+    "-Wno-unknown-pragmas",
+    "-Wno-int-in-bool-context",
+    "-Wno-bool-operation",
+    "-Wno-unused-function",
+    "-Wno-sign-compare",
+)
 COMPILER = shutil.which("g++")
+_KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(")
 
 
 class LaunchError(RuntimeError):
@@ -71,7 +80,7 @@ def modules(codes: Sequence[str]) -> list[RawModule]:
 
 def _compiled(code: str, options: tuple[str, ...]) -> Path:
     """The shared library of a source; written under another name and renamed, so that runs side by side do no harm."""
-    exports = "".join(f"CUEMU_EXPORT({name})\n" for name in re.findall(r"__global__[^;{(]*?(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(", code))
+    exports = "".join(f"CUEMU_EXPORT({name})\n" for name in _KERNEL.findall(code))
     command = [COMPILER or "g++", *FLAGS, *WARNINGS, *options]
     sources = [HEADER.read_text(), *(p.read_text() for p in sorted(KERNELS.glob("*.cuh"))), code]
     path = CACHE / (hashlib.sha256("\0".join((*command, *sources)).encode()).hexdigest()[:32] + ".so")
@@ -80,7 +89,8 @@ def _compiled(code: str, options: tuple[str, ...]) -> Path:
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             source, made = Path(folder, "kernels.cu"), Path(folder, "kernels.so")
             source.write_text(code + "\n" + exports)
-            done = subprocess.run([*command, "-I", KERNELS, "-include", HEADER, "-x", "c++", source, "-o", made], capture_output=True, text=True, check=False)
+            command += ["-I", str(KERNELS), "-include", str(HEADER), "-x", "c++", str(source), "-o", str(made)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(done.stderr)
             made.rename(path)

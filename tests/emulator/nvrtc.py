@@ -47,9 +47,5 @@ def compile_for(architecture: str, code: str) -> dict[str, Usage]:
     log = buffer.value.decode()
     if failed:
         raise RuntimeError(log)
-    usages = {}
-    for name, words in re.findall(r"Compiling entry function '(\w+)'(.*?)(?=Compiling entry|\Z)", log, re.S):
-        found = [int(n) for n in re.findall(r"(\d+) bytes (?:stack frame|spill stores)|Used (\d+) registers", words) for n in n if n]
-        stack, spilled, registers = found
-        usages[name] = Usage(registers, stack, spilled)
-    return usages
+    pattern = r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores.*?Used (\d+) registers"
+    return {name: Usage(int(registers), int(stack), int(spilled)) for name, stack, spilled, registers in re.findall(pattern, log, re.S)}
