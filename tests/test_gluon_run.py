@@ -264,3 +264,20 @@ def test_copies_are_apart(copier: Any) -> None:
         y = twin(x)
     y.backward()
     assert abs(twin[0].weight.grad()).sum() > 0 and abs(net[0].weight.grad()).sum() == 0
+
+
+def test_building_another_network_retraces_nothing() -> None:
+    net, x = nn.HybridSequential(), np.ones((2, 3))
+    net.add(nn.Dense(4))
+    net.initialize()
+    net.hybridize()
+    net(x)
+    other = nn.HybridSequential()
+    other.add(nn.Dense(5, activation="relu"), nn.BatchNorm())
+    other.initialize()
+    other(x)
+    net(x)
+    assert not net._compiled.retraces
+    net[0].weight.grad_req = "null"
+    net(x)
+    assert len(net._compiled.retraces) == 1

@@ -133,3 +133,22 @@ def test_memory_is_shared_between_forward_and_backward() -> None:
         entry = next(iter(compiled.cache.values()))[1]
     forward, backward = entry.program.source.arena_bytes, entry.backward.source.arena_bytes
     assert memory.planned == max(forward, backward) < memory.naive
+
+
+def test_arithmetic_beside_a_residual_is_repeated() -> None:
+    """x - mean is computed again from x, its constants with it, rather than stored beside x."""
+
+    def centred(x: Any) -> Any:
+        h = hnp.tanh(x)
+        c = (h - 0.5) * 2.0
+        return (c * c * h).sum()
+
+    compiled, x = jit(centred), variable(1, 64, 64)
+    with autograd.record():
+        expected = centred(x)
+    expected.backward()
+    want = x.grad.copy()
+    with autograd.record():
+        y = compiled(x)
+    y.backward()
+    np.testing.assert_allclose(x.grad.asnumpy(), want.asnumpy(), rtol=1e-5, atol=1e-6)

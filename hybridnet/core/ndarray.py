@@ -391,7 +391,7 @@ class NDArray(Operators, Array):
             else apply(OPS["full"], (), {"shape": self.shape, "value": 0, "dtype": self.dtype}, self._device, type(self))
         )
         self._tape = (tape.Leaf(grad, grad_req), 0) if grad_req != "null" else None
-        generation.bump()
+        generation.changed(self)
 
     @property
     def grad(self) -> Any:

@@ -7,6 +7,7 @@ reads that one flag.
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any, Protocol
 
 
@@ -69,11 +70,22 @@ local = Local()
 class Generation:
     """Counts changes to Python state that a trace may have read (a parameter's ``grad_req``, say).
 
-    Every compilation's key holds the count, so that such a change retraces and can say why.
+    Every compilation's key holds the count, so that such a change retraces and can say why. What
+    no trace has read does not count: building another network retraces nothing.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self._read: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+    def note(self, array: Any) -> None:
+        """A trace has read ``array``, and whether gradients are delivered to it."""
+        self._read[id(array)] = array
+
+    def changed(self, array: Any) -> None:
+        """Something of ``array`` besides its values changed."""
+        if self._read.get(id(array)) is array:
+            self.bump()
 
     def bump(self) -> None:
         self.count += 1

@@ -106,8 +106,9 @@ class Block(Trainable):
 
     def _note_change(self) -> None:
         """Something changed that calls and compiled programs depend on."""
+        if self._ready or self._plain:  # a block that was never called is in no program
+            generation.bump()
         self._ready = self._plain = False
-        generation.bump()
 
     @property
     def prefix(self) -> str:

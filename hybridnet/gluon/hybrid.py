@@ -7,7 +7,6 @@ from typing import Any
 from hybridnet import ndarray as F
 from hybridnet.compile import Jit, jit
 from hybridnet.core import Array
-from hybridnet.core.state import generation
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.block import Block
 from hybridnet.tree import flatten
@@ -82,7 +81,6 @@ class HybridBlock(Block):
         self.__dict__.update(state)
         if self._active:
             self._compiled = self._jit()
-        generation.bump()
 
 
 def _first_array(values: Any, block: Block) -> Array:

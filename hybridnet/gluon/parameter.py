@@ -123,7 +123,7 @@ class Parameter:
         if req != self._grad_req:
             self._grad_req = req
             self._init_grad()
-            generation.bump()
+            self._changed()
 
     @property
     def lr_mult(self) -> float:
@@ -134,7 +134,7 @@ class Parameter:
     def lr_mult(self, value: float) -> None:
         if value != self._lr_mult:
             self._lr_mult = value
-            generation.bump()
+            self._changed()
 
     @property
     def wd_mult(self) -> float:
@@ -145,7 +145,12 @@ class Parameter:
     def wd_mult(self, value: float) -> None:
         if value != self._wd_mult:
             self._wd_mult = value
-            generation.bump()
+            self._changed()
+
+    def _changed(self) -> None:
+        """Something changed that compiled programs which read the arrays depend on."""
+        for x in self._data or ():
+            generation.changed(x)
 
     @property
     def stype(self) -> str:
@@ -290,9 +295,10 @@ class Parameter:
                 array._assign(moved)
             else:
                 array._data, array._storage = moved._data.copy(), None
+                generation.changed(array)
             arrays.append(array)
             leaves.append(leaf)
-        if list(map(id, old)) != list(map(id, arrays)):
+        if old and list(map(id, old)) != list(map(id, arrays)):
             generation.bump()
         self._data, self._leaves, self._deferred_init = arrays, leaves, None
         self._init_grad()
@@ -343,8 +349,8 @@ class Parameter:
         self._dtype = dtype
         for x in self._data or ():
             x._data, x._storage = x._data.astype(dtype), None
+            generation.changed(x)
         self._init_grad()
-        generation.bump()
 
     def reset_ctx(self, ctx: Any) -> None:
         """Move it to one device or several."""

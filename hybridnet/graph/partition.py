@@ -126,6 +126,7 @@ def _cheap_beside(backward: list[Node], again: set[Node], outputs: tuple[Value, 
             continue
         if all(x in free or (x in stored and x.node not in found) or _SMALL * x.nbytes <= v.nbytes for x in node.inputs):
             found.add(node)
+            found.update(x.node for x in node.inputs if x.constant is not None and x.node is not None)
             needed.update(node.inputs)
     return found
 

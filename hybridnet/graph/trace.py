@@ -13,7 +13,7 @@ import numpy as np
 
 from hybridnet.core import OPS, Array, NDArray, Op, Spec, wrap
 from hybridnet.core.array import Storage
-from hybridnet.core.state import local
+from hybridnet.core.state import generation, local
 from hybridnet.device import Device
 from hybridnet.errors import TraceError, fail, user_site
 from hybridnet.graph.ir import Graph, Node, Value
@@ -134,6 +134,7 @@ class Trace:
             value = Value(array.shape, array.dtype, array._device)
             value.owner, value.name = self, f"state{len(self.states)}"
             state = self.states[id(array)] = State(array, value)
+            generation.note(array)
             self._refuse_aliases(state)
         return state
 
