@@ -4,7 +4,21 @@ Gluon's way of working on NumPy and CuPy: arrays that record (``autograd``), blo
 ``hybridize()``, and ``jit`` for a whole training step.
 """
 
-from hybridnet import autograd, context, gluon, initializer, lr_scheduler, metric, ndarray, numpy, numpy_extension, optimizer, random, util
+from hybridnet import (
+    autograd,
+    context,
+    gluon,
+    initializer,
+    keras,
+    lr_scheduler,
+    metric,
+    ndarray,
+    numpy,
+    numpy_extension,
+    optimizer,
+    random,
+    util,
+)
 from hybridnet import initializer as init
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
@@ -37,6 +51,7 @@ __all__ = [
     "init",
     "initializer",
     "jit",
+    "keras",
     "lr_scheduler",
     "metric",
     "nd",

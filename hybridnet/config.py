@@ -1,6 +1,6 @@
 """Every environment variable of hybridnet, declared once; nothing else reads ``os.environ``.
 
-``python -m hybridnet.config`` prints the table that the README shows.
+The README shows them in a table, which a test compares with ``SETTINGS``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,3 @@ class Config:
 
 
 config = Config()
-
-if __name__ == "__main__":
-    for _setting in SETTINGS.values():
-        print(f"| `{_setting.variable}` | {_setting.help} |")

@@ -38,7 +38,7 @@ def test_the_python_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_table_of_switches() -> None:
     rows = [f"| `{setting.variable}` | {setting.help} |" for setting in SETTINGS.values()]
-    assert re.findall(r"^\| `HYBRIDNET_.*$", README, re.MULTILINE) == rows, "python -m hybridnet.config prints the table"
+    assert re.findall(r"^\| `HYBRIDNET_.*$", README, re.MULTILINE) == rows, "the table is that of hybridnet.config.SETTINGS"
 
 
 def test_the_commands() -> None:
