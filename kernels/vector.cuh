@@ -8,6 +8,13 @@ template <> struct hn_word<4> { typedef unsigned type; };
 template <> struct hn_word<2> { typedef unsigned short type; };
 template <> struct hn_word<1> { typedef unsigned char type; };
 
+// A device refuses what a CPU puts up with.
+__device__ inline void hn_check_aligned(const void* p, int bytes) {
+#ifdef CUEMU
+    if (reinterpret_cast<uintptr_t>(p) % bytes) cuemu::stop("an access that is not aligned to its size");
+#endif
+}
+
 template <class T, int N> struct hn_pack {
     static constexpr int bytes = N * sizeof(T);
     static constexpr int word = bytes < 16 ? bytes : 16;
@@ -21,6 +28,7 @@ template <class T, int N> struct hn_pack {
 template <int N, class T> __device__ inline hn_pack<T, N> hn_load(const T* p) {
     typedef hn_pack<T, N> Pack;
     typedef typename hn_word<Pack::word>::type Word;
+    hn_check_aligned(p, Pack::word);
     Pack pack;
 #pragma unroll
     for (int i = 0; i < Pack::bytes / Pack::word; ++i) reinterpret_cast<Word*>(pack.at)[i] = reinterpret_cast<const Word*>(p)[i];
@@ -30,6 +38,7 @@ template <int N, class T> __device__ inline hn_pack<T, N> hn_load(const T* p) {
 template <int N, class T> __device__ inline void hn_store(T* p, const hn_pack<T, N>& pack) {
     typedef hn_pack<T, N> Pack;
     typedef typename hn_word<Pack::word>::type Word;
+    hn_check_aligned(p, Pack::word);
 #pragma unroll
     for (int i = 0; i < Pack::bytes / Pack::word; ++i) reinterpret_cast<Word*>(p)[i] = reinterpret_cast<const Word*>(pack.at)[i];
 }

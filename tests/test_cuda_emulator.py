@@ -11,6 +11,7 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs 
 SOURCE = r"""
 #include "philox.cuh"
 #include "reduce.cuh"
+#include "vector.cuh"
 
 extern "C" __global__ void index_3d(int* y) {
     const int block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
@@ -42,6 +43,7 @@ extern "C" __global__ void divergent(int* y) {
     else if (threadIdx.x == 8) __shfl_sync(0xffffffffu, 1, 0);
     y[threadIdx.x] = 1;
 }
+extern "C" __global__ void unaligned(int* y) { hn_store(y, hn_load<4>(y + 1)); }
 extern "C" __global__ void not_in_mask(int* y) { y[threadIdx.x] = __shfl_sync(0xffffu, 1, 0); }
 
 extern "C" __global__ void lanes(const int* x, int* up, int* down, int* from, unsigned* votes, int n) {
@@ -147,8 +149,8 @@ def test_shared_memory_is_poisoned(ordered: Any) -> None:
     assert np.isnan(y).all()
 
 
-@pytest.mark.parametrize(("kernel", "words"), [("divergent", "deadlock"), ("not_in_mask", "mask leaves it out")])
-def test_deadlocks_are_errors(kernel: str, words: str, ordered: Any) -> None:
+@pytest.mark.parametrize(("kernel", "words"), [("divergent", "deadlock"), ("not_in_mask", "mask leaves it out"), ("unaligned", "aligned")])
+def test_what_a_device_would_not_survive(kernel: str, words: str, ordered: Any) -> None:
     for _ in range(2):
         with pytest.raises(LaunchError, match=f"{kernel}: .*{words}"):
             ordered(kernel)((2,), (64,), (zeros(64),))

@@ -190,7 +190,8 @@ VIEWS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "every second": ((16, 24), lambda x: x[:, ::2]),
     "backward": ((16, 12), lambda x: x[::-1]),
     "shifted rows": ((17, 12), lambda x: x[1:]),
-    "unaligned": ((16, 9), lambda x: x[:, 1:]),
+    "unaligned": ((16, 12), lambda x: x[:, 1:9]),
+    "unaligned rows": ((16, 9), lambda x: x[:, :8]),
 }
 
 
@@ -304,6 +305,11 @@ def _crossed(x: Any) -> Any:
     return a, b * reduction.sum(b, axis=2, keepdims=True), reduction.max(x, axis=1, keepdims=True)
 
 
+def _read_again(x: Any) -> Any:
+    a = F["exp"](x)
+    return a, reduction.sum(x * reduction.sum(a, axis=2, keepdims=True), axis=1, keepdims=True)
+
+
 def _narrow(x: Any, y: Any) -> Any:
     """Outputs of several shapes: of the domain, of a row, of a column, of nothing but the narrow operand."""
     small = F["exp"](y)
@@ -320,6 +326,7 @@ def _chain(x: Any) -> Any:
 REGIONS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], int]] = {
     "crossed": (_crossed, [(3, 5, 8)], 3),
     "crossed, large": (_crossed, [(2, 40, 65)], 3),
+    "read again": (_read_again, [(3, 5, 8)], 2),
     "narrow": (_narrow, [(6, 12), (12,)], 1),
     "narrow columns": (_narrow, [(6, 33), (6, 1)], 1),
     "chain over columns": (_chain, [(20, 33)], 1),
@@ -343,6 +350,15 @@ def test_regions(name: str, regions: tuple[Suite, dict[str, list[Work]]]) -> Non
     for work in works[name]:
         suite.check(work, tolerance=4.0)
     assert max(len(w.launches.kernels) for w in works[name]) == REGIONS[name][2]
+
+
+@pytest.mark.parametrize("dtype", [dtypes.float16, dtypes.bfloat16], ids=str)
+def test_16_bit_values_are_rounded_where_the_graph_has_them(dtype: Any) -> None:
+    """Bit for bit what NumPy gives: inside a region as between two."""
+    suite = Suite()
+    a, b = (random_data(value(300, dtype=dtype), seed) * 10 for seed in (1, 2))
+    (work,) = fused_works(suite, traced(lambda x, y: [(x + y) * x - y], [a, b]), [a, b])
+    suite.build().check(work, tolerance=0.0)
 
 
 def test_equal_kernels_are_written_once() -> None:

@@ -221,6 +221,17 @@ inline void run_thread(Thread& thread) {
     }
 }
 
+// Whether any lane of the warp that begins at a thread could run.
+inline bool run_warp(unsigned first, const std::vector<unsigned>& lanes) {
+    bool ran = false;
+    for (const unsigned lane : lanes) {
+        if (first + lane >= block.threads.size() || block.threads[first + lane].state > State::ready || block.error) continue;
+        run_thread(block.threads[first + lane]);
+        ran = true;
+    }
+    return ran;
+}
+
 inline void run_block() {
     const unsigned count = block.size.size();
     for (unsigned i = 0; i < count; ++i) {
@@ -230,15 +241,12 @@ inline void run_block() {
     }
     block.live = count;
     block.waiting = 0;
-    const std::vector<unsigned> numbers = ordered(count, block.index.x);
+    // One warp after another goes on until all its lanes wait: warps drift as far apart as barriers let them.
+    const std::vector<unsigned> warps = ordered((count + 31) / 32, block.index.x), lanes = ordered(32, block.index.x);
     while (block.live && !block.error) {
         bool stuck = true;
-        for (const unsigned i : numbers) {
-            Thread& thread = block.threads[i];
-            if (thread.state > State::ready || block.error) continue;
-            run_thread(thread);
-            stuck = false;
-        }
+        for (const unsigned warp : warps)
+            while (run_warp(warp * 32, lanes)) stuck = false;
         if (block.live && block.waiting == block.live) {
             for (Thread& thread : block.threads)
                 if (thread.state == State::at_barrier) thread.state = State::ready;
