@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hybridnet import numpy as np
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import nn
 from hybridnet.gluon.training.losses import near
@@ -17,9 +16,9 @@ _OTHERS: dict[str, Any] = {
     "elu": lambda: nn.ELU(),
     "selu": lambda: nn.SELU(),
     "leaky_relu": lambda: nn.LeakyReLU(0.2),
-    "relu6": lambda: nn.HybridLambda(lambda F, x: np.clip(x, 0, 6)),
-    "exponential": lambda: nn.HybridLambda(lambda F, x: np.exp(x)),
-    "hard_sigmoid": lambda: nn.HybridLambda(lambda F, x: np.clip(x / 6 + 0.5, 0, 1)),
+    "relu6": lambda: nn.HybridLambda(lambda F, x: x.clip(0, 6)),
+    "exponential": lambda: nn.HybridLambda(lambda F, x: x.exp()),
+    "hard_sigmoid": lambda: nn.HybridLambda(lambda F, x: (x / 6 + 0.5).clip(0, 1)),
 }
 
 

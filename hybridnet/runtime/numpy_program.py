@@ -62,7 +62,7 @@ class NumpyProgram:
     ) -> None:
         """``after``: the program whose resident outputs are this one's first inputs, and in whose arena it runs."""
         arrays = dict(states or {})  # the state arrays by their positions among the inputs
-        self.source = write_numpy_program(
+        self.source: Source = write_numpy_program(
             graph,
             donate,
             resident,
