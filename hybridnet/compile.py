@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from hybridnet.config import config
 from hybridnet.core import Array, Kind, Op, Spec, call, generation, local, paused_recording, tape, wrap
-from hybridnet.errors import ArgumentError, TraceError, fail
+from hybridnet.errors import ArgumentError, TraceError, fail, user_site
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.partition import Halves, partition
 from hybridnet.graph.passes import optimize
@@ -178,11 +178,18 @@ class Compiled:
             residuals = results[self.n_outputs :]
             kept = _Kept(self.arguments, leaves, residuals, lease)
             self._record([*leaves, *self.state], data, outputs, kept)
-        for array in self.written:
-            array._written()
-        for i in self.written_arguments:
-            leaves[i]._written()
+        self._note_writes(leaves)
         return unflatten(self.structure, outputs) if self.structure != LEAF else outputs[0]
+
+    def _note_writes(self, leaves: Sequence[Any]) -> None:
+        """Tell the tapes that keep a written array; they all name this call's line."""
+        site = None
+        for array in (*self.written, *(leaves[i] for i in self.written_arguments)):
+            storage = array._storage
+            if storage is not None:
+                site = site or user_site()
+                storage.version += 1
+                storage.written_at = site
 
     def _record(self, inputs: list[Any], data: list[Any], outputs: list[Any], kept: _Kept) -> None:
         """One tape node for the whole call; it holds what the backward program needs."""
@@ -197,10 +204,11 @@ class Compiled:
         assert self.halves is not None
         data = [*kept.residuals, *(xs[i]._data for i in self.halves.inputs), *(h._data for h in gs)]
         running = local.propagation
+        read = {id(d) for d in data}
         for at in self.variables:
             x = xs[at]
             into = running.destination(x._tape)
-            if into is None or any(into._data is d for d in data):
+            if into is None or id(into._data) in read:
                 into = wrap(type(x), x._device.xp.empty(x.shape, x.dtype), x._device)
             grads[at] = into
         data += [grads[at]._data for at in self.variables]
