@@ -19,7 +19,7 @@ from hybridnet.codegen.cuda_region import Tuning, Unit
 from hybridnet.compile import jit
 from hybridnet.core import OPS, Kind, NDArray, Op, Sample, Spec, array, call, wrap
 from hybridnet.device import cpu
-from hybridnet.errors import HybridnetError
+from hybridnet.errors import DeviceError, HybridnetError
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.passes import optimize
 from hybridnet.graph.passes.fuse import fuse
@@ -367,6 +367,13 @@ def test_equal_kernels_are_written_once() -> None:
     assert first.kernels[0].name == second.kernels[0].name != other.kernels[0].name
     assert unit.text.count("__global__") == 2
     assert first.kernels[0].arguments != second.kernels[0].arguments
+
+
+def test_an_operator_without_cuda_text_is_an_error() -> None:
+    nameless = Op("nameless", Kind.POINTWISE, lambda x: x, compute=lambda xp, x: x)
+    x = value(3)
+    with pytest.raises(DeviceError, match="nameless.*expected an operator with a GPU version"):
+        Unit().add(Node(nameless, [x], {}, [x.spec], cpu()))
 
 
 def test_in_place_pairs() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind
+from hybridnet.errors import DeviceError, fail
 from hybridnet.graph.ir import Node, Value
 
 INCLUDES = ("functors.cuh", "vector.cuh", "reduce.cuh")
@@ -118,7 +119,7 @@ def expression(node: Node, names: Mapping[Value, str]) -> str:
     if node.op.kind is Kind.REDUCTION:  # over axes of length 1
         return f"hn_cast<{stored}>({names[node.inputs[0]]})"
     if node.op.cuda is None:
-        raise NotImplementedError(f"operator {node.op.name!r} has no CUDA text")
+        fail(DeviceError, node.op.name, expected="an operator with a GPU version", got="none in its record (Op.cuda)", fix="cpu()")
     text = node.op.cuda.format(*[names[v] for v in node.inputs], **{k: _attribute(a) for k, a in node.attrs.items()})
     # The graph says that this value has 16 bits: round it as NumPy does, so that masks and steps fall the same.
     rounding = f"hn_cast<{stored}>("
