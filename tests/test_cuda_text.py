@@ -372,7 +372,7 @@ def test_equal_kernels_are_written_once() -> None:
 def test_an_operator_without_cuda_text_is_an_error() -> None:
     nameless = Op("nameless", Kind.POINTWISE, lambda x: x, compute=lambda xp, x: x)
     x = value(3)
-    with pytest.raises(DeviceError, match="nameless.*expected an operator with a GPU version"):
+    with pytest.raises(DeviceError, match=r"nameless.*expected an operator with a GPU version"):
         Unit().add(Node(nameless, [x], {}, [x.spec], cpu()))
 
 
