@@ -105,12 +105,18 @@ class Site:
         return f"{place} in {self.scope}" if self.scope else place
 
 
+_ours: dict[str, bool] = {}  # by file: whether its code is passed over
+
+
 def user_site() -> Site:
     """The innermost line outside this package (and outside NumPy, which may dispatch to us)."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        code = frame.f_code.co_filename
-        if not code.startswith(PACKAGE) and f"{os.sep}numpy{os.sep}" not in code and not code.startswith("<"):
+        file = frame.f_code.co_filename
+        ours = _ours.get(file)
+        if ours is None:
+            ours = _ours[file] = file.startswith((PACKAGE, "<")) or f"{os.sep}numpy{os.sep}" in file
+        if not ours:
             break
         frame = frame.f_back
     return Site(frame, ".".join(_scope.path))

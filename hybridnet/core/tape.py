@@ -116,20 +116,22 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     if not any(parents):
         return
     results = result if isinstance(result, tuple) else (result,)
-    if not any(dtypes.is_floating(y.dtype) for y in results):
+    outputs = tuple([(Spec(y._data.shape, y._data.dtype), y._plain, y._device) for y in results])
+    floating = [dtypes.is_floating(spec.dtype) for spec, _, _ in outputs]
+    if True not in floating:
         return
     specs = [Spec(d.shape, d.dtype) if isinstance(x, Array) else x for x, d in zip(arrays, operands, strict=True)]
-    node = Node(op, attrs, parents, specs, tuple((Spec(y.shape, y.dtype), y._plain, y._device) for y in results))
-    saved: dict[int | str, Any] = {}
+    node = Node(op, attrs, parents, specs, outputs)
+    saved = node.saved
+    assert saved is not None
     for item in _needed(op, parents):
         if item == "y":
-            saved["y"] = tuple(Saved(y, y._data) for y in results)
+            saved["y"] = tuple([Saved(y, y._data) for y in results])
         elif isinstance(item, int) and item < len(arrays) and isinstance(arrays[item], Array):
             saved[item] = Saved(arrays[item], operands[item])
-    node.saved = saved
-    for i, y in enumerate(results):
-        if dtypes.is_floating(y.dtype):
-            y._tape = (node, i)
+    for i, flows in enumerate(floating):
+        if flows:
+            results[i]._tape = (node, i)
 
 
 def _needed(op: Op, parents: Sequence[Ref | None]) -> Sequence[int | str]:
