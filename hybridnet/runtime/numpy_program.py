@@ -1,7 +1,7 @@
-"""Running a NumPy program: arenas, one for each run whose buffers are still needed.
+"""Running a NumPy program.
 
-A program's text is compiled once. Each arena instance binds its own ``run`` over its own buffers;
-a run that must keep values for a backward leases its instance until that has run or died.
+A program's text is compiled once and bound to each arena that it is lent; a run that must keep
+values for a backward holds its arena until that has run or died.
 """
 
 from __future__ import annotations
@@ -10,42 +10,34 @@ import linecache
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from hybridnet.codegen.numpy_program import Source, write_numpy_program
 from hybridnet.graph.ir import Graph
+from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.flat import FlatState, can_flatten
 from hybridnet.runtime.sweep import sweep
 
 
 class Instance:
-    """One arena and the ``run`` that is bound to it."""
+    """A program bound to an arena."""
 
-    __slots__ = ("run", "then", "view")
+    __slots__ = ("arena", "run", "then")
 
-    def __init__(self, arena_bytes: int, bind: Any) -> None:
-        arena = np.empty(arena_bytes + 64, np.uint8)
-        start = -arena.ctypes.data % 64  # cache lines
-
-        def view(offset: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
-            return np.ndarray(shape, dtype, arena, start + offset)
-
-        self.view = view
-        self.run = bind(view)
+    def __init__(self, arena: Arena, bind: Any) -> None:
+        self.arena = arena
+        self.run = bind(arena.view)
         self.then: Any = None  # the run of the program that takes over this arena: a backward's
 
 
 class Lease:
-    """Holds an instance; gives it back to its program when dropped."""
+    """Holds an instance, whose arena is free again when the lease is dropped."""
 
-    __slots__ = ("instance", "program")
+    __slots__ = ("instance",)
 
-    def __init__(self, program: NumpyProgram, instance: Instance) -> None:
-        self.program = program
+    def __init__(self, instance: Instance) -> None:
         self.instance = instance
 
     def __del__(self) -> None:
-        self.program.free.append(self.instance)
+        self.instance.arena.taken.release()
 
 
 class NumpyProgram:
@@ -79,7 +71,8 @@ class NumpyProgram:
         # Tracebacks then show the program's lines.
         linecache.cache[file] = (len(self.source.text), None, self.source.text.splitlines(True), file)
         self._bind = names["bind"]
-        self.free: list[Instance] = []
+        self.bound: dict[Arena, Instance] = {}
+        self._last: Instance | None = None
 
     @property
     def text(self) -> str:
@@ -90,22 +83,32 @@ class NumpyProgram:
         """The buffers in which states lie flat. To be asked for before the states' own arrays: it may move them."""
         return [flat.current() for flat in self.flats]
 
+    def _instance(self) -> Instance:
+        """The program bound to a free arena, which is held; the one of the last run if it is free."""
+        instance = self._last
+        if instance is None or not instance.arena.taken.acquire(blocking=False):
+            arena = take(self.arena_bytes)
+            instance = self.bound.get(arena)
+            if instance is None:
+                instance = self.bound[arena] = Instance(arena, self._bind)
+            self._last = instance
+        return instance
+
     def __call__(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        instance = self.free.pop() if self.free else Instance(self.arena_bytes, self._bind)
+        instance = self._instance()
         try:
             return instance.run(inputs)
         finally:
-            self.free.append(instance)
+            instance.arena.taken.release()
+
+    def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
+        """As a call, with the arena kept until the lease is dropped: returned arrays may lie in it."""
+        lease = Lease(self._instance())
+        return lease.instance.run(inputs), lease
 
     def continued(self, lease: Lease, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run in the arena of another program's lease, over what is no longer read there."""
         instance = lease.instance
         if instance.then is None:
-            instance.then = self._bind(instance.view)
+            instance.then = self._bind(instance.arena.view)
         return instance.then(inputs)
-
-    def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
-        """As a call, with the arena kept until the lease is dropped: returned arrays may lie in it."""
-        instance = self.free.pop() if self.free else Instance(self.arena_bytes, self._bind)
-        lease = Lease(self, instance)
-        return instance.run(inputs), lease
