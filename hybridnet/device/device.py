@@ -52,7 +52,9 @@ class Device:
             fail(
                 DeviceError,
                 "gpu",
-                expected=f"a GPU number below {cuda.device_count()}",
+                expected=f"a GPU number below {cuda.device_count()}"
+                if cuda.device_count()
+                else "a CUDA device, a driver and CuPy; there are none",
                 got=repr(self),
                 fix="cpu(), or num_gpus() to ask first",
             )
