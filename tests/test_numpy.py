@@ -348,3 +348,14 @@ def test_np_switch() -> None:
     finally:
         util.set_np()
     assert util.is_np_array()
+
+
+def test_from_dlpack_shares_memory() -> None:
+    data = np.arange(4, dtype="float32")
+    x = hnp.from_dlpack(data)
+    data[0] = 7
+    assert isinstance(x, hnp.ndarray)
+    np.testing.assert_array_equal(x.asnumpy(), [7, 1, 2, 3])
+    np.testing.assert_array_equal(np.from_dlpack(x), data)
+    with pytest.raises(DtypeError):
+        hnp.from_dlpack(np.ones(2, "complex64"))

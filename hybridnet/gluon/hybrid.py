@@ -74,6 +74,10 @@ class HybridBlock(Block):
         """The text of the compiled program of a call with these inputs."""
         return (self._compiled or self._jit()).program(*args)
 
+    def memory(self, *args: Any) -> Any:
+        """What the memory plan of a call with these inputs comes to: planned bytes, naive bytes, the largest values."""
+        return (self._compiled or self._jit()).memory(*args)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_compiled": None}
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from hybridnet import core, dtypes
 from hybridnet.core import NDArray, call
-from hybridnet.device import Device
+from hybridnet.core.ndarray import from_data
+from hybridnet.device import Device, device_of
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops import (
     creation,
@@ -54,6 +55,14 @@ def array(object: Any, dtype: Any = None, device: Any = None, ctx: Any = None, c
 def asarray(obj: Any, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
     """An array of anything array-like; one of ours as it is, if dtype and device are right."""
     return array(obj, dtype, device, ctx, copy=False)
+
+
+def from_dlpack(x: Any) -> Any:
+    """An array over the memory of an array of any library that speaks DLPack (NumPy, CuPy, PyTorch …); nothing is copied."""
+    on_host = int(x.__dlpack_device__()[0]) == 1
+    data = Device("cpu" if on_host else "gpu", 0 if on_host else int(x.__dlpack_device__()[1])).xp.from_dlpack(x)
+    dtypes.as_dtype(data.dtype)
+    return from_data(data, device_of(data))
 
 
 def empty_like(prototype: Any, dtype: Any = None) -> Any:
@@ -241,6 +250,7 @@ _MAKING: dict[str, Callable[..., Any]] = {
     **_public(rearrange, "tri tril_indices triu_indices indices"),
     "array": array,
     "asarray": asarray,
+    "from_dlpack": from_dlpack,
     "ascontiguousarray": asarray,
     "empty_like": empty_like,
     "logspace": logspace,
