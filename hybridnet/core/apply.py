@@ -41,21 +41,30 @@ def apply(
     ``out`` is an array of the result's shape and dtype to compute into, for plain eager calls of
     operators with ``Op.out``: what Python's in-place operators are.
     """
-    if op.promote is not None:
-        arrays = _promote(op, arrays)
     operands = []
-    first: Any = None
+    dtype: Any = None
+    alike = True  # arrays of one dtype, and no numbers: the common case needs no promotion
     for x in arrays:
         if isinstance(x, Array):
-            operands.append(x._data)
-            if first is None:
-                first = x
+            data = x._data
+            operands.append(data)
+            if dtype is None:
+                dtype = data.dtype
                 device = x._device
                 cls = type(x)
-            elif x._device is not device:
-                _two_devices(op, arrays)
+            else:
+                if x._device is not device:
+                    _two_devices(op, arrays)
+                if data.dtype is not dtype:
+                    alike = False
         else:
             operands.append(x)
+            alike = False
+    if op.promote is not None and not (alike and dtype is not None and dtype.kind == "f"):
+        promoted = _promote(op, arrays)
+        if promoted is not arrays:
+            arrays = promoted
+            operands = [x._data if isinstance(x, Array) else x for x in arrays]
     if local.special or op.expand is not None:
         return _apply_special(op, arrays, operands, attrs, device, cls)
     try:
