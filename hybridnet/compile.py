@@ -147,6 +147,8 @@ class Compiled:
             self.backward = self._backward(self.program)
             self.preserving: NumpyProgram | None = None  # a backward that leaves the forward's arena as it is
             self.heads = traced.heads
+            # The random counters, say: a second run of the function must find them as the first did.
+            self.counters = [a for a in self.written if a.size == 1]
             self.op = Op(
                 jit.name,
                 Kind.OPAQUE,
@@ -173,10 +175,11 @@ class Compiled:
             results = self.program(data)
             outputs = [wrap(cls, d, device) for d, (cls, device) in zip(results, self.classes, strict=True)]
         else:
+            counters = [(a, a._data.copy()) for a in self.counters]
             results, lease = self.program.leased(data)
             outputs = [wrap(cls, d, device) for d, (cls, device) in zip(results, self.classes, strict=False)]
             residuals = results[self.n_outputs :]
-            kept = _Kept(self.arguments, leaves, residuals, lease)
+            kept = _Kept(self.arguments, leaves, residuals, lease, counters)
             self._record([*leaves, *self.state], data, outputs, kept)
         self._note_writes(leaves)
         return unflatten(self.structure, outputs) if self.structure != LEAF else outputs[0]
@@ -235,10 +238,11 @@ class Compiled:
 class _Kept:
     """What one recorded call keeps: its arguments, the residuals and the lease on the arena that they lie in."""
 
-    __slots__ = ("lease", "leaves", "residuals", "structure", "training")
+    __slots__ = ("counters", "lease", "leaves", "residuals", "structure", "training")
 
-    def __init__(self, structure: Any, leaves: Sequence[Any], residuals: Sequence[Any], lease: Any) -> None:
+    def __init__(self, structure: Any, leaves: Sequence[Any], residuals: Sequence[Any], lease: Any, counters: list[Any]) -> None:
         self.structure = structure
+        self.counters = counters
         self.leaves = leaves
         self.residuals = residuals
         self.lease = lease
@@ -328,6 +332,9 @@ class Jit:
         refs: list[Any] = [x._tape for x in (*leaves, *compiled.state)]
         since = next(tape._sequence)
         before = [(a, call("copy", a)) for a in compiled.written]
+        with paused_recording():
+            for array, data in kept.counters:
+                array._assign(wrap(type(array), data, array._device))
         modes = local.set(recording=True, training=kept.training)
         try:
             args, kwargs = unflatten(kept.structure, leaves)

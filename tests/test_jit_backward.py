@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import hybridnet as hn
 from hybridnet import autograd, jit
 from hybridnet import np as hnp
 from hybridnet.core import NDArray
+from hybridnet.gluon import nn
 
 
 def variable(seed: int, *shape: int) -> NDArray:
@@ -182,3 +184,23 @@ def test_a_lease_that_dies_without_a_backward_gives_its_arena_back() -> None:
     arena = y._tape[0].attrs["kept"].lease.instance.arena
     del y
     assert not arena.taken.locked()
+
+
+def test_gradients_of_gradients_see_the_same_dropout() -> None:
+    """A gradient that is recorded runs the function again; it must draw what the call drew."""
+    net = nn.HybridSequential()
+    net.add(nn.Dense(64, activation="tanh"), nn.Dropout(0.5), nn.Dense(1))
+    net.initialize()
+    x = variable(1, 8, 5)
+    net(x)
+    net.hybridize()
+    found = []
+    for create_graph in (False, True):
+        hn.random.seed(3)
+        with autograd.record():
+            y = net(x).sum()
+            found.append(autograd.grad(y, x, create_graph=create_graph).asnumpy())
+        drawn = hnp.random.uniform(size=(2,)).asnumpy()
+        found.append(drawn)
+    np.testing.assert_allclose(found[2], found[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found[3], found[1])  # and moves the random numbers on once

@@ -119,8 +119,3 @@ def fail_index(op: str, shape: tuple[int, ...], indices: Sequence[Any], error: I
     """Raise for a failed ``x[key]``: index arrays that do not broadcast, or an index out of range."""
     broadcast_shapes(op, *[i.shape for i in indices])
     fail(AxisError, op, expected=f"indices in range for shape {shape}", got=str(error))
-
-
-def is_basic(template: Template) -> bool:
-    """Whether the key gives a view: it holds no index arrays."""
-    return all(item[0] != "array" for item in template)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core.array import Array, Spec
+from hybridnet.core.array import Spec
 from hybridnet.errors import ArgumentError, ShapeError, fail
 
 Specs = Spec | tuple[Spec, ...]
@@ -159,8 +159,3 @@ def infer_pointwise(name: str, result: str = "same") -> Callable[..., Spec]:
         return Spec(shape, dtypes.bool_ if result == "bool" else specs[-1].dtype)
 
     return infer
-
-
-def data_of(x: Any) -> Any:
-    """What a handle holds; a Python number stays what it is."""
-    return x._data if isinstance(x, Array) else x
