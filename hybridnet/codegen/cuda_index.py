@@ -28,14 +28,6 @@ class Layout(NamedTuple):
     alignment: int = ACCESS_BYTES
 
 
-def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
-    """The strides, in elements, of an array without gaps."""
-    strides = [1]
-    for n in reversed(shape[1:]):
-        strides.append(strides[-1] * n)
-    return tuple(reversed(strides))[: len(shape)]
-
-
 @dataclass(frozen=True, eq=False)
 class Axis:
     """One loop: how far it goes, whether it is summed over, each operand's stride along it."""

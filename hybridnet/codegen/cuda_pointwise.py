@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from hybridnet.codegen.cuda_index import Axis, Space
 from hybridnet.codegen.cuda_stages import Region
-from hybridnet.codegen.cuda_text import Kernel, computed_type, declared, guarded, indented, parameters, statements, stored_type
+from hybridnet.codegen.cuda_text import Kernel, declared, guarded, indented, parameters, statements
+from hybridnet.core.kernel import computed_type, stored_type
 from hybridnet.graph.ir import Value
 
 THREADS = 256

@@ -15,18 +15,8 @@ from enum import Enum
 
 from hybridnet.codegen.cuda_index import Axis, Space
 from hybridnet.codegen.cuda_stages import Region
-from hybridnet.codegen.cuda_text import (
-    Kernel,
-    computed_dtype,
-    computed_type,
-    declared,
-    guarded,
-    indented,
-    is_half,
-    parameters,
-    statements,
-    stored_type,
-)
+from hybridnet.codegen.cuda_text import Kernel, declared, guarded, indented, parameters, statements
+from hybridnet.core.kernel import computed_dtype, computed_type, is_half, stored_type
 from hybridnet.graph.ir import Node, Value
 
 TILE = 32  # columns side by side, so that a warp reads neighbours

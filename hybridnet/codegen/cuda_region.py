@@ -11,11 +11,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hybridnet.codegen.cuda_index import Layout, Space, contiguous
+from hybridnet.codegen.cuda_index import Layout, Space
 from hybridnet.codegen.cuda_pointwise import THREADS, write_pointwise
 from hybridnet.codegen.cuda_reduce import TILE, Shape, Team, row_width, write_rows
 from hybridnet.codegen.cuda_stages import Region, by_axes, by_level
-from hybridnet.codegen.cuda_text import Kernel, computed_dtype, translation_unit
+from hybridnet.codegen.cuda_text import Kernel, translation_unit
+from hybridnet.codegen.cuda_written import write_launches
+from hybridnet.core.kernel import computed_dtype, contiguous
+from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
 
@@ -53,14 +56,20 @@ class Unit:
         self.tuning = tuning or Tuning()
         self._names: dict[str, str] = {}  # text with a neutral name -> name
         self.texts: dict[str, str] = {}  # by name
+        self.headers: dict[str, None] = {}  # files of hand-written kernels, in the order in which they came
 
     @property
     def text(self) -> str:
         """The source, to be compiled with ``kernels/`` among the include folders."""
-        return translation_unit(self.texts)
+        return translation_unit(self.texts, self.headers)
 
     def add(self, node: Node, layouts: Mapping[Value, Layout] | None = None) -> Launches:
-        """The launches that compute a node. ``layouts``: of inputs that are not contiguous and aligned."""
+        """The launches that compute a node. ``layouts``: of inputs that are not contiguous and aligned, for generated kernels."""
+        written = written_for(node, self.tuning.sms)
+        if written is not None:
+            self.headers[written.header] = None
+            launches, temporaries = write_launches(node, written, _NAME)
+            return Launches(tuple(self._named(k, Graph(node.inputs, (node,), node.outputs)) for k in launches), tuple(temporaries))
         graph, outer = _graph_of(node)
         inner = {v: Layout(contiguous(v.shape)) for v in (*graph.inputs, *graph.outputs)}
         inner |= {v: layouts[outer.get(v, v)] for v in graph.inputs if layouts is not None and outer.get(v, v) in layouts}

@@ -15,27 +15,11 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind
+from hybridnet.core.kernel import computed_type, is_half, stored_type
 from hybridnet.errors import DeviceError, fail
 from hybridnet.graph.ir import Node, Value
 
 INCLUDES = ("functors.cuh", "vector.cuh", "reduce.cuh")
-
-#: How each dtype lies in memory; 16-bit floats are computed as float (kernels/types.cuh).
-_STORED = {
-    dtypes.float16: "hn_half",
-    dtypes.bfloat16: "hn_bfloat16",
-    dtypes.float32: "float",
-    dtypes.float64: "double",
-    dtypes.int8: "signed char",
-    dtypes.int16: "short",
-    dtypes.int32: "int",
-    dtypes.int64: "long long",
-    dtypes.uint8: "unsigned char",
-    dtypes.uint16: "unsigned short",
-    dtypes.uint32: "unsigned",
-    dtypes.uint64: "unsigned long long",
-    dtypes.bool_: "bool",
-}
 
 
 @dataclass(frozen=True)
@@ -59,25 +43,6 @@ class Kernel:
         """The kernel for other values."""
         arguments = tuple(became.get(v, v) for v in self.arguments)
         return replace(self, arguments=arguments, in_place=tuple((became.get(x, x), became.get(y, y)) for x, y in self.in_place))
-
-
-def is_half(dtype: dtypes.Dtype) -> bool:
-    return dtype in (dtypes.float16, dtypes.bfloat16)
-
-
-def stored_type(dtype: dtypes.Dtype) -> str:
-    """The C++ type of an array's elements."""
-    return _STORED[dtype]
-
-
-def computed_dtype(dtype: dtypes.Dtype) -> dtypes.Dtype:
-    """The dtype that values of ``dtype`` are computed in."""
-    return dtypes.float32 if is_half(dtype) else dtype
-
-
-def computed_type(dtype: dtypes.Dtype) -> str:
-    """The C++ type that values of ``dtype`` have in a kernel."""
-    return _STORED[computed_dtype(dtype)]
 
 
 def literal(number: Any, dtype: dtypes.Dtype) -> str:
@@ -169,6 +134,6 @@ def declared(constants: Sequence[str], body: Sequence[str]) -> list[str]:
     return kept
 
 
-def translation_unit(kernels: Mapping[str, str]) -> str:
-    """The source of a module from the texts of its kernels, by name."""
-    return "\n".join([*(f'#include "{name}"' for name in INCLUDES), "", *kernels.values()])
+def translation_unit(kernels: Mapping[str, str], headers: Iterable[str] = ()) -> str:
+    """The source of a module from the texts of its kernels, by name; ``headers`` are included besides the usual ones."""
+    return "\n".join([*(f'#include "{name}"' for name in (*INCLUDES, *headers)), "", *kernels.values()])

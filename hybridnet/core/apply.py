@@ -6,7 +6,7 @@ emits a graph node in place of computing. Nothing else in the package runs an op
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -23,6 +23,17 @@ from hybridnet.errors import DeviceError, DtypeError, HybridnetError, fail, mess
 
 _NONE: dict[str, Any] = {}
 _ndarray = np.ndarray
+
+#: Runs an operator's hand-written kernels or library call on a GPU: ``(op, data, attrs, device) -> data, a tuple of
+#: data, or None`` where it has neither for these arrays. The runtime, which is above, binds it.
+Accelerator = Callable[[Op, Sequence[Any], dict[str, Any], Device], Any]
+_accelerator: Accelerator | None = None
+
+
+def bind_accelerator(run: Accelerator) -> None:
+    """Tell ``apply`` how operators run on a GPU where they do not run through CuPy."""
+    global _accelerator
+    _accelerator = run
 
 
 def apply(
@@ -107,8 +118,10 @@ def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: di
         with paused_recording():
             if op.expand is not None:
                 op.infer(*map(spec_of, arrays), **attrs)  # its errors speak of this operator, not of a part
-                result = op.expand(*map(plain, arrays), **attrs)
-                result = tuple(as_class(y, cls) for y in result) if isinstance(result, tuple) else as_class(result, cls)
+                result = _whole(op, operands, attrs, device, cls)
+                if result is None:
+                    result = op.expand(*map(plain, arrays), **attrs)
+                    result = tuple(as_class(y, cls) for y in result) if isinstance(result, tuple) else as_class(result, cls)
             else:
                 result = apply(op, arrays, attrs, device, cls)
     else:
@@ -125,11 +138,32 @@ def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: di
     return result
 
 
+def _whole(op: Op, operands: Sequence[Any], attrs: dict[str, Any], device: Device, cls: Any) -> Any:
+    """A composite that a GPU computes in one step; None where it is to be written out."""
+    if device.device_type != "gpu" or _accelerator is None:
+        return None
+    data = _accelerator(op, operands, attrs, device)
+    if data is None:
+        return None
+    return tuple(wrap(cls, d, device) for d in data) if type(data) is tuple else wrap(cls, data, device)
+
+
 def _on_gpu(op: Op, device: Device) -> Any:
+    """How an operator runs on a GPU: by kernels of its own or a library where it has them, else through CuPy."""
     xp = device.xp
     compute = op.compute
     assert compute is not None
-    return lambda *data, **attrs: compute(xp, *data, **attrs)
+    if _accelerator is None or (op.kernels is None and op.library is None):
+        return lambda *data, **attrs: compute(xp, *data, **attrs)
+    run = _accelerator
+
+    def accelerated(*data: Any, out: Any = None, **attrs: Any) -> Any:
+        result = run(op, data, attrs, device) if out is None else None
+        if result is not None:
+            return result
+        return compute(xp, *data, **attrs) if out is None else compute(xp, *data, out=out, **attrs)
+
+    return accelerated
 
 
 def _as_data(data: Any) -> Any:

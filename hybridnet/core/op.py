@@ -17,6 +17,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core.array import Spec
+from hybridnet.core.kernel import LibraryCall, Written
 from hybridnet.errors import ArgumentError, ShapeError, fail
 
 Specs = Spec | tuple[Spec, ...]
@@ -62,6 +63,8 @@ class Op:
     ufunc: the name of the NumPy (and CuPy) universal function that the operator is.
     expand: for a composite with a gradient of its own: ``expand(*arrays, **attrs)`` written in
         other operators. Then there is no ``compute``.
+    unroll: for an operator with ``compute``: the same written in other operators, as ``expand`` is, for devices on
+        which many small steps cost nothing.
     grad: gradients written in our own operators; ``None`` where there is none (integer results).
         Either one rule for each input, ``rule(g, y, *xs, **attrs) -> array or None``, or a single
         rule ``rule(needs, g, y, *xs, **attrs) -> tuple`` where the inputs' gradients share work
@@ -74,6 +77,11 @@ class Op:
         ``"float"`` (integers become floating too). ``promote_from`` is that position.
     out: whether ``compute`` takes ``out=`` (a preallocated result of the inferred shape and dtype).
     cuda: the scalar expression of a pointwise operator in CUDA C++, ``{0}``, ``{1}`` … its inputs.
+    kernels: ``kernels(sms, inputs, outputs, **attrs)`` (specs; a GPU's number of multiprocessors) gives the
+        hand-written kernels that compute the operator on a GPU, or None where they do not apply. A composite
+        with kernels stays one node on a GPU.
+    library: ``library(inputs, outputs, **attrs)`` (:class:`~hybridnet.core.kernel.Placed`) gives the planned call
+        of a GPU library, or None where it has none for these arrays or the library is not there.
     precision: ``"follow"`` its inputs, ``"float32"`` (needs the range), ``"half"`` (gains from it).
     cost: of one element of a pointwise operator, in additions; what a backward would rather store
         than compute again.
@@ -86,12 +94,15 @@ class Op:
     compute: Callable[..., Any] | None = None
     ufunc: str | None = None
     expand: Callable[..., Any] | None = None
+    unroll: Callable[..., Any] | None = None
     grad: tuple[GradRule | None, ...] | GradRule | None = None
     saves: tuple[int | str | tuple[int | str, ...], ...] = ()
     promote: str | None = None
     promote_from: int = 0
     out: bool = False
     cuda: str | None = None
+    kernels: Callable[..., Written | None] | None = None
+    library: Callable[..., LibraryCall | None] | None = None
     precision: str = "follow"
     cost: int = 1
     sample: Callable[[], Iterable[Sample]] | None = None

@@ -35,3 +35,18 @@ def device_count() -> int:
         return int(module.cuda.runtime.getDeviceCount())
     except Exception:  # no CuPy, no driver, no device: CuPy raises a different class for each
         return 0
+
+
+@cache
+def multiprocessors(device_id: int) -> int:
+    """How many multiprocessors a GPU has: what the shapes of kernels follow from."""
+    return int(cupy().cuda.runtime.deviceGetAttribute(_MULTIPROCESSORS, device_id))
+
+
+@cache
+def architecture(device_id: int) -> str:
+    """The architecture that kernels for a GPU are compiled for (``"sm_90"``)."""
+    return f"sm_{cupy().cuda.Device(device_id).compute_capability}"
+
+
+_MULTIPROCESSORS = 16  # cudaDevAttrMultiProcessorCount

@@ -60,6 +60,11 @@ class Device:
             )
         return cuda.cupy()
 
+    @property
+    def multiprocessors(self) -> int:
+        """Of a GPU: how many of its units run blocks of threads."""
+        return cuda.multiprocessors(self.device_id)
+
     def __enter__(self) -> Device:
         _current.outer.append(_current.device)
         _current.device = self

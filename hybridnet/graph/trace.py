@@ -189,19 +189,18 @@ class tracing:
         local.set_trace(self.before)
 
 
-def trace_op(op: Op, specs: Sequence[Spec], attrs: dict[str, Any], device: Device) -> Graph:
-    """The graph of a composite operator's ``expand``."""
+def trace_op(name: str, parts: Any, specs: Sequence[Spec], attrs: dict[str, Any], device: Device) -> Graph:
+    """The graph of an operator that ``parts`` writes in other operators."""
     trace = Trace()
     before = local.set(recording=False)
     try:
         with tracing(trace):
-            assert op.expand is not None
             arrays = [wrap(NDArray, trace.argument(s, device, ""), device) for s in specs]
-            result = op.expand(*arrays, **attrs)
+            result = parts(*arrays, **attrs)
             results = result if isinstance(result, tuple) else (result,)
             outputs = [trace.read(r) if isinstance(r, Array) else trace._constant(r, specs[0].dtype, device) for r in results]
     finally:
         local.set(recording=before[0])
     if trace.states:
-        fail(TraceError, op.name, expected="an expansion that reads its operands alone", got=f"{len(trace.states)} other arrays")
+        fail(TraceError, name, expected="an expansion that reads its operands alone", got=f"{len(trace.states)} other arrays")
     return trace.graph(outputs)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import NDArray, Op, Sample, apply, asarray
+from hybridnet.core import Array, NDArray, Op, Sample, apply, asarray, call, local, tape
 from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
 
 NONE: dict[str, Any] = {}
@@ -98,6 +98,30 @@ def uniform(low: float, high: float, *shape: int, seed: int = 0) -> np.ndarray[A
 def samples(*made: Sample) -> Callable[[], Iterable[Sample]]:
     """``Op.sample`` from samples that are cheap to make at import."""
     return lambda: made
+
+
+def by_parts(expand: Callable[..., Any]) -> Callable[..., Any]:
+    """``Op.grad`` of a composite that has no shorter one: its parts are run again, recorded, and differentiated.
+
+    For gradients of gradients, say, that have a kernel of their own. ``Op.saves`` must name every input.
+    """
+
+    def rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, **attrs: Any) -> list[Any]:
+        since = next(tape._sequence)
+        before = local.set(recording=True)
+        try:
+            # Copies, so that an array that is two of the operands is told apart.
+            own = [call("copy", x) if need else x for x, need in zip(xs, needs, strict=True)]
+            result = expand(*own, **attrs)
+        finally:
+            local.set(recording=before[0])
+        heads = result if isinstance(result, tuple) else (result,)
+        reached = [(h, s) for h, s in zip(heads, g if isinstance(g, tuple) else (g,), strict=True) if h._tape is not None]
+        refs = [x._tape if need and isinstance(x, Array) else None for x, need in zip(own, needs, strict=True)]
+        found = tape.propagate(*map(list, zip(*reached, strict=True)), targets=[r for r in refs if r], since=since, retain_graph=before[0])
+        return [None if r is None else found.get(r) for r in refs]
+
+    return rule
 
 
 def public(op: Op, doc: str, arity: int) -> Callable[..., Any]:

@@ -82,7 +82,7 @@ def _compiled(code: str, options: tuple[str, ...]) -> Path:
     """The shared library of a source; written under another name and renamed, so that runs side by side do no harm."""
     exports = "".join(f"CUEMU_EXPORT({name})\n" for name in _KERNEL.findall(code))
     command = [COMPILER or "g++", *FLAGS, *WARNINGS, *options]
-    sources = [HEADER.read_text(), *(p.read_text() for p in sorted(KERNELS.glob("*.cuh"))), code]
+    sources = [HEADER.read_text(), *(p.read_text() for p in sorted(KERNELS.glob("*.cu*"))), code]
     path = CACHE / (hashlib.sha256("\0".join((*command, *sources)).encode()).hexdigest()[:32] + ".so")
     if not path.exists():
         CACHE.mkdir(exist_ok=True, mode=0o700)

@@ -11,6 +11,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit
 from hybridnet.core import Kind
+from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
@@ -27,7 +28,11 @@ TOLERANCE = {dtypes.float64: 1e-11, dtypes.float32: 4e-6, dtypes.float16: 2e-3, 
 
 def is_kernel(node: Node) -> bool:
     """Whether generated kernels compute the node."""
-    return node.op is FUSED or (node.op.kind in (Kind.POINTWISE, Kind.REDUCTION) and node.op.expand is None)
+    return (
+        node.op is FUSED
+        or written_for(node, 132) is not None
+        or (node.op.kind in (Kind.POINTWISE, Kind.REDUCTION) and node.op.expand is None)
+    )
 
 
 class Guarded:

@@ -1,16 +1,21 @@
-"""Write composite operators out in primitive ones, so that fusion sees through them."""
+"""Write composite operators out in primitive ones, so that fusion sees through them.
+
+What the node's device does in one step of its own (a hand-written kernel, a library call) stays whole.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from hybridnet.graph.accelerated import stays_whole
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.trace import trace_op
 
 
 def expand(graph: Graph) -> Graph:
-    """Replace each node whose operator has ``expand`` by the graph of that function."""
-    if all(node.op.expand is None for node in graph.nodes):
+    """Replace each node whose operator has ``expand`` (on a GPU, ``unroll``) by the graph of that function."""
+    if all(_parts(node) is None for node in graph.nodes):
         return graph
     rewriter = Rewriter(graph)
     known: dict[Any, Graph] = {}
@@ -19,8 +24,13 @@ def expand(graph: Graph) -> Graph:
     return rewriter.finish()
 
 
+def _parts(node: Node) -> Callable[..., Any] | None:
+    """The function that is the node's operator in other operators, where it is to be written out."""
+    return node.op.unroll if node.op.unroll is not None and node.outputs[0].device.is_gpu else node.op.expand
+
+
 def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph]) -> None:
-    if node.op.expand is None:
+    if _parts(node) is None or stays_whole(node):
         rewriter.keep(node)
         return
     device = node.outputs[0].device
@@ -28,7 +38,7 @@ def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph]) -> None:
     key = node.op, specs, tuple(sorted(node.attrs.items(), key=lambda item: item[0])), device
     body = known.get(key)
     if body is None:
-        body = known[key] = trace_op(node.op, specs, node.attrs, device)
+        body = known[key] = trace_op(node.op.name, _parts(node), specs, node.attrs, device)
     inner: dict[Value, Value] = {b: rewriter.of(v) for b, v in zip(body.inputs, node.inputs, strict=True)}
     for part in body.nodes:
         copied = Node(part.op, [inner[v] for v in part.inputs], part.attrs, [v.spec for v in part.outputs], device, node.site)

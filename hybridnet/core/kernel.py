@@ -1,0 +1,109 @@
+"""How an operator says that a GPU computes it otherwise than through CuPy: by kernels of its own, or by a library.
+
+Both are descriptions. Eager execution and the CUDA program run them in the same way: results and temporary
+arrays are given, nothing is allocated, nothing waits, so that a CUDA graph can hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from hybridnet import dtypes
+from hybridnet.core.array import Spec
+
+#: How each dtype lies in memory; 16-bit floats are computed as float (kernels/types.cuh).
+_STORED = {
+    dtypes.float16: "hn_half",
+    dtypes.bfloat16: "hn_bfloat16",
+    dtypes.float32: "float",
+    dtypes.float64: "double",
+    dtypes.int8: "signed char",
+    dtypes.int16: "short",
+    dtypes.int32: "int",
+    dtypes.int64: "long long",
+    dtypes.uint8: "unsigned char",
+    dtypes.uint16: "unsigned short",
+    dtypes.uint32: "unsigned",
+    dtypes.uint64: "unsigned long long",
+    dtypes.bool_: "bool",
+}
+
+
+def stored_type(dtype: dtypes.Dtype) -> str:
+    """The C++ type of an array's elements."""
+    return _STORED[dtype]
+
+
+def is_half(dtype: dtypes.Dtype) -> bool:
+    """Whether values are stored in 16 bits and computed as float."""
+    return dtype in (dtypes.float16, dtypes.bfloat16)
+
+
+def computed_dtype(dtype: dtypes.Dtype) -> dtypes.Dtype:
+    """The dtype that values of ``dtype`` are computed in."""
+    return dtypes.float32 if is_half(dtype) else dtype
+
+
+def computed_type(dtype: dtypes.Dtype) -> str:
+    """The C++ type that values of ``dtype`` have in a kernel."""
+    return _STORED[computed_dtype(dtype)]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch of a hand-written kernel.
+
+    ``function``: a ``__device__`` function as a C++ expression, template arguments included
+    (``"hn_row_sum<float, 256>"``). ``arguments``: ``"x0"``, ``"y1"``, ``"t0"`` for the operator's inputs,
+    outputs and temporaries, which are passed as pointers to their first elements; anything else is a C++ literal.
+    ``grid`` and ``block`` in blocks and threads; ``shared_bytes`` of dynamic shared memory a block (``HN_SHARED``).
+    """
+
+    function: str
+    arguments: tuple[str, ...]
+    grid: tuple[int, int]
+    block: int
+    shared_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Written:
+    """An operator by hand-written kernels, over contiguous arrays whose addresses are multiples of 16 bytes.
+
+    ``header``: the file of ``kernels/`` that holds them. ``launches`` run one after another. ``temporaries``: arrays
+    between them, whose contents are undefined at the start. ``in_place``: pairs of an input and an output that may
+    lie in the same memory; all others must not overlap.
+    """
+
+    header: str
+    launches: tuple[Launch, ...]
+    temporaries: tuple[Spec, ...] = ()
+    in_place: tuple[tuple[str, str], ...] = ()
+
+
+class Placed(NamedTuple):
+    """An array as a library sees it: strides are in elements."""
+
+    shape: tuple[int, ...]
+    dtype: dtypes.Dtype
+    strides: tuple[int, ...]
+
+
+class LibraryCall(Protocol):
+    """A planned call of a GPU library."""
+
+    name: str  # for people: the library and what was chosen
+    workspace: int  # bytes of scratch
+
+    def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Put the work on a stream: ``pointers`` are the addresses of the inputs, then of the outputs."""
+
+
+def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides, in elements, of an array without gaps."""
+    strides = [1]
+    for n in reversed(shape[1:]):
+        strides.append(strides[-1] * n)
+    return tuple(reversed(strides))[: len(shape)]

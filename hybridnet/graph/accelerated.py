@@ -1,0 +1,32 @@
+"""Which nodes a GPU computes by hand-written kernels or by a library: the questions that passes and code generation ask of a record."""
+
+from __future__ import annotations
+
+from hybridnet.core.kernel import LibraryCall, Placed, Written, contiguous
+from hybridnet.graph.ir import Node, Value
+
+
+def written_for(node: Node, sms: int) -> Written | None:
+    """The hand-written kernels of a node, for a GPU of that many multiprocessors; None where there are none."""
+    if node.op.kernels is None or not all(v.size for v in (*node.inputs, *node.outputs)):
+        return None
+    return node.op.kernels(sms, tuple(v.spec for v in node.inputs), tuple(v.spec for v in node.outputs), **node.attrs)
+
+
+def placed(v: Value) -> Placed:
+    """A value as an array without gaps."""
+    return Placed(v.shape, v.dtype, contiguous(v.shape))
+
+
+def library_for(node: Node, inputs: tuple[Placed, ...] | None = None) -> LibraryCall | None:
+    """The library call that computes a node, of operands without gaps unless told otherwise; None where there is none."""
+    if node.op.library is None or not all(v.size for v in (*node.inputs, *node.outputs)):
+        return None
+    inputs = tuple(map(placed, node.inputs)) if inputs is None else inputs
+    return node.op.library(inputs, tuple(map(placed, node.outputs)), **node.attrs)
+
+
+def stays_whole(node: Node) -> bool:
+    """Whether a composite is one step on its device, and is not written out in its parts."""
+    device = node.outputs[0].device
+    return device.is_gpu and (written_for(node, device.multiprocessors) is not None or library_for(node) is not None)
