@@ -15,7 +15,7 @@ from hybridnet.codegen.cuda_index import Layout, Space
 from hybridnet.codegen.cuda_pointwise import THREADS, write_pointwise
 from hybridnet.codegen.cuda_reduce import TILE, Shape, Team, row_width, write_rows
 from hybridnet.codegen.cuda_stages import Region, by_axes, by_level
-from hybridnet.codegen.cuda_text import Kernel, translation_unit
+from hybridnet.codegen.cuda_text import Kernel, Table, translation_unit
 from hybridnet.codegen.cuda_written import write_launches
 from hybridnet.core.kernel import computed_dtype, contiguous
 from hybridnet.graph.accelerated import written_for
@@ -38,10 +38,11 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Launches:
-    """Kernels in the order in which they run, and the temporary arrays between them."""
+    """Kernels in the order in which they run, the temporary arrays between them, and what they look up."""
 
     kernels: tuple[Kernel, ...]
     temporaries: tuple[Value, ...]
+    tables: tuple[Table, ...] = ()
 
     def in_place(self) -> list[tuple[Value, Value]]:
         """Pairs of an input and an output that may lie in the same memory, each pair for itself."""

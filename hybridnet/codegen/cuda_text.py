@@ -45,6 +45,17 @@ class Kernel:
         return replace(self, arguments=arguments, in_place=tuple((became.get(x, x), became.get(y, y)) for x, y in self.in_place))
 
 
+@dataclass(frozen=True)
+class Table:
+    """Numbers of 64 bits that a kernel reads from memory: an entry that is a value stands for its address.
+
+    ``value``: the int64 array among the kernel's arguments that holds them.
+    """
+
+    value: Value
+    entries: tuple[int | Value, ...]
+
+
 def literal(number: Any, dtype: dtypes.Dtype) -> str:
     """A number as a constant of ``dtype``, rounded as an array of it would round it."""
     computed = computed_type(dtype)

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from hybridnet.codegen.numpy_control import write_control
-from hybridnet.codegen.numpy_plan import Flat, Place, Plan, group_flats, legalize, planned, region_axis, ungroup
+from hybridnet.codegen.numpy_plan import Flat, NumpyPlan, group_flats, planned, region_axis, ungroup
 from hybridnet.codegen.numpy_region import Region, write_region
 from hybridnet.codegen.numpy_text import Namespace, call_text, scalar_literal, view_text
+from hybridnet.codegen.plan import Place, legalize
 from hybridnet.config import config
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
@@ -64,7 +65,7 @@ def write_numpy_program(
         graph = group(graph)
     legal = legalize(_fused(graph), donated)
     while True:
-        plan = Plan(legal, donated, resident, given)
+        plan = NumpyPlan(legal, donated, resident, given)
         flats = {n: group_flats(plan, n, can_flatten) for n in legal.nodes if n.op is GROUP}
         unwanted = {n for n, f in flats.items() if f is None}
         if not unwanted:
@@ -80,7 +81,7 @@ class _Writer:
     """Writes a program, or (given its ``outer`` one and names for its inputs) a part that a node of control flow runs."""
 
     def __init__(
-        self, plan: Plan, group_flats: dict[Node, list[Flat]], outer: _Writer | None = None, inputs: Sequence[str] | None = None
+        self, plan: NumpyPlan, group_flats: dict[Node, list[Flat]], outer: _Writer | None = None, inputs: Sequence[str] | None = None
     ) -> None:
         self.plan = plan
         self.graph = plan.graph
@@ -115,7 +116,7 @@ class _Writer:
     def part(self, graph: Graph, node: Node, inputs: Sequence[str], donate: dict[int, int]) -> tuple[list[str], list[str]]:
         """The lines that run a graph of ``node`` on arrays of those names, and the names of the results that are not donated."""
         legal = legalize(_fused(graph), donate)
-        plan = Plan(legal, donate, frozenset(range(len(legal.outputs))))
+        plan = NumpyPlan(legal, donate, frozenset(range(len(legal.outputs))))
         part = _Writer(plan, {}, self, inputs)
         part._write_body()
         name = f"body of {node.op.name} {node.site or ''}".strip()

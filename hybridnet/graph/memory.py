@@ -20,17 +20,16 @@ class Request:
     offset: int = -1
 
 
-def aligned(size: int) -> int:
-    """``size`` rounded up to whole cache lines."""
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-def place(requests: list[Request]) -> int:
+def place(requests: list[Request], alignment: int = ALIGNMENT) -> int:
     """Give each request an offset so that none that live at one time overlap; gives the arena's size.
 
     Largest first, each into the smallest gap between its living neighbours that holds it: within
     a few percent of the optimum on network graphs, and deterministic.
     """
+
+    def aligned(size: int) -> int:
+        return -(-size // alignment) * alignment
+
     placed = [r for r in requests if r.offset >= 0]
     total = max((r.offset + aligned(r.size) for r in placed), default=0)
     for request in sorted((r for r in requests if r.offset < 0), key=lambda r: (-r.size, r.start)):

@@ -1,0 +1,180 @@
+"""What a CUDA program does in which step, and where its values lie.
+
+A node becomes kernels (generated or hand-written), a library's call, or, where there is neither, a step
+that CuPy computes between two CUDA graphs. Results are never allocated while a program runs: everything lies
+in the arena or in the buffer of a state that it replaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hybridnet.codegen.cuda_index import ACCESS_BYTES, Layout
+from hybridnet.codegen.cuda_region import Launches, Unit
+from hybridnet.codegen.plan import Place, Plan, Shadows, shadows
+from hybridnet.core import OPS, Kind
+from hybridnet.core.kernel import LibraryCall, Placed
+from hybridnet.graph.accelerated import library_for, written_for
+from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.memory import Request
+from hybridnet.graph.passes.fuse import FUSED
+from hybridnet.graph.passes.group import GROUP
+
+
+def is_generated(node: Node) -> bool:
+    """Whether code generation writes the kernels of a node."""
+    if node.op in (FUSED, GROUP):
+        return True
+    if node.op.expand is not None:
+        return False
+    if node.op.kind is Kind.RANDOM:
+        return node.op.cuda is not None
+    return node.op.kind in (Kind.POINTWISE, Kind.REDUCTION)
+
+
+def is_kernel(node: Node, sms: int) -> bool:
+    """Whether kernels compute a node, generated or written by hand."""
+    return is_generated(node) or written_for(node, sms) is not None
+
+
+def alignment(offset: int) -> int:
+    """To how many bytes, as far as an access goes, an address is aligned that lies so far from one that is."""
+    return min(offset & -offset, ACCESS_BYTES) if offset else ACCESS_BYTES
+
+
+class _Fitting:
+    """A graph in the making in which every operand lies as its reader needs it."""
+
+    def __init__(self, graph: Graph, sms: int) -> None:
+        self.graph = graph
+        self.sms = sms
+        self.made = Shadows(graph.inputs)
+        self.nodes: list[Node] = []
+        self.became: dict[Value, Value] = {}
+        self.copies: dict[Value, Value] = {}
+
+    def fit(self) -> Graph:
+        for node in self.graph.nodes:
+            inputs = self._operands(node, [self.became.get(v, v) for v in node.inputs])
+            if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
+                new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+                self.became.update(zip(node.outputs, new.outputs, strict=True))
+                node = new
+            self._append(node)
+        outputs = [self._without_gaps(self.became.get(v, v)) for v in self.graph.outputs]
+        return Graph(self.graph.inputs, self.nodes, outputs)
+
+    def _operands(self, node: Node, inputs: list[Value]) -> list[Value]:
+        """The operands as the node's kernels or its library take them."""
+        if library_for(node) is not None:
+            placed = tuple(Placed(v.shape, v.dtype, self.made.strides(v)) for v in inputs)
+            return inputs if library_for(node, placed) is not None else [self._without_gaps(v) for v in inputs]
+        if written_for(node, self.sms) is not None:
+            return [self._without_gaps(v, aligned=True) for v in inputs]
+        return inputs
+
+    def _append(self, node: Node) -> None:
+        self.nodes.append(node)
+        self.made.add(node)
+
+    def _without_gaps(self, v: Value, aligned: bool = False) -> Value:
+        """The value, or a copy of it where it is a view with gaps, or one that begins at an odd place."""
+        fits = self.made.is_contiguous(v) and not (aligned and alignment(self.made.offset(v)) < ACCESS_BYTES)
+        if fits:
+            return v
+        if v not in self.copies:
+            node = Node(OPS["copy"], (v,), {}, [v.spec], v.device, v.node.site if v.node else None)
+            self._append(node)
+            self.copies[v] = node.output
+        return self.copies[v]
+
+
+def fitted(graph: Graph, sms: int) -> Graph:
+    """The graph with copies where hand-written kernels, libraries and the graph's results need arrays without gaps."""
+    return _Fitting(graph, sms).fit()
+
+
+class CudaPlan(Plan):
+    """The plan of a CUDA program.
+
+    launches, calls: what computes each node; one that is in neither is left to CuPy.
+    staged: inputs whose arrays change from call to call, and which are copied to a fixed place.
+    """
+
+    alignment = 256
+
+    def __init__(
+        self,
+        graph: Graph,
+        donate: dict[int, int],
+        given: Sequence[Place | None],
+        fixed: frozenset[int],
+        unit: Unit,
+    ) -> None:
+        self.unit = unit
+        self.shadows = shadows(graph)
+        self.staged = [v for i, v in enumerate(graph.inputs) if i not in fixed and (i >= len(given) or given[i] is None)]
+        self.launches: dict[Node, Launches] = {}
+        self.calls: dict[Node, LibraryCall] = {}
+        self.pairs: dict[Node, set[tuple[Value, Value]]] = {}
+        self._choose(graph)
+        self.materialized = self._constants_in_memory(graph)
+        for node in self.materialized:
+            self.launches[node] = unit.add(node)
+        super().__init__(graph, donate, frozenset(i for i in range(len(graph.outputs)) if i not in donate), given)
+        self.workspaces: dict[Node, Request] = {}
+        self.temporaries: dict[Value, Request] = {}
+        self._scratch()
+
+    def _choose(self, graph: Graph) -> None:
+        for node in graph.nodes:
+            if node.op.kind is Kind.VIEW or node.output.constant is not None:
+                continue
+            call = library_for(node, tuple(Placed(v.shape, v.dtype, self.shadows.strides(v)) for v in node.inputs))
+            if call is not None:
+                self.calls[node] = call
+            elif is_kernel(node, self.unit.tuning.sms):
+                self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in node.inputs})
+                self.pairs[node] = set(self.launches[node].in_place())
+
+    def _layout(self, v: Value) -> Layout:
+        return Layout(self.shadows.strides(v), alignment(self.shadows.offset(v)))
+
+    def _constants_in_memory(self, graph: Graph) -> set[Node]:
+        """Constants that are read as arrays; kernels write them as numbers."""
+        read = {v for node in graph.nodes if not is_generated(node) for v in node.inputs} | set(graph.outputs)
+        return {v.node for v in read if v.constant is not None and v.node is not None}
+
+    def _scratch(self) -> None:
+        for node, call in self.calls.items():
+            if call.workspace:
+                self.workspaces[node] = self.scratch(call.workspace, self.step[node], f"workspace of {call.name} {node.site or ''}".strip())
+        for node, launches in self.launches.items():
+            for v in launches.temporaries:
+                self.temporaries[v] = self.scratch(v.nbytes, self.step[node], f"{v.spec} between kernels of {node.op.name}")
+
+    # -- what the plan asks -----------------------------------------------------------------------
+
+    def planned(self, node: Node) -> bool:
+        return node.op.kind is not Kind.VIEW and (node.output.constant is None or node in self.materialized)
+
+    def is_outside(self, v: Value) -> bool:
+        return v.constant is not None and v.node not in self.materialized
+
+    def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
+        return (x, out) in self.pairs.get(node, ()) and all(v is x or self.root_of(v) is not x for v in node.inputs)
+
+    def _starts(self) -> set[Value]:
+        return set()
+
+    def _take_given(self, given: Sequence[Place | None]) -> None:
+        super()._take_given(given)
+        replaced = {self.graph.inputs[i] for i in self.donate.values()}
+        for v in self.staged:
+            if v in replaced or v in self.last_use:
+                stop = self.end if v in replaced else self.last_use[v]
+                made = Request(v.nbytes, 0, stop)
+                self.requests.append(made)
+                self.request_names.append(f"{v.spec} {v.name or 'argument'}")
+                self.places[v] = made
+                self._owner_last[id(made)] = stop

@@ -1,0 +1,228 @@
+"""A graph as a CUDA program: the text of its kernels and the steps that launch them, over addresses that are known once it is bound.
+
+An address is a base (the arena, an input, a table) and an offset, so that one program can be bound to several
+arenas. Steps that CuPy computes stand between the others, which are captured as CUDA graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hybridnet.codegen.cuda_plan import CudaPlan, fitted
+from hybridnet.codegen.cuda_region import Tuning, Unit
+from hybridnet.codegen.cuda_text import Kernel, Table
+from hybridnet.codegen.plan import Place, legalize
+from hybridnet.config import config
+from hybridnet.core import Kind
+from hybridnet.core.kernel import LibraryCall
+from hybridnet.dtypes import Dtype
+from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.passes.cleanup import dce
+from hybridnet.graph.passes.fuse import fuse
+from hybridnet.graph.passes.group import group
+
+ARENA = -1
+
+
+class Address(NamedTuple):
+    """A place in memory: ``base`` is an input's number, ``ARENA``, or -2 - k for the k-th table; ``offset`` in bytes."""
+
+    base: int
+    offset: int = 0
+
+    def __str__(self) -> str:
+        base = "arena" if self.base == ARENA else f"in{self.base}" if self.base >= 0 else f"table{-2 - self.base}"
+        return f"{base}+{self.offset}" if self.offset else base
+
+
+class Located(NamedTuple):
+    """An array in memory; strides are in bytes."""
+
+    address: Address
+    shape: tuple[int, ...]
+    dtype: Dtype
+    strides: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        size = self.dtype.itemsize
+        for n in self.shape:
+            size *= n
+        return size
+
+
+@dataclass(frozen=True)
+class KernelStep:
+    """A launch."""
+
+    kernel: Kernel
+    arguments: tuple[Address, ...]
+    node: Node | None
+
+    def __str__(self) -> str:
+        k = self.kernel
+        return f"{k.name}<<<{k.grid}, {k.block}>>>({', '.join(map(str, self.arguments))})"
+
+
+@dataclass(frozen=True)
+class LibraryStep:
+    """A library's call."""
+
+    call: LibraryCall
+    pointers: tuple[Address, ...]
+    workspace: Address | None
+    node: Node
+
+    def __str__(self) -> str:
+        return f"{self.node.op.name}: {self.call.name}({', '.join(map(str, self.pointers))})"
+
+
+@dataclass(frozen=True)
+class CopyStep:
+    """Bytes from one place to another."""
+
+    source: Address
+    target: Address
+    nbytes: int
+    node: Node | None
+
+    def __str__(self) -> str:
+        return f"copy({self.target}, {self.source}, {self.nbytes} bytes)"
+
+
+@dataclass(frozen=True)
+class CupyStep:
+    """What CuPy computes: no part of a CUDA graph."""
+
+    node: Node
+    inputs: tuple[Located, ...]
+    outputs: tuple[Located, ...]
+
+    def __str__(self) -> str:
+        return f"{self.node.op.name}: CuPy({', '.join(str(x.address) for x in self.inputs)})"
+
+
+Step = KernelStep | LibraryStep | CopyStep | CupyStep
+
+
+@dataclass
+class CudaSource:
+    """A program: kernels' text, steps, and where inputs and results lie.
+
+    staged: inputs that are copied to a place of the program before it runs, by their numbers.
+    returned: places whose contents are copied to staged inputs afterwards (arguments that the function writes).
+    results: the outputs that are not written over an input, in order.
+    resident: where in the arena the outputs that the caller keeps there lie.
+    """
+
+    text: str
+    steps: list[Step]
+    arena_bytes: int
+    naive_bytes: int
+    staged: dict[int, Address]
+    returned: dict[int, Address]
+    results: list[Located]
+    tables: list[tuple[int | Address, ...]]
+    resident: tuple[Place | None, ...] = ()
+    largest: list[tuple[int, str]] = field(default_factory=list)
+
+
+def write_cuda_program(
+    graph: Graph,
+    donate: Mapping[int, int] | None = None,
+    given: Sequence[Place | None] = (),
+    fixed: frozenset[int] = frozenset(),
+    resident: frozenset[int] = frozenset(),
+    sms: int = 132,
+) -> CudaSource:
+    """The CUDA program of a graph, for a GPU with that many multiprocessors.
+
+    ``donate`` maps positions of outputs to positions of inputs: that output is written into that
+    input's buffer. ``given`` says of the first inputs where in the arena they lie already. ``fixed``:
+    inputs whose arrays stay where they are from call to call; others are copied to a place of the program.
+    ``resident``: outputs that the caller keeps in the arena.
+    """
+    donated = dict(donate or {})
+    if "group" not in config.disabled_passes:
+        graph = group(graph)
+    if "fuse" not in config.disabled_passes:
+        graph = dce(fuse(graph))
+    legal = legalize(fitted(graph, sms), donated)
+    unit = Unit(Tuning(sms=sms))
+    plan = CudaPlan(legal, donated, given, fixed, unit)
+    return _Writer(plan, resident).write()
+
+
+class _Writer:
+    """Writes the steps of a plan."""
+
+    def __init__(self, plan: CudaPlan, resident: frozenset[int]) -> None:
+        self.plan = plan
+        self.graph = plan.graph
+        self.resident = resident
+        self.number = {v: i for i, v in enumerate(self.graph.inputs)}
+        self.tables: list[tuple[int | Address, ...]] = []
+        self.steps: list[Step] = []
+
+    def write(self) -> CudaSource:
+        plan, graph = self.plan, self.graph
+        arena = plan.place()
+        for node in graph.nodes:
+            if node.op.kind is not Kind.VIEW and plan.planned(node):
+                self._write_node(node)
+        for i, v in plan.late:
+            target = self.address(graph.inputs[plan.donate[i]])
+            self.steps.append(CopyStep(self.address(v), target, v.nbytes, v.node))
+        staged = {self.number[v]: self.address(v) for v in plan.staged if v in plan.places}
+        returned = {at: staged[at] for at in plan.donate.values() if at in staged}
+        results = [self.located(v) for i, v in enumerate(graph.outputs) if i not in plan.donate]
+        places = [self.located(graph.outputs[i]) for i in sorted(self.resident)]
+        largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
+        return CudaSource(
+            plan.unit.text,
+            self.steps,
+            arena,
+            plan.naive_bytes,
+            staged,
+            returned,
+            results,
+            self.tables,
+            tuple((x.address.offset, x.nbytes) if x.address.base == ARENA else None for x in places),
+            largest,
+        )
+
+    def address(self, v: Value) -> Address:
+        """Where a value lies."""
+        plan = self.plan
+        root, offset = plan.root_of(v), plan.shadows.offset(v)
+        root = plan.homes.get(root, root)
+        place = plan.places.get(root) or plan.temporaries.get(root)
+        if place is not None:
+            return Address(ARENA, place.offset + offset)
+        return Address(self.number[root], offset)
+
+    def located(self, v: Value) -> Located:
+        return Located(self.address(v), v.shape, v.dtype, tuple(s * v.dtype.itemsize for s in self.plan.shadows.strides(v)))
+
+    def _write_node(self, node: Node) -> None:
+        plan = self.plan
+        if node in plan.calls:
+            pointers = tuple(self.address(v) for v in (*node.inputs, *node.outputs))
+            workspace = plan.workspaces.get(node)
+            self.steps.append(
+                LibraryStep(plan.calls[node], pointers, None if workspace is None else Address(ARENA, workspace.offset), node)
+            )
+        elif node in plan.launches:
+            launches = plan.launches[node]
+            tables = {t.value: self._table(t) for t in launches.tables}
+            for kernel in launches.kernels:
+                arguments = tuple(tables[v] if v in tables else self.address(v) for v in kernel.arguments)
+                self.steps.append(KernelStep(kernel, arguments, node))
+        elif all(v.size for v in node.outputs):
+            self.steps.append(CupyStep(node, tuple(map(self.located, node.inputs)), tuple(map(self.located, node.outputs))))
+
+    def _table(self, table: Table) -> Address:
+        self.tables.append(tuple(e if isinstance(e, int) else self.address(e) for e in table.entries))
+        return Address(-1 - len(self.tables))
