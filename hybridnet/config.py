@@ -44,6 +44,12 @@ SETTINGS = {
         int,
         "bytes of one operand's block when a NumPy program runs a large pointwise region block by block",
     ),
+    "tf32": Setting(
+        "HYBRIDNET_TF32",
+        False,
+        lambda text: bool(int(text)),
+        "1: float32 products and convolutions on a GPU may round their operands to TF32's 10 bits, which is faster",
+    ),
 }
 
 
@@ -54,6 +60,7 @@ class Config:
     disabled_passes: frozenset[str]
     threads: int
     block_bytes: int
+    tf32: bool
 
     def __init__(self) -> None:
         for name, setting in SETTINGS.items():

@@ -43,6 +43,11 @@ def multiprocessors(device_id: int) -> int:
     return int(cupy().cuda.runtime.deviceGetAttribute(_MULTIPROCESSORS, device_id))
 
 
+def current_id() -> int:
+    """The GPU that is current in this thread: where what is put on a stream runs."""
+    return int(cupy().cuda.runtime.getDevice())
+
+
 @cache
 def architecture(device_id: int) -> str:
     """The architecture that kernels for a GPU are compiled for (``"sm_90"``)."""
