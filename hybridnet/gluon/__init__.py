@@ -1,7 +1,7 @@
 """Gluon: networks of blocks, their parameters, losses and the trainer."""
 
 from hybridnet.errors import DeferredInitializationError
-from hybridnet.gluon import loss, nn, utils
+from hybridnet.gluon import loss, nn, rnn, utils
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.parameter import Constant, Parameter
@@ -18,5 +18,6 @@ __all__ = [
     "Trainer",
     "loss",
     "nn",
+    "rnn",
     "utils",
 ]

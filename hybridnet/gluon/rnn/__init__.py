@@ -1,0 +1,19 @@
+"""Recurrent networks: whole layers (``LSTM``), and cells (``LSTMCell``) that compute one step and can be unrolled."""
+
+from hybridnet.gluon.rnn.cells import GRUCell, LSTMCell, RNNCell
+from hybridnet.gluon.rnn.combined import (
+    BidirectionalCell,
+    DropoutCell,
+    HybridSequentialRNNCell,
+    ModifierCell,
+    ResidualCell,
+    SequentialRNNCell,
+    ZoneoutCell,
+)
+from hybridnet.gluon.rnn.layers import GRU, LSTM, RNN
+from hybridnet.gluon.rnn.recurrent import HybridRecurrentCell, RecurrentCell
+
+__all__ = [
+    "GRU", "LSTM", "RNN", "BidirectionalCell", "DropoutCell", "GRUCell", "HybridRecurrentCell", "HybridSequentialRNNCell", "LSTMCell",
+    "ModifierCell", "RNNCell", "RecurrentCell", "ResidualCell", "SequentialRNNCell", "ZoneoutCell",
+]  # fmt: skip

@@ -1,0 +1,107 @@
+"""``RNNCell``, ``LSTMCell``, ``GRUCell``: one step of the layers of the same names, with the same weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hybridnet.gluon.nn.activations import activated
+from hybridnet.gluon.rnn.recurrent import HybridRecurrentCell
+from hybridnet.gluon.rnn.states import StateInfo, listed
+from hybridnet.ops.nn.linear import fully_connected
+from hybridnet.ops.shape import split
+
+
+class _Cell(HybridRecurrentCell):
+    """What they share: the parameters ``i2h_weight``, ``h2h_weight``, ``i2h_bias``, ``h2h_bias``, gate below gate."""
+
+    gates: int
+    states = 1
+    hint: str
+
+    def __init__(
+        self,
+        hidden_size: int,
+        i2h_weight_initializer: Any = None,
+        h2h_weight_initializer: Any = None,
+        i2h_bias_initializer: Any = "zeros",
+        h2h_bias_initializer: Any = "zeros",
+        input_size: int = 0,
+        prefix: str | None = None,
+        params: Any = None,
+    ) -> None:
+        super().__init__(prefix=prefix, params=params)
+        self._hidden_size = hidden_size
+        rows = self.gates * hidden_size
+        self.i2h_weight = self._parameter("i2h_weight", (rows, input_size), i2h_weight_initializer)
+        self.h2h_weight = self._parameter("h2h_weight", (rows, hidden_size), h2h_weight_initializer)
+        self.i2h_bias = self._parameter("i2h_bias", (rows,), i2h_bias_initializer)
+        self.h2h_bias = self._parameter("h2h_bias", (rows,), h2h_bias_initializer)
+
+    def _alias(self) -> str:
+        return self.hint
+
+    def _parameter(self, name: str, shape: tuple[int, ...], init: Any) -> Any:
+        return self.params.get(name, shape=shape, init=init, allow_deferred_init=True)
+
+    def infer_shape(self, inputs: Any, *args: Any) -> None:
+        self.i2h_weight.shape = (self.gates * self._hidden_size, inputs.shape[-1])
+
+    def state_info(self, batch_size: int = 0) -> StateInfo:
+        return [{"shape": (batch_size, self._hidden_size), "__layout__": "NC"} for _ in range(self.states)]
+
+    def _listed(self, inputs: Any, states: Any) -> list[Any]:
+        return listed(type(self).__name__, states, self.state_info(inputs.shape[0]))
+
+    def __repr__(self) -> str:
+        shape = self.i2h_weight.shape
+        return f"{type(self).__name__}({(shape and shape[1]) or None} -> {self._hidden_size})"
+
+
+class RNNCell(_Cell):
+    """h' = tanh(W x + R h + biases), or another ``activation``. ``inputs``: (batch, inputs); one state, the output."""
+
+    gates, hint = 1, "rnn"
+
+    def __init__(self, hidden_size: int, activation: Any = "tanh", *args: Any, **kwargs: Any) -> None:
+        super().__init__(hidden_size, *args, **kwargs)
+        self.act: Any = activated(activation)
+
+    def hybrid_forward(
+        self, F: Any, inputs: Any, states: Any, i2h_weight: Any, h2h_weight: Any, i2h_bias: Any, h2h_bias: Any
+    ) -> tuple[Any, list[Any]]:
+        (h,) = self._listed(inputs, states)
+        h = self.act(fully_connected(inputs, i2h_weight, i2h_bias) + fully_connected(h, h2h_weight, h2h_bias))
+        return h, [h]
+
+
+class LSTMCell(_Cell):
+    """Long short-term memory: the gates input, forget, cell and output; two states, the output and the cell."""
+
+    gates, states, hint = 4, 2, "lstm"
+
+    def hybrid_forward(
+        self, F: Any, inputs: Any, states: Any, i2h_weight: Any, h2h_weight: Any, i2h_bias: Any, h2h_bias: Any
+    ) -> tuple[Any, list[Any]]:
+        h, c = self._listed(inputs, states)
+        gates = fully_connected(inputs, i2h_weight, i2h_bias) + fully_connected(h, h2h_weight, h2h_bias)
+        enter, forget, new, leave = split(gates, 4, 1)
+        c = F.sigmoid(forget) * c + F.sigmoid(enter) * F.tanh(new)
+        h = F.sigmoid(leave) * F.tanh(c)
+        return h, [h, c]
+
+
+class GRUCell(_Cell):
+    """Gated recurrent unit: the gates reset, update and new; the reset gate scales the recurrent product. One state."""
+
+    gates, hint = 3, "gru"
+
+    def hybrid_forward(
+        self, F: Any, inputs: Any, states: Any, i2h_weight: Any, h2h_weight: Any, i2h_bias: Any, h2h_bias: Any
+    ) -> tuple[Any, list[Any]]:
+        (h,) = self._listed(inputs, states)
+        xr, xz, xn = split(fully_connected(inputs, i2h_weight, i2h_bias), 3, 1)
+        hr, hz, hn = split(fully_connected(h, h2h_weight, h2h_bias), 3, 1)
+        update = F.sigmoid(xz + hz)
+        new = F.tanh(xn + F.sigmoid(xr + hr) * hn)
+        h = new + update * (h - new)
+        return h, [h]

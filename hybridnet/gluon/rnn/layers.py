@@ -1,0 +1,154 @@
+"""``RNN``, ``LSTM``, ``GRU``: layers over whole sequences, one or more on top of each other, in one or both directions.
+
+They compute through :func:`hybridnet.ops.nn.rnn.rnn_layers`; the gates are in cuDNN's order, as in MXNet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.parameter import Parameter
+from hybridnet.gluon.rnn.states import StateInfo, first_states, listed, states_like
+from hybridnet.ops.nn.recurrence import GATES
+from hybridnet.ops.nn.rnn import rnn_layers
+from hybridnet.ops.rearrange import swapaxes
+
+#: What a weight and its bias are applied to: the input, the state.
+PARTS = ("i2h", "h2h")
+
+
+class _RNNLayer(HybridBlock):
+    """What the three share; parameters are named ``l0_i2h_weight``, in the other direction ``r0_i2h_weight``."""
+
+    def __init__(
+        self,
+        mode: str,
+        hidden_size: int,
+        num_layers: int = 1,
+        layout: str = "TNC",
+        dropout: float = 0,
+        bidirectional: bool = False,
+        i2h_weight_initializer: Any = None,
+        h2h_weight_initializer: Any = None,
+        i2h_bias_initializer: Any = "zeros",
+        h2h_bias_initializer: Any = "zeros",
+        input_size: int = 0,
+        dtype: Any = "float32",
+        use_sequence_length: bool = False,
+        projection_size: int | None = None,
+        prefix: str | None = None,
+        params: Any = None,
+    ) -> None:
+        super().__init__(prefix=prefix, params=params)
+        name = type(self).__name__
+        if layout not in ("TNC", "NTC"):
+            fail(ArgumentError, name, expected="layout TNC or NTC", got=repr(layout))
+        if projection_size is not None:
+            fail(ArgumentError, name, expected="no projection_size", got=str(projection_size), fix="a Dense layer on the outputs")
+        self._mode, self._gates = mode, GATES[mode]
+        self._hidden_size, self._num_layers, self._layout = hidden_size, num_layers, layout
+        self._dropout, self._use_sequence_length = dropout, use_sequence_length
+        self._directions = "lr" if bidirectional else "l"
+        rows = self._gates * hidden_size
+        initializers = {"i2h": (i2h_weight_initializer, i2h_bias_initializer), "h2h": (h2h_weight_initializer, h2h_bias_initializer)}
+        for layer in range(num_layers):
+            columns = {"i2h": hidden_size * len(self._directions) if layer else input_size, "h2h": hidden_size}
+            for direction in self._directions:
+                for part in PARTS:
+                    weight_init, bias_init = initializers[part]
+                    self._parameter(f"{direction}{layer}_{part}_weight", (rows, columns[part]), weight_init, dtype)
+                    self._parameter(f"{direction}{layer}_{part}_bias", (rows,), bias_init, dtype)
+
+    def _parameter(self, name: str, shape: tuple[int, ...], init: Any, dtype: Any) -> None:
+        setattr(self, name, self.params.get(name, shape=shape, init=init, dtype=dtype, allow_deferred_init=True))
+
+    def infer_shape(self, inputs: Any, *args: Any) -> None:
+        self._check(inputs)
+        for direction in self._directions:
+            self._reg_params[f"{direction}0_i2h_weight"].shape = (self._gates * self._hidden_size, inputs.shape[2])
+
+    def _check(self, inputs: Any) -> None:
+        if inputs.ndim != 3:
+            fail(ShapeError, type(self).__name__, expected=f"inputs of three dimensions, {self._layout}", got=str(inputs.shape))
+
+    def state_info(self, batch_size: int = 0) -> StateInfo:
+        """Shape and layout of each state: (layers · directions, batch, units)."""
+        shape = (self._num_layers * len(self._directions), batch_size, self._hidden_size)
+        return [{"shape": shape, "__layout__": "LNC"} for _ in range(2 if self._mode == "lstm" else 1)]
+
+    def begin_state(self, batch_size: int = 0, func: Callable[..., Any] | None = None, **kwargs: Any) -> list[Any]:
+        """A list of first states: zeros, or ``func(shape=..., **kwargs)``; ``ctx`` and ``dtype`` are among the ``kwargs``."""
+        return first_states(self.state_info(batch_size), func, **kwargs)
+
+    def hybrid_forward(  # type: ignore[override]
+        self, F: Any, inputs: Any, states: Any = None, sequence_length: Any = None, **weights: Any
+    ) -> Any:
+        """The outputs; if ``states`` are given, the outputs and the list of last states."""
+        self._check(inputs)
+        if self._use_sequence_length != (sequence_length is not None):
+            expected = "sequence_length" if self._use_sequence_length else "use_sequence_length=True"
+            fail(ArgumentError, type(self).__name__, expected=f"{expected}, since the other was given", got="none")
+        info = self.state_info(inputs.shape[self._layout.index("N")])
+        first = states_like(info, inputs) if states is None else listed(type(self).__name__, states, info)
+        layers = [
+            [
+                [weights[f"{direction}{layer}_{part}_{kind}"] for kind in ("weight", "bias") for part in PARTS]
+                for direction in self._directions
+            ]
+            for layer in range(self._num_layers)
+        ]
+        x = inputs if self._layout == "TNC" else swapaxes(inputs, 0, 1)
+        h0, c0 = first if self._mode == "lstm" else (first[0], None)
+        y, *last = rnn_layers(x, layers, h0, c0, sequence_length, self._mode, self._dropout)
+        y = y if self._layout == "TNC" else swapaxes(y, 0, 1)
+        return y if states is None else (y, last)
+
+    def _collect_params_with_prefix(self, prefix: str = "") -> dict[str, Parameter]:
+        """By the places that the parameters have in MXNet 1.x's files, which go by a stack of cells."""
+        prefix = prefix + "." if prefix else ""
+        return {prefix + self._place(name): parameter for name, parameter in self._reg_params.items()}
+
+    def _place(self, name: str) -> str:
+        direction, layer, rest = re.fullmatch(r"([lr])(\d+)_(.*)", name).groups()  # type: ignore[union-attr]
+        return f"_unfused.{layer}.{rest}" if len(self._directions) == 1 else f"_unfused.{layer}.{direction}_cell.{rest}"
+
+    def __repr__(self) -> str:
+        shape = self._reg_params["l0_i2h_weight"].shape or (0, 0)
+        parts = [f"{shape[1] or None} -> {self._hidden_size}", self._layout]
+        parts += [f"num_layers={self._num_layers}"] * (self._num_layers != 1) + [f"dropout={self._dropout}"] * (self._dropout != 0)
+        return f"{type(self).__name__}({', '.join(parts + ['bidirectional'] * (len(self._directions) == 2))})"
+
+
+class RNN(_RNNLayer):
+    """Layers of h' = relu(W x + R h + biases), or tanh by ``activation``.
+
+    ``inputs``: (time, batch, inputs), or with ``layout="NTC"`` (batch, time, inputs). The outputs have
+    the same layout and directions · ``hidden_size`` channels. Without ``states`` the first state is zero
+    and the outputs alone are returned; with ``states``, (layers · directions, batch, units) each, the
+    outputs and the list of last states are. ``dropout`` is between layers. With
+    ``use_sequence_length`` the third argument is the length of each sequence: outputs beyond it are 0,
+    states stay, and the other direction begins at the sequence's end.
+    """
+
+    def __init__(self, hidden_size: int, num_layers: int = 1, activation: str = "relu", *args: Any, **kwargs: Any) -> None:
+        if activation not in ("relu", "tanh"):
+            fail(ArgumentError, "RNN", expected="activation relu or tanh", got=repr(activation))
+        super().__init__("rnn_" + activation, hidden_size, num_layers, *args, **kwargs)
+
+
+class LSTM(_RNNLayer):
+    """Layers of long short-term memory, with two states: the output and the cell. Arguments are those of :class:`RNN`."""
+
+    def __init__(self, hidden_size: int, num_layers: int = 1, *args: Any, **kwargs: Any) -> None:
+        super().__init__("lstm", hidden_size, num_layers, *args, **kwargs)
+
+
+class GRU(_RNNLayer):
+    """Layers of gated recurrent units; the reset gate scales the recurrent product. Arguments are those of :class:`RNN`."""
+
+    def __init__(self, hidden_size: int, num_layers: int = 1, *args: Any, **kwargs: Any) -> None:
+        super().__init__("gru", hidden_size, num_layers, *args, **kwargs)
