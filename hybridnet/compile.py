@@ -12,14 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from hybridnet.config import config
-from hybridnet.core import Array, Kind, Op, Spec, call, generation, local, paused_recording, tape, wrap
+from hybridnet.core import Array, Kind, Op, Precision, Spec, call, computing_in, generation, local, paused_recording, tape, wrap
+from hybridnet.device import array_module
 from hybridnet.errors import ArgumentError, TraceError, fail, user_site
+from hybridnet.graph.interpret import find_nan
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.partition import Halves, partition
 from hybridnet.graph.passes import optimize
 from hybridnet.graph.trace import State, Trace, tracing
-from hybridnet.runtime.numpy_program import NumpyProgram
+from hybridnet.runtime.program import Program, make_program
 from hybridnet.tree import LEAF, flatten, unflatten
 
 
@@ -32,6 +36,7 @@ class Key:
     variables: tuple[bool, ...]  # which arrays gradients flow into
     recording: bool
     training: bool
+    precision: Precision | None
     disabled_passes: frozenset[str]
     generation: int  # of parameters' settings and the like: see ``core.state``
 
@@ -142,10 +147,13 @@ class Compiled:
             self.halves = partition(self.graph, n_inputs, self.n_outputs + len(donated_inputs), frozenset(donated_inputs))
             count = len(self.halves.forward.outputs)
             resident = frozenset(range(count - self.halves.residuals, count))
-            self.program = NumpyProgram(self.halves.forward, donate, resident, states, jit.name)
+            self.program = make_program(self.halves.forward, donate, resident, states, jit.name)
             self.variables = [traced.position(who) for who in traced.variables]
-            self.backward = self._backward(self.program)
-            self.preserving: NumpyProgram | None = None  # a backward that leaves the forward's arena as it is
+            self.first_state = first_state
+            # Which gradients are computed right where they are delivered: those of states, as a rule.
+            self.usual = tuple(at >= first_state for at in self.variables)
+            self.backward = self._backward(self.usual, self.program)
+            self.others: dict[tuple[bool, ...], Program] = {}  # backwards that leave the forward's arena as it is
             self.heads = traced.heads
             # The random counters, say: a second run of the function must find them as the first did.
             self.counters = [a for a in self.written if a.size == 1]
@@ -158,7 +166,7 @@ class Compiled:
                 saves=tuple({*self.halves.inputs, *self.variables}),
             )
         else:
-            self.program = NumpyProgram(self.graph, donate, states=states, name=jit.name)
+            self.program = make_program(self.graph, donate, states=states, name=jit.name)
 
     @staticmethod
     def _no_infer(*specs: Any) -> Any:
@@ -170,6 +178,8 @@ class Compiled:
         flats = self.program.flat_inputs()
         data = [x._data for x in leaves]
         data += [a._data for a in self.state]
+        if config.debug >= 3:
+            find_nan(self.halves.forward if self.halves else self.graph, data, array_module(data[0]) if data else np)
         data += flats
         if self.halves is None:
             results = self.program(data)
@@ -208,37 +218,44 @@ class Compiled:
         data = [*kept.residuals, *(xs[i]._data for i in self.halves.inputs), *(h._data for h in gs)]
         running = local.propagation
         read = {id(d) for d in data}
+        delivered = []
         for at in self.variables:
             x = xs[at]
             into = running.destination(x._tape)
-            if into is None or id(into._data) in read:
-                into = wrap(type(x), x._device.xp.empty(x.shape, x.dtype), x._device)
-            grads[at] = into
+            delivered.append(into is not None and id(into._data) not in read)
+            grads[at] = into if delivered[-1] else wrap(type(x), x._device.xp.empty(x.shape, x.dtype), x._device)
         data += [grads[at]._data for at in self.variables]
-        if running.retain_graph:
-            if self.preserving is None:
-                self.preserving = self._backward(None)
-            self.preserving(data)
+        which = tuple(delivered) if self.program.bound_to_addresses else self.usual
+        if running.retain_graph or which != self.usual:
+            if which not in self.others:
+                self.others[which] = self._backward(which, None)
+            self.others[which](data)
         else:
             self.backward.continued(kept.lease, data)
+        if not running.retain_graph:
             kept.release()
         return grads
 
-    def _backward(self, after: NumpyProgram | None) -> NumpyProgram:
-        """The program of the gradients, which it computes in arrays that it is given after its other inputs."""
+    def _backward(self, delivered: tuple[bool, ...], after: Program | None) -> Program:
+        """The program of the gradients, which it computes in arrays that it is given after its other inputs.
+
+        ``delivered``: which of those are the same at every call.
+        """
         assert self.halves is not None
         graph = self.halves.backward
         into = [Value(v.shape, v.dtype, v.device) for v in graph.outputs]
         donate = {i: len(graph.inputs) + i for i in range(len(into))}
-        return NumpyProgram(
-            Graph([*graph.inputs, *into], graph.nodes, graph.outputs), donate, name=self.jit.name + "_backward", after=after
-        )
+        first = len(graph.inputs)
+        fixed = {self.halves.residuals + i for i, at in enumerate(self.halves.inputs) if at >= self.first_state}
+        fixed |= {first + i for i, same in enumerate(delivered) if same}
+        whole = Graph([*graph.inputs, *into], graph.nodes, graph.outputs)
+        return make_program(whole, donate, name=self.jit.name + "_backward", after=after, fixed=frozenset(fixed))
 
 
 class _Kept:
     """What one recorded call keeps: its arguments, the residuals and the lease on the arena that they lie in."""
 
-    __slots__ = ("counters", "lease", "leaves", "residuals", "structure", "training")
+    __slots__ = ("counters", "lease", "leaves", "precision", "residuals", "structure", "training")
 
     def __init__(self, structure: Any, leaves: Sequence[Any], residuals: Sequence[Any], lease: Any, counters: list[Any]) -> None:
         self.structure = structure
@@ -247,6 +264,7 @@ class _Kept:
         self.residuals = residuals
         self.lease = lease
         self.training = local.training
+        self.precision = local.precision
 
     def release(self) -> None:
         """Give the arena back: the backward has run for the last time."""
@@ -298,6 +316,7 @@ class Jit:
             tuple([(x._data.shape, x._data.dtype, x._device, type(x), recording and x._tape is not None) for x in leaves]),
             recording,
             local.training,
+            local.precision,
             generation.count,
             config.disabled_passes,
         )
@@ -311,6 +330,7 @@ class Jit:
             tuple(s[4] for s in short[1]),
             local.recording,
             local.training,
+            local.precision,
             config.disabled_passes,
             generation.count,
         )
@@ -320,7 +340,9 @@ class Jit:
                 self.cache.clear()  # nothing of an earlier generation is called again
         compiled = Compiled(self, Traced(self.fn, structure, leaves, local.recording))
         # Tracing may itself finish a deferred initialisation, which counts as a change.
-        self.cache[(*short[:4], generation.count, short[5])] = (key, compiled)
+        self.cache[(*short[:5], generation.count, *short[6:])] = (key, compiled)
+        if len(self.cache) > config.max_programs:
+            del self.cache[next(iter(self.cache))]
         if config.debug >= 2:
             print(compiled.program.text)
         return compiled
@@ -339,7 +361,8 @@ class Jit:
         try:
             args, kwargs = unflatten(kept.structure, leaves)
             returned: list[Any] = []
-            flatten(self.fn(*args, **kwargs), returned)
+            with computing_in(kept.precision):
+                flatten(self.fn(*args, **kwargs), returned)
         finally:
             local.set(recording=modes[0], training=modes[1])
         with paused_recording():
@@ -368,6 +391,11 @@ class Jit:
         planned = compiled.program.arena_bytes  # the backward runs in the forward's arena
         largest = sorted((item for s in sources for item in s.largest), reverse=True)
         return Memory(planned, sum(s.naive_bytes for s in sources), tuple(largest[:10]))
+
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """How the program for these arguments runs: in how many CUDA graphs, and which operators stand between them, and why."""
+        compiled = self._inspect(args, kwargs)
+        return "\n".join(p.explain() for p in ([compiled.program, compiled.backward] if compiled.halves else [compiled.program]))
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """The text of the program that runs for these arguments."""

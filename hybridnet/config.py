@@ -50,6 +50,13 @@ SETTINGS = {
         lambda text: bool(int(text)),
         "1: float32 products and convolutions on a GPU may round their operands to TF32's 10 bits, which is faster",
     ),
+    "cache_dir": Setting("HYBRIDNET_CACHE_DIR", "~/.cache/hybridnet", str, "folder in which compiled kernels are kept"),
+    "max_programs": Setting(
+        "HYBRIDNET_MAX_PROGRAMS",
+        64,
+        int,
+        "programs that a compiled function keeps, one for each combination of shapes and modes; the oldest goes",
+    ),
 }
 
 
@@ -60,6 +67,8 @@ class Config:
     disabled_passes: frozenset[str]
     threads: int
     block_bytes: int
+    cache_dir: str
+    max_programs: int
     tf32: bool
 
     def __init__(self) -> None:

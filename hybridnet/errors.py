@@ -40,6 +40,10 @@ class DeviceError(HybridnetError, RuntimeError):
     """Arrays on different devices, or a device that is not there."""
 
 
+class OutOfMemoryError(DeviceError, MemoryError):
+    """A device has not the memory that was asked for."""
+
+
 class AutogradError(HybridnetError, RuntimeError):
     """A backward that cannot be done: nothing recorded, already freed, overwritten in place."""
 

@@ -16,8 +16,8 @@ from hybridnet.config import config
 from hybridnet.core import tape
 from hybridnet.core.array import Array, Spec, spec_of, wrap
 from hybridnet.core.handles import as_class, plain
-from hybridnet.core.op import OPS, Op
-from hybridnet.core.state import local, paused_recording
+from hybridnet.core.op import OPS, Kind, Op
+from hybridnet.core.state import computing_in, local, paused_recording
 from hybridnet.device import Device
 from hybridnet.errors import DeviceError, DtypeError, HybridnetError, fail, message
 
@@ -52,6 +52,8 @@ def apply(
     ``out`` is an array of the result's shape and dtype to compute into, for plain eager calls of
     operators with ``Op.out``: what Python's in-place operators are.
     """
+    if (policy := local.precision) is not None and out is None:
+        arrays = policy.operands(op, arrays, _cast)
     operands = []
     dtype: Any = None
     alike = True  # arrays of one dtype, and no numbers: the common case needs no promotion
@@ -120,7 +122,8 @@ def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: di
                 op.infer(*map(spec_of, arrays), **attrs)  # its errors speak of this operator, not of a part
                 result = _whole(op, operands, attrs, device, cls)
                 if result is None:
-                    result = op.expand(*map(plain, arrays), **attrs)
+                    with computing_in(None):
+                        result = op.expand(*map(plain, arrays), **attrs)
                     result = tuple(as_class(y, cls) for y in result) if isinstance(result, tuple) else as_class(result, cls)
             else:
                 result = apply(op, arrays, attrs, device, cls)
@@ -153,7 +156,7 @@ def _on_gpu(op: Op, device: Device) -> Any:
     xp = device.xp
     compute = op.compute
     assert compute is not None
-    if _accelerator is None or (op.kernels is None and op.library is None):
+    if _accelerator is None or (op.kernels is None and op.library is None and (op.kind is not Kind.RANDOM or op.cuda is None)):
         return lambda *data, **attrs: compute(xp, *data, **attrs)
     run = _accelerator
 
@@ -207,7 +210,7 @@ def _promoted(op: Op, arrays: Sequence[Any], start: int) -> Sequence[Any]:
     head = list(arrays[:start])
     for x in arrays[start:]:
         if isinstance(x, Array):
-            head.append(apply(OPS["cast"], (x,), {"dtype": common}) if x.dtype != common else x)
+            head.append(_cast(x, common) if x.dtype != common else x)
         elif common == dtypes.bfloat16:
             # To NumPy a number is float64 to a type that is not its own: give it the type.
             like = next(a for a in arrays if isinstance(a, Array))
@@ -215,6 +218,10 @@ def _promoted(op: Op, arrays: Sequence[Any], start: int) -> Sequence[Any]:
         else:
             head.append(x)
     return head
+
+
+def _cast(x: Any, dtype: dtypes.Dtype) -> Any:
+    return apply(OPS["cast"], (x,), {"dtype": dtype})
 
 
 def _two_devices(op: Op, arrays: Sequence[Any]) -> NoReturn:

@@ -11,5 +11,20 @@ from hybridnet.device.device import (
     gpu_memory_info,
     num_gpus,
 )
+from hybridnet.device.stream import Capture, copy_bytes, current_stream, device_bytes
 
-__all__ = ["Device", "array_module", "cpu", "cpu_pinned", "current_device", "device_of", "gpu", "gpu_memory_info", "num_gpus"]
+__all__ = [
+    "Capture",
+    "Device",
+    "array_module",
+    "copy_bytes",
+    "cpu",
+    "cpu_pinned",
+    "current_device",
+    "current_stream",
+    "device_bytes",
+    "device_of",
+    "gpu",
+    "gpu_memory_info",
+    "num_gpus",
+]

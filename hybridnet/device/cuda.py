@@ -55,3 +55,9 @@ def architecture(device_id: int) -> str:
 
 
 _MULTIPROCESSORS = 16  # cudaDevAttrMultiProcessorCount
+
+
+def nvrtc() -> ModuleType:
+    """The compiler, as CuPy has it."""
+    module: ModuleType = cupy().cuda.nvrtc
+    return module

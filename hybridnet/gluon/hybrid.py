@@ -74,6 +74,10 @@ class HybridBlock(Block):
         """The text of the compiled program of a call with these inputs."""
         return (self._compiled or self._jit()).program(*args)
 
+    def explain(self, *args: Any) -> str:
+        """How a call with these inputs runs: in how many CUDA graphs, which operators stand between them, and why."""
+        return (self._compiled or self._jit()).explain(*args)
+
     def memory(self, *args: Any) -> Any:
         """What the memory plan of a call with these inputs comes to: planned bytes, naive bytes, the largest values."""
         return (self._compiled or self._jit()).memory(*args)

@@ -1,8 +1,9 @@
 """Arenas: the memory in which programs keep what they do not return, lent from run to run.
 
-An arena belongs to no program. Each run takes one that is free, so that the update of the
+An arena belongs to no program. Each run takes one of its device that is free, so that the update of the
 parameters runs in the memory that the backward has just given back. A program binds its arrays to
-an arena once and finds them there again; an arena lives as long as a program is bound to it.
+an arena once and finds them there again; an arena lives as long as a program is bound to it. On a GPU it is
+free once the work is on the stream, which does what is put on it next after that.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet.device import Device, cpu, device_bytes
 from hybridnet.graph.memory import ALIGNMENT
 
 #: How many times larger than asked for a lent arena may be, and the size up to which that does not matter.
@@ -21,32 +23,46 @@ SMALL = 1 << 20
 
 
 class Arena:
-    """A block of memory; ``taken`` is held while a run needs it."""
+    """A block of memory on a device; ``taken`` is held while a run needs it."""
 
-    __slots__ = ("__weakref__", "_data", "_start", "size", "taken")
+    __slots__ = ("__weakref__", "_data", "_start", "device", "size", "taken")
 
-    def __init__(self, size: int) -> None:
-        self._data = np.empty(size + ALIGNMENT, np.uint8)
-        self._start = -self._data.ctypes.data % ALIGNMENT
+    def __init__(self, size: int, device: Device) -> None:
+        self.device = device
         self.size = size
         self.taken = threading.Lock()
+        if device.is_gpu:
+            self._data: Any = device_bytes(device, size)
+            self._start = 0
+        else:
+            self._data = np.empty(size + ALIGNMENT, np.uint8)
+            self._start = -self._data.ctypes.data % ALIGNMENT
 
-    def view(self, offset: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
+    def view(self, offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
         """An array in this memory."""
+        if self.device.is_gpu:
+            return self.device.xp.ndarray(shape, dtype, self._data + offset)
         return np.ndarray(shape, dtype, self._data, self._start + offset)
+
+    @property
+    def address(self) -> int:
+        """Of the first byte, on a GPU."""
+        return int(self._data.ptr)
 
 
 _lock = threading.Lock()
 _arenas: weakref.WeakSet[Arena] = weakref.WeakSet()
 
 
-def take(size: int) -> Arena:
+def take(size: int, device: Device | None = None) -> Arena:
     """A free arena of at least ``size`` bytes, the smallest there is, or a new one; held for the caller."""
+    device = cpu() if device is None else device
     with _lock:
         for arena in sorted(_arenas, key=lambda a: a.size):
-            if size <= arena.size <= max(GENEROUS * size, SMALL) and arena.taken.acquire(blocking=False):
+            fits = arena.device is device and size <= arena.size <= max(GENEROUS * size, SMALL)
+            if fits and arena.taken.acquire(blocking=False):
                 return arena
-        arena = Arena(size)
+        arena = Arena(size, device)
         arena.taken.acquire()
         _arenas.add(arena)
         return arena

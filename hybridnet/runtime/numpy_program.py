@@ -14,6 +14,7 @@ from hybridnet.codegen.numpy_program import Source, write_numpy_program
 from hybridnet.graph.ir import Graph
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.flat import FlatState, can_flatten
+from hybridnet.runtime.lease import Lease
 from hybridnet.runtime.sweep import sweep
 
 
@@ -28,20 +29,10 @@ class Instance:
         self.then: Any = None  # the run of the program that takes over this arena: a backward's
 
 
-class Lease:
-    """Holds an instance, whose arena is free again when the lease is dropped."""
-
-    __slots__ = ("instance",)
-
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
-
-    def __del__(self) -> None:
-        self.instance.arena.taken.release()
-
-
 class NumpyProgram:
     """A graph compiled to NumPy; call it with the inputs' arrays, then the flat arrays of ``flat_inputs``."""
+
+    bound_to_addresses = False
 
     def __init__(
         self,
@@ -53,6 +44,7 @@ class NumpyProgram:
         after: NumpyProgram | None = None,
     ) -> None:
         """``after``: the program whose resident outputs are this one's first inputs, and in whose arena it runs."""
+        self.name = name
         arrays = dict(states or {})  # the state arrays by their positions among the inputs
         self.source: Source = write_numpy_program(
             graph,
@@ -78,6 +70,10 @@ class NumpyProgram:
     def text(self) -> str:
         """The program as it runs."""
         return self.source.text
+
+    def explain(self) -> str:
+        """How it runs, in a line."""
+        return f"{self.name}: one NumPy program, {self.arena_bytes:,} bytes of arena"
 
     def flat_inputs(self) -> list[Any]:
         """The buffers in which states lie flat. To be asked for before the states' own arrays: it may move them."""

@@ -1,0 +1,350 @@
+"""Running a CUDA program: one CUDA graph, or several with what cannot be captured between them.
+
+A program is bound to an arena and to the addresses of the states that it reads and writes. Its first run
+launches everything one by one (which loads modules and lets libraries warm up); the second captures, and from then on
+a run is the copies of its arguments, the launch of the graphs and the copies of its results.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hybridnet.codegen.cuda_program import (
+    ARENA,
+    Address,
+    CopyStep,
+    CudaSource,
+    CupyStep,
+    KernelStep,
+    LibraryStep,
+    Located,
+    Step,
+    write_cuda_program,
+)
+from hybridnet.device import Capture, Device, copy_bytes, current_stream
+from hybridnet.device.compiler import Module
+from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
+from hybridnet.graph.control_ops import CONTROL
+from hybridnet.graph.interpret import run_node
+from hybridnet.graph.ir import Graph, Node
+from hybridnet.runtime.arena import Arena, take
+from hybridnet.runtime.lease import Lease
+
+Action = Callable[[int], None]  # puts a step's work on the stream of that handle
+
+#: Addresses of states must be multiples of this, for accesses of 16 bytes.
+ACCESS_BYTES = 16
+
+
+class Segment:
+    """Steps that follow one another: a CUDA graph once it is captured, or a step that CuPy computes."""
+
+    __slots__ = ("actions", "graph", "in_graph")
+
+    def __init__(self, in_graph: bool) -> None:
+        self.in_graph = in_graph
+        self.actions: list[tuple[Action, Step]] = []
+        self.graph: Any = None
+
+    def run(self, stream: Any) -> None:
+        if self.graph is not None:
+            self.graph.launch(stream)
+            return
+        for action, step in self.actions:
+            _guarded(action, step, stream.ptr)
+
+    def capture(self, device: Device) -> None:
+        """Keep the steps as a CUDA graph."""
+        if not self.in_graph:
+            return
+        with Capture(device) as capture:
+            for action, step in self.actions:
+                _guarded(action, step, capture.stream.ptr)
+        self.graph = capture.graph
+
+
+def _guarded(action: Action, step: Step, stream: int) -> None:
+    """Put a step on the stream; an error names the operator and the user's line."""
+    try:
+        action(stream)
+    except HybridnetError:
+        raise
+    except Exception as error:
+        node = step.node
+        name = node.op.name if node is not None else "copy"
+        site = node.site if node is not None else None
+        raise DeviceError(
+            message(name, expected="a launch that the device accepts", got=f"{type(error).__name__}: {error}, for {step}", site=site)
+        ) from error
+
+
+class Instance:
+    """A program bound to an arena and to the arrays of its fixed inputs."""
+
+    def __init__(self, program: CudaProgram, arena: Arena, inputs: Sequence[Any]) -> None:
+        self.program = program
+        self.arena = arena
+        self.then: Instance | None = None  # of the program that takes over this arena: a backward's
+        self.runs = 0
+        source = program.source
+        xp = program.device.xp
+        self.fixed = [inputs[i] for i in program.fixed]
+        # A state that kernels could not read where it lies (a view with gaps, an odd address) gets a stand-in.
+        self.standing = {i: x for i, x in zip(program.fixed, self.fixed, strict=True) if not _lies_well(x)}
+        self.stand_ins = {i: xp.empty(x.shape, x.dtype) for i, x in self.standing.items()}
+        self.bases = {
+            i: self.stand_ins[i].data.ptr if i in self.stand_ins else x.data.ptr for i, x in zip(program.fixed, self.fixed, strict=True)
+        }
+        self.bases[ARENA] = arena.address
+        self.tables = []
+        for entries in source.tables:
+            filled = [e if isinstance(e, int) else self.at(e) for e in entries]
+            self.tables.append(xp.asarray(np.array(filled, np.int64)))
+            self.bases[-1 - len(self.tables)] = self.tables[-1].data.ptr
+        self.staged = [
+            (i, self.at(address), arena.view(address.offset, program.shapes[i], program.dtypes[i])) for i, address in source.staged.items()
+        ]
+        self.segments = self._segments(source.steps)
+
+    def at(self, address: Address) -> int:
+        """The address that it is with this arena and these states."""
+        return int(self.bases[address.base]) + address.offset
+
+    def array(self, located: Located) -> Any:
+        """An array that lies at a place of this instance."""
+        xp = self.program.device.xp
+        address = located.address
+        if address.base == ARENA:
+            pointer = self.arena.view(address.offset, (), np.uint8).data
+        else:
+            owner = self.stand_ins.get(address.base)
+            pointer = (
+                owner if owner is not None else dict(zip(self.program.fixed, self.fixed, strict=True))[address.base]
+            ).data + address.offset
+        return xp.ndarray(located.shape, located.dtype, pointer, located.strides)
+
+    def _segments(self, steps: Sequence[Step]) -> list[Segment]:
+        segments: list[Segment] = []
+        for step in steps:
+            in_graph = not isinstance(step, CupyStep)
+            if not segments or not in_graph or not segments[-1].in_graph:
+                segments.append(Segment(in_graph))
+            segments[-1].actions.append((self._action(step), step))
+        return segments
+
+    def _action(self, step: Step) -> Action:
+        match step:
+            case KernelStep(kernel, arguments):
+                function = self.program.module().function(kernel.name)
+                pointers = [np.uint64(self.at(a)) for a in arguments]
+                return lambda stream: function(kernel.grid, (kernel.block,), pointers, shared_mem=kernel.shared_bytes)
+            case LibraryStep(call, places, workspace):
+                addresses = [self.at(a) for a in places]
+                scratch = 0 if workspace is None else self.at(workspace)
+                return lambda stream: call.enqueue(addresses, scratch, stream)
+            case CopyStep(source, target, nbytes):
+                return lambda stream: copy_bytes(self.at(target), self.at(source), nbytes, stream)
+            case CupyStep(node, inputs, outputs):
+                given, made = [self.array(x) for x in inputs], [self.array(y) for y in outputs]
+                return lambda stream: _compute(node, given, made, self.program.device.xp)
+        raise TypeError(step)
+
+    def is_bound_to(self, inputs: Sequence[Any]) -> bool:
+        """Whether the fixed inputs are the arrays that they were."""
+        program = self.program
+        return all(map(operator.is_, self.fixed, program.pick(inputs)))
+
+    def run(self, inputs: Sequence[Any]) -> None:
+        """Run the program on these inputs; results lie where the source says."""
+        stream = current_stream()
+        handle = stream.ptr
+        for i, address, view in self.staged:
+            data = inputs[i]
+            if data.flags.c_contiguous:
+                copy_bytes(address, data.data.ptr, data.nbytes, handle)
+            else:
+                view[...] = data
+        for i, x in self.standing.items():
+            self.stand_ins[i][...] = x
+        if self.runs == 1:
+            for segment in self.segments:
+                segment.capture(self.program.device)
+        self.runs += 1
+        for segment in self.segments:
+            segment.run(stream)
+        for i, x in self.standing.items():
+            if i in self.program.written:
+                x[...] = self.stand_ins[i]
+        for i, place in self.program.source.returned.items():
+            _copy_back(inputs[i], self, place, handle)
+
+
+def _copy_back(target: Any, instance: Instance, address: Address, stream: int) -> None:
+    if target.flags.c_contiguous:
+        copy_bytes(target.data.ptr, instance.at(address), target.nbytes, stream)
+    else:
+        target[...] = instance.arena.view(address.offset, target.shape, target.dtype)
+
+
+def _lies_well(data: Any) -> bool:
+    return bool(data.flags.c_contiguous) and data.data.ptr % ACCESS_BYTES == 0
+
+
+def _compute(node: Node, inputs: Sequence[Any], outputs: Sequence[Any], xp: Any) -> None:
+    """A node by CuPy, into arrays that are there."""
+    for place, result in zip(outputs, run_node(node, inputs, xp), strict=True):
+        place[...] = result
+
+
+class CudaProgram:
+    """A graph compiled for a GPU; call it with the inputs' arrays."""
+
+    bound_to_addresses = True
+
+    def __init__(
+        self,
+        graph: Graph,
+        donate: Mapping[int, int] | None = None,
+        resident: frozenset[int] = frozenset(),
+        states: Mapping[int, Any] | None = None,
+        name: str = "program",
+        after: CudaProgram | None = None,
+        fixed: frozenset[int] = frozenset(),
+    ) -> None:
+        """``after``: the program whose resident outputs are this one's first inputs, and in whose arena it runs.
+
+        ``fixed``: inputs besides the states whose arrays are expected to be the same at every call.
+        """
+        self.name = name
+        self.device = device_of_graph(graph)
+        given = after.source.resident if after is not None else ()
+        fixed = fixed | frozenset(states or {})
+        self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, resident, self.device.multiprocessors)
+        self.shapes = [v.shape for v in graph.inputs]
+        self.dtypes = [v.dtype for v in graph.inputs]
+        self.written = frozenset((donate or {}).values())
+        self.fixed = sorted(fixed)
+        self.pick = _picker(self.fixed)
+        self.resident = [i in resident for i in range(len(graph.outputs)) if i not in (donate or {})]
+        self.arena_bytes = self.source.arena_bytes
+        if after is not None:
+            after.arena_bytes = max(after.arena_bytes, self.arena_bytes)
+        self.bound: dict[Arena, Instance] = {}
+        self._last: Instance | None = None
+        self._module: Module | None = None
+
+    @property
+    def text(self) -> str:
+        """The program's steps, and the CUDA C++ of its kernels."""
+        lines = [f"// {self.name} on {self.device}: {self.source.arena_bytes:,} bytes of arena"]
+        where = ""
+        for step in self.source.steps:
+            site = str(step.node.site) if step.node is not None and step.node.site else ""
+            if site and site != where:
+                lines.append(f"// -- {site}")
+                where = site
+            lines.append(f"//    {step}")
+        return "\n".join([*lines, "", self.source.text])
+
+    def explain(self) -> str:
+        """In how many CUDA graphs it runs, and what stands between them."""
+        steps = self.source.steps
+        between = [s for s in steps if isinstance(s, CupyStep)]
+        starts = zip([None, *steps], steps, strict=False)
+        graphs = sum(not isinstance(step, CupyStep) and (before is None or isinstance(before, CupyStep)) for before, step in starts)
+        kinds = ((KernelStep, "kernels"), (LibraryStep, "library calls"), (CopyStep, "copies"))
+        parts = ", ".join(f"{sum(isinstance(s, kind) for s in steps)} {word}" for kind, word in kinds)
+        head = f"{self.name}: {graphs} CUDA graph{'s' * (graphs != 1)} ({parts}), {self.arena_bytes:,} bytes of arena"
+        return "\n".join([head, *(f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between)])
+
+    def module(self) -> Module:
+        """The kernels on the device, compiled and loaded at the first use."""
+        if self._module is None:
+            self._module = Module(self.source.text, self.device.device_id)
+        return self._module
+
+    def flat_inputs(self) -> list[Any]:
+        """Nothing: on a GPU a table says where states lie."""
+        return []
+
+    def _instance(self, inputs: Sequence[Any]) -> Instance:
+        """The program bound to a free arena, which is held, and to these states; the one of the last run if it is free."""
+        instance = self._last
+        if instance is None or not instance.arena.taken.acquire(blocking=False):
+            arena = self._arena()
+            instance = self.bound.get(arena)
+            if instance is None:
+                instance = self.bound[arena] = Instance(self, arena, inputs)
+        if not instance.is_bound_to(inputs):
+            instance = self.bound[instance.arena] = Instance(self, instance.arena, inputs)
+        self._last = instance
+        return instance
+
+    def _arena(self) -> Arena:
+        try:
+            return take(self.arena_bytes, self.device)
+        except OutOfMemoryError as error:
+            largest = "".join(f"\n    {size:>15,} bytes: {name}" for size, name in self.source.largest)
+            raise OutOfMemoryError(
+                f"{error}\n  the plan of {self.name} needs {self.arena_bytes:,} bytes; its largest values:{largest}"
+            ) from None
+
+    def __call__(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        results, _ = self.leased(inputs)
+        return results
+
+    def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
+        """The results, those that are resident as arrays in the arena, which is kept until the lease is dropped."""
+        instance = self._instance(inputs)
+        lease = Lease(instance)
+        instance.run(inputs)
+        return self._results(instance), lease
+
+    def continued(self, lease: Lease, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Run in the arena of another program's lease, over what is no longer read there."""
+        before = lease.instance
+        instance = before.then
+        if instance is None or instance.program is not self or not instance.is_bound_to(inputs):
+            instance = before.then = Instance(self, before.arena, inputs)
+        instance.run(inputs)
+        return self._results(instance)
+
+    def _results(self, instance: Instance) -> tuple[Any, ...]:
+        """Fresh arrays of the outputs that are not resident: what the arena holds is overwritten by the next run."""
+        stream = current_stream().ptr
+        found = []
+        for located, stays in zip(self.source.results, self.resident, strict=True):
+            if stays:
+                found.append(instance.array(located))
+                continue
+            fresh = self.device.xp.empty(located.shape, located.dtype)
+            if fresh.nbytes:
+                copy_bytes(fresh.data.ptr, instance.at(located.address), fresh.nbytes, stream)
+            found.append(fresh)
+        return tuple(found)
+
+
+def _reason(node: Node) -> str:
+    """Why an operator is not part of a CUDA graph."""
+    if node.op in CONTROL:
+        return "control flow that depends on values is decided on the host; runs through CuPy between two graphs"
+    if node.op.kernels is not None or node.op.library is not None:
+        return "its kernels do not take these shapes or dtypes; runs through CuPy between two graphs"
+    return "it has no kernels of its own; runs through CuPy, which allocates, between two graphs"
+
+
+def device_of_graph(graph: Graph) -> Device:
+    """The device of a graph's values."""
+    values = [*graph.inputs, *(v for n in graph.nodes for v in n.outputs)]
+    return values[0].device
+
+
+def _picker(positions: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """A function that gives the elements at ``positions`` of a sequence, fast."""
+    if len(positions) > 1:
+        return operator.itemgetter(*positions)
+    return lambda values: [values[i] for i in positions]

@@ -1,0 +1,87 @@
+"""Single operators on a GPU by their kernels or their library, called by ``core.apply`` where an operator has either.
+
+What is decided for shapes, strides, dtypes and attributes is decided once; a call then makes its results and launches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hybridnet.codegen.cuda_plan import is_generated
+from hybridnet.codegen.cuda_region import Launches, Tuning, Unit
+from hybridnet.core import Op, Spec
+from hybridnet.core.kernel import LibraryCall, Placed
+from hybridnet.device import Device, current_stream
+from hybridnet.device.compiler import Module
+from hybridnet.graph.accelerated import library_for, written_for
+from hybridnet.graph.ir import Node, Value, infer_node
+
+
+class _Prepared:
+    """An operator for arrays of certain shapes, strides and dtypes."""
+
+    def __init__(self, op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> None:
+        inputs = [Value(x.shape, x.dtype, device) for x in data]
+        specs = infer_node(op, inputs, attrs)
+        self.node = node = Node(op, inputs, attrs, specs, device)
+        self.single = isinstance(op.infer(*[v.spec for v in inputs], **attrs), Spec)
+        self.call: LibraryCall | None = library_for(node, tuple(Placed(x.shape, x.dtype, _strides(x)) for x in data))
+        self.gaps = False  # whether operands are copied first
+        if self.call is None:
+            self.call = library_for(node)
+            self.gaps = self.call is not None
+        self.launches: Launches | None = None
+        if self.call is None and (written_for(node, device.multiprocessors) is not None or is_generated(node)):
+            unit = Unit(Tuning(sms=device.multiprocessors))
+            self.launches = unit.add(node)
+            self.gaps = True
+            self.module = Module(unit.text, device.device_id)
+
+    def run(self, data: Sequence[Any], device: Device) -> Any:
+        """The results, of which there is one or a tuple; None where neither kernels nor a library take these arrays."""
+        if self.call is None and self.launches is None:
+            return None
+        xp = device.xp
+        if self.gaps:
+            data = [_without_gaps(xp, x) for x in data]
+        results = [xp.empty(v.shape, v.dtype) for v in self.node.outputs]
+        if self.call is not None:
+            scratch = xp.empty(self.call.workspace, np.uint8) if self.call.workspace else None
+            pointers = [int(x.data.ptr) for x in (*data, *results)]
+            self.call.enqueue(pointers, 0 if scratch is None else int(scratch.data.ptr), current_stream().ptr)
+        else:
+            self._launch(xp, data, results)
+        return results[0] if self.single else tuple(results)
+
+    def _launch(self, xp: Any, data: Sequence[Any], results: Sequence[Any]) -> None:
+        assert self.launches is not None
+        arrays = dict(zip((*self.node.inputs, *self.node.outputs), (*data, *results), strict=True))
+        arrays |= {v: xp.empty(v.shape, v.dtype) for v in self.launches.temporaries}
+        for k in self.launches.kernels:
+            self.module.function(k.name)(k.grid, (k.block,), [arrays[v] for v in k.arguments], shared_mem=k.shared_bytes)
+
+
+def _strides(x: Any) -> tuple[int, ...]:
+    return tuple(s // x.dtype.itemsize for s in x.strides)
+
+
+def _without_gaps(xp: Any, x: Any) -> Any:
+    x = xp.ascontiguousarray(x)
+    return x if x.data.ptr % 16 == 0 else x.copy()
+
+
+_prepared: dict[Any, _Prepared] = {}
+
+
+def accelerate(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> Any:
+    """Run an operator by its kernels or its library; None where it has neither for these arrays."""
+    if not all(hasattr(x, "strides") for x in data):
+        return None  # a Python number among the operands
+    key = op, tuple([(x.shape, x.strides, x.dtype) for x in data]), tuple(attrs.items()), device
+    prepared = _prepared.get(key)
+    if prepared is None:
+        prepared = _prepared[key] = _Prepared(op, data, attrs, device)
+    return prepared.run(data, device)
