@@ -6,7 +6,8 @@ from hybridnet.core.array import Array, Spec, spec_of, wrap
 from hybridnet.core.handles import as_class, plain
 from hybridnet.core.ndarray import NUMPY_FUNCTIONS, NDArray, array, asarray
 from hybridnet.core.op import OPS, Kind, Op, Sample, broadcast_shapes, find, infer_pointwise, register
-from hybridnet.core.state import generation, local, paused_recording, suspended_trace
+from hybridnet.core.precision import Precision
+from hybridnet.core.state import computing_in, generation, local, paused_recording, suspended_trace
 
 tape.bind(apply)
 Array._plain = NDArray
@@ -18,6 +19,7 @@ __all__ = [
     "Kind",
     "NDArray",
     "Op",
+    "Precision",
     "Sample",
     "Spec",
     "apply",
@@ -26,6 +28,7 @@ __all__ = [
     "asarray",
     "broadcast_shapes",
     "call",
+    "computing_in",
     "find",
     "generation",
     "infer_pointwise",

@@ -1,4 +1,4 @@
-"""What a thread is doing: recording a tape, training, tracing a graph.
+"""What a thread is doing: recording a tape, training, tracing a graph, computing in mixed precision.
 
 ``special`` is true when an operator call must do more than compute; the eager fast path
 reads that one flag.
@@ -46,6 +46,7 @@ class Local(threading.local):
     training: bool = False
     special: bool = False
     propagation: Any = None  # the backward that is running: ``core.tape.Propagation``
+    precision: Any = None  # the policy of mixed precision, ``core.precision.Precision``; on the class, that of all threads
 
     def set(self, *, recording: bool | None = None, training: bool | None = None) -> tuple[bool, bool]:
         """Change the modes that are given; returns both as they were."""
@@ -107,6 +108,25 @@ class paused_recording:
     def __exit__(self, *exc: object) -> None:
         local.recording = self.before
         local.special = self.before or local.trace is not None
+
+
+class computing_in:
+    """Compute by another policy of mixed precision, or by none: in the inside of an operator its author chooses the types."""
+
+    __slots__ = ("before", "policy")
+
+    def __init__(self, policy: Any) -> None:
+        self.policy = policy
+
+    def __enter__(self) -> None:
+        self.before = local.__dict__.get("precision", self)  # itself where the thread has that of all threads
+        local.precision = self.policy
+
+    def __exit__(self, *exc: object) -> None:
+        if self.before is self:
+            del local.precision
+        else:
+            local.precision = self.before
 
 
 class suspended_trace:

@@ -15,7 +15,7 @@ from hybridnet import dtypes
 from hybridnet.core.array import Array, Spec, Storage, wrap
 from hybridnet.core.handles import plain
 from hybridnet.core.op import OPS, Op
-from hybridnet.core.state import local
+from hybridnet.core.state import computing_in, local
 from hybridnet.errors import AutogradError, Site, fail, user_site
 
 _sequence = itertools.count(1)
@@ -219,7 +219,8 @@ def propagate(
     outer = local.propagation
     local.propagation = Propagation(pending, deliver is not None, retain_graph)
     try:
-        _walk(order, useful, wanted, pending, found, retain_graph, deliver)
+        with computing_in(None):  # in the types that the forward was computed in
+            _walk(order, useful, wanted, pending, found, retain_graph, deliver)
     finally:
         local.propagation = outer
         if local.trace is not None:

@@ -147,6 +147,8 @@ class _Stepper:
         if state_structure != self.structure and not len(following) == len(states) == 1:  # x for [x] is fine
             got = f"{len(following)} arrays for {len(states)}, or nested otherwise"
             fail(ArgumentError, self.op, expected="a body that returns its states in the structure that it takes them", got=got)
+        if local.precision is not None:  # the policy, not the body, chose the types
+            following = [y if y.dtype == x.dtype else call("cast", y, dtype=x.dtype) for x, y in zip(states, following, strict=True)]
         _expect_same(self.op, "a body to keep its states'", states, following)
         if self.outputs is None:
             self.outputs, self.output_structure = outputs, structure

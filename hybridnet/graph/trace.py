@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import OPS, Array, NDArray, Op, Spec, wrap
+from hybridnet.core import OPS, Array, NDArray, Op, Spec, computing_in, wrap
 from hybridnet.core.array import Storage
 from hybridnet.core.state import generation, local
 from hybridnet.device import Device
@@ -194,7 +194,7 @@ def trace_op(name: str, parts: Any, specs: Sequence[Spec], attrs: dict[str, Any]
     trace = Trace()
     before = local.set(recording=False)
     try:
-        with tracing(trace):
+        with tracing(trace), computing_in(None):
             arrays = [wrap(NDArray, trace.argument(s, device, ""), device) for s in specs]
             result = parts(*arrays, **attrs)
             results = result if isinstance(result, tuple) else (result,)

@@ -80,6 +80,7 @@ SOFTMAX_OUTPUT = register(
         expand=lambda x, label, *, multi, **attrs: softmax(x, axis=1 if multi else -1),
         grad=(_softmax_output_rule, None),
         saves=(1, "y"),
+        precision="float32",
         sample=samples(
             _undifferentiated(normal(2, 3), np.array([0, 2]), **_attrs),
             _undifferentiated(_images, _image_labels, **{**_attrs, "multi": True, "ignore": 1, "normalization": "valid"}),
@@ -147,6 +148,7 @@ REGRESSION_OUTPUT = register(
         expand=lambda x, label, *, kind, grad_scale: call("sigmoid", x) if kind == "logistic" else call("copy", x),
         grad=(_regression_rule, None),
         saves=(1, "y"),
+        precision="float32",
         sample=samples(
             *(_undifferentiated(normal(2, 3), normal(2, 3, seed=1), kind=kind, grad_scale=1.0) for kind in ("linear", "logistic", "mae")),
             _undifferentiated(normal(2, 3), normal(2), error=ValueError, kind="linear", grad_scale=1.0),

@@ -68,6 +68,7 @@ def binary(
     result: str = "same",
     integers: bool = False,
     ufunc: str | None = None,
+    precision: str = "follow",
 ) -> None:
     """Register an operator of two broadcasting operands and its public function."""
     if integers:
@@ -92,6 +93,7 @@ def binary(
             promote=promote,
             cost=4 if promote == "float" else 1,
             cuda=cuda,
+            precision=precision,
             sample=samples(*made, *(() if integers else (from_error,))),
         )
     )
@@ -141,6 +143,7 @@ binary(
     saves=(0, 1, "y"),
     cuda="hn_power({0}, {1})",
     domain=(0.5, 2.0),
+    precision="float32",
 )
 binary(
     "maximum",
@@ -177,6 +180,7 @@ binary(
     saves=(0, 1, "y"),
     cuda="hypot({0}, {1})",
     promote="float",
+    precision="float32",
 )
 binary(
     "arctan2",
@@ -202,6 +206,7 @@ binary(
     saves=(0, 1, "y"),
     cuda="hn_logaddexp({0}, {1})",
     promote="float",
+    precision="float32",
 )
 
 # -- comparisons and logic ------------------------------------------------------------------------
@@ -245,8 +250,8 @@ unary("absolute", "The absolute value.", lambda g, y, x: g * call("sign", x), sa
 unary("sign", "-1, 0 or 1 by the sign of x.", lambda g, y, x: None, cuda="hn_sign({0})", promote="same")
 for _name, _cuda in {"rint": "rint", "ceil": "ceil", "floor": "floor", "trunc": "trunc"}.items():
     unary(_name, f"x rounded ({_name}) to an integer value.", lambda g, y, x: None, cuda=f"{_cuda}({{0}})")
-unary("square", "x².", lambda g, y, x: g * (x * 2), saves=(0,), cuda="({0} * {0})", promote="same")
-unary("reciprocal", "1 / x.", lambda g, y, x: -g * y * y, saves=("y",), cuda="(1 / {0})", domain=(0.5, 2.0))
+unary("square", "x².", lambda g, y, x: g * (x * 2), saves=(0,), cuda="({0} * {0})", promote="same", precision="float32")
+unary("reciprocal", "1 / x.", lambda g, y, x: -g * y * y, saves=("y",), cuda="(1 / {0})", domain=(0.5, 2.0), precision="float32")
 unary("sqrt", "The square root.", lambda g, y, x: g / (y * 2), saves=("y",), cuda="sqrt({0})", domain=(0.5, 2.0))
 unary("cbrt", "The cube root.", lambda g, y, x: g / (y * y * 3), saves=("y",), cuda="cbrt({0})", domain=(0.5, 2.0))
 unary("exp", "e to the power of x.", lambda g, y, x: g * y, saves=("y",), cuda="exp({0})", precision="float32")
@@ -282,9 +287,23 @@ unary(
 )
 unary("sin", "The sine of x in radians.", lambda g, y, x: g * call("cos", x), saves=(0,), cuda="sin({0})")
 unary("cos", "The cosine of x in radians.", lambda g, y, x: -g * call("sin", x), saves=(0,), cuda="cos({0})")
-unary("tan", "The tangent of x in radians.", lambda g, y, x: g * (y * y + 1), saves=("y",), cuda="tan({0})", domain=(-1, 1))
 unary(
-    "arcsin", "The inverse sine, in radians.", lambda g, y, x: g / call("sqrt", 1 - x * x), saves=(0,), cuda="asin({0})", domain=(-0.8, 0.8)
+    "tan",
+    "The tangent of x in radians.",
+    lambda g, y, x: g * (y * y + 1),
+    saves=("y",),
+    cuda="tan({0})",
+    domain=(-1, 1),
+    precision="float32",
+)
+unary(
+    "arcsin",
+    "The inverse sine, in radians.",
+    lambda g, y, x: g / call("sqrt", 1 - x * x),
+    saves=(0,),
+    cuda="asin({0})",
+    domain=(-0.8, 0.8),
+    precision="float32",
 )
 unary(
     "arccos",
@@ -293,10 +312,11 @@ unary(
     saves=(0,),
     cuda="acos({0})",
     domain=(-0.8, 0.8),
+    precision="float32",
 )
 unary("arctan", "The inverse tangent, in radians.", lambda g, y, x: g / (x * x + 1), saves=(0,), cuda="atan({0})")
-unary("sinh", "The hyperbolic sine.", lambda g, y, x: g * call("cosh", x), saves=(0,), cuda="sinh({0})")
-unary("cosh", "The hyperbolic cosine.", lambda g, y, x: g * call("sinh", x), saves=(0,), cuda="cosh({0})")
+unary("sinh", "The hyperbolic sine.", lambda g, y, x: g * call("cosh", x), saves=(0,), cuda="sinh({0})", precision="float32")
+unary("cosh", "The hyperbolic cosine.", lambda g, y, x: g * call("sinh", x), saves=(0,), cuda="cosh({0})", precision="float32")
 unary("tanh", "The hyperbolic tangent.", lambda g, y, x: g * (1 - y * y), saves=("y",), cuda="tanh({0})")
 unary("arcsinh", "The inverse hyperbolic sine.", lambda g, y, x: g / call("sqrt", x * x + 1), saves=(0,), cuda="asinh({0})")
 unary(
@@ -306,8 +326,17 @@ unary(
     saves=(0,),
     cuda="acosh({0})",
     domain=(1.5, 3.0),
+    precision="float32",
 )
-unary("arctanh", "The inverse hyperbolic tangent.", lambda g, y, x: g / (1 - x * x), saves=(0,), cuda="atanh({0})", domain=(-0.8, 0.8))
+unary(
+    "arctanh",
+    "The inverse hyperbolic tangent.",
+    lambda g, y, x: g / (1 - x * x),
+    saves=(0,),
+    cuda="atanh({0})",
+    domain=(-0.8, 0.8),
+    precision="float32",
+)
 
 
 def degrees(x: Any) -> Any:

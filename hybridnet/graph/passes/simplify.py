@@ -1,4 +1,4 @@
-"""Algebra that costs nothing in precision: neutral elements, views of views, transposes into products.
+"""Algebra that costs nothing in precision: neutral elements, views of views, casts of casts, transposes into products.
 
 One rule a function, tried by the operator's name; a rule gives the value that replaces the
 node's output, or None. Operands of pointwise operators lose broadcasts that the operator does
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hybridnet.core import Kind
-from hybridnet.dtypes import is_floating
+from hybridnet.dtypes import bfloat16, float16, float32, float64, is_floating
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 
 Rule = Callable[[Rewriter, Node, tuple[Value, ...], dict[Value, int]], Value | None]
@@ -138,6 +138,23 @@ def _identity(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: d
     return inputs[0] if _same(inputs[0], node) else None
 
 
+#: Which types hold every value of a narrower one.
+_HOLDS = {float16: (float32, float64), bfloat16: (float32, float64), float32: (float64,)}
+
+
+def _cast(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
+    """There and back through a wider type is nothing, and on to another type one cast."""
+    x = inputs[0]
+    if _same(x, node):
+        return x
+    if x.node is None or x.node.op.name != "cast" or not is_floating(node.output.dtype):
+        return None
+    source = x.node.inputs[0]
+    if x.dtype not in _HOLDS.get(source.dtype, ()):
+        return None
+    return source if _same(source, node) else rewriter.emit("cast", (source,), node.attrs, node)
+
+
 def _slice(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
     whole = all(item[0] == "slice" and item[3] in (None, 1) for item in node.attrs["key"])
     return inputs[0] if whole and _same(inputs[0], node) else None
@@ -204,7 +221,7 @@ _RULES: dict[str, Rule] = {
     "true_divide": _neutral(1, right_only=True),
     "power": _power,
     "copy": _identity,
-    "cast": _identity,
+    "cast": _cast,
     "slice": _slice,
     "broadcast_to": _identity,
     "reshape": _reshape,

@@ -17,13 +17,20 @@ from hybridnet.core import Kind, Op, Sample, apply, call, local, register
 from hybridnet.core.random import next_key
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import NONE, samples, tensor, uniform
-from hybridnet.ops.nn.common import one_of
+from hybridnet.ops.nn.common import narrow, one_of, wide
 
 #: exp of these is still finite; beyond them a sigmoid is 0 or 1 in its type.
 _EXP_LIMIT = {dtypes.float16: 11.0, dtypes.bfloat16: 88.0, dtypes.float32: 88.0, dtypes.float64: 709.0}
 
 
-def _activation(name: str, expand: Callable[..., Any], rule: Callable[..., Any], saves: tuple[int | str, ...], **attrs: Any) -> Op:
+def _activation(
+    name: str,
+    expand: Callable[..., Any],
+    rule: Callable[..., Any],
+    saves: tuple[int | str, ...],
+    precision: str = "follow",
+    **attrs: Any,
+) -> Op:
     # Away from 0, where some of them have a kink.
     made = (Sample((uniform(0.1, 2.0, 2, 3) * np.array([[1, -1, 1], [-1, 1, -1]]),), attrs), Sample((uniform(-2, -0.1, 4, seed=1),), attrs))
     return register(
@@ -35,7 +42,7 @@ def _activation(name: str, expand: Callable[..., Any], rule: Callable[..., Any],
             grad=(rule,),
             saves=saves,
             promote="float",
-            precision="float32",
+            precision=precision,
             sample=samples(*made),
         )
     )
@@ -62,8 +69,9 @@ def _gelu_tanh_inner(x: Any) -> Any:
 
 
 def _gelu_tanh_slope(x: Any) -> Any:
-    t = _gelu_tanh_inner(x)
-    return (t + 1) * 0.5 + x * (1 - t * t) * (x * x * (1.5 * _TANH_SCALE * _TANH_CUBE) + 0.5 * _TANH_SCALE)
+    a = wide(x)  # its square is beyond float16 where 1 - t² is 0
+    t = _gelu_tanh_inner(a)
+    return narrow((t + 1) * 0.5 + a * (1 - t * t) * (a * a * (1.5 * _TANH_SCALE * _TANH_CUBE) + 0.5 * _TANH_SCALE), x.dtype)
 
 
 def _leaky(x: Any, *, slope: float) -> Any:
@@ -93,7 +101,7 @@ def _softsign_rule(g: Any, y: Any, x: Any) -> Any:
 
 RELU = _activation("relu", lambda x: call("maximum", x, 0), lambda g, y, x: call("where", y > 0, g, 0), ("y",))
 SIGMOID = _activation("sigmoid", _sigmoid, lambda g, y, x: g * (y - y * y), ("y",))
-LOG_SIGMOID = _activation("log_sigmoid", lambda x: -_softrelu(-x), lambda g, y, x: -g * call("expm1", y), ("y",))
+LOG_SIGMOID = _activation("log_sigmoid", lambda x: -_softrelu(-x), lambda g, y, x: -g * call("expm1", y), ("y",), "float32")
 SOFTRELU = _activation("softrelu", _softrelu, lambda g, y, x: g * call("sigmoid", x), (0,))
 SOFTSIGN = _activation("softsign", lambda x: x / (call("absolute", x) + 1), _softsign_rule, ("y",))
 SILU = _activation("silu", lambda x: x * call("sigmoid", x), _silu_rule, (0, "y"))

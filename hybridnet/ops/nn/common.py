@@ -30,6 +30,11 @@ def narrow(x: Any, dtype: dtypes.Dtype) -> Any:
     return x if dtype == x.dtype else call("cast", x, dtype=dtype)
 
 
+def as_part(bias: Any, y: Any) -> Any:
+    """A float32 bias of 16-bit sums in their type, as a part of the product that they are."""
+    return narrow(bias, y.dtype) if bias.dtype == wide_dtype(y.dtype) else bias
+
+
 def along(x: Any, axis: int, ndim: int) -> Any:
     """A one-dimensional array as one that lies along ``axis`` of ``ndim`` dimensions."""
     return call("reshape", x, shape=tuple(x.shape[0] if i == axis else 1 for i in range(ndim)))

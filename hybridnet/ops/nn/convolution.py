@@ -15,7 +15,7 @@ from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
-from hybridnet.ops.nn.common import along, as_tuple, wide_dtype
+from hybridnet.ops.nn.common import along, as_part, as_tuple, wide_dtype
 from hybridnet.ops.nn.convolve import data_grad, forward, weight_grad
 from hybridnet.ops.nn.windows import Geometry, channels_of, is_last, output_size, spatial_of, with_channels
 
@@ -267,4 +267,4 @@ def with_bias(op: str, y: Any, bias: Any, last: bool) -> Any:
     axis = y.ndim - 1 if last else 1
     if bias.shape != (y.shape[axis],):
         fail(ShapeError, op, expected=f"a bias of shape ({y.shape[axis]},)", got=str(bias.shape))
-    return y + along(bias, axis, y.ndim)
+    return y + along(as_part(bias, y), axis, y.ndim)

@@ -12,6 +12,7 @@ from hybridnet.core import apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import tensor
 from hybridnet.ops.matmul import MATMUL
+from hybridnet.ops.nn.common import as_part
 
 
 def fully_connected(
@@ -43,7 +44,7 @@ def fully_connected(
     matrix = (math.prod(lead), inputs)  # one product of two matrices: its gradients are then one product each
     y = apply(MATMUL, (x if x.shape == matrix else call("reshape", x, shape=matrix), weight), {"transpose_b": True})
     if not no_bias and bias is not None:
-        y = y + bias
+        y = y + as_part(bias, y)
     return y if len(lead) == 1 else call("reshape", y, shape=(*lead, weight.shape[0]))
 
 

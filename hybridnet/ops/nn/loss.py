@@ -94,6 +94,7 @@ SMOOTH_L1 = register(
         grad=(lambda g, y, x, *, scalar: g * call("clip", x * scalar**2, a_min=-1.0, a_max=1.0),),
         saves=(0,),
         promote="float",
+        precision="float32",
         sample=samples(Sample((normal(2, 3),), {"scalar": 1.0}), Sample((normal(4),), {"scalar": 2.0})),
     )
 )

@@ -51,7 +51,6 @@ MOMENTS = register(
         expand=_moments,
         grad=(_moments_rule,),
         saves=(0, "y"),
-        precision="float32",
         sample=samples(Sample((normal(3, 2, 4),), {"axis": (0, 2)}), Sample((normal(2, 5),), {"axis": (1,)})),
     )
 )
@@ -115,7 +114,6 @@ NORMALIZE = register(
         expand=_normalize,
         grad=_normalize_rule,
         saves=(0, 1, 2, 3),
-        precision="float32",
         sample=samples(
             Sample((_x, normal(1, 3, 1), _channel, normal(1, 3, 1, seed=2), normal(1, 3, 1, seed=3)), {"eps": 1e-3}),
             Sample((_x, normal(2, 3, 1), uniform(0.5, 2.0, 2, 3, 1), normal(1, 1, 4, seed=2), normal(1, 1, 4, seed=3)), {"eps": 1e-5}),
