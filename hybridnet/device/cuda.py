@@ -39,7 +39,9 @@ def device_count() -> int:
 
 @cache
 def multiprocessors(device_id: int) -> int:
-    """How many multiprocessors a GPU has: what the shapes of kernels follow from."""
+    """How many multiprocessors a GPU has: what the shapes of kernels follow from. One that is not there is taken for an H200."""
+    if device_id >= device_count():
+        return 132
     return int(cupy().cuda.runtime.deviceGetAttribute(_MULTIPROCESSORS, device_id))
 
 

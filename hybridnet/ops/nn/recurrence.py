@@ -233,6 +233,48 @@ def _backward(f: Any, g: Any, y: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more:
     return (dgx, f.stack(products) if mode == "gru" else dgx, dh) + ((dc,) if mode == "lstm" else ())
 
 
+# -- step by step, in operators -------------------------------------------------------------------
+
+
+def _step_on_arrays(f: Any, mode: str, x: Any, rec: Any, h: Any, c: Any) -> tuple[Any, Any]:
+    """The next state (and cell state) of a step, of which ``x`` and ``rec`` are the gates' two parts."""
+    if mode == "rnn_relu":
+        return call("maximum", x + rec, 0), None
+    if mode == "rnn_tanh":
+        return f.tanh(x + rec), None
+    if mode == "lstm":
+        # Of slices of each part, not of the sum's: then one kernel reads both where they lie.
+        i, forget, g, o = (a + b for a, b in zip(_parts(x, 4), _parts(rec, 4), strict=True))
+        c = _sigmoid(f, forget) * c + _sigmoid(f, i) * f.tanh(g)
+        return _sigmoid(f, o) * f.tanh(c), c
+    (xr, xz, xn), (hr, hz, hn) = _parts(x, 3), _parts(rec, 3)
+    n = f.tanh(xn + _sigmoid(f, xr + hr) * hn)
+    return n + _sigmoid(f, xz + hz) * (h - n), None
+
+
+def _unrolled(gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool) -> Any:
+    """The sequence as a product and one pointwise region a step: a CUDA graph launches hundreds of them for little."""
+    f = _OnArrays()
+    c, mask = _unpack(mode, more)
+    h = h0
+    hs: list[Any] = [None] * gx.shape[0]
+    cs: list[Any] = [None] * gx.shape[0]
+    for t in _steps(gx.shape[0], reverse):
+        new_h, new_c = _step_on_arrays(f, mode, gx[t], f.product(h, wh, True) + bh, h, c)
+        if mask is not None:
+            on = mask[t] != 0
+            new_h, new_c = f.where(on, new_h, h), None if c is None else f.where(on, new_c, c)
+        hs[t], cs[t] = h, c = new_h, new_c
+    return (f.stack(hs), f.stack(cs)) if mode == "lstm" else f.stack(hs)
+
+
+def _unrolled_grad(*operands: Any, mode: str, reverse: bool) -> tuple[Any, ...]:
+    n = 2 if mode == "lstm" else 1
+    g, y = (operands[:n], operands[n : 2 * n]) if n == 2 else operands[:2]
+    found = _backward(_OnArrays(), g, y, *operands[2 * n :], mode=mode, reverse=reverse)
+    return tuple(a for i, a in enumerate(found) if i != 1 or mode == "gru")
+
+
 # -- the operators --------------------------------------------------------------------------------
 
 
@@ -309,6 +351,7 @@ SEQUENCE = register(
         Kind.OPAQUE,
         _infer,
         compute=_forward,
+        unroll=_unrolled,
         grad=_rule,
         saves=(0, 1, 2, 3, 4, 5, "y"),
         promote="float",
@@ -322,6 +365,7 @@ register(
         Kind.OPAQUE,
         _infer_grad,
         compute=_compute_grad,
+        unroll=_unrolled_grad,
         promote="float",
         precision="half",
         sample=samples(*map(_grad_sample, _good)),
