@@ -70,9 +70,9 @@ class Op:
         rule ``rule(needs, g, y, *xs, **attrs) -> tuple`` where the inputs' gradients share work
         (``needs``: a tuple of bools, one an input). With several outputs ``g`` and ``y`` are tuples.
         Sums over broadcast axes and casts to the input's dtype are done by the tape.
-    saves: what the tape must keep for ``grad``: input numbers and ``"y"``; or, where there is a rule
-        for each input, a tuple of those for each rule, so that what only an unneeded gradient reads
-        is not kept. Anything else reaches the rule as a :class:`Spec` (its shape and dtype).
+    saves: what the tape must keep for ``grad``: input numbers, ``"y"`` (all outputs), ``"y1"`` (the second alone);
+        or, where there is a rule for each input, a tuple of those for each rule, so that what only an
+        unneeded gradient reads is not kept. Anything else reaches the rule as a :class:`Spec` (its shape and dtype).
     promote: inputs from this position on are brought to one dtype: ``"same"`` (by promotion) or
         ``"float"`` (integers become floating too). ``promote_from`` is that position.
     out: whether ``compute`` takes ``out=`` (a preallocated result of the inferred shape and dtype).

@@ -79,7 +79,7 @@ class Node:
         self.parents = parents
         self.specs = specs  # a Spec for each array input, the number itself for each number
         self.outputs = outputs  # a (Spec, class, device) for each output
-        self.saved: dict[int | str, Any] | None = {}
+        self.saved: dict[int, Saved] | None = {}  # by the input's number; outputs are counted backward, -1 the first
         self.seq = next(_sequence)
         self.site: Site = user_site()
 
@@ -93,11 +93,7 @@ class Node:
                 got="it was freed by an earlier backward",
                 fix="backward(retain_graph=True) the first time",
             )
-        ys: Any = [(self, i) for i in range(len(self.outputs))]
-        if "y" in self.saved:
-            ys = tuple(s.restore(self, ref) for s, ref in zip(self.saved["y"], ys, strict=True))
-        else:
-            ys = tuple(out[0] for out in self.outputs)
+        ys = tuple([self.saved[~i].restore(self, (self, i)) if ~i in self.saved else out[0] for i, out in enumerate(self.outputs)])
         y = ys if len(ys) > 1 else ys[0]
         xs = [self.saved[i].restore(self, self.saved[i].tape) if i in self.saved else s for i, s in enumerate(self.specs)]
         rules = self.op.grad
@@ -125,9 +121,11 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     saved = node.saved
     assert saved is not None
     for item in _needed(op, parents):
-        if item == "y":
-            saved["y"] = tuple([Saved(y, y._data) for y in results])
-        elif isinstance(item, int) and item < len(arrays) and isinstance(arrays[item], Array):
+        if isinstance(item, str):
+            for i, y in enumerate(results):
+                if item == "y" or int(item[1:]) == i:
+                    saved[~i] = Saved(y, y._data)
+        elif item < len(arrays) and isinstance(arrays[item], Array):
             saved[item] = Saved(arrays[item], operands[item])
     for i, flows in enumerate(floating):
         if flows:
@@ -168,11 +166,12 @@ def _deliver(leaf: Leaf, g: Any) -> None:
 class Propagation:
     """The backward that is running, for gradient rules that can make use of how it goes on."""
 
-    __slots__ = ("delivers", "pending", "retain_graph")
+    __slots__ = ("delivers", "pending", "reached", "retain_graph")
 
     def __init__(self, pending: dict[Ref, Array], delivers: bool, retain_graph: bool) -> None:
         self.pending = pending
         self.delivers = delivers
+        self.reached: tuple[bool, ...] = ()  # of the node at hand, which outputs have a gradient that is not zeros of the tape's
         self.retain_graph = retain_graph  # whether what the tape keeps will be asked for again
 
     def destination(self, ref: Ref | None) -> Array | None:
@@ -248,6 +247,7 @@ def _walk(
         found.update({(node, i): g for i, g in enumerate(gs) if g is not None and wanted is not None and (node, i) in wanted})
         if node not in useful or all(g is None for g in gs):
             continue
+        local.propagation.reached = tuple([g is not None for g in gs])
         filled = tuple(g if g is not None else _full(out[0], 0, *out[1:]) for g, out in zip(gs, node.outputs, strict=True))
         needs = tuple(
             p is not None and (p[0] in useful or (p in wanted if wanted is not None else isinstance(p[0], Leaf))) for p in node.parents
