@@ -25,34 +25,23 @@ def write_pointwise(region: Region, space: Space, name: str, sms: int) -> Kernel
     scalars = {v: f"s{pointers[v][1:]}" for v in inputs if not any(a.strides[v] for a in space.axes)}
     grid_threads = sms * BLOCKS_PER_SM * THREADS
     unroll = 2 if len(inputs) - len(scalars) == 1 and packs >= 2 * grid_threads else 1
-    element = _Element(region, space, f"{name}_element", pointers, scalars)
+    element = Element(region, space, f"{name}_element", pointers, scalars)
 
     index, first = space.index, f"{space.wide('blockIdx.x')} * {THREADS} + threadIdx.x"
-    body = [f"const {computed_type(v.dtype)} {s} = hn_load<1>({pointers[v]})[0];" for v, s in scalars.items()]
-    body += [f"const {index} step = {space.wide('gridDim.x')} * {THREADS}, first = {first};"]
-    body += [f"for ({index} i = first; i < {packs}; i += {f'{unroll} * ' if unroll > 1 else ''}step) {{"]
-    if unroll == 1:
-        place, at = space.coordinates("i", space.axes, width)
-        body += indented(declared(place, [*element.loads(at, width), *element.results(at, width)]), 1)
-    else:
-        body += indented([f"{element.pack(v, width)} {a}[{unroll}];" for v, a in element.packs.items()], 1)
-        place, at = space.coordinates("j", space.axes, width)
-        for part in (element.loads(at, width, "[u]"), element.results(at, width, "[u]")):
-            inner = [f"const {index} j = i + u * step;", f"if (j < {packs}) {{", *indented(declared(place, part), 1), "}"]
-            body += indented(["#pragma unroll", f"for (int u = 0; u < {unroll}; ++u) {{", *indented(inner, 1), "}"], 1)
-    body += ["}"]
+    body = [f"const {index} step = {space.wide('gridDim.x')} * {THREADS}, first = {first};"]
+    body += element.loop("first", str(packs), "step", width, unroll)
     if tail:  # the domain has one axis
         at = dict.fromkeys(space.axes, "i")
         inner = [f"const {index} i = {packs * width} + first;", *element.loads(at, 1), *element.results(at, 1)]
         body += [f"if (first < {tail}) {{", *indented(inner, 1), "}"]
     head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}({listed})'
-    lines = [*element.function(), head, "{", *indented(body, 1), "}", ""]
+    lines = [*element.function(), head, "{", *indented([*element.scalar_loads(), *body], 1), "}", ""]
     blocks = min(-(-packs // (THREADS * unroll)), sms * BLOCKS_PER_SM)
     in_place = tuple((x, y) for y in outputs for x in inputs if space.same_places(x, y))
     return Kernel(name, "\n".join(lines), (blocks, 1), THREADS, 0, (*inputs, *outputs), in_place)
 
 
-class _Element:
+class Element:
     """The function of an element, and the text that calls it for packs of them.
 
     ``at`` in the methods gives each axis's coordinate by the name of a variable, ``width`` how many
@@ -76,6 +65,25 @@ class _Element:
         body = statements(graph.nodes, names)
         body += [f"{self.pointers[v]} = {names[v]};" for v in graph.outputs]
         return [f"static __device__ inline void {self.name}({', '.join(words)})", "{", *indented(body, 1), "}", ""]
+
+    def scalar_loads(self) -> list[str]:
+        """Load the operands that are the same for all elements."""
+        return [f"const {computed_type(v.dtype)} {s} = hn_load<1>({self.pointers[v]})[0];" for v, s in self.scalars.items()]
+
+    def loop(self, first: str, end: str, step: str, width: int, unroll: int = 1) -> list[str]:
+        """Handle the packs ``first``, ``first + step`` … below ``end``, ``unroll`` of them at a time."""
+        space, index = self.space, self.space.index
+        lines = [f"for ({index} i = {first}; i < {end}; i += {f'{unroll} * ' if unroll > 1 else ''}{step}) {{"]
+        if unroll == 1:
+            place, at = space.coordinates("i", space.axes, width)
+            lines += indented(declared(place, [*self.loads(at, width), *self.results(at, width)]), 1)
+        else:
+            lines += indented([f"{self.pack(v, width)} {a}[{unroll}];" for v, a in self.packs.items()], 1)
+            place, at = space.coordinates("j", space.axes, width)
+            for part in (self.loads(at, width, "[u]"), self.results(at, width, "[u]")):
+                inner = [f"const {index} j = i + u * {step};", f"if (j < {end}) {{", *indented(declared(place, part), 1), "}"]
+                lines += indented(["#pragma unroll", f"for (int u = 0; u < {unroll}; ++u) {{", *indented(inner, 1), "}"], 1)
+        return [*lines, "}"]
 
     def width(self, value: Value, width: int) -> int:
         """How many elements of an operand belong to a pack: one of those that the inner axis leaves where they are."""

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from hybridnet.codegen.cuda_group import write_group
 from hybridnet.codegen.cuda_index import Layout, Space
 from hybridnet.codegen.cuda_pointwise import THREADS, write_pointwise
 from hybridnet.codegen.cuda_reduce import TILE, Shape, Team, row_width, write_rows
@@ -21,6 +22,7 @@ from hybridnet.core.kernel import computed_dtype, contiguous
 from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
+from hybridnet.graph.passes.group import GROUP
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Unit:
             self.headers[written.header] = None
             launches, temporaries = write_launches(node, written, _NAME)
             return Launches(tuple(self._named(k, Graph(node.inputs, (node,), node.outputs)) for k in launches), tuple(temporaries))
+        if node.op is GROUP:
+            return self._add_group(node)
         graph, outer = _graph_of(node)
         inner = {v: Layout(contiguous(v.shape)) for v in (*graph.inputs, *graph.outputs)}
         inner |= {v: layouts[outer.get(v, v)] for v in graph.inputs if layouts is not None and outer.get(v, v) in layouts}
@@ -78,6 +82,12 @@ class Unit:
         writer.write(graph)
         kernels = tuple(self._named(k, graph).renamed(outer) for k in writer.kernels)
         return Launches(kernels, tuple(writer.temporaries))
+
+    def _add_group(self, node: Node) -> Launches:
+        if not any(v.size for v in node.outputs):
+            return Launches((), ())
+        kernel, table = write_group(node, _NAME, self.tuning.sms)
+        return Launches((self._named(kernel, node.attrs["body"]),), (), (table,))
 
     def _named(self, kernel: Kernel, graph: Graph) -> Kernel:
         name = self._names.get(kernel.text)

@@ -15,6 +15,7 @@ from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
+from hybridnet.graph.passes.group import GROUP
 
 from .emulator import RawModule, modules
 
@@ -29,7 +30,7 @@ TOLERANCE = {dtypes.float64: 1e-11, dtypes.float32: 4e-6, dtypes.float16: 2e-3, 
 def is_kernel(node: Node) -> bool:
     """Whether generated kernels compute the node."""
     return (
-        node.op is FUSED
+        node.op in (FUSED, GROUP)
         or written_for(node, 132) is not None
         or (node.op.kind in (Kind.POINTWISE, Kind.REDUCTION) and node.op.expand is None)
     )
@@ -118,6 +119,9 @@ class Suite:
         arrays = {v: guarded(x) for v, x in work.data.items()}
         arrays |= {v: Guarded(v.shape, v.dtype) for v in (*node.outputs, *launches.temporaries)}
         arrays |= {y: arrays[x] for x, y in taken.items()}
+        for table in launches.tables:
+            filled = [arrays[e].array.ctypes.data if isinstance(e, Value) else e for e in table.entries]
+            arrays[table.value] = guarded(np.array(filled, np.int64))
         for k in launches.kernels:
             module.get_function(k.name)(k.grid, (k.block,), [arrays[v].array for v in k.arguments], shared_mem=k.shared_bytes)
         assert all(a.intact() for a in arrays.values()), f"a write beside an array\n{text}"
