@@ -1,9 +1,11 @@
 """What all tests share: reproducible hypothesis runs, the modes put back after each test, no GPU tests without a GPU."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import samples  # noqa: F401  (registers every operator)
+from emulator.device import emulated_gpu
 from hypothesis import HealthCheck, settings
 
 from hybridnet.core import local
@@ -29,3 +31,10 @@ def modes_are_put_back() -> Iterator[None]:
     local.set(recording=False, training=False)
     local.set_trace(None)
     assert left == (False, False, None), "the test, or the code under it, left (recording, training, trace) as shown"
+
+
+@pytest.fixture(name="emulated_gpu")
+def _emulated_gpu() -> Iterator[Any]:
+    """``gpu(0)``, run on the CPU; the module that stands for CuPy."""
+    with emulated_gpu() as cupy:
+        yield cupy

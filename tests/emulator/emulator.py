@@ -50,19 +50,27 @@ class Kernel:
         function.restype = ctypes.c_char_p
 
     def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], shared_mem: int = 0) -> None:
+        self.run(grid, block, [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else number(a) for a in args], shared_mem)
+
+    def run(self, grid: Sequence[int], block: Sequence[int], values: Sequence[Any], shared_mem: int) -> None:
+        """Launch with arguments as ctypes has them."""
         shape = (ctypes.c_uint * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
-        values = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else (ctypes.c_char * a.itemsize)(*a.tobytes()) for a in args]
         pointers = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
         error = self.function(shape, ctypes.c_size_t(shared_mem), pointers)
         if error is not None:
             raise LaunchError(f"{self.name}: {error.decode()}")
 
 
+def number(a: Any) -> Any:
+    """A NumPy scalar as its bytes."""
+    return (ctypes.c_char * a.itemsize)(*a.tobytes())
+
+
 class RawModule:
     """A translation unit of CUDA C++."""
 
     def __init__(self, code: str, options: Sequence[str] = ()) -> None:
-        self.library = ctypes.CDLL(str(_compiled(code, tuple(options))))
+        self.library = ctypes.CDLL(str(compiled(code, tuple(options), kernel_sources())))
 
     def get_function(self, name: str) -> Kernel:
         return Kernel(name, getattr(self.library, f"cuemu_launch_{name}"))
@@ -78,18 +86,25 @@ def modules(codes: Sequence[str]) -> list[RawModule]:
         return list(pool.map(RawModule, codes))
 
 
-def _compiled(code: str, options: tuple[str, ...]) -> Path:
+def kernel_sources() -> dict[str, str]:
+    """The files of ``kernels/`` by name."""
+    return {p.name: p.read_text() for p in sorted(KERNELS.glob("*.cu*"))}
+
+
+def compiled(code: str, options: tuple[str, ...], headers: dict[str, str]) -> Path:
     """The shared library of a source; written under another name and renamed, so that runs side by side do no harm."""
     exports = "".join(f"CUEMU_EXPORT({name})\n" for name in _KERNEL.findall(code))
     command = [COMPILER or "g++", *FLAGS, *WARNINGS, *options]
-    sources = [HEADER.read_text(), *(p.read_text() for p in sorted(KERNELS.glob("*.cu*"))), code]
+    sources = [HEADER.read_text(), *headers, *headers.values(), code]
     path = CACHE / (hashlib.sha256("\0".join((*command, *sources)).encode()).hexdigest()[:32] + ".so")
     if not path.exists():
         CACHE.mkdir(exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             source, made = Path(folder, "kernels.cu"), Path(folder, "kernels.so")
             source.write_text(code + "\n" + exports)
-            command += ["-I", str(KERNELS), "-include", str(HEADER), "-x", "c++", str(source), "-o", str(made)]
+            for name, text in headers.items():
+                Path(folder, name).write_text(text)
+            command += ["-I", folder, "-include", str(HEADER), "-x", "c++", str(source), "-o", str(made)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(done.stderr)

@@ -4,9 +4,11 @@ All that is put on a stream (kernels, copies, library calls) goes through :func:
 so that a replay reads and writes what lies there then, as on a device.
 """
 
+import threading
 from collections.abc import Callable
+from typing import Any
 
-Work = Callable[[], None]
+Work = Callable[[], Any]
 
 _captures: dict[int, list[Work]] = {}
 
@@ -15,10 +17,26 @@ class CaptureError(RuntimeError):
     """What CUDA refuses while a stream captures."""
 
 
+class _Current(threading.local):
+    stream: Any = None  # None: the null stream
+
+
+current = _Current()
+
+
+def handle(stream: Any = None) -> int:
+    """The handle of a stream: a number, an object with ``ptr``, or None for the current one."""
+    if stream is None:
+        stream = current.stream
+    return 0 if stream is None else int(getattr(stream, "ptr", stream))
+
+
 def enqueue(stream: int, work: Work) -> None:
     """Do ``work`` in the order of the stream of that handle."""
     kept = _captures.get(stream)
     if kept is None:
+        if not stream and _captures:
+            raise CaptureError("work on the null stream while another stream captures")
         work()
     else:
         kept.append(work)
@@ -38,12 +56,17 @@ def end(stream: int) -> list[Work]:
     return _captures.pop(stream)
 
 
-def capturing() -> bool:
-    """Whether any stream captures."""
-    return bool(_captures)
+def capturing(stream: int | None = None) -> bool:
+    """Whether the stream of that handle captures; without one, whether any does."""
+    return bool(_captures) if stream is None else stream in _captures
 
 
 def refuse(what: str) -> None:
     """To be called by everything that waits for the device or copies without a stream."""
     if _captures:
         raise CaptureError(f"{what} while a stream captures")
+
+
+def abandon() -> None:
+    """Forget captures that were not ended."""
+    _captures.clear()

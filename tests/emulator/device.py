@@ -1,0 +1,56 @@
+"""``with emulated_gpu():`` there is a GPU, ``gpu(0)``, that is run on the CPU. The fixture of that name is in ``tests/conftest.py``."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hybridnet.config import config
+from hybridnet.core import random
+
+from . import cupy, emulator, memory, runtime, streams
+
+
+@contextmanager
+def emulated_gpu(
+    memory_bytes: int = memory.DEFAULT_TOTAL, devices: int = 1, driver: int = 13000, runtime_version: int = 13000
+) -> Iterator[Any]:
+    """CuPy and a GPU, emulated, for the body; gives the module that stands for CuPy.
+
+    At the end everything is put back, and writes beside allocations or into freed memory fail.
+    """
+    outer = {name: sys.modules.get(name) for name in cupy.MODULES}
+    before = runtime.Settings.devices, runtime.Settings.driver, runtime.Settings.runtime, memory.heap.total, config.cache_dir
+    runtime.Settings.devices, runtime.Settings.driver, runtime.Settings.runtime = devices, driver, runtime_version
+    memory.heap.total = memory_bytes
+    config.cache_dir = str(emulator.CACHE / "cubins")
+    sys.modules.update(cupy.MODULES)
+    _forget()
+    try:
+        yield cupy
+        gc.collect()
+        memory.heap.check()
+    finally:
+        _forget()
+        for name, module in outer.items():
+            if module is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module
+        runtime.Settings.devices, runtime.Settings.driver, runtime.Settings.runtime, memory.heap.total, config.cache_dir = before
+        streams.current.stream = None
+        streams.abandon()
+
+
+def _forget() -> None:
+    """Empty the caches of what was found out of CuPy and the device, and forget the random state of GPUs."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("hybridnet."):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear") and value.__module__.startswith(("hybridnet.device", "hybridnet.runtime")):
+                    value.cache_clear()
+    for device in [d for d in random._states if d.is_gpu]:
+        del random._states[device]

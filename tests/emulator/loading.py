@@ -1,0 +1,151 @@
+"""``cupy.cuda.nvrtc`` and ``cupy.cuda.Module`` of the emulated device: what g++ makes of CUDA C++ stands for the machine code."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import itertools
+import os
+import tempfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import emulator, memory, streams
+from .arrays import ndarray
+
+nvrtc = ModuleType("cupy.cuda.nvrtc")
+MAGIC = b"EMULATED\0"
+
+
+class NVRTCError(RuntimeError):
+    """``cupy.cuda.nvrtc.NVRTCError``."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(f"NVRTC_ERROR_COMPILATION ({status})")
+
+
+class _Program:
+    def __init__(self, src: str, headers: Any, include_names: Any) -> None:
+        self.source, self.log, self.made = src, "", b""
+        self.headers = {bytes(n).decode(): bytes(h).decode() for n, h in zip(include_names, headers, strict=True)}
+
+
+_programs: dict[int, _Program] = {}
+_numbers = itertools.count(1)
+
+
+def createProgram(src: str, name: str, headers: Any, include_names: Any) -> int:
+    number = next(_numbers)
+    _programs[number] = _Program(src, headers, include_names)
+    return number
+
+
+def compileProgram(prog: int, options: Any) -> None:
+    program = _programs[prog]
+    for option in options:
+        if not isinstance(option, str):
+            raise TypeError("options are strings")
+    definitions = tuple(o.replace("--define-macro=", "-D") for o in options if o.startswith(("-D", "--define-macro=")))
+    try:
+        path = emulator.compiled(program.source, definitions, program.headers)
+    except RuntimeError as error:
+        program.log = str(error)
+        raise NVRTCError(6) from None
+    program.made = MAGIC + path.read_bytes()
+
+
+def getCUBIN(prog: int) -> bytes:
+    return _programs[prog].made
+
+
+def getProgramLog(prog: int) -> str:
+    return _programs[prog].log
+
+
+def destroyProgram(prog: int) -> None:
+    del _programs[prog]
+
+
+def getVersion() -> tuple[int, int]:
+    """Another number for every state of the emulator, since machine code is cached by the compiler's version."""
+    return 13, zlib.crc32(emulator.HEADER.read_bytes() + repr(emulator.FLAGS).encode())
+
+
+for _f in (createProgram, compileProgram, getCUBIN, getProgramLog, destroyProgram, getVersion):
+    setattr(nvrtc, _f.__name__, _f)
+nvrtc.getPTX = getCUBIN  # type: ignore[attr-defined]
+nvrtc.NVRTCError = NVRTCError  # type: ignore[attr-defined]
+
+
+class CUDADriverError(RuntimeError):
+    """``cupy.cuda.driver.CUDADriverError``."""
+
+
+def _argument(x: Any) -> Any:
+    """An argument of a kernel as CuPy takes it: arrays and places in memory by address, scalars by value."""
+    if x is None or isinstance(x, memory.MemoryPointer):
+        return ctypes.c_void_p(0 if x is None else x.ptr)
+    if isinstance(x, ndarray):
+        return ctypes.c_void_p(x.data.ptr)
+    if isinstance(x, np.ndarray) and x.size != 1:
+        raise TypeError(f"You are trying to pass a numpy.ndarray of shape {x.shape} as a kernel parameter")
+    if isinstance(x, (bool, int, float)):
+        x = np.asarray(x)[()]
+    if not isinstance(x, (np.generic, np.ndarray)):
+        raise TypeError(f"Unsupported type {type(x)}")
+    return emulator.number(x)
+
+
+class Function:
+    """``cupy.cuda.Function``: a kernel of a module."""
+
+    def __init__(self, module: Module, name: str) -> None:
+        try:
+            self.kernel = emulator.Kernel(name, getattr(module.library, f"cuemu_launch_{name}"))
+        except AttributeError:
+            raise CUDADriverError("CUDA_ERROR_NOT_FOUND: named symbol not found") from None
+        self.module, self.name = module, name
+
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: Sequence[Any], shared_mem: int = 0, stream: Any = None) -> None:
+        if not isinstance(grid, tuple) or not isinstance(block, tuple):
+            raise TypeError("grid and block must be tuples")
+        if np.prod(block) > 1024 or shared_mem > 227 << 10 or not all(map(int, (*grid, *block))):
+            raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
+        values = [_argument(a) for a in args]
+        streams.enqueue(streams.handle(stream), lambda: self.kernel.run(grid, block, values, shared_mem))
+
+
+class Module:
+    """``cupy.cuda.Module``."""
+
+    def __init__(self) -> None:
+        self.library: Any = None
+
+    def load(self, cubin: bytes) -> None:
+        if not isinstance(cubin, bytes) or not cubin.startswith(MAGIC):
+            raise CUDADriverError("CUDA_ERROR_INVALID_IMAGE: device kernel image is invalid")
+        self.library = ctypes.CDLL(str(_library(cubin[len(MAGIC) :])))
+
+    def load_file(self, filename: str | bytes) -> None:
+        self.load(Path(filename.decode() if isinstance(filename, bytes) else filename).read_bytes())
+
+    def get_function(self, name: str) -> Function:
+        return Function(self, name)
+
+
+def _library(contents: bytes) -> Path:
+    """A shared library as a file that the loader can open."""
+    path = emulator.CACHE / f"loaded-{hashlib.sha256(contents).hexdigest()[:32]}.so"
+    if not path.exists():
+        emulator.CACHE.mkdir(exist_ok=True, mode=0o700)
+        descriptor, made = tempfile.mkstemp(dir=emulator.CACHE)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(contents)
+        os.replace(made, path)
+    return path

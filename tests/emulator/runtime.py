@@ -1,0 +1,321 @@
+"""``cupy.cuda`` of the emulated device: devices, streams, events, graphs, and the runtime's functions."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import time
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import memory, streams
+
+COMPUTE_CAPABILITY = "90"
+MULTIPROCESSORS = 132
+ATTRIBUTES = {16: MULTIPROCESSORS, 1: 1024, 8: 48 << 10, 10: 32, 39: 2048, 75: 9, 76: 0, 81: 228 << 10, 97: 227 << 10}
+
+
+class CUDARuntimeError(RuntimeError):
+    """``cupy.cuda.runtime.CUDARuntimeError``."""
+
+    def __init__(self, status: int, words: str = "") -> None:
+        self.status = status
+        super().__init__(words or f"cudaError {status}")
+
+
+class Settings:
+    """What tests change: how many devices there are, and the versions of driver and runtime."""
+
+    devices = 1
+    driver = 13000
+    runtime = 13000
+
+
+class Device:
+    """``cupy.cuda.Device``."""
+
+    _entered: list[int]
+
+    def __init__(self, device: int | Device | None = None) -> None:
+        self.id = 0 if device is None else int(device)
+
+    def __int__(self) -> int:
+        return self.id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<CUDA Device {self.id}>"
+
+    def __enter__(self) -> Device:
+        self.use()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def use(self) -> None:
+        if not 0 <= self.id < _device_count():
+            raise CUDARuntimeError(101, "cudaErrorInvalidDevice: invalid device ordinal")
+
+    def synchronize(self) -> None:
+        streams.refuse("Device.synchronize")
+
+    @property
+    def compute_capability(self) -> str:
+        return COMPUTE_CAPABILITY
+
+    @property
+    def attributes(self) -> dict[str, int]:
+        return {"MultiProcessorCount": MULTIPROCESSORS}
+
+    @property
+    def mem_info(self) -> tuple[int, int]:
+        return _memory_info()
+
+
+class Graph:
+    """``cupy.cuda.Graph``: captured work, done again at each launch."""
+
+    def __init__(self, work: list[streams.Work]) -> None:
+        self.work = work
+
+    def launch(self, stream: Any = None) -> None:
+        work = self.work
+
+        def run() -> None:
+            for step in work:
+                step()
+
+        streams.enqueue(streams.handle(stream), run)
+
+    def upload(self, stream: Any = None) -> None:
+        pass
+
+
+class Event:
+    """``cupy.cuda.Event``."""
+
+    def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
+        self.time = 0.0
+
+    def record(self, stream: Any = None) -> None:
+        self.time = time.perf_counter()
+
+    def synchronize(self) -> None:
+        streams.refuse("Event.synchronize")
+
+    @property
+    def done(self) -> bool:
+        streams.refuse("Event.done")
+        return True
+
+
+def get_elapsed_time(start_event: Event, end_event: Event) -> float:
+    return (end_event.time - start_event.time) * 1e3
+
+
+_handles = itertools.count(0x1000)
+
+
+class Stream:
+    """``cupy.cuda.Stream``."""
+
+    null: Stream
+
+    def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: int | None = None) -> None:
+        self.ptr = 0 if null else next(_handles)
+        self.device_id = 0
+        self._outer: list[Any] = []
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stream) and other.ptr == self.ptr
+
+    def __hash__(self) -> int:
+        return hash(self.ptr)
+
+    def __enter__(self) -> Stream:
+        self._outer.append(streams.current.stream)
+        self.use()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        streams.current.stream = self._outer.pop()
+
+    def use(self) -> Stream:
+        streams.current.stream = self
+        return self
+
+    def begin_capture(self, mode: int | None = None) -> None:
+        if not self.ptr:
+            raise RuntimeError("cannot capture on the default (legacy) stream")
+        streams.begin(self.ptr)
+
+    def end_capture(self) -> Graph:
+        return Graph(streams.end(self.ptr))
+
+    def is_capturing(self) -> bool:
+        return streams.capturing(self.ptr)
+
+    def synchronize(self) -> None:
+        streams.refuse("Stream.synchronize")
+
+    @property
+    def done(self) -> bool:
+        streams.refuse("Stream.done")
+        return True
+
+    def record(self, event: Event | None = None) -> Event:
+        event = Event() if event is None else event
+        event.record(self)
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        pass
+
+    def launch_host_func(self, callback: Any, arg: Any) -> None:
+        streams.enqueue(self.ptr, lambda: callback(arg))
+
+
+Stream.null = Stream(null=True)
+
+
+def get_current_stream(device_id: int = -1) -> Stream:
+    return Stream.null if streams.current.stream is None else streams.current.stream
+
+
+# -- cupy.cuda.runtime ------------------------------------------------------------------------------
+
+runtime = ModuleType("cupy.cuda.runtime")
+
+
+def _define(function: Any) -> Any:
+    setattr(runtime, function.__name__.lstrip("_"), function)
+    return function
+
+
+for _name, _value in {
+    "memcpyHostToHost": 0,
+    "memcpyHostToDevice": 1,
+    "memcpyDeviceToHost": 2,
+    "memcpyDeviceToDevice": 3,
+    "memcpyDefault": 4,
+    "streamCaptureModeGlobal": 0,
+    "streamCaptureModeThreadLocal": 1,
+    "streamCaptureModeRelaxed": 2,
+    "cudaDevAttrMultiProcessorCount": 16,
+    "CUDARuntimeError": CUDARuntimeError,
+    "is_hip": False,
+}.items():
+    setattr(runtime, _name, _value)
+
+
+def _device_count() -> int:
+    if Settings.driver == 0:
+        raise CUDARuntimeError(35, "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version")
+    if Settings.driver < Settings.runtime // 1000 * 1000:
+        raise CUDARuntimeError(35, "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version")
+    if not Settings.devices:
+        raise CUDARuntimeError(100, "cudaErrorNoDevice: no CUDA-capable device is detected")
+    return Settings.devices
+
+
+def _memory_info() -> tuple[int, int]:
+    return (memory.heap.limit or memory.heap.total) - memory.heap.used, memory.heap.total
+
+
+runtime.getDeviceCount = _device_count  # type: ignore[attr-defined]
+runtime.memGetInfo = _memory_info  # type: ignore[attr-defined]
+
+
+@_define
+def getDevice() -> int:
+    return 0
+
+
+@_define
+def setDevice(device: int) -> None:
+    Device(device).use()
+
+
+@_define
+def deviceSynchronize() -> None:
+    streams.refuse("deviceSynchronize")
+
+
+@_define
+def streamSynchronize(stream: int) -> None:
+    streams.refuse("streamSynchronize")
+
+
+@_define
+def streamIsCapturing(stream: int) -> bool:
+    return streams.capturing(stream)
+
+
+@_define
+def driverGetVersion() -> int:
+    return Settings.driver
+
+
+@_define
+def runtimeGetVersion() -> int:
+    return Settings.runtime
+
+
+@_define
+def deviceGetAttribute(attrib: int, device: int) -> int:
+    return ATTRIBUTES[attrib]
+
+
+@_define
+def getDeviceProperties(device: int) -> dict[str, Any]:
+    return {"name": b"Emulated", "multiProcessorCount": MULTIPROCESSORS, "major": 9, "minor": 0, "totalGlobalMem": memory.heap.total}
+
+
+@_define
+def memcpyAsync(dst: int, src: int, size: int, kind: int, stream: int) -> None:
+    memory.copy_async(dst, src, size, stream, kind)
+
+
+@_define
+def memcpy(dst: int, src: int, size: int, kind: int) -> None:
+    streams.refuse("memcpy")
+    ctypes.memmove(dst, src, size)
+
+
+@_define
+def memcpy2DAsync(dst: int, dpitch: int, src: int, spitch: int, width: int, height: int, kind: int, stream: int) -> None:
+    def copy() -> None:
+        for row in range(height):
+            ctypes.memmove(dst + row * dpitch, src + row * spitch, width)
+
+    if width > min(dpitch, spitch):
+        raise CUDARuntimeError(12, "cudaErrorInvalidPitchValue: invalid pitch argument")
+    memory.may_copy(dst, src, stream, kind)
+    streams.enqueue(streams.handle(stream), copy)
+
+
+@_define
+def memsetAsync(ptr: int, value: int, size: int, stream: int) -> None:
+    streams.enqueue(streams.handle(stream), lambda: ctypes.memset(ptr, value, size))
+
+
+@_define
+def memset(ptr: int, value: int, size: int) -> None:
+    streams.refuse("memset")
+    ctypes.memset(ptr, value, size)
+
+
+def empty_pinned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray[Any, Any]:
+    """``cupyx.empty_pinned``."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    count = int(np.prod(shape, dtype=np.int64))
+    mem = memory.alloc_pinned_memory(count * np.dtype(dtype).itemsize)
+    return np.frombuffer(mem, dtype, count).reshape(shape, order=order)  # type: ignore[arg-type]
