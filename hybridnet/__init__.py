@@ -5,6 +5,7 @@ Gluon's way of working on NumPy and CuPy: arrays that record (``autograd``), blo
 """
 
 from hybridnet import (
+    amp,
     autograd,
     context,
     gluon,
@@ -39,6 +40,7 @@ __all__ = [
     "HybridnetError",
     "MXNetError",
     "NDArray",
+    "amp",
     "autograd",
     "context",
     "cpu",

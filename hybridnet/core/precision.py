@@ -59,5 +59,5 @@ class Precision:
         return [cast(x, target) if isinstance(x, Array) and x._data.dtype in changed and x._data.dtype != target else x for x in arrays]
 
 
-_HALVES = (dtypes.float16, dtypes.bfloat16)
-_NARROWED = (*_HALVES, dtypes.float32)
+_HALVES = frozenset({dtypes.float16, dtypes.bfloat16})
+_NARROWED = _HALVES | {dtypes.float32}

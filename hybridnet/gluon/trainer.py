@@ -22,6 +22,7 @@ from hybridnet.gluon.parameter import Parameter
 from hybridnet.gluon.parameter_dict import ParameterDict
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer import states as files
+from hybridnet.tree import flatten
 
 
 class _Scalars:
@@ -77,6 +78,7 @@ class Trainer:
         self._states: list[list[Any]] = []  # of each parameter, on each of its devices
         self._scalars: dict[Device, _Scalars] = {}
         self._compiled: dict[Device, Jit] = {}
+        self._amp_loss_scaler: Any = None  # from ``amp.init_trainer``: the name is MXNet's, and programs read it
 
     @property
     def optimizer(self) -> Optimizer:
@@ -117,17 +119,18 @@ class Trainer:
         self._prepare()
         fresh = self._fresh(ignore_stale_grad)
         rescale = self._scale / batch_size
+        divide = self._must_divide()
         if not self._optimizer.traceable:
-            self._update_one_by_one(fresh, rescale)
+            self._update_one_by_one(fresh, rescale, divide)
         elif local.trace is not None:
             local.trace.before_run(self._host_step)  # type: ignore[attr-defined]
             for device in self._scalars:
-                self._update_on(device, fresh, rescale)
+                self._update_on(device, fresh, divide, rescale)
         else:
             self._host_step()
             for device, scalars in self._scalars.items():
                 scalars.write("rescale", rescale)
-                self._compiled[device](fresh)
+                self._compiled[device](fresh, divide)
 
     def _prepare(self) -> None:
         """Make the states, once; again after parameters moved to other devices."""
@@ -163,6 +166,15 @@ class Trainer:
                     leaf.fresh = False
         return tuple(i for i in range(len(self._params)) if i not in stale) if stale else None
 
+    def _must_divide(self) -> bool:
+        """Whether the gradients are those of a scaled loss."""
+        if self._amp_loss_scaler is None:
+            return False
+        if len({tuple(p.list_ctx()) for p in self._params}) > 1:
+            got = "parameters on different ones"
+            fail(ArgumentError, "Trainer.step", expected="with loss scaling, all parameters on the same devices", got=got)
+        return bool(self._amp_loss_scaler.take())
+
     def _host_step(self) -> None:
         """What happens on the host before every update: count it, follow the schedule."""
         self._optimizer.num_update += 1
@@ -176,8 +188,11 @@ class Trainer:
             if self._params[i]._grad_req != "null":
                 yield i, self._params[i]
 
-    def _update_on(self, device: Device, fresh: tuple[int, ...] | None, rescale: Any = None) -> None:
-        """The update on one device; what the trainer compiles, and what a user's compiled step contains."""
+    def _update_on(self, device: Device, fresh: tuple[int, ...] | None, divide: bool, rescale: Any = None) -> None:
+        """The update on one device; what the trainer compiles, and what a user's compiled step contains.
+
+        ``divide``: whether the gradients are those of a scaled loss.
+        """
         scalars = self._scalars[device]
         entries = []
         for i, parameter in self._trained(fresh):
@@ -185,10 +200,20 @@ class Trainer:
             if device in devices:
                 at = devices.index(device)
                 entries.append((i, parameter._data[at], parameter.list_grad()[at], self._states[i][at]))  # type: ignore[index]
-        scalars.t += 1
-        self._optimizer.update_all(entries, scalars.lr, scalars.t, scalars.rescale if rescale is None else rescale)
+        rescale = scalars.rescale if rescale is None else rescale
 
-    def _update_one_by_one(self, fresh: tuple[int, ...] | None, rescale: float) -> None:
+        def move(factor: Any) -> None:
+            scalars.t += 1
+            self._optimizer.update_all(entries, scalars.lr, scalars.t, rescale * factor)
+
+        if self._amp_loss_scaler is None or not entries:
+            move(1.0)
+        else:
+            written: list[Any] = [scalars.t]
+            flatten([(weight, state) for _, weight, _, state in entries], written)
+            self._amp_loss_scaler.guard(device, [grad for _, _, grad, _ in entries], written, divide, move)
+
+    def _update_one_by_one(self, fresh: tuple[int, ...] | None, rescale: float, divide: bool) -> None:
         """For optimizers with an ``update`` of their own."""
         name = type(self._optimizer).__name__
         if local.trace is not None:
@@ -199,6 +224,14 @@ class Trainer:
                 got=f"{name}, which overrides update",
                 fix=f"defining {name}.rule (see Optimizer), or calling trainer.step outside jit",
             )
+        if (scaler := self._amp_loss_scaler) is not None:
+            rescale = rescale / scaler.loss_scale if divide else rescale
+            grads: dict[Device, list[Any]] = {}
+            for _, parameter in self._trained(fresh):
+                for grad in parameter.list_grad():
+                    grads.setdefault(grad.device, []).append(grad)
+            if not scaler.admits(grads):
+                return
         self._optimizer.rescale_grad = rescale
         for i, parameter in self._trained(fresh):
             for weight, grad, state in zip(parameter.list_data(), parameter.list_grad(), self._states[i], strict=True):

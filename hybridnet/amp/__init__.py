@@ -1,0 +1,35 @@
+"""``amp``: automatic mixed precision, as MXNet's ``contrib.amp`` (1.x) and ``amp`` (2.x).
+
+    amp.init("bfloat16")                    # before the first call of a network
+
+or, with float16, whose range needs the loss to be scaled::
+
+    amp.init("float16")
+    trainer = gluon.Trainer(...)
+    amp.init_trainer(trainer)
+    with autograd.record():
+        loss = loss_of(net(x), y)
+        with amp.scale_loss(loss, trainer) as scaled:
+            scaled.backward()
+    trainer.step(batch_size)
+
+Parameters, their gradients and the optimizer's states stay float32. It is the same imperatively, hybridized and
+in a ``jit`` step. What is cast, and where, is in :mod:`hybridnet.core.precision`.
+"""
+
+from hybridnet.amp.blocks import convert_hybrid_block
+from hybridnet.amp.loss_scaler import LossScaler
+from hybridnet.amp.policy import init, list_fp32_ops, list_lp16_fp32_ops, list_lp16_ops
+from hybridnet.amp.training import init_trainer, scale_loss, unscale
+
+__all__ = [
+    "LossScaler",
+    "convert_hybrid_block",
+    "init",
+    "init_trainer",
+    "list_fp32_ops",
+    "list_lp16_fp32_ops",
+    "list_lp16_ops",
+    "scale_loss",
+    "unscale",
+]
