@@ -93,12 +93,12 @@ class Instance:
         source = program.source
         xp = program.device.xp
         self.fixed = [inputs[i] for i in program.fixed]
+        states = dict(zip(program.fixed, self.fixed, strict=True))
         # A state that kernels could not read where it lies (a view with gaps, an odd address) gets a stand-in.
-        self.standing = {i: x for i, x in zip(program.fixed, self.fixed, strict=True) if not _lies_well(x)}
+        self.standing = {i: x for i, x in states.items() if not _lies_well(x)}
         self.stand_ins = {i: xp.empty(x.shape, x.dtype) for i, x in self.standing.items()}
-        self.bases = {
-            i: self.stand_ins[i].data.ptr if i in self.stand_ins else x.data.ptr for i, x in zip(program.fixed, self.fixed, strict=True)
-        }
+        self.owners = states | self.stand_ins
+        self.bases = {i: x.data.ptr for i, x in self.owners.items()}
         self.bases[ARENA] = arena.address
         self.tables = []
         for entries in source.tables:
@@ -121,10 +121,7 @@ class Instance:
         if address.base == ARENA:
             pointer = self.arena.view(address.offset, (), np.uint8).data
         else:
-            owner = self.stand_ins.get(address.base)
-            pointer = (
-                owner if owner is not None else dict(zip(self.program.fixed, self.fixed, strict=True))[address.base]
-            ).data + address.offset
+            pointer = self.owners[address.base].data + address.offset
         return xp.ndarray(located.shape, located.dtype, pointer, located.strides)
 
     def _segments(self, steps: Sequence[Step]) -> list[Segment]:

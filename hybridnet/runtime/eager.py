@@ -80,7 +80,7 @@ def accelerate(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Devic
     """Run an operator by its kernels or its library; None where it has neither for these arrays."""
     if not all(hasattr(x, "strides") for x in data):
         return None  # a Python number among the operands
-    key = op, tuple([(x.shape, x.strides, x.dtype) for x in data]), tuple(attrs.items()), device
+    key = op, tuple([(x.shape, x.strides, x.dtype) for x in data]), tuple(attrs.items()), device.device_id, device.xp
     prepared = _prepared.get(key)
     if prepared is None:
         prepared = _prepared[key] = _Prepared(op, data, attrs, device)
