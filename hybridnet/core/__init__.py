@@ -5,7 +5,7 @@ from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, Spec, spec_of, wrap
 from hybridnet.core.handles import as_class, plain
 from hybridnet.core.ndarray import NUMPY_FUNCTIONS, NDArray, array, asarray
-from hybridnet.core.op import OPS, Kind, Op, Sample, broadcast_shapes, find, infer_pointwise, register
+from hybridnet.core.op import OPS, Kind, Op, Permuted, Sample, broadcast_shapes, find, infer_pointwise, register
 from hybridnet.core.precision import Precision
 from hybridnet.core.state import computing_in, generation, local, paused_recording, suspended_trace
 
@@ -19,6 +19,7 @@ __all__ = [
     "Kind",
     "NDArray",
     "Op",
+    "Permuted",
     "Precision",
     "Sample",
     "Spec",

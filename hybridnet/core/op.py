@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,14 @@ class Sample:
     differentiable: bool = True  # false where the sample lies on a kink or has integer inputs only
 
 
+class Permuted(NamedTuple):
+    """An operator call on operands whose axes are in another order."""
+
+    attrs: dict[str, Any]
+    inputs: tuple[bool, ...]  # which operands are then in that order; the others are as they were
+    outputs: tuple[bool, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Op:
     """An operator.
@@ -82,6 +90,9 @@ class Op:
         with kernels stays one node on a GPU.
     library: ``library(inputs, outputs, **attrs)`` (:class:`~hybridnet.core.kernel.Placed`) gives the planned call
         of a GPU library, or None where it has none for these arrays or the library is not there.
+    permute: for an operator whose axes have roles, ``permute(order, *specs, **attrs)`` gives the same call with the axes
+        of its operands in ``order`` (as ``transpose`` takes it), or None where there is none. A contraction that
+        has one gains from channels that come last. Pointwise operators and reductions need none.
     precision: ``"follow"`` its inputs, ``"float32"`` (needs the range), ``"half"`` (gains from it).
     cost: of one element of a pointwise operator, in additions; what a backward would rather store
         than compute again.
@@ -103,6 +114,7 @@ class Op:
     cuda: str | None = None
     kernels: Callable[..., Written | None] | None = None
     library: Callable[..., LibraryCall | None] | None = None
+    permute: Callable[..., Permuted | None] | None = None
     precision: str = "follow"
     cost: int = 1
     sample: Callable[[], Iterable[Sample]] | None = None
