@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axes, normalize_axis, samples, tensor
 
@@ -98,12 +98,17 @@ def _infer_broadcast_to(x: Spec, *, shape: tuple[int, ...]) -> Spec:
     return Spec(shape, x.dtype)
 
 
+def _permuted_broadcast(order: tuple[int, ...], x: Spec, *, shape: tuple[int, ...]) -> Permuted | None:
+    return Permuted({"shape": tuple(shape[a] for a in order)}, (True,), (True,)) if x.ndim == len(shape) else None
+
+
 BROADCAST_TO = register(
     Op(
         "broadcast_to",
         Kind.VIEW,
         _infer_broadcast_to,
         compute=lambda xp, x, *, shape: xp.broadcast_to(x, shape),
+        permute=_permuted_broadcast,
         grad=(lambda g, y, x, *, shape: g,),  # the tape sums over the broadcast axes
         sample=samples(Sample((normal(3, 1),), {"shape": (2, 3, 4)}), Sample((normal(3),), {"shape": (2,)}, error=ValueError)),
     )
@@ -160,6 +165,7 @@ CONCATENATE = register(
         Kind.OPAQUE,
         _infer_concatenate,
         compute=lambda xp, *xs, axis, out=None: xp.concatenate(xs, axis=axis, out=out),
+        permute=lambda order, *xs, axis: Permuted({"axis": order.index(axis)}, (True,) * len(xs), (True,)),
         out=True,
         grad=_concatenate_rule,
         promote="same",
@@ -218,12 +224,22 @@ def _slice_rule(g: Any, y: Any, x: Any, *, key: Any) -> Any:
     return call("slice_grad", g, shape=x.shape, key=key)
 
 
+def _permuted_slice(order: tuple[int, ...], x: Spec, *, key: Any, **shape: Any) -> Permuted | None:
+    """The same slices on the same axes, of ``slice`` and of ``slice_grad``; None where axes come or go."""
+    if any(item[0] != "slice" for item in key):
+        return None
+    whole = (*key, *[("slice", None, None, None)] * (len(order) - len(key)))
+    attrs = {name: tuple(sizes[a] for a in order) for name, sizes in shape.items()}
+    return Permuted({**attrs, "key": tuple(whole[a] for a in order)}, (True,), (True,))
+
+
 SLICE = register(
     Op(
         "slice",
         Kind.VIEW,
         _infer_slice,
         compute=lambda xp, x, *, key: x[_decode(key)],
+        permute=_permuted_slice,
         grad=(_slice_rule,),
         sample=samples(
             Sample((normal(4, 5),), {"key": (("slice", 1, None, 2), ("int", -1))}),
@@ -255,6 +271,7 @@ SLICE_GRAD = register(
         Kind.OPAQUE,
         _infer_slice_grad,
         compute=_slice_grad,
+        permute=_permuted_slice,
         out=True,
         grad=(lambda g, y, x, *, shape, key: call("slice", g, key=key),),
         sample=samples(Sample((normal(2),), {"shape": (4, 5), "key": (("slice", 1, None, 2), ("int", -1))})),

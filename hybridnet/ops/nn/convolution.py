@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
 from hybridnet.ops.nn.common import along, as_part, as_tuple, wide_dtype
@@ -123,6 +123,13 @@ def _convolution_weight_grad(
     return weight_grad(xp, data, gradient, g, shape).astype(x.dtype, copy=False)
 
 
+def _permuted(order: tuple[int, ...], *specs: Spec, last: bool, **attrs: Any) -> Permuted | None:
+    """Channels last, from channels first."""
+    if last or order != (0, *range(2, len(order)), 1):
+        return None
+    return Permuted({**attrs, "last": True}, (True, True), (True,))
+
+
 def _spatial(x: Any, last: bool) -> tuple[int, ...]:
     return spatial_of(x.shape, last)
 
@@ -162,6 +169,7 @@ CONVOLUTION = register(
         ),
         saves=(0, 1),
         promote="float",
+        permute=_permuted,
         precision="half",
         sample=samples(
             *[Sample((normal(*x), normal(*w, seed=1)), attrs) for x, w, attrs in _CASES],
@@ -184,6 +192,7 @@ DATA_GRAD = register(
         ),
         saves=(0, 1),
         promote="float",
+        permute=_permuted,
         precision="half",
         sample=samples(
             *[
@@ -207,6 +216,7 @@ WEIGHT_GRAD = register(
         ),
         saves=(0, 1),
         promote="float",
+        permute=_permuted,
         precision="half",
         sample=samples(
             *[Sample((normal(*x), _sample_dy(x, w, attrs)), {"kernel": spatial_of(w, attrs["last"]), **attrs}) for x, w, attrs in _CASES],
