@@ -51,6 +51,12 @@ template <class Op, int THREADS, class T> __device__ inline T hn_reduce_block(T 
     return x;
 }
 
+// Over a team of LANES threads: neighbours within a warp up to 32, a whole block above.
+template <class Op, int LANES, class T> __device__ inline T hn_reduce_team(T x, void* scratch) {
+    if constexpr (LANES <= 32) return hn_reduce_lanes<Op, LANES>(x);
+    else return hn_reduce_block<Op, LANES>(x, scratch);
+}
+
 // Over the ROWS threads of each column of a tile: thread t stands in column t % COLUMNS.
 // ``scratch``: shared memory for ROWS * COLUMNS values.
 template <class Op, int COLUMNS, int ROWS, class T> __device__ inline T hn_reduce_columns(T x, void* scratch) {

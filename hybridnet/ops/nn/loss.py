@@ -1,17 +1,23 @@
-"""Losses that are operators because their gradients are shorter than those of their parts."""
+"""Losses that are operators because their gradients are shorter than those of their parts.
+
+On a GPU the softmax cross-entropy along the last axis and its gradient are kernels of one pass each
+(``kernels/cross_entropy.cu``); along another axis its parts are fused.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core.kernel import Launch, Written, stored_type
 from hybridnet.errors import DtypeError, ShapeError, fail
-from hybridnet.ops.common import normal, normalize_axis, samples, tensor
+from hybridnet.ops.common import by_parts, normal, normalize_axis, samples, tensor
 from hybridnet.ops.gather import positions
-from hybridnet.ops.nn.common import along, wide, wide_dtype
+from hybridnet.ops.nn.common import along, narrow, wide, wide_dtype
 from hybridnet.ops.shape import expand_dims
 
 
@@ -36,13 +42,61 @@ def _cross_entropy(x: Any, label: Any, *, axis: int) -> tuple[Any, Any]:
 
 
 def _cross_entropy_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, label: Any, *, axis: int) -> tuple[Any, ...]:
-    """(softmax - onehot) · g; the softmax from the saved logarithm of the sum, the one-hot array as a comparison."""
     of_loss, of_total = g
+    return apply(CROSS_ENTROPY_GRAD, (x, label, y[1], of_loss, of_loss + of_total), {"axis": axis}), None
+
+
+def _infer_cross_entropy_grad(x: Spec, label: Spec, *small: Spec, axis: int) -> Spec:
+    _infer_cross_entropy(x, label, axis=axis)
+    if any(s.shape != label.shape for s in small):
+        fail(ShapeError, "softmax_cross_entropy_grad", expected=f"arrays of shape {label.shape}", got=" ".join(str(s.shape) for s in small))
+    return x
+
+
+def _cross_entropy_grad(x: Any, label: Any, total: Any, of_loss: Any, weight: Any, *, axis: int) -> Any:
+    """softmax · weight - onehot · of_loss; the softmax from the logarithm of the sum, the one-hot array as a comparison."""
     hit = call("equal", along(positions(label, x.shape[axis], label.dtype), axis, x.ndim), label)
-    return call("exp", wide(x) - y[1]) * (of_loss + of_total) - call("where", hit, of_loss, 0), None
+    return narrow(call("exp", wide(x) - total) * weight - call("where", hit, of_loss, 0), x.dtype)
 
 
-_labels = np.array([2, 0])
+_WARP_PACKS = 8 * 32  # up to so many packs of 16 bytes a row has a warp, above a block
+_BATCH = 4  # packs that a thread loads before the first is used
+
+
+def _row_launch(function: str, types: tuple[Spec, ...], arguments: tuple[str, ...], x: Spec, axis: int, sms: int) -> Written | None:
+    """The launch of a function of ``cross_entropy.cu`` over the rows of ``x``."""
+    length = x.shape[axis]
+    if math.prod(x.shape[axis + 1 :]) != 1 or length >= 2**31:
+        return None
+    rows, packs = x.size // length, -(-length * x.dtype.itemsize // 16)
+    if packs <= _WARP_PACKS:
+        threads, lanes = 256, min(32, 1 << (packs - 1).bit_length())
+    else:
+        threads = lanes = 256 if rows >= 2 * sms else 1024
+    of = ", ".join(stored_type(s.dtype) for s in types)
+    text = f"{function}<{of}, {threads}, {lanes}, {_BATCH}>"
+    scratch = threads // 32 * wide_dtype(x.dtype).itemsize
+    launch = Launch(text, (*arguments, str(rows), str(length)), (-(-rows * lanes // threads), 1), threads, scratch)
+    return Written("cross_entropy.cu", (launch,), in_place=(("x0", "y0"),) if function.endswith("grad") else ())
+
+
+def _kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> Written | None:
+    return _row_launch("hn_cross_entropy", inputs, ("x0", "x1", "y0", "y1"), inputs[0], axis, sms)
+
+
+def _grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> Written | None:
+    x, label, *small = inputs
+    if len({s.dtype for s in small}) > 1:
+        return None
+    return _row_launch("hn_cross_entropy_grad", (x, small[0], label), ("x0", "x1", "x2", "x3", "x4", "y0"), x, axis, sms)
+
+
+_CASES = (  # short rows, rows along the first axis, rows of several packs, rows of a block
+    (normal(2, 3), np.array([[2], [0]]), 1),
+    (normal(3, 2), np.array([[2, 0]]), 0),
+    (normal(5, 41), np.array([[40], [0], [7], [8], [39]]), 1),
+    (normal(4, 2101, 1), np.array([2100, 0, 8, 1035])[:, None, None], 1),
+)
 CROSS_ENTROPY = register(
     Op(
         "softmax_cross_entropy",
@@ -50,12 +104,33 @@ CROSS_ENTROPY = register(
         _infer_cross_entropy,
         expand=_cross_entropy,
         grad=_cross_entropy_rule,
-        saves=(0, 1, "y"),
+        saves=(0, 1, "y1"),
+        kernels=_kernels,
         precision="float32",
         sample=samples(
-            Sample((normal(2, 3), _labels[:, None]), {"axis": 1}),
-            Sample((normal(3, 2), _labels[None]), {"axis": 0}),
-            Sample((normal(2, 3), _labels), {"axis": 1}, error=ValueError),
+            *(Sample((x, label), {"axis": axis}) for x, label, axis in _CASES),
+            Sample((normal(2, 3), np.array([2, 0])), {"axis": 1}, error=ValueError),
+        ),
+    )
+)
+
+CROSS_ENTROPY_GRAD = register(
+    Op(
+        "softmax_cross_entropy_grad",
+        Kind.OPAQUE,
+        _infer_cross_entropy_grad,
+        expand=_cross_entropy_grad,
+        grad=by_parts(_cross_entropy_grad),
+        saves=(0, 1, 2, 3, 4),
+        kernels=_grad_kernels,
+        precision="float32",
+        sample=samples(
+            *(
+                Sample(
+                    (x, label, np.log(np.exp(x).sum(axis, keepdims=True)), *(normal(*label.shape, seed=i) for i in (1, 2))), {"axis": axis}
+                )
+                for x, label, axis in _CASES
+            )
         ),
     )
 )
