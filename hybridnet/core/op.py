@@ -91,8 +91,9 @@ class Op:
     library: ``library(inputs, outputs, **attrs)`` (:class:`~hybridnet.core.kernel.Placed`) gives the planned call
         of a GPU library, or None where it has none for these arrays or the library is not there.
     permute: for an operator whose axes have roles, ``permute(order, *specs, **attrs)`` gives the same call with the axes
-        of its operands in ``order`` (as ``transpose`` takes it), or None where there is none. A contraction that
-        has one gains from channels that come last. Pointwise operators and reductions need none.
+        of its operands in ``order`` (as ``transpose`` takes it; operands of fewer axes get leading ones of length 1
+        first), or None where there is none. A contraction that has one gains from channels that come last. Pointwise
+        operators and reductions need none.
     precision: ``"follow"`` its inputs, ``"float32"`` (needs the range), ``"half"`` (gains from it).
     cost: of one element of a pointwise operator, in additions; what a backward would rather store
         than compute again.

@@ -98,17 +98,13 @@ def _infer_broadcast_to(x: Spec, *, shape: tuple[int, ...]) -> Spec:
     return Spec(shape, x.dtype)
 
 
-def _permuted_broadcast(order: tuple[int, ...], x: Spec, *, shape: tuple[int, ...]) -> Permuted | None:
-    return Permuted({"shape": tuple(shape[a] for a in order)}, (True,), (True,)) if x.ndim == len(shape) else None
-
-
 BROADCAST_TO = register(
     Op(
         "broadcast_to",
         Kind.VIEW,
         _infer_broadcast_to,
         compute=lambda xp, x, *, shape: xp.broadcast_to(x, shape),
-        permute=_permuted_broadcast,
+        permute=lambda order, x, *, shape: Permuted({"shape": tuple(shape[a] for a in order)}, (True,), (True,)),
         grad=(lambda g, y, x, *, shape: g,),  # the tape sums over the broadcast axes
         sample=samples(Sample((normal(3, 1),), {"shape": (2, 3, 4)}), Sample((normal(3),), {"shape": (2,)}, error=ValueError)),
     )
