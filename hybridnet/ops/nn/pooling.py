@@ -17,11 +17,13 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, register
+from hybridnet.core.kernel import Written
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide, wide_dtype
 from hybridnet.ops.nn.windows import is_last, spatial_of
+from hybridnet.ops.places import index_type, once, pack_width
 
 Attrs = dict[str, Any]
 
@@ -66,6 +68,14 @@ def _pooled(shape: tuple[int, ...], first: int, count: tuple[int, ...]) -> tuple
     return (*shape[:first], *count, *shape[first + len(count) :])
 
 
+def _permuted(order: tuple[int, ...], *specs: Spec, first: int, **attrs: Any) -> Permuted | None:
+    """Windows on the same axes, which must still be side by side."""
+    start = order.index(first)
+    if order[start : start + len(attrs["kernel"])] != tuple(range(first, first + len(attrs["kernel"]))):
+        return None
+    return Permuted({"first": start, **attrs}, (True,) * len(specs), (True,))
+
+
 def _reduce(xp: Any, x: Any, axis: _Axis, ufunc: Any, empty: float) -> Any:
     """One axis's windows reduced by ``ufunc``; ``empty`` where a window has no data."""
     shape = (*x.shape[: axis.axis], axis.windows, *x.shape[axis.axis + 1 :])
@@ -82,6 +92,33 @@ def _reduce(xp: Any, x: Any, axis: _Axis, ufunc: Any, empty: float) -> Any:
         target = out[axis.at(windows)]
         ufunc(target, x[axis.at(data)], out=target)
     return out
+
+
+def _written(
+    function: str,
+    data: Spec,
+    result: Spec,
+    arguments: tuple[str, ...],
+    more: str,
+    *,
+    first: int,
+    kernel: Any,
+    stride: Any,
+    pad: Any,
+    count: Any,
+) -> Written | None:
+    """The launch of a function of ``pooling.cu`` that goes over ``result``; ``more``: template arguments besides the usual ones."""
+    if len(kernel) > 3:
+        return None
+    inner = math.prod(data.shape[first + len(kernel) :])
+    width = pack_width(data.dtype, inner)
+    windows = [
+        f"hn_windows<{n}, {c}, {k}, {s}, {p}>" for n, c, k, s, p in zip(data.shape[first:], count, kernel, stride, pad, strict=False)
+    ]
+    windows = ["hn_windows<1, 1, 1, 1, 0>"] * (3 - len(windows)) + windows
+    pool = f"hn_pool<{index_type(data.size, result.size)}, {width}, {inner}, {', '.join(windows)}>"
+    packs = result.size // width
+    return Written("pooling.cu", (once(f"{function}<{pool}, {packs}{more}>", arguments, packs),))
 
 
 # -- the maximum ----------------------------------------------------------------------------------
@@ -146,6 +183,19 @@ def _max_pool_gather(xp: Any, h: Any, x: Any, y: Any, *, first: int, kernel: Any
     return out
 
 
+def _max_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> Written | None:
+    empty = repr(float(ml_dtypes.finfo(outputs[0].dtype).min))
+    return _written("hn_max_pool", inputs[0], outputs[0], ("y0", "x0", empty), "", **attrs)
+
+
+def _max_grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> Written | None:
+    return _written("hn_max_pool_grad", inputs[1], outputs[0], ("y0", "x0", "x1", "x2"), "", **attrs)
+
+
+def _max_gather_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> Written | None:
+    return _written("hn_max_pool_gather", inputs[1], outputs[0], ("y0", "x0", "x1", "x2"), "", **attrs)
+
+
 _CASES: tuple[tuple[tuple[int, ...], Attrs], ...] = (
     ((2, 2, 4, 6), {"first": 2, "kernel": (2, 2), "stride": (2, 2), "pad": (0, 0), "count": (2, 3)}),
     ((1, 2, 5, 4), {"first": 2, "kernel": (3, 2), "stride": (2, 1), "pad": (1, 1), "count": (3, 5)}),
@@ -166,6 +216,8 @@ MAX_POOL = register(
         Kind.OPAQUE,
         _infer_max,
         compute=_max_pool,
+        kernels=_max_kernels,
+        permute=_permuted,
         grad=(lambda g, y, x, **attrs: call("max_pool_grad", g, x, y, **attrs),),
         saves=(0, "y"),
         promote="float",
@@ -180,6 +232,8 @@ register(
         Kind.OPAQUE,
         _infer_max_grad,
         compute=_max_pool_grad,
+        kernels=_max_grad_kernels,
+        permute=_permuted,
         grad=(lambda g, y, dy, x, m, **attrs: call("max_pool_gather", g, x, m, **attrs), None, None),
         saves=(1, 2),
         promote="float",
@@ -195,6 +249,8 @@ register(
         Kind.OPAQUE,
         _infer_max_gather,
         compute=_max_pool_gather,
+        kernels=_max_gather_kernels,
+        permute=_permuted,
         grad=(lambda g, y, h, x, m, **attrs: call("max_pool_grad", g, x, m, **attrs), None, None),
         saves=(1, 2),
         promote="float",
@@ -258,6 +314,19 @@ def _sum_rule(g: Any, y: Any, x: Any, **attrs: Any) -> Any:
     return call("sum_pool_grad", g, size=x.shape[first : first + len(attrs["kernel"])], **attrs)
 
 
+_DIVIDE = {"no": "HN_SUM", "all": "HN_MEAN_WITH_PADDING", "data": "HN_MEAN_OF_DATA"}
+
+
+def _sum_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, divide: str, **attrs: Any) -> Written | None:
+    return _written("hn_sum_pool", inputs[0], outputs[0], ("y0", "x0"), f", {_DIVIDE[divide]}", **attrs)
+
+
+def _sum_grad_kernels(
+    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, size: Any, divide: str, **attrs: Any
+) -> Written | None:
+    return _written("hn_sum_pool_grad", outputs[0], outputs[0], ("y0", "x0"), f", {_DIVIDE[divide]}", **attrs)
+
+
 def _sum_samples(size: bool) -> Any:
     made = []
     for (x, attrs), divide in itertools.product(_CASES, ("no", "all", "data")):
@@ -269,7 +338,17 @@ def _sum_samples(size: bool) -> Any:
 
 
 SUM_POOL = register(
-    Op("sum_pool", Kind.OPAQUE, _infer_sum, compute=_sum_pool, grad=(_sum_rule,), promote="float", sample=_sum_samples(False))
+    Op(
+        "sum_pool",
+        Kind.OPAQUE,
+        _infer_sum,
+        compute=_sum_pool,
+        kernels=_sum_kernels,
+        permute=_permuted,
+        grad=(_sum_rule,),
+        promote="float",
+        sample=_sum_samples(False),
+    )
 )
 register(
     Op(
@@ -277,6 +356,8 @@ register(
         Kind.OPAQUE,
         _infer_sum_grad,
         compute=_sum_pool_grad,
+        kernels=_sum_grad_kernels,
+        permute=_permuted,
         grad=(lambda g, y, dy, *, size, **attrs: call("sum_pool", g, **attrs),),
         promote="float",
         sample=_sum_samples(True),
