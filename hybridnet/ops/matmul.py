@@ -1,4 +1,8 @@
-"""The matrix product: one operator with transposition flags, so that no transpose is ever copied."""
+"""The matrix product: one operator with transposition flags, so that no transpose is ever copied.
+
+On a GPU it is a call of cuBLASLt; so is a product with a bias and a relu behind it, which a graph has as one operator
+where the library takes all of it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core.kernel import LibraryCall, Placed
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
+from hybridnet.ops.gemm import plan_product
 
 
 def _infer(a: Spec, b: Spec, *, transpose_a: bool = False, transpose_b: bool = False) -> Spec:
@@ -26,8 +32,8 @@ def _compute(xp: Any, a: Any, b: Any, *, transpose_a: bool = False, transpose_b:
         a = a.swapaxes(-1, -2)
     if transpose_b:
         b = b.swapaxes(-1, -2)
-    if a.dtype.itemsize == 2 and a.dtype not in (dtypes.int16, dtypes.uint16) and xp.__name__ == "numpy":
-        # NumPy has no half-precision products; accumulate in float32 as devices do.
+    if a.dtype.itemsize == 2 and dtypes.is_floating(a.dtype) and (xp.__name__ == "numpy" or a.ndim > 2 or b.ndim > 2):
+        # NumPy has no half-precision products, CuPy none in batches; accumulate in float32 as devices do.
         wide = xp.matmul(a.astype(dtypes.float32), b.astype(dtypes.float32)).astype(a.dtype)
         if out is None:
             return wide
@@ -48,6 +54,13 @@ def _rule_b(g: Any, y: Any, a: Any, b: Any, *, transpose_a: bool = False, transp
     return call("matmul", a, g, transpose_a=not transpose_a)
 
 
+def _library(
+    inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, transpose_a: bool = False, transpose_b: bool = False
+) -> LibraryCall | None:
+    a, b = inputs
+    return plan_product(a, b, outputs[0], transpose_a, transpose_b)
+
+
 MATMUL = register(
     Op(
         "matmul",
@@ -58,6 +71,7 @@ MATMUL = register(
         grad=(_rule_a, _rule_b),
         saves=((1,), (0,)),
         promote="same",
+        library=_library,
         precision="half",
         sample=samples(
             Sample((normal(2, 3), normal(3, 4, seed=1))),
@@ -66,6 +80,47 @@ MATMUL = register(
             Sample((normal(2, 3), normal(4, 3, seed=1)), {"transpose_b": True}),
             Sample((normal(5, 2, 3), normal(3, 4, seed=1))),
             Sample((normal(2, 3), normal(4, 3)), error=ValueError),
+        ),
+    )
+)
+
+
+def _infer_bias(a: Spec, b: Spec, bias: Spec, *, relu: bool = False, **flags: bool) -> Spec:
+    y = _infer(a, b, **flags)
+    if bias.shape != y.shape[-1:]:
+        fail(ShapeError, "matmul_bias", expected=f"a bias of shape {y.shape[-1:]}", got=str(bias.shape))
+    return y
+
+
+def _expand_bias(a: Any, b: Any, bias: Any, *, relu: bool = False, **flags: bool) -> Any:
+    y = call("matmul", a, b, **flags) + bias
+    return call("maximum", y, 0) if relu else y
+
+
+def _bias_library(
+    inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, relu: bool = False, transpose_a: bool = False, transpose_b: bool = False
+) -> LibraryCall | None:
+    a, b, bias = inputs
+    if bias.dtype != a.dtype or bias.strides != (1,):
+        return None
+    return plan_product(a, b, outputs[0], transpose_a, transpose_b, "bias_relu" if relu else "bias")
+
+
+#: A product, a bias along its last axis, and perhaps max(x, 0). Made by a pass behind differentiation, so it has no gradient.
+MATMUL_BIAS = register(
+    Op(
+        "matmul_bias",
+        Kind.CONTRACTION,
+        _infer_bias,
+        expand=_expand_bias,
+        promote="same",
+        library=_bias_library,
+        precision="half",
+        sample=samples(
+            Sample((normal(2, 3), normal(3, 4, seed=1), normal(4, seed=2))),
+            Sample((normal(3, 2), normal(3, 4, seed=1), normal(4, seed=2)), {"transpose_a": True, "relu": True}),
+            Sample((normal(5, 2, 3), normal(4, 3, seed=1), normal(4, seed=2)), {"transpose_b": True, "relu": True}),
+            Sample((normal(2, 3), normal(3, 4), normal(3)), error=ValueError),
         ),
     )
 )

@@ -1,0 +1,200 @@
+"""Matrix products by cuBLASLt, through ctypes: the library comes with CUDA or its wheels, and needs no package of its own.
+
+A :class:`Product` says what is to be computed, in the library's column-major terms; :func:`plan` asks the library's
+heuristics for an algorithm, once, and gives a call that allocates nothing and waits for nothing. Heuristics must not
+be asked while a stream captures, so plans are made before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import threading
+import weakref
+from collections.abc import Sequence
+from ctypes import c_double, c_float, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+from hybridnet import dtypes
+from hybridnet.device import cuda, wheels
+from hybridnet.errors import DeviceError, fail
+
+#: cudaDataType_t
+TYPES = {dtypes.float32: 0, dtypes.float64: 1, dtypes.float16: 2, dtypes.bfloat16: 14}
+#: cublasComputeType_t; the last but one rounds operands to TF32.
+COMPUTE = {"float32": 68, "tf32": 77, "float64": 70}
+#: cublasLtEpilogue_t
+EPILOGUES = {"": 1, "bias": 4, "bias_relu": 6}
+#: cublasLtMatmulDescAttributes_t
+TRANSPOSE_A, TRANSPOSE_B, EPILOGUE, BIAS = 3, 4, 7, 8
+#: cublasLtMatrixLayoutAttribute_t
+BATCH_COUNT, BATCH_STRIDE = 5, 6
+#: cublasLtMatmulPreferenceAttributes_t; the alignments are those of A, B, C and D.
+MAX_WORKSPACE, REDUCTION_SCHEMES, MIN_ALIGNMENT = 1, 3, (5, 6, 7, 8)
+#: cublasLtReductionScheme_t: partial sums are added in the type that is computed in, never in a narrower result's.
+IN_COMPUTE_TYPE = 2
+
+WORKSPACE = 32 << 20  # bytes that a product may use: what NVIDIA advises for Hopper
+ALIGNED = 16  # bytes; products of operands elsewhere use an algorithm that asks for no more than an element's alignment
+
+
+@dataclass(frozen=True)
+class Product:
+    """D = op(A) op(B), column-major: op(A) is m × k, op(B) is k × n, D is m × n.
+
+    ``lda``, ``ldb``, ``ldd``: elements from one stored column to the next. ``batch`` products are computed, each
+    operand's ``stride`` elements further on (0: the same for all). ``compute``: a key of ``COMPUTE``. ``epilogue``: a key
+    of ``EPILOGUES``; a bias has m elements, one for each row.
+    """
+
+    m: int
+    n: int
+    k: int
+    dtype: dtypes.Dtype
+    compute: str
+    transpose_a: bool
+    transpose_b: bool
+    lda: int
+    ldb: int
+    ldd: int
+    batch: int = 1
+    stride_a: int = 0
+    stride_b: int = 0
+    stride_d: int = 0
+    epilogue: str = ""
+
+
+class Heuristic(ctypes.Structure):
+    """cublasLtMatmulHeuristicResult_t"""
+
+    _fields_ = [
+        ("algorithm", c_uint64 * 8),
+        ("workspace", c_size_t),
+        ("state", c_int),
+        ("waves", c_float),
+        ("reserved", c_int * 4),
+    ]
+
+
+@cache
+def library() -> Any:
+    """cuBLASLt; None where it is not installed, which is said once."""
+    found = wheels.load("cublasLt")
+    if found is None:
+        logging.getLogger("hybridnet").warning("cuBLASLt was not found: matrix products go through CuPy, which is slower")
+    return found
+
+
+def available() -> bool:
+    """Whether there are a GPU and the library."""
+    return cuda.device_count() > 0 and library() is not None
+
+
+def plan(product: Product) -> Matmul | None:
+    """The call for a product on the current GPU; None where the library is not there or has no algorithm for it."""
+    return _planned(product, cuda.current_id()) if available() else None
+
+
+@lru_cache(maxsize=4096)
+def _planned(product: Product, device_id: int) -> Matmul | None:
+    made = Matmul(product, _handle(device_id))
+    return made if made.found(ALIGNED) else None
+
+
+@cache
+def _handle(device_id: int) -> c_void_p:
+    handle = c_void_p()
+    _check("cublasLtCreate", ctypes.byref(handle))
+    return handle
+
+
+def _check(function: str, *arguments: Any) -> None:
+    status = getattr(library(), function)(*arguments)
+    if status:
+        fail(DeviceError, "matmul", expected=f"{function} of cuBLASLt to succeed", got=f"its status {status}")
+
+
+class Matmul:
+    """A planned product; its ``pointers`` are the addresses of A, B, the bias if there is one, and D."""
+
+    def __init__(self, product: Product, handle: c_void_p | None) -> None:
+        self.product = p = product
+        self.workspace = 0
+        self._handle = handle
+        wide = p.compute == "float64"
+        number = c_double if wide else c_float
+        self._one, self._zero = number(1), number(0)
+        self._description = c_void_p()
+        scale = TYPES[dtypes.float64 if wide else dtypes.float32]
+        _check("cublasLtMatmulDescCreate", ctypes.byref(self._description), c_int(COMPUTE[p.compute]), c_int(scale))
+        self._set(TRANSPOSE_A, c_int32(p.transpose_a))
+        self._set(TRANSPOSE_B, c_int32(p.transpose_b))
+        self._set(EPILOGUE, c_int32(EPILOGUES[p.epilogue]))
+        if p.epilogue:
+            self._set(BIAS, c_void_p(ALIGNED))  # any: heuristics may pick an algorithm without a bias where the pointer is null
+        self._a = self._layout(*((p.k, p.m) if p.transpose_a else (p.m, p.k)), p.lda, p.stride_a)
+        self._b = self._layout(*((p.n, p.k) if p.transpose_b else (p.k, p.n)), p.ldb, p.stride_b)
+        self._d = self._layout(p.m, p.n, p.ldd, p.stride_d)
+        self._algorithms: dict[int, Heuristic | None] = {}
+        self._lock = threading.Lock()  # the bias's address is part of the description, which threads share
+        for destroy, made in (("MatmulDesc", self._description), *(("MatrixLayout", x) for x in (self._a, self._b, self._d))):
+            weakref.finalize(self, getattr(library(), f"cublasLt{destroy}Destroy"), made).atexit = False
+
+    @property
+    def name(self) -> str:
+        p = self.product
+        return f"cuBLASLt {p.batch} × {p.m}×{p.k}×{p.n} {p.dtype} {p.epilogue}".rstrip()
+
+    def _set(self, attribute: int, value: Any) -> None:
+        _check("cublasLtMatmulDescSetAttribute", self._description, c_int(attribute), ctypes.byref(value), c_size_t(ctypes.sizeof(value)))
+
+    def _layout(self, rows: int, columns: int, leading: int, stride: int) -> c_void_p:
+        layout, dtype = c_void_p(), c_int(TYPES[self.product.dtype])
+        _check("cublasLtMatrixLayoutCreate", ctypes.byref(layout), dtype, c_uint64(rows), c_uint64(columns), c_int64(leading))
+        if self.product.batch > 1:
+            for attribute, value in ((BATCH_COUNT, c_int32(self.product.batch)), (BATCH_STRIDE, c_int64(stride))):
+                size = c_size_t(ctypes.sizeof(value))
+                _check("cublasLtMatrixLayoutSetAttribute", layout, c_int(attribute), ctypes.byref(value), size)
+        return layout
+
+    def found(self, alignment: int) -> Heuristic | None:
+        """The algorithm for operands of that alignment in bytes; the first one settles the workspace."""
+        if alignment not in self._algorithms:
+            found = self._heuristic(alignment, self.workspace or WORKSPACE)
+            self._algorithms[alignment] = found
+            self.workspace = self.workspace or (found.workspace if found is not None else 0)
+        return self._algorithms[alignment]
+
+    def _heuristic(self, alignment: int, workspace: int) -> Heuristic | None:
+        preference, result, count = c_void_p(), Heuristic(), c_int()
+        _check("cublasLtMatmulPreferenceCreate", ctypes.byref(preference))
+        wishes = [(MAX_WORKSPACE, c_uint64(workspace)), *((a, c_uint32(alignment)) for a in MIN_ALIGNMENT)]
+        if self.product.dtype.itemsize == 2:
+            wishes.append((REDUCTION_SCHEMES, c_uint32(IN_COMPUTE_TYPE)))
+        for attribute, value in wishes:
+            size = c_size_t(ctypes.sizeof(value))
+            _check("cublasLtMatmulPreferenceSetAttribute", preference, c_int(attribute), ctypes.byref(value), size)
+        operands = (self._handle, self._description, self._a, self._b, self._d, self._d, preference)
+        # A status other than 0 says that there is no algorithm.
+        status = library().cublasLtMatmulAlgoGetHeuristic(*operands, c_int(1), ctypes.byref(result), ctypes.byref(count))
+        _check("cublasLtMatmulPreferenceDestroy", preference)
+        return result if not status and count.value and not result.state else None
+
+    def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Put the product on a stream."""
+        a, b, *bias, d = pointers
+        chosen = self.found(self.product.dtype.itemsize if any(p % ALIGNED for p in pointers) else ALIGNED)
+        if chosen is None:
+            fail(DeviceError, "matmul", expected="an algorithm of cuBLASLt for operands of any alignment", got=self.name)
+        with self._lock:
+            if bias:
+                self._set(BIAS, c_void_p(bias[0]))
+            self._run(chosen, c_void_p(a), c_void_p(b), c_void_p(d), c_void_p(workspace), c_void_p(stream))
+
+    def _run(self, chosen: Heuristic, a: c_void_p, b: c_void_p, d: c_void_p, workspace: c_void_p, stream: c_void_p) -> None:
+        one, zero, algorithm = map(ctypes.byref, (self._one, self._zero, chosen.algorithm))
+        operands = (one, a, self._a, b, self._b, zero, d, self._d, d, self._d)
+        scratch = (workspace, c_size_t(self.workspace))
+        _check("cublasLtMatmul", self._handle, self._description, *operands, algorithm, *scratch, stream)

@@ -1,0 +1,151 @@
+"""cuBLASLt on the CPU: its C functions, called as through ctypes, over column-major matrices at raw addresses.
+
+What the binding passes is taken apart as C would: numbers of attributes, their sizes, layouts, leading dimensions.
+A product reads its operands when its stream comes to it, not when it is put there.
+"""
+
+import ctypes
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+
+from . import streams
+from .raw import view
+
+OK, INVALID, UNSUPPORTED = 0, 7, 15  # cublasStatus_t
+DTYPES = {0: dtypes.float32, 1: dtypes.float64, 2: dtypes.float16, 14: dtypes.bfloat16}
+WORKSPACE = 256  # bytes that every product asks for
+
+DESCRIPTION = {
+    3: ("transpose_a", ctypes.c_int32),
+    4: ("transpose_b", ctypes.c_int32),
+    7: ("epilogue", ctypes.c_int32),
+    8: ("bias", ctypes.c_void_p),
+}
+LAYOUT = {5: ("batch", ctypes.c_int32), 6: ("stride", ctypes.c_int64)}
+PREFERENCE = {1: ("workspace", ctypes.c_uint64), 3: ("reductions", ctypes.c_uint32)} | {
+    number: (f"alignment_{name}", ctypes.c_uint32) for number, name in zip((5, 6, 7, 8), "abcd", strict=True)
+}
+
+
+@dataclass
+class Described:
+    """What a descriptor was made of and what was set on it."""
+
+    made: tuple[int, ...] = ()
+    attributes: dict[str, int] = field(default_factory=dict)
+
+    def get(self, name: str, default: int = 0) -> int:
+        return self.attributes.get(name, default)
+
+
+class CublasLt:
+    """The library."""
+
+    def __init__(self) -> None:
+        self.objects: dict[int, Described] = {}
+        self.made = 0
+
+    def _create(self, where: Any, *made: int) -> int:
+        self.made += 1
+        where._obj.value = self.made
+        self.objects[self.made] = Described(made)
+        return OK
+
+    def _destroy(self, of: Any) -> int:
+        del self.objects[of.value]
+        return OK
+
+    def _set(self, of: Any, known: dict[int, tuple[str, Any]], attribute: Any, value: Any, size: Any) -> int:
+        name, kind = known[attribute.value]
+        if size.value != ctypes.sizeof(kind):
+            return INVALID
+        self.objects[of.value].attributes[name] = kind.from_address(ctypes.addressof(value._obj)).value
+        return OK
+
+    def cublasLtCreate(self, handle: Any) -> int:
+        return self._create(handle)
+
+    def cublasLtMatmulDescCreate(self, description: Any, compute: Any, scale: Any) -> int:
+        return self._create(description, compute.value, scale.value)
+
+    def cublasLtMatmulDescSetAttribute(self, description: Any, *attribute: Any) -> int:
+        return self._set(description, DESCRIPTION, *attribute)
+
+    def cublasLtMatrixLayoutCreate(self, layout: Any, dtype: Any, rows: Any, columns: Any, leading: Any) -> int:
+        return self._create(layout, dtype.value, rows.value, columns.value, leading.value)
+
+    def cublasLtMatrixLayoutSetAttribute(self, layout: Any, *attribute: Any) -> int:
+        return self._set(layout, LAYOUT, *attribute)
+
+    def cublasLtMatmulPreferenceCreate(self, preference: Any) -> int:
+        return self._create(preference)
+
+    def cublasLtMatmulPreferenceSetAttribute(self, preference: Any, *attribute: Any) -> int:
+        return self._set(preference, PREFERENCE, *attribute)
+
+    cublasLtMatmulDescDestroy = cublasLtMatrixLayoutDestroy = cublasLtMatmulPreferenceDestroy = _destroy
+
+    def cublasLtMatmulAlgoGetHeuristic(self, handle: Any, description: Any, *operands: Any) -> int:
+        *layouts, preference, requested, result, found = operands
+        streams.refuse("cublasLtMatmulAlgoGetHeuristic")
+        wishes, described = self.objects[preference.value], self.objects[description.value]
+        if described.get("epilogue") & 4 and not described.get("bias"):
+            return UNSUPPORTED
+        a, b, _, d = (self.objects[x.value] for x in layouts)
+        (m, ka), (kb, n) = _shape(a, described.get("transpose_a")), _shape(b, described.get("transpose_b"))
+        if (ka, (m, n)) != (kb, d.made[1:3]) or any(x.made[3] < x.made[1] for x in (a, b, d)):
+            return INVALID
+        assert requested.value >= 1 and wishes.get("workspace") >= WORKSPACE
+        result._obj.algorithm[0] = min(wishes.get(f"alignment_{x}", 256) for x in "abcd")
+        result._obj.workspace = WORKSPACE
+        result._obj.state = OK
+        found._obj.value = 1
+        return OK
+
+    def cublasLtMatmul(self, handle: Any, description: Any, alpha: Any, a: Any, a_layout: Any, b: Any, b_layout: Any, *rest: Any) -> int:
+        beta, _, _, d, d_layout, algorithm, _, workspace, stream = rest
+        described = self.objects[description.value]
+        layouts = [self.objects[x.value] for x in (a_layout, b_layout, d_layout)]
+        addresses = [x.value for x in (a, b, d)]
+        bias = described.get("bias") if described.get("epilogue") & 4 else 0
+        if workspace.value < WORKSPACE or any(p % algorithm._obj[0] for p in (*addresses, bias)):
+            return UNSUPPORTED
+        assert (alpha._obj.value, beta._obj.value) == (1, 0)
+        assert isinstance(alpha._obj, ctypes.c_double if described.made[1] == 1 else ctypes.c_float)
+        compute, (epilogue, *transposed) = described.made[0], map(described.get, ("epilogue", "transpose_a", "transpose_b"))
+        streams.enqueue(stream.value or 0, lambda: _multiply(layouts, addresses, compute, transposed, epilogue, bias))
+        return OK
+
+
+def _shape(layout: Described, transposed: int) -> tuple[int, int]:
+    rows, columns = layout.made[1:3]
+    return (columns, rows) if transposed else (rows, columns)
+
+
+def _matrices(layout: Described, address: int) -> Any:
+    """The batch (batch, rows, columns) of a layout."""
+    dtype, rows, columns, leading = layout.made
+    return view(address, DTYPES[dtype], (layout.get("batch", 1), rows, columns), (layout.get("stride"), 1, leading))
+
+
+def _multiply(layouts: list[Described], addresses: list[int], compute: int, transposed: list[int], epilogue: int, bias: int) -> None:
+    *operands, d = map(_matrices, layouts, addresses)
+    wide = [_wide(x.swapaxes(1, 2) if flag else x, compute) for x, flag in zip(operands, transposed, strict=True)]
+    result = np.matmul(*wide)
+    if epilogue & 4:
+        result = result + view(bias, d.dtype, (d.shape[1],), (1,)).astype(result.dtype)[:, None]
+    if epilogue & 2:
+        result = np.maximum(result, 0)
+    d[...] = result.astype(d.dtype)
+
+
+def _wide(x: Any, compute: int) -> Any:
+    """Operands in the type that is computed in, or as TF32 has them: with 10 bits after the leading one."""
+    if compute == 70:
+        return x
+    x = np.ascontiguousarray(x, np.float32)
+    return (x.view(np.uint32) + np.uint32(0x1000) & np.uint32(0xFFFFE000)).view(np.float32) if compute == 77 else x
