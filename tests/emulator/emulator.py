@@ -32,6 +32,7 @@ WARNINGS = (
     "-Wno-bool-operation",
     "-Wno-unused-function",
     "-Wno-sign-compare",
+    "-Wno-maybe-uninitialized",  # a load and its use under the same condition, in two loops
 )
 COMPILER = shutil.which("g++")
 _KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(")
