@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core import Array, NDArray, computing_in, paused_recording, suspended_trace, wrap
+from hybridnet.device import device_of
 from hybridnet.dtypes import is_floating
 from hybridnet.errors import HybridnetError, fail
 from hybridnet.graph.ir import Graph, Node, Value
@@ -46,7 +47,7 @@ def run_node(node: Node, data: Sequence[Any], xp: Any = np) -> tuple[Any, ...]:
     op = node.op
     if op.expand is not None:
         with suspended_trace(), paused_recording(), computing_in(None):
-            result = op.expand(*[wrap(NDArray, d, node.outputs[0].device) for d in data], **node.attrs)
+            result = op.expand(*[wrap(NDArray, d, device_of(d)) for d in data], **node.attrs)
         results = result if isinstance(result, tuple) else (result,)
         return tuple(r._data if isinstance(r, Array) else r for r in results)
     assert op.compute is not None

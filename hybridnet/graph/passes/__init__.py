@@ -16,6 +16,7 @@ from hybridnet.graph.passes.cleanup import cse, dce
 from hybridnet.graph.passes.epilogue import epilogue
 from hybridnet.graph.passes.expand import expand
 from hybridnet.graph.passes.fold import fold
+from hybridnet.graph.passes.layout import layout
 from hybridnet.graph.passes.simplify import simplify
 from hybridnet.graph.verify import verify
 
@@ -34,6 +35,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("fold", fold, "constants first: the algebra recognises them"),
     Pass("simplify", simplify, "before common subexpressions, which it makes equal"),
     Pass("cse", cse, "after the algebra; forward and backward often compute the same"),
+    Pass("layout", layout, "when composites are written out and equal values are one, so that each is transposed once"),
     Pass("bodies", lambda graph: bodies(graph, optimize), "when what nodes of control flow are given is known to be constant"),
     Pass("epilogue", epilogue, "when the algebra has made products what they will be, and before regions take the additions"),
     Pass("dce-late", dce, "what the passes before it left without a reader"),
@@ -51,4 +53,4 @@ def optimize(graph: Graph) -> Graph:
     return graph
 
 
-__all__ = ["PASSES", "Pass", "bodies", "cse", "dce", "epilogue", "expand", "fold", "optimize", "simplify"]
+__all__ = ["PASSES", "Pass", "bodies", "cse", "dce", "epilogue", "expand", "fold", "layout", "optimize", "simplify"]
