@@ -38,6 +38,31 @@ template <class Index, Index COUNT, int WIDTH, class T> __device__ inline void h
     hn_fill<Index, COUNT, WIDTH>(y, [=](Index) { return pack; });
 }
 
+// Sums for a pack, in the type that T is computed in.
+template <class T, int WIDTH> struct hn_sums {
+    typename hn_type<T>::compute at[WIDTH];
+    __device__ inline hn_sums() {
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e) at[e] = 0;
+    }
+    __device__ inline hn_pack<T, WIDTH> stored() const {
+        hn_pack<T, WIDTH> pack;
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e) pack.set(e, at[e]);
+        return pack;
+    }
+};
+
+// WIDTH elements of another type from p on, STEP (0 or 1) apart.
+template <class T, int WIDTH, int STEP, class V> __device__ inline hn_pack<T, WIDTH> hn_converted(const V* p) {
+    constexpr int loaded = STEP ? WIDTH : 1;
+    const hn_pack<V, loaded> given = hn_load<loaded>(p);
+    hn_pack<T, WIDTH> pack;
+#pragma unroll
+    for (int e = 0; e < WIDTH; ++e) pack.set(e, static_cast<typename hn_type<T>::compute>(given[e * STEP]));
+    return pack;
+}
+
 template <long long... NUMBERS> struct hn_list {
     static constexpr int size = sizeof...(NUMBERS);
     static __device__ constexpr long long at(int i) {

@@ -126,20 +126,6 @@ template <class T, int WIDTH> __device__ inline unsigned hn_equal_in(const hn_pa
     return equal;
 }
 
-template <class T, int WIDTH> struct hn_sums {
-    typename hn_type<T>::compute at[WIDTH];
-    __device__ inline hn_sums() {
-#pragma unroll
-        for (int e = 0; e < WIDTH; ++e) at[e] = 0;
-    }
-    __device__ inline hn_pack<T, WIDTH> stored() const {
-        hn_pack<T, WIDTH> pack;
-#pragma unroll
-        for (int e = 0; e < WIDTH; ++e) pack.set(e, at[e]);
-        return pack;
-    }
-};
-
 // y: the maximum of each window of x, `empty` where a window lies beyond the data.
 template <class Pool, typename Pool::Index COUNT, class T> __device__ inline void hn_max_pool(T* y, const T* x, double empty) {
     typedef typename Pool::Index Index;

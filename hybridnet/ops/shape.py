@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core.kernel import Written, contiguous
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axes, normalize_axis, samples, tensor
+from hybridnet.ops.cuts import set_slice
+from hybridnet.ops.places import each, index_type, pack_width
 
 
 def _infer_reshape(x: Spec, *, shape: tuple[int, ...]) -> Spec:
@@ -155,18 +158,35 @@ def _concatenate_rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, axis: i
     return tuple(grads)
 
 
+_MOST_JOINED = 256  # finding an element's operand takes as many comparisons at worst
+
+
+def _concatenate_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> Written | None:
+    if len(inputs) > _MOST_JOINED:
+        return None
+    result = outputs[0]
+    lengths = [math.prod(x.shape[axis:]) for x in inputs]
+    width = pack_width(result.dtype, *lengths)
+    count, parts = result.size // width, ", ".join(str(n // width) for n in lengths)
+    function = f"hn_concatenate<{index_type(result.size)}, {count}, {width}, {sum(lengths) // width}, hn_list<{parts}>>"
+    return Written("joining.cu", (each(function, ("y0", *(f"x{i}" for i in range(len(inputs)))), count, sms),))
+
+
 CONCATENATE = register(
     Op(
         "concatenate",
         Kind.OPAQUE,
         _infer_concatenate,
         compute=lambda xp, *xs, axis, out=None: xp.concatenate(xs, axis=axis, out=out),
+        kernels=_concatenate_kernels,
         permute=lambda order, *xs, axis: Permuted({"axis": order.index(axis)}, (True,) * len(xs), (True,)),
         out=True,
         grad=_concatenate_rule,
         promote="same",
         sample=samples(
-            Sample((normal(2, 3), normal(2, 1, seed=1)), {"axis": 1}), Sample((normal(2, 3), normal(3, 3)), {"axis": 1}, error=ValueError)
+            Sample((normal(2, 3), normal(2, 1, seed=1)), {"axis": 1}),
+            Sample((normal(2, 8), normal(1, 8, seed=1), normal(3, 8, seed=2)), {"axis": 0}),
+            Sample((normal(2, 3), normal(3, 3)), {"axis": 1}, error=ValueError),
         ),
     )
 )
@@ -261,16 +281,25 @@ def _slice_grad(xp: Any, g: Any, *, shape: tuple[int, ...], key: Any, out: Any =
     return out
 
 
+def _slice_grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: tuple[int, ...], key: Any) -> Written:
+    return set_slice(sms, outputs[0], key, inputs[0], contiguous(inputs[0].shape), ("y0", "hn_nothing()", "x0"))
+
+
 SLICE_GRAD = register(
     Op(
         "slice_grad",
         Kind.OPAQUE,
         _infer_slice_grad,
         compute=_slice_grad,
+        kernels=_slice_grad_kernels,
         permute=_permuted_slice,
         out=True,
         grad=(lambda g, y, x, *, shape, key: call("slice", g, key=key),),
-        sample=samples(Sample((normal(2),), {"shape": (4, 5), "key": (("slice", 1, None, 2), ("int", -1))})),
+        sample=samples(
+            Sample((normal(2),), {"shape": (4, 5), "key": (("slice", 1, None, 2), ("int", -1))}),
+            Sample((normal(1, 3, 2),), {"shape": (3, 5), "key": (("new",), ("slice", None, None, -1), ("slice", 1, 3, None))}),
+            Sample((normal(2, 8),), {"shape": (2, 3, 8), "key": (("slice", None, None, None), ("int", 1))}),
+        ),
     )
 )
 
