@@ -4,7 +4,7 @@ Each of the three is linear in both of its inputs and has the other two for its 
 family is closed: any order of differentiation stays within it. Deconvolution is the gradient with
 respect to the data.
 
-The arithmetic is in :mod:`hybridnet.ops.nn.convolve`.
+The arithmetic is in :mod:`hybridnet.ops.nn.convolve`. On a GPU it is a call of cuDNN, or, where that has none, a product of columns.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
+from hybridnet.ops.nn import convolution_library
+from hybridnet.ops.nn.columns import unrolled, unrolled_data_grad, unrolled_weight_grad
 from hybridnet.ops.nn.common import along, as_part, as_tuple, wide_dtype
 from hybridnet.ops.nn.convolve import data_grad, forward, weight_grad
 from hybridnet.ops.nn.windows import Geometry, channels_of, is_last, output_size, spatial_of, with_channels
@@ -162,6 +164,8 @@ CONVOLUTION = register(
         Kind.CONTRACTION,
         _infer_convolution,
         compute=_convolution,
+        unroll=unrolled,
+        library=convolution_library.convolution,
         out=True,
         grad=(
             lambda g, y, x, w, **attrs: call("convolution_data_grad", g, w, size=_spatial(x, attrs["last"]), **attrs),
@@ -185,6 +189,8 @@ DATA_GRAD = register(
         Kind.CONTRACTION,
         _infer_data_grad,
         compute=_convolution_data_grad,
+        unroll=unrolled_data_grad,
+        library=convolution_library.data_grad,
         out=True,
         grad=(
             lambda g, y, dy, w, *, size, **attrs: call("convolution", g, w, **attrs),
@@ -210,6 +216,8 @@ WEIGHT_GRAD = register(
         Kind.CONTRACTION,
         _infer_weight_grad,
         compute=_convolution_weight_grad,
+        unroll=unrolled_weight_grad,
+        library=convolution_library.weight_grad,
         grad=(
             lambda g, y, x, dy, *, kernel, **attrs: call("convolution_data_grad", dy, g, size=_spatial(x, attrs["last"]), **attrs),
             lambda g, y, x, dy, *, kernel, **attrs: call("convolution", x, g, **attrs),
