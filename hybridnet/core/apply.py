@@ -19,6 +19,8 @@ from hybridnet.core.handles import as_class, plain
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.state import computing_in, local, paused_recording
 from hybridnet.device import Device
+from hybridnet.device.failures import raise_if_out_of_memory
+from hybridnet.device.transfer import before_write, page_locked
 from hybridnet.errors import DeviceError, DtypeError, HybridnetError, fail, message
 
 _NONE: dict[str, Any] = {}
@@ -81,14 +83,14 @@ def apply(
     if local.special or op.expand is not None:
         return _apply_special(op, arrays, operands, attrs, device, cls)
     try:
-        run = op.on_numpy if device.device_type != "gpu" else _on_gpu(op, device)  # type: ignore[union-attr, arg-type]
+        run = op.on_numpy if device.device_type == "cpu" else _elsewhere(op, device)  # type: ignore[union-attr, arg-type]
         if out is not None:
             run(*operands, out=out._data, **attrs)
             out._written()
             return out
         data = run(*operands, **attrs)
     except Exception as error:
-        _explain(op, arrays, attrs, error)
+        _explain(op, arrays, attrs, error, device)
     if type(data) is tuple:
         return tuple(wrap(cls, d if type(d) is _ndarray else _as_data(d), device) for d in data)  # type: ignore[arg-type]
     result = wrap(cls, data if type(data) is _ndarray else _as_data(data), device)  # type: ignore[type-var, arg-type]
@@ -149,6 +151,23 @@ def _whole(op: Op, operands: Sequence[Any], attrs: dict[str, Any], device: Devic
     if data is None:
         return None
     return tuple(wrap(cls, d, device) for d in data) if type(data) is tuple else wrap(cls, data, device)
+
+
+def _elsewhere(op: Op, device: Device) -> Any:
+    """How an operator runs on a device other than the CPU: on a GPU, or to results in page-locked memory."""
+    if device.is_gpu:
+        return _on_gpu(op, device)
+
+    def pinned(*data: Any, out: Any = None, **attrs: Any) -> Any:
+        if out is not None:
+            before_write(device)
+            return op.on_numpy(*data, out=out, **attrs)
+        result = op.on_numpy(*data, **attrs)
+        if op.is_view and np.may_share_memory(result, data[0]):
+            return result
+        return tuple(map(page_locked, result)) if type(result) is tuple else page_locked(result)
+
+    return pinned
 
 
 def _on_gpu(op: Op, device: Device) -> Any:
@@ -232,15 +251,17 @@ def _two_devices(op: Op, arrays: Sequence[Any]) -> NoReturn:
 def _alias(arrays: Sequence[Any], result: Array) -> None:
     """A view's handle shares the alias record of what it is a view of."""
     source = arrays[0]
-    if isinstance(result._data, _ndarray) and np.may_share_memory(source._data, result._data):
+    if source._device.xp.may_share_memory(source._data, result._data):
         result._storage = storage = source.storage()
         storage.viewed = storage.viewed or id(source)
 
 
-def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Exception) -> NoReturn:
+def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Exception, device: Any) -> NoReturn:
     """Say in the user's terms why an operator failed: ``infer`` finds the reason if it can."""
     if isinstance(error, HybridnetError):
         raise error
+    if device.is_gpu:
+        raise_if_out_of_memory(op.name, error, device.device_id)
     specs = [spec_of(x) for x in arrays]
     op.infer(*specs, **attrs)
     got = ", ".join(map(str, specs)) + "".join(f", {k}={v!r}" for k, v in attrs.items())

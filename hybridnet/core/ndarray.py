@@ -21,6 +21,7 @@ from hybridnet.core.op import OPS
 from hybridnet.core.operators import Operators
 from hybridnet.core.state import generation, local, suspended_trace
 from hybridnet.device import Device, current_device
+from hybridnet.device.transfer import before_write, moved, placed
 from hybridnet.errors import ArgumentError, AutogradError, DeviceError, DtypeError, ShapeError, TraceError, fail, user_site
 
 #: NumPy function -> ours; filled by ``hybridnet.numpy``.
@@ -235,10 +236,7 @@ class NDArray(Operators, Array):
                 fix="moving the arrays before the call",
             )
         data = self._concrete("to_device")
-        source, target = self._device.is_gpu, device.is_gpu
-        xp = device.xp
-        moved = data.copy() if not source and not target else xp.asarray(data) if target else data.get()
-        result = wrap(type(self), moved, device)
+        result = wrap(type(self), moved(data, device), device)
         if local.recording and self._tape is not None:
             result._tape = self._tape if self._device.is_gpu == device.is_gpu else None
         return result
@@ -266,6 +264,8 @@ class NDArray(Operators, Array):
         template, indices = self._index_operands(key, template, arrays)
         if not isinstance(value, Array):
             value = self._like(value)
+        elif value._device is not self._device and local.trace is None:
+            value = value.to_device(self._device)  # type: ignore[attr-defined]
         if value.dtype != self.dtype:
             value = call("cast", value, dtype=self.dtype)
         if local.special and not template and value.ndim <= self.ndim:
@@ -298,7 +298,7 @@ class NDArray(Operators, Array):
                 continue
             index = next(pending)
             if not isinstance(index, Array):
-                index = wrap(type(self), self._device.xp.asarray(index), self._device)
+                index = wrap(type(self), placed(index, self._device), self._device)
             if index.dtype == dtypes.bool_:
                 mask = index._concrete("boolean mask")  # type: ignore[attr-defined]
                 found = mask.nonzero() if mask.ndim else self._device.xp.zeros((int(mask),), np.int64)
@@ -317,7 +317,7 @@ class NDArray(Operators, Array):
 
     def _like(self, value: Any) -> Any:
         """A Python or NumPy value as an array of this one's class, dtype and device."""
-        return wrap(type(self), self._device.xp.asarray(value, dtype=self.dtype), self._device)
+        return wrap(type(self), placed(value, self._device, self.dtype), self._device)
 
     # -- writing in place -----------------------------------------------------------------------
 
@@ -358,6 +358,8 @@ class NDArray(Operators, Array):
             self._tape = recorded
 
     def _check_writable(self) -> None:
+        if self._device.device_type != "cpu":
+            before_write(self._device)
         if not getattr(self._data.flags, "writeable", True):  # CuPy's arrays always are
             fail(
                 ArgumentError,
@@ -427,7 +429,7 @@ class NDArray(Operators, Array):
 
 
 def _rebuild(cls: type[NDArray], data: np.ndarray[Any, Any], device: Device) -> NDArray:
-    return wrap(cls, device.xp.asarray(data), device)
+    return wrap(cls, placed(data, device), device)
 
 
 def from_data(data: Any, device: Device | None = None, cls: type[NDArray] = NDArray) -> NDArray:
@@ -465,4 +467,4 @@ def array(value: Any, dtype: Any = None, device: Device | None = None, cls: type
     target = dtypes.as_dtype(dtype)
     device = current_device() if device is None else Device(device)
     data = np.ascontiguousarray(data.astype(target, copy=False)).reshape(data.shape)
-    return wrap(cls, device.xp.asarray(data), device)
+    return wrap(cls, placed(data, device), device)

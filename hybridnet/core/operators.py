@@ -10,6 +10,7 @@ from hybridnet.core.apply import apply
 from hybridnet.core.array import Array, wrap
 from hybridnet.core.op import OPS
 from hybridnet.core.state import local
+from hybridnet.device.transfer import placed
 
 _NUMBERS = (int, float, bool, np.number, np.bool_)
 _empty: dict[str, Any] = {}
@@ -20,7 +21,7 @@ def _operand(self: Array, other: Any) -> Any:
     if isinstance(other, np.generic):
         return other.item()
     if isinstance(other, np.ndarray):
-        return wrap(type(self), self._device.xp.asarray(other), self._device)
+        return wrap(type(self), placed(other, self._device), self._device)
     return NotImplemented
 
 

@@ -45,6 +45,19 @@ def multiprocessors(device_id: int) -> int:
     return int(cupy().cuda.runtime.deviceGetAttribute(_MULTIPROCESSORS, device_id))
 
 
+def make_current(device_id: int) -> None:
+    """Make a GPU, which must be there, the one that this thread's arrays and kernels are made on."""
+    if device_count() > 1 and current_id() != device_id:
+        cupy().cuda.Device(device_id).use()
+
+
+def memory_info(device_id: int) -> tuple[int, int]:
+    """Free and total bytes of a GPU's memory."""
+    with cupy().cuda.Device(device_id):
+        free, total = cupy().cuda.runtime.memGetInfo()
+    return int(free), int(total)
+
+
 def current_id() -> int:
     """The GPU that is current in this thread: where what is put on a stream runs."""
     return int(cupy().cuda.runtime.getDevice())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.device import cuda
+from hybridnet.device import cuda, failures
 from hybridnet.errors import DeviceError, fail
 
 
@@ -45,19 +45,15 @@ class Device:
 
     @property
     def xp(self) -> ModuleType:
-        """The array module that computes on this device: numpy or cupy."""
+        """The array module that computes on this device: numpy or cupy.
+
+        With several GPUs, asking makes this one CUDA's current device, on which what CuPy then does takes place.
+        """
         if self.device_type != "gpu":
             return np
-        if self.device_id >= cuda.device_count():
-            fail(
-                DeviceError,
-                "gpu",
-                expected=f"a GPU number below {cuda.device_count()}"
-                if cuda.device_count()
-                else "a CUDA device, a driver and CuPy; there are none",
-                got=repr(self),
-                fix="cpu(), or num_gpus() to ask first",
-            )
+        if not 0 <= self.device_id < cuda.device_count():
+            failures.fail_absent(self.device_id)
+        cuda.make_current(self.device_id)
         return cuda.cupy()
 
     @property
@@ -119,10 +115,9 @@ def num_gpus() -> int:
 
 def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
     """Free and total bytes of a GPU's memory."""
-    xp = gpu(device_id).xp
-    with xp.cuda.Device(device_id):
-        free, total = xp.cuda.runtime.memGetInfo()
-    return int(free), int(total)
+    if not 0 <= device_id < cuda.device_count():
+        failures.fail_absent(device_id)
+    return cuda.memory_info(device_id)
 
 
 def array_module(data: Any) -> ModuleType:

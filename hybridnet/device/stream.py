@@ -6,7 +6,7 @@ from typing import Any
 
 from hybridnet.device import cuda
 from hybridnet.device.device import Device
-from hybridnet.errors import OutOfMemoryError, fail
+from hybridnet.device.failures import fail_memory
 
 
 def current_stream() -> Any:
@@ -17,22 +17,10 @@ def current_stream() -> Any:
 def device_bytes(device: Device, size: int) -> Any:
     """``size`` bytes of a GPU's memory, as CuPy's ``MemoryPointer``; an OutOfMemoryError says what there is."""
     cupy = device.xp
-    with cupy.cuda.Device(device.device_id):
-        try:
-            return cupy.cuda.alloc(max(size, 1))
-        except cupy.cuda.memory.OutOfMemoryError:
-            cupy.get_default_memory_pool().free_all_blocks()  # what CuPy keeps for arrays of other sizes
-        try:
-            return cupy.cuda.alloc(max(size, 1))
-        except cupy.cuda.memory.OutOfMemoryError:
-            free, total = cupy.cuda.runtime.memGetInfo()
-    fail(
-        OutOfMemoryError,
-        "gpu",
-        expected=f"{size:,} free bytes on {device}",
-        got=f"{free:,} free of {total:,}",
-        fix="a smaller batch, a 16-bit dtype (hybridnet.amp), or freeing arrays that are no longer needed",
-    )
+    try:
+        return cupy.cuda.alloc(max(size, 1))
+    except cupy.cuda.memory.OutOfMemoryError:  # CuPy has by then given back what it keeps for arrays to come
+        fail_memory("gpu", size, device.device_id)
 
 
 def copy_bytes(target: int, source: int, size: int, stream: int) -> None:

@@ -20,6 +20,8 @@ from hybridnet.ops.shape import concatenate, reshape, slice_axis
 
 
 def _argsort(xp: Any, x: Any, *, axis: int, descending: bool) -> Any:
+    if x.dtype == dtypes.bfloat16:
+        x = x.astype(dtypes.float32)  # CuPy sorts no bfloat16, NumPy slowly
     if not descending:
         return xp.argsort(x, axis=axis, kind="stable")
     # Sorting the reversed array keeps equal elements in their order.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import memory, streams
+from . import differences, memory, streams
 
 Data = np.ndarray[Any, Any]
 
@@ -226,8 +226,10 @@ class ndarray:
         refuse_numpy(value)
         update(lambda a, k, v: np.add.at(a, wrapped_key(a.shape, k), v), self, slices, value)
 
-    def sort(self, axis: int = -1, *, kind: Any = None) -> None:
-        update(lambda a: a.sort(axis, kind="stable"), self)
+    def sort(self, axis: int = -1, kind: Any = None) -> None:
+        if not self.flags.c_contiguous:
+            raise NotImplementedError("Sorting non-contiguous array is not supported.")
+        update(lambda a: np.copyto(a, differences.sort(a, axis, kind)), self)
 
     def nonzero(self) -> Any:
         streams.refuse("nonzero")
@@ -261,7 +263,17 @@ def _attach() -> None:
         return getattr(cupy, _UFUNCS.get(name, name))
 
     def method(name: str) -> Any:
-        return lambda self, *args, **kwargs: launch_with_out(getattr(np.ndarray, name), self, *args, **kwargs)
+        function = getattr(differences, name, getattr(np.ndarray, name))
+
+        def run(self: ndarray, *args: Any, **kwargs: Any) -> Any:
+            refuse_numpy(*args, *kwargs.values())
+            if unknown := kwargs.keys() & {"where", "initial", "casting", "subok"}:
+                raise TypeError(f"{name}() got an unexpected keyword argument {unknown.pop()!r}")
+            if any(isinstance(a, ndarray) for a in args[2:3]):
+                raise TypeError(f"{name}: the emulator takes out by its name")
+            return launch_with_out(function, self, *args, **kwargs)
+
+        return run
 
     def binary(name: str, reflected: bool = False) -> Any:
         def run(self: ndarray, other: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import functions, loading, memory, runtime, streams
+from . import differences, functions, loading, memory, runtime, streams
 from .arrays import Data, checked_dtype, launch, ndarray, refuse_numpy, update
 
 __version__ = functions.TABLE["version"]
@@ -32,7 +32,7 @@ _NUMPY = (
 for _name in _NUMPY.split():
     setattr(_module, _name, getattr(np, _name))
 
-functions.fill(_module, functions.TABLE["cupy"], np)
+functions.fill(_module, functions.TABLE["cupy"], differences, np)
 ufunc = functions.Ufunc
 linalg = _submodule("cupy.linalg", LinAlgError=np.linalg.LinAlgError)
 functions.fill(linalg, functions.TABLE["cupy.linalg"], np.linalg)

@@ -18,6 +18,7 @@ import scipy.special
 
 from . import streams
 from .arrays import launch, launch_with_out, ndarray, refuse_numpy, update, wrapped_key
+from .differences import AT
 
 TABLE = json.loads(Path(__file__).parent.with_name("data").joinpath("cupy_14_2.json").read_text())
 
@@ -110,6 +111,8 @@ class Ufunc:
         if not self._at:
             raise NotImplementedError(f"`{self.name}.at` is not supported yet")
         refuse_numpy(b)
+        if a.dtype.char not in AT[self.__name__]:
+            raise TypeError(f"cupy.{self.__name__}.at does not support {a.dtype}")
         update(lambda x, k, v: self._function.at(x, wrapped_key(x.shape, k), v), a, indices, b)
 
     def outer(self, a: ndarray, b: ndarray, **kwargs: Any) -> Any:

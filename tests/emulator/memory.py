@@ -27,7 +27,7 @@ class OutOfMemoryError(MemoryError):
     """``cupy.cuda.memory.OutOfMemoryError``."""
 
     def __init__(self, size: int, total: int, limit: int = 0) -> None:
-        self.size, self.total, self.limit = size, total, limit
+        self._size, self._total, self._limit = size, total, limit
         super().__init__(
             f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes"
             + (f", limit set to: {limit:,} bytes)." if limit else ").")

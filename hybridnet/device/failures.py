@@ -1,0 +1,66 @@
+"""Why a GPU cannot be used, or has not the memory: the errors, with the way out of each."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from hybridnet.device import cuda
+from hybridnet.errors import DeviceError, OutOfMemoryError, fail
+
+_TOO_OLD = 35  # cudaErrorInsufficientDriver, which a machine without a driver gives as well
+
+
+def fail_absent(device_id: int) -> NoReturn:
+    """Say why the GPU of that number cannot be used."""
+    runtime = cuda.cupy().cuda.runtime
+    try:
+        count = int(runtime.getDeviceCount())
+    except runtime.CUDARuntimeError as error:
+        driver = int(runtime.driverGetVersion())
+        if error.status == _TOO_OLD and driver:
+            _fail_old(driver, int(runtime.runtimeGetVersion()))
+        if error.status == _TOO_OLD:
+            fail(DeviceError, "gpu", expected="a driver for NVIDIA GPUs", got="none on this machine", fix="installing it, or cpu()")
+        fail(
+            DeviceError,
+            "gpu",
+            expected="a CUDA device",
+            got=str(error),
+            fix="nvidia-smi to see the devices, a look at CUDA_VISIBLE_DEVICES, or cpu()",
+        )
+    fail(DeviceError, "gpu", expected=f"a GPU number below {count}", got=f"gpu({device_id})", fix="num_gpus() to ask first")
+
+
+def _fail_old(driver: int, runtime: int) -> NoReturn:
+    major = driver // 1000
+    fail(
+        DeviceError,
+        "gpu",
+        expected=f"a driver for CUDA {_version(runtime)}, which CuPy was built for, or a newer one",
+        got=f"a driver for CUDA {_version(driver)}",
+        fix="updating the driver, "
+        + (f'pip install "hybridnet[cuda{major}]" in a fresh environment, or cpu()' if major == 12 else "or cpu()"),
+    )
+
+
+def _version(number: int) -> str:
+    """CUDA's numbers of versions: 13020 is 13.2."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def raise_if_out_of_memory(op: str, error: Exception, device_id: int) -> None:
+    """Raise our error if ``error`` is CuPy's for memory that the GPU has not."""
+    if isinstance(error, cuda.cupy().cuda.memory.OutOfMemoryError):
+        fail_memory(op, int(error._size), device_id)
+
+
+def fail_memory(op: str, wanted: int, device_id: int) -> NoReturn:
+    """Say what memory was asked for and what there is."""
+    free, total = cuda.memory_info(device_id)
+    fail(
+        OutOfMemoryError,
+        op,
+        expected=f"{wanted:,} free bytes on gpu({device_id})",
+        got=f"{free:,} free of {total:,}",
+        fix="a smaller batch, a 16-bit dtype (hybridnet.amp), or freeing arrays that are no longer needed",
+    )
