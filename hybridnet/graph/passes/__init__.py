@@ -16,7 +16,7 @@ from hybridnet.graph.passes.cleanup import cse, dce
 from hybridnet.graph.passes.epilogue import epilogue
 from hybridnet.graph.passes.expand import expand
 from hybridnet.graph.passes.fold import fold
-from hybridnet.graph.passes.layout import layout
+from hybridnet.graph.passes.layout import gains, layout
 from hybridnet.graph.passes.simplify import simplify
 from hybridnet.graph.verify import verify
 
@@ -31,11 +31,14 @@ class Pass(NamedTuple):
 
 PASSES: tuple[Pass, ...] = (
     Pass("dce", dce, "before anything else is spent on what nobody needs"),
-    Pass("expand", expand, "so that all later passes see primitive operators"),
+    Pass(
+        "expand", lambda graph: expand(graph, gains), "so that all later passes see primitive operators; layout will decide on convolutions"
+    ),
     Pass("fold", fold, "constants first: the algebra recognises them"),
     Pass("simplify", simplify, "before common subexpressions, which it makes equal"),
     Pass("cse", cse, "after the algebra; forward and backward often compute the same"),
     Pass("layout", layout, "when composites are written out and equal values are one, so that each is transposed once"),
+    Pass("expand-late", expand, "convolutions that no library computes in the order that they have now"),
     Pass("bodies", lambda graph: bodies(graph, optimize), "when what nodes of control flow are given is known to be constant"),
     Pass("epilogue", epilogue, "when the algebra has made products what they will be, and before regions take the additions"),
     Pass("dce-late", dce, "what the passes before it left without a reader"),

@@ -13,14 +13,18 @@ from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.trace import trace_op
 
 
-def expand(graph: Graph) -> Graph:
-    """Replace each node whose operator has ``expand`` (on a GPU, ``unroll``) by the graph of that function."""
+def _none(node: Node) -> bool:
+    return False
+
+
+def expand(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
+    """Replace each node whose operator has ``expand`` (on a GPU, ``unroll``) by the graph of that function, unless it is ``spared``."""
     if all(_parts(node) is None for node in graph.nodes):
         return graph
     rewriter = Rewriter(graph)
     known: dict[Any, Graph] = {}
     for node in graph.nodes:
-        _append(rewriter, node, known)
+        _append(rewriter, node, known, spared)
     return rewriter.finish()
 
 
@@ -29,8 +33,8 @@ def _parts(node: Node) -> Callable[..., Any] | None:
     return node.op.unroll if node.op.unroll is not None and node.outputs[0].device.is_gpu else node.op.expand
 
 
-def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph]) -> None:
-    if _parts(node) is None or stays_whole(node):
+def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Callable[[Node], bool]) -> None:
+    if _parts(node) is None or spared(node) or stays_whole(node):
         rewriter.keep(node)
         return
     device = node.outputs[0].device
@@ -42,7 +46,7 @@ def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph]) -> None:
     inner: dict[Value, Value] = {b: rewriter.of(v) for b, v in zip(body.inputs, node.inputs, strict=True)}
     for part in body.nodes:
         copied = Node(part.op, [inner[v] for v in part.inputs], part.attrs, [v.spec for v in part.outputs], device, node.site)
-        _append(rewriter, copied, known)
+        _append(rewriter, copied, known, spared)
         inner.update((old, rewriter.of(new)) for old, new in zip(part.outputs, copied.outputs, strict=True))
     for old, new in zip(node.outputs, body.outputs, strict=True):
         rewriter.replace(old, inner[new])

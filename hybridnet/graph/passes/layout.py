@@ -30,7 +30,7 @@ Shape = tuple[int, ...]
 
 def layout(graph: Graph) -> Graph:
     """Compute convolutions, and what lies between them, with channels last where that transposes less."""
-    if not any(map(_gains, graph.nodes)):
+    if not any(map(gains, graph.nodes)):
         return graph
     changed = dce(_Layout(graph).changed())
     return changed if transposed_bytes(changed) < transposed_bytes(graph) else graph
@@ -42,7 +42,7 @@ def transposed_bytes(graph: Graph) -> int:
     for node in graph.nodes:
         if node.op.name == "transpose" and not _keeps_memory(node.inputs[0].shape, node.attrs["axes"]):
             total += node.output.nbytes
-        elif _gains(node):
+        elif gains(node):
             total += sum(v.nbytes for v in (*node.inputs, *node.outputs))
     return total
 
@@ -62,7 +62,7 @@ def _keeps_memory(shape: Shape, axes: Sequence[int]) -> bool:
     return long == sorted(long) or 0 in shape
 
 
-def _gains(node: Node) -> bool:
+def gains(node: Node) -> bool:
     """Whether a node is a channels-first contraction that a GPU computes faster with channels last."""
     v = node.outputs[0]
     if node.op.kind is not Kind.CONTRACTION or node.op.permute is None or not v.device.is_gpu:
@@ -125,7 +125,7 @@ class _Layout:
             for i, v in enumerate(node.inputs):
                 if call is None or not call.inputs[i]:
                     wish = _Wanted.PLAIN
-                elif _gains(node):
+                elif gains(node):
                     wish = _Wanted.PERMUTED
                 elif not any(call.outputs):
                     wish = _Wanted.EITHER
@@ -140,7 +140,7 @@ class _Layout:
             if node.op.name == "transpose" and self._cancels(node):
                 continue
             call = self.calls[node]
-            if call is None or not (_gains(node) or self._is_cheaper(node, call)) or not self._compute(node, call):
+            if call is None or not (gains(node) or self._is_cheaper(node, call)) or not self._compute(node, call):
                 self._keep(node)
         return Graph(self.graph.inputs, self.nodes, [self._plain(v) for v in self.graph.outputs])
 
