@@ -61,6 +61,11 @@ class Space:
         """The axis along which memory runs."""
         return self.axes[-1] if self.axes else None
 
+    @property
+    def number_type(self) -> str:
+        """The type of a random element's number (kernels/philox.cuh)."""
+        return f"hn_number<unsigned{' long long' if self.index == 'long long' else ''}>"
+
     def wide(self, index: str) -> str:
         """One of CUDA's unsigned indices in the type that products of it need."""
         return index if self.index == "int" else f"static_cast<{self.index}>({index})"
@@ -119,6 +124,13 @@ class Space:
             if stride and axis.extent > 1:
                 terms.append(name if stride == 1 else f"{name} * {stride}")
         return " + ".join(terms)
+
+    def number(self, value: Value, names: Mapping[Axis, str], width: int = 1) -> str:
+        """A random value's element as a number within its array, at the coordinates ``names``; ``e`` counts along a pack."""
+        offset = self.offset(value, names, width) or "0"
+        packed = width > 1 and self.inner in names and self.inner is not None and self.inner.strides[value] != 0
+        unsigned = "unsigned long long" if self.index == "long long" else "unsigned"
+        return f"{self.number_type}{{static_cast<{unsigned}>({offset}), {'unsigned(e)' if packed else '0'}}}"
 
     def same_places(self, a: Value, b: Value) -> bool:
         """Whether two operands' elements, each met once, lie at the same places of their arrays."""

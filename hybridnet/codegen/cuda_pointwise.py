@@ -56,13 +56,15 @@ class Element:
         self.scalars = scalars
         self.packs = {v: f"a{pointers[v][1:]}" for v in region.graph.inputs if v not in scalars}
         self.outputs = {v: pointers[v][1:] for v in region.graph.outputs}
+        self.numbers = {v: f"n{i}" for i, v in enumerate(region.random)}
 
     def function(self) -> list[str]:
         graph = self.region.graph
         names = {v: self.pointers[v] for v in graph.inputs}
         words = [f"{computed_type(v.dtype)} {names[v]}" for v in graph.inputs]
+        words += [f"{self.space.number_type} {n}" for n in self.numbers.values()]
         words += [f"{computed_type(v.dtype)}& {self.pointers[v]}" for v in graph.outputs]
-        body = statements(graph.nodes, names)
+        body = statements(graph.nodes, names, self.numbers)
         body += [f"{self.pointers[v]} = {names[v]};" for v in graph.outputs]
         return [f"static __device__ inline void {self.name}({', '.join(words)})", "{", *indented(body, 1), "}", ""]
 
@@ -108,6 +110,7 @@ class Element:
         given = [
             self.scalars.get(v) or f"{self.packs[v]}{which}[{e if self.width(v, width) > 1 else '0'}]" for v in self.region.graph.inputs
         ]
+        given += [self.space.number(v, at, width) for v in self.numbers]
         lines = [f"{computed_type(v.dtype)} r{n};" for v, n in self.outputs.items()]
         lines += [f"{self.name}({', '.join([*given, *(f'r{n}' for n in self.outputs.values())])});"]
         lines += [f"b{n}.set({e}, r{n});" for n in self.outputs.values()]

@@ -93,6 +93,7 @@ class _Rows:
         self.within, inner = space.coordinates("c", space.reduced, self.width)
         self.element_at = self.row_at | inner
         self.names: dict[Value, str] = {}  # of values that are the same along a row
+        self.numbers = {v: space.number(v, self._at(v), self.width) for v in region.random}
         statements([n for n in graph.nodes if n.output.constant is not None], self.names)
         self.reductions = [n for n in graph.nodes if region.reduces(n)]
         self.phases = range(max(region.level[v] for v in graph.outputs) + 1)
@@ -203,7 +204,7 @@ class _Rows:
         """Compute, and store, what is the same along a row and depends on ``phase`` reductions in a row."""
         region = self.region
         along = [n.output for n in region.graph.nodes if n.output not in self.elements and region.level[n.output] == phase]
-        lines = statements([v.node for v in along if v.node is not None and v not in self.names], self.names)
+        lines = statements([v.node for v in along if v.node is not None and v not in self.names], self.names, self.numbers)
         for v in along:
             if v not in region.graph.outputs:
                 continue
@@ -238,7 +239,7 @@ class _Rows:
         e = "e" if self.width > 1 else "0"
         at = {v: kept_at if v in self.kept else "k" for v in operands}
         names = self.names | {v: f"{self._array(v)}[{k}][{e if self._width(v) > 1 else '0'}]" for v, k in at.items()}
-        inner = statements(nodes, names)
+        inner = statements(nodes, names, self.numbers)
         for n, r in sums.items():
             operand = n.inputs[0]
             x = names[operand] if computed_type(operand.dtype) == _sum_type(n) else f"hn_cast<{_sum_type(n)}>({names[operand]})"

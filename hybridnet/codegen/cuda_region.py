@@ -158,10 +158,10 @@ class _Writer:
 
     def _space(self, region: Region) -> Space:
         """The axes to go over. Layouts of reduced outputs gain the axes that ``keepdims`` would have kept."""
-        operands = (*region.graph.inputs, *region.graph.outputs)
+        operands = dict.fromkeys((*region.graph.inputs, *region.graph.outputs, *region.random))
         layouts = {}
         for v in operands:
-            layout, shape = self.layouts[v], region.shapes[v]
+            layout, shape = self.layouts.get(v) or Layout(contiguous(v.shape)), region.shapes[v]
             layouts[v] = layout if len(shape) == v.ndim else Layout(contiguous(shape), layout.alignment)
         return Space(region.domain, region.reduced, {v: region.shapes[v] for v in operands}, layouts)
 

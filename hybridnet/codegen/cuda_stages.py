@@ -25,6 +25,7 @@ class Region:
     axes: of each reduction the axes, counted from the domain's end, along which it really sums.
     reduced: all of those.
     level: how many reductions in a row a value depends on.
+    random: what is drawn; an element's number follows from its place in the domain as an operand's does.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -39,6 +40,7 @@ class Region:
                 self.axes[node] = frozenset(a - len(shape) for a in node.attrs["axis"] if shape[a] != 1)
         self.domain: Shape = np.broadcast_shapes(*self.shapes.values())
         self.reduced = frozenset[int]().union(*self.axes.values())
+        self.random = [n.output for n in graph.nodes if n.op.kind is Kind.RANDOM]
         self.level: dict[Value, int] = dict.fromkeys(graph.inputs, 0)
         for node in graph.nodes:
             self.level[node.output] = max((self.level[v] for v in node.inputs), default=0) + self.reduces(node)

@@ -19,7 +19,7 @@ from hybridnet.core.kernel import computed_type, is_half, stored_type
 from hybridnet.errors import DeviceError, fail
 from hybridnet.graph.ir import Node, Value
 
-INCLUDES = ("functors.cuh", "vector.cuh", "reduce.cuh")
+INCLUDES = ("functors.cuh", "vector.cuh", "reduce.cuh", "random.cuh")
 
 
 @dataclass(frozen=True)
@@ -89,28 +89,35 @@ def _attribute(value: Any) -> str:
     return str(value)
 
 
-def expression(node: Node, names: Mapping[Value, str]) -> str:
-    """A node that works element by element, as an expression of its output's ``computed_type`` (or one that converts to it)."""
+def expression(node: Node, names: Mapping[Value, str], index: str = "") -> str:
+    """A node that works element by element, as an expression of its output's ``computed_type`` (or one that converts to it).
+
+    ``index``: for a random node, the element's number within the node's own output.
+    """
     stored = stored_type(node.output.dtype)
     if node.op.kind is Kind.REDUCTION:  # over axes of length 1
         return f"hn_cast<{stored}>({names[node.inputs[0]]})"
     if node.op.cuda is None:
         fail(DeviceError, node.op.name, expected="an operator with a GPU version", got="none in its record (Op.cuda)", fix="cpu()")
-    text = node.op.cuda.format(*[names[v] for v in node.inputs], **{k: _attribute(a) for k, a in node.attrs.items()})
+    attrs = {k: _attribute(a) for k, a in node.attrs.items()}
+    text = node.op.cuda.format(*[names[v] for v in node.inputs], index=index, **attrs)
     # The graph says that this value has 16 bits: round it as NumPy does, so that masks and steps fall the same.
     rounding = f"hn_cast<{stored}>("
     return text if not is_half(node.output.dtype) or text.startswith(rounding) else f"{rounding}{text})"
 
 
-def statements(nodes: Iterable[Node], names: dict[Value, str]) -> list[str]:
-    """A line for each node; ``names`` gains the variables, and constants as what they are."""
+def statements(nodes: Iterable[Node], names: dict[Value, str], numbers: Mapping[Value, str] | None = None) -> list[str]:
+    """A line for each node; ``names`` gains the variables, and constants as what they are.
+
+    ``numbers``: of random values, the element's number.
+    """
     lines = []
     for node in nodes:
         out = node.output
         if out.constant is not None:
             names[out] = literal(out.constant, out.dtype)
         else:
-            text = expression(node, names)
+            text = expression(node, names, (numbers or {}).get(out, ""))
             names[out] = f"v{len(names)}"
             lines.append(f"const {computed_type(out.dtype)} {names[out]} = {text};")
     return lines

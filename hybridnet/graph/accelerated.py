@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall, Placed, Written, contiguous
 from hybridnet.graph.ir import Node, Value
 
@@ -30,3 +31,13 @@ def stays_whole(node: Node) -> bool:
     """Whether a composite is one step on its device, and is not written out in its parts."""
     device = node.outputs[0].device
     return device.is_gpu and (written_for(node, device.multiprocessors) is not None or library_for(node) is not None)
+
+
+#: What an element of a random node may cost, in additions, for 8 bytes of memory (to store it and load it) to cost more.
+_CHEAP_DRAW = 50
+
+
+def draws_again(node: Node) -> bool:
+    """Whether random numbers are drawn anew by every kernel that reads them, as a GPU does it, and not stored."""
+    op = node.op
+    return op.kind is Kind.RANDOM and op.cuda is not None and op.cost <= _CHEAP_DRAW and node.outputs[0].device.is_gpu

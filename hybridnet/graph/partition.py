@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hybridnet.core import Kind
+from hybridnet.graph.accelerated import draws_again
 from hybridnet.graph.ir import Graph, Node, Value
 
 _FREE = (Kind.VIEW, Kind.CREATION)
@@ -99,8 +100,8 @@ def _needed(nodes: tuple[Node, ...], outputs: tuple[Value, ...]) -> set[Node]:
 def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Value]) -> set[Node]:
     """Forward nodes that the backward runs again in place of storing their results.
 
-    Views and constants, whose operands are given or stored in their place; and plain arithmetic
-    on what is stored anyway (x - mean beside x), which costs less than the memory of its result.
+    Views, constants and cheap random numbers, whose operands are given or stored in their place; and plain
+    arithmetic on what is stored anyway (x - mean beside x), which costs less than the memory of its result.
     """
     made = {v for n in backward for v in n.outputs}
     pending = [v for n in backward for v in n.inputs if v not in made] + [v for v in outputs if v not in made]
@@ -108,7 +109,7 @@ def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Valu
     while pending:
         v = pending.pop()
         node = v.node
-        if node is not None and v not in free and node not in again and node.op.kind in _FREE:
+        if node is not None and v not in free and node not in again and (node.op.kind in _FREE or draws_again(node)):
             again.add(node)
             pending.extend(node.inputs)
     return again | _cheap_beside(backward, again, outputs, free)

@@ -1,8 +1,10 @@
 """The generator behind every random operator: Philox, a pure function of (seed, counter).
 
 Each draw owns the 2**64 blocks of the Philox sequence that begin at its counter, so that draws
-never overlap and the same (seed, counter) always gives the same numbers. NumPy's generator object
-is reused and only its state is set, since building one costs more than most draws.
+never overlap and the same (seed, counter) always gives the same numbers. On a GPU the draws are
+device functions (``kernels/random.cuh``) over the same sequence in blocks of 128 bits, and give other
+numbers than here. NumPy's generator object is reused and only its state is set, since building one
+costs more than most draws.
 """
 
 from __future__ import annotations
@@ -11,8 +13,6 @@ import threading
 from typing import Any
 
 import numpy as np
-
-from hybridnet.device import array_module
 
 
 class _Philox(threading.local):
@@ -35,16 +35,16 @@ class _Philox(threading.local):
 _philox = _Philox()
 
 
-def generator(seed: Any, counter: Any) -> Any:
-    """The random generator of one draw, for use before the next call in this thread.
+def generator(seed: Any, counter: Any) -> np.random.Generator:
+    """NumPy's random generator of one draw, for use before the next call in this thread.
 
-    ``seed`` and ``counter`` are uint64 arrays of no dimensions; the result is the ``Generator``
-    of their array module.
+    ``seed`` and ``counter`` are uint64 arrays of no dimensions.
     """
-    if not isinstance(seed, (np.ndarray, np.generic)):
-        xp = array_module(seed)
-        return xp.random.Generator(xp.random.Philox4x3210(np.random.SeedSequence([int(seed), int(counter)])))
     _philox.key[0] = seed
     _philox.position[1] = counter
     _philox.bits.state = _philox.state
     return _philox.generator
+
+
+#: The draw of a random operator whose first inputs are seed and counter, in CUDA C++ (``Op.cuda``), and the element's number.
+DRAW = "hn_draw{{{0}, {1}}}, {index}"

@@ -375,6 +375,13 @@ inline unsigned __float_as_uint(float x) { return cuemu::bits_of(x); }
 inline float __uint_as_float(unsigned u) { return cuemu::float_of(u); }
 inline double __longlong_as_double(long long i) { double x; memcpy(&x, &i, 8); return x; }
 inline unsigned __umulhi(unsigned a, unsigned b) { return uint64_t(a) * b >> 32; }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) { return static_cast<unsigned __int128>(a) * b >> 64; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline double __dmul_rn(double a, double b) { return a * b; }
+inline double sinpi(double x) { return sin(M_PI * x); }
+inline double cospi(double x) { return cos(M_PI * x); }
+inline float sinpif(float x) { return float(sinpi(x)); }
+inline float cospif(float x) { return float(cospi(x)); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 
 // Winitzki's first guess, then Newton's steps on erfc where erf is near 1.

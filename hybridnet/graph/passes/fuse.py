@@ -3,6 +3,7 @@
 Asked of an operator is only its ``kind``. A region has a domain, the shape that all its values
 broadcast to, and keeps at least one axis that none of its reductions sum over: along that axis a
 program can run it block by block (NumPy) or row by row (CUDA) with all intermediate values on chip.
+On a GPU random numbers are drawn within regions, by each that reads them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core import Kind, Op, Spec
+from hybridnet.graph.accelerated import draws_again
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 
 Shape = tuple[int, ...]
 
@@ -87,13 +89,14 @@ def _is_fusable(node: Node, min_bytes: int) -> bool:
             and bool(node.attrs["keepdims"])
             and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
         )
-    return node.op.kind is Kind.POINTWISE
+    return node.op.kind is Kind.POINTWISE or draws_again(node)
 
 
 def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
     """Join fusable nodes into ``fused`` nodes; those on arrays below ``min_bytes`` are left alone."""
     if not any(_is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
         return graph
+    graph = _drawn_apart(graph, min_bytes)
     units: list[_Unit] = []
     of: dict[Value, _Unit] = {}
     position = {node: i for i, node in enumerate(graph.nodes)}
@@ -114,6 +117,29 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
         for v in node.outputs:
             of[v] = unit
     return _rebuilt(graph, units)
+
+
+def _drawn_apart(graph: Graph, min_bytes: int) -> Graph:
+    """A copy of each node that draws again for each fusable node that reads it; equal ones become one within a region."""
+    drawn = {node.output for node in graph.nodes if draws_again(node) and _is_fusable(node, min_bytes)}
+    if not drawn:
+        return graph
+    fusable = {node for node in graph.nodes if _is_fusable(node, min_bytes)}
+    stored = {*graph.outputs, *(v for node in graph.nodes if node not in fusable for v in node.inputs)}
+    rewriter = Rewriter(graph)
+    for node in graph.nodes:
+        if node.output in drawn and node.output not in stored:
+            continue
+        mine = [v for v in dict.fromkeys(node.inputs) if v in drawn] if node in fusable else []
+        for v in mine:
+            assert v.node is not None
+            copy = Node(v.node.op, [rewriter.of(x) for x in v.node.inputs], v.node.attrs, [v.spec], v.device, v.node.site)
+            rewriter.nodes.append(copy)
+            rewriter.replace(v, copy.output)
+        rewriter.keep(node)
+        for v in mine:
+            rewriter.replace(v, v)  # other readers have one of their own
+    return rewriter.finish()
 
 
 def _hoists(a: _Unit, node: Node, position: dict[Node, int], readers: dict[Value, list[int]]) -> bool:
@@ -197,6 +223,7 @@ def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Valu
     inner = {v: Value(v.shape, v.dtype, v.device) for v in inputs}
     parameters = list(inner.values())
     copied: list[Node] = []
+    draws: dict[Any, Value] = {}
     for node in nodes:
         for v in node.inputs:
             if v.constant is not None and v not in inner and v.node is not None:
@@ -204,6 +231,10 @@ def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Valu
                 copied.append(constant)
                 inner[v] = constant.output
         new = Node(node.op, [inner[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+        if draws_again(node):
+            inner[node.output] = draws.setdefault((node.op, new.inputs, *node.attrs.items()), new.output)
+            if inner[node.output] is not new.output:
+                continue
         inner.update(zip(node.outputs, new.outputs, strict=True))
         copied.append(new)
     return Graph(parameters, copied, [inner[v] for v in outputs])
