@@ -31,6 +31,9 @@ NOT_BY_DIFFERENCES = {
     # Linear maps that one operand of theirs picks; tested as the first and second gradient of max_pool.
     "max_pool_gather",
     "max_pool_grad",
+    # One result is for their own gradient alone, or an operand is another's function; tested in test_attention.py.
+    "attention",
+    "attention_grad",
 }
 #: Output operators whose gradient is by definition that of a loss, not their derivative; see test_ndarray_classic.py.
 SURROGATES = {"softmax_output", "regression_output", "make_loss"}

@@ -70,7 +70,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class AttentionGrad:
-    """The gradients of query, key and value of an :class:`Attention`, from its operands, both results and the result's gradient."""
+    """The gradients of query, key and value of an :class:`Attention`: from these, both results, the result's gradient, and the bias."""
 
     forward: Attention
     gradient: Tensor
@@ -231,7 +231,9 @@ def _write_attention_grad(module: Any, graph: Any, g: AttentionGrad) -> list[Any
         **operands, **saved, attn_scale=a.scale, use_causal_mask=a.causal, use_deterministic_algorithm=True, name="attention_grad"
     )
     results = zip(gradients, (g.query_grad, g.key_grad, g.value_grad), strict=True)
-    return [*operands.values(), *saved.values(), *(_output(made, tensor, io) for made, tensor in results)]
+    bias = operands.pop("bias", None)
+    extra = [] if bias is None else [bias]
+    return [*operands.values(), *saved.values(), *extra, *(_output(made, tensor, io) for made, tensor in results)]
 
 
 _WRITE: dict[type, Callable[[Any, Any, Any], list[Any]]] = {

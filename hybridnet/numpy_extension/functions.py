@@ -21,6 +21,7 @@ from hybridnet.ops.common import as_shape, tensor
 from hybridnet.ops.front import front
 from hybridnet.ops.nn import (
     activation,
+    attention,
     convolution,
     deconvolution,
     dropout,
@@ -124,6 +125,7 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_public(sequence, "sequence_mask sequence_last sequence_reverse"),
     **_public(gather, "pick gather_nd scatter_nd one_hot boolean_mask"),
     **_public(special, "erf erfinv gamma gammaln digamma"),
+    "scaled_dot_product_attention": attention.scaled_dot_product_attention,
     "convolution": convolution.convolution,
     "deconvolution": deconvolution.deconvolution,
     "pooling": pooling.pooling,

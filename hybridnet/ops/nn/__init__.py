@@ -2,6 +2,7 @@
 
 from hybridnet.ops.nn import (
     activation,
+    attention,
     convolution,
     deconvolution,
     dropout,
@@ -19,6 +20,7 @@ from hybridnet.ops.nn import (
 
 __all__ = [
     "activation",
+    "attention",
     "convolution",
     "deconvolution",
     "dropout",

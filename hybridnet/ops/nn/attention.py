@@ -1,0 +1,242 @@
+"""Scaled dot-product attention: one operator with its gradient, so that a GPU need not store the scores.
+
+Both are calls of cuDNN for 16-bit arrays; elsewhere their parts, products and a softmax in float32 or wider. The forward gives the
+logarithm of each row's sum as well. Nothing but the backward reads that, and what it makes of the result and of the
+logarithms counts as a function of query, key and value: neither is given a gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hybridnet import dtypes
+from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core.kernel import LibraryCall, Placed
+from hybridnet.device import dnn
+from hybridnet.errors import ShapeError, fail
+from hybridnet.ops.common import by_parts, normal, samples, tensor
+from hybridnet.ops.gather import positions
+from hybridnet.ops.nn.common import fill_like, narrow, one_of, wide, wide_dtype
+from hybridnet.ops.shape import expand_dims
+
+LAYOUTS = ("BHSD", "BSHD")  # batch, heads, sequence, features
+
+
+def _heads_first(layout: str, *shapes: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes (or strides) as (batch, heads, sequence, features)."""
+    return [s if layout == "BHSD" else (s[0], s[2], s[1], s[3]) for s in shapes]
+
+
+def _turned(layout: str, *arrays: Any) -> list[Any]:
+    """Arrays from their layout to heads first, or back."""
+    return [x if layout == "BHSD" else call("transpose", x, axes=(0, 2, 1, 3)) for x in arrays]
+
+
+#: What is added to the score of a key that does not count: nothing is left of it, and 16-bit numbers hold it.
+_OUT = -(2.0**15)
+
+
+# -- forward ---------------------------------------------------------------------------------------------
+
+
+def _infer(q: Spec, k: Spec, v: Spec, bias: Spec | None = None, *, scale: float, causal: bool, layout: str) -> tuple[Spec, Spec]:
+    if not q.ndim == k.ndim == v.ndim == 4:
+        fail(ShapeError, "attention", expected=f"arrays of 4 dimensions, {layout}", got=f"{q.shape}, {k.shape} and {v.shape}")
+    (b, h, s, d), of_key, of_value = _heads_first(layout, q.shape, k.shape, v.shape)
+    n = of_key[2]
+    if of_key != (b, h, n, d) or of_value[:3] != (b, h, n) or not n:
+        got = f"{q.shape}, {k.shape} and {v.shape}"
+        fail(ShapeError, "attention", expected="as many batches and heads, features of query and key, and keys and values", got=got)
+    if bias is not None and (bias.ndim != 4 or broadcast_shapes("attention", bias.shape, (b, h, s, n)) != (b, h, s, n)):
+        fail(ShapeError, "attention", expected=f"a mask that broadcasts to {(b, h, s, n)}", got=str(bias.shape))
+    (result,) = _heads_first(layout, (b, h, s, of_value[3]))
+    return Spec(result, q.dtype), Spec((b, h, s, 1), wide_dtype(q.dtype))
+
+
+def _scores(q: Any, k: Any, bias: Any, scale: float, causal: bool) -> Any:
+    """Scores of heads-first arrays, in the wide dtype."""
+    scores = wide(call("matmul", q, k, transpose_b=True)) * scale
+    if bias is not None:
+        scores = scores + wide(bias)
+    if causal:
+        queries, keys = positions(q, q.shape[2]), positions(q, k.shape[2])
+        scores = call("where", expand_dims(keys, 0) <= expand_dims(queries, 1), scores, _OUT)
+    return scores
+
+
+def _attention(q: Any, k: Any, v: Any, bias: Any = None, *, scale: float, causal: bool, layout: str) -> tuple[Any, Any]:
+    q, k, v = _turned(layout, q, k, v)
+    scores = _scores(q, k, bias, scale, causal)
+    top = call("max", scores, axis=(3,), keepdims=True)
+    e = call("exp", scores - top)
+    total = call("sum", e, axis=(3,), keepdims=True)
+    (result,) = _turned(layout, call("matmul", narrow(e / total, v.dtype), v))
+    return result, top + call("log", total)
+
+
+def _rule(needs: tuple[bool, ...], g: Any, y: Any, q: Any, k: Any, v: Any, bias: Any = None, **attrs: Any) -> list[Any]:
+    operands = (q, k, v, *y, g[0]) if bias is None else (q, k, v, *y, g[0], bias)
+    gradients = list(apply(ATTENTION_GRAD, operands, attrs)) if any(needs[:3]) else [None] * 3
+    return gradients if bias is None else [*gradients, _score_grads(*operands, **attrs)[1] if needs[3] else None]
+
+
+# -- backward --------------------------------------------------------------------------------------------
+
+
+def _score_grads(
+    q: Any, k: Any, v: Any, y: Any, sums: Any, g: Any, bias: Any = None, *, scale: float, causal: bool, layout: str
+) -> tuple[Any, Any]:
+    """The probabilities, and the gradient of the scores, heads first, in the wide dtype."""
+    q, k, v, y, g = _turned(layout, q, k, v, y, g)
+    p = call("exp", _scores(q, k, bias, scale, causal) - sums)
+    mean = call("sum", wide(g) * wide(y), axis=(3,), keepdims=True)
+    return p, p * (wide(call("matmul", g, v, transpose_b=True)) - mean)
+
+
+def _attention_grad(q: Any, k: Any, v: Any, y: Any, sums: Any, g: Any, bias: Any = None, **attrs: Any) -> tuple[Any, Any, Any]:
+    p, of_scores = _score_grads(q, k, v, y, sums, g, bias, **attrs)
+    layout = attrs["layout"]
+    q, k, g = _turned(layout, q, k, g)
+    ds = narrow(of_scores * attrs["scale"], q.dtype)
+    dq, dk = call("matmul", ds, k), call("matmul", ds, q, transpose_a=True)
+    dv = call("matmul", narrow(p, g.dtype), g, transpose_a=True)
+    dq, dk, dv = _turned(layout, dq, dk, dv)
+    return dq, dk, dv
+
+
+def _infer_grad(q: Spec, k: Spec, v: Spec, y: Spec, sums: Spec, g: Spec, bias: Spec | None = None, **attrs: Any) -> tuple[Spec, Spec, Spec]:
+    result, of_sums = _infer(q, k, v, *([] if bias is None else [bias]), **attrs)
+    if (y.shape, g.shape, sums.shape) != (result.shape, result.shape, of_sums.shape):
+        expected = f"results and their gradient of shape {result.shape}, sums of {of_sums.shape}"
+        fail(ShapeError, "attention_grad", expected=expected, got=f"{y.shape}, {g.shape} and {sums.shape}")
+    return q, k, v
+
+
+def _from_the_start(q: Any, k: Any, v: Any, y: Any, sums: Any, g: Any, bias: Any = None, **attrs: Any) -> tuple[Any, Any, Any]:
+    """The backward as a function of query, key, value and gradient: what its own gradient is that of."""
+    y, sums = _attention(q, k, v, bias, **attrs)
+    return _attention_grad(q, k, v, y, sums, g, bias, **attrs)
+
+
+# -- cuDNN -----------------------------------------------------------------------------------------------
+
+
+def _described(
+    q: Placed, k: Placed, v: Placed, y: Placed, sums: Placed, *bias: Placed, scale: float, causal: bool, layout: str
+) -> dnn.Attention | None:
+    """The forward in cuDNN's terms; None for what is not to be rounded as it rounds, or does not lie as it takes it."""
+    operands = (q, k, v, y)
+    if any(x.dtype not in (dtypes.float16, dtypes.bfloat16) or min(x.strides) < 1 for x in (*operands, *bias)):
+        return None
+    a, b, c, result = (dnn.Tensor(*_heads_first(layout, x.shape, x.strides)) for x in operands)
+    extra = dnn.Tensor(bias[0].shape, bias[0].strides) if bias else None
+    return dnn.Attention(q.dtype, a, b, c, result, dnn.Tensor(sums.shape, sums.strides), scale, causal, extra)
+
+
+def _library(inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], **attrs: Any) -> LibraryCall | None:
+    described = _described(*inputs[:3], *outputs, *inputs[3:], **attrs)
+    return None if described is None else dnn.plan(described)
+
+
+def _grad_library(inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, layout: str, **attrs: Any) -> LibraryCall | None:
+    described = _described(*inputs[:5], *inputs[6:], layout=layout, **attrs)
+    arrays = (inputs[5], *outputs)
+    if described is None or any(min(x.strides) < 1 for x in arrays):
+        return None
+    g, dq, dk, dv = (dnn.Tensor(*_heads_first(layout, x.shape, x.strides)) for x in arrays)
+    return dnn.plan(dnn.AttentionGrad(described, g, dq, dk, dv))
+
+
+# -- the records -----------------------------------------------------------------------------------------
+
+
+def _case(*shape: int, keys: int, features: int, bias: tuple[int, ...] = (), **attrs: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Operands of heads ``shape[1]``, in the layout that ``attrs`` say, and the attributes."""
+    b, h, s, d = shape
+    attrs = {"scale": 0.4, "causal": False, "layout": "BHSD", **attrs}
+    shapes = _heads_first(attrs["layout"], (b, h, s, d), (b, h, keys, d), (b, h, keys, features))
+    made = [normal(*x, seed=i) for i, x in enumerate(shapes)]
+    return made + ([normal(*bias, seed=5)] if bias else []), attrs
+
+
+_CASES = (
+    _case(2, 2, 3, 4, keys=5, features=3),
+    _case(1, 2, 4, 3, keys=4, features=3, causal=True),
+    _case(2, 2, 3, 4, keys=2, features=4, layout="BSHD", bias=(2, 1, 1, 2)),
+    _case(1, 1, 3, 2, keys=2, features=5, layout="BSHD", causal=True, bias=(1, 1, 3, 2)),
+)
+
+
+def _grad_case(operands: list[Any], attrs: dict[str, Any]) -> tuple[Any, ...]:
+    """Operands of the backward, of arrays that need not be a forward's results."""
+    q, k, v, *bias = operands
+    (b, h, s, _), (*_, features) = _heads_first(attrs["layout"], q.shape, v.shape)
+    (shape,) = _heads_first(attrs["layout"], (b, h, s, features))
+    return (q, k, v, normal(*shape, seed=7), normal(b, h, s, 1, seed=8) + 4, normal(*shape, seed=9), *bias)
+
+
+ATTENTION = register(
+    Op(
+        "attention",
+        Kind.OPAQUE,
+        _infer,
+        expand=_attention,
+        grad=_rule,
+        saves=(0, 1, 2, 3, "y"),
+        promote="float",
+        library=_library,
+        precision="half",
+        sample=samples(
+            *[Sample(tuple(x), attrs, differentiable=False) for x, attrs in _CASES],
+            Sample((normal(1, 2, 3, 4), normal(1, 2, 3, 5), normal(1, 2, 3, 4)), _CASES[0][1], error=ValueError),
+            Sample((*_CASES[0][0], normal(2, 2, 3, 4)), _CASES[0][1], error=ValueError),
+        ),
+    )
+)
+
+ATTENTION_GRAD = register(
+    Op(
+        "attention_grad",
+        Kind.OPAQUE,
+        _infer_grad,
+        expand=_attention_grad,
+        grad=by_parts(_from_the_start),
+        saves=(0, 1, 2, 3, 4, 5, 6),
+        library=_grad_library,
+        precision="follow",
+        sample=samples(*[Sample(_grad_case(x, attrs), attrs, differentiable=False) for x, attrs in _CASES]),
+    )
+)
+
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any = None,
+    causal: bool = False,
+    scale: float | None = None,
+    layout: str = "BHSD",
+) -> Any:
+    """softmax(scale · query · keyᵀ) · value for each head: a mean of the values, for each query.
+
+    ``query``: (batch, heads, queries, features), ``key``: (batch, heads, keys, features), ``value``: (batch, heads, keys,
+    value features), or all with heads and sequence exchanged (``layout`` "BSHD", which is what a reshape of a dense
+    layer's output gives); the result is like ``query`` with the values' features. ``scale`` is 1 / √features unless given.
+    With ``causal`` a query counts the keys up to its own position. ``mask`` broadcasts to (batch, heads, queries, keys): a
+    boolean one is true where a key counts (a query for which none does gets the mean of all values), any other is
+    added to the scores.
+    """
+    query, key, value = tensor(query), tensor(key), tensor(value)
+    one_of("attention", "layout", layout, LAYOUTS)
+    scale = 1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else float(scale)
+    operands = [query, key, value]
+    if mask is not None:
+        mask = tensor(mask, query)
+        if mask.ndim > 4:
+            fail(ShapeError, "attention", expected="a mask of 4 dimensions or fewer", got=str(mask.shape))
+        if mask.dtype == dtypes.bool_:
+            mask = call("where", mask, fill_like(query, (), 0.0, dtypes.floating(query.dtype)), _OUT)
+        operands.append(call("reshape", mask, shape=(1,) * (4 - mask.ndim) + mask.shape))
+    return apply(ATTENTION, operands, {"scale": scale, "causal": bool(causal), "layout": layout})[0]
