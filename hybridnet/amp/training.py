@@ -29,6 +29,7 @@ def init_trainer(trainer: Trainer) -> None:
 def scale_loss(loss: Any, trainer: Trainer) -> Iterator[Any]:
     """The loss, or each of a list of losses, times the scale: call ``backward`` of that, inside ``autograd.record()``.
 
+    Too large a scale is found out by trying, so that NumPy may warn of overflows on the CPU.
     The gradients are too large by the scale until ``trainer.step`` divides by it, or :func:`unscale` does.
     """
     scaler = trainer._amp_loss_scaler
