@@ -45,6 +45,12 @@ template <class T, int WIDTH> struct hn_sums {
 #pragma unroll
         for (int e = 0; e < WIDTH; ++e) at[e] = 0;
     }
+    __device__ inline hn_pack<typename hn_type<T>::compute, WIDTH> unrounded() const {
+        hn_pack<typename hn_type<T>::compute, WIDTH> pack;
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e) pack.at[e] = at[e];
+        return pack;
+    }
     __device__ inline hn_pack<T, WIDTH> stored() const {
         hn_pack<T, WIDTH> pack;
 #pragma unroll

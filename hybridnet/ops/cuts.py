@@ -18,17 +18,18 @@ class _Cut(NamedTuple):
     n: int
     start: int
     step: int
-    count: int
+    taken: int
     stride: int
 
     @property
     def whole(self) -> bool:
-        return self.step == 1 and self.count == self.n
+        return self.step == 1 and self.taken == self.n
 
 
 def _cuts(shape: tuple[int, ...], key: Template, strides: Sequence[int]) -> tuple[list[_Cut], int]:
     """The cuts of every axis, and the offset of the value of the first element. ``strides``: of the value, an axis of ``x[key]`` each."""
-    cuts, offset, left = [], 0, list(strides)
+    cuts: list[_Cut] = []
+    offset, left = 0, list(strides)
     for item in key:
         if item[0] == "new":
             left.pop(0)
@@ -51,8 +52,8 @@ def _merged(cuts: list[_Cut]) -> list[_Cut]:
     found: list[_Cut] = []
     for cut in cuts:
         outer = found[-1] if found else None
-        if outer and cut.whole and outer.step == 1 and (outer.count == 1 or outer.stride == cut.stride * cut.n):
-            found[-1] = _Cut(outer.n * cut.n, outer.start * cut.n, 1, outer.count * cut.n, cut.stride)
+        if outer and cut.whole and outer.step == 1 and (outer.taken == 1 or outer.stride == cut.stride * cut.n):
+            found[-1] = _Cut(outer.n * cut.n, outer.start * cut.n, 1, outer.taken * cut.n, cut.stride)
         else:
             found.append(cut)
     return found
@@ -66,9 +67,9 @@ def set_slice(sms: int, result: Spec, key: Template, value: Spec, strides: Seque
     width, step = 1, inner.stride
     if inner.step == 1 and step in (0, 1):
         aligned = [start, *(c.stride for c in cuts[:-1])] if step else []
-        width = pack_width(result.dtype, inner.n, inner.start, inner.count, *aligned)
-        inner = _Cut(inner.n // width, inner.start // width, 1, inner.count // width, step * width)
-    texts = [f"hn_cut<{c.n}, {c.start}, {c.step}, {c.count}, {c.stride}>" for c in (*cuts[:-1], inner)]
+        width = pack_width(result.dtype, inner.n, inner.start, inner.taken, *aligned)
+        inner = _Cut(inner.n // width, inner.start // width, 1, inner.taken // width, step * width)
+    texts = [f"hn_cut<{c.n}, {c.start}, {c.step}, {c.taken}, {c.stride}>" for c in (*cuts[:-1], inner)]
     count = math.prod(result.shape) // width
     types = f"{index_type(result.size, value.size)}, {count}, {width}, hn_cuts<{', '.join(reversed(texts))}>"
     launch = each(f"hn_set_slice<{types}, {start}, {int(width > 1 and step == 1)}>", arguments, count, sms)

@@ -13,10 +13,12 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register, wrap
+from hybridnet.core.kernel import Written
 from hybridnet.errors import ArgumentError, AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axis, samples, tensor
 from hybridnet.ops.creation import ARANGE, FULL
 from hybridnet.ops.indexing import INDEX, INDEX_SET, add_rows, wrapped
+from hybridnet.ops.lookups import along_axis, gather, put_one, sum_rows
 from hybridnet.ops.selection import nonzero
 from hybridnet.ops.shape import broadcast_to, expand_dims, reshape, squeeze, stack
 
@@ -110,6 +112,10 @@ def _take_along(xp: Any, x: Any, indices: Any, *, axis: int) -> Any:
         raise
 
 
+def _take_along_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> Written:
+    return gather(along_axis(inputs[0].shape, inputs[1].shape, axis), inputs[0], outputs[0], sms)
+
+
 _along = np.array([[0, 2, 2], [1, -1, 0]])
 
 TAKE_ALONG = register(
@@ -118,6 +124,7 @@ TAKE_ALONG = register(
         Kind.OPAQUE,
         _infer_along,
         compute=_take_along,
+        kernels=_take_along_kernels,
         grad=(lambda g, y, x, indices, *, axis: call("add_along_axis", g, indices, axis=axis, length=x.shape[axis]), None),
         saves=(1,),
         sample=samples(
@@ -145,6 +152,13 @@ def _add_along(xp: Any, g: Any, indices: Any, *, axis: int, length: int) -> Any:
     return add_rows(xp, g.reshape(-1, 1), flat, math.prod(shape)).reshape(shape)
 
 
+def _add_along_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, length: int) -> Written | None:
+    g, y = inputs[0], outputs[0]
+    if g.shape[axis] == 1:
+        return put_one(y.shape, axis, y.dtype, sms)
+    return sum_rows(along_axis(y.shape, g.shape, axis), g, y, sms)
+
+
 def _infer_add_along(g: Spec, indices: Spec, *, axis: int, length: int) -> Spec:
     if g.shape != indices.shape:
         fail(ShapeError, "add_along_axis", expected=f"indices of shape {g.shape}", got=str(indices.shape))
@@ -157,6 +171,7 @@ ADD_ALONG = register(
         Kind.OPAQUE,
         _infer_add_along,
         compute=_add_along,
+        kernels=_add_along_kernels,
         grad=(lambda g, y, x, indices, *, axis, length: call("take_along_axis", g, indices, axis=axis), None),
         saves=(1,),
         sample=samples(

@@ -14,9 +14,12 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, broadcast_shapes, call, register
 from hybridnet.core.indexing import Template, decode, fail_index
+from hybridnet.core.kernel import Written
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.common import normal, samples
+from hybridnet.ops.cuts import set_slice
+from hybridnet.ops.lookups import broadcast_strides, by_key, gather, set_rows, sum_rows
 
 _FULL = ("slice", None, None, None)
 
@@ -68,6 +71,10 @@ def _index(xp: Any, x: Any, *indices: Any, key: Template) -> Any:
     return result.copy() if all(i.ndim == 0 for i in indices) else result
 
 
+def _index_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, key: Template) -> Written:
+    return gather(by_key(inputs[0].shape, key, inputs[1:]), inputs[0], outputs[0], sms)
+
+
 def _index_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, *indices: Any, key: Template) -> tuple[Any, ...]:
     return (call("index_add", g, *indices, shape=x.shape, key=key), *[None] * len(indices))
 
@@ -93,6 +100,7 @@ INDEX = register(
         Kind.OPAQUE,
         lambda x, *indices, key: Spec(indexed_shape("index", x.shape, key, indices), x.dtype),
         compute=_index,
+        kernels=_index_kernels,
         grad=_index_rule,
         saves=tuple(range(1, _MOST + 1)),
         sample=samples(
@@ -161,6 +169,10 @@ def _add_neighbours(xp: Any, g: Any, indices: tuple[Any, ...], shape: tuple[int,
     return xp.ascontiguousarray(added.reshape(n, outer, inner).transpose(1, 0, 2)).reshape(shape)
 
 
+def _index_add_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: Any, key: Template) -> Written | None:
+    return sum_rows(by_key(shape, key, inputs[1:]), inputs[0], outputs[0], sms)
+
+
 def _infer_index_add(g: Spec, *indices: Spec, shape: tuple[int, ...], key: Template) -> Spec:
     expected = indexed_shape("index_add", shape, key, indices)
     if g.shape != expected:
@@ -184,6 +196,7 @@ INDEX_ADD = register(
         Kind.OPAQUE,
         _infer_index_add,
         compute=_index_add,
+        kernels=_index_add_kernels,
         grad=_index_add_rule,
         saves=tuple(range(1, _MOST + 1)),
         sample=samples(
@@ -224,6 +237,14 @@ def _index_set(xp: Any, x: Any, value: Any, *indices: Any, key: Template, out: A
     return out
 
 
+def _index_set_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, key: Template) -> Written | None:
+    x, value, *indices = inputs
+    if indices:
+        return set_rows(by_key(x.shape, key, indices, value), x, value, sms)
+    target = indexed_shape("index_set", x.shape, key, ())
+    return set_slice(sms, x, key, value, broadcast_strides(value.shape, target), ("y0", "x0", "x1"))
+
+
 def _index_set_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, value: Any, *indices: Any, key: Template) -> tuple[Any, ...]:
     """Where an element is assigned twice, both values get its gradient: key them apart if that matters."""
     kept = given = None
@@ -243,6 +264,7 @@ INDEX_SET = register(
         Kind.OPAQUE,
         _infer_index_set,
         compute=_index_set,
+        kernels=_index_set_kernels,
         out=True,
         grad=_index_set_rule,
         saves=tuple(range(2, _MOST + 2)),
