@@ -11,14 +11,16 @@ from emulator.suite import Suite, Work
 from scipy import special, stats
 
 from hybridnet import autograd, dtypes
-from hybridnet.codegen.cuda_region import Tuning
-from hybridnet.core import OPS, NDArray, array, wrap
+from hybridnet.codegen.cuda_region import Tuning, Unit
+from hybridnet.core import OPS, NDArray, Spec, apply, array, wrap
 from hybridnet.device import Device, cpu, gpu
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.partition import partition
 from hybridnet.graph.passes.fuse import fuse
+from hybridnet.graph.trace import Trace, tracing
 from hybridnet.ops.draws import CATEGORICAL, MULTINOMIAL, PERMUTATION
+from hybridnet.ops.nn.dropout import DROPOUT_MASK
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -212,9 +214,6 @@ def on_gpu(graph: Graph) -> Graph:
 
 
 def traced(fn: Callable[..., Any], specs: Sequence[tuple[tuple[int, ...], Any]]) -> Graph:
-    from hybridnet.core import Spec
-    from hybridnet.graph.trace import Trace, tracing
-
     trace = Trace()
     with tracing(trace):
         xs = [wrap(NDArray, trace.argument(Spec(s, d), cpu(), "x"), cpu()) for s, d in specs]
@@ -233,9 +232,6 @@ def interpreted(graph: Graph, data: Sequence[Any]) -> dict[Value, Data]:
 
 
 def masked(shape: tuple[int, ...], dtype: Any = dtypes.float32) -> Callable[[Any, Any], Any]:
-    from hybridnet.core import apply
-    from hybridnet.ops.nn.dropout import DROPOUT_MASK
-
     return lambda seed, counter: apply(DROPOUT_MASK, (seed, counter), {"shape": shape, "p": 0.25, "dtype": dtype})
 
 
@@ -322,7 +318,10 @@ def test_draws_made_of_others() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-def test_compiles_without_spills(architecture: str, draws: Draws, regions: Any) -> None:
-    for suite in (draws.suite, regions[0]):
-        for unit in suite.units:
-            assert all(usage.spilled == 0 for usage in nvrtc.compile_for(architecture, unit.text).values())
+def test_compiles_without_spills(architecture: str, regions: Any) -> None:
+    """Each operator in each dtype, and the regions."""
+    unit = Unit()
+    for node in {(n.op, n.output.dtype): n for n in (*LAYOUTS, *(n for n, _ in STATISTICS))}.values():
+        unit.add(node)
+    for text in (unit.text, *(u.text for u in regions[0].units)):
+        assert all(usage.spilled == 0 for usage in nvrtc.compile_for(architecture, text).values())
