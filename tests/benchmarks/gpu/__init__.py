@@ -1,0 +1,1 @@
+"""The benchmarks on a CUDA device; see README.md in the folder above."""

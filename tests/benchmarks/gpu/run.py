@@ -1,0 +1,267 @@
+"""Run the GPU benchmarks: workers of all peers of a workload side by side, timed in turn, within a time limit.
+
+    python -m gpu.run FOLDER --seconds 300
+    python -m gpu.run FOLDER --device cpu --sizes tiny --only gpt2
+
+Each mode of each peer is a process of its own: what crashes or hangs costs itself alone. Peers import in parallel,
+are prepared (built, compiled, tuned, checked) one after the other, and then take turns. FOLDER/benchmarks.json is written
+again after each workload, FOLDER/logs/ holds what the workers print. See README.md in the folder above.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from machine import describe
+from report import table
+
+from gpu import bars
+from gpu.sizes import SIZES
+
+HERE = Path(__file__).resolve().parent
+ROUNDS = 4
+ROUND_SECONDS = 0.12  # of one point in one round
+START_SECONDS = 60.0
+
+
+class Workload(NamedTuple):
+    """A workload: peers with their modes, the share of the time left that it may take, settings of hybridnet for it."""
+
+    name: str
+    peers: tuple[tuple[str, str], ...]
+    share: float
+    environment: dict[str, str] = {}
+
+
+def _peers(*torch_modes: str) -> tuple[tuple[str, str], ...]:
+    return (("hybridnet", "one step"), ("jax", "jit"), *(("torch", mode) for mode in torch_modes))
+
+
+OURS = (("hybridnet", "one step"),)
+SMALL = _peers("eager", "max-autotune", "captured")
+OPERATOR = _peers("eager", "compiled", "captured")
+TRAINING = _peers("eager", "reduce-overhead", "max-autotune")
+
+#: In the order in which they run: cheap and certain ones first, so that the time left goes to the large networks.
+WORKLOADS = (
+    Workload("copy", (("copy", "memcpy"),), 0.05),
+    Workload("launch", OURS, 0.05),
+    Workload("perceptron", SMALL, 0.12),
+    Workload("adam", _peers("eager", "captured"), 0.12),
+    Workload("pointwise", (*OURS, ("torch", "compiled")), 0.15),
+    Workload("layer norm", OPERATOR, 0.2),
+    Workload("cross-entropy", OPERATOR, 0.2),
+    Workload("gpt2", TRAINING, 0.45),
+    Workload("resnet", TRAINING, 0.65),
+    Workload("resnet again", OURS, 0.3),
+    Workload("lstm", SMALL, 0.9, {"HYBRIDNET_TF32": "1"}),
+)
+
+
+class Worker:
+    """One peer in one mode on one workload."""
+
+    def __init__(self, workload: Workload, peer: str, mode: str, arguments: argparse.Namespace) -> None:
+        self.name = f"{peer}/{mode}"
+        python = getattr(arguments, peer, None) or sys.executable
+        command = [python, "-m", f"gpu.peer_{peer}", workload.name, mode, "--device", arguments.device, "--sizes", arguments.sizes]
+        path = os.pathsep.join(map(str, (HERE.parent, HERE.parent.parent.parent)))
+        # JAX shares the device's memory with the others.
+        environment = {**os.environ, **workload.environment, "PYTHONPATH": path, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        logs = arguments.folder / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        with open(logs / f"{workload.name}-{peer}-{mode}.log".replace(" ", "_"), "w") as log:
+            self.process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
+        self._answers: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._answers.put(line)
+        self._answers.put(None)
+
+    def ask(self, **command: Any) -> None:
+        assert self.process.stdin is not None
+        print(json.dumps(command), file=self.process.stdin, flush=True)
+
+    def answer(self, deadline: float) -> dict[str, Any]:
+        """The next answer; an error once the deadline has passed or the process has ended."""
+        try:
+            line = self._answers.get(timeout=max(deadline - time.monotonic(), 0.01))
+        except queue.Empty:
+            raise TimeoutError("no answer in time") from None
+        if line is None:
+            raise RuntimeError(f"ended with status {self.process.wait()}")
+        return json.loads(line)
+
+    def end(self) -> None:
+        """End the process and what it has started."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Run:
+    """The record as it grows."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        self.deadline = time.monotonic() + arguments.seconds
+        self.record: dict[str, Any] = {
+            "machine": {**describe(), "device": _device_name(arguments.device)},
+            "settings": {"sizes": arguments.sizes, "device": arguments.device, "rounds": ROUNDS, "seconds a round": ROUND_SECONDS},
+            "versions": {},
+            "times": {},
+            "least_bytes": {},
+            "checks": {},
+            "figures": {},
+            "memory": {},
+            "failures": {},
+        }
+
+    def write(self) -> None:
+        place = self.arguments.folder / "benchmarks.json"
+        place.with_suffix(".tmp").write_text(json.dumps(self.record, indent=1) + "\n")
+        place.with_suffix(".tmp").replace(place)
+
+    def workload(self, workload: Workload) -> None:
+        """Measure one workload within its share of the time that is left."""
+        left = self.deadline - time.monotonic()
+        end = time.monotonic() + workload.share * left
+        print(f"{workload.name}: {workload.share * left:.0f} s of {left:.0f} s left", file=sys.stderr, flush=True)
+        workers: list[Worker] = []
+        try:
+            for peer, mode in workload.peers:
+                if peer in self.arguments.peers or peer == "copy":
+                    workers.append(Worker(workload, peer, mode, self.arguments))
+            started = min(end, time.monotonic() + START_SECONDS)
+            ready = [w for w in workers if self._guarded(workload, w, lambda w: self._started(w, started))]
+            points = {}
+            for worker in ready:
+                found: list[str] = []
+                points[worker.name] = found
+                self._guarded(workload, worker, lambda w, found=found: self._prepared(workload, w, found, end - self._timing(ready)))
+            alive = [w for w in ready if points[w.name] and w.process.poll() is None]
+            for _ in range(ROUNDS):
+                for worker, point in _in_turn(alive, points):
+                    self._guarded(workload, worker, lambda w, point=point: self._timed(workload, w, point, end + 10))
+        finally:
+            for worker in workers:
+                worker.end()
+        self.write()
+
+    @staticmethod
+    def _timing(workers: list[Worker]) -> float:
+        """Seconds to keep for taking times."""
+        return 2 * ROUNDS * ROUND_SECONDS * len(workers)
+
+    def _guarded(self, workload: Workload, worker: Worker, action: Any) -> bool:
+        """Do something with a worker; one that fails is ended, and why is noted."""
+        try:
+            action(worker)
+        except (TimeoutError, RuntimeError, OSError, ValueError) as error:
+            self.record["failures"][f"{workload.name}/{worker.name}"] = f"{type(error).__name__}: {error}"
+            print(f"  {worker.name}: {error}", file=sys.stderr, flush=True)
+            worker.end()
+            return False
+        return True
+
+    def _started(self, worker: Worker, deadline: float) -> None:
+        self.record["versions"].update(worker.answer(deadline)["versions"])
+
+    def _prepared(self, workload: Workload, worker: Worker, points: list[str], deadline: float) -> None:
+        worker.ask(do="prepare")
+        while True:
+            answer = worker.answer(deadline)
+            if "prepared" in answer:
+                self.record["memory"][f"{workload.name}/{worker.name}"] = answer["memory"]
+                return
+            name = f"{workload.name}/{answer['point']}/{worker.name}"
+            if "error" in answer:
+                self.record["failures"][name] = answer["error"]
+                print(f"  {name}: {answer['error'].splitlines()[-1]}", file=sys.stderr, flush=True)
+                continue
+            points.append(answer["point"])
+            self.record["figures"][name] = answer["figures"]
+            self.record["checks"][name] = answer["checks"]
+            if answer["least_bytes"]:
+                self.record["least_bytes"][name] = answer["least_bytes"]
+
+    def _timed(self, workload: Workload, worker: Worker, point: str, deadline: float) -> None:
+        worker.ask(do="time", point=point, seconds=ROUND_SECONDS)
+        samples = worker.answer(deadline)["samples"]
+        self.record["times"].setdefault(f"{workload.name}/{point}/{worker.name}", []).append(median(samples))
+
+
+def _in_turn(workers: list[Worker], points: dict[str, list[str]]) -> Iterator[tuple[Worker, str]]:
+    """Each point of all workers that have it, one after another."""
+    for point in dict.fromkeys(p for w in workers for p in points[w.name]):
+        yield from ((w, point) for w in workers if point in points[w.name] and w.process.poll() is None)
+
+
+def _device_name(device: str) -> str:
+    if device == "cpu":
+        return "none: on the CPU"
+    asked = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+
+
+def summary(record: dict[str, Any]) -> str:
+    """A short table of the bars, and what failed or differs."""
+    sizes = SIZES[record["settings"]["sizes"]]
+    rows = []
+    for v in bars.judged(record, bars.bars(sizes.norm.widths, sizes.loss.widths)):
+        limit = f"{v.limit:g} ({v.aim:g})"
+        rows.append([v.title, v.ours, v.theirs, "-" if v.ratio is None else f"{v.ratio:.3g}", limit, v.word])
+    meaning = [] if record["settings"]["sizes"] == "full" else ["Tiny sizes: these figures mean nothing but that everything runs."]
+    blocks = [record["machine"]["device"], *meaning, table(["work", "ours", "the best peer's", "ratio", "bar (aim)", ""], rows)]
+    wrong = bars.disagreements(record)
+    if wrong:
+        blocks.append("Results that DIFFER from ours (relative error):\n" + "\n".join(f"  {k} {v:.1e}" for k, v in wrong.items()))
+    if record["failures"]:
+        blocks.append("Not measured:\n" + "\n".join(f"  {k}: {v.strip().splitlines()[-1]}" for k, v in record["failures"].items()))
+    return "\n\n".join(blocks)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Benchmarks of hybridnet, PyTorch and JAX on a GPU")
+    parser.add_argument("folder", type=Path, help="where figures and logs go")
+    parser.add_argument("--seconds", type=float, default=300, help="the time limit of all together (300)")
+    parser.add_argument("--device", choices=["gpu", "cpu"], default="gpu")
+    parser.add_argument("--sizes", choices=list(SIZES), default="full", help="tiny: to see on a CPU that everything runs")
+    parser.add_argument("--only", nargs="+", choices=[w.name for w in WORKLOADS], metavar="WORKLOAD")
+    parser.add_argument("--peers", nargs="+", choices=["hybridnet", "torch", "jax"], default=["hybridnet", "torch", "jax"])
+    parser.add_argument("--torch", metavar="PYTHON", help="the Python that has PyTorch, if not this one")
+    parser.add_argument("--jax", metavar="PYTHON", help="the Python that has JAX, if not this one")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    run = Run(arguments)
+    for workload in WORKLOADS:
+        if arguments.only is None or workload.name in arguments.only:
+            run.workload(workload)
+    run.write()
+    text = summary(run.record)
+    (arguments.folder / "benchmarks.txt").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
