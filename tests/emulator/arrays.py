@@ -400,11 +400,19 @@ def _as_view(result: Data, sources: Sequence[ndarray]) -> ndarray | None:
     return None
 
 
+def _on_current_device(sources: Sequence[ndarray]) -> None:
+    """CuPy computes on the current device, wherever the arrays lie: always a mistake here."""
+    for source in sources:
+        if source.data.device_id != streams.current.device:
+            raise RuntimeError(f"an array of device {source.data.device_id} while {streams.current.device} is current")
+
+
 def launch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Run a function of NumPy arrays on arrays of the device, now or when the graph is launched."""
     sources: list[ndarray] = []
     raw = [unwrapped(a, sources) for a in args]
     options = {k: unwrapped(v, sources) for k, v in kwargs.items()}
+    _on_current_device(sources)
 
     def run() -> Any:
         with np.errstate(all="ignore"):
@@ -436,7 +444,9 @@ def _is_view(result: Any, sources: Sequence[ndarray]) -> bool:
 
 def update(function: Callable[..., Any], *args: Any) -> None:
     """Run a function that writes to its arrays and gives nothing."""
-    raw = [unwrapped(a, []) for a in args]
+    sources: list[ndarray] = []
+    raw = [unwrapped(a, sources) for a in args]
+    _on_current_device(sources)
 
     def run() -> None:
         with np.errstate(all="ignore"):

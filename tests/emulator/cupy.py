@@ -13,6 +13,7 @@ import numpy as np
 
 from . import differences, functions, loading, memory, runtime, streams
 from .arrays import Data, checked_dtype, launch, ndarray, refuse_numpy, update
+from .sparse import sparse
 
 __version__ = functions.TABLE["version"]
 _module = sys.modules[__name__]
@@ -89,9 +90,18 @@ def _device_parts(obj: Any) -> bool:
     return isinstance(obj, ndarray) or (isinstance(obj, (list, tuple)) and any(map(_device_parts, obj)))
 
 
+def _from_other_device(a: ndarray) -> ndarray:
+    made = ndarray(a.shape, a.dtype)
+    source, target = a._raw, made._raw
+    streams.enqueue(streams.handle(), lambda: np.copyto(target, source))
+    return made
+
+
 def array(
     obj: Any, dtype: Any = None, copy: bool = True, order: str = "K", subok: bool = False, ndmin: int = 0, *, blocking: bool = False
 ) -> ndarray:
+    if isinstance(obj, ndarray) and obj.data.device_id != streams.current.device:
+        obj, copy = _from_other_device(obj), False
     if _device_parts(obj):
         if copy:
             return launch(lambda a: np.array(a, dtype, order=order, ndmin=ndmin), obj)
@@ -211,6 +221,7 @@ MODULES = {
     "cupy.linalg": linalg,
     "cupy.lib": lib,
     "cupyx": _submodule("cupyx", empty_pinned=runtime.empty_pinned),
-    "cupyx.scipy": _submodule("cupyx.scipy", special=special),
+    "cupyx.scipy": _submodule("cupyx.scipy", special=special, sparse=sparse),
+    "cupyx.scipy.sparse": sparse,
     "cupyx.scipy.special": special,
 }

@@ -41,7 +41,7 @@ def emulated_gpu(
             else:
                 sys.modules[name] = module
         runtime.Settings.devices, runtime.Settings.driver, runtime.Settings.runtime, memory.heap.total, config.cache_dir = before
-        streams.current.stream = None
+        streams.current.stream, streams.current.device = None, 0
         streams.abandon()
 
 

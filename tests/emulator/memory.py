@@ -101,7 +101,7 @@ class BaseMemory:
 
     ptr: int
     size: int
-    device_id = 0
+    device_id: int
     bytes: Bytes
 
     @property
@@ -115,7 +115,7 @@ class Memory(BaseMemory):
     """Memory that is freed with this object, though NumPy may still hold its bytes."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size, self.device_id = size, streams.current.device
         self._block: Bytes | None = None
         self._block, self._inside = heap.take(size)
         self.bytes = self._block[self._inside]
@@ -131,6 +131,7 @@ class UnownedMemory(BaseMemory):
 
     def __init__(self, ptr: int, size: int, owner: object, device_id: int = -1) -> None:
         self.ptr, self.size, self._owner = ptr, size, owner
+        self.device_id = streams.current.device if device_id < 0 else device_id
         self.bytes = at(ptr, size)
 
 

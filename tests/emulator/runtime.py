@@ -36,10 +36,9 @@ class Settings:
 class Device:
     """``cupy.cuda.Device``."""
 
-    _entered: list[int]
-
     def __init__(self, device: int | Device | None = None) -> None:
-        self.id = 0 if device is None else int(device)
+        self.id = streams.current.device if device is None else int(device)
+        self._outer: list[int] = []
 
     def __int__(self) -> int:
         return self.id
@@ -54,15 +53,17 @@ class Device:
         return f"<CUDA Device {self.id}>"
 
     def __enter__(self) -> Device:
+        self._outer.append(streams.current.device)
         self.use()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        pass
+        streams.current.device = self._outer.pop()
 
     def use(self) -> None:
         if not 0 <= self.id < _device_count():
             raise CUDARuntimeError(101, "cudaErrorInvalidDevice: invalid device ordinal")
+        streams.current.device = self.id
 
     def synchronize(self) -> None:
         streams.refuse("Device.synchronize")
@@ -236,7 +237,7 @@ runtime.memGetInfo = _memory_info  # type: ignore[attr-defined]
 
 @_define
 def getDevice() -> int:
-    return 0
+    return streams.current.device
 
 
 @_define

@@ -18,7 +18,10 @@ class CaptureError(RuntimeError):
 
 
 class _Current(threading.local):
+    """Of a thread."""
+
     stream: Any = None  # None: the null stream
+    device = 0
 
 
 current = _Current()
