@@ -138,7 +138,7 @@ def _dynamic_imports(module: str) -> Iterator[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_only_device_imports_cupy(module: str) -> None:
+def test_only_device_imports_gpu_libraries(module: str) -> None:
     static = [
         (name, node.lineno)
         for node in ast.walk(tree(module))
@@ -148,6 +148,8 @@ def test_only_device_imports_cupy(module: str) -> None:
     dynamic = list(_dynamic_imports(module))
     cupy = [f"{MODULES[module]}:{line}" for name, line in (*static, *dynamic) if name.split(".")[0] == "cupy"]
     assert not cupy or module.startswith("hybridnet.device"), f"cupy is imported at {cupy}"
+    cudnn = [f"{MODULES[module]}:{line}" for name, line in (*static, *dynamic) if name.split(".")[0] == "cudnn"]
+    assert not cudnn or module == "hybridnet.device.dnn", f"cudnn is imported at {cudnn}"
     ours = [f"{MODULES[module]}:{line}" for name, line in dynamic if name.split(".")[0] == "hybridnet"]
     assert not ours, f"hybridnet is imported by name at {ours}"
 

@@ -112,8 +112,9 @@ def _planned(description: Description, device_id: int) -> Call | None:
     module = library()
     try:
         graph, tensors = build(module, description, handle=handle.value)
-    except (module.cudnnGraphNotSupportedError, RuntimeError, ValueError):
-        return None  # the frontend raises any of them for what no algorithm computes
+    except (module.cudnnGraphNotSupportedError, RuntimeError) as error:  # which of them depends on where it gives up
+        logging.getLogger("hybridnet").debug("cuDNN has no plan for %s: %s", description, error)
+        return None
     return Call(graph, [x.get_uid() for x in tensors], handle)
 
 

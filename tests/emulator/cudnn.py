@@ -162,7 +162,7 @@ class Graph:
         assert self.exact, "sums in a wide type"
 
     def create_execution_plans(self, modes: Sequence[str]) -> None:
-        streams.refuse("cuDNN's heuristics")
+        assert not streams.capturing(), "plans are made before a capture"
         if self.refusal:
             raise NotSupported(self.refusal)
 

@@ -33,7 +33,7 @@ def _turned(layout: str, *arrays: Any) -> list[Any]:
     return [x if layout == "BHSD" else call("transpose", x, axes=(0, 2, 1, 3)) for x in arrays]
 
 
-#: What is added to the score of a key that does not count: nothing is left of it, and 16-bit numbers hold it.
+#: What is added to the score of a key that does not count: nothing is left of it beside one that does, and 16-bit numbers hold it.
 _OUT = -(2.0**15)
 
 
@@ -76,9 +76,12 @@ def _attention(q: Any, k: Any, v: Any, bias: Any = None, *, scale: float, causal
 
 
 def _rule(needs: tuple[bool, ...], g: Any, y: Any, q: Any, k: Any, v: Any, bias: Any = None, **attrs: Any) -> list[Any]:
-    operands = (q, k, v, *y, g[0]) if bias is None else (q, k, v, *y, g[0], bias)
-    gradients = list(apply(ATTENTION_GRAD, operands, attrs)) if any(needs[:3]) else [None] * 3
-    return gradients if bias is None else [*gradients, _score_grads(*operands, **attrs)[1] if needs[3] else None]
+    extra = () if bias is None else (bias,)
+    gradients = list(apply(ATTENTION_GRAD, (q, k, v, *y, g[0], *extra), attrs)) if any(needs[:3]) else [None] * 3
+    if bias is None:
+        return gradients
+    # Rarely asked for, and as a function of the operands alone, as the others are.
+    return [*gradients, _score_grads(q, k, v, *_attention(q, k, v, bias, **attrs), g[0], bias, **attrs)[1] if needs[3] else None]
 
 
 # -- backward --------------------------------------------------------------------------------------------
@@ -225,8 +228,7 @@ def scaled_dot_product_attention(
     value features), or all with heads and sequence exchanged (``layout`` "BSHD", which is what a reshape of a dense
     layer's output gives); the result is like ``query`` with the values' features. ``scale`` is 1 / √features unless given.
     With ``causal`` a query counts the keys up to its own position. ``mask`` broadcasts to (batch, heads, queries, keys): a
-    boolean one is true where a key counts (a query for which none does gets the mean of all values), any other is
-    added to the scores.
+    boolean one is true where a key counts (for a query for which none does, all do), any other is added to the scores.
     """
     query, key, value = tensor(query), tensor(key), tensor(value)
     one_of("attention", "layout", layout, LAYOUTS)
