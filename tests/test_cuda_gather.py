@@ -1,4 +1,4 @@
-"""The kernels that take, add, set and join on the emulator: at sizes and keys that reach every path, in integer types too."""
+"""The kernels that take, add, set, join, look for and accumulate on the emulator: what reaches every path, in integer types too."""
 
 from typing import Any
 
@@ -28,6 +28,16 @@ def places(n: int, *shape: int, dtype: Any = np.int64, seed: int = 1) -> Any:
     """Indices from -n to n - 1, half of them the same one."""
     rng = np.random.default_rng(seed)
     return np.where(rng.random(shape) < 0.5, n // 2, rng.integers(-n, n, shape)).astype(dtype)
+
+
+def ragged(*shape: int, dtype: Any = F32) -> Any:
+    """Few different numbers, so that extrema are met more than once, and two NaN."""
+    x = whole(*shape, dtype=dtype, seed=5)
+    x.reshape(-1)[[x.size // 3, x.size // 2]] = np.nan
+    return x
+
+
+LAST, FIRST = {"axis": 1, "keepdims": False}, {"axis": 0, "keepdims": True}
 
 
 def _index_add(shape: tuple[int, ...], key: Any, indices: Any, dtype: Any = F32) -> tuple[str, list[Any], dict[str, Any]]:
@@ -74,6 +84,22 @@ CASES: dict[str, tuple[str, list[Any], dict[str, Any]]] = {
     "set a border": ("index_set", [whole(4, 9), np.array(True)], {"key": (FULL, ("slice", 8, None, None))}),
     "pad": ("slice_grad", [whole(3, 4, 4)], {"shape": (3, 6, 8), "key": (FULL, ("slice", 1, 5, None), ("slice", 4, 8, None))}),
     "pad booleans": ("slice_grad", [whole(3, 5, dtype=bool)], {"shape": (4, 9), "key": (("slice", 1, 4, None), ("slice", 0, 9, 2))}),
+    "argmax of short rows": ("argmax", [ragged(37, 5)], LAST),
+    "argmin of rows": ("argmin", [ragged(9, 200, dtype=BF16)], LAST),
+    "argmax of long rows": ("argmax", [whole(3, 9000, dtype=np.int32)], LAST),
+    "argmin of long rows": ("argmin", [ragged(2, 8205)], LAST),
+    "argmax of columns": ("argmax", [ragged(7, 300)], FIRST),
+    "argmax of bytes": ("argmax", [whole(4, 64, dtype=np.uint8)], LAST),
+    "argmin of booleans": ("argmin", [whole(4, 6, dtype=bool)], LAST),
+    "search from the left": ("searchsorted", [np.sort(whole(70)), whole(400, seed=2)], {"side": "left"}),
+    "search from the right": ("searchsorted", [np.sort(ragged(70)), ragged(400)], {"side": "right"}),
+    "cumsum of rows": ("cumsum", [whole(3, 500)], {"axis": 1}),
+    "cumsum of columns": ("cumsum", [whole(2, 31, 20, dtype=BF16)], {"axis": 1}),
+    "cumsum of bytes": ("cumsum", [whole(5, 130, dtype=np.uint8)], {"axis": 1}),
+    "cumprod of rows": ("cumprod", [whole(9, 130, dtype=np.int64) + 1], {"axis": 1}),
+    "cumsum of booleans": ("cumsum", [whole(40, 3, dtype=bool)], {"axis": 0}),
+    "arange": ("arange", [], {"start": 0, "step": 1, "length": 3001, "dtype": np.dtype(np.int32)}),
+    "eye": ("eye", [], {"rows": 70, "columns": 64, "k": 3, "dtype": BF16}),
     "join channels": ("concatenate", [whole(4, 6, n, seed=n) for n in (8, 16, 4)], {"axis": 2}),
     "join forty": ("concatenate", [whole(3, 1, 5, dtype=np.int16, seed=n) for n in range(40)], {"axis": 1}),
     "join much": ("concatenate", [whole(40, 50), whole(40, 50, seed=1)], {"axis": 0}),

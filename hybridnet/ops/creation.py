@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from hybridnet import dtypes
 from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, register
+from hybridnet.core.kernel import Written
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import as_shape, default_dtype, samples, tensor
+from hybridnet.ops.places import each, index_type, pack_width
 
 
 def _create(op: Op, attrs: dict[str, Any], device: Any) -> Any:
@@ -82,14 +86,30 @@ def ones_like(a: Any, dtype: Any = None) -> Any:
     return full_like(a, 1, dtype)
 
 
+def _arange_kernels(
+    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, start: Any, step: Any, length: int, dtype: dtypes.Dtype
+) -> Written | None:
+    if not (math.isfinite(start) and math.isfinite(step)):
+        return None
+    whole = all(isinstance(n, (int, np.integer)) for n in (start, step))
+    numbers = [f"{int(n)}ll" if whole else repr(float(n)) for n in (start, step)]
+    width = pack_width(dtype, length)
+    function = f"hn_arange<{index_type(length)}, {length // width}, {width}, {'long long' if whole else 'double'}>"
+    return Written("creation.cu", (each(function, ("y0", *numbers), length // width, sms),))
+
+
 ARANGE = register(
     Op(
         "arange",
         Kind.CREATION,
         lambda *, start, step, length, dtype: Spec((length,), dtype),
         compute=lambda xp, *, start, step, length, dtype: (start + step * xp.arange(length)).astype(dtype),
-        cuda="({start} + {step} * {index})",
-        sample=samples(Sample((), {"start": 1, "step": 2, "length": 5, "dtype": dtypes.float32})),
+        kernels=_arange_kernels,
+        sample=samples(
+            Sample((), {"start": 1, "step": 2, "length": 5, "dtype": dtypes.float32}),
+            Sample((), {"start": 0.5, "step": -0.25, "length": 8, "dtype": dtypes.bfloat16}),
+            Sample((), {"start": -3, "step": 1, "length": 6, "dtype": dtypes.int64}),
+        ),
     )
 )
 
@@ -124,13 +144,26 @@ def linspace(
     return (result, step) if retstep else result
 
 
+def _eye_kernels(
+    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, rows: int, columns: int, k: int, dtype: dtypes.Dtype
+) -> Written:
+    width = pack_width(dtype, rows * columns)
+    count = rows * columns // width
+    function = f"hn_eye<{index_type(rows * columns)}, {count}, {width}, {columns}, {k}>"
+    return Written("creation.cu", (each(function, ("y0",), count, sms),))
+
+
 EYE = register(
     Op(
         "eye",
         Kind.CREATION,
         lambda *, rows, columns, k, dtype: Spec((rows, columns), dtype),
         compute=lambda xp, *, rows, columns, k, dtype: xp.eye(rows, columns, k, dtype=dtype),
-        sample=samples(Sample((), {"rows": 3, "columns": 4, "k": 1, "dtype": dtypes.float32})),
+        kernels=_eye_kernels,
+        sample=samples(
+            Sample((), {"rows": 3, "columns": 4, "k": 1, "dtype": dtypes.float32}),
+            Sample((), {"rows": 5, "columns": 3, "k": -2, "dtype": dtypes.bool_}),
+        ),
     )
 )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core.kernel import Written
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, normalize_axis, samples, tensor, uniform
+from hybridnet.ops.places import index_type, once, parted
 from hybridnet.ops.shape import broadcast_to, concatenate, reshape, slice_axis
 
 
@@ -21,6 +24,15 @@ def _accumulated(dtype: dtypes.Dtype) -> dtypes.Dtype:
     if dtype == dtypes.bool_ or (dtypes.is_integer(dtype) and dtype.itemsize < 8):
         return dtypes.uint64 if dtype.kind == "u" else dtypes.int64
     return dtype
+
+
+def _scan_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, combine: str) -> Written:
+    x = inputs[0]
+    outer, length, inner = parted(x.shape, axis)
+    rows = outer * inner
+    types = f"{combine}, {index_type(x.size)}, {rows}, {length}"
+    function, threads = (f"hn_scan_rows<{types}>", 32 * rows) if inner == 1 else (f"hn_scan_columns<{types}, {inner}>", rows)
+    return Written("scan.cu", (once(function, ("y0", "x0"), threads),))
 
 
 def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op:
@@ -40,6 +52,7 @@ def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op
             Kind.OPAQUE,
             lambda x, *, axis: Spec(x.shape, _accumulated(x.dtype)),
             compute=compute,
+            kernels=functools.partial(_scan_kernels, combine="hn_reduce_add" if name == "cumsum" else "hn_reduce_multiply"),
             out=True,
             grad=(rule,),
             saves=saves,

@@ -5,6 +5,7 @@ Sorting is stable; values come from indices by ``take_along_axis``, which carrie
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,12 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, register, wrap
+from hybridnet.core.kernel import Launch, Written
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, normalize_axis, reduced_shape, samples, tensor
 from hybridnet.ops.creation import full_like
 from hybridnet.ops.gather import TAKE_ALONG, take
+from hybridnet.ops.places import THREADS, each, index_type, pack_width, parted
 from hybridnet.ops.shape import concatenate, reshape, slice_axis
 
 
@@ -119,6 +122,19 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 # -- the position of an extremum ------------------------------------------------------------------
 
 
+def _extremum_kernels(
+    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, keepdims: bool, largest: bool
+) -> Written:
+    x = inputs[0]
+    outer, length, inner = parted(x.shape, axis)
+    width = pack_width(x.dtype, length) if inner == 1 else 1
+    packs, rows = length // width, outer * inner
+    team = 1 if inner > 1 else THREADS if packs >= 8 * THREADS else min(32, 1 << (packs - 1).bit_length())
+    types = f"{str(largest).lower()}, {index_type(x.size)}, {rows}, {length}, {inner}, {width}, {team}, {THREADS}"
+    shared = 16 * THREADS // 32 if team > 32 else 0
+    return Written("positions.cu", (Launch(f"hn_extremum<{types}>", ("y0", "x0"), (-(-rows * team // THREADS), 1), THREADS, shared),))
+
+
 def _position(name: str) -> Op:
     def infer(x: Spec, *, axis: int, keepdims: bool) -> Spec:
         if not x.shape[axis]:
@@ -131,6 +147,7 @@ def _position(name: str) -> Op:
             Kind.OPAQUE,
             infer,
             compute=lambda xp, x, *, axis, keepdims, out=None: getattr(xp, name)(x, axis=axis, keepdims=keepdims, out=out),
+            kernels=functools.partial(_extremum_kernels, largest=name == "argmax"),
             out=True,
             sample=samples(
                 Sample((_ties,), {"axis": 1, "keepdims": False}, differentiable=False),
@@ -163,6 +180,12 @@ argmin = _public(ARGMIN, "The index of the smallest element along")
 # -- searching ------------------------------------------------------------------------------------
 
 
+def _search_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, side: str) -> Written:
+    count = outputs[0].size
+    types = f"{index_type(count)}, {count}, {inputs[0].size}, {str(side == 'right').lower()}"
+    return Written("positions.cu", (each(f"hn_search<{types}>", ("y0", "x0", "x1"), count, sms),))
+
+
 def _infer_searchsorted(a: Spec, v: Spec, *, side: str) -> Spec:
     if a.ndim != 1:
         fail(ShapeError, "searchsorted", expected="a sorted array of one dimension", got=str(a.shape))
@@ -175,6 +198,7 @@ SEARCHSORTED = register(
         Kind.OPAQUE,
         _infer_searchsorted,
         compute=lambda xp, a, v, *, side: xp.searchsorted(a, v, side=side),
+        kernels=_search_kernels,
         promote="same",
         sample=samples(
             Sample((np.array([1.0, 2.0, 2.0, 4.0]), np.array([[0.0, 2.0], [3.0, 9.0]])), {"side": "left"}, differentiable=False),

@@ -329,7 +329,8 @@ def _sum_grad_kernels(
 
 def _sum_samples(size: bool) -> Any:
     made = []
-    for (x, attrs), divide in itertools.product(_CASES, ("no", "all", "data")):
+    for case, divide in ((0, "no"), (1, "all"), (1, "data"), (2, "data"), (3, "all")):
+        x, attrs = _CASES[case]
         first, kernel = attrs["first"], attrs["kernel"]
         shape = _pooled(x, first, attrs["count"]) if size else x
         more = {"size": x[first : first + len(kernel)]} if size else {}
