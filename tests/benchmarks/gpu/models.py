@@ -80,9 +80,9 @@ class Block(HybridBlock):
     def forward(self, x: Any) -> Any:
         batch, length, units = x.shape
         qkv = self.qkv(self.before_attention(x)).reshape((batch, length, 3, self.heads, units // self.heads))
-        q, k, v = (part for part in qkv.transpose((2, 0, 3, 1, 4)))
-        mixed = npx.scaled_dot_product_attention(q, k, v, causal=True)
-        x = x + self.mix(mixed.transpose((0, 2, 1, 3)).reshape(x.shape))
+        q, k, v = (qkv[:, :, i] for i in range(3))
+        mixed = npx.scaled_dot_product_attention(q, k, v, causal=True, layout="BSHD")
+        x = x + self.mix(mixed.reshape(x.shape))
         return x + self.narrow(npx.gelu(self.widen(self.before_network(x)), approximation="tanh"))
 
 

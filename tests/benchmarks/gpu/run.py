@@ -34,6 +34,7 @@ HERE = Path(__file__).resolve().parent
 ROUNDS = 4
 ROUND_SECONDS = 0.12  # of one point in one round
 START_SECONDS = 60.0
+MOST_OF_THE_REST = 0.6  # of the time left to prepare, what one worker may take while others wait
 
 
 class Workload(NamedTuple):
@@ -151,11 +152,12 @@ class Run:
                     workers.append(Worker(workload, peer, mode, self.arguments))
             started = min(end, time.monotonic() + START_SECONDS)
             ready = [w for w in workers if self._guarded(workload, w, lambda w: self._started(w, started))]
-            points = {}
+            points: dict[str, list[str]] = {}
             for worker in ready:
-                found: list[str] = []
-                points[worker.name] = found
-                self._guarded(workload, worker, lambda w, found=found: self._prepared(workload, w, found, end - self._timing(ready)))
+                now, last = time.monotonic(), end - self._timing(ready)
+                until = last if worker is ready[-1] else now + MOST_OF_THE_REST * (last - now)
+                found = points[worker.name] = []
+                self._guarded(workload, worker, lambda w, found=found, until=until: self._prepared(workload, w, found, until))
             alive = [w for w in ready if points[w.name] and w.process.poll() is None]
             for _ in range(ROUNDS):
                 for worker, point in _in_turn(alive, points):
