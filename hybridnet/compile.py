@@ -16,7 +16,7 @@ import numpy as np
 
 from hybridnet.config import config
 from hybridnet.core import Array, Kind, Op, Precision, Spec, call, computing_in, generation, local, paused_recording, tape, wrap
-from hybridnet.device import array_module
+from hybridnet.device import Device, array_module, current_device
 from hybridnet.errors import ArgumentError, TraceError, fail, user_site
 from hybridnet.graph.interpret import find_nan
 from hybridnet.graph.ir import Graph, Value
@@ -34,6 +34,7 @@ class Key:
     structure: Any  # of the arguments, values that are no arrays included
     arrays: tuple[Any, ...]  # shape, dtype, device and class of each array
     variables: tuple[bool, ...]  # which arrays gradients flow into
+    device: Device  # the current one, on which arrays are made
     recording: bool
     training: bool
     precision: Precision | None
@@ -314,6 +315,7 @@ class Jit:
         short = (
             structure,
             tuple([(x._data.shape, x._data.dtype, x._device, type(x), recording and x._tape is not None) for x in leaves]),
+            current_device(),
             recording,
             local.training,
             local.precision,
@@ -328,6 +330,7 @@ class Jit:
             structure,
             tuple(s[:4] for s in short[1]),
             tuple(s[4] for s in short[1]),
+            short[2],
             local.recording,
             local.training,
             local.precision,
@@ -340,7 +343,7 @@ class Jit:
                 self.cache.clear()  # nothing of an earlier generation is called again
         compiled = Compiled(self, Traced(self.fn, structure, leaves, local.recording))
         # Tracing may itself finish a deferred initialisation, which counts as a change.
-        self.cache[(*short[:5], generation.count, *short[6:])] = (key, compiled)
+        self.cache[(*short[:6], generation.count, *short[7:])] = (key, compiled)
         if len(self.cache) > config.max_programs:
             del self.cache[next(iter(self.cache))]
         if config.debug >= 2:

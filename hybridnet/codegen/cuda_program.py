@@ -196,12 +196,13 @@ class _Writer:
     def address(self, v: Value) -> Address:
         """Where a value lies."""
         plan = self.plan
+        scratch = plan.temporaries.get(v)
+        if scratch is not None:
+            return Address(ARENA, scratch.offset)
         root, offset = plan.root_of(v), plan.shadows.offset(v)
         root = plan.homes.get(root, root)
-        place = plan.places.get(root) or plan.temporaries.get(root)
-        if place is not None:
-            return Address(ARENA, place.offset + offset)
-        return Address(self.number[root], offset)
+        place = plan.places.get(root)
+        return Address(self.number[root], offset) if place is None else Address(ARENA, place.offset + offset)
 
     def located(self, v: Value) -> Located:
         return Located(self.address(v), v.shape, v.dtype, tuple(s * v.dtype.itemsize for s in self.plan.shadows.strides(v)))
