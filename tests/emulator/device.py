@@ -11,14 +11,14 @@ from typing import Any
 from hybridnet.config import config
 from hybridnet.core import random
 
-from . import cupy, emulator, memory, runtime, streams
+from . import cupy, emulator, libraries, memory, runtime, streams
 
 
 @contextmanager
 def emulated_gpu(
     memory_bytes: int = memory.DEFAULT_TOTAL, devices: int = 1, driver: int = 13000, runtime_version: int = 13000
 ) -> Iterator[Any]:
-    """CuPy and a GPU, emulated, for the body; gives the module that stands for CuPy.
+    """CuPy, cuBLASLt, cuDNN and a GPU, emulated, for the body; gives the module that stands for CuPy.
 
     At the end everything is put back, and writes beside allocations or into freed memory fail.
     """
@@ -30,7 +30,8 @@ def emulated_gpu(
     sys.modules.update(cupy.MODULES)
     _forget()
     try:
-        yield cupy
+        with libraries.installed():
+            yield cupy
         gc.collect()
         memory.heap.check()
     finally:
