@@ -431,3 +431,43 @@ def test_several_devices_agree() -> None:
         assert numpy.isfinite(first).all()
         numpy.testing.assert_array_equal(first, second)
     assert [float(scale) for scale in scales] == [SCALE / 2] * 2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_inside_an_operator_its_author_chose_the_types(compiled: bool) -> None:
+    """GELU follows its operand, and its parts, of which one alone would be float32, are not asked."""
+    amp.init("float16")
+    f = jit(npx.gelu) if compiled else npx.gelu
+    assert f(np.ones((3,), dtype="float16")).dtype == numpy.float16
+
+
+def test_a_backward_computes_in_the_types_of_its_forward() -> None:
+    """That of a float32 operator, which is made of products, in float32."""
+    x = np.array(numpy.random.default_rng(0).normal(size=(4, 4)).astype("float32"))
+    x.attach_grad()
+    found = []
+    for target in ("float32", "bfloat16"):
+        amp.init(target)
+        with autograd.record():
+            y = np.linalg.inv(x)
+        y.backward()
+        found.append(x.grad.asnumpy())
+    numpy.testing.assert_array_equal(*found)
+
+
+def test_gradients_of_gradients_of_a_compiled_function() -> None:
+    """Run again to be differentiated again, it is run by the policy that it was called under."""
+    amp.init("bfloat16")
+    w = np.array(numpy.random.default_rng(1).normal(size=(4, 4)).astype("float32"))
+    found = []
+    for run in (lambda x: np.tanh(np.dot(x, w)), jit(lambda x: np.tanh(np.dot(x, w)))):
+        x = np.array(numpy.random.default_rng(2).normal(size=(3, 4)).astype("float32"))
+        x.attach_grad()
+        with autograd.record():
+            y = run(x)
+            g = autograd.grad(y, x, create_graph=True, retain_graph=True)
+            z = (g * g).sum()
+        z.backward()
+        found.append((g.asnumpy(), x.grad.asnumpy()))
+    numpy.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-6)
+    numpy.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6)

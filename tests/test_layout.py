@@ -221,20 +221,30 @@ def test_on_a_gpu_and_for_types_that_tensor_cores_take_only() -> None:
         assert all(n.attrs["last"] for n in convolutions(layout(single)))
 
 
-def test_a_composite_that_its_device_computes_in_one_order_only(any_floats: None) -> None:
-    """It stays as it is, between transposes."""
-    data = [normal(2, 3, 8, 8), normal(4, 3, 3, 3, seed=1), normal(5, 4, 3, 3, seed=2), normal(5, 5, 3, 3, seed=3)]
+def test_a_kernel_that_takes_one_order_only(any_floats: None) -> None:
+    """Its operator stays as it is, between transposes."""
+    data = [normal(2, 3, 8, 8), normal(4, 3, 3, 3, seed=1), normal(5, 4, 3, 3, seed=2), normal(5, 5, 3, 3, seed=3), normal(4), normal(4)]
 
-    def network(x: Any, w1: Any, w2: Any, w3: Any) -> Any:
-        return convolution(convolution(call("gelu", convolution(x, w1)), w2), w3)
+    def network(x: Any, w1: Any, w2: Any, w3: Any, gamma: Any, beta: Any) -> Any:
+        return convolution(convolution(batch_normed(convolution(x, w1), gamma, beta), w2), w3)
 
     graph = traced(network, data, backward=False)
     with mock.patch.object(SOURCE, "stays_whole", lambda node: False):
-        after = layout(graph)
+        after = optimize(graph)
     same(graph, after, data)
     assert all(n.attrs["last"] for n in convolutions(after))
-    (composite,) = [n for n in after.nodes if n.op.name == "gelu"]
-    assert composite.output.shape == (2, 4, 6, 6)
+    (moments,) = [n for n in after.nodes if n.op.name == "moments"]
+    assert moments.inputs[0].shape == (2, 4, 6, 6)
+
+
+def test_what_has_nothing_to_do_with_convolutions_stays(any_floats: None) -> None:
+    def network(x: Any, w1: Any, w2: Any, small: Any) -> Any:
+        return reduction.sum(convolution(convolution(x, w1), w2)) + reduction.sum(call("tanh", small))
+
+    graph = traced(network, [normal(2, 3, 6, 6), normal(4, 3, 3, 3), normal(4, 4, 3, 3), normal(1, 1, 5)], backward=False)
+    after = layout(graph)
+    assert after is not graph
+    assert [n.inputs[0].shape for n in after.nodes if n.op.name == "tanh"] == [(1, 1, 5)]
 
 
 Step = Callable[[Any, Any, list[Any]], Any]
