@@ -103,9 +103,9 @@ def _bound(dtype: dtypes.Dtype, value: float | None) -> Any:
 
 def _clip(xp: Any, x: Any, *, a_min: float | None, a_max: float | None, out: Any = None) -> Any:
     low, high = _bound(x.dtype, a_min), _bound(x.dtype, a_max)
-    if low is not None and high is not None:  # several times faster than clip, which has no loop for bfloat16 besides
-        return xp.minimum(xp.maximum(x, low, out=out), high, out=out)
-    return xp.clip(x, low, high, out=out)
+    # Several times faster than clip, of which neither NumPy nor CuPy has a loop for bfloat16.
+    bounded = xp.maximum(x, x if low is None else low, out=out)
+    return bounded if high is None else xp.minimum(bounded, high, out=out)
 
 
 CLIP = register(

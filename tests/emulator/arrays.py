@@ -100,7 +100,7 @@ class ndarray:
 
     def get(self, stream: Any = None, order: str = "C", out: Data | None = None, blocking: bool = True) -> Data:
         if blocking:
-            streams.refuse("ndarray.get")
+            streams.refuse("ndarray.get", stream)
         if out is not None:
             if not isinstance(out, np.ndarray):
                 raise TypeError("Only numpy.ndarray can be obtained fromcupy.ndarray")
@@ -419,8 +419,6 @@ def launch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             return function(*raw, **options)
 
     if not streams.capturing(streams.handle()):
-        if streams.capturing() and not streams.handle():
-            streams.refuse("work on the null stream")
         return wrapped(run(), sources)
     probe = run()  # on what lies there now: for shapes and dtypes
     results = [np.asarray(r) if isinstance(r, np.generic) else r for r in (probe if isinstance(probe, (list, tuple)) else [probe])]

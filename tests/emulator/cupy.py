@@ -148,6 +148,22 @@ def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None
     update(lambda d, s, w: np.copyto(d, s, casting, True if w is None else w), dst, src, where)
 
 
+_TYPES = tuple("?bBhHiIlLqQefd")  # CuPy has no loops for bfloat16 in these two: results are float32
+_where = functions.Ufunc("where", np.where, [f"?{t}{t}->{t}" for t in (*_TYPES, "F", "D")], at=False)
+_clip = functions.Ufunc("clip", np.clip, [f"{t}{t}{t}->{t}" for t in _TYPES], at=False)
+
+
+def where(condition: ndarray, x: Any = None, y: Any = None) -> Any:
+    if x is None or y is None:
+        return condition.nonzero()
+    return _where(condition.astype(bool, copy=False), x, y)
+
+
+def clip(a: ndarray, a_min: Any, a_max: Any, out: ndarray | None = None) -> ndarray:
+    low, high = (a_min, a_max) if a.dtype.kind != "f" else (-np.inf if a_min is None else a_min, np.inf if a_max is None else a_max)
+    return _clip(a, low, high, out)
+
+
 def size(a: Any, axis: int | None = None) -> int:
     return int(a.size if axis is None else a.shape[axis])
 

@@ -66,7 +66,7 @@ class Device:
         streams.current.device = self.id
 
     def synchronize(self) -> None:
-        streams.refuse("Device.synchronize")
+        streams.refuse_everywhere("Device.synchronize")
 
     @property
     def compute_capability(self) -> str:
@@ -132,7 +132,7 @@ class Stream:
 
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: int | None = None) -> None:
         self.ptr = 0 if null else next(_handles)
-        self.device_id = 0
+        self.device_id, self._non_blocking = streams.current.device, non_blocking
         self._outer: list[Any] = []
 
     def __eq__(self, other: object) -> bool:
@@ -156,7 +156,7 @@ class Stream:
     def begin_capture(self, mode: int | None = None) -> None:
         if not self.ptr:
             raise RuntimeError("cannot capture on the default (legacy) stream")
-        streams.begin(self.ptr)
+        streams.begin(self.ptr, waits_for_null=not self._non_blocking)
 
     def end_capture(self) -> Graph:
         return Graph(streams.end(self.ptr))
@@ -165,11 +165,11 @@ class Stream:
         return streams.capturing(self.ptr)
 
     def synchronize(self) -> None:
-        streams.refuse("Stream.synchronize")
+        streams.refuse("Stream.synchronize", self)
 
     @property
     def done(self) -> bool:
-        streams.refuse("Stream.done")
+        streams.refuse("Stream.done", self)
         return True
 
     def record(self, event: Event | None = None) -> Event:
@@ -247,12 +247,12 @@ def setDevice(device: int) -> None:
 
 @_define
 def deviceSynchronize() -> None:
-    streams.refuse("deviceSynchronize")
+    streams.refuse_everywhere("deviceSynchronize")
 
 
 @_define
 def streamSynchronize(stream: int) -> None:
-    streams.refuse("streamSynchronize")
+    streams.refuse("streamSynchronize", stream)
 
 
 @_define

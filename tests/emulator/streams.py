@@ -11,6 +11,7 @@ from typing import Any
 Work = Callable[[], Any]
 
 _captures: dict[int, list[Work]] = {}
+_blocking: set[int] = set()  # streams of those which are not "non-blocking"
 
 
 class CaptureError(RuntimeError):
@@ -37,25 +38,28 @@ def handle(stream: Any = None) -> int:
 def enqueue(stream: int, work: Work) -> None:
     """Do ``work`` in the order of the stream of that handle."""
     kept = _captures.get(stream)
-    if kept is None:
-        if not stream and _captures:
-            raise CaptureError("work on the null stream while another stream captures")
-        work()
-    else:
+    if kept is not None:
         kept.append(work)
+        return
+    if not stream and _captures.keys() & _blocking:
+        raise CaptureError("work on the null stream while a stream that waits for it captures")
+    work()
 
 
-def begin(stream: int) -> None:
+def begin(stream: int, waits_for_null: bool = False) -> None:
     """From here on the stream keeps its work in place of doing it."""
     if not stream:
         raise CaptureError("the null stream cannot capture")
     if stream in _captures:
         raise CaptureError("the stream captures already")
     _captures[stream] = []
+    if waits_for_null:
+        _blocking.add(stream)
 
 
 def end(stream: int) -> list[Work]:
     """The work that was kept, in order."""
+    _blocking.discard(stream)
     return _captures.pop(stream)
 
 
@@ -64,8 +68,14 @@ def capturing(stream: int | None = None) -> bool:
     return bool(_captures) if stream is None else stream in _captures
 
 
-def refuse(what: str) -> None:
-    """To be called by everything that waits for the device or copies without a stream."""
+def refuse(what: str, stream: Any = None) -> None:
+    """To be called by what waits for a stream (the current one, if none is given) or copies without one."""
+    if capturing(handle(stream)):
+        raise CaptureError(f"{what} while the stream captures")
+
+
+def refuse_everywhere(what: str) -> None:
+    """To be called by what waits for the whole device."""
     if _captures:
         raise CaptureError(f"{what} while a stream captures")
 
@@ -73,3 +83,4 @@ def refuse(what: str) -> None:
 def abandon() -> None:
     """Forget captures that were not ended."""
     _captures.clear()
+    _blocking.clear()
