@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from emulator import nvrtc
 from emulator.emulator import COMPILER
-from emulator.suite import Suite, Work
+from emulator.suite import Suite, Work, on_gpu
 
 from hybridnet import dtypes, optimizer
 from hybridnet.codegen.cuda_region import Tuning
 from hybridnet.compile import jit
 from hybridnet.core import array
 from hybridnet.graph.passes import optimize
+from hybridnet.graph.passes.fuse import fuse
 from hybridnet.graph.passes.group import GROUP, group
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
@@ -25,6 +26,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"clip_gradient": 0.5},
     "adamw": {"wd": 0.01},
     "adamax": {},
+    "nadam": {},
     "adadelta": {},
     "adagrad": {},
     "rmsprop": {"centered": True, "clip_weights": 3.0},
@@ -48,7 +50,7 @@ def update(name: str, dtype: Any, **options: Any) -> tuple[Any, list[Any]]:
     compiled = jit(step)
     graph = compiled.graph(lr, t, rescale)
     state = next(iter(compiled.cache.values()))[1].state
-    return group(optimize(graph)), [x._data for x in (lr, t, rescale, *state)]
+    return fuse(group(on_gpu(optimize(graph)))), [x._data for x in (lr, t, rescale, *state)]
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,25 @@ def test_updates(name: str, dtype: Any, updates: tuple[Suite, dict[tuple[str, An
     (work,) = works[name, dtype]
     assert len(work.launches.kernels) == 1
     suite.check(work)
+
+
+# -- norms ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def norms() -> tuple[Suite, dict[Any, list[Work]]]:
+    suite, works = Suite(Tuning(sms=2)), {}
+    for dtype in dtypes.FLOATS:
+        graph, data = update("lamb", dtype, wd=0.01, lower_bound=1e-3)
+        works[dtype] = suite.add_graph(graph, data)
+    return suite.build(), works
+
+
+@pytest.mark.parametrize("dtype", dtypes.FLOATS, ids=str)
+def test_norms(dtype: Any, norms: tuple[Suite, dict[Any, list[Work]]]) -> None:
+    suite, works = norms
+    for work in works[dtype]:
+        suite.check(work, 2.0)
 
 
 @pytest.mark.slow

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from emulator import nvrtc
 from emulator.emulator import COMPILER
-from emulator.suite import Suite, Work
+from emulator.suite import Suite, Work, on_gpu
 from scipy import special, stats
 
 from hybridnet import autograd, dtypes
 from hybridnet.codegen.cuda_region import Tuning, Unit
 from hybridnet.core import OPS, NDArray, Spec, apply, array, wrap
-from hybridnet.device import Device, cpu, gpu
+from hybridnet.device import Device, cpu
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.partition import partition
@@ -200,17 +200,6 @@ def test_draws_have_nothing_in_common(draws: Draws) -> None:
 
 
 # -- in regions -------------------------------------------------------------------------------------
-
-
-def on_gpu(graph: Graph) -> Graph:
-    """The graph as it would be on a GPU, as passes see it."""
-    became = {v: Value(v.shape, v.dtype, gpu(0)) for v in graph.inputs}
-    nodes = []
-    for n in graph.nodes:
-        new = Node(n.op, [became[v] for v in n.inputs], n.attrs, [v.spec for v in n.outputs], gpu(0))
-        became.update(zip(n.outputs, new.outputs, strict=True))
-        nodes.append(new)
-    return Graph([became[v] for v in graph.inputs], nodes, [became[v] for v in graph.outputs])
 
 
 def traced(fn: Callable[..., Any], specs: Sequence[tuple[tuple[int, ...], Any]]) -> Graph:

@@ -6,6 +6,8 @@ operand is long it handles two packs at a time, so that two loads are under way.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hybridnet.codegen.cuda_index import Axis, Space
 from hybridnet.codegen.cuda_stages import Region
 from hybridnet.codegen.cuda_text import Kernel, declared, guarded, indented, parameters, statements
@@ -45,10 +47,19 @@ class Element:
     """The function of an element, and the text that calls it for packs of them.
 
     ``at`` in the methods gives each axis's coordinate by the name of a variable, ``width`` how many
-    elements of the inner axis that stands for.
+    elements of the inner axis that stands for. ``sums``: outputs that are not stored, and the
+    statement that adds an element (``{}``) up.
     """
 
-    def __init__(self, region: Region, space: Space, name: str, pointers: dict[Value, str], scalars: dict[Value, str]) -> None:
+    def __init__(
+        self,
+        region: Region,
+        space: Space,
+        name: str,
+        pointers: dict[Value, str],
+        scalars: dict[Value, str],
+        sums: Mapping[Value, str] | None = None,
+    ) -> None:
         self.region = region
         self.space = space
         self.name = name
@@ -56,6 +67,7 @@ class Element:
         self.scalars = scalars
         self.packs = {v: f"a{pointers[v][1:]}" for v in region.graph.inputs if v not in scalars}
         self.outputs = {v: pointers[v][1:] for v in region.graph.outputs}
+        self.sums = sums or {}
         self.numbers = {v: f"n{i}" for i, v in enumerate(region.random)}
 
     def function(self) -> list[str]:
@@ -105,7 +117,8 @@ class Element:
         ]
 
     def results(self, at: dict[Axis, str], width: int, which: str = "") -> list[str]:
-        """Compute the elements of every output's pack and store it."""
+        """Compute the elements of every output's pack, and store them or add them up."""
+        stored = {v: n for v, n in self.outputs.items() if v not in self.sums}
         e = "e" if width > 1 else "0"
         given = [
             self.scalars.get(v) or f"{self.packs[v]}{which}[{e if self.width(v, width) > 1 else '0'}]" for v in self.region.graph.inputs
@@ -113,10 +126,11 @@ class Element:
         given += [self.space.number(v, at, width) for v in self.numbers]
         lines = [f"{computed_type(v.dtype)} r{n};" for v, n in self.outputs.items()]
         lines += [f"{self.name}({', '.join([*given, *(f'r{n}' for n in self.outputs.values())])});"]
-        lines += [f"b{n}.set({e}, r{n});" for n in self.outputs.values()]
+        lines += [f"b{n}.set({e}, r{n});" for n in stored.values()]
+        lines += [statement.format(f"r{self.outputs[v]}") for v, statement in self.sums.items()]
         if width > 1:
             lines = ["#pragma unroll", f"for (int e = 0; e < {width}; ++e) {{", *indented(lines, 1), "}"]
-        lines = [f"{self.pack(v, width)} b{n};" for v, n in self.outputs.items()] + lines
-        for v, n in self.outputs.items():
+        lines = [f"{self.pack(v, width)} b{n};" for v, n in stored.items()] + lines
+        for v, n in stored.items():
             lines.append(guarded(self.space.first_only(v, at), f"hn_store({self.address(v, at, width)}, b{n});"))
         return lines

@@ -15,7 +15,7 @@ from enum import Enum
 
 from hybridnet.codegen.cuda_index import Axis, Space
 from hybridnet.codegen.cuda_stages import Region
-from hybridnet.codegen.cuda_text import Kernel, declared, guarded, indented, parameters, statements
+from hybridnet.codegen.cuda_text import Kernel, declared, guarded, indented, monoid, parameters, statements
 from hybridnet.core.kernel import computed_dtype, computed_type, is_half, stored_type
 from hybridnet.graph.ir import Node, Value
 
@@ -47,15 +47,15 @@ class Team:
     def threads(self) -> int:
         return self.lanes * self.rows
 
-    def reduce(self, monoid: str, x: str) -> str:
+    def reduce(self, combine: str, x: str) -> str:
         """The combination of all threads' ``x``."""
         match self.shape:
             case Shape.LANES:
-                return f"hn_reduce_lanes<{monoid}, {self.lanes}>({x})"
+                return f"hn_reduce_lanes<{combine}, {self.lanes}>({x})"
             case Shape.BLOCK:
-                return f"hn_reduce_block<{monoid}, {self.lanes}>({x}, scratch)"
+                return f"hn_reduce_block<{combine}, {self.lanes}>({x}, scratch)"
             case Shape.COLUMN:
-                return f"hn_reduce_columns<{monoid}, {self.rows}, {self.lanes}>({x}, scratch)"
+                return f"hn_reduce_columns<{combine}, {self.rows}, {self.lanes}>({x}, scratch)"
 
     @property
     def scratch(self) -> int:
@@ -219,12 +219,12 @@ class _Rows:
         targets = self._targets(phase)
         reductions = [n for n in self.reductions if self.region.level[n.output] == phase + 1]
         sums = {n: f"r{i}" for i, n in enumerate(self.reductions) if n in reductions}
-        lines = [f"{_sum_type(n)} {r} = {_monoid(n)}::start<{_sum_type(n)}>();" for n, r in sums.items()]
+        lines = [f"{_sum_type(n)} {r} = {monoid(n)}::start<{_sum_type(n)}>();" for n, r in sums.items()]
         if targets and self.steps:
             lines += self._elements(targets, sums)
         for n, r in sums.items():
             self.names[n.output] = f"t{r[1:]}"
-            total = self.team.reduce(_monoid(n), r)
+            total = self.team.reduce(monoid(n), r)
             if is_half(n.output.dtype) and n.output not in self.partials:
                 total = f"hn_cast<{stored_type(n.output.dtype)}>({total})"
             lines.append(f"const {_sum_type(n)} t{r[1:]} = {total};")
@@ -243,7 +243,7 @@ class _Rows:
         for n, r in sums.items():
             operand = n.inputs[0]
             x = names[operand] if computed_type(operand.dtype) == _sum_type(n) else f"hn_cast<{_sum_type(n)}>({names[operand]})"
-            inner.append(f"{r} = {_monoid(n)}::combine({r}, {x});")
+            inner.append(f"{r} = {monoid(n)}::combine({r}, {x});")
         outputs = {v: f"b{self.pointers[v][1:]}" for v in targets if v in self.region.graph.outputs}
         inner += [f"{b}.set({e}, {names[v]});" for v, b in outputs.items()]
         lines = [f"{self._pack(v)} {b};" for v, b in outputs.items()]
@@ -282,10 +282,6 @@ class _Rows:
             inner = [f"if (c < {self.packs}) {{", *indented(inner, 1), "}"]
         inner = declared([f"const {self.space.index} c = {split}{step} * {team.lanes} + lane;"], inner)
         return ["#pragma unroll", f"for (int k = 0; k < {count}; ++k) {{", *indented(inner, 1), "}"]
-
-
-def _monoid(node: Node) -> str:
-    return f"hn_reduce_{node.op.cuda}"
 
 
 def _sum_type(node: Node) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hybridnet.codegen.cuda_group import write_group
+from hybridnet.codegen.cuda_group import GroupKernels
 from hybridnet.codegen.cuda_index import Layout, Space
 from hybridnet.codegen.cuda_pointwise import THREADS, write_pointwise
 from hybridnet.codegen.cuda_reduce import TILE, Shape, Team, row_width, write_rows
@@ -86,8 +86,9 @@ class Unit:
     def _add_group(self, node: Node) -> Launches:
         if not any(v.size for v in node.outputs):
             return Launches((), ())
-        kernel, table = write_group(node, _NAME, self.tuning.sms)
-        return Launches((self._named(kernel, node.attrs["body"]),), (), (table,))
+        written = GroupKernels(node, _NAME, self.tuning.sms)
+        kernels = tuple(self._named(k, node.attrs["body"]) for k in written.kernels())
+        return Launches(kernels, tuple(written.partials), (written.table,))
 
     def _named(self, kernel: Kernel, graph: Graph) -> Kernel:
         name = self._names.get(kernel.text)

@@ -106,6 +106,11 @@ def expression(node: Node, names: Mapping[Value, str], index: str = "") -> str:
     return text if not is_half(node.output.dtype) or text.startswith(rounding) else f"{rounding}{text})"
 
 
+def monoid(node: Node) -> str:
+    """How a reduction combines two values (kernels/reduce.cuh)."""
+    return f"hn_reduce_{node.op.cuda}"
+
+
 def statements(nodes: Iterable[Node], names: dict[Value, str], numbers: Mapping[Value, str] | None = None) -> list[str]:
     """A line for each node; ``names`` gains the variables, and constants as what they are.
 

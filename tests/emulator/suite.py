@@ -11,6 +11,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit
 from hybridnet.core import Kind
+from hybridnet.device import gpu
 from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value
@@ -34,6 +35,17 @@ def is_kernel(node: Node) -> bool:
         or written_for(node, 132) is not None
         or (node.op.kind in (Kind.POINTWISE, Kind.REDUCTION) and node.op.expand is None)
     )
+
+
+def on_gpu(graph: Graph) -> Graph:
+    """The graph as passes see it on a GPU."""
+    became = {v: Value(v.shape, v.dtype, gpu(0)) for v in graph.inputs}
+    nodes = []
+    for n in graph.nodes:
+        new = Node(n.op, [became[v] for v in n.inputs], n.attrs, [v.spec for v in n.outputs], gpu(0))
+        became.update(zip(n.outputs, new.outputs, strict=True))
+        nodes.append(new)
+    return Graph([became[v] for v in graph.inputs], nodes, [became[v] for v in graph.outputs])
 
 
 class Guarded:

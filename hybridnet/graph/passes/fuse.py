@@ -29,6 +29,10 @@ def _infer_fused(*specs: Spec, body: Graph) -> tuple[Spec, ...]:
 FUSED = Op("fused", Kind.OPAQUE, _infer_fused, compute=lambda xp, *data, body: tuple(interpret(body, data, xp)))
 
 
+#: Of arithmetic on single numbers that becomes one region: a kernel takes as many arrays as 4 kB of parameters hold.
+_NUMBERS = 250
+
+
 class _Unit:
     """A region in the making, or a node that stays alone."""
 
@@ -65,8 +69,11 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
         domain = np.broadcast_shapes(a.domain, b.domain)
     except ValueError:
         return None
-    # One of the two must span the domain, or the region would compute more than its parts do.
-    if domain != a.domain and domain != b.domain:
+    # One of the two must span the domain, or the region would compute more than its parts do; so would one that
+    # computed what is a single number with every element.
+    if (domain != a.domain and domain != b.domain) or (a.domain == ()) != (b.domain == ()):
+        return None
+    if domain == () and len(a.nodes) + len(b.nodes) > _NUMBERS:
         return None
     reduced = a.reduced | b.reduced
     if reduced and free_axis(domain, reduced) is None:

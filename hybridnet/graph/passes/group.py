@@ -2,41 +2,60 @@
 
 An optimizer's update is the case: a dozen operators for each parameter, alike but for the shape.
 As one node it is one kernel on a GPU, and on a CPU a few calls over one flat buffer.
+
+On a GPU, where every launch counts, more is grouped. Sums over all elements go along (the norm of every
+parameter: LAMB, limits of gradients), then the arithmetic on what they give, and numbers that other
+operands are combined with may differ from member to member.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hybridnet.core import OPS, Kind, Op, Spec
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value
 
+Uses = dict[Value, list[Any]]  # the nodes that read a value; None stands for a result of the graph
+
 
 def _infer_group(*specs: Spec, body: Graph, members: int, slots: int) -> tuple[Spec, ...]:
-    return tuple(Spec(specs[m].shape, v.dtype) for v in body.outputs for m in range(members))
+    return tuple(Spec(specs[m].shape if v.shape else (), v.dtype) for v in body.outputs for m in range(members))
 
 
 def _compute_group(xp: Any, *data: Any, body: Graph, members: int, slots: int) -> tuple[Any, ...]:
-    shared = data[slots * members :]
-    results = [interpret(body, [*(data[s * members + m] for s in range(slots)), *shared], xp) for m in range(members)]
+    results = []
+    for m in range(members):
+        mine = [*(data[s * members + m] for s in range(slots)), *data[slots * members :]]
+        found = interpret(body, [x.reshape(-1) if v.shape else x for v, x in zip(body.inputs, mine, strict=True)], xp)
+        results.append([y.reshape(mine[0].shape) if v.shape else y for v, y in zip(body.outputs, found, strict=True)])
     return tuple(results[m][o] for o in range(len(body.outputs)) for m in range(members))
 
 
 #: ``inputs``: for each slot the arrays of all members, then what all members share.
 #: ``outputs``: for each output of the body those of all members.
-#: ``body``: the computation on flat arrays, one input a slot, then the shared ones.
+#: ``body``: the computation on flat arrays, one input a slot, then the shared ones. The first slot is an array;
+#: a slot or output of no dimensions in the body is a number for each member.
 GROUP = Op("group", Kind.OPAQUE, _infer_group, compute=_compute_group)
 
 
-class _Component:
-    """Connected pointwise nodes on arrays of one shape."""
+def _domain(node: Node) -> tuple[int, ...]:
+    """The shape of what a node goes over."""
+    return node.inputs[0].shape if node.op.kind is Kind.REDUCTION else node.output.shape
 
-    def __init__(self, nodes: list[Node], graph_uses: dict[Value, list[Any]]) -> None:
+
+class _Component:
+    """Connected nodes on arrays of one shape."""
+
+    def __init__(self, nodes: Sequence[Node], uses: Uses) -> None:
         self.nodes = nodes
+        self.shape = _domain(nodes[0])
+        self.device = nodes[0].output.device
         inside = {v: i for i, n in enumerate(nodes) for v in n.outputs}
         self.slots: list[Value] = []
-        self.shared: list[Value] = []
+        self.numbers: list[Value] = []
         signature: list[Any] = []
         for n in nodes:
             reads: list[Any] = []
@@ -45,24 +64,44 @@ class _Component:
                     reads.append(("node", inside[v]))
                 elif v.constant is not None:
                     reads.append(("constant", v.constant, type(v.constant), v.dtype))
-                elif v.shape == n.output.shape:
-                    if v not in self.slots:
-                        self.slots.append(v)
-                    reads.append(("slot", self.slots.index(v), v.dtype))
                 else:
-                    if v not in self.shared:
-                        self.shared.append(v)
-                    reads.append(("shared", v))
-            signature.append((n.op, tuple(reads), tuple(sorted(n.attrs.items())), n.output.dtype))
+                    kind, found = ("slot", self.slots) if v.shape else ("number", self.numbers)
+                    if v not in found:
+                        found.append(v)
+                    reads.append((kind, found.index(v), v.dtype))
+            attrs = () if n.op.kind is Kind.REDUCTION else tuple(sorted(n.attrs.items()))
+            signature.append((n.op, tuple(reads), attrs, n.output.dtype))
         members = set(nodes)
-        self.outputs = [n.output for n in nodes if any(r not in members for r in graph_uses.get(n.output, ()))]
-        self.signature = (tuple(signature), tuple(inside[v] for v in self.outputs))
-        self.shape = nodes[0].output.shape
+        self.outputs = [n.output for n in nodes if any(r not in members for r in uses.get(n.output, ()))]
+        same = () if self.device.is_gpu else tuple(self.numbers)
+        self.signature = (tuple(signature), tuple(inside[v] for v in self.outputs), self.device, self.shape == (), same)
 
 
-def _components(graph: Graph, uses: dict[Value, list[Any]]) -> list[_Component]:
-    """Maximal connected sets of pointwise nodes of one shape with no smaller operands but scalars."""
-    parent: dict[Node, Node] = {}
+def _eligible(graph: Graph) -> list[Node]:
+    """Pointwise nodes with no smaller operands but numbers. On a GPU also sums over all elements, and arithmetic on those."""
+    found = []
+    sums: set[Value] = set()  # numbers that follow from sums over all elements
+    for n in graph.nodes:
+        if n.op is GROUP:
+            sums.update(v for v in n.outputs if not v.shape)
+        if n.op.expand is not None or not n.inputs:
+            continue
+        if n.op.kind is Kind.REDUCTION and n.output.device.is_gpu and not n.output.shape and n.inputs[0].shape:
+            if n.inputs[0].constant is None:
+                found.append(n)
+                sums.add(n.output)
+        elif n.op.kind is Kind.POINTWISE and all(v.shape in (n.output.shape, ()) for v in n.inputs):
+            if n.output.shape:
+                found.append(n)
+            elif any(v in sums for v in n.inputs):
+                found.append(n)
+                sums.add(n.output)
+    return found
+
+
+def _connected(nodes: Sequence[Node], joined: Callable[[Node, Node], bool]) -> list[list[Node]]:
+    """Sets of nodes that are connected by operands where ``joined(producer, reader)``."""
+    parent = {n: n for n in nodes}
 
     def find(n: Node) -> Node:
         while parent[n] is not n:
@@ -70,61 +109,94 @@ def _components(graph: Graph, uses: dict[Value, list[Any]]) -> list[_Component]:
             n = parent[n]
         return n
 
-    for n in graph.nodes:
-        if n.op.kind is not Kind.POINTWISE or n.op.expand is not None or n.output.shape == ():
-            continue
-        shape = n.output.shape
-        if any(v.shape not in (shape, ()) for v in n.inputs):
-            continue
-        parent[n] = n
+    for n in nodes:
         for v in n.inputs:
-            if v.node in parent and v.shape == shape:
-                parent[find(v.node)] = find(n)  # type: ignore[index]
+            if v.node in parent and v.node is not None and joined(v.node, n):
+                parent[find(v.node)] = find(n)
     sets: dict[Node, list[Node]] = {}
-    for n in parent:
+    for n in nodes:
         sets.setdefault(find(n), []).append(n)
-    return [_Component(nodes, uses) for nodes in sets.values()]
+    return list(sets.values())
+
+
+def _alike(producer: Node, reader: Node) -> bool:
+    """Whether an element of the one follows from the same element of the other."""
+    return producer.output.shape == _domain(producer) == _domain(reader)
+
+
+def _in_turn(nodes: list[Node], uses: Uses, position: dict[Node, int]) -> list[list[Node]]:
+    """Connected nodes in parts of which none waits for something outside that waits for itself (a sum over its elements)."""
+    inside = set(nodes)
+    outside = _readers([r for n in nodes for r in uses.get(n.output, ()) if r is not None and r not in inside], uses)
+    if inside.isdisjoint(outside):
+        return [nodes]
+    turn: dict[Node, int] = {}
+    for n in sorted(inside | outside, key=position.__getitem__):
+        before = [v.node for v in n.inputs if v.node in turn and v.node is not None]
+        turn[n] = max((turn[m] + (m in inside and n not in inside) for m in before), default=0)
+    return _connected(nodes, lambda producer, reader: _alike(producer, reader) and turn[producer] == turn[reader])
+
+
+def _readers(start: list[Node], uses: Uses) -> set[Node]:
+    """These nodes and all that need their results."""
+    found: set[Node] = set()
+    stack = list(start)
+    while stack:
+        n = stack.pop()
+        if n not in found:
+            found.add(n)
+            stack.extend(r for v in n.outputs for r in uses.get(v, ()) if r is not None)
+    return found
+
+
+def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Component]:
+    """Those that are worth a look: that give results of the graph (a state's new value, in practice), or sums."""
+    results = set(graph.outputs)
+    found = []
+    for nodes in _connected(_eligible(graph), _alike):
+        summed = any(n.op.kind is Kind.REDUCTION or not n.output.shape for n in nodes)
+        if summed or any(n.output in results for n in nodes):
+            parts = _in_turn(nodes, uses, position) if nodes[0].output.device.is_gpu else [nodes]
+            found += [_Component(part, uses) for part in parts]
+    return [c for c in found if c.slots or not c.shape]
 
 
 def group(graph: Graph) -> Graph:
-    """Join components that compute the same on different arrays, where no member waits for another.
-
-    Only those that give a result of the graph (a state's new value, in practice) are looked at.
-    """
-    uses: dict[Value, list[Any]] = {}
+    """Join components that compute the same on different arrays, where no member waits for another."""
+    uses: Uses = {}
     for n in graph.nodes:
         for v in n.inputs:
             uses.setdefault(v, []).append(n)
     for v in graph.outputs:
         uses.setdefault(v, []).append(None)
-    alike: dict[Any, list[_Component]] = {}
-    results = set(graph.outputs)
-    for c in _components(graph, uses):
-        if c.slots and any(v in results for v in c.outputs):
-            alike.setdefault(c.signature, []).append(c)
     position = {n: i for i, n in enumerate(graph.nodes)}
+    alike: dict[Any, list[_Component]] = {}
+    for c in _components(graph, uses, position):
+        alike.setdefault(c.signature, []).append(c)
     for members in alike.values():
-        if len(members) > 1 and len(members[0].nodes) > 1:
-            joined = _join(graph, members, uses, position)
+        if len(members) > 1 and (len(members[0].nodes) > 1 or members[0].device.is_gpu):
+            joined = _join(graph, members, uses)
             if joined is not None:
                 return group(joined)
     return graph
 
 
-def _join(graph: Graph, members: list[_Component], uses: dict[Value, list[Any]], position: dict[Node, int]) -> Graph | None:
+def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
     inside = {n for c in members for n in c.nodes}
-    after = _downstream(graph, members, uses, inside)
-    if after is None:
+    after = _readers([r for c in members for v in c.outputs for r in uses.get(v, ()) if r is not None and r not in c.nodes], uses)
+    if not inside.isdisjoint(after):
         return None
     first = members[0]
     count = len(members)
-    inputs = [c.slots[s] for s in range(len(first.slots)) for c in members] + first.shared
+    own = [i for i, v in enumerate(first.numbers) if any(c.numbers[i] is not v for c in members)]
+    shared = [v for i, v in enumerate(first.numbers) if i not in own]
+    slots = [[c.slots[s] for c in members] for s in range(len(first.slots))] + [[c.numbers[i] for c in members] for i in own]
     node = Node(
         GROUP,
-        inputs,
-        {"body": _body(first), "members": count, "slots": len(first.slots)},
-        [Spec(c.shape, v.dtype) for v in first.outputs for c in members],
-        first.nodes[0].output.device,
+        [*(v for slot in slots for v in slot), *shared],
+        {"body": _body(first, [*first.slots, *(first.numbers[i] for i in own)], shared), "members": count, "slots": len(slots)},
+        [c.outputs[o].spec for o in range(len(first.outputs)) for c in members],
+        first.device,
         first.nodes[-1].site,
     )
     became = dict(zip([c.outputs[o] for o in range(len(first.outputs)) for c in members], node.outputs, strict=True))
@@ -138,38 +210,28 @@ def _join(graph: Graph, members: list[_Component], uses: dict[Value, list[Any]],
     return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
 
 
-def _downstream(graph: Graph, members: list[_Component], uses: dict[Value, list[Any]], inside: set[Node]) -> set[Node] | None:
-    """Every node that needs a member's result; None if a member is among what another needs."""
-    after: set[Node] = set()
-    stack = [r for c in members for v in c.outputs for r in uses.get(v, ()) if r is not None and r not in c.nodes]
-    while stack:
-        n = stack.pop()
-        if n in after:
-            continue
-        if n in inside:
-            return None
-        after.add(n)
-        stack.extend(r for v in n.outputs for r in uses.get(v, ()) if r is not None)
-    return after
+def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:
+    """One member's nodes on flat arrays of any length. Numbers of each member are arrays of one where there are no others."""
 
+    def flat(v: Value, number: bool) -> Spec:
+        return Spec(() if number else (math.prod(c.shape),), v.dtype)
 
-def _body(c: _Component) -> Graph:
-    """One member's nodes on flat arrays of unknown length: pointwise, so the length does not matter."""
-    device = c.nodes[0].output.device
     inner: dict[Value, Value] = {}
-    for v in c.slots:
-        inner[v] = Value(c.shape, v.dtype, device)
-    for v in c.shared:
-        inner[v] = Value(v.shape, v.dtype, device)
+    for v in slots:
+        inner[v] = Value(*flat(v, v.shape != c.shape), c.device)
+    for v in shared:
+        inner[v] = Value((), v.dtype, c.device)
     parameters = list(inner.values())
     nodes: list[Node] = []
     for n in c.nodes:
         for v in n.inputs:
             if v.constant is not None and v not in inner:
-                constant = Node(OPS["full"], (), {"shape": (), "value": v.constant, "dtype": v.dtype}, [Spec((), v.dtype)], device)
+                constant = Node(OPS["full"], (), {"shape": (), "value": v.constant, "dtype": v.dtype}, [Spec((), v.dtype)], c.device)
                 nodes.append(constant)
                 inner[v] = constant.output
-        new = Node(n.op, [inner[v] for v in n.inputs], n.attrs, [n.output.spec], device, n.site)
+        sums = n.op.kind is Kind.REDUCTION
+        attrs = {"axis": (0,), "keepdims": False} if sums else n.attrs
+        new = Node(n.op, [inner[v] for v in n.inputs], attrs, [flat(n.output, sums)], c.device, n.site)
         inner[n.output] = new.output
         nodes.append(new)
     return Graph(parameters, nodes, [inner[v] for v in c.outputs])
