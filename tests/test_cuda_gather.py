@@ -10,8 +10,10 @@ from emulator.suite import Guarded, Suite, Work, guarded
 from test_cuda_written import node_of
 
 from hybridnet import dtypes
-from hybridnet.codegen.cuda_region import Tuning
+from hybridnet.codegen.cuda_region import Tuning, Unit
 from hybridnet.core import OPS
+from hybridnet.device import cpu
+from hybridnet.graph.ir import Node, Value
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -81,6 +83,7 @@ CASES: dict[str, tuple[str, list[Any], dict[str, Any]]] = {
         {"key": (("slice", 7, None, -2),)},
     ),
     "set a plane": ("index_set", [whole(4, 6, 8), whole(4, 8, seed=3)], {"key": (FULL, ("int", -2))}),
+    "set nothing": ("index_set", [whole(5, 8), np.array(1.0)], {"key": (("slice", 5, None, None),)}),
     "set a border": ("index_set", [whole(4, 9), np.array(True)], {"key": (FULL, ("slice", 8, None, None))}),
     "pad": ("slice_grad", [whole(3, 4, 4)], {"shape": (3, 6, 8), "key": (FULL, ("slice", 1, 5, None), ("slice", 4, 8, None))}),
     "pad booleans": ("slice_grad", [whole(3, 5, dtype=bool)], {"shape": (4, 9), "key": (("slice", 1, 4, None), ("slice", 0, 9, 2))}),
@@ -142,6 +145,13 @@ def test_the_order_of_threads_does_not_matter(name: str, works: tuple[Suite, dic
             module.get_function(k.name)(k.grid, (k.block,), [arrays[v] for v in k.arguments], shared_mem=k.shared_bytes)
         found.add(arrays[work.node.output].tobytes())
     assert len(found) == 1
+
+
+def test_what_is_also_the_value_is_not_written_over() -> None:
+    x = Value((4, 8), F32, cpu())
+    attrs = {"key": (FULL, ("slice", None, None, -1))}
+    launches = [Unit().add(Node(OPS["index_set"], [x, y], attrs, [x.spec], cpu())) for y in (x, Value((4, 8), F32, cpu()))]
+    assert [len(each.in_place()) for each in launches] == [0, 1]
 
 
 def test_an_index_out_of_range_goes_around() -> None:

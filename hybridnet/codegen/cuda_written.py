@@ -26,5 +26,5 @@ def _kernel(launch: Launch, values: dict[str, Value], pairs: tuple[tuple[Value, 
     head = f'extern "C" __global__ void __launch_bounds__({launch.block}) {name}({listed})'
     text = f"{head}\n{{\n    {launch.function}({', '.join(launch.arguments)});\n}}\n"
     arguments = tuple(values[p] for p in pointers)
-    mine = tuple((x, y) for x, y in pairs if y in arguments)
+    mine = tuple((x, y) for x, y in pairs if y in arguments and arguments.count(x) == 1)  # not if it is another operand too
     return Kernel(name, text, launch.grid, launch.block, launch.shared_bytes, arguments, mine)

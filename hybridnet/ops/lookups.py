@@ -122,7 +122,7 @@ def set_rows(lookup: Lookup, x: Spec, value: Spec, sms: int) -> Written | None:
     whole = lookup.axes[-1].extent if run > 1 else 1
     run = whole if run == whole and x.size % whole == 0 else 1
     rows, positions = lookup.rows(run), math.prod(a.extent for a in lookup.axes) // run
-    if max(x.size, positions) >= LIMIT_32:
+    if not positions or max(x.size, positions) >= LIMIT_32:
         return None
     step = lookup.axes[-1].strides[-1] if run > 1 else 0
     apart = [a.strides[-1] for a in rows.axes] if step else []

@@ -30,7 +30,7 @@ def _scan_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...],
     x = inputs[0]
     outer, length, inner = parted(x.shape, axis)
     rows = outer * inner
-    types = f"{combine}, {index_type(x.size)}, {rows}, {length}"
+    types = f"{combine}, {index_type(x.size, 32 * rows)}, {rows}, {length}"
     function, threads = (f"hn_scan_rows<{types}>", 32 * rows) if inner == 1 else (f"hn_scan_columns<{types}, {inner}>", rows)
     return Written("scan.cu", (once(function, ("y0", "x0"), threads),))
 

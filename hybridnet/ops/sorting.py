@@ -130,7 +130,7 @@ def _extremum_kernels(
     width = pack_width(x.dtype, length) if inner == 1 else 1
     packs, rows = length // width, outer * inner
     team = 1 if inner > 1 else THREADS if packs >= 8 * THREADS else min(32, 1 << (packs - 1).bit_length())
-    types = f"{str(largest).lower()}, {index_type(x.size)}, {rows}, {length}, {inner}, {width}, {team}, {THREADS}"
+    types = f"{str(largest).lower()}, {index_type(2 * x.size)}, {rows}, {length}, {inner}, {width}, {team}, {THREADS}"
     shared = 16 * THREADS // 32 if team > 32 else 0
     return Written("positions.cu", (Launch(f"hn_extremum<{types}>", ("y0", "x0"), (-(-rows * team // THREADS), 1), THREADS, shared),))
 
