@@ -106,3 +106,6 @@ def test_utils() -> None:
     assert [x.item() for x in arrays] == pytest.approx([0.6, 0.8])
     with pytest.warns(UserWarning, match="norm of the gradients is nan"):
         gluon.utils.clip_global_norm([np.array([float("nan")])], 1.0)
+    half = np.array([3000.0, 4000.0], dtype="float16")
+    assert gluon.utils.clip_global_norm([half], 1.0, check_isfinite=False).item() == 5000.0
+    assert half.tolist() == pytest.approx([0.6, 0.8], rel=1e-3)

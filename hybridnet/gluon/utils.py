@@ -41,19 +41,20 @@ def split_and_load(data: Any, ctx_list: Sequence[Any], batch_axis: int = 0, even
 def clip_global_norm(arrays: Sequence[Any], max_norm: float, check_isfinite: bool = True) -> Any:
     """Scale ``arrays`` in place so that the norm of all of them together is at most ``max_norm``; gives that norm.
 
-    With ``check_isfinite`` a norm that is infinite or NaN is warned of; inside a compiled function it
-    cannot be, and the norm is an array.
+    The norm is a float, and a warning is given if it is infinite or NaN. Without ``check_isfinite``, and
+    inside a compiled function, nothing waits for the device: the norm is an array of no dimensions.
     """
     if not arrays:
         fail(ArgumentError, "clip_global_norm", expected="at least one array", got="none")
-    squares = [call("sum", FUNCTIONS["square"](x), axis=tuple(range(x.ndim)), keepdims=False).to_device(arrays[0].device) for x in arrays]
+    wide = [x.astype("float32") if x.dtype.itemsize == 2 else x for x in arrays]  # squares of 16-bit numbers overflow
+    squares = [call("sum", FUNCTIONS["square"](x), axis=tuple(range(x.ndim)), keepdims=False).to_device(arrays[0].device) for x in wide]
     total = FUNCTIONS["sqrt"](sum(squares[1:], squares[0]))
     scale = FUNCTIONS["minimum"](max_norm / (total + 1e-8), 1.0)
     for x in arrays:
         x *= scale.to_device(x.device).astype(x.dtype, copy=False)
-    if local.trace is not None:
+    if local.trace is not None or not check_isfinite:
         return total
     norm = float(total.item())
-    if check_isfinite and not math.isfinite(norm):
+    if not math.isfinite(norm):
         warnings.warn(f"the norm of the gradients is {norm}; clipping made them useless", stacklevel=2)
     return norm
