@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from unittest import mock
 
 from hybridnet.device import blas, dnn
+from hybridnet.runtime import eager
 
 from .cublaslt import CublasLt
 from .cudnn import Cudnn
@@ -24,6 +25,7 @@ def installed() -> Iterator[None]:
 
 def forget() -> None:
     """Drop handles and plans, which belong to the libraries that made them."""
+    eager._prepared.clear()
     for module in (blas, dnn):
         module._planned.cache_clear()
         module._handle.cache_clear()
