@@ -124,6 +124,20 @@ def test_a_residual_network_and_its_backward(any_floats: None) -> None:
         assert n.inputs[0] in ends or n.output in ends
 
 
+def test_a_mean_over_places_needs_no_transpose() -> None:
+    """Though what comes behind it wants the axes in their own order: of one place there is but one order."""
+
+    def network(x: Any, w1: Any, w2: Any) -> Any:
+        x = relu(convolution(convolution(x, w1), w2))
+        return shape.reshape(reduction.mean(call("cast", x, dtype=np.dtype(np.float32)), axis=(2, 3), keepdims=True), (2, -1))
+
+    data = [normal(2, 3, 8, 8, dtype=np.float16), normal(4, 3, 3, 3, dtype=np.float16), normal(4, 4, 3, 3, dtype=np.float16)]
+    graph = traced(network, data, backward=False)
+    after = optimize(graph)
+    same(graph, after, data, 1e-2)
+    assert len(transposes(after)) == 3
+
+
 def test_in_half_precision_with_casts_between() -> None:
     """As mixed precision writes it: float32 data, parameters and gradients around float16 convolutions."""
     data = residual_data(np.float32)

@@ -127,10 +127,11 @@ class _Layout:
                     wish = _Wanted.PLAIN
                 elif gains(node):
                     wish = _Wanted.PERMUTED
-                elif not any(call.outputs):
-                    wish = _Wanted.EITHER
                 else:
-                    wish = max(wanted.get(y, _Wanted.EITHER) for y in node.outputs)
+                    moved = [
+                        y for y, on in zip(node.outputs, call.outputs, strict=True) if on and not _keeps_memory(y.shape, _order(y.ndim))
+                    ]
+                    wish = max((wanted.get(y, _Wanted.EITHER) for y in moved), default=_Wanted.EITHER)
                 wanted[v] = max(wish, wanted.get(v, _Wanted.EITHER))
         return wanted
 
