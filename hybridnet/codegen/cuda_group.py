@@ -78,12 +78,17 @@ class GroupKernels:
         adding = {v: f"{t} = {monoid(self.sums[v])}::combine({t}, {{}});" for v, t in totals.items()}
         scalars = {v: f"s{pointers[v][1:]}" for v in inputs if not v.shape}
         element = Element(region, space, f"{self.name}_element", pointers, scalars, adding)
-        body = [*self._place(pointers, stored), *element.scalar_loads()]
+        places = {v: f"member[{i + 2}]" for i, v in enumerate((*inputs[: self.slots], *outputs)) if v not in self.sums}
+        body = [*self._place(pointers, places, stored), *element.scalar_loads()]
         body += [f"{computed_type(v.dtype)} {t} = {monoid(self.sums[v])}::start<{computed_type(v.dtype)}>();" for v, t in totals.items()]
-        # Arrays may be views that begin anywhere; then all elements go one by one.
-        body += [f"const int packs = all % 16 == 0 ? count / {width} : 0;"] if width > 1 else []
-        body += element.loop("threadIdx.x", "packs", str(THREADS), width, 2 if self.slots == 1 else 1) if width > 1 else []
-        body += element.loop(f"packs * {width} + threadIdx.x" if width > 1 else "threadIdx.x", "count", str(THREADS), 1)
+        rest = "threadIdx.x"
+        if width > 1:
+            # Arrays may be views that begin anywhere; then all elements go one by one.
+            addresses = " | ".join(p for v, p in places.items() if v.shape)
+            body.append(f"const int packs = ({addresses}) % 16 == 0 ? count / {width} : 0;")
+            body += element.loop("threadIdx.x", "packs", str(THREADS), width, 2 if self.slots == 1 else 1)
+            rest = f"packs * {width} + threadIdx.x"
+        body += element.loop(rest, "count", str(THREADS), 1)
         for i, (v, t) in enumerate(totals.items()):
             body += [
                 f"{t} = hn_reduce_block<{monoid(self.sums[v])}, {THREADS}>({t}, scratch);",
@@ -111,16 +116,14 @@ class GroupKernels:
         arguments = (self.table.value, *shared, *self.partials)
         return Kernel(self.name, text, (blocks, 1), threads, scratch, arguments, in_place)
 
-    def _place(self, pointers: dict[Value, str], stored: Sequence[Value]) -> list[str]:
-        """Find the block's chunk: pointers to its elements, how many there are, all addresses of arrays in one word."""
+    def _place(self, pointers: dict[Value, str], places: dict[Value, str], stored: Sequence[Value]) -> list[str]:
+        """Find the block's chunk: how many elements it has, and where they lie. ``places``: where the table says that an array begins."""
         lines = [
             f"const long long* const chunk = table + {self.members * self.row} + 2 * blockIdx.x;",
             f"const long long* const member = table + chunk[0] * {self.row};",
             "const long long start = chunk[1], left = member[0] - start;",
             f"const int count = left < {self.chunk} ? static_cast<int>(left) : {self.chunk};",
         ]
-        places = {v: f"member[{i + 2}]" for i, v in enumerate((*self.body.inputs[: self.slots], *self.body.outputs)) if v not in self.sums}
-        lines.append(f"const long long all = {' | '.join(p for v, p in places.items() if v.shape)};")
         for v, p in places.items():
             pointer = f"{'' if v in stored else 'const '}{stored_type(v.dtype)}*"
             lines.append(f"{pointer} const {pointers[v]} = reinterpret_cast<{pointer}>({p}){' + start' if v.shape else ''};")
