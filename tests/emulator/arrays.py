@@ -422,8 +422,14 @@ def launch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return wrapped(run(), sources)
     probe = run()  # on what lies there now: for shapes and dtypes
     results = [np.asarray(r) if isinstance(r, np.generic) else r for r in (probe if isinstance(probe, (list, tuple)) else [probe])]
-    made = [_as_view(r, sources) or _like(r) if isinstance(r, np.ndarray) else r for r in results]
-    fresh = [(i, m._raw) for i, (r, m) in enumerate(zip(results, made, strict=True)) if isinstance(m, ndarray) and not _is_view(r, sources)]
+    made: list[Any] = []
+    fresh: list[tuple[int, Data]] = []
+    for i, result in enumerate(results):
+        found = _as_view(result, sources) if isinstance(result, np.ndarray) else result
+        if found is None:
+            found = _like(result)
+            fresh.append((i, found._raw))
+        made.append(found)
 
     def replay() -> None:
         again = run()
@@ -434,10 +440,6 @@ def launch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if fresh:
         streams.enqueue(streams.handle(), replay)
     return type(probe)(made) if isinstance(probe, (list, tuple)) else made[0]
-
-
-def _is_view(result: Any, sources: Sequence[ndarray]) -> bool:
-    return isinstance(result, np.ndarray) and _as_view(result, sources) is not None
 
 
 def update(function: Callable[..., Any], *args: Any) -> None:

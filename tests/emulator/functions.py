@@ -1,7 +1,7 @@
 """The functions of the emulated CuPy: NumPy's, under CuPy's names and signatures.
 
-``tests/data/cupy_14_2.json`` lists the public names of CuPy 14.2, with the parameters of its functions and the element types of its ufuncs;
-what is not in there is not here, and a keyword that CuPy lacks is a TypeError.
+``tests/data/cupy_14_2.json`` (written by ``names.py``) lists the public names of CuPy 14.2, with the parameters of its
+functions and the element types of its ufuncs; what is not in there is not here, and a keyword that CuPy lacks is a TypeError.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import scipy.special
 
-from . import streams
+from . import names, streams
 from .arrays import launch, launch_with_out, ndarray, refuse_numpy, update, wrapped_key
 from .differences import AT
 
-TABLE = json.loads(Path(__file__).parent.with_name("data").joinpath("cupy_14_2.json").read_text())
+TABLE = json.loads(names.TABLE.read_text())
 
 #: Functions that a capture refuses: the shape of their results follows from values, or they use cuBLAS or wait in some other way.
 _WAITING = (
@@ -77,6 +76,7 @@ class Ufunc:
         if not self.nin <= len(args) <= self.nargs:
             raise TypeError(f"Wrong number of arguments for {self.name!r}. It must be either {self.nin} or {self.nargs} (with outputs)")
         args, outs = args[: self.nin], args[self.nin :] or (() if out is None else out if isinstance(out, tuple) else (out,))
+        outs = () if outs and outs[0] is None else outs
         for a in (*args, *outs):
             if not isinstance(a, (ndarray, np.generic, bool, int, float, complex)):
                 raise TypeError(f"Unsupported type {type(a)}")
