@@ -6,6 +6,7 @@ What is decided for shapes, strides, dtypes and attributes is decided once; a ca
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,12 @@ from hybridnet.graph.ir import Node, Value, infer_node
 class _Prepared:
     """An operator for arrays of certain shapes, strides and dtypes."""
 
-    def __init__(self, op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> None:
-        inputs = [Value(x.shape, x.dtype, device) for x in data]
+    def __init__(self, op: Op, operands: tuple[Placed, ...], attrs: dict[str, Any], device: Device) -> None:
+        inputs = [Value(x.shape, x.dtype, device) for x in operands]
         specs = infer_node(op, inputs, attrs)
         self.node = node = Node(op, inputs, attrs, specs, device)
         self.single = isinstance(op.infer(*[v.spec for v in inputs], **attrs), Spec)
-        self.call: LibraryCall | None = library_for(node, tuple(Placed(x.shape, x.dtype, _strides(x)) for x in data))
+        self.call: LibraryCall | None = library_for(node, operands)
         self.gaps = False  # whether operands are copied first
         if self.call is None:
             self.call = library_for(node)
@@ -64,24 +65,21 @@ class _Prepared:
             self.module.function(k.name)(k.grid, (k.block,), [arrays[v] for v in k.arguments], shared_mem=k.shared_bytes)
 
 
-def _strides(x: Any) -> tuple[int, ...]:
-    return tuple(s // x.dtype.itemsize for s in x.strides)
-
-
 def _without_gaps(xp: Any, x: Any) -> Any:
     x = xp.ascontiguousarray(x)
     return x if x.data.ptr % 16 == 0 else x.copy()
 
 
-_prepared: dict[Any, _Prepared] = {}
+@cache
+def _prepared(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], ...], device: Device) -> _Prepared:
+    """What is decided once for ``operands``: shapes, dtypes and strides, in bytes."""
+    placed = tuple(Placed(shape, dtype, tuple(s // dtype.itemsize for s in strides)) for shape, dtype, strides in operands)
+    return _Prepared(op, placed, dict(attrs), device)
 
 
 def accelerate(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> Any:
     """Run an operator by its kernels or its library; None where it has neither for these arrays."""
     if not all(hasattr(x, "strides") for x in data):
         return None  # a Python number among the operands
-    key = op, tuple([(x.shape, x.strides, x.dtype) for x in data]), tuple(attrs.items()), device.device_id, device.xp
-    prepared = _prepared.get(key)
-    if prepared is None:
-        prepared = _prepared[key] = _Prepared(op, data, attrs, device)
-    return prepared.run(data, device)
+    operands = tuple([(x.shape, x.dtype, x.strides) for x in data])
+    return _prepared(op, operands, tuple(attrs.items()), device).run(data, device)

@@ -25,7 +25,7 @@ def installed() -> Iterator[None]:
 
 def forget() -> None:
     """Drop handles and plans, which belong to the libraries that made them."""
-    eager._prepared.clear()
+    eager._prepared.cache_clear()
     for module in (blas, dnn):
         module._planned.cache_clear()
         module._handle.cache_clear()
