@@ -6,6 +6,7 @@ A record's ``times`` are named ``workload/point/peer/mode``, each with the media
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -136,6 +137,12 @@ def bars(norm_widths: Sequence[int], classes: Sequence[int]) -> list[Bar]:
     ]
 
 
+def _error(numbers: Sequence[float], ours: Sequence[float]) -> float:
+    """The largest difference, relative to the largest number; NaN where there is one."""
+    differences = [abs(a - b) for a, b in zip(numbers, ours, strict=True)]
+    return sum(differences) if any(map(isnan, differences)) else max(differences) / (max(map(abs, numbers)) or 1.0)
+
+
 def disagreements(record: Mapping[str, Any]) -> dict[str, float]:
     """What peers computed that differs from ours by more than the workload's tolerance, and by how much."""
     found = {}
@@ -145,8 +152,7 @@ def disagreements(record: Mapping[str, Any]) -> dict[str, float]:
         if ours is None or name.endswith(OURS):
             continue
         for key, numbers in checks.items():
-            reference = ours[key]
-            error = max(abs(a - b) for a, b in zip(numbers, reference, strict=True)) / (max(map(abs, numbers)) or 1.0)
+            error = _error(numbers, ours[key])
             if not error <= TOLERANCES[workload]:
                 found[f"{name}: {key}"] = error
     return found

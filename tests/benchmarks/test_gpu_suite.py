@@ -1,0 +1,212 @@
+"""The GPU benchmarks: our side runs, at tiny sizes; the runner survives its workers; the bars judge as they say."""
+
+import argparse
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulator.device import emulated_gpu
+from emulator.emulator import COMPILER
+from emulator.libraries import installed
+from gpu import bars, peer_hybridnet, run, sizes, smoke, worker
+
+import hybridnet as hn
+from hybridnet.core import local
+
+NETWORKS = ("perceptron", "lstm", "resnet", "gpt2")
+
+
+@pytest.fixture(autouse=True)
+def precision_is_put_back() -> Iterator[None]:
+    """Workers switch mixed precision on for their process; a test must not."""
+    kind = type(local)
+    before = kind.precision
+    yield
+    kind.precision = before
+
+
+def prepared(workload: str, device: str = "cpu") -> dict[str, Any]:
+    return {name: make() for name, make in peer_hybridnet.BUILDERS[workload](sizes.TINY, device).items()}
+
+
+# -- our side -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workload", [w for w in peer_hybridnet.BUILDERS if w != "resnet again"])
+def test_workloads_run(workload: str) -> None:
+    for point in prepared(workload).values():
+        for key, numbers in point.checks().items():
+            assert all(map(math.isfinite, numbers)) and any(numbers)
+            if key == "losses":
+                assert numbers[-1] < numbers[0]
+                assert point.figures["seconds from first to second call"] > 0
+        assert min(worker._take(point, worker.HostClock(), 0.001)) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+@pytest.mark.parametrize("workload", NETWORKS)
+def test_networks_on_an_emulated_gpu(workload: str) -> None:
+    with emulated_gpu(), installed():
+        found = prepared(workload, "gpu")["step"].checks()["losses"]
+    agree(workload, found)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("workload", NETWORKS)
+def test_networks_on_a_gpu(workload: str) -> None:
+    agree(workload, prepared(workload, "gpu")["step"].checks()["losses"])
+
+
+def agree(workload: str, found: list[float]) -> None:
+    """With the losses on the CPU."""
+    expected = prepared(workload)["step"].checks()["losses"]
+    assert found == pytest.approx(expected, rel=bars.TOLERANCES[workload])
+
+
+def test_full_sizes_are_those_of_the_papers() -> None:
+    full = sizes.FULL
+    net = [sizes.stem(full.resnet)]
+    for block in sizes.bottlenecks(full.resnet):
+        net += [*block.body, *([block.shortcut] if block.shortcut else [])]
+    weights = sum(c.inputs * c.outputs * c.kernel**2 + 2 * c.outputs for c in net)
+    assert weights + (sizes.features(full.resnet) + 1) * full.resnet.classes == 25_557_032
+    g = full.gpt2
+    matrices = sum(outputs * inputs * g.units**2 + outputs * g.units for outputs, inputs in sizes.GPT2_LAYERS.values())
+    padding = (g.words - 50257) * g.units
+    assert (g.words + g.length) * g.units - padding + g.layers * (matrices + 4 * g.units) + 2 * g.units == 124_439_808
+    assert full.pointwise.rows * full.pointwise.columns * 4 == 2**30
+    assert full.adam.tensors * full.adam.elements > 100_000_000
+
+
+# -- questions ------------------------------------------------------------------------------------
+
+
+EMULATED = (
+    "capture of kernels",
+    "products by cublaslt",
+    "convolutions by cudnn",
+    "random numbers from replay to replay",
+    "a training step",
+)
+
+
+@pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+@pytest.mark.parametrize("name", EMULATED)
+def test_questions_on_an_emulated_gpu(name: str, tmp_path: Path) -> None:
+    with emulated_gpu(), installed():
+        assert smoke.CHECKS[name](tmp_path)
+
+
+def test_a_question_that_fails_says_so(tmp_path: Path) -> None:
+    if hn.num_gpus():
+        pytest.skip("there is a GPU")
+    assert smoke.asked("capture of kernels", tmp_path).startswith("FAILED")
+
+
+# -- the runner -----------------------------------------------------------------------------------
+
+
+def arguments(folder: Path, **more: Any) -> argparse.Namespace:
+    settings = {
+        "folder": folder,
+        "seconds": 60.0,
+        "device": "cpu",
+        "sizes": "tiny",
+        "peers": ["hybridnet", "jax"],
+        "torch": None,
+        "jax": None,
+    }
+    return argparse.Namespace(**{**settings, **more})
+
+
+def test_a_workload_is_measured_and_a_worker_that_cannot_start_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "ROUND_SECONDS", 0.01)
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    running = run.Run(arguments(tmp_path, jax=str(broken)))
+    running.workload(run.Workload("launch", (("hybridnet", "one step"), ("jax", "jit")), 1.0))
+    record = json.loads((tmp_path / "benchmarks.json").read_text())
+    assert len(record["times"]["launch/forward/hybridnet/one step"]) == run.ROUNDS
+    assert record["failures"] == {"launch/jax/jit": "RuntimeError: ended with status 3"}
+    assert record["versions"]["hybridnet"] == hn.__version__
+    text = run.summary(record)
+    assert "Tiny sizes" in text and "host time to launch a forward" in text and "status 3" in text
+
+
+def test_a_worker_that_hangs_is_ended(tmp_path: Path) -> None:
+    hanging = tmp_path / "python"
+    hanging.write_text("#!/bin/sh\nsleep 60\n")
+    hanging.chmod(0o755)
+    running = run.Run(arguments(tmp_path, seconds=0.5, jax=str(hanging), peers=["jax"]))
+    running.workload(run.Workload("launch", (("jax", "jit"),), 1.0))
+    assert running.record["failures"] == {"launch/jax/jit": "TimeoutError: no answer in time"}
+
+
+def test_everything_that_is_to_run_exists() -> None:
+    ours = {w.name for w in run.WORKLOADS if ("hybridnet", "one step") in w.peers}
+    assert ours == set(peer_hybridnet.PEER.workloads)
+    judged = {bar.workload for bar in bars.bars((1,), (1,))}
+    assert judged | {"copy", "resnet again"} == {w.name for w in run.WORKLOADS}
+    assert set(bars.TOLERANCES) == {w.name for w in run.WORKLOADS if len(w.peers) > 1}
+    assert set(bars.POINTWISE) == set(peer_hybridnet.pointwise(sizes.TINY, "cpu"))
+
+
+# -- verdicts -------------------------------------------------------------------------------------
+
+
+def record(**times: float) -> dict[str, Any]:
+    gpt2 = {"gpt2/step/hybridnet/one step": {"losses": [4.0, 3.0]}, "gpt2/step/jax/jit": {"losses": [4.0, 3.01]}}
+    return {
+        "times": {name.replace("__", "/").replace("_", " "): [t] for name, t in times.items()},
+        "least_bytes": {"adam/update/hybridnet/one step": 9e9, "copy/kernel/copy/memcpy": 2e9},
+        "checks": gpt2,
+        "figures": {"resnet again/step/hybridnet/one step": {"seconds from first to second call": 2.0}},
+        "memory": {"gpt2/hybridnet/one step": 3 << 30, "gpt2/jax/jit": 4 << 30, "gpt2/torch/eager": 5 << 30},
+    }
+
+
+def verdict(title: str, found: dict[str, Any]) -> bars.Verdict:
+    return next(v for v in bars.judged(found, bars.bars((1024,), (50304,))) if v.title == title)
+
+
+def test_verdicts() -> None:
+    found = record(
+        gpt2__step__hybridnet__one_step=0.95,
+        gpt2__step__jax__jit=1.0,
+        gpt2__step__torch__eager=2.0,
+        adam__update__hybridnet__one_step=5.0,
+        copy__kernel__copy__memcpy=1.0,
+        layer_norm__1024_wide__hybridnet__one_step=1.0,
+        layer_norm__1024_wide__jax__jit=0.5,
+        layer_norm__1024_wide__torch__compiled=2.0,
+        launch__forward__hybridnet__one_step=20e-6,
+    )
+    assert verdict("GPT-2 124M training", found)[3:] == (0.95, 1.0, 0.9, "met")
+    assert verdict("Adam, 100 M parameters", found)[3:] == (0.9, 0.85, 0.92, "met")
+    assert verdict("layer norm, 1024 wide", found).word == "AIM MET"  # PyTorch's compiled time is the measure, not JAX's
+    assert (
+        verdict("host time to launch a forward", found)[1] == "20.0 µs" and verdict("host time to launch a forward", found).word == "MISSED"
+    )
+    assert verdict("ResNet-50, first to second call", found).word == "met"
+    assert verdict("memory, GPT-2 training", found)[1:4] == ("3.00 GiB", "4.00 GiB jax/jit", 0.75)
+    assert verdict("perceptron step", found).word == "not measured"
+
+
+def test_what_computes_something_else_meets_no_bar() -> None:
+    found = record(gpt2__step__hybridnet__one_step=0.1, gpt2__step__jax__jit=1.0)
+    found["checks"]["gpt2/step/jax/jit"]["losses"] = [4.0, 3.5]
+    assert bars.disagreements(found) == {"gpt2/step/jax/jit: losses": 0.125}
+    assert verdict("GPT-2 124M training", found).word == "DIFFERS"
+    found["checks"]["gpt2/step/jax/jit"]["losses"] = [4.0, float("nan")]
+    assert verdict("GPT-2 124M training", found).word == "DIFFERS"
+
+
+def test_samples_are_taken_until_the_time_is_over() -> None:
+    calls: list[int] = []
+    samples = worker._take(worker.Point(lambda: calls.append(1), dict), worker.HostClock(), 0.02)
+    assert len(samples) >= worker.LEAST_SAMPLES and len(calls) >= worker.MOST_CALLS
