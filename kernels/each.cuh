@@ -69,6 +69,25 @@ template <class T, int WIDTH, int STEP, class V> __device__ inline hn_pack<T, WI
     return pack;
 }
 
+// A pack that is set to something, or left as it was.
+template <class T, int WIDTH> struct hn_set_pack {
+    hn_pack<T, WIDTH> pack;
+    bool set;
+};
+
+// y: x with the packs set that set(i) says, of which no more is touched if x lies in the same place.
+template <class Index, Index COUNT, int WIDTH, class T, class Set> __device__ inline void hn_set_some(T* y, const T* x, Set set) {
+    const bool in_place = x == y;
+    const auto make = [=](Index i) {
+        hn_set_pack<T, WIDTH> made = set(i);
+        if (!made.set && !in_place) made.pack = hn_load<WIDTH>(x + i * WIDTH);
+        return made;
+    };
+    hn_each<Index, COUNT>(make, [=](Index i, const hn_set_pack<T, WIDTH>& made) {
+        if (made.set || !in_place) hn_store(y + i * WIDTH, made.pack);
+    });
+}
+
 template <long long... NUMBERS> struct hn_list {
     static constexpr int size = sizeof...(NUMBERS);
     static __device__ constexpr long long at(int i) {

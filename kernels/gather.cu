@@ -29,13 +29,14 @@ __device__ inline void hn_mark_last(int* winners, const I*... tables) {
                           [=](Index i, Index row) { atomicMax(winners + row, static_cast<int>(i)); });
 }
 
-// y: x, and in rows (of PACKS packs) with a winner that position's value: operand K of Axes, its elements STEP (0 or 1) apart.
+// y: x (which may be y), and in rows (of PACKS packs) with a winner that position's value: operand K of Axes, its elements STEP (0 or 1) apart.
 template <class Index, Index COUNT, int WIDTH, Index PACKS, class Axes, int K, int STEP, class T, class V>
 __device__ inline void hn_set_won(T* y, const T* x, const V* value, const int* winners) {
-    hn_fill<Index, COUNT, WIDTH>(y, [=](Index i) {
+    hn_set_some<Index, COUNT, WIDTH>(y, x, [=](Index i) -> hn_set_pack<T, WIDTH> {
         const int winner = winners[i / PACKS];
-        if (winner < 0) return hn_load<WIDTH>(x + i * WIDTH);
-        return hn_converted<T, WIDTH, STEP>(value + hn_offset<K>(Axes{}, static_cast<Index>(winner)) + i % PACKS * WIDTH * STEP);
+        if (winner < 0) return {hn_sums<T, WIDTH>().stored(), false};
+        const Index at = hn_offset<K>(Axes{}, static_cast<Index>(winner)) + i % PACKS * WIDTH * STEP;
+        return {hn_converted<T, WIDTH, STEP>(value + at), true};
     });
 }
 

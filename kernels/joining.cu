@@ -5,7 +5,7 @@
 // comparison for every operand before it. Slices: for each axis of the array, where the slice begins, how far apart its places
 // are, how many there are, and the stride of the written value along it.
 //
-// Bytes moved: those of the result, written, and as many read (of zeros, only the slice). The limit on paper is the copy
+// Bytes moved: those of the result, written, and as many read (for zeros, only the slice; in place, the slice alone is moved). The limit on paper is the copy
 // bandwidth; measured share of the copy bandwidth: still to be measured.
 #pragma once
 #include "each.cuh"
@@ -40,16 +40,22 @@ __device__ inline bool hn_inside(hn_cuts<hn_cut<N, START, STEP, COUNT, STRIDE>, 
     return sizeof...(Outer) == 0 || hn_inside(hn_cuts<Outer...>{}, static_cast<Index>(i / Index(N)), offset);
 }
 
-struct hn_nothing {};  // zeros
+// The pack of number i as the value sets it, whose elements along the innermost axis lie STEP (0 or 1) apart, or zeros.
+template <class T, int WIDTH, class Cuts, long long START, int STEP, class Index, class V>
+__device__ inline hn_set_pack<T, WIDTH> hn_cut_out(const V* value, Index i) {
+    Index at = Index(START);
+    if (!hn_inside(Cuts{}, i, at)) return {hn_sums<T, WIDTH>().stored(), false};
+    return {hn_converted<T, WIDTH, STEP>(value + at), true};
+}
 
-template <class T, int WIDTH, class Index> __device__ inline hn_pack<T, WIDTH> hn_beside(const T* x, Index i) { return hn_load<WIDTH>(x + i * WIDTH); }
-template <class T, int WIDTH, class Index> __device__ inline hn_pack<T, WIDTH> hn_beside(hn_nothing, Index) { return hn_sums<T, WIDTH>().stored(); }
+// y: x with the slice that Cuts say set to the value; x may be y.
+template <class Index, Index COUNT, int WIDTH, class Cuts, long long START, int STEP, class T, class V>
+__device__ inline void hn_set_slice(T* y, const T* x, const V* value) {
+    hn_set_some<Index, COUNT, WIDTH>(y, x, [=](Index i) { return hn_cut_out<T, WIDTH, Cuts, START, STEP>(value, i); });
+}
 
-// y: x with the slice that Cuts say set to the value, whose elements along the innermost axis lie STEP (0 or 1) apart; x may be y.
-template <class Index, Index COUNT, int WIDTH, class Cuts, long long START, int STEP, class T, class X, class V>
-__device__ inline void hn_set_slice(T* y, X x, const V* value) {
-    hn_fill<Index, COUNT, WIDTH>(y, [=](Index i) {
-        Index at = Index(START);
-        return hn_inside(Cuts{}, i, at) ? hn_converted<T, WIDTH, STEP>(value + at) : hn_beside<T, WIDTH>(x, i);
-    });
+// y: zeros with the slice set.
+template <class Index, Index COUNT, int WIDTH, class Cuts, long long START, int STEP, class T, class V>
+__device__ inline void hn_place_slice(T* y, const V* value) {
+    hn_fill<Index, COUNT, WIDTH>(y, [=](Index i) { return hn_cut_out<T, WIDTH, Cuts, START, STEP>(value, i).pack; });
 }

@@ -60,7 +60,10 @@ def _merged(cuts: list[_Cut]) -> list[_Cut]:
 
 
 def set_slice(sms: int, result: Spec, key: Template, value: Spec, strides: Sequence[int], arguments: tuple[str, ...]) -> Written:
-    """The kernel that writes ``value`` into ``x[key]``. ``strides``: of the value, for the axes of ``x[key]``."""
+    """The kernel that writes ``value`` into ``x[key]``, or zeros without an ``x``. ``strides``: of the value, for the axes of ``x[key]``.
+
+    ``arguments``: the result, ``x`` if there is one, the value.
+    """
     cuts, start = _cuts(result.shape, key, strides)
     cuts = _merged(cuts)
     inner = cuts[-1] if cuts else _Cut(1, 0, 1, 1, 0)
@@ -72,5 +75,6 @@ def set_slice(sms: int, result: Spec, key: Template, value: Spec, strides: Seque
     texts = [f"hn_cut<{c.n}, {c.start}, {c.step}, {c.taken}, {c.stride}>" for c in (*cuts[:-1], inner)]
     count = math.prod(result.shape) // width
     types = f"{index_type(result.size, value.size)}, {count}, {width}, hn_cuts<{', '.join(reversed(texts))}>"
-    launch = each(f"hn_set_slice<{types}, {start}, {int(width > 1 and step == 1)}>", arguments, count, sms)
-    return Written("joining.cu", (launch,), in_place=(("x0", "y0"),) if "x1" in arguments else ())
+    function = "hn_set_slice" if len(arguments) == 3 else "hn_place_slice"
+    launch = each(f"{function}<{types}, {start}, {int(width > 1 and step == 1)}>", arguments, count, sms)
+    return Written("joining.cu", (launch,), in_place=(("x0", "y0"),) if len(arguments) == 3 else ())

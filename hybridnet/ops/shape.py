@@ -282,7 +282,7 @@ def _slice_grad(xp: Any, g: Any, *, shape: tuple[int, ...], key: Any, out: Any =
 
 
 def _slice_grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: tuple[int, ...], key: Any) -> Written:
-    return set_slice(sms, outputs[0], key, inputs[0], contiguous(inputs[0].shape), ("y0", "hn_nothing()", "x0"))
+    return set_slice(sms, outputs[0], key, inputs[0], contiguous(inputs[0].shape), ("y0", "x0"))
 
 
 SLICE_GRAD = register(
