@@ -42,3 +42,28 @@ template <int N, class T> __device__ inline void hn_store(T* p, const hn_pack<T,
 #pragma unroll
     for (int i = 0; i < Pack::bytes / Pack::word; ++i) reinterpret_cast<Word*>(p)[i] = reinterpret_cast<const Word*>(pack.at)[i];
 }
+
+// Have a pack take no more registers than its bytes need: without this the compiler would keep its elements as the
+// numbers that they were converted to, for a later use of them.
+template <class T, int N> __device__ inline void hn_stay_packed(hn_pack<T, N>& pack) {
+#ifndef CUEMU
+    if constexpr (sizeof(T) == 2 && N == 1) asm volatile("" : "+h"(pack.at[0].bits));
+    if constexpr (sizeof(T) == 2 && N > 1)
+#pragma unroll
+        for (int i = 0; i < N / 2; ++i) asm volatile("" : "+r"(reinterpret_cast<unsigned*>(pack.at)[i]));
+#endif
+}
+
+// Loads that are written after this come after it, so that not all of them take registers at the same time.
+__device__ inline void hn_in_order() {
+#ifndef CUEMU
+    asm volatile("" ::: "memory");
+#endif
+}
+
+// Ask for a line of 128 bytes to be brought near, in the cache that all multiprocessors share: a later load waits less.
+__device__ inline void hn_prefetch(const void* p) {
+#ifndef CUEMU
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
+#endif
+}

@@ -23,7 +23,8 @@ def write_launches(node: Node, written: Written, name: str) -> tuple[list[Kernel
 def _kernel(launch: Launch, values: dict[str, Value], pairs: tuple[tuple[Value, Value], ...], name: str) -> Kernel:
     pointers = [a for a in dict.fromkeys(launch.arguments) if _POINTER.fullmatch(a)]
     listed = ", ".join(f"{'const ' if p[0] == 'x' else ''}{stored_type(values[p].dtype)}* {p}" for p in pointers)
-    head = f'extern "C" __global__ void __launch_bounds__({launch.block}) {name}({listed})'
+    bounds = f"{launch.block}, {launch.resident}" if launch.resident else str(launch.block)
+    head = f'extern "C" __global__ void __launch_bounds__({bounds}) {name}({listed})'
     text = f"{head}\n{{\n    {launch.function}({', '.join(launch.arguments)});\n}}\n"
     arguments = tuple(values[p] for p in pointers)
     mine = tuple((x, y) for x, y in pairs if y in arguments and arguments.count(x) == 1)  # not if it is another operand too

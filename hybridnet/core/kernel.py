@@ -58,7 +58,8 @@ class Launch:
     ``function``: a ``__device__`` function as a C++ expression, template arguments included
     (``"hn_row_sum<float, 256>"``). ``arguments``: ``"x0"``, ``"y1"``, ``"t0"`` for the operator's inputs,
     outputs and temporaries, which are passed as pointers to their first elements; anything else is a C++ literal.
-    ``grid`` and ``block`` in blocks and threads; ``shared_bytes`` of dynamic shared memory a block (``HN_SHARED``).
+    ``grid`` and ``block`` in blocks and threads; ``shared_bytes`` of dynamic shared memory a block (``HN_SHARED``);
+    ``resident``: how many blocks a multiprocessor is to hold, which limits a thread's registers (0: as it comes).
     """
 
     function: str
@@ -66,6 +67,7 @@ class Launch:
     grid: tuple[int, int]
     block: int
     shared_bytes: int = 0
+    resident: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Normalisation: batch, layer, group, instance, L2 and root mean square.
 
-All but the last two are two operators. ``moments`` gives the mean and the mean squared distance from
-it (which cannot come out negative, as a difference of sums could). ``normalize`` scales and shifts
-by them; where scale and shift are smaller than the data (all but layer normalisation) they are
-joined first, so that the data is touched by one product and one sum. The gradients are the closed
+Layer and root mean square norm are operators by themselves (:mod:`~hybridnet.ops.nn.row_norm`). Batch, group and
+instance norm are two: ``moments`` (:mod:`~hybridnet.ops.nn.moments`), and ``normalize``, which scales and shifts
+by them; scale and shift are joined first where they are smaller than the data, so that the data is touched by
+one product and one sum, which fuse with what stands beside them. The gradients are the closed
 forms: two reductions and one pointwise expression. Statistics of 16-bit data are float32.
 """
 
@@ -15,45 +15,10 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, broadcast_shapes, call, local, paused_recording, register
 from hybridnet.errors import ShapeError, fail
-from hybridnet.ops.common import normal, normalize_axis, reduced_shape, samples, tensor, uniform
-from hybridnet.ops.nn.common import along, fill_like, narrow, one_of, sum_to, wide, wide_dtype
-
-
-def _count(x: Any, axis: tuple[int, ...]) -> float:
-    """How many elements one mean is made of; 1 where there are none, so that an empty batch gives zeros."""
-    return float(max(math.prod(x.shape[a] for a in axis), 1))
-
-
-def _infer_moments(x: Spec, *, axis: tuple[int, ...]) -> tuple[Spec, Spec]:
-    result = Spec(reduced_shape(x.shape, axis, True), wide_dtype(x.dtype))
-    return result, result
-
-
-def _moments(x: Any, *, axis: tuple[int, ...]) -> tuple[Any, Any]:
-    x, n = wide(x), _count(x, axis)
-    mean = call("sum", x, axis=axis, keepdims=True) / n
-    centred = x - mean
-    return mean, call("sum", centred * centred, axis=axis, keepdims=True) / n
-
-
-def _moments_rule(g: Any, y: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
-    """g_mean / n + (x - mean) · 2 g_var / n, with what does not depend on x joined."""
-    n = _count(x, axis)
-    slope = g[1] * (2 / n)
-    return wide(x) * slope + (g[0] / n - y[0] * slope)
-
-
-MOMENTS = register(
-    Op(
-        "moments",
-        Kind.OPAQUE,
-        _infer_moments,
-        expand=_moments,
-        grad=(_moments_rule,),
-        saves=(0, "y"),
-        sample=samples(Sample((normal(3, 2, 4),), {"axis": (0, 2)}), Sample((normal(2, 5),), {"axis": (1,)})),
-    )
-)
+from hybridnet.ops.common import normal, normalize_axis, samples, tensor, uniform
+from hybridnet.ops.nn.common import along, fill_like, narrow, one_of, sum_to, wide
+from hybridnet.ops.nn.moments import CENTRED_SUMS, MOMENTS, root_of
+from hybridnet.ops.nn.row_norm import LAYER_NORM, RMS_NORM
 
 
 def _infer_normalize(x: Spec, *small: Spec, eps: float) -> Spec:
@@ -68,16 +33,12 @@ def _is_small(x: Any, scale: Any) -> bool:
     return bool(scale.shape != x.shape)
 
 
-def _root(var: Any, eps: float) -> Any:
-    return 1 / call("sqrt", var + eps)
-
-
 def _joined_shape(mean: Any, gamma: Any) -> Spec:
     return Spec(broadcast_shapes("normalize", mean.shape, gamma.shape), mean.dtype)
 
 
 def _normalize(x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
-    a, root = wide(x), _root(var, eps)
+    a, root = wide(x), root_of(var, eps)
     if _is_small(x, _joined_shape(mean, gamma)):
         scale = root * gamma
         return narrow(a * scale + (beta - mean * scale), x.dtype)
@@ -85,16 +46,19 @@ def _normalize(x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float
 
 
 def _normalize_rule(
-    needs: tuple[bool, ...], g: Any, y: Any, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float
+    needs: tuple[bool, ...], of_y: Any, y: Any, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float
 ) -> tuple[Any, ...]:
-    g, root = wide(g), _root(var, eps)
+    g, root = wide(of_y), root_of(var, eps)
     scale = root * gamma
     dx = g * scale
-    total, product = g, g * (wide(x) - mean) if needs[2] or needs[3] else None
+    if not any(needs[1:]):
+        return dx, None, None, None, None
     if _is_small(x, scale):
-        total = sum_to(g, scale.shape)
-        product = None if product is None else sum_to(product, scale.shape)
-    moved = total * scale if total is not g else dx
+        axis = tuple(i for i, n in enumerate(scale.shape) if n != x.shape[i])
+        total, product = apply(CENTRED_SUMS, (of_y, x, mean), {"axis": axis})
+        moved = total * scale
+    else:
+        total, product, moved = g, g * (wide(x) - mean), dx
     return (
         dx if needs[0] else None,
         -sum_to(moved, mean.shape) if needs[1] else None,
@@ -169,7 +133,7 @@ def batch_norm(
     y = apply(NORMALIZE, (x, mean, var, gamma, along(wide(beta), axis, x.ndim)), {"eps": float(eps)})
     if not output_mean_var:
         return y
-    return y, call("reshape", mean, shape=running_mean.shape), call("reshape", _root(var, eps), shape=running_var.shape)
+    return y, call("reshape", mean, shape=running_mean.shape), call("reshape", root_of(var, eps), shape=running_var.shape)
 
 
 def layer_norm(data: Any, gamma: Any, beta: Any, axis: int = -1, eps: float = 1e-5, output_mean_var: bool = False) -> Any:
@@ -181,8 +145,7 @@ def layer_norm(data: Any, gamma: Any, beta: Any, axis: int = -1, eps: float = 1e
     axis = normalize_axis("layer_norm", axis, data.ndim)
     for name, parameter in (("gamma", gamma), ("beta", beta)):
         _check_size("layer_norm", name, parameter, data.shape[axis])
-    mean, var = apply(MOMENTS, (data,), {"axis": (axis,)})
-    y = apply(NORMALIZE, (data, mean, var, along(wide(gamma), axis, data.ndim), along(wide(beta), axis, data.ndim)), {"eps": float(eps)})
+    y, mean, var = apply(LAYER_NORM, (data, gamma, beta), {"axis": axis, "eps": float(eps)})
     return (y, mean, call("sqrt", var + eps)) if output_mean_var else y
 
 
@@ -234,16 +197,15 @@ def l2_normalization(data: Any, eps: float = 1e-10, mode: str = "instance") -> A
     if data.ndim < (3 if mode == "spatial" else 2):
         fail(ShapeError, "l2_normalization", expected=f"data with the axes of mode {mode}", got=str(data.shape))
     x = wide(data)
-    return narrow(x * _root(call("sum", x * x, axis=axes, keepdims=True), eps), data.dtype)
+    return narrow(x * root_of(call("sum", x * x, axis=axes, keepdims=True), eps), data.dtype)
 
 
 def rms_norm(data: Any, gamma: Any = None, axis: int = -1, eps: float = 1e-6) -> Any:
     """x / sqrt(mean of x² along ``axis`` + eps), times ``gamma`` (of the axis's length) if given."""
     data = _floating(data)
     axis = normalize_axis("rms_norm", axis, data.ndim)
-    x = wide(data)
-    y = x * _root(call("sum", x * x, axis=(axis,), keepdims=True) / _count(x, (axis,)), eps)
     if isinstance(gamma, NDArray):
         _check_size("rms_norm", "gamma", gamma, data.shape[axis])
-        y = y * along(wide(gamma), axis, data.ndim)
-    return narrow(y, data.dtype)
+    else:
+        gamma = fill_like(data, (data.shape[axis],), 1)
+    return apply(RMS_NORM, (data, gamma), {"axis": axis, "eps": float(eps)})[0]

@@ -1,0 +1,211 @@
+// Layer norm over rows, and its gradient; with CENTRED = false RMS norm, which has neither mean nor beta.
+//
+// Forward: y = (x - mean) * root * gamma + beta, root = 1 / sqrt(var + eps), and each row's mean and var. A row stays in
+// registers from its one load on: the mean, then the squared distances from it (no cancellation), then the result.
+// Backward, with u = (x - mean) * root and h = g * gamma: dx = (h - average of h - u * average of h * u) * root,
+// dgamma = the sum of g * u over rows, dbeta = that of g. All in one pass: a grid that just fills the device, whose blocks
+// take row after row and keep their sums for gamma and beta in registers; those go to memory once a block, as partial
+// sums that a second kernel adds up in a fixed order. While a row is at work the next one is brought to the shared cache.
+//
+// Layout: x, y, g, dx are [rows, length], contiguous; gamma and beta [length]; their partial sums [blocks][length].
+// A row has a team of LANES threads (neighbours within a warp, several rows a block; or the whole block), each of which takes
+// STEPS packs of WIDTH elements. WIDTH divides the length: odd lengths go element by element.
+//
+// Bytes on paper, for 16384 rows of 4096 in bfloat16: forward reads and writes 134 MB each, backward reads 268 MB and
+// writes 134 MB, and 8 bytes a column and block in partial sums (264 blocks: 8.7 MB, written and read again, mostly in
+// the shared cache). At the 4.3 TB/s at which an H200 copies: 62 and 94 us (98 with the partial sums from memory).
+// Registers (NVRTC 13, sm_90): see below.
+// Measured share of the copy bandwidth: still to be measured.
+#pragma once
+#include "partials.cuh"
+#include "vector.cuh"
+
+template <class T, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
+__device__ inline void hn_layer_norm(const T* x, const P* gamma, const P* beta, T* y, typename hn_type<T>::compute* mean,
+                                     typename hn_type<T>::compute* var, long long rows, int length, double eps) {
+    typedef typename hn_type<T>::compute A;
+    HN_SHARED(scratch);
+    const int lane = threadIdx.x % LANES, packs = length / WIDTH;
+    const long long mine = static_cast<long long>(blockIdx.x) * (THREADS / LANES) + threadIdx.x / LANES;
+    const long long start = (mine < rows ? mine : rows - 1) * length;  // threads without a row go along, since all must meet
+
+    hn_pack<T, WIDTH> row[STEPS];
+#pragma unroll
+    for (int k = 0; k < STEPS; ++k)
+        if (k * LANES + lane < packs) row[k] = hn_load<WIDTH>(x + start + (k * LANES + lane) * WIDTH);
+
+    A average = A(0);
+    if constexpr (CENTRED) {
+        A sum = A(0);
+#pragma unroll
+        for (int k = 0; k < STEPS; ++k)
+#pragma unroll
+            for (int e = 0; e < WIDTH; ++e)
+                if (k * LANES + lane < packs) sum += row[k][e];
+        average = hn_reduce_team<hn_reduce_add, LANES>(sum, scratch) / length;
+#pragma unroll
+        for (int k = 0; k < STEPS; ++k) hn_stay_packed(row[k]);
+    }
+    A squares = A(0);
+#pragma unroll
+    for (int k = 0; k < STEPS; ++k)
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e)
+            if (k * LANES + lane < packs) squares += (row[k][e] - average) * (row[k][e] - average);
+    const A spread = hn_reduce_team<hn_reduce_add, LANES>(squares, scratch) / length;
+    const A root = A(1) / sqrt(spread + static_cast<A>(eps));
+    if (mine >= rows) return;
+#pragma unroll
+    for (int k = 0; k < STEPS; ++k) hn_stay_packed(row[k]);
+    hn_in_order();
+
+#pragma unroll
+    for (int k = 0; k < STEPS; ++k) {
+        const int column = (k * LANES + lane) * WIDTH;
+        if (column >= length) continue;
+        const hn_pack<P, WIDTH> scale = hn_load<WIDTH>(gamma + column);
+        hn_pack<T, WIDTH> result;
+        if constexpr (CENTRED) {
+            const hn_pack<P, WIDTH> shift = hn_load<WIDTH>(beta + column);
+#pragma unroll
+            for (int e = 0; e < WIDTH; ++e)
+                result.set(e, (row[k][e] - average) * root * static_cast<A>(scale[e]) + static_cast<A>(shift[e]));
+        } else {
+#pragma unroll
+            for (int e = 0; e < WIDTH; ++e) result.set(e, row[k][e] * root * static_cast<A>(scale[e]));
+        }
+        hn_store(y + start + column, result);
+    }
+    if (lane == 0) {
+        if constexpr (CENTRED) mean[mine] = average;
+        var[mine] = spread;
+    }
+}
+
+// Two sums over a team at once. Each warp adds up what the warps have: their values one a lane take fewest registers.
+template <int LANES, class A> __device__ inline void hn_add_two(A& a, A& b, void* scratch) {
+    constexpr int WARPS = LANES / 32;
+    a = hn_reduce_lanes<hn_reduce_add, (LANES < 32 ? LANES : 32)>(a);
+    b = hn_reduce_lanes<hn_reduce_add, (LANES < 32 ? LANES : 32)>(b);
+    if constexpr (LANES > 32) {
+        A* const warps = static_cast<A*>(scratch);
+        const int lane = threadIdx.x % 32;
+        if (lane == 0) {
+            warps[threadIdx.x / 32] = a;
+            warps[WARPS + threadIdx.x / 32] = b;
+        }
+        __syncthreads();
+        a = hn_reduce_lanes<hn_reduce_add, 32>(lane < WARPS ? warps[lane] : A(0));
+        b = hn_reduce_lanes<hn_reduce_add, 32>(lane < WARPS ? warps[WARPS + lane] : A(0));
+        __syncthreads();  // before scratch is used again
+    }
+}
+
+// A block's sums for each column to `partial` [length]: those of its teams one after another.
+template <int THREADS, int LANES, int WIDTH, int STEPS, class A>
+__device__ inline void hn_store_columns(const A (&sums)[STEPS][WIDTH], A* partial, int length, void* scratch) {
+    const int lane = threadIdx.x % LANES;
+#pragma unroll
+    for (int k = 0; k < STEPS; ++k) {
+        hn_pack<A, WIDTH> own;
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e) own.set(e, sums[k][e]);
+        if constexpr (THREADS == LANES) {
+            const int column = (k * LANES + lane) * WIDTH;
+            if (column < length) hn_store(partial + column, own);
+        } else {
+            A* const tile = static_cast<A*>(scratch);
+            hn_store(tile + threadIdx.x * WIDTH, own);
+            __syncthreads();
+            for (int i = threadIdx.x; i < LANES * WIDTH; i += THREADS) {
+                A sum = tile[i];
+                for (int team = 1; team < THREADS / LANES; ++team) sum += tile[team * LANES * WIDTH + i];
+                if (k * LANES * WIDTH + i < length) partial[k * LANES * WIDTH + i] = sum;
+            }
+            __syncthreads();  // before the tile is used again
+        }
+    }
+}
+
+// S: the type of the rows' mean and var.
+template <class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
+__device__ inline void hn_layer_norm_grad(const T* g, const T* x, const S* mean, const S* var, const P* gamma, T* dx,
+                                          typename hn_type<T>::compute* for_gamma, typename hn_type<T>::compute* for_beta,
+                                          int rows, int length, double eps) {
+    typedef typename hn_type<T>::compute A;
+    constexpr int TEAMS = THREADS / LANES;
+    constexpr bool AGAIN = STEPS * WIDTH * sizeof(A) >= 128;
+    HN_SHARED(scratch);
+    const int lane = threadIdx.x % LANES;
+    const int stride = gridDim.x * TEAMS;
+    A to_gamma[STEPS][WIDTH] = {}, to_beta[STEPS][WIDTH] = {};
+
+    for (int first = blockIdx.x * TEAMS; first < rows; first += stride) {
+        const int mine = first + threadIdx.x / LANES;
+        const bool live = TEAMS == 1 || mine < rows;
+        const int row = live ? mine : rows - 1;
+        const long long start = static_cast<long long>(row) * length;
+        hn_pack<T, WIDTH> slopes[STEPS], values[STEPS];
+#pragma unroll
+        for (int k = 0; k < STEPS; ++k) {
+            const int column = (k * LANES + lane) * WIDTH;
+            if (column >= length) continue;
+            slopes[k] = hn_load<WIDTH>(g + start + column);
+            values[k] = hn_load<WIDTH>(x + start + column);
+        }
+        if constexpr (TEAMS == 1) {
+            if (first + stride < rows) {
+#pragma unroll
+                for (int k = 0; k < STEPS; ++k) {
+                    const int column = (k * LANES + lane) * WIDTH;
+                    if (column >= length || column * sizeof(T) % 128 >= WIDTH * sizeof(T)) continue;
+                    const long long next = start + static_cast<long long>(stride) * length + column;
+                    hn_prefetch(g + next);
+                    hn_prefetch(x + next);
+                }
+            }
+        }
+        A average = A(0);
+        if constexpr (CENTRED) average = hn_type<S>::load(mean[row]);
+        const A root = A(1) / sqrt(hn_type<S>::load(var[row]) + static_cast<A>(eps));
+
+        A total = A(0), product = A(0);
+#pragma unroll
+        for (int k = 0; k < STEPS; ++k) {
+            const int column = (k * LANES + lane) * WIDTH;
+            if (column >= length) continue;
+            const hn_pack<P, WIDTH> scale = hn_load<WIDTH>(gamma + column);
+#pragma unroll
+            for (int e = 0; e < WIDTH; ++e) {
+                const A slope = live ? slopes[k][e] : A(0), unit = live ? (values[k][e] - average) * root : A(0);
+                const A scaled = slope * static_cast<A>(scale[e]);
+                to_gamma[k][e] += slope * unit;
+                if constexpr (CENTRED) to_beta[k][e] += slope, total += scaled;
+                product += scaled * unit;
+            }
+        }
+        hn_add_two<LANES>(total, product, scratch);
+        total /= length, product /= length;
+#pragma unroll
+        for (int k = 0; k < STEPS; ++k) hn_stay_packed(slopes[k]), hn_stay_packed(values[k]);
+        hn_in_order();
+#pragma unroll
+        for (int k = 0; k < STEPS; ++k) {
+            const int column = (k * LANES + lane) * WIDTH;
+            if (column >= length || !live) continue;
+            const hn_pack<P, WIDTH> scale = hn_load<WIDTH>(gamma + column);
+            if constexpr (AGAIN) slopes[k] = hn_load<WIDTH>(g + start + column);
+            hn_pack<T, WIDTH> result;
+#pragma unroll
+            for (int e = 0; e < WIDTH; ++e) {
+                const A unit = (values[k][e] - average) * root;
+                result.set(e, (slopes[k][e] * static_cast<A>(scale[e]) - total - unit * product) * root);
+            }
+            hn_store(dx + start + column, result);
+        }
+    }
+
+    const long long part = static_cast<long long>(blockIdx.x) * length;
+    hn_store_columns<THREADS, LANES>(to_gamma, for_gamma + part, length, scratch);
+    if constexpr (CENTRED) hn_store_columns<THREADS, LANES>(to_beta, for_beta + part, length, scratch);
+}
