@@ -21,6 +21,10 @@ from hybridnet.graph.passes.fuse import FUSED
 from hybridnet.graph.passes.group import GROUP
 
 
+#: Up to this size a constant array is kept from run to run rather than filled in each.
+KEPT_BYTES = 1 << 16
+
+
 def is_generated(node: Node) -> bool:
     """Whether code generation writes the kernels of a node."""
     if node.op in (FUSED, GROUP):
@@ -98,6 +102,7 @@ class CudaPlan(Plan):
     """The plan of a CUDA program.
 
     launches, calls: what computes each node; one that is in neither is left to CuPy.
+    kept: small constants that are read as arrays: made once, when the program is bound, outside the arena.
     staged: inputs whose arrays change from call to call, and which are copied to a fixed place.
     """
 
@@ -118,7 +123,10 @@ class CudaPlan(Plan):
         self.calls: dict[Node, LibraryCall] = {}
         self.pairs: dict[Node, set[tuple[Value, Value]]] = {}
         self._choose(graph)
-        self.materialized = self._constants_in_memory(graph)
+        results = set(graph.outputs)
+        constants = self._constants_in_memory(graph)
+        self.kept = [n.output for n in graph.nodes if n in constants and n.output.nbytes <= KEPT_BYTES and n.output not in results]
+        self.materialized = constants - {v.node for v in self.kept}
         for node in self.materialized:
             self.launches[node] = unit.add(node)
         super().__init__(graph, donate, frozenset(i for i in range(len(graph.outputs)) if i not in donate), given)
@@ -143,7 +151,7 @@ class CudaPlan(Plan):
     def _constants_in_memory(self, graph: Graph) -> set[Node]:
         """Constants that are read as arrays; kernels write them as numbers."""
         read = {v for node in graph.nodes if not is_generated(node) for v in node.inputs} | set(graph.outputs)
-        return {v.node for v in read if v.constant is not None and v.node is not None}
+        return {v.node for v in read if v.constant is not None and v.node is not None and v.size}
 
     def _scratch(self) -> None:
         for node, call in self.calls.items():

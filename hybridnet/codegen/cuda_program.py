@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hybridnet.codegen.cuda_plan import CudaPlan, fitted
 from hybridnet.codegen.cuda_region import Tuning, Unit
@@ -27,14 +27,27 @@ ARENA = -1
 
 
 class Address(NamedTuple):
-    """A place in memory: ``base`` is an input's number, ``ARENA``, or -2 - k for the k-th table; ``offset`` in bytes."""
+    """A place in memory: ``base`` is an input's number, ``ARENA``, or -2 - k for the k-th of the made arrays; ``offset`` in bytes."""
 
     base: int
     offset: int = 0
 
     def __str__(self) -> str:
-        base = "arena" if self.base == ARENA else f"in{self.base}" if self.base >= 0 else f"table{-2 - self.base}"
+        base = "arena" if self.base == ARENA else f"in{self.base}" if self.base >= 0 else f"made{-2 - self.base}"
         return f"{base}+{self.offset}" if self.offset else base
+
+
+@dataclass(frozen=True)
+class Filled:
+    """An array of one number that a program keeps."""
+
+    number: Any
+    shape: tuple[int, ...]
+    dtype: Dtype
+
+
+#: An array that is made when a program is bound: 64-bit numbers (an address stands for itself), or one number throughout.
+Made = tuple[int | Address, ...] | Filled
 
 
 class Located(NamedTuple):
@@ -114,6 +127,7 @@ class CudaSource:
     staged: inputs that are copied to a place of the program before it runs, by their numbers.
     returned: places whose contents are copied to staged inputs afterwards (arguments that the function writes).
     results: the outputs that are not written over an input, in order.
+    made: arrays that are made when the program is bound.
     resident: where in the arena the outputs that the caller keeps there lie.
     """
 
@@ -124,7 +138,7 @@ class CudaSource:
     staged: dict[int, Address]
     returned: dict[int, Address]
     results: list[Located]
-    tables: list[tuple[int | Address, ...]]
+    made: list[Made]
     resident: tuple[Place | None, ...] = ()
     largest: list[tuple[int, str]] = field(default_factory=list)
 
@@ -163,7 +177,8 @@ class _Writer:
         self.graph = plan.graph
         self.resident = resident
         self.number = {v: i for i, v in enumerate(self.graph.inputs)}
-        self.tables: list[tuple[int | Address, ...]] = []
+        self.made: list[Made] = [Filled(v.constant, v.shape, v.dtype) for v in plan.kept]
+        self.base = {v: -2 - k for k, v in enumerate(plan.kept)}
         self.steps: list[Step] = []
 
     def write(self) -> CudaSource:
@@ -188,7 +203,7 @@ class _Writer:
             staged,
             returned,
             results,
-            self.tables,
+            self.made,
             tuple((x.address.offset, x.nbytes) if x.address.base == ARENA else None for x in places),
             largest,
         )
@@ -201,6 +216,8 @@ class _Writer:
             return Address(ARENA, scratch.offset)
         root, offset = plan.root_of(v), plan.shadows.offset(v)
         root = plan.homes.get(root, root)
+        if root in self.base:
+            return Address(self.base[root], offset)
         place = plan.places.get(root)
         return Address(self.number[root], offset) if place is None else Address(ARENA, place.offset + offset)
 
@@ -225,5 +242,5 @@ class _Writer:
             self.steps.append(CupyStep(node, tuple(map(self.located, node.inputs)), tuple(map(self.located, node.outputs))))
 
     def _table(self, table: Table) -> Address:
-        self.tables.append(tuple(e if isinstance(e, int) else self.address(e) for e in table.entries))
-        return Address(-1 - len(self.tables))
+        self.made.append(tuple(e if isinstance(e, int) else self.address(e) for e in table.entries))
+        return Address(-1 - len(self.made))

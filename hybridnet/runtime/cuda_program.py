@@ -19,9 +19,11 @@ from hybridnet.codegen.cuda_program import (
     CopyStep,
     CudaSource,
     CupyStep,
+    Filled,
     KernelStep,
     LibraryStep,
     Located,
+    Made,
     Step,
     write_cuda_program,
 )
@@ -100,11 +102,9 @@ class Instance:
         self.owners = states | self.stand_ins
         self.bases = {i: x.data.ptr for i, x in self.owners.items()}
         self.bases[ARENA] = arena.address
-        self.tables = []
-        for entries in source.tables:
-            filled = [e if isinstance(e, int) else self.at(e) for e in entries]
-            self.tables.append(xp.asarray(np.array(filled, np.int64)))
-            self.bases[-1 - len(self.tables)] = self.tables[-1].data.ptr
+        for k, made in enumerate(source.made):
+            self.owners[-2 - k] = self._make(made)
+            self.bases[-2 - k] = self.owners[-2 - k].data.ptr
         self.staged = [
             (i, self.at(address), arena.view(address.offset, program.shapes[i], program.dtypes[i])) for i, address in source.staged.items()
         ]
@@ -123,6 +123,12 @@ class Instance:
         else:
             pointer = self.owners[address.base].data + address.offset
         return xp.ndarray(located.shape, located.dtype, pointer, located.strides)
+
+    def _make(self, made: Made) -> Any:
+        xp = self.program.device.xp
+        if isinstance(made, Filled):
+            return xp.full(made.shape, made.number, made.dtype)
+        return xp.asarray(np.array([e if isinstance(e, int) else self.at(e) for e in made], np.int64))
 
     def _segments(self, steps: Sequence[Step]) -> list[Segment]:
         segments: list[Segment] = []
