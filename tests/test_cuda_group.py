@@ -9,9 +9,10 @@ from emulator.emulator import COMPILER
 from emulator.suite import Suite, Work, on_gpu
 
 from hybridnet import dtypes, optimizer
-from hybridnet.codegen.cuda_region import Tuning
+from hybridnet.codegen.cuda_region import Tuning, Unit
 from hybridnet.compile import jit
-from hybridnet.core import array
+from hybridnet.core import array, call
+from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.graph.passes import optimize
 from hybridnet.graph.passes.fuse import fuse
 from hybridnet.graph.passes.group import GROUP, group
@@ -35,8 +36,8 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 }
 
 
-def update(name: str, dtype: Any, **options: Any) -> tuple[Any, list[Any]]:
-    """The graph of one update of weights of all shapes, and its inputs' data."""
+def update(name: str, dtype: Any, limit: float | None = None, **options: Any) -> tuple[Any, list[Any]]:
+    """The graph of one update of weights of all shapes, and its inputs' data; after ``limit`` limits the gradients' norm."""
     rng = np.random.default_rng(4)
     opt = optimizer.create(name, multi_precision=dtype.itemsize == 2, **options)
     weights = [array(rng.normal(size=s).astype(dtype), dtype=dtype) for s in SHAPES]
@@ -45,6 +46,8 @@ def update(name: str, dtype: Any, **options: Any) -> tuple[Any, list[Any]]:
     lr, t, rescale = (array(x, dtype="float64") for x in (0.1, 3.0, 0.5))
 
     def step(lr: Any, t: Any, rescale: Any) -> None:
+        if limit is not None:
+            clip_global_norm(grads, limit)
         opt.update_all(zip(range(len(SHAPES)), weights, grads, states, strict=True), lr, t, rescale)
 
     compiled = jit(step)
@@ -75,28 +78,50 @@ def test_updates(name: str, dtype: Any, updates: tuple[Suite, dict[tuple[str, An
 
 
 @pytest.fixture(scope="module")
-def norms() -> tuple[Suite, dict[Any, list[Work]]]:
+def norms() -> tuple[Suite, dict[tuple[str, Any], list[Work]]]:
     suite, works = Suite(Tuning(sms=2)), {}
     for dtype in dtypes.FLOATS:
         graph, data = update("lamb", dtype, wd=0.01, lower_bound=1e-3)
-        works[dtype] = suite.add_graph(graph, data)
+        works["lamb", dtype] = suite.add_graph(graph, data)
+        works["limited", dtype] = suite.add_graph(*update("adam", dtype, limit=1.0))
+        works["finite", dtype] = suite.add_graph(*finite(dtype))
     return suite.build(), works
 
 
+def finite(dtype: Any) -> tuple[Any, list[Any]]:
+    """Of arrays of all shapes, whether all elements are finite, and the largest."""
+    data = [np.random.default_rng(2).normal(size=s).astype(dtype) for s in SHAPES if s]
+    data[1][3], data[4][2, 2999] = np.inf, np.nan
+
+    def checks(*xs: Any) -> Any:
+        axes = [tuple(range(x.ndim)) for x in xs]
+        finite = [call("all", call("isfinite", x), axis=a, keepdims=False) for x, a in zip(xs, axes, strict=True)]
+        return *finite, *(call("max", x, axis=a, keepdims=False) for x, a in zip(xs, axes, strict=True))
+
+    xs = [array(x, dtype=dtype) for x in data]
+    return fuse(group(on_gpu(optimize(jit(checks).graph(*xs))))), data
+
+
 @pytest.mark.parametrize("dtype", dtypes.FLOATS, ids=str)
-def test_norms(dtype: Any, norms: tuple[Suite, dict[Any, list[Work]]]) -> None:
+@pytest.mark.parametrize("name, launches", [("lamb", 10), ("limited", 5), ("finite", 4)])
+def test_norms(name: str, launches: int, dtype: Any, norms: tuple[Suite, dict[tuple[str, Any], list[Work]]]) -> None:
+    """In as many launches however many arrays there are."""
     suite, works = norms
-    for work in works[dtype]:
+    for work in works[name, dtype]:
         suite.check(work, 2.0)
+    assert sum(len(w.launches.kernels) for w in works[name, dtype]) == launches
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-def test_compiles_without_spills(architecture: str, updates: Any) -> None:
+def test_compiles_without_spills(architecture: str, updates: Any, norms: Any) -> None:
     """But for the few registers that must live through the calls in which a division or a root treats rare operands."""
-    for unit in updates[0].units:
-        for name, usage in nvrtc.compile_for(architecture, unit.text).items():
-            text = unit.texts[name]
-            calls = "sqrt(" in text or " / v" in text
-            assert usage.spilled <= (24 if calls else 0) or "double" in text, f"{usage}\n{text}"
+    unit = Unit()
+    for name, dtype in (("sgd", dtypes.float16), ("adam", dtypes.float32), ("adam", dtypes.bfloat16), ("lamb", dtypes.float32)):
+        for work in (updates[1] | norms[1])[name, dtype]:
+            unit.add(work.node)
+    for name, usage in nvrtc.compile_for(architecture, unit.text).items():
+        text = unit.texts[name]
+        calls = "sqrt(" in text or " / v" in text
+        assert usage.spilled <= (24 if calls else 0) or "double" in text, f"{usage}\n{text}"
