@@ -17,10 +17,11 @@ from hybridnet.device import Device, cpu
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.partition import partition
+from hybridnet.graph.passes import optimize
 from hybridnet.graph.passes.fuse import fuse
 from hybridnet.graph.trace import Trace, tracing
 from hybridnet.ops.draws import CATEGORICAL, MULTINOMIAL, PERMUTATION
-from hybridnet.ops.nn.dropout import DROPOUT_MASK
+from hybridnet.ops.nn.dropout import DROPOUT_MASK, dropout
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -284,6 +285,19 @@ def test_each_region_draws_for_itself() -> None:
     halves = partition(graph, 4, 1)
     residuals = halves.forward.outputs[1:]
     assert not any(v.node is not None and v.node.op.name == "dropout_mask" for v in residuals)
+
+
+def test_counters_are_one_kernel() -> None:
+    """However many draws there are: the numbers that name them are ready before the first."""
+
+    def step(x: Any, w: Any) -> Any:
+        for _ in range(4):
+            x = dropout(x @ w, 0.5, mode="always")
+        return (x,)
+
+    graph = fuse(on_gpu(optimize(traced(step, [((32, 8), dtypes.float32), ((8, 8), dtypes.float32)]))))
+    assert [n.op.name for n in graph.nodes if n.outputs[0].shape == () and n.output.constant is None] == ["fused"]
+    assert sum(n.op.name == "fused" for n in graph.nodes) == 5
 
 
 def test_draws_made_of_others() -> None:

@@ -33,10 +33,14 @@ FUSED = Op("fused", Kind.OPAQUE, _infer_fused, compute=lambda xp, *data, body: t
 _NUMBERS = 250
 
 
+#: On a GPU a reduction of less than this joins a region even where it is then read twice: that takes less than a launch.
+LAUNCH_BYTES = 1 << 20
+
+
 class _Unit:
     """A region in the making, or a node that stays alone."""
 
-    __slots__ = ("ancestors", "bit", "domain", "fusable", "nodes", "reduced")
+    __slots__ = ("ancestors", "bit", "domain", "fusable", "lost", "nodes", "read", "reduced")
 
     def __init__(self, number: int, node: Node, fusable: bool) -> None:
         self.bit = 1 << number
@@ -45,9 +49,14 @@ class _Unit:
         self.fusable = fusable
         self.domain: Shape = ()
         self.reduced: frozenset[int] = frozenset()  # axes of the domain, counted from its end
+        self.lost: set[Value] = set()  # results that lack the axes that they were summed over: of no use to others of the region
+        self.read = set(node.inputs)
         if fusable:
-            self.domain = np.broadcast_shapes(*[v.shape for v in (*node.inputs, *node.outputs)])
+            reduces = node.op.kind is Kind.REDUCTION
+            self.domain = np.broadcast_shapes(*[v.shape for v in (node.inputs if reduces else (*node.inputs, *node.outputs))])
             self.reduced = _reduced_axes(node)
+            if reduces and not node.attrs["keepdims"] and node.output.shape:
+                self.lost.add(node.output)
 
 
 def _reduced_axes(node: Node) -> frozenset[int]:
@@ -70,13 +79,17 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
     except ValueError:
         return None
     # One of the two must span the domain, or the region would compute more than its parts do; so would one that
-    # computed what is a single number with every element.
-    if (domain != a.domain and domain != b.domain) or (a.domain == ()) != (b.domain == ()):
+    # computed what is a single number with every element. What is made of a sum over everything follows it.
+    if (domain != a.domain and domain != b.domain) or (a.domain == () and b.domain != ()):
+        return None
+    if b.domain == () != a.domain and not all(v.node in a.nodes or v.shape == () for n in b.nodes for v in n.inputs):
+        return None
+    if a.lost & b.read or b.lost & a.read:
         return None
     if domain == () and len(a.nodes) + len(b.nodes) > _NUMBERS:
         return None
     reduced = a.reduced | b.reduced
-    if reduced and free_axis(domain, reduced) is None:
+    if reduced and free_axis(domain, reduced) is None and not a.nodes[0].output.device.is_gpu:
         return None
     # A value summed over an axis may meet values that keep it only as a length-1 axis, which
     # broadcasting guarantees; a region that is narrower there than the domain is fine.
@@ -91,11 +104,11 @@ def _is_fusable(node: Node, min_bytes: int) -> bool:
     if max(v.nbytes for v in (*node.inputs, *node.outputs)) < min_bytes:
         return False
     if node.op.kind is Kind.REDUCTION:
-        return (
-            node.inputs[0].constant is None
-            and bool(node.attrs["keepdims"])
-            and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
-        )
+        if node.inputs[0].constant is not None:
+            return False
+        if node.output.device.is_gpu and node.inputs[0].nbytes <= LAUNCH_BYTES:
+            return True
+        return bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
     return node.op.kind is Kind.POINTWISE or draws_again(node)
 
 
@@ -119,7 +132,8 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
         units.append(unit)
         if unit.fusable:
             for p in producers:
-                if p.fusable and p in units and not _hoists(p, node, position, readers):
+                # Single numbers may be ready early.
+                if p.fusable and p in units and (p.domain == () or not _hoists(p, node, position, readers)):
                     unit = _merge(units, of, p, unit)
         for v in node.outputs:
             of[v] = unit
@@ -170,6 +184,8 @@ def _merge(units: list[_Unit], of: dict[Value, _Unit], a: _Unit, b: _Unit) -> _U
         if other is not a and other is not b and other.ancestors & a.bit and b.ancestors & other.bit:
             return b
     b.domain, b.reduced = joined
+    b.lost |= a.lost
+    b.read |= a.read
     b.ancestors = (a.ancestors | b.ancestors) & ~(a.bit | b.bit)
     b.nodes = a.nodes + b.nodes
     units.remove(a)
