@@ -8,6 +8,7 @@ by default that of the broadcast parameters.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops import pointwise
 from hybridnet.ops.common import as_shape, default_dtype, tensor
+from hybridnet.ops.creation import full
 from hybridnet.ops.draws import BINOMIAL, CATEGORICAL, EXPONENTIAL, GAMMA, MULTINOMIAL, NORMAL, PERMUTATION, POISSON, RANDINT, UNIFORM
 from hybridnet.ops.gather import pick
 from hybridnet.ops.sorting import argsort
@@ -27,6 +29,15 @@ _math = pointwise.FUNCTIONS
 
 
 # -- what the distributions share -----------------------------------------------------------------
+
+
+def _drawn(op: Op, device: Device, parameters: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    """The next draw of a device. A GPU's kernels take numbers as arrays, and it draws in parts what is made of other draws."""
+    operands = (*next_key(device), *parameters)
+    if not device.is_gpu:
+        return apply(op, operands, attrs)
+    operands = tuple(x if isinstance(x, NDArray) else full((), x, np.asarray(x).dtype, device) for x in operands)
+    return apply(op, operands, attrs) if op.unroll is None else op.unroll(*operands, **attrs)
 
 
 class _Draw:
@@ -48,7 +59,7 @@ class _Draw:
         )
 
     def __call__(self, op: Op, *parameters: Any) -> Any:
-        return apply(op, (*next_key(self.device), *parameters), {"shape": self.shape, "dtype": self.dtype})
+        return _drawn(op, self.device, parameters, {"shape": self.shape, "dtype": self.dtype})
 
 
 def _log_exponential(draw: _Draw) -> Any:
@@ -264,13 +275,13 @@ def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = No
         fail(ArgumentError, "randint", expected="low below high", got=f"{low} and {high}")
     target = Device(device if device is not None else ctx) if (device is not None or ctx is not None) else current_device()
     shape = () if size is None else as_shape("randint", size)
-    return apply(RANDINT, (*next_key(target), int(low), int(high)), {"shape": shape, "dtype": dtypes.as_dtype(dtype, dtypes.int64)})
+    return _drawn(RANDINT, target, (int(low), int(high)), {"shape": shape, "dtype": dtypes.as_dtype(dtype, dtypes.int64)})
 
 
 def categorical(p: Any, shape: Any = (), dtype: Any = "int32") -> Any:
     """Class numbers drawn by the probabilities on the last axis of ``p``: of shape p.shape[:-1] + shape."""
     p = tensor(p)
-    return apply(CATEGORICAL, (*next_key(p.device), p), {"shape": as_shape("categorical", shape), "dtype": dtypes.as_dtype(dtype)})
+    return _drawn(CATEGORICAL, p.device, (p,), {"shape": as_shape("categorical", shape), "dtype": dtypes.as_dtype(dtype)})
 
 
 def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
@@ -279,7 +290,7 @@ def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
     if pvals.ndim != 1 or not pvals.size:
         fail(ShapeError, "multinomial", expected="pvals of one dimension", got=str(pvals.shape))
     shape = () if size is None else as_shape("multinomial", size)
-    return apply(MULTINOMIAL, (*next_key(pvals.device), pvals), {"n": int(n), "shape": shape})
+    return _drawn(MULTINOMIAL, pvals.device, (pvals,), {"n": int(n), "shape": shape})
 
 
 # -- orders and choices ---------------------------------------------------------------------------
@@ -288,11 +299,11 @@ def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
 def permutation(x: Any) -> Any:
     """The numbers below an integer, or the rows of an array, in random order."""
     if isinstance(x, (int, np.integer)):
-        return apply(PERMUTATION, next_key(current_device()), {"n": int(x)})
+        return _drawn(PERMUTATION, current_device(), (), {"n": int(x)})
     x = tensor(x)
     if not x.ndim:
         fail(ShapeError, "permutation", expected="an integer or an array of one dimension or more", got="zero dimensions")
-    return x[apply(PERMUTATION, next_key(x.device), {"n": x.shape[0]})]
+    return x[_drawn(PERMUTATION, x.device, (), {"n": x.shape[0]})]
 
 
 def shuffle(x: Any) -> None:
