@@ -1,4 +1,4 @@
-"""The contract on a GPU: every operator, traced, optimised and run as a CUDA program on the emulated device, is what it is eagerly on the CPU.
+"""The contract on a GPU: every operator, traced, optimised and run as a CUDA program, is what it is eagerly on the CPU.
 
 Programs of all operators, and of random functions with gradients and states, are written first and compiled together.
 """
@@ -11,6 +11,8 @@ import pytest
 from emulator.bulk import Bulk
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
+from hypothesis import given, settings
+from programs import Program, programs
 from samples import ALL_OPS, as_arrays, samples_of, wide
 
 from hybridnet import autograd, dtypes
@@ -127,4 +129,50 @@ def cases() -> Iterator[dict[str, list[Case]]]:
 @pytest.mark.parametrize("name", [op.name for op in CHECKED])
 def test_operators(name: str, cases: dict[str, list[Case]]) -> None:
     for case in cases[name]:
+        case.check()
+
+
+# -- random functions -------------------------------------------------------------------------------------
+
+
+class RandomCase:
+    """A random program with gradients and states, three steps of it."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        xs, states = program.arrays(program.inputs, 1), program.arrays(program.states, 2)
+        self.expected = []
+        for _ in range(3):
+            ys = program(xs, states)
+            self.expected.append([y.asnumpy().copy() for y in (*ys, *states)])
+        self.xs, self.states = (
+            [x.to_device(gpu()) for x in arrays] for arrays in (program.arrays(program.inputs, 1), program.arrays(program.states, 2))
+        )
+        self.compiled = jit(lambda a: program(a, self.states))._inspect((self.xs,), {})
+
+    def check(self) -> None:
+        for expected in self.expected:
+            found = [*self.compiled(self.xs), *self.states]
+            for y, e in zip(found, expected, strict=True):
+                np.testing.assert_allclose(y.asnumpy(), e, rtol=1e-7, atol=1e-7, err_msg=self.compiled.program.text)
+
+
+@pytest.fixture(scope="module")
+def random_cases() -> Iterator[list[RandomCase]]:
+    with emulated_gpu():
+        bulk, found = Bulk(), []
+
+        @given(programs(max_steps=16))
+        @settings(max_examples=80)
+        def collect(program: Program) -> None:
+            found.append(RandomCase(program))
+            bulk.add_compiled(found[-1].compiled)
+
+        collect()
+        bulk.build()
+        yield found
+
+
+def test_random_programs(random_cases: list[RandomCase]) -> None:
+    for case in random_cases:
         case.check()

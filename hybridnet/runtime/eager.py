@@ -13,7 +13,7 @@ import numpy as np
 
 from hybridnet.codegen.cuda_plan import is_generated
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit
-from hybridnet.core import Op, Spec
+from hybridnet.core import Kind, Op, Spec
 from hybridnet.core.kernel import LibraryCall, Placed
 from hybridnet.device import Device, current_stream
 from hybridnet.device.compiler import Module
@@ -71,6 +71,12 @@ def _without_gaps(xp: Any, x: Any) -> Any:
 
 
 @cache
+def _seen(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], ...], device: Device) -> list[None]:
+    """A list that is empty at the first call with these arguments."""
+    return []
+
+
+@cache
 def _prepared(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], ...], device: Device) -> _Prepared:
     """What is decided once for ``operands``: shapes, dtypes and strides, in bytes."""
     placed = tuple(Placed(shape, dtype, tuple(s // dtype.itemsize for s in strides)) for shape, dtype, strides in operands)
@@ -78,8 +84,11 @@ def _prepared(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], .
 
 
 def accelerate(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> Any:
-    """Run an operator by its kernels or its library; None where it has neither for these arrays."""
+    """Run an operator by its kernels or its library; None where it has neither for these arrays, or CuPy shall do it."""
     if not all(hasattr(x, "strides") for x in data):
         return None  # a Python number among the operands
-    operands = tuple([(x.shape, x.dtype, x.strides) for x in data])
-    return _prepared(op, operands, tuple(attrs.items()), device).run(data, device)
+    key = op, tuple([(x.shape, x.dtype, x.strides) for x in data]), tuple(attrs.items()), device
+    if op.compute is not None and op.library is None and op.kind is not Kind.RANDOM and not (seen := _seen(*key)):
+        seen.append(None)  # kernels of arrays whose shapes are other ones each time would be compiled for one call
+        return None
+    return _prepared(*key).run(data, device)
