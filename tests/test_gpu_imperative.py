@@ -16,7 +16,7 @@ import hybridnet
 from hybridnet import autograd, dtypes, gluon, nd, np
 from hybridnet.core import Kind, NDArray, Op, Sample, apply
 from hybridnet.device import array_module, cpu, cpu_pinned, gpu, gpu_memory_info, num_gpus, transfer
-from hybridnet.errors import AutogradError, DeviceError, DtypeError, OutOfMemoryError, ShapeError
+from hybridnet.errors import ArgumentError, AutogradError, DeviceError, DtypeError, OutOfMemoryError, ShapeError
 
 GOOD = cases(lambda op, s: s.error is None and op.kind is not Kind.RANDOM)  # random numbers are drawn by kernels alone
 TOLERANCE = {dtypes.float32: 2e-5, dtypes.float16: 4e-3, dtypes.bfloat16: 3e-2}
@@ -119,6 +119,14 @@ def test_indexing_and_writes() -> None:
     numpy.testing.assert_array_equal(x.asnumpy(), reference)
     with pytest.raises(ShapeError):
         x[:2] = np.ones((3, 3), device=gpu(0))
+
+
+def test_a_view_in_which_elements_share_memory_is_not_written() -> None:
+    x = np.broadcast_to(np.array([1.0, 2.0], device=gpu(0)), (3, 2))
+    for write in (lambda: x.__setitem__(0, 5), lambda: x.__iadd__(1)):
+        with pytest.raises(ArgumentError, match="copy"):
+            write()
+    assert x.tolist() == [[1, 2]] * 3
 
 
 def test_a_view_is_known_to_be_one() -> None:

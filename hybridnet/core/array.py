@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+import numpy as np
+
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import Site
@@ -99,6 +101,13 @@ def wrap(cls: type[A], data: Any, device: Device) -> A:
     array._tape = None
     array._storage = None
     return array
+
+
+def is_writable(data: Any) -> bool:
+    """Whether data may be written in place. CuPy does not mark views in which elements share memory: told by their strides."""
+    if isinstance(data, np.ndarray):
+        return bool(data.flags.writeable)
+    return 0 not in data.strides or not any(s == 0 and n > 1 for s, n in zip(data.strides, data.shape, strict=True))
 
 
 def spec_of(x: Any) -> Any:

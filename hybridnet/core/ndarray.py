@@ -15,7 +15,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
-from hybridnet.core.array import Array, Spec, wrap
+from hybridnet.core.array import Array, Spec, is_writable, wrap
 from hybridnet.core.indexing import decode, encode, fail_index
 from hybridnet.core.op import OPS
 from hybridnet.core.operators import Operators
@@ -360,7 +360,7 @@ class NDArray(Operators, Array):
     def _check_writable(self) -> None:
         if self._device.device_type != "cpu":
             before_write(self._device)
-        if not getattr(self._data.flags, "writeable", True):  # CuPy's arrays always are
+        if not is_writable(self._data):
             fail(
                 ArgumentError,
                 "in-place write",

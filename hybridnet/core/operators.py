@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core.apply import apply
-from hybridnet.core.array import Array, wrap
+from hybridnet.core.array import Array, is_writable, wrap
 from hybridnet.core.op import OPS
 from hybridnet.core.state import local
 from hybridnet.device.transfer import placed
@@ -30,7 +30,7 @@ def _fits(self: Any, other: Any) -> bool:
     data = self._data
     if isinstance(other, Array) and (other._data.dtype is not data.dtype or other._data.shape != data.shape):
         return False
-    return data.dtype.kind == "f" and getattr(data.flags, "writeable", True)
+    return data.dtype.kind == "f" and is_writable(data)
 
 
 def _binary(name: str) -> tuple[Any, Any, Any]:
