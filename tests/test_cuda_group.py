@@ -8,10 +8,13 @@ from emulator import nvrtc
 from emulator.emulator import COMPILER
 from emulator.suite import Suite, Work, on_gpu
 
-from hybridnet import dtypes, optimizer
+from hybridnet import autograd, dtypes, gluon, optimizer
+from hybridnet import numpy as hnp
 from hybridnet.codegen.cuda_region import Tuning, Unit
 from hybridnet.compile import jit
 from hybridnet.core import array, call
+from hybridnet.device import Device, cpu, gpu
+from hybridnet.gluon import nn
 from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.graph.passes import optimize
 from hybridnet.graph.passes.fuse import fuse
@@ -110,6 +113,42 @@ def test_norms(name: str, launches: int, dtype: Any, norms: tuple[Suite, dict[tu
     for work in works[name, dtype]:
         suite.check(work, 2.0)
     assert sum(len(w.launches.kernels) for w in works[name, dtype]) == launches
+
+
+# -- on the device ----------------------------------------------------------------------------------
+
+
+def trained(device: Device) -> list[Any]:
+    """The last loss, the norm, and the parameters, after three compiled steps with limited gradients."""
+    rng = np.random.default_rng(0)
+    with device:
+        net = nn.HybridSequential()
+        net.add(nn.Dense(16, activation="relu", in_units=8), nn.Dense(4, in_units=16))
+        net.initialize(ctx=device)
+        parameters = list(net.collect_params().values())
+        for p in parameters:
+            p.set_data(hnp.array(rng.normal(size=p.shape).astype("float32")))
+        trainer = gluon.Trainer(net.collect_params(), "lamb", {"wd": 0.01})
+        x, y = (hnp.array(rng.normal(size=s).astype("float32")) for s in ((32, 8), (32, 4)))
+
+        def step(x: Any, y: Any) -> Any:
+            with autograd.record():
+                loss = ((net(x) - y) ** 2).mean()
+            loss.backward()
+            trainer.allreduce_grads()
+            norm = clip_global_norm([p.grad() for p in parameters], 0.5)
+            trainer.update(1)
+            return loss, norm
+
+        compiled = jit(step)
+        for _ in range(3):
+            results = compiled(x, y)
+        return [a.asnumpy() for a in (*results, *(p.data() for p in parameters))]
+
+
+def test_a_step(emulated_gpu: Any) -> None:
+    for found, expected in zip(trained(gpu(0)), trained(cpu(0)), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
 
 
 @pytest.mark.slow

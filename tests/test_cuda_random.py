@@ -11,9 +11,12 @@ from emulator.suite import Suite, Work, on_gpu
 from scipy import special, stats
 
 from hybridnet import autograd, dtypes
+from hybridnet import numpy as hnp
 from hybridnet.codegen.cuda_region import Tuning, Unit
+from hybridnet.compile import jit
 from hybridnet.core import OPS, NDArray, Spec, apply, array, wrap
-from hybridnet.device import Device, cpu
+from hybridnet.core.random import seed
+from hybridnet.device import Device, cpu, gpu
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.partition import partition
@@ -313,6 +316,28 @@ def test_draws_made_of_others() -> None:
     counts = MULTINOMIAL.unroll(seed, counter, array(p[0]), n=1000, shape=(2, 3)).asnumpy()
     assert counts.shape == (2, 3, 3) and counts.dtype == np.int64 and (counts.sum(-1) == 1000).all()
     assert stats.chisquare(counts.sum((0, 1)), 6000 * p[0]).pvalue > 1e-3
+
+
+# -- on the device ----------------------------------------------------------------------------------
+
+
+def test_the_same_numbers_compiled(emulated_gpu: Any) -> None:
+    """Bit for bit: imperatively, one operator a kernel, and compiled, within regions."""
+
+    def draws(x: Any) -> Any:
+        noisy = dropout(x + hnp.random.normal(size=(300,)), 0.3, mode="always")
+        return noisy, hnp.random.randint(0, 9, size=(300,)), hnp.random.gamma(2.0, size=(300,)), hnp.random.permutation(50)
+
+    with gpu(0):
+        x = hnp.ones((300,))
+        compiled = jit(draws)
+        seed(7)
+        imperative = [y.asnumpy() for _ in range(2) for y in draws(x)]
+        seed(7)
+        for found, expected in zip([y.asnumpy() for _ in range(2) for y in compiled(x)], imperative, strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(imperative[0], imperative[4])
+    assert (imperative[0] == 0).any() and sorted(imperative[3]) == list(range(50))
 
 
 # -- on the device's own compiler -------------------------------------------------------------------
