@@ -156,6 +156,17 @@ def test_copies_between_devices() -> None:
     assert (pickle.loads(pickle.dumps(y)).device, duplicate.device, duplicate.tolist()) == (gpu(0), gpu(0), [1, 2])
 
 
+def test_gradients_flow_through_a_move() -> None:
+    x = np.array([1.0, 2.0], device=cpu())
+    x.attach_grad()
+    with autograd.record():
+        y = x.to_device(gpu(0)) ** 3
+        (first,) = autograd.grad(y, [x], create_graph=True)
+        z = (first.to_device(gpu(0)) * y).to_device(cpu()) * x
+    z.backward()
+    assert (first.device, first.tolist(), x.grad.device, x.grad.tolist()) == (cpu(), [3, 12], cpu(), [18, 576])
+
+
 def test_page_locked_arrays(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are in page-locked memory, however made; writes wait for the copies that still read them."""
     x = np.zeros((3,), device=cpu_pinned())

@@ -17,7 +17,7 @@ from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, Spec, is_writable, wrap
 from hybridnet.core.indexing import decode, encode, fail_index
-from hybridnet.core.op import OPS
+from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
 from hybridnet.core.state import generation, local, suspended_trace
 from hybridnet.device import Device, current_device
@@ -238,7 +238,7 @@ class NDArray(Operators, Array):
         data = self._concrete("to_device")
         result = wrap(type(self), moved(data, device), device)
         if local.recording and self._tape is not None:
-            result._tape = self._tape if self._device.is_gpu == device.is_gpu else None
+            tape.record(_MOVE, (self,), (data,), {"source": self._device}, result)
         return result
 
     def copyto(self, other: Any) -> Any:
@@ -426,6 +426,16 @@ class NDArray(Operators, Array):
     def fresh_grad(self) -> bool:
         """Kept for MXNet programs; gradients here are always current."""
         return True
+
+
+#: A copy on another device, as the tape knows it: its gradient goes back. No graph has one and ``apply`` never sees it.
+_MOVE = Op(
+    "to_device",
+    Kind.OPAQUE,
+    lambda x, *, source: x,
+    compute=lambda xp, x, *, source: x,
+    grad=(lambda g, y, x, *, source: g.to_device(source),),
+)
 
 
 def _rebuild(cls: type[NDArray], data: np.ndarray[Any, Any], device: Device) -> NDArray:
