@@ -91,7 +91,7 @@ class CublasLt:
 
     def cublasLtMatmulAlgoGetHeuristic(self, handle: Any, description: Any, *operands: Any) -> int:
         *layouts, preference, requested, result, found = operands
-        streams.refuse("cublasLtMatmulAlgoGetHeuristic")
+        streams.refuse_everywhere("cublasLtMatmulAlgoGetHeuristic")
         wishes, described = self.objects[preference.value], self.objects[description.value]
         if described.get("epilogue") & 4 and not described.get("bias"):
             return UNSUPPORTED
