@@ -74,7 +74,7 @@ class Unit:
             launches, temporaries = write_launches(node, written, _NAME)
             return Launches(tuple(self._named(k, Graph(node.inputs, (node,), node.outputs)) for k in launches), tuple(temporaries))
         if node.op is GROUP:
-            return self._add_group(node)
+            return self._add_group(node, layouts or {})
         graph, outer = _graph_of(node)
         inner = {v: Layout(contiguous(v.shape)) for v in (*graph.inputs, *graph.outputs)}
         inner |= {v: layouts[outer.get(v, v)] for v in graph.inputs if layouts is not None and outer.get(v, v) in layouts}
@@ -83,7 +83,11 @@ class Unit:
         kernels = tuple(self._named(k, graph).renamed(outer) for k in writer.kernels)
         return Launches(kernels, tuple(writer.temporaries))
 
-    def _add_group(self, node: Node) -> Launches:
+    def _add_group(self, node: Node, layouts: Mapping[Value, Layout]) -> Launches:
+        # Members lie in one go, wherever they begin: the plan copies what has gaps.
+        for v in node.inputs:
+            steps = zip(v.shape, layouts[v].strides if v in layouts else contiguous(v.shape), contiguous(v.shape), strict=True)
+            assert all(found == needed for n, found, needed in steps if n > 1), f"an operand of a group with gaps: {v.spec}"
         if not any(v.size for v in node.outputs):
             return Launches((), ())
         written = GroupKernels(node, _NAME, self.tuning.sms)
