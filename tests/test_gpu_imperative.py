@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import pytest
 from emulator.device import emulated_gpu
-from samples import as_array, cases, wide
+from samples import as_array, cases, holds_floats, reached, wide
 
 import hybridnet
 from hybridnet import autograd, dtypes, gluon, nd, np
@@ -59,6 +59,31 @@ def test_operator(op: Op, sample: Sample, dtype: Any) -> None:
     for x, e in zip(on_gpu, on_cpu, strict=True):
         if isinstance(x, NDArray):
             numpy.testing.assert_array_equal(wide(x.asnumpy()), wide(e), "an input was modified")
+
+
+SMOOTH = [c for c in GOOD if c.values[1].differentiable and c.values[0].grad is not None and any(map(holds_floats, c.values[1].inputs))]
+
+
+@pytest.mark.usefixtures("without_kernels")
+@pytest.mark.parametrize(("op", "sample"), SMOOTH)
+def test_gradient(op: Op, sample: Sample) -> None:
+    """The gradient of the sum of an operator's floating outputs with respect to each floating input."""
+
+    def gradients(device: Any) -> list[Any]:
+        arrays = [as_array(x, dtypes.float32) for x in sample.inputs]
+        arrays = [x.to_device(device) if isinstance(x, NDArray) else x for x in arrays]
+        variables = [x for x, given in zip(arrays, sample.inputs, strict=True) if holds_floats(given)]
+        for x in variables:
+            x.attach_grad()
+        with autograd.record():
+            ys = [y for y in outputs(op, arrays, sample.attrs, device) if y._tape is not None]
+            return reached(ys, variables, None, create_graph=False) if ys else []
+
+    for found, expected in zip(gradients(gpu(0)), gradients(cpu()), strict=True):
+        assert (found is None) == (expected is None)
+        if found is not None:
+            assert found.device == gpu(0)
+            numpy.testing.assert_allclose(wide(found.asnumpy()), wide(expected), rtol=1e-4, atol=1e-4)
 
 
 # -- arrays and devices -------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ binary(
     "x1 to the power of x2.",
     (
         lambda g, y, a, b: g * b * call("power", a, b - 1),
-        lambda g, y, a, b: g * y * call("log", a if isinstance(a, NDArray) else tensor(float(a))),
+        lambda g, y, a, b: g * y * call("log", a if isinstance(a, NDArray) else tensor(np.asarray(a, y.dtype), y)),
     ),
     saves=(0, 1, "y"),
     cuda="hn_power({0}, {1})",
