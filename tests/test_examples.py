@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emulator.emulator import COMPILER
 
 import hybridnet as hn
 
@@ -98,6 +99,17 @@ def test_all_modes_end_with_the_same_parameters(capsys: pytest.CaptureFixture[st
         for mode in ("hybridize", "jit"):
             np.testing.assert_allclose(ends[mode][name], expected, rtol=0, atol=1e-5, err_msg=f"{name} in mode {mode}")
     assert any(np.abs(other_seed[name] - ends["jit"][name]).max() > 0.01 for name in other_seed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+def test_all_modes_on_a_gpu_end_with_the_same_parameters(emulated_gpu: Any) -> None:
+    digits = example("digits")
+    arguments = ["--device", "gpu", "--epochs", "1", "--batch-size", "256", "--no-dropout", "--repeats", "0", "--quiet"]
+    imperative, *others = [digits.main(["--mode", mode, *arguments])["parameters"] for mode in digits.MODES]
+    for name, expected in imperative.items():
+        for found in others:
+            np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 def test_custom_block(capsys: pytest.CaptureFixture[str]) -> None:
