@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emulator import nvrtc
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
 from emulator.libraries import installed
-from gpu import bars, peer_hybridnet, run, sizes, smoke, worker
+from gpu import bars, peer_hybridnet, precompile, run, sizes, smoke, worker
 
 import hybridnet as hn
+from hybridnet.config import config
 from hybridnet.core import local
+from hybridnet.device import compiler
 
 NETWORKS = ("perceptron", "lstm", "resnet", "gpt2")
 
@@ -210,3 +213,18 @@ def test_samples_are_taken_until_the_time_is_over() -> None:
     calls: list[int] = []
     samples = worker._take(worker.Point(lambda: calls.append(1), dict), worker.HostClock(), 0.02)
     assert len(samples) >= worker.LEAST_SAMPLES and len(calls) >= worker.MOST_CALLS
+
+
+# -- kernels beforehand ---------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(COMPILER is None or nvrtc.library() is None, reason="needs g++ and NVRTC")
+def test_kernels_are_compiled_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "cache_dir", config.cache_dir)
+    sources = precompile.written("perceptron", "tiny")
+    assert all('extern "C" __global__' in source for source in sources)
+    precompile.main(["--sizes", "tiny", "--only", "perceptron", "--folder", str(tmp_path)])
+    config.cache_dir = str(tmp_path)
+    monkeypatch.setattr(compiler, "_compile", lambda *_: pytest.fail("compiled again"))
+    assert all(compiler.cubin(source, "sm_90")[:4] == b"\x7fELF" for source in sources)

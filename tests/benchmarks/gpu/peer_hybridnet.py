@@ -82,9 +82,16 @@ def values(array: Any) -> list[float]:
 # -- training steps -------------------------------------------------------------------------------
 
 
-def training(step: Callable[[], Any], steps: int, device: str) -> Point:
+def sources(function: Any, *arguments: Any) -> list[str]:
+    """The CUDA C++ of a compiled function for these arguments; nothing is computed."""
+    compiled = function._inspect(arguments, {})
+    return [program.source.text for program in (compiled.program, *([compiled.backward] if compiled.halves else []))]
+
+
+def training(step: Callable[..., Any], batch: tuple[Any, ...], steps: int, device: str) -> Point:
     """A step that gives its loss; the time from the first call to the end of the second is measured on the way."""
     figures: dict[str, float] = {}
+    call = lambda: step(*batch)
 
     def checks() -> dict[str, list[float]]:
         begin, seen = time.perf_counter(), []
@@ -95,9 +102,9 @@ def training(step: Callable[[], Any], steps: int, device: str) -> Point:
                 figures["seconds from first to second call"] = time.perf_counter() - begin
             return seen[-1]
 
-        return {"losses": losses_of(step, number, steps, partial(release, device))}
+        return {"losses": losses_of(call, number, steps, partial(release, device))}
 
-    return Point(step, checks, figures)
+    return Point(call, checks, figures, sources=lambda: sources(step, *batch))
 
 
 def supervised(net: Any, batch: tuple[np.ndarray, np.ndarray], optimizer: str, settings: dict[str, Any], steps: int, device: str) -> Point:
@@ -114,7 +121,7 @@ def supervised(net: Any, batch: tuple[np.ndarray, np.ndarray], optimizer: str, s
         trainer.step(x.shape[0])
         return loss
 
-    return training(lambda: step(x, y), steps, device)
+    return training(step, (x, y), steps, device)
 
 
 def mlp(device: str) -> Any:
@@ -172,7 +179,7 @@ def lstm(sizes: Sizes, device: str) -> Points:
                 state[...] = new.detach()
             return loss
 
-        return training(lambda: step(x, y), sizes.checked_steps, device)
+        return training(step, (x, y), sizes.checked_steps, device)
 
     return {"step": made}
 
@@ -293,7 +300,9 @@ def launch(sizes: Sizes, device: str) -> Points:
         net = mlp(device)
         net.hybridize()
         x = array(perceptron_batch()[0], device)
-        return Point(lambda: net(x), lambda: {"y": values(net(x))}, clock=LaunchClock(clock(device).wait))
+        return Point(
+            lambda: net(x), lambda: {"y": values(net(x))}, clock=LaunchClock(clock(device).wait), sources=lambda: sources(net._compiled, x)
+        )
 
     return {"forward": forward}
 

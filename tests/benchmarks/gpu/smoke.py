@@ -24,7 +24,7 @@ import numpy as np
 import hybridnet as hn
 from gpu.sizes import normal
 from hybridnet import autograd, dtypes, npx
-from hybridnet.device import blas, dnn
+from hybridnet.device import blas, cuda, dnn
 from hybridnet.device.compiler import Module
 from hybridnet.device.stream import Capture
 
@@ -114,6 +114,7 @@ def device(folder: Path) -> Any:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "absent"
     found = {"driver": runtime.driverGetVersion(), "runtime": runtime.runtimeGetVersion(), "packages": versions}
+    found["nvrtc"] = list(cuda.nvrtc().getVersion())
     found["cuBLASLt"] = int(blas.library().cublasLtGetVersion()) if blas.available() else "absent"
     found["cuDNN"] = dnn.library().backend_version() if dnn.available() else "absent"
     plain = {k: v for k, v in properties.items() if isinstance(v, (str, int, float))}

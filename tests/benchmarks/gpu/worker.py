@@ -72,6 +72,7 @@ class Point:
     figures: filled by ``checks``: what is measured once.
     least_bytes: what must be read and written at least, where that is what limits.
     clock: another than the peer's.
+    sources: the CUDA C++ that it compiles, for machines that compile it beforehand.
     """
 
     call: Callable[[], Any]
@@ -79,6 +80,7 @@ class Point:
     figures: dict[str, float] = field(default_factory=dict)
     least_bytes: int = 0
     clock: Clock | None = None
+    sources: Callable[[], list[str]] = list
 
 
 #: A workload in one mode: its points by name, each built when it is its turn.
