@@ -20,7 +20,6 @@ from hybridnet.graph.memory import Request
 from hybridnet.graph.passes.fuse import FUSED
 from hybridnet.graph.passes.group import GROUP
 
-
 #: Up to this size a constant array is kept from run to run rather than filled in each.
 KEPT_BYTES = 1 << 16
 
@@ -70,6 +69,8 @@ class _Fitting:
 
     def _operands(self, node: Node, inputs: list[Value]) -> list[Value]:
         """The operands as the node's kernels or its library take them."""
+        if node.op is GROUP:
+            return [self._without_gaps(v) for v in inputs]
         if library_for(node) is not None:
             placed = tuple(Placed(v.shape, v.dtype, self.made.strides(v)) for v in inputs)
             return inputs if library_for(node, placed) is not None else [self._without_gaps(v) for v in inputs]

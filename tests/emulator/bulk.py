@@ -9,7 +9,7 @@ from hybridnet.runtime.cuda_program import CudaProgram
 from . import loading
 from .emulator import modules
 
-_GLOBAL = re.compile(r'^extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\(', re.MULTILINE)
+_GLOBAL = re.compile(r'^extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(', re.MULTILINE)
 _INCLUDE = re.compile(r"^#include .*$", re.MULTILINE)
 KERNELS_A_UNIT = 100
 
