@@ -13,7 +13,7 @@
 //
 // Bytes on paper: moments read x once, sums read g and x once. 256 * 56 * 56 * 64 elements of bfloat16: 103 and 206 MB,
 // at the 4.3 TB/s at which an H200 copies 24 and 48 us; moments take 6 instructions an element, of 13 that there is time for.
-// Registers (NVRTC 13, sm_90): see below.
+// Registers (NVRTC 13, sm_90, bfloat16): moments 58 over rows and 53 over planes, sums 56 and 32. Nothing is spilled.
 // Measured share of the copy bandwidth: still to be measured.
 #pragma once
 #include "partials.cuh"

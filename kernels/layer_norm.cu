@@ -12,9 +12,11 @@
 // STEPS packs of WIDTH elements. WIDTH divides the length: odd lengths go element by element.
 //
 // Bytes on paper, for 16384 rows of 4096 in bfloat16: forward reads and writes 134 MB each, backward reads 268 MB and
-// writes 134 MB, and 8 bytes a column and block in partial sums (264 blocks: 8.7 MB, written and read again, mostly in
-// the shared cache). At the 4.3 TB/s at which an H200 copies: 62 and 94 us (98 with the partial sums from memory).
-// Registers (NVRTC 13, sm_90): see below.
+// writes 134 MB, and 8 bytes a column and block in partial sums (528 blocks: 17 MB, written and read again, mostly in
+// the shared cache). At the 4.3 TB/s at which an H200 copies: 62 and 94 us (102 with the partial sums from memory).
+// Registers (NVRTC 13, sm_90, bfloat16, rows of 1024 to 16384): 44 to 55 forward; backward is held to 128 by the number of
+// blocks that are to be resident, which spills nothing, but for 8 bytes at rows of 1024 and 5120 (on sm_100 at most
+// lengths; float: 16 at most). With more than 24 columns a thread reads g a second time, from the cache, rather than keep it.
 // Measured share of the copy bandwidth: still to be measured.
 #pragma once
 #include "partials.cuh"
@@ -134,7 +136,7 @@ __device__ inline void hn_layer_norm_grad(const T* g, const T* x, const S* mean,
                                           int rows, int length, double eps) {
     typedef typename hn_type<T>::compute A;
     constexpr int TEAMS = THREADS / LANES;
-    constexpr bool AGAIN = STEPS * WIDTH * sizeof(A) >= 128;
+    constexpr bool AGAIN = STEPS * WIDTH * sizeof(A) > 96;  // whether g is read again rather than kept: its registers hold sums
     HN_SHARED(scratch);
     const int lane = threadIdx.x % LANES;
     const int stride = gridDim.x * TEAMS;
