@@ -34,6 +34,8 @@ def waited() -> None:
 
 def clock(device: str) -> HostClock:
     """JAX has no events: the host's clock around many calls and one wait."""
+    if device == "gpu" and jax.default_backend() != "gpu":
+        raise SystemExit(f"JAX computes on {jax.default_backend()}, not on a GPU")
     return HostClock(waited)
 
 
