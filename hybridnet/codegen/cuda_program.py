@@ -163,7 +163,7 @@ def write_cuda_program(
         graph = group(graph)
     if "fuse" not in config.disabled_passes:
         graph = dce(fuse(graph))
-    legal = legalize(fitted(graph, sms), donated)
+    legal = legalize(fitted(graph, sms), donated, shapes_matter=False)
     unit = Unit(Tuning(sms=sms))
     plan = CudaPlan(legal, donated, given, fixed, unit)
     return _Writer(plan, resident).write()

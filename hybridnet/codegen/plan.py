@@ -65,9 +65,20 @@ def aliases(graph: Graph) -> dict[Value, Value]:
     return shadows(graph).root
 
 
-def legalize(graph: Graph, donate: dict[int, int]) -> Graph:
-    """Copies where the program needs an array of its own: reshapes that are no views, inputs returned as they are."""
-    root = aliases(graph)
+def is_whole(made: Shadows, v: Value) -> bool:
+    """Whether a view is all of its root's buffer in the same order: another shape of it."""
+    root = made.root.get(v, v)
+    return made.is_contiguous(v) and v.nbytes == root.nbytes and made.offset(v) == 0
+
+
+def legalize(graph: Graph, donate: dict[int, int], shapes_matter: bool = True) -> Graph:
+    """Copies where the program needs an array of its own: reshapes that are no views, inputs returned as they are.
+
+    ``shapes_matter``: whether a result that is another shape of an array cannot be computed where that array is.
+    """
+    made = shadows(graph)
+    root = dict(made.root)
+    whole = set() if shapes_matter else {v for v in graph.outputs if v in root and is_whole(made, v)}
     nodes: list[Node] = []
     became: dict[Value, Value] = {}
 
@@ -88,12 +99,13 @@ def legalize(graph: Graph, donate: dict[int, int]) -> Graph:
     outputs = [became.get(v, v) for v in graph.outputs]
     given = set(graph.inputs)
     root = {became.get(v, v): became.get(r, r) for v, r in root.items()}
+    whole = {became.get(v, v) for v in whole}
     taken: set[Value] = set()
     for i, v in enumerate(outputs):
-        if root.get(v, v) in given or (i in donate and (v in taken or v in root)):
+        if root.get(v, v) in given or (i in donate and (root.get(v, v) in taken or (v in root and v not in whole))):
             outputs[i] = v = copied(v)
         if i in donate:
-            taken.add(v)
+            taken.add(root.get(v, v))
     for i, v in enumerate(outputs):
         if i not in donate and root.get(v, v) in taken:
             outputs[i] = copied(v)
@@ -202,7 +214,8 @@ class Plan:
             for v in reader.inputs:
                 readers[self.root_of(v)] = i
         for i, target in self.donate.items():
-            v, state = self.graph.outputs[i], self.graph.inputs[target]
+            result, state = self.graph.outputs[i], self.graph.inputs[target]
+            v = self.root_of(result)
             node = v.node
             last = readers.get(state, -1)
             if (
@@ -212,7 +225,7 @@ class Plan:
             ):
                 self.homes[v] = state
             else:
-                self.late.append((i, v))
+                self.late.append((i, result))
 
     def _share_returned(self) -> None:
         """A returned result that may overwrite a dying operand: compute that operand in the returned array."""

@@ -3,11 +3,12 @@
 Asked of an operator is only its ``kind``. A region has a domain, the shape that all its values
 broadcast to, and keeps at least one axis that none of its reductions sum over: along that axis a
 program can run it block by block (NumPy) or row by row (CUDA) with all intermediate values on chip.
-On a GPU random numbers are drawn within regions, by each that reads them.
+On a GPU each region computes again what is cheaper to compute than to load (:mod:`repeat`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,8 @@ import numpy as np
 from hybridnet.core import Kind, Op, Spec
 from hybridnet.graph.accelerated import draws_again
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.passes.repeat import repeat
 
 Shape = tuple[int, ...]
 
@@ -37,10 +39,14 @@ _NUMBERS = 250
 LAUNCH_BYTES = 1 << 20
 
 
+#: How many times smaller a region is kept apart from one that reads it, if it costs more additions than that.
+_FEWER = 8
+
+
 class _Unit:
     """A region in the making, or a node that stays alone."""
 
-    __slots__ = ("ancestors", "bit", "domain", "fusable", "lost", "nodes", "read", "reduced")
+    __slots__ = ("ancestors", "bit", "cost", "domain", "fusable", "is_gpu", "lost", "nodes", "read", "reduced")
 
     def __init__(self, number: int, node: Node, fusable: bool) -> None:
         self.bit = 1 << number
@@ -51,6 +57,8 @@ class _Unit:
         self.reduced: frozenset[int] = frozenset()  # axes of the domain, counted from its end
         self.lost: set[Value] = set()  # results that lack the axes that they were summed over: of no use to others of the region
         self.read = set(node.inputs)
+        self.is_gpu = node.outputs[0].device.is_gpu
+        self.cost = node.op.cost  # of an element
         if fusable:
             reduces = node.op.kind is Kind.REDUCTION
             self.domain = np.broadcast_shapes(*[v.shape for v in (node.inputs if reduces else (*node.inputs, *node.outputs))])
@@ -86,10 +94,13 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
         return None
     if a.lost & b.read or b.lost & a.read:
         return None
+    # What is made of a few numbers for each of many is a kernel of its own, not computed with each of the many.
+    if a.is_gpu and _FEWER * math.prod(a.domain) <= math.prod(domain) and not b.reduced and a.domain and a.cost > _FEWER:
+        return None
     if domain == () and len(a.nodes) + len(b.nodes) > _NUMBERS:
         return None
     reduced = a.reduced | b.reduced
-    if reduced and free_axis(domain, reduced) is None and not a.nodes[0].output.device.is_gpu:
+    if reduced and free_axis(domain, reduced) is None and not a.is_gpu:
         return None
     # A value summed over an axis may meet values that keep it only as a length-1 axis, which
     # broadcasting guarantees; a region that is narrower there than the domain is fine.
@@ -116,7 +127,7 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
     """Join fusable nodes into ``fused`` nodes; those on arrays below ``min_bytes`` are left alone."""
     if not any(_is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
         return graph
-    graph = _drawn_apart(graph, min_bytes)
+    graph = repeat(graph, lambda node: _is_fusable(node, min_bytes))
     units: list[_Unit] = []
     of: dict[Value, _Unit] = {}
     position = {node: i for i, node in enumerate(graph.nodes)}
@@ -138,29 +149,6 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
         for v in node.outputs:
             of[v] = unit
     return _rebuilt(graph, units)
-
-
-def _drawn_apart(graph: Graph, min_bytes: int) -> Graph:
-    """A copy of each node that draws again for each fusable node that reads it; equal ones become one within a region."""
-    drawn = {node.output for node in graph.nodes if draws_again(node) and _is_fusable(node, min_bytes)}
-    if not drawn:
-        return graph
-    fusable = {node for node in graph.nodes if _is_fusable(node, min_bytes)}
-    stored = {*graph.outputs, *(v for node in graph.nodes if node not in fusable for v in node.inputs)}
-    rewriter = Rewriter(graph)
-    for node in graph.nodes:
-        if node.output in drawn and node.output not in stored:
-            continue
-        mine = [v for v in dict.fromkeys(node.inputs) if v in drawn] if node in fusable else []
-        for v in mine:
-            assert v.node is not None
-            copy = Node(v.node.op, [rewriter.of(x) for x in v.node.inputs], v.node.attrs, [v.spec], v.device, v.node.site)
-            rewriter.nodes.append(copy)
-            rewriter.replace(v, copy.output)
-        rewriter.keep(node)
-        for v in mine:
-            rewriter.replace(v, v)  # other readers have one of their own
-    return rewriter.finish()
 
 
 def _hoists(a: _Unit, node: Node, position: dict[Node, int], readers: dict[Value, list[int]]) -> bool:
@@ -186,6 +174,7 @@ def _merge(units: list[_Unit], of: dict[Value, _Unit], a: _Unit, b: _Unit) -> _U
     b.domain, b.reduced = joined
     b.lost |= a.lost
     b.read |= a.read
+    b.cost += a.cost
     b.ancestors = (a.ancestors | b.ancestors) & ~(a.bit | b.bit)
     b.nodes = a.nodes + b.nodes
     units.remove(a)
@@ -222,12 +211,12 @@ def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
         outputs = [v for node in unit.nodes for v in node.outputs if any(r is not unit for r in readers.get(v, ()))]
         if not outputs:
             continue
-        body = _body(unit.nodes, inputs, outputs)
+        body, found = _body(unit.nodes, inputs, outputs)
         first = unit.nodes[-1]
         node = Node(
-            FUSED, [became.get(v, v) for v in inputs], {"body": body}, [v.spec for v in outputs], first.outputs[0].device, first.site
+            FUSED, [became.get(v, v) for v in inputs], {"body": body}, [v.spec for v in body.outputs], first.outputs[0].device, first.site
         )
-        became.update(zip(outputs, node.outputs, strict=True))
+        became.update((v, node.outputs[body.outputs.index(inner)]) for v, inner in zip(outputs, found, strict=True))
         nodes.append(node)
     return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
 
@@ -241,12 +230,12 @@ def _renamed(node: Node, became: dict[Value, Value]) -> Node:
     return new
 
 
-def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Value]) -> Graph:
-    """The nodes of a region as a graph of their own; constants are taken in."""
+def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Graph, list[Value]]:
+    """The nodes of a region as a graph of their own, constants taken in; and what of it each of ``outputs`` is."""
     inner = {v: Value(v.shape, v.dtype, v.device) for v in inputs}
     parameters = list(inner.values())
     copied: list[Node] = []
-    draws: dict[Any, Value] = {}
+    known: dict[Any, Value] = {}
     for node in nodes:
         for v in node.inputs:
             if v.constant is not None and v not in inner and v.node is not None:
@@ -254,13 +243,15 @@ def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Valu
                 copied.append(constant)
                 inner[v] = constant.output
         new = Node(node.op, [inner[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
-        if draws_again(node):
-            inner[node.output] = draws.setdefault((node.op, new.inputs, *node.attrs.items()), new.output)
+        if node.output.device.is_gpu:  # what is computed again for two readers is computed once for both
+            key = (node.op, new.inputs, new.output.spec, *node.attrs.items())
+            inner[node.output] = known.setdefault(key, new.output)
             if inner[node.output] is not new.output:
                 continue
         inner.update(zip(node.outputs, new.outputs, strict=True))
         copied.append(new)
-    return Graph(parameters, copied, [inner[v] for v in outputs])
+    found = [inner[v] for v in outputs]
+    return Graph(parameters, copied, tuple(dict.fromkeys(found))), found
 
 
 def _ordered(units: list[_Unit], position: dict[Node, int]) -> list[_Unit]:

@@ -1,0 +1,81 @@
+"""What a GPU computes again in each region that reads it, because that costs less than to store and load it.
+
+Random numbers, which follow from a seed and a counter; and plain arithmetic on one large operand that is no larger than
+its result: the float32 form of a 16-bit array, a difference to a row's mean. Part of fusion, which then finds
+such a node right before each of its readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hybridnet.core import Kind
+from hybridnet.graph.accelerated import draws_again
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+
+SMALL = 8  # how many times smaller than the result another operand must be
+DEPTH = 4  # how many such nodes in a row are computed again
+
+
+def is_cheap(node: Node) -> bool:
+    """Whether a node is plain arithmetic on one large operand and small ones."""
+    out = node.outputs[0]
+    if node.op.kind is not Kind.POINTWISE or node.op.expand is not None or node.op.cost > 1 or not out.device.is_gpu:
+        return False
+    large = [v for v in dict.fromkeys(node.inputs) if v.constant is None and SMALL * v.nbytes > out.nbytes]
+    return len(large) == 1 and large[0].shape == out.shape and large[0].nbytes <= out.nbytes
+
+
+class _Repeating:
+    """A graph in the making in which readers have copies of their own."""
+
+    def __init__(self, graph: Graph, is_fusable: Callable[[Node], bool]) -> None:
+        self.graph = graph
+        self.rewriter = Rewriter(graph)
+        self.fusable = {node for node in graph.nodes if node.inputs and is_fusable(node)}
+        stored = {*graph.outputs, *(v for node in graph.nodes if node not in self.fusable for v in node.inputs)}
+        self.repeated: set[Value] = set()
+        depth: dict[Value, int] = {}  # how many such nodes in a row lead to a value
+        for node in graph.nodes:
+            v = node.outputs[0]
+            depth[v] = 1 + max((depth.get(x, 0) for x in node.inputs), default=0)
+            cheap = is_cheap(node) and depth[v] <= DEPTH and v not in stored
+            if node in self.fusable and (draws_again(node) or cheap):
+                self.repeated.add(v)
+            else:
+                depth[v] = 0
+        self.dropped = self.repeated - stored
+
+    def run(self) -> Graph:
+        if not self.repeated:
+            return self.graph
+        for node in self.graph.nodes:
+            if node.outputs[0] in self.dropped:
+                continue
+            mine = [v for v in dict.fromkeys(node.inputs) if v in self.repeated] if node in self.fusable else []
+            copies = {v: self._copy(v) for v in mine}
+            if copies:
+                inputs = [copies.get(v) or self.rewriter.of(v) for v in node.inputs]
+                new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+                self.rewriter.nodes.append(new)
+                for old, now in zip(node.outputs, new.outputs, strict=True):
+                    self.rewriter.replace(old, now)
+            else:
+                self.rewriter.keep(node)
+        return self.rewriter.finish()
+
+    def _copy(self, v: Value) -> Value:
+        """A copy of the node that makes ``v``, on copies of what it reads in turn."""
+        node = v.node
+        assert node is not None
+        inputs = [self._copy(x) if x in self.repeated else self.rewriter.of(x) for x in node.inputs]
+        copy = Node(node.op, inputs, node.attrs, [v.spec], v.device, node.site)
+        self.rewriter.nodes.append(copy)
+        return copy.output
+
+
+def repeat(graph: Graph, is_fusable: Callable[[Node], bool]) -> Graph:
+    """The graph with a copy of each node that is computed again for every fusable node that reads it."""
+    if not any(node.outputs[0].device.is_gpu for node in graph.nodes):
+        return graph
+    return _Repeating(graph, is_fusable).run()
