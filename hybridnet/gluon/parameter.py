@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from hybridnet import dtypes, initializer, ndarray
 from hybridnet.core import Array, NDArray, asarray, generation, suspended_trace, wrap
-from hybridnet.device import Device, current_device
+from hybridnet.device import Device, cpu, current_device
 from hybridnet.errors import ArgumentError, DeferredInitializationError, DtypeError, ShapeError, UninitializedError, fail
 from hybridnet.ops.creation import zeros, zeros_like
 from hybridnet.util import is_np_array
@@ -275,8 +275,9 @@ class Parameter:
         if not is_known(self._shape):
             self._absent()
         init, devices, default_init = self._deferred_init
-        with suspended_trace():
-            data = wrap(_array_class(), zeros(self._shape, self._dtype, devices[0])._data, devices[0])
+        # On the CPU whatever the devices, as MXNet does it: with one seed a network starts from the same values everywhere.
+        with suspended_trace(), cpu():
+            data = wrap(_array_class(), zeros(self._shape, self._dtype, cpu())._data, cpu())
             initializer.create(default_init)(initializer.InitDesc(self.name, {"__init__": initializer.create(init)}), data)
             self._place_data(data, devices)
 
