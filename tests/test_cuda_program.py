@@ -9,9 +9,10 @@ from emulator.emulator import COMPILER
 from emulator.memory import heap
 
 import hybridnet as hn
-from hybridnet import autograd, gluon, np, npx
+from hybridnet import autograd, gluon, np
 from hybridnet.config import config
-from hybridnet.errors import HybridnetError, OutOfMemoryError
+from hybridnet.core import Kind, Op, apply
+from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError
 from hybridnet.gluon import nn
 
 pytestmark = [
@@ -236,6 +237,17 @@ def test_the_program_shows_steps_and_kernels() -> None:
 
 
 # -- errors -----------------------------------------------------------------------------------------------
+
+
+def test_an_operator_without_a_gpu_version() -> None:
+    def compute(xp: Any, x: Any) -> Any:
+        return xp.there_is_no_such_function(x)
+
+    op = Op("lonely", Kind.OPAQUE, lambda x: x, compute=compute)
+    x = on_gpu([1.0])
+    for f in (lambda x: apply(op, (x,)), hn.jit(lambda x: apply(op, (x + 1,)) * 2)):
+        with pytest.raises(DeviceError, match=r"\[lonely\] expected an operator with a GPU version.*test_cuda_program.py.*cpu\(\)"):
+            f(x)
 
 
 def test_nan_is_found_at_its_operator(monkeypatch: pytest.MonkeyPatch) -> None:

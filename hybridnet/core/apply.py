@@ -19,7 +19,7 @@ from hybridnet.core.handles import as_class, plain
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.state import computing_in, local, paused_recording
 from hybridnet.device import Device
-from hybridnet.device.failures import raise_if_out_of_memory
+from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
 from hybridnet.device.transfer import before_write, page_locked
 from hybridnet.errors import DeviceError, DtypeError, HybridnetError, fail, message
 
@@ -261,6 +261,7 @@ def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Except
     if isinstance(error, HybridnetError):
         raise error
     if device.is_gpu:
+        raise_if_missing(op.name, error)
         raise_if_out_of_memory(op.name, error, device.device_id)
     specs = [spec_of(x) for x in arrays]
     op.infer(*specs, **attrs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from hybridnet.device import cuda
-from hybridnet.errors import DeviceError, OutOfMemoryError, fail
+from hybridnet.errors import DeviceError, OutOfMemoryError, Site, fail
 
 _TOO_OLD = 35  # cudaErrorInsufficientDriver, which a machine without a driver gives as well
 
@@ -46,6 +46,14 @@ def _fail_old(driver: int, runtime: int) -> NoReturn:
 def _version(number: int) -> str:
     """CUDA's numbers of versions: 13020 is 13.2."""
     return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def raise_if_missing(op: str, error: Exception, site: Site | None = None) -> None:
+    """Raise our error if ``error`` says that CuPy has not the function that an operator is computed by."""
+    module = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
+    if getattr(module, "__name__", "").startswith("cupy"):
+        got = f"one that CuPy lacks: {error}"
+        fail(DeviceError, op, expected="an operator with a GPU version", got=got, fix="x.as_in_context(cpu()) around it", site=site)
 
 
 def raise_if_out_of_memory(op: str, error: Exception, device_id: int) -> None:

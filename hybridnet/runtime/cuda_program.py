@@ -29,6 +29,7 @@ from hybridnet.codegen.cuda_program import (
 )
 from hybridnet.device import Capture, Device, copy_bytes, current_stream
 from hybridnet.device.compiler import Module
+from hybridnet.device.failures import raise_if_missing
 from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.interpret import run_node
@@ -79,6 +80,7 @@ def _guarded(action: Action, step: Step, stream: int) -> None:
         node = step.node
         name = node.op.name if node is not None else "copy"
         site = node.site if node is not None else None
+        raise_if_missing(name, error, site)
         raise DeviceError(
             message(name, expected="a launch that the device accepts", got=f"{type(error).__name__}: {error}, for {step}", site=site)
         ) from error
