@@ -264,12 +264,12 @@ def _walk(
 
 def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[list[Any], set[Any]]:
     """What lies behind ``roots``, newest first and leaves last, and which nodes lead to a goal."""
-    seen: set[Any] = set()
+    seen: dict[Any, None] = {}  # in the order in which they were found: leaves, which are of no age, are to keep one
     stack = list(roots)
     while stack:
         node = stack.pop()
         if node not in seen:
-            seen.add(node)
+            seen[node] = None
             if not isinstance(node, Leaf) and node.seq >= since:
                 stack.extend(p[0] for p in node.parents if p is not None)
     order = sorted(seen, key=lambda n: n.seq, reverse=True)
