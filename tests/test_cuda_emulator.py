@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emulator import sanitize
 from emulator.emulator import COMPILER, LaunchError, RawModule
+from emulator.suite import guarded
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -42,6 +44,11 @@ extern "C" __global__ void divergent(int* y) {
     if (threadIdx.x < 7) __syncthreads();
     else if (threadIdx.x == 8) __shfl_sync(0xffffffffu, 1, 0);
     y[threadIdx.x] = 1;
+}
+extern "C" __global__ void beside(const float* x, float* y, int n) { if (threadIdx.x <= n) y[0] = x[threadIdx.x]; }
+extern "C" __global__ void beside_shared(float* y) {
+    HN_SHARED(dynamic);
+    reinterpret_cast<float*>(dynamic)[threadIdx.x] = 1;
 }
 extern "C" __global__ void unaligned(int* y) { hn_store(y, hn_load<4>(y + 1)); }
 extern "C" __global__ void not_in_mask(int* y) { y[threadIdx.x] = __shfl_sync(0xffffu, 1, 0); }
@@ -159,10 +166,29 @@ def test_what_a_device_would_not_survive(kernel: str, words: str, ordered: Any) 
     np.testing.assert_array_equal(y[0], np.arange(45))
 
 
+@pytest.mark.skipif(not sanitize.ON, reason="needs AddressSanitizer: python tests/emulator/sanitize.py tests/test_cuda_emulator.py")
+def test_accesses_beside_an_array_are_found(module: RawModule) -> None:
+    """A read one element behind the end, in global memory; a write in shared memory; and nothing within."""
+    x, y = guarded(np.ones(45, np.float32)).array, guarded(zeros(1, dtype=np.float32)).array
+    module.get_function("beside")((1,), (45,), (x, y, np.int32(45)))
+    with pytest.raises(LaunchError, match="beside: (?s:.*)heap-buffer-overflow (?s:.*)READ of size 4"):
+        module.get_function("beside")((1,), (64,), (x, y, np.int32(45)))
+    module.get_function("beside_shared")((1,), (12,), (y,), shared_mem=48)
+    with pytest.raises(LaunchError, match="beside_shared: (?s:.*)overflow (?s:.*)WRITE of size 4"):
+        module.get_function("beside_shared")((1,), (13,), (y,), shared_mem=48)
+
+
 @pytest.mark.parametrize(("grid", "block"), [((0,), (32,)), ((1,), (2048,)), ((1,), (32, 0))])
 def test_impossible_launches_are_errors(grid: Any, block: Any, module: RawModule) -> None:
     with pytest.raises(LaunchError, match="size"):
         module.get_function("exits")(grid, block, (zeros(64), np.int32(1)))
+
+
+def test_much_shared_memory_is_an_error(module: RawModule) -> None:
+    """A device gives more than 48 kB only where the function's attributes ask for it, which ours never do."""
+    module.get_function("poison")((1,), (1,), (zeros(8, dtype=np.float32),), shared_mem=48 << 10)
+    with pytest.raises(LaunchError, match="shared memory"):
+        module.get_function("poison")((1,), (1,), (zeros(8, dtype=np.float32),), shared_mem=(48 << 10) + 4)
 
 
 def test_lanes(ordered: Any) -> None:

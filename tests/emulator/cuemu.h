@@ -10,6 +10,8 @@
 // Not emulated: grid-wide barriers, spinning on other blocks, asynchronous copies, weak memory order.
 #pragma once
 #include <math.h>
+#include <sanitizer/asan_interface.h>
+#include <ucontext.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -20,9 +22,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-#if !defined(__x86_64__)
-#include <ucontext.h>
-#endif
 
 #define CUEMU 1
 #define __global__
@@ -255,8 +254,11 @@ inline void run_block() {
             block.error = "deadlock: threads wait at a barrier or in a warp function that others never reach";
         }
     }
-    for (const Thread& thread : block.threads)  // those that an error left behind
-        if (thread.state != State::done && thread.state != State::fresh) block.stacks.push_back(thread.stack);
+    for (const Thread& thread : block.threads) {  // those that an error left behind, in functions that will not end
+        if (thread.state == State::done || thread.state == State::fresh) continue;
+        ASAN_UNPOISON_MEMORY_REGION(thread.stack, STACK_BYTES);
+        block.stacks.push_back(thread.stack);
+    }
 }
 
 inline const char* run_grid(const unsigned* shape, size_t shared_bytes) {
@@ -264,6 +266,7 @@ inline const char* run_grid(const unsigned* shape, size_t shared_bytes) {
     block.size = {shape[3], shape[4], shape[5]};
     block.error = nullptr;
     if (!block.grid.size() || !block.size.size() || block.size.size() > 1024) return "a grid or block of a size that no device takes";
+    if (shared_bytes > 48 * 1024) return "more shared memory than a kernel gets unless an attribute of the function says so";
     block.threads.resize(block.size.size());
     block.dynamic_shared.resize(shared_bytes);
     for (const unsigned i : ordered(block.grid.size(), 0)) {

@@ -2,6 +2,7 @@
 
 Only what launching needs: ``RawModule(code, options).get_function(name)(grid, block, args, shared_mem=)``.
 Compiled modules are kept in the temporary folder under the hash of all that they are made from.
+Within ``sanitize.py`` kernels are compiled with AddressSanitizer, and a launch that it has words for is an error.
 """
 
 import ctypes
@@ -19,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from . import sanitize
+
 HEADER = Path(__file__).with_name("cuemu.h")
 KERNELS = HEADER.parent.parent.parent / "kernels"
 CACHE = Path(tempfile.gettempdir()) / f"hybridnet-emulator-{getpass.getuser()}"
@@ -34,12 +37,14 @@ WARNINGS = (
     "-Wno-sign-compare",
     "-Wno-maybe-uninitialized",  # a load and its use under the same condition, in two loops
 )
+if sanitize.ON:
+    FLAGS += sanitize.FLAGS
 COMPILER = shutil.which("g++")
 _KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(")
 
 
 class LaunchError(RuntimeError):
-    """What CUDA would not survive: a deadlock, a launch of an impossible shape."""
+    """What CUDA would not survive: a deadlock, a launch of an impossible shape, an access beside an array."""
 
 
 class Kernel:
@@ -58,8 +63,9 @@ class Kernel:
         shape = (ctypes.c_uint * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
         pointers = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
         error = self.function(shape, ctypes.c_size_t(shared_mem), pointers)
-        if error is not None:
-            raise LaunchError(f"{self.name}: {error.decode()}")
+        report = sanitize.report()
+        if error is not None or report:
+            raise LaunchError(f"{self.name}: {report if error is None else error.decode()}")
 
 
 def number(a: Any) -> Any:
@@ -106,7 +112,7 @@ def compiled(code: str, options: tuple[str, ...], headers: dict[str, str]) -> Pa
             for name, text in headers.items():
                 Path(folder, name).write_text(text)
             command += ["-I", folder, "-include", str(HEADER), "-x", "c++", str(source), "-o", str(made)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=sanitize.without(os.environ))
             if done.returncode:
                 raise RuntimeError(done.stderr)
             made.rename(path)

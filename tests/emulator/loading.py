@@ -115,7 +115,7 @@ class Function:
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: Sequence[Any], shared_mem: int = 0, stream: Any = None) -> None:
         if not isinstance(grid, tuple) or not isinstance(block, tuple):
             raise TypeError("grid and block must be tuples")
-        if np.prod(block) > 1024 or shared_mem > 227 << 10 or not all(map(int, (*grid, *block))):
+        if np.prod(block) > 1024 or shared_mem > 48 << 10 or not all(map(int, (*grid, *block))):
             raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
         values = [_argument(a) for a in args]
         streams.enqueue(streams.handle(stream), lambda: self.kernel.run(grid, block, values, shared_mem))

@@ -1,6 +1,7 @@
 """Nodes of graphs as CUDA kernels on the emulator, many to a translation unit, against NumPy.
 
-Arrays that kernels get lie between guard bytes, which must still be there afterwards.
+Arrays that kernels get lie between guard bytes, which must still be there afterwards; under AddressSanitizer,
+which has guards of its own and sees reads as well, each is an allocation of its very size.
 """
 
 from collections.abc import Sequence
@@ -18,13 +19,14 @@ from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
 from hybridnet.graph.passes.group import GROUP
 
+from . import sanitize
 from .emulator import RawModule, modules
 
 Data = np.ndarray[Any, Any]
 
 KERNELS_A_UNIT = 100
 ORDERS = (0, 1, 7)  # forward, backward, shuffled
-GUARD, MARK = 64, 0xA5
+GUARD, MARK = 0 if sanitize.ON else 64, 0xA5
 TOLERANCE = {dtypes.float64: 1e-11, dtypes.float32: 4e-6, dtypes.float16: 2e-3, dtypes.bfloat16: 1.6e-2}
 
 
@@ -53,7 +55,7 @@ class Guarded:
 
     def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
         size = int(np.prod(shape)) * dtype.itemsize
-        self.bytes = np.full(size + 2 * GUARD + 16, MARK, np.uint8)
+        self.bytes = np.full(size + 2 * GUARD + min(GUARD, 16), MARK, np.uint8)
         start = GUARD + (-(self.bytes.ctypes.data + GUARD)) % 16
         self.inside = slice(start, start + size)
         self.array = self.bytes[self.inside].view(dtype).reshape(shape)
