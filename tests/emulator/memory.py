@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import ctypes
+import sys
 import threading
 from typing import Any
 
@@ -122,7 +123,7 @@ class Memory(BaseMemory):
         self.ptr = int(self.bytes.ctypes.data) if size else 0
 
     def __del__(self) -> None:
-        if self._block is not None:
+        if self._block is not None and not sys.is_finalizing():
             heap.give(self._block, self._inside)
 
 
