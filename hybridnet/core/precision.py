@@ -11,7 +11,7 @@ become one, and casts there and back none.
 
 ``half`` operators gain from the type (products and convolutions), ``float32`` ones may leave its range or need its
 digits (exponentials, logarithms, powers, sums, softmax, losses, decompositions), and the rest follow their operands.
-Norms and pooling are among those, since they compute their sums in float32 whatever they are given.
+Norms, pooling and the cross-entropy are among those, since they compute their sums in float32 whatever they are given.
 
 Backwards and the insides of composites run without a policy: there the types are chosen already.
 """

@@ -1,7 +1,8 @@
 """Losses that are operators because their gradients are shorter than those of their parts.
 
 On a GPU the softmax cross-entropy along the last axis and its gradient are kernels of one pass each
-(``kernels/cross_entropy.cu``); along another axis its parts are fused.
+(``kernels/cross_entropy.cu``); along another axis its parts are fused. Both are float32 inside whatever they are
+given: in mixed precision 16-bit scores are read, and their gradient is written, as they are.
 """
 
 from __future__ import annotations
@@ -33,8 +34,12 @@ def _infer_cross_entropy(x: Spec, label: Spec, *, axis: int) -> tuple[Spec, Spec
     return result, result
 
 
+def _in_range(label: Any, classes: int) -> Any:
+    return call("clip", label, a_min=0, a_max=min(classes - 1, int(np.iinfo(label.dtype).max)))
+
+
 def _cross_entropy(x: Any, label: Any, *, axis: int) -> tuple[Any, Any]:
-    x = wide(x)
+    x, label = wide(x), _in_range(label, x.shape[axis])
     largest = call("max", x, axis=(axis,), keepdims=True)
     total = call("log", call("sum", call("exp", x - largest), axis=(axis,), keepdims=True))
     loss = total - (call("take_along_axis", x, label, axis=axis) - largest)
@@ -55,7 +60,8 @@ def _infer_cross_entropy_grad(x: Spec, label: Spec, *small: Spec, axis: int) -> 
 
 def _cross_entropy_grad(x: Any, label: Any, total: Any, of_loss: Any, weight: Any, *, axis: int) -> Any:
     """softmax · weight - onehot · of_loss; the softmax from the logarithm of the sum, the one-hot array as a comparison."""
-    hit = call("equal", along(positions(label, x.shape[axis], label.dtype), axis, x.ndim), label)
+    classes = x.shape[axis]
+    hit = call("equal", along(positions(label, classes, label.dtype), axis, x.ndim), _in_range(label, classes))
     return narrow(call("exp", wide(x) - total) * weight - call("where", hit, of_loss, 0), x.dtype)
 
 
@@ -94,7 +100,7 @@ def _grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...],
 _CASES = (  # short rows, rows along the first axis, rows of several packs, rows of a block
     (normal(2, 3), np.array([[2], [0]]), 1),
     (normal(3, 2), np.array([[2, 0]]), 0),
-    (normal(5, 41), np.array([[40], [0], [7], [8], [39]]), 1),
+    (normal(5, 41), np.array([[40], [-1], [7], [8], [41]]), 1),  # and labels out of range
     (normal(4, 2101, 1), np.array([2100, 0, 8, 1035])[:, None, None], 1),
 )
 CROSS_ENTROPY = register(
@@ -106,7 +112,6 @@ CROSS_ENTROPY = register(
         grad=_cross_entropy_rule,
         saves=(0, 1, "y1"),
         kernels=_kernels,
-        precision="float32",
         sample=samples(
             *(Sample((x, label), {"axis": axis}) for x, label, axis in _CASES),
             Sample((normal(2, 3), np.array([2, 0])), {"axis": 1}, error=ValueError),
@@ -123,7 +128,6 @@ CROSS_ENTROPY_GRAD = register(
         grad=by_parts(_cross_entropy_grad),
         saves=(0, 1, 2, 3, 4),
         kernels=_grad_kernels,
-        precision="float32",
         sample=samples(
             *(
                 Sample(
@@ -150,8 +154,7 @@ def softmax_cross_entropy(data: Any, label: Any, axis: int = -1) -> Any:
     rows = data.shape[:axis] + data.shape[axis + 1 :]
     if label.shape != rows:
         fail(ShapeError, "softmax_cross_entropy", expected=f"labels of shape {rows} for data {data.shape}", got=str(label.shape))
-    index = call("clip", label.astype(dtypes.int32, copy=False), a_min=0, a_max=max(data.shape[axis] - 1, 0))
-    loss, _ = apply(CROSS_ENTROPY, (data, expand_dims(index, axis)), {"axis": axis})
+    loss, _ = apply(CROSS_ENTROPY, (data, expand_dims(label.astype(dtypes.int32, copy=False), axis)), {"axis": axis})
     return call("reshape", loss, shape=label.shape)
 
 
