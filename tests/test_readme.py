@@ -43,7 +43,11 @@ def test_the_table_of_switches() -> None:
 
 def test_the_commands() -> None:
     commands = [text.strip() for _, text in blocks("sh")]
-    assert commands == ['pip install -e ".[examples]" && python examples/digits.py', 'pip install -e ".[test]" && python -m pytest']
+    assert commands == [
+        'pip install -e ".[examples]" && python examples/digits.py',
+        'pip install -e ".[test]" && python -m pytest',
+        "tests/gpu.sh results",
+    ]
 
 
 def test_files_and_folders_that_it_names_exist() -> None:
