@@ -9,7 +9,7 @@ from emulator.emulator import COMPILER
 from emulator.memory import heap
 
 import hybridnet as hn
-from hybridnet import autograd, gluon, np
+from hybridnet import autograd, gluon, np, npx
 from hybridnet.config import config
 from hybridnet.core import Kind, Op, apply
 from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError
@@ -344,3 +344,28 @@ def test_recurrent_layers_are_one_graph(mode: str) -> None:
                 text = compiled.explain(*arrays)
             assert text.count("1 CUDA graph (") == 2, text
     numpy.testing.assert_allclose(results[1], results[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_loop_of_known_length_is_part_of_the_graph() -> None:
+    def f(xs: Any, h: Any) -> Any:
+        return npx.foreach(lambda x, h: (h * 2, np.tanh(x + h)), xs, h)
+
+    xs, h = on_gpu(numpy.linspace(0, 1, 40).reshape(20, 2)), on_gpu([0.0, 0.5])
+    outputs, last = f(xs.to_device(hn.cpu()), h.to_device(hn.cpu()))
+    compiled = hn.jit(f)
+    for _ in range(3):
+        found, end = compiled(xs, h)
+        numpy.testing.assert_allclose(found.asnumpy(), outputs.asnumpy(), rtol=1e-5)
+        numpy.testing.assert_allclose(end.asnumpy(), last.asnumpy(), rtol=1e-5)
+    assert "1 CUDA graph (" in compiled.explain(xs, h)
+
+
+def test_loops_whose_length_is_found_out_run_between_graphs() -> None:
+    def f(x: Any) -> Any:
+        _, (x,) = npx.while_loop(lambda x: x.sum() < 100, lambda x: ([], [x * 2]), [x + 1], max_iterations=50)
+        return x / 2
+
+    compiled = hn.jit(f)
+    for _ in range(3):
+        assert compiled(on_gpu([1.0, 2.0])).asnumpy().tolist() == [32.0, 48.0]
+    assert "while_loop at test_cuda_program.py" in compiled.explain(on_gpu([1.0, 2.0]))
