@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from hybridnet.codegen.cuda_index import ACCESS_BYTES, Layout
 from hybridnet.codegen.cuda_region import Launches, Unit
-from hybridnet.codegen.plan import Place, Plan, Shadows, shadows
+from hybridnet.codegen.plan import Place, Plan, Shadows, is_whole, shadows
 from hybridnet.core import OPS, Kind
 from hybridnet.core.kernel import LibraryCall, Placed
 from hybridnet.graph.accelerated import library_for, written_for
@@ -170,8 +170,12 @@ class CudaPlan(Plan):
     def is_outside(self, v: Value) -> bool:
         return v.constant is not None and v.node not in self.materialized
 
+    def filled(self, x: Value) -> Request | None:
+        # Kernels are given addresses: another shape of an array is as good as the array.
+        return self.places.get(self.root_of(x)) if is_whole(self.shadows, x) else None
+
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
-        return (x, out) in self.pairs.get(node, ()) and all(v is x or self.root_of(v) is not x for v in node.inputs)
+        return (x, out) in self.pairs.get(node, ()) and all(v is x or self.root_of(v) is not self.root_of(x) for v in node.inputs)
 
     def _starts(self) -> set[Value]:
         return set()

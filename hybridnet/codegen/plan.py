@@ -203,6 +203,10 @@ class Plan:
         """Whether a planned value needs no place: a constant that is made once, or never."""
         return v.constant is not None
 
+    def filled(self, x: Value) -> Request | None:
+        """The place that is an operand's from beginning to end."""
+        return self.places.get(x)
+
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
         """Whether ``node`` may write its result ``out`` over its operand ``x``."""
         raise NotImplementedError
@@ -281,12 +285,12 @@ class Plan:
 
     def _dying_operand(self, node: Node, out: Value, step: int) -> tuple[Value, Request] | None:
         for x in dict.fromkeys(node.inputs):
-            request = self.places.get(x)
+            request = self.filled(x)
             if (
                 request is not None
                 and self._owner_last[id(request)] == step
                 and self.may_overwrite(node, x, out)
-                and self.places.get(x) not in [self.places.get(o) for o in node.outputs]
+                and request not in [self.places.get(o) for o in node.outputs]
             ):
                 return x, request
         return None

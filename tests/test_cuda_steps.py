@@ -1,0 +1,81 @@
+"""What compiled training steps cost on a GPU: which kernels a transformer's block in mixed precision takes, and how much memory.
+
+The numbers are counted in programs that are written for an emulated device and not run: a pass that is lost shows here.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import hybridnet as hn
+from hybridnet import amp, autograd, gluon, npx
+from hybridnet.gluon import nn
+
+BATCH, LENGTH, UNITS, WORDS = 2, 64, 64, 4096
+TOKENS = BATCH * LENGTH
+
+
+class Transformer(nn.HybridBlock):
+    """Tokens to scores: one block of causal attention and a network of two layers, on a float32 residual stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = self.params.get("words", shape=(WORDS, UNITS), init="normal")
+        self.norms = nn.HybridSequential()
+        self.norms.add(*(nn.LayerNorm(in_channels=UNITS) for _ in range(3)))
+        self.layers = nn.HybridSequential()
+        sizes = (UNITS, 3 * UNITS), (UNITS, UNITS), (UNITS, 4 * UNITS), (4 * UNITS, UNITS)
+        self.layers.add(*(nn.Dense(outputs, flatten=False, in_units=inputs) for inputs, outputs in sizes))
+
+    def hybrid_forward(self, F: Any, tokens: Any, words: Any) -> Any:
+        first, second, last = self.norms
+        qkv, mix, widen, narrow = self.layers
+        x = npx.embedding(tokens, words)
+        heads = qkv(first(x)).reshape((BATCH, LENGTH, 3, 1, UNITS))
+        q, k, v = (heads[:, :, i] for i in range(3))
+        x = x + mix(npx.scaled_dot_product_attention(q, k, v, causal=True, layout="BSHD").reshape(x.shape))
+        x = x + narrow(npx.gelu(widen(second(x)), approximation="tanh"))
+        return npx.fully_connected(last(x), words, no_bias=True, flatten=False)
+
+
+class Cost:
+    """Of a program: its steps by name, and the bytes of its arena."""
+
+    def __init__(self, text: str) -> None:
+        listing = text[: text.index("#include")]
+        self.arena = int(re.search(r"([\d,]+) bytes of arena", listing)[1].replace(",", ""))  # type: ignore[index]
+        self.kernels = Counter(re.findall(r"(\w+)_\d+<<<", listing))
+        self.calls = Counter(re.findall(r"(\w+): cu\w+", listing))
+
+
+@pytest.fixture(scope="module")
+def transformer() -> Iterator[Cost]:
+    from emulator.device import emulated_gpu
+
+    with emulated_gpu():
+        amp.init("bfloat16")
+        net = Transformer()
+        net.initialize(ctx=hn.gpu())
+        loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
+        trainer = gluon.Trainer(net.collect_params(), "adamw", {"learning_rate": 1e-3})
+
+        def step(x: Any, y: Any) -> Any:
+            with autograd.record():
+                loss = loss_of(net(x), y)
+            loss.backward()
+            trainer.step(BATCH)
+            return loss
+
+        tokens = hn.np.zeros((BATCH, LENGTH), dtype="int32", ctx=hn.gpu())
+        yield Cost(hn.jit(step).program(tokens, tokens))
+        amp.init("float32")
+
+
+def test_scores_lie_in_memory_once(transformer: Cost) -> None:
+    """In their 16-bit type, and their gradient takes their place; labels are brought into range on the way."""
+    assert transformer.kernels["softmax_cross_entropy"] == transformer.kernels["softmax_cross_entropy_grad"] == 1
+    assert transformer.kernels["clip"] == 1  # the embedding's
+    assert transformer.arena < 1.1 * (TOKENS * WORDS * 2 + WORDS * UNITS * 4)  # the scores and the largest gradient
