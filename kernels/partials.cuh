@@ -10,11 +10,11 @@ __device__ inline void hn_add_partials(const A* firsts, const A* seconds, R* fir
     HN_SHARED(scratch);
     const int column = blockIdx.x * COLUMNS + threadIdx.x % COLUMNS;
     const A* const mine = (blockIdx.y ? seconds : firsts) + column;
-    A sum = A(0);
+    A sum[1] = {A(0)};
     if (column < length) {
 #pragma unroll 4
-        for (int b = threadIdx.x / COLUMNS; b < blocks; b += ROWS) sum += mine[static_cast<long long>(b) * length];
+        for (int b = threadIdx.x / COLUMNS; b < blocks; b += ROWS) sum[0] += mine[static_cast<long long>(b) * length];
     }
-    sum = hn_reduce_columns<hn_reduce_add, COLUMNS, ROWS>(sum, scratch);
-    if (threadIdx.x < COLUMNS && column < length) (blockIdx.y ? second : first)[column] = hn_type<R>::store(sum);
+    hn_reduce_columns<hn_reduce_add, COLUMNS, ROWS>(sum, scratch);
+    if (threadIdx.x < COLUMNS && column < length) (blockIdx.y ? second : first)[column] = hn_type<R>::store(sum[0]);
 }

@@ -57,15 +57,29 @@ template <class Op, int LANES, class T> __device__ inline T hn_reduce_team(T x, 
     else return hn_reduce_block<Op, LANES>(x, scratch);
 }
 
-// Over the ROWS threads of each column of a tile: thread t stands in column t % COLUMNS.
-// ``scratch``: shared memory for ROWS * COLUMNS values.
-template <class Op, int COLUMNS, int ROWS, class T> __device__ inline T hn_reduce_columns(T x, void* scratch) {
-    T* const tile = static_cast<T*>(scratch);
-    tile[threadIdx.x] = x;
-    __syncthreads();
-    x = tile[threadIdx.x % COLUMNS];
+// Over the ROWS threads (a power of two) of each column of a tile: thread t stands in column t % COLUMNS. Each of a thread's N
+// numbers by itself, in its place. ``scratch``: shared memory for ROWS * COLUMNS * N values.
+template <class Op, int COLUMNS, int ROWS, class T, int N> __device__ inline void hn_reduce_columns(T (&x)[N], void* scratch) {
+    if constexpr (ROWS > 1) {
+        constexpr int THREADS = COLUMNS * ROWS;
+        T* const tile = static_cast<T*>(scratch);
+        const int row = threadIdx.x / COLUMNS, column = threadIdx.x % COLUMNS;
 #pragma unroll
-    for (int row = 1; row < ROWS; ++row) x = Op::combine(x, tile[row * COLUMNS + threadIdx.x % COLUMNS]);
-    __syncthreads();  // before scratch is used again
-    return x;
+        for (int half = ROWS / 2; half > 0; half /= 2) {  // those of the upper half hand over what they have
+#pragma unroll
+            for (int e = 0; e < N; ++e)
+                if (row >= half && row < 2 * half) tile[e * THREADS + threadIdx.x] = x[e];
+            __syncthreads();
+#pragma unroll
+            for (int e = 0; e < N; ++e)
+                if (row < half) x[e] = Op::combine(x[e], tile[e * THREADS + half * COLUMNS + threadIdx.x]);
+        }
+#pragma unroll
+        for (int e = 0; e < N; ++e)
+            if (row == 0) tile[e * THREADS + column] = x[e];
+        __syncthreads();
+#pragma unroll
+        for (int e = 0; e < N; ++e) x[e] = tile[e * THREADS + column];
+        __syncthreads();  // before scratch is used again
+    }
 }

@@ -225,6 +225,8 @@ def reduction_cases() -> Iterator[tuple[str, Node]]:
         ((40, 33), (0,)),
         ((4, 130), (0,)),
         ((500, 3), (0,)),
+        ((70, 96), (0,)),
+        ((2, 520), (0,)),
         ((6, 50, 8), (1,)),
         ((5, 4, 64), (0, 2)),
         ((2, 3, 5, 6), (1, 3)),
@@ -240,7 +242,7 @@ def reduction_cases() -> Iterator[tuple[str, Node]]:
     for name in ("sum", "prod", "max", "min", "any", "all"):
         for dtype in (dtypes.float64, dtypes.float16, dtypes.bfloat16, dtypes.int8, dtypes.uint8, dtypes.int64, dtypes.bool_):
             if (name, dtype) not in (("max", dtypes.bool_), ("min", dtypes.bool_)):
-                for size, axis in (((9, 40), (1,)), ((300, 33), (0,)), ((1, 700), (1,))):
+                for size, axis in (((9, 40), (1,)), ((300, 33), (0,)), ((90, 48), (0,)), ((1, 700), (1,))):
                     yield f"{name} {dtype} {size}", node(name, [value(*size, dtype=dtype)], axis=axis, keepdims=False)
 
 
@@ -323,6 +325,14 @@ def _chain(x: Any) -> Any:
     return a, b, b - reduction.max(b, axis=0, keepdims=True), reduction.sum(F["greater"](b, 0), axis=0, keepdims=True)
 
 
+def _beside(x: Any, row: Any, column: Any) -> Any:
+    """Columns in packs, beside operands and outputs that are the same along them, or for all of them."""
+    a = F["maximum"](x * column + row, 0)
+    total = reduction.sum(a, axis=0, keepdims=True)
+    b = F["exp"](total * 0.01) + row
+    return a, b, x / b - column, reduction.max(x * b, axis=0, keepdims=True)
+
+
 REGIONS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], int]] = {
     "crossed": (_crossed, [(3, 5, 8)], 3),
     "crossed, large": (_crossed, [(2, 40, 65)], 3),
@@ -331,6 +341,9 @@ REGIONS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], int]] = {
     "narrow columns": (_narrow, [(6, 33), (6, 1)], 1),
     "chain over columns": (_chain, [(20, 33)], 1),
     "chain, split": (_chain, [(300, 33)], 7),
+    "chain over packs of columns": (_chain, [(20, 48)], 1),
+    "beside columns": (_beside, [(50, 40), (40,), (50, 1)], 1),
+    "beside columns, split": (_beside, [(300, 40), (40,), (300, 1)], 5),
     "chain, one column": (_chain, [(700, 1)], 2),
 }
 

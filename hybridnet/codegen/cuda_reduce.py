@@ -4,6 +4,9 @@ A row is what is summed over together: all elements at one place of the axes tha
 In a phase a team goes through its rows and accumulates; the threads' sums are combined, every thread
 has the result, and the next phase uses it. Elements are computed anew in each phase, from operands
 that stay in registers where rows are short enough and are loaded again where not.
+
+Accesses take packs of neighbours in memory: of a row, or, where rows lie side by side as columns, of
+as many rows. Then all that a thread has of a row it has of each of the pack's, in small arrays.
 """
 
 from __future__ import annotations
@@ -15,13 +18,13 @@ from enum import Enum
 
 from hybridnet.codegen.cuda_index import Axis, Space
 from hybridnet.codegen.cuda_stages import Region
-from hybridnet.codegen.cuda_text import Kernel, declared, guarded, indented, monoid, parameters, statements
+from hybridnet.codegen.cuda_text import Kernel, declared, expression, guarded, indented, monoid, parameters, statements
 from hybridnet.core.kernel import computed_dtype, computed_type, is_half, stored_type
 from hybridnet.graph.ir import Node, Value
 
-TILE = 32  # columns side by side, so that a warp reads neighbours
 KEPT_REGISTERS = 64  # of 32 bits, that a thread may keep operands in from phase to phase
 BATCH_REGISTERS = 32  # the same for those that it loads for one phase
+SUM_REGISTERS = 32  # for the sums of packs of columns
 BATCH = 4  # packs of each operand that are loaded before the first is used, if registers allow
 
 
@@ -30,12 +33,15 @@ class Shape(Enum):
 
     LANES = "lanes"  # neighbours within a warp
     BLOCK = "block"  # a whole block
-    COLUMN = "column"  # one of each warp's lanes: rows are columns in memory, and 32 of them lie side by side
+    COLUMN = "column"  # threads of several warps: rows are columns in memory, and those of a block's teams lie side by side
 
 
 @dataclass(frozen=True)
 class Team:
-    """``lanes`` threads share a row, ``width`` elements a pack; ``rows`` teams make a block; ``splits`` blocks share each row."""
+    """``lanes`` threads share a row; ``rows`` teams make a block; ``splits`` blocks share each row.
+
+    ``width`` elements a pack: of a row, or, of columns, of as many that a team has together.
+    """
 
     shape: Shape
     lanes: int
@@ -54,13 +60,13 @@ class Team:
                 return f"hn_reduce_lanes<{combine}, {self.lanes}>({x})"
             case Shape.BLOCK:
                 return f"hn_reduce_block<{combine}, {self.lanes}>({x}, scratch)"
-            case Shape.COLUMN:
+            case Shape.COLUMN:  # of arrays, in their place
                 return f"hn_reduce_columns<{combine}, {self.rows}, {self.lanes}>({x}, scratch)"
 
     @property
     def scratch(self) -> int:
         """How many values of shared memory ``reduce`` needs."""
-        return {Shape.LANES: 0, Shape.BLOCK: self.threads // 32, Shape.COLUMN: self.threads}[self.shape]
+        return {Shape.LANES: 0, Shape.BLOCK: self.threads // 32, Shape.COLUMN: self.threads * self.width}[self.shape]
 
 
 def row_width(region: Region, space: Space) -> int:
@@ -68,6 +74,12 @@ def row_width(region: Region, space: Space) -> int:
     if space.inner is None or not space.inner.reduced:
         return 1
     return space.width(region.graph.inputs, [v for v in region.graph.outputs if region.varies(v, region.reduced)], whole=True)
+
+
+def column_width(region: Region, space: Space, sums: int) -> int:
+    """How many neighbouring columns a thread can take at a time, with a register or two for each and every sum."""
+    width = space.width(region.graph.inputs, region.graph.outputs, whole=True)
+    return min(width, max(1, SUM_REGISTERS >> max(sums - 1, 0).bit_length()))
 
 
 def write_rows(region: Region, space: Space, name: str, team: Team, partials: Mapping[Value, Value]) -> Kernel:
@@ -84,12 +96,14 @@ class _Rows:
         self.elements = {v for v in region.shapes if region.varies(v, region.reduced)}
         self.long = [v for v in graph.inputs if v in self.elements]
         self.width = team.width
-        self.rows = math.prod(a.extent for a in space.free)
-        self.packs = math.prod(a.extent for a in space.reduced) // self.width
+        self.across = team.shape is Shape.COLUMN  # whether packs lie across rows
+        self.e = "e" if self.width > 1 else "0"
+        self.rows = math.prod(a.extent for a in space.free) // (self.width if self.across else 1)
+        self.packs = math.prod(a.extent for a in space.reduced) // (1 if self.across else self.width)
         self.parameters, self.pointers = parameters(graph.inputs, [partials.get(v, v) for v in graph.outputs])
         for v, partial in partials.items():
             self.pointers[v] = self.pointers[partial]
-        self.place, self.row_at = space.coordinates("row", space.free)
+        self.place, self.row_at = space.coordinates("row", space.free, self.width)
         self.within, inner = space.coordinates("c", space.reduced, self.width)
         self.element_at = self.row_at | inner
         self.names: dict[Value, str] = {}  # of values that are the same along a row
@@ -136,6 +150,10 @@ class _Rows:
     def _width(self, value: Value) -> int:
         return self.width if self.space.inner is not None and self.space.inner.strides[value] else 1
 
+    def _within(self, value: Value) -> str:
+        """Which element of an operand's pack belongs to the pack's element ``e``."""
+        return self.e if self._width(value) > 1 else "0"
+
     def _pack(self, value: Value) -> str:
         return f"hn_pack<{stored_type(value.dtype)}, {self._width(value)}>"
 
@@ -154,8 +172,12 @@ class _Rows:
     def kernel(self, name: str) -> Kernel:
         graph, team = self.region.graph, self.team
         scalars = {v: f"s{self.pointers[v][1:]}" for v in graph.inputs if v not in self.elements}
-        body = [f"const {computed_type(v.dtype)} {s} = hn_load<1>({self._address(v)})[0];" for v, s in scalars.items()]
-        self.names |= scalars
+        if self.across:
+            body = [f"const {self._pack(v)} {s} = hn_load<{self._width(v)}>({self._address(v)});" for v, s in scalars.items()]
+            self.names |= {v: f"{s}[{self._within(v)}]" for v, s in scalars.items()}
+        else:
+            body = [f"const {computed_type(v.dtype)} {s} = hn_load<1>({self._address(v)})[0];" for v, s in scalars.items()]
+            self.names |= scalars
         kept = [v for v in self.long if v in self.kept]
         body += [*self._arrays(kept, self.steps), *self._loop(self._loads(kept), self.steps)]
         for phase in self.phases:
@@ -204,30 +226,61 @@ class _Rows:
         """Compute, and store, what is the same along a row and depends on ``phase`` reductions in a row."""
         region = self.region
         along = [n.output for n in region.graph.nodes if n.output not in self.elements and region.level[n.output] == phase]
-        lines = statements([v.node for v in along if v.node is not None and v not in self.names], self.names, self.numbers)
+        nodes = [v.node for v in along if v.node is not None and v not in self.names]
+        lines = self._in_arrays(nodes) if self.across else statements(nodes, self.names, self.numbers)
         for v in along:
             if v not in region.graph.outputs:
                 continue
             split = f" + {self.space.wide('blockIdx.y')} * {v.size}" if v in self.partials else ""
-            dtype = self.partials.get(v, v).dtype
-            store = f"*({self._address(v)}{split}) = hn_type<{stored_type(dtype)}>::store({self.names[v]});"
-            lines.append(guarded(["lane == 0", *self._store_conditions(v)], store))
+            stored = stored_type(self.partials.get(v, v).dtype)
+            conditions = ["lane == 0", *self._store_conditions(v)]
+            if self.across:
+                b = f"b{self.pointers[v][1:]}"
+                lines += [f"hn_pack<{stored}, {self.width}> {b};", *self._each([f"{b}.set({self.e}, {self.names[v]});"])]
+                lines.append(guarded(conditions, f"hn_store({self._address(v)}{split}, {b});"))
+            else:
+                lines.append(guarded(conditions, f"*({self._address(v)}{split}) = hn_type<{stored}>::store({self.names[v]});"))
         return lines
+
+    def _in_arrays(self, nodes: Iterable[Node]) -> list[str]:
+        """What ``statements`` gives, for each of the rows that a pack lies across."""
+        lines, inner = [], []
+        for node in nodes:
+            v, name = node.output, f"v{len(self.names)}"
+            lines.append(f"{computed_type(v.dtype)} {name}[{self.width}];")
+            inner.append(f"{name}[{self.e}] = {expression(node, self.names, self.numbers.get(v, ''))};")
+            self.names[v] = f"{name}[{self.e}]"
+        return [*lines, *self._each(inner)]
+
+    def _each(self, lines: list[str]) -> list[str]:
+        """The same for each element ``e`` of a pack."""
+        if self.width == 1 or not lines:
+            return lines
+        return ["#pragma unroll", f"for (int e = 0; e < {self.width}; ++e) {{", *indented(lines, 1), "}"]
 
     def _phase(self, phase: int) -> list[str]:
         """Go through the row: accumulate what reductions need, store what is ready; then combine."""
         targets = self._targets(phase)
         reductions = [n for n in self.reductions if self.region.level[n.output] == phase + 1]
         sums = {n: f"r{i}" for i, n in enumerate(self.reductions) if n in reductions}
-        lines = [f"{_sum_type(n)} {r} = {monoid(n)}::start<{_sum_type(n)}>();" for n, r in sums.items()]
+        starts = {n: f"{monoid(n)}::start<{_sum_type(n)}>();" for n in sums}
+        if self.across:
+            lines = [f"{_sum_type(n)} {r}[{self.width}];" for n, r in sums.items()]
+            lines += self._each([f"{r}[{self.e}] = {starts[n]}" for n, r in sums.items()])
+        else:
+            lines = [f"{_sum_type(n)} {r} = {starts[n]}" for n, r in sums.items()]
         if targets and self.steps:
-            lines += self._elements(targets, sums)
+            lines += self._elements(targets, {n: f"{r}[{self.e}]" if self.across else r for n, r in sums.items()})
         for n, r in sums.items():
-            self.names[n.output] = f"t{r[1:]}"
+            rounding = f"hn_cast<{stored_type(n.output.dtype)}>" if is_half(n.output.dtype) and n.output not in self.partials else ""
             total = self.team.reduce(monoid(n), r)
-            if is_half(n.output.dtype) and n.output not in self.partials:
-                total = f"hn_cast<{stored_type(n.output.dtype)}>({total})"
-            lines.append(f"const {_sum_type(n)} t{r[1:]} = {total};")
+            if self.across:
+                self.names[n.output] = f"{r}[{self.e}]"
+                lines.append(f"{total};")
+                lines += self._each([f"{r}[{self.e}] = {rounding}({r}[{self.e}]);"] if rounding else [])
+            else:
+                self.names[n.output] = f"t{r[1:]}"
+                lines.append(f"const {_sum_type(n)} t{r[1:]} = {f'{rounding}({total})' if rounding else total};")
         return lines
 
     def _elements(self, targets: list[Value], sums: Mapping[Node, str]) -> list[str]:
@@ -236,18 +289,16 @@ class _Rows:
         operands = self._operands(nodes, targets)
         loaded = [v for v in operands if v not in self.kept]
         kept_at = "batch + k" if loaded and self.batch < self.steps else "k"
-        e = "e" if self.width > 1 else "0"
         at = {v: kept_at if v in self.kept else "k" for v in operands}
-        names = self.names | {v: f"{self._array(v)}[{k}][{e if self._width(v) > 1 else '0'}]" for v, k in at.items()}
+        names = self.names | {v: f"{self._array(v)}[{k}][{self._within(v)}]" for v, k in at.items()}
         inner = statements(nodes, names, self.numbers)
         for n, r in sums.items():
             operand = n.inputs[0]
             x = names[operand] if computed_type(operand.dtype) == _sum_type(n) else f"hn_cast<{_sum_type(n)}>({names[operand]})"
             inner.append(f"{r} = {monoid(n)}::combine({r}, {x});")
         outputs = {v: f"b{self.pointers[v][1:]}" for v in targets if v in self.region.graph.outputs}
-        inner += [f"{b}.set({e}, {names[v]});" for v, b in outputs.items()]
-        lines = [f"{self._pack(v)} {b};" for v, b in outputs.items()]
-        lines += ["#pragma unroll", f"for (int e = 0; e < {self.width}; ++e) {{", *indented(inner, 1), "}"] if self.width > 1 else inner
+        inner += [f"{b}.set({self.e}, {names[v]});" for v, b in outputs.items()]
+        lines = [*(f"{self._pack(v)} {b};" for v, b in outputs.items()), *self._each(inner)]
         for v, b in outputs.items():
             lines.append(guarded(self._store_conditions(v), f"hn_store({self._address(v)}, {b});"))
         if not loaded:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from hybridnet.codegen.cuda_group import GroupKernels
 from hybridnet.codegen.cuda_index import Layout, Space
 from hybridnet.codegen.cuda_pointwise import THREADS, write_pointwise
-from hybridnet.codegen.cuda_reduce import TILE, Shape, Team, row_width, write_rows
+from hybridnet.codegen.cuda_reduce import Shape, Team, column_width, row_width, write_rows
 from hybridnet.codegen.cuda_stages import Region, by_axes, by_level
 from hybridnet.codegen.cuda_text import Kernel, Table, translation_unit
 from hybridnet.codegen.cuda_written import write_launches
@@ -103,6 +103,8 @@ class Unit:
         return replace(kernel, name=name, text=self.texts[name])
 
 
+FEWEST_COLUMNS = 16  # side by side: rows of fewer go one after another
+NARROWEST = 8  # packs side by side at least, so that accesses fill whole lines of memory
 STEPS = 4  # packs of a row that a thread takes, before rows get more threads
 
 _NAME = "hn_kernel"  # of a kernel until it has one of its own
@@ -189,7 +191,7 @@ class _Writer:
             nodes.append(node)
         region = Region(Graph(tuple(partials.values()), nodes, tuple(became)))
         space = self._space(region)
-        team = replace(choose_team(region, space, self.tuning), splits=1)
+        team = choose_team(region, space, self.tuning, split=False)
         self.kernels.append(write_rows(region, space, _NAME, team, {}).renamed(became))
 
 
@@ -198,21 +200,32 @@ def _power_of_two(n: int) -> int:
     return 1 << max(n - 1, 0).bit_length()
 
 
-def choose_team(region: Region, space: Space, tuning: Tuning) -> Team:
-    """How threads share the rows of a stage."""
+def choose_team(region: Region, space: Space, tuning: Tuning, split: bool = True) -> Team:
+    """How threads share the rows of a stage. ``split``: whether blocks may share a row."""
     rows = math.prod(a.extent for a in space.free)
     length = math.prod(a.extent for a in space.reduced)
-    if space.inner is not None and not space.inner.reduced and rows >= TILE // 2:
-        lanes = min(8, _power_of_two(length))
-        team = Team(Shape.COLUMN, lanes, TILE)
-        blocks = -(-rows // TILE)
-        wanted, most = -(-2 * tuning.sms // blocks), length // (lanes * tuning.min_column)
-        return replace(team, splits=max(1, min(wanted, most)))
+    if space.inner is not None and not space.inner.reduced and rows >= FEWEST_COLUMNS:
+        return _columns(rows, length, column_width(region, space, sum(region.reduces(n) for n in region.graph.nodes)), tuning, split)
     width = row_width(region, space)
     packs = max(1, length // width)
-    if rows < tuning.sms and length >= 16 * tuning.min_chunk:
+    if split and rows < tuning.sms and length >= 16 * tuning.min_chunk:
         return Team(Shape.BLOCK, 256, 1, width, min(4 * tuning.sms // max(rows, 1), length // tuning.min_chunk))
     if packs <= 32 * STEPS:
         lanes = min(32, _power_of_two(packs))
         return Team(Shape.LANES, lanes, THREADS // lanes, width)
     return Team(Shape.BLOCK, min(512, max(128, _power_of_two(packs) // STEPS)), 1, width)
+
+
+def _columns(rows: int, length: int, width: int, tuning: Tuning, split: bool) -> Team:
+    """Columns side by side, so that a warp reads packs that are neighbours; and few of them where that leaves multiprocessors idle."""
+    while width > 1 and rows // width < NARROWEST:
+        width //= 2
+    packs, threads = rows // width, _power_of_two(length)
+    side = min(max(32, THREADS // threads), _power_of_two(packs))
+    lanes = min(THREADS // side, threads)
+    blocks = -(-packs // side)
+    most = length // (lanes * tuning.min_column) if split else 1
+    if most <= 1:
+        while side > NARROWEST and blocks < tuning.sms and lanes < threads:
+            side, lanes, blocks = side // 2, lanes * 2, -(-packs // (side // 2))
+    return Team(Shape.COLUMN, lanes, side, width, max(1, min(4 * tuning.sms // blocks, most)))
