@@ -287,7 +287,7 @@ def test_epilogue(build: Any, shapes: Any, expected: list[str]) -> None:
 
 
 def test_the_joined_operator_is_what_the_library_computes() -> None:
-    graph = graph_of(lambda emit, *v: [emit("matmul_bias", *v, transpose_b=True, relu=True)], *SHAPES, device=None)
+    graph = graph_of(lambda emit, *v: [emit("matmul_bias", *v, transpose_b=True, relu=True)], *SHAPES, device=Device("gpu", 0))
     call = library_for(graph.nodes[0])
     assert call is not None and call.name == "cuBLASLt 1 × 4×5×3 float32 bias_relu"
 

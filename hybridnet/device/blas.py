@@ -162,9 +162,11 @@ class Matmul:
     def found(self, alignment: int) -> Heuristic | None:
         """The algorithm for operands of that alignment in bytes; the first one settles the workspace."""
         if alignment not in self._algorithms:
-            found = self._heuristic(alignment, self.workspace or WORKSPACE)
+            with cuda.quiet:
+                found = self._heuristic(alignment, self.workspace if self._algorithms else WORKSPACE)
+            if found is not None and not self._algorithms:
+                self.workspace = found.workspace
             self._algorithms[alignment] = found
-            self.workspace = self.workspace or (found.workspace if found is not None else 0)
         return self._algorithms[alignment]
 
     def _heuristic(self, alignment: int, workspace: int) -> Heuristic | None:

@@ -6,10 +6,14 @@ Imports of the package must work, and be fast, where neither CuPy nor a driver i
 from __future__ import annotations
 
 import importlib
+import threading
 from functools import cache
 from types import ModuleType
 
 from hybridnet.errors import DeviceError, fail
+
+#: Held while a stream captures, and by what a capture of any thread would spoil, or would be spoilt by: planning library calls.
+quiet = threading.RLock()
 
 
 @cache

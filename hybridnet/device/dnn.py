@@ -111,7 +111,8 @@ def _planned(description: Description, device_id: int) -> Call | None:
     handle = _handle(device_id)
     module = library()
     try:
-        graph, tensors = build(module, description, handle=handle.value)
+        with cuda.quiet:
+            graph, tensors = build(module, description, handle=handle.value)
     except (module.cudnnGraphNotSupportedError, RuntimeError) as error:  # which of them depends on where it gives up
         logging.getLogger("hybridnet").debug("cuDNN has no plan for %s: %s", description, error)
         return None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+from functools import cache
 from typing import Any
 
 from hybridnet.device import cuda
 from hybridnet.device.device import Device
 from hybridnet.device.failures import fail_memory
 
+_DEVICE_TO_DEVICE = 3  # cudaMemcpyDeviceToDevice
 
-def current_stream() -> Any:
-    """The stream on which work is put now: CuPy's current one."""
+
+def current_stream(device: Device) -> Any:
+    """The stream on which a GPU's work is put now: CuPy's current one. That GPU becomes the current one."""
+    cuda.make_current(device.device_id)
     return cuda.cupy().cuda.get_current_stream()
 
 
@@ -25,14 +30,23 @@ def device_bytes(device: Device, size: int) -> Any:
 
 def copy_bytes(target: int, source: int, size: int, stream: int) -> None:
     """Copy between two places of a GPU's memory, in the order of a stream."""
-    runtime = cuda.cupy().cuda.runtime
-    runtime.memcpyAsync(target, source, size, runtime.memcpyDeviceToDevice, stream)
+    cuda.cupy().cuda.runtime.memcpyAsync(target, source, size, _DEVICE_TO_DEVICE, stream)
+
+
+@cache
+def _idle(device_id: int) -> list[Any]:
+    """Streams of a GPU that have captured before.
+
+    They are never destroyed: a library that was told to work on one still refers to it when it is told of the next.
+    """
+    return []
 
 
 class Capture:
     """``with Capture(device) as capture:`` keeps the work of its body as a CUDA graph, ``capture.graph``, in place of doing it.
 
-    The body finds its stream as the current one.
+    The body finds its stream as the current one. No other thread captures or plans a library's call meanwhile, and
+    nothing is collected: what goes then (a module, a graph) may wait for the whole device, which a capture forbids.
     """
 
     def __init__(self, device: Device) -> None:
@@ -41,19 +55,28 @@ class Capture:
 
     def __enter__(self) -> Capture:
         cupy = self.device.xp
-        self._current = cupy.cuda.Device(self.device.device_id)
-        self._current.__enter__()
-        self.stream = cupy.cuda.Stream(non_blocking=True)
+        idle = _idle(self.device.device_id)
+        cuda.quiet.acquire()
+        try:
+            self.stream = idle.pop() if idle else cupy.cuda.Stream(non_blocking=True)
+            self.stream.begin_capture()
+        except BaseException:
+            cuda.quiet.release()
+            raise
+        self._collects = gc.isenabled()
+        gc.disable()
         self.stream.__enter__()
-        self.stream.begin_capture()
         return self
 
     def __exit__(self, kind: Any, *exc: Any) -> None:
         try:
             self.graph = self.stream.end_capture()
+            _idle(self.device.device_id).append(self.stream)
         except Exception:
             if kind is None:  # else the error of the body says more than that of the capture that it broke
                 raise
         finally:
             self.stream.__exit__(None, None, None)
-            self._current.__exit__(None, None, None)
+            if self._collects:
+                gc.enable()
+            cuda.quiet.release()

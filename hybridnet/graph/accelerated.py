@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall, Placed, Written, contiguous
+from hybridnet.device import cuda
 from hybridnet.graph.ir import Node, Value
 
 
@@ -24,6 +25,7 @@ def library_for(node: Node, inputs: tuple[Placed, ...] | None = None) -> Library
     if node.op.library is None or not all(v.size for v in (*node.inputs, *node.outputs)):
         return None
     inputs = tuple(map(placed, node.inputs)) if inputs is None else inputs
+    cuda.make_current(node.output.device.device_id)  # for which the library plans
     return node.op.library(inputs, tuple(map(placed, node.outputs)), **node.attrs)
 
 

@@ -27,9 +27,9 @@ from hybridnet.codegen.cuda_program import (
     Step,
     write_cuda_program,
 )
-from hybridnet.device import Capture, Device, copy_bytes, current_stream
+from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream
 from hybridnet.device.compiler import Module
-from hybridnet.device.failures import raise_if_missing
+from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
 from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.interpret import run_node
@@ -62,7 +62,7 @@ class Segment:
 
     def capture(self, device: Device) -> None:
         """Keep the steps as a CUDA graph."""
-        if not self.in_graph:
+        if not self.in_graph or self.graph is not None:
             return
         with Capture(device) as capture:
             for action, step in self.actions:
@@ -79,6 +79,7 @@ def _guarded(action: Action, step: Step, stream: int) -> None:
     except Exception as error:
         node = step.node
         name = node.op.name if node is not None else "copy"
+        raise_if_out_of_memory(name, error, cuda.current_id())
         site = node.site if node is not None else None
         raise_if_missing(name, error, site)
         raise DeviceError(
@@ -109,6 +110,11 @@ class Instance:
             self.bases[-2 - k] = self.owners[-2 - k].data.ptr
         self.staged = [
             (i, self.at(address), arena.view(address.offset, program.shapes[i], program.dtypes[i])) for i, address in source.staged.items()
+        ]
+        # Of each result: the array, if it stays in the arena; else what it takes to make a fresh one.
+        self.results = [
+            (self.array(x) if stays else None, x.shape, x.dtype, self.at(x.address), x.nbytes)
+            for x, stays in zip(source.results, program.resident, strict=True)
         ]
         self.segments = self._segments(source.steps)
 
@@ -163,10 +169,12 @@ class Instance:
         program = self.program
         return all(map(operator.is_, self.fixed, program.pick(inputs)))
 
-    def run(self, inputs: Sequence[Any]) -> None:
-        """Run the program on these inputs; results lie where the source says."""
-        stream = current_stream()
+    def run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Run the program on these inputs, and give its results."""
+        program = self.program
+        stream = current_stream(program.device)
         handle = stream.ptr
+        self.arena.follow(stream)
         for i, address, view in self.staged:
             data = inputs[i]
             if data.flags.c_contiguous:
@@ -177,15 +185,32 @@ class Instance:
             self.stand_ins[i][...] = x
         if self.runs == 1:
             for segment in self.segments:
-                segment.capture(self.program.device)
+                segment.capture(program.device)
         self.runs += 1
         for segment in self.segments:
             segment.run(stream)
         for i, x in self.standing.items():
-            if i in self.program.written:
+            if i in program.written:
                 x[...] = self.stand_ins[i]
-        for i, place in self.program.source.returned.items():
+        for i, place in program.source.returned.items():
             _copy_back(inputs[i], self, place, handle)
+        return self._given(handle)
+
+    def _given(self, stream: int) -> tuple[Any, ...]:
+        """The results; those that do not stay as fresh arrays, since the next run overwrites what the arena holds."""
+        empty = cuda.cupy().ndarray
+        found = []
+        try:
+            for array, shape, dtype, address, nbytes in self.results:
+                if array is None:
+                    array = empty(shape, dtype)
+                    if nbytes:
+                        copy_bytes(array.data.ptr, address, nbytes, stream)
+                found.append(array)
+        except Exception as error:
+            raise_if_out_of_memory(self.program.name, error, self.program.device.device_id)
+            raise
+        return tuple(found)
 
 
 def _copy_back(target: Any, instance: Instance, address: Address, stream: int) -> None:
@@ -282,10 +307,14 @@ class CudaProgram:
         if instance is None or not instance.arena.taken.acquire(blocking=False):
             arena = self._arena()
             instance = self.bound.get(arena)
-            if instance is None:
+        else:
+            arena = instance.arena
+        if instance is None or not instance.is_bound_to(inputs):
+            try:
                 instance = self.bound[arena] = Instance(self, arena, inputs)
-        if not instance.is_bound_to(inputs):
-            instance = self.bound[instance.arena] = Instance(self, instance.arena, inputs)
+            except BaseException:
+                arena.taken.release()
+                raise
         self._last = instance
         return instance
 
@@ -299,15 +328,17 @@ class CudaProgram:
             ) from None
 
     def __call__(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        results, _ = self.leased(inputs)
-        return results
+        instance = self._instance(inputs)
+        try:
+            return instance.run(inputs)
+        finally:
+            instance.arena.taken.release()
 
     def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
         """The results, those that are resident as arrays in the arena, which is kept until the lease is dropped."""
         instance = self._instance(inputs)
         lease = Lease(instance)
-        instance.run(inputs)
-        return self._results(instance), lease
+        return instance.run(inputs), lease
 
     def continued(self, lease: Lease, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run in the arena of another program's lease, over what is no longer read there."""
@@ -315,22 +346,7 @@ class CudaProgram:
         instance = before.then
         if instance is None or instance.program is not self or not instance.is_bound_to(inputs):
             instance = before.then = Instance(self, before.arena, inputs)
-        instance.run(inputs)
-        return self._results(instance)
-
-    def _results(self, instance: Instance) -> tuple[Any, ...]:
-        """Fresh arrays of the outputs that are not resident: what the arena holds is overwritten by the next run."""
-        stream = current_stream().ptr
-        found = []
-        for located, stays in zip(self.source.results, self.resident, strict=True):
-            if stays:
-                found.append(instance.array(located))
-                continue
-            fresh = self.device.xp.empty(located.shape, located.dtype)
-            if fresh.nbytes:
-                copy_bytes(fresh.data.ptr, instance.at(located.address), fresh.nbytes, stream)
-            found.append(fresh)
-        return tuple(found)
+        return instance.run(inputs)
 
 
 def _reason(node: Node) -> str:

@@ -6,7 +6,7 @@ What is decided for shapes, strides, dtypes and attributes is decided once; a ca
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from hybridnet.device import Device, current_stream
 from hybridnet.device.compiler import Module
 from hybridnet.graph.accelerated import library_for, written_for
 from hybridnet.graph.ir import Node, Value, infer_node
+
+_KEPT = 4096  # operators with certain shapes of which what was decided is kept
 
 
 class _Prepared:
@@ -52,7 +54,7 @@ class _Prepared:
         if self.call is not None:
             scratch = xp.empty(self.call.workspace, np.uint8) if self.call.workspace else None
             pointers = [int(x.data.ptr) for x in (*data, *results)]
-            self.call.enqueue(pointers, 0 if scratch is None else int(scratch.data.ptr), current_stream().ptr)
+            self.call.enqueue(pointers, 0 if scratch is None else int(scratch.data.ptr), current_stream(device).ptr)
         else:
             self._launch(xp, data, results)
         return results[0] if self.single else tuple(results)
@@ -70,13 +72,13 @@ def _without_gaps(xp: Any, x: Any) -> Any:
     return x if x.data.ptr % 16 == 0 else x.copy()
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def _seen(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], ...], device: Device) -> list[None]:
     """A list that is empty at the first call with these arguments."""
     return []
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def _prepared(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], ...], device: Device) -> _Prepared:
     """What is decided once for ``operands``: shapes, dtypes and strides, in bytes."""
     placed = tuple(Placed(shape, dtype, tuple(s // dtype.itemsize for s in strides)) for shape, dtype, strides in operands)

@@ -67,7 +67,7 @@ class CublasLt:
         return OK
 
     def cublasLtCreate(self, handle: Any) -> int:
-        return self._create(handle)
+        return self._create(handle, streams.current.device)
 
     def cublasLtMatmulDescCreate(self, description: Any, compute: Any, scale: Any) -> int:
         return self._create(description, compute.value, scale.value)
@@ -92,6 +92,7 @@ class CublasLt:
     def cublasLtMatmulAlgoGetHeuristic(self, handle: Any, description: Any, *operands: Any) -> int:
         *layouts, preference, requested, result, found = operands
         streams.refuse_everywhere("cublasLtMatmulAlgoGetHeuristic")
+        assert self.objects[handle.value].made == (streams.current.device,), "a handle of another device"
         wishes, described = self.objects[preference.value], self.objects[description.value]
         if described.get("epilogue") & 4 and not described.get("bias"):
             return UNSUPPORTED
@@ -112,6 +113,8 @@ class CublasLt:
         layouts = [self.objects[x.value] for x in (a_layout, b_layout, d_layout)]
         addresses = [x.value for x in (a, b, d)]
         bias = described.get("bias") if described.get("epilogue") & 4 else 0
+        if self.objects[handle.value].made != (streams.current.device,):
+            return INVALID
         if workspace.value < WORKSPACE or any(p % algorithm._obj[0] for p in (*addresses, bias)):
             return UNSUPPORTED
         assert (alpha._obj.value, beta._obj.value) == (1, 0)

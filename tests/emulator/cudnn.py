@@ -183,6 +183,7 @@ class Graph:
 
     def execute(self, addresses: dict[int, int], workspace: int, handle: Any) -> None:
         assert handle is self.handle and workspace
+        assert handle.device == streams.current.device, "a handle of another device"
         operands, results = ([self._array(x, addresses[x.uid]) for x in tensors] for tensors in (self.operands, self.results))
         assert len(addresses) == len(operands) + len(results)
         streams.enqueue(handle.stream, lambda: self._compute(operands, results))
@@ -260,7 +261,7 @@ class Cudnn:
     cudnnGraphNotSupportedError = NotSupported
 
     def create_handle(self) -> SimpleNamespace:
-        return SimpleNamespace(stream=0)
+        return SimpleNamespace(stream=0, device=streams.current.device)
 
     def set_stream(self, *, handle: SimpleNamespace, stream: int) -> None:
         handle.stream = stream

@@ -117,6 +117,8 @@ class Function:
             raise TypeError("grid and block must be tuples")
         if np.prod(block) > 1024 or shared_mem > 48 << 10 or not all(map(int, (*grid, *block))):
             raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
+        if streams.current.device != self.module.device_id:
+            raise CUDADriverError("CUDA_ERROR_INVALID_HANDLE: invalid resource handle")
         values = [_argument(a) for a in args]
         streams.enqueue(streams.handle(stream), lambda: self.kernel.run(grid, block, values, shared_mem))
 
@@ -126,11 +128,12 @@ class Module:
 
     def __init__(self) -> None:
         self.library: Any = None
+        self.device_id = -1  # of the context that it is loaded in
 
     def load(self, cubin: bytes) -> None:
         if not isinstance(cubin, bytes) or not cubin.startswith(MAGIC):
             raise CUDADriverError("CUDA_ERROR_INVALID_IMAGE: device kernel image is invalid")
-        self.library = ctypes.CDLL(str(_library(cubin[len(MAGIC) :])))
+        self.library, self.device_id = ctypes.CDLL(str(_library(cubin[len(MAGIC) :]))), streams.current.device
 
     def load_file(self, filename: str | bytes) -> None:
         self.load(Path(filename.decode() if isinstance(filename, bytes) else filename).read_bytes())

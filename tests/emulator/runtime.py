@@ -85,9 +85,11 @@ class Graph:
     """``cupy.cuda.Graph``: captured work, done again at each launch."""
 
     def __init__(self, work: list[streams.Work]) -> None:
-        self.work = work
+        self.work, self.device = work, streams.current.device
 
     def launch(self, stream: Any = None) -> None:
+        if streams.current.device != self.device:  # CUDA may take it, but the null stream that it then goes on is another device's
+            raise CUDARuntimeError(400, "cudaErrorInvalidResourceHandle: invalid resource handle")
         work = self.work
 
         def run() -> None:
@@ -132,7 +134,7 @@ class Stream:
 
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: int | None = None) -> None:
         self.ptr = 0 if null else next(_handles)
-        self.device_id, self._non_blocking = streams.current.device, non_blocking
+        self.device_id, self._non_blocking = -1 if null else streams.current.device, non_blocking
         self._outer: list[Any] = []
 
     def __eq__(self, other: object) -> bool:
@@ -142,14 +144,17 @@ class Stream:
         return hash(self.ptr)
 
     def __enter__(self) -> Stream:
-        self._outer.append(streams.current.stream)
+        outer = streams.current.stream
         self.use()
+        self._outer.append(outer)
         return self
 
     def __exit__(self, *exc: object) -> None:
         streams.current.stream = self._outer.pop()
 
     def use(self) -> Stream:
+        if self.device_id not in (-1, streams.current.device):
+            raise RuntimeError(f"The stream's device ({self.device_id}) does not match with the current device ({streams.current.device})")
         streams.current.stream = self
         return self
 
@@ -188,7 +193,7 @@ Stream.null = Stream(null=True)
 
 
 def get_current_stream(device_id: int = -1) -> Stream:
-    return Stream.null if streams.current.stream is None else streams.current.stream
+    return streams.here() or Stream.null
 
 
 # -- cupy.cuda.runtime ------------------------------------------------------------------------------

@@ -28,10 +28,16 @@ class _Current(threading.local):
 current = _Current()
 
 
+def here() -> Any:
+    """The current stream of the current device; None for its null stream."""
+    stream = current.stream
+    return stream if stream is not None and stream.device_id in (-1, current.device) else None
+
+
 def handle(stream: Any = None) -> int:
     """The handle of a stream: a number, an object with ``ptr``, or None for the current one."""
     if stream is None:
-        stream = current.stream
+        stream = here()
     return 0 if stream is None else int(getattr(stream, "ptr", stream))
 
 
