@@ -7,7 +7,8 @@
 // take row after row and keep their sums for gamma and beta in registers; those go to memory once a block, as partial
 // sums that a second kernel adds up in a fixed order. While a row is at work the next one is brought to the shared cache.
 //
-// Layout: x, y, g, dx are [rows, length], contiguous; gamma and beta [length]; their partial sums [blocks][length].
+// Layout: x, y, g, dx are [rows, length], contiguous, y and g maybe of a narrower type than x; gamma and beta [length]; their
+// partial sums [blocks][length].
 // A row has a team of LANES threads (neighbours within a warp, several rows a block; or the whole block), each of which takes
 // STEPS packs of WIDTH elements. WIDTH divides the length: odd lengths go element by element.
 //
@@ -22,8 +23,8 @@
 #include "partials.cuh"
 #include "vector.cuh"
 
-template <class T, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
-__device__ inline void hn_layer_norm(const T* x, const P* gamma, const P* beta, T* y, typename hn_type<T>::compute* mean,
+template <class T, class Y, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
+__device__ inline void hn_layer_norm(const T* x, const P* gamma, const P* beta, Y* y, typename hn_type<T>::compute* mean,
                                      typename hn_type<T>::compute* var, long long rows, int length, double eps) {
     typedef typename hn_type<T>::compute A;
     HN_SHARED(scratch);
@@ -66,7 +67,7 @@ __device__ inline void hn_layer_norm(const T* x, const P* gamma, const P* beta, 
         const int column = (k * LANES + lane) * WIDTH;
         if (column >= length) continue;
         const hn_pack<P, WIDTH> scale = hn_load<WIDTH>(gamma + column);
-        hn_pack<T, WIDTH> result;
+        hn_pack<Y, WIDTH> result;
         if constexpr (CENTRED) {
             const hn_pack<P, WIDTH> shift = hn_load<WIDTH>(beta + column);
 #pragma unroll
@@ -130,8 +131,8 @@ __device__ inline void hn_store_columns(const A (&sums)[STEPS][WIDTH], A* partia
 }
 
 // S: the type of the rows' mean and var.
-template <class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
-__device__ inline void hn_layer_norm_grad(const T* g, const T* x, const S* mean, const S* var, const P* gamma, T* dx,
+template <class G, class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
+__device__ inline void hn_layer_norm_grad(const G* g, const T* x, const S* mean, const S* var, const P* gamma, T* dx,
                                           typename hn_type<T>::compute* for_gamma, typename hn_type<T>::compute* for_beta,
                                           int rows, int length, double eps) {
     typedef typename hn_type<T>::compute A;
@@ -147,7 +148,8 @@ __device__ inline void hn_layer_norm_grad(const T* g, const T* x, const S* mean,
         const bool live = TEAMS == 1 || mine < rows;
         const int row = live ? mine : rows - 1;
         const long long start = static_cast<long long>(row) * length;
-        hn_pack<T, WIDTH> slopes[STEPS], values[STEPS];
+        hn_pack<G, WIDTH> slopes[STEPS];
+        hn_pack<T, WIDTH> values[STEPS];
 #pragma unroll
         for (int k = 0; k < STEPS; ++k) {
             const int column = (k * LANES + lane) * WIDTH;

@@ -53,6 +53,12 @@ def rows(x: Any, parameter: Any, eps: float = 1e-5) -> Iterator[tuple[str, list[
     yield "rms_norm_grad", [g, x, square.astype(small), gamma], attrs
 
 
+def narrowed(x: Any, small: Any) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
+    """Norms of rows like ``x`` given in a 16-bit type, and their gradients for one in that type."""
+    for name, (first, *rest), attrs in rows(x, F32):
+        yield (name, [first.astype(small), *rest], attrs) if "grad" in name else (name, [first, *rest], {**attrs, "dtype": small})
+
+
 def channels(x: Any, axis: tuple[int, ...]) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
     mean = x.astype(np.float64).mean(axis, keepdims=True).astype(F32 if x.dtype.itemsize == 2 else x.dtype)
     yield "moments", [x], {"axis": axis}
@@ -62,7 +68,7 @@ def channels(x: Any, axis: tuple[int, ...]) -> Iterator[tuple[str, list[Any], di
 def cross_entropy(x: Any) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
     count, length = x.shape
     label = (np.arange(count, dtype=np.int32) * 7919 % length)[:, None]
-    label[-1] = length - 1
+    label[-1], label[0] = length + 3, -1  # out of range: the last class, the first
     small = F32 if x.dtype.itemsize == 2 else x.dtype
     top = x.astype(np.float64).max(1, keepdims=True)
     total = (np.log(np.exp(x.astype(np.float64) - top).sum(1, keepdims=True)) + top).astype(small)
@@ -85,6 +91,9 @@ CASES: dict[str, Any] = {
     "half": lambda: rows(normal(3, 7, 264, dtype=F16), F16),
     "odd rows": lambda: rows(normal(6, 5001), F32),
     "doubles": lambda: rows(normal(9, 600, dtype=F64), F64),
+    "rows narrowed, a warp a row": lambda: narrowed(normal(33, 768), BF16),
+    "rows narrowed, a block a row": lambda: narrowed(normal(7, 2, 2056), F16),
+    "odd rows narrowed": lambda: narrowed(normal(5, 601), BF16),
     "rows far from zero": lambda: list(rows(normal(9, 1500, shift=300), F32))[:2],
     "channels last": lambda: channels(normal(3000, 64, dtype=BF16), (0,)),
     "channels last, few": lambda: channels(normal(40, 50, 3), (0, 1)),
@@ -166,6 +175,7 @@ def test_nan_comes_through() -> None:
         ("layer_norm", [((4, 8), F32), ((4,), F32), ((4,), F32)], {"axis": 0, "eps": 1e-5}),
         ("layer_norm", [((4, 70_000), BF16), ((70_000,), F32), ((70_000,), F32)], {"axis": 1, "eps": 1e-5}),
         ("layer_norm_grad", [((4, 16392), BF16)] * 2 + [((4, 1), F32)] * 2 + [((16392,), F32)], {"axis": 1, "eps": 1e-5}),
+        ("layer_norm_grad", [((4, 8), F32), ((4, 8), BF16)] + [((4, 1), F32)] * 2 + [((8,), F32)], {"axis": 1, "eps": 1e-5}),
         ("moments", [((4, 8), F32)], {"axis": (1,)}),
         ("moments", [((4, 8, 4, 8), F32)], {"axis": (0, 2)}),
         ("softmax_cross_entropy", [((4, 8), F32), ((1, 8), I32)], {"axis": 0}),
@@ -190,6 +200,7 @@ def test_compiles_almost_without_spills(architecture: str) -> None:
                 node_of("layer_norm", [((8192, n), dtype), ((n,), dtype), ((n,), dtype)], **attrs),
                 node_of("layer_norm_grad", [((8192, n), dtype)] * 2 + [((8192, 1), small)] * 2 + [((n,), dtype)], **attrs),
                 node_of("rms_norm_grad", [((8192, n), dtype)] * 2 + [((8192, 1), small), ((n,), dtype)], **attrs),
+                node_of("layer_norm_grad", [((8192, n), BF16), ((8192, n), F32)] + [((8192, 1), small)] * 2 + [((n,), F32)], **attrs),
             ]
             for node in made:
                 if written_for(node, 132) is not None:

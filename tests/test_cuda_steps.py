@@ -79,3 +79,10 @@ def test_scores_lie_in_memory_once(transformer: Cost) -> None:
     assert transformer.kernels["softmax_cross_entropy"] == transformer.kernels["softmax_cross_entropy_grad"] == 1
     assert transformer.kernels["clip"] == 1  # the embedding's
     assert transformer.arena < 1.1 * (TOKENS * WORDS * 2 + WORDS * UNITS * 4)  # the scores and the largest gradient
+
+
+def test_norms_read_and_write_what_their_neighbours_do(transformer: Cost) -> None:
+    """No pass over memory is a cast alone: of the weights, and of the gradient of the stream's end."""
+    assert transformer.kernels["layer_norm"] == 3
+    assert transformer.kernels["layer_norm_grad"] == 2 * 3  # each with the sums of its partial sums
+    assert transformer.kernels["cast"] == 9 + 1

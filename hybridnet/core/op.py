@@ -94,6 +94,8 @@ class Op:
         of its operands in ``order`` (as ``transpose`` takes it; operands of fewer axes get leading ones of length 1
         first), or None where there is none. A contraction that has one gains from channels that come last. Pointwise
         operators and reductions need none.
+    casts: what may be of a narrower floating type than the other operands, so that a cast beside the operator can be a part
+        of it: numbers of inputs, and ``"y"`` for the first output, whose type attribute ``dtype`` then gives.
     precision: ``"follow"`` its inputs, ``"float32"`` (needs the range), ``"half"`` (gains from it).
     cost: of one element of a pointwise operator, in additions; what a backward would rather store
         than compute again.
@@ -116,6 +118,7 @@ class Op:
     kernels: Callable[..., Written | None] | None = None
     library: Callable[..., LibraryCall | None] | None = None
     permute: Callable[..., Permuted | None] | None = None
+    casts: tuple[int | str, ...] = ()
     precision: str = "follow"
     cost: int = 1
     sample: Callable[[], Iterable[Sample]] | None = None

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from hybridnet.config import config
 from hybridnet.graph.ir import Graph
 from hybridnet.graph.passes.bodies import bodies
+from hybridnet.graph.passes.casts import casts
 from hybridnet.graph.passes.cleanup import cse, dce
 from hybridnet.graph.passes.epilogue import epilogue
 from hybridnet.graph.passes.expand import expand
@@ -40,6 +41,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("layout", layout, "when composites are written out and equal values are one, so that each is transposed once"),
     Pass("expand-late", expand, "convolutions that no library computes in the order that they have now"),
     Pass("bodies", lambda graph: bodies(graph, optimize), "when what nodes of control flow are given is known to be constant"),
+    Pass("casts", casts, "when equal casts are one, and it is settled which composites stay whole"),
     Pass("epilogue", epilogue, "when the algebra has made products what they will be, and before regions take the additions"),
     Pass("dce-late", dce, "what the passes before it left without a reader"),
 )
@@ -56,4 +58,4 @@ def optimize(graph: Graph) -> Graph:
     return graph
 
 
-__all__ = ["PASSES", "Pass", "bodies", "cse", "dce", "epilogue", "expand", "fold", "layout", "optimize", "simplify"]
+__all__ = ["PASSES", "Pass", "bodies", "casts", "cse", "dce", "epilogue", "expand", "fold", "layout", "optimize", "simplify"]

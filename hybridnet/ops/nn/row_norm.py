@@ -2,7 +2,8 @@
 
 On a GPU each of the four is one pass over memory where rows lie along the last axis and fit into a block's
 registers (``kernels/layer_norm.cu``); elsewhere, and where not, it is written out in its parts and fused.
-Statistics of 16-bit data are float32.
+Statistics of 16-bit data are float32. The kernels also give a float32 array's norm as a 16-bit one (attribute ``dtype``), and
+take its gradient as such: a residual stream is float32, and the products that read its norms are not.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, register
 from hybridnet.core.kernel import Launch, Written, stored_type
+from hybridnet.dtypes import Dtype
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import by_parts, normal, samples, uniform
 from hybridnet.ops.nn.common import along, narrow, wide, wide_dtype
@@ -20,12 +22,12 @@ from hybridnet.ops.places import pack_width
 # -- in other operators ---------------------------------------------------------------------------
 
 
-def _layer_norm(x: Any, gamma: Any, beta: Any, *, axis: int, eps: float) -> tuple[Any, Any, Any]:
+def _layer_norm(x: Any, gamma: Any, beta: Any, *, axis: int, eps: float, dtype: Dtype | None = None) -> tuple[Any, Any, Any]:
     a = wide(x)
     mean, var = moments(a, axis=(axis,))
     unit = (a - mean) * root_of(var, eps)
     y = unit * along(wide(gamma), axis, x.ndim) + along(wide(beta), axis, x.ndim)
-    return narrow(y, x.dtype), mean, var
+    return narrow(y, dtype or x.dtype), mean, var
 
 
 def _layer_norm_grad(g: Any, x: Any, mean: Any, var: Any, gamma: Any, *, axis: int, eps: float) -> tuple[Any, Any, Any]:
@@ -41,10 +43,10 @@ def _layer_norm_grad(g: Any, x: Any, mean: Any, var: Any, gamma: Any, *, axis: i
     return narrow(dx, x.dtype), narrow(dgamma, gamma.dtype), narrow(dbeta, gamma.dtype)
 
 
-def _rms_norm(x: Any, gamma: Any, *, axis: int, eps: float) -> tuple[Any, Any]:
+def _rms_norm(x: Any, gamma: Any, *, axis: int, eps: float, dtype: Dtype | None = None) -> tuple[Any, Any]:
     a = wide(x)
     square = call("sum", a * a, axis=(axis,), keepdims=True) / count(x, (axis,))
-    return narrow(a * root_of(square, eps) * along(wide(gamma), axis, x.ndim), x.dtype), square
+    return narrow(a * root_of(square, eps) * along(wide(gamma), axis, x.ndim), dtype or x.dtype), square
 
 
 def _rms_norm_grad(g: Any, x: Any, square: Any, gamma: Any, *, axis: int, eps: float) -> tuple[Any, Any]:
@@ -72,10 +74,11 @@ def _small(name: str, x: Spec, axis: int, *parameters: Spec) -> Spec:
     return Spec((*x.shape[:axis], 1, *x.shape[axis + 1 :]), wide_dtype(x.dtype))
 
 
-def _infer(x: Spec, gamma: Spec, *beta: Spec, axis: int, eps: float) -> tuple[Spec, ...]:
+def _infer(x: Spec, gamma: Spec, *beta: Spec, axis: int, eps: float, dtype: Dtype | None = None) -> tuple[Spec, ...]:
     name = "layer_norm" if beta else "rms_norm"
     small = _small(name, x, axis, gamma, *beta)
-    return (x, small, small) if beta else (x, small)
+    y = Spec(x.shape, dtype or x.dtype)
+    return (y, small, small) if beta else (y, small)
 
 
 def _infer_grad(g: Spec, x: Spec, *rest: Spec, axis: int, eps: float) -> tuple[Spec, ...]:
@@ -89,7 +92,7 @@ def _infer_grad(g: Spec, x: Spec, *rest: Spec, axis: int, eps: float) -> tuple[S
 
 
 def _layer_norm_rule(
-    needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any, beta: Any, *, axis: int, eps: float
+    needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any, beta: Any, *, axis: int, eps: float, dtype: Dtype | None = None
 ) -> tuple[Any, Any, Any]:
     (of_y, of_mean, of_var), (_, mean, var) = g, y
     dx, dgamma, dbeta = apply(LAYER_NORM_GRAD, (of_y, x, mean, var, gamma), {"axis": axis, "eps": eps})
@@ -98,7 +101,9 @@ def _layer_norm_rule(
     return dx, dgamma, dbeta
 
 
-def _rms_norm_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any, *, axis: int, eps: float) -> tuple[Any, Any]:
+def _rms_norm_rule(
+    needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any, *, axis: int, eps: float, dtype: Dtype | None = None
+) -> tuple[Any, Any]:
     dx, dgamma = apply(RMS_NORM_GRAD, (g[0], x, y[1], gamma), {"axis": axis, "eps": eps})
     if local.propagation.reached[1]:
         dx = dx + wide(x) * (g[1] * (2 / count(x, (axis,))))
@@ -143,7 +148,9 @@ def _words(dtype: Any, width: int) -> int:
     return max(1, width * dtype.itemsize // 4)
 
 
-def _kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, eps: float) -> Written | None:
+def _kernels(
+    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, eps: float, dtype: Dtype | None = None
+) -> Written | None:
     x, gamma, *beta = inputs
     found = _rows_of(x, axis)
     if found is None or any(b.dtype != gamma.dtype for b in beta):
@@ -153,17 +160,17 @@ def _kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, a
     team = _team(length // width, width, 16 // _words(x.dtype, width), 1024)
     if team is None:
         return None
-    function = _function("hn_layer_norm", (x, gamma), team, bool(beta))
+    function = _function("hn_layer_norm", (x, outputs[0], gamma), team, bool(beta))
     mean = ("x2", "y0", "y1", "y2") if beta else ("nullptr", "y0", "nullptr", "y1")
     arguments = ("x0", "x1", *mean, str(rows), str(length), repr(eps))
     launch = Launch(function, arguments, (-(-rows * team.lanes // team.threads), 1), team.threads, team.threads // 32 * wide_type.itemsize)
-    return Written("layer_norm.cu", (launch,), in_place=(("x0", "y0"),))
+    return Written("layer_norm.cu", (launch,), in_place=(("x0", "y0"),) if outputs[0] == x else ())
 
 
 def _grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, eps: float) -> Written | None:
     g, x, *statistics, gamma = inputs
     found = _rows_of(x, axis)
-    if found is None or g.dtype != x.dtype or len({s.dtype for s in statistics}) > 1:
+    if found is None or g.dtype != x.dtype != wide_dtype(g.dtype) or len({s.dtype for s in statistics}) > 1:
         return None
     rows, length, width = found
     sums, wide_type = len(statistics), wide_dtype(x.dtype)
@@ -177,14 +184,15 @@ def _grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...],
     # The registers of a step, and some for all else.
     resident = _REGISTERS // (team.threads * (8 * wide_type.itemsize + team.steps * step))
     blocks = min(-(-rows // teams), sms * resident)
-    function = _function("hn_layer_norm_grad", (x, statistics[0], gamma), team, sums == 2)
+    function = _function("hn_layer_norm_grad", (g, x, statistics[0], gamma), team, sums == 2)
     of, partial = (("x2", "x3", "x4"), ("t0", "t1")) if sums == 2 else (("nullptr", "x2", "x3"), ("t0", "nullptr"))
     arguments = ("x0", "x1", *of, "y0", *partial, str(rows), str(length), repr(eps))
     scratch = team.threads * width if teams > 1 else 2 * team.threads // 32
     launch = Launch(function, arguments, (blocks, 1), team.threads, scratch * wide_type.itemsize, resident)
     results = ("y1", "y2") if sums == 2 else ("y1", "nullptr")
     add = add_partials((*partial, *results), Spec((length,), wide_type), gamma, sums, blocks)
-    return Written("layer_norm.cu", (launch, add), (Spec((blocks, length), wide_type),) * sums, (("x0", "y0"), ("x1", "y0")))
+    in_place = (("x1", "y0"), *((("x0", "y0"),) if g.dtype == x.dtype else ()))
+    return Written("layer_norm.cu", (launch, add), (Spec((blocks, length), wide_type),) * sums, in_place)
 
 
 def _function(name: str, types: tuple[Spec, ...], team: _Team, centred: bool) -> str:
@@ -224,7 +232,14 @@ def _record(name: str, wanted: str, **fields: Any) -> Op:
 
 
 LAYER_NORM = _record(
-    "layer_norm", "xwb", infer=_infer, expand=_layer_norm, grad=_layer_norm_rule, saves=(0, 1, "y1", "y2"), kernels=_kernels
+    "layer_norm",
+    "xwb",
+    infer=_infer,
+    expand=_layer_norm,
+    grad=_layer_norm_rule,
+    saves=(0, 1, "y1", "y2"),
+    kernels=_kernels,
+    casts=("y",),
 )
 LAYER_NORM_GRAD = _record(
     "layer_norm_grad",
@@ -234,8 +249,11 @@ LAYER_NORM_GRAD = _record(
     grad=by_parts(_layer_norm_grad),
     saves=(0, 1, 2, 3, 4),
     kernels=_grad_kernels,
+    casts=(0,),
 )
-RMS_NORM = _record("rms_norm", "xw", infer=_infer, expand=_rms_norm, grad=_rms_norm_rule, saves=(0, 1, "y1"), kernels=_kernels)
+RMS_NORM = _record(
+    "rms_norm", "xw", infer=_infer, expand=_rms_norm, grad=_rms_norm_rule, saves=(0, 1, "y1"), kernels=_kernels, casts=("y",)
+)
 RMS_NORM_GRAD = _record(
     "rms_norm_grad",
     "gxvw",
@@ -244,4 +262,5 @@ RMS_NORM_GRAD = _record(
     grad=by_parts(_rms_norm_grad),
     saves=(0, 1, 2, 3),
     kernels=_grad_kernels,
+    casts=(0,),
 )

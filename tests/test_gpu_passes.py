@@ -1,0 +1,103 @@
+"""Passes that change what a GPU computes: the same numbers with and without each, and what they are for."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from unittest import mock
+
+import numpy
+import pytest
+
+import hybridnet as hn
+from hybridnet import amp, autograd, npx
+from hybridnet.config import config
+
+pytestmark = pytest.mark.usefixtures("emulated_gpu")
+
+RNG = numpy.random.default_rng(5)
+
+
+def normal(*shape: int, dtype: str = "float32") -> Any:
+    return hn.np.array(RNG.normal(size=shape).astype("float32"), ctx=hn.gpu()).astype(dtype)
+
+
+def nodes(function: Callable[..., Any], arrays: Sequence[Any]) -> list[str]:
+    """The operators of a compiled function's graph, with the types of their first operand and first result where they differ."""
+    found = []
+    for node in hn.jit(function).graph(*arrays).nodes:
+        types = [v.dtype.name for v in (*node.inputs[:1], node.outputs[0])]
+        found.append(node.op.name if len(set(types)) == 1 else f"{node.op.name} {' '.join(types)}")
+    return found
+
+
+def with_and_without(name: str, function: Callable[..., Any], arrays: Sequence[Any]) -> tuple[list[numpy.ndarray], list[numpy.ndarray]]:
+    """The results of a compiled function with the pass of that name, and without."""
+    found = []
+    for left_out in (frozenset(), frozenset({name})):
+        with mock.patch.object(config, "disabled_passes", left_out):
+            results = hn.jit(lambda *xs: function(*xs))(*arrays)
+            found.append([y.astype("float32").asnumpy() for y in results])
+    return found[0], found[1]
+
+
+def gradients(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays that gives the result of ``loss`` and its gradients."""
+
+    def function(*arrays: Any) -> Any:
+        for x in arrays:
+            x.attach_grad()
+        with autograd.record():
+            y = loss(*arrays)
+        y.backward()
+        return (y, *(x.grad for x in arrays))
+
+    return function
+
+
+# -- casts ----------------------------------------------------------------------------------------
+
+
+def _one_reader(x: Any, gamma: Any, beta: Any, w: Any) -> Any:
+    return npx.fully_connected(npx.layer_norm(x, gamma, beta), w, no_bias=True, flatten=False)
+
+
+def _flattened(x: Any, gamma: Any, beta: Any, w: Any) -> Any:
+    y = npx.layer_norm(x, gamma, beta).reshape((-1, x.shape[-1]))
+    again = npx.fully_connected(y.reshape((2, -1, x.shape[-1])), w, no_bias=True, flatten=False)
+    return npx.fully_connected(y, w, no_bias=True) + again.sum()
+
+
+def _of_squares(x: Any, gamma: Any, beta: Any, w: Any) -> Any:
+    return npx.fully_connected(npx.rms_norm(x, gamma), w, no_bias=True, flatten=False) + beta.sum()
+
+
+def _read_otherwise(x: Any, gamma: Any, beta: Any, w: Any) -> Any:
+    y = npx.layer_norm(x, gamma, beta)
+    return npx.fully_connected(y, w, no_bias=True, flatten=False).sum() + (y * y).sum()
+
+
+@pytest.mark.parametrize("half", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    ("model", "forward", "backward"),
+    [(_one_reader, True, True), (_flattened, True, False), (_of_squares, True, True), (_read_otherwise, False, False)],
+)
+def test_norms_take_the_casts_beside_them_along(half: str, model: Any, forward: bool, backward: bool) -> None:
+    arrays = [normal(2, 3, 40), normal(40), normal(40), normal(8, 40)]
+    amp.init(half)
+    try:
+        found = nodes(gradients(model), arrays)
+        kind = "rms_norm" if model is _of_squares else "layer_norm"
+        assert (f"{kind} float32 {half}" in found) is forward
+        assert (f"{kind}_grad {half} float32" in found) is backward  # where the gradient is not a float32 sum
+        for new, old in zip(*with_and_without("casts", gradients(model), arrays), strict=True):
+            numpy.testing.assert_array_equal(new, old)
+    finally:
+        amp.init("float32")
+
+
+def test_casts_to_several_types_and_of_results_stay() -> None:
+    arrays = [normal(4, 32), normal(32), normal(32)]
+    several = nodes(lambda *xs: [npx.layer_norm(*xs).astype(t) for t in ("float16", "bfloat16")], arrays)
+    returned = nodes(lambda *xs: (y := npx.layer_norm(*xs), y.astype("float16")), arrays)
+    assert several == ["layer_norm", "cast float32 float16", "cast float32 bfloat16"]
+    assert returned == ["layer_norm", "cast float32 float16"]
+    assert nodes(lambda *xs: npx.layer_norm(*xs).astype("float16"), arrays) == ["layer_norm float32 float16"]
