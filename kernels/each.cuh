@@ -9,6 +9,7 @@
 // put(i, make(i)) for i below COUNT. What two calls of `make` load is under way before the first is put anywhere.
 template <class Index, Index COUNT, class Make, class Put> __device__ inline void hn_each(Make make, Put put) {
     const Index step = static_cast<Index>(gridDim.x) * blockDim.x;
+#pragma unroll 1
     for (Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x; i < COUNT; i += 2 * step) {
         const auto first = make(i);
         if (i + step < COUNT) {

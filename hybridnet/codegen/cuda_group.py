@@ -23,7 +23,7 @@ from hybridnet.core import OPS, Kind, Spec
 from hybridnet.core.kernel import computed_dtype, computed_type, stored_type
 from hybridnet.graph.ir import Graph, Node, Value
 
-SHORTEST, LONGEST = 2048, 16384  # elements of a chunk, powers of two
+SHORTEST, LONGEST = 2048, 8192  # elements of a chunk, powers of two
 WAVES = 4  # of blocks, where chunks can be shorter: the last one ends soon after the others
 COMBINING = 64  # threads that add up a member's chunks
 

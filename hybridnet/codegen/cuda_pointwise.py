@@ -15,7 +15,8 @@ from hybridnet.core.kernel import computed_type, stored_type
 from hybridnet.graph.ir import Value
 
 THREADS = 256
-BLOCKS_PER_SM = 8  # as many as fit
+BLOCKS_PER_SM = 8  # as many as fit, if registers allow
+WAVES = 16  # of those at most: fewer blocks than fit at the end, after many, cost little
 
 
 def write_pointwise(region: Region, space: Space, name: str, sms: int) -> Kernel:
@@ -25,8 +26,8 @@ def write_pointwise(region: Region, space: Space, name: str, sms: int) -> Kernel
     packs, tail = divmod(space.size, width)
     listed, pointers = parameters(inputs, outputs)
     scalars = {v: f"s{pointers[v][1:]}" for v in inputs if not any(a.strides[v] for a in space.axes)}
-    grid_threads = sms * BLOCKS_PER_SM * THREADS
-    unroll = 2 if len(inputs) - len(scalars) == 1 and packs >= 2 * grid_threads else 1
+    resident = sms * BLOCKS_PER_SM
+    unroll = 2 if len(inputs) - len(scalars) == 1 and packs >= 2 * resident * THREADS else 1
     element = Element(region, space, f"{name}_element", pointers, scalars)
 
     index, first = space.index, f"{space.wide('blockIdx.x')} * {THREADS} + threadIdx.x"
@@ -38,7 +39,7 @@ def write_pointwise(region: Region, space: Space, name: str, sms: int) -> Kernel
         body += [f"if (first < {tail}) {{", *indented(inner, 1), "}"]
     head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}({listed})'
     lines = [*element.function(), head, "{", *indented([*element.scalar_loads(), *body], 1), "}", ""]
-    blocks = min(-(-packs // (THREADS * unroll)), sms * BLOCKS_PER_SM)
+    blocks = min(-(-packs // (THREADS * unroll)), resident * WAVES)
     in_place = tuple((x, y) for y in outputs for x in inputs if space.same_places(x, y))
     return Kernel(name, "\n".join(lines), (blocks, 1), THREADS, 0, (*inputs, *outputs), in_place)
 
@@ -87,7 +88,8 @@ class Element:
     def loop(self, first: str, end: str, step: str, width: int, unroll: int = 1) -> list[str]:
         """Handle the packs ``first``, ``first + step`` … below ``end``, ``unroll`` of them at a time."""
         space, index = self.space, self.space.index
-        lines = [f"for ({index} i = {first}; i < {end}; i += {f'{unroll} * ' if unroll > 1 else ''}{step}) {{"]
+        # No load can be moved over the stores before it, so that repeating the body would only take registers and time to compile.
+        lines = ["#pragma unroll 1", f"for ({index} i = {first}; i < {end}; i += {f'{unroll} * ' if unroll > 1 else ''}{step}) {{"]
         if unroll == 1:
             place, at = space.coordinates("i", space.axes, width)
             lines += indented(declared(place, [*self.loads(at, width), *self.results(at, width)]), 1)

@@ -14,7 +14,8 @@ from hybridnet import dtypes
 from hybridnet.core.kernel import Launch, stored_type
 
 THREADS = 256
-BLOCKS_PER_SM = 8  # as many as fit
+BLOCKS_PER_SM = 8  # as many as fit, if registers allow
+WAVES = 16  # of those at most: fewer blocks than fit at the end, after many, cost little
 ACCESS_BYTES = 16
 #: Above this many elements an index needs 64 bits (twice a grid's stride is added to it).
 LIMIT_32 = 2**31 - 2**24
@@ -69,7 +70,10 @@ def index_type(*sizes: int) -> str:
 
 def each(function: str, arguments: Sequence[str], count: int, sms: int) -> Launch:
     """The launch of a kernel that goes over ``count`` packs with ``hn_each``."""
-    return Launch(function, tuple(arguments), (min(-(-count // THREADS), sms * BLOCKS_PER_SM), 1), THREADS)
+    blocks, resident = -(-count // THREADS), sms * BLOCKS_PER_SM
+    if blocks > 2 * resident:  # a thread has two packs, whose loads are under way together
+        blocks = min(-(-blocks // 2), resident * WAVES)
+    return Launch(function, tuple(arguments), (blocks, 1), THREADS)
 
 
 def once(function: str, arguments: Sequence[str], count: int) -> Launch:
