@@ -25,6 +25,10 @@ def device_bytes(device: Device, size: int) -> Any:
     try:
         return cupy.cuda.alloc(max(size, 1))
     except cupy.cuda.memory.OutOfMemoryError:  # CuPy has by then given back what it keeps for arrays to come
+        gc.collect()  # programs and what they are part of refer to each other
+    try:
+        return cupy.cuda.alloc(max(size, 1))
+    except cupy.cuda.memory.OutOfMemoryError:
         fail_memory("gpu", size, device.device_id)
 
 

@@ -88,7 +88,10 @@ def _guarded(action: Action, step: Step, stream: int) -> None:
 
 
 class Instance:
-    """A program bound to an arena and to the arrays of its fixed inputs."""
+    """A program bound to an arena and to the arrays of its fixed inputs.
+
+    Nothing in it refers to it: one that is replaced is freed at once, with its CUDA graphs.
+    """
 
     def __init__(self, program: CudaProgram, arena: Arena, inputs: Sequence[Any]) -> None:
         self.program = program
@@ -158,10 +161,11 @@ class Instance:
                 scratch = 0 if workspace is None else self.at(workspace)
                 return lambda stream: call.enqueue(addresses, scratch, stream)
             case CopyStep(source, target, nbytes):
-                return lambda stream: copy_bytes(self.at(target), self.at(source), nbytes, stream)
+                begin, end = self.at(source), self.at(target)
+                return lambda stream: copy_bytes(end, begin, nbytes, stream)
             case CupyStep(node, inputs, outputs):
                 given, made = [self.array(x) for x in inputs], [self.array(y) for y in outputs]
-                return lambda stream: _compute(node, given, made, self.program.device.xp)
+                return lambda stream: _compute(node, given, made, cuda.cupy())
         raise TypeError(step)
 
     def is_bound_to(self, inputs: Sequence[Any]) -> bool:

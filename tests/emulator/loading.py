@@ -20,6 +20,7 @@ from .arrays import ndarray
 
 nvrtc = ModuleType("cupy.cuda.nvrtc")
 MAGIC = b"EMULATED\0"
+GRID, BLOCK = ((1 << 31) - 1, 65535, 65535), (1024, 1024, 64)  # the most along each axis; CuPy would take 0 for 1
 
 
 class NVRTCError(RuntimeError):
@@ -115,7 +116,7 @@ class Function:
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: Sequence[Any], shared_mem: int = 0, stream: Any = None) -> None:
         if not isinstance(grid, tuple) or not isinstance(block, tuple):
             raise TypeError("grid and block must be tuples")
-        if np.prod(block) > 1024 or shared_mem > 48 << 10 or not all(map(int, (*grid, *block))):
+        if any(not 0 < n <= most for n, most in (*zip(grid, GRID), *zip(block, BLOCK))) or np.prod(block) > 1024 or shared_mem > 48 << 10:
             raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
         if streams.current.device != self.module.device_id:
             raise CUDADriverError("CUDA_ERROR_INVALID_HANDLE: invalid resource handle")
