@@ -24,11 +24,7 @@ def device_bytes(device: Device, size: int) -> Any:
     cupy = device.xp
     try:
         return cupy.cuda.alloc(max(size, 1))
-    except cupy.cuda.memory.OutOfMemoryError:  # CuPy has by then given back what it keeps for arrays to come
-        gc.collect()  # programs and what they are part of refer to each other
-    try:
-        return cupy.cuda.alloc(max(size, 1))
-    except cupy.cuda.memory.OutOfMemoryError:
+    except cupy.cuda.memory.OutOfMemoryError:  # CuPy has by then collected, and given back what it keeps for arrays to come
         fail_memory("gpu", size, device.device_id)
 
 
