@@ -86,3 +86,8 @@ def test_norms_read_and_write_what_their_neighbours_do(transformer: Cost) -> Non
     assert transformer.kernels["layer_norm"] == 3
     assert transformer.kernels["layer_norm_grad"] == 2 * 3  # each with the sums of its partial sums
     assert transformer.kernels["cast"] == 9 + 1
+
+
+def test_the_gradient_of_queries_keys_and_values_is_written_once(transformer: Cost) -> None:
+    assert transformer.kernels["concatenate"] == 1
+    assert transformer.kernels["slice_grad"] == 0

@@ -19,6 +19,7 @@ from hybridnet.graph.passes.expand import expand
 from hybridnet.graph.passes.fold import fold
 from hybridnet.graph.passes.layout import gains, layout
 from hybridnet.graph.passes.simplify import simplify
+from hybridnet.graph.passes.tiles import tiles
 from hybridnet.graph.verify import verify
 
 
@@ -38,6 +39,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("fold", fold, "constants first: the algebra recognises them"),
     Pass("simplify", simplify, "before common subexpressions, which it makes equal"),
     Pass("cse", cse, "after the algebra; forward and backward often compute the same"),
+    Pass("tiles", tiles, "when equal gradients are one, and before layout, which gives concatenations other axes"),
     Pass("layout", layout, "when composites are written out and equal values are one, so that each is transposed once"),
     Pass("expand-late", expand, "convolutions that no library computes in the order that they have now"),
     Pass("bodies", lambda graph: bodies(graph, optimize), "when what nodes of control flow are given is known to be constant"),
@@ -58,4 +60,4 @@ def optimize(graph: Graph) -> Graph:
     return graph
 
 
-__all__ = ["PASSES", "Pass", "bodies", "casts", "cse", "dce", "epilogue", "expand", "fold", "layout", "optimize", "simplify"]
+__all__ = ["PASSES", "Pass", "bodies", "casts", "cse", "dce", "epilogue", "expand", "fold", "layout", "optimize", "simplify", "tiles"]

@@ -1,0 +1,110 @@
+"""Gradients of slices that tile an array: their sum is the pieces side by side, and is written once.
+
+An array whose parts go different ways (queries, keys and values of one product; the gates of a cell) gets its gradient as
+a sum of arrays that are zero but for one part each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+
+
+class _Piece(NamedTuple):
+    """What a slice takes of an array: all but along one axis."""
+
+    axis: int
+    start: int
+    stop: int
+
+
+def tiles(graph: Graph) -> Graph:
+    """Replace sums in which gradients of slices cover an array by a concatenation and what else was added."""
+    if sum(node.op.name == "slice_grad" for node in graph.nodes) < 2:
+        return graph
+    rewriter = Rewriter(graph)
+    uses = graph.uses()
+    inner = {v for node in graph.nodes if node.op.name == "add" for v in node.inputs if _is_part(v, node, uses)}
+    for node in graph.nodes:
+        tiled = _tiled(rewriter, node, uses) if node.op.name == "add" and node.output not in inner else None
+        if tiled is None:
+            rewriter.keep(node)
+        else:
+            rewriter.replace(node.output, tiled)
+    return rewriter.finish()
+
+
+def _is_part(v: Value, total: Node, uses: dict[Value, int]) -> bool:
+    """Whether an operand of a sum is a sum of its own that nothing else reads."""
+    return v.node is not None and v.node.op.name == "add" and uses[v] == 1 and v.spec == total.output.spec
+
+
+def _summands(total: Node, uses: dict[Value, int]) -> list[Value]:
+    found: list[Value] = []
+    stack = list(total.inputs[::-1])
+    while stack:
+        v = stack.pop()
+        if _is_part(v, total, uses) and v.node is not None:
+            stack.extend(v.node.inputs[::-1])
+        else:
+            found.append(v)
+    return found
+
+
+def _tiled(rewriter: Rewriter, total: Node, uses: dict[Value, int]) -> Value | None:
+    """The sum with its gradients of slices joined; None where they do not tile it."""
+    shape = total.output.shape
+    pieces: dict[_Piece, list[Value]] = {}
+    others: list[Value] = []
+    for v in _summands(total, uses):
+        piece = _piece(v.node, shape) if v.node is not None and uses[v] == 1 else None
+        if piece is None:
+            others.append(v)
+        elif v.node is not None:
+            pieces.setdefault(piece, []).append(v.node.inputs[0])
+    order = sorted(pieces)
+    if not order or not _covers(order, shape):
+        return None
+    axis = order[0].axis
+    joined = []
+    for piece in order:
+        part = _sum(rewriter, [rewriter.of(v) for v in pieces[piece]], total)
+        sizes = tuple(piece.stop - piece.start if i == axis else n for i, n in enumerate(shape))
+        joined.append(part if part.shape == sizes else rewriter.emit("reshape", (part,), {"shape": sizes}, total))
+    whole = rewriter.emit("concatenate", joined, {"axis": axis}, total)
+    return _sum(rewriter, [whole, *map(rewriter.of, others)], total)
+
+
+def _sum(rewriter: Rewriter, values: Iterable[Value], like: Node) -> Value:
+    first, *rest = values
+    for v in rest:
+        first = rewriter.emit("add", (first, v), {}, like)
+    return first
+
+
+def _piece(node: Node, shape: tuple[int, ...]) -> _Piece | None:
+    """What the gradient of a slice is not zero in, if that is cut along one axis alone, without gaps."""
+    if node.op.name != "slice_grad" or node.output.shape != shape:
+        return None
+    cut: _Piece | None = None
+    axis = 0
+    for item in node.attrs["key"]:
+        if item[0] == "new":
+            continue
+        n = shape[axis]
+        places = range(n)[slice(*item[1:])] if item[0] == "slice" else range(item[1] % n, item[1] % n + 1)
+        if len(places) != n or places.step != 1:
+            if cut is not None or not places or places.step != 1:
+                return None
+            cut = _Piece(axis, places.start, places.stop)
+        axis += 1
+    return cut
+
+
+def _covers(pieces: list[_Piece], shape: tuple[int, ...]) -> bool:
+    """Whether pieces in their order are an array, each beginning where the one before ends."""
+    axis = pieces[0].axis
+    ends = [0, *(p.stop for p in pieces)]
+    return all(p.axis == axis and p.start == end for p, end in zip(pieces, ends, strict=False)) and ends[-1] == shape[axis]
