@@ -1,4 +1,4 @@
-"""What all tests share: reproducible hypothesis runs, the modes put back after each test, no GPU tests without a GPU."""
+"""What all tests share: reproducible hypothesis runs, the modes put back after each test, no GPU tests without a GPU, ``--renew``."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +14,10 @@ from hybridnet.device import num_gpus
 # The same examples on every run; machines that run the tests differ too much in speed for deadlines.
 settings.register_profile("hybridnet", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hybridnet")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--renew", action="store_true", help="write the records in tests/data/kernels anew in place of comparing with them")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -171,10 +171,10 @@ def test_accesses_beside_an_array_are_found(module: RawModule) -> None:
     """A read one element behind the end, in global memory; a write in shared memory; and nothing within."""
     x, y = guarded(np.ones(45, np.float32)).array, guarded(zeros(1, dtype=np.float32)).array
     module.get_function("beside")((1,), (45,), (x, y, np.int32(45)))
-    with pytest.raises(LaunchError, match="beside: (?s:.*)heap-buffer-overflow (?s:.*)READ of size 4"):
+    with pytest.raises(LaunchError, match=r"beside: (?s:.*)heap-buffer-overflow (?s:.*)READ of size 4"):
         module.get_function("beside")((1,), (64,), (x, y, np.int32(45)))
     module.get_function("beside_shared")((1,), (12,), (y,), shared_mem=48)
-    with pytest.raises(LaunchError, match="beside_shared: (?s:.*)overflow (?s:.*)WRITE of size 4"):
+    with pytest.raises(LaunchError, match=r"beside_shared: (?s:.*)overflow (?s:.*)WRITE of size 4"):
         module.get_function("beside_shared")((1,), (13,), (y,), shared_mem=48)
 
 

@@ -1,57 +1,77 @@
 """The kernels of many CUDA programs in a few translation units: g++ takes a second for one kernel, and little more for a hundred."""
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
+from hybridnet.codegen.cuda_program import KernelStep
 from hybridnet.compile import Compiled
 from hybridnet.runtime.cuda_program import CudaProgram
 
 from . import loading
-from .emulator import modules
+from .emulator import RawModule, modules
 
-_GLOBAL = re.compile(r'^extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(', re.MULTILINE)
 _INCLUDE = re.compile(r"^#include .*$", re.MULTILINE)
 KERNELS_A_UNIT = 100
 
 
-class _Renamed:
-    """``hybridnet.device.compiler.Module`` for one program: its kernels under the names that they have in a common unit."""
+class Unit:
+    """A translation unit in the making: include lines, texts of kernels by name; once compiled, the module."""
 
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self.library: Any = None  # of the emulator's module, once that is compiled
+    def __init__(self) -> None:
+        self.includes: dict[str, None] = {}
+        self.texts: dict[str, str] = {}
+        self.module: RawModule | None = None
+
+    @property
+    def text(self) -> str:
+        return "\n".join([*self.includes, "", *self.texts.values()])
+
+
+class _Place(NamedTuple):
+    """Where a kernel is, and under which name."""
+
+    unit: Unit
+    name: str
+
+
+class _Module:
+    """``hybridnet.device.compiler.Module`` for one program: its kernels by the names that it has for them."""
+
+    def __init__(self, places: dict[str, _Place], device_id: int) -> None:
+        self.places = places
+        self.device_id = device_id
 
     def function(self, name: str) -> Any:
+        unit, name = self.places[name]
+        assert unit.module is not None, "Bulk.build comes first"
         module = loading.Module()
-        module.library = self.library
-        return module.get_function(self.prefix + name)
+        module.library, module.device_id = unit.module.library, self.device_id
+        return module.get_function(name)
 
 
 class Bulk:
-    """Programs that are compiled together."""
+    """Programs that are compiled together; kernels of the same text are one."""
 
     def __init__(self) -> None:
-        self.units: list[tuple[dict[str, None], list[str], list[_Renamed]]] = []
-        self.count = KERNELS_A_UNIT
-        self.programs = 0
+        self.units: list[Unit] = []
+        self.places: dict[str, _Place] = {}  # by text, the name left out
 
     def add(self, program: CudaProgram) -> None:
-        text = program.source.text
-        names = _GLOBAL.findall(text)
-        if self.count + len(names) > KERNELS_A_UNIT:
-            self.units.append(({}, [], []))
-            self.count = 0
-        includes, bodies, made = self.units[-1]
-        prefix = f"p{self.programs}_"
-        includes.update(dict.fromkeys(_INCLUDE.findall(text)))
-        body = _INCLUDE.sub("", text)
-        for name in names:  # and the functions that are named after it
-            body = re.sub(rf"\b{name}(?=\(|_)", prefix + name, body)
-        bodies.append(body)
-        made.append(_Renamed(prefix))
-        program._module = made[-1]  # type: ignore[assignment]
-        self.count += len(names)
-        self.programs += 1
+        includes = _INCLUDE.findall(program.source.text)
+        kernels = {s.kernel.name: s.kernel.text for s in program.source.steps if isinstance(s, KernelStep)}
+        places = {name: self._place(name, text, includes) for name, text in kernels.items()}
+        program._module = _Module(places, program.device.device_id)  # type: ignore[assignment]
+
+    def _place(self, name: str, text: str, includes: list[str]) -> _Place:
+        neutral = re.sub(rf"\b{name}(?=\(|_)", "@", text)  # the kernel, and the functions that are named after it
+        found = self.places.get(neutral)
+        if found is None:
+            if not self.units or len(self.units[-1].texts) == KERNELS_A_UNIT:
+                self.units.append(Unit())
+            found = self.places[neutral] = _Place(self.units[-1], f"k{len(self.places)}_{name}")
+            found.unit.includes.update(dict.fromkeys(includes))
+            found.unit.texts[found.name] = neutral.replace("@", found.name)
+        return found
 
     def add_compiled(self, compiled: Compiled) -> None:
         """All programs of a compiled function."""
@@ -60,6 +80,5 @@ class Bulk:
             self.add(compiled.backward)  # type: ignore[arg-type]
 
     def build(self) -> None:
-        for (_, _, made), module in zip(self.units, modules(["\n".join([*i, *b]) for i, b, _ in self.units]), strict=True):
-            for renamed in made:
-                renamed.library = module.library
+        for unit, module in zip(self.units, modules([u.text for u in self.units]), strict=True):
+            unit.module = module

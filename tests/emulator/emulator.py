@@ -26,7 +26,7 @@ HEADER = Path(__file__).with_name("cuemu.h")
 KERNELS = HEADER.parent.parent.parent / "kernels"
 CACHE = Path(tempfile.gettempdir()) / f"hybridnet-emulator-{getpass.getuser()}"
 # Integers wrap around and packs of elements are read as words, as in CUDA; no contraction, so that results do not depend on the CPU.
-FLAGS = ("-std=c++17", "-O1", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off", "-shared", "-fPIC")
+FLAGS = ("-std=c++17", "-Og", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off", "-shared", "-fPIC")
 WARNINGS = (
     "-Wall",
     "-Werror",

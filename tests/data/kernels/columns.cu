@@ -1,0 +1,173 @@
+// columns on gpu(0): 781,056 bytes of arena
+//    multiply_sum_0<<<(1, 31), 256>>>(arena, arena+768000)
+//    multiply_sum_1<<<(3, 1), 256>>>(arena+768000, arena+780032)
+//    max_2<<<(1, 31), 256>>>(arena, arena+768000)
+//    max_3<<<(3, 1), 256>>>(arena+768000, arena+780544)
+
+#include "functors.cuh"
+#include "vector.cuh"
+#include "reduce.cuh"
+#include "random.cuh"
+
+extern "C" __global__ void __launch_bounds__(256) multiply_sum_0(const float* x0, float* y0)
+{
+    HN_SHARED(scratch);
+    const int lane = threadIdx.x / 32;
+    const int place = blockIdx.x * 32 + threadIdx.x % 32;
+    const bool active = place <= 23;
+    const int row = active ? place : 23;
+    float r0[4];
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        r0[e] = hn_reduce_add::start<float>();
+    }
+    for (int batch = 0; batch < 9; batch += 3) {
+        hn_pack<float, 4> a0[3];
+#pragma unroll
+        for (int k = 0; k < 3; ++k) {
+            const int c = blockIdx.y * 72 + (batch + k) * 8 + lane;
+            if (c < 2000) {
+                a0[k] = hn_load<4>(x0 + row * 4 + c * 96);
+            }
+        }
+#pragma unroll
+        for (int k = 0; k < 3; ++k) {
+            const int c = blockIdx.y * 72 + (batch + k) * 8 + lane;
+            if (c < 2000) {
+#pragma unroll
+                for (int e = 0; e < 4; ++e) {
+                    const float v1 = (a0[k][e] * a0[k][e]);
+                    r0[e] = hn_reduce_add::combine(r0[e], v1);
+                }
+            }
+        }
+    }
+    hn_reduce_columns<hn_reduce_add, 32, 8>(r0, scratch);
+    hn_pack<float, 4> b0;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        b0.set(e, r0[e]);
+    }
+    if (lane == 0 && active) hn_store(y0 + row * 4 + blockIdx.y * 96, b0);
+}
+
+extern "C" __global__ void __launch_bounds__(256) multiply_sum_1(const float* x0, float* y0)
+{
+    HN_SHARED(scratch);
+    const int lane = threadIdx.x / 8;
+    const int place = blockIdx.x * 8 + threadIdx.x % 8;
+    const int row = place;
+    float r0[4];
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        r0[e] = hn_reduce_add::start<float>();
+    }
+    {
+        hn_pack<float, 4> a0[1];
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            const int c = k * 32 + lane;
+            if (c < 31) {
+                a0[k] = hn_load<4>(x0 + row * 4 + c * 96);
+            }
+        }
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            const int c = k * 32 + lane;
+            if (c < 31) {
+#pragma unroll
+                for (int e = 0; e < 4; ++e) {
+                    r0[e] = hn_reduce_add::combine(r0[e], a0[k][e]);
+                }
+            }
+        }
+    }
+    hn_reduce_columns<hn_reduce_add, 8, 32>(r0, scratch);
+    hn_pack<float, 4> b0;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        b0.set(e, r0[e]);
+    }
+    if (lane == 0) hn_store(y0 + row * 4, b0);
+}
+
+extern "C" __global__ void __launch_bounds__(256) max_2(const float* x0, float* y0)
+{
+    HN_SHARED(scratch);
+    const int lane = threadIdx.x / 32;
+    const int place = blockIdx.x * 32 + threadIdx.x % 32;
+    const bool active = place <= 23;
+    const int row = active ? place : 23;
+    float r0[4];
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        r0[e] = hn_reduce_max::start<float>();
+    }
+    for (int batch = 0; batch < 9; batch += 3) {
+        hn_pack<float, 4> a0[3];
+#pragma unroll
+        for (int k = 0; k < 3; ++k) {
+            const int c = blockIdx.y * 72 + (batch + k) * 8 + lane;
+            if (c < 2000) {
+                a0[k] = hn_load<4>(x0 + row * 4 + c * 96);
+            }
+        }
+#pragma unroll
+        for (int k = 0; k < 3; ++k) {
+            const int c = blockIdx.y * 72 + (batch + k) * 8 + lane;
+            if (c < 2000) {
+#pragma unroll
+                for (int e = 0; e < 4; ++e) {
+                    r0[e] = hn_reduce_max::combine(r0[e], a0[k][e]);
+                }
+            }
+        }
+    }
+    hn_reduce_columns<hn_reduce_max, 32, 8>(r0, scratch);
+    hn_pack<float, 4> b0;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        b0.set(e, r0[e]);
+    }
+    if (lane == 0 && active) hn_store(y0 + row * 4 + blockIdx.y * 96, b0);
+}
+
+extern "C" __global__ void __launch_bounds__(256) max_3(const float* x0, float* y0)
+{
+    HN_SHARED(scratch);
+    const int lane = threadIdx.x / 8;
+    const int place = blockIdx.x * 8 + threadIdx.x % 8;
+    const int row = place;
+    float r0[4];
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        r0[e] = hn_reduce_max::start<float>();
+    }
+    {
+        hn_pack<float, 4> a0[1];
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            const int c = k * 32 + lane;
+            if (c < 31) {
+                a0[k] = hn_load<4>(x0 + row * 4 + c * 96);
+            }
+        }
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            const int c = k * 32 + lane;
+            if (c < 31) {
+#pragma unroll
+                for (int e = 0; e < 4; ++e) {
+                    r0[e] = hn_reduce_max::combine(r0[e], a0[k][e]);
+                }
+            }
+        }
+    }
+    hn_reduce_columns<hn_reduce_max, 8, 32>(r0, scratch);
+    hn_pack<float, 4> b0;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        b0.set(e, r0[e]);
+    }
+    if (lane == 0) hn_store(y0 + row * 4, b0);
+}

@@ -1,0 +1,281 @@
+// perceptron_step on gpu(0): 141,824 bytes of arena
+//    matmul_bias: cuBLASLt 1 × 128×784×32 float32 bias_relu(arena, in2, in3, arena+100352)
+//    matmul_bias: cuBLASLt 1 × 64×128×32 float32 bias_relu(arena+100352, in4, in5, arena+133120)
+//    matmul_bias: cuBLASLt 1 × 10×64×32 float32 bias(arena+133120, in6, in7, arena+124928)
+//    softmax_cross_entropy_0<<<(1, 1), 256>>>(arena+124928, arena+126464, arena+141568, arena+126208)
+//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+124928, arena+126464, arena+126208, made0, made1, arena+124928)
+//    sum_2<<<(2, 1), 256>>>(arena+124928, in8)
+//    matmul: cuBLASLt 1 × 64×10×32 float32(arena+124928, in6, arena+116736)
+//    matmul: cuBLASLt 1 × 64×32×10 float32(arena+124928, arena+133120, in9)
+//    greater_where_sum_3<<<(2, 1), 256>>>(arena+133120, arena+116736, arena+133120, in10)
+//    matmul: cuBLASLt 1 × 128×64×32 float32(arena+133120, in4, arena+116736)
+//    matmul: cuBLASLt 1 × 128×32×64 float32(arena+133120, arena+100352, in11)
+//    greater_where_sum_4<<<(4, 1), 256>>>(arena+100352, arena+116736, arena+100352, in12)
+//    matmul: cuBLASLt 1 × 784×32×128 float32(arena+100352, arena, in13)
+//    add_power_subtract_sqrt_multiply_true_di_5<<<(1, 1), 256>>>(in14, in15, in14, arena)
+//    sum_true_divide_6<<<(1, 1), 256>>>(arena+141568, arena+256)
+//    multiply_add_square_sqrt_true_divide_sub_7<<<(57, 1), 256>>>(made2, arena)
+
+#include "functors.cuh"
+#include "vector.cuh"
+#include "reduce.cuh"
+#include "random.cuh"
+#include "cross_entropy.cu"
+
+extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_0(const float* x0, const int* x1, float* y0, float* y1)
+{
+    hn_cross_entropy<float, int, 256, 4, 4>(x0, x1, y0, y1, 32, 10);
+}
+
+extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_grad_1(const float* x0, const int* x1, const float* x2, const float* x3, const float* x4, float* y0)
+{
+    hn_cross_entropy_grad<float, float, int, 256, 4, 4>(x0, x1, x2, x3, x4, y0, 32, 10);
+}
+
+extern "C" __global__ void __launch_bounds__(256) sum_2(const float* x0, float* y0)
+{
+    const int lane = threadIdx.x % 32;
+    const int place = blockIdx.x * 8 + threadIdx.x / 32;
+    const bool active = place <= 9;
+    const int row = active ? place : 9;
+    float r0 = hn_reduce_add::start<float>();
+    {
+        hn_pack<float, 1> a0[1];
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            const int c = k * 32 + lane;
+            a0[k] = hn_load<1>(x0 + row + c * 10);
+        }
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            r0 = hn_reduce_add::combine(r0, a0[k][0]);
+        }
+    }
+    const float t0 = hn_reduce_lanes<hn_reduce_add, 32>(r0);
+    if (lane == 0 && active) *(y0 + row) = hn_type<float>::store(t0);
+}
+
+extern "C" __global__ void __launch_bounds__(256) greater_where_sum_3(const float* x0, const float* x1, float* y0, float* y1)
+{
+    HN_SHARED(scratch);
+    const int lane = threadIdx.x / 8;
+    const int place = blockIdx.x * 8 + threadIdx.x % 8;
+    const int row = place;
+    float r0[4];
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        r0[e] = hn_reduce_add::start<float>();
+    }
+    {
+        hn_pack<float, 4> a0[1];
+        hn_pack<float, 4> a1[1];
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            const int c = k * 32 + lane;
+            a0[k] = hn_load<4>(x0 + row * 4 + c * 64);
+            a1[k] = hn_load<4>(x1 + row * 4 + c * 64);
+        }
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            const int c = k * 32 + lane;
+            hn_pack<float, 4> b0;
+#pragma unroll
+            for (int e = 0; e < 4; ++e) {
+                const bool v3 = (a0[k][e] > 0.0f);
+                const float v4 = (v3 ? a1[k][e] : 0.0f);
+                r0[e] = hn_reduce_add::combine(r0[e], v4);
+                b0.set(e, v4);
+            }
+            hn_store(y0 + row * 4 + c * 64, b0);
+        }
+    }
+    hn_reduce_columns<hn_reduce_add, 8, 32>(r0, scratch);
+    hn_pack<float, 4> b1;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        b1.set(e, r0[e]);
+    }
+    if (lane == 0) hn_store(y1 + row * 4, b1);
+}
+
+extern "C" __global__ void __launch_bounds__(256) greater_where_sum_4(const float* x0, const float* x1, float* y0, float* y1)
+{
+    HN_SHARED(scratch);
+    const int lane = threadIdx.x / 8;
+    const int place = blockIdx.x * 8 + threadIdx.x % 8;
+    const int row = place;
+    float r0[4];
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        r0[e] = hn_reduce_add::start<float>();
+    }
+    {
+        hn_pack<float, 4> a0[1];
+        hn_pack<float, 4> a1[1];
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            const int c = k * 32 + lane;
+            a0[k] = hn_load<4>(x0 + row * 4 + c * 128);
+            a1[k] = hn_load<4>(x1 + row * 4 + c * 128);
+        }
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            const int c = k * 32 + lane;
+            hn_pack<float, 4> b0;
+#pragma unroll
+            for (int e = 0; e < 4; ++e) {
+                const bool v3 = (a0[k][e] > 0.0f);
+                const float v4 = (v3 ? a1[k][e] : 0.0f);
+                r0[e] = hn_reduce_add::combine(r0[e], v4);
+                b0.set(e, v4);
+            }
+            hn_store(y0 + row * 4 + c * 128, b0);
+        }
+    }
+    hn_reduce_columns<hn_reduce_add, 8, 32>(r0, scratch);
+    hn_pack<float, 4> b1;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        b1.set(e, r0[e]);
+    }
+    if (lane == 0) hn_store(y1 + row * 4, b1);
+}
+
+static __device__ inline void add_power_subtract_sqrt_multiply_true_di_5_element(double x0, double x1, double& y0, float& y1)
+{
+    const double v3 = (x0 + 1.0);
+    const double v5 = hn_power(0.999, v3);
+    const double v6 = (1.0 - v5);
+    const double v7 = sqrt(v6);
+    const double v8 = (x1 * v7);
+    const double v10 = hn_power(0.9, v3);
+    const double v11 = (1.0 - v10);
+    const double v12 = (v8 / v11);
+    const float v13 = hn_cast<float>(v12);
+    y0 = v3;
+    y1 = v13;
+}
+
+extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multiply_true_di_5(const double* x0, const double* x1, double* y0, float* y1)
+{
+    const double s0 = hn_load<1>(x0)[0];
+    const double s1 = hn_load<1>(x1)[0];
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 1; i += step) {
+        hn_pack<double, 1> b0;
+        hn_pack<float, 1> b1;
+        double r0;
+        float r1;
+        add_power_subtract_sqrt_multiply_true_di_5_element(s0, s1, r0, r1);
+        b0.set(0, r0);
+        b1.set(0, r1);
+        hn_store(y0, b0);
+        hn_store(y1, b1);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256) sum_true_divide_6(const float* x0, float* y0)
+{
+    const int lane = threadIdx.x % 8;
+    const int place = blockIdx.x * 32 + threadIdx.x / 8;
+    const bool active = place <= 0;
+    float r0 = hn_reduce_add::start<float>();
+    {
+        hn_pack<float, 4> a0[1];
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+            const int c = k * 8 + lane;
+            a0[k] = hn_load<4>(x0 + c * 4);
+        }
+#pragma unroll
+        for (int k = 0; k < 1; ++k) {
+#pragma unroll
+            for (int e = 0; e < 4; ++e) {
+                r0 = hn_reduce_add::combine(r0, a0[k][e]);
+            }
+        }
+    }
+    const float t0 = hn_reduce_lanes<hn_reduce_add, 8>(r0);
+    const float v2 = (t0 / 32.0f);
+    if (lane == 0 && active) *(y0) = hn_type<float>::store(v2);
+}
+
+static __device__ inline void multiply_add_square_sqrt_true_divide_sub_7_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1, float& y2)
+{
+    const float v6 = (x0 * 0.9f);
+    const float v8 = (x1 * 0.003125f);
+    const float v9 = (v6 + v8);
+    const float v11 = (x2 * 0.999f);
+    const float v12 = (x1 * x1);
+    const float v14 = (v12 * 9.765625e-07f);
+    const float v15 = (v11 + v14);
+    const float v16 = (v9 * x4);
+    const float v17 = sqrt(v15);
+    const float v19 = (v17 + 1e-08f);
+    const float v20 = (v16 / v19);
+    const float v21 = (x3 - v20);
+    y0 = v9;
+    y1 = v15;
+    y2 = v21;
+}
+
+extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_divide_sub_7(const long long* table, const float* x4)
+{
+    const long long* const chunk = table + 54 + 2 * blockIdx.x;
+    const long long* const member = table + chunk[0] * 9;
+    const long long start = chunk[1], left = member[0] - start;
+    const int count = left < 2048 ? static_cast<int>(left) : 2048;
+    const float* const x0 = reinterpret_cast<const float*>(member[2]) + start;
+    const float* const x1 = reinterpret_cast<const float*>(member[3]) + start;
+    const float* const x2 = reinterpret_cast<const float*>(member[4]) + start;
+    const float* const x3 = reinterpret_cast<const float*>(member[5]) + start;
+    float* const y0 = reinterpret_cast<float*>(member[6]) + start;
+    float* const y1 = reinterpret_cast<float*>(member[7]) + start;
+    float* const y2 = reinterpret_cast<float*>(member[8]) + start;
+    const float s4 = hn_load<1>(x4)[0];
+    const int packs = (member[2] | member[3] | member[4] | member[5] | member[6] | member[7] | member[8]) % 16 == 0 ? count / 4 : 0;
+#pragma unroll 1
+    for (int i = threadIdx.x; i < packs; i += 256) {
+        const hn_pack<float, 4> a0 = hn_load<4>(x0 + i * 4);
+        const hn_pack<float, 4> a1 = hn_load<4>(x1 + i * 4);
+        const hn_pack<float, 4> a2 = hn_load<4>(x2 + i * 4);
+        const hn_pack<float, 4> a3 = hn_load<4>(x3 + i * 4);
+        hn_pack<float, 4> b0;
+        hn_pack<float, 4> b1;
+        hn_pack<float, 4> b2;
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            float r0;
+            float r1;
+            float r2;
+            multiply_add_square_sqrt_true_divide_sub_7_element(a0[e], a1[e], a2[e], a3[e], s4, r0, r1, r2);
+            b0.set(e, r0);
+            b1.set(e, r1);
+            b2.set(e, r2);
+        }
+        hn_store(y0 + i * 4, b0);
+        hn_store(y1 + i * 4, b1);
+        hn_store(y2 + i * 4, b2);
+    }
+#pragma unroll 1
+    for (int i = packs * 4 + threadIdx.x; i < count; i += 256) {
+        const hn_pack<float, 1> a0 = hn_load<1>(x0 + i);
+        const hn_pack<float, 1> a1 = hn_load<1>(x1 + i);
+        const hn_pack<float, 1> a2 = hn_load<1>(x2 + i);
+        const hn_pack<float, 1> a3 = hn_load<1>(x3 + i);
+        hn_pack<float, 1> b0;
+        hn_pack<float, 1> b1;
+        hn_pack<float, 1> b2;
+        float r0;
+        float r1;
+        float r2;
+        multiply_add_square_sqrt_true_divide_sub_7_element(a0[0], a1[0], a2[0], a3[0], s4, r0, r1, r2);
+        b0.set(0, r0);
+        b1.set(0, r1);
+        b2.set(0, r2);
+        hn_store(y0 + i, b0);
+        hn_store(y1 + i, b1);
+        hn_store(y2 + i, b2);
+    }
+}

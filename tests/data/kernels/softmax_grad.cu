@@ -1,0 +1,72 @@
+// softmax_grad on gpu(0): 46,080 bytes of arena
+//    max_subtract_exp_sum_log_multiply_0<<<(36, 1), 256>>>(arena, arena+23040, arena, arena+23040)
+
+#include "functors.cuh"
+#include "vector.cuh"
+#include "reduce.cuh"
+#include "random.cuh"
+
+extern "C" __global__ void __launch_bounds__(256) max_subtract_exp_sum_log_multiply_0(const float* x0, const float* x1, float* y0, float* y1)
+{
+    HN_SHARED(scratch);
+    const int lane = threadIdx.x / 16;
+    const int place = blockIdx.x * 16 + threadIdx.x % 16;
+    const int row = place;
+    const int row1 = row % 9;
+    const int row0 = row / 9;
+    hn_pack<float, 1> a0[1];
+    hn_pack<float, 1> a1[1];
+#pragma unroll
+    for (int k = 0; k < 1; ++k) {
+        const int c = k * 16 + lane;
+        if (c < 10) {
+            a0[k] = hn_load<1>(x0 + row1 + row0 * 90 + c * 9);
+            a1[k] = hn_load<1>(x1 + row1 + row0 * 90 + c * 9);
+        }
+    }
+    float r0[1];
+    float r2[1];
+    r0[0] = hn_reduce_max::start<float>();
+    r2[0] = hn_reduce_add::start<float>();
+#pragma unroll
+    for (int k = 0; k < 1; ++k) {
+        const int c = k * 16 + lane;
+        if (c < 10) {
+            r0[0] = hn_reduce_max::combine(r0[0], a0[k][0]);
+            r2[0] = hn_reduce_add::combine(r2[0], a1[k][0]);
+        }
+    }
+    hn_reduce_columns<hn_reduce_max, 16, 16>(r0, scratch);
+    hn_reduce_columns<hn_reduce_add, 16, 16>(r2, scratch);
+    float r1[1];
+    r1[0] = hn_reduce_add::start<float>();
+#pragma unroll
+    for (int k = 0; k < 1; ++k) {
+        const int c = k * 16 + lane;
+        if (c < 10) {
+            const float v3 = (a0[k][0] - r0[0]);
+            const float v4 = exp(v3);
+            r1[0] = hn_reduce_add::combine(r1[0], v4);
+        }
+    }
+    hn_reduce_columns<hn_reduce_add, 16, 16>(r1, scratch);
+    float v3[1];
+    v3[0] = log(r1[0]);
+#pragma unroll
+    for (int k = 0; k < 1; ++k) {
+        const int c = k * 16 + lane;
+        if (c < 10) {
+            hn_pack<float, 1> b0;
+            hn_pack<float, 1> b1;
+            const float v6 = (a0[k][0] - r0[0]);
+            const float v7 = (v6 - v3[0]);
+            const float v8 = exp(v7);
+            const float v9 = (v8 * r2[0]);
+            const float v10 = (a1[k][0] - v9);
+            b0.set(0, v7);
+            b1.set(0, v10);
+            hn_store(y0 + row1 + row0 * 90 + c * 9, b0);
+            hn_store(y1 + row1 + row0 * 90 + c * 9, b1);
+        }
+    }
+}
