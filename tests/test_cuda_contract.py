@@ -5,6 +5,7 @@ Programs of all operators, and of random functions with gradients and states, ar
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from programs import Program, programs
 from samples import ALL_OPS, as_arrays, samples_of, wide
 
 from hybridnet import autograd, dtypes
+from hybridnet.codegen import cuda_program
 from hybridnet.compile import jit
 from hybridnet.core import NDArray, Op, Sample, apply, array
 from hybridnet.device import current_device, gpu
@@ -165,7 +167,9 @@ def random_cases() -> Iterator[list[RandomCase]]:
         @given(programs(max_steps=16))
         @settings(max_examples=80)
         def collect(program: Program) -> None:
-            found.append(RandomCase(program))
+            launched = 0 if len(found) % 2 else cuda_program.LAUNCH_BYTES  # every second as if its arrays were large
+            with mock.patch.object(cuda_program, "LAUNCH_BYTES", launched):
+                found.append(RandomCase(program))
             bulk.add_compiled(found[-1].compiled)
 
         collect()

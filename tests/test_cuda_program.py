@@ -10,6 +10,7 @@ from emulator.memory import heap
 
 import hybridnet as hn
 from hybridnet import autograd, gluon, np, npx
+from hybridnet.codegen import cuda_program
 from hybridnet.config import config
 from hybridnet.core import Kind, Op, apply
 from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError
@@ -234,6 +235,41 @@ def test_the_program_shows_steps_and_kernels() -> None:
     assert "__global__" in text
     assert "<<<" in text
     assert "test_cuda_program.py" in text
+
+
+def test_large_arrays_are_not_copied(monkeypatch: pytest.MonkeyPatch, emulated_gpu: Any) -> None:
+    """Where copying costs more than launching: arguments are read, and written, where they lie; results are fresh arrays."""
+    monkeypatch.setattr(cuda_program, "LAUNCH_BYTES", 0)
+    copies: list[int] = []
+    copy = emulated_gpu.cuda.runtime.memcpyAsync
+    monkeypatch.setattr(emulated_gpu.cuda.runtime, "memcpyAsync", lambda *a: (copies.append(a[2]), copy(*a))[1])
+    weight = on_gpu([1.0, 2.0, 3.0, 4.0])
+
+    def f(x: Any, y: Any) -> Any:
+        x += y
+        weight[...] = weight + 1
+        z = np.exp(x) * weight
+        return z, z.sum(), (z + 1).reshape(2, 2), np.sort(y)
+
+    compiled = hn.jit(f)
+    arrays = [numpy.arange(4.0) / 4, numpy.array([1.0, 3.0, 0.0, 2.0])]
+    kept = []
+    for i in range(4):
+        x, y = on_gpu(arrays[0] + i), on_gpu(arrays[1])
+        if i == 3:  # views with gaps are copied first, and back
+            x = on_gpu(numpy.stack([arrays[0] + i] * 2, 1))[:, 0]
+        copies.clear()
+        kept.append(compiled(x, y))
+        assert not copies
+        numpy.testing.assert_allclose(x.asnumpy(), arrays[0] + i + arrays[1], rtol=1e-6)
+        assert weight.asnumpy().tolist() == [2.0 + i, 3 + i, 4 + i, 5 + i]
+    for i, (z, total, wide, ordered) in enumerate(kept):
+        expected = numpy.exp(arrays[0] + i + arrays[1]) * (numpy.arange(2.0, 6) + i)
+        numpy.testing.assert_allclose(z.asnumpy(), expected, rtol=1e-5)
+        numpy.testing.assert_allclose(total.item(), expected.sum(), rtol=1e-5)
+        numpy.testing.assert_allclose(wide.asnumpy(), (expected + 1).reshape(2, 2), rtol=1e-5)
+        assert ordered.asnumpy().tolist() == [0, 1, 2, 3]
+    assert "launched one by one" in compiled.explain(on_gpu(arrays[0]), on_gpu(arrays[1]))
 
 
 # -- errors -----------------------------------------------------------------------------------------------

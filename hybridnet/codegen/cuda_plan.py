@@ -105,6 +105,9 @@ class CudaPlan(Plan):
     launches, calls: what computes each node; one that is in neither is left to CuPy.
     kept: small constants that are read as arrays: made once, when the program is bound, outside the arena.
     staged: inputs whose arrays change from call to call, and which are copied to a fixed place.
+
+    A plan that is ``direct`` stages nothing: arguments are read where they lie, and results are computed in fresh arrays
+    (``returned``), so that its steps have other addresses at each call.
     """
 
     alignment = 256
@@ -116,10 +119,12 @@ class CudaPlan(Plan):
         given: Sequence[Place | None],
         fixed: frozenset[int],
         unit: Unit,
+        direct: bool = False,
     ) -> None:
         self.unit = unit
         self.shadows = shadows(graph)
-        self.staged = [v for i, v in enumerate(graph.inputs) if i not in fixed and (i >= len(given) or given[i] is None)]
+        changing = () if direct else enumerate(graph.inputs)
+        self.staged = [v for i, v in changing if i not in fixed and (i >= len(given) or given[i] is None)]
         self.launches: dict[Node, Launches] = {}
         self.calls: dict[Node, LibraryCall] = {}
         self.pairs: dict[Node, set[tuple[Value, Value]]] = {}
@@ -130,7 +135,8 @@ class CudaPlan(Plan):
         self.materialized = constants - {v.node for v in self.kept}
         for node in self.materialized:
             self.launches[node] = unit.add(node)
-        super().__init__(graph, donate, frozenset(i for i in range(len(graph.outputs)) if i not in donate), given)
+        stay = frozenset[int]() if direct else frozenset(i for i in range(len(graph.outputs)) if i not in donate)
+        super().__init__(graph, donate, stay, given)
         self.workspaces: dict[Node, Request] = {}
         self.temporaries: dict[Value, Request] = {}
         self._scratch()

@@ -24,16 +24,22 @@ from hybridnet.graph.passes.fuse import fuse
 from hybridnet.graph.passes.group import group
 
 ARENA = -1
+RESULT = -(1 << 30)
+
+#: Bytes of arguments and results whose copies take as long as launching one step from Python does.
+LAUNCH_BYTES = 8 << 20
 
 
 class Address(NamedTuple):
-    """A place in memory: ``base`` is an input's number, ``ARENA``, or -2 - k for the k-th of the made arrays; ``offset`` in bytes."""
+    """A place in memory: ``base`` is an input's number, ``ARENA``, -2 - k for the k-th of the made arrays, or ``RESULT - k``
+    for the k-th fresh buffer of a direct program; ``offset`` in bytes."""
 
     base: int
     offset: int = 0
 
     def __str__(self) -> str:
         base = "arena" if self.base == ARENA else f"in{self.base}" if self.base >= 0 else f"made{-2 - self.base}"
+        base = f"out{RESULT - self.base}" if self.base <= RESULT else base
         return f"{base}+{self.offset}" if self.offset else base
 
 
@@ -128,6 +134,8 @@ class CudaSource:
     returned: places whose contents are copied to staged inputs afterwards (arguments that the function writes).
     results: the outputs that are not written over an input, in order.
     made: arrays that are made when the program is bound.
+    direct: the bytes of the fresh buffers that each call computes its results in, if the program is direct: launched
+        step by step on its arguments where they lie. Else None.
     resident: where in the arena the outputs that the caller keeps there lie.
     """
 
@@ -139,6 +147,7 @@ class CudaSource:
     returned: dict[int, Address]
     results: list[Located]
     made: list[Made]
+    direct: list[int] | None = None
     resident: tuple[Place | None, ...] = ()
     largest: list[tuple[int, str]] = field(default_factory=list)
 
@@ -157,6 +166,8 @@ def write_cuda_program(
     input's buffer. ``given`` says of the first inputs where in the arena they lie already. ``fixed``:
     inputs whose arrays stay where they are from call to call; others are copied to a place of the program.
     ``resident``: outputs that the caller keeps in the arena.
+
+    Where arguments and results are so large that copying them costs more than launching the steps, the program is direct.
     """
     donated = dict(donate or {})
     if "group" not in config.disabled_passes:
@@ -164,16 +175,23 @@ def write_cuda_program(
     if "fuse" not in config.disabled_passes:
         graph = dce(fuse(graph))
     legal = legalize(fitted(graph, sms), donated, shapes_matter=False)
-    unit = Unit(Tuning(sms=sms))
-    plan = CudaPlan(legal, donated, given, fixed, unit)
-    return _Writer(plan, resident).write()
+    source = _Writer(CudaPlan(legal, donated, given, fixed, Unit(Tuning(sms=sms))), resident).write()
+    copied = sum(graph.inputs[i].nbytes for i in source.staged) + sum(x.nbytes for x in source.results)
+    if resident or any(given) or copied <= LAUNCH_BYTES * len(source.steps):
+        return source
+    direct = _Writer(CudaPlan(legal, donated, given, fixed, Unit(Tuning(sms=sms)), direct=True), resident, direct=True).write()
+    # A table of addresses is made once: it cannot hold those of arguments and results.
+    looked_up = {e.base for made in direct.made if isinstance(made, tuple) for e in made if isinstance(e, Address)}
+    return direct if looked_up <= fixed | {ARENA} else source
 
 
 class _Writer:
     """Writes the steps of a plan."""
 
-    def __init__(self, plan: CudaPlan, resident: frozenset[int]) -> None:
+    def __init__(self, plan: CudaPlan, resident: frozenset[int], direct: bool = False) -> None:
         self.plan = plan
+        self.direct = direct
+        self.buffers: dict[Value, int] = {}  # of a direct program, by the value that is computed in each
         self.graph = plan.graph
         self.resident = resident
         self.number = {v: i for i, v in enumerate(self.graph.inputs)}
@@ -204,6 +222,7 @@ class _Writer:
             returned,
             results,
             self.made,
+            [v.nbytes for v in self.buffers] if self.direct else None,
             tuple((x.address.offset, x.nbytes) if x.address.base == ARENA else None for x in places),
             largest,
         )
@@ -218,6 +237,10 @@ class _Writer:
         root = plan.homes.get(root, root)
         if root in self.base:
             return Address(self.base[root], offset)
+        if root in plan.returned:
+            while root in plan.overwrites:
+                root = plan.overwrites[root]
+            return Address(RESULT - self.buffers.setdefault(root, len(self.buffers)), offset)
         place = plan.places.get(root)
         return Address(self.number[root], offset) if place is None else Address(ARENA, place.offset + offset)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from hybridnet.codegen.cuda_program import (
     ARENA,
+    RESULT,
     Address,
     CopyStep,
     CudaSource,
@@ -27,7 +28,7 @@ from hybridnet.codegen.cuda_program import (
     Step,
     write_cuda_program,
 )
-from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream
+from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream, device_bytes
 from hybridnet.device.compiler import Module
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
 from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
@@ -114,10 +115,14 @@ class Instance:
         self.staged = [
             (i, self.at(address), arena.view(address.offset, program.shapes[i], program.dtypes[i])) for i, address in source.staged.items()
         ]
+        self._bind(source)
+
+    def _bind(self, source: CudaSource) -> None:
+        """What is decided once, now that the addresses are known."""
         # Of each result: the array, if it stays in the arena; else what it takes to make a fresh one.
         self.results = [
             (self.array(x) if stays else None, x.shape, x.dtype, self.at(x.address), x.nbytes)
-            for x, stays in zip(source.results, program.resident, strict=True)
+            for x, stays in zip(source.results, self.program.resident, strict=True)
         ]
         self.segments = self._segments(source.steps)
 
@@ -217,6 +222,38 @@ class Instance:
         return tuple(found)
 
 
+class DirectInstance(Instance):
+    """A direct program bound to an arena: each call launches the steps on the arguments where they lie, into fresh arrays."""
+
+    def _bind(self, source: CudaSource) -> None:
+        """Nothing: addresses are others at each call."""
+
+    def run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        program, source, cupy = self.program, self.program.source, cuda.cupy()
+        assert source.direct is not None
+        stream = current_stream(program.device)
+        self.arena.follow(stream)
+        bound = set(self.owners)
+        for i, x in self.standing.items():
+            self.stand_ins[i][...] = x
+        for i, x in enumerate(inputs):
+            if i not in bound:
+                self.owners[i] = x if _lies_well(x) else x.copy(order="C")
+        for k, size in enumerate(source.direct):
+            self.owners[RESULT - k] = cupy.ndarray((size,), np.uint8, device_bytes(program.device, size))
+        self.bases |= {i: x.data.ptr for i, x in self.owners.items()}
+        try:
+            for step in source.steps:
+                _guarded(self._action(step), step, stream.ptr)
+            for i, x in enumerate(inputs):
+                if i in program.written and self.owners[i] is not x:
+                    x[...] = self.owners[i]
+            return tuple(map(self.array, source.results))
+        finally:
+            for i in self.owners.keys() - bound:
+                del self.owners[i]
+
+
 def _copy_back(target: Any, instance: Instance, address: Address, stream: int) -> None:
     if target.flags.c_contiguous:
         copy_bytes(target.data.ptr, instance.at(address), target.nbytes, stream)
@@ -292,7 +329,12 @@ class CudaProgram:
         graphs = sum(not isinstance(step, CupyStep) and (before is None or isinstance(before, CupyStep)) for before, step in starts)
         kinds = ((KernelStep, "kernels"), (LibraryStep, "library calls"), (CopyStep, "copies"))
         parts = ", ".join(f"{sum(isinstance(s, kind) for s in steps)} {word}" for kind, word in kinds)
-        head = f"{self.name}: {graphs} CUDA graph{'s' * (graphs != 1)} ({parts}), {self.arena_bytes:,} bytes of arena"
+        ways = (
+            f"{graphs} CUDA graph{'s' * (graphs != 1)}"
+            if self.source.direct is None
+            else "launched one by one, on large arrays where they lie"
+        )
+        head = f"{self.name}: {ways} ({parts}), {self.arena_bytes:,} bytes of arena"
         return "\n".join([head, *(f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between)])
 
     def module(self) -> Module:
@@ -315,7 +357,8 @@ class CudaProgram:
             arena = instance.arena
         if instance is None or not instance.is_bound_to(inputs):
             try:
-                instance = self.bound[arena] = Instance(self, arena, inputs)
+                kind = Instance if self.source.direct is None else DirectInstance
+                instance = self.bound[arena] = kind(self, arena, inputs)
             except BaseException:
                 arena.taken.release()
                 raise
