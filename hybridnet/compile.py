@@ -186,7 +186,7 @@ class Compiled:
             results = self.program(data)
             outputs = [wrap(cls, d, device) for d, (cls, device) in zip(results, self.classes, strict=True)]
         else:
-            counters = [(a, a._data.copy()) for a in self.counters]
+            counters = [(a, a._device.xp.copy(a._data)) for a in self.counters]
             results, lease = self.program.leased(data)
             outputs = [wrap(cls, d, device) for d, (cls, device) in zip(results, self.classes, strict=False)]
             residuals = results[self.n_outputs :]

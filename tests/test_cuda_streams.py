@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -11,7 +12,7 @@ from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
 
 import hybridnet as hn
-from hybridnet import autograd, dtypes, np
+from hybridnet import autograd, dtypes, gluon, np
 from hybridnet.device import Capture, blas, cuda
 from hybridnet.errors import OutOfMemoryError
 from hybridnet.gluon import nn
@@ -32,20 +33,38 @@ def network(device: hn.Device) -> Any:
     return net
 
 
-def test_a_program_runs_on_its_gpu_whichever_is_current() -> None:
-    """Plans, launches, graphs and copies of gpu(1), though each call finds gpu(0) as the current one."""
-    with emulated_gpu(devices=2):
-        net, x = network(hn.gpu(1)), on(hn.gpu(1), numpy.eye(4))
-        x.attach_grad()
-        found = []
-        for _ in range(4):
-            cuda.make_current(0)
+@pytest.mark.parametrize("whole", [False, True], ids=["hybridize", "jit"])
+def test_programs_run_on_their_gpu_whichever_is_current(whole: bool) -> None:
+    """Plans, launches, graphs, copies and random numbers of gpu(1), though each call finds gpu(0) as the current one."""
+
+    def losses(device: hn.Device, turn: Callable[[], None]) -> list[float]:
+        hn.random.seed(3)
+        net = nn.HybridSequential()
+        net.add(nn.Dense(5, activation="relu"), nn.Dropout(0.3), nn.Dense(3))
+        net.initialize(hn.init.Constant(0.1), ctx=device)
+        trainer = gluon.Trainer(net.collect_params(), "adam")
+        if not whole:
+            net.hybridize()
+
+        def step(x: Any) -> Any:
             with autograd.record():
-                y = net(x)
-            cuda.make_current(0)
-            y.backward()
-            found.append((y.tolist(), x.grad.tolist()))
-        assert y._data.device.id == 1 and all(f == found[0] for f in found)
+                loss = ((net(x) - 1) ** 2).mean()
+            turn()
+            loss.backward()
+            turn()
+            trainer.step(1)
+            return loss
+
+        run, found = hn.jit(step) if whole else step, []
+        for i in range(4):
+            x = on(device, numpy.eye(4) * i)
+            turn()
+            found.append(float(run(x)))
+            turn()
+        return found
+
+    with emulated_gpu(devices=2):
+        assert losses(hn.gpu(1), lambda: cuda.make_current(0)) == losses(hn.gpu(0), lambda: None)
 
 
 def test_work_in_an_arena_follows_that_of_another_stream(emulated_gpu: Any) -> None:
