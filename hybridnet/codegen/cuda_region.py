@@ -1,8 +1,8 @@
 """A fused region, or a single pointwise operator or reduction, as CUDA kernels: which, and in what order.
 
-Relies on the region being cut into stages (``cuda_stages``); each stage is a pointwise kernel, a row
-kernel, or, where rows are few and long, a reduction split over blocks: partial results, then one small
-kernel that combines them in a fixed order. No floating-point atomics: results are the same every time.
+Relies on the region being cut into stages (``cuda_stages``); each stage is a pointwise kernel (in tiles, where
+it transposes), a row kernel, or, where rows are few and long, a reduction split over blocks: partial results,
+then one small kernel that combines them in a fixed order. No floating-point atomics: results are the same every time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hybridnet.codegen.cuda_pointwise import THREADS, write_pointwise
 from hybridnet.codegen.cuda_reduce import Shape, Team, column_width, row_width, write_rows
 from hybridnet.codegen.cuda_stages import Region, by_axes, by_level
 from hybridnet.codegen.cuda_text import Kernel, Table, translation_unit
+from hybridnet.codegen.cuda_tiled import tiling_of, write_tiled
 from hybridnet.codegen.cuda_written import write_launches
 from hybridnet.core.kernel import computed_dtype, contiguous
 from hybridnet.graph.accelerated import written_for
@@ -140,7 +141,11 @@ class _Writer:
         if not any(v.size for v in graph.outputs):
             return
         if not region.reduced:
-            self.kernels.append(write_pointwise(region, space, _NAME, self.tuning.sms))
+            tiling = tiling_of(region, space)
+            if tiling is not None:
+                self.kernels.append(write_tiled(region, space, tiling, _NAME))
+            else:
+                self.kernels.append(write_pointwise(region, space, _NAME, self.tuning.sms))
             return
         team = choose_team(region, space, self.tuning)
         if team.splits == 1:
