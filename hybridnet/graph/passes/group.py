@@ -5,7 +5,7 @@ As one node it is one kernel on a GPU, and on a CPU a few calls over one flat bu
 
 On a GPU, where every launch counts, more is grouped. Sums over all elements go along (the norm of every
 parameter: LAMB, limits of gradients), then the arithmetic on what they give, and numbers that other
-operands are combined with may differ from member to member.
+operands are combined with may differ from member to member. So do the casts of parameters to a 16-bit type.
 """
 
 from __future__ import annotations
@@ -149,13 +149,23 @@ def _readers(start: list[Node], uses: Uses) -> set[Node]:
     return found
 
 
+#: Up to so many bytes a parameter's cast is kept from the beginning of a step on, even where only one node reads it.
+_SMALL_CAST = 1 << 20
+
+
+def _is_early(n: Node, uses: Uses) -> bool:
+    """Whether a node is a cast of a parameter that may as well be computed early: the backward reads it too, or it is small."""
+    x, y = n.inputs[0], n.output
+    return n.op.name == "cast" and x.node is None and x.device.is_gpu and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
+
+
 def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Component]:
-    """Those that are worth a look: that give results of the graph (a state's new value, in practice), or sums."""
+    """Those that are worth a look: that give results of the graph (a state's new value, in practice), or sums; casts of parameters."""
     results = set(graph.outputs)
     found = []
     for nodes in _connected(_eligible(graph), _alike):
         summed = any(n.op.kind is Kind.REDUCTION or not n.output.shape for n in nodes)
-        if summed or any(n.output in results for n in nodes):
+        if summed or any(n.output in results for n in nodes) or (len(nodes) == 1 and _is_early(nodes[0], uses)):
             parts = _in_turn(nodes, uses, position) if nodes[0].output.device.is_gpu else [nodes]
             found += [_Component(part, uses) for part in parts]
     return [c for c in found if c.slots or not c.shape]
@@ -200,14 +210,39 @@ def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
         first.nodes[-1].site,
     )
     became = dict(zip([c.outputs[o] for o in range(len(first.outputs)) for c in members], node.outputs, strict=True))
-    nodes: list[Node] = [n for n in graph.nodes if n not in inside and n not in after]
-    nodes.append(node)
-    for n in graph.nodes:
+    nodes: list[Node] = []
+    for n in _in_order(graph, node, inside, after):
         if n in after:
             renamed = Node(n.op, [became.get(v, v) for v in n.inputs], n.attrs, [v.spec for v in n.outputs], n.outputs[0].device, n.site)
             became.update(zip(n.outputs, renamed.outputs, strict=True))
             nodes.append(renamed)
+        else:
+            nodes.append(n)
     return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
+
+
+def _in_order(graph: Graph, node: Node, inside: set[Node], after: set[Node]) -> list[Node]:
+    """The graph's nodes with ``node`` in place of those ``inside``: behind what it reads, right before the first ``after`` it."""
+    order: dict[Node, None] = {}
+    for n in graph.nodes:
+        if n in after and node not in order:
+            order.update(dict.fromkeys(_needed(graph, node)))
+            order[node] = None
+        if n not in inside:
+            order[n] = None
+    order[node] = None
+    return list(order)
+
+
+def _needed(graph: Graph, node: Node) -> list[Node]:
+    """What a node waits for, in order."""
+    found: set[Node] = set()
+    stack = [node]
+    while stack:
+        before = [v.node for v in stack.pop().inputs if v.node is not None and v.node not in found]
+        found.update(before)
+        stack += before
+    return [n for n in graph.nodes if n in found]
 
 
 def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:
