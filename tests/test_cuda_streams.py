@@ -156,3 +156,13 @@ def test_one_workspace_for_operands_of_any_alignment(emulated_gpu: Any) -> None:
         product.found(blas.ALIGNED)
         product.found(4)
     assert asked == [blas.WORKSPACE, 0] and product.workspace == 0
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["imperative", "jit"])
+def test_products_are_planned_for_the_gpu_of_their_operands(compiled: bool) -> None:
+    with emulated_gpu(devices=2):
+        a = on(hn.gpu(1), numpy.eye(4))
+        product = hn.jit(np.matmul) if compiled else np.matmul
+        for _ in range(3):
+            cuda.make_current(0)
+            assert product(a, a).tolist() == a.tolist()
