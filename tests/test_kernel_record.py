@@ -1,12 +1,11 @@
 """The record of kernel text in ``data/kernels``: a change of code generation shows what it changed. Each program's kernels against NumPy.
 
-After a change that is meant: ``python -m pytest tests/test_kernel_record.py tests/test_cuda_nvrtc.py --renew``, and read what ``git diff`` shows.
+After a change that is meant: ``python -m pytest tests/test_kernel_record.py tests/test_cuda_nvrtc.py --renew``, and read ``git diff``.
 """
 
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from emulator.device import emulated_gpu

@@ -5,12 +5,18 @@ From the package nvidia-cuda-nvrtc, where it is installed.
 
 import ctypes
 import importlib.util
+import multiprocessing
+import os
 import re
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .emulator import KERNELS
+
+ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 
 
 class Usage(NamedTuple):
@@ -34,6 +40,13 @@ def library() -> Any:
     return ctypes.CDLL(str(found[0]))
 
 
+def version() -> str:
+    """The compiler's, on which registers depend."""
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    library().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
+    return f"{major.value}.{minor.value}"
+
+
 def compile_for(architecture: str, code: str) -> dict[str, Usage]:
     """What each kernel of ``code`` uses on ``architecture`` ("sm_90"); a RuntimeError with the compiler's words if it does not compile."""
     nvrtc, program, size = library(), ctypes.c_void_p(), ctypes.c_size_t()
@@ -49,3 +62,11 @@ def compile_for(architecture: str, code: str) -> dict[str, Usage]:
         raise RuntimeError(log)
     pattern = r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores.*?Used (\d+) registers"
     return {name: Usage(int(registers), int(stack), int(spilled)) for name, stack, spilled, registers in re.findall(pattern, log, re.S)}
+
+
+def compile_all(codes: Sequence[str]) -> list[dict[str, dict[str, Usage]]]:
+    """What each kernel of several translation units uses, by architecture; in as many processes as there are cores."""
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        jobs = [[pool.submit(compile_for, a, code) for a in ARCHITECTURES] for code in codes]
+        found = [dict(zip(ARCHITECTURES, [j.result() for j in of_code], strict=True)) for of_code in jobs]
+    return [{name: {a: by[a][name] for a in ARCHITECTURES} for name in by[ARCHITECTURES[0]]} for by in found]
