@@ -1,16 +1,16 @@
-// optimizers on gpu(0): 9,216 bytes of arena
-//    cast_0<<<(1, 1), 256>>>(in8, arena+7168)
-//    add_power_subtract_cast_1<<<(1, 1), 256>>>(in7, in7, arena+7424, arena+7680)
-//    copy_2<<<(1, 1), 256>>>(arena+6912, arena+5376)
-//    copy_3<<<(1, 1), 256>>>(arena+6912, arena+6656)
-//    copy_4<<<(2, 1), 256>>>(arena+6912, arena)
-//    multiply_square_sum_5<<<(3, 1), 256>>>(made0, arena+6912)
-//    multiply_square_sum_6<<<(3, 1), 64>>>(made0, arena+6912)
-//    add_sqrt_true_divide_minimum_7<<<(1, 1), 256>>>(arena+8448, arena+8192, arena+7936, arena+8448, arena+8192)
-//    multiply_add_square_true_divide_sqrt_sum_8<<<(3, 1), 256>>>(made1, arena+8192, arena+7424, arena+7680, arena+6912)
-//    multiply_add_square_true_divide_sqrt_sum_9<<<(3, 1), 64>>>(made1, arena+6912)
-//    square_sum_10<<<(3, 1), 256>>>(made2, arena+6912)
-//    square_sum_11<<<(3, 1), 64>>>(made2, arena+6912)
+// optimizers on gpu(0): 9,984 bytes of arena
+//    copy_0<<<(1, 1), 256>>>(arena+6912, arena+5376)
+//    copy_1<<<(1, 1), 256>>>(arena+6912, arena+6656)
+//    copy_2<<<(2, 1), 256>>>(arena+6912, arena)
+//    multiply_square_sum_3<<<(3, 1), 256>>>(made0, arena+6912)
+//    multiply_square_sum_4<<<(3, 1), 64>>>(made0, arena+6912)
+//    add_sqrt_true_divide_minimum_5<<<(1, 1), 256>>>(arena+7680, arena+7424, arena+7168, arena+7680, arena+7424)
+//    cast_6<<<(1, 1), 256>>>(in8, arena+7168)
+//    add_power_subtract_cast_7<<<(1, 1), 256>>>(in7, in7, arena+7936, arena+8192)
+//    square_sum_8<<<(3, 1), 256>>>(made1, arena+6912)
+//    square_sum_9<<<(3, 1), 64>>>(made1, arena+6912)
+//    multiply_add_square_true_divide_sqrt_sum_10<<<(3, 1), 256>>>(made2, arena+7424, arena+7936, arena+8192, arena+6912)
+//    multiply_add_square_true_divide_sqrt_sum_11<<<(3, 1), 64>>>(made2, arena+6912)
 //    sqrt_minimum_greater_true_divide_where_m_12<<<(3, 1), 256>>>(made3, arena+7168)
 //    multiply_subtract_13<<<(3, 1), 256>>>(made4)
 
@@ -19,59 +19,49 @@
 #include "reduce.cuh"
 #include "random.cuh"
 
-static __device__ inline void cast_0_element(double x0, float& y0)
+static __device__ inline void copy_0_element(float x0, float& y0)
 {
-    const float v1 = hn_cast<float>(x0);
+    const float v1 = x0;
     y0 = v1;
 }
 
-extern "C" __global__ void __launch_bounds__(256) cast_0(const double* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) copy_0(const float* x0, float* y0)
 {
-    const double s0 = hn_load<1>(x0)[0];
+    const float s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<float, 1> b0;
-        float r0;
-        cast_0_element(s0, r0);
-        b0.set(0, r0);
-        hn_store(y0, b0);
+    for (int i = first; i < 70; i += step) {
+        hn_pack<float, 4> b0;
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            float r0;
+            copy_0_element(s0, r0);
+            b0.set(e, r0);
+        }
+        hn_store(y0 + i * 4, b0);
     }
 }
 
-static __device__ inline void add_power_subtract_cast_1_element(double x0, double& y0, float& y1, float& y2)
+static __device__ inline void copy_1_element(float x0, float& y0)
 {
-    const double v2 = (x0 + 1.0);
-    const double v4 = hn_power(0.9, v2);
-    const double v5 = (1.0 - v4);
-    const float v6 = hn_cast<float>(v5);
-    const double v8 = hn_power(0.999, v2);
-    const double v9 = (1.0 - v8);
-    const float v10 = hn_cast<float>(v9);
-    y0 = v2;
-    y1 = v6;
-    y2 = v10;
+    const float v1 = x0;
+    y0 = v1;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_1(const double* x0, double* y0, float* y1, float* y2)
+extern "C" __global__ void __launch_bounds__(256) copy_1(const float* x0, float* y0)
 {
-    const double s0 = hn_load<1>(x0)[0];
+    const float s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<double, 1> b0;
-        hn_pack<float, 1> b1;
-        hn_pack<float, 1> b2;
-        double r0;
-        float r1;
-        float r2;
-        add_power_subtract_cast_1_element(s0, r0, r1, r2);
-        b0.set(0, r0);
-        b1.set(0, r1);
-        b2.set(0, r2);
-        hn_store(y0, b0);
-        hn_store(y1, b1);
-        hn_store(y2, b2);
+    for (int i = first; i < 10; i += step) {
+        hn_pack<float, 4> b0;
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            float r0;
+            copy_1_element(s0, r0);
+            b0.set(e, r0);
+        }
+        hn_store(y0 + i * 4, b0);
     }
 }
 
@@ -86,7 +76,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_2(const float* x0, float*
     const float s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
-    for (int i = first; i < 70; i += step) {
+    for (int i = first; i < 330; i += step) {
         hn_pack<float, 4> b0;
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
@@ -98,53 +88,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_2(const float* x0, float*
     }
 }
 
-static __device__ inline void copy_3_element(float x0, float& y0)
-{
-    const float v1 = x0;
-    y0 = v1;
-}
-
-extern "C" __global__ void __launch_bounds__(256) copy_3(const float* x0, float* y0)
-{
-    const float s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 10; i += step) {
-        hn_pack<float, 4> b0;
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            float r0;
-            copy_3_element(s0, r0);
-            b0.set(e, r0);
-        }
-        hn_store(y0 + i * 4, b0);
-    }
-}
-
-static __device__ inline void copy_4_element(float x0, float& y0)
-{
-    const float v1 = x0;
-    y0 = v1;
-}
-
-extern "C" __global__ void __launch_bounds__(256) copy_4(const float* x0, float* y0)
-{
-    const float s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 330; i += step) {
-        hn_pack<float, 4> b0;
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            float r0;
-            copy_4_element(s0, r0);
-            b0.set(e, r0);
-        }
-        hn_store(y0 + i * 4, b0);
-    }
-}
-
-static __device__ inline void multiply_square_sum_5_element(float x0, float x1, float& y0, float& y1)
+static __device__ inline void multiply_square_sum_3_element(float x0, float x1, float& y0, float& y1)
 {
     const float v3 = (x0 * 2.0f);
     const float v4 = (v3 * x1);
@@ -154,7 +98,7 @@ static __device__ inline void multiply_square_sum_5_element(float x0, float x1, 
     y1 = v6;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_5(const long long* table, float* p0)
+extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_3(const long long* table, float* p0)
 {
     HN_SHARED(scratch);
     const long long* const chunk = table + 18 + 2 * blockIdx.x;
@@ -175,7 +119,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_5(const lo
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            multiply_square_sum_5_element(a0[e], a1[e], r0, r1);
+            multiply_square_sum_3_element(a0[e], a1[e], r0, r1);
             b0.set(e, r0);
             t0 = hn_reduce_add::combine(t0, r1);
         }
@@ -188,7 +132,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_5(const lo
         hn_pack<float, 1> b0;
         float r0;
         float r1;
-        multiply_square_sum_5_element(a0[0], a1[0], r0, r1);
+        multiply_square_sum_3_element(a0[0], a1[0], r0, r1);
         b0.set(0, r0);
         t0 = hn_reduce_add::combine(t0, r1);
         hn_store(y0 + i, b0);
@@ -197,7 +141,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_5(const lo
     if (threadIdx.x == 0) p0[blockIdx.x] = t0;
 }
 
-extern "C" __global__ void __launch_bounds__(64) multiply_square_sum_6(const long long* table, const float* p0)
+extern "C" __global__ void __launch_bounds__(64) multiply_square_sum_4(const long long* table, const float* p0)
 {
     HN_SHARED(scratch);
     const long long* const member = table + blockIdx.x * 6;
@@ -208,7 +152,7 @@ extern "C" __global__ void __launch_bounds__(64) multiply_square_sum_6(const lon
     if (threadIdx.x == 0) *reinterpret_cast<float*>(member[5]) = hn_type<float>::store(t0);
 }
 
-static __device__ inline void add_sqrt_true_divide_minimum_7_element(float x0, float x1, float x2, float& y0, float& y1)
+static __device__ inline void add_sqrt_true_divide_minimum_5_element(float x0, float x1, float x2, float& y0, float& y1)
 {
     const float v3 = (x0 + x1);
     const float v4 = (v3 + x2);
@@ -220,7 +164,7 @@ static __device__ inline void add_sqrt_true_divide_minimum_7_element(float x0, f
     y1 = v11;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_minimum_7(const float* x0, const float* x1, const float* x2, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_minimum_5(const float* x0, const float* x1, const float* x2, float* y0, float* y1)
 {
     const float s0 = hn_load<1>(x0)[0];
     const float s1 = hn_load<1>(x1)[0];
@@ -232,7 +176,7 @@ extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_minimum_7
         hn_pack<float, 1> b1;
         float r0;
         float r1;
-        add_sqrt_true_divide_minimum_7_element(s0, s1, s2, r0, r1);
+        add_sqrt_true_divide_minimum_5_element(s0, s1, s2, r0, r1);
         b0.set(0, r0);
         b1.set(0, r1);
         hn_store(y0, b0);
@@ -240,33 +184,151 @@ extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_minimum_7
     }
 }
 
-static __device__ inline void multiply_add_square_true_divide_sqrt_sum_8_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float& y0, float& y1, float& y2, float& y3, float& y4)
+static __device__ inline void cast_6_element(double x0, float& y0)
 {
-    const float v8 = (x0 * 0.9f);
-    const float v10 = (x1 * 0.999f);
-    const float v12 = (x2 * 0.01f);
-    const float v13 = (x3 * x4);
-    const float v15 = (v13 * 0.1f);
-    const float v16 = (v8 + v15);
-    const float v17 = (v13 * v13);
-    const float v19 = (v17 * 0.001f);
-    const float v20 = (v10 + v19);
-    const float v21 = (v16 / x5);
-    const float v22 = (v20 / x6);
-    const float v23 = sqrt(v22);
-    const float v25 = (v23 + 1e-06f);
-    const float v26 = (v21 / v25);
-    const float v27 = (v26 + v12);
+    const float v1 = hn_cast<float>(x0);
+    y0 = v1;
+}
+
+extern "C" __global__ void __launch_bounds__(256) cast_6(const double* x0, float* y0)
+{
+    const double s0 = hn_load<1>(x0)[0];
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 1; i += step) {
+        hn_pack<float, 1> b0;
+        float r0;
+        cast_6_element(s0, r0);
+        b0.set(0, r0);
+        hn_store(y0, b0);
+    }
+}
+
+static __device__ inline void add_power_subtract_cast_7_element(double x0, double& y0, float& y1, float& y2)
+{
+    const double v2 = (x0 + 1.0);
+    const double v4 = hn_power(0.9, v2);
+    const double v5 = (1.0 - v4);
+    const float v6 = hn_cast<float>(v5);
+    const double v8 = hn_power(0.999, v2);
+    const double v9 = (1.0 - v8);
+    const float v10 = hn_cast<float>(v9);
+    y0 = v2;
+    y1 = v6;
+    y2 = v10;
+}
+
+extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_7(const double* x0, double* y0, float* y1, float* y2)
+{
+    const double s0 = hn_load<1>(x0)[0];
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 1; i += step) {
+        hn_pack<double, 1> b0;
+        hn_pack<float, 1> b1;
+        hn_pack<float, 1> b2;
+        double r0;
+        float r1;
+        float r2;
+        add_power_subtract_cast_7_element(s0, r0, r1, r2);
+        b0.set(0, r0);
+        b1.set(0, r1);
+        b2.set(0, r2);
+        hn_store(y0, b0);
+        hn_store(y1, b1);
+        hn_store(y2, b2);
+    }
+}
+
+static __device__ inline void square_sum_8_element(float x0, float& y0)
+{
+    const float v1 = (x0 * x0);
+    const float v2 = hn_cast<float>(v1);
+    y0 = v2;
+}
+
+extern "C" __global__ void __launch_bounds__(256) square_sum_8(const long long* table, float* p0)
+{
+    HN_SHARED(scratch);
+    const long long* const chunk = table + 12 + 2 * blockIdx.x;
+    const long long* const member = table + chunk[0] * 4;
+    const long long start = chunk[1], left = member[0] - start;
+    const int count = left < 2048 ? static_cast<int>(left) : 2048;
+    const float* const x0 = reinterpret_cast<const float*>(member[2]) + start;
+    float t0 = hn_reduce_add::start<float>();
+    const int packs = (member[2]) % 16 == 0 ? count / 4 : 0;
+#pragma unroll 1
+    for (int i = threadIdx.x; i < packs; i += 2 * 256) {
+        hn_pack<float, 4> a0[2];
+#pragma unroll
+        for (int u = 0; u < 2; ++u) {
+            const int j = i + u * 256;
+            if (j < packs) {
+                a0[u] = hn_load<4>(x0 + j * 4);
+            }
+        }
+#pragma unroll
+        for (int u = 0; u < 2; ++u) {
+            const int j = i + u * 256;
+            if (j < packs) {
+#pragma unroll
+                for (int e = 0; e < 4; ++e) {
+                    float r0;
+                    square_sum_8_element(a0[u][e], r0);
+                    t0 = hn_reduce_add::combine(t0, r0);
+                }
+            }
+        }
+    }
+#pragma unroll 1
+    for (int i = packs * 4 + threadIdx.x; i < count; i += 256) {
+        const hn_pack<float, 1> a0 = hn_load<1>(x0 + i);
+        float r0;
+        square_sum_8_element(a0[0], r0);
+        t0 = hn_reduce_add::combine(t0, r0);
+    }
+    t0 = hn_reduce_block<hn_reduce_add, 256>(t0, scratch);
+    if (threadIdx.x == 0) p0[blockIdx.x] = t0;
+}
+
+extern "C" __global__ void __launch_bounds__(64) square_sum_9(const long long* table, const float* p0)
+{
+    HN_SHARED(scratch);
+    const long long* const member = table + blockIdx.x * 4;
+    const long long first = member[1], end = first + (member[0] + 2047) / 2048;
+    float t0 = hn_reduce_add::start<float>();
+    for (long long c = first + threadIdx.x; c < end; c += 64) t0 = hn_reduce_add::combine(t0, p0[c]);
+    t0 = hn_reduce_block<hn_reduce_add, 64>(t0, scratch);
+    if (threadIdx.x == 0) *reinterpret_cast<float*>(member[3]) = hn_type<float>::store(t0);
+}
+
+static __device__ inline void multiply_add_square_true_divide_sqrt_sum_10_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float& y0, float& y1, float& y2, float& y3, float& y4)
+{
+    const float v7 = (x0 * x4);
+    const float v9 = (x1 * 0.9f);
+    const float v11 = (v7 * 0.1f);
+    const float v12 = (v9 + v11);
+    const float v13 = (v7 * v7);
+    const float v15 = (x2 * 0.999f);
+    const float v17 = (v13 * 0.001f);
+    const float v18 = (v15 + v17);
+    const float v19 = (v12 / x5);
+    const float v20 = (v18 / x6);
+    const float v21 = sqrt(v20);
+    const float v23 = (v21 + 1e-06f);
+    const float v24 = (v19 / v23);
+    const float v26 = (x3 * 0.01f);
+    const float v27 = (v24 + v26);
     const float v28 = (v27 * v27);
     const float v29 = hn_cast<float>(v28);
-    y0 = v13;
-    y1 = v16;
-    y2 = v20;
+    y0 = v7;
+    y1 = v12;
+    y2 = v18;
     y3 = v27;
     y4 = v29;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divide_sqrt_sum_8(const long long* table, const float* x4, const float* x5, const float* x6, float* p0)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divide_sqrt_sum_10(const long long* table, const float* x4, const float* x5, const float* x6, float* p0)
 {
     HN_SHARED(scratch);
     const long long* const chunk = table + 33 + 2 * blockIdx.x;
@@ -303,7 +365,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
             float r2;
             float r3;
             float r4;
-            multiply_add_square_true_divide_sqrt_sum_8_element(a0[e], a1[e], a2[e], a3[e], s4, s5, s6, r0, r1, r2, r3, r4);
+            multiply_add_square_true_divide_sqrt_sum_10_element(a0[e], a1[e], a2[e], a3[e], s4, s5, s6, r0, r1, r2, r3, r4);
             b0.set(e, r0);
             b1.set(e, r1);
             b2.set(e, r2);
@@ -330,7 +392,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
         float r2;
         float r3;
         float r4;
-        multiply_add_square_true_divide_sqrt_sum_8_element(a0[0], a1[0], a2[0], a3[0], s4, s5, s6, r0, r1, r2, r3, r4);
+        multiply_add_square_true_divide_sqrt_sum_10_element(a0[0], a1[0], a2[0], a3[0], s4, s5, s6, r0, r1, r2, r3, r4);
         b0.set(0, r0);
         b1.set(0, r1);
         b2.set(0, r2);
@@ -345,7 +407,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
     if (threadIdx.x == 0) p0[blockIdx.x] = t0;
 }
 
-extern "C" __global__ void __launch_bounds__(64) multiply_add_square_true_divide_sqrt_sum_9(const long long* table, const float* p0)
+extern "C" __global__ void __launch_bounds__(64) multiply_add_square_true_divide_sqrt_sum_11(const long long* table, const float* p0)
 {
     HN_SHARED(scratch);
     const long long* const member = table + blockIdx.x * 11;
@@ -356,75 +418,13 @@ extern "C" __global__ void __launch_bounds__(64) multiply_add_square_true_divide
     if (threadIdx.x == 0) *reinterpret_cast<float*>(member[10]) = hn_type<float>::store(t0);
 }
 
-static __device__ inline void square_sum_10_element(float x0, float& y0)
-{
-    const float v1 = (x0 * x0);
-    const float v2 = hn_cast<float>(v1);
-    y0 = v2;
-}
-
-extern "C" __global__ void __launch_bounds__(256) square_sum_10(const long long* table, float* p0)
-{
-    HN_SHARED(scratch);
-    const long long* const chunk = table + 12 + 2 * blockIdx.x;
-    const long long* const member = table + chunk[0] * 4;
-    const long long start = chunk[1], left = member[0] - start;
-    const int count = left < 2048 ? static_cast<int>(left) : 2048;
-    const float* const x0 = reinterpret_cast<const float*>(member[2]) + start;
-    float t0 = hn_reduce_add::start<float>();
-    const int packs = (member[2]) % 16 == 0 ? count / 4 : 0;
-#pragma unroll 1
-    for (int i = threadIdx.x; i < packs; i += 2 * 256) {
-        hn_pack<float, 4> a0[2];
-#pragma unroll
-        for (int u = 0; u < 2; ++u) {
-            const int j = i + u * 256;
-            if (j < packs) {
-                a0[u] = hn_load<4>(x0 + j * 4);
-            }
-        }
-#pragma unroll
-        for (int u = 0; u < 2; ++u) {
-            const int j = i + u * 256;
-            if (j < packs) {
-#pragma unroll
-                for (int e = 0; e < 4; ++e) {
-                    float r0;
-                    square_sum_10_element(a0[u][e], r0);
-                    t0 = hn_reduce_add::combine(t0, r0);
-                }
-            }
-        }
-    }
-#pragma unroll 1
-    for (int i = packs * 4 + threadIdx.x; i < count; i += 256) {
-        const hn_pack<float, 1> a0 = hn_load<1>(x0 + i);
-        float r0;
-        square_sum_10_element(a0[0], r0);
-        t0 = hn_reduce_add::combine(t0, r0);
-    }
-    t0 = hn_reduce_block<hn_reduce_add, 256>(t0, scratch);
-    if (threadIdx.x == 0) p0[blockIdx.x] = t0;
-}
-
-extern "C" __global__ void __launch_bounds__(64) square_sum_11(const long long* table, const float* p0)
-{
-    HN_SHARED(scratch);
-    const long long* const member = table + blockIdx.x * 4;
-    const long long first = member[1], end = first + (member[0] + 2047) / 2048;
-    float t0 = hn_reduce_add::start<float>();
-    for (long long c = first + threadIdx.x; c < end; c += 64) t0 = hn_reduce_add::combine(t0, p0[c]);
-    t0 = hn_reduce_block<hn_reduce_add, 64>(t0, scratch);
-    if (threadIdx.x == 0) *reinterpret_cast<float*>(member[3]) = hn_type<float>::store(t0);
-}
-
 static __device__ inline void sqrt_minimum_greater_true_divide_where_m_12_element(float x0, float x1, float x2, float& y0)
 {
     const float v3 = sqrt(x0);
     const float v4 = sqrt(x1);
-    const float v5 = hn_min(v4, v3);
+    const float v5 = hn_min(v3, v4);
     const bool v7 = (v5 > 0.0f);
-    const float v8 = (v4 / v3);
+    const float v8 = (v3 / v4);
     const float v10 = (v7 ? v8 : 1.0f);
     const float v11 = (v10 * x2);
     y0 = v11;

@@ -1,5 +1,5 @@
 // strided on gpu(0): 36,864 bytes of arena
-//    exp_add_0<<<(12, 1), 256>>>(arena, arena+24576, arena+24576)
+//    exp_add_0<<<(3, 1), 256>>>(arena, arena+24576, arena+24576)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -15,17 +15,47 @@ static __device__ inline void exp_add_0_element(float x0, float x1, float& y0)
 
 extern "C" __global__ void __launch_bounds__(256) exp_add_0(const float* x0, const float* x1, float* y0)
 {
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 3072; i += step) {
-        const int i1 = i % 32;
-        const int i0 = i / 32;
-        const hn_pack<float, 1> a0 = hn_load<1>(x0 + i1 * 192 + i0);
-        const hn_pack<float, 1> a1 = hn_load<1>(x1 + i1 + i0 * 32);
+    HN_SHARED(scratch);
+    float* const tile0 = reinterpret_cast<float*>(scratch + 0);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const int left = blockIdx.x % 1 * 32;
+    const int top = blockIdx.x / 1 % 3 * 32;
+    hn_pack<float, 1> a0[4];
+    hn_pack<float, 1> a1[4];
+#pragma unroll
+    for (int u = 0; u < 4; ++u) {
+        const int in_i = warp + u / 1 * 8;
+        const int in_j = lane + u % 1 * 32;
+        const int i = left + in_i;
+        const int j = top + in_j;
+        a0[u] = hn_load<1>(x0 + i * 192 + j);
+    }
+#pragma unroll
+    for (int u = 0; u < 4; ++u) {
+        const int in_i = lane + u % 1 * 32;
+        const int in_j = warp + u / 1 * 8;
+        const int i = left + in_i;
+        const int j = top + in_j;
+        a1[u] = hn_load<1>(x1 + i + j * 32);
+    }
+#pragma unroll
+    for (int u = 0; u < 4; ++u) {
+        const int in_i = warp + u / 1 * 8;
+        const int in_j = lane + u % 1 * 32;
+        tile0[in_j * 33 + in_i] = a0[u].at[0];
+    }
+    __syncthreads();
+#pragma unroll
+    for (int u = 0; u < 4; ++u) {
+        const int in_i = lane + u % 1 * 32;
+        const int in_j = warp + u / 1 * 8;
+        const int i = left + in_i;
+        const int j = top + in_j;
+        a0[u].at[0] = tile0[in_j * 33 + in_i];
         hn_pack<float, 1> b0;
         float r0;
-        exp_add_0_element(a0[0], a1[0], r0);
+        exp_add_0_element(a0[u][0], a1[u][0], r0);
         b0.set(0, r0);
-        hn_store(y0 + i1 + i0 * 32, b0);
+        hn_store(y0 + i + j * 32, b0);
     }
 }
