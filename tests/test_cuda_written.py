@@ -13,8 +13,8 @@ from samples import ALL_OPS, as_arrays, samples_of
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning
 from hybridnet.core import OPS, NDArray, Op
-from hybridnet.device import cpu
 from hybridnet.core.kernel import Written
+from hybridnet.device import cpu
 from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.ir import Node, Value, infer_node
 
