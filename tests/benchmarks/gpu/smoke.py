@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from gpu.sizes import normal
 from hybridnet import autograd, dtypes, npx
 from hybridnet.device import blas, cuda, dnn
 from hybridnet.device.compiler import Module
-from hybridnet.device.stream import Capture
+from hybridnet.device.stream import Capture, copy_bytes, current_stream
 
 SECONDS = 40  # the time limit of a question
 CHECKS: dict[str, Callable[[Path], Any]] = {}
@@ -151,7 +152,7 @@ def capture_of_kernels(folder: Path) -> Any:
 
 @check
 def launch_costs(folder: Path) -> Any:
-    """A small kernel on a stream, in a graph; a graph of one; a small copy. Microseconds."""
+    """A small kernel on a stream, in a graph; a graph of one; a small copy; what else a compiled call asks of CuPy. Microseconds."""
     cp, run = cupy(), kernel()
     x, y = cp.zeros(32, "float32"), cp.zeros(32, "float32")
     launch = lambda: run((1,), (32,), (x, np.int32(32), np.float32(1)))
@@ -167,7 +168,10 @@ def launch_costs(folder: Path) -> Any:
         "kernel on a stream": per_call(launch, 2000),
         "kernel in a graph of 1000": {k: v / 1000 for k, v in thousand.items()},
         "graph of one kernel": per_call(lambda: graphs[1].launch(stream), 500),
-        "copy of 128 bytes": per_call(lambda: y.data.copy_from_device_async(x.data, 128, stream), 500),
+        "copy of 128 bytes": per_call(lambda: copy_bytes(y.data.ptr, x.data.ptr, 128, stream.ptr), 500),
+        "array of 128 bytes": per_call(lambda: cp.ndarray((32,), "float32"), 500),
+        "current stream": per_call(lambda: current_stream(hn.gpu(0)), 500),
+        "whether an array has gaps": per_call(lambda: x.flags.c_contiguous, 500),
     }
 
 
@@ -297,6 +301,32 @@ def a_training_step(folder: Path) -> Any:
     here, there = losses.values()
     assert np.allclose(here, there, rtol=1e-4), losses
     return {"explain": explained.splitlines()[0], "losses": here}
+
+
+@check
+def threads_and_streams(folder: Path) -> Any:
+    """One network called by two threads at once, each on a stream of its own, from the first call on: whether all results are right."""
+    cp = cupy()
+    net = hn.gluon.nn.HybridSequential()
+    for i in range(4):
+        first = hn.init.Constant(normal(f"layer{i}", 256, 256, scale=256**-0.5))
+        net.add(hn.gluon.nn.Dense(256, activation="relu", in_units=256, weight_initializer=first))
+    net.initialize(ctx=hn.gpu(0))
+    inputs = [hn.np.array(normal(f"x{i}", 64, 256), ctx=hn.gpu(0)) for i in range(2)]
+    expected = [net(x).asnumpy() for x in inputs]
+    net.hybridize()
+    cp.cuda.Device().synchronize()
+    wrong: list[float] = []
+
+    def call(i: int) -> None:
+        with cp.cuda.Stream(non_blocking=True):
+            results = [net(inputs[i]) for _ in range(100)]
+            wrong.extend(float(np.linalg.norm(y.asnumpy() - expected[i]) / np.linalg.norm(expected[i])) for y in results)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(call, range(2)))
+    assert max(wrong) < 1e-5, max(wrong)
+    return max(wrong)
 
 
 @check
