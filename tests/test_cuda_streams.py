@@ -14,7 +14,7 @@ from emulator.emulator import COMPILER
 import hybridnet as hn
 from hybridnet import autograd, dtypes, gluon, np
 from hybridnet.device import Capture, blas, cuda
-from hybridnet.errors import OutOfMemoryError
+from hybridnet.errors import DeviceError, OutOfMemoryError
 from hybridnet.gluon import nn
 from hybridnet.runtime import cuda_program
 
@@ -114,6 +114,18 @@ def test_an_arena_is_free_again_when_a_program_could_not_be_bound(emulated_gpu: 
         compiled.program.bound.clear()
         net(x)
     assert not arena.taken.locked()
+
+
+def test_a_capture_that_cuda_refuses(emulated_gpu: Any) -> None:
+    net, x = network(hn.gpu()), on(hn.gpu(), numpy.eye(4))
+    y = net(x)
+    refusal = RuntimeError("cudaErrorStreamCaptureInvalidated")
+    with (
+        mock.patch.object(emulated_gpu.cuda.Stream, "end_capture", side_effect=refusal),
+        pytest.raises(DeviceError, match=r"\[capture\].*Invali"),
+    ):
+        net(x)
+    assert [net(x).tolist() for _ in range(3)] == [y.tolist()] * 3
 
 
 def test_no_memory_for_the_results(emulated_gpu: Any) -> None:

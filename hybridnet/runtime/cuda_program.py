@@ -65,9 +65,15 @@ class Segment:
         """Keep the steps as a CUDA graph."""
         if not self.in_graph or self.graph is not None:
             return
-        with Capture(device) as capture:
-            for action, step in self.actions:
-                _guarded(action, step, capture.stream.ptr)
+        try:
+            with Capture(device) as capture:
+                for action, step in self.actions:
+                    _guarded(action, step, capture.stream.ptr)
+        except HybridnetError:
+            raise
+        except Exception as error:
+            got = f"{type(error).__name__}: {error}, of {len(self.actions)} steps from {self.actions[0][1]}"
+            raise DeviceError(message("capture", expected="steps that a CUDA graph can hold", got=got)) from error
         self.graph = capture.graph
 
 
