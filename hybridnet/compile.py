@@ -8,6 +8,7 @@ given them are state that goes in, those that it writes in place come back out.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -124,6 +125,9 @@ class Traced:
         return who if isinstance(who, int) else self.n_arguments + self.states.index(who)
 
 
+_data_of = operator.attrgetter("_data")
+
+
 class Compiled:
     """One traced and compiled version of a function."""
 
@@ -136,6 +140,7 @@ class Compiled:
         self.state = [s.array for s in traced.states]
         self.written = [s.array for s in traced.written]
         self.written_arguments = traced.written_arguments
+        self.writes = bool(self.written or self.written_arguments)
         self.n_outputs = traced.n_outputs
         self.graph = optimize(traced.graph)
         first_state = traced.n_arguments
@@ -177,8 +182,8 @@ class Compiled:
         for callback in self.callbacks:
             callback()
         flats = self.program.flat_inputs()
-        data = [x._data for x in leaves]
-        data += [a._data for a in self.state]
+        data = list(map(_data_of, leaves))
+        data += map(_data_of, self.state)
         if config.debug >= 3:
             find_nan(self.halves.forward if self.halves else self.graph, data, array_module(data[0]) if data else np)
         data += flats
@@ -192,7 +197,8 @@ class Compiled:
             residuals = results[self.n_outputs :]
             kept = _Kept(self.arguments, leaves, residuals, lease, counters)
             self._record([*leaves, *self.state], data, outputs, kept)
-        self._note_writes(leaves)
+        if self.writes:
+            self._note_writes(leaves)
         return unflatten(self.structure, outputs) if self.structure != LEAF else outputs[0]
 
     def _note_writes(self, leaves: Sequence[Any]) -> None:
