@@ -178,10 +178,18 @@ def test_accesses_beside_an_array_are_found(module: RawModule) -> None:
         module.get_function("beside_shared")((1,), (13,), (y,), shared_mem=48)
 
 
-@pytest.mark.parametrize(("grid", "block"), [((0,), (32,)), ((1,), (2048,)), ((1,), (32, 0))])
+@pytest.mark.parametrize(("grid", "block"), [((0,), (32,)), ((1,), (2048,)), ((1,), (32, 0)), ((1, 65536), (32,))])
 def test_impossible_launches_are_errors(grid: Any, block: Any, module: RawModule) -> None:
     with pytest.raises(LaunchError, match="size"):
         module.get_function("exits")(grid, block, (zeros(64), np.int32(1)))
+
+
+@pytest.mark.skipif(sanitize.ON, reason="the sanitizer says more")
+def test_writes_beyond_shared_memory_are_errors(module: RawModule) -> None:
+    y = zeros(1, dtype=np.float32)
+    module.get_function("beside_shared")((1,), (12,), (y,), shared_mem=48)
+    with pytest.raises(LaunchError, match="beside_shared: a write beyond the shared memory"):
+        module.get_function("beside_shared")((1,), (13,), (y,), shared_mem=48)
 
 
 def test_much_shared_memory_is_an_error(module: RawModule) -> None:
@@ -200,7 +208,8 @@ def test_lanes(ordered: Any) -> None:
         inside = np.arange(count)
         part = slice(first, first + count)
         np.testing.assert_array_equal(up[part], x[first + np.where(inside >= 3, inside - 3, inside)])
-        np.testing.assert_array_equal(down[part], x[first + np.where(inside + 3 < count, inside + 3, inside)])
+        there = (inside + 3 < count) | (inside + 3 >= 32)  # a lane that has left gives no value
+        np.testing.assert_array_equal(down[part], np.where(there, x[first + np.where(inside + 3 < count, inside + 3, inside)], -1))
         np.testing.assert_array_equal(from5[part], np.full(count, x[first + 5]))
         np.testing.assert_array_equal(votes[part], (x[part] & 1).sum())
 

@@ -2,11 +2,10 @@
 //
 // One fiber (a stack of its own, switched by hand) for each CUDA thread that ever waits; blocks run one
 // after another on one OS thread, so atomics are plain code and `__shared__` variables are static ones.
-// What a GPU leaves open is made bad on purpose: shared memory is filled with 0xff (NaN) before each
-// block, and the order in which threads and blocks run is a setting (cuemu_set_order), so that a missing
-// barrier shows. A block that cannot go on, because some threads wait for others that never come, is
-// reported as an error.
-//
+// What a GPU leaves open is made bad on purpose: shared memory, and what a lane gets from one that has left,
+// is filled with 0xff (NaN), and the order in which threads and blocks run is a setting (cuemu_set_order), so
+// that a missing barrier shows. A block that cannot go on, because some threads wait for others that never
+// come, is reported as an error, and so are writes beyond the shared memory that the launch asks for.
 // Not emulated: grid-wide barriers, spinning on other blocks, asynchronous copies, weak memory order.
 #pragma once
 #include <math.h>
@@ -54,6 +53,11 @@ namespace cuemu {
 // -- fibers: prepare a stack that begins in a function, switch from one stack to another -----------
 
 constexpr size_t STACK_BYTES = 64 * 1024;
+#ifdef __SANITIZE_ADDRESS__
+constexpr long GUARD = 0;  // the sanitizer has guards of its own
+#else
+constexpr long GUARD = 1024;  // bytes behind dynamic shared memory
+#endif
 
 #if defined(__x86_64__)
 typedef void* Context;  // the stack pointer; the registers that a call must keep lie on the stack
@@ -265,15 +269,18 @@ inline const char* run_grid(const unsigned* shape, size_t shared_bytes) {
     block.grid = {shape[0], shape[1], shape[2]};
     block.size = {shape[3], shape[4], shape[5]};
     block.error = nullptr;
-    if (!block.grid.size() || !block.size.size() || block.size.size() > 1024) return "a grid or block of a size that no device takes";
+    const bool possible = block.grid.size() && block.size.size() && block.size.size() <= 1024;
+    if (!possible || std::max(shape[1], shape[2]) > 65535 || shape[5] > 64) return "a grid or block of a size that no device takes";
     if (shared_bytes > 48 * 1024) return "more shared memory than a kernel gets unless an attribute of the function says so";
     block.threads.resize(block.size.size());
-    block.dynamic_shared.resize(shared_bytes);
+    block.dynamic_shared.resize(shared_bytes + GUARD);
     for (const unsigned i : ordered(block.grid.size(), 0)) {
         block.index = block.grid.at(i);
         std::fill(block.dynamic_shared.begin(), block.dynamic_shared.end(), 0xff);
         if (__start_cuemu_shared) memset(__start_cuemu_shared, 0xff, __stop_cuemu_shared - __start_cuemu_shared);
         run_block();
+        const bool intact = std::count(block.dynamic_shared.end() - GUARD, block.dynamic_shared.end(), 0xff) == GUARD;
+        if (!intact && !block.error) block.error = "a write beyond the shared memory that the launch asks for";
         if (block.error) break;
     }
     return block.error;
@@ -351,26 +358,20 @@ template <class T> T __shfl_sync(unsigned mask, T value, int source) {
     cuemu::exchange(mask, [](cuemu::Thread* lanes, unsigned group) {
         for (int i = 0; i < 32; ++i) {
             const int from = lanes[i].source & 31;
-            if (group >> i & 1) lanes[i].taken = lanes[group >> from & 1 ? from : i].given;
+            if (group >> i & 1) lanes[i].taken = group >> from & 1 ? lanes[from].given : ~0ull;
         }
     }, source, bits);
     memcpy(&value, &cuemu::running->taken, sizeof(T));
     return value;
 }
-inline int cuemu_lane() { return cuemu::running->number % 32; }
+inline int cuemu_lane(int by = 0) { const int own = cuemu::running->number % 32, to = own + by; return to >= 0 && to < 32 ? to : own; }
 template <class T> T __shfl_xor_sync(unsigned mask, T value, int distance) { return __shfl_sync(mask, value, cuemu_lane() ^ distance); }
-template <class T> T __shfl_down_sync(unsigned mask, T value, int distance) {
-    return __shfl_sync(mask, value, cuemu_lane() + distance < 32 ? cuemu_lane() + distance : cuemu_lane());
-}
-template <class T> T __shfl_up_sync(unsigned mask, T value, int distance) {
-    return __shfl_sync(mask, value, cuemu_lane() >= distance ? cuemu_lane() - distance : cuemu_lane());
-}
+template <class T> T __shfl_down_sync(unsigned mask, T value, int distance) { return __shfl_sync(mask, value, cuemu_lane(distance)); }
+template <class T> T __shfl_up_sync(unsigned mask, T value, int distance) { return __shfl_sync(mask, value, cuemu_lane(-distance)); }
 
 template <class T> T atomicAdd(T* at, T value) { const T old = *at; *at = old + value; return old; }
 template <class T> T atomicMax(T* at, T value) { const T old = *at; *at = std::max(old, value); return old; }
 template <class T> T atomicMin(T* at, T value) { const T old = *at; *at = std::min(old, value); return old; }
-template <class T> T atomicExch(T* at, T value) { const T old = *at; *at = value; return old; }
-template <class T> T atomicCAS(T* at, T expected, T value) { const T old = *at; if (old == expected) *at = value; return old; }
 
 inline int __float_as_int(float x) { return int(cuemu::bits_of(x)); }
 inline float __int_as_float(int i) { return cuemu::float_of(uint32_t(i)); }
