@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from hybridnet.codegen.cuda_index import ACCESS_BYTES, Layout
 from hybridnet.codegen.cuda_region import Launches, Unit
 from hybridnet.codegen.plan import Place, Plan, Shadows, is_whole, shadows
+from hybridnet.codegen.slots import slots
 from hybridnet.core import OPS, Kind
 from hybridnet.core.kernel import LibraryCall, Placed
 from hybridnet.graph.accelerated import library_for, written_for
@@ -103,6 +104,7 @@ class CudaPlan(Plan):
     """The plan of a CUDA program.
 
     launches, calls: what computes each node; one that is in neither is left to CuPy.
+    joined: concatenations whose operands are computed in their places.
     kept: small constants that are read as arrays: made once, when the program is bound, outside the arena.
     staged: inputs whose arrays change from call to call, and which are copied to a fixed place.
 
@@ -122,7 +124,14 @@ class CudaPlan(Plan):
         direct: bool = False,
     ) -> None:
         self.unit = unit
-        self.shadows = shadows(graph)
+        found = slots(graph, shadows(graph), lambda node: is_kernel(node, unit.tuning.sms) or library_for(node) is not None)
+        self.joined = {slot.whole.node for slot in found.values()}
+        self.shadows = shadows(graph, found)
+        self.begins: dict[Value, int] = {}  # the step that computes the first part of a joined array
+        for i, node in enumerate(graph.nodes):
+            for v in node.outputs:
+                if v in found:
+                    self.begins.setdefault(self.shadows.root[v], i)
         changing = () if direct else enumerate(graph.inputs)
         self.staged = [v for i, v in changing if i not in fixed and (i >= len(given) or given[i] is None)]
         self.launches: dict[Node, Launches] = {}
@@ -143,13 +152,13 @@ class CudaPlan(Plan):
 
     def _choose(self, graph: Graph) -> None:
         for node in graph.nodes:
-            if node.op.kind is Kind.VIEW or node.output.constant is not None:
+            if node.op.kind is Kind.VIEW or node.output.constant is not None or node in self.joined:
                 continue
             call = library_for(node, tuple(Placed(v.shape, v.dtype, self.shadows.strides(v)) for v in node.inputs))
             if call is not None:
                 self.calls[node] = call
             elif is_kernel(node, self.unit.tuning.sms):
-                self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in node.inputs})
+                self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in (*node.inputs, *node.outputs)})
                 self.pairs[node] = set(self.launches[node].in_place())
 
     def _layout(self, v: Value) -> Layout:
@@ -182,6 +191,12 @@ class CudaPlan(Plan):
 
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
         return (x, out) in self.pairs.get(node, ()) and all(v is x or self.root_of(v) is not self.root_of(x) for v in node.inputs)
+
+    def request(self, v: Value, node: Node, start: int, stop: int) -> None:
+        super().request(v, node, self.begins.get(v, start), stop)
+
+    def _roots(self) -> dict[Value, Value]:
+        return self.shadows.root
 
     def _starts(self) -> set[Value]:
         return set()

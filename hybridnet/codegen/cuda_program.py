@@ -203,7 +203,7 @@ class _Writer:
         plan, graph = self.plan, self.graph
         arena = plan.place()
         for node in graph.nodes:
-            if node.op.kind is not Kind.VIEW and plan.planned(node):
+            if node.op.kind is not Kind.VIEW and plan.planned(node) and node not in plan.joined:
                 self._write_node(node)
         for i, v in plan.late:
             target = self.address(graph.inputs[plan.donate[i]])

@@ -68,7 +68,7 @@ class Unit:
         return translation_unit(self.texts, self.headers)
 
     def add(self, node: Node, layouts: Mapping[Value, Layout] | None = None) -> Launches:
-        """The launches that compute a node. ``layouts``: of inputs that are not contiguous and aligned, for generated kernels."""
+        """The launches that compute a node. ``layouts``: of operands and results that are not contiguous or aligned, if generated."""
         written = written_for(node, self.tuning.sms)
         if written is not None:
             self.headers[written.header] = None
@@ -78,7 +78,9 @@ class Unit:
             return self._add_group(node, layouts or {})
         graph, outer = _graph_of(node)
         inner = {v: Layout(contiguous(v.shape)) for v in (*graph.inputs, *graph.outputs)}
-        inner |= {v: layouts[outer.get(v, v)] for v in graph.inputs if layouts is not None and outer.get(v, v) in layouts}
+        inner |= {
+            v: layouts[outer.get(v, v)] for v in (*graph.inputs, *graph.outputs) if layouts is not None and outer.get(v, v) in layouts
+        }
         writer = _Writer(self.tuning, inner)
         writer.write(graph)
         kernels = tuple(self._named(k, graph).renamed(outer) for k in writer.kernels)

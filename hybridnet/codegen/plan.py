@@ -5,8 +5,8 @@ Everything that is decided before a line of text is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,15 +18,30 @@ from hybridnet.graph.memory import ALIGNMENT, Request, place
 Place = tuple[int, int]  # offset and size in the arena
 
 
+class Slot(NamedTuple):
+    """Where in the result of a concatenation a value lies."""
+
+    whole: Value
+    axis: int
+    start: int
+    shape: tuple[int, ...]  # of the operand, another shape of the value
+
+    def of(self, whole: Any) -> Any:
+        """That part of an array of the whole's shape, in the operand's shape."""
+        return whole[(slice(None),) * self.axis + (slice(self.start, self.start + self.shape[self.axis]),)]
+
+
 class Shadows:
     """Arrays that are never touched in the place of a graph's values: NumPy itself says when a reshape must copy.
 
     root: for each value that is a view in memory, the value whose buffer it views.
+    slots: values that are computed in parts of later ones.
     """
 
-    def __init__(self, inputs: Iterable[Value]) -> None:
+    def __init__(self, inputs: Iterable[Value], slots: Mapping[Value, Slot] | None = None) -> None:
         self.array: dict[Value, Any] = {v: np.empty(v.shape, v.dtype) for v in inputs}
         self.root: dict[Value, Value] = {}
+        self.slots = slots or {}
 
     def add(self, node: Node) -> None:
         """The node's results, of which its operands are known."""
@@ -38,7 +53,17 @@ class Shadows:
                 self.root[out] = self.root.get(source, source)
             return
         for v in node.outputs:
-            self.array[v] = np.empty(v.shape, v.dtype)
+            self._make(v)
+
+    def _make(self, v: Value) -> Any:
+        if v not in self.array:
+            slot = self.slots.get(v)
+            if slot is None:
+                self.array[v] = np.empty(v.shape, v.dtype)
+            else:
+                self.array[v] = slot.of(self._make(slot.whole)).reshape(v.shape)
+                self.root[v] = self.root.get(slot.whole, slot.whole)
+        return self.array[v]
 
     def strides(self, v: Value) -> tuple[int, ...]:
         """In elements."""
@@ -52,9 +77,9 @@ class Shadows:
         return bool(self.array[v].flags.c_contiguous)
 
 
-def shadows(graph: Graph) -> Shadows:
+def shadows(graph: Graph, slots: Mapping[Value, Slot] | None = None) -> Shadows:
     """The shadows of all values of a graph."""
-    made = Shadows(graph.inputs)
+    made = Shadows(graph.inputs, slots)
     for node in graph.nodes:
         made.add(node)
     return made
@@ -129,7 +154,7 @@ class Plan:
         self.graph = graph
         self.resident = resident
         self.donate = donate
-        self.root = aliases(graph)
+        self.root = self._roots()
         self.step = {node: i for i, node in enumerate(graph.nodes)}
         self.end = len(graph.nodes)
         self.last_use = self._last_uses()
@@ -149,6 +174,9 @@ class Plan:
 
     def root_of(self, v: Value) -> Value:
         return self.root.get(v, v)
+
+    def _roots(self) -> dict[Value, Value]:
+        return aliases(self.graph)
 
     def place(self) -> int:
         """Give the requests their offsets; gives the arena's bytes."""
