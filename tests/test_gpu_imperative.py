@@ -1,11 +1,14 @@
 """Every operator imperatively on a GPU through CuPy, both emulated, against the CPU; arrays, copies, state and gradients there."""
 
 import copy
+import os
 import pickle
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy
 import pytest
@@ -307,6 +310,28 @@ def test_no_such_gpu(machine: dict[str, int], number: int, words: str) -> None:
             np.ones((1,), device=gpu(number))
         with pytest.raises(DeviceError, match=words):
             gpu_memory_info(number)
+
+
+def test_a_forked_process() -> None:
+    """What was forked after a GPU had been used finds none, and is told why."""
+    with emulated_gpu() as cupy:
+        assert num_gpus() == 1
+        runtime = cupy.cuda.runtime
+        refusal = runtime.CUDARuntimeError(3, "cudaErrorInitializationError: initialization error")
+        with mock.patch.object(runtime, "getDeviceCount", side_effect=refusal):
+            assert num_gpus() == 1
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of forking where there are threads
+                child = os.fork()
+            if not child:
+                try:
+                    assert num_gpus() == 0
+                    with pytest.raises(DeviceError, match=r'forked after a GPU had been used;.*"spawn"'):
+                        np.ones((1,), device=gpu(0))
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            assert os.waitpid(child, 0)[1] == 0
 
 
 def test_out_of_memory() -> None:

@@ -11,7 +11,7 @@ from hybridnet.device.device import (
     gpu_memory_info,
     num_gpus,
 )
-from hybridnet.device.stream import Capture, copy_bytes, current_stream, device_bytes
+from hybridnet.device.stream import Capture, copy_bytes, current_stream, device_bytes, wait_for_all
 
 __all__ = [
     "Capture",
@@ -27,4 +27,5 @@ __all__ = [
     "gpu",
     "gpu_memory_info",
     "num_gpus",
+    "wait_for_all",
 ]

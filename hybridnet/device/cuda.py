@@ -6,6 +6,7 @@ Imports of the package must work, and be fast, where neither CuPy nor a driver i
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 from functools import cache
 from types import ModuleType
@@ -39,6 +40,18 @@ def device_count() -> int:
         return int(module.cuda.runtime.getDeviceCount())
     except Exception:  # no CuPy, no driver, no device: CuPy raises a different class for each
         return 0
+
+
+_started = os.getpid()
+
+
+def forked() -> bool:
+    """Whether this process is a copy of the one in which the package was imported."""
+    return os.getpid() != _started
+
+
+# CUDA works in no copy of a process that has used it: such a one finds no device when it asks again.
+os.register_at_fork(after_in_child=device_count.cache_clear)
 
 
 @cache

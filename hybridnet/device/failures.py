@@ -8,6 +8,7 @@ from hybridnet.device import cuda
 from hybridnet.errors import DeviceError, OutOfMemoryError, Site, fail
 
 _TOO_OLD = 35  # cudaErrorInsufficientDriver, which a machine without a driver gives as well
+_NO_START = 3  # cudaErrorInitializationError: as a rule, CUDA was in use already when the process was forked
 
 
 def fail_absent(device_id: int) -> NoReturn:
@@ -16,6 +17,14 @@ def fail_absent(device_id: int) -> NoReturn:
     try:
         count = int(runtime.getDeviceCount())
     except runtime.CUDARuntimeError as error:
+        if error.status == _NO_START:
+            fail(
+                DeviceError,
+                "gpu",
+                expected="a process that CUDA can be started in",
+                got="one that was forked after a GPU had been used" if cuda.forked() else str(error),
+                fix='multiprocessing.get_context("spawn"), or cpu() in this process',
+            )
         driver = int(runtime.driverGetVersion())
         if error.status == _TOO_OLD and driver:
             _fail_old(driver, int(runtime.runtimeGetVersion()))

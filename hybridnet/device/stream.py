@@ -19,6 +19,13 @@ def current_stream(device: Device) -> Any:
     return cuda.cupy().cuda.get_current_stream()
 
 
+def wait_for_all() -> None:
+    """Return once every GPU has done what was put on its streams."""
+    for i in range(cuda.device_count()):
+        with cuda.quiet:
+            cuda.cupy().cuda.Device(i).synchronize()
+
+
 def device_bytes(device: Device, size: int) -> Any:
     """``size`` bytes of a GPU's memory, as CuPy's ``MemoryPointer``; an OutOfMemoryError says what there is."""
     cupy = device.xp

@@ -8,7 +8,7 @@ import numpy as np
 
 from hybridnet import core, dtypes
 from hybridnet.core import apply
-from hybridnet.device import Device, num_gpus
+from hybridnet.device import Device, wait_for_all
 from hybridnet.ndarray.classic import NDArray, finish
 from hybridnet.ndarray.register import operator
 from hybridnet.ops import creation, rearrange
@@ -114,8 +114,7 @@ to_dlpack_for_write = to_dlpack_for_read
 
 def waitall() -> None:
     """Return once everything asked for is computed."""
-    for i in range(num_gpus()):
-        Device("gpu", i).xp.cuda.Device(i).synchronize()
+    wait_for_all()
 
 
 def arange_like_of(data: Any, length: int, start: float, step: float) -> Any:
