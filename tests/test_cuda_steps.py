@@ -12,7 +12,7 @@ import pytest
 
 import hybridnet as hn
 from hybridnet import amp, autograd, gluon, npx
-from hybridnet.gluon import nn
+from hybridnet.gluon import nn, rnn
 
 BATCH, LENGTH, UNITS, WORDS = 2, 64, 64, 4096
 TOKENS = BATCH * LENGTH
@@ -103,3 +103,20 @@ def test_norms_read_and_write_what_their_neighbours_do(transformer: Cost) -> Non
 def test_the_gradient_of_queries_keys_and_values_is_written_once(transformer: Cost) -> None:
     assert transformer.kernels["concatenate"] == 1
     assert transformer.kernels["slice_grad"] == 0
+
+
+@pytest.mark.parametrize("layer", [rnn.LSTM, rnn.RNN])
+def test_a_step_of_a_recurrent_layer_is_a_product_and_a_kernel(emulated_gpu: Any, layer: Any) -> None:
+    """Its gates' gradients and its states are computed where they lie in the arrays of all steps."""
+    net = layer(16, input_size=16)
+    net.initialize(ctx=hn.gpu())
+
+    def step(x: Any) -> Any:
+        with autograd.record():
+            loss = (net(x) * x).sum()
+        loss.backward()
+        return loss
+
+    few, many = (Cost(hn.jit(step).program(hn.np.ones((steps, 4, 16), ctx=hn.gpu()))) for steps in (12, 20))
+    assert many.kernels.total() - few.kernels.total() == 2 * 8  # forward and backward
+    assert many.calls.total() - few.calls.total() == 2 * 8
