@@ -113,6 +113,14 @@ def test_other_activations() -> None:
     close(activation.gelu(array(x), "tanh"), 0.5 * x * (1 + np.tanh(inner)))
 
 
+@pytest.mark.parametrize("name", ["gelu", "silu", "sigmoid", "softrelu"])
+def test_activations_of_16_bit_numbers_are_rounded_once(name: str) -> None:
+    x = np.linspace(-3, 3, 61).astype(dtypes.bfloat16)
+    exact = getattr(activation, name)(array(x.astype("float64"), dtype="float64")).asnumpy()
+    found = getattr(activation, name)(array(x, dtype=dtypes.bfloat16)).asnumpy().astype("float64")
+    np.testing.assert_allclose(found, exact, rtol=2**-8)  # half of the last place of 8 bits, at most
+
+
 # -- softmax and losses ---------------------------------------------------------------------------
 
 

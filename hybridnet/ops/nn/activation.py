@@ -48,6 +48,11 @@ def _activation(
     )
 
 
+def _in_wide(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The function with 16-bit numbers computed in float32 and rounded once, since some lose digits on the way (1 + erf near -1)."""
+    return lambda x: narrow(fn(wide(x)), x.dtype)
+
+
 def _sigmoid(x: Any) -> Any:
     return 1 / (call("exp", call("minimum", -x, _EXP_LIMIT[x.dtype])) + 1)
 
@@ -56,6 +61,7 @@ def _softrelu(x: Any) -> Any:
     return call("maximum", x, 0) + call("log1p", call("exp", -call("absolute", x)))
 
 
+@_in_wide
 def _gelu_erf_slope(x: Any) -> Any:
     density = call("exp", x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
     return (call("erf", x * math.sqrt(0.5)) + 1) * 0.5 + x * density
@@ -68,10 +74,20 @@ def _gelu_tanh_inner(x: Any) -> Any:
     return call("tanh", x * (x * x * (_TANH_SCALE * _TANH_CUBE) + _TANH_SCALE))
 
 
+@_in_wide  # its square is beyond float16 where 1 - t² is 0
 def _gelu_tanh_slope(x: Any) -> Any:
-    a = wide(x)  # its square is beyond float16 where 1 - t² is 0
-    t = _gelu_tanh_inner(a)
-    return narrow((t + 1) * 0.5 + a * (1 - t * t) * (a * a * (1.5 * _TANH_SCALE * _TANH_CUBE) + 0.5 * _TANH_SCALE), x.dtype)
+    t = _gelu_tanh_inner(x)
+    return (t + 1) * 0.5 + x * (1 - t * t) * (x * x * (1.5 * _TANH_SCALE * _TANH_CUBE) + 0.5 * _TANH_SCALE)
+
+
+@_in_wide
+def _gelu(x: Any) -> Any:
+    return x * 0.5 * (call("erf", x * math.sqrt(0.5)) + 1)
+
+
+@_in_wide
+def _gelu_tanh(x: Any) -> Any:
+    return x * 0.5 * (_gelu_tanh_inner(x) + 1)
 
 
 def _leaky(x: Any, *, slope: float) -> Any:
@@ -100,13 +116,13 @@ def _softsign_rule(g: Any, y: Any, x: Any) -> Any:
 
 
 RELU = _activation("relu", lambda x: call("maximum", x, 0), lambda g, y, x: call("where", y > 0, g, 0), ("y",))
-SIGMOID = _activation("sigmoid", _sigmoid, lambda g, y, x: g * (y - y * y), ("y",))
+SIGMOID = _activation("sigmoid", _in_wide(_sigmoid), lambda g, y, x: g * (y - y * y), ("y",))
 LOG_SIGMOID = _activation("log_sigmoid", lambda x: -_softrelu(-x), lambda g, y, x: -g * call("expm1", y), ("y",), "float32")
-SOFTRELU = _activation("softrelu", _softrelu, lambda g, y, x: g * call("sigmoid", x), (0,))
+SOFTRELU = _activation("softrelu", _in_wide(_softrelu), lambda g, y, x: g * call("sigmoid", x), (0,))
 SOFTSIGN = _activation("softsign", lambda x: x / (call("absolute", x) + 1), _softsign_rule, ("y",))
-SILU = _activation("silu", lambda x: x * call("sigmoid", x), _silu_rule, (0, "y"))
-GELU = _activation("gelu", lambda x: x * 0.5 * (call("erf", x * math.sqrt(0.5)) + 1), lambda g, y, x: g * _gelu_erf_slope(x), (0,))
-GELU_TANH = _activation("gelu_tanh", lambda x: x * 0.5 * (_gelu_tanh_inner(x) + 1), lambda g, y, x: g * _gelu_tanh_slope(x), (0,))
+SILU = _activation("silu", _in_wide(lambda x: x * call("sigmoid", x)), _silu_rule, (0, "y"))
+GELU = _activation("gelu", _gelu, lambda g, y, x: g * _gelu_erf_slope(x), (0,))
+GELU_TANH = _activation("gelu_tanh", _gelu_tanh, lambda g, y, x: g * _gelu_tanh_slope(x), (0,))
 LEAKY = _activation("leaky_relu", _leaky, lambda g, y, x, *, slope: call("where", x > 0, g, g * slope), (0,), slope=0.25)
 ELU = _activation("elu", _elu, _elu_rule, ("y",), alpha=1.5)
 
