@@ -226,6 +226,27 @@ def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(filled(2, 2), filled(2, 2))
 
 
+@pytest.mark.parametrize("dtype", [dtypes.float16, dtypes.bfloat16], ids=str)
+@pytest.mark.parametrize(("of", "flags"), list(itertools.product("ab", itertools.product((False, True), repeat=2))))
+def test_sums_of_an_operand_come_with_the_product(dtype: Any, of: str, flags: tuple[bool, bool]) -> None:
+    a, b = filled(*((16, 8) if flags[0] else (8, 16)), dtype=dtype), filled(*((24, 16) if flags[1] else (16, 24)), dtype=dtype, seed=1)
+    attrs = {"of": of, "transpose_a": flags[0], "transpose_b": flags[1]}
+    specs: Any = OPS["matmul_sums"].infer(a, b, **attrs)
+    y, sums = (np.full(s.shape, 77).astype(dtype) for s in specs)
+    call: Any = OPS["matmul_sums"].library((placed(a), placed(b)), (placed(y), placed(sums)), **attrs)  # type: ignore[misc]
+    scratch = np.zeros(call.workspace, np.uint8)
+    call.enqueue([*map(address, (a, b, y, sums))], scratch.ctypes.data, 0)
+    wide = [x.astype(np.float64).T if flag else x.astype(np.float64) for x, flag in zip((a, b), flags, strict=True)]
+    tolerance = TOLERANCE[dtype]
+    for found, expected in ((y, wide[0] @ wide[1]), (sums, wide[0].sum(1) if of == "a" else wide[1].sum(0))):
+        np.testing.assert_allclose(found.astype(np.float64), expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
+
+
+def test_sums_in_wider_types_are_left_to_kernels() -> None:
+    a = filled(8, 8, dtype=dtypes.float32)
+    assert OPS["matmul_sums"].library((placed(a), placed(a)), (placed(a), placed(a[0])), of="a") is None  # type: ignore[misc]
+
+
 # -- the pass that gives products their bias and relu --------------------------------------------------
 
 

@@ -101,3 +101,38 @@ def test_casts_to_several_types_and_of_results_stay() -> None:
     assert several == ["layer_norm", "cast float32 float16", "cast float32 bfloat16"]
     assert returned == ["layer_norm", "cast float32 float16"]
     assert nodes(lambda *xs: npx.layer_norm(*xs).astype("float16"), arrays) == ["layer_norm float32 float16"]
+
+
+# -- epilogues ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("half", "rows", "joined"),
+    [("bfloat16", 4096, True), ("float16", 4096, True), ("bfloat16", 16, False), ("float32", 4096, False)],
+)
+def test_a_bias_gets_its_gradient_with_the_weight(half: str, rows: int, joined: bool) -> None:
+    """If the library does it, and where the sum would be a launch of its own."""
+    x, w, b = normal(rows, 16), normal(136, 16), normal(136)
+
+    def model(x: Any, w: Any, b: Any) -> Any:
+        return npx.fully_connected(x, w, b) * 0.01
+
+    amp.init(half)
+    try:
+        found = nodes(gradients(model), [x, w, b])
+        assert [name for name in found if name.startswith("matmul_sums")] == ["matmul_sums"] * joined
+        for new, old in zip(*with_and_without("epilogue", gradients(model), [x, w, b]), strict=True):
+            numpy.testing.assert_allclose(new, old, rtol=2e-2, atol=2e-2)
+    finally:
+        amp.init("float32")
+
+
+def test_sums_wait_for_both_operands() -> None:
+    """What reads the sum may make the product's other operand: then they cannot be one."""
+
+    def function(g: Any, x: Any) -> Any:
+        total = g.sum(axis=0)
+        return hn.np.dot(g.T, x + total), total
+
+    g, x = normal(4096, 136, dtype="bfloat16"), normal(4096, 136, dtype="bfloat16")
+    assert "matmul_sums" not in nodes(function, [g, x])

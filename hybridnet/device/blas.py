@@ -26,7 +26,7 @@ TYPES = {dtypes.float32: 0, dtypes.float64: 1, dtypes.float16: 2, dtypes.bfloat1
 #: cublasComputeType_t; the last but one rounds operands to TF32.
 COMPUTE = {"float32": 68, "tf32": 77, "float64": 70}
 #: cublasLtEpilogue_t
-EPILOGUES = {"": 1, "bias": 4, "bias_relu": 6}
+EPILOGUES = {"": 1, "bias": 4, "bias_relu": 6, "sums_a": 256, "sums_b": 512}
 #: cublasLtMatmulDescAttributes_t
 TRANSPOSE_A, TRANSPOSE_B, EPILOGUE, BIAS = 3, 4, 7, 8
 #: cublasLtMatrixLayoutAttribute_t
@@ -46,7 +46,8 @@ class Product:
 
     ``lda``, ``ldb``, ``ldd``: elements from one stored column to the next. ``batch`` products are computed, each
     operand's ``stride`` elements further on (0: the same for all). ``compute``: a key of ``COMPUTE``. ``epilogue``: a key
-    of ``EPILOGUES``; a bias has m elements, one for each row.
+    of ``EPILOGUES``; a bias has m elements, one for each row. ``sums_a`` also writes the sums of op(A)'s rows (m elements),
+    ``sums_b`` those of op(B)'s columns (n elements), in place of a bias.
     """
 
     m: int
@@ -117,7 +118,7 @@ def _check(function: str, *arguments: Any) -> None:
 
 
 class Matmul:
-    """A planned product; its ``pointers`` are the addresses of A, B, the bias if there is one, and D."""
+    """A planned product; its ``pointers`` are the addresses of A, B, the bias or the sums if there are any, and D."""
 
     def __init__(self, product: Product, handle: c_void_p | None) -> None:
         self.product = p = product

@@ -15,9 +15,12 @@ from hybridnet.core.kernel import Placed
 from hybridnet.device import blas
 from hybridnet.device.blas import TYPES, Matmul, Product
 
+#: The sums of a row-major operand over the inner axis, in the library's terms.
+SUMS = {"a": "sums_b", "b": "sums_a"}
+
 
 class RowMajor:
-    """A planned product that takes the addresses of A, B, the bias if there is one, and Y, in that order."""
+    """A planned product that takes the addresses of A, B, the bias if there is one, Y, and the sums if there are any, in that order."""
 
     def __init__(self, columns: Matmul) -> None:
         self.columns = columns
@@ -26,6 +29,8 @@ class RowMajor:
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         a, b, *rest = pointers
+        if self.columns.product.epilogue in SUMS.values():
+            rest.reverse()
         self.columns.enqueue((b, a, *rest), workspace, stream)
 
 

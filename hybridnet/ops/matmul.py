@@ -10,10 +10,10 @@ from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
-from hybridnet.core.kernel import LibraryCall, Placed
+from hybridnet.core.kernel import LibraryCall, Placed, is_half
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
-from hybridnet.ops.gemm import plan_product
+from hybridnet.ops.gemm import SUMS, plan_product
 
 
 def _infer(a: Spec, b: Spec, *, transpose_a: bool = False, transpose_b: bool = False) -> Spec:
@@ -121,6 +121,53 @@ MATMUL_BIAS = register(
             Sample((normal(3, 2), normal(3, 4, seed=1), normal(4, seed=2)), {"transpose_a": True, "relu": True}),
             Sample((normal(5, 2, 3), normal(4, 3, seed=1), normal(4, seed=2)), {"transpose_b": True, "relu": True}),
             Sample((normal(2, 3), normal(3, 4), normal(3)), error=ValueError),
+        ),
+    )
+)
+
+
+def _infer_sums(a: Spec, b: Spec, *, of: str, **flags: bool) -> tuple[Spec, Spec]:
+    y = _infer(a, b, **flags)
+    if len(y.shape) != 2:
+        fail(ShapeError, "matmul_sums", expected="two matrices", got=f"{a.shape} and {b.shape}")
+    return y, Spec(y.shape[:1] if of == "a" else y.shape[1:], y.dtype)
+
+
+def inner_axis(of: str, transpose_a: bool = False, transpose_b: bool = False) -> int:
+    """The axis of one of two matrices over which their product sums."""
+    return int(not transpose_a) if of == "a" else int(transpose_b)
+
+
+def _expand_sums(a: Any, b: Any, *, of: str, **flags: bool) -> tuple[Any, Any]:
+    sums = call("sum", a if of == "a" else b, axis=(inner_axis(of, **flags),), keepdims=False)
+    return call("matmul", a, b, **flags), sums
+
+
+def _sums_library(
+    inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, of: str, transpose_a: bool = False, transpose_b: bool = False
+) -> LibraryCall | None:
+    a, b = inputs
+    # Of wider types the library does not say what it sums in.
+    return plan_product(a, b, outputs[0], transpose_a, transpose_b, SUMS[of]) if is_half(a.dtype) else None
+
+
+#: A product of two matrices, and the sums of one of them (``of``: "a" or "b") over the axis that the product sums over: the gradients of
+#: a dense layer's weight and bias. Made by a pass behind differentiation, so it has no gradient.
+MATMUL_SUMS = register(
+    Op(
+        "matmul_sums",
+        Kind.CONTRACTION,
+        _infer_sums,
+        expand=_expand_sums,
+        promote="same",
+        library=_sums_library,
+        precision="half",
+        sample=samples(
+            Sample((normal(2, 3), normal(3, 4, seed=1)), {"of": "a"}),
+            Sample((normal(3, 2), normal(3, 4, seed=1)), {"of": "a", "transpose_a": True}),
+            Sample((normal(3, 2), normal(4, 3, seed=1)), {"of": "b", "transpose_a": True, "transpose_b": True}),
+            Sample((normal(2, 3), normal(3, 4, seed=1)), {"of": "b"}),
+            Sample((normal(2, 2, 3), normal(3, 4)), {"of": "b"}, error=ValueError),
         ),
     )
 )

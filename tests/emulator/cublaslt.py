@@ -17,6 +17,8 @@ from .raw import view
 
 OK, INVALID, UNSUPPORTED = 0, 7, 15  # cublasStatus_t
 DTYPES = {0: dtypes.float32, 1: dtypes.float64, 2: dtypes.float16, 14: dtypes.bfloat16}
+BIAS, SUMS_A, SUMS_B = 4, 256, 512  # parts of cublasLtEpilogue_t: one added, and gradients of one that was, which are written
+USES_BIAS = BIAS | SUMS_A | SUMS_B
 WORKSPACE = 256  # bytes that every product asks for
 
 DESCRIPTION = {
@@ -94,7 +96,7 @@ class CublasLt:
         streams.refuse_everywhere("cublasLtMatmulAlgoGetHeuristic")
         assert self.objects[handle.value].made == (streams.current.device,), "a handle of another device"
         wishes, described = self.objects[preference.value], self.objects[description.value]
-        if described.get("epilogue") & 4 and not described.get("bias"):
+        if described.get("epilogue") & USES_BIAS and not described.get("bias"):
             return UNSUPPORTED
         a, b, _, d = (self.objects[x.value] for x in layouts)
         (m, ka), (kb, n) = _shape(a, described.get("transpose_a")), _shape(b, described.get("transpose_b"))
@@ -112,7 +114,7 @@ class CublasLt:
         described = self.objects[description.value]
         layouts = [self.objects[x.value] for x in (a_layout, b_layout, d_layout)]
         addresses = [x.value for x in (a, b, d)]
-        bias = described.get("bias") if described.get("epilogue") & 4 else 0
+        bias = described.get("bias") if described.get("epilogue") & USES_BIAS else 0
         if self.objects[handle.value].made != (streams.current.device,):
             return INVALID
         if workspace.value < WORKSPACE or any(p % algorithm._obj[0] for p in (*addresses, bias)):
@@ -139,7 +141,11 @@ def _multiply(layouts: list[Described], addresses: list[int], compute: int, tran
     *operands, d = map(_matrices, layouts, addresses)
     wide = [_wide(x.swapaxes(1, 2) if flag else x, compute) for x, flag in zip(operands, transposed, strict=True)]
     result = np.matmul(*wide)
-    if epilogue & 4:
+    if epilogue & (SUMS_A | SUMS_B):
+        sums = wide[0].sum(2) if epilogue & SUMS_A else wide[1].sum(1)
+        (found,) = sums  # a batch of one
+        view(bias, d.dtype, found.shape, (1,))[...] = found.astype(d.dtype)
+    if epilogue & BIAS:
         result = result + view(bias, d.dtype, (d.shape[1],), (1,)).astype(result.dtype)[:, None]
     if epilogue & 2:
         result = np.maximum(result, 0)
