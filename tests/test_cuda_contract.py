@@ -9,6 +9,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from emulator import nvrtc
 from emulator.bulk import Bulk
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
@@ -117,7 +118,7 @@ CHECKED = [op for op in ALL_OPS if op.name not in RANDOM]
 
 
 @pytest.fixture(scope="module")
-def cases() -> Iterator[dict[str, list[Case]]]:
+def cases() -> Iterator[tuple[Bulk, dict[str, list[Case]]]]:
     with emulated_gpu():
         bulk, found = Bulk(), {}
         for op in CHECKED:
@@ -125,13 +126,21 @@ def cases() -> Iterator[dict[str, list[Case]]]:
             for case in found[op.name]:
                 bulk.add_compiled(case.program)
         bulk.build()
-        yield found
+        yield bulk, found
 
 
 @pytest.mark.parametrize("name", [op.name for op in CHECKED])
-def test_operators(name: str, cases: dict[str, list[Case]]) -> None:
-    for case in cases[name]:
+def test_operators(name: str, cases: tuple[Bulk, dict[str, list[Case]]]) -> None:
+    for case in cases[1][name]:
         case.check()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
+def test_compiles_without_spills(cases: tuple[Bulk, dict[str, list[Case]]]) -> None:
+    """All of these kernels, for three architectures; one that divides doubles may spill what its calls of the division clobber."""
+    spilling = nvrtc.spills(cases[0].units)
+    assert not {text: spilled for text, spilled in spilling.items() if "double" not in text}
 
 
 # -- random functions -------------------------------------------------------------------------------------

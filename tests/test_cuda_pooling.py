@@ -77,8 +77,5 @@ def test_channels_last_in_accesses_of_16_bytes(works: tuple[Suite, dict[str, lis
 
 @pytest.mark.slow
 @pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-def test_compiles_without_spills(architecture: str, works: tuple[Suite, dict[str, list[Work]]]) -> None:
-    for unit in works[0].units:
-        for name, usage in nvrtc.compile_for(architecture, unit.text).items():
-            assert usage.spilled == 0, f"{usage}\n{unit.texts[name]}"
+def test_compiles_without_spills(works: tuple[Suite, dict[str, list[Work]]]) -> None:
+    assert not nvrtc.spills(works[0].units)

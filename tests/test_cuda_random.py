@@ -345,11 +345,9 @@ def test_the_same_numbers_compiled(emulated_gpu: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-def test_compiles_without_spills(architecture: str, regions: Any) -> None:
+def test_compiles_without_spills(regions: Any) -> None:
     """Each operator in each dtype, and the regions."""
     unit = Unit()
     for node in {(n.op, n.output.dtype): n for n in (*LAYOUTS, *(n for n, _ in STATISTICS))}.values():
         unit.add(node)
-    for text in (unit.text, *(u.text for u in regions[0].units)):
-        assert all(usage.spilled == 0 for usage in nvrtc.compile_for(architecture, text).values())
+    assert not nvrtc.spills([unit, *regions[0].units])

@@ -12,11 +12,18 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .emulator import KERNELS
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
+
+
+class Unit(Protocol):
+    """A translation unit whose kernels are known."""
+
+    text: str
+    texts: dict[str, str]  # of the kernels, by name
 
 
 class Usage(NamedTuple):
@@ -64,9 +71,16 @@ def compile_for(architecture: str, code: str) -> dict[str, Usage]:
     return {name: Usage(int(registers), int(stack), int(spilled)) for name, stack, spilled, registers in re.findall(pattern, log, re.S)}
 
 
-def compile_all(codes: Sequence[str]) -> list[dict[str, dict[str, Usage]]]:
+def compile_all(codes: Sequence[str], architectures: Sequence[str] = ARCHITECTURES) -> list[dict[str, dict[str, Usage]]]:
     """What each kernel of several translation units uses, by architecture; in as many processes as there are cores."""
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        jobs = [[pool.submit(compile_for, a, code) for a in ARCHITECTURES] for code in codes]
-        found = [dict(zip(ARCHITECTURES, [j.result() for j in of_code], strict=True)) for of_code in jobs]
-    return [{name: {a: by[a][name] for a in ARCHITECTURES} for name in by[ARCHITECTURES[0]]} for by in found]
+        jobs = [[pool.submit(compile_for, a, code) for a in architectures] for code in codes]
+        found = [dict(zip(architectures, [j.result() for j in of_code], strict=True)) for of_code in jobs]
+    return [{name: {a: by[a][name] for a in architectures} for name in by[architectures[0]]} for by in found]
+
+
+def spills(units: Sequence[Unit], architectures: Sequence[str] = ARCHITECTURES) -> dict[str, int]:
+    """Of the kernels that spill, by their text: the most bytes that they do."""
+    found = zip(units, compile_all([u.text for u in units], architectures), strict=True)
+    most = {u.texts[name]: max(usage.spilled for usage in by.values()) for u, kernels in found for name, by in kernels.items()}
+    return {text: spilled for text, spilled in most.items() if spilled}
