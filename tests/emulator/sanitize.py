@@ -5,6 +5,7 @@ report. Python itself is not instrumented: the sanitizer's library is loaded in 
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,11 @@ def without(environment: Mapping[str, str]) -> dict[str, str]:
 
 def main() -> int:
     """Run pytest with these arguments under the sanitizer."""
-    library = subprocess.run(["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+    compiler = shutil.which("g++")
+    found = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True) if compiler else None
+    library = found.stdout.strip() if found else ""
+    if not os.path.isabs(library):
+        sys.exit("needs g++ and its libasan.so, the library of AddressSanitizer")
     with tempfile.TemporaryDirectory() as folder:
         options = f"{_OPTIONS}:log_path={folder}/report"
         watched = {**os.environ, _VARIABLE: folder, "LD_PRELOAD": library, "ASAN_OPTIONS": options}
