@@ -46,16 +46,19 @@ template <class T> struct hn_type {
     typedef T compute;
     static __device__ inline T load(T x) { return x; }
     template <class S> static __device__ inline T store(S x) { return static_cast<T>(x); }
+    static __device__ inline T exact(T x) { return x; }  // a value that has been rounded to T
 };
 template <> struct hn_type<hn_half> {
     typedef float compute;
     static __device__ inline float load(hn_half x) { return hn_from_half(x); }
     template <class S> static __device__ inline hn_half store(S x) { return hn_to_half(static_cast<float>(x)); }
+    static __device__ inline hn_half exact(float x) { return hn_to_half(x); }
 };
 template <> struct hn_type<hn_bfloat16> {
     typedef float compute;
     static __device__ inline float load(hn_bfloat16 x) { return hn_from_bfloat16(x); }
     template <class S> static __device__ inline hn_bfloat16 store(S x) { return hn_to_bfloat16(static_cast<float>(x)); }
+    static __device__ inline hn_bfloat16 exact(float x) { return {static_cast<unsigned short>(__float_as_uint(x) >> 16)}; }
 };
 
 // x as a value of type T, in the type that T is computed in: hn_cast<hn_half>(x) rounds a float to 16 bits.

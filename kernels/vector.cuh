@@ -22,6 +22,7 @@ template <class T, int N> struct hn_pack {
 
     __device__ inline typename hn_type<T>::compute operator[](int i) const { return hn_type<T>::load(at[i]); }
     __device__ inline void set(int i, typename hn_type<T>::compute x) { at[i] = hn_type<T>::store(x); }
+    __device__ inline void set_exact(int i, typename hn_type<T>::compute x) { at[i] = hn_type<T>::exact(x); }  // x has been rounded to T
 };
 
 // N elements from p on, which must be aligned to min(16, N * sizeof(T)) bytes.

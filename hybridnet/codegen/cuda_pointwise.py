@@ -128,7 +128,7 @@ class Element:
         given += [self.space.number(v, at, width) for v in self.numbers]
         lines = [f"{computed_type(v.dtype)} r{n};" for v, n in self.outputs.items()]
         lines += [f"{self.name}({', '.join([*given, *(f'r{n}' for n in self.outputs.values())])});"]
-        lines += [f"b{n}.set({e}, r{n});" for n in stored.values()]
+        lines += [f"b{n}.set_exact({e}, r{n});" for n in stored.values()]
         lines += [statement.format(f"r{self.outputs[v]}") for v, statement in self.sums.items()]
         if width > 1:
             lines = ["#pragma unroll", f"for (int e = 0; e < {width}; ++e) {{", *indented(lines, 1), "}"]

@@ -236,7 +236,7 @@ class _Rows:
             conditions = ["lane == 0", *self._store_conditions(v)]
             if self.across:
                 b = f"b{self.pointers[v][1:]}"
-                lines += [f"hn_pack<{stored}, {self.width}> {b};", *self._each([f"{b}.set({self.e}, {self.names[v]});"])]
+                lines += [f"hn_pack<{stored}, {self.width}> {b};", *self._each([f"{b}.set_exact({self.e}, {self.names[v]});"])]
                 lines.append(guarded(conditions, f"hn_store({self._address(v)}{split}, {b});"))
             else:
                 lines.append(guarded(conditions, f"*({self._address(v)}{split}) = hn_type<{stored}>::store({self.names[v]});"))
@@ -297,7 +297,7 @@ class _Rows:
             x = names[operand] if computed_type(operand.dtype) == _sum_type(n) else f"hn_cast<{_sum_type(n)}>({names[operand]})"
             inner.append(f"{r} = {monoid(n)}::combine({r}, {x});")
         outputs = {v: f"b{self.pointers[v][1:]}" for v in targets if v in self.region.graph.outputs}
-        inner += [f"{b}.set({self.e}, {names[v]});" for v, b in outputs.items()]
+        inner += [f"{b}.set_exact({self.e}, {names[v]});" for v, b in outputs.items()]
         lines = [*(f"{self._pack(v)} {b};" for v, b in outputs.items()), *self._each(inner)]
         for v, b in outputs.items():
             lines.append(guarded(self._store_conditions(v), f"hn_store({self._address(v)}, {b});"))

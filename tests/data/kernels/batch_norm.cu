@@ -45,8 +45,8 @@ extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_multiply_
             float r0;
             float r1;
             add_sqrt_true_divide_multiply_subtract_1_element(a0[e], a1[e], a2[e], r0, r1);
-            b0.set(e, r0);
-            b1.set(e, r1);
+            b0.set_exact(e, r0);
+            b1.set_exact(e, r1);
         }
         hn_store(y0 + i * 4, b0);
         hn_store(y1 + i * 4, b1);
@@ -76,7 +76,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_2(const float* x0
         for (int e = 0; e < 4; ++e) {
             float r0;
             multiply_add_2_element(a0[e], a1[0], a2[0], r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i2 * 4 + i1 * 144 + i0 * 2304, b0);
     }
@@ -120,8 +120,8 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negat
             float r0;
             float r1;
             multiply_add_true_divide_negative_subtra_4_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1);
-            b0.set(e, r0);
-            b1.set(e, r1);
+            b0.set_exact(e, r0);
+            b1.set_exact(e, r1);
         }
         hn_store(y0 + i * 4, b0);
         hn_store(y1 + i * 4, b1);
@@ -155,7 +155,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_5(const float* x0
         for (int e = 0; e < 4; ++e) {
             float r0;
             multiply_add_5_element(a0[e], a1[0], a2[e], a3[0], a4[0], r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i2 * 4 + i1 * 144 + i0 * 2304, b0);
     }
@@ -188,7 +188,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_6(const long long
         for (int e = 0; e < 4; ++e) {
             float r0;
             multiply_add_6_element(a0[e], a1[e], r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
@@ -199,7 +199,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_6(const long long
         hn_pack<float, 1> b0;
         float r0;
         multiply_add_6_element(a0[0], a1[0], r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }
 }
@@ -219,7 +219,7 @@ extern "C" __global__ void __launch_bounds__(256) _7(float* y0)
         for (int e = 0; e < 4; ++e) {
             float r0;
             _7_element(r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }

@@ -46,7 +46,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_sum_0(const float* x0
     hn_pack<float, 4> b0;
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-        b0.set(e, r0[e]);
+        b0.set_exact(e, r0[e]);
     }
     if (lane == 0 && active) hn_store(y0 + row * 4 + blockIdx.y * 96, b0);
 }
@@ -86,7 +86,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_sum_1(const float* x0
     hn_pack<float, 4> b0;
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-        b0.set(e, r0[e]);
+        b0.set_exact(e, r0[e]);
     }
     if (lane == 0) hn_store(y0 + row * 4, b0);
 }
@@ -127,7 +127,7 @@ extern "C" __global__ void __launch_bounds__(256) max_2(const float* x0, float* 
     hn_pack<float, 4> b0;
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-        b0.set(e, r0[e]);
+        b0.set_exact(e, r0[e]);
     }
     if (lane == 0 && active) hn_store(y0 + row * 4 + blockIdx.y * 96, b0);
 }
@@ -167,7 +167,7 @@ extern "C" __global__ void __launch_bounds__(256) max_3(const float* x0, float* 
     hn_pack<float, 4> b0;
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-        b0.set(e, r0[e]);
+        b0.set_exact(e, r0[e]);
     }
     if (lane == 0) hn_store(y0 + row * 4, b0);
 }

@@ -72,9 +72,9 @@ extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_multiply_
             float r1;
             float r2;
             add_sqrt_true_divide_multiply_subtract_1_element(a0[e], a1[e], a2[e], a3[e], r0, r1, r2);
-            b0.set(e, r0);
-            b1.set(e, r1);
-            b2.set(e, r2);
+            b0.set_exact(e, r0);
+            b1.set_exact(e, r1);
+            b2.set_exact(e, r2);
         }
         hn_store(y0 + i * 4, b0);
         hn_store(y1 + i * 4, b1);
@@ -106,7 +106,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_maximum_2(const f
         for (int e = 0; e < 4; ++e) {
             float r0;
             multiply_add_maximum_2_element(a0[e], a1[0], a2[0], r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i2 * 4 + i1 * 256 + i0 * 2048, b0);
     }
@@ -213,7 +213,7 @@ extern "C" __global__ void __launch_bounds__(256) add_maximum_greater_multiply_w
                 const float v8 = (a2[k][0] * 0.015625f);
                 const float v9 = (v7 ? v8 : 0.0f);
                 r0 = hn_reduce_add::combine(r0, v9);
-                b0.set(e, v9);
+                b0.set_exact(e, v9);
             }
             hn_store(y0 + row * 64 + c1 * 4 + c0 * 512, b0);
         }
@@ -246,7 +246,7 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_10(const float* 
         for (int e = 0; e < 4; ++e) {
             float r0;
             greater_where_10_element(a0[e], a1[e], r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
@@ -275,7 +275,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_12(const float* x0, c
         for (int e = 0; e < 4; ++e) {
             float r0;
             multiply_12_element(a0[e], a1[e], r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
@@ -314,8 +314,8 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negat
             float r0;
             float r1;
             multiply_add_true_divide_negative_subtra_13_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1);
-            b0.set(e, r0);
-            b1.set(e, r1);
+            b0.set_exact(e, r0);
+            b1.set_exact(e, r1);
         }
         hn_store(y0 + i * 4, b0);
         hn_store(y1 + i * 4, b1);
@@ -349,7 +349,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_14(const float* x
         for (int e = 0; e < 4; ++e) {
             float r0;
             multiply_add_14_element(a0[e], a1[0], a2[e], a3[0], a4[0], r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i2 * 4 + i1 * 256 + i0 * 2048, b0);
     }
@@ -370,7 +370,7 @@ extern "C" __global__ void __launch_bounds__(256) add_15(const double* x0, doubl
         hn_pack<double, 1> b0;
         double r0;
         add_15_element(s0, r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
 }
@@ -390,7 +390,7 @@ extern "C" __global__ void __launch_bounds__(256) cast_16(const double* x0, floa
         hn_pack<float, 1> b0;
         float r0;
         cast_16_element(s0, r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
 }
@@ -448,7 +448,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_18(const long lon
         for (int e = 0; e < 4; ++e) {
             float r0;
             multiply_add_18_element(a0[e], a1[e], r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
@@ -459,7 +459,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_18(const long lon
         hn_pack<float, 1> b0;
         float r0;
         multiply_add_18_element(a0[0], a1[0], r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }
 }
@@ -502,8 +502,8 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_19(const
             float r0;
             float r1;
             multiply_add_subtract_19_element(a0[e], a1[e], a2[e], s3, r0, r1);
-            b0.set(e, r0);
-            b1.set(e, r1);
+            b0.set_exact(e, r0);
+            b1.set_exact(e, r1);
         }
         hn_store(y0 + i * 4, b0);
         hn_store(y1 + i * 4, b1);
@@ -518,8 +518,8 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_19(const
         float r0;
         float r1;
         multiply_add_subtract_19_element(a0[0], a1[0], a2[0], s3, r0, r1);
-        b0.set(0, r0);
-        b1.set(0, r1);
+        b0.set_exact(0, r0);
+        b1.set_exact(0, r1);
         hn_store(y0 + i, b0);
         hn_store(y1 + i, b1);
     }

@@ -24,7 +24,7 @@ extern "C" __global__ void __launch_bounds__(256) add_0(const unsigned long long
         hn_pack<unsigned long long, 1> b0;
         unsigned long long r0;
         add_0_element(s0, r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
 }
@@ -55,7 +55,7 @@ extern "C" __global__ void __launch_bounds__(256) cast_add_dropout_mask_multiply
         for (int e = 0; e < 8; ++e) {
             float r0;
             cast_add_dropout_mask_multiply_1_element(a0[e], a1[e], s2, s3, hn_number<unsigned>{static_cast<unsigned>(i1 * 8 + i0 * 128), unsigned(e)}, r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i1 * 8 + i0 * 128, b0);
     }
@@ -92,7 +92,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_dropout_mask_sum_cast
                 const float v6 = (v4 * v5);
                 const float v7 = hn_cast<hn_bfloat16>(v6);
                 r0[e] = hn_reduce_add::combine(r0[e], v6);
-                b1.set(e, v7);
+                b1.set_exact(e, v7);
             }
             hn_store(y1 + row * 8 + c * 128, b1);
         }
@@ -101,7 +101,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_dropout_mask_sum_cast
     hn_pack<float, 8> b0;
 #pragma unroll
     for (int e = 0; e < 8; ++e) {
-        b0.set(e, r0[e]);
+        b0.set_exact(e, r0[e]);
     }
     if (lane == 0) hn_store(y0 + row * 8, b0);
 }

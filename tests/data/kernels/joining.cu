@@ -32,7 +32,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_0(const float* x0, float*
         for (int e = 0; e < 4; ++e) {
             float r0;
             copy_0_element(a0[e], r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i1 * 4 + i0 * 8, b0);
     }

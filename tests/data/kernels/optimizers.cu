@@ -36,7 +36,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_0(const float* x0, float*
         for (int e = 0; e < 4; ++e) {
             float r0;
             copy_0_element(s0, r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
@@ -59,7 +59,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_1(const float* x0, float*
         for (int e = 0; e < 4; ++e) {
             float r0;
             copy_1_element(s0, r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
@@ -82,7 +82,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_2(const float* x0, float*
         for (int e = 0; e < 4; ++e) {
             float r0;
             copy_2_element(s0, r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
@@ -120,7 +120,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_3(const lo
             float r0;
             float r1;
             multiply_square_sum_3_element(a0[e], a1[e], r0, r1);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
             t0 = hn_reduce_add::combine(t0, r1);
         }
         hn_store(y0 + i * 4, b0);
@@ -133,7 +133,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_3(const lo
         float r0;
         float r1;
         multiply_square_sum_3_element(a0[0], a1[0], r0, r1);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         t0 = hn_reduce_add::combine(t0, r1);
         hn_store(y0 + i, b0);
     }
@@ -177,8 +177,8 @@ extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_minimum_5
         float r0;
         float r1;
         add_sqrt_true_divide_minimum_5_element(s0, s1, s2, r0, r1);
-        b0.set(0, r0);
-        b1.set(0, r1);
+        b0.set_exact(0, r0);
+        b1.set_exact(0, r1);
         hn_store(y0, b0);
         hn_store(y1, b1);
     }
@@ -199,7 +199,7 @@ extern "C" __global__ void __launch_bounds__(256) cast_6(const double* x0, float
         hn_pack<float, 1> b0;
         float r0;
         cast_6_element(s0, r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
 }
@@ -231,9 +231,9 @@ extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_7(cons
         float r1;
         float r2;
         add_power_subtract_cast_7_element(s0, r0, r1, r2);
-        b0.set(0, r0);
-        b1.set(0, r1);
-        b2.set(0, r2);
+        b0.set_exact(0, r0);
+        b1.set_exact(0, r1);
+        b2.set_exact(0, r2);
         hn_store(y0, b0);
         hn_store(y1, b1);
         hn_store(y2, b2);
@@ -366,10 +366,10 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
             float r3;
             float r4;
             multiply_add_square_true_divide_sqrt_sum_10_element(a0[e], a1[e], a2[e], a3[e], s4, s5, s6, r0, r1, r2, r3, r4);
-            b0.set(e, r0);
-            b1.set(e, r1);
-            b2.set(e, r2);
-            b3.set(e, r3);
+            b0.set_exact(e, r0);
+            b1.set_exact(e, r1);
+            b2.set_exact(e, r2);
+            b3.set_exact(e, r3);
             t0 = hn_reduce_add::combine(t0, r4);
         }
         hn_store(y0 + i * 4, b0);
@@ -393,10 +393,10 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
         float r3;
         float r4;
         multiply_add_square_true_divide_sqrt_sum_10_element(a0[0], a1[0], a2[0], a3[0], s4, s5, s6, r0, r1, r2, r3, r4);
-        b0.set(0, r0);
-        b1.set(0, r1);
-        b2.set(0, r2);
-        b3.set(0, r3);
+        b0.set_exact(0, r0);
+        b1.set_exact(0, r1);
+        b2.set_exact(0, r2);
+        b3.set_exact(0, r3);
         t0 = hn_reduce_add::combine(t0, r4);
         hn_store(y0 + i, b0);
         hn_store(y1 + i, b1);
@@ -450,7 +450,7 @@ extern "C" __global__ void __launch_bounds__(256) sqrt_minimum_greater_true_divi
         for (int e = 0; e < 4; ++e) {
             float r0;
             sqrt_minimum_greater_true_divide_where_m_12_element(a0[e], a1[e], s2, r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
@@ -461,7 +461,7 @@ extern "C" __global__ void __launch_bounds__(256) sqrt_minimum_greater_true_divi
         hn_pack<float, 1> b0;
         float r0;
         sqrt_minimum_greater_true_divide_where_m_12_element(a0[0], a1[0], s2, r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }
 }
@@ -494,7 +494,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_subtract_13(const lon
         for (int e = 0; e < 4; ++e) {
             float r0;
             multiply_subtract_13_element(a0[e], a1[e], s2, r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
@@ -505,7 +505,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_subtract_13(const lon
         hn_pack<float, 1> b0;
         float r0;
         multiply_subtract_13_element(a0[0], a1[0], s2, r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }
 }

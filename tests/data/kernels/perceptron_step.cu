@@ -84,7 +84,7 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_sum_3(const floa
                 const bool v3 = (a0[k][e] > 0.0f);
                 const float v4 = (v3 ? a1[k][e] : 0.0f);
                 r0[e] = hn_reduce_add::combine(r0[e], v4);
-                b0.set(e, v4);
+                b0.set_exact(e, v4);
             }
             hn_store(y0 + row * 4 + c * 64, b0);
         }
@@ -93,7 +93,7 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_sum_3(const floa
     hn_pack<float, 4> b1;
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-        b1.set(e, r0[e]);
+        b1.set_exact(e, r0[e]);
     }
     if (lane == 0) hn_store(y1 + row * 4, b1);
 }
@@ -127,7 +127,7 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_sum_4(const floa
                 const bool v3 = (a0[k][e] > 0.0f);
                 const float v4 = (v3 ? a1[k][e] : 0.0f);
                 r0[e] = hn_reduce_add::combine(r0[e], v4);
-                b0.set(e, v4);
+                b0.set_exact(e, v4);
             }
             hn_store(y0 + row * 4 + c * 128, b0);
         }
@@ -136,7 +136,7 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_sum_4(const floa
     hn_pack<float, 4> b1;
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-        b1.set(e, r0[e]);
+        b1.set_exact(e, r0[e]);
     }
     if (lane == 0) hn_store(y1 + row * 4, b1);
 }
@@ -168,8 +168,8 @@ extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multip
         double r0;
         float r1;
         add_power_subtract_sqrt_multiply_true_di_5_element(s0, s1, r0, r1);
-        b0.set(0, r0);
-        b1.set(0, r1);
+        b0.set_exact(0, r0);
+        b1.set_exact(0, r1);
         hn_store(y0, b0);
         hn_store(y1, b1);
     }
@@ -250,9 +250,9 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_
             float r1;
             float r2;
             multiply_add_square_sqrt_true_divide_sub_7_element(a0[e], a1[e], a2[e], a3[e], s4, r0, r1, r2);
-            b0.set(e, r0);
-            b1.set(e, r1);
-            b2.set(e, r2);
+            b0.set_exact(e, r0);
+            b1.set_exact(e, r1);
+            b2.set_exact(e, r2);
         }
         hn_store(y0 + i * 4, b0);
         hn_store(y1 + i * 4, b1);
@@ -271,9 +271,9 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_
         float r1;
         float r2;
         multiply_add_square_sqrt_true_divide_sub_7_element(a0[0], a1[0], a2[0], a3[0], s4, r0, r1, r2);
-        b0.set(0, r0);
-        b1.set(0, r1);
-        b2.set(0, r2);
+        b0.set_exact(0, r0);
+        b1.set_exact(0, r1);
+        b2.set_exact(0, r2);
         hn_store(y0 + i, b0);
         hn_store(y1 + i, b1);
         hn_store(y2 + i, b2);

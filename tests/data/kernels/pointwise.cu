@@ -28,7 +28,7 @@ extern "C" __global__ void __launch_bounds__(256) add_tanh_multiply_0(const floa
         for (int e = 0; e < 4; ++e) {
             float r0;
             add_tanh_multiply_0_element(a0[e], a1[e], r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i1 * 4 + i0 * 256, b0);
     }

@@ -60,7 +60,7 @@ extern "C" __global__ void __launch_bounds__(256) cast_max_subtract_exp_sum_true
                 const float v5 = exp(v4);
                 const float v6 = (v5 / t1);
                 const float v7 = hn_cast<hn_half>(v6);
-                b0.set(e, v7);
+                b0.set_exact(e, v7);
             }
             hn_store(y0 + row * 5000 + c * 8, b0);
         }

@@ -41,7 +41,7 @@ extern "C" __global__ void __launch_bounds__(256) absolute_sum_true_divide_0(con
 #pragma unroll
             for (int e = 0; e < 4; ++e) {
                 const float v2 = (a0[k][e] / t0);
-                b0.set(e, v2);
+                b0.set_exact(e, v2);
             }
             if (active) hn_store(y0 + row * 40 + c * 4, b0);
         }

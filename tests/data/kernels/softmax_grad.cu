@@ -63,8 +63,8 @@ extern "C" __global__ void __launch_bounds__(256) max_subtract_exp_sum_log_multi
             const float v8 = exp(v7);
             const float v9 = (v8 * r2[0]);
             const float v10 = (a1[k][0] - v9);
-            b0.set(0, v7);
-            b1.set(0, v10);
+            b0.set_exact(0, v7);
+            b1.set_exact(0, v10);
             hn_store(y0 + row1 + row0 * 90 + c * 9, b0);
             hn_store(y1 + row1 + row0 * 90 + c * 9, b1);
         }

@@ -77,7 +77,7 @@ extern "C" __global__ void __launch_bounds__(256) true_divide_2(const float* x0,
         hn_pack<float, 1> b0;
         float r0;
         true_divide_2_element(s0, r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
 }
@@ -101,7 +101,7 @@ extern "C" __global__ void __launch_bounds__(256) subtract_square_3(const float*
         for (int e = 0; e < 4; ++e) {
             float r0;
             subtract_square_3_element(a0[e], s1, r0);
-            b0.set(e, r0);
+            b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
@@ -111,7 +111,7 @@ extern "C" __global__ void __launch_bounds__(256) subtract_square_3(const float*
         hn_pack<float, 1> b0;
         float r0;
         subtract_square_3_element(a0[0], s1, r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }
 }

@@ -55,7 +55,7 @@ extern "C" __global__ void __launch_bounds__(256) exp_add_0(const float* x0, con
         hn_pack<float, 1> b0;
         float r0;
         exp_add_0_element(a0[u][0], a1[u][0], r0);
-        b0.set(0, r0);
+        b0.set_exact(0, r0);
         hn_store(y0 + i + j * 32, b0);
     }
 }
