@@ -1,5 +1,6 @@
 """Passes that change what a GPU computes: the same numbers with and without each, and what they are for."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
@@ -136,3 +137,17 @@ def test_sums_wait_for_both_operands() -> None:
 
     g, x = normal(4096, 136, dtype="bfloat16"), normal(4096, 136, dtype="bfloat16")
     assert "matmul_sums" not in nodes(function, [g, x])
+
+
+# -- what is computed again -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "arrays"), [("bfloat16", 2), ("float32", 3)])
+def test_what_an_activation_and_its_gradient_share_is_stored_only_in_full_width(dtype: str, arrays: int) -> None:
+    """In float32 a tangent hyperbolicus costs more than the memory; that of a 16-bit number costs less."""
+    x, w = normal(256, 256, dtype=dtype), normal(256, 256, dtype=dtype)
+    model = gradients(lambda x, w: hn.np.dot(npx.gelu(hn.np.dot(x, w), approximation="tanh"), w))
+    (forward,) = re.findall(r"tanh_\d+<<<.*>>>\((.*)\)", hn.jit(model).program(x, w))[:1]
+    assert len(forward.split(", ")) == arrays
+    for new, old in zip(*with_and_without("fuse", model, [x, w]), strict=True):
+        numpy.testing.assert_allclose(new, old, rtol=2e-2, atol=2e-2 * abs(old).max())
