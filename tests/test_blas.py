@@ -191,7 +191,7 @@ def test_plans_are_made_once_and_not_while_a_stream_captures() -> None:
         with pytest.raises(streams.CaptureError):
             plan(6)
     finally:
-        streams.end(7)
+        streams.abandon()
 
 
 def test_tf32_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:

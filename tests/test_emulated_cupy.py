@@ -5,6 +5,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import ml_dtypes
@@ -158,8 +159,10 @@ class Captured:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.graph = self.stream.end_capture()
-        self.stream.__exit__()
+        try:
+            self.graph = self.stream.end_capture()
+        finally:
+            self.stream.__exit__()
 
 
 def test_captured_work_is_done_at_each_launch(cp: Any) -> None:
@@ -213,11 +216,30 @@ def test_a_graph_that_outlives_its_memory_is_found() -> None:
 )
 def test_refused_while_capturing(cp: Any, call: Callable[..., Any], words: str) -> None:
     a = cp.eye(2)
-    with Captured(cp) as captured, pytest.raises(RuntimeError, match=words):
-        call(cp, a, captured.stream)
+    spoils = words in ("Stream.synchronize", "Device.synchronize")
+    with pytest.raises(RuntimeError, match="Invalidated") if spoils else nullcontext():
+        with Captured(cp) as captured, pytest.raises(RuntimeError, match=words):
+            call(cp, a, captured.stream)
     call(cp, a, cp.cuda.Stream.null) if words != "captures already" else None
     with pytest.raises(RuntimeError, match="default"):
         cp.cuda.Stream.null.begin_capture()
+
+
+@needs_compiler
+def test_what_belongs_to_a_device() -> None:
+    with emulated_gpu(devices=2) as cp:
+        stream, module = cp.cuda.Stream(), cp.cuda.Module()
+        module.load(compiled(cp, SOURCE))
+        with Captured(cp) as captured:
+            pass
+        with stream, cp.cuda.Device(1):
+            assert cp.cuda.get_current_stream() is cp.cuda.Stream.null
+            with pytest.raises(RuntimeError, match="does not match with the current device"):
+                stream.use()
+            with pytest.raises(RuntimeError, match="cudaErrorInvalidResourceHandle"):
+                captured.graph.launch()
+            with pytest.raises(RuntimeError, match="CUDA_ERROR_INVALID_HANDLE"):
+                module.get_function("axpy")((1,), (32,), ())
 
 
 def test_events_and_streams(cp: Any) -> None:
@@ -273,8 +295,9 @@ def test_kernels(cp: Any) -> None:
     assert set(y.get()) == {9}
     with pytest.raises(TypeError, match=r"numpy.ndarray of shape \(3,\)"):
         axpy((1,), (32,), (np.zeros(3), *arguments[1:]))
-    with pytest.raises(RuntimeError, match="CUDA_ERROR_INVALID_VALUE"):
-        axpy((1,), (2048,), arguments)
+    for grid, block in (((1,), (2048,)), ((0,), (32,)), ((1, 65536), (32,)), ((1,), (1, 1, 128))):
+        with pytest.raises(RuntimeError, match="CUDA_ERROR_INVALID_VALUE"):
+            axpy(grid, block, arguments)
     with pytest.raises(RuntimeError, match="CUDA_ERROR_NOT_FOUND"):
         module.get_function("gone")
     with pytest.raises(RuntimeError, match="CUDA_ERROR_INVALID_IMAGE"):

@@ -37,7 +37,8 @@ def device_bytes(device: Device, size: int) -> Any:
 
 def copy_bytes(target: int, source: int, size: int, stream: int) -> None:
     """Copy between two places of a GPU's memory, in the order of a stream."""
-    cuda.cupy().cuda.runtime.memcpyAsync(target, source, size, _DEVICE_TO_DEVICE, stream)
+    if size:
+        cuda.cupy().cuda.runtime.memcpyAsync(target, source, size, _DEVICE_TO_DEVICE, stream)
 
 
 @cache

@@ -219,8 +219,7 @@ class Instance:
             for array, shape, dtype, address, nbytes in self.results:
                 if array is None:
                     array = empty(shape, dtype)
-                    if nbytes:
-                        copy_bytes(array.data.ptr, address, nbytes, stream)
+                    copy_bytes(array.data.ptr, address, nbytes, stream)
                 found.append(array)
         except Exception as error:
             raise_if_out_of_memory(self.program.name, error, self.program.device.device_id)

@@ -116,7 +116,8 @@ class Function:
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: Sequence[Any], shared_mem: int = 0, stream: Any = None) -> None:
         if not isinstance(grid, tuple) or not isinstance(block, tuple):
             raise TypeError("grid and block must be tuples")
-        if any(not 0 < n <= most for n, most in (*zip(grid, GRID), *zip(block, BLOCK))) or np.prod(block) > 1024 or shared_mem > 48 << 10:
+        limits = (*zip(grid, GRID, strict=False), *zip(block, BLOCK, strict=False))
+        if any(not 0 < n <= most for n, most in limits) or np.prod(block) > 1024 or shared_mem > 48 << 10:
             raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
         if streams.current.device != self.module.device_id:
             raise CUDADriverError("CUDA_ERROR_INVALID_HANDLE: invalid resource handle")

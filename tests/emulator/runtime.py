@@ -170,11 +170,11 @@ class Stream:
         return streams.capturing(self.ptr)
 
     def synchronize(self) -> None:
-        streams.refuse("Stream.synchronize", self)
+        streams.refuse("Stream.synchronize", self, spoils=True)
 
     @property
     def done(self) -> bool:
-        streams.refuse("Stream.done", self)
+        streams.refuse("Stream.done", self, spoils=True)
         return True
 
     def record(self, event: Event | None = None) -> Event:
@@ -257,7 +257,7 @@ def deviceSynchronize() -> None:
 
 @_define
 def streamSynchronize(stream: int) -> None:
-    streams.refuse("streamSynchronize", stream)
+    streams.refuse("streamSynchronize", stream, spoils=True)
 
 
 @_define
@@ -287,12 +287,14 @@ def getDeviceProperties(device: int) -> dict[str, Any]:
 
 @_define
 def memcpyAsync(dst: int, src: int, size: int, kind: int, stream: int) -> None:
+    if not (dst and src and size):  # CUDA may take it, but a graph's node of no bytes is an error
+        raise CUDARuntimeError(1, "cudaErrorInvalidValue: invalid argument")
     memory.copy_async(dst, src, size, stream, kind)
 
 
 @_define
 def memcpy(dst: int, src: int, size: int, kind: int) -> None:
-    streams.refuse("memcpy")
+    streams.refuse("memcpy", spoils=True)
     ctypes.memmove(dst, src, size)
 
 
@@ -315,7 +317,7 @@ def memsetAsync(ptr: int, value: int, size: int, stream: int) -> None:
 
 @_define
 def memset(ptr: int, value: int, size: int) -> None:
-    streams.refuse("memset")
+    streams.refuse("memset", spoils=True)
     ctypes.memset(ptr, value, size)
 
 

@@ -12,6 +12,7 @@ Work = Callable[[], Any]
 
 _captures: dict[int, list[Work]] = {}
 _blocking: set[int] = set()  # streams of those which are not "non-blocking"
+_spoilt: set[int] = set()  # captures that something has made invalid
 
 
 class CaptureError(RuntimeError):
@@ -66,7 +67,11 @@ def begin(stream: int, waits_for_null: bool = False) -> None:
 def end(stream: int) -> list[Work]:
     """The work that was kept, in order."""
     _blocking.discard(stream)
-    return _captures.pop(stream)
+    work = _captures.pop(stream)
+    if stream in _spoilt:
+        _spoilt.discard(stream)
+        raise CaptureError("cudaErrorStreamCaptureInvalidated: the capture was spoilt by an error before")
+    return work
 
 
 def capturing(stream: int | None = None) -> bool:
@@ -74,15 +79,21 @@ def capturing(stream: int | None = None) -> bool:
     return bool(_captures) if stream is None else stream in _captures
 
 
-def refuse(what: str, stream: Any = None) -> None:
-    """To be called by what waits for a stream (the current one, if none is given) or copies without one."""
+def refuse(what: str, stream: Any = None, spoils: bool = False) -> None:
+    """To be called by what waits for a stream (the current one, if none is given) or copies without one.
+
+    ``spoils``: CUDA finds out, which makes the capture invalid, where else CuPy looks before it asks CUDA.
+    """
     if capturing(handle(stream)):
+        if spoils:
+            _spoilt.add(handle(stream))
         raise CaptureError(f"{what} while the stream captures")
 
 
 def refuse_everywhere(what: str) -> None:
-    """To be called by what waits for the whole device."""
+    """To be called by what waits for the whole device: makes all captures invalid."""
     if _captures:
+        _spoilt.update(_captures)
         raise CaptureError(f"{what} while a stream captures")
 
 
@@ -90,3 +101,4 @@ def abandon() -> None:
     """Forget captures that were not ended."""
     _captures.clear()
     _blocking.clear()
+    _spoilt.clear()
