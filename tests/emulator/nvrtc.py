@@ -54,19 +54,36 @@ def version() -> str:
     return f"{major.value}.{minor.value}"
 
 
-def compile_for(architecture: str, code: str) -> dict[str, Usage]:
-    """What each kernel of ``code`` uses on ``architecture`` ("sm_90"); a RuntimeError with the compiler's words if it does not compile."""
-    nvrtc, program, size = library(), ctypes.c_void_p(), ctypes.c_size_t()
+def _compiled(architecture: str, code: str, part: str) -> str:
+    """A part of what NVRTC gives for ``code``: its "ProgramLog" or the "PTX"; a RuntimeError with the log if it does not compile."""
+    nvrtc, program = library(), ctypes.c_void_p()
+
+    def text(part: str) -> str:
+        size = ctypes.c_size_t()
+        getattr(nvrtc, f"nvrtcGet{part}Size")(program, ctypes.byref(size))
+        buffer = ctypes.create_string_buffer(size.value)
+        getattr(nvrtc, f"nvrtcGet{part}")(program, buffer)
+        return buffer.value.decode()
+
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernels.cu", 0, None, None) == 0
     options = [f"--gpu-architecture={architecture}", "-std=c++17", "--ptxas-options=-v", f"-I{KERNELS}"]
-    failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*(o.encode() for o in options)))
-    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    buffer = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetProgramLog(program, buffer)
-    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
-    log = buffer.value.decode()
-    if failed:
-        raise RuntimeError(log)
+    try:
+        if nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*(o.encode() for o in options))):
+            raise RuntimeError(text("ProgramLog"))
+        return text(part)
+    finally:
+        nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+
+
+def ptx_of(code: str, architecture: str = "compute_90") -> dict[str, str]:
+    """The PTX of each kernel of ``code``."""
+    functions = re.split(r"(?=\.visible \.entry|\.func)", _compiled(architecture, code, "PTX"))
+    return {found[1]: f for f in functions if (found := re.match(r"\.visible \.entry (\w+)", f))}
+
+
+def compile_for(architecture: str, code: str) -> dict[str, Usage]:
+    """What each kernel of ``code`` uses on ``architecture`` ("sm_90"); a RuntimeError with the compiler's words if it does not compile."""
+    log = _compiled(architecture, code, "ProgramLog")
     pattern = r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores.*?Used (\d+) registers"
     return {name: Usage(int(registers), int(stack), int(spilled)) for name, stack, spilled, registers in re.findall(pattern, log, re.S)}
 
