@@ -3,6 +3,8 @@
 To be made on a GPU, emulated or not. Each gives a function and its arguments; the shapes choose which kernels are written.
 """
 
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ import numpy
 
 import hybridnet as hn
 from hybridnet import autograd, gluon, np
+from hybridnet.codegen.cuda_program import KernelStep
 from hybridnet.compile import Compiled
 from hybridnet.gluon import nn, rnn
 from hybridnet.gluon.utils import clip_global_norm
@@ -17,6 +20,7 @@ from hybridnet.ops import gather
 from hybridnet.ops.nn import loss, norm, softmax
 from hybridnet.ops.nn.dropout import dropout as dropout_of
 from hybridnet.ops.nn.pooling import pooling
+from hybridnet.runtime.cuda_program import CudaProgram
 
 
 class Case(NamedTuple):
@@ -26,10 +30,27 @@ class Case(NamedTuple):
     arrays: list[Any]
 
     @property
+    def program(self) -> CudaProgram:
+        assert isinstance(self.compiled.program, CudaProgram)
+        return self.compiled.program
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The kernels' names in the record: numbered among those of the same words, so that one more does not rename all others."""
+        numbers: Counter[str] = Counter()
+        found = {}
+        for kernel in dict.fromkeys(s.kernel.name for s in self.program.source.steps if isinstance(s, KernelStep)):
+            words = kernel.rpartition("_")[0]
+            numbers[words] += 1
+            found[kernel] = f"{words}_{numbers[words]}"
+        return found
+
+    @property
     def text(self) -> str:
         """The program, without the lines of source that its steps come from: those change with every edit."""
-        lines = self.compiled.program.text.splitlines()
-        return "\n".join(line for line in lines if not line.startswith("// -- ")) + "\n"
+        text = "\n".join(line for line in self.program.text.splitlines() if not line.startswith("// -- "))
+        names = self.names
+        return re.sub(r"\b(\w+_\d+)(?=_element\b|\(|<<<)", lambda m: names.get(m[1], m[1]), text) + "\n"
 
 
 Made = tuple[Callable[..., Any], list[Any]]

@@ -19,7 +19,6 @@ from test_cuda_written import WRITTEN, sample_nodes
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_program import KernelStep
 from hybridnet.codegen.cuda_region import Unit
-from hybridnet.runtime.cuda_program import CudaProgram
 
 pytestmark = [
     pytest.mark.slow,
@@ -43,15 +42,11 @@ class Row(NamedTuple):
 
 def program_rows() -> Iterator[tuple[str, Row]]:
     with emulated_gpu():
-        sources = {}
-        for name in CASES:
-            program = made(name).compiled.program
-            assert isinstance(program, CudaProgram)
-            sources[name] = program.source
-    for name, usage in zip(sources, nvrtc.compile_all([s.text for s in sources.values()]), strict=True):
-        shared = {s.kernel.name: s.kernel.shared_bytes for s in sources[name].steps if isinstance(s, KernelStep)}
-        for kernel, by_architecture in usage.items():
-            yield f"{name}: {kernel}", Row(shared[kernel], by_architecture)
+        cases = {name: made(name) for name in CASES}
+    for name, usage in zip(cases, nvrtc.compile_all([c.program.source.text for c in cases.values()]), strict=True):
+        shared = {s.kernel.name: s.kernel.shared_bytes for s in cases[name].program.source.steps if isinstance(s, KernelStep)}
+        for kernel, known in cases[name].names.items():
+            yield f"{name}: {known}", Row(shared[kernel], usage[kernel])
 
 
 def written_rows() -> Iterator[tuple[str, Row]]:

@@ -1,12 +1,12 @@
 // batch_norm on gpu(0): 886,528 bytes of arena
 //    _7<<<(1, 1), 256>>>(arena+884992)
-//    moments_0<<<(16, 1), 256>>>(arena, arena+885248, arena+885504)
+//    moments_1<<<(16, 1), 256>>>(arena, arena+885248, arena+885504)
 //    add_sqrt_true_divide_multiply_subtract_1<<<(1, 1), 256>>>(arena+885504, arena+885248, arena+884736, arena+884736, arena+885760)
-//    multiply_add_2<<<(72, 1), 256>>>(arena, arena+884736, arena+885760, arena+589824)
-//    centred_sums_3<<<(16, 1), 256>>>(arena+294912, arena, arena+885248, arena+885760, arena+886016)
-//    multiply_add_true_divide_negative_subtra_4<<<(1, 1), 256>>>(arena+885760, arena+884736, arena+886016, arena+885504, arena+885248, arena+886016, arena+886272)
-//    multiply_add_5<<<(72, 1), 256>>>(arena+294912, arena+884736, arena, arena+886272, arena+886016, arena+294912)
-//    multiply_add_6<<<(2, 1), 256>>>(made0)
+//    multiply_add_1<<<(72, 1), 256>>>(arena, arena+884736, arena+885760, arena+589824)
+//    centred_sums_1<<<(16, 1), 256>>>(arena+294912, arena, arena+885248, arena+885760, arena+886016)
+//    multiply_add_true_divide_negative_subtra_1<<<(1, 1), 256>>>(arena+885760, arena+884736, arena+886016, arena+885504, arena+885248, arena+886016, arena+886272)
+//    multiply_add_2<<<(72, 1), 256>>>(arena+294912, arena+884736, arena, arena+886272, arena+886016, arena+294912)
+//    multiply_add_3<<<(2, 1), 256>>>(made0)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -14,7 +14,7 @@
 #include "random.cuh"
 #include "batch_norm.cu"
 
-extern "C" __global__ void __launch_bounds__(256) moments_0(const float* x0, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) moments_1(const float* x0, float* y0, float* y1)
 {
     hn_moments_over_planes<float, 4, 256, 4, false>(x0, y0, y1, 1152, 16, 36, 1152);
 }
@@ -53,14 +53,14 @@ extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_multiply_
     }
 }
 
-static __device__ inline void multiply_add_2_element(float x0, float x1, float x2, float& y0)
+static __device__ inline void multiply_add_1_element(float x0, float x1, float x2, float& y0)
 {
     const float v3 = (x0 * x1);
     const float v4 = (v3 + x2);
     y0 = v4;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_2(const float* x0, const float* x1, const float* x2, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_1(const float* x0, const float* x1, const float* x2, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -75,19 +75,19 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_2(const float* x0
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_add_2_element(a0[e], a1[0], a2[0], r0);
+            multiply_add_1_element(a0[e], a1[0], a2[0], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i2 * 4 + i1 * 144 + i0 * 2304, b0);
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) centred_sums_3(const float* x0, const float* x1, const float* x2, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) centred_sums_1(const float* x0, const float* x1, const float* x2, float* y0, float* y1)
 {
     hn_sums_over_planes<float, 4, 256, 4>(x0, x1, x2, y0, y1, 1152, 16, 36, 1152);
 }
 
-static __device__ inline void multiply_add_true_divide_negative_subtra_4_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1)
+static __device__ inline void multiply_add_true_divide_negative_subtra_1_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1)
 {
     const float v5 = (x0 * x1);
     const float v6 = (x2 * x1);
@@ -103,7 +103,7 @@ static __device__ inline void multiply_add_true_divide_negative_subtra_4_element
     y1 = v16;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negative_subtra_4(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negative_subtra_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, float* y1)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -119,7 +119,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negat
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            multiply_add_true_divide_negative_subtra_4_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1);
+            multiply_add_true_divide_negative_subtra_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
         }
@@ -128,7 +128,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negat
     }
 }
 
-static __device__ inline void multiply_add_5_element(float x0, float x1, float x2, float x3, float x4, float& y0)
+static __device__ inline void multiply_add_2_element(float x0, float x1, float x2, float x3, float x4, float& y0)
 {
     const float v5 = (x0 * x1);
     const float v6 = (x2 * x3);
@@ -137,7 +137,7 @@ static __device__ inline void multiply_add_5_element(float x0, float x1, float x
     y0 = v8;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_5(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_2(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -154,14 +154,14 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_5(const float* x0
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_add_5_element(a0[e], a1[0], a2[e], a3[0], a4[0], r0);
+            multiply_add_2_element(a0[e], a1[0], a2[e], a3[0], a4[0], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i2 * 4 + i1 * 144 + i0 * 2304, b0);
     }
 }
 
-static __device__ inline void multiply_add_6_element(float x0, float x1, float& y0)
+static __device__ inline void multiply_add_3_element(float x0, float x1, float& y0)
 {
     const float v3 = (x0 * 0.9f);
     const float v5 = (x1 * 0.1f);
@@ -169,7 +169,7 @@ static __device__ inline void multiply_add_6_element(float x0, float x1, float& 
     y0 = v6;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_6(const long long* table)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_3(const long long* table)
 {
     const long long* const chunk = table + 10 + 2 * blockIdx.x;
     const long long* const member = table + chunk[0] * 5;
@@ -187,7 +187,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_6(const long long
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_add_6_element(a0[e], a1[e], r0);
+            multiply_add_3_element(a0[e], a1[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
@@ -198,7 +198,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_6(const long long
         const hn_pack<float, 1> a1 = hn_load<1>(x1 + i);
         hn_pack<float, 1> b0;
         float r0;
-        multiply_add_6_element(a0[0], a1[0], r0);
+        multiply_add_3_element(a0[0], a1[0], r0);
         b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }

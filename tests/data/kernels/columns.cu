@@ -1,15 +1,15 @@
 // columns on gpu(0): 781,056 bytes of arena
-//    multiply_sum_0<<<(1, 31), 256>>>(arena, arena+768000)
-//    multiply_sum_1<<<(3, 1), 256>>>(arena+768000, arena+780032)
-//    max_2<<<(1, 31), 256>>>(arena, arena+768000)
-//    max_3<<<(3, 1), 256>>>(arena+768000, arena+780544)
+//    multiply_sum_1<<<(1, 31), 256>>>(arena, arena+768000)
+//    multiply_sum_2<<<(3, 1), 256>>>(arena+768000, arena+780032)
+//    max_1<<<(1, 31), 256>>>(arena, arena+768000)
+//    max_2<<<(3, 1), 256>>>(arena+768000, arena+780544)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) multiply_sum_0(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_sum_1(const float* x0, float* y0)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x / 32;
@@ -51,7 +51,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_sum_0(const float* x0
     if (lane == 0 && active) hn_store(y0 + row * 4 + blockIdx.y * 96, b0);
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_sum_1(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_sum_2(const float* x0, float* y0)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x / 8;
@@ -91,7 +91,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_sum_1(const float* x0
     if (lane == 0) hn_store(y0 + row * 4, b0);
 }
 
-extern "C" __global__ void __launch_bounds__(256) max_2(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) max_1(const float* x0, float* y0)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x / 32;
@@ -132,7 +132,7 @@ extern "C" __global__ void __launch_bounds__(256) max_2(const float* x0, float* 
     if (lane == 0 && active) hn_store(y0 + row * 4 + blockIdx.y * 96, b0);
 }
 
-extern "C" __global__ void __launch_bounds__(256) max_3(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) max_2(const float* x0, float* y0)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x / 8;

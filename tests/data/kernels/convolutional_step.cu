@@ -1,32 +1,32 @@
 // convolutional_step on gpu(0): 247,040 bytes of arena
 //    convolution: cuDNN emulated_0(arena+196608, in2, arena)
-//    moments_0<<<(8, 1), 256>>>(arena, arena+245760, arena+246016)
+//    moments_1<<<(8, 1), 256>>>(arena, arena+245760, arena+246016)
 //    add_sqrt_true_divide_multiply_subtract_1<<<(1, 1), 256>>>(arena+246016, in5, arena+245760, in6, arena+246272, arena+246528, arena+131072)
-//    multiply_add_maximum_2<<<(16, 1), 256>>>(arena, arena+246528, arena+131072, arena+65536)
-//    max_pool_3<<<(16, 1), 256>>>(arena+212992, arena+65536)
+//    multiply_add_maximum_1<<<(16, 1), 256>>>(arena, arena+246528, arena+131072, arena+65536)
+//    max_pool_1<<<(16, 1), 256>>>(arena+212992, arena+65536)
 //    convolution: cuDNN emulated_0(arena+212992, in7, arena+131072)
-//    add_maximum_sum_multiply_4<<<(4, 1), 256>>>(arena+131072, in8, arena+147968)
+//    add_maximum_sum_multiply_1<<<(4, 1), 256>>>(arena+131072, in8, arena+147968)
 //    matmul_bias: cuBLASLt 1 × 10×8×8 float32 bias(arena+147968, in9, in10, arena+147456)
-//    softmax_cross_entropy_5<<<(1, 1), 256>>>(arena+147456, arena+148480, arena+246784, arena+148224)
-//    softmax_cross_entropy_grad_6<<<(1, 1), 256>>>(arena+147456, arena+148480, arena+148224, made0, made1, arena+147456)
-//    sum_7<<<(1, 1), 256>>>(arena+147456, in11)
+//    softmax_cross_entropy_1<<<(1, 1), 256>>>(arena+147456, arena+148480, arena+246784, arena+148224)
+//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+147456, arena+148480, arena+148224, made0, made1, arena+147456)
+//    sum_1<<<(1, 1), 256>>>(arena+147456, in11)
 //    matmul: cuBLASLt 1 × 8×10×8 float32(arena+147456, in9, arena+148224)
 //    matmul: cuBLASLt 1 × 8×8×10 float32(arena+147456, arena+147968, in12)
-//    add_maximum_greater_multiply_where_sum_8<<<(1, 1), 256>>>(arena+131072, in8, arena+148224, arena+131072, in13)
+//    add_maximum_greater_multiply_where_sum_1<<<(1, 1), 256>>>(arena+131072, in8, arena+148224, arena+131072, in13)
 //    convolution_data_grad: cuDNN emulated_0(arena+131072, in7, arena+229376)
 //    convolution_weight_grad: cuDNN emulated_0(arena+212992, arena+131072, in14)
-//    max_pool_grad_9<<<(64, 1), 256>>>(arena+131072, arena+229376, arena+65536, arena+212992)
-//    greater_where_10<<<(16, 1), 256>>>(arena+65536, arena+131072, arena+65536)
-//    centred_sums_11<<<(8, 1), 256>>>(arena+65536, arena, arena+245760, in15, arena+212992)
-//    multiply_12<<<(1, 1), 256>>>(arena+212992, arena+246272, in16)
-//    multiply_add_true_divide_negative_subtra_13<<<(1, 1), 256>>>(in15, arena+246528, arena+212992, arena+246016, arena+245760, arena+212992, arena+246272)
-//    multiply_add_14<<<(16, 1), 256>>>(arena+65536, arena+246528, arena, arena+246272, arena+212992, arena+65536)
+//    max_pool_grad_1<<<(64, 1), 256>>>(arena+131072, arena+229376, arena+65536, arena+212992)
+//    greater_where_1<<<(16, 1), 256>>>(arena+65536, arena+131072, arena+65536)
+//    centred_sums_1<<<(8, 1), 256>>>(arena+65536, arena, arena+245760, in15, arena+212992)
+//    multiply_1<<<(1, 1), 256>>>(arena+212992, arena+246272, in16)
+//    multiply_add_true_divide_negative_subtra_1<<<(1, 1), 256>>>(in15, arena+246528, arena+212992, arena+246016, arena+245760, arena+212992, arena+246272)
+//    multiply_add_1<<<(16, 1), 256>>>(arena+65536, arena+246528, arena, arena+246272, arena+212992, arena+65536)
 //    convolution_weight_grad: cuDNN emulated_0(arena+196608, arena+65536, in17)
-//    add_15<<<(1, 1), 256>>>(in18, in18)
-//    cast_16<<<(1, 1), 256>>>(in19, arena+246272)
-//    sum_true_divide_17<<<(1, 1), 256>>>(arena+246784, arena+246528)
-//    multiply_add_18<<<(2, 1), 256>>>(made2)
-//    multiply_add_subtract_19<<<(7, 1), 256>>>(made3, arena+246272)
+//    add_1<<<(1, 1), 256>>>(in18, in18)
+//    cast_1<<<(1, 1), 256>>>(in19, arena+246272)
+//    sum_true_divide_1<<<(1, 1), 256>>>(arena+246784, arena+246528)
+//    multiply_add_2<<<(2, 1), 256>>>(made2)
+//    multiply_add_subtract_1<<<(7, 1), 256>>>(made3, arena+246272)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -36,7 +36,7 @@
 #include "pooling.cu"
 #include "cross_entropy.cu"
 
-extern "C" __global__ void __launch_bounds__(256) moments_0(const float* x0, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) moments_1(const float* x0, float* y0, float* y1)
 {
     hn_moments_over_planes<float, 4, 256, 4, false>(x0, y0, y1, 512, 8, 64, 512);
 }
@@ -82,7 +82,7 @@ extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_multiply_
     }
 }
 
-static __device__ inline void multiply_add_maximum_2_element(float x0, float x1, float x2, float& y0)
+static __device__ inline void multiply_add_maximum_1_element(float x0, float x1, float x2, float& y0)
 {
     const float v3 = (x0 * x1);
     const float v4 = (v3 + x2);
@@ -90,7 +90,7 @@ static __device__ inline void multiply_add_maximum_2_element(float x0, float x1,
     y0 = v6;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_maximum_2(const float* x0, const float* x1, const float* x2, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_maximum_1(const float* x0, const float* x1, const float* x2, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -105,19 +105,19 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_maximum_2(const f
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_add_maximum_2_element(a0[e], a1[0], a2[0], r0);
+            multiply_add_maximum_1_element(a0[e], a1[0], a2[0], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i2 * 4 + i1 * 256 + i0 * 2048, b0);
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) max_pool_3(float* y0, const float* x0)
+extern "C" __global__ void __launch_bounds__(256) max_pool_1(float* y0, const float* x0)
 {
     hn_max_pool<hn_pool<int, 1, 1, hn_windows<1, 1, 1, 1, 0>, hn_windows<16, 8, 2, 2, 0>, hn_windows<16, 8, 2, 2, 0>>, 4096>(y0, x0, -3.4028234663852886e+38);
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_maximum_sum_multiply_4(const float* x0, const float* x1, float* y0)
+extern "C" __global__ void __launch_bounds__(256) add_maximum_sum_multiply_1(const float* x0, const float* x1, float* y0)
 {
     const int lane = threadIdx.x % 16;
     const int place = blockIdx.x * 16 + threadIdx.x / 16;
@@ -148,17 +148,17 @@ extern "C" __global__ void __launch_bounds__(256) add_maximum_sum_multiply_4(con
     if (lane == 0) *(y0 + row1 + row0 * 8) = hn_type<float>::store(v4);
 }
 
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_5(const float* x0, const int* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_1(const float* x0, const int* x1, float* y0, float* y1)
 {
     hn_cross_entropy<float, int, 256, 4, 4>(x0, x1, y0, y1, 8, 10);
 }
 
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_grad_6(const float* x0, const int* x1, const float* x2, const float* x3, const float* x4, float* y0)
+extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_grad_1(const float* x0, const int* x1, const float* x2, const float* x3, const float* x4, float* y0)
 {
     hn_cross_entropy_grad<float, float, int, 256, 4, 4>(x0, x1, x2, x3, x4, y0, 8, 10);
 }
 
-extern "C" __global__ void __launch_bounds__(256) sum_7(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) sum_1(const float* x0, float* y0)
 {
     const int lane = threadIdx.x % 8;
     const int place = blockIdx.x * 32 + threadIdx.x / 8;
@@ -181,7 +181,7 @@ extern "C" __global__ void __launch_bounds__(256) sum_7(const float* x0, float* 
     if (lane == 0 && active) *(y0 + row) = hn_type<float>::store(t0);
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_maximum_greater_multiply_where_sum_8(const float* x0, const float* x1, const float* x2, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) add_maximum_greater_multiply_where_sum_1(const float* x0, const float* x1, const float* x2, float* y0, float* y1)
 {
     const int lane = threadIdx.x % 32;
     const int place = blockIdx.x * 8 + threadIdx.x / 32;
@@ -222,19 +222,19 @@ extern "C" __global__ void __launch_bounds__(256) add_maximum_greater_multiply_w
     if (lane == 0) *(y1 + row) = hn_type<float>::store(t0);
 }
 
-extern "C" __global__ void __launch_bounds__(256) max_pool_grad_9(float* y0, const float* x0, const float* x1, const float* x2)
+extern "C" __global__ void __launch_bounds__(256) max_pool_grad_1(float* y0, const float* x0, const float* x1, const float* x2)
 {
     hn_max_pool_grad<hn_pool<int, 1, 1, hn_windows<1, 1, 1, 1, 0>, hn_windows<16, 8, 2, 2, 0>, hn_windows<16, 8, 2, 2, 0>>, 16384>(y0, x0, x1, x2);
 }
 
-static __device__ inline void greater_where_10_element(float x0, float x1, float& y0)
+static __device__ inline void greater_where_1_element(float x0, float x1, float& y0)
 {
     const bool v3 = (x0 > 0.0f);
     const float v4 = (v3 ? x1 : 0.0f);
     y0 = v4;
 }
 
-extern "C" __global__ void __launch_bounds__(256) greater_where_10(const float* x0, const float* x1, float* y0)
+extern "C" __global__ void __launch_bounds__(256) greater_where_1(const float* x0, const float* x1, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -245,25 +245,25 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_10(const float* 
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            greater_where_10_element(a0[e], a1[e], r0);
+            greater_where_1_element(a0[e], a1[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) centred_sums_11(const float* x0, const float* x1, const float* x2, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) centred_sums_1(const float* x0, const float* x1, const float* x2, float* y0, float* y1)
 {
     hn_sums_over_planes<float, 4, 256, 4>(x0, x1, x2, y0, y1, 512, 8, 64, 512);
 }
 
-static __device__ inline void multiply_12_element(float x0, float x1, float& y0)
+static __device__ inline void multiply_1_element(float x0, float x1, float& y0)
 {
     const float v2 = (x0 * x1);
     y0 = v2;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_12(const float* x0, const float* x1, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_1(const float* x0, const float* x1, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -274,14 +274,14 @@ extern "C" __global__ void __launch_bounds__(256) multiply_12(const float* x0, c
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_12_element(a0[e], a1[e], r0);
+            multiply_1_element(a0[e], a1[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
 }
 
-static __device__ inline void multiply_add_true_divide_negative_subtra_13_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1)
+static __device__ inline void multiply_add_true_divide_negative_subtra_1_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1)
 {
     const float v5 = (x0 * x1);
     const float v6 = (x2 * x1);
@@ -297,7 +297,7 @@ static __device__ inline void multiply_add_true_divide_negative_subtra_13_elemen
     y1 = v16;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negative_subtra_13(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negative_subtra_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, float* y1)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -313,7 +313,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negat
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            multiply_add_true_divide_negative_subtra_13_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1);
+            multiply_add_true_divide_negative_subtra_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
         }
@@ -322,7 +322,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negat
     }
 }
 
-static __device__ inline void multiply_add_14_element(float x0, float x1, float x2, float x3, float x4, float& y0)
+static __device__ inline void multiply_add_1_element(float x0, float x1, float x2, float x3, float x4, float& y0)
 {
     const float v5 = (x0 * x1);
     const float v6 = (x2 * x3);
@@ -331,7 +331,7 @@ static __device__ inline void multiply_add_14_element(float x0, float x1, float 
     y0 = v8;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_14(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -348,20 +348,20 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_14(const float* x
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_add_14_element(a0[e], a1[0], a2[e], a3[0], a4[0], r0);
+            multiply_add_1_element(a0[e], a1[0], a2[e], a3[0], a4[0], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i2 * 4 + i1 * 256 + i0 * 2048, b0);
     }
 }
 
-static __device__ inline void add_15_element(double x0, double& y0)
+static __device__ inline void add_1_element(double x0, double& y0)
 {
     const double v2 = (x0 + 1.0);
     y0 = v2;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_15(const double* x0, double* y0)
+extern "C" __global__ void __launch_bounds__(256) add_1(const double* x0, double* y0)
 {
     const double s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
@@ -369,19 +369,19 @@ extern "C" __global__ void __launch_bounds__(256) add_15(const double* x0, doubl
     for (int i = first; i < 1; i += step) {
         hn_pack<double, 1> b0;
         double r0;
-        add_15_element(s0, r0);
+        add_1_element(s0, r0);
         b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
 }
 
-static __device__ inline void cast_16_element(double x0, float& y0)
+static __device__ inline void cast_1_element(double x0, float& y0)
 {
     const float v1 = hn_cast<float>(x0);
     y0 = v1;
 }
 
-extern "C" __global__ void __launch_bounds__(256) cast_16(const double* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) cast_1(const double* x0, float* y0)
 {
     const double s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
@@ -389,13 +389,13 @@ extern "C" __global__ void __launch_bounds__(256) cast_16(const double* x0, floa
     for (int i = first; i < 1; i += step) {
         hn_pack<float, 1> b0;
         float r0;
-        cast_16_element(s0, r0);
+        cast_1_element(s0, r0);
         b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) sum_true_divide_17(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) sum_true_divide_1(const float* x0, float* y0)
 {
     const int lane = threadIdx.x % 2;
     const int place = blockIdx.x * 128 + threadIdx.x / 2;
@@ -421,7 +421,7 @@ extern "C" __global__ void __launch_bounds__(256) sum_true_divide_17(const float
     if (lane == 0 && active) *(y0) = hn_type<float>::store(v2);
 }
 
-static __device__ inline void multiply_add_18_element(float x0, float x1, float& y0)
+static __device__ inline void multiply_add_2_element(float x0, float x1, float& y0)
 {
     const float v3 = (x0 * 0.9f);
     const float v5 = (x1 * 0.1f);
@@ -429,7 +429,7 @@ static __device__ inline void multiply_add_18_element(float x0, float x1, float&
     y0 = v6;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_18(const long long* table)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_2(const long long* table)
 {
     const long long* const chunk = table + 10 + 2 * blockIdx.x;
     const long long* const member = table + chunk[0] * 5;
@@ -447,7 +447,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_18(const long lon
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_add_18_element(a0[e], a1[e], r0);
+            multiply_add_2_element(a0[e], a1[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
@@ -458,13 +458,13 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_18(const long lon
         const hn_pack<float, 1> a1 = hn_load<1>(x1 + i);
         hn_pack<float, 1> b0;
         float r0;
-        multiply_add_18_element(a0[0], a1[0], r0);
+        multiply_add_2_element(a0[0], a1[0], r0);
         b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }
 }
 
-static __device__ inline void multiply_add_subtract_19_element(float x0, float x1, float x2, float x3, float& y0, float& y1)
+static __device__ inline void multiply_add_subtract_1_element(float x0, float x1, float x2, float x3, float& y0, float& y1)
 {
     const float v5 = (x0 * 0.125f);
     const float v7 = (x1 * 0.001f);
@@ -477,7 +477,7 @@ static __device__ inline void multiply_add_subtract_19_element(float x0, float x
     y1 = v13;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_19(const long long* table, const float* x3)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_1(const long long* table, const float* x3)
 {
     const long long* const chunk = table + 49 + 2 * blockIdx.x;
     const long long* const member = table + chunk[0] * 7;
@@ -501,7 +501,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_19(const
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            multiply_add_subtract_19_element(a0[e], a1[e], a2[e], s3, r0, r1);
+            multiply_add_subtract_1_element(a0[e], a1[e], a2[e], s3, r0, r1);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
         }
@@ -517,7 +517,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_19(const
         hn_pack<float, 1> b1;
         float r0;
         float r1;
-        multiply_add_subtract_19_element(a0[0], a1[0], a2[0], s3, r0, r1);
+        multiply_add_subtract_1_element(a0[0], a1[0], a2[0], s3, r0, r1);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         hn_store(y0 + i, b0);

@@ -1,5 +1,5 @@
 // cross_entropy on gpu(0): 289,024 bytes of arena
-//    softmax_cross_entropy_0<<<(48, 1), 1024>>>(arena, arena+288000, arena+288512, arena+288768)
+//    softmax_cross_entropy_1<<<(48, 1), 1024>>>(arena, arena+288000, arena+288512, arena+288768)
 //    softmax_cross_entropy_grad_1<<<(48, 1), 1024>>>(arena, arena+288000, arena+288768, arena+288256, arena+288256, arena)
 
 #include "functors.cuh"
@@ -8,7 +8,7 @@
 #include "random.cuh"
 #include "cross_entropy.cu"
 
-extern "C" __global__ void __launch_bounds__(1024) softmax_cross_entropy_0(const hn_bfloat16* x0, const int* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(1024) softmax_cross_entropy_1(const hn_bfloat16* x0, const int* x1, float* y0, float* y1)
 {
     hn_cross_entropy<hn_bfloat16, int, 1024, 1024, 4>(x0, x1, y0, y1, 48, 3000);
 }

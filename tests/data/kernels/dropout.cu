@@ -1,7 +1,7 @@
 // dropout on gpu(0): 82,688 bytes of arena
-//    add_0<<<(1, 1), 256>>>(in3, arena+82432)
+//    add_1<<<(1, 1), 256>>>(in3, arena+82432)
 //    cast_add_dropout_mask_multiply_1<<<(4, 1), 256>>>(arena+65536, arena+81920, in4, in3, arena+32768)
-//    multiply_dropout_mask_sum_cast_2<<<(2, 1), 256>>>(arena, in4, in3, arena+81920, arena+65536)
+//    multiply_dropout_mask_sum_cast_1<<<(2, 1), 256>>>(arena, in4, in3, arena+81920, arena+65536)
 //    copy(in3, arena+82432, 8 bytes)
 
 #include "functors.cuh"
@@ -9,13 +9,13 @@
 #include "reduce.cuh"
 #include "random.cuh"
 
-static __device__ inline void add_0_element(unsigned long long x0, unsigned long long& y0)
+static __device__ inline void add_1_element(unsigned long long x0, unsigned long long& y0)
 {
     const unsigned long long v2 = (x0 + 1ull);
     y0 = v2;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_0(const unsigned long long* x0, unsigned long long* y0)
+extern "C" __global__ void __launch_bounds__(256) add_1(const unsigned long long* x0, unsigned long long* y0)
 {
     const unsigned long long s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
@@ -23,7 +23,7 @@ extern "C" __global__ void __launch_bounds__(256) add_0(const unsigned long long
     for (int i = first; i < 1; i += step) {
         hn_pack<unsigned long long, 1> b0;
         unsigned long long r0;
-        add_0_element(s0, r0);
+        add_1_element(s0, r0);
         b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
@@ -61,7 +61,7 @@ extern "C" __global__ void __launch_bounds__(256) cast_add_dropout_mask_multiply
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_dropout_mask_sum_cast_2(const float* x0, const unsigned long long* x1, const unsigned long long* x2, float* y0, hn_bfloat16* y1)
+extern "C" __global__ void __launch_bounds__(256) multiply_dropout_mask_sum_cast_1(const float* x0, const unsigned long long* x1, const unsigned long long* x2, float* y0, hn_bfloat16* y1)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x / 8;

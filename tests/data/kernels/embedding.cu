@@ -1,5 +1,5 @@
 // embedding on gpu(0): 141,824 bytes of arena
-//    index_0<<<(2, 1), 256>>>(arena+132096, arena, arena+128000)
+//    index_1<<<(2, 1), 256>>>(arena+132096, arena, arena+128000)
 //    index_add_1<<<(2, 1), 256>>>(arena+134144, arena+128000)
 //    index_add_2<<<(1, 1), 256>>>(arena+140288, arena+134144)
 //    index_add_3<<<(1, 1), 256>>>(arena+136192, arena+140288, arena+134144)
@@ -16,7 +16,7 @@
 #include "gather.cu"
 #include "add_rows.cu"
 
-extern "C" __global__ void __launch_bounds__(256) index_0(float* y0, const float* x0, const int* x1)
+extern "C" __global__ void __launch_bounds__(256) index_1(float* y0, const float* x0, const int* x1)
 {
     hn_gather<int, 480, 1, hn_axes<hn_axis<480, 0, 1>>, hn_tables<hn_table<32000, 1>>, 0>(y0, x0, x1);
 }

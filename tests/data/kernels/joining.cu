@@ -1,9 +1,9 @@
 // joining on gpu(0): 17,664 bytes of arena
-//    copy_0<<<(1, 1), 256>>>(arena+8704, arena+16640)
+//    copy_1<<<(1, 1), 256>>>(arena+8704, arena+16640)
 //    concatenate_1<<<(3, 1), 256>>>(arena, arena+8704, arena+13568, arena+16640)
-//    index_set_2<<<(9, 1), 256>>>(arena, arena, in2)
-//    cumsum_3<<<(4, 1), 256>>>(arena+8704, arena)
-//    argmax_4<<<(4, 1), 256>>>(arena+17408, arena)
+//    index_set_1<<<(9, 1), 256>>>(arena, arena, in2)
+//    cumsum_1<<<(4, 1), 256>>>(arena+8704, arena)
+//    argmax_1<<<(4, 1), 256>>>(arena+17408, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -13,13 +13,13 @@
 #include "scan.cu"
 #include "positions.cu"
 
-static __device__ inline void copy_0_element(float x0, float& y0)
+static __device__ inline void copy_1_element(float x0, float& y0)
 {
     const float v1 = x0;
     y0 = v1;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_0(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) copy_1(const float* x0, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -31,7 +31,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_0(const float* x0, float*
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            copy_0_element(a0[e], r0);
+            copy_1_element(a0[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i1 * 4 + i0 * 8, b0);
@@ -43,17 +43,17 @@ extern "C" __global__ void __launch_bounds__(256) concatenate_1(float* y0, const
     hn_concatenate<int, 540, 4, 18, hn_list<10, 6, 2>>(y0, x0, x1, x2);
 }
 
-extern "C" __global__ void __launch_bounds__(256) index_set_2(float* y0, const float* x0, const float* x1)
+extern "C" __global__ void __launch_bounds__(256) index_set_1(float* y0, const float* x0, const float* x1)
 {
     hn_set_slice<int, 2160, 1, hn_cuts<hn_cut<72, 3, 2, 19, 0>, hn_cut<30, 0, 1, 30, 0>>, 0, 0>(y0, x0, x1);
 }
 
-extern "C" __global__ void __launch_bounds__(256) cumsum_3(float* y0, const float* x0)
+extern "C" __global__ void __launch_bounds__(256) cumsum_1(float* y0, const float* x0)
 {
     hn_scan_rows<hn_reduce_add, int, 30, 72>(y0, x0);
 }
 
-extern "C" __global__ void __launch_bounds__(256) argmax_4(long long* y0, const float* x0)
+extern "C" __global__ void __launch_bounds__(256) argmax_1(long long* y0, const float* x0)
 {
     hn_extremum<true, int, 30, 72, 1, 4, 32, 256>(y0, x0);
 }

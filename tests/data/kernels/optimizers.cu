@@ -1,46 +1,23 @@
 // optimizers on gpu(0): 9,984 bytes of arena
-//    copy_0<<<(1, 1), 256>>>(arena+6912, arena+5376)
-//    copy_1<<<(1, 1), 256>>>(arena+6912, arena+6656)
-//    copy_2<<<(2, 1), 256>>>(arena+6912, arena)
-//    multiply_square_sum_3<<<(3, 1), 256>>>(made0, arena+6912)
-//    multiply_square_sum_4<<<(3, 1), 64>>>(made0, arena+6912)
-//    add_sqrt_true_divide_minimum_5<<<(1, 1), 256>>>(arena+7680, arena+7424, arena+7168, arena+7680, arena+7424)
-//    cast_6<<<(1, 1), 256>>>(in8, arena+7168)
-//    add_power_subtract_cast_7<<<(1, 1), 256>>>(in7, in7, arena+7936, arena+8192)
-//    square_sum_8<<<(3, 1), 256>>>(made1, arena+6912)
-//    square_sum_9<<<(3, 1), 64>>>(made1, arena+6912)
-//    multiply_add_square_true_divide_sqrt_sum_10<<<(3, 1), 256>>>(made2, arena+7424, arena+7936, arena+8192, arena+6912)
-//    multiply_add_square_true_divide_sqrt_sum_11<<<(3, 1), 64>>>(made2, arena+6912)
-//    sqrt_minimum_greater_true_divide_where_m_12<<<(3, 1), 256>>>(made3, arena+7168)
-//    multiply_subtract_13<<<(3, 1), 256>>>(made4)
+//    copy_1<<<(1, 1), 256>>>(arena+6912, arena+5376)
+//    copy_2<<<(1, 1), 256>>>(arena+6912, arena+6656)
+//    copy_3<<<(2, 1), 256>>>(arena+6912, arena)
+//    multiply_square_sum_1<<<(3, 1), 256>>>(made0, arena+6912)
+//    multiply_square_sum_2<<<(3, 1), 64>>>(made0, arena+6912)
+//    add_sqrt_true_divide_minimum_1<<<(1, 1), 256>>>(arena+7680, arena+7424, arena+7168, arena+7680, arena+7424)
+//    cast_1<<<(1, 1), 256>>>(in8, arena+7168)
+//    add_power_subtract_cast_1<<<(1, 1), 256>>>(in7, in7, arena+7936, arena+8192)
+//    square_sum_1<<<(3, 1), 256>>>(made1, arena+6912)
+//    square_sum_2<<<(3, 1), 64>>>(made1, arena+6912)
+//    multiply_add_square_true_divide_sqrt_sum_1<<<(3, 1), 256>>>(made2, arena+7424, arena+7936, arena+8192, arena+6912)
+//    multiply_add_square_true_divide_sqrt_sum_2<<<(3, 1), 64>>>(made2, arena+6912)
+//    sqrt_minimum_greater_true_divide_where_m_1<<<(3, 1), 256>>>(made3, arena+7168)
+//    multiply_subtract_1<<<(3, 1), 256>>>(made4)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
-
-static __device__ inline void copy_0_element(float x0, float& y0)
-{
-    const float v1 = x0;
-    y0 = v1;
-}
-
-extern "C" __global__ void __launch_bounds__(256) copy_0(const float* x0, float* y0)
-{
-    const float s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 70; i += step) {
-        hn_pack<float, 4> b0;
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            float r0;
-            copy_0_element(s0, r0);
-            b0.set_exact(e, r0);
-        }
-        hn_store(y0 + i * 4, b0);
-    }
-}
 
 static __device__ inline void copy_1_element(float x0, float& y0)
 {
@@ -53,7 +30,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_1(const float* x0, float*
     const float s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
-    for (int i = first; i < 10; i += step) {
+    for (int i = first; i < 70; i += step) {
         hn_pack<float, 4> b0;
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
@@ -76,7 +53,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_2(const float* x0, float*
     const float s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
-    for (int i = first; i < 330; i += step) {
+    for (int i = first; i < 10; i += step) {
         hn_pack<float, 4> b0;
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
@@ -88,7 +65,30 @@ extern "C" __global__ void __launch_bounds__(256) copy_2(const float* x0, float*
     }
 }
 
-static __device__ inline void multiply_square_sum_3_element(float x0, float x1, float& y0, float& y1)
+static __device__ inline void copy_3_element(float x0, float& y0)
+{
+    const float v1 = x0;
+    y0 = v1;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_3(const float* x0, float* y0)
+{
+    const float s0 = hn_load<1>(x0)[0];
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 330; i += step) {
+        hn_pack<float, 4> b0;
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            float r0;
+            copy_3_element(s0, r0);
+            b0.set_exact(e, r0);
+        }
+        hn_store(y0 + i * 4, b0);
+    }
+}
+
+static __device__ inline void multiply_square_sum_1_element(float x0, float x1, float& y0, float& y1)
 {
     const float v3 = (x0 * 2.0f);
     const float v4 = (v3 * x1);
@@ -98,7 +98,7 @@ static __device__ inline void multiply_square_sum_3_element(float x0, float x1, 
     y1 = v6;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_3(const long long* table, float* p0)
+extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_1(const long long* table, float* p0)
 {
     HN_SHARED(scratch);
     const long long* const chunk = table + 18 + 2 * blockIdx.x;
@@ -119,7 +119,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_3(const lo
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            multiply_square_sum_3_element(a0[e], a1[e], r0, r1);
+            multiply_square_sum_1_element(a0[e], a1[e], r0, r1);
             b0.set_exact(e, r0);
             t0 = hn_reduce_add::combine(t0, r1);
         }
@@ -132,7 +132,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_3(const lo
         hn_pack<float, 1> b0;
         float r0;
         float r1;
-        multiply_square_sum_3_element(a0[0], a1[0], r0, r1);
+        multiply_square_sum_1_element(a0[0], a1[0], r0, r1);
         b0.set_exact(0, r0);
         t0 = hn_reduce_add::combine(t0, r1);
         hn_store(y0 + i, b0);
@@ -141,7 +141,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_square_sum_3(const lo
     if (threadIdx.x == 0) p0[blockIdx.x] = t0;
 }
 
-extern "C" __global__ void __launch_bounds__(64) multiply_square_sum_4(const long long* table, const float* p0)
+extern "C" __global__ void __launch_bounds__(64) multiply_square_sum_2(const long long* table, const float* p0)
 {
     HN_SHARED(scratch);
     const long long* const member = table + blockIdx.x * 6;
@@ -152,7 +152,7 @@ extern "C" __global__ void __launch_bounds__(64) multiply_square_sum_4(const lon
     if (threadIdx.x == 0) *reinterpret_cast<float*>(member[5]) = hn_type<float>::store(t0);
 }
 
-static __device__ inline void add_sqrt_true_divide_minimum_5_element(float x0, float x1, float x2, float& y0, float& y1)
+static __device__ inline void add_sqrt_true_divide_minimum_1_element(float x0, float x1, float x2, float& y0, float& y1)
 {
     const float v3 = (x0 + x1);
     const float v4 = (v3 + x2);
@@ -164,7 +164,7 @@ static __device__ inline void add_sqrt_true_divide_minimum_5_element(float x0, f
     y1 = v11;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_minimum_5(const float* x0, const float* x1, const float* x2, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_minimum_1(const float* x0, const float* x1, const float* x2, float* y0, float* y1)
 {
     const float s0 = hn_load<1>(x0)[0];
     const float s1 = hn_load<1>(x1)[0];
@@ -176,7 +176,7 @@ extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_minimum_5
         hn_pack<float, 1> b1;
         float r0;
         float r1;
-        add_sqrt_true_divide_minimum_5_element(s0, s1, s2, r0, r1);
+        add_sqrt_true_divide_minimum_1_element(s0, s1, s2, r0, r1);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         hn_store(y0, b0);
@@ -184,13 +184,13 @@ extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_minimum_5
     }
 }
 
-static __device__ inline void cast_6_element(double x0, float& y0)
+static __device__ inline void cast_1_element(double x0, float& y0)
 {
     const float v1 = hn_cast<float>(x0);
     y0 = v1;
 }
 
-extern "C" __global__ void __launch_bounds__(256) cast_6(const double* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) cast_1(const double* x0, float* y0)
 {
     const double s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
@@ -198,13 +198,13 @@ extern "C" __global__ void __launch_bounds__(256) cast_6(const double* x0, float
     for (int i = first; i < 1; i += step) {
         hn_pack<float, 1> b0;
         float r0;
-        cast_6_element(s0, r0);
+        cast_1_element(s0, r0);
         b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
 }
 
-static __device__ inline void add_power_subtract_cast_7_element(double x0, double& y0, float& y1, float& y2)
+static __device__ inline void add_power_subtract_cast_1_element(double x0, double& y0, float& y1, float& y2)
 {
     const double v2 = (x0 + 1.0);
     const double v4 = hn_power(0.9, v2);
@@ -218,7 +218,7 @@ static __device__ inline void add_power_subtract_cast_7_element(double x0, doubl
     y2 = v10;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_7(const double* x0, double* y0, float* y1, float* y2)
+extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_1(const double* x0, double* y0, float* y1, float* y2)
 {
     const double s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
@@ -230,7 +230,7 @@ extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_7(cons
         double r0;
         float r1;
         float r2;
-        add_power_subtract_cast_7_element(s0, r0, r1, r2);
+        add_power_subtract_cast_1_element(s0, r0, r1, r2);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         b2.set_exact(0, r2);
@@ -240,14 +240,14 @@ extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_7(cons
     }
 }
 
-static __device__ inline void square_sum_8_element(float x0, float& y0)
+static __device__ inline void square_sum_1_element(float x0, float& y0)
 {
     const float v1 = (x0 * x0);
     const float v2 = hn_cast<float>(v1);
     y0 = v2;
 }
 
-extern "C" __global__ void __launch_bounds__(256) square_sum_8(const long long* table, float* p0)
+extern "C" __global__ void __launch_bounds__(256) square_sum_1(const long long* table, float* p0)
 {
     HN_SHARED(scratch);
     const long long* const chunk = table + 12 + 2 * blockIdx.x;
@@ -274,7 +274,7 @@ extern "C" __global__ void __launch_bounds__(256) square_sum_8(const long long* 
 #pragma unroll
                 for (int e = 0; e < 4; ++e) {
                     float r0;
-                    square_sum_8_element(a0[u][e], r0);
+                    square_sum_1_element(a0[u][e], r0);
                     t0 = hn_reduce_add::combine(t0, r0);
                 }
             }
@@ -284,14 +284,14 @@ extern "C" __global__ void __launch_bounds__(256) square_sum_8(const long long* 
     for (int i = packs * 4 + threadIdx.x; i < count; i += 256) {
         const hn_pack<float, 1> a0 = hn_load<1>(x0 + i);
         float r0;
-        square_sum_8_element(a0[0], r0);
+        square_sum_1_element(a0[0], r0);
         t0 = hn_reduce_add::combine(t0, r0);
     }
     t0 = hn_reduce_block<hn_reduce_add, 256>(t0, scratch);
     if (threadIdx.x == 0) p0[blockIdx.x] = t0;
 }
 
-extern "C" __global__ void __launch_bounds__(64) square_sum_9(const long long* table, const float* p0)
+extern "C" __global__ void __launch_bounds__(64) square_sum_2(const long long* table, const float* p0)
 {
     HN_SHARED(scratch);
     const long long* const member = table + blockIdx.x * 4;
@@ -302,7 +302,7 @@ extern "C" __global__ void __launch_bounds__(64) square_sum_9(const long long* t
     if (threadIdx.x == 0) *reinterpret_cast<float*>(member[3]) = hn_type<float>::store(t0);
 }
 
-static __device__ inline void multiply_add_square_true_divide_sqrt_sum_10_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float& y0, float& y1, float& y2, float& y3, float& y4)
+static __device__ inline void multiply_add_square_true_divide_sqrt_sum_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float& y0, float& y1, float& y2, float& y3, float& y4)
 {
     const float v7 = (x0 * x4);
     const float v9 = (x1 * 0.9f);
@@ -328,7 +328,7 @@ static __device__ inline void multiply_add_square_true_divide_sqrt_sum_10_elemen
     y4 = v29;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divide_sqrt_sum_10(const long long* table, const float* x4, const float* x5, const float* x6, float* p0)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divide_sqrt_sum_1(const long long* table, const float* x4, const float* x5, const float* x6, float* p0)
 {
     HN_SHARED(scratch);
     const long long* const chunk = table + 33 + 2 * blockIdx.x;
@@ -365,7 +365,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
             float r2;
             float r3;
             float r4;
-            multiply_add_square_true_divide_sqrt_sum_10_element(a0[e], a1[e], a2[e], a3[e], s4, s5, s6, r0, r1, r2, r3, r4);
+            multiply_add_square_true_divide_sqrt_sum_1_element(a0[e], a1[e], a2[e], a3[e], s4, s5, s6, r0, r1, r2, r3, r4);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
             b2.set_exact(e, r2);
@@ -392,7 +392,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
         float r2;
         float r3;
         float r4;
-        multiply_add_square_true_divide_sqrt_sum_10_element(a0[0], a1[0], a2[0], a3[0], s4, s5, s6, r0, r1, r2, r3, r4);
+        multiply_add_square_true_divide_sqrt_sum_1_element(a0[0], a1[0], a2[0], a3[0], s4, s5, s6, r0, r1, r2, r3, r4);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         b2.set_exact(0, r2);
@@ -407,7 +407,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
     if (threadIdx.x == 0) p0[blockIdx.x] = t0;
 }
 
-extern "C" __global__ void __launch_bounds__(64) multiply_add_square_true_divide_sqrt_sum_11(const long long* table, const float* p0)
+extern "C" __global__ void __launch_bounds__(64) multiply_add_square_true_divide_sqrt_sum_2(const long long* table, const float* p0)
 {
     HN_SHARED(scratch);
     const long long* const member = table + blockIdx.x * 11;
@@ -418,7 +418,7 @@ extern "C" __global__ void __launch_bounds__(64) multiply_add_square_true_divide
     if (threadIdx.x == 0) *reinterpret_cast<float*>(member[10]) = hn_type<float>::store(t0);
 }
 
-static __device__ inline void sqrt_minimum_greater_true_divide_where_m_12_element(float x0, float x1, float x2, float& y0)
+static __device__ inline void sqrt_minimum_greater_true_divide_where_m_1_element(float x0, float x1, float x2, float& y0)
 {
     const float v3 = sqrt(x0);
     const float v4 = sqrt(x1);
@@ -430,7 +430,7 @@ static __device__ inline void sqrt_minimum_greater_true_divide_where_m_12_elemen
     y0 = v11;
 }
 
-extern "C" __global__ void __launch_bounds__(256) sqrt_minimum_greater_true_divide_where_m_12(const long long* table, const float* x2)
+extern "C" __global__ void __launch_bounds__(256) sqrt_minimum_greater_true_divide_where_m_1(const long long* table, const float* x2)
 {
     const long long* const chunk = table + 15 + 2 * blockIdx.x;
     const long long* const member = table + chunk[0] * 5;
@@ -449,7 +449,7 @@ extern "C" __global__ void __launch_bounds__(256) sqrt_minimum_greater_true_divi
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            sqrt_minimum_greater_true_divide_where_m_12_element(a0[e], a1[e], s2, r0);
+            sqrt_minimum_greater_true_divide_where_m_1_element(a0[e], a1[e], s2, r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
@@ -460,20 +460,20 @@ extern "C" __global__ void __launch_bounds__(256) sqrt_minimum_greater_true_divi
         const hn_pack<float, 1> a1 = hn_load<1>(x1 + i);
         hn_pack<float, 1> b0;
         float r0;
-        sqrt_minimum_greater_true_divide_where_m_12_element(a0[0], a1[0], s2, r0);
+        sqrt_minimum_greater_true_divide_where_m_1_element(a0[0], a1[0], s2, r0);
         b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }
 }
 
-static __device__ inline void multiply_subtract_13_element(float x0, float x1, float x2, float& y0)
+static __device__ inline void multiply_subtract_1_element(float x0, float x1, float x2, float& y0)
 {
     const float v3 = (x0 * x2);
     const float v4 = (x1 - v3);
     y0 = v4;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_subtract_13(const long long* table)
+extern "C" __global__ void __launch_bounds__(256) multiply_subtract_1(const long long* table)
 {
     const long long* const chunk = table + 18 + 2 * blockIdx.x;
     const long long* const member = table + chunk[0] * 6;
@@ -493,7 +493,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_subtract_13(const lon
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_subtract_13_element(a0[e], a1[e], s2, r0);
+            multiply_subtract_1_element(a0[e], a1[e], s2, r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
@@ -504,7 +504,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_subtract_13(const lon
         const hn_pack<float, 1> a1 = hn_load<1>(x1 + i);
         hn_pack<float, 1> b0;
         float r0;
-        multiply_subtract_13_element(a0[0], a1[0], s2, r0);
+        multiply_subtract_1_element(a0[0], a1[0], s2, r0);
         b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }

@@ -2,19 +2,19 @@
 //    matmul_bias: cuBLASLt 1 × 128×784×32 float32 bias_relu(arena, in2, in3, arena+100352)
 //    matmul_bias: cuBLASLt 1 × 64×128×32 float32 bias_relu(arena+100352, in4, in5, arena+133120)
 //    matmul_bias: cuBLASLt 1 × 10×64×32 float32 bias(arena+133120, in6, in7, arena+124928)
-//    softmax_cross_entropy_0<<<(1, 1), 256>>>(arena+124928, arena+126464, arena+141568, arena+126208)
+//    softmax_cross_entropy_1<<<(1, 1), 256>>>(arena+124928, arena+126464, arena+141568, arena+126208)
 //    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+124928, arena+126464, arena+126208, made0, made1, arena+124928)
-//    sum_2<<<(2, 1), 256>>>(arena+124928, in8)
+//    sum_1<<<(2, 1), 256>>>(arena+124928, in8)
 //    matmul: cuBLASLt 1 × 64×10×32 float32(arena+124928, in6, arena+116736)
 //    matmul: cuBLASLt 1 × 64×32×10 float32(arena+124928, arena+133120, in9)
-//    greater_where_sum_3<<<(2, 1), 256>>>(arena+133120, arena+116736, arena+133120, in10)
+//    greater_where_sum_1<<<(2, 1), 256>>>(arena+133120, arena+116736, arena+133120, in10)
 //    matmul: cuBLASLt 1 × 128×64×32 float32(arena+133120, in4, arena+116736)
 //    matmul: cuBLASLt 1 × 128×32×64 float32(arena+133120, arena+100352, in11)
-//    greater_where_sum_4<<<(4, 1), 256>>>(arena+100352, arena+116736, arena+100352, in12)
+//    greater_where_sum_2<<<(4, 1), 256>>>(arena+100352, arena+116736, arena+100352, in12)
 //    matmul: cuBLASLt 1 × 784×32×128 float32(arena+100352, arena, in13)
-//    add_power_subtract_sqrt_multiply_true_di_5<<<(1, 1), 256>>>(in14, in15, in14, arena)
-//    sum_true_divide_6<<<(1, 1), 256>>>(arena+141568, arena+256)
-//    multiply_add_square_sqrt_true_divide_sub_7<<<(57, 1), 256>>>(made2, arena)
+//    add_power_subtract_sqrt_multiply_true_di_1<<<(1, 1), 256>>>(in14, in15, in14, arena)
+//    sum_true_divide_1<<<(1, 1), 256>>>(arena+141568, arena+256)
+//    multiply_add_square_sqrt_true_divide_sub_1<<<(57, 1), 256>>>(made2, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -22,7 +22,7 @@
 #include "random.cuh"
 #include "cross_entropy.cu"
 
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_0(const float* x0, const int* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_1(const float* x0, const int* x1, float* y0, float* y1)
 {
     hn_cross_entropy<float, int, 256, 4, 4>(x0, x1, y0, y1, 32, 10);
 }
@@ -32,7 +32,7 @@ extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_grad_1(c
     hn_cross_entropy_grad<float, float, int, 256, 4, 4>(x0, x1, x2, x3, x4, y0, 32, 10);
 }
 
-extern "C" __global__ void __launch_bounds__(256) sum_2(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) sum_1(const float* x0, float* y0)
 {
     const int lane = threadIdx.x % 32;
     const int place = blockIdx.x * 8 + threadIdx.x / 32;
@@ -55,7 +55,7 @@ extern "C" __global__ void __launch_bounds__(256) sum_2(const float* x0, float* 
     if (lane == 0 && active) *(y0 + row) = hn_type<float>::store(t0);
 }
 
-extern "C" __global__ void __launch_bounds__(256) greater_where_sum_3(const float* x0, const float* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) greater_where_sum_1(const float* x0, const float* x1, float* y0, float* y1)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x / 8;
@@ -98,7 +98,7 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_sum_3(const floa
     if (lane == 0) hn_store(y1 + row * 4, b1);
 }
 
-extern "C" __global__ void __launch_bounds__(256) greater_where_sum_4(const float* x0, const float* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) greater_where_sum_2(const float* x0, const float* x1, float* y0, float* y1)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x / 8;
@@ -141,7 +141,7 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_sum_4(const floa
     if (lane == 0) hn_store(y1 + row * 4, b1);
 }
 
-static __device__ inline void add_power_subtract_sqrt_multiply_true_di_5_element(double x0, double x1, double& y0, float& y1)
+static __device__ inline void add_power_subtract_sqrt_multiply_true_di_1_element(double x0, double x1, double& y0, float& y1)
 {
     const double v3 = (x0 + 1.0);
     const double v5 = hn_power(0.999, v3);
@@ -156,7 +156,7 @@ static __device__ inline void add_power_subtract_sqrt_multiply_true_di_5_element
     y1 = v13;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multiply_true_di_5(const double* x0, const double* x1, double* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multiply_true_di_1(const double* x0, const double* x1, double* y0, float* y1)
 {
     const double s0 = hn_load<1>(x0)[0];
     const double s1 = hn_load<1>(x1)[0];
@@ -167,7 +167,7 @@ extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multip
         hn_pack<float, 1> b1;
         double r0;
         float r1;
-        add_power_subtract_sqrt_multiply_true_di_5_element(s0, s1, r0, r1);
+        add_power_subtract_sqrt_multiply_true_di_1_element(s0, s1, r0, r1);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         hn_store(y0, b0);
@@ -175,7 +175,7 @@ extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multip
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) sum_true_divide_6(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) sum_true_divide_1(const float* x0, float* y0)
 {
     const int lane = threadIdx.x % 8;
     const int place = blockIdx.x * 32 + threadIdx.x / 8;
@@ -201,7 +201,7 @@ extern "C" __global__ void __launch_bounds__(256) sum_true_divide_6(const float*
     if (lane == 0 && active) *(y0) = hn_type<float>::store(v2);
 }
 
-static __device__ inline void multiply_add_square_sqrt_true_divide_sub_7_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1, float& y2)
+static __device__ inline void multiply_add_square_sqrt_true_divide_sub_1_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1, float& y2)
 {
     const float v6 = (x0 * 0.9f);
     const float v8 = (x1 * 0.003125f);
@@ -220,7 +220,7 @@ static __device__ inline void multiply_add_square_sqrt_true_divide_sub_7_element
     y2 = v21;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_divide_sub_7(const long long* table, const float* x4)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_divide_sub_1(const long long* table, const float* x4)
 {
     const long long* const chunk = table + 54 + 2 * blockIdx.x;
     const long long* const member = table + chunk[0] * 9;
@@ -249,7 +249,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_
             float r0;
             float r1;
             float r2;
-            multiply_add_square_sqrt_true_divide_sub_7_element(a0[e], a1[e], a2[e], a3[e], s4, r0, r1, r2);
+            multiply_add_square_sqrt_true_divide_sub_1_element(a0[e], a1[e], a2[e], a3[e], s4, r0, r1, r2);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
             b2.set_exact(e, r2);
@@ -270,7 +270,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_
         float r0;
         float r1;
         float r2;
-        multiply_add_square_sqrt_true_divide_sub_7_element(a0[0], a1[0], a2[0], a3[0], s4, r0, r1, r2);
+        multiply_add_square_sqrt_true_divide_sub_1_element(a0[0], a1[0], a2[0], a3[0], s4, r0, r1, r2);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         b2.set_exact(0, r2);

@@ -1,12 +1,12 @@
 // pointwise on gpu(0): 66,560 bytes of arena
-//    add_tanh_multiply_0<<<(16, 1), 256>>>(arena, arena+65536, arena)
+//    add_tanh_multiply_1<<<(16, 1), 256>>>(arena, arena+65536, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
 
-static __device__ inline void add_tanh_multiply_0_element(float x0, float x1, float& y0)
+static __device__ inline void add_tanh_multiply_1_element(float x0, float x1, float& y0)
 {
     const float v2 = (x0 + x1);
     const float v3 = tanh(v2);
@@ -14,7 +14,7 @@ static __device__ inline void add_tanh_multiply_0_element(float x0, float x1, fl
     y0 = v4;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_tanh_multiply_0(const float* x0, const float* x1, float* y0)
+extern "C" __global__ void __launch_bounds__(256) add_tanh_multiply_1(const float* x0, const float* x1, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -27,7 +27,7 @@ extern "C" __global__ void __launch_bounds__(256) add_tanh_multiply_0(const floa
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            add_tanh_multiply_0_element(a0[e], a1[e], r0);
+            add_tanh_multiply_1_element(a0[e], a1[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i1 * 4 + i0 * 256, b0);

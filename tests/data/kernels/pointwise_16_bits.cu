@@ -1,12 +1,12 @@
 // pointwise_16_bits on gpu(0): 144,384 bytes of arena
-//    exp_cast_multiply_0<<<(12, 1), 256>>>(arena+96000, arena+144128, arena)
+//    exp_cast_multiply_1<<<(12, 1), 256>>>(arena+96000, arena+144128, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
 
-static __device__ inline void exp_cast_multiply_0_element(float x0, float x1, float& y0)
+static __device__ inline void exp_cast_multiply_1_element(float x0, float x1, float& y0)
 {
     const float v2 = hn_cast<hn_bfloat16>(exp(x0));
     const float v3 = hn_cast<float>(v2);
@@ -14,7 +14,7 @@ static __device__ inline void exp_cast_multiply_0_element(float x0, float x1, fl
     y0 = v4;
 }
 
-extern "C" __global__ void __launch_bounds__(256) exp_cast_multiply_0(const hn_bfloat16* x0, const float* x1, float* y0)
+extern "C" __global__ void __launch_bounds__(256) exp_cast_multiply_1(const hn_bfloat16* x0, const float* x1, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -27,7 +27,7 @@ extern "C" __global__ void __launch_bounds__(256) exp_cast_multiply_0(const hn_b
 #pragma unroll
         for (int e = 0; e < 8; ++e) {
             float r0;
-            exp_cast_multiply_0_element(a0[e], a1[e], r0);
+            exp_cast_multiply_1_element(a0[e], a1[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i1 * 8 + i0 * 24, b0);

@@ -1,41 +1,41 @@
 // recurrent_step on gpu(0): 30,976 bytes of arena
 //    matmul_bias: cuBLASLt 1 × 96×12×24 float32 bias(arena+27648, in2, in3, arena)
 //    matmul_bias: cuBLASLt 1 × 96×24×8 float32 bias(made1, in4, in5, arena+9216)
-//    add_multiply_tanh_0<<<(1, 1), 256>>>(arena, arena+9216, arena+96, arena+9312, arena+192, arena+9408, arena+288, arena+9504, arena+18432, arena+12288)
+//    add_multiply_tanh_1<<<(1, 1), 256>>>(arena, arena+9216, arena+96, arena+9312, arena+192, arena+9408, arena+288, arena+9504, arena+18432, arena+12288)
 //    matmul_bias: cuBLASLt 1 × 96×24×8 float32 bias(arena+12288, in4, in5, arena+9216)
-//    add_multiply_tanh_1<<<(1, 1), 256>>>(arena+3072, arena+9216, arena+3168, arena+9312, arena+3264, arena+9408, arena+3360, arena+9504, arena+18432, arena+19200, arena+13056)
+//    add_multiply_tanh_2<<<(1, 1), 256>>>(arena+3072, arena+9216, arena+3168, arena+9312, arena+3264, arena+9408, arena+3360, arena+9504, arena+18432, arena+19200, arena+13056)
 //    matmul_bias: cuBLASLt 1 × 96×24×8 float32 bias(arena+13056, in4, in5, arena+9216)
-//    add_multiply_tanh_1<<<(1, 1), 256>>>(arena+6144, arena+9216, arena+6240, arena+9312, arena+6336, arena+9408, arena+6432, arena+9504, arena+19200, arena+19968, arena+13824)
+//    add_multiply_tanh_2<<<(1, 1), 256>>>(arena+6144, arena+9216, arena+6240, arena+9312, arena+6336, arena+9408, arena+6432, arena+9504, arena+19200, arena+19968, arena+13824)
 //    matmul_bias: cuBLASLt 1 × 10×24×8 float32 bias(arena+13824, in6, in7, arena+9984)
-//    softmax_cross_entropy_2<<<(1, 1), 256>>>(arena+9984, arena+14848, arena+30720, arena+14592)
-//    softmax_cross_entropy_grad_3<<<(1, 1), 256>>>(arena+9984, arena+14848, arena+14592, made2, made3, arena+9984)
-//    sum_4<<<(1, 1), 256>>>(arena+9984, in8)
+//    softmax_cross_entropy_1<<<(1, 1), 256>>>(arena+9984, arena+14848, arena+30720, arena+14592)
+//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+9984, arena+14848, arena+14592, made2, made3, arena+9984)
+//    sum_1<<<(1, 1), 256>>>(arena+9984, in8)
 //    matmul: cuBLASLt 1 × 24×10×8 float32(arena+9984, in6, arena+9216)
 //    matmul: cuBLASLt 1 × 24×8×10 float32(arena+9984, arena+13824, in9)
-//    slice_grad_5<<<(1, 1), 256>>>(arena+20736, arena+9216)
-//    concatenate_6<<<(1, 1), 256>>>(arena+23040, made0, arena+12288)
+//    slice_grad_1<<<(1, 1), 256>>>(arena+20736, arena+9216)
+//    concatenate_1<<<(1, 1), 256>>>(arena+23040, made0, arena+12288)
 //    matmul_bias: cuBLASLt 1 × 96×24×24 float32 bias(arena+23040, in4, in5, arena+9216)
-//    concatenate_6<<<(1, 1), 256>>>(arena+25344, made0, arena+18432)
-//    add_7<<<(3, 1), 256>>>(arena, arena+9216, arena)
-//    multiply_tanh_add_subtract_8<<<(1, 1), 256>>>(arena+96, arena+25344, arena+25344, arena+9216)
-//    multiply_tanh_add_subtract_9<<<(1, 1), 256>>>(arena, arena+192, arena+11520, arena+13824)
-//    multiply_tanh_add_subtract_10<<<(1, 1), 256>>>(arena+288, arena+18432, arena+18432, arena+16128)
-//    multiply_11<<<(1, 1), 256>>>(arena+22272, arena+17664, arena+13056, arena+10752, arena+15360, arena+28928, arena+6144, arena+6240, arena+6336)
-//    multiply_12<<<(1, 1), 256>>>(arena+22272, arena+19968, arena+6432)
+//    concatenate_1<<<(1, 1), 256>>>(arena+25344, made0, arena+18432)
+//    add_1<<<(3, 1), 256>>>(arena, arena+9216, arena)
+//    multiply_tanh_add_subtract_1<<<(1, 1), 256>>>(arena+96, arena+25344, arena+25344, arena+9216)
+//    multiply_tanh_add_subtract_2<<<(1, 1), 256>>>(arena, arena+192, arena+11520, arena+13824)
+//    multiply_tanh_add_subtract_3<<<(1, 1), 256>>>(arena+288, arena+18432, arena+18432, arena+16128)
+//    multiply_1<<<(1, 1), 256>>>(arena+22272, arena+17664, arena+13056, arena+10752, arena+15360, arena+28928, arena+6144, arena+6240, arena+6336)
+//    multiply_2<<<(1, 1), 256>>>(arena+22272, arena+19968, arena+6432)
 //    matmul: cuBLASLt 1 × 24×96×8 float32(arena+6144, in4, arena+29696)
-//    multiply_add_13<<<(1, 1), 256>>>(arena+28928, arena+26880, arena+21504, arena+29696, arena+16896, arena+12288, arena+9984, arena+14592, arena+19200, arena+28928, arena+3072, arena+3168, arena+3264, arena+3360)
+//    multiply_add_1<<<(1, 1), 256>>>(arena+28928, arena+26880, arena+21504, arena+29696, arena+16896, arena+12288, arena+9984, arena+14592, arena+19200, arena+28928, arena+3072, arena+3168, arena+3264, arena+3360)
 //    matmul: cuBLASLt 1 × 24×96×8 float32(arena+3072, in4, arena+29696)
-//    multiply_add_14<<<(1, 1), 256>>>(arena+28928, arena+26112, arena+20736, arena+29696, arena+16128, arena+11520, arena+9216, arena+13824, arena+18432, arena, arena+96, arena+192, arena+288)
+//    multiply_add_2<<<(1, 1), 256>>>(arena+28928, arena+26112, arena+20736, arena+29696, arena+16128, arena+11520, arena+9216, arena+13824, arena+18432, arena, arena+96, arena+192, arena+288)
 //    matmul: cuBLASLt 1 × 24×24×96 float32(arena, arena+23040, in11)
-//    sum_15<<<(3, 1), 256>>>(arena, in10)
+//    sum_2<<<(3, 1), 256>>>(arena, in10)
 //    matmul: cuBLASLt 1 × 12×24×96 float32(arena, arena+27648, in13)
-//    add_16<<<(1, 1), 256>>>(in14, in14)
-//    cast_17<<<(1, 1), 256>>>(in15, arena)
-//    multiply_subtract_18<<<(1, 1), 256>>>(in10, arena, in5, in5)
-//    multiply_subtract_18<<<(1, 1), 256>>>(in10, arena, in3, in3)
-//    sum_true_divide_19<<<(1, 1), 256>>>(arena+30720, arena+256)
-//    multiply_subtract_20<<<(5, 1), 256>>>(made4, arena)
-//    copy_21<<<(1, 1), 256>>>(in10, in12)
+//    add_2<<<(1, 1), 256>>>(in14, in14)
+//    cast_1<<<(1, 1), 256>>>(in15, arena)
+//    multiply_subtract_1<<<(1, 1), 256>>>(in10, arena, in5, in5)
+//    multiply_subtract_1<<<(1, 1), 256>>>(in10, arena, in3, in3)
+//    sum_true_divide_1<<<(1, 1), 256>>>(arena+30720, arena+256)
+//    multiply_subtract_2<<<(5, 1), 256>>>(made4, arena)
+//    copy_1<<<(1, 1), 256>>>(in10, in12)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -44,7 +44,7 @@
 #include "cross_entropy.cu"
 #include "joining.cu"
 
-static __device__ inline void add_multiply_tanh_0_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float& y0, float& y1)
+static __device__ inline void add_multiply_tanh_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float& y0, float& y1)
 {
     const float v8 = (x0 + x1);
     const float v9 = (x2 + x3);
@@ -72,7 +72,7 @@ static __device__ inline void add_multiply_tanh_0_element(float x0, float x1, fl
     y1 = v31;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_multiply_tanh_0(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) add_multiply_tanh_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, float* y0, float* y1)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -93,7 +93,7 @@ extern "C" __global__ void __launch_bounds__(256) add_multiply_tanh_0(const floa
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            add_multiply_tanh_0_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], a6[e], a7[e], r0, r1);
+            add_multiply_tanh_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], a6[e], a7[e], r0, r1);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
         }
@@ -102,7 +102,7 @@ extern "C" __global__ void __launch_bounds__(256) add_multiply_tanh_0(const floa
     }
 }
 
-static __device__ inline void add_multiply_tanh_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float& y0, float& y1)
+static __device__ inline void add_multiply_tanh_2_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float& y0, float& y1)
 {
     const float v9 = (x0 + x1);
     const float v10 = (x2 + x3);
@@ -130,7 +130,7 @@ static __device__ inline void add_multiply_tanh_1_element(float x0, float x1, fl
     y1 = v31;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_multiply_tanh_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) add_multiply_tanh_2(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, float* y0, float* y1)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -152,7 +152,7 @@ extern "C" __global__ void __launch_bounds__(256) add_multiply_tanh_1(const floa
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            add_multiply_tanh_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], a6[e], a7[e], a8[e], r0, r1);
+            add_multiply_tanh_2_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], a6[e], a7[e], a8[e], r0, r1);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
         }
@@ -161,17 +161,17 @@ extern "C" __global__ void __launch_bounds__(256) add_multiply_tanh_1(const floa
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_2(const float* x0, const int* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_1(const float* x0, const int* x1, float* y0, float* y1)
 {
     hn_cross_entropy<float, int, 256, 4, 4>(x0, x1, y0, y1, 8, 10);
 }
 
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_grad_3(const float* x0, const int* x1, const float* x2, const float* x3, const float* x4, float* y0)
+extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_grad_1(const float* x0, const int* x1, const float* x2, const float* x3, const float* x4, float* y0)
 {
     hn_cross_entropy_grad<float, float, int, 256, 4, 4>(x0, x1, x2, x3, x4, y0, 8, 10);
 }
 
-extern "C" __global__ void __launch_bounds__(256) sum_4(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) sum_1(const float* x0, float* y0)
 {
     const int lane = threadIdx.x % 8;
     const int place = blockIdx.x * 32 + threadIdx.x / 8;
@@ -194,23 +194,23 @@ extern "C" __global__ void __launch_bounds__(256) sum_4(const float* x0, float* 
     if (lane == 0 && active) *(y0 + row) = hn_type<float>::store(t0);
 }
 
-extern "C" __global__ void __launch_bounds__(256) slice_grad_5(float* y0, const float* x0)
+extern "C" __global__ void __launch_bounds__(256) slice_grad_1(float* y0, const float* x0)
 {
     hn_place_slice<int, 144, 4, hn_cuts<hn_cut<144, 96, 1, 48, 4>>, 0, 1>(y0, x0);
 }
 
-extern "C" __global__ void __launch_bounds__(256) concatenate_6(float* y0, const float* x0, const float* x1)
+extern "C" __global__ void __launch_bounds__(256) concatenate_1(float* y0, const float* x0, const float* x1)
 {
     hn_concatenate<int, 144, 4, 144, hn_list<48, 96>>(y0, x0, x1);
 }
 
-static __device__ inline void add_7_element(float x0, float x1, float& y0)
+static __device__ inline void add_1_element(float x0, float x1, float& y0)
 {
     const float v2 = (x0 + x1);
     y0 = v2;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_7(const float* x0, const float* x1, float* y0)
+extern "C" __global__ void __launch_bounds__(256) add_1(const float* x0, const float* x1, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -221,14 +221,14 @@ extern "C" __global__ void __launch_bounds__(256) add_7(const float* x0, const f
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            add_7_element(a0[e], a1[e], r0);
+            add_1_element(a0[e], a1[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
 }
 
-static __device__ inline void multiply_tanh_add_subtract_8_element(float x0, float x1, float& y0, float& y1)
+static __device__ inline void multiply_tanh_add_subtract_1_element(float x0, float x1, float& y0, float& y1)
 {
     const float v3 = (x0 * 0.5f);
     const float v4 = tanh(v3);
@@ -241,7 +241,7 @@ static __device__ inline void multiply_tanh_add_subtract_8_element(float x0, flo
     y1 = v10;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_8(const float* x0, const float* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_1(const float* x0, const float* x1, float* y0, float* y1)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -256,7 +256,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_8(c
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            multiply_tanh_add_subtract_8_element(a0[e], a1[e], r0, r1);
+            multiply_tanh_add_subtract_1_element(a0[e], a1[e], r0, r1);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
         }
@@ -265,7 +265,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_8(c
     }
 }
 
-static __device__ inline void multiply_tanh_add_subtract_9_element(float x0, float x1, float& y0, float& y1)
+static __device__ inline void multiply_tanh_add_subtract_2_element(float x0, float x1, float& y0, float& y1)
 {
     const float v3 = (x0 * 0.5f);
     const float v4 = tanh(v3);
@@ -282,7 +282,7 @@ static __device__ inline void multiply_tanh_add_subtract_9_element(float x0, flo
     y1 = v14;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_9(const float* x0, const float* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_2(const float* x0, const float* x1, float* y0, float* y1)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -297,7 +297,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_9(c
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            multiply_tanh_add_subtract_9_element(a0[e], a1[e], r0, r1);
+            multiply_tanh_add_subtract_2_element(a0[e], a1[e], r0, r1);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
         }
@@ -306,7 +306,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_9(c
     }
 }
 
-static __device__ inline void multiply_tanh_add_subtract_10_element(float x0, float x1, float& y0, float& y1)
+static __device__ inline void multiply_tanh_add_subtract_3_element(float x0, float x1, float& y0, float& y1)
 {
     const float v3 = (x0 * 0.5f);
     const float v4 = tanh(v3);
@@ -323,7 +323,7 @@ static __device__ inline void multiply_tanh_add_subtract_10_element(float x0, fl
     y1 = v14;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_10(const float* x0, const float* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_3(const float* x0, const float* x1, float* y0, float* y1)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -338,7 +338,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_10(
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            multiply_tanh_add_subtract_10_element(a0[e], a1[e], r0, r1);
+            multiply_tanh_add_subtract_3_element(a0[e], a1[e], r0, r1);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
         }
@@ -347,7 +347,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_10(
     }
 }
 
-static __device__ inline void multiply_11_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1, float& y2, float& y3)
+static __device__ inline void multiply_1_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1, float& y2, float& y3)
 {
     const float v5 = (x0 * x1);
     const float v6 = (v5 * x2);
@@ -359,7 +359,7 @@ static __device__ inline void multiply_11_element(float x0, float x1, float x2, 
     y3 = v8;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_11(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, float* y1, float* y2, float* y3)
+extern "C" __global__ void __launch_bounds__(256) multiply_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, float* y1, float* y2, float* y3)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -381,7 +381,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_11(const float* x0, c
             float r1;
             float r2;
             float r3;
-            multiply_11_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1, r2, r3);
+            multiply_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1, r2, r3);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
             b2.set_exact(e, r2);
@@ -394,13 +394,13 @@ extern "C" __global__ void __launch_bounds__(256) multiply_11(const float* x0, c
     }
 }
 
-static __device__ inline void multiply_12_element(float x0, float x1, float& y0)
+static __device__ inline void multiply_2_element(float x0, float x1, float& y0)
 {
     const float v2 = (x0 * x1);
     y0 = v2;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_12(const float* x0, const float* x1, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_2(const float* x0, const float* x1, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -413,14 +413,14 @@ extern "C" __global__ void __launch_bounds__(256) multiply_12(const float* x0, c
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_12_element(a0[e], a1[e], r0);
+            multiply_2_element(a0[e], a1[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i1 * 4 + i0 * 96, b0);
     }
 }
 
-static __device__ inline void multiply_add_13_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float& y0, float& y1, float& y2, float& y3, float& y4)
+static __device__ inline void multiply_add_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float& y0, float& y1, float& y2, float& y3, float& y4)
 {
     const float v9 = (x0 * x1);
     const float v10 = (x2 + x3);
@@ -437,7 +437,7 @@ static __device__ inline void multiply_add_13_element(float x0, float x1, float 
     y4 = v16;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_13(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, float* y0, float* y1, float* y2, float* y3, float* y4)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, float* y0, float* y1, float* y2, float* y3, float* y4)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -465,7 +465,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_13(const float* x
             float r2;
             float r3;
             float r4;
-            multiply_add_13_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], a6[e], a7[e], a8[e], r0, r1, r2, r3, r4);
+            multiply_add_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], a6[e], a7[e], a8[e], r0, r1, r2, r3, r4);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
             b2.set_exact(e, r2);
@@ -480,7 +480,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_13(const float* x
     }
 }
 
-static __device__ inline void multiply_add_14_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float& y0, float& y1, float& y2, float& y3)
+static __device__ inline void multiply_add_2_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float& y0, float& y1, float& y2, float& y3)
 {
     const float v9 = (x0 * x1);
     const float v10 = (x2 + x3);
@@ -496,7 +496,7 @@ static __device__ inline void multiply_add_14_element(float x0, float x1, float 
     y3 = v16;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_14(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, float* y0, float* y1, float* y2, float* y3)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_2(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, float* y0, float* y1, float* y2, float* y3)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -522,7 +522,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_14(const float* x
             float r1;
             float r2;
             float r3;
-            multiply_add_14_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], a6[e], a7[e], a8[e], r0, r1, r2, r3);
+            multiply_add_2_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], a6[e], a7[e], a8[e], r0, r1, r2, r3);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
             b2.set_exact(e, r2);
@@ -535,7 +535,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_14(const float* x
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) sum_15(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) sum_2(const float* x0, float* y0)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x / 8;
@@ -575,13 +575,13 @@ extern "C" __global__ void __launch_bounds__(256) sum_15(const float* x0, float*
     if (lane == 0) hn_store(y0 + row * 4, b0);
 }
 
-static __device__ inline void add_16_element(double x0, double& y0)
+static __device__ inline void add_2_element(double x0, double& y0)
 {
     const double v2 = (x0 + 1.0);
     y0 = v2;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_16(const double* x0, double* y0)
+extern "C" __global__ void __launch_bounds__(256) add_2(const double* x0, double* y0)
 {
     const double s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
@@ -589,19 +589,19 @@ extern "C" __global__ void __launch_bounds__(256) add_16(const double* x0, doubl
     for (int i = first; i < 1; i += step) {
         hn_pack<double, 1> b0;
         double r0;
-        add_16_element(s0, r0);
+        add_2_element(s0, r0);
         b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
 }
 
-static __device__ inline void cast_17_element(double x0, float& y0)
+static __device__ inline void cast_1_element(double x0, float& y0)
 {
     const float v1 = hn_cast<float>(x0);
     y0 = v1;
 }
 
-extern "C" __global__ void __launch_bounds__(256) cast_17(const double* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) cast_1(const double* x0, float* y0)
 {
     const double s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
@@ -609,13 +609,13 @@ extern "C" __global__ void __launch_bounds__(256) cast_17(const double* x0, floa
     for (int i = first; i < 1; i += step) {
         hn_pack<float, 1> b0;
         float r0;
-        cast_17_element(s0, r0);
+        cast_1_element(s0, r0);
         b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
 }
 
-static __device__ inline void multiply_subtract_18_element(float x0, float x1, float x2, float& y0)
+static __device__ inline void multiply_subtract_1_element(float x0, float x1, float x2, float& y0)
 {
     const float v4 = (x0 * 0.125f);
     const float v5 = (v4 * x1);
@@ -623,7 +623,7 @@ static __device__ inline void multiply_subtract_18_element(float x0, float x1, f
     y0 = v6;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_subtract_18(const float* x0, const float* x1, const float* x2, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_subtract_1(const float* x0, const float* x1, const float* x2, float* y0)
 {
     const float s1 = hn_load<1>(x1)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
@@ -635,14 +635,14 @@ extern "C" __global__ void __launch_bounds__(256) multiply_subtract_18(const flo
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_subtract_18_element(a0[e], s1, a2[e], r0);
+            multiply_subtract_1_element(a0[e], s1, a2[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) sum_true_divide_19(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) sum_true_divide_1(const float* x0, float* y0)
 {
     const int lane = threadIdx.x % 2;
     const int place = blockIdx.x * 128 + threadIdx.x / 2;
@@ -668,7 +668,7 @@ extern "C" __global__ void __launch_bounds__(256) sum_true_divide_19(const float
     if (lane == 0 && active) *(y0) = hn_type<float>::store(v2);
 }
 
-static __device__ inline void multiply_subtract_20_element(float x0, float x1, float x2, float& y0)
+static __device__ inline void multiply_subtract_2_element(float x0, float x1, float x2, float& y0)
 {
     const float v4 = (x0 * 0.125f);
     const float v5 = (v4 * x2);
@@ -676,7 +676,7 @@ static __device__ inline void multiply_subtract_20_element(float x0, float x1, f
     y0 = v6;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_subtract_20(const long long* table, const float* x2)
+extern "C" __global__ void __launch_bounds__(256) multiply_subtract_2(const long long* table, const float* x2)
 {
     const long long* const chunk = table + 20 + 2 * blockIdx.x;
     const long long* const member = table + chunk[0] * 5;
@@ -695,7 +695,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_subtract_20(const lon
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_subtract_20_element(a0[e], a1[e], s2, r0);
+            multiply_subtract_2_element(a0[e], a1[e], s2, r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);
@@ -706,19 +706,19 @@ extern "C" __global__ void __launch_bounds__(256) multiply_subtract_20(const lon
         const hn_pack<float, 1> a1 = hn_load<1>(x1 + i);
         hn_pack<float, 1> b0;
         float r0;
-        multiply_subtract_20_element(a0[0], a1[0], s2, r0);
+        multiply_subtract_2_element(a0[0], a1[0], s2, r0);
         b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }
 }
 
-static __device__ inline void copy_21_element(float x0, float& y0)
+static __device__ inline void copy_1_element(float x0, float& y0)
 {
     const float v1 = x0;
     y0 = v1;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_21(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) copy_1(const float* x0, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -728,7 +728,7 @@ extern "C" __global__ void __launch_bounds__(256) copy_21(const float* x0, float
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            copy_21_element(a0[e], r0);
+            copy_1_element(a0[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i * 4, b0);

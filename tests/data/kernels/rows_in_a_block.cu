@@ -1,12 +1,12 @@
 // rows_in_a_block on gpu(0): 3,000,064 bytes of arena
-//    cast_max_subtract_exp_sum_true_divide_0<<<(300, 1), 256>>>(arena, arena)
+//    cast_max_subtract_exp_sum_true_divide_1<<<(300, 1), 256>>>(arena, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) cast_max_subtract_exp_sum_true_divide_0(const hn_half* x0, hn_half* y0)
+extern "C" __global__ void __launch_bounds__(256) cast_max_subtract_exp_sum_true_divide_1(const hn_half* x0, hn_half* y0)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x;

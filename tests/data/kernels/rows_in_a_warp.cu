@@ -1,12 +1,12 @@
 // rows_in_a_warp on gpu(0): 160,000 bytes of arena
-//    absolute_sum_true_divide_0<<<(63, 1), 256>>>(arena, arena)
+//    absolute_sum_true_divide_1<<<(63, 1), 256>>>(arena, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) absolute_sum_true_divide_0(const float* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) absolute_sum_true_divide_1(const float* x0, float* y0)
 {
     const int lane = threadIdx.x % 16;
     const int place = blockIdx.x * 16 + threadIdx.x / 16;

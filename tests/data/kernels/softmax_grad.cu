@@ -1,12 +1,12 @@
 // softmax_grad on gpu(0): 46,080 bytes of arena
-//    max_subtract_exp_sum_log_multiply_0<<<(36, 1), 256>>>(arena, arena+23040, arena, arena+23040)
+//    max_subtract_exp_sum_log_multiply_1<<<(36, 1), 256>>>(arena, arena+23040, arena, arena+23040)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) max_subtract_exp_sum_log_multiply_0(const float* x0, const float* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) max_subtract_exp_sum_log_multiply_1(const float* x0, const float* x1, float* y0, float* y1)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x / 16;

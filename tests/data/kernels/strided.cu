@@ -1,19 +1,19 @@
 // strided on gpu(0): 36,864 bytes of arena
-//    exp_add_0<<<(3, 1), 256>>>(arena, arena+24576, arena+24576)
+//    exp_add_1<<<(3, 1), 256>>>(arena, arena+24576, arena+24576)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
 
-static __device__ inline void exp_add_0_element(float x0, float x1, float& y0)
+static __device__ inline void exp_add_1_element(float x0, float x1, float& y0)
 {
     const float v2 = exp(x0);
     const float v3 = (v2 + x1);
     y0 = v3;
 }
 
-extern "C" __global__ void __launch_bounds__(256) exp_add_0(const float* x0, const float* x1, float* y0)
+extern "C" __global__ void __launch_bounds__(256) exp_add_1(const float* x0, const float* x1, float* y0)
 {
     HN_SHARED(scratch);
     float* const tile0 = reinterpret_cast<float*>(scratch + 0);
@@ -54,7 +54,7 @@ extern "C" __global__ void __launch_bounds__(256) exp_add_0(const float* x0, con
         a0[u].at[0] = tile0[in_j * 33 + in_i];
         hn_pack<float, 1> b0;
         float r0;
-        exp_add_0_element(a0[u][0], a1[u][0], r0);
+        exp_add_1_element(a0[u][0], a1[u][0], r0);
         b0.set_exact(0, r0);
         hn_store(y0 + i + j * 32, b0);
     }
