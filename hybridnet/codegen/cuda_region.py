@@ -215,7 +215,7 @@ def choose_team(region: Region, space: Space, tuning: Tuning, split: bool = True
         return _columns(rows, length, column_width(region, space, sum(region.reduces(n) for n in region.graph.nodes)), tuning, split)
     width = row_width(region, space)
     packs = max(1, length // width)
-    if split and rows < tuning.sms and length >= 16 * tuning.min_chunk:
+    if split and rows <= 2 * tuning.sms and length >= 16 * tuning.min_chunk:  # else some multiprocessors would have a row more than others
         return Team(Shape.BLOCK, 256, 1, width, min(4 * tuning.sms // max(rows, 1), length // tuning.min_chunk))
     if packs <= 32 * STEPS:
         lanes = min(32, _power_of_two(packs))
