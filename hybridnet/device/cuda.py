@@ -50,8 +50,9 @@ def forked() -> bool:
     return os.getpid() != _started
 
 
-# CUDA works in no copy of a process that has used it: such a one finds no device when it asks again.
-os.register_at_fork(after_in_child=device_count.cache_clear)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    # CUDA works in no copy of a process that has used it: such a one finds no device when it asks again.
+    os.register_at_fork(after_in_child=device_count.cache_clear)
 
 
 @cache
