@@ -154,7 +154,8 @@ class CudaPlan(Plan):
         for node in graph.nodes:
             if node.op.kind is Kind.VIEW or node.output.constant is not None or node in self.joined:
                 continue
-            call = library_for(node, tuple(Placed(v.shape, v.dtype, self.shadows.strides(v)) for v in node.inputs))
+            inputs, outputs = (tuple(Placed(v.shape, v.dtype, self.shadows.strides(v)) for v in vs) for vs in (node.inputs, node.outputs))
+            call = library_for(node, inputs, outputs)
             if call is not None:
                 self.calls[node] = call
             elif is_kernel(node, self.unit.tuning.sms):

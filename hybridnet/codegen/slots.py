@@ -2,7 +2,8 @@
 
 The states of a recurrent layer, step by step, and the gradients of its gates are the case. An operand must be all of what
 one node computes. It may lie in pieces (along another axis than the first) where a generated kernel without sums writes
-it and nothing but the concatenation reads it; else its place must be one aligned run of memory. All operands or none.
+it, or a library that takes such results, and nothing but the concatenation reads it; else its place must be one aligned
+run of memory. All operands or none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 from hybridnet.codegen.cuda_index import ACCESS_BYTES
 from hybridnet.codegen.plan import Shadows, Slot, is_whole
 from hybridnet.core import Kind
+from hybridnet.core.kernel import Placed
+from hybridnet.graph.accelerated import library_for, placed
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
 
@@ -21,7 +24,7 @@ from hybridnet.graph.passes.fuse import FUSED
 def slots(graph: Graph, made: Shadows, writes: Callable[[Node], bool]) -> dict[Value, Slot]:
     """The values that are computed in a concatenation.
 
-    ``made``: the graph's shadows without any; ``writes``: whether kernels or a library compute a node.
+    ``made``: the graph's shadows without any; ``writes``: whether kernels or a library compute a node to arrays without gaps.
     """
     fixed = {made.root.get(v, v) for v in graph.outputs}
     readers: dict[Value, list[Node]] = {}
@@ -40,7 +43,7 @@ def slots(graph: Graph, made: Shadows, writes: Callable[[Node], bool]) -> dict[V
             and v not in fixed
             and v.node is not None
             and v.constant is None
-            and ((v in joined or writes(v.node)) if _is_run(slot, made) else readers[v] == [node] and _writes_anywhere(v.node))
+            and ((v in joined or writes(v.node)) if _is_run(slot, made) else readers[v] == [node] and _in_pieces(v.node, found | own, made))
             for v, slot in own.items()
         ]
         if len(own) == len(node.inputs) and all(good):
@@ -62,14 +65,29 @@ def _of(node: Node, made: Shadows) -> dict[Value, Slot]:
     return found
 
 
+def _is_aligned(slot: Slot, made: Shadows) -> bool:
+    """Whether accesses may begin where a slot does."""
+    whole = made.array[slot.whole]
+    return (slot.of(whole).ctypes.data - whole.ctypes.data) % ACCESS_BYTES == 0
+
+
 def _is_run(slot: Slot, made: Shadows) -> bool:
     """Whether a slot is one run of memory that accesses may begin with."""
-    whole = made.array[slot.whole]
-    part = slot.of(whole)
-    return bool(part.flags.c_contiguous) and (part.ctypes.data - whole.ctypes.data) % ACCESS_BYTES == 0
+    return bool(slot.of(made.array[slot.whole]).flags.c_contiguous) and _is_aligned(slot, made)
 
 
-def _writes_anywhere(node: Node) -> bool:
+def _in_pieces(node: Node, taken: dict[Value, Slot], made: Shadows) -> bool:
+    """Whether what computes a node writes results with gaps, into the slots that its outputs have."""
+    if node.op.library is None:
+        return _is_elementwise(node)
+    own = {v: taken[v] for v in node.outputs if v in taken}
+    strides = {v: slot.of(made.array[slot.whole]).reshape(v.shape).strides for v, slot in own.items()}
+    outputs = [Placed(v.shape, v.dtype, tuple(s // v.dtype.itemsize for s in strides[v])) if v in own else placed(v) for v in node.outputs]
+    inputs = tuple(Placed(v.shape, v.dtype, made.strides(v)) for v in node.inputs)
+    return all(_is_aligned(slot, made) for slot in own.values()) and library_for(node, inputs, tuple(outputs)) is not None
+
+
+def _is_elementwise(node: Node) -> bool:
     """Whether a node is a generated kernel that takes any strides: without sums, and without random numbers, whose places count."""
     parts = node.attrs["body"].nodes if node.op is FUSED else (node,)
     return all(p.op.kind is Kind.POINTWISE or p.output.constant is not None for p in parts) and node.op.expand is None

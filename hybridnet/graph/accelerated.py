@@ -20,13 +20,14 @@ def placed(v: Value) -> Placed:
     return Placed(v.shape, v.dtype, contiguous(v.shape))
 
 
-def library_for(node: Node, inputs: tuple[Placed, ...] | None = None) -> LibraryCall | None:
-    """The library call that computes a node, of operands without gaps unless told otherwise; None where there is none."""
+def library_for(node: Node, inputs: tuple[Placed, ...] | None = None, outputs: tuple[Placed, ...] | None = None) -> LibraryCall | None:
+    """The library call that computes a node, of arrays without gaps unless told otherwise; None where there is none."""
     if node.op.library is None or not all(v.size for v in (*node.inputs, *node.outputs)):
         return None
     inputs = tuple(map(placed, node.inputs)) if inputs is None else inputs
+    outputs = tuple(map(placed, node.outputs)) if outputs is None else outputs
     cuda.make_current(node.output.device.device_id)  # for which the library plans
-    return node.op.library(inputs, tuple(map(placed, node.outputs)), **node.attrs)
+    return node.op.library(inputs, outputs, **node.attrs)
 
 
 def stays_whole(node: Node) -> bool:
