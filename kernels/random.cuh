@@ -51,11 +51,19 @@ template <class T, class I> __device__ inline typename hn_type<T>::compute hn_ra
     else return 0 - logf(hn_above_zero(draw.bits32(i)));
 }
 
-// Dropout's mask: 0 with probability p, to 1 / 65536, else 1 / (1 - p).
-template <class T, class I> __device__ inline typename hn_type<T>::compute hn_dropout_mask(hn_draw draw, hn_number<I> i, double p) {
+// p in 65536ths, to nearest, ties to even, but below 1; computed while compiling: a device is slow at it.
+__device__ constexpr unsigned hn_in_16_bits(double p) {
+    const unsigned below = static_cast<unsigned>(p * 65536);
+    const double rest = p * 65536 - below;
+    const unsigned nearest = below + (rest > 0.5 || (rest == 0.5 && below % 2 == 1));
+    return nearest < 65535 ? nearest : 65535;
+}
+
+// Dropout's mask: 0 with probability p, to 1 / 65536 (LIMIT: hn_in_16_bits(p)), else 1 / (1 - p).
+template <class T, unsigned LIMIT, class I>
+__device__ inline typename hn_type<T>::compute hn_dropout_mask(hn_draw draw, hn_number<I> i, double p) {
     typedef typename hn_type<T>::compute Result;
-    const double limit = rint(p * 65536);
-    const bool kept = draw.bits16(i) >= static_cast<unsigned>(limit < 65535 ? limit : 65535);
+    const bool kept = draw.bits16(i) >= LIMIT;
     return kept && p < 1 ? static_cast<Result>(1 / (1 - p)) : Result(0);
 }
 

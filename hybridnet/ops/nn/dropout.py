@@ -32,7 +32,7 @@ DROPOUT_MASK = register(
         Kind.RANDOM,
         lambda seed, counter, *, shape, p, dtype: Spec(shape, dtype),
         compute=_mask,
-        cuda=f"hn_dropout_mask<{{dtype}}>({DRAW}, {{p}})",
+        cuda=f"hn_dropout_mask<{{dtype}}, hn_in_16_bits({{p}})>({DRAW}, {{p}})",
         cost=10,
         sample=samples(
             Sample(_KEY, {"shape": (2, 3), "p": 0.5, "dtype": dtypes.float32}, differentiable=False),

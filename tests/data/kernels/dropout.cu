@@ -33,7 +33,7 @@ static __device__ inline void cast_add_dropout_mask_multiply_1_element(float x0,
 {
     const float v4 = hn_cast<float>(x0);
     const float v5 = (v4 + x1);
-    const float v6 = hn_dropout_mask<float>(hn_draw{x2, x3}, n0, 0.3);
+    const float v6 = hn_dropout_mask<float, hn_in_16_bits(0.3)>(hn_draw{x2, x3}, n0, 0.3);
     const float v7 = (v5 * v6);
     const float v9 = (v7 * 2.0f);
     y0 = v9;
@@ -88,7 +88,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_dropout_mask_sum_cast
 #pragma unroll
             for (int e = 0; e < 8; ++e) {
                 const float v4 = (a0[k][e] * 2.0f);
-                const float v5 = hn_dropout_mask<float>(hn_draw{s1[0], s2[0]}, hn_number<unsigned>{static_cast<unsigned>(row * 8 + c * 128), unsigned(e)}, 0.3);
+                const float v5 = hn_dropout_mask<float, hn_in_16_bits(0.3)>(hn_draw{s1[0], s2[0]}, hn_number<unsigned>{static_cast<unsigned>(row * 8 + c * 128), unsigned(e)}, 0.3);
                 const float v6 = (v4 * v5);
                 const float v7 = hn_cast<hn_bfloat16>(v6);
                 r0[e] = hn_reduce_add::combine(r0[e], v6);
