@@ -141,6 +141,7 @@ class Compiled:
         self.written = [s.array for s in traced.written]
         self.written_arguments = traced.written_arguments
         self.writes = bool(self.written or self.written_arguments)
+        self.written_states = {id(a) for a in self.written}
         self.n_outputs = traced.n_outputs
         self.graph = optimize(traced.graph)
         first_state = traced.n_arguments
@@ -179,6 +180,8 @@ class Compiled:
         raise TraceError("a compiled call is inlined when it is traced")
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
+        if self.writes:
+            self._refuse_aliases(leaves)
         for callback in self.callbacks:
             callback()
         flats = self.program.flat_inputs()
@@ -200,6 +203,26 @@ class Compiled:
         if self.writes:
             self._note_writes(leaves)
         return unflatten(self.structure, outputs) if self.structure != LEAF else outputs[0]
+
+    def _refuse_aliases(self, leaves: Sequence[Any]) -> None:
+        """An argument that is another one, or a state, that the function writes: a graph of values cannot say that."""
+        for i in self.written_arguments:
+            for j, x in enumerate(leaves):
+                storage = leaves[i]._storage
+                if i != j and (x._data is leaves[i]._data or (storage is not None and x._storage is storage)):
+                    self._fail_alias(x)
+        for x in leaves:
+            if id(x) in self.written_states:
+                self._fail_alias(x)
+
+    def _fail_alias(self, x: Any) -> None:
+        fail(
+            TraceError,
+            self.jit.name,
+            expected="arrays that a compiled function writes to be reached in one way",
+            got=f"an argument {Spec(x.shape, x.dtype)} that is the same array as what the function writes",
+            fix="x.copy() for one of them",
+        )
 
     def _note_writes(self, leaves: Sequence[Any]) -> None:
         """Tell the tapes that keep a written array; they all name this call's line."""

@@ -139,3 +139,24 @@ def test_a_written_argument_through_which_gradients_flow() -> None:
         x = w * 2
         with pytest.raises(AutogradError, match="to be left alone"):
             jit(add_one)(x)
+
+
+def test_an_argument_that_is_what_the_function_writes_is_refused() -> None:
+    """The same array as two arguments, or as an argument and a state: the program could not know which to read when."""
+    state = array(np.zeros(3))
+
+    def adds(a: Any, b: Any) -> Any:
+        a += 1
+        return a + b
+
+    def moves(a: Any) -> Any:
+        state[...] = state + 1
+        return a + state
+
+    x = array(np.ones(3))
+    for function, arguments in ((jit(adds), (x, x)), (jit(adds), (x, x[:])), (jit(moves), (state,))):
+        with pytest.raises(TraceError, match="reached in one way.*copy"):
+            function(*arguments)
+    assert x.tolist() == [1, 1, 1]
+    assert state.tolist() == [0, 0, 0]
+    assert jit(adds)(x, x.copy()).tolist() == [3, 3, 3]
