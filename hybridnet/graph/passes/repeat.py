@@ -47,7 +47,8 @@ class _Repeating:
         for node in graph.nodes:
             v = node.outputs[0]
             depth[v] = 1 + max((depth.get(x, 0) for x in node.inputs), default=0)
-            cheap = v not in stored and (self._follows(node) or (is_cheap(node) and depth[v] <= DEPTH))
+            # Single numbers are computed once, by one kernel for all.
+            cheap = v.shape != () and v not in stored and (self._follows(node) or (is_cheap(node) and depth[v] <= DEPTH))
             if node in self.fusable and (draws_again(node) or cheap):
                 self.repeated.add(v)
             else:

@@ -209,12 +209,12 @@ static __device__ inline void add_power_subtract_cast_1_element(double x0, doubl
     const double v2 = (x0 + 1.0);
     const double v4 = hn_power(0.9, v2);
     const double v5 = (1.0 - v4);
-    const float v6 = hn_cast<float>(v5);
-    const double v8 = hn_power(0.999, v2);
-    const double v9 = (1.0 - v8);
-    const float v10 = hn_cast<float>(v9);
+    const double v7 = hn_power(0.999, v2);
+    const double v8 = (1.0 - v7);
+    const float v9 = hn_cast<float>(v5);
+    const float v10 = hn_cast<float>(v8);
     y0 = v2;
-    y1 = v6;
+    y1 = v9;
     y2 = v10;
 }
 
