@@ -68,12 +68,16 @@ def _compile_in(folder: str, die: bool, done: "multiprocessing.Queue[bytes]") ->
 def test_processes_side_by_side_and_one_that_is_killed(folder: Path) -> None:
     context = multiprocessing.get_context("spawn")
     done: multiprocessing.Queue[bytes] = context.Queue()
-    workers = [context.Process(target=_compile_in, args=(str(folder), die, done)) for die in (True, False, False)]
-    for w in workers:
+    killed, *others = [context.Process(target=_compile_in, args=(str(folder), die, done)) for die in (True, False, False)]
+    killed.start()
+    killed.join()
+    assert killed.exitcode == 9
+    assert [p.suffix for p in folder.iterdir()] == [".tmp"]
+    for w in others:
         w.start()
-    for w in workers:
+    for w in others:
         w.join()
-    assert [w.exitcode for w in workers] == [9, 0, 0]
+    assert [w.exitcode for w in others] == [0, 0]
     assert done.get() == done.get() == compiler.cubin(SOURCE, ARCHITECTURE)
 
 

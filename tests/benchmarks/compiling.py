@@ -52,7 +52,7 @@ PARTS = (
     (codegen, "group", "text: group"),
     (codegen, "fuse", "text: fuse"),
     (codegen, "legalize", "text: legalize"),
-    (codegen, "Plan", "text: plan"),
+    (codegen, "NumpyPlan", "text: plan"),
 )
 
 
