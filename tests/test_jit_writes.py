@@ -155,7 +155,7 @@ def test_an_argument_that_is_what_the_function_writes_is_refused() -> None:
 
     x = array(np.ones(3))
     for function, arguments in ((jit(adds), (x, x)), (jit(adds), (x, x[:])), (jit(moves), (state,))):
-        with pytest.raises(TraceError, match="reached in one way.*copy"):
+        with pytest.raises(TraceError, match=r"reached in one way.*copy"):
             function(*arguments)
     assert x.tolist() == [1, 1, 1]
     assert state.tolist() == [0, 0, 0]
