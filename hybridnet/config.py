@@ -25,6 +25,13 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(name for name in text.replace(",", " ").split() if name)
 
 
+def _threads(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 SETTINGS = {
     "debug": Setting(
         "HYBRIDNET_DEBUG",
@@ -36,7 +43,10 @@ SETTINGS = {
         "HYBRIDNET_DISABLE_PASSES", frozenset(), _names, "names of graph passes to leave out, separated by commas, to bisect a wrong result"
     ),
     "threads": Setting(
-        "HYBRIDNET_NUM_THREADS", os.cpu_count() or 1, int, "threads that a compiled NumPy program may use for large pointwise regions"
+        "HYBRIDNET_NUM_THREADS",
+        None,
+        _threads,
+        "threads for large products, convolutions and pointwise regions on a CPU; as many as there are cores for this process, if not set",
     ),
     "block_bytes": Setting(
         "HYBRIDNET_BLOCK_BYTES",
@@ -60,12 +70,30 @@ SETTINGS = {
 }
 
 
+#: Other libraries' variables for their number of threads: who sets one does not want more of ours either.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+#: Launchers' variables for the number of processes on this machine: Open MPI, MPICH and Intel MPI, MVAPICH, Slurm, torchrun.
+RANK_VARIABLES = (
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS",
+    "MV2_COMM_WORLD_LOCAL_SIZE",
+    "SLURM_NTASKS_PER_NODE",
+    "LOCAL_WORLD_SIZE",
+)
+
+
+def numbers(variables: tuple[str, ...]) -> list[int]:
+    """What others' variables say, those that are set to a positive number (or a list of them, of which the first counts)."""
+    texts = [os.environ.get(variable, "").partition(",")[0].strip() for variable in variables]
+    return [int(text) for text in texts if text.isdigit() and int(text)]
+
+
 class Config:
     """The settings as attributes, read from the environment at import; tests may assign them."""
 
     debug: int
     disabled_passes: frozenset[str]
-    threads: int
+    threads: int | None
     block_bytes: int
     cache_dir: str
     max_programs: int

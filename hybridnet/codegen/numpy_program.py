@@ -19,6 +19,7 @@ from hybridnet.codegen.numpy_region import Region, write_region
 from hybridnet.codegen.numpy_text import Namespace, call_text, scalar_literal, view_text
 from hybridnet.codegen.plan import Place, legalize
 from hybridnet.config import config
+from hybridnet.device import threads
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.memory import Request
@@ -107,9 +108,10 @@ class _Writer:
         unpack = [f"({', '.join(names)},) = inputs"] if names else []
         lines = ["def bind(view):"]
         lines += [f"    {line}" for line in head]
-        lines += ["    def run(inputs):"]
-        lines += [f"        {line}" for line in (*unpack, *self.body)]
-        lines += [f"        return ({''.join(r + ', ' for r in results)})" if results else "        return ()", "    return run", ""]
+        inside = [*self.body, f"return ({''.join(r + ', ' for r in results)})" if results else "return ()"]
+        if self.ns.has_products:
+            inside = [f"with {self.ns.bind('one_thread', threads.one_thread)}:", *(f"    {line}" for line in inside)]
+        lines += ["    def run(inputs):", *(f"        {line}" for line in (*unpack, *inside)), "    return run", ""]
         largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
         return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, tuple(plan.resident_places()), tuple(self.flats), largest)
 
@@ -241,8 +243,8 @@ class _Writer:
 
     def _append_region(self, region: Region, step: int) -> None:
         name = self.ns.fresh("region")
-        threads = min(config.threads, -(-region.extent // region.block)) if region.work >= PARALLEL_WORK else 1
-        for t in range(threads):
+        workers = min(threads.count(), -(-region.extent // region.block)) if region.work >= PARALLEL_WORK else 1
+        for t in range(workers):
             arrays = []
             for k, (shape, dtype) in enumerate(region.scratch):
                 size = dtype.itemsize
@@ -254,7 +256,7 @@ class _Writer:
         self.body.append(f"def {name}(i, j, u):")
         self.body += [f"    {line}" for line in region.lines]
         # ``sweep`` is the runtime's: it knows of threads.
-        self.body.append(f"sweep({name}, {region.extent}, {region.block}, ({''.join(f'{name}_u{t}, ' for t in range(threads))}))")
+        self.body.append(f"sweep({name}, {region.extent}, {region.block}, ({''.join(f'{name}_u{t}, ' for t in range(workers))}))")
 
 
 #: Elements computed from which a region is worth handing to several threads: about a millisecond.

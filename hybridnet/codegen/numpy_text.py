@@ -16,6 +16,7 @@ from hybridnet import dtypes
 from hybridnet.core import Kind, Op
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value
+from hybridnet.ops import cpu_matmul
 
 _REDUCERS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
 _PLAIN = (int, float, bool, str, type(None))
@@ -28,6 +29,7 @@ class Namespace:
         self.names: dict[str, Any] = {"empty": np.empty, "inf": math.inf, "nan": math.nan, "copyto": np.copyto}
         self._known: dict[Any, str] = {}
         self._count: dict[str, int] = {}
+        self.has_products = False  # whether the text calls for products that BLAS would use several threads for
 
     def bind(self, name: str, value: Any, key: Any = None) -> str:
         """A name for ``value``, near ``name``; the same name for the same key."""
@@ -116,7 +118,7 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
                 a = _transposed(args[0], node.inputs[0]) if attrs.get("transpose_a") else args[0]
                 b = _transposed(args[1], node.inputs[1]) if attrs.get("transpose_b") else args[1]
                 if node.inputs[1].ndim == 2 or node.inputs[0].ndim == node.inputs[1].ndim:
-                    return [f"{ns.bind('matmul', np.matmul)}({a}, {b}, out={out})"]
+                    return [f"{_product(ns, node)}({a}, {b}, out={out})"]
             case "cast":
                 return [f"copyto({out}, {args[0]}, 'unsafe')"]
             case "copy":
@@ -130,6 +132,20 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
             return [_call_text(ns, node, args, out)]
         return [f"copyto({out}, {_call_text(ns, node, args, None)})"]
     return [_call_text(ns, node, args, None)]
+
+
+def _product(ns: Namespace, node: Node) -> str:
+    """The function for a matrix product: NumPy's, or ours where it is cut into pieces."""
+    (a, b), attrs = node.inputs, node.attrs
+    left, right = (_swapped(x.shape) if attrs.get(flag) else x.shape for x, flag in ((a, "transpose_a"), (b, "transpose_b")))
+    ns.has_products |= cpu_matmul.multiply_adds(left, right) > cpu_matmul.SMALL
+    if cpu_matmul.is_cut(left, right, b.dtype, bool(attrs.get("transpose_b"))):
+        return ns.bind("matmul_in_pieces", cpu_matmul.matmul)
+    return ns.bind("matmul", np.matmul)
+
+
+def _swapped(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape[:-2], shape[-1], shape[-2])
 
 
 def _bounds_fit(dtype: Any, attrs: dict[str, Any]) -> bool:

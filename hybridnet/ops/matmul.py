@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
 from hybridnet.core.kernel import LibraryCall, Placed, is_half
 from hybridnet.errors import ShapeError, fail
+from hybridnet.ops import cpu_matmul
 from hybridnet.ops.common import normal, samples, tensor
 from hybridnet.ops.gemm import SUMS, plan_product
 
@@ -32,14 +35,15 @@ def _compute(xp: Any, a: Any, b: Any, *, transpose_a: bool = False, transpose_b:
         a = a.swapaxes(-1, -2)
     if transpose_b:
         b = b.swapaxes(-1, -2)
-    if a.dtype.itemsize == 2 and dtypes.is_floating(a.dtype) and (xp.__name__ == "numpy" or a.ndim > 2 or b.ndim > 2):
+    product = cpu_matmul.matmul if xp is np else xp.matmul
+    if a.dtype.itemsize == 2 and dtypes.is_floating(a.dtype) and (xp is np or a.ndim > 2 or b.ndim > 2):
         # NumPy has no half-precision products, CuPy none in batches; accumulate in float32 as devices do.
-        wide = xp.matmul(a.astype(dtypes.float32), b.astype(dtypes.float32)).astype(a.dtype)
+        wide = product(a.astype(dtypes.float32), b.astype(dtypes.float32)).astype(a.dtype)
         if out is None:
             return wide
         out[...] = wide
         return out
-    return xp.matmul(a, b, out=out)
+    return product(a, b, out=out)
 
 
 def _rule_a(g: Any, y: Any, a: Any, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:

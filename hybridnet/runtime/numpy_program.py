@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hybridnet.codegen.numpy_program import Source, write_numpy_program
+from hybridnet.device import threads
 from hybridnet.graph.ir import Graph
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.flat import FlatState, can_flatten
@@ -73,7 +74,7 @@ class NumpyProgram:
 
     def explain(self) -> str:
         """How it runs, in a line."""
-        return f"{self.name}: one NumPy program, {self.arena_bytes:,} bytes of arena"
+        return f"{self.name}: one NumPy program, {self.arena_bytes:,} bytes of arena; {threads.describe()}"
 
     def flat_inputs(self) -> list[Any]:
         """The buffers in which states lie flat. To be asked for before the states' own arrays: it may move them."""

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from hybridnet.config import config
+from hybridnet.device import threads
 
 Block = Callable[[int, int, Any], None]
 
 
 def sweep(region: Block, extent: int, block: int, scratch: Sequence[Any]) -> None:
-    """Call ``region(start, stop, scratch)`` for every block of ``extent``; a thread for each scratch.
+    """Call ``region(start, stop, scratch)`` for every block of ``extent``; at most a thread for each scratch."""
+    starts = range(0, extent, block)
 
-    Threads take blocks as they come to them: a worker that wakes late does fewer.
-    """
+    def work(worker: int, own: Iterator[int]) -> None:
+        for i in own:
+            region(i, min(i + block, extent), scratch[worker])
+
     if len(scratch) == 1:
-        for i in range(0, extent, block):
-            region(i, min(i + block, extent), scratch[0])
-        return
-    starts = iter(range(0, extent, block))  # advanced under the GIL, so each start is taken once
-
-    def work(own: Any) -> None:
-        for i in starts:
-            region(i, min(i + block, extent), own)
-
-    helpers = [_pool().submit(work, own) for own in scratch[1:]]
-    work(scratch[0])
-    for helper in helpers:
-        if not helper.cancel():
-            helper.result()
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, config.threads - 1), thread_name_prefix="hybridnet")
+        work(0, iter(starts))
+    else:
+        threads.share(work, starts, len(scratch))

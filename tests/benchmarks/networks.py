@@ -1,10 +1,12 @@
 """The networks of the suite in hybridnet, and small data for them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
+import gluon_networks
 import numpy
-from workloads import SIZES, perceptron_batch, perceptron_weights
+from workloads import SIZES, Weights, batch, perceptron_batch, perceptron_weights
 
 import hybridnet as hn
 from hybridnet.gluon import nn
@@ -144,6 +146,17 @@ def pointwise() -> Task:
     return Task(_started(Chain(), x), None, x, None)
 
 
+def shared(name: str) -> Task:
+    """A network that all peers train, from the same weights."""
+    network, weights = gluon_networks.NETWORKS[name](hn.gluon), Weights()
+    network.initialize()
+    for parameter in network.collect_params().values():
+        if len(parameter.shape) > 1:
+            parameter.set_data(hn.nd.array(weights.of(parameter.shape)))
+    x, y = batch(name)
+    return Task(network, hn.gluon.loss.SoftmaxCrossEntropyLoss(), hn.nd.array(x), hn.nd.array(y, dtype="int32"))
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "mlp": perceptron,
     "digits": digits,
@@ -151,6 +164,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "language": language,
     "attention": attention,
     "pointwise": pointwise,
+    **{name: partial(shared, name) for name in gluon_networks.NETWORKS},
 }
 
 

@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 from measure import Case, main
 from networks import TASKS, Task
+from threadpoolctl import threadpool_info
 from workloads import CHECKED_RATE, CHECKED_STEPS, TIMED_RATE, small_arrays
 
 import hybridnet as hn
 from hybridnet import autograd
+
+
+def blas() -> str:
+    """The BLAS that NumPy calls, and whose kernels it chose for this processor."""
+    found = [x for x in threadpool_info() if x["user_api"] == "blas"]
+    return " and ".join(f"{x['internal_api']} {x['version']} {x.get('architecture', '')}".strip() for x in found)
 
 
 def operator(statement: str, recorded: bool = False) -> Callable[[], Case]:
@@ -30,7 +37,7 @@ def training_step(task: Task, mode: str) -> tuple[Any, Any, Callable[[], int]]:
         with autograd.record():
             loss = network(x) if loss_fn is None else loss_fn(network(x), y)
         loss.backward()
-        trainer.step(x.shape[0])
+        trainer.step(x.shape[0] if y is None else y.shape[0])
         return loss
 
     if mode == "one step":
@@ -78,4 +85,4 @@ for name, make in TASKS.items():
     WORKLOADS[f"{name}-train"] = {mode: partial(training, make, mode) for mode in ("imperative", "hybridized", "one step")}
 
 if __name__ == "__main__":
-    main(WORKLOADS, {"hybridnet": hn.__version__, "numpy": np.__version__})
+    main(WORKLOADS, {"hybridnet": hn.__version__, "numpy": np.__version__, "blas": blas()})

@@ -5,14 +5,16 @@ That is how MXNet is fastest; the cases that wait for every result are shown as 
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import mxnet as mx
 import numpy as np
+from gluon_networks import NETWORKS
 from measure import Case, main
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
-from workloads import CHECKED_RATE, CHECKED_STEPS, SIZES, TIMED_RATE, perceptron_batch, perceptron_weights, small_arrays
+from workloads import CHECKED_RATE, CHECKED_STEPS, SIZES, TIMED_RATE, Weights, batch, perceptron_batch, perceptron_weights, small_arrays
 
 
 def operator(statement: str, array: Callable[..., Any] = nd.array, recorded: bool = False) -> Callable[[], Case]:
@@ -20,6 +22,28 @@ def operator(statement: str, array: Callable[..., Any] = nd.array, recorded: boo
     if recorded:
         a.attach_grad()
     return lambda: Case(statement, {"a": a, "b": b, "dot": nd.dot}, finish=nd.waitall, around=autograd.record if recorded else nullcontext)
+
+
+def training(network: Any, x: Any, y: Any, hybridized: bool) -> Case:
+    loss_fn = gluon.loss.SoftmaxCrossEntropyLoss()
+    if hybridized:
+        network.hybridize(static_alloc=True, static_shape=True)
+        loss_fn.hybridize(static_alloc=True, static_shape=True)
+    trainer = gluon.Trainer(network.collect_params(), "adam", {"learning_rate": CHECKED_RATE})
+
+    def step(x: Any, y: Any) -> Any:
+        with autograd.record():
+            loss = loss_fn(network(x), y)
+        loss.backward()
+        trainer.step(y.shape[0])
+        return loss
+
+    def losses() -> list[float]:
+        values = [float(step(x, y).mean().asscalar()) for _ in range(CHECKED_STEPS)]
+        trainer.set_learning_rate(TIMED_RATE)
+        return values
+
+    return Case("step(x, y)", {"step": step, "x": x, "y": y}, finish=nd.waitall, losses=losses)
 
 
 def perceptron(hybridized: bool) -> Case:
@@ -31,27 +55,18 @@ def perceptron(hybridized: bool) -> Case:
     for layer, (weight, bias) in zip(network, weights):  # noqa: B905  (its own iterator has no length)
         layer.weight.set_data(nd.array(weight))
         layer.bias.set_data(nd.array(bias))
-    loss_fn = gluon.loss.SoftmaxCrossEntropyLoss()
-    if hybridized:
-        network.hybridize(static_alloc=True, static_shape=True)
-        loss_fn.hybridize(static_alloc=True, static_shape=True)
-    trainer = gluon.Trainer(network.collect_params(), "adam", {"learning_rate": CHECKED_RATE})
     data, labels = perceptron_batch()
-    x, y = nd.array(data), nd.array(labels)
+    return training(network, nd.array(data), nd.array(labels), hybridized)
 
-    def step(x: Any, y: Any) -> Any:
-        with autograd.record():
-            loss = loss_fn(network(x), y)
-        loss.backward()
-        trainer.step(x.shape[0])
-        return loss
 
-    def losses() -> list[float]:
-        values = [float(step(x, y).mean().asscalar()) for _ in range(CHECKED_STEPS)]
-        trainer.set_learning_rate(TIMED_RATE)
-        return values
-
-    return Case("step(x, y)", {"step": step, "x": x, "y": y}, finish=nd.waitall, losses=losses)
+def of_gluon(name: str, hybridized: bool) -> Case:
+    network, weights = NETWORKS[name](gluon), Weights()
+    network.initialize()
+    for parameter in network.collect_params().values():
+        if len(parameter.shape) > 1:
+            parameter.set_data(nd.array(weights.of(parameter.shape)))
+    data, labels = batch(name)
+    return training(network, nd.array(data), nd.array(labels), hybridized)
 
 
 WORKLOADS = {
@@ -65,6 +80,7 @@ WORKLOADS = {
         "sum": operator("a.sum()"),
     },
     "mlp-train": {"imperative": lambda: perceptron(False), "hybridized": lambda: perceptron(True)},
+    **{f"{name}-train": {"hybridized": partial(of_gluon, name, True)} for name in NETWORKS},
 }
 
 if __name__ == "__main__":

@@ -1,11 +1,25 @@
 """PyTorch on the CPU, eager, with its fused Adam."""
 
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import torch
 from measure import Case, main
 from torch import nn
-from workloads import CHECKED_RATE, CHECKED_STEPS, SIZES, THREADS, TIMED_RATE, perceptron_batch, perceptron_weights, small_arrays
+from torch_networks import NETWORKS
+from workloads import (
+    CHECKED_RATE,
+    CHECKED_STEPS,
+    SIZES,
+    THREADS,
+    TIMED_RATE,
+    Weights,
+    batch,
+    perceptron_batch,
+    perceptron_weights,
+    small_arrays,
+)
 
 torch.set_num_threads(THREADS)
 
@@ -25,9 +39,13 @@ def perceptron() -> Case:
         layers += [layer, nn.ReLU()]
     assert len(layers) == 2 * len(SIZES) - 2
     network = nn.Sequential(*layers[:-1])
+    data, labels = perceptron_batch()
+    return training(network, data, labels)
+
+
+def training(network: nn.Module, data: np.ndarray, labels: np.ndarray) -> Case:
     optimizer = torch.optim.Adam(network.parameters(), lr=CHECKED_RATE, fused=True)
     loss_fn = nn.CrossEntropyLoss()
-    data, labels = perceptron_batch()
     x, y = torch.from_numpy(data), torch.from_numpy(labels).long()
 
     def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -46,6 +64,18 @@ def perceptron() -> Case:
     return Case("step(x, y)", {"step": step, "x": x, "y": y}, losses=losses)
 
 
+def shared(name: str) -> Case:
+    """A network that all peers train, from the same weights."""
+    network, weights = NETWORKS[name](), Weights()
+    with torch.no_grad():
+        for key, parameter in network.named_parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(torch.from_numpy(weights.of(tuple(parameter.shape))))
+            elif "bias" in key:
+                parameter.zero_()
+    return training(network, *batch(name))
+
+
 WORKLOADS = {
     "operators": {
         "add": operator("a + b"),
@@ -55,6 +85,7 @@ WORKLOADS = {
         "sum": operator("a.sum()"),
     },
     "mlp-train": {"eager": perceptron},
+    **{f"{name}-train": {"eager": partial(shared, name)} for name in NETWORKS},
 }
 
 if __name__ == "__main__":

@@ -28,21 +28,30 @@ COMPILE = "compile"
 ALL = tuple(dict.fromkeys([*SHARED_WORKLOADS, *OWN_WORKLOADS, COMPILE]))
 #: How libraries are told their number of threads. PyTorch is also told by its worker.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "HYBRIDNET_NUM_THREADS")
+#: What makes OpenBLAS take other kernels than those of this processor.
+KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 class Workers:
-    """The peers' Pythons; starts one worker at a time and reads its result."""
+    """The peers' Pythons; starts one worker at a time and reads its result.
 
-    def __init__(self, pythons: dict[str, str]) -> None:
+    ``baseline``: a checkout of another version of hybridnet, a peer of that name, which is measured as hybridnet is.
+    """
+
+    def __init__(self, pythons: dict[str, str], baseline: Path | None = None) -> None:
         self.pythons = pythons
+        self.checkouts = {"hybridnet": HERE.parent.parent, "baseline": baseline}
         self.versions: dict[str, dict[str, str]] = {}
 
     def run(self, peer: str, script: str, *arguments: str) -> dict[str, Any]:
         """The JSON on the last line that a worker prints."""
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, THREADS)}
         environment.pop("PYTHONPATH", None)
-        if peer == "hybridnet":
-            environment["PYTHONPATH"] = str(HERE.parent.parent)
+        if (checkout := self.checkouts.get(peer)) is not None:
+            environment["PYTHONPATH"] = str(checkout)
+        if peer != "mxnet":  # the choices of an OpenBLAS that knows this processor; MXNet brings an older one
+            for variable in KERNEL_VARIABLES:
+                environment.pop(variable, None)
         command = [self.pythons[peer], str(HERE / script), *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
@@ -52,7 +61,7 @@ class Workers:
         return result
 
     def measure(self, peer: str, what: str, workload: str, *arguments: str) -> dict[str, Any]:
-        return self.run(peer, f"peer_{peer}.py", what, workload, *arguments)
+        return self.run(peer, f"peer_{'hybridnet' if peer == 'baseline' else peer}.py", what, workload, *arguments)
 
 
 def parsed() -> argparse.Namespace:

@@ -3,6 +3,8 @@
 import time
 
 import bars
+import busy
+import gluon_networks
 import measure
 import networks
 import numpy as np
@@ -22,11 +24,12 @@ def losses(workload: str) -> dict[str, list[float]]:
 
 
 def test_the_runner_knows_every_network() -> None:
-    assert tuple(networks.TASKS) == bars.NETWORKS
-    assert set(peer_hybridnet.WORKLOADS) == {*bars.SHARED_WORKLOADS, *bars.OWN_WORKLOADS}
+    assert set(peer_hybridnet.WORKLOADS) >= {*bars.SHARED_WORKLOADS, *bars.OWN_WORKLOADS, *busy.WORKLOADS}
+    assert {*bars.NETWORKS, *gluon_networks.NETWORKS} == set(networks.TASKS)
+    assert {f"{name}-train" for name in gluon_networks.NETWORKS} < set(busy.WORKLOADS)
 
 
-@pytest.mark.parametrize("workload", bars.OWN_WORKLOADS)
+@pytest.mark.parametrize("workload", [*bars.OWN_WORKLOADS, *busy.WORKLOADS[1:]])
 def test_modes_agree(workload: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer_hybridnet, "CHECKED_STEPS", 3)
     found = losses(workload)

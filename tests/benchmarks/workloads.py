@@ -31,3 +31,32 @@ def small_arrays() -> tuple[np.ndarray, np.ndarray]:
     """Two arrays of 32 by 32: what is timed on them is the framework."""
     rng = np.random.RandomState(2)
     return rng.uniform(1, 2, (32, 32)).astype("float32"), rng.uniform(1, 2, (32, 32)).astype("float32")
+
+
+# -- networks that all peers train -------------------------------------------------------------------
+
+#: One batch of each: the shape of its data; labels are of 10 classes.
+BATCHES = {"lenet": (64, 1, 28, 28), "lstm": (32, 32, 256), "resnet18": (4, 3, 112, 112)}
+#: Sequences have the time first.
+SAMPLES_AXIS = {"lenet": 0, "lstm": 1, "resnet18": 0}
+
+
+def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Data and labels."""
+    rng = np.random.RandomState(3)
+    shape = BATCHES[name]
+    return rng.uniform(0, 1, shape).astype("float32"), rng.randint(0, 10, shape[SAMPLES_AXIS[name]]).astype("int32")
+
+
+class Weights:
+    """First values of a network's matrices and kernels, the same for all peers: they follow from the shape, and from how many of
+    that shape came before. Vectors keep what the layers begin with (0, or 1 for scales)."""
+
+    def __init__(self) -> None:
+        self.seen: dict[tuple[int, ...], int] = {}
+
+    def of(self, shape: tuple[int, ...]) -> np.ndarray:
+        number = self.seen[shape] = self.seen.get(shape, -1) + 1
+        rng = np.random.RandomState(sum(shape) + 1000 * number)
+        inputs = int(np.prod(shape[1:]))
+        return rng.uniform(-1, 1, shape).astype("float32") * np.float32(np.sqrt(3 / inputs))

@@ -17,9 +17,38 @@ A kernel of one element needs no columns; one channel a group (depthwise) is a s
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from hybridnet.ops.nn.windows import Geometry, inner, padded, positions, scratch, windows
+import numpy as np
+
+from hybridnet.device import threads
+from hybridnet.ops import cpu_matmul
+from hybridnet.ops.nn.windows import BLOCK, BLOCKS, Geometry, inner, padded, positions, scratch, windows
+
+#: From so many blocks on threads share these; fewer are done in turn, and threads share each one's product.
+ENOUGH = 4
+
+
+def _product(xp: Any) -> Callable[..., Any]:
+    return cpu_matmul.matmul if xp is np else xp.matmul  # type: ignore[no-any-return]
+
+
+def _each_block(xp: Any, g: Geometry, compute: Callable[[slice], None]) -> None:
+    """Call ``compute`` for each block of samples; on a CPU threads share them."""
+    _share(xp, g.blocks(), compute)
+
+
+def _share(xp: Any, parts: list[Any], compute: Callable[[Any], None]) -> None:
+    def work(worker: int, own: Iterator[Any]) -> None:
+        for part in own:
+            compute(part)
+
+    if xp is np and len(parts) >= ENOUGH:
+        with threads.one_thread:
+            threads.share(work, parts)
+    else:
+        work(0, iter(parts))
 
 
 def _columns(xp: Any, x: Any, g: Geometry) -> Any:
@@ -45,14 +74,16 @@ def forward(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
     """The convolution of ``x`` with ``w``, into ``out``."""
     if g.is_depthwise:
         return _forward_depthwise(xp, x, w, g, out)
-    length, filters = math.prod(g.out), _filters(w, g)
-    for part in g.blocks():
+    length, filters, product = math.prod(g.out), _filters(w, g), _product(xp)
+
+    def compute(part: slice) -> None:
         columns = _columns(xp, x[part], g)
         if g.last:
-            rows = out[part].reshape(-1, g.groups, g.filters).transpose(1, 0, 2)
-            xp.matmul(columns, filters.swapaxes(1, 2), out=rows)
+            product(columns, filters.swapaxes(1, 2), out=out[part].reshape(-1, g.groups, g.filters).transpose(1, 0, 2))
         else:
-            xp.matmul(filters, columns, out=out[part].reshape(-1, g.groups, g.filters, length))
+            product(filters, columns, out=out[part].reshape(-1, g.groups, g.filters, length))
+
+    _each_block(xp, g, compute)
     return out
 
 
@@ -83,18 +114,21 @@ def data_grad(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any:
         pad = tuple(d * (k - 1) - p for d, k, p in zip(g.dilate, g.kernel, g.pad, strict=True))
         back = g._replace(channels=g.filters, filters=g.channels, size=g.out, out=g.size, pad=pad)
         return forward(xp, dy, _turned(w, g), back, out)
-    length, depth, filters = math.prod(g.out), g.channels * math.prod(g.kernel), _filters(w, g)
-    for part in g.blocks():
+    length, depth, filters, product = math.prod(g.out), g.channels * math.prod(g.kernel), _filters(w, g), _product(xp)
+
+    def compute(part: slice) -> None:
         block = dy[part]
         n = block.shape[0]
         shape = (n * length, g.groups, depth) if g.last else (n, g.groups, depth, length)
         columns = out[part].reshape(shape) if g.is_pointwise else scratch(xp, "columns", shape, dy.dtype)
         if g.last:
-            xp.matmul(block.reshape(n * length, g.groups, g.filters).transpose(1, 0, 2), filters, out=columns.transpose(1, 0, 2))
+            product(block.reshape(n * length, g.groups, g.filters).transpose(1, 0, 2), filters, out=columns.transpose(1, 0, 2))
         else:
-            xp.matmul(filters.swapaxes(1, 2), block.reshape(n, g.groups, g.filters, length), out=columns)
+            product(filters.swapaxes(1, 2), block.reshape(n, g.groups, g.filters, length), out=columns)
         if not g.is_pointwise:
             _add_columns(xp, columns, g, out[part])
+
+    _each_block(xp, g, compute)
     return out
 
 
@@ -120,18 +154,34 @@ def weight_grad(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -
     """The weight's gradient."""
     if g.is_depthwise:
         return _weight_grad_depthwise(xp, x, dy, g, shape)
-    length, depth = math.prod(g.out), g.channels * math.prod(g.kernel)
-    total = xp.zeros((g.groups, g.filters, depth), x.dtype)
-    for part in g.blocks():
+    length, depth, product = math.prod(g.out), g.channels * math.prod(g.kernel), _product(xp)
+
+    def add(part: slice, total: Any) -> None:
         n = x[part].shape[0]
         if g.last:
             rows = dy[part].reshape(n * length, g.groups, g.filters).transpose(1, 2, 0)
-            total += xp.matmul(rows, _columns(xp, x[part], g))
+            total += product(rows, _columns(xp, x[part], g))
         else:
             # One product over all positions of all samples of the block, not one a sample to be added up.
             rows = dy[part].reshape(n, g.groups, g.filters, length).transpose(1, 2, 0, 3).reshape(g.groups, g.filters, n * length)
-            total += xp.matmul(rows, _flat_columns(xp, x[part], g, depth).swapaxes(1, 2))
-    return total.reshape(shape)
+            total += product(rows, _flat_columns(xp, x[part], g, depth).swapaxes(1, 2))
+
+    return _summed(xp, g, (g.groups, g.filters, depth), x.dtype, add).reshape(shape)
+
+
+def _summed(xp: Any, g: Geometry, shape: tuple[int, ...], dtype: Any, add: Callable[[slice, Any], None]) -> Any:
+    """The sum of what ``add`` adds for each block. Threads share runs of blocks, each with a sum of its own, where the sums are small."""
+    blocks = g.blocks()
+    number = BLOCKS if len(blocks) >= BLOCKS and BLOCKS * math.prod(shape) <= BLOCK else 1
+    totals = xp.zeros((number, *shape), dtype)
+    runs = [(blocks[i * len(blocks) // number : (i + 1) * len(blocks) // number], totals[i]) for i in range(number)]
+
+    def compute(run: tuple[list[slice], Any]) -> None:
+        for part in run[0]:
+            add(part, run[1])
+
+    _share(xp, runs, compute)
+    return totals.sum(axis=0) if number > 1 else totals[0]
 
 
 def _flat_columns(xp: Any, x: Any, g: Geometry, depth: int) -> Any:
@@ -162,19 +212,22 @@ def _tap(w: Any, place: tuple[int, ...], g: Geometry) -> Any:
 
 
 def _forward_depthwise(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
-    for part in g.blocks():
+    def compute(part: slice) -> None:
         data, target = padded(xp, x[part], g), _split(out[part], g, g.filters)
         product = scratch(xp, "product", target.shape, out.dtype)
         for i, (place, key) in enumerate(positions(g)):
             xp.multiply(_split(data[key], g, 1), _tap(w, place, g), out=product if i else target)
             if i:
                 target += product
+
+    _each_block(xp, g, compute)
     return out
 
 
 def _data_grad_depthwise(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any:
     wide = tuple(s + 2 * p for s, p in zip(g.size, g.pad, strict=True))
-    for part in g.blocks():
+
+    def compute(part: slice) -> None:
         split = _split(dy[part], g, g.filters)
         target = scratch(xp, "padded", (split.shape[0], *g.spatial(wide)), out.dtype)
         target.fill(0)
@@ -183,14 +236,16 @@ def _data_grad_depthwise(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any
             xp.multiply(split, _tap(w, place, g), out=product)
             target[key] += product.sum(axis=-1) if g.last else product.sum(axis=2)
         out[part] = target[inner(g)]
+
+    _each_block(xp, g, compute)
     return out
 
 
 def _weight_grad_depthwise(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -> Any:
-    total = xp.zeros(shape, x.dtype)
     length = math.prod(g.out)
     sums = "nlg,nlgf->gf" if g.last else "ngl,ngfl->gf"
-    for part in g.blocks():
+
+    def add(part: slice, total: Any) -> None:
         data, split = padded(xp, x[part], g), _split(dy[part], g, g.filters)
         n = split.shape[0]
         split = split.reshape((n, length, g.groups, g.filters) if g.last else (n, g.groups, g.filters, length))
@@ -198,4 +253,5 @@ def _weight_grad_depthwise(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[i
             where = (slice(None), *place) if g.last else (slice(None), slice(None), *place)
             tapped = data[key].reshape((n, length, g.groups) if g.last else (n, g.groups, length))
             total[where] += xp.einsum(sums, tapped, split).reshape(total[where].shape)
-    return total
+
+    return _summed(xp, g, shape, x.dtype, add)

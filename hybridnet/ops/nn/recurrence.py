@@ -11,13 +11,16 @@ Gates are in cuDNN's order: lstm input, forget, cell, output; gru reset, update,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from hybridnet.core import Kind, Op, Sample, Spec, call, local, register
+from hybridnet.device import threads
 from hybridnet.errors import ShapeError, fail
+from hybridnet.ops import cpu_matmul
 from hybridnet.ops.common import normal, samples
 from hybridnet.ops.nn.common import wide_dtype
 from hybridnet.ops.shape import concatenate, stack
@@ -25,17 +28,23 @@ from hybridnet.ops.shape import concatenate, stack
 GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
 
 
+def _product(xp: Any) -> Callable[..., Any]:
+    return cpu_matmul.matmul if xp is np else xp.matmul  # type: ignore[no-any-return]
+
+
 class _OnData:
     """The functions that the backward recurrence needs beside Python's operators, on NumPy or CuPy arrays."""
 
     def __init__(self, xp: Any) -> None:
         self.tanh, self.where, self.concatenate, self.stack = xp.tanh, xp.where, xp.concatenate, xp.stack
+        self._matmul = _product(xp)
 
     def positive(self, x: Any) -> Any:
         return (x > 0).astype(x.dtype)
 
     def product(self, x: Any, w: Any, transpose: bool) -> Any:
-        return x @ (w.T if transpose else w)
+        rows = self._matmul(x.reshape(-1, x.shape[-1]), w.T if transpose else w)
+        return rows.reshape(*x.shape[:-1], rows.shape[-1])
 
 
 class _OnArrays:
@@ -92,17 +101,23 @@ def _forward(xp: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str,
     weight = xp.ascontiguousarray(wh.T)
     hs = xp.empty((time, batch, units), gx.dtype)
     cs = xp.empty_like(hs) if mode == "lstm" else None
-    step = _STEPS[mode](xp, units, gx.dtype)
-    for t in _steps(time, reverse):
-        new_h, new_c = step(gx[t], h @ weight + bh, h, c)
-        if mask is not None:
-            new_h = xp.where(mask[t] != 0, new_h, h)
-            new_c = None if c is None else xp.where(mask[t] != 0, new_c, c)
-        hs[t] = h = new_h
-        if cs is not None:
-            cs[t] = c = new_c
+    step, product = _STEPS[mode](xp, units, gx.dtype), _product(xp)
+    with _one_thread(xp):
+        for t in _steps(time, reverse):
+            new_h, new_c = step(gx[t], product(h, weight) + bh, h, c)
+            if mask is not None:
+                new_h = xp.where(mask[t] != 0, new_h, h)
+                new_c = None if c is None else xp.where(mask[t] != 0, new_c, c)
+            hs[t] = h = new_h
+            if cs is not None:
+                cs[t] = c = new_c
     hs = hs.astype(dtype, copy=False)
     return hs if cs is None else (hs, cs.astype(dtype, copy=False))
+
+
+def _one_thread(xp: Any) -> AbstractContextManager[None]:
+    """Around the products of all steps, so that not each of them has to tell BLAS."""
+    return threads.one_thread if xp is np else nullcontext()
 
 
 def _relu_step(xp: Any, units: int, dtype: Any) -> Any:
@@ -287,7 +302,8 @@ def _compute_grad(xp: Any, *operands: Any, mode: str, reverse: bool) -> tuple[An
     operands = tuple(a.astype(wide_dtype(dtype), copy=False) for a in operands)
     n = 2 if mode == "lstm" else 1
     g, y = (operands[:n], operands[n : 2 * n]) if n == 2 else operands[:2]
-    found = _backward(_OnData(xp), g, y, *operands[2 * n :], mode=mode, reverse=reverse)
+    with _one_thread(xp):
+        found = _backward(_OnData(xp), g, y, *operands[2 * n :], mode=mode, reverse=reverse)
     return tuple(a.astype(dtype, copy=False) for i, a in enumerate(found) if i != 1 or mode == "gru")
 
 

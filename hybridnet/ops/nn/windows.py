@@ -14,12 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops import cpu_matmul
 
 #: The layouts of data by number of spatial axes; weights follow, filters first: (O, C, *kernel) or (O, *kernel, C).
 LAYOUTS = {1: ("NCW", "NWC"), 2: ("NCHW", "NHWC"), 3: ("NCDHW", "NDHWC")}
 
 #: How many numbers of a column matrix are made at a time: they should still be in the cache when they are used.
 BLOCK = 1 << 19
+#: In how many blocks at least a large convolution's samples are done.
+BLOCKS = 8
+#: What copying a number to a column matrix costs, in multiply-adds.
+COPY = 8
 
 
 class Geometry(NamedTuple):
@@ -46,15 +51,13 @@ class Geometry(NamedTuple):
     def is_depthwise(self) -> bool:
         return self.channels == 1 and self.groups > 1
 
-    def block(self) -> int:
-        """How many samples are done at a time."""
-        each = self.groups * self.channels * math.prod(self.kernel) * math.prod(self.out)
-        return max(1, min(self.batch, BLOCK // max(each, 1)))
-
-    def blocks(self) -> Iterator[slice]:
-        step = self.block()
-        for start in range(0, self.batch, step):
-            yield slice(start, min(start + step, self.batch))
+    def blocks(self) -> list[slice]:
+        """The samples that are done at a time: few enough for the cache, and several blocks for threads to share where that pays."""
+        columns = self.groups * self.channels * math.prod(self.kernel) * math.prod(self.out)
+        step = max(1, min(self.batch, BLOCK // max(columns, 1)))
+        if self.batch * columns * (self.filters + COPY) >= cpu_matmul.SHARED:
+            step = min(step, math.ceil(self.batch / BLOCKS))
+        return [slice(start, min(start + step, self.batch)) for start in range(0, self.batch, step)]
 
     def spatial(self, of: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one channel-first or channel-last array's spatial axes with its channels' axis, without the batch."""

@@ -1,0 +1,69 @@
+"""Networks written once for two libraries: what is given is ``hybridnet.gluon`` or ``mxnet.gluon``.
+
+Nothing here knows which of the two it is.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+
+def lenet(gluon: Any) -> Any:
+    """For images of 28 by 28 in one channel."""
+    nn = gluon.nn
+    network = nn.HybridSequential()
+    network.add(nn.Conv2D(20, 5, activation="relu", in_channels=1), nn.MaxPool2D(2, 2))
+    network.add(nn.Conv2D(50, 5, activation="relu", in_channels=20), nn.MaxPool2D(2, 2), nn.Flatten())
+    network.add(nn.Dense(500, activation="relu", in_units=800), nn.Dense(10, in_units=500))
+    return network
+
+
+def recurrent(gluon: Any) -> Any:
+    """An LSTM of 256 units over sequences (time, batch, 256), and classes from its last output."""
+
+    class Last(gluon.HybridBlock):  # type: ignore[misc, name-defined]
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            with self.name_scope():
+                self.lstm = gluon.rnn.LSTM(256, input_size=256)
+                self.classes = gluon.nn.Dense(10, in_units=256)
+
+        def hybrid_forward(self, F: Any, x: Any) -> Any:
+            return self.classes(F.squeeze(F.slice_axis(self.lstm(x), axis=0, begin=-1, end=None), axis=0))
+
+    return Last()
+
+
+def resnet18(gluon: Any) -> Any:
+    """ResNet-18 with 10 classes, of two convolutions and a shortcut a block."""
+    nn = gluon.nn
+
+    def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> list[Any]:
+        pad = kernel // 2
+        return [nn.Conv2D(outputs, kernel, stride, pad, use_bias=False, in_channels=inputs), nn.BatchNorm(in_channels=outputs)]
+
+    class Block(gluon.HybridBlock):  # type: ignore[misc, name-defined]
+        def __init__(self, inputs: int, outputs: int, stride: int, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            with self.name_scope():
+                self.body = nn.HybridSequential()
+                self.body.add(*convolution(inputs, outputs, 3, stride), nn.Activation("relu"), *convolution(outputs, outputs, 3, 1))
+                self.shortcut = None
+                if stride != 1 or inputs != outputs:
+                    self.shortcut = nn.HybridSequential()
+                    self.shortcut.add(*convolution(inputs, outputs, 1, stride))
+
+        def hybrid_forward(self, F: Any, x: Any) -> Any:
+            return F.relu(self.body(x) + (x if self.shortcut is None else self.shortcut(x)))
+
+    network = nn.HybridSequential()
+    network.add(*convolution(3, 64, 7, 2), nn.Activation("relu"), nn.MaxPool2D(3, 2, 1))
+    inputs = 64
+    for outputs in (64, 128, 256, 512):
+        for stride in (1 if outputs == 64 else 2, 1):
+            network.add(Block(inputs, outputs, stride))
+            inputs = outputs
+    network.add(nn.GlobalAvgPool2D(), nn.Flatten(), nn.Dense(10, in_units=512))
+    return network
+
+
+NETWORKS: dict[str, Callable[[Any], Any]] = {"lenet": lenet, "lstm": recurrent, "resnet18": resnet18}
