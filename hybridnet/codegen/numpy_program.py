@@ -108,10 +108,11 @@ class _Writer:
         unpack = [f"({', '.join(names)},) = inputs"] if names else []
         lines = ["def bind(view):"]
         lines += [f"    {line}" for line in head]
-        inside = [*self.body, f"return ({''.join(r + ', ' for r in results)})" if results else "return ()"]
         if self.ns.has_products:
-            inside = [f"with {self.ns.bind('one_thread', threads.one_thread)}:", *(f"    {line}" for line in inside)]
-        lines += ["    def run(inputs):", *(f"        {line}" for line in (*unpack, *inside)), "    return run", ""]
+            lines.append(f"    @{self.ns.bind('one_thread', threads.one_thread)}")
+        lines += ["    def run(inputs):"]
+        lines += [f"        {line}" for line in (*unpack, *self.body)]
+        lines += [f"        return ({''.join(r + ', ' for r in results)})" if results else "        return ()", "    return run", ""]
         largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
         return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, tuple(plan.resident_places()), tuple(self.flats), largest)
 

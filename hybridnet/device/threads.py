@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ContextDecorator
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -66,8 +67,11 @@ def libraries() -> tuple[_Library, ...]:
     return tuple(_Library(x) for x in of_numpy or found)
 
 
-class _OneThread:
-    """``with one_thread:`` BLAS runs on one thread in the body, for all threads of this process; afterwards on as many as before."""
+class _OneThread(ContextDecorator):
+    """``with one_thread:`` BLAS runs on one thread in the body, for all threads of this process; afterwards on as many as before.
+
+    ``@one_thread`` has the same hold for a function.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
