@@ -24,7 +24,9 @@ from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.partition import Halves, partition
 from hybridnet.graph.passes import optimize
 from hybridnet.graph.trace import State, Trace, tracing
+from hybridnet.runtime.profile import Profile, profile
 from hybridnet.runtime.program import Program, make_program
+from hybridnet.runtime.timing import Link
 from hybridnet.tree import LEAF, flatten, unflatten
 
 
@@ -234,6 +236,24 @@ class Compiled:
                 storage.version += 1
                 storage.written_at = site
 
+    def profile(self, leaves: Sequence[Any]) -> Profile:
+        """Time the steps for these arguments; nothing that the caller has is written."""
+        if self.writes:
+            self._refuse_aliases(leaves)
+        data = list(map(_data_of, (*leaves, *self.state)))
+        chain = [Link(self.program, lambda results: data)]
+        if self.halves is not None:
+            chain.append(Link(self.backward, functools.partial(self._backward_inputs, data)))
+        return profile(chain)
+
+    def _backward_inputs(self, data: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+        """What the backward program takes after a forward on ``data`` that gave ``results``: of each head, ones for its gradient."""
+        assert self.halves is not None
+        xp = array_module(data[0])
+        heads = [xp.ones_like(results[i]) for i in self.heads]
+        into = [xp.empty(data[at].shape, data[at].dtype) for at in self.variables]
+        return [*results[self.n_outputs :], *(data[i] for i in self.halves.inputs), *heads, *into]
+
     def _record(self, inputs: list[Any], data: list[Any], outputs: list[Any], kept: _Kept) -> None:
         """One tape node for the whole call; it holds what the backward program needs."""
         heads = [outputs[i] for i in self.heads]
@@ -428,6 +448,19 @@ class Jit:
         """How the program for these arguments runs: in how many CUDA graphs, and which operators stand between them, and why."""
         compiled = self._inspect(args, kwargs)
         return "\n".join(p.explain() for p in ([compiled.program, compiled.backward] if compiled.halves else [compiled.program]))
+
+    def profile(self, *args: Any, **kwargs: Any) -> Profile:
+        """Each step of the program for these arguments timed alone, in the mode of now; while recording, the backward's too.
+
+        Parameters, states of the optimizer, random state and arguments stay as they are; what the function does
+        on the host besides (counting updates, say) does not happen. Takes memory for a second array of each that the program
+        writes, and the time of some hundred runs. See :class:`~hybridnet.runtime.profile.Profile`.
+        """
+        if local.trace is not None:
+            fail(TraceError, self.name, expected="profile() outside a function that is being compiled", got="a call while tracing")
+        leaves: list[Any] = []
+        structure = flatten((args, kwargs), leaves)
+        return self._compiled(structure, leaves).profile(leaves)
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """The text of the program that runs for these arguments."""

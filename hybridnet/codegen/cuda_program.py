@@ -56,6 +56,9 @@ class Filled:
 Made = tuple[int | Address, ...] | Filled
 
 
+Extent = tuple[Address, int]  # a place and how many bytes
+
+
 class Located(NamedTuple):
     """An array in memory; strides are in bytes."""
 
@@ -70,6 +73,11 @@ class Located(NamedTuple):
         for n in self.shape:
             size *= n
         return size
+
+    @property
+    def span(self) -> int:
+        """The bytes from its first element to the end of its last, gaps included."""
+        return sum(step * (n - 1) for n, step in zip(self.shape, self.strides, strict=True)) + self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,7 @@ class CudaSource:
     direct: the bytes of the fresh buffers that each call computes its results in, if the program is direct: launched
         step by step on its arguments where they lie. Else None.
     resident: where in the arena the outputs that the caller keeps there lie.
+    writes: for each node that is not a view, what its steps write: its results, and what lies between its kernels.
     """
 
     text: str
@@ -150,6 +159,7 @@ class CudaSource:
     direct: list[int] | None = None
     resident: tuple[Place | None, ...] = ()
     largest: list[tuple[int, str]] = field(default_factory=list)
+    writes: dict[Node, tuple[Extent, ...]] = field(default_factory=dict)
 
 
 def write_cuda_program(
@@ -198,6 +208,7 @@ class _Writer:
         self.made: list[Made] = [Filled(v.constant, v.shape, v.dtype) for v in plan.kept]
         self.base = {v: -2 - k for k, v in enumerate(plan.kept)}
         self.steps: list[Step] = []
+        self.writes: dict[Node, tuple[Extent, ...]] = {}
 
     def write(self) -> CudaSource:
         plan, graph = self.plan, self.graph
@@ -225,6 +236,7 @@ class _Writer:
             [v.nbytes for v in self.buffers] if self.direct else None,
             tuple((x.address.offset, x.nbytes) if x.address.base == ARENA else None for x in places),
             largest,
+            self.writes,
         )
 
     def address(self, v: Value) -> Address:
@@ -249,6 +261,9 @@ class _Writer:
 
     def _write_node(self, node: Node) -> None:
         plan = self.plan
+        between = plan.launches[node].temporaries if node in plan.launches else ()
+        results = [self.located(v) for v in node.outputs if v.size]
+        self.writes[node] = (*((x.address, x.span) for x in results), *((self.address(v), v.nbytes) for v in between))
         if node in plan.calls:
             pointers = tuple(self.address(v) for v in (*node.inputs, *node.outputs))
             workspace = plan.workspaces.get(node)

@@ -8,7 +8,7 @@ buffers are made once; calls overwrite an operand that dies in them where that i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,16 @@ from hybridnet.graph.passes.fuse import FUSED, fuse
 from hybridnet.graph.passes.group import GROUP, group
 
 
+@dataclass(frozen=True)
+class Statement:
+    """The lines of a program's text, from ``start`` to before ``stop``, that compute a node; or that copy its result into a state."""
+
+    node: Node | None
+    start: int
+    stop: int
+    copied: Value | None = None
+
+
 @dataclass
 class Source:
     """A program: its text, the names that the text uses, the bytes of its arena.
@@ -44,6 +54,18 @@ class Source:
     resident: tuple[Place | None, ...] = ()  # where the resident outputs lie in the arena
     flats: tuple[Flat, ...] = ()
     largest: list[tuple[int, str]] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)  # of ``run``, in order, without the graphs of control flow
+
+    def lines(self, statement: Statement) -> list[str]:
+        """The text of a statement."""
+        return self.text.splitlines()[statement.start : statement.stop]
+
+    def interrupted(self, call: str) -> str:
+        """The same text with ``call`` before the first statement and after each."""
+        lines = self.text.splitlines()
+        for at in (*(s.stop for s in reversed(self.statements)), *(s.start for s in self.statements[:1])):
+            lines.insert(at, f"{_INDENT}{call}")
+        return "\n".join([*lines, ""])
 
 
 def write_numpy_program(
@@ -96,6 +118,7 @@ class _Writer:
         self.head: list[str] = []  # lines of bind()
         self.body: list[str] = []  # lines of run()
         self.pending: list[tuple[int, Request, tuple[int, ...], Any]] = []  # lines of bind() that wait for offsets
+        self.statements: list[Statement] = []  # their lines counted from the start of the body
         self.parts: list[tuple[_Writer, Request]] = []  # with the bytes of this arena in which theirs lie
 
     def write(self) -> Source:
@@ -111,10 +134,13 @@ class _Writer:
         if self.ns.has_products:
             lines.append(f"    @{self.ns.bind('one_thread', threads.one_thread)}")
         lines += ["    def run(inputs):"]
-        lines += [f"        {line}" for line in (*unpack, *self.body)]
+        lines += [f"{_INDENT}{line}" for line in unpack]
+        statements = [replace(s, start=len(lines) + s.start, stop=len(lines) + s.stop) for s in self.statements]
+        lines += [f"{_INDENT}{line}" for line in self.body]
         lines += [f"        return ({''.join(r + ', ' for r in results)})" if results else "        return ()", "    return run", ""]
         largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
-        return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, tuple(plan.resident_places()), tuple(self.flats), largest)
+        places = tuple(plan.resident_places())
+        return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, places, tuple(self.flats), largest, statements)
 
     def part(self, graph: Graph, node: Node, inputs: Sequence[str], donate: dict[int, int]) -> tuple[list[str], list[str]]:
         """The lines that run a graph of ``node`` on arrays of those names, and the names of the results that are not donated."""
@@ -143,12 +169,16 @@ class _Writer:
             if site and site != where:
                 self.body.append(f"# {site}")
                 where = site
+            start = len(self.body)
             self._write_node(node)
             done = [name for v in ending.get(i, ()) for name in self.locals.pop(v, ())]
             if done:  # the memory of results that are not in the arena
                 self.body.append(f"del {', '.join(done)}")
+            if len(self.body) > start:
+                self.statements.append(Statement(node, start, len(self.body)))
         for i, v in plan.late:
             self.body.append(f"copyto({self.name[graph.inputs[plan.donate[i]]]}, {self.name[v]})")
+            self.statements.append(Statement(v.node, len(self.body) - 1, len(self.body), copied=v))
 
     def _view_line(self, text: str, request: Request, shape: tuple[int, ...], dtype: Any) -> None:
         """A line of bind() whose ``{}`` becomes an array in the arena once offsets are known."""
@@ -259,6 +289,8 @@ class _Writer:
         # ``sweep`` is the runtime's: it knows of threads.
         self.body.append(f"sweep({name}, {region.extent}, {region.block}, ({''.join(f'{name}_u{t}, ' for t in range(workers))}))")
 
+
+_INDENT = " " * 8  # of the lines of run()
 
 #: Elements computed from which a region is worth handing to several threads: about a millisecond.
 PARALLEL_WORK = 1 << 21

@@ -99,6 +99,9 @@ class Op:
     precision: ``"follow"`` its inputs, ``"float32"`` (needs the range), ``"half"`` (gains from it).
     cost: of one element of a pointwise operator, in additions; what a backward would rather store
         than compute again.
+    flops: ``flops(inputs, outputs, **attrs)`` (specs) gives the floating-point operations of the products that a call takes, a
+        multiplication and an addition counted as two; None where there are no products.
+    looks_up: inputs of which no more elements are read than the first output has: tables.
     sample: gives :class:`Sample` s.
     """
 
@@ -121,6 +124,8 @@ class Op:
     casts: tuple[int | str, ...] = ()
     precision: str = "follow"
     cost: int = 1
+    flops: Callable[..., int] | None = None
+    looks_up: tuple[int, ...] = ()
     sample: Callable[[], Iterable[Sample]] | None = None
     on_numpy: Callable[..., Any] = field(init=False, repr=False)
     is_view: bool = field(init=False, repr=False)

@@ -11,7 +11,7 @@ from hybridnet.device.device import (
     gpu_memory_info,
     num_gpus,
 )
-from hybridnet.device.stream import Capture, copy_bytes, current_stream, device_bytes, wait_for_all
+from hybridnet.device.stream import Capture, copy_bytes, current_stream, device_bytes, mark, seconds_between, wait_for_all
 
 __all__ = [
     "Capture",
@@ -26,6 +26,8 @@ __all__ = [
     "device_of",
     "gpu",
     "gpu_memory_info",
+    "mark",
     "num_gpus",
+    "seconds_between",
     "wait_for_all",
 ]

@@ -88,3 +88,14 @@ class Capture:
             if self._collects:
                 gc.enable()
             cuda.quiet.release()
+
+
+def mark(device: Device) -> Any:
+    """An event that a GPU reaches when it has done what was put on its current stream until now."""
+    return current_stream(device).record(device.xp.cuda.Event())
+
+
+def seconds_between(first: Any, last: Any) -> float:
+    """Seconds, by the GPU's clock, from one :func:`mark` to a later one, for which this waits."""
+    last.synchronize()
+    return float(cuda.cupy().cuda.get_elapsed_time(first, last)) / 1e3

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
+from hybridnet import autograd
 from hybridnet import ndarray as F
 from hybridnet.compile import Jit, jit
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.block import Block
+from hybridnet.runtime.profile import Profile
 from hybridnet.tree import flatten
 
 
@@ -81,6 +84,16 @@ class HybridBlock(Block):
     def memory(self, *args: Any) -> Any:
         """What the memory plan of a call with these inputs comes to: planned bytes, naive bytes, the largest values."""
         return (self._compiled or self._jit()).memory(*args)
+
+    def profile(self, *args: Any, train: bool = False) -> Profile:
+        """Each step of a call with these inputs timed alone, in the mode of now; prints as a table.
+
+        ``train``: as under ``autograd.record()``, with the steps of the backward after those of the forward. Parameters
+        and random state stay as they are. See :meth:`hybridnet.compile.Jit.profile`.
+        """
+        compiled = self._compiled or self._jit()
+        with autograd.record() if train else nullcontext():
+            return compiled.profile(*args)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_compiled": None}

@@ -125,6 +125,7 @@ TAKE_ALONG = register(
         _infer_along,
         compute=_take_along,
         kernels=_take_along_kernels,
+        looks_up=(0,),
         grad=(lambda g, y, x, indices, *, axis: call("add_along_axis", g, indices, axis=axis, length=x.shape[axis]), None),
         saves=(1,),
         sample=samples(

@@ -101,6 +101,7 @@ INDEX = register(
         lambda x, *indices, key: Spec(indexed_shape("index", x.shape, key, indices), x.dtype),
         compute=_index,
         kernels=_index_kernels,
+        looks_up=(0,),
         grad=_index_rule,
         saves=tuple(range(1, _MOST + 1)),
         sample=samples(

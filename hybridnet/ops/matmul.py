@@ -58,6 +58,10 @@ def _rule_b(g: Any, y: Any, a: Any, b: Any, *, transpose_a: bool = False, transp
     return call("matmul", a, g, transpose_a=not transpose_a)
 
 
+def _flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, transpose_a: bool = False, **attrs: Any) -> int:
+    return 2 * outputs[0].size * inputs[0].shape[-2 if transpose_a else -1]
+
+
 def _library(
     inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, transpose_a: bool = False, transpose_b: bool = False
 ) -> LibraryCall | None:
@@ -76,6 +80,7 @@ MATMUL = register(
         saves=((1,), (0,)),
         promote="same",
         library=_library,
+        flops=_flops,
         precision="half",
         sample=samples(
             Sample((normal(2, 3), normal(3, 4, seed=1))),
@@ -119,6 +124,7 @@ MATMUL_BIAS = register(
         expand=_expand_bias,
         promote="same",
         library=_bias_library,
+        flops=_flops,
         precision="half",
         sample=samples(
             Sample((normal(2, 3), normal(3, 4, seed=1), normal(4, seed=2))),
@@ -165,6 +171,7 @@ MATMUL_SUMS = register(
         expand=_expand_sums,
         promote="same",
         library=_sums_library,
+        flops=_flops,
         precision="half",
         sample=samples(
             Sample((normal(2, 3), normal(3, 4, seed=1)), {"of": "a"}),

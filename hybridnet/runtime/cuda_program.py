@@ -184,12 +184,8 @@ class Instance:
         program = self.program
         return all(map(operator.is_, self.fixed, program.pick(inputs)))
 
-    def run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        """Run the program on these inputs, and give its results."""
-        program = self.program
-        stream = current_stream(program.device)
-        handle = stream.ptr
-        self.arena.follow(stream)
+    def stage(self, inputs: Sequence[Any], handle: int) -> None:
+        """Put the inputs where the steps read them, on the stream of that handle."""
         for i, address, view in self.staged:
             data = inputs[i]
             if data.flags.c_contiguous:
@@ -198,6 +194,14 @@ class Instance:
                 view[...] = data
         for i, x in self.standing.items():
             self.stand_ins[i][...] = x
+
+    def run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Run the program on these inputs, and give its results."""
+        program = self.program
+        stream = current_stream(program.device)
+        handle = stream.ptr
+        self.arena.follow(stream)
+        self.stage(inputs, handle)
         if self.runs == 1:
             for segment in self.segments:
                 segment.capture(program.device)
@@ -209,9 +213,9 @@ class Instance:
                 x[...] = self.stand_ins[i]
         for i, place in program.source.returned.items():
             _copy_back(inputs[i], self, place, handle)
-        return self._given(handle)
+        return self.given(handle)
 
-    def _given(self, stream: int) -> tuple[Any, ...]:
+    def given(self, stream: int) -> tuple[Any, ...]:
         """The results; those that do not stay as fresh arrays, since the next run overwrites what the arena holds."""
         empty = cuda.cupy().ndarray
         found = []
@@ -233,28 +237,35 @@ class DirectInstance(Instance):
     def _bind(self, source: CudaSource) -> None:
         """Nothing: addresses are others at each call."""
 
-    def run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        program, source, cupy = self.program, self.program.source, cuda.cupy()
+    def stage(self, inputs: Sequence[Any], handle: int) -> None:
+        """Have the steps read the arguments where they lie, and write fresh buffers."""
+        source, cupy = self.program.source, cuda.cupy()
         assert source.direct is not None
-        stream = current_stream(program.device)
-        self.arena.follow(stream)
-        bound = set(self.owners)
         for i, x in self.standing.items():
             self.stand_ins[i][...] = x
         for i, x in enumerate(inputs):
-            if i not in bound:
+            if i not in self.program.fixed:
                 self.owners[i] = x if _lies_well(x) else x.copy(order="C")
         for k, size in enumerate(source.direct):
-            self.owners[RESULT - k] = cupy.ndarray((size,), np.uint8, device_bytes(program.device, size))
+            self.owners[RESULT - k] = cupy.ndarray((size,), np.uint8, device_bytes(self.program.device, size))
         self.bases |= {i: x.data.ptr for i, x in self.owners.items()}
+        self.segments = self._segments(source.steps)
+
+    def run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        program = self.program
+        stream = current_stream(program.device)
+        self.arena.follow(stream)
+        bound = set(self.owners)
         try:
-            for step in source.steps:
-                _guarded(self._action(step), step, stream.ptr)
+            self.stage(inputs, stream.ptr)
+            for segment in self.segments:
+                segment.run(stream)
             for i, x in enumerate(inputs):
                 if i in program.written and self.owners[i] is not x:
                     x[...] = self.owners[i]
-            return tuple(map(self.array, source.results))
+            return tuple(map(self.array, program.source.results))
         finally:
+            self.segments = []
             for i in self.owners.keys() - bound:
                 del self.owners[i]
 

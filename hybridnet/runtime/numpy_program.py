@@ -19,6 +19,15 @@ from hybridnet.runtime.lease import Lease
 from hybridnet.runtime.sweep import sweep
 
 
+def bound_text(text: str, names: Mapping[str, Any], title: str) -> Any:
+    """The function ``bind`` of a program's text. Tracebacks show the program's lines, in a file of that title."""
+    found = {**names, "sweep": sweep}
+    file = f"<hybridnet {title}>"
+    exec(compile(text, file, "exec"), found)
+    linecache.cache[file] = (len(text), None, text.splitlines(True), file)
+    return found["bind"]
+
+
 class Instance:
     """A program bound to an arena."""
 
@@ -54,16 +63,12 @@ class NumpyProgram:
             lambda flat: all(i in arrays for i in flat) and can_flatten([arrays[i] for i in flat]),
             after.source.resident if after is not None else (),
         )
+        self.written = frozenset((donate or {}).values())
         self.arena_bytes = self.source.arena_bytes
         if after is not None:
             after.arena_bytes = max(after.arena_bytes, self.arena_bytes)
         self.flats = [FlatState([arrays[i] for i in flat]) for flat in self.source.flats]
-        names = {**self.source.names, "sweep": sweep}
-        file = f"<hybridnet {name} {id(self):x}>"
-        exec(compile(self.source.text, file, "exec"), names)
-        # Tracebacks then show the program's lines.
-        linecache.cache[file] = (len(self.source.text), None, self.source.text.splitlines(True), file)
-        self._bind = names["bind"]
+        self.bind = bound_text(self.source.text, self.source.names, f"{name} {id(self):x}")
         self.bound: dict[Arena, Instance] = {}
         self._last: Instance | None = None
 
@@ -87,7 +92,7 @@ class NumpyProgram:
             arena = take(self.arena_bytes)
             instance = self.bound.get(arena)
             if instance is None:
-                instance = self.bound[arena] = Instance(arena, self._bind)
+                instance = self.bound[arena] = Instance(arena, self.bind)
             self._last = instance
         return instance
 
@@ -107,5 +112,5 @@ class NumpyProgram:
         """Run in the arena of another program's lease, over what is no longer read there."""
         instance = lease.instance
         if instance.then is None:
-            instance.then = self._bind(instance.arena.view)
+            instance.then = self.bind(instance.arena.view)
         return instance.then(inputs)

@@ -151,6 +151,26 @@ def _grad_library(inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, la
     return dnn.plan(dnn.AttentionGrad(described, g, dq, dk, dv))
 
 
+# -- how much it is --------------------------------------------------------------------------------------
+
+
+def _flops(operands: tuple[Spec, ...], causal: bool, layout: str, of_features: int, of_values: int) -> int:
+    """Of so many products over the features of queries and keys, and over those of values, for each score that counts."""
+    q, k, v = operands[:3]
+    (b, h, s, d), (*_, n, _), (*_, features) = _heads_first(layout, q.shape, k.shape, v.shape)
+    scores = sum(min(i + 1, n) for i in range(s)) if causal else s * n
+    return 2 * b * h * scores * (of_features * d + of_values * features)
+
+
+def _forward_flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, causal: bool, layout: str, scale: float) -> int:
+    return _flops(inputs, causal, layout, 1, 1)
+
+
+def _grad_flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, causal: bool, layout: str, scale: float) -> int:
+    # The scores again, and the gradients of query and key; the gradients of probabilities and of values.
+    return _flops(inputs, causal, layout, 3, 2)
+
+
 # -- the records -----------------------------------------------------------------------------------------
 
 
@@ -189,6 +209,7 @@ ATTENTION = register(
         saves=(0, 1, 2, 3, "y"),
         promote="float",
         library=_library,
+        flops=_forward_flops,
         precision="half",
         sample=samples(
             *[Sample(tuple(x), attrs, differentiable=False) for x, attrs in _CASES],
@@ -207,6 +228,7 @@ ATTENTION_GRAD = register(
         grad=by_parts(_from_the_start),
         saves=(0, 1, 2, 3, 4, 5, 6),
         library=_grad_library,
+        flops=_grad_flops,
         precision="follow",
         sample=samples(*[Sample(_grad_case(x, attrs), attrs, differentiable=False) for x, attrs in _CASES]),
     )

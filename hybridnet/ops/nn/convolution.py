@@ -9,6 +9,7 @@ The arithmetic is in :mod:`hybridnet.ops.nn.convolve`. On a GPU it is a call of 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hybridnet import dtypes
@@ -132,6 +133,11 @@ def _permuted(order: tuple[int, ...], *specs: Spec, last: bool, **attrs: Any) ->
     return Permuted({**attrs, "last": True}, (True, True), (True,))
 
 
+def _flops_of_window(window: Spec, sums: Spec) -> int:
+    """Of as many sums of products as ``sums`` has elements, over a filter of a weight of that shape."""
+    return 2 * sums.size * math.prod(window.shape[1:])
+
+
 def _spatial(x: Any, last: bool) -> tuple[int, ...]:
     return spatial_of(x.shape, last)
 
@@ -166,6 +172,7 @@ CONVOLUTION = register(
         compute=_convolution,
         unroll=unrolled,
         library=convolution_library.convolution,
+        flops=lambda inputs, outputs, **attrs: _flops_of_window(inputs[1], outputs[0]),
         out=True,
         grad=(
             lambda g, y, x, w, **attrs: call("convolution_data_grad", g, w, size=_spatial(x, attrs["last"]), **attrs),
@@ -191,6 +198,7 @@ DATA_GRAD = register(
         compute=_convolution_data_grad,
         unroll=unrolled_data_grad,
         library=convolution_library.data_grad,
+        flops=lambda inputs, outputs, **attrs: _flops_of_window(inputs[1], inputs[0]),
         out=True,
         grad=(
             lambda g, y, dy, w, *, size, **attrs: call("convolution", g, w, **attrs),
@@ -218,6 +226,7 @@ WEIGHT_GRAD = register(
         compute=_convolution_weight_grad,
         unroll=unrolled_weight_grad,
         library=convolution_library.weight_grad,
+        flops=lambda inputs, outputs, **attrs: _flops_of_window(outputs[0], inputs[1]),
         grad=(
             lambda g, y, x, dy, *, kernel, **attrs: call("convolution_data_grad", dy, g, size=_spatial(x, attrs["last"]), **attrs),
             lambda g, y, x, dy, *, kernel, **attrs: call("convolution", x, g, **attrs),

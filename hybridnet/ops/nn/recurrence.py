@@ -336,6 +336,16 @@ def _rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, mode: str, reverse:
     return (dgx, dwh, dbh, *states, *[None] * (len(more) - (mode == "lstm")))
 
 
+def _flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> int:
+    gx, wh = inputs[:2]
+    return 2 * gx.size * wh.shape[1]  # the bias and the gates are no products
+
+
+def _grad_flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, mode: str, **attrs: Any) -> int:
+    # The states' products again, and those of the gradients.
+    return 2 * _flops(inputs[4 if mode == "lstm" else 2 :], outputs)
+
+
 _mask = np.array([[True, True], [True, False], [True, False]])[:, :, None]
 
 
@@ -368,6 +378,7 @@ SEQUENCE = register(
         _infer,
         compute=_forward,
         unroll=_unrolled,
+        flops=_flops,
         grad=_rule,
         saves=(0, 1, 2, 3, 4, 5, "y"),
         promote="float",
@@ -382,6 +393,7 @@ register(
         _infer_grad,
         compute=_compute_grad,
         unroll=_unrolled_grad,
+        flops=_grad_flops,
         promote="float",
         precision="half",
         sample=samples(*map(_grad_sample, _good)),
