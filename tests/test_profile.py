@@ -16,7 +16,7 @@ from hybridnet.codegen import cuda_program
 from hybridnet.core import Kind, Op, apply, random
 from hybridnet.errors import ArgumentError, TraceError, UninitializedError
 from hybridnet.gluon import nn
-from hybridnet.runtime import cuda_timing, profile, timing
+from hybridnet.runtime import arena, cuda_timing, profile, timing
 from hybridnet.runtime.record import StepRecord
 
 FIELDS = {"step", "program", "kind", "name", "operator", "site", "block", "seconds", "bytes", "flops", "share", "limit", "grid"}
@@ -119,6 +119,34 @@ def test_before_the_first_call(device: hn.Device) -> None:
     assert list(profiled.arrays().values()) == list(end.values())
 
 
+def test_every_run_begins_as_the_arrays_are(device: hn.Device) -> None:
+    """However often a step is repeated, and the whole: what an operator is given is what it would be given at a call."""
+    weight, x = np.ones((4,), ctx=device), np.arange(4, ctx=device)
+    seen: list[list[float]] = []
+
+    def compute(xp: Any, a: Any, b: Any) -> Any:
+        seen.append([float(v) for v in (a + b)])
+        return a + b
+
+    look = Op("look", Kind.OPAQUE, lambda a, b: a, compute=compute)
+
+    def step(x: Any) -> Any:
+        weight[...] = weight * 2
+        x += weight
+        y = apply(look, (weight, x))
+        weight[...] = weight + 1
+        return y
+
+    compiled = hn.jit(step)
+    compiled.profile(x)
+    assert len(seen) > 3
+    assert all(values == [4, 5, 6, 7] for values in seen)
+
+
+def locked() -> set[int]:
+    return {id(a) for a in arena._arenas if a.taken.locked()}
+
+
 def failing(times: int) -> Callable[[Any], Any]:
     """An operator whose computation fails from so many calls on."""
     calls: list[int] = []
@@ -143,14 +171,17 @@ def test_an_error_on_the_way_leaves_everything_as_it_was(device: hn.Device, time
         return op(x)
 
     compiled = hn.jit(step)
+    before = locked()
     with pytest.raises(RuntimeError, match="enough"):
         compiled.profile(x)
+    assert locked() <= before, "an arena is held for ever"
     assert weight.asnumpy().tolist() == [1] * 4
     assert x.asnumpy().tolist() == [0, 1, 2, 3]
     # The memory that the programs were lent is free again, and none of it is left in a wrong state.
     later = hn.jit(lambda x: np.tanh(x) * x.sum())
     numpy.testing.assert_allclose(later(x).asnumpy(), numpy.tanh([0.0, 1, 2, 3]) * 6, rtol=1e-6)
     assert later.profile(x).steps
+    assert locked() <= before
 
 
 def test_steps_that_are_repeated_find_the_operands_that_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +229,7 @@ def test_each_step_of_the_program_is_there(device: hn.Device) -> None:
         assert s.seconds >= 0
         assert not s.bytes or (s.share is not None and s.share > 0)
     assert {"net.dense0", "net.dense1"} <= {s.block for s in found.steps}
+    assert any(s.operator == "copy" and s.bytes == 16 for s in found.steps), "the random counter goes to its state at the end"
     whole = found.programs[0]
     assert whole.steps == len(found.steps)
     assert whole.steps_seconds == pytest.approx(sum(s.seconds for s in found.steps))
