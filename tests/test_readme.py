@@ -19,7 +19,8 @@ def blocks(language: str) -> list[tuple[int, str]]:
     return [(README[: m.start(1)].count("\n"), m[1]) for m in found]
 
 
-def test_the_python_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # where it may write files
     names: dict[str, Any] = {"__name__": "readme"}
     hn.random.seed(0)
     for line, text in blocks("python"):
@@ -33,6 +34,8 @@ def test_the_python_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str]) 
     # What the prose beside the blocks claims.
     assert "[ 3. 12. 27.] [ 6. 12. 18.]" in printed.replace("array(", "").replace(")", "").replace(",", "")
     assert names["losses"][-1] < names["losses"][0]
+    assert re.search(r"^cpu\(0\): copies [\d.]+ \wB/s, products in float32 ", printed, re.MULTILINE)
+    assert {path.name for path in tmp_path.glob("*.json")} == {"profile.json", "trace.json"}
     assert re.search(r"^[\d.]+ [\d.e-]+ \[\]$", printed, re.MULTILINE), "a changed learning rate needs no new trace"
 
 

@@ -69,20 +69,19 @@ class _Timed:
     def _seconds(self, action: Action, step: Step, in_graph: bool) -> float:
         once, many = Segment(in_graph), Segment(in_graph)
         once.actions = [(action, step)]
-        with _Kept(self._extents(step), self.program) as kept:
+        with _Kept(self._extents(step), self.program):
             if in_graph:
                 count = max(1, min(REPEATS, int(STEP_SECONDS / max(self._clocked(lambda: once.run(self.stream)), 1e-9))))
                 many.actions = once.actions * count
                 many.capture(self.program.device)
                 many.run(self.stream)  # the first launch uploads it
                 seconds = self._clocked(lambda: many.run(self.stream)) / count
-            else:  # CuPy's step may ask for values: it finds its operands as they were
-                seconds = median([self._clocked(lambda: once.run(self.stream), kept.put_back) for _ in repeats()])
+            else:  # CuPy's step, which never writes over its operands
+                seconds = median([self._clocked(lambda: once.run(self.stream)) for _ in repeats()])
         once.run(self.stream)
         return seconds
 
-    def _clocked(self, work: Callable[[], None], before: Callable[[], None] = lambda: None) -> float:
-        before()
+    def _clocked(self, work: Callable[[], None]) -> float:
         first = mark(self.program.device)
         work()
         return seconds_between(first, mark(self.program.device))
@@ -138,7 +137,6 @@ class _Kept:
         self.device = program.device
         self.extents = extents
         self.memory = device_bytes(self.device, sum(size for _, size in extents))
-        self._copy(keep=True)
 
     def _copy(self, keep: bool) -> None:
         at, stream = int(self.memory.ptr), current_stream(self.device).ptr
@@ -146,15 +144,12 @@ class _Kept:
             copy_bytes(*((at, address) if keep else (address, at)), size, stream)
             at += size
 
-    def put_back(self) -> None:
-        self._copy(keep=False)
-
-    def __enter__(self) -> _Kept:
-        return self
+    def __enter__(self) -> None:
+        self._copy(keep=True)
 
     def __exit__(self, kind: Any, *exc: object) -> None:
         if kind is None:
-            self.put_back()
+            self._copy(keep=False)
 
 
 def time_cuda(chain: Sequence[Link]) -> list[TimedProgram]:
