@@ -15,7 +15,7 @@ from hybridnet import autograd, gluon, np, npx
 from hybridnet.codegen import cuda_program
 from hybridnet.core import Kind, Op, apply, random
 from hybridnet.errors import ArgumentError, TraceError, UninitializedError
-from hybridnet.gluon import nn
+from hybridnet.gluon import nn, rnn
 from hybridnet.runtime import arena, cuda_timing, profile, timing
 from hybridnet.runtime.record import StepRecord
 
@@ -184,10 +184,62 @@ def test_an_error_on_the_way_leaves_everything_as_it_was(device: hn.Device, time
     assert locked() <= before
 
 
-def test_steps_that_are_repeated_find_the_operands_that_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timing a GPU's steps one by one ends where one run of the program ends, though each was launched often."""
-    if COMPILER is None:
-        pytest.skip("needs g++, which runs CUDA C++ on the CPU here")
+class Attending(gluon.HybridBlock):
+    """Words to scores through attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.joint = nn.Embedding(20, 8), nn.Dense(24, flatten=False)
+        self.norm, self.scores = nn.LayerNorm(), nn.Dense(20, flatten=False)
+
+    def forward(self, x: Any) -> Any:
+        h = self.words(x)
+        q, k, v = np.split(self.joint(h).reshape(2, 5, 3, 2, 4), 3, axis=2)
+        q, k, v = (a.reshape(2, 5, 2, 4) for a in (q, k, v))
+        y = npx.scaled_dot_product_attention(q, k, v, causal=True, layout="BSHD")
+        return self.scores(self.norm(h + y.reshape(2, 5, 8)))
+
+
+def convolutional() -> nn.HybridSequential:
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(4, 3, padding=1, use_bias=False), nn.BatchNorm(), nn.Activation("relu"), nn.MaxPool2D(2))
+    net.add(nn.Conv2D(4, 3), nn.GlobalAvgPool2D(), nn.Dropout(0.3), nn.Dense(3))
+    return net
+
+
+NETWORKS: dict[str, tuple[Callable[[], Any], tuple[int, ...], str]] = {
+    "convolutional": (convolutional, (2, 2, 8, 8), "sgd"),
+    "attending": (Attending, (2, 5), "adam"),
+    "recurrent": (lambda: rnn.LSTM(4, 1), (3, 2, 5), "lamb"),
+}
+
+
+@pytest.mark.usefixtures("emulated_gpu")
+@pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_steps_that_are_repeated_end_where_one_run_ends(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a step that writes over what it reads, each of the steps behind it finds what one launch leaves; so do results and states."""
+    build, shape, optimizer = NETWORKS[name]
+    hn.random.seed(0)
+    net = build()
+    net.initialize(ctx=hn.gpu())
+    trainer = gluon.Trainer(net.collect_params(), optimizer)
+    total = np.zeros((4,), ctx=hn.gpu())
+
+    @hn.jit
+    def step(x: Any, y: Any) -> Any:
+        with autograd.record():
+            loss = (net(x) ** 2).mean()
+        loss.backward()
+        trainer.step(1)
+        total[...] = total + y  # in place, as are the next two
+        y *= 3
+        z = np.sort(y) * 2  # between two CUDA graphs
+        return loss, np.concatenate([z, npx.softmax(z)]), z.sum(), y * 1
+
+    x = np.array(numpy.random.default_rng(0).integers(0, 9, shape), dtype="int32" if name == "attending" else "float32", ctx=hn.gpu())
+    y = np.array([3.0, 1.0, 2.0, 0.0], ctx=hn.gpu())
+    net(x)  # finds the shapes
     ends: list[Any] = []
     step_by_step = cuda_timing._Timed.step_by_step
 
@@ -196,22 +248,13 @@ def test_steps_that_are_repeated_find_the_operands_that_they_should(monkeypatch:
         ends.append([a.get() for a in (*self.results(), *self.instance.fixed)])
 
     monkeypatch.setattr(cuda_timing._Timed, "step_by_step", watched)
-    with emulated_gpu():
-        total = np.zeros((4,), ctx=hn.gpu())
-
-        def step(x: Any, y: Any) -> Any:
-            total[...] = total + x  # in place, as are the next two
-            x *= 3
-            z = np.sort(x) * 2
-            return z, np.concatenate([z, npx.softmax(z)]), z.sum(), x * 1
-
-        x, y = (np.array([3.0, 1.0, 2.0, 0.0], ctx=hn.gpu()) for _ in range(2))
-        compiled = hn.jit(step)
-        compiled.profile(x, y)
-        found = ends[0]
-        expected = [a.asnumpy() for a in (*compiled(x, y), total)]
-    for a, b in zip(found, expected, strict=True):
-        numpy.testing.assert_array_equal(a, b)
+    step.profile(x, y)
+    results = step(x, y)
+    ((_, compiled),) = step.cache.values()
+    expected = [*results, *(compiled.state[i - 2] for i in compiled.program.fixed)]
+    assert len(expected) > 8
+    for a, b in zip(ends[0], expected, strict=True):
+        numpy.testing.assert_array_equal(a, b.asnumpy())
 
 
 # -- what it says ---------------------------------------------------------------------------------------
@@ -341,34 +384,16 @@ def test_json_is_flat_and_complete(device: hn.Device, tmp_path: Path) -> None:
         assert all(isinstance(v, (str, int, float)) or (k == "share" and v is None) for k, v in s.items())
 
 
-def test_the_chrome_trace_nests(device: hn.Device, tmp_path: Path) -> None:
-    """Events of one thread lie beside or within each other; around each step lie the blocks of its path, in their order."""
+def test_a_chrome_trace_is_written(device: hn.Device, tmp_path: Path) -> None:
     net = perceptron(device)
     found = net.profile(np.ones((5, 6), ctx=device), train=True)
     found.chrome_trace(str(tmp_path / "trace.json"))
     trace = json.loads((tmp_path / "trace.json").read_text())
-    events = [e for e in trace["traceEvents"] if e["ph"] == "X"]
     assert {e["ph"] for e in trace["traceEvents"]} == {"X", "M"}
-    spans = [(round(e["ts"] * 1000), round((e["ts"] + e["dur"]) * 1000), e) for e in events]
-    around: list[tuple[int, int, Any]] = []
-    paths = []
-    for start, end, event in spans:  # as written, parents come first
-        while around and event["cat"] in ("program", "block") and around[-1][1] <= start and around[-1][1] < end:
-            around.pop()
-        while around and around[-1][1] < end:
-            around.pop()
-        assert all(a <= start and end <= b for a, b, _ in around)
-        if event["cat"] in ("program", "block"):
-            around.append((start, end, event))
-        else:
-            paths.append((event["args"], [e["name"] for _, _, e in around]))
-    assert [args["step"] for args, _ in paths] == [s.step for s in found.steps]
-    for args, path in paths:
-        expected = [f"program {args['program']}", *(args["block"].split(".") if args["block"] else [])]
-        assert path[: len(expected)] == expected or path[-len(expected) :] == expected
-    total = sum(round(s.seconds * 1e9) for s in found.steps)
-    assert sum(end - start for start, end, e in spans if e["cat"] == "program") == total
+    events = [e for e in trace["traceEvents"] if e["ph"] == "X"]
+    assert [e["args"]["step"] for e in events if e["cat"] not in ("program", "block")] == [s.step for s in found.steps]
     assert [e["args"]["steps"] for e in events if e["cat"] == "program"] == [p.steps for p in found.programs]
+    assert {e["name"] for e in events if e["cat"] == "block"} >= {"net", "dense0", "dense1"}
 
 
 # -- unusual programs, bad input ------------------------------------------------------------------------
