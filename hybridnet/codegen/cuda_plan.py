@@ -72,22 +72,27 @@ class _Fitting:
         """The operands as the node's kernels or its library take them."""
         if node.op is GROUP:
             return [self._without_gaps(v) for v in inputs]
-        if library_for(node) is not None:
-            placed = tuple(Placed(v.shape, v.dtype, self.made.strides(v)) for v in inputs)
-            return inputs if library_for(node, placed) is not None else [self._without_gaps(v) for v in inputs]
+        if (call := library_for(node)) is not None:
+            begun = [v if self._begins_at(v, call.alignment) else self._copied(v) for v in inputs]
+            placed = tuple(Placed(v.shape, v.dtype, self.made.strides(v)) for v in begun)
+            return begun if library_for(node, placed) is not None else [self._without_gaps(v) for v in begun]
         if written_for(node, self.sms) is not None:
-            return [self._without_gaps(v, aligned=True) for v in inputs]
+            return [self._without_gaps(v, ACCESS_BYTES) for v in inputs]
         return inputs
 
     def _append(self, node: Node) -> None:
         self.nodes.append(node)
         self.made.add(node)
 
-    def _without_gaps(self, v: Value, aligned: bool = False) -> Value:
-        """The value, or a copy of it where it is a view with gaps, or one that begins at an odd place."""
-        fits = self.made.is_contiguous(v) and not (aligned and alignment(self.made.offset(v)) < ACCESS_BYTES)
-        if fits:
-            return v
+    def _begins_at(self, v: Value, boundary: int) -> bool:
+        """Whether an address of a value is a multiple of so many bytes, as that of what it is a view of is."""
+        return alignment(self.made.offset(v)) % boundary == 0
+
+    def _without_gaps(self, v: Value, boundary: int = 1) -> Value:
+        """The value, or a copy of it where it is a view with gaps, or one that does not begin at a multiple of so many bytes."""
+        return v if self.made.is_contiguous(v) and self._begins_at(v, boundary) else self._copied(v)
+
+    def _copied(self, v: Value) -> Value:
         if v not in self.copies:
             node = Node(OPS["copy"], (v,), {}, [v.spec], v.device, v.node.site if v.node else None)
             self._append(node)

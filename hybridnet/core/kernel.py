@@ -94,10 +94,15 @@ class Placed(NamedTuple):
 
 
 class LibraryCall(Protocol):
-    """A planned call of a GPU library."""
+    """A planned call of a GPU library.
+
+    ``alignment``: what the addresses of operands, results and workspace must be multiples of, in bytes. An element's at least, and 16 at
+    most, which is what programs and CuPy align whole arrays to; a view may begin at any element.
+    """
 
     name: str  # for people: the library and what was chosen
     workspace: int  # bytes of scratch
+    alignment: int
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the work on a stream: ``pointers`` are the addresses of the inputs, then of the outputs."""

@@ -18,7 +18,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.device import cuda, wheels
+from hybridnet.device import cuda, refusals, wheels
 from hybridnet.errors import DeviceError, fail
 
 #: cudaDataType_t
@@ -66,6 +66,9 @@ class Product:
     stride_d: int = 0
     epilogue: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.batch} × {self.m}×{self.k}×{self.n} {self.dtype} {self.epilogue}".rstrip()
+
 
 class Heuristic(ctypes.Structure):
     """cublasLtMatmulHeuristicResult_t"""
@@ -94,20 +97,28 @@ def available() -> bool:
 
 
 def plan(product: Product) -> Matmul | None:
-    """The call for a product on the current GPU; None where the library is not there or has no algorithm for it."""
-    return _planned(product, cuda.current_id()) if available() else None
+    """The call for a product on the current GPU; None where the library is not there or has no algorithm for it, which is told."""
+    if not available():
+        refusals.tell("cuBLASLt", product, "it was not found")
+        return None
+    made = _planned(product, cuda.current_id())
+    if made.found(ALIGNED) is None:
+        refusals.tell("cuBLASLt", product, f"it has no algorithm: status {made.refusal}")
+        return None
+    return made
 
 
 @lru_cache(maxsize=4096)
-def _planned(product: Product, device_id: int) -> Matmul | None:
-    made = Matmul(product, _handle(device_id))
-    return made if made.found(ALIGNED) else None
+def _planned(product: Product, device_id: int) -> Matmul:
+    return Matmul(product, _handle(device_id))
 
 
 @cache
 def _handle(device_id: int) -> c_void_p:
+    """The library's handle of a GPU. Threads share it: the library keeps nothing in it, and calls say their stream."""
     handle = c_void_p()
-    _check("cublasLtCreate", ctypes.byref(handle))
+    with cuda.quiet:
+        _check("cublasLtCreate", ctypes.byref(handle))
     return handle
 
 
@@ -123,6 +134,7 @@ class Matmul:
     def __init__(self, product: Product, handle: c_void_p | None) -> None:
         self.product = p = product
         self.workspace = 0
+        self.refusal = 0  # the status with which the library refused
         self._handle = handle
         wide = p.compute == "float64"
         number = c_double if wide else c_float
@@ -145,8 +157,12 @@ class Matmul:
 
     @property
     def name(self) -> str:
-        p = self.product
-        return f"cuBLASLt {p.batch} × {p.m}×{p.k}×{p.n} {p.dtype} {p.epilogue}".rstrip()
+        return f"cuBLASLt {self.product}"
+
+    @property
+    def alignment(self) -> int:
+        """An element's: which algorithm runs follows from where operands lie."""
+        return self.product.dtype.itemsize
 
     def _set(self, attribute: int, value: Any) -> None:
         _check("cublasLtMatmulDescSetAttribute", self._description, c_int(attribute), ctypes.byref(value), c_size_t(ctypes.sizeof(value)))
@@ -183,6 +199,7 @@ class Matmul:
         # A status other than 0 says that there is no algorithm.
         status = library().cublasLtMatmulAlgoGetHeuristic(*operands, c_int(1), ctypes.byref(result), ctypes.byref(count))
         _check("cublasLtMatmulPreferenceDestroy", preference)
+        self.refusal = status or result.state
         return result if not status and count.value and not result.state else None
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:

@@ -81,6 +81,11 @@ def current_id() -> int:
     return int(cupy().cuda.runtime.getDevice())
 
 
+def is_capturing(stream: int) -> bool:
+    """Whether the stream of that handle captures. The null stream never does."""
+    return bool(stream) and bool(cupy().cuda.runtime.streamIsCapturing(stream))
+
+
 @cache
 def architecture(device_id: int) -> str:
     """The architecture that kernels for a GPU are compiled for (``"sm_90"``)."""

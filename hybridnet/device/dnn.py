@@ -1,8 +1,13 @@
 """Convolutions and attention by cuDNN: the only module that imports its frontend, which is pinned to one version.
 
 A description (:class:`Convolution`, :class:`Attention`, :class:`AttentionGrad`) says what is to be computed on which arrays; :func:`plan`
-builds the library's graph for it, once, and gives a call that takes raw addresses, allocates nothing and waits for nothing, so that a
-stream can capture it. Results are the same every time: algorithms that are not deterministic are left out.
+builds the library's graph for it, once for each GPU, and gives a call that takes raw addresses, allocates nothing and waits for nothing,
+so that a stream can capture it.
+
+Results are the same every time where that costs nothing: algorithms of convolutions, and of attention forwards, that are not
+deterministic are left out. (For none of ResNet-50's convolutions is one of those the library's first choice on an H200.) The gradient of
+attention is the exception: the same sums in the same order take a partial result for each block of keys, several times the memory and its
+traffic. There one algorithm is left out only where the description says ``deterministic``, which the setting of that name decides.
 """
 
 from __future__ import annotations
@@ -16,10 +21,13 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from hybridnet import dtypes
-from hybridnet.device import cuda, wheels
+from hybridnet.device import cuda, refusals, wheels
 
 #: What cuDNN looks for by its bare name; without NVRTC the algorithms that it compiles itself are silently missing.
 NEEDED = ("cudart", "nvrtc-builtins", "nvrtc")
+
+#: What addresses must be multiples of, in bytes: what the frontend plans for unless told otherwise. For less, most algorithms are missing.
+ALIGNMENT = 16
 
 TYPES = {dtypes.float16: "HALF", dtypes.bfloat16: "BFLOAT16", dtypes.float32: "FLOAT", dtypes.float64: "DOUBLE"}
 
@@ -49,6 +57,10 @@ class Convolution:
     dilate: tuple[int, ...]
     tf32: bool = False
 
+    def __str__(self) -> str:
+        shapes = f"data {self.data.shape}, weight {self.weight.shape}, result {self.result.shape}"
+        return f"the {self.kind} of a {self.dtype} convolution, {shapes}, pad {self.pad}, stride {self.stride}, dilate {self.dilate}"
+
 
 @dataclass(frozen=True)
 class Attention:
@@ -67,16 +79,27 @@ class Attention:
     causal: bool
     bias: Tensor | None = None
 
+    def __str__(self) -> str:
+        shapes = f"queries {self.query.shape}, keys {self.key.shape}, values {self.value.shape}"
+        return f"{self.dtype} attention, {shapes}{', causal' * self.causal}{'' if self.bias is None else f', bias {self.bias.shape}'}"
+
 
 @dataclass(frozen=True)
 class AttentionGrad:
-    """The gradients of query, key and value of an :class:`Attention`: from these, both results, the result's gradient, and the bias."""
+    """The gradients of query, key and value of an :class:`Attention`: from these, both results, the result's gradient, and the bias.
+
+    ``deterministic``: whether they are to be the same every time.
+    """
 
     forward: Attention
     gradient: Tensor
     query_grad: Tensor
     key_grad: Tensor
     value_grad: Tensor
+    deterministic: bool = False
+
+    def __str__(self) -> str:
+        return f"the gradient of {self.forward}{', deterministic' * self.deterministic}"
 
 
 Description = Convolution | Attention | AttentionGrad
@@ -90,7 +113,7 @@ def library() -> Any:
     try:
         module = importlib.import_module("cudnn")
         module.backend_version()
-    except (ImportError, RuntimeError, OSError) as error:
+    except (ImportError, RuntimeError, OSError, AssertionError) as error:  # it asserts that there is but one file of cuDNN
         logging.getLogger("hybridnet").warning("cuDNN was not found (%s): convolutions and attention take slower ways", error)
         return None
     return module
@@ -102,30 +125,36 @@ def available() -> bool:
 
 
 def plan(description: Description) -> Call | None:
-    """The call for a description on the current GPU; None where the library is not there or has no algorithm for it."""
-    return _planned(description, cuda.current_id()) if available() else None
+    """The call for a description on the current GPU; None where the library is not there or has no algorithm for it, which is told."""
+    if not available():
+        refusals.tell("cuDNN", description, "it was not found")
+        return None
+    made = _planned(description, cuda.current_id())
+    if isinstance(made, Call):
+        return made
+    refusals.tell("cuDNN", description, made)
+    return None
 
 
 @lru_cache(maxsize=4096)
-def _planned(description: Description, device_id: int) -> Call | None:
-    handle = _handle(device_id)
+def _planned(description: Description, device_id: int) -> Call | str:
+    """The call, or why there is none."""
+    handles = _handles(device_id)
     module = library()
     try:
         with cuda.quiet:
-            graph, tensors = build(module, description, handle=handle.value)
+            return Call(*build(module, description, handle=handles.quiet.value), handles)
     except (module.cudnnGraphNotSupportedError, RuntimeError) as error:  # which of them depends on where it gives up
-        logging.getLogger("hybridnet").debug("cuDNN has no plan for %s: %s", description, error)
-        return None
-    return Call(graph, [x.get_uid() for x in tensors], handle)
+        return str(error)
 
 
 class Handle:
-    """cuDNN's handle of one GPU, and the stream that it works on."""
+    """cuDNN's handle of one GPU, and the stream that it works on. No two threads may use it at once."""
 
     def __init__(self) -> None:
-        self.value = library().create_handle()
-        self.stream = -1
-        self.lock = threading.Lock()
+        with cuda.quiet:  # it takes memory of the device
+            self.value = library().create_handle()
+        self.stream = 0
 
     def set_stream(self, stream: int) -> None:
         if stream != self.stream:
@@ -133,34 +162,80 @@ class Handle:
             self.stream = stream
 
 
+class Handles:
+    """cuDNN's handles of one GPU. A plan runs on any of them, whichever it was made with.
+
+    One, ``quiet``, makes plans and is captured with, for which ``cuda.quiet`` is held. Another is each thread's own, for calls that run at
+    once: a handle that is told of another stream may touch the one that it worked on before, which must not be one that captures.
+    """
+
+    def __init__(self) -> None:
+        self.quiet = Handle()
+        self._own = threading.local()
+        self._idle: list[Handle] = []
+
+    def own(self) -> Handle:
+        """This thread's; it goes to another thread when this one has ended."""
+        lent: _Lent | None = getattr(self._own, "lent", None)
+        if lent is None:
+            lent = self._own.lent = _Lent(self._idle)
+        return lent.handle
+
+
+class _Lent:
+    """A handle while a thread has it."""
+
+    def __init__(self, idle: list[Handle]) -> None:
+        self._idle = idle
+        try:
+            self.handle = idle.pop()
+        except IndexError:
+            self.handle = Handle()
+
+    def __del__(self) -> None:
+        if hasattr(self, "handle"):  # else there was none to be had
+            self._idle.append(self.handle)
+
+
 @cache
-def _handle(device_id: int) -> Handle:
-    return Handle()
+def _handles(device_id: int) -> Handles:
+    return Handles()
 
 
 class Call:
     """A planned call; its pointers are the addresses of the description's operands, then of its results."""
 
-    def __init__(self, graph: Any, uids: Sequence[int], handle: Handle) -> None:
-        self.name = f"cuDNN {graph.get_plan_name_at_index(0)}"
+    alignment = ALIGNMENT
+
+    def __init__(self, graph: Any, tensors: Sequence[Any], algorithm: str, handles: Handles) -> None:
+        self.name = f"cuDNN {algorithm}"
         self.workspace = int(graph.get_workspace_size())
         self._graph = graph
-        self._uids = tuple(uids)
-        self._handle = handle
+        self._uids = tuple(x.get_uid() for x in tensors)
+        self._handles = handles
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the work on a stream."""
         addresses = dict(zip(self._uids, pointers, strict=True))
-        with self._handle.lock:
-            self._handle.set_stream(stream)
-            self._graph.execute(addresses, workspace, self._handle.value)
+        if cuda.is_capturing(stream):
+            with cuda.quiet:
+                self._execute(addresses, workspace, stream, self._handles.quiet)
+        else:
+            self._execute(addresses, workspace, stream, self._handles.own())
+
+    def _execute(self, addresses: dict[int, int], workspace: int, stream: int, handle: Handle) -> None:
+        handle.set_stream(stream)
+        self._graph.execute(addresses, workspace, handle.value)
 
 
 # -- descriptions as graphs of the frontend ------------------------------------------------------------
 
 
-def build(module: Any, description: Description, **where: Any) -> tuple[Any, list[Any]]:
-    """The finished graph, and its tensors, operands then results. ``where``: a handle, or the properties of a GPU that is not there."""
+def build(module: Any, description: Description, **where: Any) -> tuple[Any, list[Any], str]:
+    """The finished graph, its tensors, operands then results, and the name of its algorithm.
+
+    ``where``: a handle, or the properties of a GPU that is not there.
+    """
     forward = description.forward if isinstance(description, AttentionGrad) else description
     io = getattr(module.data_type, TYPES[forward.dtype])
     sums = module.data_type.DOUBLE if forward.dtype == dtypes.float64 else module.data_type.FLOAT
@@ -170,9 +245,20 @@ def build(module: Any, description: Description, **where: Any) -> tuple[Any, lis
     graph.build_operation_graph()
     graph.create_execution_plans([module.heur_mode.A, module.heur_mode.FALLBACK])
     graph.deselect_numeric_notes(_unwanted(module, description))
-    graph.check_support()
-    graph.build_plans()
-    return graph, tensors
+    return graph, tensors, _first_that_builds(module, graph)
+
+
+def _first_that_builds(module: Any, graph: Any) -> str:
+    """Build the best algorithm by the library's heuristics that is not left out and can be built, which the graph then runs; its name."""
+    reasons: list[str] = []
+    for i in range(graph.get_execution_plan_count()):
+        try:
+            graph.build_plan_at_index(i)
+        except (module.cudnnGraphNotSupportedError, RuntimeError) as error:
+            reasons.append(str(error))
+            continue
+        return str(graph.get_plan_name_at_index(i))
+    raise RuntimeError(f"none of {len(reasons)} algorithms can be used: {'; '.join(dict.fromkeys(reasons))}")
 
 
 def _unwanted(module: Any, description: Description) -> list[Any]:
@@ -182,7 +268,7 @@ def _unwanted(module: Any, description: Description) -> list[Any]:
         exact = description.dtype == dtypes.float32 and not description.tf32
         # An algorithm for float32 on tensor cores is one in TF32.
         return [note.NONDETERMINISTIC, *([note.TENSOR_CORE, note.DOWN_CONVERT_INPUTS] if exact else [])]
-    return [note.NONDETERMINISTIC]
+    return [note.NONDETERMINISTIC] if isinstance(description, Attention) or description.deterministic else []
 
 
 def _input(graph: Any, tensor: Tensor, name: str, **more: Any) -> Any:
@@ -230,7 +316,12 @@ def _write_attention_grad(module: Any, graph: Any, g: AttentionGrad) -> list[Any
         "dO": _input(graph, g.gradient, "dO"),
     }
     gradients = graph.sdpa_backward(
-        **operands, **saved, attn_scale=a.scale, use_causal_mask=a.causal, use_deterministic_algorithm=True, name="attention_grad"
+        **operands,
+        **saved,
+        attn_scale=a.scale,
+        use_causal_mask=a.causal,
+        use_deterministic_algorithm=g.deterministic,
+        name="attention_grad",
     )
     results = zip(gradients, (g.query_grad, g.key_grad, g.value_grad), strict=True)
     bias = operands.pop("bias", None)

@@ -26,6 +26,7 @@ class RowMajor:
         self.columns = columns
         self.name = columns.name
         self.workspace = columns.workspace
+        self.alignment = columns.alignment
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         a, b, *rest = pointers

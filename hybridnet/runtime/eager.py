@@ -43,6 +43,13 @@ class _Prepared:
             self.gaps = True
             self.module = Module(unit.text, device.device_id)
 
+    def moved(self, data: Sequence[Any]) -> Sequence[Any]:
+        """The operands, or copies of those that begin where the library does not take them, which lie without gaps."""
+        if self.call is None or self.gaps:
+            return data
+        boundary = self.call.alignment
+        return data if all(x.data.ptr % boundary == 0 for x in data) else [x if x.data.ptr % boundary == 0 else x.copy() for x in data]
+
     def run(self, data: Sequence[Any], device: Device) -> Any:
         """The results, of which there is one or a tuple; None where neither kernels nor a library take these arrays."""
         if self.call is None and self.launches is None:
@@ -72,15 +79,20 @@ def _without_gaps(xp: Any, x: Any) -> Any:
     return x if x.data.ptr % 16 == 0 else x.copy()
 
 
+def _key(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> tuple[Any, ...]:
+    """All that decides how a call is computed, but for the addresses of its operands."""
+    return op, tuple([(x.shape, x.dtype, x.strides) for x in data]), tuple(attrs.items()), device
+
+
 @lru_cache(maxsize=_KEPT)
-def _seen(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], ...], device: Device) -> list[None]:
-    """A list that is empty at the first call with these arguments."""
+def _seen(*key: Any) -> list[None]:
+    """A list that is empty at the first call with a key."""
     return []
 
 
 @lru_cache(maxsize=_KEPT)
 def _prepared(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], ...], device: Device) -> _Prepared:
-    """What is decided once for ``operands``: shapes, dtypes and strides, in bytes."""
+    """What is decided once for a key; strides are in bytes there."""
     placed = tuple(Placed(shape, dtype, tuple(s // dtype.itemsize for s in strides)) for shape, dtype, strides in operands)
     return _Prepared(op, placed, dict(attrs), device)
 
@@ -89,8 +101,12 @@ def accelerate(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Devic
     """Run an operator by its kernels or its library; None where it has neither for these arrays, or CuPy shall do it."""
     if not all(hasattr(x, "strides") for x in data):
         return None  # a Python number among the operands
-    key = op, tuple([(x.shape, x.dtype, x.strides) for x in data]), tuple(attrs.items()), device
+    key = _key(op, data, attrs, device)
     if op.compute is not None and op.library is None and op.kind is not Kind.RANDOM and not (seen := _seen(*key)):
         seen.append(None)  # kernels of arrays whose shapes are other ones each time would be compiled for one call
         return None
-    return _prepared(*key).run(data, device)
+    prepared = _prepared(*key)
+    moved = prepared.moved(data)
+    if moved is not data:  # copies may lie otherwise than what they are copies of
+        prepared = _prepared(*_key(op, moved, attrs, device))
+    return prepared.run(moved, device)

@@ -12,14 +12,13 @@ import numpy as np
 
 from hybridnet import dtypes
 
-from . import streams
+from . import streams, workspaces
 from .raw import view
 
 OK, INVALID, UNSUPPORTED = 0, 7, 15  # cublasStatus_t
 DTYPES = {0: dtypes.float32, 1: dtypes.float64, 2: dtypes.float16, 14: dtypes.bfloat16}
 BIAS, SUMS_A, SUMS_B = 4, 256, 512  # parts of cublasLtEpilogue_t: one added, and gradients of one that was, which are written
 USES_BIAS = BIAS | SUMS_A | SUMS_B
-WORKSPACE = 256  # bytes that every product asks for
 
 DESCRIPTION = {
     3: ("transpose_a", ctypes.c_int32),
@@ -69,6 +68,7 @@ class CublasLt:
         return OK
 
     def cublasLtCreate(self, handle: Any) -> int:
+        streams.refuse_everywhere("cublasLtCreate, which takes memory,")
         return self._create(handle, streams.current.device)
 
     def cublasLtMatmulDescCreate(self, description: Any, compute: Any, scale: Any) -> int:
@@ -102,22 +102,27 @@ class CublasLt:
         (m, ka), (kb, n) = _shape(a, described.get("transpose_a")), _shape(b, described.get("transpose_b"))
         if (ka, (m, n)) != (kb, d.made[1:3]) or any(x.made[3] < x.made[1] for x in (a, b, d)):
             return INVALID
-        assert requested.value >= 1 and wishes.get("workspace") >= WORKSPACE
-        result._obj.algorithm[0] = min(wishes.get(f"alignment_{x}", 256) for x in "abcd")
-        result._obj.workspace = WORKSPACE
+        assert requested.value >= 1
+        itemsize = DTYPES[d.made[0]].itemsize
+        workspace = workspaces.of_product(m, n, ka, d.get("batch", 1), itemsize, wishes.get("workspace"))
+        result._obj.algorithm[:2] = min(wishes.get(f"alignment_{x}", 256) for x in "abcd"), workspace
+        result._obj.workspace = workspace
         result._obj.state = OK
         found._obj.value = 1
         return OK
 
     def cublasLtMatmul(self, handle: Any, description: Any, alpha: Any, a: Any, a_layout: Any, b: Any, b_layout: Any, *rest: Any) -> int:
-        beta, _, _, d, d_layout, algorithm, _, workspace, stream = rest
+        beta, _, _, d, d_layout, algorithm, scratch, workspace, stream = rest
         described = self.objects[description.value]
         layouts = [self.objects[x.value] for x in (a_layout, b_layout, d_layout)]
         addresses = [x.value for x in (a, b, d)]
         bias = described.get("bias") if described.get("epilogue") & USES_BIAS else 0
         if self.objects[handle.value].made != (streams.current.device,):
             return INVALID
-        if workspace.value < WORKSPACE or any(p % algorithm._obj[0] for p in (*addresses, bias)):
+        boundary, needed = algorithm._obj[:2]
+        if workspace.value < needed or (needed and (not scratch.value or scratch.value % 16)):
+            return INVALID
+        if any(p % boundary for p in (*addresses, bias)):
             return UNSUPPORTED
         assert (alpha._obj.value, beta._obj.value) == (1, 0)
         assert isinstance(alpha._obj, ctypes.c_double if described.made[1] == 1 else ctypes.c_float)

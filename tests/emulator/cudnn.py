@@ -1,30 +1,74 @@
 """cuDNN's frontend on the CPU: ``pygraph`` with the operations that the binding uses, over arrays at raw addresses.
 
 Written independently of the operators that it checks: a convolution goes through the places of the kernel, attention through
-the whole matrix of scores. Work reads its operands when its stream comes to it.
+the whole matrix of scores. Work reads its operands when its stream comes to it. As strict as the library is: about algorithms that are
+left out or cannot be built, about alignment, and about what a handle does to the streams that it works on.
 """
 
 import itertools
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hybridnet import dtypes
+from hybridnet.device import cuda
 
-from . import streams
+from . import streams, workspaces
 from .raw import view
 
 DTYPES = {"HALF": dtypes.float16, "BFLOAT16": dtypes.bfloat16, "FLOAT": dtypes.float32, "DOUBLE": dtypes.float64}
 NOTES = ("TENSOR_CORE", "DOWN_CONVERT_INPUTS", "NONDETERMINISTIC")
-WORKSPACE = 128  # bytes that every graph asks for
+ALIGNMENT = 16  # bytes: of tensors for which the frontend is told no other, and of workspaces
 Data = np.ndarray[Any, Any]
 
 
 class NotSupported(RuntimeError):
     """``cudnnGraphNotSupportedError``."""
+
+
+class Algorithm(NamedTuple):
+    """An entry of the list that heuristics give; some cannot be built after all."""
+
+    name: str
+    notes: frozenset[str] = frozenset()
+    builds: bool = True
+
+
+CONVOLUTIONS = (
+    Algorithm("eng49_k2=5", frozenset({"NONDETERMINISTIC"})),
+    Algorithm("eng60_k2=1", frozenset({"TENSOR_CORE"}), builds=False),
+    Algorithm("eng62_k2=1", frozenset({"TENSOR_CORE"})),
+    Algorithm("eng0_k2=0"),
+)
+
+
+class Handle:
+    """``cudnnHandle_t``: the stream that it was told of last, and whether a call uses it just now."""
+
+    def __init__(self) -> None:
+        streams.refuse_everywhere("cudnnCreate, which takes memory,")
+        self.stream, self.device = 0, streams.current.device
+        self.used = threading.Lock()
+
+    def set_stream(self, stream: int) -> None:
+        """What is between the old stream and the new is the library's own business: a capture on the old one does not survive it."""
+        if stream != self.stream:
+            streams.refuse("cudnnSetStream on a handle whose stream so far captures,", self.stream, spoils=True)
+        self.stream = stream
+
+    def execute(self, work: streams.Work) -> None:
+        assert self.device == streams.current.device, "a handle of another device"
+        assert self.used.acquire(blocking=False), "one handle, two threads"
+        try:
+            if not cuda.quiet._is_owned():  # type: ignore[attr-defined]  # which a thread holds while it captures
+                streams.refuse("cudnnBackendExecute by another thread", self.stream, spoils=True)
+            streams.enqueue(self.stream, work)
+        finally:
+            self.used.release()
 
 
 def _names(*names: str) -> SimpleNamespace:
@@ -68,6 +112,9 @@ class Graph:
         self.results: list[Tensor] = []
         self.refusal = ""
         self.unwanted: set[str] = set()
+        self.algorithms: tuple[Algorithm, ...] = ()
+        self.chosen: Algorithm | None = None
+        self.workspace: Callable[[], int] = lambda: workspaces.OF_ATTENTION
         self.exact = intermediate_data_type == compute_data_type == ("DOUBLE" if io_data_type == "DOUBLE" else "FLOAT")
 
     def tensor(self, *, name: str, dim: Sequence[int], stride: Sequence[int], data_type: str = "") -> Tensor:
@@ -89,7 +136,7 @@ class Graph:
                 y += np.einsum("ngcl,goc->ngol", at(x), w[place]).reshape(y.shape)
             return (y,)
 
-        return self._operation(_convolved(run, 0, 1, 2), (image, weight), 1)[0]
+        return self._convolution(run, (image, weight), (0, 1, 2))
 
     def conv_dgrad(self, *, loss: Tensor, filter: Tensor, **attrs: Any) -> Tensor:
         def run(x: Data, w: Data, y: Data) -> Sequence[Data]:
@@ -98,7 +145,7 @@ class Graph:
                 at(x, np.einsum("ngol,goc->ngcl", flat, w[place]))
             return (x,)
 
-        return self._operation(_convolved(run, 2, 1, 0), (loss, filter), 1)[0]
+        return self._convolution(run, (loss, filter), (2, 1, 0))
 
     def conv_wgrad(self, *, image: Tensor, loss: Tensor, **attrs: Any) -> Tensor:
         def run(x: Data, w: Data, y: Data) -> Sequence[Data]:
@@ -107,13 +154,29 @@ class Graph:
                 w[place] = np.einsum("ngcl,ngol->goc", at(x), flat)
             return (w,)
 
-        return self._operation(_convolved(run, 0, 2, 1), (image, loss), 1)[0]
+        return self._convolution(run, (image, loss), (0, 2, 1))
+
+    def _convolution(self, run: Callable[..., Sequence[Data]], operands: Sequence[Tensor], order: tuple[int, int, int]) -> Tensor:
+        """``order``: which of the operands and the result, the last, are data, weight and result of the convolution."""
+        made = self._operation(_convolved(run, *order), operands, 1)[0]
+        places = [(*operands, made)[i] for i in order]
+        self.algorithms = tuple(a for a in CONVOLUTIONS if self.io != "DOUBLE" or "TENSOR_CORE" not in a.notes)
+
+        def workspace() -> int:
+            assert self.chosen is not None
+            tensor_core = "TENSOR_CORE" in self.chosen.notes
+            shapes, strides = [x.dim for x in places], [x.stride for x in places]
+            return workspaces.of_convolution(shapes, strides, DTYPES[self.io].itemsize, tensor_core, order[1] == 2)
+
+        self.workspace = workspace
+        return made
 
     def sdpa(
         self, *, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, attn_scale: float, use_causal_mask: bool, **more: Any
     ) -> Any:
         assert more.pop("generate_stats") and set(more) == {"name"}
         self._attends(q, k, v)
+        self.algorithms = (Algorithm("eng2_k24=7"),)
 
         def run(q: Data, k: Data, v: Data, *rest: Data) -> Sequence[Data]:
             scores = _scores(q, k, rest[0] if bias is not None else None, attn_scale, use_causal_mask)
@@ -138,8 +201,10 @@ class Graph:
         use_deterministic_algorithm: bool,
         name: str,
     ) -> Any:
-        assert use_deterministic_algorithm and stats.data_type == "FLOAT"
+        assert stats.data_type == "FLOAT"
         self._attends(q, k, v)
+        self.algorithms = (Algorithm("eng6_k24=26", frozenset(() if use_deterministic_algorithm else ("NONDETERMINISTIC",))),)
+        self.workspace = lambda: workspaces.of_attention_grad(q.dim, k.dim[2], use_deterministic_algorithm)
 
         def run(q: Data, k: Data, v: Data, *rest: Data) -> Sequence[Data]:
             o, stats, g = rest[-6:-3]
@@ -169,29 +234,35 @@ class Graph:
     def deselect_numeric_notes(self, notes: Sequence[str]) -> None:
         self.unwanted = set(notes)
 
-    def check_support(self) -> None:
-        assert "NONDETERMINISTIC" in self.unwanted
+    def get_execution_plan_count(self) -> int:
+        return len(self.algorithms)
 
-    def build_plans(self) -> None:
-        self.rounds = self.io == "FLOAT" and "TENSOR_CORE" not in self.unwanted
+    def build_plan_at_index(self, index: int) -> None:
+        algorithm = self.algorithms[index]
+        if algorithm.notes & self.unwanted:
+            raise NotSupported("Deselecting execution plan")
+        if not algorithm.builds:
+            raise RuntimeError("CUDNN_STATUS_NOT_SUPPORTED_SHARED_MEMORY_INSUFFICIENT")
+        self.chosen = algorithm
+        self.rounds = self.io == "FLOAT" and "TENSOR_CORE" in algorithm.notes
 
     def get_plan_name_at_index(self, index: int) -> str:
-        return f"emulated_{index}"
+        return self.algorithms[index].name
 
     def get_workspace_size(self) -> int:
-        return WORKSPACE
+        return self.workspace()
 
-    def execute(self, addresses: dict[int, int], workspace: int, handle: Any) -> None:
-        assert handle is self.handle and workspace
-        assert handle.device == streams.current.device, "a handle of another device"
+    def execute(self, addresses: dict[int, int], workspace: int, handle: Handle) -> None:
+        assert self.chosen is not None and (workspace or not self.get_workspace_size())
+        if any(p % ALIGNMENT for p in (*addresses.values(), workspace)):
+            failed = "execute(handle, plan->get_raw_desc(), variant_pack_descriptor.get_ptr()) failed with message: "
+            raise RuntimeError(f"{failed}, and code: CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER")
         operands, results = ([self._array(x, addresses[x.uid]) for x in tensors] for tensors in (self.operands, self.results))
         assert len(addresses) == len(operands) + len(results)
-        streams.enqueue(handle.stream, lambda: self._compute(operands, results))
+        handle.execute(lambda: self._compute(operands, results))
 
     def _array(self, tensor: Tensor, address: int) -> Data:
-        dtype = DTYPES[tensor.data_type]
-        assert address % dtype.itemsize == 0
-        return view(address, dtype, tensor.dim, tensor.stride)
+        return view(address, DTYPES[tensor.data_type], tensor.dim, tensor.stride)
 
     def _compute(self, operands: Sequence[Data], results: Sequence[Data]) -> None:
         wide = [x.astype(np.float64) for x in operands]
@@ -260,11 +331,10 @@ class Cudnn:
     numerical_note = _names(*NOTES)
     cudnnGraphNotSupportedError = NotSupported
 
-    def create_handle(self) -> SimpleNamespace:
-        return SimpleNamespace(stream=0, device=streams.current.device)
+    create_handle = staticmethod(Handle)
 
-    def set_stream(self, *, handle: SimpleNamespace, stream: int) -> None:
-        handle.stream = stream
+    def set_stream(self, *, handle: Handle, stream: int) -> None:
+        handle.set_stream(stream)
 
     def pygraph(self, **arguments: Any) -> Graph:
         return Graph(self, **arguments)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from hybridnet.device import blas, dnn
+from hybridnet.device import blas, cuda, dnn
 from hybridnet.runtime import eager
 
+from . import streams
 from .cublaslt import CublasLt
 from .cudnn import Cudnn
 
@@ -16,7 +17,8 @@ def installed() -> Iterator[None]:
     """While it lasts, plans are made by, and run on, the stand-ins; nothing that they planned outlives it."""
     cublaslt, cudnn = CublasLt(), Cudnn()
     forget()
-    with mock.patch.object(blas, "library", lambda: cublaslt), mock.patch.object(dnn, "library", lambda: cudnn):
+    libraries = mock.patch.object(blas, "library", lambda: cublaslt), mock.patch.object(dnn, "library", lambda: cudnn)
+    with libraries[0], libraries[1], mock.patch.object(cuda, "is_capturing", streams.capturing):
         try:
             yield
         finally:
@@ -26,6 +28,5 @@ def installed() -> Iterator[None]:
 def forget() -> None:
     """Drop handles and plans, which belong to the libraries that made them."""
     eager._prepared.cache_clear()
-    for module in (blas, dnn):
-        module._planned.cache_clear()
-        module._handle.cache_clear()
+    for cached in (blas._planned, blas._handle, dnn._planned, dnn._handles):
+        cached.cache_clear()

@@ -17,6 +17,8 @@ from hybridnet import dtypes
 from hybridnet.core.kernel import contiguous
 from hybridnet.device import dnn
 
+from . import workspaces
+
 H200 = {
     "deviceVer": 900,
     "driverVer": 13000,
@@ -104,27 +106,47 @@ def descriptions() -> dict[str, dnn.Description]:
                 for kind in ("result", "data", "weight"):
                     made = dnn.Convolution(kind, dtype, layout(*x), layout(*w), layout(*y), pad, stride, dilate)
                     found[f"{kind} of convolution, {name}, {layout.__name__}, {dtype}"] = made
+    stem = last(128, 3, 224, 224), last(64, 3, 7, 7), last(128, 64, 112, 112), (3, 3), (2, 2), (1, 1)
+    for kind in ("result", "weight"):
+        found[f"{kind} of ResNet-50's first convolution"] = dnn.Convolution(kind, dtypes.bfloat16, *stem)
+    x, one = first(8, 12, 1024, 64), first(8, 12, 1024, 1)
+    for deterministic in (False, True):
+        gpt = dnn.AttentionGrad(dnn.Attention(dtypes.bfloat16, x, x, x, x, one, 0.125, True), x, x, x, x, deterministic)
+        found[f"gradient of GPT-2's attention{', deterministic' * deterministic}"] = gpt
     plain, sums = first(2, 4, 64, 32), first(2, 4, 64, 1)
     for name, x in {"heads first": plain, "heads behind positions": heads(128), "query, key and value in one": heads(384)}.items():
         for dtype, bias in ((dtypes.bfloat16, None), (dtypes.float16, first(2, 1, 1, 64))):
             made = dnn.Attention(dtype, x, x, x, plain, sums, 0.2, bias is None, bias)
             tail = f"{name}, {dtype}{', masked' if bias else ''}"
             found[f"attention, {tail}"] = made
-            found[f"gradient of attention, {tail}"] = dnn.AttentionGrad(made, plain, x, x, x)
+            for deterministic in (False, True):
+                gradients = dnn.AttentionGrad(made, plain, x, x, x, deterministic)
+                found[f"gradient of attention, {tail}{', deterministic' * deterministic}"] = gradients
     return found
+
+
+def modelled(d: dnn.Description) -> int:
+    """The workspace that the emulated library asks for."""
+    if isinstance(d, dnn.Attention):
+        return workspaces.OF_ATTENTION
+    if isinstance(d, dnn.AttentionGrad):
+        return workspaces.of_attention_grad(d.forward.query.shape, d.forward.key.shape[2], d.deterministic)
+    places = (d.data, d.weight, d.result)
+    shapes, strides = [x.shape for x in places], [x.strides for x in places]
+    return workspaces.of_convolution(shapes, strides, d.dtype.itemsize, d.dtype.itemsize == 2 or d.tf32, d.kind == "weight")
 
 
 def main(compiler: str) -> None:
     logging.disable()
     module = dnn.library()
-    made: dict[str, str] = {}
+    made: dict[str, Any] = {}
     if module is not None:
         load_driver(compiler)
         properties = module.create_device_properties(json.dumps(H200))
         for name, description in descriptions().items():
             try:
-                graph: Any = dnn.build(module, description, device_property=properties, sm_version=90)[0]
-                made[name] = f"planned, {graph.get_workspace_size()} bytes"
+                graph, _, algorithm = dnn.build(module, description, device_property=properties, sm_version=90)
+                made[name] = {"algorithm": algorithm, "workspace": graph.get_workspace_size(), "modelled": modelled(description)}
             except (module.cudnnGraphNotSupportedError, RuntimeError) as error:
                 made[name] = str(error)
     print(json.dumps(made))
