@@ -42,6 +42,8 @@ class Key:
     training: bool
     precision: Precision | None
     disabled_passes: frozenset[str]
+    tf32: bool
+    deterministic: bool
     generation: int  # of parameters' settings and the like: see ``core.state``
 
     def difference(self, other: Key) -> str:
@@ -370,6 +372,8 @@ class Jit:
             local.precision,
             generation.count,
             config.disabled_passes,
+            config.tf32,
+            config.deterministic,
         )
         entry = self.cache.get(short)
         return entry[1] if entry is not None else self._compile(short, structure, leaves)
@@ -384,6 +388,8 @@ class Jit:
             local.training,
             local.precision,
             config.disabled_passes,
+            config.tf32,
+            config.deterministic,
             generation.count,
         )
         if self.cache:

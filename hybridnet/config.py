@@ -60,6 +60,13 @@ SETTINGS = {
         lambda text: bool(int(text)),
         "1: float32 products and convolutions on a GPU may round their operands to TF32's 10 bits, which is faster",
     ),
+    "deterministic": Setting(
+        "HYBRIDNET_DETERMINISTIC",
+        False,
+        lambda text: bool(int(text)),
+        "1: the gradient of attention on a GPU adds in the same order every time, as all else in a CUDA graph does anyway; "
+        "it takes longer and more memory",
+    ),
     "cache_dir": Setting("HYBRIDNET_CACHE_DIR", "~/.cache/hybridnet", str, "folder in which compiled kernels are kept"),
     "max_programs": Setting(
         "HYBRIDNET_MAX_PROGRAMS",
@@ -98,6 +105,7 @@ class Config:
     cache_dir: str
     max_programs: int
     tf32: bool
+    deterministic: bool
 
     def __init__(self) -> None:
         for name, setting in SETTINGS.items():

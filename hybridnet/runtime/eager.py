@@ -13,6 +13,7 @@ import numpy as np
 
 from hybridnet.codegen.cuda_plan import is_generated
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit
+from hybridnet.config import config
 from hybridnet.core import Kind, Op, Spec
 from hybridnet.core.kernel import LibraryCall, Placed
 from hybridnet.device import Device, current_stream
@@ -81,7 +82,7 @@ def _without_gaps(xp: Any, x: Any) -> Any:
 
 def _key(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> tuple[Any, ...]:
     """All that decides how a call is computed, but for the addresses of its operands."""
-    return op, tuple([(x.shape, x.dtype, x.strides) for x in data]), tuple(attrs.items()), device
+    return op, tuple([(x.shape, x.dtype, x.strides) for x in data]), tuple(attrs.items()), device, config.tf32, config.deterministic
 
 
 @lru_cache(maxsize=_KEPT)
@@ -91,7 +92,7 @@ def _seen(*key: Any) -> list[None]:
 
 
 @lru_cache(maxsize=_KEPT)
-def _prepared(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], ...], device: Device) -> _Prepared:
+def _prepared(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], ...], device: Device, *settings: bool) -> _Prepared:
     """What is decided once for a key; strides are in bytes there."""
     placed = tuple(Placed(shape, dtype, tuple(s // dtype.itemsize for s in strides)) for shape, dtype, strides in operands)
     return _Prepared(op, placed, dict(attrs), device)

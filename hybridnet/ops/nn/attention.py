@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from hybridnet import dtypes
+from hybridnet.config import config
 from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
 from hybridnet.core.kernel import LibraryCall, Placed
 from hybridnet.device import dnn
@@ -148,7 +149,7 @@ def _grad_library(inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, la
     if described is None or any(min(x.strides) < 1 for x in arrays):
         return None
     g, dq, dk, dv = (dnn.Tensor(*_heads_first(layout, x.shape, x.strides)) for x in arrays)
-    return dnn.plan(dnn.AttentionGrad(described, g, dq, dk, dv))
+    return dnn.plan(dnn.AttentionGrad(described, g, dq, dk, dv, config.deterministic))
 
 
 # -- how much it is --------------------------------------------------------------------------------------
