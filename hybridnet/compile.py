@@ -23,6 +23,7 @@ from hybridnet.graph.interpret import find_nan
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.partition import Halves, partition
 from hybridnet.graph.passes import optimize
+from hybridnet.graph.refusals import told_refusals
 from hybridnet.graph.trace import State, Trace, tracing
 from hybridnet.runtime.profile import Profile, profile
 from hybridnet.runtime.program import Program, make_program
@@ -147,7 +148,8 @@ class Compiled:
         self.writes = bool(self.written or self.written_arguments)
         self.written_states = {id(a) for a in self.written}
         self.n_outputs = traced.n_outputs
-        self.graph = optimize(traced.graph)
+        with told_refusals() as self.refusals:
+            self.graph = optimize(traced.graph)
         first_state = traced.n_arguments
         donated_inputs = [*(first_state + traced.states.index(s) for s in traced.written), *traced.written_arguments]
         donate = {self.n_outputs + i: at for i, at in enumerate(donated_inputs)}
@@ -451,9 +453,13 @@ class Jit:
         return Memory(planned, sum(s.naive_bytes for s in sources), tuple(largest[:10]))
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
-        """How the program for these arguments runs: in how many CUDA graphs, and which operators stand between them, and why."""
+        """How the program for these arguments runs: in how many CUDA graphs, which operators stand between them, and why.
+
+        And which operators a GPU's libraries refused to compute, and what runs instead.
+        """
         compiled = self._inspect(args, kwargs)
-        return "\n".join(p.explain() for p in ([compiled.program, compiled.backward] if compiled.halves else [compiled.program]))
+        programs = [compiled.program, compiled.backward] if compiled.halves else [compiled.program]
+        return "\n".join([*(p.explain() for p in programs), *(f"  refused: {refusal}" for refusal in compiled.refusals)])
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
         """Each step of the program for these arguments timed alone, in the mode of now; while recording, the backward's too.

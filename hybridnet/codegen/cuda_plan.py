@@ -20,6 +20,7 @@ from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.memory import Request
 from hybridnet.graph.passes.fuse import FUSED
 from hybridnet.graph.passes.group import GROUP
+from hybridnet.graph.refusals import tell_refusal
 
 #: Up to this size a constant array is kept from run to run rather than filled in each.
 KEPT_BYTES = 1 << 16
@@ -166,6 +167,8 @@ class CudaPlan(Plan):
             elif is_kernel(node, self.unit.tuning.sms):
                 self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in (*node.inputs, *node.outputs)})
                 self.pairs[node] = set(self.launches[node].in_place())
+            else:
+                tell_refusal(node, "computed by CuPy between two graphs")
 
     def _layout(self, v: Value) -> Layout:
         return Layout(self.shadows.strides(v), alignment(self.shadows.offset(v)))

@@ -35,6 +35,7 @@ from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, mess
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node
+from hybridnet.graph.refusals import refused
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.lease import Lease
 
@@ -416,6 +417,8 @@ def _reason(node: Node) -> str:
     """Why an operator is not part of a CUDA graph."""
     if node.op in CONTROL:
         return "control flow that depends on values is decided on the host; runs through CuPy between two graphs"
+    if (said := refused(node)) is not None:
+        return f"{said.library} has no plan for {said.wanted}: {said.reason}; runs through CuPy between two graphs"
     if node.op.kernels is not None or node.op.library is not None:
         return "its kernels do not take these shapes or dtypes; runs through CuPy between two graphs"
     return "it has no kernels of its own; runs through CuPy, which allocates, between two graphs"

@@ -20,6 +20,7 @@ from hybridnet.device import Device, current_stream
 from hybridnet.device.compiler import Module
 from hybridnet.graph.accelerated import library_for, written_for
 from hybridnet.graph.ir import Node, Value, infer_node
+from hybridnet.graph.refusals import tell_refusal
 
 _KEPT = 4096  # operators with certain shapes of which what was decided is kept
 
@@ -43,6 +44,8 @@ class _Prepared:
             self.launches = unit.add(node)
             self.gaps = True
             self.module = Module(unit.text, device.device_id)
+        elif self.call is None:
+            tell_refusal(node, "computed in its parts" if op.compute is None else "computed by CuPy")
 
     def moved(self, data: Sequence[Any]) -> Sequence[Any]:
         """The operands, or copies of those that begin where the library does not take them, which lie without gaps."""

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from unittest import mock
 
 from hybridnet.device import blas, cuda, dnn
+from hybridnet.graph import refusals
 from hybridnet.runtime import eager
 
 from . import streams
@@ -26,7 +27,9 @@ def installed() -> Iterator[None]:
 
 
 def forget() -> None:
-    """Drop handles and plans, which belong to the libraries that made them."""
+    """Drop handles and plans, which belong to the libraries that made them, and what they refused."""
     eager._prepared.cache_clear()
     for cached in (blas._planned, blas._handle, dnn._planned, dnn._handles):
         cached.cache_clear()
+    refusals._refusals.clear()
+    refusals._warned.clear()

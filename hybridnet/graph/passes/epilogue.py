@@ -13,6 +13,7 @@ from hybridnet.core import OPS
 from hybridnet.graph.accelerated import library_for
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 from hybridnet.graph.passes.fuse import LAUNCH_BYTES
+from hybridnet.graph.refusals import tell_refusal
 from hybridnet.ops.matmul import inner_axis
 
 
@@ -62,9 +63,12 @@ def _pairs(graph: Graph) -> dict[Node, _Pair]:
             both = Node(OPS["matmul_sums"], node.inputs, attrs, (node.output.spec, total.output.spec), v.device, node.site)
             first = min(position[node], position[total])
             ready = all(x.node is None or position[x.node] < first for x in node.inputs)
-            if ready and total.output.dtype == v.dtype and library_for(both) is not None:
+            if not ready or total.output.dtype != v.dtype:
+                continue
+            if library_for(both) is not None:
                 found[node] = found[total] = _Pair(node, total, both)
                 break
+            tell_refusal(both, "the sum is a kernel of its own")
     return found
 
 
@@ -113,6 +117,7 @@ def _whole(rewriter: Rewriter, product: Node, inputs: tuple[Value, ...], attrs: 
     op = OPS["matmul_bias"]
     joined = Node(op, inputs, attrs, infer_node(op, inputs, attrs), last.output.device, last.site)
     if library_for(joined) is None:
+        tell_refusal(joined, "what is behind the product is a kernel of its own")
         return None
     rewriter.nodes.append(joined)
     return joined.output

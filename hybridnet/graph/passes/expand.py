@@ -10,6 +10,7 @@ from typing import Any
 
 from hybridnet.graph.accelerated import stays_whole
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.graph.refusals import tell_refusal
 from hybridnet.graph.trace import trace_op
 
 
@@ -38,6 +39,8 @@ def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Cal
         rewriter.keep(node)
         return
     device = node.outputs[0].device
+    if device.is_gpu:
+        tell_refusal(node, "computed in its parts")
     specs = tuple(v.spec for v in node.inputs)
     key = node.op, specs, tuple(sorted(node.attrs.items(), key=lambda item: item[0])), device
     body = known.get(key)
