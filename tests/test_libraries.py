@@ -3,7 +3,8 @@
 import json
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 from unittest import mock
@@ -109,13 +110,13 @@ def test_operands_may_begin_anywhere(seed: int, monkeypatch: pytest.MonkeyPatch)
 def test_an_operand_at_an_odd_address_is_copied_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     x, w = on_gpu(numpy.ones((5, 3, 5, 5)), "bfloat16"), on_gpu(numpy.ones((4, 3, 3, 3)), "bfloat16")
     seen: list[list[int]] = []
-    execute = dnn.Call._execute
+    enqueue = dnn.Call.enqueue
 
-    def watched(call: dnn.Call, addresses: dict[int, int], *rest: Any) -> None:
-        seen.append(list(addresses.values()))
-        execute(call, addresses, *rest)
+    def watched(call: dnn.Call, pointers: Sequence[int], *rest: int) -> None:
+        seen.append(list(pointers))
+        enqueue(call, pointers, *rest)
 
-    monkeypatch.setattr(dnn.Call, "_execute", watched)
+    monkeypatch.setattr(dnn.Call, "enqueue", watched)
     begin, weight = x._data.data.ptr, w._data.data.ptr
     for y in (convolve(x[1:], w), convolve(x, w)):
         assert y.shape[1:] == (4, 5, 5)
@@ -236,6 +237,22 @@ def test_a_plan_is_made_once_and_a_thread_gives_its_handle_back(monkeypatch: pyt
     assert made.call_count == 1  # one thread after another
     assert builds == [*dict.fromkeys(builds)] and call.name == "cuDNN eng0_k2=0"
     check()
+
+
+def test_threads_that_want_the_same_plan_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    builds, build = [], dnn.build
+
+    def slow(*args: Any, **where: Any) -> Any:
+        builds.append(args[1])
+        time.sleep(0.05)
+        return build(*args, **where)
+
+    monkeypatch.setattr(dnn, "build", slow)
+    place = dnn.Tensor((2, 2, 4, 4), (32, 16, 4, 1)), dnn.Tensor((2, 2, 1, 1), (2, 1, 1, 1)), dnn.Tensor((2, 2, 4, 4), (32, 16, 4, 1))
+    description = dnn.Convolution("result", dtypes.float32, *place, (0, 0), (1, 1), (1, 1))
+    with ThreadPoolExecutor(4) as others:
+        assert len(set(others.map(dnn.plan, [description] * 4))) == 1
+    assert builds == [description]
 
 
 def test_threads_train_and_predict_at_once() -> None:

@@ -101,7 +101,8 @@ def plan(product: Product) -> Matmul | None:
     if not available():
         refusals.tell("cuBLASLt", product, "it was not found")
         return None
-    made = _planned(product, cuda.current_id())
+    with cuda.quiet:  # to make a handle takes memory of the device
+        made = _planned(product, cuda.current_id())
     if made.found(ALIGNED) is None:
         refusals.tell("cuBLASLt", product, f"it has no algorithm: status {made.refusal}")
         return None
@@ -117,8 +118,7 @@ def _planned(product: Product, device_id: int) -> Matmul:
 def _handle(device_id: int) -> c_void_p:
     """The library's handle of a GPU. Threads share it: the library keeps nothing in it, and calls say their stream."""
     handle = c_void_p()
-    with cuda.quiet:
-        _check("cublasLtCreate", ctypes.byref(handle))
+    _check("cublasLtCreate", ctypes.byref(handle))
     return handle
 
 

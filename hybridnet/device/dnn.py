@@ -129,7 +129,8 @@ def plan(description: Description) -> Call | None:
     if not available():
         refusals.tell("cuDNN", description, "it was not found")
         return None
-    made = _planned(description, cuda.current_id())
+    with cuda.quiet:  # of threads that want the same one makes it, which takes seconds where cuDNN compiles a kernel
+        made = _planned(description, cuda.current_id())
     if isinstance(made, Call):
         return made
     refusals.tell("cuDNN", description, made)
@@ -142,8 +143,7 @@ def _planned(description: Description, device_id: int) -> Call | str:
     handles = _handles(device_id)
     module = library()
     try:
-        with cuda.quiet:
-            return Call(*build(module, description, handle=handles.quiet.value), handles)
+        return Call(*build(module, description, handle=handles.quiet.value), handles)
     except (module.cudnnGraphNotSupportedError, RuntimeError) as error:  # which of them depends on where it gives up
         return str(error)
 
@@ -157,9 +157,8 @@ class Handle:
         self.stream = 0
 
     def set_stream(self, stream: int) -> None:
-        if stream != self.stream:
-            library().set_stream(handle=self.value, stream=stream)
-            self.stream = stream
+        library().set_stream(handle=self.value, stream=stream)
+        self.stream = stream
 
 
 class Handles:
@@ -219,13 +218,13 @@ class Call:
         addresses = dict(zip(self._uids, pointers, strict=True))
         if cuda.is_capturing(stream):
             with cuda.quiet:
-                self._execute(addresses, workspace, stream, self._handles.quiet)
+                self._handles.quiet.set_stream(stream)  # each time: a stream that is gone may have had the same address
+                self._graph.execute(addresses, workspace, self._handles.quiet.value)
         else:
-            self._execute(addresses, workspace, stream, self._handles.own())
-
-    def _execute(self, addresses: dict[int, int], workspace: int, stream: int, handle: Handle) -> None:
-        handle.set_stream(stream)
-        self._graph.execute(addresses, workspace, handle.value)
+            own = self._handles.own()
+            if own.stream != stream:
+                own.set_stream(stream)
+            self._graph.execute(addresses, workspace, own.value)
 
 
 # -- descriptions as graphs of the frontend ------------------------------------------------------------
