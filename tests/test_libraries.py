@@ -216,8 +216,9 @@ def test_a_thread_whose_handle_worked_on_what_captures_now() -> None:
 
 
 def test_handles_are_made_when_nothing_captures() -> None:
-    """They take memory of the device: the first product and the first convolution of a thread wait for the end of a capture."""
+    """They take memory of the device: the first product of all, and a thread's first convolution, wait for the end of a capture."""
     a, x, w = (on_gpu(numpy.ones(shape)) for shape in ((2, 2), (1, 1, 4, 4), (1, 1, 3, 3)))
+    convolve(x, w)
     with ThreadPoolExecutor(2) as others:
         with Capture(hn.gpu()):
             waiting = [others.submit(np.matmul, a, a), others.submit(convolve, x, w)]
