@@ -1,4 +1,8 @@
-"""``python -m emulator.run script.py arguments``, from ``tests/``: a script on the emulated GPU."""
+"""A script, or a module by its name, on the emulated GPU; from ``tests/``.
+
+python -m emulator.run script.py arguments
+python -m emulator.run -m module arguments
+"""
 
 import runpy
 import sys
@@ -8,10 +12,16 @@ from .device import emulated_gpu
 
 
 def main() -> None:
-    sys.argv = sys.argv[1:]
-    sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
+    by_name = sys.argv[1:2] == ["-m"]
+    sys.argv = sys.argv[2 if by_name else 1 :]
+    if not sys.argv:
+        sys.exit("usage: python -m emulator.run [-m] what arguments")
     with emulated_gpu():
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        if by_name:
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
+            runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":
