@@ -1,6 +1,9 @@
-"""What all tests share: reproducible hypothesis runs, the modes put back after each test, no GPU tests without a GPU, ``--renew``."""
+"""What all tests share: reproducible hypothesis runs, the modes put back after each test, ``--renew``, and when GPU tests run.
 
-from collections.abc import Iterator
+Tests marked ``gpu`` are skipped where there is no GPU. Where there is one, none may be skipped; ``--gpu`` says that there is one.
+"""
+
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -8,8 +11,12 @@ import samples  # noqa: F401  (registers every operator)
 from emulator.device import emulated_gpu
 from hypothesis import HealthCheck, settings
 
+import hybridnet as hn
 from hybridnet.core import local
-from hybridnet.device import num_gpus
+from hybridnet.errors import DeviceError
+
+#: Whether there is a GPU, so that its tests must run.
+MUST_RUN = pytest.StashKey[bool]()
 
 # The same examples on every run; machines that run the tests differ too much in speed for deadlines.
 settings.register_profile("hybridnet", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -18,13 +25,53 @@ settings.load_profile("hybridnet")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--renew", action="store_true", help="write the records in tests/data/kernels anew in place of comparing with them")
+    parser.addoption(
+        "--gpu", action="store_true", help="there is a GPU: a run without one ends with the reason, none of its tests is skipped"
+    )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if num_gpus() == 0:
-        for item in items:
-            if "gpu" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+def pytest_configure(config: pytest.Config) -> None:
+    present = hn.num_gpus() > 0
+    if config.getoption("--gpu") and not present:
+        try:
+            hn.np.zeros((1,), device=hn.gpu(0))
+        except DeviceError as error:
+            raise pytest.UsageError(f"--gpu, but there is no CUDA device:\n{error}") from error
+    config.stash[MUST_RUN] = present
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.stash[MUST_RUN]:
+        return
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def _why(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The reason that a skipped test gives."""
+    words = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+    return words.removeprefix("Skipped: ")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Of a GPU test that was skipped where it must run, a failure."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and "gpu" in item.keywords and item.config.stash[MUST_RUN]:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, although there is a GPU: {_why(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Of a file that is left out as a whole under ``--gpu``, a failure."""
+    report = yield
+    if report.skipped and collector.config.getoption("--gpu"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, although a GPU was asked for: {_why(report)}"
+    return report
 
 
 @pytest.fixture(autouse=True)

@@ -46,9 +46,8 @@ def steps_of(ops: Sequence[Op]) -> tuple[list[tuple[Callable[..., list[Any]], in
     return steps, operands
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("ops", CHUNKS, ids=lambda ops: f"{ops[0].name} to {ops[-1].name}")
-def test_operators(ops: Sequence[Op]) -> None:
+def together(ops: Sequence[Op]) -> tuple[Callable[..., list[Any]], list[Any]]:
+    """One function of the samples of all these operators, with its arrays on the CPU."""
     steps, operands = steps_of(ops)
 
     def all_of_them(*arrays: Any) -> list[Any]:
@@ -58,6 +57,12 @@ def test_operators(ops: Sequence[Op]) -> None:
             arrays = arrays[count:]
         return found
 
+    return all_of_them, operands
+
+
+def check(ops: Sequence[Op]) -> None:
+    """Compiled together on the GPU they give what they give on the CPU."""
+    all_of_them, operands = together(ops)
     expected = [wide(y).copy() for y in all_of_them(*operands)]
     for x in operands:
         x._tape = None
@@ -70,6 +75,16 @@ def test_operators(ops: Sequence[Op]) -> None:
             tolerance = TOLERANCE.get(y.dtype, 0)
             scale = min(float(np.abs(e[np.isfinite(e)]).max(initial=1)), 1e6) if tolerance else 0
             np.testing.assert_allclose(wide(y.asnumpy()), e, rtol=tolerance, atol=tolerance * scale)
+
+
+def name_of(ops: Sequence[Op]) -> str:
+    return f"{ops[0].name} to {ops[-1].name}"
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("ops", CHUNKS, ids=name_of)
+def test_operators(ops: Sequence[Op]) -> None:
+    check(ops)
 
 
 def network(device: Any) -> Any:
