@@ -1,8 +1,12 @@
 """The GPU benchmarks: our side runs, at tiny sizes; the runner survives its workers; the bars judge as they say."""
 
 import argparse
+import contextlib
 import json
 import math
+import signal
+import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,7 @@ from emulator import nvrtc
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
 from emulator.libraries import installed
-from gpu import bars, peer_hybridnet, precompile, run, sizes, smoke, worker
+from gpu import bars, peer_hybridnet, precompile, process, record, run, sizes, worker
 
 import hybridnet as hn
 from hybridnet.config import config
@@ -85,32 +89,25 @@ def test_full_sizes_are_those_of_the_papers() -> None:
     assert full.adam.tensors * full.adam.elements > 100_000_000
 
 
-# -- questions ------------------------------------------------------------------------------------
-
-
-EMULATED = (
-    "capture of kernels",
-    "products by cublaslt",
-    "convolutions by cudnn",
-    "random numbers from replay to replay",
-    "a training step",
-)
-
-
-@pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
-@pytest.mark.parametrize("name", EMULATED)
-def test_questions_on_an_emulated_gpu(name: str, tmp_path: Path) -> None:
-    with emulated_gpu(), installed():
-        assert smoke.CHECKS[name](tmp_path)
-
-
-def test_a_question_that_fails_says_so(tmp_path: Path) -> None:
-    if hn.num_gpus():
-        pytest.skip("there is a GPU")
-    assert smoke.asked("capture of kernels", tmp_path).startswith("FAILED")
-
-
 # -- the runner -----------------------------------------------------------------------------------
+
+
+def waited(condition: Any, seconds: float = 30) -> None:
+    """Return once it holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def commands_with(text: str) -> list[str]:
+    """The commands of processes of this machine in which a text occurs."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = place.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            found += [words] * (text in words)
+    return found
 
 
 def arguments(folder: Path, **more: Any) -> argparse.Namespace:
@@ -133,12 +130,51 @@ def test_a_workload_is_measured_and_a_worker_that_cannot_start_costs_itself(tmp_
     broken.chmod(0o755)
     running = run.Run(arguments(tmp_path, jax=str(broken)))
     running.workload(run.Workload("launch", (("hybridnet", "one step"), ("jax", "jit")), 1.0))
-    record = json.loads((tmp_path / "benchmarks.json").read_text())
-    assert len(record["times"]["launch/forward/hybridnet/one step"]) == run.ROUNDS
-    assert record["failures"] == {"launch/jax/jit": "RuntimeError: ended with status 3"}
-    assert record["versions"]["hybridnet"] == hn.__version__
-    text = run.summary(record)
+    found = json.loads((tmp_path / "benchmarks.json").read_text())
+    assert len(found["times"]["launch/forward/hybridnet/one step"]) == run.ROUNDS
+    assert found["failures"] == {"launch/jax/jit": "RuntimeError: ended with status 3"}
+    assert not record.failures_of_ours(found)
+    assert found["versions"]["hybridnet"] == hn.__version__
+    told = found["programs"]["launch/forward/hybridnet/one step"]
+    assert told["explain"] and told.keys() == {"explain", "algorithms", "profile"}
+    text = (tmp_path / "benchmarks.txt").read_text()
     assert "Tiny sizes" in text and "host time to launch a forward" in text and "status 3" in text
+
+
+def test_what_a_program_tells_of_itself() -> None:
+    class Step:
+        """As compiled functions are, with a profile."""
+
+        def __init__(self, function: Any) -> None:
+            self._inspect, self.explain = function._inspect, function.explain
+
+        def profile(self, *arguments: Any) -> list[dict[str, Any]]:
+            return [{"step": "add", "seconds": 1e-6, "of": len(arguments)}]
+
+    x = hn.np.ones((2, 3))
+    with emulated_gpu():
+        on_gpu = x.to_device(hn.gpu(0))
+        told = peer_hybridnet.told(hn.jit(lambda a: a @ a.T), on_gpu)
+    assert "1 CUDA graph" in told["explain"] and sum(told["algorithms"].values()) == 1 and "cuBLASLt" in next(iter(told["algorithms"]))
+    assert peer_hybridnet.told(Step(hn.jit(lambda a: a + 1)), x)["profile"] == [{"step": "add", "seconds": 1e-6, "of": 1}]
+
+
+def test_a_run_that_is_told_to_end_leaves_its_record(tmp_path: Path) -> None:
+    hanging = tmp_path / "python"
+    hanging.write_text("#!/bin/sh\nsleep 600\n")
+    hanging.chmod(0o755)
+    asked = ("--device", "cpu", "--sizes", "tiny", "--only", "perceptron", "--peers", "jax", "--jax", str(hanging))
+    running = process.Process(process.command("gpu.run", str(tmp_path / "found"), *asked), tmp_path / "log")
+    try:
+        log = tmp_path / "found" / "logs" / "perceptron-jax-jit.log"
+        waited(log.exists)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(20) == process.STOPPED
+    finally:
+        running.end()
+    assert "not measured" in (tmp_path / "found" / "benchmarks.txt").read_text()
+    assert json.loads((tmp_path / "found" / "benchmarks.json").read_text())["times"] == {}
+    assert not commands_with(str(hanging)), "a worker was left behind"
 
 
 def test_a_worker_that_hangs_is_ended(tmp_path: Path) -> None:
@@ -162,7 +198,7 @@ def test_everything_that_is_to_run_exists() -> None:
 # -- verdicts -------------------------------------------------------------------------------------
 
 
-def record(**times: float) -> dict[str, Any]:
+def recorded(**times: float) -> dict[str, Any]:
     gpt2 = {"gpt2/step/hybridnet/one step": {"losses": [4.0, 3.0]}, "gpt2/step/jax/jit": {"losses": [4.0, 3.01]}}
     return {
         "times": {name.replace("__", "/").replace("_", " "): [t] for name, t in times.items()},
@@ -178,7 +214,7 @@ def verdict(title: str, found: dict[str, Any]) -> bars.Verdict:
 
 
 def test_verdicts() -> None:
-    found = record(
+    found = recorded(
         gpt2__step__hybridnet__one_step=0.95,
         gpt2__step__jax__jit=1.0,
         gpt2__step__torch__eager=2.0,
@@ -201,12 +237,45 @@ def test_verdicts() -> None:
 
 
 def test_what_computes_something_else_meets_no_bar() -> None:
-    found = record(gpt2__step__hybridnet__one_step=0.1, gpt2__step__jax__jit=1.0)
+    found = recorded(gpt2__step__hybridnet__one_step=0.1, gpt2__step__jax__jit=1.0)
     found["checks"]["gpt2/step/jax/jit"]["losses"] = [4.0, 3.5]
     assert bars.disagreements(found) == {"gpt2/step/jax/jit: losses": 0.125}
     assert verdict("GPT-2 124M training", found).word == "DIFFERS"
     found["checks"]["gpt2/step/jax/jit"]["losses"] = [4.0, float("nan")]
     assert verdict("GPT-2 124M training", found).word == "DIFFERS"
+
+
+def test_records_of_several_runs_are_joined(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each workload from where most took part; the table is that of the joined record."""
+    empty = {part: {} for part in (*record.BY_WORKLOAD, "versions", "about")}
+    about = {"machine": {"device": "a device"}, "settings": {"sizes": "full"}}
+    alone, beside, neither = (
+        {**empty, **about, "times": times}
+        for times in (
+            {"gpt2/step/hybridnet/one step": [1.0], "launch/forward/hybridnet/one step": [5e-6]},
+            {"gpt2/step/hybridnet/one step": [2.0], "gpt2/step/jax/jit": [4.0]},
+            {},
+        )
+    )
+    neither["failures"] = {"resnet/torch/eager": "RuntimeError: ended with status 1"}
+    found = record.joined([beside, alone, neither])
+    assert found["times"] == beside["times"] | {"launch/forward/hybridnet/one step": [5e-6]}
+    assert found["failures"] == neither["failures"]
+    places = []
+    for name, one in (("a", alone), ("b", beside), ("c", neither)):
+        folder = tmp_path / name / "results" / "part"
+        folder.mkdir(parents=True)
+        (folder / "benchmarks.json").write_text(json.dumps(one))
+        places.append(tmp_path / name)
+    archive = tmp_path / "results.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(places[1] / "results", "results")
+    given = [str(places[0]), str(archive), str(places[2] / "results" / "part" / "benchmarks.json")]
+    monkeypatch.setattr("sys.argv", ["record", *given, "--write", str(tmp_path / "joined.json")])
+    record.main()
+    shown = capsys.readouterr().out
+    assert "2.00 s" in shown and "resnet/torch/eager" in shown and "5.0 µs" in shown
+    assert json.loads((tmp_path / "joined.json").read_text())["times"] == found["times"]
 
 
 def test_samples_are_taken_until_the_time_is_over() -> None:

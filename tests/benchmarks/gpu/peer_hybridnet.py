@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,10 +17,12 @@ import numpy as np
 from workloads import CHECKED_RATE, perceptron_batch
 
 import hybridnet as hn
-from gpu import models
+from gpu import describe, models
 from gpu.sizes import PERCEPTRON_STEPS, Pointwise, Sizes, gpt2_batch, integers, lstm_batch, normal, resnet_batch, tile
 from gpu.worker import Clock, HostClock, LaunchClock, Peer, Point, losses_of, main, numbers
 from hybridnet import amp, autograd, gluon, npx
+from hybridnet.codegen.cuda_program import LibraryStep
+from hybridnet.runtime.cuda_program import CudaProgram
 
 Points = dict[str, Callable[[], Point]]
 
@@ -88,6 +91,20 @@ def sources(function: Any, *arguments: Any) -> list[str]:
     return [program.source.text for program in (compiled.program, *([compiled.backward] if compiled.halves else []))]
 
 
+def told(function: Any, *arguments: Any) -> dict[str, Any]:
+    """Of a compiled function for these arguments: in how many graphs it runs and why not in one, its libraries' algorithms, a profile."""
+    compiled = function._inspect(arguments, {})
+    programs = [compiled.program, *([compiled.backward] if compiled.halves else [])]
+    calls = [s.call.name for p in programs if isinstance(p, CudaProgram) for s in p.source.steps if isinstance(s, LibraryStep)]
+    return {"explain": function.explain(*arguments), "algorithms": Counter(calls), "profile": profile(function, *arguments)}
+
+
+def profile(function: Any, *arguments: Any) -> list[dict[str, Any]]:
+    """Its steps one by one, with their times; empty where the library cannot take them."""
+    found = getattr(function, "profile", None)
+    return found(*arguments) if found is not None else []
+
+
 def training(step: Callable[..., Any], batch: tuple[Any, ...], steps: int, device: str) -> Point:
     """A step that gives its loss; the time from the first call to the end of the second is measured on the way."""
     figures: dict[str, float] = {}
@@ -104,7 +121,7 @@ def training(step: Callable[..., Any], batch: tuple[Any, ...], steps: int, devic
 
         return {"losses": losses_of(call, number, steps, partial(release, device))}
 
-    return Point(call, checks, figures, sources=lambda: sources(step, *batch))
+    return Point(call, checks, figures, sources=lambda: sources(step, *batch), tell=lambda: told(step, *batch))
 
 
 def supervised(net: Any, batch: tuple[np.ndarray, np.ndarray], optimizer: str, settings: dict[str, Any], steps: int, device: str) -> Point:
@@ -200,7 +217,7 @@ def operation(step: Callable[[], None], results: dict[str, Any], least_bytes: in
         step()
         return {name: values(array) for name, array in results.items()}
 
-    return Point(step, checks, least_bytes=least_bytes)
+    return Point(step, checks, least_bytes=least_bytes, sources=lambda: sources(step), tell=lambda: told(step))
 
 
 def pointwise(sizes: Sizes, device: str) -> Points:
@@ -301,7 +318,11 @@ def launch(sizes: Sizes, device: str) -> Points:
         net.hybridize()
         x = array(perceptron_batch()[0], device)
         return Point(
-            lambda: net(x), lambda: {"y": values(net(x))}, clock=LaunchClock(clock(device).wait), sources=lambda: sources(net._compiled, x)
+            lambda: net(x),
+            lambda: {"y": values(net(x))},
+            clock=LaunchClock(clock(device).wait),
+            sources=lambda: sources(net._compiled, x),
+            tell=lambda: told(net._compiled, x),
         )
 
     return {"forward": forward}
@@ -324,6 +345,7 @@ PEER = Peer(
     clock,
     memory,
     {"hybridnet": hn.__version__, "numpy": np.__version__},
+    lambda device: {**describe.device(), **describe.versions()} if device == "gpu" else {},
 )
 
 if __name__ == "__main__":

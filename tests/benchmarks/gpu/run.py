@@ -4,21 +4,15 @@
     python -m gpu.run FOLDER --device cpu --sizes tiny --only gpt2
 
 Each mode of each peer is a process of its own: what crashes or hangs costs itself alone. Peers import in parallel,
-are prepared (built, compiled, tuned, checked) one after the other, and then take turns. FOLDER/benchmarks.json is written
-again after each workload, FOLDER/logs/ holds what the workers print. See README.md in the folder above.
+are prepared (built, compiled, tuned, checked) one after the other, and then take turns. FOLDER/benchmarks.json and the table in
+benchmarks.txt are written again after each workload, FOLDER/logs/ holds what the workers print. See README.md in the folder above.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import os
-import queue
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,15 +20,16 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from machine import describe
-from report import table
 
-from gpu import bars
+from gpu.findings import write
+from gpu.process import DEVICES, Answering, command, ends_on_request
+from gpu.record import failures_of_ours, summary
 from gpu.sizes import SIZES
 
-HERE = Path(__file__).resolve().parent
 ROUNDS = 4
 ROUND_SECONDS = 0.12  # of one point in one round
 START_SECONDS = 60.0
+LEAST_SECONDS = 25.0  # of a workload: to import, and to compile little
 MOST_OF_THE_REST = 0.6  # of the time left to prepare, what one worker may take while others wait
 
 
@@ -72,55 +67,17 @@ WORKLOADS = (
 )
 
 
-class Worker:
+class Worker(Answering):
     """One peer in one mode on one workload."""
 
     def __init__(self, workload: Workload, peer: str, mode: str, arguments: argparse.Namespace) -> None:
         self.name = f"{peer}/{mode}"
-        python = getattr(arguments, peer, None) or sys.executable
-        command = [python, "-m", f"gpu.peer_{peer}", workload.name, mode, "--device", arguments.device, "--sizes", arguments.sizes]
-        path = os.pathsep.join(map(str, (HERE.parent, HERE.parent.parent.parent)))
+        device = arguments.device
+        shown = ("--device", "gpu" if device == "emulated" else device, "--sizes", arguments.sizes)
+        asked = command(f"gpu.peer_{peer}", workload.name, mode, *shown, device=device, python=getattr(arguments, peer, None))
+        log = arguments.folder / "logs" / f"{workload.name}-{peer}-{mode}.log".replace(" ", "_")
         # JAX shares the device's memory with the others.
-        environment = {**os.environ, **workload.environment, "PYTHONPATH": path, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-        logs = arguments.folder / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        with open(logs / f"{workload.name}-{peer}-{mode}.log".replace(" ", "_"), "w") as log:
-            self.process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-            )
-        self._answers: queue.Queue[str | None] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._answers.put(line)
-        self._answers.put(None)
-
-    def ask(self, **command: Any) -> None:
-        assert self.process.stdin is not None
-        print(json.dumps(command), file=self.process.stdin, flush=True)
-
-    def answer(self, deadline: float) -> dict[str, Any]:
-        """The next answer; an error once the deadline has passed or the process has ended."""
-        try:
-            line = self._answers.get(timeout=max(deadline - time.monotonic(), 0.01))
-        except queue.Empty:
-            raise TimeoutError("no answer in time") from None
-        if line is None:
-            raise RuntimeError(f"ended with status {self.process.wait()}")
-        return json.loads(line)
-
-    def end(self) -> None:
-        """End the process and what it has started."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self._reader.join(timeout=5)
-        for pipe in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()  # type: ignore[union-attr]
+        super().__init__(asked, log, {**workload.environment, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"})
 
 
 class Run:
@@ -131,6 +88,7 @@ class Run:
         self.deadline = time.monotonic() + arguments.seconds
         self.record: dict[str, Any] = {
             "machine": {**describe(), "device": _device_name(arguments.device)},
+            "about": {},
             "settings": {"sizes": arguments.sizes, "device": arguments.device, "rounds": ROUNDS, "seconds a round": ROUND_SECONDS},
             "versions": {},
             "times": {},
@@ -138,19 +96,21 @@ class Run:
             "checks": {},
             "figures": {},
             "memory": {},
+            "programs": {},
             "failures": {},
         }
 
     def write(self) -> None:
-        place = self.arguments.folder / "benchmarks.json"
-        place.with_suffix(".tmp").write_text(json.dumps(self.record, indent=1) + "\n")
-        place.with_suffix(".tmp").replace(place)
+        """The record, and the table of it, as far as they go."""
+        write(self.arguments.folder / "benchmarks.json", self.record)
+        (self.arguments.folder / "benchmarks.txt").write_text(summary(self.record) + "\n", encoding="utf-8")
 
-    def workload(self, workload: Workload) -> None:
-        """Measure one workload within its share of the time that is left."""
+    def workload(self, workload: Workload, last: bool = False) -> None:
+        """Measure one workload within its share of the time that is left; the last gets all of it."""
         left = self.deadline - time.monotonic()
-        end = time.monotonic() + workload.share * left
-        print(f"{workload.name}: {workload.share * left:.0f} s of {left:.0f} s left", file=sys.stderr, flush=True)
+        seconds = left if last else min(left, max(LEAST_SECONDS, workload.share * left))
+        end = time.monotonic() + seconds
+        print(f"{workload.name}: {seconds:.0f} s of {left:.0f} s left", file=sys.stderr, flush=True)
         workers: list[Worker] = []
         try:
             for peer, mode in workload.peers:
@@ -164,10 +124,12 @@ class Run:
                 until = last if worker is ready[-1] else now + MOST_OF_THE_REST * (last - now)
                 found = points[worker.name] = []
                 self._guarded(workload, worker, lambda w, found=found, until=until: self._prepared(workload, w, found, until))
-            alive = [w for w in ready if points[w.name] and w.process.poll() is None]
+            alive = [w for w in ready if points[w.name] and w.alive]
             for _ in range(ROUNDS):
                 for worker, point in _in_turn(alive, points):
                     self._guarded(workload, worker, lambda w, point=point: self._timed(workload, w, point, end + 10))
+            for worker, point in _in_turn(alive, points):
+                self._guarded(workload, worker, lambda w, point=point: self._told(workload, w, point, end + 10))
         finally:
             for worker in workers:
                 worker.end()
@@ -190,7 +152,9 @@ class Run:
         return True
 
     def _started(self, worker: Worker, deadline: float) -> None:
-        self.record["versions"].update(worker.answer(deadline)["versions"])
+        answer = worker.answer(deadline)
+        self.record["versions"].update(answer["versions"])
+        self.record["about"].update(answer["about"])
 
     def _prepared(self, workload: Workload, worker: Worker, points: list[str], deadline: float) -> None:
         worker.ask(do="prepare")
@@ -215,16 +179,23 @@ class Run:
         samples = worker.answer(deadline)["samples"]
         self.record["times"].setdefault(f"{workload.name}/{point}/{worker.name}", []).append(median(samples))
 
+    def _told(self, workload: Workload, worker: Worker, point: str, deadline: float) -> None:
+        """What the program of a point is: last, since a profile of its steps spoils what they compute on."""
+        worker.ask(do="tell", point=point)
+        told = worker.answer(deadline)["told"]
+        if told:
+            self.record["programs"][f"{workload.name}/{point}/{worker.name}"] = told
+
 
 def _in_turn(workers: list[Worker], points: dict[str, list[str]]) -> Iterator[tuple[Worker, str]]:
     """Each point of all workers that have it, one after another."""
     for point in dict.fromkeys(p for w in workers for p in points[w.name]):
-        yield from ((w, point) for w in workers if point in points[w.name] and w.process.poll() is None)
+        yield from ((w, point) for w in workers if point in points[w.name] and w.alive)
 
 
 def _device_name(device: str) -> str:
-    if device == "cpu":
-        return "none: on the CPU"
+    if device != "gpu":
+        return {"cpu": "none: on the CPU", "emulated": "none: emulated on the CPU"}[device]
     asked = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
         return subprocess.run(asked, capture_output=True, text=True, timeout=20).stdout.strip()
@@ -232,43 +203,28 @@ def _device_name(device: str) -> str:
         return str(error)
 
 
-def summary(record: dict[str, Any]) -> str:
-    """A short table of the bars, and what failed or differs."""
-    sizes = SIZES[record["settings"]["sizes"]]
-    rows = []
-    for v in bars.judged(record, bars.bars(sizes.norm.widths, sizes.loss.widths)):
-        limit = f"{v.limit:g} ({v.aim:g})"
-        rows.append([v.title, v.ours, v.theirs, "-" if v.ratio is None else f"{v.ratio:.3g}", limit, v.word])
-    meaning = [] if record["settings"]["sizes"] == "full" else ["Tiny sizes: these figures mean nothing but that everything runs."]
-    blocks = [record["machine"]["device"], *meaning, table(["work", "ours", "the best peer's", "ratio", "bar (aim)", ""], rows)]
-    wrong = bars.disagreements(record)
-    if wrong:
-        blocks.append("Results that DIFFER from ours (relative error):\n" + "\n".join(f"  {k} {v:.1e}" for k, v in wrong.items()))
-    if record["failures"]:
-        blocks.append("Not measured:\n" + "\n".join(f"  {k}: {v.strip().splitlines()[-1]}" for k, v in record["failures"].items()))
-    return "\n\n".join(blocks)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmarks of hybridnet, PyTorch and JAX on a GPU")
     parser.add_argument("folder", type=Path, help="where figures and logs go")
     parser.add_argument("--seconds", type=float, default=300, help="the time limit of all together (300)")
-    parser.add_argument("--device", choices=["gpu", "cpu"], default="gpu")
+    parser.add_argument("--device", choices=DEVICES, default="gpu")
     parser.add_argument("--sizes", choices=list(SIZES), default="full", help="tiny: to see on a CPU that everything runs")
     parser.add_argument("--only", nargs="+", choices=[w.name for w in WORKLOADS], metavar="WORKLOAD")
     parser.add_argument("--peers", nargs="+", choices=["hybridnet", "torch", "jax"], default=["hybridnet", "torch", "jax"])
     parser.add_argument("--torch", metavar="PYTHON", help="the Python that has PyTorch, if not this one")
     parser.add_argument("--jax", metavar="PYTHON", help="the Python that has JAX, if not this one")
     arguments = parser.parse_args()
+    ends_on_request()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     run = Run(arguments)
-    for workload in WORKLOADS:
-        if arguments.only is None or workload.name in arguments.only:
-            run.workload(workload)
-    run.write()
-    text = summary(run.record)
-    (arguments.folder / "benchmarks.txt").write_text(text + "\n")
-    print(text)
+    try:
+        chosen = [w for w in WORKLOADS if arguments.only is None or w.name in arguments.only]
+        for workload in chosen:
+            run.workload(workload, last=workload is chosen[-1])
+    finally:
+        run.write()
+        print(summary(run.record), flush=True)
+    sys.exit(int(bool(failures_of_ours(run.record))))
 
 
 if __name__ == "__main__":

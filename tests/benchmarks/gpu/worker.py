@@ -1,17 +1,13 @@
 """The worker's side: one peer runs one workload in one mode, in a process of its own that the runner commands.
 
-Commands are lines of JSON on the standard input, answers lines of JSON on what was the standard output (libraries
-that print are sent to the error output). The worker says ``started`` once its imports are done; ``prepare`` builds
-and compiles everything and compares; ``time`` takes samples of one point; the end of the input is the end.
+It is served as ``gpu/process.py`` says. The worker says ``started`` once its imports are done; ``prepare`` builds and compiles
+everything and compares; ``time`` takes samples of one point; ``tell`` says what its program is, for the record.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import json
-import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -20,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gpu.process import serve
 from gpu.sizes import SIZES, Sizes
 
 SAMPLE_SECONDS = 0.01  # a sample is as many calls as take this long, at least one
@@ -73,6 +70,7 @@ class Point:
     least_bytes: what must be read and written at least, where that is what limits.
     clock: another than the peer's.
     sources: the CUDA C++ that it compiles, for machines that compile it beforehand.
+    tell: called once after everything has been timed: what the record says of its program.
     """
 
     call: Callable[[], Any]
@@ -81,6 +79,7 @@ class Point:
     least_bytes: int = 0
     clock: Clock | None = None
     sources: Callable[[], list[str]] = list
+    tell: Callable[[], dict[str, Any]] = dict
 
 
 #: A workload in one mode: its points by name, each built when it is its turn.
@@ -89,12 +88,16 @@ Build = Callable[[Sizes, str], Mapping[str, Callable[[], Point]]]
 
 @dataclass
 class Peer:
-    """A library: its workloads, each with its modes; its clock; the largest number of bytes its arrays took on the device."""
+    """A library: its workloads, each with its modes; its clock; the largest number of bytes its arrays took on the device.
+
+    ``about``: what it says of the device and of the libraries that it found.
+    """
 
     workloads: Mapping[str, Mapping[str, Build]]
     clock: Callable[[str], Clock]
     memory: Callable[[str], int]
     versions: Mapping[str, str]
+    about: Callable[[str], dict[str, Any]] = lambda device: {}
 
 
 def numbers(array: Any) -> list[float]:
@@ -158,18 +161,15 @@ def main(peer: Peer) -> None:
     parser.add_argument("--device", choices=["gpu", "cpu"], default="gpu")
     parser.add_argument("--sizes", choices=list(SIZES), default="full")
     arguments = parser.parse_args()
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-
-    def say(**answer: Any) -> None:
-        print(json.dumps(answer), file=answers, flush=True)
-
     session = _Session(peer, peer.workloads[arguments.workload][arguments.mode], SIZES[arguments.sizes], arguments.device)
     session.clock.wait()
-    say(started=True, versions=dict(peer.versions))
-    for line in sys.stdin:
-        command = json.loads(line)
+
+    def answer(command: dict[str, Any], say: Callable[..., None]) -> None:
         if command["do"] == "prepare":
             session.prepare(say)
-        else:
+        elif command["do"] == "time":
             say(samples=_take(session.points[command["point"]], session.clock, command["seconds"]))
+        else:
+            say(told=session.points[command["point"]].tell())
+
+    serve(answer, versions=dict(peer.versions), about=peer.about(arguments.device))
