@@ -83,19 +83,26 @@ def small_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts that are good, that fail, that find something wrong and that hang; a device."""
     folder = tmp_path / "modules"
     folder.mkdir()
-    head = "import sys, time\nfrom pathlib import Path\nfrom gpu.findings import Findings\n"
+    head = "import os, sys, time\nfrom pathlib import Path\nfrom gpu.findings import Findings\n"
     for name, text in {
         "describing": "print('a device')",
         "nowhere": "sys.exit('no CUDA device: expected a driver')",
+        "alone": (
+            "pid = Path(__file__).with_name('pid').read_text(); f = Findings(Path(sys.argv[1]), 'alone', ['a'])\n"
+            "f.note('a', not Path('/proc', pid).exists(), why='the part before still runs'); sys.exit(f.status)"
+        ),
         "good": "f = Findings(Path(sys.argv[1]), 'good', ['a']); f.note('a', True, 'well'); sys.exit(f.status)",
         "wrong": "f = Findings(Path(sys.argv[1]), 'wrong', ['a', 'b']); f.note('a', False, why='x.cu(3): error: that'); sys.exit(f.status)",
         "raising": "f = Findings(Path(sys.argv[1]), 'raising', ['a']); f.note('a', True, 'well'); raise ValueError('oh')",
-        "hanging": "f = Findings(Path(sys.argv[1]), 'hanging', ['a', 'b']); f.note('a', True, 'well'); time.sleep(600)",
+        "hanging": (
+            "Path(__file__).with_name('pid').write_text(str(os.getpid()))\n"
+            "f = Findings(Path(sys.argv[1]), 'hanging', ['a', 'b']); f.note('a', True, 'well'); time.sleep(600)"
+        ),
     }.items():
         (folder / f"{name}.py").write_text(head + text + "\n")
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    known = {name: parts.Part(name, 60) for name in ("good", "wrong", "raising")}
-    monkeypatch.setattr(parts, "PARTS", {**known, "hanging": parts.Part("hanging", 1)})
+    known = {name: parts.Part(name, 60) for name in ("good", "wrong", "raising", "alone")}
+    monkeypatch.setattr(parts, "PARTS", {**known, "hanging": parts.Part("hanging", 3)})
     monkeypatch.setattr(parts, "LEAST", 0.2)
     monkeypatch.setattr(parts, "DESCRIBING", "describing")
 
@@ -110,19 +117,19 @@ def run(tmp_path: Path, *names: str, seconds: float = 60) -> tuple[parts.Run, di
 
 
 def test_a_part_that_fails_costs_itself_alone(tmp_path: Path, small_parts: None) -> None:
-    running, found = run(tmp_path, "wrong", "raising", "hanging", "good")
+    running, found = run(tmp_path, "wrong", "raising", "hanging", "alone")
     assert [row.word for row in running.rows] == ["ok", "FAILED", "FAILED", "FAILED", "ok"] and not running.good
     table = (tmp_path / "found" / "table.txt").read_text()
     for words in (
         "wrong: a: x.cu(3): error: that",
         "wrong: b: not asked",
         "raising: the part itself: ValueError: oh",
-        "ended after 1 s; 1 of 2 good",
+        "ended after 3 s; 1 of 2 good",
         "hanging: b: not asked",
         "NOT everything",
     ):
         assert words in table
-    assert {"wrong/wrong.json", "hanging/hanging.json", "good/good.txt", "raising.log", "table.txt"} <= found.keys()
+    assert {"wrong/wrong.json", "hanging/hanging.json", "alone/alone.txt", "raising.log", "table.txt"} <= found.keys()
     assert not running.work.exists() and not process.Process.running
 
 
@@ -209,7 +216,7 @@ def test_every_call_that_is_advised_exists() -> None:
 TESTS = """
 import pytest
 
-pytestmark = pytest.mark.gpu
+pytestmark = getattr(pytest.mark, "gpu")
 
 def test_runs():
     pass

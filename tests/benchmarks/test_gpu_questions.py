@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -142,14 +143,22 @@ def test_programs_are_compiled_and_loaded(name: str) -> None:
     assert found == {"kernels": kernels, "programs": len(texts)} and config.tf32 == before
 
 
+@needs_compiler
 def test_a_kernel_that_does_not_compile_or_is_not_there_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    for text, words in (
-        ('extern "C" __global__ void __launch_bounds__(32) broken(float* x) { x[0] = nothing; }', "nothing"),
-        ('// extern "C" __global__ void missing(float* x)\n', "missing|named symbol not found"),
+    text = 'extern "C" __global__ void __launch_bounds__(32) k(float* x) {{ x[0] = {}; }}'
+    for value, names, words in (
+        ("nothing", r"void .*(k)\(", "nothing"),
+        ("1", r"void .*(k)\(", ""),
+        ("1", "(float)", "named symbol not found"),
     ):
-        monkeypatch.setattr(compiled, "written", lambda *_, text=text: [text])
-        with emulated_gpu(), pytest.raises(Exception, match=words):
-            compiled.loaded("kernels x", "tiny")
+        monkeypatch.setattr(compiled, "written", lambda *_, value=value: [text.format(value)])
+        monkeypatch.setattr(compiled, "KERNEL", re.compile(names))
+        with emulated_gpu():
+            if words:
+                with pytest.raises(Exception, match=words):
+                    compiled.loaded("kernels x", "tiny")
+            else:
+                assert compiled.loaded("kernels x", "tiny") == {"kernels": 1, "programs": 1}
 
 
 def test_each_operator_of_a_group_that_fails_is_tried_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

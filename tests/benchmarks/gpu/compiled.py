@@ -21,7 +21,7 @@ import numpy as np
 
 import hybridnet as hn
 from gpu.isolated import answer_all, chosen, options, run
-from gpu.peer_hybridnet import BUILDERS, sources
+from gpu.peer_hybridnet import BUILDERS, release, sources
 from gpu.sizes import SIZES
 from hybridnet import amp
 from hybridnet.config import config
@@ -83,6 +83,7 @@ def written(name: str, sizes: str) -> list[str]:
 def loaded(name: str, sizes: str) -> dict[str, Any]:
     """Compile and load a case; how many kernels it has."""
     texts = [text for text in written(name, sizes) if text.strip()]
+    release("gpu")  # what the program would have run on
     kernels = [(Module(text, 0), KERNEL.findall(text)) for text in texts]
     for module, functions in kernels:
         for function in functions:

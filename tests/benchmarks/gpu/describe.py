@@ -65,15 +65,11 @@ def _version(binding: Any, function: str) -> int | str:
 
 
 def device() -> dict[str, Any]:
-    """Its name, its architecture, and its properties as far as JSON has them."""
-    found = {k: v.decode() if isinstance(v, bytes) else v for k, v in cuda.cupy().cuda.runtime.getDeviceProperties(0).items()}
-    plain = {k: v for k, v in found.items() if isinstance(v, (str, int, float))}
-    return {
-        "name": found["name"],
-        "architecture": cuda.architecture(0),
-        "multiprocessors": found["multiProcessorCount"],
-        "properties": plain,
-    }
+    """Its name, its architecture, and those of its properties that are numbers."""
+    found = cuda.cupy().cuda.runtime.getDeviceProperties(0)
+    name = found["name"].decode()
+    numbers = {k: v for k, v in found.items() if isinstance(v, (int, float))}
+    return {"name": name, "architecture": cuda.architecture(0), "multiprocessors": found["multiProcessorCount"], "properties": numbers}
 
 
 def missing() -> str:

@@ -63,6 +63,7 @@ def _pytest(*arguments: str) -> _Watching:
     import pytest
 
     os.chdir(ROOT)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # what else lies there may warn, and a warning is an error
     watching = _Watching()
     plain = ("--gpu", "-m", "gpu", "-q", "-p", "no:cacheprovider", "--tb=short")
     status = pytest.main([*plain, *arguments], plugins=[watching])

@@ -49,9 +49,8 @@ METRICS = (
 def tool(name: str) -> str | None:
     """Where a tool lies, on the PATH or in the toolkit's folders."""
     found = shutil.which(name)
-    for folder in () if found else FOLDERS:
-        found = found or next((str(p) for p in sorted(Path(folder).glob(f"**/{name}"), reverse=True) if p.is_file()), None)
-    return found
+    lying = [path for folder in FOLDERS for path in Path(folder).glob(f"**/{name}") if path.is_file()]
+    return found or min(map(str, lying), key=len, default=None)
 
 
 # -- what runs under a tool -----------------------------------------------------------------------------
