@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from emulator.emulator import COMPILER
 from gpu import findings, parts, process
+from gpu.record import BY_WORKLOAD
 from test_gpu_suite import commands_with, waited
 
 import hybridnet as hn
@@ -131,6 +132,41 @@ def test_a_part_that_fails_costs_itself_alone(tmp_path: Path, small_parts: None)
         assert words in table
     assert {"wrong/wrong.json", "hanging/hanging.json", "alone/alone.txt", "raising.log", "table.txt"} <= found.keys()
     assert not running.work.exists() and not process.Process.running
+
+
+@pytest.mark.parametrize(
+    ("failures", "losses", "wrong"),
+    [
+        ({}, [4.0, 3.01], {}),
+        ({"lstm/torch/eager": "RuntimeError: ended with status 1"}, [4.0, 3.01], {}),
+        ({"lstm/hybridnet/one step": "Traceback\nValueError: no"}, [4.0, 3.01], {"lstm/hybridnet/one step": "ValueError: no"}),
+        ({}, [4.0, 3.5], {"gpt2/step/jax/jit: losses": "differs from ours by 1.2e-01"}),
+    ],
+)
+def test_what_of_the_benchmarks_fails_a_run(
+    tmp_path: Path,
+    small_parts: None,
+    monkeypatch: pytest.MonkeyPatch,
+    failures: dict[str, str],
+    losses: list[float],
+    wrong: dict[str, str],
+) -> None:
+    """Ours that was not measured, or results that differ; not a peer that is not there, nor a bar that is missed."""
+    record = {part: {} for part in BY_WORKLOAD} | {"times": {"gpt2/step/hybridnet/one step": [9.0], "gpt2/step/jax/jit": [1.0]}}
+    record["checks"] = {"gpt2/step/hybridnet/one step": {"losses": [4.0, 3.0]}, "gpt2/step/jax/jit": {"losses": losses}}
+    record |= {"failures": failures, "versions": {}, "about": {}, "machine": {"device": "one"}, "settings": {"sizes": "full"}}
+    (tmp_path / "benchmarks.json").write_text(json.dumps(record))
+    writing = f"import os, shutil, sys; os.makedirs(sys.argv[1]); shutil.copy({str(tmp_path / 'benchmarks.json')!r}, sys.argv[1])"
+    command = parts.command
+
+    def writes(module: str, *arguments: str, device: str = "gpu") -> list[str]:
+        return [sys.executable, "-c", writing, *arguments] if module == "gpu.run" else command(module, *arguments, device=device)
+
+    monkeypatch.setattr(parts, "command", writes)
+    monkeypatch.setitem(parts.PARTS, "gpt2", parts.Part("gpu.run", 60))
+    running, _ = run(tmp_path, "gpt2")
+    assert running.rows[1].wrong == wrong and running.good == (not wrong)
+    assert "MISSED" in (tmp_path / "found" / "table.txt").read_text() or wrong
 
 
 def test_what_is_good_is_said(tmp_path: Path, small_parts: None) -> None:

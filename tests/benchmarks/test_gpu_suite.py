@@ -177,6 +177,13 @@ def test_a_run_that_is_told_to_end_leaves_its_record(tmp_path: Path) -> None:
     assert not commands_with(str(hanging)), "a worker was left behind"
 
 
+def test_a_python_that_is_not_there_costs_its_peer(tmp_path: Path) -> None:
+    running = run.Run(arguments(tmp_path, jax=str(tmp_path / "nowhere"), peers=["jax"]))
+    running.workload(run.Workload("perceptron", (("jax", "jit"),), 1.0))
+    assert "nowhere" in running.record["failures"]["perceptron/jax/jit"] and not running.record["times"]
+    assert record.failures_of_ours(running.record) == {"benchmarks": "nothing was measured"}
+
+
 def test_a_worker_that_hangs_is_ended(tmp_path: Path) -> None:
     hanging = tmp_path / "python"
     hanging.write_text("#!/bin/sh\nsleep 60\n")

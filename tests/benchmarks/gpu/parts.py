@@ -125,11 +125,11 @@ class Run:
         known = ("--device", self.device, "--seconds", f"{seconds - LEAST / 2:.0f}")
         status = self._finished(command(part.module, str(place), *part.arguments, *known, *dry), log, seconds)
         words, wrong = self._found(name, place)
-        word = "ok" if status == 0 else "FAILED"
         if status is None:
             words = f"ended after {seconds:.0f} s; {words}"
         elif status and not wrong:
             wrong = {"the part itself": findings.reason(tail(log)) or f"status {status}"}
+        word = "FAILED" if wrong or status != 0 else "ok"
         print(f"   {word}: {words}", flush=True)
         return Row(name, word, time.monotonic() - begin, words, wrong)
 

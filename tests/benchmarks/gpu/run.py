@@ -114,8 +114,12 @@ class Run:
         workers: list[Worker] = []
         try:
             for peer, mode in workload.peers:
-                if peer in self.arguments.peers or peer == "copy":
+                if peer not in self.arguments.peers and peer != "copy":
+                    continue
+                try:
                     workers.append(Worker(workload, peer, mode, self.arguments))
+                except OSError as error:  # no such Python
+                    self.record["failures"][f"{workload.name}/{peer}/{mode}"] = f"{type(error).__name__}: {error}"
             started = min(end, time.monotonic() + START_SECONDS)
             ready = [w for w in workers if self._guarded(workload, w, lambda w: self._started(w, started))]
             points: dict[str, list[str]] = {}
