@@ -136,27 +136,53 @@ def test_a_workload_is_measured_and_a_worker_that_cannot_start_costs_itself(tmp_
     assert not record.failures_of_ours(found)
     assert found["versions"]["hybridnet"] == hn.__version__
     told = found["programs"]["launch/forward/hybridnet/one step"]
-    assert told["explain"] and told.keys() == {"explain", "algorithms", "profile"}
+    assert told["explain"] and told.keys() == {"explain", "algorithms", "refused", "profile"}
     text = (tmp_path / "benchmarks.txt").read_text()
     assert "Tiny sizes" in text and "host time to launch a forward" in text and "status 3" in text
 
 
 def test_what_a_program_tells_of_itself() -> None:
+    class Profile:
+        def json(self) -> dict[str, Any]:
+            return {"steps": [{"step": "add", "seconds": 1e-6}]}
+
+    class Compiled:
+        def __init__(self, made: Any) -> None:
+            self.program, self.halves, self.refusals = made.program, made.halves, {("cuDNN", "a convolution"): None}
+
     class Step:
-        """As compiled functions are, with a profile."""
+        """A compiled function that can be profiled, and of which a library refused something."""
 
         def __init__(self, function: Any) -> None:
-            self._inspect, self.explain = function._inspect, function.explain
+            self._inspect, self.explain = lambda *given: Compiled(function._inspect(*given)), function.explain
 
-        def profile(self, *arguments: Any) -> list[dict[str, Any]]:
-            return [{"step": "add", "seconds": 1e-6, "of": len(arguments)}]
+        def profile(self, *arguments: Any) -> Profile:
+            return Profile()
 
     x = hn.np.ones((2, 3))
     with emulated_gpu():
         on_gpu = x.to_device(hn.gpu(0))
         told = peer_hybridnet.told(hn.jit(lambda a: a @ a.T), on_gpu)
     assert "1 CUDA graph" in told["explain"] and sum(told["algorithms"].values()) == 1 and "cuBLASLt" in next(iter(told["algorithms"]))
-    assert peer_hybridnet.told(Step(hn.jit(lambda a: a + 1)), x)["profile"] == [{"step": "add", "seconds": 1e-6, "of": 1}]
+    told = peer_hybridnet.told(Step(hn.jit(lambda a: a + 1)), x)
+    assert told["profile"] == {"steps": [{"step": "add", "seconds": 1e-6}]} and told["refused"] == ["('cuDNN', 'a convolution')"]
+
+
+@pytest.mark.parametrize("fault", ["raise ValueError('oh')", "import time; time.sleep(60)"])
+def test_a_program_that_cannot_tell_of_itself_was_measured_all_the_same(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "ROUND_SECONDS", 0.01)
+    monkeypatch.setattr(run, "TELL_SECONDS", 2)
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import sys\nif 'gpu.peer_hybridnet' in sys.orig_argv:\n    from gpu import worker\n    def tell(self):\n        {fault}\n"
+        "    worker.Point.tell = property(lambda self: lambda: tell(self), lambda self, value: None)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    running = run.Run(arguments(tmp_path, peers=["hybridnet"]))
+    running.workload(run.Workload("launch", (("hybridnet", "one step"),), 1.0))
+    name = "launch/forward/hybridnet/one step"
+    assert running.record["times"][name] and not running.record["failures"] and running.record["programs"][name].keys() == {"failed"}
 
 
 def test_a_run_that_is_told_to_end_leaves_its_record(tmp_path: Path) -> None:

@@ -92,17 +92,22 @@ def sources(function: Any, *arguments: Any) -> list[str]:
 
 
 def told(function: Any, *arguments: Any) -> dict[str, Any]:
-    """Of a compiled function for these arguments: in how many graphs it runs and why not in one, its libraries' algorithms, a profile."""
+    """Of a compiled function for these arguments: its graphs and what is not in them, the libraries' algorithms and refusals, a profile."""
     compiled = function._inspect(arguments, {})
     programs = [compiled.program, *([compiled.backward] if compiled.halves else [])]
     calls = [s.call.name for p in programs if isinstance(p, CudaProgram) for s in p.source.steps if isinstance(s, LibraryStep)]
-    return {"explain": function.explain(*arguments), "algorithms": Counter(calls), "profile": profile(function, *arguments)}
+    return {
+        "explain": function.explain(*arguments),
+        "algorithms": Counter(calls),
+        "refused": [str(refusal) for refusal in getattr(compiled, "refusals", ())],
+        "profile": profile(function, *arguments),
+    }
 
 
-def profile(function: Any, *arguments: Any) -> list[dict[str, Any]]:
+def profile(function: Any, *arguments: Any) -> dict[str, Any]:
     """Its steps one by one, with their times; empty where the library cannot take them."""
     found = getattr(function, "profile", None)
-    return found(*arguments) if found is not None else []
+    return found(*arguments).json() if found is not None else {}
 
 
 def training(step: Callable[..., Any], batch: tuple[Any, ...], steps: int, device: str) -> Point:

@@ -29,6 +29,7 @@ from gpu.sizes import SIZES
 ROUNDS = 4
 ROUND_SECONDS = 0.12  # of one point in one round
 START_SECONDS = 60.0
+TELL_SECONDS = 30.0  # of one program
 LEAST_SECONDS = 25.0  # of a workload: to import, and to compile little
 MOST_OF_THE_REST = 0.6  # of the time left to prepare, what one worker may take while others wait
 
@@ -133,7 +134,7 @@ class Run:
                 for worker, point in _in_turn(alive, points):
                     self._guarded(workload, worker, lambda w, point=point: self._timed(workload, w, point, end + 10))
             for worker, point in _in_turn(alive, points):
-                self._guarded(workload, worker, lambda w, point=point: self._told(workload, w, point, end + 10))
+                self._told(workload, worker, point)
         finally:
             for worker in workers:
                 worker.end()
@@ -183,10 +184,14 @@ class Run:
         samples = worker.answer(deadline)["samples"]
         self.record["times"].setdefault(f"{workload.name}/{point}/{worker.name}", []).append(median(samples))
 
-    def _told(self, workload: Workload, worker: Worker, point: str, deadline: float) -> None:
-        """What the program of a point is: last, since a profile of its steps spoils what they compute on."""
-        worker.ask(do="tell", point=point)
-        told = worker.answer(deadline)["told"]
+    def _told(self, workload: Workload, worker: Worker, point: str) -> None:
+        """What the program of a point is: last, since a profile of its steps takes memory and time. One that fails spoils no figure."""
+        try:
+            worker.ask(do="tell", point=point)
+            told = worker.answer(min(self.deadline, time.monotonic() + TELL_SECONDS))["told"]
+        except (TimeoutError, RuntimeError, OSError, ValueError) as error:
+            told = {"failed": f"{type(error).__name__}: {error}; see logs/{worker.log.name}"}
+            worker.end()
         if told:
             self.record["programs"][f"{workload.name}/{point}/{worker.name}"] = told
 
