@@ -307,8 +307,9 @@ def test_records_of_several_runs_are_joined(tmp_path: Path, capsys: pytest.Captu
     monkeypatch.setattr("sys.argv", ["record", *given, "--write", str(tmp_path / "joined.json")])
     record.main()
     shown = capsys.readouterr().out
-    assert "2.00 s" in shown and "resnet/torch/eager" in shown and "5.0 µs" in shown
+    assert "2.00 s" in shown and "gpt2/step: " not in shown and "resnet/torch/eager" in shown and "5.0 µs" in shown
     assert json.loads((tmp_path / "joined.json").read_text())["times"] == found["times"]
+    assert "with no peer beside it:\n  gpt2/step: 1.00 s\n  launch/forward: 5.0 µs" in record.summary(alone)
 
 
 def test_samples_are_taken_until_the_time_is_over() -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from report import table
@@ -41,12 +43,22 @@ def summary(record: Mapping[str, Any]) -> str:
         rows.append([v.title, v.ours, v.theirs, "-" if v.ratio is None else f"{v.ratio:.3g}", limit, v.word])
     meaning = [] if record["settings"]["sizes"] == "full" else ["Tiny sizes: these figures mean nothing but that everything runs."]
     blocks = [record["machine"]["device"], *meaning, table(["work", "ours", "the best peer's", "ratio", "bar (aim)", ""], rows)]
+    alone = [f"  {name}: {bars.time_text(seconds)}" for name, seconds in _alone(record["times"]).items()]
+    if alone:
+        blocks.append("Ours, with no peer beside it:\n" + "\n".join(alone))
     wrong = bars.disagreements(record)
     if wrong:
         blocks.append("Results that DIFFER from ours (relative error):\n" + "\n".join(f"  {k} {v:.1e}" for k, v in wrong.items()))
     if record["failures"]:
         blocks.append("Not measured:\n" + "\n".join(f"  {k}: {reason(v)}" for k, v in record["failures"].items()))
     return "\n\n".join(blocks)
+
+
+def _alone(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Our times of the points that no peer measured, by workload and point."""
+    measured = Counter(name.rsplit("/", 2)[0] for name in times)
+    ours = {name.removesuffix(f"/{bars.OURS}"): median(found) for name, found in times.items() if name.endswith(bars.OURS)}
+    return {point: seconds for point, seconds in ours.items() if measured[point] == 1}
 
 
 def _peers(record: Record, workload: str) -> int:
