@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.stash[MUST_RUN]:
         return
     for item in items:
-        if "gpu" in item.keywords:
+        if item.get_closest_marker("gpu") is not None:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
@@ -58,7 +58,7 @@ def _why(report: pytest.TestReport | pytest.CollectReport) -> str:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Of a GPU test that was skipped where it must run, a failure."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and "gpu" in item.keywords and item.config.stash[MUST_RUN]:
+    if report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("gpu") is not None and item.config.stash[MUST_RUN]:
         report.outcome = "failed"
         report.longrepr = f"skipped, although there is a GPU: {_why(report)}"
     return report

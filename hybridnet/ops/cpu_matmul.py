@@ -1,5 +1,4 @@
-"""Matrix products on a CPU: cut by their shapes into pieces for one thread of BLAS each, large ones shared by threads.
-"""
+"""Matrix products on a CPU: cut by their shapes into pieces for one thread of BLAS each, large ones shared by threads."""
 
 from __future__ import annotations
 

@@ -99,15 +99,9 @@ def told(function: Any, *arguments: Any) -> dict[str, Any]:
     return {
         "explain": function.explain(*arguments),
         "algorithms": Counter(calls),
-        "refused": [str(refusal) for refusal in getattr(compiled, "refusals", ())],
-        "profile": profile(function, *arguments),
+        "refused": [str(refusal) for refusal in compiled.refusals],
+        "profile": function.profile(*arguments).json(),
     }
-
-
-def profile(function: Any, *arguments: Any) -> dict[str, Any]:
-    """Its steps one by one, with their times; empty where the library cannot take them."""
-    found = getattr(function, "profile", None)
-    return found(*arguments).json() if found is not None else {}
 
 
 def training(step: Callable[..., Any], batch: tuple[Any, ...], steps: int, device: str) -> Point:

@@ -4,7 +4,7 @@
 
 The steps are traced and written for an emulated GPU of as many multiprocessors as an H100 or H200 has, and compiled by
 the NVRTC that CuPy finds here. The cache asks for the same NVRTC there: install the package ``nvidia-cuda-nvrtc``
-in the version of the machine with the GPU (``nvrtc`` in its smoke.json).
+in the version of the machine with the GPU (``nvrtc`` in its device.json).
 """
 
 from __future__ import annotations
