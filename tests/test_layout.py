@@ -14,7 +14,7 @@ from samples import cases
 
 from hybridnet import autograd
 from hybridnet.config import config
-from hybridnet.core import Kind, NDArray, Op, Permuted, Sample, Spec, call, local, wrap
+from hybridnet.core import OPS, Kind, NDArray, Op, Permuted, Sample, Spec, apply, call, local, wrap
 from hybridnet.device import Device, cpu, gpu
 from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.interpret import interpret
@@ -201,6 +201,30 @@ def test_one_and_three_spatial_axes(any_floats: None, x: Any, w: Any) -> None:
     assert len(transposes(after)) == 7  # data, weights, the result, the gradients
 
 
+@pytest.mark.parametrize("place", ["scalar", "row", "channels", "places", "constant"])
+def test_broadcasts_from_fewer_axes_cost_nothing_where_their_axes_keep_their_order(any_floats: None, place: str) -> None:
+    """What has fewer axes, spread over a value between two convolutions."""
+
+    def network(x: Any, w1: Any, w2: Any, row: Any) -> Any:
+        a = call("tanh", convolution(x, w1))
+        spread = {
+            "scalar": lambda: call("tanh", reduction.sum(a)),
+            "row": lambda: row * 2,
+            "channels": lambda: call("reshape", row, shape=(4, 1, 1)) * 2,
+            "places": lambda: call("tanh", a[0, 0]),
+            "constant": lambda: _constant(a, (4, 4, 4)),
+        }[place]()
+        return convolution(a + call("broadcast_to", spread, shape=a.shape), w2)
+
+    data = [normal(2, 3, 6, 6), normal(4, 3, 3, 3, seed=1), normal(4, 4, 1, 1, seed=2), normal(4, seed=3)]
+    graph = traced(network, data, backward=False)
+    after = layout(graph)
+    same(graph, after, data)
+    assert all(n.attrs["last"] for n in convolutions(after))
+    large = [n for n in transposes(after) if n.output.size == 2 * 4 * 4 * 4]
+    assert len(large) == 1 + (place == "places")  # of the result; a[0, 0] reads the axes in their own order
+
+
 def test_transposes_of_the_program_cancel(any_floats: None) -> None:
     """Data that is there with channels last, written for convolutions with channels first."""
 
@@ -286,7 +310,26 @@ STEPS: tuple[Step, ...] = (
     lambda x, y, w: shape.transpose(call("tanh", shape.transpose(x, (0, 2, 3, 1))), (0, 3, 1, 2)),
     lambda x, y, w: call("cumsum", x, axis=3) * 0.3,
     lambda x, y, w: call("broadcast_to", x[:1, :, :, 1:2], shape=(2, 3, 5, 4)),
+    # From fewer axes: of the sum of all, of rows, of places, of channels in every way in which they can lie.
+    *(
+        lambda x, y, w, axis=axis, keepdims=keepdims: x + _spread(call("tanh", reduction.sum(y, axis=axis, keepdims=keepdims))[0])
+        for axis, keepdims in (((1, 2, 3), False), ((1, 2), False), ((1,), False), ((2, 3), True), ((1, 3), True), ((3,), True))
+    ),
+    lambda x, y, w: x - _spread(call("tanh", reduction.sum(x))),
+    lambda x, y, w: call("where", _spread(w[5]) > 0, x, call("broadcast_to", _spread(w[5][:1] * y[0, 0, :1]), shape=(2, 3, 5, 4))),
+    lambda x, y, w: x * _spread(_constant(x, (3, 1, 4))),
 )
+
+
+def _constant(like: Any, shape: tuple[int, ...]) -> Any:
+    return apply(OPS["full"], (), {"shape": shape, "value": 0.5, "dtype": like.dtype}, like.device, NDArray)
+
+
+def _spread(x: Any) -> Any:
+    """Whatever broadcasts, broadcast."""
+    return call("broadcast_to", x, shape=(2, 3, 5, 4))
+
+
 WEIGHTS = [normal(*s, seed=i, dtype=np.float64) * 0.4 for i, s in enumerate([(3, 3, 3, 3), (3, 3, 1, 2), (3, 1, 1, 1), (3,), (3,), (5, 4)])]
 
 

@@ -56,6 +56,11 @@ def _inverse(ndim: int) -> Shape:
     return (0, ndim - 1, *range(1, ndim - 1))
 
 
+def _widened(shape: Shape, ndim: int) -> Shape:
+    """A shape among those of ``ndim`` axes, as broadcasting sees it: with ones in front."""
+    return (1,) * (ndim - len(shape)) + shape
+
+
 def _keeps_memory(shape: Shape, axes: Sequence[int]) -> bool:
     """Whether a transpose moves axes of length 1 alone: a reshape, which costs nothing."""
     long = [a for a in axes if shape[a] != 1]
@@ -162,15 +167,15 @@ class _Layout:
         return now < otherwise or (now == otherwise and wish is not _Wanted.PLAIN and any(v in self.permuted for v in moved))
 
     def _is_free(self, v: Value, order: Shape) -> bool:
-        """Whether a value can be had in another order without moving it."""
-        return v.constant is not None or _keeps_memory(v.shape, order) or self._is_spread(v) is not None
+        """Whether a value can be had in another order of that many axes without moving it."""
+        return v.constant is not None or _keeps_memory(_widened(v.shape, len(order)), order) or self._is_spread(v, len(order)) is not None
 
-    def _is_spread(self, v: Value) -> Value | None:
-        """What a value is the broadcast of, if that is free in another order."""
+    def _is_spread(self, v: Value, ndim: int) -> Value | None:
+        """What a value is the broadcast of, if that is free among operands of ``ndim`` axes with channels last."""
         if v.node is None or v.node.op.name != "broadcast_to":
             return None
         source = v.node.inputs[0]
-        return source if self._is_free(source, _order(source.ndim)) else None
+        return source if self._is_free(source, _order(ndim)) else None
 
     def _compute(self, node: Node, call: Permuted) -> bool:
         """Add a node on permuted operands, unless it is one that its device cannot compute so."""
@@ -217,17 +222,21 @@ class _Layout:
     def _permuted(self, v: Value, ndim: int) -> Value:
         """``v`` with channels last; among operands of more axes, ``ndim``, it gets leading ones first."""
         if v.ndim < ndim:
-            return self._moved(self._emit("reshape", self._plain(v), shape=(1,) * (ndim - v.ndim) + v.shape), _order(ndim))
+            return self._in_order(v, ndim)
         if v not in self.permuted:
-            order = _order(ndim)
-            shape = tuple(v.shape[a] for a in order)
-            if v.constant is not None:
-                self.permuted[v] = self._emit("full", v, shape=shape, value=v.constant, dtype=v.dtype)
-            elif (source := self._is_spread(v)) is not None:
-                self.permuted[v] = self._emit("broadcast_to", self._permuted(source, ndim), shape=shape)
-            else:
-                self.permuted[v] = self._moved(self._plain(v), order)
+            self.permuted[v] = self._in_order(v, ndim)
         return self.permuted[v]
+
+    def _in_order(self, v: Value, ndim: int) -> Value:
+        order, lengths = _order(ndim), _widened(v.shape, ndim)
+        shape = tuple(lengths[a] for a in order)
+        if v.constant is not None:
+            return self._emit("full", v, shape=shape, value=v.constant, dtype=v.dtype)
+        source = self._is_spread(v, ndim)
+        if source is not None:
+            return self._emit("broadcast_to", self._permuted(source, ndim), shape=shape)
+        x = self._plain(v)
+        return self._moved(x if v.ndim == ndim else self._emit("reshape", x, shape=lengths), order)
 
     def _moved(self, v: Value, axes: Shape) -> Value:
         if _keeps_memory(v.shape, axes):
