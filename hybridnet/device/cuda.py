@@ -6,10 +6,12 @@ Imports of the package must work, and be fast, where neither CuPy nor a driver i
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import threading
 from functools import cache
 from types import ModuleType
+from typing import NoReturn
 
 from hybridnet.errors import DeviceError, fail
 
@@ -18,29 +20,70 @@ quiet = threading.RLock()
 
 
 @cache
-def cupy() -> ModuleType:
-    """The cupy module, or an error that says how to get it."""
+def _imported() -> ModuleType | Exception:
+    """CuPy, or why it cannot be imported: of the first attempt, since a later one would find another reason."""
     try:
         return importlib.import_module("cupy")
-    except ImportError as error:
-        fail(
-            DeviceError,
-            "gpu",
-            expected="CuPy, which runs arrays on a CUDA device",
-            got=str(error),
-            fix='pip install "hybridnet[cuda13]" (or cuda12), or cpu()',
-        )
+    except Exception as error:
+        if not _is_missing(error):
+            _tell(f"CuPy is installed and cannot be imported: {type(error).__name__}: {error}")
+        return error.with_traceback(None)
+
+
+def _is_missing(error: Exception) -> bool:
+    """Whether CuPy is not installed; where something that it needs is missing, it is."""
+    return isinstance(error, ModuleNotFoundError) and error.name == "cupy"
+
+
+def _tell(reason: str) -> None:
+    logging.getLogger("hybridnet").warning("no GPU can be used: %s", reason)
+
+
+@cache
+def cupy() -> ModuleType:
+    """The cupy module, or an error that says how to get it."""
+    found = _imported()
+    if isinstance(found, Exception):
+        _fail_import(found)
+    return found
+
+
+def _fail_import(error: Exception) -> NoReturn:
+    if _is_missing(error):
+        got, fix = str(error), 'pip install "hybridnet[cuda13]" (or cuda12), or cpu()'
+    else:
+        got = f"a failed import of the one that is installed: {type(error).__name__}: {error}"
+        fix = 'python -c "import cupy" to see where it fails, installing CuPy anew, or cpu()'
+    fail(DeviceError, "gpu", expected="CuPy, which runs arrays on a CUDA device", got=got, fix=fix)
+
+
+@cache
+def devices() -> int | Exception:
+    """How many devices CUDA finds, or its error. What is neither a machine without a GPU nor one without a driver is told."""
+    runtime = cupy().cuda.runtime
+    try:
+        return int(runtime.getDeviceCount())
+    except Exception as error:
+        status = getattr(error, "status", None)
+        if status == TOO_OLD and runtime.driverGetVersion():
+            _tell(f"the driver is too old for CuPy: {error}")
+        elif status not in (TOO_OLD, NO_DEVICE) and not (status == NO_START and forked()):
+            _tell(f"CUDA does not start: {type(error).__name__}: {error}")
+        return error.with_traceback(None)
 
 
 @cache
 def device_count() -> int:
-    """The CUDA devices that can be used; 0 without CuPy or without a driver."""
-    try:
-        module = importlib.import_module("cupy")
-        return int(module.cuda.runtime.getDeviceCount())
-    except Exception:  # no CuPy, no driver, no device: CuPy raises a different class for each
+    """The CUDA devices that can be used; 0 without CuPy or without a driver. If the reason is another one, that is logged once."""
+    if isinstance(_imported(), Exception):
         return 0
+    found = devices()
+    return found if isinstance(found, int) else 0
 
+
+TOO_OLD = 35  # cudaErrorInsufficientDriver, which a machine without a driver gives as well
+NO_START = 3  # cudaErrorInitializationError: as a rule, CUDA was in use already when the process was forked
+NO_DEVICE = 100  # cudaErrorNoDevice
 
 _started = os.getpid()
 
@@ -52,6 +95,7 @@ def forked() -> bool:
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     # CUDA works in no copy of a process that has used it: such a one finds no device when it asks again.
+    os.register_at_fork(after_in_child=devices.cache_clear)
     os.register_at_fork(after_in_child=device_count.cache_clear)
 
 

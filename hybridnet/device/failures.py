@@ -7,37 +7,33 @@ from typing import NoReturn
 from hybridnet.device import cuda
 from hybridnet.errors import DeviceError, OutOfMemoryError, Site, fail
 
-_TOO_OLD = 35  # cudaErrorInsufficientDriver, which a machine without a driver gives as well
-_NO_START = 3  # cudaErrorInitializationError: as a rule, CUDA was in use already when the process was forked
-
 
 def fail_absent(device_id: int) -> NoReturn:
     """Say why the GPU of that number cannot be used."""
-    runtime = cuda.cupy().cuda.runtime
-    try:
-        count = int(runtime.getDeviceCount())
-    except runtime.CUDARuntimeError as error:
-        if error.status == _NO_START:
-            fail(
-                DeviceError,
-                "gpu",
-                expected="a process that CUDA can be started in",
-                got="one that was forked after a GPU had been used" if cuda.forked() else str(error),
-                fix='multiprocessing.get_context("spawn"), or cpu() in this process',
-            )
-        driver = int(runtime.driverGetVersion())
-        if error.status == _TOO_OLD and driver:
-            _fail_old(driver, int(runtime.runtimeGetVersion()))
-        if error.status == _TOO_OLD:
-            fail(DeviceError, "gpu", expected="a driver for NVIDIA GPUs", got="none on this machine", fix="installing it, or cpu()")
+    runtime, count = cuda.cupy().cuda.runtime, cuda.devices()
+    if isinstance(count, int):
+        fail(DeviceError, "gpu", expected=f"a GPU number below {count}", got=f"gpu({device_id})", fix="num_gpus() to ask first")
+    status = getattr(count, "status", None)
+    if status == cuda.NO_START:
         fail(
             DeviceError,
             "gpu",
-            expected="a CUDA device",
-            got=str(error),
-            fix="nvidia-smi to see the devices, a look at CUDA_VISIBLE_DEVICES, or cpu()",
+            expected="a process that CUDA can be started in",
+            got="one that was forked after a GPU had been used" if cuda.forked() else str(count),
+            fix='multiprocessing.get_context("spawn"), or cpu() in this process',
         )
-    fail(DeviceError, "gpu", expected=f"a GPU number below {count}", got=f"gpu({device_id})", fix="num_gpus() to ask first")
+    driver = int(runtime.driverGetVersion()) if status == cuda.TOO_OLD else 0
+    if driver:
+        _fail_old(driver, int(runtime.runtimeGetVersion()))
+    if status == cuda.TOO_OLD:
+        fail(DeviceError, "gpu", expected="a driver for NVIDIA GPUs", got="none on this machine", fix="installing it, or cpu()")
+    fail(
+        DeviceError,
+        "gpu",
+        expected="a CUDA device",
+        got=f"{type(count).__name__}: {count}",
+        fix="nvidia-smi to see the devices, a look at CUDA_VISIBLE_DEVICES, or cpu()",
+    )
 
 
 def _fail_old(driver: int, runtime: int) -> NoReturn:
