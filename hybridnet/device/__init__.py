@@ -12,10 +12,12 @@ from hybridnet.device.device import (
     num_gpus,
 )
 from hybridnet.device.stream import Capture, copy_bytes, current_stream, device_bytes, mark, seconds_between, wait_for_all
+from hybridnet.device.trail import Trail
 
 __all__ = [
     "Capture",
     "Device",
+    "Trail",
     "array_module",
     "copy_bytes",
     "cpu",

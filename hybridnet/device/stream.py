@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
 
@@ -50,6 +52,22 @@ def _idle(device_id: int) -> list[Any]:
     return []
 
 
+#: Streams on which a capture did not begin or end as it should. They capture no more, and are kept for as long as the process
+#: runs, so that no new stream gets the address of one, which a library's handle may remember as that of its stream.
+_failed: list[Any] = []
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 class Capture:
     """``with Capture(device) as capture:`` keeps the work of its body as a CUDA graph, ``capture.graph``, in place of doing it.
 
@@ -62,32 +80,38 @@ class Capture:
         self.graph: Any = None
 
     def __enter__(self) -> Capture:
-        cupy = self.device.xp
-        idle = _idle(self.device.device_id)
-        cuda.quiet.acquire()
-        try:
-            self.stream = idle.pop() if idle else cupy.cuda.Stream(non_blocking=True)
-            self.stream.begin_capture()
-        except BaseException:
-            cuda.quiet.release()
-            raise
-        self._collects = gc.isenabled()
-        gc.disable()
-        self.stream.__enter__()
+        with ExitStack() as entered:  # which is left again if a later part of it fails
+            entered.enter_context(cuda.quiet)
+            entered.enter_context(_nothing_collected())
+            self.stream = self._begun()
+            entered.push(self._end)
+            entered.enter_context(self.stream)
+            self._entered = entered.pop_all()
         return self
 
-    def __exit__(self, kind: Any, *exc: Any) -> None:
+    def __exit__(self, *error: Any) -> None:
+        self._entered.__exit__(*error)
+
+    def _begun(self) -> Any:
+        idle = _idle(self.device.device_id)
+        stream = idle.pop() if idle else self.device.xp.cuda.Stream(non_blocking=True)
+        try:
+            stream.begin_capture()
+        except BaseException:
+            _failed.append(stream)
+            raise
+        return stream
+
+    def _end(self, kind: Any, *error: Any) -> None:
+        ended = False
         try:
             self.graph = self.stream.end_capture()
-            _idle(self.device.device_id).append(self.stream)
+            ended = True
         except Exception:
             if kind is None:  # else the error of the body says more than that of the capture that it broke
                 raise
         finally:
-            self.stream.__exit__(None, None, None)
-            if self._collects:
-                gc.enable()
-            cuda.quiet.release()
+            (_idle(self.device.device_id) if ended else _failed).append(self.stream)
 
 
 def mark(device: Device) -> Any:

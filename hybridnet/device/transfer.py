@@ -2,13 +2,15 @@
 
 A copy from the host to a GPU goes on the current stream and waits for nothing: from page-locked memory directly,
 from other memory through a page-locked buffer of CuPy's. So what lies in page-locked memory must not change before it is
-read: :func:`before_write` waits for that.
+read: :func:`before_write` waits for that, and until then an array is kept, since CuPy gives the memory of one that is
+dropped to the next.
 """
 
 from __future__ import annotations
 
 import importlib
 import threading
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from hybridnet.device.device import Device
 from hybridnet.device.failures import raise_if_out_of_memory
 
 _lock = threading.Lock()
-_reading: dict[int, Any] = {}  # by stream: the event behind the last copy from page-locked memory
+_reading: deque[tuple[Any, Any]] = deque()  # events behind copies from page-locked memory, and the arrays there
 
 
 def placed(value: Any, device: Device, dtype: Any = None) -> Any:
@@ -45,9 +47,12 @@ def _on_gpu(value: Any, device: Device, dtype: Any) -> Any:
         raise_if_out_of_memory("array", error, device.device_id)
         raise
     if isinstance(value, np.ndarray) and _is_page_locked(value):
-        stream = xp.cuda.get_current_stream()
+        event = xp.cuda.Event(disable_timing=True)
+        event.record()
         with _lock:
-            _reading[stream.ptr] = stream.record()
+            while _reading and _reading[0][0].done:
+                _reading.popleft()
+            _reading.append((event, value))
     return data
 
 
@@ -75,8 +80,7 @@ def before_write(device: Device) -> None:
     if device.is_gpu:
         cuda.make_current(device.device_id)
     elif _reading:
-        with _lock:
-            events = list(_reading.values())
+        with _lock:  # which another thread that is about to write waits for as well
+            for event, _ in _reading:
+                event.synchronize()
             _reading.clear()
-        for event in events:
-            event.synchronize()

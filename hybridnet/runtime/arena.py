@@ -3,7 +3,8 @@
 An arena belongs to no program. Each run takes one of its device that is free, so that the update of the
 parameters runs in the memory that the backward has just given back. A program binds its arrays to
 an arena once and finds them there again; an arena lives as long as a program is bound to it. On a GPU it is
-free once the work is on the stream, which does what is put on it next after that; work on another stream waits for it.
+free once the work is on the stream, which does what is put on it next after that; work on another stream, and the return
+of its memory to CuPy's pool, wait for it (its ``trail``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.device import Device, cpu, device_bytes
+from hybridnet.device import Device, Trail, cpu, device_bytes
 from hybridnet.graph.memory import ALIGNMENT
 
 #: How many times larger than asked for a lent arena may be, and the size up to which that does not matter.
@@ -25,15 +26,16 @@ SMALL = 1 << 20
 class Arena:
     """A block of memory on a device; ``taken`` is held while a run needs it."""
 
-    __slots__ = ("__weakref__", "_data", "_start", "_stream", "device", "size", "taken")
+    __slots__ = ("__weakref__", "_data", "_start", "device", "size", "taken", "trail")
 
     def __init__(self, size: int, device: Device) -> None:
         self.device = device
         self.size = size
         self.taken = threading.Lock()
-        self._stream: Any = None  # on which it was worked in last
+        self.trail = Trail(device)  # of the streams of a GPU
         if device.is_gpu:
             self._data: Any = device_bytes(device, size)
+            self.trail.hold(self, self._data)
             self._start = 0
         else:
             self._data = np.empty(size + ALIGNMENT, np.uint8)
@@ -44,13 +46,6 @@ class Arena:
         if self.device.is_gpu:
             return self.device.xp.ndarray(shape, dtype, self._data + offset)
         return np.ndarray(shape, dtype, self._data, self._start + offset)
-
-    def follow(self, stream: Any) -> None:
-        """Put work in this memory on a GPU's stream from here on: behind what another stream still does there."""
-        if stream is not self._stream:
-            if self._stream is not None:
-                stream.wait_event(self._stream.record())
-            self._stream = stream
 
     @property
     def address(self) -> int:

@@ -37,7 +37,7 @@ from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node
 from hybridnet.graph.refusals import refused
 from hybridnet.runtime.arena import Arena, take
-from hybridnet.runtime.lease import Lease
+from hybridnet.runtime.lease import Lease, leased
 
 Action = Callable[[int], None]  # puts a step's work on the stream of that handle
 
@@ -119,6 +119,7 @@ class Instance:
         for k, made in enumerate(source.made):
             self.owners[-2 - k] = self._make(made)
             self.bases[-2 - k] = self.owners[-2 - k].data.ptr
+        arena.trail.hold(self, *(x for i, x in self.owners.items() if i not in states or i in self.stand_ins))
         self.staged = [
             (i, self.at(address), arena.view(address.offset, program.shapes[i], program.dtypes[i])) for i, address in source.staged.items()
         ]
@@ -201,35 +202,43 @@ class Instance:
         program = self.program
         stream = current_stream(program.device)
         handle = stream.ptr
-        self.arena.follow(stream)
+        results = self._places()  # first, so that a lack of memory leaves everything as it was
+        self.arena.trail.follow(stream)
         self.stage(inputs, handle)
         if self.runs == 1:
             for segment in self.segments:
                 segment.capture(program.device)
-        self.runs += 1
         for segment in self.segments:
             segment.run(stream)
+        self.runs += 1  # only now: a run that failed may have left kernels unloaded and libraries cold
         for i, x in self.standing.items():
             if i in program.written:
                 x[...] = self.stand_ins[i]
         for i, place in program.source.returned.items():
             _copy_back(inputs[i], self, place, handle)
-        return self.given(handle)
+        self._give(results, handle)
+        return results
 
     def given(self, stream: int) -> tuple[Any, ...]:
-        """The results; those that do not stay as fresh arrays, since the next run overwrites what the arena holds."""
+        """The results of a run that has been put on the stream of that handle."""
+        results = self._places()
+        self._give(results, stream)
+        return results
+
+    def _give(self, results: Sequence[Any], stream: int) -> None:
+        """Copy the results that do not stay in the arena, which the next run overwrites."""
+        for array, (stays, _, _, address, nbytes) in zip(results, self.results, strict=True):
+            if stays is None:
+                copy_bytes(array.data.ptr, address, nbytes, stream)
+
+    def _places(self) -> tuple[Any, ...]:
+        """The results' arrays; fresh ones of those that do not stay."""
         empty = cuda.cupy().ndarray
-        found = []
         try:
-            for array, shape, dtype, address, nbytes in self.results:
-                if array is None:
-                    array = empty(shape, dtype)
-                    copy_bytes(array.data.ptr, address, nbytes, stream)
-                found.append(array)
+            return tuple([empty(shape, dtype) if array is None else array for array, shape, dtype, _, _ in self.results])
         except Exception as error:
             raise_if_out_of_memory(self.program.name, error, self.program.device.device_id)
             raise
-        return tuple(found)
 
 
 class DirectInstance(Instance):
@@ -242,20 +251,20 @@ class DirectInstance(Instance):
         """Have the steps read the arguments where they lie, and write fresh buffers."""
         source, cupy = self.program.source, cuda.cupy()
         assert source.direct is not None
-        for i, x in self.standing.items():
-            self.stand_ins[i][...] = x
         for i, x in enumerate(inputs):
             if i not in self.program.fixed:
                 self.owners[i] = x if _lies_well(x) else x.copy(order="C")
         for k, size in enumerate(source.direct):
             self.owners[RESULT - k] = cupy.ndarray((size,), np.uint8, device_bytes(self.program.device, size))
         self.bases |= {i: x.data.ptr for i, x in self.owners.items()}
+        for i, x in self.standing.items():
+            self.stand_ins[i][...] = x
         self.segments = self._segments(source.steps)
 
     def run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         program = self.program
         stream = current_stream(program.device)
-        self.arena.follow(stream)
+        self.arena.trail.follow(stream)
         bound = set(self.owners)
         try:
             self.stage(inputs, stream.ptr)
@@ -265,7 +274,7 @@ class DirectInstance(Instance):
                 if i in program.written and self.owners[i] is not x:
                     x[...] = self.owners[i]
             return tuple(map(self.array, program.source.results))
-        finally:
+        finally:  # whatever happened: the next call's arguments are others
             self.segments = []
             for i in self.owners.keys() - bound:
                 del self.owners[i]
@@ -367,18 +376,18 @@ class CudaProgram:
     def _instance(self, inputs: Sequence[Any]) -> Instance:
         """The program bound to a free arena, which is held, and to these states; the one of the last run if it is free."""
         instance = self._last
-        if instance is None or not instance.arena.taken.acquire(blocking=False):
+        if instance is not None and instance.arena.taken.acquire(blocking=False):
+            arena = instance.arena
+        else:
             arena = self._arena()
             instance = self.bound.get(arena)
-        else:
-            arena = instance.arena
-        if instance is None or not instance.is_bound_to(inputs):
-            try:
+        try:
+            if instance is None or not instance.is_bound_to(inputs):
                 kind = Instance if self.source.direct is None else DirectInstance
                 instance = self.bound[arena] = kind(self, arena, inputs)
-            except BaseException:
-                arena.taken.release()
-                raise
+        except BaseException:
+            arena.taken.release()
+            raise
         self._last = instance
         return instance
 
@@ -400,9 +409,7 @@ class CudaProgram:
 
     def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
         """The results, those that are resident as arrays in the arena, which is kept until the lease is dropped."""
-        instance = self._instance(inputs)
-        lease = Lease(instance)
-        return instance.run(inputs), lease
+        return leased(self._instance(inputs), inputs)
 
     def continued(self, lease: Lease, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run in the arena of another program's lease, over what is no longer read there."""

@@ -158,7 +158,7 @@ def time_cuda(chain: Sequence[Link]) -> list[TimedProgram]:
     assert isinstance(first, CudaProgram)
     arena = take(first.arena_bytes, first.device)
     try:
-        arena.follow(current_stream(first.device))
+        arena.trail.follow(current_stream(first.device))
         timed = _bound(chain, arena)
         for one in timed:
             one.stage()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -15,3 +16,16 @@ class Lease:
 
     def __del__(self) -> None:
         self.instance.arena.taken.release()
+
+
+def leased(instance: Any, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
+    """Run an instance whose arena is held: the results, and the lease that holds it from then on.
+
+    If the run fails the arena is free at once, and not when the traceback is dropped, which refers to what runs.
+    """
+    try:
+        results = instance.run(inputs)
+    except BaseException:
+        instance.arena.taken.release()
+        raise
+    return results, Lease(instance)

@@ -15,7 +15,7 @@ from hybridnet.device import threads
 from hybridnet.graph.ir import Graph
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.flat import FlatState, can_flatten
-from hybridnet.runtime.lease import Lease
+from hybridnet.runtime.lease import Lease, leased
 from hybridnet.runtime.sweep import sweep
 
 
@@ -90,9 +90,13 @@ class NumpyProgram:
         instance = self._last
         if instance is None or not instance.arena.taken.acquire(blocking=False):
             arena = take(self.arena_bytes)
-            instance = self.bound.get(arena)
-            if instance is None:
-                instance = self.bound[arena] = Instance(arena, self.bind)
+            try:
+                instance = self.bound.get(arena)
+                if instance is None:
+                    instance = self.bound[arena] = Instance(arena, self.bind)
+            except BaseException:
+                arena.taken.release()
+                raise
             self._last = instance
         return instance
 
@@ -105,8 +109,7 @@ class NumpyProgram:
 
     def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
         """As a call, with the arena kept until the lease is dropped: returned arrays may lie in it."""
-        lease = Lease(self._instance())
-        return lease.instance.run(inputs), lease
+        return leased(self._instance(), inputs)
 
     def continued(self, lease: Lease, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run in the arena of another program's lease, over what is no longer read there."""
