@@ -2,8 +2,7 @@
 
 A copy from the host to a GPU goes on the current stream and waits for nothing: from page-locked memory directly,
 from other memory through a page-locked buffer of CuPy's. So what lies in page-locked memory must not change before it is
-read: :func:`before_write` waits for that, and until then an array is kept, since CuPy gives the memory of one that is
-dropped to the next.
+read: :func:`before_write` waits for that. CuPy keeps it as long.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from hybridnet.device.device import Device
 from hybridnet.device.failures import raise_if_out_of_memory
 
 _lock = threading.Lock()
-_reading: deque[tuple[Any, Any]] = deque()  # events behind copies from page-locked memory, and the arrays there
+_reading: deque[Any] = deque()  # the events behind copies from page-locked memory
 
 
 def placed(value: Any, device: Device, dtype: Any = None) -> Any:
@@ -50,9 +49,9 @@ def _on_gpu(value: Any, device: Device, dtype: Any) -> Any:
         event = xp.cuda.Event(disable_timing=True)
         event.record()
         with _lock:
-            while _reading and _reading[0][0].done:
+            while _reading and _reading[0].done:
                 _reading.popleft()
-            _reading.append((event, value))
+            _reading.append(event)
     return data
 
 
@@ -81,6 +80,6 @@ def before_write(device: Device) -> None:
         cuda.make_current(device.device_id)
     elif _reading:
         with _lock:  # which another thread that is about to write waits for as well
-            for event, _ in _reading:
+            for event in _reading:
                 event.synchronize()
             _reading.clear()

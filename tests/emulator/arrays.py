@@ -2,7 +2,7 @@
 
 :func:`launch` unwraps the arrays to NumPy views of their raw memory, runs NumPy's function, and puts what came in new memory.
 While the current stream captures, the function is kept and runs when the graph is launched, on what lies at the
-addresses then. The views hold no memory: one that is freed before the launch is found poisoned.
+addresses then; likewise where work is asynchronous. The views hold no memory: one that is freed before is found poisoned.
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ class ndarray:
         target, raw = np.empty(self.shape, self.dtype, order=order) if out is None else out, self._raw  # type: ignore[call-overload]
         memory.may_copy(target.ctypes.data, self.data.ptr, stream, 2)
         streams.enqueue(streams.handle(stream), lambda: np.copyto(target, raw))
+        if blocking or not memory.is_pinned(target.ctypes.data):
+            streams.synchronize(stream)
         return target
 
     def set(self, arr: Data, stream: Any = None) -> None:
@@ -124,7 +126,9 @@ class ndarray:
             raise RuntimeError("Cannot set to non-contiguous array")
         raw = self._raw
         memory.may_copy(self.data.ptr, arr.ctypes.data, stream, 1)
-        streams.enqueue(streams.handle(stream), lambda: np.copyto(raw, arr))
+        pinned = arr.flags.c_contiguous and memory.is_pinned(arr.ctypes.data)
+        host = memory.at(arr.ctypes.data, arr.nbytes).view(arr.dtype).reshape(arr.shape) if pinned else arr.copy()
+        streams.enqueue(streams.handle(stream), lambda: np.copyto(raw, host))
 
     def item(self, *args: Any) -> Any:
         return self.get().item(*args)
@@ -232,10 +236,11 @@ class ndarray:
         update(lambda a: np.copyto(a, differences.sort(a, axis, kind)), self)
 
     def nonzero(self) -> Any:
-        streams.refuse("nonzero")
+        streams.wait("nonzero")
         return launch(np.nonzero, self)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
+        streams.synchronize()
         return self._raw.__dlpack__()
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -329,7 +334,7 @@ def reading(key: Any) -> None:
     """Masks have results of a size that must be read first: a wait."""
     for k in key if isinstance(key, tuple) else (key,):
         if isinstance(k, (ndarray, np.ndarray)) and k.dtype == bool:
-            streams.refuse("a boolean mask")
+            streams.wait("a boolean mask")
 
 
 def wrapped_key(shape: tuple[int, ...], key: Any) -> Any:
@@ -418,9 +423,15 @@ def launch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         with np.errstate(all="ignore"):
             return function(*raw, **options)
 
-    if not streams.capturing(streams.handle()):
-        return wrapped(run(), sources)
-    probe = run()  # on what lies there now: for shapes and dtypes
+    if not streams.capturing(streams.handle()) and not streams.is_asynchronous():
+        with streams.lock:
+            return wrapped(run(), sources)
+    with streams.lock:
+        try:
+            probe = run()  # on what lies there now: for shapes and dtypes
+        except Exception:
+            streams.wait("what must know values")
+            probe = run()
     results = [np.asarray(r) if isinstance(r, np.generic) else r for r in (probe if isinstance(probe, (list, tuple)) else [probe])]
     made: list[Any] = []
     fresh: list[tuple[int, Data]] = []

@@ -106,7 +106,7 @@ def array(
         if copy:
             return launch(lambda a: np.array(a, dtype, order=order, ndmin=ndmin), obj)
         return launch(lambda a: np.asarray(a, dtype, order=order), obj)
-    host = np.array(obj, dtype=dtype, ndmin=ndmin)
+    host = np.array(obj, dtype=dtype, ndmin=ndmin, copy=None)
     host = host.astype(checked_dtype(host.dtype), copy=False)
     made = ndarray(host.shape, host.dtype, order="F" if host.flags.fnc and order in "KAF" else "C")
     if not host.ndim:
@@ -114,6 +114,8 @@ def array(
         return made
     streams.refuse("a copy of pageable host memory")
     made.set(host)
+    if memory.is_pinned(host.ctypes.data):
+        streams.enqueue(streams.handle(), lambda: host.size)  # CuPy keeps the array until it is read
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from hybridnet.config import config
@@ -16,10 +16,15 @@ from . import cupy, emulator, libraries, memory, runtime, streams
 
 @contextmanager
 def emulated_gpu(
-    memory_bytes: int = memory.DEFAULT_TOTAL, devices: int = 1, driver: int = 13000, runtime_version: int = 13000
+    memory_bytes: int = memory.DEFAULT_TOTAL,
+    devices: int = 1,
+    driver: int = 13000,
+    runtime_version: int = 13000,
+    asynchronous: int | None = None,
 ) -> Iterator[Any]:
     """CuPy, cuBLASLt, cuDNN and a GPU, emulated, for the body; gives the module that stands for CuPy.
 
+    ``asynchronous``: a seed of :func:`streams.asynchronous`; work is done at once without one.
     At the end everything is put back, and writes beside allocations or into freed memory fail.
     """
     outer = {name: sys.modules.get(name) for name in cupy.MODULES}
@@ -30,10 +35,10 @@ def emulated_gpu(
     sys.modules.update(cupy.MODULES)
     _forget()
     try:
-        with libraries.installed():
+        with libraries.installed(), nullcontext() if asynchronous is None else streams.asynchronous(asynchronous):
             yield cupy
-        gc.collect()
-        memory.heap.check()
+            gc.collect()
+            memory.heap.check()
     finally:
         _forget()
         for name, module in outer.items():

@@ -21,12 +21,14 @@ from .differences import AT
 
 TABLE = json.loads(names.TABLE.read_text())
 
-#: Functions that a capture refuses: the shape of their results follows from values, or they use cuBLAS or wait in some other way.
+#: Functions that wait, since the shape of their results, or an answer on the host, follows from values.
 _WAITING = (
-    "allclose argwhere array_equal array_equiv bincount compress corrcoef cov delete dot einsum extract flatnonzero histogram histogram2d "
-    "histogramdd inner intersect1d matmul nonzero polyfit roots setdiff1d setxor1d tensordot trim_zeros union1d unique vdot"
+    "allclose argwhere array_equal array_equiv bincount compress corrcoef cov delete extract flatnonzero histogram histogram2d "
+    "histogramdd intersect1d nonzero polyfit roots setdiff1d setxor1d trim_zeros union1d unique"
 )
 WAITING = set(_WAITING.split())
+#: Functions that a capture refuses, since they use cuBLAS.
+PRODUCTS = {"dot", "einsum", "inner", "matmul", "tensordot", "vdot"}
 
 
 def _typed(characters: str) -> tuple[np.dtype[Any], ...]:
@@ -144,7 +146,7 @@ def _holds_numpy(x: Any) -> bool:
     return isinstance(x, np.ndarray) or (isinstance(x, (list, tuple)) and any(map(_holds_numpy, x)))
 
 
-def function(name: str, implementation: Callable[..., Any], parameters: list[str] | None, waits: bool) -> Callable[..., Any]:
+def function(name: str, implementation: Callable[..., Any], parameters: list[str] | None, linalg: bool) -> Callable[..., Any]:
     """CuPy's function of that name and those parameters, computed by ``implementation``."""
     star = inspect.Parameter.VAR_KEYWORD
     known = None if parameters is None else [p.lstrip("*") for p in parameters]
@@ -165,7 +167,9 @@ def function(name: str, implementation: Callable[..., Any], parameters: list[str
         for a in (*args, *kwargs.values()):
             if _holds_numpy(a):
                 raise TypeError(f"{name}: Unsupported type {np.ndarray}")
-        if waits:
+        if name in WAITING:
+            streams.wait(name)
+        elif linalg or name in PRODUCTS:
             streams.refuse(name)
         if accepted is not None:
             kwargs = {k: v for k, v in kwargs.items() if k in accepted or v is not None}
@@ -187,7 +191,7 @@ def fill(module: Any, table: dict[str, Any], *sources: Any) -> None:
         if "types" in what:
             setattr(module, name, Ufunc(name, implementation, what["types"], what.get("at", False)))
         else:
-            setattr(module, name, function(name, implementation, what.get("parameters"), name in WAITING or "linalg" in module.__name__))
+            setattr(module, name, function(name, implementation, what.get("parameters"), "linalg" in module.__name__))
 
 
 def special_sources() -> tuple[Any, ...]:

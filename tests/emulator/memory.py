@@ -3,6 +3,8 @@
 Fresh memory is filled with 0xFF (NaN in every floating type), freed memory with 0xFE; each allocation lies between guard bytes and is
 aligned to 512 bytes, as CuPy's are. Freed memory stays where it is for a while and goes to no other allocation, so that work which
 still reads or writes it (a graph that outlived its arena) shows: reads find 0xFE, and writes are found in :func:`check`.
+Where work is asynchronous, freed memory goes back to the stream on which it was allocated, as in CuPy's pool: that
+stream overwrites it when it has come so far, whatever other streams still do there, and the next allocation on it gets it.
 """
 
 from __future__ import annotations
@@ -10,8 +12,7 @@ from __future__ import annotations
 import collections
 import ctypes
 import sys
-import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,30 @@ class OutOfMemoryError(MemoryError):
         )
 
 
+class Block(NamedTuple):
+    """An allocation: its bytes with those around it, where it lies among them, and the stream that it goes back to."""
+
+    bytes: Bytes
+    inside: slice
+    stream: int
+
+    @property
+    def size(self) -> int:
+        return self.inside.stop - self.inside.start
+
+    def damage(self) -> str:
+        """What was written beside it."""
+        outside = self.bytes[: self.inside.start], self.bytes[self.inside.stop :]
+        return f"a write beside an allocation of {self.size} bytes" if any((part != MARK).any() for part in outside) else ""
+
+    def damage_since(self) -> str:
+        """What was written into it after its end."""
+        return f"a write into freed memory of {self.size} bytes" if (self.bytes[self.inside] != FREED).any() else ""
+
+    def fill(self, value: int) -> None:
+        self.bytes[self.inside] = value
+
+
 class Heap:
     """All allocations of the device."""
 
@@ -44,54 +69,76 @@ class Heap:
         self.used = 0
         self.peak = 0
         self.allocations = 0
-        self.freed: collections.deque[tuple[Bytes, slice]] = collections.deque()
+        self.freed: collections.deque[Block] = collections.deque()
         self.freed_bytes = 0
-        self.damage: list[str] = []
-        self.lock = threading.RLock()
+        self.found: list[str] = []
+        self.lock = streams.lock
 
-    def take(self, size: int) -> tuple[Bytes, slice]:
-        room = -(-size // ALIGNMENT) * ALIGNMENT
+    def take(self, size: int) -> Block:
+        room, stream = _room(size), streams.key(streams.handle())
         with self.lock:
             if self.used + room > (self.limit or self.total):
                 raise OutOfMemoryError(room, self.used, self.limit)
             self.used += room
             self.peak = max(self.peak, self.used)
             self.allocations += 1
+            if streams.is_asynchronous():
+                for block in reversed(self.freed):
+                    if (block.size, block.stream) == (size, stream):
+                        return self._lent_again(block)
         block = np.empty(size + 2 * GUARD + ALIGNMENT, np.uint8)
         start = GUARD + (-(block.ctypes.data + GUARD)) % ALIGNMENT
         block[:start], block[start : start + size], block[start + size :] = MARK, FRESH, MARK
-        return block, slice(start, start + size)
+        return Block(block, slice(start, start + size), stream)
 
-    def give(self, block: Bytes, inside: slice) -> None:
+    def _lent_again(self, block: Block) -> Block:
+        self.freed = collections.deque(b for b in self.freed if b is not block)
+        self.freed_bytes -= block.size
+
+        def begin() -> None:
+            self._note(block.damage_since())
+            block.fill(FRESH)
+
+        streams.put_behind(block.stream, begin)
+        return block
+
+    def give(self, block: Block) -> None:
         """The end of an allocation; called by finalizers, so damage is noted and told by ``check``."""
-        size = inside.stop - inside.start
-        self._see(block, inside)
-        block[inside] = FREED
+
+        def end() -> None:
+            self._note(block.damage())
+            block.fill(FREED)
+
         with self.lock:
-            self.used -= -(-size // ALIGNMENT) * ALIGNMENT
-            self.freed.append((block, inside))
-            self.freed_bytes += size
-            while self.freed_bytes > KEPT_BYTES and len(self.freed) > 1:
+            streams.put_behind(block.stream, end)
+            self.used -= _room(block.size)
+            self.freed.append(block)
+            self.freed_bytes += block.size
+            while self.freed_bytes > KEPT_BYTES and len(self.freed) > 1 and not streams.is_asynchronous():
                 self._forget()
 
-    def _see(self, block: Bytes, inside: slice) -> None:
-        if (block[: inside.start] != MARK).any() or (block[inside.stop :] != MARK).any():
-            self.damage.append(f"a write beside an allocation of {inside.stop - inside.start} bytes")
+    def _note(self, damage: str) -> None:
+        if damage:
+            self.found.append(damage)
 
     def _forget(self) -> None:
-        block, inside = self.freed.popleft()
-        self.freed_bytes -= inside.stop - inside.start
-        self._see(block, inside)
-        if (block[inside] != FREED).any():
-            self.damage.append(f"a write into freed memory of {inside.stop - inside.start} bytes")
+        block = self.freed.popleft()
+        self.freed_bytes -= block.size
+        self._note(block.damage())
+        self._note(block.damage_since())
 
     def check(self) -> None:
         """Fail if anything was written beside an allocation that has ended, or into one after its end."""
         with self.lock:
+            streams.synchronize_all()
             while self.freed:
                 self._forget()
-            damage, self.damage = self.damage, []
-        assert not damage, "; ".join(damage)
+            found, self.found = self.found, []
+        assert not found, "; ".join(found)
+
+
+def _room(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 heap = Heap()
@@ -117,14 +164,14 @@ class Memory(BaseMemory):
 
     def __init__(self, size: int) -> None:
         self.size, self.device_id = size, streams.current.device
-        self._block: Bytes | None = None
-        self._block, self._inside = heap.take(size)
-        self.bytes = self._block[self._inside]
+        self._block: Block | None = None
+        self._block = heap.take(size)
+        self.bytes = self._block.bytes[self._block.inside]
         self.ptr = int(self.bytes.ctypes.data) if size else 0
 
     def __del__(self) -> None:
         if self._block is not None and not sys.is_finalizing():
-            heap.give(self._block, self._inside)
+            heap.give(self._block)
 
 
 class UnownedMemory(BaseMemory):
@@ -175,20 +222,18 @@ class MemoryPointer:
             self.copy_from_host_async(mem, size, stream)
 
     def copy_from_device(self, source: MemoryPointer, size: int) -> None:
-        streams.refuse("a synchronous copy")
-        ctypes.memmove(self.ptr, source.ptr, size)
+        copy_now("a synchronous copy", self.ptr, source.ptr, size)
 
     def copy_from_host(self, mem: Any, size: int) -> None:
-        streams.refuse("a synchronous copy")
-        ctypes.memmove(self.ptr, host_address(mem), size)
+        copy_now("a synchronous copy", self.ptr, host_address(mem), size)
 
     def copy_to_host(self, mem: Any, size: int) -> None:
-        streams.refuse("a synchronous copy")
-        ctypes.memmove(host_address(mem), self.ptr, size)
+        copy_now("a synchronous copy", host_address(mem), self.ptr, size)
 
     def memset(self, value: int, size: int) -> None:
         streams.refuse("a synchronous memset")
-        ctypes.memset(self.ptr, value, size)
+        ptr = self.ptr
+        streams.enqueue(0, lambda: ctypes.memset(ptr, value, size))
 
     def memset_async(self, value: int, size: int, stream: Any = None) -> None:
         ptr = self.ptr
@@ -207,18 +252,40 @@ def host_address(mem: Any) -> int:
     return int(mem.value) if isinstance(mem, ctypes.c_void_p) else int(mem.ptr)
 
 
+def is_pinned(address: int) -> bool:
+    """Whether host memory is page-locked."""
+    return any(start <= address < start + size for start, size in _pinned.items())
+
+
 def may_copy(target: int, source: int, stream: Any, kind: int) -> None:
     """A capture takes host memory only where it is page-locked: that of any other array may be gone when the graph runs."""
     if streams.capturing(streams.handle(stream)):
         for address, is_host in ((target, kind in (0, 2)), (source, kind in (0, 1))):
-            if is_host and not any(start <= address < start + size for start, size in _pinned.items()):
+            if is_host and not is_pinned(address):
                 raise streams.CaptureError("a copy of pageable host memory while the stream captures")
 
 
 def copy_async(target: int, source: int, size: int, stream: Any, kind: int = 3) -> None:
-    """Copy bytes in the order of a stream; ``kind`` as CUDA's cudaMemcpyKind."""
+    """Copy bytes in the order of a stream; ``kind`` as CUDA's cudaMemcpyKind.
+
+    Host memory that is not page-locked is read before this returns, and written as well.
+    """
     may_copy(target, source, stream, kind)
-    streams.enqueue(streams.handle(stream), lambda: ctypes.memmove(target, source, size))
+    handle = streams.handle(stream)
+    if kind in (0, 1) and not is_pinned(source):
+        contents = ctypes.string_at(source, size)
+        streams.enqueue(handle, lambda: ctypes.memmove(target, contents, size))
+    else:
+        streams.enqueue(handle, lambda: ctypes.memmove(target, source, size))
+    if kind in (0, 2) and not is_pinned(target):
+        streams.synchronize(handle)
+
+
+def copy_now(what: str, target: int, source: int, size: int, spoils: bool = False) -> None:
+    """Copy bytes in the order of the null stream, and wait for it."""
+    streams.refuse(what, spoils=spoils)
+    streams.enqueue(0, lambda: ctypes.memmove(target, source, size))
+    streams.synchronize(0)
 
 
 def alloc(size: int) -> MemoryPointer:
@@ -227,7 +294,7 @@ def alloc(size: int) -> MemoryPointer:
 
 
 class MemoryPool:
-    """``cupy.cuda.MemoryPool``: here only the account of it."""
+    """``cupy.cuda.MemoryPool``: the account of it; where memory goes is the heap's."""
 
     def malloc(self, size: int) -> MemoryPointer:
         return alloc(size)
@@ -236,16 +303,20 @@ class MemoryPool:
         return heap.used
 
     def total_bytes(self) -> int:
-        return heap.used
+        return heap.used + self.free_bytes()
 
     def free_bytes(self) -> int:
-        return 0
+        return sum(_room(block.size) for block in heap.freed)
 
     def n_free_blocks(self) -> int:
-        return 0
+        return len(heap.freed)
 
     def free_all_blocks(self, stream: Any = None) -> None:
-        pass
+        """Give everything back to the device, which waits for all that it does."""
+        with heap.lock:
+            streams.synchronize_all()
+            while heap.freed:
+                heap._forget()
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         heap.limit = int(heap.total * fraction) if fraction is not None else int(size or 0)
@@ -260,10 +331,11 @@ pool = MemoryPool()
 # -- page-locked host memory ------------------------------------------------------------------------
 
 _pinned: dict[int, int] = {}
+_unpinned: collections.deque[Bytes] = collections.deque(maxlen=64)  # freed, but not gone, so that what still reads it finds it overwritten
 
 
 class PinnedMemory:
-    """Page-locked host memory: a buffer, as CuPy's is."""
+    """Page-locked host memory: a buffer, as CuPy's is, whose pool lends it again as soon as it is free."""
 
     def __init__(self, size: int) -> None:
         self.bytes = np.full(max(size, 1), FRESH, np.uint8)
@@ -272,6 +344,8 @@ class PinnedMemory:
 
     def __del__(self) -> None:
         _pinned.pop(self.ptr, None)
+        self.bytes[...] = FREED
+        _unpinned.append(self.bytes)
 
 
 class PinnedMemoryPointer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
+import sys
 import time
 from types import ModuleType
 from typing import Any
@@ -66,7 +66,7 @@ class Device:
         streams.current.device = self.id
 
     def synchronize(self) -> None:
-        streams.refuse_everywhere("Device.synchronize")
+        deviceSynchronize()
 
     @property
     def compute_capability(self) -> str:
@@ -103,28 +103,68 @@ class Graph:
 
 
 class Event:
-    """``cupy.cuda.Event``."""
+    """``cupy.cuda.Event``: a place in the order of a stream, once it is recorded."""
 
     def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
-        self.time = 0.0
+        if interprocess and not disable_timing:
+            raise ValueError("Timing must be disabled for interprocess events")
+        self.ptr = id(self)
+        self._device, self._timed = streams.current.device, not disable_timing
+        self._time: float | None = None
+        self._item: streams.Item | None = None
+        self._captured: tuple[streams.Captured, int, int] | None = None  # in which capture, on which stream, behind how much work
 
     def record(self, stream: Any = None) -> None:
-        self.time = time.perf_counter()
+        of = streams.handle(stream)
+        if getattr(streams.here() if stream is None else stream, "device_id", -1) not in (-1, self._device):
+            raise CUDARuntimeError(400, "cudaErrorInvalidResourceHandle: invalid resource handle")
+        capture = streams.capture_of(of)
+        if capture is not None:
+            self._captured = capture, of, len(capture.work)
+            return
+        self._captured = self._time = None
+        self._item = streams.enqueue(of, self._arrive)
+
+    def _arrive(self) -> None:
+        self._time = time.perf_counter()
+
+    def _wait_on(self, stream: int) -> None:
+        """``cudaStreamWaitEvent``: for the last record, if there is one."""
+        if self._captured is not None:
+            capture, other, recorded = self._captured
+            if not streams.goes_on(capture):
+                self._refuse_captured()
+            streams.join(stream, capture, other, recorded)
+        elif streams.capturing(stream):
+            streams.isolate(stream)
+        elif self._item is not None and not self._item.done:
+            streams.enqueue(stream, lambda: None, self._item)
+
+    def _refuse_captured(self) -> None:
+        if self._captured is not None:
+            self._captured[0].spoilt = True
+            raise CUDARuntimeError(907, "cudaErrorCapturedEvent: operation not permitted on an event last recorded in a capturing stream")
 
     def synchronize(self) -> None:
-        streams.refuse("Event.synchronize")
+        self._refuse_captured()
+        streams.wait_for(self._item)
 
     @property
     def done(self) -> bool:
-        streams.refuse("Event.done")
-        return True
+        self._refuse_captured()
+        return streams.is_done(self._item)
 
 
 def get_elapsed_time(start_event: Event, end_event: Event) -> float:
-    return (end_event.time - start_event.time) * 1e3
-
-
-_handles = itertools.count(0x1000)
+    times = []
+    for event in (start_event, end_event):
+        event._refuse_captured()
+        if not event._timed or (event._time is None and event._item is None):
+            raise CUDARuntimeError(400, "cudaErrorInvalidResourceHandle: invalid resource handle")
+        if event._time is None:
+            raise CUDARuntimeError(600, "cudaErrorNotReady: device not ready")
+        times.append(event._time)
+    return (times[1] - times[0]) * 1e3
 
 
 class Stream:
@@ -133,9 +173,15 @@ class Stream:
     null: Stream
 
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: int | None = None) -> None:
-        self.ptr = 0 if null else next(_handles)
-        self.device_id, self._non_blocking = -1 if null else streams.current.device, non_blocking
+        self.ptr = 0
+        self.device_id = -1 if null else streams.current.device
+        if not null:
+            self.ptr = streams.create(self.device_id, waits_for_null=not non_blocking)
         self._outer: list[Any] = []
+
+    def __del__(self) -> None:
+        if self.ptr and not sys.is_finalizing():
+            streams.destroy(self.ptr)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stream) and other.ptr == self.ptr
@@ -161,7 +207,7 @@ class Stream:
     def begin_capture(self, mode: int | None = None) -> None:
         if not self.ptr:
             raise RuntimeError("cannot capture on the default (legacy) stream")
-        streams.begin(self.ptr, waits_for_null=not self._non_blocking)
+        streams.begin(self.ptr)
 
     def end_capture(self) -> Graph:
         return Graph(streams.end(self.ptr))
@@ -170,12 +216,12 @@ class Stream:
         return streams.capturing(self.ptr)
 
     def synchronize(self) -> None:
-        streams.refuse("Stream.synchronize", self, spoils=True)
+        streams.wait("Stream.synchronize", self, spoils=True)
 
     @property
     def done(self) -> bool:
         streams.refuse("Stream.done", self, spoils=True)
-        return True
+        return streams.is_idle(self.ptr)
 
     def record(self, event: Event | None = None) -> Event:
         event = Event() if event is None else event
@@ -183,7 +229,7 @@ class Stream:
         return event
 
     def wait_event(self, event: Event) -> None:
-        pass
+        event._wait_on(self.ptr)
 
     def launch_host_func(self, callback: Any, arg: Any) -> None:
         streams.enqueue(self.ptr, lambda: callback(arg))
@@ -252,12 +298,13 @@ def setDevice(device: int) -> None:
 
 @_define
 def deviceSynchronize() -> None:
-    streams.refuse_everywhere("deviceSynchronize")
+    streams.refuse_everywhere("Device.synchronize")
+    streams.synchronize_all()
 
 
 @_define
 def streamSynchronize(stream: int) -> None:
-    streams.refuse("streamSynchronize", stream, spoils=True)
+    streams.wait("streamSynchronize", stream, spoils=True)
 
 
 @_define
@@ -294,20 +341,15 @@ def memcpyAsync(dst: int, src: int, size: int, kind: int, stream: int) -> None:
 
 @_define
 def memcpy(dst: int, src: int, size: int, kind: int) -> None:
-    streams.refuse("memcpy", spoils=True)
-    ctypes.memmove(dst, src, size)
+    memory.copy_now("memcpy", dst, src, size, spoils=True)
 
 
 @_define
 def memcpy2DAsync(dst: int, dpitch: int, src: int, spitch: int, width: int, height: int, kind: int, stream: int) -> None:
-    def copy() -> None:
-        for row in range(height):
-            ctypes.memmove(dst + row * dpitch, src + row * spitch, width)
-
     if width > min(dpitch, spitch):
         raise CUDARuntimeError(12, "cudaErrorInvalidPitchValue: invalid pitch argument")
-    memory.may_copy(dst, src, stream, kind)
-    streams.enqueue(streams.handle(stream), copy)
+    for row in range(height):
+        memory.copy_async(dst + row * dpitch, src + row * spitch, width, stream, kind)
 
 
 @_define
@@ -318,7 +360,7 @@ def memsetAsync(ptr: int, value: int, size: int, stream: int) -> None:
 @_define
 def memset(ptr: int, value: int, size: int) -> None:
     streams.refuse("memset", spoils=True)
-    ctypes.memset(ptr, value, size)
+    streams.enqueue(0, lambda: ctypes.memset(ptr, value, size))
 
 
 def empty_pinned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray[Any, Any]:
