@@ -45,6 +45,8 @@ class Trail:
 
     def hold(self, owner: object, *memory: Any) -> None:
         """Keep memory that was allocated on the current stream as long as ``owner``, and give it back behind the work of all streams."""
+        if not memory:
+            return
         weakref.finalize(owner, _give_back, self, current_stream(self.device), memory).atexit = False
 
 

@@ -104,7 +104,8 @@ _next_handle = 0x1000
 @contextmanager
 def asynchronous(seed: int) -> Iterator[None]:
     """Work is done later: with seed 0 when it is waited for, with another at moments that follow from the seed."""
-    _state.chance, _state.eager = random.Random(seed), (0.0 if not seed else 0.6)
+    _state.chance = random.Random(seed)
+    _state.eager = _state.chance.uniform(0.1, 0.7) if seed else 0.0
     try:
         yield
         synchronize_all()
