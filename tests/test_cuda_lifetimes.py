@@ -109,7 +109,7 @@ def test_a_program_is_dropped_while_another_stream_works_in_memory_of_its_own(em
 
         x = on_gpu(numpy.arange(16.0) if kind == "stand-in" else numpy.eye(16))
         beside, f = hn.jit(lambda x: np.tanh(x) + 1), hn.jit(stands_in if kind == "stand-in" else reads_a_constant)
-        beside(x)
+        beside(on_gpu(numpy.zeros((150, 150))))
         emulated_gpu.cuda.Stream.null.synchronize()
         with a:
             expected = f(x).asnumpy()

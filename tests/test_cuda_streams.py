@@ -8,15 +8,17 @@ from unittest import mock
 
 import numpy
 import pytest
+from emulator import streams
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
 
 import hybridnet as hn
 from hybridnet import autograd, dtypes, gluon, np
+from hybridnet.codegen import cuda_program as codegen
 from hybridnet.device import Capture, blas, cuda
 from hybridnet.errors import DeviceError, OutOfMemoryError
 from hybridnet.gluon import nn
-from hybridnet.runtime import cuda_program
+from hybridnet.runtime import cuda_program, numpy_program
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -102,20 +104,6 @@ def test_threads_share_a_network(emulated_gpu: Any) -> None:
     assert not wrong
 
 
-def test_an_arena_is_free_again_when_a_program_could_not_be_bound(emulated_gpu: Any) -> None:
-    net, x = network(hn.gpu()), on(hn.gpu(), numpy.eye(4))
-    net(x)
-    ((_, compiled),) = net._compiled.cache.values()
-    (arena,) = compiled.program.bound
-    net[0].weight.set_data(net[0].weight.data() * 2)
-    net[0].weight.data()._assign(on(hn.gpu(), numpy.ones((5, 4))))
-    with mock.patch.object(cuda_program, "Instance", side_effect=MemoryError), pytest.raises(MemoryError):
-        compiled.program._last = None
-        compiled.program.bound.clear()
-        net(x)
-    assert not arena.taken.locked()
-
-
 def test_a_capture_that_cuda_refuses(emulated_gpu: Any) -> None:
     net, x = network(hn.gpu()), on(hn.gpu(), numpy.eye(4))
     y = net(x)
@@ -142,17 +130,142 @@ def test_no_memory_for_the_results(emulated_gpu: Any) -> None:
 
 
 def test_captures(emulated_gpu: Any) -> None:
-    """One stream captures again and again; nothing is collected meanwhile; a capture that fails leaves all as it was."""
+    """One stream captures again and again; nothing is collected meanwhile; a body that fails leaves all as it was."""
     assert gc.isenabled()
     with Capture(hn.gpu()) as first:
         assert not gc.isenabled() and emulated_gpu.cuda.get_current_stream() is first.stream
     with pytest.raises(KeyError), Capture(hn.gpu()) as second:
         raise KeyError
     assert second.stream is first.stream
-    with mock.patch.object(type(first.stream), "begin_capture", side_effect=RuntimeError), pytest.raises(RuntimeError), Capture(hn.gpu()):
+    gc.disable()
+    try:
+        with Capture(hn.gpu()):
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("call", ["begin_capture", "__enter__", "end_capture", "__exit__"])
+def test_a_capture_that_fails_leaves_nothing_held(emulated_gpu: Any, call: str) -> None:
+    """Neither the lock, nor the collector, nor a stream that captures; and no new stream gets the address of the one that failed."""
+    with Capture(hn.gpu()) as before:
         pass
-    assert gc.isenabled() and not emulated_gpu.cuda.get_current_stream().ptr and cuda.quiet.acquire(blocking=False)
-    cuda.quiet.release()
+    address, kind = before.stream.ptr, type(before.stream)
+    real = getattr(kind, call)
+    capture = Capture(hn.gpu())
+
+    def fail(self: Any, *error: Any) -> Any:
+        if call in ("end_capture", "__exit__"):
+            real(self, *error)
+        raise RuntimeError(call)
+
+    with mock.patch.object(kind, call, fail), pytest.raises(RuntimeError, match=call), capture:
+        pass
+    del before, capture
+    gc.collect()
+    assert gc.isenabled() and not emulated_gpu.cuda.get_current_stream().ptr and not streams.capturing()
+    made = []
+    thread = threading.Thread(target=lambda: made.append(cuda.quiet.acquire(blocking=False) and cuda.quiet.release() is None))
+    thread.start()
+    thread.join()
+    assert made == [True]
+    assert emulated_gpu.cuda.Stream().ptr != address
+    with Capture(hn.gpu()) as after:
+        pass
+    assert (after.stream.ptr == address) == (call in ("__enter__", "__exit__"))  # which left a stream that captures as before
+
+
+def programs(fn: Any) -> list[Any]:
+    return [compiled.program for _, compiled in fn.cache.values()]
+
+
+def test_a_program_that_did_not_run_through_is_not_captured(emulated_gpu: Any) -> None:
+    """The run that captures finds every kernel loaded and every library warm."""
+    f = hn.jit(lambda x: np.exp(np.sort(np.tanh(x))) + 1)
+    x, captured = on(hn.gpu(), [3, 1, 2]), []
+    begin = emulated_gpu.cuda.Stream.begin_capture
+    with mock.patch.object(emulated_gpu.cuda.Stream, "begin_capture", lambda self: (captured.append(1), begin(self))):
+        refusal = mock.patch.object(cuda_program, "_compute", side_effect=MemoryError)  # the sort, between two graphs
+        for _ in range(2):
+            with refusal, pytest.raises(DeviceError, match="sort"):
+                f(x)
+        expected = f(x).tolist()
+        assert not captured
+        with refusal, pytest.raises(DeviceError, match="sort"):
+            f(x)
+        assert len(captured) == 2
+        assert [f(x).tolist() for _ in range(3)] == [expected] * 3 and len(captured) == 2
+
+
+def test_no_memory_for_results_leaves_states_as_they_were(emulated_gpu: Any) -> None:
+    state, x = on(hn.gpu(), [1, 2, 3]), on(hn.gpu(), [1, 1, 1])
+    f = hn.jit(lambda x: state.__iadd__(x) * 2)
+    assert f(x).tolist() == [4, 6, 8]
+    pool = emulated_gpu.get_default_memory_pool()
+    for _ in range(2):
+        pool.set_limit(pool.used_bytes())
+        try:
+            with pytest.raises(OutOfMemoryError):
+                f(x)
+        finally:
+            pool.set_limit(0)
+    assert state.tolist() == [2, 3, 4]
+    assert f(x).tolist() == [6, 8, 10]
+
+
+def test_a_direct_program_keeps_no_argument_of_a_run_that_failed(emulated_gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codegen, "LAUNCH_BYTES", 0)
+    f, pool = hn.jit(lambda x: np.tanh(x) + 1), emulated_gpu.get_default_memory_pool()
+    x, y = on(hn.gpu(), [1, 2, 3]), on(hn.gpu(), [4, 5, 6])
+    f(x)
+    (program,) = programs(f)
+    (instance,) = program.bound.values()
+    held = set(instance.owners)
+    pool.set_limit(pool.used_bytes())
+    try:
+        with pytest.raises(OutOfMemoryError):
+            f(x)
+    finally:
+        pool.set_limit(0)
+    assert set(instance.owners) == held
+    numpy.testing.assert_allclose(f(y).asnumpy(), numpy.tanh([4, 5, 6]) + 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("device", [hn.cpu(), hn.gpu()], ids=str)
+def test_an_arena_is_free_when_a_forward_has_failed(emulated_gpu: Any, device: hn.Device) -> None:
+    """Though the error is kept, and with it what was running."""
+    f, x = hn.jit(lambda x: np.tanh(x).sum()), on(device, [1, 2, 3])
+    x.attach_grad()
+
+    def forward() -> Any:
+        with autograd.record():
+            return f(x)
+
+    forward().backward()
+    (program,) = programs(f)
+    (arena,) = program.bound
+    assert not arena.taken.locked()
+    kind = type(next(iter(program.bound.values())))
+    with mock.patch.object(kind, "run", side_effect=KeyError), pytest.raises(KeyError) as kept:
+        forward()
+    assert not arena.taken.locked()
+    forward().backward()
+    assert list(program.bound) == [arena] and kept.value is not None
+
+
+@pytest.mark.parametrize("device", [hn.cpu(), hn.gpu()], ids=str)
+def test_an_arena_is_free_when_a_program_could_not_be_bound(emulated_gpu: Any, device: hn.Device) -> None:
+    f, x = hn.jit(lambda x: np.tanh(x).sum()), on(device, [1, 2, 3])
+    f(x)
+    (program,) = programs(f)
+    (arena,) = program.bound
+    program._last = None
+    program.bound.clear()
+    module = cuda_program if device.is_gpu else numpy_program
+    with mock.patch.object(module, "Instance", side_effect=MemoryError), pytest.raises(MemoryError):
+        f(x)
+    assert not arena.taken.locked()
 
 
 def test_one_workspace_for_operands_of_any_alignment(emulated_gpu: Any) -> None:
