@@ -32,6 +32,30 @@ extern "C" __global__ void block_sum(const float* x, float* y, int barrier) {
     if (threadIdx.x == 0) *y = tile[0];
 }
 
+// Wrong: all blocks work in one place. Right in any order of whole blocks.
+extern "C" __global__ void one_place(int* place, int* y) {
+    place[threadIdx.x] = blockIdx.x;
+    __syncthreads();
+    y[blockIdx.x * blockDim.x + threadIdx.x] = place[blockDim.x - 1 - threadIdx.x];
+}
+// Wrong: a block reads what another one writes. Each warp by itself, without barriers.
+extern "C" __global__ void neighbours(int* x) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    x[i] = x[(i + blockDim.x) % (gridDim.x * blockDim.x)] + 1;
+}
+extern "C" __global__ void own_places(int* y) {
+    __shared__ int fixed[64];
+    HN_SHARED(dynamic);
+    fixed[threadIdx.x] = reinterpret_cast<int*>(dynamic)[threadIdx.x] = blockIdx.x * blockDim.x + threadIdx.x;
+    for (int round = 0; round < 3; ++round) {
+        __syncthreads();
+        const int other = threadIdx.x ^ 33, sum = fixed[other] + reinterpret_cast<int*>(dynamic)[other];
+        __syncthreads();
+        fixed[threadIdx.x] = sum;
+    }
+    y[blockIdx.x * blockDim.x + threadIdx.x] = fixed[threadIdx.x];
+}
+
 extern "C" __global__ void poison(float* y) {
     __shared__ float fixed[32];
     HN_SHARED(dynamic);
@@ -148,6 +172,36 @@ def test_a_missing_barrier_shows(module: RawModule) -> None:
         module.get_function("block_sum")((1,), (256,), (x, y, np.int32(0)))
         sums.append(y[0])
     assert len(set(sums)) > 1
+
+
+def test_blocks_in_each_others_way_show(module: RawModule) -> None:
+    """Where they run side by side; orders of whole blocks do not show it."""
+    blocks, threads, right = 8, 64, {}
+    for order in ORDERS:
+        module.set_order(order)
+        y = zeros(blocks, threads)
+        module.get_function("one_place")((blocks,), (threads,), (zeros(threads), y))
+        right[order] = bool((y == np.arange(blocks)[:, None]).all())
+    assert right == {0: True, 1: True, 2: False, 9: False}
+
+
+def test_blocks_that_read_what_others_write_show(module: RawModule) -> None:
+    found = set()
+    for order in ORDERS:
+        module.set_order(order)
+        x = zeros(8, 64)
+        module.get_function("neighbours")((8,), (64,), (x,))
+        found.add(x.tobytes())
+    assert len(found) == len(ORDERS)
+
+
+def test_blocks_side_by_side_have_shared_memory_of_their_own(ordered: Any) -> None:
+    y, index = zeros(7, 64), np.arange(7 * 64).reshape(7, 64)
+    ordered("own_places")((7,), (64,), (y,), shared_mem=64 * 4)
+    expected = index
+    for _ in range(3):
+        expected = (expected + index)[:, np.arange(64) ^ 33]
+    np.testing.assert_array_equal(y, expected)
 
 
 def test_shared_memory_is_poisoned(ordered: Any) -> None:

@@ -1,10 +1,11 @@
 // CUDA C++ on the CPU: with this header in front, g++ compiles a .cu file to functions that run its kernels.
 //
-// One fiber (a stack of its own, switched by hand) for each CUDA thread that ever waits; blocks run one
-// after another on one OS thread, so atomics are plain code and `__shared__` variables are static ones.
+// One fiber (a stack of its own, switched by hand) for each CUDA thread that ever waits, all on one OS thread, so
+// atomics are plain code and `__shared__` variables are static ones, put in place for the block that runs. Blocks run one after
+// another, or where the order is shuffled a few side by side: a warp of one until it waits, then a warp of another.
 // What a GPU leaves open is made bad on purpose: shared memory, and what a lane gets from one that has left,
 // is filled with 0xff (NaN), and the order in which threads and blocks run is a setting (cuemu_set_order), so
-// that a missing barrier shows. A block that cannot go on, because some threads wait for others that never
+// that a missing barrier shows, and blocks that are in each other's way. A block that cannot go on, because some threads wait for others that never
 // come, is reported as an error, and so are writes beyond the shared memory that the launch asks for.
 // Not emulated: grid-wide barriers, spinning on other blocks, asynchronous copies, weak memory order.
 #pragma once
@@ -32,7 +33,7 @@
 #define __launch_bounds__(...)
 // In a section of their own, so that all can be poisoned; not in templates and inline functions, which the linker merges.
 #define __shared__ static __attribute__((section("cuemu_shared")))
-#define HN_SHARED(name) unsigned char* const name = cuemu::block.dynamic_shared.data()
+#define HN_SHARED(name) unsigned char* const name = cuemu::running->block->dynamic_shared.data()
 
 struct uint2 { unsigned x, y; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
@@ -103,13 +104,16 @@ inline void prepare(Context& context, char* stack, void (*function)()) {
 inline void switch_context(Context& from, Context& to) { swapcontext(&from, &to); }
 #endif
 
-// -- threads and the block that runs ---------------------------------------------------------------
+// -- threads, blocks and the grid that runs ---------------------------------------------------------
 
 enum class State { fresh, ready, at_barrier, in_collective, done };
+
+struct Block;
 
 struct Thread {
     Context context;
     char* stack;
+    Block* block;
     dim3 index;
     unsigned number;
     State state;
@@ -121,35 +125,47 @@ struct Thread {
 };
 
 struct Block {
-    dim3 index, size, grid;
+    dim3 index;
     std::vector<Thread> threads;
-    std::vector<char*> stacks;  // that no thread uses: a kernel without barriers needs one in all
+    std::vector<unsigned> warps, lanes;  // in the order in which they run
+    size_t turn;  // of the warps
     std::vector<unsigned char> dynamic_shared;
+    std::vector<char> static_shared;  // while another block runs
+    unsigned live, waiting;
+};
+
+struct Grid {
+    dim3 size, block_size;
+    std::vector<char*> stacks;  // that no thread uses: a kernel without barriers needs one for each block that runs
     void (*kernel)();
     void (*call)(void (*kernel)(), void** arguments);  // with the parameters that the kernel has
     void** arguments;
     Context scheduler;
-    unsigned live, waiting;
     const char* error;
 };
 
-static Block block;
+constexpr unsigned SIDE_BY_SIDE = 3;  // blocks that run at a time where the order is shuffled: one warp of one, then one of another
+
+static Grid grid;
+static Block blocks[SIDE_BY_SIDE];
+static Block* inside;  // whose static shared memory lies in place
 static Thread* running;
 static unsigned order;  // 0 forward, 1 backward, above: shuffled by that seed
 
 inline void wait(State state) {
     running->state = state;
-    switch_context(running->context, block.scheduler);
+    switch_context(running->context, grid.scheduler);
 }
 
 [[noreturn]] inline void stop(const char* error) {
-    block.error = error;
+    grid.error = error;
     for (;;) wait(State::done);
 }
 
 inline unsigned live_lanes(Thread* lanes) {
     unsigned live = 0;
-    const unsigned count = std::min<unsigned>(32, block.threads.data() + block.threads.size() - lanes);
+    const std::vector<Thread>& threads = lanes->block->threads;
+    const unsigned count = std::min<unsigned>(32, threads.data() + threads.size() - lanes);
     for (unsigned i = 0; i < count; ++i) live |= unsigned(lanes[i].state != State::done) << i;
     return live;
 }
@@ -181,7 +197,7 @@ inline void exchange(unsigned mask, void (*collective)(Thread*, unsigned), int s
 }
 
 inline void thread_main() {
-    block.call(block.kernel, block.arguments);
+    grid.call(grid.kernel, grid.arguments);
     Thread& me = *running;
     me.state = State::done;
     Thread* const lanes = &me - me.number % 32;
@@ -190,21 +206,23 @@ inline void thread_main() {
     wait(State::done);
 }
 
+inline unsigned below(unsigned n, uint64_t& random) {
+    random = random * 6364136223846793005u + 1442695040888963407u;  // Knuth's generator
+    return (random >> 33) % n;
+}
+
 inline std::vector<unsigned> ordered(unsigned count, unsigned seed) {
     std::vector<unsigned> numbers(count);
     for (unsigned i = 0; i < count; ++i) numbers[i] = order == 1 ? count - 1 - i : i;
     uint64_t random = uint64_t(order) << 32 | seed;
-    for (unsigned i = count; order > 1 && i > 1; --i) {
-        random = random * 6364136223846793005u + 1442695040888963407u;  // Knuth's generator, Fisher and Yates's shuffle
-        std::swap(numbers[i - 1], numbers[(random >> 33) % i]);
-    }
+    for (unsigned i = count; order > 1 && i > 1; --i) std::swap(numbers[i - 1], numbers[below(i, random)]);  // Fisher and Yates's shuffle
     return numbers;
 }
 
 inline char* take_stack() {
-    if (block.stacks.empty()) return static_cast<char*>(aligned_alloc(4096, STACK_BYTES));
-    char* const stack = block.stacks.back();
-    block.stacks.pop_back();
+    if (grid.stacks.empty()) return static_cast<char*>(aligned_alloc(4096, STACK_BYTES));
+    char* const stack = grid.stacks.back();
+    grid.stacks.pop_back();
     return stack;
 }
 
@@ -215,84 +233,126 @@ inline void run_thread(Thread& thread) {
     }
     thread.state = State::ready;
     running = &thread;
-    switch_context(block.scheduler, thread.context);
+    switch_context(grid.scheduler, thread.context);
     if (thread.state == State::done) {
-        block.stacks.push_back(thread.stack);
-        --block.live;
+        grid.stacks.push_back(thread.stack);
+        --thread.block->live;
     } else if (thread.state == State::at_barrier) {
-        ++block.waiting;
+        ++thread.block->waiting;
     }
 }
 
 // Whether any lane of the warp that begins at a thread could run.
-inline bool run_warp(unsigned first, const std::vector<unsigned>& lanes) {
+inline bool run_warp(Block& block, unsigned first) {
     bool ran = false;
-    for (const unsigned lane : lanes) {
-        if (first + lane >= block.threads.size() || block.threads[first + lane].state > State::ready || block.error) continue;
+    for (const unsigned lane : block.lanes) {
+        if (first + lane >= block.threads.size() || block.threads[first + lane].state > State::ready || grid.error) continue;
         run_thread(block.threads[first + lane]);
         ran = true;
     }
     return ran;
 }
 
-inline void run_block() {
-    const unsigned count = block.size.size();
+inline size_t static_bytes() { return __start_cuemu_shared ? __stop_cuemu_shared - __start_cuemu_shared : 0; }
+
+inline void start(Block& block, dim3 index) {
+    const unsigned count = grid.block_size.size();
+    block.index = index;
+    block.threads.resize(count);
     for (unsigned i = 0; i < count; ++i) {
-        block.threads[i].index = block.size.at(i);
-        block.threads[i].number = i;
-        block.threads[i].state = State::fresh;
+        Thread& thread = block.threads[i];
+        thread.block = &block;
+        thread.index = grid.block_size.at(i);
+        thread.number = i;
+        thread.state = State::fresh;
     }
     block.live = count;
-    block.waiting = 0;
-    // One warp after another goes on until all its lanes wait: warps drift as far apart as barriers let them.
-    const std::vector<unsigned> warps = ordered((count + 31) / 32, block.index.x), lanes = ordered(32, block.index.x);
-    while (block.live && !block.error) {
-        bool stuck = true;
-        for (const unsigned warp : warps)
-            while (run_warp(warp * 32, lanes)) stuck = false;
-        if (block.live && block.waiting == block.live) {
-            for (Thread& thread : block.threads)
-                if (thread.state == State::at_barrier) thread.state = State::ready;
-            block.waiting = 0;
-        } else if (stuck) {
-            block.error = "deadlock: threads wait at a barrier or in a warp function that others never reach";
+    block.waiting = block.turn = 0;
+    block.warps = ordered((count + 31) / 32, index.x);
+    block.lanes = ordered(32, index.x);
+    std::fill(block.dynamic_shared.begin(), block.dynamic_shared.end(), 0xff);
+    block.static_shared.assign(static_bytes(), char(0xff));
+    if (inside == &block) inside = nullptr;
+}
+
+// Put a block's static shared memory in its place.
+inline void enter(Block& block) {
+    if (inside == &block) return;
+    if (inside) std::copy(__start_cuemu_shared, __start_cuemu_shared + static_bytes(), inside->static_shared.begin());
+    std::copy(block.static_shared.begin(), block.static_shared.end(), __start_cuemu_shared);
+    inside = &block;
+}
+
+// Run a warp until all its lanes wait: warps drift as far apart as barriers let them.
+inline void take_turn(Block& block) {
+    enter(block);
+    for (size_t tried = 0; tried < block.warps.size() && !grid.error; ++tried) {
+        if (run_warp(block, block.warps[block.turn] * 32)) {
+            while (run_warp(block, block.warps[block.turn] * 32)) continue;
+            return;
         }
+        block.turn = (block.turn + 1) % block.warps.size();
     }
+    if (grid.error || !block.live) return;
+    if (block.waiting != block.live) {
+        grid.error = "deadlock: threads wait at a barrier or in a warp function that others never reach";
+        return;
+    }
+    for (Thread& thread : block.threads)
+        if (thread.state == State::at_barrier) thread.state = State::ready;
+    block.waiting = block.turn = 0;
+}
+
+inline void leave(Block& block) {
+    const bool intact = std::count(block.dynamic_shared.end() - GUARD, block.dynamic_shared.end(), 0xff) == GUARD;
+    if (!intact && !grid.error) grid.error = "a write beyond the shared memory that the launch asks for";
     for (const Thread& thread : block.threads) {  // those that an error left behind, in functions that will not end
         if (thread.state == State::done || thread.state == State::fresh) continue;
         ASAN_UNPOISON_MEMORY_REGION(thread.stack, STACK_BYTES);
-        block.stacks.push_back(thread.stack);
+        grid.stacks.push_back(thread.stack);
     }
 }
 
 inline const char* run_grid(const unsigned* shape, size_t shared_bytes) {
-    block.grid = {shape[0], shape[1], shape[2]};
-    block.size = {shape[3], shape[4], shape[5]};
-    block.error = nullptr;
-    const bool possible = block.grid.size() && block.size.size() && block.size.size() <= 1024;
+    grid.size = {shape[0], shape[1], shape[2]};
+    grid.block_size = {shape[3], shape[4], shape[5]};
+    grid.error = nullptr;
+    const bool possible = grid.size.size() && grid.block_size.size() && grid.block_size.size() <= 1024;
     if (!possible || std::max(shape[1], shape[2]) > 65535 || shape[5] > 64) return "a grid or block of a size that no device takes";
     if (shared_bytes > 48 * 1024) return "more shared memory than a kernel gets unless an attribute of the function says so";
-    block.threads.resize(block.size.size());
-    block.dynamic_shared.resize(shared_bytes + GUARD);
-    for (const unsigned i : ordered(block.grid.size(), 0)) {
-        block.index = block.grid.at(i);
-        std::fill(block.dynamic_shared.begin(), block.dynamic_shared.end(), 0xff);
-        if (__start_cuemu_shared) memset(__start_cuemu_shared, 0xff, __stop_cuemu_shared - __start_cuemu_shared);
-        run_block();
-        const bool intact = std::count(block.dynamic_shared.end() - GUARD, block.dynamic_shared.end(), 0xff) == GUARD;
-        if (!intact && !block.error) block.error = "a write beyond the shared memory that the launch asks for";
-        if (block.error) break;
+    const std::vector<unsigned> numbers = ordered(grid.size.size(), 0);
+    size_t next = 0;
+    std::vector<Block*> resident;
+    while (resident.size() < (order > 1 ? SIDE_BY_SIDE : 1) && next < numbers.size()) {
+        Block& block = blocks[resident.size()];
+        block.dynamic_shared.resize(shared_bytes + GUARD);
+        start(block, grid.size.at(numbers[next++]));
+        resident.push_back(&block);
     }
-    return block.error;
+    uint64_t random = order;
+    while (!resident.empty() && !grid.error) {
+        const unsigned chosen = resident.size() > 1 ? below(resident.size(), random) : 0;
+        Block& block = *resident[chosen];
+        take_turn(block);
+        if (block.live || grid.error) continue;
+        leave(block);
+        if (next < numbers.size())
+            start(block, grid.size.at(numbers[next++]));
+        else
+            resident.erase(resident.begin() + chosen);
+    }
+    for (Block* block : resident) leave(*block);
+    inside = nullptr;
+    return grid.error;
 }
 
 template <class... A, size_t... I> void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
     kernel(*static_cast<std::remove_reference_t<A>*>(arguments[I])...);
 }
 template <class... A> const char* launch(const unsigned* shape, size_t shared_bytes, void (*kernel)(A...), void** arguments) {
-    block.kernel = reinterpret_cast<void (*)()>(kernel);
-    block.call = [](void (*k)(), void** a) { call(reinterpret_cast<void (*)(A...)>(k), a, std::index_sequence_for<A...>()); };
-    block.arguments = arguments;
+    grid.kernel = reinterpret_cast<void (*)()>(kernel);
+    grid.call = [](void (*k)(), void** a) { call(reinterpret_cast<void (*)(A...)>(k), a, std::index_sequence_for<A...>()); };
+    grid.arguments = arguments;
     return run_grid(shape, shared_bytes);
 }
 
@@ -333,9 +393,9 @@ extern "C" inline __attribute__((used)) void cuemu_set_order(unsigned order) { c
 // -- what CUDA gives to kernels ------------------------------------------------------------------------
 
 #define threadIdx (cuemu::running->index)
-#define blockIdx (cuemu::block.index)
-#define blockDim (cuemu::block.size)
-#define gridDim (cuemu::block.grid)
+#define blockIdx (cuemu::running->block->index)
+#define blockDim (cuemu::grid.block_size)
+#define gridDim (cuemu::grid.size)
 
 inline void __syncthreads() { cuemu::wait(cuemu::State::at_barrier); }
 inline void __threadfence() {}
