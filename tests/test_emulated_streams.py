@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from emulator import memory, streams
 from emulator.device import emulated_gpu
+from emulator.emulator import COMPILER
 
 SEEDS = range(12)
 N = 64
@@ -125,6 +126,28 @@ def test_host_memory_that_changes_before_it_is_read(pinned: bool) -> None:
         return x.get()[0]
 
     assert outcomes(run) == ({1.0, 2.0} if pinned else {1.0})
+
+
+@pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+def test_blocks_of_a_kernel_run_side_by_side() -> None:
+    """At the moments that are random, in a random order; this one is right where its blocks run one after another."""
+    source = """extern "C" __global__ void one_place(int* place, int* y) {
+        place[threadIdx.x] = blockIdx.x;
+        __syncthreads();
+        y[blockIdx.x * blockDim.x + threadIdx.x] = place[blockDim.x - 1 - threadIdx.x];
+    }"""
+    with emulated_gpu() as cp:
+        nvrtc, module = cp.cuda.nvrtc, cp.cuda.Module()
+        program = nvrtc.createProgram(source, "one_place.cu", [], [])
+        nvrtc.compileProgram(program, [])
+        module.load(nvrtc.getCUBIN(program))
+        right = {}
+        for seed in (0, 1, 2, 3):
+            with streams.asynchronous(seed):
+                place, y = cp.zeros(64, np.int32), cp.zeros((8, 64), np.int32)
+                module.get_function("one_place")((8,), (64,), (place, y))
+                right[seed] = bool((y.get() == np.arange(8)[:, None]).all())
+    assert right == {0: True, 1: True, 2: False, 3: False}
 
 
 # -- memory ---------------------------------------------------------------------------------------------

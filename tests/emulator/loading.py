@@ -122,7 +122,13 @@ class Function:
         if streams.current.device != self.module.device_id:
             raise CUDADriverError("CUDA_ERROR_INVALID_HANDLE: invalid resource handle")
         values = [_argument(a) for a in args]
-        streams.enqueue(streams.handle(stream), lambda: self.kernel.run(grid, block, values, shared_mem))
+        order = streams.order_of_threads()
+
+        def run() -> None:
+            self.module.library.cuemu_set_order(ctypes.c_uint(order))
+            self.kernel.run(grid, block, values, shared_mem)
+
+        streams.enqueue(streams.handle(stream), run)
 
 
 class Module:

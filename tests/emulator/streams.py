@@ -88,6 +88,7 @@ class Captured:
 
 
 class _State:
+    seed = 0
     chance: random.Random | None = None  # None: work is done at once
     eager = 0.0  # how likely something is done when something is enqueued
     running = 0
@@ -103,14 +104,17 @@ _next_handle = 0x1000
 
 @contextmanager
 def asynchronous(seed: int) -> Iterator[None]:
-    """Work is done later: with seed 0 when it is waited for, with another at moments that follow from the seed."""
-    _state.chance = random.Random(seed)
+    """Work is done later: with seed 0 when it is waited for, with another at moments that follow from the seed.
+
+    It is also the order in which the threads and blocks of kernels run, as ``RawModule.set_order`` has it.
+    """
+    _state.seed, _state.chance = seed, random.Random(seed)
     _state.eager = _state.chance.uniform(0.1, 0.7) if seed else 0.0
     try:
         yield
         synchronize_all()
     finally:
-        _state.chance = None
+        _state.seed, _state.chance = 0, None
         for queue in (*_queues.values(), *_left):
             queue.items.clear()
         _left.clear()
@@ -118,6 +122,11 @@ def asynchronous(seed: int) -> Iterator[None]:
 
 def is_asynchronous() -> bool:
     return _state.chance is not None
+
+
+def order_of_threads() -> int:
+    """In which order the threads and blocks of kernels run: forward, unless work is asynchronous."""
+    return _state.seed
 
 
 # -- streams ------------------------------------------------------------------------------------------
