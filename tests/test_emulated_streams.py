@@ -237,6 +237,15 @@ def test_an_error_of_a_kernel_comes_with_a_later_call() -> None:
             cp.cuda.Stream.null.synchronize()
 
 
+def test_a_stream_that_is_gone_takes_no_work(cp: Any) -> None:
+    stream = cp.cuda.Stream()
+    address = stream.ptr
+    del stream
+    x = cp.zeros(N)
+    with pytest.raises(ValueError, match="was destroyed"):
+        cp.cuda.runtime.memsetAsync(x.data.ptr, 0, x.nbytes, address)
+
+
 # -- events ---------------------------------------------------------------------------------------------
 
 

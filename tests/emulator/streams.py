@@ -198,10 +198,11 @@ def enqueue(stream: int, work: Work, after: Item | None = None) -> Item | None:
             return None
         if not stream and any(q.waits_for_null and q.device == current.device for q in map(_queues.get, _captures) if q):
             raise CaptureError("work on the null stream while a stream that waits for it captures")
+        queue = queue_of(stream)
         if _state.chance is None:
             work()
             return None
-        made = _put(queue_of(stream), work, after)
+        made = _put(queue, work, after)
         _go_on()
         return made
 
