@@ -153,9 +153,9 @@ def test_blocks_of_a_kernel_run_side_by_side() -> None:
 # -- memory ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("waits", [True, False])
-def test_memory_goes_back_to_the_stream_that_it_was_allocated_on(waits: bool) -> None:
-    """What another stream still does there must be waited for before it is dropped."""
+@pytest.mark.parametrize("waits", ["before", "after", "never"])
+def test_memory_goes_back_to_the_stream_that_it_was_allocated_on(waits: str) -> None:
+    """What another stream still does there must be waited for, before it is dropped or before the first goes on."""
 
     def run(cp: Any) -> Any:
         a, b = (cp.cuda.Stream(non_blocking=True) for _ in range(2))
@@ -164,15 +164,17 @@ def test_memory_goes_back_to_the_stream_that_it_was_allocated_on(waits: bool) ->
         b.wait_event(a.record())
         with b:
             y = x + 1
-        if waits:
+        if waits == "before":
             a.wait_event(b.record())
         del x
+        if waits == "after":
+            a.wait_event(b.record())
         with a:
             cp.full(N, 7.0)
         a.synchronize()
         return np.nan_to_num(y.get(b)).sum() / N
 
-    assert outcomes(run) == {2.0} if waits else len(outcomes(run)) > 1
+    assert outcomes(run) == {2.0} if waits != "never" else len(outcomes(run)) > 1
 
 
 def test_a_stream_gets_its_own_memory_again_and_no_other() -> None:
@@ -197,6 +199,8 @@ def test_what_is_written_late_into_freed_memory_is_found() -> None:
         with b:
             x.fill(1)
         del x
+        with a:
+            cp.empty(1)
         a.synchronize()
 
 

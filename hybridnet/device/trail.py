@@ -4,8 +4,8 @@ CuPy's pool keeps a list of free memory for each stream. What is freed goes to t
 allocated, and to that stream's next array at once, which is right for memory that this stream alone works in. For the rest:
 
 - What the user holds (arguments, results, parameters, the state of random numbers) is as any array of CuPy's: made on the
-  stream that is current then. Who goes on with it on another stream makes that one wait, and makes the first wait again
-  before dropping it.
+  stream that is current then. Who goes on with it on another stream makes that one wait; and once it is dropped there, which the
+  tape does with what it has saved, makes the first one wait before anything more is put on it.
 - What the user does not see is the framework's to order. Arenas, and the stand-ins and tables of the programs bound to them, go
   from stream to stream by :meth:`Trail.follow`, and back to the pool behind the last one's work by :meth:`Trail.hold`.
 - Temporaries and workspaces are allocated, worked in and freed within one call, on one stream: the pool's order is enough.

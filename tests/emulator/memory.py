@@ -3,8 +3,8 @@
 Fresh memory is filled with 0xFF (NaN in every floating type), freed memory with 0xFE; each allocation lies between guard bytes and is
 aligned to 512 bytes, as CuPy's are. Freed memory stays where it is for a while and goes to no other allocation, so that work which
 still reads or writes it (a graph that outlived its arena) shows: reads find 0xFE, and writes are found in :func:`check`.
-Where work is asynchronous, freed memory goes back to the stream on which it was allocated, as in CuPy's pool: that
-stream overwrites it when it has come so far, whatever other streams still do there, and the next allocation on it gets it.
+Where work is asynchronous, freed memory goes back to the stream on which it was allocated, as in CuPy's pool: the next
+allocation there gets it, and whatever it gets, all is overwritten when that stream has come so far, whatever other streams still do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import ctypes
 import sys
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +72,7 @@ class Heap:
         self.allocations = 0
         self.freed: collections.deque[Block] = collections.deque()
         self.freed_bytes = 0
+        self.whole: list[Block] = []  # freed and not overwritten yet
         self.found: list[str] = []
         self.lock = streams.lock
 
@@ -83,6 +85,7 @@ class Heap:
             self.peak = max(self.peak, self.used)
             self.allocations += 1
             if streams.is_asynchronous():
+                self._overwrite(stream)
                 for block in reversed(self.freed):
                     if (block.size, block.stream) == (size, stream):
                         return self._lent_again(block)
@@ -105,17 +108,26 @@ class Heap:
     def give(self, block: Block) -> None:
         """The end of an allocation; called by finalizers, so damage is noted and told by ``check``."""
 
-        def end() -> None:
-            self._note(block.damage())
-            block.fill(FREED)
-
         with self.lock:
-            streams.put_behind(block.stream, end)
             self.used -= _room(block.size)
             self.freed.append(block)
             self.freed_bytes += block.size
-            while self.freed_bytes > KEPT_BYTES and len(self.freed) > 1 and not streams.is_asynchronous():
-                self._forget()
+            self.whole.append(block)
+            if not streams.is_asynchronous():
+                self._overwrite(block.stream)
+                while self.freed_bytes > KEPT_BYTES and len(self.freed) > 1:
+                    self._forget()
+
+    def _overwrite(self, stream: int) -> None:
+        """What a stream does from here on may be in the memory that went back to it: as the pool has it, what comes next there gets it."""
+
+        def end(block: Block) -> None:
+            self._note(block.damage())
+            block.fill(FREED)
+
+        for block in [b for b in self.whole if b.stream == stream]:
+            streams.put_behind(stream, partial(end, block))
+        self.whole = [b for b in self.whole if b.stream != stream]
 
     def _note(self, damage: str) -> None:
         if damage:
@@ -127,12 +139,19 @@ class Heap:
         self._note(block.damage())
         self._note(block.damage_since())
 
-    def check(self) -> None:
-        """Fail if anything was written beside an allocation that has ended, or into one after its end."""
+    def forget_all(self) -> None:
+        """Give everything that is free back to the device, which waits for all that it does."""
         with self.lock:
+            for stream in {b.stream for b in self.whole}:
+                self._overwrite(stream)
             streams.synchronize_all()
             while self.freed:
                 self._forget()
+
+    def check(self) -> None:
+        """Fail if anything was written beside an allocation that has ended, or into one after its end."""
+        with self.lock:
+            self.forget_all()
             found, self.found = self.found, []
         assert not found, "; ".join(found)
 
@@ -312,11 +331,7 @@ class MemoryPool:
         return len(heap.freed)
 
     def free_all_blocks(self, stream: Any = None) -> None:
-        """Give everything back to the device, which waits for all that it does."""
-        with heap.lock:
-            streams.synchronize_all()
-            while heap.freed:
-                heap._forget()
+        heap.forget_all()
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         heap.limit = int(heap.total * fraction) if fraction is not None else int(size or 0)
