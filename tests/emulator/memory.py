@@ -188,8 +188,8 @@ class Memory(BaseMemory):
         self.bytes = self._block.bytes[self._block.inside]
         self.ptr = int(self.bytes.ctypes.data) if size else 0
 
-    def __del__(self) -> None:
-        if self._block is not None and not sys.is_finalizing():
+    def __del__(self, is_finalizing: Any = sys.is_finalizing) -> None:  # a default, since the module may be gone by then
+        if self._block is not None and not is_finalizing():
             heap.give(self._block)
 
 
@@ -357,7 +357,9 @@ class PinnedMemory:
         self.ptr, self.size = int(self.bytes.ctypes.data), size
         _pinned[self.ptr] = self.bytes.size
 
-    def __del__(self) -> None:
+    def __del__(self, is_finalizing: Any = sys.is_finalizing) -> None:
+        if is_finalizing():
+            return
         _pinned.pop(self.ptr, None)
         self.bytes[...] = FREED
         _unpinned.append(self.bytes)

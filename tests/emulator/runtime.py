@@ -179,8 +179,8 @@ class Stream:
             self.ptr = streams.create(self.device_id, waits_for_null=not non_blocking)
         self._outer: list[Any] = []
 
-    def __del__(self) -> None:
-        if self.ptr and not sys.is_finalizing():
+    def __del__(self, is_finalizing: Any = sys.is_finalizing) -> None:  # a default, since the module may be gone by then
+        if self.ptr and not is_finalizing():
             streams.destroy(self.ptr)
 
     def __eq__(self, other: object) -> bool:
