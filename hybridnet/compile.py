@@ -45,6 +45,7 @@ class Key:
     disabled_passes: frozenset[str]
     tf32: bool
     deterministic: bool
+    fast_math: bool
     generation: int  # of parameters' settings and the like: see ``core.state``
 
     def difference(self, other: Key) -> str:
@@ -376,6 +377,7 @@ class Jit:
             config.disabled_passes,
             config.tf32,
             config.deterministic,
+            config.fast_math,
         )
         entry = self.cache.get(short)
         return entry[1] if entry is not None else self._compile(short, structure, leaves)
@@ -392,6 +394,7 @@ class Jit:
             config.disabled_passes,
             config.tf32,
             config.deterministic,
+            config.fast_math,
             generation.count,
         )
         if self.cache:

@@ -67,6 +67,14 @@ SETTINGS = {
         "1: the gradient of attention on a GPU adds in the same order every time, as all else in a CUDA graph does anyway; "
         "it takes longer and more memory",
     ),
+    "fast_math": Setting(
+        "HYBRIDNET_FAST_MATH",
+        False,
+        lambda text: bool(int(text)),
+        "1: rewrites may change results of compiled functions in the last digits, in the sign of zero, and where numbers leave their "
+        "type's range or are NaN: constant factors are gathered into one, x + 0 and a sum of one number are x, and on a GPU a relu joins the "
+        "product before it, which turns NaN into 0",
+    ),
     "cache_dir": Setting("HYBRIDNET_CACHE_DIR", "~/.cache/hybridnet", str, "folder in which compiled kernels are kept"),
     "max_programs": Setting(
         "HYBRIDNET_MAX_PROGRAMS",
@@ -106,6 +114,7 @@ class Config:
     max_programs: int
     tf32: bool
     deterministic: bool
+    fast_math: bool
 
     def __init__(self) -> None:
         for name, setting in SETTINGS.items():

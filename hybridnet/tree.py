@@ -12,6 +12,7 @@ import numpy as np
 
 from hybridnet.core import Array, asarray
 from hybridnet.errors import ArgumentError, fail
+from hybridnet.exact import Exact
 
 LEAF = "*"  # stands for an array in a structure
 
@@ -27,14 +28,15 @@ def flatten(value: Any, leaves: list[Any]) -> Any:
     if isinstance(value, (tuple, list)):
         return (type(value), *[flatten(v, leaves) for v in value])
     if isinstance(value, dict):
-        return (dict, tuple(value), *[flatten(v, leaves) for v in value.values()])
+        return (dict, tuple(map(Exact, value)), *[flatten(v, leaves) for v in value.values()])
+    static = Exact(value)
     try:
-        hash(value)
+        hash(static)
     except TypeError:
         fail(
             ArgumentError, "jit", expected="arrays, numbers and other hashable values, in tuples, lists and dicts", got=type(value).__name__
         )
-    return ("static", type(value), value)
+    return static
 
 
 def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
@@ -45,11 +47,11 @@ def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
 def _build(structure: Any, leaves: Any) -> Any:
     if structure == LEAF:
         return next(leaves)
+    if isinstance(structure, Exact):
+        return structure.value
     kind = structure[0]
-    if kind == "static":
-        return structure[2]
     if kind is dict:
-        return {k: _build(s, leaves) for k, s in zip(structure[1], structure[2:], strict=True)}
+        return {k.value: _build(s, leaves) for k, s in zip(structure[1], structure[2:], strict=True)}
     items = [_build(s, leaves) for s in structure[1:]]
     if hasattr(kind, "_fields"):
         return kind(*items)

@@ -28,7 +28,7 @@ MAX_LINES = 500
 
 #: A module imports from its own row and the rows above it; see "The layers" in CONTRIBUTING.md.
 LAYERS = (
-    "errors config dtypes registry",
+    "errors config dtypes exact registry",
     "device",
     "core",
     "ops autograd tree serialization",

@@ -14,6 +14,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op
+from hybridnet.exact import exact
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value
 from hybridnet.ops import cpu_matmul
@@ -77,7 +78,7 @@ def scalar_literal(ns: Namespace, value: Value, op: Op) -> str:
         return repr(number)
     shape = () if pointwise else value.shape
     name = "c" + str(number).replace("-", "m").replace("+", "").replace(".", "_")
-    return ns.bind(name, np.full(shape, number, value.dtype), ("constant", repr(number), value.dtype, shape))
+    return ns.bind(name, np.full(shape, number, value.dtype), ("constant", exact(number), value.dtype, shape))
 
 
 def view_text(ns: Namespace, node: Node, x: str) -> str:

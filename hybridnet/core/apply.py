@@ -16,7 +16,7 @@ from hybridnet.config import config
 from hybridnet.core import tape
 from hybridnet.core.array import Array, Spec, spec_of, wrap
 from hybridnet.core.handles import as_class, plain
-from hybridnet.core.op import OPS, Kind, Op
+from hybridnet.core.op import OPS, Kind, Op, find
 from hybridnet.core.state import computing_in, local, paused_recording
 from hybridnet.device import Device
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
@@ -103,7 +103,7 @@ def apply(
 
 def call(name: str, *arrays: Any, **attrs: Any) -> Any:
     """Call an operator by name; how array methods reach operators that are defined above them."""
-    return apply(OPS[name], arrays, attrs)
+    return apply(OPS.get(name) or find(name), arrays, attrs)
 
 
 def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: dict[str, Any], device: Any, cls: Any) -> Any:

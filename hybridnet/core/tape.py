@@ -14,7 +14,7 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core.array import Array, Spec, Storage, wrap
 from hybridnet.core.handles import plain
-from hybridnet.core.op import OPS, Op
+from hybridnet.core.op import OPS, Op, find
 from hybridnet.core.state import computing_in, local
 from hybridnet.errors import AutogradError, Site, fail, user_site
 
@@ -317,7 +317,7 @@ def bind(apply: Callable[..., Any]) -> None:
 
 
 def _call(name: str, *arrays: Any, **attrs: Any) -> Any:
-    return _apply(OPS[name], arrays, attrs)
+    return _apply(find(name), arrays, attrs)
 
 
 def _full(spec: Spec, value: float, cls: type[Array], device: Any) -> Array:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hybridnet.core import OPS, Op, Spec
+import numpy as np
+
+from hybridnet.core import Op, Spec, find
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import Site
@@ -51,10 +53,13 @@ class Value:
     @property
     def constant(self) -> Any:
         """The number that the value is filled with, or None if it is not a constant."""
-        if self.node is None or self.node.op.name != "full":
+        if self.node is None or not self.node.calls("full"):
             return None
         value = self.node.attrs["value"]
-        return self.dtype.type(value).item() if type(value) is float and self.dtype.kind in "biu" else value
+        if type(value) is not float or self.dtype.kind not in "biu":
+            return value
+        with np.errstate(all="ignore"):
+            return np.full((), value).astype(self.dtype).item()
 
     def __repr__(self) -> str:
         return f"<Value {self.spec}>"
@@ -78,6 +83,10 @@ class Node:
     @property
     def output(self) -> Value:
         return self.outputs[0]
+
+    def calls(self, *names: str) -> bool:
+        """Whether the operator is one of those; a name that no operator has is an error."""
+        return self.op in tuple(map(find, names))  # all names are looked up
 
     def __repr__(self) -> str:
         return f"<Node {self.op.name}>"
@@ -140,7 +149,7 @@ class Rewriter:
 
     def emit(self, name: str, inputs: Sequence[Value], attrs: dict[str, Any], like: Node) -> Value:
         """Append a new node of one output, placed where ``like`` was in the user's code."""
-        op = OPS[name]
+        op = find(name)
         node = Node(op, inputs, attrs, infer_node(op, inputs, attrs), like.outputs[0].device, like.site)
         self.nodes.append(node)
         return node.outputs[0]

@@ -16,6 +16,7 @@ from hybridnet.core.array import Storage
 from hybridnet.core.state import generation, local
 from hybridnet.device import Device
 from hybridnet.errors import TraceError, fail, user_site
+from hybridnet.exact import exact
 from hybridnet.graph.ir import Graph, Node, Value
 
 
@@ -159,7 +160,7 @@ class Trace:
 
     def _constant(self, number: Any, dtype: Any, device: Device) -> Value:
         dtype = np.asarray(number).dtype if dtype is None else dtype
-        key = (repr(number), dtype, device)  # 0.0 equals -0.0, and NaN not itself
+        key = (exact(number), dtype, device)
         value = self._constants.get(key)
         if value is None:
             value = self._constants[key] = self.emit(OPS["full"], (), {"shape": (), "value": number, "dtype": dtype}, device)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import core, dtypes
-from hybridnet.core import OPS, apply, as_class, wrap
+from hybridnet.core import OPS, apply, as_class, find, wrap
 
 
 class NDArray(core.NDArray):
@@ -131,7 +131,7 @@ def combine(name: str, lhs: Any, rhs: Any) -> Any:
     lhs, rhs = _beside(array, lhs), _beside(array, rhs)
     dtype = array._data.dtype
     if dtype in _FLOATS:
-        result = apply(OPS[name], (lhs, rhs))
+        result = apply(find(name), (lhs, rhs))
     else:
         numbers = not (isinstance(lhs, core.NDArray) and isinstance(rhs, core.NDArray))
         if not numbers and lhs.dtype != rhs.dtype:
@@ -140,7 +140,7 @@ def combine(name: str, lhs: Any, rhs: Any) -> Any:
         if name == "true_divide" and dtype not in _FLOATS:
             lhs = lhs.astype(dtypes.float64) if isinstance(lhs, core.NDArray) else float(lhs)
             rhs = rhs.astype(dtypes.float64) if isinstance(rhs, core.NDArray) else float(rhs)
-        result = apply(OPS[name], (lhs, rhs))
+        result = apply(find(name), (lhs, rhs))
     if result.dtype == dtypes.bool_ or (result.dtype != dtype and dtype not in _FLOATS):
         result = result.astype(dtype, copy=False)
     return finish(result, NDArray) if NDArray in (type(lhs), type(rhs)) else result

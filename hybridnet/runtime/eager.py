@@ -18,6 +18,7 @@ from hybridnet.core import Kind, Op, Spec
 from hybridnet.core.kernel import LibraryCall, Placed
 from hybridnet.device import Device, current_stream
 from hybridnet.device.compiler import Module
+from hybridnet.exact import Exact
 from hybridnet.graph.accelerated import library_for, written_for
 from hybridnet.graph.ir import Node, Value, infer_node
 from hybridnet.graph.refusals import tell_refusal
@@ -85,7 +86,7 @@ def _without_gaps(xp: Any, x: Any) -> Any:
 
 def _key(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> tuple[Any, ...]:
     """All that decides how a call is computed, but for the addresses of its operands."""
-    return op, tuple([(x.shape, x.dtype, x.strides) for x in data]), tuple(attrs.items()), device, config.tf32, config.deterministic
+    return op, tuple([(x.shape, x.dtype, x.strides) for x in data]), Exact(tuple(attrs.items())), device, config.tf32, config.deterministic
 
 
 @lru_cache(maxsize=_KEPT)
@@ -95,10 +96,10 @@ def _seen(*key: Any) -> list[None]:
 
 
 @lru_cache(maxsize=_KEPT)
-def _prepared(op: Op, operands: tuple[Any, ...], attrs: tuple[tuple[str, Any], ...], device: Device, *settings: bool) -> _Prepared:
+def _prepared(op: Op, operands: tuple[Any, ...], attrs: Exact, device: Device, *settings: bool) -> _Prepared:
     """What is decided once for a key; strides are in bytes there."""
     placed = tuple(Placed(shape, dtype, tuple(s // dtype.itemsize for s in strides)) for shape, dtype, strides in operands)
-    return _Prepared(op, placed, dict(attrs), device)
+    return _Prepared(op, placed, dict(attrs.value), device)
 
 
 def accelerate(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> Any:

@@ -38,7 +38,7 @@ def casts(graph: Graph) -> Graph:
 def _follow(rewriter: Rewriter, node: Node, narrowed: set[Value]) -> None:
     """A reshape of a narrowed value, or the cast that it makes needless."""
     now = rewriter.of(node.inputs[0])
-    if node.op.name == "cast":
+    if node.calls("cast"):
         rewriter.replace(node.output, now)
     else:
         rewriter.replace(node.output, rewriter.emit("reshape", (now,), node.attrs, node))
@@ -65,10 +65,10 @@ def _read_as(v: Value, readers: Readers) -> Dtype | None:
     """The 16-bit type to which all readers of a value cast it, at once or after reshapes."""
     found: set[Dtype | None] = set()
     for reader in readers.get(v, ()):
-        if reader is not None and reader.op.name == "reshape":
+        if reader is not None and reader.calls("reshape"):
             found.add(_read_as(reader.output, readers))
         else:
-            found.add(reader.output.dtype if reader is not None and reader.op.name == "cast" else None)
+            found.add(reader.output.dtype if reader is not None and reader.calls("cast") else None)
     dtype = found.pop() if len(found) == 1 else None
     return dtype if dtype is not None and is_half(dtype) and v.dtype == computed_dtype(dtype) else None
 
@@ -77,9 +77,9 @@ def _uncast(rewriter: Rewriter, v: Value, reader: Node) -> Value:
     """The 16-bit value that ``v`` is in a wider type, in the shape of ``v``; ``v`` itself where it is nothing such."""
     now = rewriter.of(v)
     source = now
-    while source.node is not None and source.node.op.name in ("reshape", "cast"):
+    while source.node is not None and source.node.calls("reshape", "cast"):
         inner = source.node.inputs[0]
-        if source.node.op.name == "cast" and not (is_half(inner.dtype) and source.dtype == computed_dtype(inner.dtype)):
+        if source.node.calls("cast") and not (is_half(inner.dtype) and source.dtype == computed_dtype(inner.dtype)):
             return now
         source = inner
         if is_half(source.dtype):

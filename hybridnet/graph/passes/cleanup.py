@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hybridnet.exact import exact_attrs
 from hybridnet.graph.ir import Graph, Rewriter, Value
 
 
@@ -13,8 +14,7 @@ def cse(graph: Graph) -> Graph:
     seen: dict[Any, tuple[Value, ...]] = {}
     for node in graph.nodes:
         inputs = tuple(rewriter.of(v) for v in node.inputs)
-        attrs = tuple((k, type(a), repr(a) if type(a) is float else a) for k, a in sorted(node.attrs.items()))  # 0.0 == -0.0
-        key = node.op, inputs, attrs, node.outputs[0].device
+        key = node.op, inputs, exact_attrs(node.attrs), node.outputs[0].device
         found = seen.get(key)
         if found is None:
             seen[key] = rewriter.keep(node).outputs

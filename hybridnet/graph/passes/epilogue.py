@@ -1,14 +1,17 @@
-"""On a GPU, a product takes the bias and the relu behind it along, and sums of its operands: the library has the numbers at hand.
+"""On a GPU, a product takes the bias behind it along, and sums of its operands: the library has the numbers at hand.
 
-It adds a bias before it writes; and while it multiplies a gradient by a layer's input, for the weight's gradient, it
-sums that gradient for the bias's. A pass of its own behind differentiation, since in a program they stand as several
-operators, of which fusion may need each by itself.
+It adds a bias before it writes (so that 16-bit results are rounded once, after it); and while it multiplies a gradient by
+a layer's input, for the weight's gradient, it sums that gradient for the bias's. A pass of its own behind differentiation,
+since in a program they stand as several operators, of which fusion may need each by itself.
+
+A relu goes along under ``HYBRIDNET_FAST_MATH`` alone: cuBLASLt's gives 0 for NaN, where max(x, 0) is NaN.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from hybridnet.config import config
 from hybridnet.core import OPS
 from hybridnet.graph.accelerated import library_for
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
@@ -18,11 +21,11 @@ from hybridnet.ops.matmul import inner_axis
 
 
 def epilogue(graph: Graph) -> Graph:
-    """Join products with the vector that is added along their last axis, then with max(x, 0), where nothing else reads what is between.
+    """Join products with the vector that is added along their last axis, where nothing else reads what is between.
 
     And products of 16-bit matrices with sums of an operand over the axis that they sum over.
     """
-    if not any(node.op.name == "matmul" and node.output.device.is_gpu for node in graph.nodes):
+    if not any(node.calls("matmul") and node.output.device.is_gpu for node in graph.nodes):
         return graph
     rewriter = Rewriter(graph)
     uses = graph.uses()
@@ -50,10 +53,10 @@ class _Pair(NamedTuple):
 def _pairs(graph: Graph) -> dict[Node, _Pair]:
     """The pairs by each of their nodes: those where both operands are there when the first of the two runs."""
     position = {node: i for i, node in enumerate(graph.nodes)}
-    sums = {node.inputs[0]: node for node in graph.nodes if node.op.name == "sum" and _is_large(node)}
+    sums = {node.inputs[0]: node for node in graph.nodes if node.calls("sum") and _is_large(node)}
     found: dict[Node, _Pair] = {}
     for node in graph.nodes:
-        if node.op.name != "matmul":
+        if not node.calls("matmul"):
             continue
         for of, v in zip("ab", node.inputs, strict=True):
             total = sums.get(v)
@@ -88,22 +91,26 @@ def _add_pair(rewriter: Rewriter, pair: _Pair) -> None:
 
 def _joined(rewriter: Rewriter, node: Node, uses: dict[Value, int]) -> Value | None:
     """What replaces a node that belongs behind a product."""
-    if node.op.name not in ("add", "maximum"):
+    if not node.calls("add", "maximum"):
         return None
     for old, other in (node.inputs, node.inputs[::-1]):
         product = rewriter.of(old).node
         if uses[old] != 1 or product is None or old.spec != node.output.spec or not old.device.is_gpu:
             continue
-        if node.op.name == "add" and product.op.name == "matmul":
+        if node.calls("add") and product.calls("matmul"):
             bias = _vector(rewriter.of(other), old)
             found = None if bias is None else _whole(rewriter, product, (*product.inputs, bias), product.attrs, node)
-        elif node.op.name == "maximum" and product.op.name == "matmul_bias" and other.constant == 0 and not product.attrs.get("relu"):
+        elif config.fast_math and node.calls("maximum") and _waits_for_relu(product) and other.constant == 0:
             found = _whole(rewriter, product, product.inputs, {**product.attrs, "relu": True}, node)
         else:
             continue
         if found is not None:
             return found
     return None
+
+
+def _waits_for_relu(product: Node) -> bool:
+    return product.calls("matmul_bias") and not product.attrs.get("relu")
 
 
 def _vector(bias: Value, product: Value) -> Value | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hybridnet.exact import exact_attrs
 from hybridnet.graph.accelerated import stays_whole
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.refusals import tell_refusal
@@ -42,7 +43,7 @@ def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Cal
     if device.is_gpu:
         tell_refusal(node, "computed in its parts")
     specs = tuple(v.spec for v in node.inputs)
-    key = node.op, specs, tuple(sorted(node.attrs.items(), key=lambda item: item[0])), device
+    key = node.op, specs, exact_attrs(node.attrs), device
     body = known.get(key)
     if body is None:
         body = known[key] = trace_op(node.op.name, _parts(node), specs, node.attrs, device)

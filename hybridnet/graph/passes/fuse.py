@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core import Kind, Op, Spec
+from hybridnet.exact import exact_attrs
 from hybridnet.graph.accelerated import draws_again
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value
@@ -244,7 +245,7 @@ def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Valu
                 inner[v] = constant.output
         new = Node(node.op, [inner[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
         if node.output.device.is_gpu:  # what is computed again for two readers is computed once for both
-            key = (node.op, new.inputs, new.output.spec, *node.attrs.items())
+            key = node.op, new.inputs, new.output.spec, exact_attrs(node.attrs)
             inner[node.output] = known.setdefault(key, new.output)
             if inner[node.output] is not new.output:
                 continue

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hybridnet.core import OPS, Kind, Op, Spec
+from hybridnet.exact import exact, exact_attrs
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value
 
@@ -63,13 +64,13 @@ class _Component:
                 if v in inside:
                     reads.append(("node", inside[v]))
                 elif v.constant is not None:
-                    reads.append(("constant", v.constant, type(v.constant), v.dtype))
+                    reads.append(("constant", exact(v.constant), v.dtype))
                 else:
                     kind, found = ("slot", self.slots) if v.shape else ("number", self.numbers)
                     if v not in found:
                         found.append(v)
                     reads.append((kind, found.index(v), v.dtype))
-            attrs = () if n.op.kind is Kind.REDUCTION else tuple(sorted(n.attrs.items()))
+            attrs = () if n.op.kind is Kind.REDUCTION else exact_attrs(n.attrs)
             signature.append((n.op, tuple(reads), attrs, n.output.dtype))
         members = set(nodes)
         self.outputs = [n.output for n in nodes if any(r not in members for r in uses.get(n.output, ()))]
@@ -156,7 +157,7 @@ _SMALL_CAST = 1 << 20
 def _is_early(n: Node, uses: Uses) -> bool:
     """Whether a node is a cast of a parameter that may as well be computed early: the backward reads it too, or it is small."""
     x, y = n.inputs[0], n.output
-    return n.op.name == "cast" and x.node is None and x.device.is_gpu and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
+    return n.calls("cast") and x.node is None and x.device.is_gpu and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
 
 
 def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Component]:

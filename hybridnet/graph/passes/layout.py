@@ -18,7 +18,7 @@ from enum import IntEnum
 from typing import Any
 
 from hybridnet.config import config
-from hybridnet.core import OPS, Kind, Op, Permuted
+from hybridnet.core import Kind, Permuted, find
 from hybridnet.core.kernel import is_half
 from hybridnet.dtypes import float32
 from hybridnet.graph.accelerated import stays_whole
@@ -40,7 +40,7 @@ def transposed_bytes(graph: Graph) -> int:
     """The bytes that are transposed: by nodes, and inside channels-first convolutions, of their operands and results."""
     total = 0
     for node in graph.nodes:
-        if node.op.name == "transpose" and not _keeps_memory(node.inputs[0].shape, node.attrs["axes"]):
+        if node.calls("transpose") and not _keeps_memory(node.inputs[0].shape, node.attrs["axes"]):
             total += node.output.nbytes
         elif gains(node):
             total += sum(v.nbytes for v in (*node.inputs, *node.outputs))
@@ -143,7 +143,7 @@ class _Layout:
     def changed(self) -> Graph:
         """The graph, each node in the form that is chosen for it."""
         for node in self.graph.nodes:
-            if node.op.name == "transpose" and self._cancels(node):
+            if node.calls("transpose") and self._cancels(node):
                 continue
             call = self.calls[node]
             if call is None or not (gains(node) or self._is_cheaper(node, call)) or not self._compute(node, call):
@@ -172,7 +172,7 @@ class _Layout:
 
     def _is_spread(self, v: Value, ndim: int) -> Value | None:
         """What a value is the broadcast of, if that is free among operands of ``ndim`` axes with channels last."""
-        if v.node is None or v.node.op.name != "broadcast_to":
+        if v.node is None or not v.node.calls("broadcast_to"):
             return None
         source = v.node.inputs[0]
         return source if self._is_free(source, _order(ndim)) else None
@@ -244,7 +244,7 @@ class _Layout:
         return self._emit("transpose", v, axes=axes)
 
     def _emit(self, name: str, of: Value, **attrs: Any) -> Value:
-        op: Op = OPS[name]
+        op = find(name)
         inputs = () if op.kind is Kind.CREATION else (of,)
         node = Node(op, inputs, attrs, infer_node(op, inputs, attrs), of.device, of.node.site if of.node else None)
         self.nodes.append(node)

@@ -1,21 +1,71 @@
-"""Algebra that costs nothing in precision: neutral elements, views of views, casts of casts, transposes into products.
+"""Algebra: neutral elements, views of views, casts of casts, transposes into products.
 
-One rule a function, tried by the operator's name; a rule gives the value that replaces the
-node's output, or None. Operands of pointwise operators lose broadcasts that the operator does
-by itself.
+A rule is a function of one node that gives the value which replaces the node's output, or None. Rules keep every result
+that the written order gives, bit for bit, for infinities, NaN, both zeros, subnormal numbers and every dtype: each says
+why. (Products with other operands transposed are the same sums; a library may add in another order.) Those marked
+``fast`` keep results up to rounding and within the dtype's range alone, and apply under ``HYBRIDNET_FAST_MATH``.
+Operands of pointwise operators lose broadcasts that the operator does by itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from hybridnet.core import Kind
+from hybridnet.config import config
+from hybridnet.core import Kind, Op, find
 from hybridnet.dtypes import bfloat16, float16, float32, float64, is_floating
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.ops import matmul, pointwise, reduction, selection, shape  # noqa: F401  (the operators that rules name)
 
-Rule = Callable[[Rewriter, Node, tuple[Value, ...], dict[Value, int]], Value | None]
+
+class Call(NamedTuple):
+    """A node with its operands as they are by now."""
+
+    rewriter: Rewriter
+    node: Node
+    inputs: tuple[Value, ...]
+    uses: dict[Value, int]
+
+    def emit(self, name: str, *inputs: Value, **attrs: Any) -> Value:
+        return self.rewriter.emit(name, inputs, attrs, self.node)
+
+    def number(self, value: float) -> Value:
+        """A constant of the result's dtype."""
+        return self.emit("full", shape=(), value=value, dtype=self.node.output.dtype)
+
+    def is_result(self, value: Value) -> bool:
+        """Whether a value has the result's shape and dtype."""
+        return value.spec == self.node.output.spec
+
+    @property
+    def floating(self) -> bool:
+        return is_floating(self.node.output.dtype)
+
+
+class Rule(NamedTuple):
+    """A rewrite with its name; ``fast``: not exact."""
+
+    name: str
+    apply: Callable[[Call], Value | None]
+    fast: bool
+
+
+RULES: dict[Op, list[Rule]] = {}
+
+
+def rule(*names: str, fast: bool = False) -> Callable[[Callable[[Call], Value | None]], Callable[[Call], Value | None]]:
+    """Make a function a rule for the operators of those names; a name that no operator has is an error."""
+
+    def enter(function: Callable[[Call], Value | None]) -> Callable[[Call], Value | None]:
+        for name in names:
+            RULES.setdefault(find(name), []).append(Rule(function.__name__, function, fast))
+        return function
+
+    return enter
 
 
 def simplify(graph: Graph) -> Graph:
@@ -25,9 +75,8 @@ def simplify(graph: Graph) -> Graph:
     for node in graph.nodes:
         inputs = tuple(rewriter.of(v) for v in node.inputs)
         if node.op.kind is Kind.POINTWISE:
-            inputs = _without_broadcasts(rewriter, node, inputs)
-        rule = _RULES.get(node.op.name)
-        new = rule(rewriter, node, inputs, uses) if rule else None
+            inputs = without_broadcasts(rewriter, node, inputs)
+        new = _rewritten(Call(rewriter, node, inputs, uses))
         if new is not None:
             rewriter.replace(node.output, new)
             continue
@@ -41,16 +90,26 @@ def simplify(graph: Graph) -> Graph:
     return rewriter.finish()
 
 
-def _without_broadcasts(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-    """Read through ``broadcast_to``, and constants as scalars, where the result keeps its shape."""
+def _rewritten(call: Call) -> Value | None:
+    for _, apply, fast in RULES.get(call.node.op, ()):
+        if (not fast or config.fast_math) and (new := apply(call)) is not None:
+            return new
+    return None
+
+
+def without_broadcasts(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Read through ``broadcast_to``, and constants as scalars, where the result keeps its shape: the same elements meet.
+
+    Not an exponent: NumPy computes x to the power of one number 2 as a square, of an array of them as a power.
+    """
     if len(inputs) < 2:
         return inputs
     current = list(inputs)
     for i, v in enumerate(current):
         producer = v.node
-        if producer is None:
+        if producer is None or (i == 1 and node.calls("power")):
             continue
-        if producer.op.name == "broadcast_to":
+        if producer.calls("broadcast_to"):
             small = producer.inputs[0]
         elif v.constant is not None and v.shape:
             small = rewriter.emit("full", (), {"shape": (), "value": v.constant, "dtype": v.dtype}, producer)
@@ -62,42 +121,107 @@ def _without_broadcasts(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...
     return tuple(current)
 
 
-def _same(value: Value, node: Node) -> bool:
-    return value.shape == node.output.shape and value.dtype == node.output.dtype
+def _made_by(value: Value, name: str) -> Node | None:
+    """The node that makes a value, if it is a call of that operator."""
+    return value.node if value.node is not None and value.node.calls(name) else None
 
 
-def _neutral(number: int, *, right_only: bool = False) -> Rule:
-    def rule(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-        a, b = inputs
-        if b.constant == number and b.constant is not None and _same(a, node):
-            return a
-        if not right_only and a.constant == number and a.constant is not None and _same(b, node):
-            return b
+# -- neutral elements -------------------------------------------------------------------------------
+
+
+def _is_zero(value: Value, negative: bool) -> bool:
+    """Whether a value is a constant 0 of that sign; integers have one zero, which is of either."""
+    c = value.constant
+    return c is not None and c == 0 and (not is_floating(value.dtype) or (math.copysign(1, c) < 0) is negative)
+
+
+@rule("multiply")
+def times_one(call: Call) -> Value | None:
+    """x · 1 is x: no rounding, the sign of zero and of infinity stays, NaN is NaN."""
+    a, b = call.inputs
+    return next((x for x, one in ((a, b), (b, a)) if one.constant is not None and one.constant == 1 and call.is_result(x)), None)
+
+
+@rule("true_divide")
+def over_one(call: Call) -> Value | None:
+    """x / 1 is x, as x · 1 is."""
+    x, one = call.inputs
+    return x if one.constant is not None and one.constant == 1 and call.is_result(x) else None
+
+
+@rule("add")
+def plus_nothing(call: Call) -> Value | None:
+    """x + (-0.0) is x. That x + 0.0 is not: it turns -0.0 into 0.0."""
+    a, b = call.inputs
+    return next((x for x, zero in ((a, b), (b, a)) if _is_zero(zero, negative=True) and call.is_result(x)), None)
+
+
+@rule("subtract")
+def minus_nothing(call: Call) -> Value | None:
+    """x - 0.0 is x. That x - (-0.0) is not: it turns -0.0 into 0.0."""
+    x, zero = call.inputs
+    return x if _is_zero(zero, negative=False) and call.is_result(x) else None
+
+
+@rule("add", "subtract", fast=True)
+def plus_zero(call: Call) -> Value | None:
+    """x + 0 and x - 0 as x: the sign of zero is lost, -0.0 stays where 0.0 should be."""
+    a, b = call.inputs
+    pairs = ((a, b), (b, a)) if call.node.calls("add") else ((a, b),)
+    return next((x for x, zero in pairs if zero.constant is not None and zero.constant == 0 and call.is_result(x)), None)
+
+
+@rule("add")
+def plus_negative(call: Call) -> Value | None:
+    """a + (-b) is a - b: that is how subtraction is defined, for both zeros too; integers wrap around alike."""
+    for x, y in (call.inputs, call.inputs[::-1]):
+        if negated := _made_by(y, "negative"):
+            return call.emit("subtract", x, negated.inputs[0])
+    return None
+
+
+# -- powers -----------------------------------------------------------------------------------------
+
+
+@rule("power")
+def power_by_name(call: Call) -> Value | None:
+    """x to the power of one number 1, 2 or 0.5 is x, its square, its square root: the operator computes them as such."""
+    x, exponent = call.inputs
+    if exponent.shape or not call.floating or not call.is_result(x):
         return None
+    match exponent.constant:
+        case 1:
+            return x
+        case 2:
+            return call.emit("square", x)
+        case 0.5:
+            return call.emit("sqrt", x)
+    return None
 
-    return rule
+
+# -- constant factors -------------------------------------------------------------------------------
 
 
-def _multiply(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-    """Neutral 1; and factors that are constants gathered into one: (x·a)·b, and (x·a)²·b."""
-    found = _neutral(1)(rewriter, node, inputs, uses)
-    if found is not None:
-        return found
-    split = _scaled(node, inputs)
-    if split is None or not is_floating(node.output.dtype):
+@rule("multiply", fast=True)
+def gather_factors(call: Call) -> Value | None:
+    """(x·a)·b as x·(a·b), and (x·a)²·b as x²·(a²·b): one rounding less, and overflow in other places.
+
+    a·b may be more or less than the dtype holds where x·a·b is not: float16 (x·1000)·1000.
+    """
+    split = _scaled(call.node, call.inputs)
+    if split is None or not call.floating:
         return None
     x, factor = split
-    squared = x.node is not None and x.node.op.name == "square"
-    inner = x.node.inputs[0] if squared and x.node is not None else x
-    deeper = _scaled(inner.node, inner.node.inputs) if inner.node is not None and inner.node.op.name == "multiply" else None
+    squared = _made_by(x, "square")
+    inner = squared.inputs[0] if squared else x
+    product = _made_by(inner, "multiply")
+    deeper = _scaled(product, product.inputs) if product else None
     if deeper is None:
         return None
     base, other = deeper
     if squared:
-        base = rewriter.emit("square", (base,), {}, node)
-        other = other * other
-    constant = rewriter.emit("full", (), {"shape": (), "value": factor * other, "dtype": node.output.dtype}, node)
-    return rewriter.emit("multiply", (base, constant), {}, node)
+        base, other = call.emit("square", base), other * other
+    return call.emit("multiply", base, call.number(factor * other))
 
 
 def _scaled(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, float] | None:
@@ -108,85 +232,62 @@ def _scaled(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, float] | None
     return None
 
 
-def _add(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-    found = _neutral(0)(rewriter, node, inputs, uses)
-    if found is not None:
-        return found
-    a, b = inputs
-    if b.node is not None and b.node.op.name == "negative":
-        return rewriter.emit("subtract", (a, b.node.inputs[0]), {}, node)
-    if a.node is not None and a.node.op.name == "negative":
-        return rewriter.emit("subtract", (b, a.node.inputs[0]), {}, node)
-    return None
+# -- copies, casts, views: elements as they are -------------------------------------------------------
 
 
-def _power(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-    base, exponent = inputs
-    if exponent.shape or not _same(base, node):
-        return None
-    match exponent.constant:
-        case 1:
-            return base
-        case 2:
-            return rewriter.emit("square", (base,), {}, node)
-        case 0.5:
-            return rewriter.emit("sqrt", (base,), {}, node)
-    return None
-
-
-def _identity(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-    return inputs[0] if _same(inputs[0], node) else None
+@rule("copy", "broadcast_to", "reshape", "cast")
+def nothing_changes(call: Call) -> Value | None:
+    """The operand where the result has its shape and dtype."""
+    return call.inputs[0] if call.is_result(call.inputs[0]) else None
 
 
 #: Which types hold every value of a narrower one.
 _HOLDS = {float16: (float32, float64), bfloat16: (float32, float64), float32: (float64,)}
 
 
-def _cast(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-    """There and back through a wider type is nothing, and on to another type one cast."""
-    x = inputs[0]
-    if _same(x, node):
-        return x
-    if x.node is None or x.node.op.name != "cast" or not is_floating(node.output.dtype):
+@rule("cast")
+def cast_of_cast(call: Call) -> Value | None:
+    """There and back through a wider type is nothing, and on to another type one cast: the wider type holds every value."""
+    inner = _made_by(call.inputs[0], "cast")
+    if inner is None or not call.floating or inner.output.dtype not in _HOLDS.get(inner.inputs[0].dtype, ()):
         return None
-    source = x.node.inputs[0]
-    if x.dtype not in _HOLDS.get(source.dtype, ()):
+    source = inner.inputs[0]
+    return source if call.is_result(source) else call.emit("cast", source, **call.node.attrs)
+
+
+@rule("slice", "slice_grad")
+def whole_slice(call: Call) -> Value | None:
+    """A slice of everything, and its gradient, are the operand."""
+    whole = all(item[0] == "slice" and item[3] in (None, 1) for item in call.node.attrs["key"])
+    return call.inputs[0] if whole and call.is_result(call.inputs[0]) else None
+
+
+@rule("reshape")
+def reshape_of_reshape(call: Call) -> Value | None:
+    inner = _made_by(call.inputs[0], "reshape")
+    if inner is None:
         return None
-    return source if _same(source, node) else rewriter.emit("cast", (source,), node.attrs, node)
+    source = inner.inputs[0]
+    return source if call.is_result(source) else call.emit("reshape", source, **call.node.attrs)
 
 
-def _slice(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-    whole = all(item[0] == "slice" and item[3] in (None, 1) for item in node.attrs["key"])
-    return inputs[0] if whole and _same(inputs[0], node) else None
+@rule("transpose")
+def transpose_of_nothing(call: Call) -> Value | None:
+    axes = call.node.attrs["axes"]
+    return call.inputs[0] if axes == tuple(range(len(axes))) else None
 
 
-def _reshape(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-    x = inputs[0]
-    if _same(x, node):
-        return x
-    if x.node is not None and x.node.op.name == "reshape":
-        source = x.node.inputs[0]
-        return source if _same(source, node) else rewriter.emit("reshape", (source,), node.attrs, node)
-    return None
-
-
-def _transpose(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-    x, axes = inputs[0], node.attrs["axes"]
-    if axes == tuple(range(len(axes))):
-        return x
-    if x.node is None:
+@rule("transpose")
+def transpose_of_transpose(call: Call) -> Value | None:
+    axes, inner = call.node.attrs["axes"], _made_by(call.inputs[0], "transpose")
+    if inner is None:
         return None
-    if x.node.op.name == "transpose":
-        inner = x.node.attrs["axes"]
-        composed = tuple(inner[a] for a in axes)
-        source = x.node.inputs[0]
-        return source if composed == tuple(range(len(axes))) else rewriter.emit("transpose", (source,), {"axes": composed}, node)
-    if x.node.op.name == "matmul" and _swaps_last(axes) and uses.get(node.inputs[0], 0) == 1:
-        # (a b)ᵀ = bᵀ aᵀ: the product comes out in the order that is wanted, without a copy.
-        a, b = x.node.inputs
-        ta, tb = x.node.attrs.get("transpose_a", False), x.node.attrs.get("transpose_b", False)
-        return rewriter.emit("matmul", (b, a), {"transpose_a": not tb, "transpose_b": not ta}, node)
-    return None
+    composed = tuple(inner.attrs["axes"][a] for a in axes)
+    source = inner.inputs[0]
+    return source if composed == tuple(range(len(axes))) else call.emit("transpose", source, axes=composed)
+
+
+# -- products and sums ------------------------------------------------------------------------------
 
 
 def _swaps_last(axes: tuple[int, ...]) -> bool:
@@ -194,41 +295,40 @@ def _swaps_last(axes: tuple[int, ...]) -> bool:
     return n >= 2 and axes == (*range(n - 2), n - 1, n - 2)
 
 
-def _matmul(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-    """Transposes of the operands become flags."""
-    flags = [node.attrs.get("transpose_a", False), node.attrs.get("transpose_b", False)]
-    current = list(inputs)
-    for i, v in enumerate(inputs):
-        if v.node is not None and v.node.op.name == "transpose" and _swaps_last(v.node.attrs["axes"]):
-            current[i], flags[i] = v.node.inputs[0], not flags[i]
-    if tuple(current) == inputs:
+@rule("transpose")
+def transpose_of_product(call: Call) -> Value | None:
+    """(a b)ᵀ as bᵀ aᵀ: sums of the same products, which come out in the order that is wanted, without a copy."""
+    product = _made_by(call.inputs[0], "matmul")
+    if product is None or not _swaps_last(call.node.attrs["axes"]) or call.uses.get(call.node.inputs[0], 0) != 1:
         return None
-    return rewriter.emit("matmul", current, {"transpose_a": flags[0], "transpose_b": flags[1]}, node)
+    a, b = product.inputs
+    ta, tb = product.attrs.get("transpose_a", False), product.attrs.get("transpose_b", False)
+    return call.emit("matmul", b, a, transpose_a=not tb, transpose_b=not ta)
 
 
-def _reduce(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], uses: dict[Value, int]) -> Value | None:
-    """A reduction over axes of length 1 is a reshape."""
-    x = inputs[0]
-    if x.dtype == node.output.dtype and all(x.shape[a] == 1 for a in node.attrs["axis"]):
-        return x if _same(x, node) else rewriter.emit("reshape", (x,), {"shape": node.output.shape}, node)
-    return None
+@rule("matmul")
+def product_of_transposes(call: Call) -> Value | None:
+    """Transposes of the operands become flags: sums of the same products."""
+    flags = [call.node.attrs.get("transpose_a", False), call.node.attrs.get("transpose_b", False)]
+    current = list(call.inputs)
+    for i, v in enumerate(call.inputs):
+        inner = _made_by(v, "transpose")
+        if inner is not None and _swaps_last(inner.attrs["axes"]):
+            current[i], flags[i] = inner.inputs[0], not flags[i]
+    if tuple(current) == call.inputs:
+        return None
+    return call.emit("matmul", *current, transpose_a=flags[0], transpose_b=flags[1])
 
 
-_RULES: dict[str, Rule] = {
-    "add": _add,
-    "subtract": _neutral(0, right_only=True),
-    "multiply": _multiply,
-    "true_divide": _neutral(1, right_only=True),
-    "power": _power,
-    "copy": _identity,
-    "cast": _cast,
-    "slice": _slice,
-    "broadcast_to": _identity,
-    "reshape": _reshape,
-    "transpose": _transpose,
-    "matmul": _matmul,
-    "sum": _reduce,
-    "max": _reduce,
-    "min": _reduce,
-    "prod": _reduce,
-}
+@rule("max", "min", "prod", "sum")
+def reduce_one(call: Call) -> Value | None:
+    """A reduction over axes of length 1 is a reshape: of one number the extremum and the product are the number.
+
+    So is the sum, but for -0.0: sums begin with 0.0.
+    """
+    x = call.inputs[0]
+    if x.dtype != call.node.output.dtype or not all(x.shape[a] == 1 for a in call.node.attrs["axis"]):
+        return None
+    if call.node.calls("sum") and call.floating and not config.fast_math:
+        x = call.emit("add", x, call.number(0.0))
+    return x if call.is_result(x) else call.emit("reshape", x, shape=call.node.output.shape)

@@ -1,7 +1,7 @@
 """Gradients of slices that tile an array: their sum is the pieces side by side, and is written once.
 
 An array whose parts go different ways (queries, keys and values of one product; the gates of a cell) gets its gradient as
-a sum of arrays that are zero but for one part each.
+a sum of arrays that are zero but for one part each. Where nothing else is added in between, that is a concatenation.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from hybridnet.config import config
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 
 
@@ -22,13 +23,13 @@ class _Piece(NamedTuple):
 
 def tiles(graph: Graph) -> Graph:
     """Replace sums in which gradients of slices cover an array by a concatenation and what else was added."""
-    if sum(node.op.name == "slice_grad" for node in graph.nodes) < 2:
+    if sum(node.calls("slice_grad") for node in graph.nodes) < 2:
         return graph
     rewriter = Rewriter(graph)
     uses = graph.uses()
-    inner = {v for node in graph.nodes if node.op.name == "add" for v in node.inputs if _is_part(v, node, uses)}
+    inner = {v for node in graph.nodes if node.calls("add") for v in node.inputs if _is_part(v, node, uses)}
     for node in graph.nodes:
-        tiled = _tiled(rewriter, node, uses) if node.op.name == "add" and node.output not in inner else None
+        tiled = _tiled(rewriter, node, uses) if node.calls("add") and node.output not in inner else None
         if tiled is None:
             rewriter.keep(node)
         else:
@@ -38,43 +39,64 @@ def tiles(graph: Graph) -> Graph:
 
 def _is_part(v: Value, total: Node, uses: dict[Value, int]) -> bool:
     """Whether an operand of a sum is a sum of its own that nothing else reads."""
-    return v.node is not None and v.node.op.name == "add" and uses[v] == 1 and v.spec == total.output.spec
+    return v.node is not None and v.node.calls("add") and uses[v] == 1 and v.spec == total.output.spec
 
 
 def _summands(total: Node, uses: dict[Value, int]) -> list[Value]:
-    found: list[Value] = []
-    stack = list(total.inputs[::-1])
-    while stack:
-        v = stack.pop()
-        if _is_part(v, total, uses) and v.node is not None:
-            stack.extend(v.node.inputs[::-1])
-        else:
-            found.append(v)
-    return found
+    """What is added up, one after another: ((a + b) + c) + d. Of two operands that are sums one is followed, the other a summand."""
+    added: list[Value] = []
+    node: Node | None = total
+    while node is not None:
+        a, b = node.inputs
+        if not _is_part(a, total, uses):
+            a, b = b, a  # which of two numbers comes first makes no difference
+        added.append(b)
+        if not _is_part(a, total, uses):
+            added.append(a)
+        node = a.node if _is_part(a, total, uses) else None
+    return added[::-1]
 
 
 def _tiled(rewriter: Rewriter, total: Node, uses: dict[Value, int]) -> Value | None:
-    """The sum with its gradients of slices joined; None where they do not tile it."""
+    """The sum with its gradients of slices joined; None where they do not tile it, or where numbers would meet in another order."""
     shape = total.output.shape
     pieces: dict[_Piece, list[Value]] = {}
     others: list[Value] = []
+    places: dict[_Piece, list[int]] = {}  # how many of the others come before each
     for v in _summands(total, uses):
         piece = _piece(v.node, shape) if v.node is not None and uses[v] == 1 else None
         if piece is None:
             others.append(v)
         elif v.node is not None:
             pieces.setdefault(piece, []).append(v.node.inputs[0])
+            places.setdefault(piece, []).append(len(others))
     order = sorted(pieces)
-    if not order or not _covers(order, shape):
+    place = _common_place(list(places.values()))
+    if not order or place is None or not _covers(order, shape):
         return None
     axis = order[0].axis
     joined = []
     for piece in order:
         part = _sum(rewriter, [rewriter.of(v) for v in pieces[piece]], total)
+        if len(order) > 1 and not config.fast_math:  # the other pieces are 0.0 here, which makes 0.0 of -0.0
+            zero = rewriter.emit("full", (), {"shape": (), "value": 0.0, "dtype": part.dtype}, total)
+            part = rewriter.emit("add", (part, zero), {}, total)
         sizes = tuple(piece.stop - piece.start if i == axis else n for i, n in enumerate(shape))
         joined.append(part if part.shape == sizes else rewriter.emit("reshape", (part,), {"shape": sizes}, total))
     whole = rewriter.emit("concatenate", joined, {"axis": axis}, total)
-    return _sum(rewriter, [whole, *map(rewriter.of, others)], total)
+    rest = [rewriter.of(v) for v in others]
+    return _sum(rewriter, [*([_sum(rewriter, rest[:place], total)] if place else []), whole, *rest[place:]], total)
+
+
+def _common_place(places: list[list[int]]) -> int | None:
+    """After how many of the other summands the joined pieces are added, so that each element is the same sum in the same order.
+
+    Before the first and after it is the same. Pieces of one place are added to each other first, which they must be as it is.
+    """
+    if any(len(p) > 1 and any(p) for p in places):
+        return None
+    found = {0 if n == 1 else n for p in places for n in p}
+    return found.pop() if len(found) == 1 else None
 
 
 def _sum(rewriter: Rewriter, values: Iterable[Value], like: Node) -> Value:
@@ -86,7 +108,7 @@ def _sum(rewriter: Rewriter, values: Iterable[Value], like: Node) -> Value:
 
 def _piece(node: Node, shape: tuple[int, ...]) -> _Piece | None:
     """What the gradient of a slice is not zero in, if that is cut along one axis alone, without gaps."""
-    if node.op.name != "slice_grad" or node.output.shape != shape:
+    if not node.calls("slice_grad") or node.output.shape != shape:
         return None
     cut: _Piece | None = None
     axis = 0
