@@ -53,6 +53,7 @@ class Source:
     naive_bytes: int  # what separate buffers for all values would take
     resident: tuple[Place | None, ...] = ()  # where the resident outputs lie in the arena
     flats: tuple[Flat, ...] = ()
+    nodes: dict[int, Node] = field(default_factory=dict)  # by number of line, what the line belongs to
     largest: list[tuple[int, str]] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)  # of ``run``, in order, without the graphs of control flow
 
@@ -117,6 +118,7 @@ class _Writer:
         self.static: set[Value] = set()  # values whose arrays exist before the run
         self.head: list[str] = []  # lines of bind()
         self.body: list[str] = []  # lines of run()
+        self.nodes: dict[int, Node] = {}  # by number of line in ``body``
         self.pending: list[tuple[int, Request, tuple[int, ...], Any]] = []  # lines of bind() that wait for offsets
         self.statements: list[Statement] = []  # their lines counted from the start of the body
         self.parts: list[tuple[_Writer, Request]] = []  # with the bytes of this arena in which theirs lie
@@ -135,12 +137,14 @@ class _Writer:
             lines.append(f"    @{self.ns.bind('one_thread', threads.one_thread)}")
         lines += ["    def run(inputs):"]
         lines += [f"{_INDENT}{line}" for line in unpack]
-        statements = [replace(s, start=len(lines) + s.start, stop=len(lines) + s.stop) for s in self.statements]
+        begin = len(lines)
+        statements = [replace(s, start=begin + s.start, stop=begin + s.stop) for s in self.statements]
+        nodes = {begin + 1 + i: node for i, node in self.nodes.items()}  # lines count from 1
         lines += [f"{_INDENT}{line}" for line in self.body]
         lines += [f"        return ({''.join(r + ', ' for r in results)})" if results else "        return ()", "    return run", ""]
         largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
         places = tuple(plan.resident_places())
-        return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, places, tuple(self.flats), largest, statements)
+        return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, places, tuple(self.flats), nodes, largest, statements)
 
     def part(self, graph: Graph, node: Node, inputs: Sequence[str], donate: dict[int, int]) -> tuple[list[str], list[str]]:
         """The lines that run a graph of ``node`` on arrays of those names, and the names of the results that are not donated."""
@@ -171,6 +175,8 @@ class _Writer:
                 where = site
             start = len(self.body)
             self._write_node(node)
+            for line in range(start, len(self.body)):
+                self.nodes.setdefault(line, node)
             done = [name for v in ending.get(i, ()) for name in self.locals.pop(v, ())]
             if done:  # the memory of results that are not in the arena
                 self.body.append(f"del {', '.join(done)}")
@@ -216,7 +222,11 @@ class _Writer:
                 self.static.add(out)
             else:
                 self.locals.update({v: [name] for v, name in zip(node.outputs, names, strict=True)})
-            (self.head if constant else self.body).append(f"{', '.join(names)} = {call_text(self.ns, node, args, None)[0]}")
+            lines = self.head if constant else self.body
+            lines.append(f"{', '.join(names)} = {call_text(self.ns, node, args, None)[0]}")
+            for v, name in zip(node.outputs, names, strict=True):
+                if not v.shape:  # NumPy may give a number in its place
+                    lines.append(f"{name} = {self.ns.bind('asarray', np.asarray)}({name})")
             return
         self._define(out)
         self.body += call_text(self.ns, node, args, self.name[out])
@@ -285,6 +295,7 @@ class _Writer:
                 arrays.append(f"{name}_u{t}_{k}")
             self.head.append(f"{name}_u{t} = ({''.join(a + ', ' for a in arrays)})")
         self.body.append(f"def {name}(i, j, u):")
+        self.nodes.update(enumerate(region.nodes, len(self.body)))
         self.body += [f"    {line}" for line in region.lines]
         # ``sweep`` is the runtime's: it knows of threads.
         self.body.append(f"sweep({name}, {region.extent}, {region.block}, ({''.join(f'{name}_u{t}, ' for t in range(workers))}))")

@@ -24,6 +24,7 @@ class Region:
     block: int
     scratch: list[tuple[tuple[int, ...], np.dtype]]  # type: ignore[type-arg]
     work: int  # elements computed in all
+    nodes: list[Node]  # what each line belongs to
 
 
 class _Scratch:
@@ -83,11 +84,13 @@ class _RegionWriter:
         self.claimed: set[str] = set()  # arrays that an intermediate value was computed in
 
     def write(self) -> Region:
+        nodes: list[Node] = []
         for i, node in enumerate(self.body.nodes):
             if node.output.constant is None or node.output.shape:
                 self._write_node(i, node)
+                nodes += [node] * (len(self.lines) - len(nodes))
         work = sum(math.prod(self.shape_of(n.output)) for n in self.body.nodes)
-        return Region(self.lines, self.extent, self.block, self.scratch.made, work)
+        return Region(self.lines, self.extent, self.block, self.scratch.made, work, nodes)
 
     def shape_of(self, v: Value) -> tuple[int, ...]:
         if self.flat_size is None:

@@ -125,7 +125,7 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
             case "copy":
                 return [f"copyto({out}, {args[0]})"]
             case "full":
-                return [f"{out}.fill({ns.literal(attrs['value'])})"]
+                return [f"{out}.fill({ns.literal(result.constant)})"]
             case "clip" if attrs["a_min"] is not None and attrs["a_max"] is not None and not half and _bounds_fit(result.dtype, attrs):
                 low, high = ns.bind("maximum", np.maximum), ns.bind("minimum", np.minimum)
                 return [f"{low}({args[0]}, {attrs['a_min']!r}, out={out})", f"{high}({out}, {attrs['a_max']!r}, out={out})"]
@@ -154,6 +154,8 @@ def _bounds_fit(dtype: Any, attrs: dict[str, Any]) -> bool:
     bounds = (attrs["a_min"], attrs["a_max"])
     if dtypes.is_floating(dtype):
         return True
+    if not dtypes.is_integer(dtype):
+        return False
     limits = np.iinfo(dtype)
     return all(type(b) is int and limits.min <= b <= limits.max for b in bounds)
 

@@ -3,6 +3,7 @@
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, Spec, spec_of, wrap
+from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
 from hybridnet.core.ndarray import NUMPY_FUNCTIONS, NDArray, array, asarray
 from hybridnet.core.op import OPS, Kind, Op, Permuted, Sample, broadcast_shapes, find, infer_pointwise, register
@@ -30,6 +31,7 @@ __all__ = [
     "broadcast_shapes",
     "call",
     "computing_in",
+    "failure",
     "find",
     "generation",
     "infer_pointwise",

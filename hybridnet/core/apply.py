@@ -15,13 +15,14 @@ from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.core import tape
 from hybridnet.core.array import Array, Spec, spec_of, wrap
+from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
 from hybridnet.core.op import OPS, Kind, Op, find
 from hybridnet.core.state import computing_in, local, paused_recording
 from hybridnet.device import Device
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
 from hybridnet.device.transfer import before_write, page_locked
-from hybridnet.errors import DeviceError, DtypeError, HybridnetError, fail, message
+from hybridnet.errors import DeviceError, DtypeError, HybridnetError, fail
 
 _NONE: dict[str, Any] = {}
 _ndarray = np.ndarray
@@ -197,7 +198,7 @@ def _promote(op: Op, arrays: Sequence[Any]) -> Sequence[Any]:
     """Bring the operands to one dtype, through the ``cast`` operator so that gradients follow."""
     start = op.promote_from
     common: Any = None
-    settled = op.promote == "same"
+    settled = op.promote != "float"
     for x in arrays[start:] if start else arrays:
         if isinstance(x, Array):
             dtype = x._data.dtype
@@ -207,7 +208,7 @@ def _promote(op: Op, arrays: Sequence[Any]) -> Sequence[Any]:
                 settled = False
         elif type(x) is not int and type(x) is not bool:
             settled = settled and common is not None and common.kind == "f"
-    if settled and common is not None and common.kind in "fiu":
+    if settled and common is not None and common.kind in "fiu" and (common.kind == "f" or _hold(arrays[start:], common)):
         return arrays
     return _promoted(op, arrays, start)
 
@@ -226,6 +227,10 @@ def _promoted(op: Op, arrays: Sequence[Any], start: int) -> Sequence[Any]:
             common = dtypes.promote_scalar(common, type(x))  # type: ignore[arg-type]
     if op.promote == "float":
         common = dtypes.floating(common)
+    elif op.promote == "number" and common == dtypes.bool_:
+        common = dtypes.int8
+    if not _hold(arrays[start:], common):
+        common = _holding(op, arrays[start:], common)
     head = list(arrays[:start])
     for x in arrays[start:]:
         if isinstance(x, Array):
@@ -237,6 +242,24 @@ def _promoted(op: Op, arrays: Sequence[Any], start: int) -> Sequence[Any]:
         else:
             head.append(x)
     return head
+
+
+def _hold(operands: Sequence[Any], dtype: dtypes.Dtype) -> bool:
+    """Whether a dtype, if it is one of integers, holds the Python integers among operands."""
+    if dtype.kind not in "iu":
+        return True
+    limits = np.iinfo(dtype)
+    return all(limits.min <= x <= limits.max for x in operands if type(x) is int)
+
+
+def _holding(op: Op, operands: Sequence[Any], common: dtypes.Dtype) -> dtypes.Dtype:
+    """A type for a comparison of integers with a number beyond their type's range; of other operators an error."""
+    numbers = [x for x in operands if type(x) is int]
+    result = op.infer(*[Spec((), common) for _ in operands])
+    if not isinstance(result, Spec) or result.dtype != dtypes.bool_:
+        limits = np.iinfo(common)
+        fail(DtypeError, op.name, expected=f"numbers from {limits.min} to {limits.max} beside {common}", got=", ".join(map(str, numbers)))
+    return next((t for t in (dtypes.int64, dtypes.uint64) if np.can_cast(common, t) and _hold(numbers, t)), dtypes.float64)
 
 
 def _cast(x: Any, dtype: dtypes.Dtype) -> Any:
@@ -265,10 +288,7 @@ def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Except
         raise_if_out_of_memory(op.name, error, device.device_id)
     specs = [spec_of(x) for x in arrays]
     op.infer(*specs, **attrs)
-    got = ", ".join(map(str, specs)) + "".join(f", {k}={v!r}" for k, v in attrs.items())
-    raise HybridnetError(
-        message(op.name, expected="operands that it can compute with", got=f"{got} ({type(error).__name__}: {error})")
-    ) from error
+    raise failure(op.name, specs, attrs, error) from error
 
 
 def _check_nan(op: Op, result: Array) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core.array import Spec
 from hybridnet.core.kernel import LibraryCall, Written
-from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 
 Specs = Spec | tuple[Spec, ...]
 GradRule = Callable[..., Any]
@@ -81,8 +81,8 @@ class Op:
     saves: what the tape must keep for ``grad``: input numbers, ``"y"`` (all outputs), ``"y1"`` (the second alone);
         or, where there is a rule for each input, a tuple of those for each rule, so that what only an
         unneeded gradient reads is not kept. Anything else reaches the rule as a :class:`Spec` (its shape and dtype).
-    promote: inputs from this position on are brought to one dtype: ``"same"`` (by promotion) or
-        ``"float"`` (integers become floating too). ``promote_from`` is that position.
+    promote: inputs from this position on are brought to one dtype: ``"same"`` (by promotion), ``"number"`` (bool becomes
+        int8 too, as in NumPy's arithmetic) or ``"float"`` (integers become floating too). ``promote_from`` is that position.
     out: whether ``compute`` takes ``out=`` (a preallocated result of the inferred shape and dtype).
     cuda: the scalar expression of a pointwise operator in CUDA C++, ``{0}``, ``{1}`` … its inputs.
     kernels: ``kernels(sms, inputs, outputs, **attrs)`` (specs; a GPU's number of multiprocessors) gives the
@@ -179,15 +179,29 @@ def broadcast_shapes(op: str, *shapes: Sequence[int]) -> tuple[int, ...]:
         fail(ShapeError, op, expected="shapes that broadcast", got=" and ".join(str(tuple(s)) for s in shapes))
 
 
-def infer_pointwise(name: str, result: str = "same") -> Callable[..., Spec]:
+def infer_pointwise(name: str, result: str = "same", ufunc: str | None = None) -> Callable[..., Spec]:
     """``infer`` of a pointwise operator whose array inputs were promoted to one dtype.
 
-    ``result`` is ``"same"`` or ``"bool"``.
+    ``result`` is ``"same"`` or ``"bool"``. ``ufunc``: NumPy's function that the operator is; a dtype that it does not take is an error.
     """
 
     def infer(*inputs: Any, **attrs: Any) -> Spec:
         specs = [x for x in inputs if isinstance(x, Spec)]
         shape = specs[0].shape if len(specs) == 1 else broadcast_shapes(name, *[s.shape for s in specs])
-        return Spec(shape, dtypes.bool_ if result == "bool" else specs[-1].dtype)
+        dtype = specs[-1].dtype
+        if ufunc is not None and not _takes(ufunc, dtype):
+            fail(DtypeError, name, expected=f"a dtype that {name} takes", got=str(dtype))
+        return Spec(shape, dtypes.bool_ if result == "bool" else dtype)
 
     return infer
+
+
+@functools.lru_cache(maxsize=1024)
+def _takes(ufunc: str, dtype: dtypes.Dtype) -> bool:
+    """Whether a universal function has a loop for operands of a dtype."""
+    function: np.ufunc = getattr(np, ufunc)
+    try:
+        function.resolve_dtypes((dtype,) * function.nin + (None,) * function.nout)
+    except TypeError:
+        return False
+    return True

@@ -56,7 +56,9 @@ class Value:
         if self.node is None or not self.node.calls("full"):
             return None
         value = self.node.attrs["value"]
-        if type(value) is not float or self.dtype.kind not in "biu":
+        if self.dtype.kind not in "biu":
+            return float(value) if type(value) is int else value
+        if type(value) is not float:
             return value
         with np.errstate(all="ignore"):
             return np.full((), value).astype(self.dtype).item()

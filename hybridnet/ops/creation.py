@@ -11,7 +11,7 @@ from hybridnet import dtypes
 from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, register
 from hybridnet.core.kernel import Written
 from hybridnet.device import Device, current_device
-from hybridnet.errors import ShapeError, fail
+from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.common import as_shape, default_dtype, samples, tensor
 from hybridnet.ops.places import each, index_type, pack_width
 
@@ -21,17 +21,31 @@ def _create(op: Op, attrs: dict[str, Any], device: Any) -> Any:
 
 
 def _full(xp: Any, *, shape: tuple[int, ...], value: Any, dtype: Any, out: Any = None) -> Any:
+    if type(value) is int and dtypes.is_floating(dtype) and abs(value) >= 1 << 63:
+        value = float(value)  # NumPy has no integers of that size
     if out is None:
         return xp.full(shape, value, dtype)
-    out.fill(value)
+    if xp is np:
+        np.copyto(out, value, casting="unsafe")  # as numpy.full does
+    else:
+        out.fill(value)
     return out
+
+
+def _infer_full(*, shape: tuple[int, ...], value: Any, dtype: dtypes.Dtype) -> Spec:
+    """NumPy converts floats to integers, cut off, but refuses integers that are out of range."""
+    if isinstance(value, int) and dtype.kind in "iub":
+        limits = np.iinfo(dtypes.int64 if dtype == dtypes.bool_ else dtype)
+        if not limits.min <= value <= limits.max:
+            fail(DtypeError, "full", expected=f"a number from {limits.min} to {limits.max} for {dtype}", got=str(value))
+    return Spec(shape, dtype)
 
 
 FULL = register(
     Op(
         "full",
         Kind.CREATION,
-        lambda *, shape, value, dtype: Spec(shape, dtype),
+        _infer_full,
         compute=_full,
         out=True,
         cuda="{value}",

@@ -42,7 +42,7 @@ def unary(
         Op(
             name,
             Kind.POINTWISE,
-            infer_pointwise(name, result),
+            infer_pointwise(name, result, ufunc or name),
             ufunc=ufunc or name,
             grad=(rule,) if rule else None,
             saves=saves,
@@ -68,6 +68,7 @@ def binary(
     result: str = "same",
     integers: bool = False,
     ufunc: str | None = None,
+    compute: Callable[..., Any] | None = None,
     precision: str = "follow",
 ) -> None:
     """Register an operator of two broadcasting operands and its public function."""
@@ -86,8 +87,10 @@ def binary(
         Op(
             name,
             Kind.POINTWISE,
-            infer_pointwise(name, result),
-            ufunc=ufunc or name,
+            infer_pointwise(name, result, ufunc or name),
+            compute=compute,
+            ufunc=None if compute else ufunc or name,
+            out=True,
             grad=rules,
             saves=saves,
             promote=promote,
@@ -116,7 +119,14 @@ binary(
     domain=(0.5, 2.0),
     promote="float",
 )
-binary("floor_divide", "The largest integer not above x1 / x2.", None, cuda="hn_floor_divide({0}, {1})", domain=(0.5, 9.0))
+binary(
+    "floor_divide",
+    "The largest integer not above x1 / x2.",
+    None,
+    cuda="hn_floor_divide({0}, {1})",
+    domain=(0.5, 9.0),
+    promote="number",
+)
 binary(
     "mod",
     "The remainder of x1 / x2, with the sign of x2.",
@@ -124,6 +134,7 @@ binary(
     saves=(0, 1),
     cuda="hn_mod({0}, {1})",
     domain=(1.1, 1.9),
+    promote="number",
 )
 binary(
     "fmod",
@@ -132,7 +143,18 @@ binary(
     saves=(0, 1),
     cuda="hn_fmod({0}, {1})",
     domain=(1.1, 1.9),
+    promote="number",
 )
+
+
+def _power(xp: Any, a: Any, b: Any, *, out: Any = None) -> Any:
+    """To the power of one number 2 the square and of 0.5 the square root, as NumPy (since 2.3) has it for its own types."""
+    exponent = b if type(b) in (int, float) else b.item() if isinstance(b, np.ndarray) and b.ndim == 0 else None
+    if exponent in (2, 0.5) and hasattr(a, "dtype") and a.dtype.kind not in "iub":
+        return (xp.square if exponent == 2 else xp.sqrt)(a, out=out)
+    return xp.power(a, b, out=out)
+
+
 binary(
     "power",
     "x1 to the power of x2.",
@@ -143,6 +165,8 @@ binary(
     saves=(0, 1, "y"),
     cuda="hn_power({0}, {1})",
     domain=(0.5, 2.0),
+    promote="number",
+    compute=_power,
     precision="float32",
 )
 binary(
@@ -224,7 +248,7 @@ for _name, _sign in {"logical_and": "&&", "logical_or": "||", "logical_xor": "!=
 for _name, _sign in {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}.items():
     binary(_name, f"x1 {_sign} x2 on the bits of integers.", None, cuda=f"({{0}} {_sign} {{1}})", integers=True)
 for _name, _sign in {"left_shift": "<<", "right_shift": ">>"}.items():
-    binary(_name, f"x1 {_sign} x2 on the bits of integers.", None, cuda=f"hn_{_name}({{0}}, {{1}})", integers=True)
+    binary(_name, f"x1 {_sign} x2 on the bits of integers.", None, cuda=f"hn_{_name}({{0}}, {{1}})", integers=True, promote="number")
 for _name in ("gcd", "lcm"):
     binary(_name, f"The {_name} of integers.", None, cuda=f"hn_{_name}({{0}}, {{1}})", integers=True)
 unary("logical_not", "Whether x is zero, as bool.", None, cuda="({0} == 0)", result="bool", promote=None)
@@ -235,7 +259,7 @@ INVERT = register(
     Op(
         "invert",
         Kind.POINTWISE,
-        infer_pointwise("invert"),
+        infer_pointwise("invert", ufunc="invert"),
         ufunc="invert",
         cuda="hn_invert({0})",
         sample=samples(Sample((np.arange(6).reshape(2, 3),), differentiable=False)),
@@ -250,7 +274,7 @@ unary("absolute", "The absolute value.", lambda g, y, x: g * call("sign", x), sa
 unary("sign", "-1, 0 or 1 by the sign of x.", lambda g, y, x: None, cuda="hn_sign({0})", promote="same")
 for _name, _cuda in {"rint": "rint", "ceil": "ceil", "floor": "floor", "trunc": "trunc"}.items():
     unary(_name, f"x rounded ({_name}) to an integer value.", lambda g, y, x: None, cuda=f"{_cuda}({{0}})")
-unary("square", "x².", lambda g, y, x: g * (x * 2), saves=(0,), cuda="({0} * {0})", promote="same", precision="float32")
+unary("square", "x².", lambda g, y, x: g * (x * 2), saves=(0,), cuda="({0} * {0})", promote="number", precision="float32")
 unary("reciprocal", "1 / x.", lambda g, y, x: -g * y * y, saves=("y",), cuda="(1 / {0})", domain=(0.5, 2.0), precision="float32")
 unary("sqrt", "The square root.", lambda g, y, x: g / (y * 2), saves=("y",), cuda="sqrt({0})", domain=(0.5, 2.0))
 unary("cbrt", "The cube root.", lambda g, y, x: g / (y * y * 3), saves=("y",), cuda="cbrt({0})", domain=(0.5, 2.0))

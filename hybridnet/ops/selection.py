@@ -84,6 +84,8 @@ def nonzero(condition: Any) -> Any:
 
 
 def _infer_clip(x: Spec, *, a_min: float | None, a_max: float | None) -> Spec:
+    if dtypes.is_integer(x.dtype) and any(bound is not None and bound != bound for bound in (a_min, a_max)):
+        fail(DtypeError, "clip", expected=f"bounds that are numbers for {x.dtype}", got=f"{a_min} and {a_max}")
     return x
 
 

@@ -7,11 +7,14 @@ values for a backward holds its arena until that has run or died.
 from __future__ import annotations
 
 import linecache
+import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from hybridnet.codegen.numpy_program import Source, write_numpy_program
+from hybridnet.core import failure
 from hybridnet.device import threads
+from hybridnet.errors import HybridnetError
 from hybridnet.graph.ir import Graph
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.flat import FlatState, can_flatten
@@ -19,10 +22,9 @@ from hybridnet.runtime.lease import Lease, leased
 from hybridnet.runtime.sweep import sweep
 
 
-def bound_text(text: str, names: Mapping[str, Any], title: str) -> Any:
-    """The function ``bind`` of a program's text. Tracebacks show the program's lines, in a file of that title."""
+def bound_text(text: str, names: Mapping[str, Any], file: str) -> Any:
+    """The function ``bind`` of a program's text. Tracebacks show the program's lines, in a file of that name."""
     found = {**names, "sweep": sweep}
-    file = f"<hybridnet {title}>"
     exec(compile(text, file, "exec"), found)
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     return found["bind"]
@@ -68,7 +70,8 @@ class NumpyProgram:
         if after is not None:
             after.arena_bytes = max(after.arena_bytes, self.arena_bytes)
         self.flats = [FlatState([arrays[i] for i in flat]) for flat in self.source.flats]
-        self.bind = bound_text(self.source.text, self.source.names, f"{name} {id(self):x}")
+        self._file = f"<hybridnet {name} {id(self):x}>"
+        self.bind = bound_text(self.source.text, self.source.names, self._file)
         self.bound: dict[Arena, Instance] = {}
         self._last: Instance | None = None
 
@@ -104,16 +107,34 @@ class NumpyProgram:
         instance = self._instance()
         try:
             return instance.run(inputs)
+        except Exception as error:
+            self._explain(error)
         finally:
             instance.arena.taken.release()
 
     def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
         """As a call, with the arena kept until the lease is dropped: returned arrays may lie in it."""
-        return leased(self._instance(), inputs)
+        try:
+            return leased(self._instance(), inputs)
+        except Exception as error:
+            self._explain(error)
 
     def continued(self, lease: Lease, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run in the arena of another program's lease, over what is no longer read there."""
         instance = lease.instance
         if instance.then is None:
             instance.then = self.bind(instance.arena.view)
-        return instance.then(inputs)
+        try:
+            return instance.then(inputs)
+        except Exception as error:
+            self._explain(error)
+
+    def _explain(self, error: Exception) -> NoReturn:
+        """Say of which operator, from which line of the user's, an error of NumPy's is: as if it had been called eagerly."""
+        node = None
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_filename == self._file:
+                node = self.source.nodes.get(line, node)
+        if node is None or isinstance(error, (HybridnetError, MemoryError)):
+            raise error
+        raise failure(node.op.name, [v.spec for v in node.inputs], node.attrs, error, node.site) from error

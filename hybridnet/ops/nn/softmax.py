@@ -15,6 +15,7 @@ from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.ops.common import normal, normalize_axis, samples, tensor
 from hybridnet.ops.gather import positions
 from hybridnet.ops.nn.common import along, narrow, wide
+from hybridnet.ops.selection import check_floating
 from hybridnet.ops.shape import expand_dims
 
 
@@ -23,6 +24,7 @@ def _infer(name: str) -> Any:
         if x.shape[axis] == 0:
             fail(ShapeError, name, expected="something to normalise", got=f"an empty axis {axis} in shape {x.shape}")
         if mask is not None:
+            check_floating(name, x)
             if mask.dtype != np.bool_:
                 fail(DtypeError, name, expected="a bool mask", got=str(mask.dtype))
             if broadcast_shapes(name, x.shape, mask.shape) != x.shape:
