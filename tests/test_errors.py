@@ -3,12 +3,14 @@
 import inspect
 import pickle
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hybridnet import errors
 from hybridnet.autograd import record
+from hybridnet.compile import jit
 from hybridnet.config import SETTINGS, Config, config
 from hybridnet.core import array, find
 from hybridnet.device import Device, gpu, num_gpus
@@ -133,9 +135,25 @@ def test_devices_that_are_not_there() -> None:
 def test_an_operator_that_fails_for_a_reason_infer_does_not_know() -> None:
     """The cause stays attached, and the message says with what the operator was called."""
     with pytest.raises(errors.HybridnetError) as caught:
-        array([1.0]) << array([2.0])
-    assert isinstance(caught.value.__cause__, TypeError)
-    assert "float32[1], float32[1]" in str(caught.value)
+        array([2], "int32") ** array([-1], "int32")
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert "int32[1], int32[1]" in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [2, 1 << 17])  # alone, and as a line of a region
+def test_a_compiled_function_fails_as_an_eager_one_does(size: int) -> None:
+    x, y = array(np.full(size, 2, "int32")), array(np.full(size, -1, "int32"))
+
+    def f(x: Any, y: Any) -> Any:
+        return (x * 3) ** (y + 0 * x) + 1
+
+    for function in (f, jit(f)):
+        with pytest.raises(errors.HybridnetError) as caught:
+            function(x, y)
+        assert isinstance(caught.value.__cause__, ValueError)
+        said = f"[power] expected operands that it can compute with; got int32[{size}], int32[{size}] (ValueError: "
+        assert str(caught.value).startswith(said)
+        assert f"at test_errors.py:{f.__code__.co_firstlineno + 1}" in str(caught.value)
 
 
 def test_an_error_leaves_the_modes_as_they_were() -> None:

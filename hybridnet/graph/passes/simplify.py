@@ -60,9 +60,11 @@ RULES: dict[Op, list[Rule]] = {}
 def rule(*names: str, fast: bool = False) -> Callable[[Callable[[Call], Value | None]], Callable[[Call], Value | None]]:
     """Make a function a rule for the operators of those names; a name that no operator has is an error."""
 
+    ops = tuple(map(find, names))
+
     def enter(function: Callable[[Call], Value | None]) -> Callable[[Call], Value | None]:
-        for name in names:
-            RULES.setdefault(find(name), []).append(Rule(function.__name__, function, fast))
+        for op in ops:
+            RULES.setdefault(op, []).append(Rule(function.__name__, function, fast))
         return function
 
     return enter
