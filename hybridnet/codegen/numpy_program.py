@@ -284,7 +284,7 @@ class _Writer:
 
     def _append_region(self, region: Region, step: int) -> None:
         name = self.ns.fresh("region")
-        workers = min(threads.count(), -(-region.extent // region.block)) if region.work >= PARALLEL_WORK else 1
+        workers = min(threads.count(), max(1, -(-region.extent // region.block))) if region.work >= PARALLEL_WORK else 1
         for t in range(workers):
             arrays = []
             for k, (shape, dtype) in enumerate(region.scratch):

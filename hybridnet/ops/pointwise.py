@@ -6,6 +6,7 @@ functor, where its samples lie. Public functions are made from the same lines.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -235,6 +236,17 @@ binary(
 
 # -- comparisons and logic ------------------------------------------------------------------------
 
+
+def _of_truths(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A logical function to which numbers are true or false as they are, not as the other operand's type would round them."""
+
+    @functools.wraps(function)
+    def of_truths(x1: Any, x2: Any) -> Any:
+        return function(*(bool(x) if isinstance(x, (int, float)) else x for x in (x1, x2)))
+
+    return of_truths
+
+
 for _name, _sign in {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}.items():
     binary(_name, f"x1 {_sign} x2, element by element, as bool.", None, cuda=f"({{0}} {_sign} {{1}})", result="bool")
 for _name, _sign in {"logical_and": "&&", "logical_or": "||", "logical_xor": "!="}.items():
@@ -245,6 +257,7 @@ for _name, _sign in {"logical_and": "&&", "logical_or": "||", "logical_xor": "!=
         cuda=f"(({{0}} != 0) {_sign} ({{1}} != 0))",
         result="bool",
     )
+    FUNCTIONS[_name] = _of_truths(FUNCTIONS[_name])
 for _name, _sign in {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}.items():
     binary(_name, f"x1 {_sign} x2 on the bits of integers.", None, cuda=f"({{0}} {_sign} {{1}})", integers=True)
 for _name, _sign in {"left_shift": "<<", "right_shift": ">>"}.items():

@@ -1,0 +1,102 @@
+"""Random programs on special values: compiled, in whatever way, they give every bit that they give eagerly.
+
+Shorter runs of the same programs on the emulated device are in test_exact_programs_on_a_gpu.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from exact_programs import ExactProgram, drawn, exact_programs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from special_values import same_bits
+
+from hybridnet import autograd
+from hybridnet.codegen import numpy_program
+from hybridnet.compile import jit
+from hybridnet.config import config
+from hybridnet.core import NDArray
+from hybridnet.errors import HybridnetError
+from hybridnet.graph.passes import NAMES
+
+PER_TEST = 1000  # programs of the campaign
+BLOCKS = (1, 64, 1 << 17)
+
+
+def outcome(fn: Callable[[list[Any]], list[Any]], program: ExactProgram) -> Any:
+    """The results' data, or the error's type."""
+    with np.errstate(all="ignore"):
+        try:
+            return [y._data.copy() for y in fn(program.arrays(1))]
+        except HybridnetError as error:
+            return type(error)
+
+
+def compare(found: Any, expected: Any, program: ExactProgram) -> None:
+    if isinstance(found, type) or isinstance(expected, type):
+        assert found is expected, program
+        return
+    assert len(found) == len(expected)
+    for y, e in zip(found, expected, strict=True):
+        same_bits(y, e, str(program))
+
+
+def separate(program: ExactProgram, forward: Callable[[list[Any]], list[Any]]) -> Callable[[list[Any]], list[Any]]:
+    """A forward, compiled or not, with its backward outside."""
+
+    def run(xs: list[NDArray]) -> list[NDArray]:
+        variables = [x for x in xs if x.dtype.kind in "fV"]
+        for x in variables:
+            x.attach_grad()
+        with autograd.record():
+            ys = forward(xs)
+        heads = [y for y in ys if y.dtype.kind in "fV" and y._tape is not None]
+        if heads:
+            autograd.backward(heads)
+        return [*ys, *(x.grad for x in variables)]
+
+    return run
+
+
+def check(program: ExactProgram, block_bytes: int, without: frozenset[str] = frozenset()) -> None:
+    expected = outcome(program, program)
+    with (
+        mock.patch.object(config, "block_bytes", block_bytes),
+        mock.patch.object(numpy_program, "PARALLEL_WORK", 1),
+        mock.patch.object(config, "disabled_passes", without),
+    ):
+        compiled = jit(lambda xs: program(xs))
+        compare(outcome(compiled, program), expected, program)
+        compare(outcome(compiled, program), expected, program)  # the arena is used again
+        if program.backward:
+            forward = jit(lambda xs: [y.copy() for y in program.forward(xs)])
+            plain = separate(program, lambda xs: [y.copy() for y in program.forward(xs)])
+            compare(outcome(separate(program, forward), program), outcome(plain, program), program)
+
+
+@given(exact_programs(), st.sampled_from(BLOCKS))
+@settings(max_examples=300)
+def test_compiled_is_eager_to_the_bit(program: ExactProgram, block_bytes: int) -> None:
+    check(program, block_bytes)
+
+
+@pytest.mark.parametrize("without", sorted(NAMES))
+@given(exact_programs())
+@settings(max_examples=15)
+def test_without_one_pass(without: str, program: ExactProgram) -> None:
+    check(program, 64, frozenset({without}))
+
+
+@given(exact_programs())
+def test_without_any_pass(program: ExactProgram) -> None:
+    check(program, 64, NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_ten_thousand_programs(part: int) -> None:
+    for seed in range(part * PER_TEST, (part + 1) * PER_TEST):
+        check(drawn(seed), BLOCKS[seed % 3])
