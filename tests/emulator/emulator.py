@@ -30,6 +30,7 @@ FLAGS = ("-std=c++17", "-Og", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=
 WARNINGS = (
     "-Wall",
     "-Werror",
+    "-Wno-tautological-compare",
     "-Wno-unknown-pragmas",
     "-Wno-int-in-bool-context",
     "-Wno-bool-operation",

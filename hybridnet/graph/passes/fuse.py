@@ -111,6 +111,8 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
 def _is_fusable(node: Node, min_bytes: int) -> bool:
     if len(node.outputs) != 1 or node.op.expand is not None:
         return False
+    if not all(v.size for v in (*node.inputs, *node.outputs)):
+        return False  # a region goes over its domain: over none, it would not compute what is larger, of length 1
     if not node.output.device.is_gpu and not any(v.shape for v in (*node.inputs, *node.outputs)):
         return False  # numbers: on a GPU each would be a launch, on a CPU a block costs more than they do
     if max(v.nbytes for v in (*node.inputs, *node.outputs)) < min_bytes:
