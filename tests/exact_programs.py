@@ -18,6 +18,7 @@ from hybridnet import autograd, dtypes
 from hybridnet.core import NDArray, call, wrap
 from hybridnet.device import cpu
 from hybridnet.ops import matmul, pointwise, reduction, selection, shape
+from hybridnet.ops.creation import full
 
 F = pointwise.FUNCTIONS
 NUMBERS = (1, 0, 0.0, -0.0, 2, 0.5, -1, 1.0, 1000, 1e-3, 1e30, 1e-30, 65504, 7e4, math.inf, -math.inf, math.nan, 3, 1e-20, True)
@@ -225,6 +226,7 @@ STEPS: dict[str, Make] = {
     "floor": _unary(F["floor"]),
     "trunc": _unary(F["trunc"]),
     "power": _float_power,
+    "power of an array": lambda a, b, k: F["power"](floating(a), full(a.shape, (1.0, 2.0)[k % 2], a.dtype if is_float(a) else "float32")),
     "whole power": lambda a, b, k: F["power"](integral(a), k % 4),
     "maximum": _extremum("maximum"),
     "minimum": _extremum("minimum"),

@@ -176,7 +176,7 @@ class CudaPlan(Plan):
     def _constants_in_memory(self, graph: Graph) -> set[Node]:
         """Constants that are read as arrays; kernels write them as numbers."""
         read = {v for node in graph.nodes if not is_generated(node) for v in node.inputs} | set(graph.outputs)
-        return {v.node for v in read if v.constant is not None and v.node is not None and v.size}
+        return {v.node for v in read if v.constant is not None and v.node is not None}
 
     def _scratch(self) -> None:
         for node, call in self.calls.items():

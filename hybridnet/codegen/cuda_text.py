@@ -95,8 +95,9 @@ def expression(node: Node, names: Mapping[Value, str], index: str = "") -> str:
     ``index``: for a random node, the element's number within the node's own output.
     """
     stored = stored_type(node.output.dtype)
-    if node.op.kind is Kind.REDUCTION:  # over axes of length 1
-        return f"hn_cast<{stored}>({names[node.inputs[0]]})"
+    if node.op.kind is Kind.REDUCTION:  # over axes of length 1; a sum begins with 0, which makes 0.0 of -0.0
+        x = names[node.inputs[0]]
+        return f"hn_cast<{stored}>({f'({x} + 0)' if node.calls('sum') else x})"
     if node.op.cuda is None:
         fail(DeviceError, node.op.name, expected="an operator with a GPU version", got="none in its record (Op.cuda)", fix="cpu()")
     attrs = {k: _attribute(a) for k, a in node.attrs.items()}

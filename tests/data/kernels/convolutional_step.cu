@@ -8,7 +8,7 @@
 //    add_maximum_sum_multiply_1<<<(4, 1), 256>>>(arena+131072, in8, arena+147968)
 //    matmul_bias: cuBLASLt 1 × 10×8×8 float32 bias(arena+147968, in9, in10, arena+147456)
 //    softmax_cross_entropy_1<<<(1, 1), 256>>>(arena+147456, arena+148480, arena+246784, arena+148224)
-//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+147456, arena+148480, arena+148224, made0, made1, arena+147456)
+//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+147456, arena+148480, arena+148224, made0, made0, arena+147456)
 //    sum_1<<<(1, 1), 256>>>(arena+147456, in11)
 //    matmul: cuBLASLt 1 × 8×10×8 float32(arena+147456, in9, arena+148224)
 //    matmul: cuBLASLt 1 × 8×8×10 float32(arena+147456, arena+147968, in12)
@@ -25,8 +25,8 @@
 //    add_1<<<(1, 1), 256>>>(in18, in18)
 //    cast_1<<<(1, 1), 256>>>(in19, arena+246272)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+246784, arena+246528)
-//    multiply_add_2<<<(2, 1), 256>>>(made2)
-//    multiply_add_subtract_1<<<(7, 1), 256>>>(made3, arena+246272)
+//    multiply_add_2<<<(2, 1), 256>>>(made1)
+//    multiply_add_subtract_1<<<(7, 1), 256>>>(made2, arena+246272)
 
 #include "functors.cuh"
 #include "vector.cuh"

@@ -1,6 +1,7 @@
-// cross_entropy on gpu(0): 289,024 bytes of arena
+// cross_entropy on gpu(0): 289,280 bytes of arena
 //    softmax_cross_entropy_1<<<(48, 1), 1024>>>(arena, arena+288000, arena+288512, arena+288768)
-//    softmax_cross_entropy_grad_1<<<(48, 1), 1024>>>(arena, arena+288000, arena+288768, arena+288256, arena+288256, arena)
+//    add_1<<<(1, 1), 256>>>(arena+288256, arena+289024)
+//    softmax_cross_entropy_grad_1<<<(48, 1), 1024>>>(arena, arena+288000, arena+288768, arena+288256, arena+289024, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -11,6 +12,29 @@
 extern "C" __global__ void __launch_bounds__(1024) softmax_cross_entropy_1(const hn_bfloat16* x0, const int* x1, float* y0, float* y1)
 {
     hn_cross_entropy<hn_bfloat16, int, 1024, 1024, 4>(x0, x1, y0, y1, 48, 3000);
+}
+
+static __device__ inline void add_1_element(float x0, float& y0)
+{
+    const float v2 = (x0 + 0.0f);
+    y0 = v2;
+}
+
+extern "C" __global__ void __launch_bounds__(256) add_1(const float* x0, float* y0)
+{
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 12; i += step) {
+        const hn_pack<float, 4> a0 = hn_load<4>(x0 + i * 4);
+        hn_pack<float, 4> b0;
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            float r0;
+            add_1_element(a0[e], r0);
+            b0.set_exact(e, r0);
+        }
+        hn_store(y0 + i * 4, b0);
+    }
 }
 
 extern "C" __global__ void __launch_bounds__(1024) softmax_cross_entropy_grad_1(const hn_bfloat16* x0, const int* x1, const float* x2, const float* x3, const float* x4, hn_bfloat16* y0)

@@ -1,9 +1,11 @@
 // perceptron_step on gpu(0): 141,824 bytes of arena
-//    matmul_bias: cuBLASLt 1 × 128×784×32 float32 bias_relu(arena, in2, in3, arena+100352)
-//    matmul_bias: cuBLASLt 1 × 64×128×32 float32 bias_relu(arena+100352, in4, in5, arena+133120)
+//    matmul_bias: cuBLASLt 1 × 128×784×32 float32 bias(arena, in2, in3, arena+100352)
+//    maximum_1<<<(4, 1), 256>>>(arena+100352, arena+100352)
+//    matmul_bias: cuBLASLt 1 × 64×128×32 float32 bias(arena+100352, in4, in5, arena+133120)
+//    maximum_2<<<(2, 1), 256>>>(arena+133120, arena+133120)
 //    matmul_bias: cuBLASLt 1 × 10×64×32 float32 bias(arena+133120, in6, in7, arena+124928)
 //    softmax_cross_entropy_1<<<(1, 1), 256>>>(arena+124928, arena+126464, arena+141568, arena+126208)
-//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+124928, arena+126464, arena+126208, made0, made1, arena+124928)
+//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+124928, arena+126464, arena+126208, made0, made0, arena+124928)
 //    sum_1<<<(2, 1), 256>>>(arena+124928, in8)
 //    matmul: cuBLASLt 1 × 64×10×32 float32(arena+124928, in6, arena+116736)
 //    matmul: cuBLASLt 1 × 64×32×10 float32(arena+124928, arena+133120, in9)
@@ -14,13 +16,59 @@
 //    matmul: cuBLASLt 1 × 784×32×128 float32(arena+100352, arena, in13)
 //    add_power_subtract_sqrt_multiply_true_di_1<<<(1, 1), 256>>>(in14, in15, in14, arena)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+141568, arena+256)
-//    multiply_add_square_sqrt_true_divide_sub_1<<<(57, 1), 256>>>(made2, arena)
+//    multiply_add_square_sqrt_true_divide_sub_1<<<(57, 1), 256>>>(made1, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
 #include "cross_entropy.cu"
+
+static __device__ inline void maximum_1_element(float x0, float& y0)
+{
+    const float v2 = hn_max(x0, 0.0f);
+    y0 = v2;
+}
+
+extern "C" __global__ void __launch_bounds__(256) maximum_1(const float* x0, float* y0)
+{
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 1024; i += step) {
+        const hn_pack<float, 4> a0 = hn_load<4>(x0 + i * 4);
+        hn_pack<float, 4> b0;
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            float r0;
+            maximum_1_element(a0[e], r0);
+            b0.set_exact(e, r0);
+        }
+        hn_store(y0 + i * 4, b0);
+    }
+}
+
+static __device__ inline void maximum_2_element(float x0, float& y0)
+{
+    const float v2 = hn_max(x0, 0.0f);
+    y0 = v2;
+}
+
+extern "C" __global__ void __launch_bounds__(256) maximum_2(const float* x0, float* y0)
+{
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 512; i += step) {
+        const hn_pack<float, 4> a0 = hn_load<4>(x0 + i * 4);
+        hn_pack<float, 4> b0;
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            float r0;
+            maximum_2_element(a0[e], r0);
+            b0.set_exact(e, r0);
+        }
+        hn_store(y0 + i * 4, b0);
+    }
+}
 
 extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_1(const float* x0, const int* x1, float* y0, float* y1)
 {
@@ -203,21 +251,22 @@ extern "C" __global__ void __launch_bounds__(256) sum_true_divide_1(const float*
 
 static __device__ inline void multiply_add_square_sqrt_true_divide_sub_1_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1, float& y2)
 {
-    const float v6 = (x0 * 0.9f);
-    const float v8 = (x1 * 0.003125f);
-    const float v9 = (v6 + v8);
-    const float v11 = (x2 * 0.999f);
-    const float v12 = (x1 * x1);
-    const float v14 = (v12 * 9.765625e-07f);
-    const float v15 = (v11 + v14);
-    const float v16 = (v9 * x4);
-    const float v17 = sqrt(v15);
-    const float v19 = (v17 + 1e-08f);
-    const float v20 = (v16 / v19);
-    const float v21 = (x3 - v20);
-    y0 = v9;
-    y1 = v15;
-    y2 = v21;
+    const float v6 = (x0 * 0.03125f);
+    const float v8 = (x1 * 0.9f);
+    const float v10 = (v6 * 0.1f);
+    const float v11 = (v8 + v10);
+    const float v12 = (v6 * v6);
+    const float v14 = (x2 * 0.999f);
+    const float v16 = (v12 * 0.001f);
+    const float v17 = (v14 + v16);
+    const float v18 = (v11 * x4);
+    const float v19 = sqrt(v17);
+    const float v21 = (v19 + 1e-08f);
+    const float v22 = (v18 / v21);
+    const float v23 = (x3 - v22);
+    y0 = v11;
+    y1 = v17;
+    y2 = v23;
 }
 
 extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_divide_sub_1(const long long* table, const float* x4)

@@ -1,6 +1,6 @@
 // recurrent_step on gpu(0): 30,976 bytes of arena
 //    matmul_bias: cuBLASLt 1 × 96×12×24 float32 bias(arena+27648, in2, in3, arena)
-//    matmul_bias: cuBLASLt 1 × 96×24×8 float32 bias(made1, in4, in5, arena+9216)
+//    matmul_bias: cuBLASLt 1 × 96×24×8 float32 bias(made0, in4, in5, arena+9216)
 //    add_multiply_tanh_1<<<(1, 1), 256>>>(arena, arena+9216, arena+96, arena+9312, arena+192, arena+9408, arena+288, arena+9504, arena+18432, arena+12288)
 //    matmul_bias: cuBLASLt 1 × 96×24×8 float32 bias(arena+12288, in4, in5, arena+9216)
 //    add_multiply_tanh_2<<<(1, 1), 256>>>(arena+3072, arena+9216, arena+3168, arena+9312, arena+3264, arena+9408, arena+3360, arena+9504, arena+18432, arena+19200, arena+13056)
@@ -8,22 +8,22 @@
 //    add_multiply_tanh_2<<<(1, 1), 256>>>(arena+6144, arena+9216, arena+6240, arena+9312, arena+6336, arena+9408, arena+6432, arena+9504, arena+19200, arena+19968, arena+13824)
 //    matmul_bias: cuBLASLt 1 × 10×24×8 float32 bias(arena+13824, in6, in7, arena+9984)
 //    softmax_cross_entropy_1<<<(1, 1), 256>>>(arena+9984, arena+14848, arena+30720, arena+14592)
-//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+9984, arena+14848, arena+14592, made2, made3, arena+9984)
+//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+9984, arena+14848, arena+14592, made1, made1, arena+9984)
 //    sum_1<<<(1, 1), 256>>>(arena+9984, in8)
 //    matmul: cuBLASLt 1 × 24×10×8 float32(arena+9984, in6, arena+9216)
 //    matmul: cuBLASLt 1 × 24×8×10 float32(arena+9984, arena+13824, in9)
 //    slice_grad_1<<<(1, 1), 256>>>(arena+20736, arena+9216)
-//    concatenate_1<<<(1, 1), 256>>>(arena+23040, made0, arena+12288)
+//    concatenate_1<<<(1, 1), 256>>>(arena+23040, made2, arena+12288)
 //    matmul_bias: cuBLASLt 1 × 96×24×24 float32 bias(arena+23040, in4, in5, arena+9216)
-//    concatenate_1<<<(1, 1), 256>>>(arena+25344, made0, arena+18432)
+//    concatenate_1<<<(1, 1), 256>>>(arena+25344, made2, arena+18432)
 //    add_1<<<(3, 1), 256>>>(arena, arena+9216, arena)
 //    multiply_tanh_add_subtract_1<<<(1, 1), 256>>>(arena+96, arena+25344, arena+25344, arena+9216)
 //    multiply_tanh_add_subtract_2<<<(1, 1), 256>>>(arena, arena+192, arena+11520, arena+13824)
 //    multiply_tanh_add_subtract_3<<<(1, 1), 256>>>(arena+288, arena+18432, arena+18432, arena+16128)
-//    multiply_1<<<(1, 1), 256>>>(arena+22272, arena+17664, arena+13056, arena+10752, arena+15360, arena+28928, arena+6144, arena+6240, arena+6336)
-//    multiply_2<<<(1, 1), 256>>>(arena+22272, arena+19968, arena+6432)
+//    multiply_add_1<<<(1, 1), 256>>>(arena+22272, arena+17664, arena+13056, arena+10752, arena+15360, arena+28928, arena+6144, arena+6240, arena+6336)
+//    multiply_1<<<(1, 1), 256>>>(arena+22272, arena+19968, arena+6432)
 //    matmul: cuBLASLt 1 × 24×96×8 float32(arena+6144, in4, arena+29696)
-//    multiply_add_1<<<(1, 1), 256>>>(arena+28928, arena+26880, arena+21504, arena+29696, arena+16896, arena+12288, arena+9984, arena+14592, arena+19200, arena+28928, arena+3072, arena+3168, arena+3264, arena+3360)
+//    add_multiply_1<<<(1, 1), 256>>>(arena+28928, arena+26880, arena+21504, arena+29696, arena+16896, arena+12288, arena+9984, arena+14592, arena+19200, arena+28928, arena+3072, arena+3168, arena+3264, arena+3360)
 //    matmul: cuBLASLt 1 × 24×96×8 float32(arena+3072, in4, arena+29696)
 //    multiply_add_2<<<(1, 1), 256>>>(arena+28928, arena+26112, arena+20736, arena+29696, arena+16128, arena+11520, arena+9216, arena+13824, arena+18432, arena, arena+96, arena+192, arena+288)
 //    matmul: cuBLASLt 1 × 24×24×96 float32(arena, arena+23040, in11)
@@ -34,7 +34,7 @@
 //    multiply_subtract_1<<<(1, 1), 256>>>(in10, arena, in5, in5)
 //    multiply_subtract_1<<<(1, 1), 256>>>(in10, arena, in3, in3)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+30720, arena+256)
-//    multiply_subtract_2<<<(5, 1), 256>>>(made4, arena)
+//    multiply_subtract_2<<<(5, 1), 256>>>(made3, arena)
 //    copy_1<<<(1, 1), 256>>>(in10, in12)
 
 #include "functors.cuh"
@@ -347,19 +347,20 @@ extern "C" __global__ void __launch_bounds__(256) multiply_tanh_add_subtract_3(c
     }
 }
 
-static __device__ inline void multiply_1_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1, float& y2, float& y3)
+static __device__ inline void multiply_add_1_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1, float& y2, float& y3)
 {
     const float v5 = (x0 * x1);
-    const float v6 = (v5 * x2);
-    const float v7 = (v5 * x3);
-    const float v8 = (v5 * x4);
+    const float v7 = (0.0f + v5);
+    const float v8 = (v7 * x2);
+    const float v9 = (v7 * x3);
+    const float v10 = (v7 * x4);
     y0 = v5;
-    y1 = v6;
-    y2 = v7;
-    y3 = v8;
+    y1 = v8;
+    y2 = v9;
+    y3 = v10;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, float* y1, float* y2, float* y3)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, float* y1, float* y2, float* y3)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -381,7 +382,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_1(const float* x0, co
             float r1;
             float r2;
             float r3;
-            multiply_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1, r2, r3);
+            multiply_add_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1, r2, r3);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
             b2.set_exact(e, r2);
@@ -394,13 +395,13 @@ extern "C" __global__ void __launch_bounds__(256) multiply_1(const float* x0, co
     }
 }
 
-static __device__ inline void multiply_2_element(float x0, float x1, float& y0)
+static __device__ inline void multiply_1_element(float x0, float x1, float& y0)
 {
     const float v2 = (x0 * x1);
     y0 = v2;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_2(const float* x0, const float* x1, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_1(const float* x0, const float* x1, float* y0)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -413,31 +414,33 @@ extern "C" __global__ void __launch_bounds__(256) multiply_2(const float* x0, co
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_2_element(a0[e], a1[e], r0);
+            multiply_1_element(a0[e], a1[e], r0);
             b0.set_exact(e, r0);
         }
         hn_store(y0 + i1 * 4 + i0 * 96, b0);
     }
 }
 
-static __device__ inline void multiply_add_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float& y0, float& y1, float& y2, float& y3, float& y4)
+static __device__ inline void add_multiply_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float& y0, float& y1, float& y2, float& y3, float& y4)
 {
-    const float v9 = (x0 * x1);
-    const float v10 = (x2 + x3);
-    const float v11 = (v10 * x4);
-    const float v12 = (v9 + v11);
-    const float v13 = (v12 * x5);
-    const float v14 = (v12 * x6);
-    const float v15 = (v12 * x7);
-    const float v16 = (v10 * x8);
-    y0 = v12;
-    y1 = v13;
-    y2 = v14;
-    y3 = v15;
-    y4 = v16;
+    const float v10 = (0.0f + x0);
+    const float v11 = (v10 * x1);
+    const float v12 = (x2 + x3);
+    const float v13 = (v12 * x4);
+    const float v14 = (0.0f + v11);
+    const float v15 = (v14 + v13);
+    const float v16 = (v15 * x5);
+    const float v17 = (v15 * x6);
+    const float v18 = (v15 * x7);
+    const float v19 = (v12 * x8);
+    y0 = v15;
+    y1 = v16;
+    y2 = v17;
+    y3 = v18;
+    y4 = v19;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, float* y0, float* y1, float* y2, float* y3, float* y4)
+extern "C" __global__ void __launch_bounds__(256) add_multiply_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, float* y0, float* y1, float* y2, float* y3, float* y4)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -465,7 +468,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_1(const float* x0
             float r2;
             float r3;
             float r4;
-            multiply_add_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], a6[e], a7[e], a8[e], r0, r1, r2, r3, r4);
+            add_multiply_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], a6[e], a7[e], a8[e], r0, r1, r2, r3, r4);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
             b2.set_exact(e, r2);
@@ -485,15 +488,16 @@ static __device__ inline void multiply_add_2_element(float x0, float x1, float x
     const float v9 = (x0 * x1);
     const float v10 = (x2 + x3);
     const float v11 = (v10 * x4);
-    const float v12 = (v9 + v11);
-    const float v13 = (v12 * x5);
-    const float v14 = (v12 * x6);
-    const float v15 = (v12 * x7);
-    const float v16 = (v10 * x8);
-    y0 = v13;
-    y1 = v14;
-    y2 = v15;
-    y3 = v16;
+    const float v13 = (0.0f + v9);
+    const float v14 = (v13 + v11);
+    const float v15 = (v14 * x5);
+    const float v16 = (v14 * x6);
+    const float v17 = (v14 * x7);
+    const float v18 = (v10 * x8);
+    y0 = v15;
+    y1 = v16;
+    y2 = v17;
+    y3 = v18;
 }
 
 extern "C" __global__ void __launch_bounds__(256) multiply_add_2(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, float* y0, float* y1, float* y2, float* y3)
