@@ -295,7 +295,7 @@ class ExactProgram:
         heads = [y for y in ys if is_float(y) and y._tape is not None]
         if variables and heads:
             autograd.backward(heads)
-        return [*(y.copy() for y in ys), *(x.grad for x in variables)]
+        return [*ys, *(x.grad for x in variables)]
 
 
 SHAPES = ((), (1,), (2,), (3,), (2, 3), (1, 3), (2, 1), (0,), (2, 2, 2), (5, 4))

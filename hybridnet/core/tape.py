@@ -292,7 +292,7 @@ def fit(g: Array, spec: Spec) -> Array:
     """Undo broadcasting and casting: bring a gradient to its input's shape and dtype."""
     if g.shape != spec.shape:
         lead = len(g.shape) - len(spec.shape)
-        axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(spec.shape) if n == 1 and g.shape[i + lead] != 1)
+        axes = tuple(i for i, n in enumerate(g.shape) if n != 1 and (i < lead or spec.shape[i - lead] == 1))
         if axes:
             g = _call("sum", g, axis=axes, keepdims=False)
         if g.shape != spec.shape:

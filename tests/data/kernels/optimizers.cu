@@ -1,5 +1,4 @@
 // optimizers on gpu(0): 9,984 bytes of arena
-//    add_1<<<(1, 1), 256>>>(arena+6912, arena+6912)
 //    copy_1<<<(1, 1), 256>>>(arena+6912, arena+5376)
 //    copy_2<<<(1, 1), 256>>>(arena+6912, arena+6656)
 //    copy_3<<<(2, 1), 256>>>(arena+6912, arena)
@@ -19,26 +18,6 @@
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
-
-static __device__ inline void add_1_element(float x0, float& y0)
-{
-    const float v2 = (x0 + 0.0f);
-    y0 = v2;
-}
-
-extern "C" __global__ void __launch_bounds__(256) add_1(const float* x0, float* y0)
-{
-    const float s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<float, 1> b0;
-        float r0;
-        add_1_element(s0, r0);
-        b0.set_exact(0, r0);
-        hn_store(y0, b0);
-    }
-}
 
 static __device__ inline void copy_1_element(float x0, float& y0)
 {
