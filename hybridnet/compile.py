@@ -117,12 +117,13 @@ class Traced:
             self.heads = []
             return []
         heads = [returned[i] for i in self.heads]
+        forward = len(trace.nodes)
         seeds = [wrap(type(y), trace.argument(Spec(y.shape, y.dtype), y._device, f"head{i}"), y._device) for i, y in enumerate(heads)]
         found = tape.propagate(heads, seeds, targets=[ref for _, ref in variables], since=self.start)
         reached = [(who, found[ref]) for who, ref in variables if ref in found]
         self.variables = [who for who, _ in reached]
         if not reached:
-            del trace.arguments[-len(seeds) :]  # the gradient of every variable is zero
+            del trace.arguments[-len(seeds) :], trace.nodes[forward:]  # the gradient of every variable is zero
             self.heads = []
         return [trace.read(g) for _, g in reached]
 

@@ -18,9 +18,10 @@ from hybridnet import autograd
 from hybridnet.codegen import numpy_program
 from hybridnet.compile import jit
 from hybridnet.config import config
-from hybridnet.core import NDArray
+from hybridnet.core import NDArray, array
 from hybridnet.errors import HybridnetError
 from hybridnet.graph.passes import NAMES
+from hybridnet.numpy import logical_and, logical_or, logical_xor
 
 PER_TEST = 1000  # programs of the campaign
 BLOCKS = (1, 64, 1 << 17)
@@ -102,3 +103,22 @@ def test_without_any_pass(program: ExactProgram) -> None:
 def test_ten_thousand_programs(part: int) -> None:
     for seed in range(part * PER_TEST, (part + 1) * PER_TEST):
         check(drawn(seed), BLOCKS[seed % 3])
+
+
+def test_arrays_of_no_elements_beside_others() -> None:
+    """A region goes over its domain; what is of length 1 beside nothing is computed all the same."""
+
+    def f(x: Any, nothing: Any) -> Any:
+        y = x * 2 + 1
+        return y, y + nothing, y.exp() * nothing
+
+    x, nothing = array([3.0]), array(np.zeros((0, 1)))
+    with mock.patch.object(config, "block_bytes", 1):
+        for y, e in zip(jit(f)(x, nothing), f(x, nothing), strict=True):
+            same_bits(y._data, e._data)
+
+
+def test_truth_is_not_rounded() -> None:
+    x = array([1.0, 0.0], "float16")
+    for f in (lambda x: logical_and(x, 1e-20), lambda x: logical_or(1e-20, x), lambda x: logical_xor(x, -0.0)):
+        same_bits(jit(f)(x)._data, f(x)._data)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ContextDecorator
+from contextvars import copy_context
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -131,7 +132,8 @@ def share(work: Work, pieces: Sequence[Any], workers: int | None = None) -> None
     if workers == 1 or _local.shares or not libraries():
         work(0, shared)
         return
-    helpers = [_pool(most - 1).submit(_joined, work, w, shared) for w in range(1, workers)]
+    # In the caller's context, which holds what NumPy does about overflow and the like (errstate).
+    helpers = [_pool(most - 1).submit(copy_context().run, _joined, work, w, shared) for w in range(1, workers)]
     try:
         _joined(work, 0, shared)
     finally:
