@@ -28,7 +28,9 @@ class _Timed:
         self.source = program.source
         self.stamps: list[float] = []
         clock = {"_stamp": self.stamps.append, "_now": time.perf_counter}
-        self.stepped = bound_text(self.source.interrupted("_stamp(_now())"), self.source.names | clock, f"<hybridnet {program.name}, timed>")(view)
+        self.stepped = bound_text(
+            self.source.interrupted("_stamp(_now())"), self.source.names | clock, f"<hybridnet {program.name}, timed>"
+        )(view)
         self.whole = program.bind(view)
         self.copies = Copies(sorted(program.written.difference(*program.source.flats)))
         self.flats: list[Any] = []
