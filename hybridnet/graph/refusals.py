@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from hybridnet.core import Op
 from hybridnet.device.refusals import Refused, heard
 from hybridnet.graph.accelerated import library_for
 from hybridnet.graph.ir import Node
@@ -40,7 +41,7 @@ class _Telling(threading.local):
 
 _telling = _Telling()
 _refusals: dict[tuple[str, str], Refusal] = {}  # by operator and what was wanted
-_warned: set[str] = set()  # operators
+_warned: set[Op] = set()
 _KEPT = 1000  # refusals that are kept
 
 
@@ -56,8 +57,8 @@ def tell_refusal(node: Node, instead: str) -> None:
     if found is None:
         return
     refusal = Refusal(node.op.name, str(node.site or ""), *found, instead)
-    if node.op.name not in _warned:
-        _warned.add(node.op.name)
+    if node.op not in _warned:
+        _warned.add(node.op)
         logging.getLogger("hybridnet").warning("%s", refusal)
     if len(_refusals) < _KEPT:
         _refusals.setdefault((node.op.name, found.wanted), refusal)
