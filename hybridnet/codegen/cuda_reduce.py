@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from hybridnet import dtypes
 from hybridnet.codegen.cuda_index import Axis, Space
 from hybridnet.codegen.cuda_stages import Region
 from hybridnet.codegen.cuda_text import Kernel, declared, expression, guarded, indented, monoid, parameters, statements
@@ -26,6 +27,7 @@ KEPT_REGISTERS = 64  # of 32 bits, that a thread may keep operands in from phase
 BATCH_REGISTERS = 32  # the same for those that it loads for one phase
 SUM_REGISTERS = 32  # for the sums of packs of columns
 BATCH = 4  # packs of each operand that are loaded before the first is used, if registers allow
+RUN = 64  # numbers that a thread adds one by one, before it adds their sum to that of others
 
 
 class Shape(Enum):
@@ -292,8 +294,10 @@ class _Rows:
         at = {v: kept_at if v in self.kept else "k" for v in operands}
         names = self.names | {v: f"{self._array(v)}[{k}][{self._within(v)}]" for v, k in at.items()}
         inner = statements(nodes, names, self.numbers)
+        runs = {n: f"p{i}" for i, n in enumerate(sums) if self._is_long(n)}
         for n, r in sums.items():
             operand = n.inputs[0]
+            r = (f"{runs[n]}[{self.e}]" if self.across else runs[n]) if n in runs else r
             x = names[operand] if computed_type(operand.dtype) == _sum_type(n) else f"hn_cast<{_sum_type(n)}>({names[operand]})"
             inner.append(f"{r} = {monoid(n)}::combine({r}, {x});")
         outputs = {v: f"b{self.pointers[v][1:]}" for v in targets if v in self.region.graph.outputs}
@@ -304,10 +308,39 @@ class _Rows:
         if not loaded:
             return self._loop(lines, self.steps)
         body = [*self._arrays(loaded, self.batch), *self._loop(self._loads(loaded), self.batch), *self._loop(lines, self.batch)]
+        body += self._ends_of_runs({runs[n]: (n, sums[n]) for n in runs})
         if self.batch == self.steps:
             return ["{", *indented(body, 1), "}"]
         unroll = ["#pragma unroll"] if len(loaded) < len(operands) else []  # registers have no index
-        return [*unroll, f"for (int batch = 0; batch < {self.steps}; batch += {self.batch}) {{", *indented(body, 1), "}"]
+        loop = [*unroll, f"for (int batch = 0; batch < {self.steps}; batch += {self.batch}) {{", *indented(body, 1), "}"]
+        declarations = [f"{_sum_type(n)} {p}{f'[{self.width}] = {{}}' if self.across else ' = 0'};" for n, p in runs.items()]
+        return [*declarations, *loop]
+
+    def _ends_of_runs(self, runs: Mapping[str, tuple[Node, str]]) -> list[str]:
+        """At the end of a run, and of all, its sum is added to the sum of runs: long sums keep their digits."""
+        if not runs:
+            return []
+        each = self._added // self.steps * self.batch
+        batches = max(1, RUN // each)
+        lines = []
+        for p, (n, r) in runs.items():
+            run = f"{p}[{self.e}]" if self.across else p
+            added = [f"{r} = {monoid(n)}::combine({r}, {run});", f"{run} = 0;"]
+            lines += self._each(added) if self.across else added
+        if batches == 1:
+            return lines
+        last = f"batch + {self.batch} >= {self.steps}"
+        return [f"if ((batch / {self.batch} + 1) % {batches} == 0 || {last}) {{", *indented(lines, 1), "}"]
+
+    def _is_long(self, node: Node) -> bool:
+        """Whether a thread adds so many numbers that it matters in which order."""
+        floating = node.op.name == "sum" and dtypes.is_floating(node.output.dtype)
+        return floating and self.batch < self.steps and self._added > RUN
+
+    @property
+    def _added(self) -> int:
+        """How many numbers a thread adds up."""
+        return self.steps * (1 if self.across else self.width)
 
     def _array(self, value: Value) -> str:
         return f"a{self.pointers[value][1:]}"

@@ -18,6 +18,7 @@ from hybridnet.exact import exact
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value
 from hybridnet.ops import cpu_matmul
+from hybridnet.ops.sums import SHORT, add_up
 
 _REDUCERS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
 _PLAIN = (int, float, bool, str, type(None))
@@ -110,6 +111,8 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
     if out is not None:
         if is_ufunc(op):
             return [f"{ns.bind(op.ufunc or '', getattr(np, op.ufunc or ''))}({', '.join(args)}, out={out})"]
+        if op.name == "sum" and not half and dtypes.is_floating(result.dtype) and _is_long(node):
+            return [f"{ns.bind('add_up', add_up)}({args[0]}, {attrs['axis']}, {attrs['keepdims']}, {out})"]
         if op.kind is Kind.REDUCTION and op.name in _REDUCERS and not half:
             name = _REDUCERS[op.name]
             reduce = ns.bind(f"{name}_reduce", getattr(np, name).reduce, ("reduce", name))
@@ -147,6 +150,11 @@ def _product(ns: Namespace, node: Node) -> str:
 
 def _swapped(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[:-2], shape[-1], shape[-2])
+
+
+def _is_long(node: Node) -> bool:
+    """Whether a sum is of so many numbers that it matters in which order they are added."""
+    return math.prod(node.inputs[0].shape[a] for a in node.attrs["axis"]) > SHORT
 
 
 def _bounds_fit(dtype: Any, attrs: dict[str, Any]) -> bool:

@@ -41,13 +41,19 @@ class Sample:
     """One set of inputs for the contract test.
 
     ``inputs`` are NumPy arrays (or Python numbers for operators that take them); ``error`` is
-    set where both eager and traced execution must raise that error instead.
+    set where both eager and traced execution must raise that error instead. ``gradients`` are what the floating inputs'
+    gradients are for a head gradient of ones, at points where the operator has no slope but a gradient by convention.
     """
 
     inputs: tuple[Any, ...]
     attrs: dict[str, Any] = field(default_factory=dict)
     error: type[Exception] | None = None
     differentiable: bool = True  # false where the sample lies on a kink or has integer inputs only
+    gradients: tuple[Any, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.gradients is not None:
+            object.__setattr__(self, "differentiable", False)
 
 
 class Permuted(NamedTuple):

@@ -1,6 +1,7 @@
 """Losses: one number for each sample, the mean over everything but ``batch_axis``.
 
-``weight`` multiplies the loss, ``sample_weight`` (of a shape that broadcasts) each sample's.
+``weight`` multiplies the loss, ``sample_weight`` (of a shape that broadcasts) each sample's. Of 16-bit predictions a loss
+is computed in float32 and rounded once.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from hybridnet.ops.gather import pick
 from hybridnet.ops.nn.activation import relu, softrelu
 from hybridnet.ops.nn.loss import softmax_cross_entropy
 from hybridnet.ops.nn.softmax import log_softmax
+from hybridnet.ops.norms import norm_over
 from hybridnet.ops.pointwise import FUNCTIONS
 from hybridnet.ops.selection import where
 from hybridnet.ops.shape import expand_dims, reshape
+from hybridnet.ops.wide import in_wide
 
 absolute, exp, log, square = (FUNCTIONS[name] for name in ("absolute", "exp", "log", "square"))
-sqrt, maximum = FUNCTIONS["sqrt"], FUNCTIONS["maximum"]
+maximum = FUNCTIONS["maximum"]
 _EPS = 1e-12
 
 
@@ -72,6 +75,7 @@ class L2Loss(Loss):
     def __init__(self, weight: float | None = 1.0, batch_axis: int = 0, **kwargs: Any) -> None:
         super().__init__(weight, batch_axis, **kwargs)
 
+    @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         return self._finish(square(_reshape_like(F, label, pred) - pred) * 0.5, sample_weight)
 
@@ -82,6 +86,7 @@ class L1Loss(Loss):
     def __init__(self, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
         super().__init__(weight, batch_axis, **kwargs)
 
+    @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         return self._finish(absolute(_reshape_like(F, label, pred) - pred), sample_weight)
 
@@ -93,6 +98,7 @@ class HuberLoss(Loss):
         super().__init__(weight, batch_axis, **kwargs)
         self._rho = rho
 
+    @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         distance = absolute(_reshape_like(F, label, pred) - pred)
         return self._finish(where(distance > self._rho, distance - 0.5 * self._rho, square(distance) * (0.5 / self._rho)), sample_weight)
@@ -105,6 +111,7 @@ class HingeLoss(Loss):
         super().__init__(weight, batch_axis, **kwargs)
         self._margin = margin
 
+    @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         return self._finish(self._violation(pred, label), sample_weight)
 
@@ -128,6 +135,7 @@ class LogisticLoss(Loss):
             fail(ArgumentError, "LogisticLoss", expected="label_format signed or binary", got=repr(label_format))
         self._label_format = label_format
 
+    @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         label = _reshape_like(F, label, pred)
         if self._label_format == "signed":
@@ -150,6 +158,7 @@ class SigmoidBinaryCrossEntropyLoss(Loss):
         super().__init__(weight, batch_axis, **kwargs)
         self._from_sigmoid = from_sigmoid
 
+    @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None, pos_weight: Any = None) -> Any:
         label = _reshape_like(F, label, pred)
         if self._from_sigmoid:
@@ -210,6 +219,7 @@ class KLDivLoss(Loss):
         self._from_logits = from_logits
         self._axis = axis
 
+    @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         if not self._from_logits:
             pred = log_softmax(pred, self._axis)
@@ -224,9 +234,10 @@ class CosineEmbeddingLoss(Loss):
         super().__init__(weight, batch_axis, **kwargs)
         self._margin = margin
 
+    @in_wide
     def hybrid_forward(self, F: Any, input1: Any, input2: Any, label: Any, sample_weight: Any = None) -> Any:
         input1 = _reshape_like(F, input1, input2)
-        lengths = sqrt(reduction.sum(square(input1), -1)) * sqrt(reduction.sum(square(input2), -1))
+        lengths = norm_over(input1, 2, (-1,)) * norm_over(input2, 2, (-1,))
         cos = reduction.sum(input1 * input2, -1) / maximum(lengths, _EPS)
         cos = reshape(cos, (cos.size, 1))
         loss = where(_reshape_like(F, label, cos) == 1, 1 - cos, relu(cos - self._margin))
@@ -240,6 +251,7 @@ class TripletLoss(Loss):
         super().__init__(weight, batch_axis, **kwargs)
         self._margin = margin
 
+    @in_wide
     def hybrid_forward(self, F: Any, pred: Any, positive: Any, negative: Any, sample_weight: Any = None) -> Any:
         positive, negative = _reshape_like(F, positive, pred), _reshape_like(F, negative, pred)
         total = reduction.sum(square(positive - pred) - square(negative - pred), self._other_axes(pred))
@@ -260,6 +272,7 @@ class PoissonNLLLoss(Loss):
         self._from_logits = from_logits
         self._compute_full = compute_full
 
+    @in_wide
     def hybrid_forward(self, F: Any, pred: Any, target: Any, sample_weight: Any = None, epsilon: float = 1e-08) -> Any:
         target = _reshape_like(F, target, pred)
         loss = exp(pred) - target * pred if self._from_logits else pred - target * log(pred + epsilon)

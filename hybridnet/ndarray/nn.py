@@ -15,6 +15,7 @@ from hybridnet.ndarray.register import operator
 from hybridnet.ops import gather, reduction, statistics
 from hybridnet.ops.nn import activation, convolution, deconvolution, dropout, embedding, linear, loss, norm, pooling, resize, sequence
 from hybridnet.ops.nn import softmax as core_softmax
+from hybridnet.ops.wide import in_wide
 
 # -- layers ---------------------------------------------------------------------------------------
 
@@ -146,6 +147,11 @@ def batch_norm(
 @operator("LRN")
 def local_response_norm(data: Any, nsize: int, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.0) -> Any:
     """x / (knorm + alpha / nsize · the sum of squares over ``nsize`` neighbouring channels)**beta."""
+    return _lrn(data, nsize, alpha, beta, knorm)
+
+
+@in_wide
+def _lrn(data: Any, nsize: int, alpha: float, beta: float, knorm: float) -> Any:
     channels, half = data.shape[1], nsize // 2
     squares = call("square", data)
     around = call("reshape", squares, shape=(data.shape[0], 1, channels, -1 if not data.size else data.size // (data.shape[0] * channels)))

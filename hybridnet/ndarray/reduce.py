@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hybridnet.core import call
 from hybridnet.ndarray.register import keep_dtype, operator
-from hybridnet.ops import pointwise, reduction, selection
+from hybridnet.ops import norms, pointwise, reduction, selection
 from hybridnet.ops.common import normalize_axes
 
 _math = pointwise.FUNCTIONS
@@ -44,10 +43,7 @@ nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is 
 def norm(data: Any, ord: int = 2, axis: Any = None, keepdims: bool = False, out_dtype: Any = None) -> Any:
     """The L1 (``ord=1``) or L2 norm over axes."""
     axes = axes_of("norm", axis, data.ndim)
-    size = _math["absolute"](data)
-    if ord == 1:
-        return keep_dtype(call("sum", size, axis=axes, keepdims=bool(keepdims)), data)
-    return keep_dtype(_math["sqrt"](call("sum", data * data, axis=axes, keepdims=bool(keepdims))), data)
+    return keep_dtype(norms.norm_over(data, 1 if ord == 1 else 2, axes, keepdims), data)
 
 
 @operator("moments")

@@ -63,6 +63,20 @@ def normalize_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
     return axes
 
 
+def reduced_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
+    """As :func:`normalize_axes`; a number without dimensions counts as one along axis 0, as in NumPy's reductions."""
+    return () if ndim == 0 and _is_only(axis) else normalize_axes(op, axis, ndim)
+
+
+def reduced_axis(op: str, axis: Any, ndim: int) -> int:
+    """As :func:`normalize_axis`, 0 of a number without dimensions, which is to be taken as an array of one element."""
+    return 0 if ndim == 0 and _is_only(axis) else normalize_axis(op, axis, ndim)
+
+
+def _is_only(axis: Any) -> bool:
+    return not isinstance(axis, (tuple, list)) and axis in (0, -1)
+
+
 def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
     """The shape after reducing ``axes``."""
     if keepdims:

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, broadcast_shapes, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, array, broadcast_shapes, call, local, register
 from hybridnet.errors import ArgumentError, AutogradError, ShapeError, fail
+from hybridnet.ops import reduction
 from hybridnet.ops.common import normal, samples
 from hybridnet.ops.gather import positions
 from hybridnet.ops.rearrange import swapaxes, tril
 from hybridnet.ops.shape import concatenate, expand_dims, slice_axis
+from hybridnet.ops.wide import wide
 
 
 def _t(x: Any) -> Any:
@@ -115,6 +117,10 @@ SOLVE = register(
 )
 
 
+#: Of rank 1 of 2, and of rank 2 of 3.
+_SINGULAR = (Sample((np.array([[1.0, 2.0], [2.0, 4.0]]),)), Sample((np.matmul(normal(2, 3, 2), normal(2, 2, 3, seed=1)),)))
+
+
 def _infer_det(a: Spec) -> Spec:
     matrices("det", a)
     return Spec(a.shape[:-2], a.dtype)
@@ -126,11 +132,67 @@ DET = register(
         Kind.OPAQUE,
         _infer_det,
         compute=_wide(lambda xp, a: xp.linalg.det(a)),
-        grad=(lambda g, y, a: _as_factor(g * y) * _t(call("inv", a)),),
-        saves=(0, "y"),
+        grad=(lambda g, y, a: _as_factor(wide(g)) * call("cofactors", wide(a)),),
+        saves=(0,),
         promote="float",
         precision="float32",
-        sample=samples(Sample((_well(3),)), Sample((_well(2, 2),)), Sample((normal(2, 3),), error=ValueError)),
+        sample=samples(
+            Sample((_well(3),)), Sample((_well(2, 2),)), *_SINGULAR, Sample((np.eye(3),)), Sample((normal(2, 3),), error=ValueError)
+        ),
+    )
+)
+
+
+def _cofactors(xp: Any, a: Any) -> Any:
+    """det(a) times the inverse's transpose; by singular values, which need not be divided by, where a matrix is near to singular."""
+    if xp is np and a.size:  # a GPU would have to wait for the answer
+        try:
+            inverse = np.linalg.inv(a)
+            condition = np.linalg.norm(a, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
+            if (condition < 100).all():
+                return np.linalg.det(a)[..., None, None] * inverse.swapaxes(-1, -2)
+        except np.linalg.LinAlgError:
+            pass
+    u, s, vh = xp.linalg.svd(a)
+    n = s.shape[-1]
+    others = xp.where(xp.eye(n, dtype=bool), xp.ones((), s.dtype), s[..., None, :]).prod(-1)
+    sign = xp.linalg.det(u) * xp.linalg.det(vh)
+    return sign[..., None, None] * xp.matmul(u * others[..., None, :], vh)
+
+
+def _cofactors_rule(g: Any, y: Any, a: Any) -> Any:
+    """In the basis of the singular vectors, where all that is left are products of the other singular values.
+
+    With h = Uᵀ g V and p_ij the product of all singular values but i and j: at (i, i) the sum over j of p_ij h_jj, at (i, j) -p_ij h_ji.
+    """
+    u, s, vh = call("svd", a, full_matrices=False)
+    n = s.shape[-1]
+    which = np.arange(n)
+    off = which[:, None] != which
+    left_out = (which[:, None, None] == which) | (which[:, None] == which)  # (i, j, k): k is i or j
+    like = s.device
+    pairs = call("where", array(left_out, None, like), 1, call("reshape", s, shape=(*s.shape[:-1], 1, 1, n)))
+    products = call("where", array(off, None, like), reduction.prod(pairs, -1), 0)
+    h = _mm(_mm(u, g, ta=True), vh, tb=True)
+    diagonal = array(~off, None, like)
+    of_diagonal = call("sum", products * expand_dims(reduction.sum(call("where", diagonal, h, 0), -1), -2), axis=(s.ndim,), keepdims=True)
+    inner = call("where", diagonal, of_diagonal, -products * _t(h))
+    sign = call("det", u) * call("det", vh)
+    return _as_factor(sign) * _mm(u, _mm(inner, vh))
+
+
+#: What each element of a matrix is multiplied by in its determinant: the determinant's gradient.
+COFACTORS = register(
+    Op(
+        "cofactors",
+        Kind.OPAQUE,
+        _same_square("cofactors"),
+        compute=_wide(_cofactors),
+        grad=(_cofactors_rule,),
+        saves=(0,),
+        promote="float",
+        precision="float32",
+        sample=samples(Sample((_well(3),)), Sample((_well(2, 2),)), *_SINGULAR, Sample((normal(2, 3),), error=ValueError)),
     )
 )
 
@@ -288,6 +350,10 @@ def _one_over_differences(x: Any) -> Any:
 def _svd_rule(g: Any, y: Any, a: Any, *, full_matrices: bool) -> Any:
     """Ionescu, Vantzos and Sminchisescu (2015); singular values must be distinct and not zero."""
     (gu, gs, gvh), (u, s, vh) = g, y
+    reached = local.propagation.reached
+    if reached and not (reached[0] or reached[2]):  # of singular values alone, which may then be equal, or 0
+        k = min(a.shape[-2:])
+        return _mm(slice_axis(u, -1, 0, k) * expand_dims(gs, -2), slice_axis(vh, -2, 0, k))
     m, n = a.shape[-2:]
     if full_matrices and m != n:
         fail(AutogradError, "svd", expected="full_matrices=False for a gradient", got=f"full_matrices=True of {a.shape}")
@@ -332,6 +398,9 @@ def _infer_eigh(a: Spec, *, upper: bool) -> tuple[Spec, Spec]:
 def _eigh_rule(g: Any, y: Any, a: Any, *, upper: bool) -> Any:
     """Eigenvalues must be distinct where the eigenvectors' gradient is not zero."""
     (gw, gv), (w, v) = g, y
+    if not local.propagation.reached[1]:  # of eigenvalues alone, which may then be equal
+        found = _mm(v * expand_dims(gw, -2), v, tb=True)
+        return _t(_lower(found)) if upper else _lower(found)
     inner = _one_over_differences(w) * _mm(v, gv, ta=True)
     found = _mm(v, _mm(inner, v, tb=True)) + _mm(v * expand_dims(gw, -2), v, tb=True)
     return _t(_lower(found)) if upper else _lower(found)

@@ -16,6 +16,7 @@ from hybridnet.ops.common import tensor
 from hybridnet.ops.matmul import MATMUL
 from hybridnet.ops.rearrange import diagonal
 from hybridnet.ops.shape import reshape, transpose
+from hybridnet.ops.wide import in_wide
 
 
 class _Term(NamedTuple):
@@ -37,6 +38,13 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = True) -> Any:
     arrays = [tensor(x) for x in operands]
     inputs, output = _parse(subscripts, [x.ndim for x in arrays])
     sizes = _sizes(subscripts, inputs, arrays)
+    # One product is summed in float32 as it is; what a second one is made of is not rounded in between.
+    return (_contracted if len(arrays) <= 2 else in_wide(_contracted))(
+        *arrays, inputs=inputs, output=output, sizes=sizes, optimize=optimize
+    )
+
+
+def _contracted(*arrays: Any, inputs: list[str], output: str, sizes: dict[str, int], optimize: Any) -> Any:
     terms = [_prepared(_Term(x, labels), sizes) for x, labels in zip(arrays, inputs, strict=True)]
     while len(terms) > 1:
         i, j = _next_pair(terms, output, sizes) if optimize else (0, 1)

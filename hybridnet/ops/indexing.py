@@ -20,6 +20,7 @@ from hybridnet.errors import AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.common import normal, samples
 from hybridnet.ops.cuts import set_slice
 from hybridnet.ops.lookups import broadcast_strides, by_key, gather, set_rows, sum_rows
+from hybridnet.ops.sums import RUN, SHORT
 
 _FULL = ("slice", None, None, None)
 
@@ -139,13 +140,29 @@ def add_rows(xp: Any, g: Any, rows: Any, n: int) -> Any:
         return xp.zeros((n, g.shape[1]), g.dtype)
     # As a sparse matrix of ones times g: ten times faster than add.at.
     m = rows.size
-    chosen = scipy_module(xp, "sparse").csr_matrix((xp.ones((m,), wide.dtype), rows, xp.arange(m + 1)), shape=(m, n))
-    return (chosen.T.tocsr() @ wide).astype(g.dtype, copy=False)
+    chosen = scipy_module(xp, "sparse").csr_matrix((xp.ones((m,), wide.dtype), rows, xp.arange(m + 1)), shape=(m, n)).T.tocsr()
+    added = _in_runs(chosen.indptr, chosen.indices, wide) if xp is np else chosen @ wide
+    return added.astype(g.dtype, copy=False)
+
+
+def _in_runs(starts: Any, places: Any, values: Any) -> Any:
+    """For each i the sum of the rows ``values[places[starts[i]:starts[i + 1]]]``; many of them in runs, whose sums are added up in turn."""
+    lengths = np.diff(starts)
+    if lengths.max(initial=0) > SHORT:
+        pieces = -(-lengths // RUN)
+        first = np.concatenate([[0], np.cumsum(pieces)])
+        count = int(first[-1])
+        within = np.arange(count) - np.repeat(first[:-1], pieces)
+        cuts = np.append(np.repeat(starts[:-1], pieces) + within * RUN, starts[-1])
+        return _in_runs(first, np.arange(count), _in_runs(cuts, places, values))
+    ones = np.ones((len(places),), values.dtype)
+    return scipy_module(np, "sparse").csr_matrix((ones, places, starts), shape=(len(lengths), len(values))) @ values
 
 
 def _index_add(xp: Any, g: Any, *indices: Any, shape: tuple[int, ...], key: Template) -> Any:
     lead = next((i for i, item in enumerate(key) if item != _FULL), len(key))
-    if all(item == _array for item in key[lead:]):
+    stop = lead + len(indices)
+    if all(item == _array for item in key[lead:stop]) and all(item == _FULL for item in key[stop:]):
         return _add_neighbours(xp, g, indices, shape, lead)
     wide = dtypes.float32 if is_half(g.dtype) else g.dtype
     out = xp.zeros(shape, wide)

@@ -20,8 +20,10 @@ from hybridnet.ops import reduction
 from hybridnet.ops.common import normalize_axes, normalize_axis, tensor
 from hybridnet.ops.creation import EYE
 from hybridnet.ops.matmul import matmul
+from hybridnet.ops.norms import norm_over
 from hybridnet.ops.rearrange import moveaxis, swapaxes
 from hybridnet.ops.shape import broadcast_to, expand_dims, reshape, squeeze, transpose
+from hybridnet.ops.wide import in_wide
 
 # -- inverses and equations -----------------------------------------------------------------------
 
@@ -60,16 +62,26 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     m, n = _matrix_shape("lstsq", a)
     if rcond is None or rcond == "warn":
         rcond = _epsilon(a) * max(m, n)
-    x = matmul(pinv(a, rcond), b)
+    x = _least_squares(a, b, rcond)
     s = svd(a, compute_uv=False)
     rank = reduction.sum(s > reduction.max(s) * rcond)
     if m > n and rank.item() == n:
-        left = matmul(a, x) - b
-        residuals = reduction.sum(left * left, axis=0)
+        residuals = _squared_residuals(a, x, b)
         residuals = reshape(residuals, (1,)) if b.ndim == 1 else residuals
     else:
         residuals = call("slice", reshape(x, -1), key=(("slice", 0, 0, None),))
     return x, residuals, rank, s
+
+
+@in_wide
+def _least_squares(a: Any, b: Any, rcond: float) -> Any:
+    return matmul(pinv(a, rcond), b)
+
+
+@in_wide
+def _squared_residuals(a: Any, x: Any, b: Any) -> Any:
+    left = matmul(a, x) - b
+    return reduction.sum(left * left, axis=0)
 
 
 def tensorinv(a: Any, ind: int = 2) -> Any:
@@ -98,7 +110,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 
 def det(a: Any) -> Any:
-    """The determinant. Its gradient wants an invertible matrix."""
+    """The determinant."""
     return apply(lapack.DET, (tensor(a),))
 
 
@@ -118,6 +130,11 @@ def matrix_power(a: Any, n: int) -> Any:
     if n == 0:
         identity = apply(EYE, (), {"rows": rows, "columns": rows, "k": 0, "dtype": a.dtype}, a.device, type(a))
         return broadcast_to(identity, a.shape)
+    return _power(a, n)
+
+
+@in_wide
+def _power(a: Any, n: int) -> Any:
     result, square = None, a
     while n:
         if n & 1:
@@ -142,7 +159,11 @@ def matrix_rank(M: Any, tol: Any = None, hermitian: bool = False) -> Any:
 
 def cond(x: Any, p: Any = None) -> Any:
     """The condition number: the norm of ``x`` times that of its inverse; of singular values by default."""
-    x = tensor(x)
+    return _cond(tensor(x), p)
+
+
+@in_wide
+def _cond(x: Any, p: Any) -> Any:
     if p in (None, 2, -2):
         s = svd(x, compute_uv=False)
         largest, smallest = reduction.max(s, axis=-1), reduction.min(s, axis=-1)
@@ -232,7 +253,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     """The norm of vectors (one axis) or matrices (two axes); without ``ord`` the root of the sum of squares.
 
     ``ord`` of vectors: any number, inf, -inf, 0; of matrices: 1, -1, 2, -2, inf, -inf, ``"fro"``, ``"nuc"``.
-    Without ``axis`` and ``ord``, of the flattened array.
+    Without ``axis`` and ``ord``, of the flattened array. The gradient at 0 is 0.
     """
     x = tensor(x)
     x = x.astype(dtypes.floating(x.dtype), copy=False)
@@ -245,7 +266,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     else:
         axes = normalize_axes("norm", axis, x.ndim)
     if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
-        return call("sqrt", reduction.sum(x * x, axes, keepdims=keepdims))
+        return norm_over(x, 2, axes, keepdims)
     if len(axes) not in (1, 2):
         fail(AxisError, "norm", expected="one or two axes", got=str(axis))
     return vector_norm(x, ord, axes[0], keepdims) if len(axes) == 1 else matrix_norm(x, ord, axes, keepdims)
@@ -254,36 +275,25 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 def vector_norm(x: Any, ord: Any = 2, axis: int = -1, keepdims: bool = False) -> Any:
     """The norm of vectors along an axis."""
     x = tensor(x)
-    size = call("absolute", x)
-    if ord == math.inf:
-        return reduction.max(size, axis, keepdims=keepdims)
-    if ord == -math.inf:
-        return reduction.min(size, axis, keepdims=keepdims)
-    if ord == 0:
-        return reduction.sum(call("cast", call("not_equal", x, 0), dtype=x.dtype), axis, keepdims=keepdims)
-    if ord == 1:
-        return reduction.sum(size, axis, keepdims=keepdims)
-    if ord == 2:
-        return call("sqrt", reduction.sum(x * x, axis, keepdims=keepdims))
     if not isinstance(ord, (int, float)):
         fail(ArgumentError, "norm", expected="a number, inf or -inf as ord of vectors", got=repr(ord))
-    return call("power", reduction.sum(call("power", size, ord), axis, keepdims=keepdims), 1 / ord)
+    return norm_over(x, ord, (normalize_axis("norm", axis, x.ndim),), keepdims)
 
 
 def matrix_norm(x: Any, ord: Any = "fro", axis: Sequence[int] = (-2, -1), keepdims: bool = False) -> Any:
     """The norm of matrices over two axes, rows first."""
     x = moveaxis(tensor(x), axis, (-2, -1))
-    extreme = reduction.min if ord in (-1, -2, -math.inf) else reduction.max
-    if ord in ("fro", None):
-        found = call("sqrt", reduction.sum(x * x, (-2, -1)))
-    elif ord in (1, -1):
-        found = extreme(reduction.sum(call("absolute", x), -2), -1)
-    elif ord in (math.inf, -math.inf):
-        found = extreme(reduction.sum(call("absolute", x), -1), -1)
-    elif ord in (2, -2):
-        found = extreme(svdvals(x), -1)
-    elif ord == "nuc":
-        found = reduction.sum(svdvals(x), -1)
-    else:
+    if ord not in ("fro", None, 1, -1, 2, -2, math.inf, -math.inf, "nuc"):
         fail(ArgumentError, "norm", expected='1, -1, 2, -2, inf, -inf, "fro" or "nuc" as ord of matrices', got=repr(ord))
+    found = norm_over(x, 2, (-2, -1)) if ord in ("fro", None) else _matrix_norm(x, ord)
     return expand_dims(found, normalize_axes("norm", axis, x.ndim)) if keepdims else found
+
+
+@in_wide
+def _matrix_norm(x: Any, ord: Any) -> Any:
+    extreme = reduction.min if ord in (-1, -2, -math.inf) else reduction.max
+    if ord in (1, -1):
+        return extreme(reduction.sum(call("absolute", x), -2), -1)
+    if ord in (math.inf, -math.inf):
+        return extreme(reduction.sum(call("absolute", x), -1), -1)
+    return extreme(svdvals(x), -1) if ord in (2, -2) else reduction.sum(svdvals(x), -1)

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Kind, NDArray, Op, Sample, call, infer_pointwise, register
+from hybridnet.core import Kind, NDArray, Op, Sample, apply, call, infer_pointwise, register
 from hybridnet.ops.common import normal, public, samples, tensor, uniform
+from hybridnet.ops.creation import FULL
+from hybridnet.ops.slopes import PRODUCT, QUOTIENT
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 Rule = Callable[..., Any]
@@ -22,6 +24,29 @@ Rule = Callable[..., Any]
 
 def _zero_kept_where(g: Any, condition: Any) -> Any:
     return call("where", condition, g, 0)
+
+
+def _unit(x: Any, size: Any) -> Any:
+    """x / size, and 0 where the size is 0."""
+    none = call("equal", size, 0)
+    return call("where", none, 0, x / call("where", none, 1, size))
+
+
+def _over(g: Any, slope: Any) -> Any:
+    """g / slope, and 0 where g is 0 (:mod:`hybridnet.ops.slopes`)."""
+    return apply(QUOTIENT, (g, slope))
+
+
+def _times(g: Any, slope: Any) -> Any:
+    """g * slope, and 0 where g is 0."""
+    return apply(PRODUCT, (g, slope))
+
+
+def _kink(*points: tuple[Any, ...]) -> tuple[Sample, ...]:
+    """A sample of points, each of them the operands and then their gradients."""
+    operands = [np.array(column, np.float64) for column in zip(*points, strict=True)]
+    half = len(operands) // 2
+    return (Sample(tuple(operands[:half]), gradients=tuple(operands[half:])),)
 
 
 def unary(
@@ -36,6 +61,7 @@ def unary(
     result: str = "same",
     ufunc: str | None = None,
     precision: str = "follow",
+    kinks: tuple[Sample, ...] = (),
 ) -> None:
     """Register an operator of one operand and its public function."""
     sample = uniform(*domain, 2, 3)
@@ -51,7 +77,7 @@ def unary(
             cost=8 if promote == "float" else 1,
             cuda=cuda,
             precision=precision,
-            sample=samples(Sample((sample,)), Sample((uniform(*domain, 4, seed=1),))),
+            sample=samples(Sample((sample,)), Sample((uniform(*domain, 4, seed=1),)), *kinks),
         )
     )
     FUNCTIONS[name] = public(op, doc, 1)
@@ -71,6 +97,7 @@ def binary(
     ufunc: str | None = None,
     compute: Callable[..., Any] | None = None,
     precision: str = "follow",
+    kinks: tuple[Sample, ...] = (),
 ) -> None:
     """Register an operator of two broadcasting operands and its public function."""
     if integers:
@@ -98,7 +125,7 @@ def binary(
             cost=4 if promote == "float" else 1,
             cuda=cuda,
             precision=precision,
-            sample=samples(*made, *(() if integers else (from_error,))),
+            sample=samples(*made, *kinks, *(() if integers else (from_error,))),
         )
     )
     FUNCTIONS[name] = public(op, doc, 2)
@@ -114,7 +141,7 @@ binary(
 binary(
     "true_divide",
     "x1 / x2; integers give float32.",
-    (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
+    (lambda g, y, a, b: _over(g, b) if isinstance(b, NDArray) else g / b, lambda g, y, a, b: -_times(g, y / b)),
     saves=((1,), (1, "y")),
     cuda="({0} / {1})",
     domain=(0.5, 2.0),
@@ -131,7 +158,7 @@ binary(
 binary(
     "mod",
     "The remainder of x1 / x2, with the sign of x2.",
-    (lambda g, y, a, b: g, lambda g, y, a, b: -g * call("floor_divide", a, b)),
+    (lambda g, y, a, b: g, lambda g, y, a, b: -_times(g, call("floor_divide", a, b))),
     saves=(0, 1),
     cuda="hn_mod({0}, {1})",
     domain=(1.1, 1.9),
@@ -140,12 +167,32 @@ binary(
 binary(
     "fmod",
     "The remainder of x1 / x2, with the sign of x1.",
-    (lambda g, y, a, b: g, lambda g, y, a, b: -g * call("trunc", a / b)),
+    (lambda g, y, a, b: g, lambda g, y, a, b: -_times(g, call("trunc", a / b))),
     saves=(0, 1),
     cuda="hn_fmod({0}, {1})",
     domain=(1.1, 1.9),
     promote="number",
 )
+
+
+def _power_by_base(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """b · a**(b - 1), and 0 where b is 0, whatever a is."""
+    if isinstance(b, NDArray):
+        constant = call("logical_and", call("equal", a, 0), call("equal", b, 0))
+        return _times(g, b * call("power", a, call("where", constant, 1, b) - 1))
+    if b == 0:
+        return apply(FULL, (), {"shape": g.shape, "value": 0, "dtype": g.dtype}, g.device, type(g))
+    if b == 1:
+        return g
+    slope = call("power", a, b - 1)
+    return g * b * slope if 1 < b <= 2 else _times(g * b, slope)
+
+
+def _power_by_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """a**b · log(a), and 0 where a is 0 and the power is not infinite."""
+    a = a if isinstance(a, NDArray) else tensor(np.asarray(a, y.dtype), y)
+    constant = call("logical_and", call("equal", a, 0), call("greater_equal", b, 0))
+    return _times(g, y * call("log", call("where", constant, 1, a)))
 
 
 def _power(xp: Any, a: Any, b: Any, *, out: Any = None) -> Any:
@@ -159,12 +206,10 @@ def _power(xp: Any, a: Any, b: Any, *, out: Any = None) -> Any:
 binary(
     "power",
     "x1 to the power of x2.",
-    (
-        lambda g, y, a, b: g * b * call("power", a, b - 1),
-        lambda g, y, a, b: g * y * call("log", a if isinstance(a, NDArray) else tensor(np.asarray(a, y.dtype), y)),
-    ),
+    (_power_by_base, _power_by_exponent),
     saves=(0, 1, "y"),
     cuda="hn_power({0}, {1})",
+    kinks=_kink((0, 0, 0, 0), (0, 2, 0, 0), (0, 1, 1, 0)),
     domain=(0.5, 2.0),
     promote="number",
     compute=_power,
@@ -176,6 +221,7 @@ binary(
     (lambda g, y, a, b: _zero_kept_where(g, call("greater_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("less", a, b))),
     saves=(0, 1),
     cuda="hn_max({0}, {1})",
+    kinks=_kink((1, 1, 1, 0)),
 )
 binary(
     "minimum",
@@ -183,6 +229,7 @@ binary(
     (lambda g, y, a, b: _zero_kept_where(g, call("less_equal", a, b)), lambda g, y, a, b: _zero_kept_where(g, call("greater", a, b))),
     saves=(0, 1),
     cuda="hn_min({0}, {1})",
+    kinks=_kink((1, 1, 1, 0)),
 )
 binary(
     "fmax",
@@ -201,18 +248,27 @@ binary(
 binary(
     "hypot",
     "sqrt(x1² + x2²).",
-    (lambda g, y, a, b: g * a / y, lambda g, y, a, b: g * b / y),
+    (lambda g, y, a, b: g * _unit(a, y), lambda g, y, a, b: g * _unit(b, y)),
     saves=(0, 1, "y"),
     cuda="hypot({0}, {1})",
+    kinks=_kink((0, 0, 0, 0), (3, 4, 0.6, 0.8), (0, 2, 0, 1)),
     promote="float",
     precision="float32",
 )
+
+
+def _over_square(x: Any, size: Any) -> Any:
+    """x / size², which may be beyond the dtype; 0 where the size is 0."""
+    return _unit(_unit(x, size), size)
+
+
 binary(
     "arctan2",
     "The angle of the point (x2, x1), in radians.",
-    (lambda g, y, a, b: g * b / (a * a + b * b), lambda g, y, a, b: -g * a / (a * a + b * b)),
+    (lambda g, y, a, b: g * _over_square(b, call("hypot", a, b)), lambda g, y, a, b: -g * _over_square(a, call("hypot", a, b))),
     saves=(0, 1),
     cuda="atan2({0}, {1})",
+    kinks=_kink((0, 0, 0, 0), (0, 2, 0.5, 0)),
     promote="float",
     domain=(0.5, 2.0),
 )
@@ -224,12 +280,20 @@ binary(
     cuda="copysign({0}, {1})",
     promote="float",
 )
+
+
+def _share(x: Any, total: Any) -> Any:
+    """exp(x - total), 0 where both are the logarithm of 0."""
+    return call("exp", x - call("where", call("equal", total, -math.inf), 0, total))
+
+
 binary(
     "logaddexp",
     "log(exp(x1) + exp(x2)), without overflow.",
-    (lambda g, y, a, b: g * call("exp", a - y), lambda g, y, a, b: g * call("exp", b - y)),
+    (lambda g, y, a, b: g * _share(a, y), lambda g, y, a, b: g * _share(b, y)),
     saves=(0, 1, "y"),
     cuda="hn_logaddexp({0}, {1})",
+    kinks=_kink((-np.inf, -np.inf, 0, 0), (-np.inf, 1, 0, 1)),
     promote="float",
     precision="float32",
 )
@@ -283,22 +347,32 @@ FUNCTIONS["invert"] = public(INVERT, "The bits of integers flipped; not x for bo
 # -- one operand ----------------------------------------------------------------------------------
 
 unary("negative", "-x.", lambda g, y, x: -g, cuda="(-{0})", promote="same")
-unary("absolute", "The absolute value.", lambda g, y, x: g * call("sign", x), saves=(0,), cuda="hn_abs({0})", promote="same")
+unary(
+    "absolute",
+    "The absolute value.",
+    lambda g, y, x: g * call("sign", x),
+    saves=(0,),
+    cuda="hn_abs({0})",
+    promote="same",
+    kinks=_kink((0, 0)),
+)
 unary("sign", "-1, 0 or 1 by the sign of x.", lambda g, y, x: None, cuda="hn_sign({0})", promote="same")
 for _name, _cuda in {"rint": "rint", "ceil": "ceil", "floor": "floor", "trunc": "trunc"}.items():
     unary(_name, f"x rounded ({_name}) to an integer value.", lambda g, y, x: None, cuda=f"{_cuda}({{0}})")
 unary("square", "x².", lambda g, y, x: g * (x * 2), saves=(0,), cuda="({0} * {0})", promote="number", precision="float32")
-unary("reciprocal", "1 / x.", lambda g, y, x: -g * y * y, saves=("y",), cuda="(1 / {0})", domain=(0.5, 2.0), precision="float32")
-unary("sqrt", "The square root.", lambda g, y, x: g / (y * 2), saves=("y",), cuda="sqrt({0})", domain=(0.5, 2.0))
-unary("cbrt", "The cube root.", lambda g, y, x: g / (y * y * 3), saves=("y",), cuda="cbrt({0})", domain=(0.5, 2.0))
-unary("exp", "e to the power of x.", lambda g, y, x: g * y, saves=("y",), cuda="exp({0})", precision="float32")
-unary("exp2", "2 to the power of x.", lambda g, y, x: g * y * math.log(2), saves=("y",), cuda="exp2({0})", precision="float32")
-unary("expm1", "exp(x) - 1, exact near 0.", lambda g, y, x: g * (y + 1), saves=("y",), cuda="expm1({0})", precision="float32")
-unary("log", "The natural logarithm.", lambda g, y, x: g / x, saves=(0,), cuda="log({0})", domain=(0.5, 2.0), precision="float32")
+unary(
+    "reciprocal", "1 / x.", lambda g, y, x: -_times(_times(g, y), y), saves=("y",), cuda="(1 / {0})", domain=(0.5, 2.0), precision="float32"
+)
+unary("sqrt", "The square root.", lambda g, y, x: _over(g, y * 2), saves=("y",), cuda="sqrt({0})", domain=(0.5, 2.0))
+unary("cbrt", "The cube root.", lambda g, y, x: _over(g, y * y * 3), saves=("y",), cuda="cbrt({0})", domain=(0.5, 2.0))
+unary("exp", "e to the power of x.", lambda g, y, x: _times(g, y), saves=("y",), cuda="exp({0})", precision="float32")
+unary("exp2", "2 to the power of x.", lambda g, y, x: _times(g, y) * math.log(2), saves=("y",), cuda="exp2({0})", precision="float32")
+unary("expm1", "exp(x) - 1, exact near 0.", lambda g, y, x: _times(g, y + 1), saves=("y",), cuda="expm1({0})", precision="float32")
+unary("log", "The natural logarithm.", lambda g, y, x: _over(g, x), saves=(0,), cuda="log({0})", domain=(0.5, 2.0), precision="float32")
 unary(
     "log2",
     "The logarithm to base 2.",
-    lambda g, y, x: g / (x * math.log(2)),
+    lambda g, y, x: _over(g, x) / math.log(2),
     saves=(0,),
     cuda="log2({0})",
     domain=(0.5, 2.0),
@@ -307,7 +381,7 @@ unary(
 unary(
     "log10",
     "The logarithm to base 10.",
-    lambda g, y, x: g / (x * math.log(10)),
+    lambda g, y, x: _over(g, x) / math.log(10),
     saves=(0,),
     cuda="log10({0})",
     domain=(0.5, 2.0),
@@ -316,7 +390,7 @@ unary(
 unary(
     "log1p",
     "log(1 + x), exact near 0.",
-    lambda g, y, x: g / (x + 1),
+    lambda g, y, x: _over(g, x + 1),
     saves=(0,),
     cuda="log1p({0})",
     domain=(-0.5, 2.0),
@@ -336,7 +410,7 @@ unary(
 unary(
     "arcsin",
     "The inverse sine, in radians.",
-    lambda g, y, x: g / call("sqrt", 1 - x * x),
+    lambda g, y, x: _over(g, call("sqrt", 1 - x * x)),
     saves=(0,),
     cuda="asin({0})",
     domain=(-0.8, 0.8),
@@ -345,21 +419,21 @@ unary(
 unary(
     "arccos",
     "The inverse cosine, in radians.",
-    lambda g, y, x: -g / call("sqrt", 1 - x * x),
+    lambda g, y, x: -_over(g, call("sqrt", 1 - x * x)),
     saves=(0,),
     cuda="acos({0})",
     domain=(-0.8, 0.8),
     precision="float32",
 )
 unary("arctan", "The inverse tangent, in radians.", lambda g, y, x: g / (x * x + 1), saves=(0,), cuda="atan({0})")
-unary("sinh", "The hyperbolic sine.", lambda g, y, x: g * call("cosh", x), saves=(0,), cuda="sinh({0})", precision="float32")
-unary("cosh", "The hyperbolic cosine.", lambda g, y, x: g * call("sinh", x), saves=(0,), cuda="cosh({0})", precision="float32")
+unary("sinh", "The hyperbolic sine.", lambda g, y, x: _times(g, call("cosh", x)), saves=(0,), cuda="sinh({0})", precision="float32")
+unary("cosh", "The hyperbolic cosine.", lambda g, y, x: _times(g, call("sinh", x)), saves=(0,), cuda="cosh({0})", precision="float32")
 unary("tanh", "The hyperbolic tangent.", lambda g, y, x: g * (1 - y * y), saves=("y",), cuda="tanh({0})")
-unary("arcsinh", "The inverse hyperbolic sine.", lambda g, y, x: g / call("sqrt", x * x + 1), saves=(0,), cuda="asinh({0})")
+unary("arcsinh", "The inverse hyperbolic sine.", lambda g, y, x: g / call("hypot", x, 1), saves=(0,), cuda="asinh({0})")
 unary(
     "arccosh",
     "The inverse hyperbolic cosine.",
-    lambda g, y, x: g / call("sqrt", x * x - 1),
+    lambda g, y, x: _over(_over(g, call("sqrt", x - 1)), call("sqrt", x + 1)),
     saves=(0,),
     cuda="acosh({0})",
     domain=(1.5, 3.0),
@@ -368,7 +442,7 @@ unary(
 unary(
     "arctanh",
     "The inverse hyperbolic tangent.",
-    lambda g, y, x: g / (1 - x * x),
+    lambda g, y, x: _over(g, 1 - x * x),
     saves=(0,),
     cuda="atanh({0})",
     domain=(-0.8, 0.8),

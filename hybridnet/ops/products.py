@@ -17,6 +17,7 @@ from hybridnet.ops.common import normalize_axis, operands, tensor
 from hybridnet.ops.matmul import MATMUL, matmul
 from hybridnet.ops.rearrange import moveaxis
 from hybridnet.ops.shape import concatenate, expand_dims, reshape, slice_axis, squeeze, transpose
+from hybridnet.ops.wide import in_wide
 
 
 def dot(a: Any, b: Any) -> Any:
@@ -136,7 +137,8 @@ def multi_dot(arrays: Sequence[Any]) -> Any:
         found[-1] = expand_dims(found[-1], 1)
     if any(x.ndim != 2 for x in found):
         fail(ShapeError, "multi_dot", expected="matrices, with vectors at the ends only", got=" and ".join(str(x.shape) for x in found))
-    product = _chain(found, _best_splits([*(x.shape[0] for x in found), found[-1].shape[1]]), 0, len(found) - 1)
+    splits = _best_splits([*(x.shape[0] for x in found), found[-1].shape[1]])
+    product = in_wide(lambda *chain: _chain(chain, splits, 0, len(chain) - 1))(*found)
     shape = product.shape[1 if row else 0 : -1 if column else None]
     return product if shape == product.shape else reshape(product, shape)
 
@@ -155,7 +157,7 @@ def _best_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
     return split
 
 
-def _chain(found: list[Any], splits: dict[tuple[int, int], int], i: int, j: int) -> Any:
+def _chain(found: Sequence[Any], splits: dict[tuple[int, int], int], i: int, j: int) -> Any:
     if i == j:
         return found[i]
     k = splits[i, j]

@@ -13,7 +13,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import apply, broadcast_shapes, call
 from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
-from hybridnet.ops.common import default_dtype, normalize_axes, normalize_axis, tensor
+from hybridnet.ops.common import default_dtype, normalize_axes, normalize_axis, reduced_axis, tensor
 from hybridnet.ops.creation import FULL, arange
 from hybridnet.ops.gather import positions, take
 from hybridnet.ops.scan import reversed_along
@@ -149,7 +149,8 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     a = tensor(a)
     if axis is None:
         a, axis = reshape(a, -1), 0
-    axis = normalize_axis("repeat", axis, a.ndim)
+    axis = reduced_axis("repeat", axis, a.ndim)
+    a = a if a.ndim else reshape(a, -1)
     n = a.shape[axis]
     counts = [int(r) for r in np.atleast_1d(np.asarray(repeats))]
     if any(r < 0 for r in counts) or len(counts) not in (1, n):

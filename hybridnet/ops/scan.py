@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.core.kernel import Written
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.common import normal, normalize_axis, samples, tensor, uniform
+from hybridnet.ops.common import normal, normalize_axis, reduced_axis, samples, tensor, uniform
+from hybridnet.ops.creation import FULL
 from hybridnet.ops.places import index_type, once, parted
 from hybridnet.ops.shape import broadcast_to, concatenate, reshape, slice_axis
+from hybridnet.ops.wide import in_wide, wide, wide_dtype
 
 
 def reversed_along(x: Any, axis: int) -> Any:
@@ -68,8 +73,80 @@ def _reversed_sum(x: Any, axis: int) -> Any:
 
 
 CUMSUM = _scan("cumsum", lambda g, y, x, *, axis: _reversed_sum(g, axis), (), normal)
-# As that of prod, this gradient wants elements that are not zero.
-CUMPROD = _scan("cumprod", lambda g, y, x, *, axis: _reversed_sum(g * y, axis) / x, (0, "y"), lambda *shape: uniform(0.5, 1.5, *shape))
+
+
+def _behind(first: float, x: Any, axis: int) -> Any:
+    """``x`` moved on by one place along ``axis``, behind a number."""
+    shape = tuple(1 if i == axis else n for i, n in enumerate(x.shape))
+    start = apply(FULL, (), {"shape": shape, "value": first, "dtype": x.dtype}, x.device, type(x))
+    return concatenate([start, slice_axis(x, axis, 0, -1)], axis)
+
+
+def products_before(x: Any, axis: int) -> Any:
+    """At each place along ``axis`` the product of all elements before it: 1 at the first."""
+    return call("cumprod", _behind(1, x, axis), axis=axis) if x.shape[axis] else x
+
+
+def _carried_back(g: Any, x: Any, axis: int) -> Any:
+    """s_k = g_k + x_(k+1) s_(k+1): what reaches place k of everything behind it, each step on the way a factor."""
+    factors = _behind(0, reversed_along(x, axis), axis)
+    return reversed_along(call("linear_recurrence", factors, reversed_along(g, axis), axis=axis), axis)
+
+
+def _cumprod_rule(g: Any, y: Any, x: Any, *, axis: int) -> Any:
+    """The product of what is before a place times what comes back from behind it: right where elements are 0, too."""
+    x = wide(x)
+    return products_before(x, axis) * _carried_back(wide(g), x, axis) if x.shape[axis] else g
+
+
+CUMPROD = _scan(
+    "cumprod", _cumprod_rule, (0,), lambda *shape: uniform(0.5, 1.5, *shape) * (np.arange(math.prod(shape)).reshape(shape) % 4 != 1)
+)
+
+
+def _recurrence(xp: Any, a: Any, b: Any, *, axis: int) -> Any:
+    """By doubling: after each round a place knows what twice as many before it add to it, and the product of its factors."""
+    factors, sums = (xp.moveaxis(x.astype(wide_dtype(x.dtype)), axis, 0) for x in (a, b))
+    distance = 1
+    while distance < len(sums):
+        sums[distance:] += factors[distance:] * sums[:-distance]
+        factors[distance:] = factors[distance:] * factors[:-distance]
+        distance *= 2
+    return xp.ascontiguousarray(xp.moveaxis(sums, 0, axis)).astype(b.dtype, copy=False)
+
+
+def _recurrence_rule(needs: tuple[bool, ...], g: Any, y: Any, a: Any, b: Any, *, axis: int) -> tuple[Any, Any]:
+    if not y.shape[axis]:
+        return g, g
+    back = _carried_back(wide(g), wide(a), axis)
+    return back * _behind(0, wide(y), axis) if needs[0] else None, back
+
+
+def _infer_recurrence(a: Spec, b: Spec, *, axis: int) -> Spec:
+    if a.shape != b.shape:
+        fail(ShapeError, "linear_recurrence", expected="arrays of one shape", got=f"{a.shape} and {b.shape}")
+    return b
+
+
+#: y_k = a_k y_(k-1) + b_k along an axis, from 0.
+LINEAR_RECURRENCE = register(
+    Op(
+        "linear_recurrence",
+        Kind.OPAQUE,
+        _infer_recurrence,
+        compute=_recurrence,
+        grad=_recurrence_rule,
+        saves=(0, "y"),
+        promote="float",
+        precision="float32",
+        sample=samples(
+            Sample((normal(2, 5), normal(2, 5, seed=1)), {"axis": 1}),
+            Sample((normal(4, 2) * np.array([[1, 0], [0, 1], [1, 1], [0, 0]]), normal(4, 2, seed=1)), {"axis": 0}),
+            Sample((normal(2, 0), normal(2, 0)), {"axis": 1}),
+            Sample((normal(2, 3), normal(2, 2)), {"axis": 1}, error=ValueError),
+        ),
+    )
+)
 
 
 def _public(op: Op, doc: str) -> Callable[..., Any]:
@@ -77,9 +154,11 @@ def _public(op: Op, doc: str) -> Callable[..., Any]:
         a = tensor(a)
         if axis is None:
             a, axis = reshape(a, -1), 0
+        axis = reduced_axis(op.name, axis, a.ndim)
+        a = a if a.ndim else reshape(a, -1)
         if dtype is not None:
             a = a.astype(dtype, copy=False)
-        result = apply(op, (a,), {"axis": normalize_axis(op.name, axis, a.ndim)})
+        result = apply(op, (a,), {"axis": axis})
         return result if dtype is None else result.astype(dtype, copy=False)
 
     function.__name__ = function.__qualname__ = op.name
@@ -128,10 +207,13 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     """The integral of ``y`` over ``axis`` by the trapezoidal rule, at the points ``x`` or ``dx`` apart."""
     y = tensor(y)
-    axis = normalize_axis("trapezoid", axis, y.ndim)
+    return _trapezoid(y, None if x is None else tensor(x, y), dx, normalize_axis("trapezoid", axis, y.ndim))
+
+
+@in_wide
+def _trapezoid(y: Any, x: Any, dx: float, axis: int) -> Any:
     width: Any = dx
     if x is not None:
-        x = tensor(x, y)
         if x.ndim == 1:
             if x.shape[0] != y.shape[axis]:
                 fail(ShapeError, "trapezoid", expected=f"x of length {y.shape[axis]}", got=str(x.shape))

@@ -123,6 +123,7 @@ CLIP = register(
         sample=samples(
             Sample((normal(2, 3),), {"a_min": -0.55, "a_max": 0.55}),
             Sample((normal(4),), {"a_min": None, "a_max": 0.1}),
+            Sample((np.array([-0.5, 0.5]),), {"a_min": -0.5, "a_max": 0.5}, gradients=(np.array([1.0, 1.0]),)),
             Sample((np.arange(6, dtype=np.int8),), {"a_min": 1.5, "a_max": 300}, differentiable=False),
         ),
     )

@@ -10,7 +10,7 @@ from typing import Any
 from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, register
 from hybridnet.core.kernel import Written, contiguous
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.common import as_shape, normal, normalize_axes, normalize_axis, samples, tensor
+from hybridnet.ops.common import as_shape, normal, normalize_axes, normalize_axis, reduced_axes, samples, tensor
 from hybridnet.ops.cuts import set_slice
 from hybridnet.ops.places import each, index_type, pack_width
 
@@ -131,7 +131,7 @@ def expand_dims(a: Any, axis: Any) -> Any:
 def squeeze(a: Any, axis: Any = None) -> Any:
     """``a`` without its axes of length 1, or without those in ``axis``."""
     a = tensor(a)
-    axes = tuple(i for i, n in enumerate(a.shape) if n == 1) if axis is None else normalize_axes("squeeze", axis, a.ndim)
+    axes = tuple(i for i, n in enumerate(a.shape) if n == 1) if axis is None else reduced_axes("squeeze", axis, a.ndim)
     for i in axes:
         if a.shape[i] != 1:
             fail(ShapeError, "squeeze", expected=f"length 1 on axis {i}", got=f"shape {a.shape}")

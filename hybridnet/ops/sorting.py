@@ -15,7 +15,7 @@ from hybridnet import dtypes
 from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, register, wrap
 from hybridnet.core.kernel import Launch, Written
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.common import normal, normalize_axis, reduced_shape, samples, tensor
+from hybridnet.ops.common import normal, normalize_axis, reduced_axis, reduced_shape, samples, tensor
 from hybridnet.ops.creation import full_like
 from hybridnet.ops.gather import TAKE_ALONG, take
 from hybridnet.ops.places import THREADS, each, index_type, pack_width, parted
@@ -59,6 +59,9 @@ def _order(op: str, a: Any, axis: int | None, descending: bool) -> tuple[Any, An
 def argsort(a: Any, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False) -> Any:
     """The int64 indices that sort ``a`` along ``axis`` (flattened if it is ``None``); stable whatever ``kind`` is."""
     _no_fields("argsort", order)
+    a = tensor(a)
+    if axis is not None and not a.ndim:
+        a, axis = reshape(a, -1), reduced_axis("argsort", axis, 0)
     return _order("argsort", a, axis, descending)[1]
 
 
@@ -167,7 +170,10 @@ def _public(op: Op, doc: str) -> Callable[..., Any]:
         if axis is None:
             found = apply(op, (reshape(a, -1),), {"axis": 0, "keepdims": False})
             return reshape(found, (1,) * a.ndim) if keepdims else found
-        return apply(op, (a,), {"axis": normalize_axis(op.name, axis, a.ndim), "keepdims": bool(keepdims)})
+        axis = reduced_axis(op.name, axis, a.ndim)
+        if not a.ndim:
+            a, keepdims = reshape(a, -1), False
+        return apply(op, (a,), {"axis": axis, "keepdims": bool(keepdims)})
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc + " ``axis`` (of the flattened array if it is ``None``), as int64; the first of equal ones."

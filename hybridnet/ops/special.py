@@ -14,6 +14,7 @@ from hybridnet.core import Kind, Op, Sample, apply, call, infer_pointwise, regis
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.common import public, samples, tensor, uniform
+from hybridnet.ops.slopes import PRODUCT
 
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
@@ -72,7 +73,7 @@ _special(
 _special(
     "erfinv",
     "The inverse of erf.",
-    lambda g, y, x: g * (call("exp", y * y) / _TWO_OVER_ROOT_PI),
+    lambda g, y, x: apply(PRODUCT, (g, call("exp", y * y) / _TWO_OVER_ROOT_PI)),
     saves=("y",),
     cuda="erfinv({0})",
     domain=(-0.8, 0.8),
@@ -81,7 +82,7 @@ _special(
 _special(
     "gamma",
     "The gamma function: (x - 1)! for whole x.",
-    lambda g, y, x: g * y * call("digamma", x),
+    lambda g, y, x: apply(PRODUCT, (g, y * call("digamma", x))),
     saves=(0, "y"),
     cuda="tgamma({0})",
     domain=(0.5, 3),
@@ -90,7 +91,7 @@ _special(
 _special(
     "gammaln",
     "The logarithm of the absolute value of the gamma function.",
-    lambda g, y, x: g * call("digamma", x),
+    lambda g, y, x: apply(PRODUCT, (g, call("digamma", x))),
     saves=(0,),
     cuda="hn_gammaln({0})",
     domain=(0.5, 3),
@@ -99,7 +100,7 @@ _special(
 _special(
     "digamma",
     "The derivative of gammaln.",
-    lambda g, y, x: g * call("polygamma", x, n=1),
+    lambda g, y, x: apply(PRODUCT, (g, call("polygamma", x, n=1))),
     saves=(0,),
     cuda="hn_digamma({0})",
     domain=(0.5, 3),
@@ -112,7 +113,7 @@ POLYGAMMA = register(
         Kind.POINTWISE,
         infer_pointwise("polygamma"),
         compute=lambda xp, x, *, n: _evaluate(xp, "polygamma", n, x),
-        grad=(lambda g, y, x, *, n: g * call("polygamma", x, n=n + 1),),
+        grad=(lambda g, y, x, *, n: apply(PRODUCT, (g, call("polygamma", x, n=n + 1))),),
         saves=(0,),
         promote="float",
         cuda="hn_polygamma({n}, {0})",

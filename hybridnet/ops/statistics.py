@@ -14,11 +14,14 @@ from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register, wrap
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.ops import reduction, scan, sorting
 from hybridnet.ops.common import normal, normalize_axes, samples, tensor
+from hybridnet.ops.creation import FULL
 from hybridnet.ops.gather import as_indices, take
 from hybridnet.ops.indexing import INDEX_ADD
 from hybridnet.ops.matmul import matmul
 from hybridnet.ops.rearrange import diagonal, moveaxis
 from hybridnet.ops.shape import broadcast_to, concatenate, expand_dims, reshape, slice_axis, transpose
+from hybridnet.ops.slopes import ROOT
+from hybridnet.ops.wide import in_wide
 
 # -- averages and spreads -------------------------------------------------------------------------
 
@@ -36,9 +39,14 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         if weights.ndim != 1 or len(axes) != 1 or weights.shape[0] != a.shape[axes[0]]:
             fail(ShapeError, "average", expected=f"weights of shape {a.shape}, or of one axis of it", got=str(weights.shape))
         weights = broadcast_to(reshape(weights, (-1,) + (1,) * (a.ndim - axes[0] - 1)), a.shape)
-    total = reduction.sum(weights, axes, keepdims=keepdims)
-    found = reduction.sum(a * weights, axes, keepdims=keepdims) / total
+    found, total = _weighted_mean(a, weights, axes, keepdims)
     return (found, total) if returned else found
+
+
+@in_wide
+def _weighted_mean(a: Any, weights: Any, axes: tuple[int, ...], keepdims: bool) -> tuple[Any, Any]:
+    total = reduction.sum(weights, axes, keepdims=keepdims)
+    return reduction.sum(a * weights, axes, keepdims=keepdims) / total, total
 
 
 def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -56,8 +64,11 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
     x = _variables(m, rowvar)
     if y is not None:
         x = concatenate([x, _variables(y, rowvar).astype(x.dtype, copy=False)], 0)
-    if ddof is None:
-        ddof = 0 if bias else 1
+    return _cov(x, (0 if bias else 1) if ddof is None else ddof)
+
+
+@in_wide
+def _cov(x: Any, ddof: int) -> Any:
     centred = x - reduction.mean(x, 1, keepdims=True)
     found = matmul(centred, transpose(centred)) / float(x.shape[1] - ddof)
     return reshape(found, ()) if found.size == 1 else found
@@ -75,10 +86,15 @@ def _variables(m: Any, rowvar: bool) -> Any:
 
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
     """The correlation coefficients of variables: their covariances over the products of their deviations."""
+    return _corrcoef(tensor(x), None if y is None else tensor(y), rowvar)
+
+
+@in_wide
+def _corrcoef(x: Any, y: Any, rowvar: bool) -> Any:
     c = cov(x, y, rowvar)
     if not c.ndim:
         return c / c
-    spread = call("sqrt", diagonal(c))
+    spread = apply(ROOT, (diagonal(c),))
     return c / expand_dims(spread, 0) / expand_dims(spread, 1)
 
 
@@ -102,11 +118,12 @@ def percentile(a: Any, q: Any, axis: Any = None, interpolation: str = "linear", 
 
 
 def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The middle value over axes; the mean of the two middle ones of an even number."""
-    return _quantile(tensor(a), np.asarray(0.5), axis, "linear", keepdims)
+    """The middle value over axes; the mean of the two middle ones of an even number, NaN of none."""
+    return _quantile(tensor(a), np.asarray(0.5), axis, "linear", keepdims, empty=True)
 
 
-def _quantile(a: Any, q: np.ndarray[Any, Any], axis: Any, method: str, keepdims: bool) -> Any:
+def _quantile(a: Any, q: np.ndarray[Any, Any], axis: Any, method: str, keepdims: bool, empty: bool = False) -> Any:
+    """``empty``: whether quantiles of nothing are NaN."""
     if method not in _BETWEEN:
         fail(ArgumentError, "quantile", expected="method " + ", ".join(_BETWEEN), got=repr(method))
     if q.size and not (q.min() >= 0 and q.max() <= 1):
@@ -117,9 +134,11 @@ def _quantile(a: Any, q: np.ndarray[Any, Any], axis: Any, method: str, keepdims:
     if keepdims:
         reduced = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
     n = reduction.count(a.shape, axes)
-    if not n:
-        fail(ShapeError, "quantile", expected="something to choose from", got=f"shape {a.shape} over axes {axes}")
     a = a.astype(dtypes.floating(a.dtype), copy=False)
+    if not n:
+        if math.prod(reduced) and not empty:
+            fail(ShapeError, "quantile", expected="something to choose from", got=f"shape {a.shape} over axes {axes}")
+        return apply(FULL, (), {"shape": (*q.shape, *reduced), "value": math.nan, "dtype": a.dtype}, a.device, type(a))
     ordered = sorting.sort(reshape(transpose(a, (*rest, *axes)), (*shape, n)), -1)
     found = _between(ordered, (q.reshape(-1) * (n - 1)).tolist(), method)
     # A NaN anywhere in a row is sorted last and makes all its quantiles NaN.
@@ -128,6 +147,7 @@ def _quantile(a: Any, q: np.ndarray[Any, Any], axis: Any, method: str, keepdims:
     return reshape(moveaxis(found, -1, 0), (*q.shape, *reduced))
 
 
+@in_wide
 def _between(ordered: Any, places: list[float], method: str) -> Any:
     """The elements of sorted rows at fractional ``places``."""
     found = []
@@ -301,9 +321,14 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     low = call("clip", sorting.searchsorted(xp, x, "right") - 1, a_min=0, a_max=max(n - 2, 0))
     high = call("clip", low + 1, a_min=0, a_max=n - 1)
     x0, x1, y0, y1 = take(xp, low), take(xp, high), take(fp, low), take(fp, high)
-    found = y0 + (y1 - y0) * ((x - x0) / call("where", call("equal", x0, x1), 1, x1 - x0))
+    found = _on_line(x, x0, x1, y0, y1)
     found = call("where", call("less", x, xp[0]), fp[0] if left is None else left, found)
     return call("where", call("greater", x, xp[-1]), fp[-1] if right is None else right, found)
+
+
+@in_wide
+def _on_line(x: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
+    return y0 + (y1 - y0) * ((x - x0) / call("where", call("equal", x0, x1), 1, x1 - x0))
 
 
 # -- passing over NaN -----------------------------------------------------------------------------
@@ -357,21 +382,40 @@ def _counted(a: Any, axis: Any, keepdims: bool) -> Any:
 def nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The mean over axes of the elements that are not NaN; NaN where there are none."""
     a = tensor(a)
-    a = a.astype(dtypes.floating(a.dtype), copy=False)
+    return _nanmean(a.astype(dtypes.floating(a.dtype), copy=False), axis, keepdims)
+
+
+@in_wide
+def _nanmean(a: Any, axis: Any, keepdims: bool) -> Any:
     return nansum(a, axis, keepdims=keepdims) / _counted(a, axis, keepdims)
 
 
 def nanvar(a: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """The variance over axes of the elements that are not NaN."""
     a = tensor(a)
-    a = a.astype(dtypes.floating(a.dtype), copy=False)
+    return _nanvar(a.astype(dtypes.floating(a.dtype), copy=False), axis, ddof, keepdims)
+
+
+@in_wide
+def _nanvar(a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     centred = _without_nan(a - nanmean(a, axis, True), 0.0)
-    return reduction.sum(centred * centred, axis, keepdims=keepdims) / (_counted(a, axis, keepdims) - float(ddof))
+    # Twice, so that nothing is left of a constant, whatever its mean was rounded to.
+    left = reduction.sum(centred, axis, keepdims=True) / call("maximum", _counted(a, axis, True), 1)
+    centred = call("where", call("isnan", a), 0.0, centred - left)
+    free = _counted(a, axis, keepdims) - float(ddof)
+    total = reduction.sum(centred * centred, axis, keepdims=keepdims)
+    return total / call("where", call("greater", free, 0), free, np.nan)
 
 
 def nanstd(a: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The standard deviation over axes of the elements that are not NaN."""
-    return call("sqrt", nanvar(a, axis, ddof, keepdims))
+    """The standard deviation over axes of the elements that are not NaN. Its gradient where all are equal is 0."""
+    a = tensor(a)
+    return _nanstd(a.astype(dtypes.floating(a.dtype), copy=False), axis, ddof, keepdims)
+
+
+@in_wide
+def _nanstd(a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
+    return apply(ROOT, (_nanvar(a, axis, ddof, keepdims),))
 
 
 def _nan_extremum(function: Callable[..., Any], name: str, value: float) -> Callable[..., Any]:

@@ -7,12 +7,14 @@ from typing import Any
 from hybridnet.core import call
 from hybridnet.ops.pointwise import FUNCTIONS
 from hybridnet.ops.selection import clip, where
+from hybridnet.ops.wide import in_wide
 from hybridnet.optimizer.adaptive import Adam, follow, sqrt, square
 from hybridnet.optimizer.optimizer import register
 
 minimum = FUNCTIONS["minimum"]
 
 
+@in_wide
 def norm(x: Any) -> Any:
     """The Euclidean norm of all elements, an array of no dimensions."""
     return sqrt(call("sum", square(x), axis=tuple(range(x.ndim)), keepdims=False))

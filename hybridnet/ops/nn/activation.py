@@ -23,6 +23,10 @@ from hybridnet.ops.nn.common import narrow, one_of, wide
 _EXP_LIMIT = {dtypes.float16: 11.0, dtypes.bfloat16: 88.0, dtypes.float32: 88.0, dtypes.float64: 709.0}
 
 
+#: The slopes far out, where parts of the formulas are beyond every type.
+_FAR = {"relu": (0, 1), "sigmoid": (0, 0), "log_sigmoid": (1, 0), "softrelu": (0, 1), "silu": (0, 1), "gelu": (0, 1), "gelu_tanh": (0, 1)}
+
+
 def _activation(
     name: str,
     expand: Callable[..., Any],
@@ -32,7 +36,9 @@ def _activation(
     **attrs: Any,
 ) -> Op:
     # Away from 0, where some of them have a kink.
-    made = (Sample((uniform(0.1, 2.0, 2, 3) * np.array([[1, -1, 1], [-1, 1, -1]]),), attrs), Sample((uniform(-2, -0.1, 4, seed=1),), attrs))
+    made = [Sample((uniform(0.1, 2.0, 2, 3) * np.array([[1, -1, 1], [-1, 1, -1]]),), attrs), Sample((uniform(-2, -0.1, 4, seed=1),), attrs)]
+    if name in _FAR:
+        made.append(Sample((np.array([-1e4, 1e4]),), attrs, gradients=(np.array(_FAR[name]),)))
     return register(
         Op(
             name,
@@ -77,7 +83,8 @@ def _gelu_tanh_inner(x: Any) -> Any:
 @_in_wide  # its square is beyond float16 where 1 - t² is 0
 def _gelu_tanh_slope(x: Any) -> Any:
     t = _gelu_tanh_inner(x)
-    return (t + 1) * 0.5 + x * (1 - t * t) * (x * x * (1.5 * _TANH_SCALE * _TANH_CUBE) + 0.5 * _TANH_SCALE)
+    # Far out 1 - t² is 0, and what it is multiplied by beyond any type.
+    return (t + 1) * 0.5 + call("product", x * (1 - t * t), x * x * (1.5 * _TANH_SCALE * _TANH_CUBE) + 0.5 * _TANH_SCALE)
 
 
 @_in_wide

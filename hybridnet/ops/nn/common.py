@@ -12,22 +12,9 @@ from hybridnet import dtypes
 from hybridnet.core import apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.creation import FULL
+from hybridnet.ops.wide import in_wide, narrow, wide, wide_dtype
 
-
-def wide_dtype(dtype: dtypes.Dtype) -> dtypes.Dtype:
-    """The dtype that sums are made in: float32 for the 16-bit floating types, else ``dtype``."""
-    return dtypes.float32 if dtype.itemsize == 2 and dtypes.is_floating(dtype) else dtype
-
-
-def wide(x: Any) -> Any:
-    """``x`` in the dtype that sums are made in."""
-    dtype = wide_dtype(x.dtype)
-    return x if dtype == x.dtype else call("cast", x, dtype=dtype)
-
-
-def narrow(x: Any, dtype: dtypes.Dtype) -> Any:
-    """A wide result back in the dtype of the operator's input."""
-    return x if dtype == x.dtype else call("cast", x, dtype=dtype)
+__all__ = ["along", "as_part", "as_tuple", "fill_like", "in_wide", "narrow", "one_of", "sum_to", "wide", "wide_dtype"]
 
 
 def as_part(bias: Any, y: Any) -> Any:

@@ -38,7 +38,8 @@ def _joined_shape(mean: Any, gamma: Any) -> Spec:
 
 
 def _normalize(x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
-    a, root = wide(x), root_of(var, eps)
+    a, mean, var, gamma, beta = map(wide, (x, mean, var, gamma, beta))
+    root = root_of(var, eps)
     if _is_small(x, _joined_shape(mean, gamma)):
         scale = root * gamma
         return narrow(a * scale + (beta - mean * scale), x.dtype)
@@ -48,7 +49,8 @@ def _normalize(x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float
 def _normalize_rule(
     needs: tuple[bool, ...], of_y: Any, y: Any, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float
 ) -> tuple[Any, ...]:
-    g, root = wide(of_y), root_of(var, eps)
+    g, mean, var, gamma = map(wide, (of_y, mean, var, gamma))
+    root = root_of(var, eps)
     scale = root * gamma
     dx = g * scale
     if not any(needs[1:]):

@@ -24,6 +24,7 @@ from hybridnet.ops.common import normal, samples, tensor
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide, wide_dtype
 from hybridnet.ops.nn.windows import is_last, spatial_of
 from hybridnet.ops.places import index_type, once, pack_width
+from hybridnet.ops.slopes import ROOT
 
 Attrs = dict[str, Any]
 
@@ -432,8 +433,9 @@ def _pool(data: Any, pool_type: str, p_value: int | None, include_pad: bool, who
         # A reduction fuses with what is before it.
         data = data.astype(dtypes.floating(data.dtype), copy=False)
         axes = tuple(range(attrs["first"], attrs["first"] + len(attrs["kernel"])))
-        total = call("sum", data, axis=axes, keepdims=True)
-        return total if pool_type == "sum" else total * (1 / math.prod(attrs["kernel"]))
+        if pool_type == "sum":
+            return call("sum", data, axis=axes, keepdims=True)
+        return narrow(call("sum", wide(data), axis=axes, keepdims=True) * (1 / math.prod(attrs["kernel"])), data.dtype)
     if pool_type != "lp":
         divide = "no" if pool_type == "sum" else "all" if include_pad else "data"
         return apply(SUM_POOL, (data,), {**attrs, "divide": divide})
@@ -443,6 +445,7 @@ def _pool(data: Any, pool_type: str, p_value: int | None, include_pad: bool, who
     if p > 1:
         powers = call("power", powers, p)
     total = apply(SUM_POOL, (powers,), {**attrs, "divide": "no"})
-    # The root's slope at 0 is infinite; a window of zeros has the gradient 0.
-    total = call("maximum", total, 1e-30)
-    return narrow(total if p == 1 else call("sqrt", total) if p == 2 else call("cbrt", total), data.dtype)
+    if p == 3:  # the cube root's slope at 0 is infinite; a window of zeros has the gradient 0
+        empty = call("equal", total, 0)
+        total = call("where", empty, 0, call("cbrt", call("where", empty, 1, total)))
+    return narrow(apply(ROOT, (total,)) if p == 2 else total, data.dtype)

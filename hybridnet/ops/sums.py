@@ -1,0 +1,98 @@
+"""Sums of floating arrays in NumPy that keep their digits, whatever axes they go over.
+
+``numpy.add.reduce`` sums pairwise along the axis that is innermost in memory, and one by one over the others: a million
+rows added up in float32 are 1 % off. Here no more than :data:`RUN` numbers are added one by one: longer axes are cut
+into blocks, and the blocks' sums are summed in the same way. A block's sums stay in the cache while its rows go by,
+so that what is read from memory is as much as before; what is written besides is 1 / ``RUN`` of it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+RUN = 64
+SHORT = 256  # so few are not worth being cut
+_ROW = 1024  # numbers that are added side by side: enough to keep vector units busy, few enough for a cache
+_add: Any = np.add.reduce
+
+Data = np.ndarray[Any, Any]
+
+
+def add_up(x: Data, axis: tuple[int, ...], keepdims: bool = False, out: Data | None = None) -> Any:
+    """``numpy.sum`` over sorted non-negative axes."""
+    if x.dtype.kind != "f" or _is_short(x, axis):
+        return _add(x, axis, None, out, keepdims)
+    order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
+    total = _blocked(x.transpose(order), [i in axis for i in order])
+    kept = [i for i in order if i not in axis]
+    total = total.transpose([kept.index(i) for i in sorted(kept)])
+    if keepdims:
+        total = total.reshape([1 if i in axis else n for i, n in enumerate(x.shape)])
+    if out is None:
+        return total
+    out[...] = total
+    return out
+
+
+def _is_short(x: Data, axis: tuple[int, ...]) -> bool:
+    """Whether NumPy adds few numbers one by one, or pairwise all that it adds."""
+    shape = x.shape
+    if math.prod([shape[a] for a in axis]) <= SHORT:
+        return True
+    first = x.ndim - len(axis)
+    return axis[0] == first and x.flags.c_contiguous
+
+
+def _blocked(x: Data, reduced: list[bool]) -> Data:
+    """The sum over the axes that are marked; axes are in the order of memory, the outermost first."""
+    while True:
+        inner = _pairwise(x, reduced)
+        outer = [i for i, r in enumerate(reduced) if r and i < inner]
+        over = tuple(range(inner, x.ndim))
+        if math.prod([x.shape[i] for i in outer]) <= SHORT:
+            return _add(x, (*outer, *over))
+        axis = outer[-1]  # the nearest in memory, so that a block is one stretch of it
+        x = _partial(x, axis, over)
+        reduced = reduced[:inner]
+        if x.shape[axis] == 1:
+            x = x.reshape(x.shape[:axis] + x.shape[axis + 1 :])
+            del reduced[axis]
+
+
+def _pairwise(x: Data, reduced: list[bool]) -> int:
+    """From which axis on all are summed over and lie in one go, as NumPy's innermost loop."""
+    inner = x.ndim
+    while inner and reduced[inner - 1] and (inner == x.ndim or x.strides[inner - 1] == x.strides[inner] * x.shape[inner]):
+        inner -= 1
+    return inner
+
+
+def _partial(x: Data, axis: int, over: tuple[int, ...]) -> Data:
+    """``x`` summed over the axes ``over`` and, ``RUN`` elements or fewer at a time, over ``axis``, which then has those sums."""
+    n = x.shape[axis]
+    inner = over[0] if over else x.ndim
+    block = min(RUN, n)
+    side = max(1, min(_ROW // max(math.prod(x.shape[axis + 1 : inner]), 1), n // block))  # rows side by side, where they are narrow
+    whole = n // (block * side) * side
+    rest, last = divmod(n - whole * block, block)
+    sums = np.empty((*x.shape[:axis], whole + rest + (last > 0), *x.shape[axis + 1 : inner]), x.dtype)
+    # Where the sums go, and of how many elements each is, side by side. What no longer fills a row comes behind the others.
+    parts = ((0, whole, block, side), (whole, whole + rest, block, 1), (whole + rest, sums.shape[axis], last, 1))
+    at = (slice(None),) * axis
+    start = 0
+    for first, stop, length, beside in parts:
+        if first == stop:
+            continue
+        elements = x[(*at, slice(start, start + (stop - first) * length))]
+        start += (stop - first) * length
+        groups = (stop - first) // beside
+        _add(
+            elements.reshape(*x.shape[:axis], groups, length, beside, *x.shape[axis + 1 :]),
+            (axis + 1, *(a + 2 for a in over)),
+            None,
+            sums[(*at, slice(first, stop))].reshape(*x.shape[:axis], groups, beside, *sums.shape[axis + 1 :]),
+        )
+    return sums
