@@ -10,8 +10,9 @@ from samples import as_array, directions, samples_of, slope, wide
 from test_dnn import by_library
 
 from hybridnet import autograd, dtypes, npx
-from hybridnet.core import OPS, NDArray
-from hybridnet.device import cuda
+from hybridnet.compile import jit
+from hybridnet.core import OPS, NDArray, array
+from hybridnet.device import Device, cuda
 from hybridnet.ops.nn.attention import scaled_dot_product_attention
 
 Data = np.ndarray[Any, Any]
@@ -65,10 +66,63 @@ def test_causal() -> None:
     )
 
 
-def test_a_query_without_a_key_has_all() -> None:
-    for dtype in (np.float16, np.float32, np.float64):
-        found = attend(*(x.astype(dtype) for x in (Q, K, V)), mask=np.zeros((1, 1, 1, 6), bool))
-        np.testing.assert_allclose(found, reference(Q, K, V), atol=1e-2 if dtype != np.float64 else 1e-10)
+NOTHING: dict[str, tuple[Any, bool]] = {  # a mask, and whether it is causal besides
+    "no keys for some": (np.arange(30).reshape(5, 6) < 18, False),
+    "no keys for a sample": (np.array([True, False]).reshape(2, 1, 1, 1), False),
+    "none up to some positions": (np.arange(6) > 2, True),
+    "minus infinity added": (np.where(np.arange(30).reshape(5, 6) < 18, 0.5, -np.inf), False),
+    "minus infinity added, causal": (np.where(np.arange(6) > 2, 0.5, -np.inf), True),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("layout", ["BHSD", "BSHD"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", NOTHING)
+def test_a_query_without_a_key_has_nothing(name: str, dtype: Any, layout: str, compiled: bool) -> None:
+    """Its result is 0 and so are all gradients; others are as they would be without it."""
+    mask, causal = NOTHING[name]
+    keep = np.broadcast_to(mask if mask.dtype == bool else np.isfinite(mask), (2, 3, 5, 6)) & (np.tri(5, 6, dtype=bool) | (not causal))
+    alive = keep.any(-1, keepdims=True)
+    assert not alive.all() and alive.any()
+    turn = (lambda x: x.swapaxes(1, 2)) if layout == "BSHD" else lambda x: x
+    expected = np.where(alive, reference(Q, K, V, keep | ~alive), 0)
+
+    def step(*arrays: Any) -> Any:
+        for x in arrays:
+            x.attach_grad()
+        with autograd.record():
+            y = scaled_dot_product_attention(*arrays, mask=as_array(mask, dtype), causal=causal, layout=layout)
+        return y, *autograd.grad(y, list(arrays))
+
+    arrays = [as_array(np.ascontiguousarray(turn(x)), dtype) for x in (Q, K, V)]
+    y, *gradients = (jit(step) if compiled else step)(*arrays)
+    np.testing.assert_allclose(turn(wide(y)), expected, atol=1e-2 if dtype == np.float16 else 1e-5)
+    assert not wide(y)[~np.broadcast_to(turn(alive), y.shape)].any()
+    assert all(np.isfinite(wide(g)).all() for g in gradients)
+    assert not wide(gradients[0])[~np.broadcast_to(turn(alive), arrays[0].shape)].any()
+    if name == "no keys for a sample":
+        assert not any(wide(g)[1].any() for g in gradients) and all(wide(g)[0].any() for g in gradients)
+
+
+def test_no_keys_at_all() -> None:
+    assert not attend(Q, K[:, :, :0], V[:, :, :0]).any()
+    assert attend(Q, K[:, :, :0], V[:, :, :0]).shape == (2, 3, 5, 7)
+    q, k, v = (as_array(x) for x in (Q, K[:, :, :0], V[:, :, :0]))
+    for x in (q, k, v):
+        x.attach_grad()
+    with autograd.record():
+        y = scaled_dot_product_attention(q, k, v)
+    y.backward()
+    assert not wide(q.grad).any() and k.grad.shape == k.shape
+
+
+def test_scores_beyond_16_bits() -> None:
+    """A product that float16 does not hold, though its scaled value and every result fit."""
+    q = np.full((1, 1, 2, 64), 60, np.float16)
+    np.testing.assert_array_equal(attend(q, q, q), q)
+    steep = (np.random.default_rng(0).normal(size=(1, 1, 3, 64)) * 600).astype(np.float16)
+    np.testing.assert_allclose(attend(steep, steep, steep), reference(*[steep.astype(np.float64)] * 3), rtol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -196,3 +250,29 @@ def test_what_the_library_does_not_take(one_gpu: None) -> None:
     assert by_library(OPS["attention"], half, attrs) is None  # features that are no multiple of 8
     assert by_library(OPS["attention"], [np.repeat(x, 2, -1) for x in (Q, K, K)], attrs) is None  # float64
     assert isinstance(scaled_dot_product_attention(*map(as_array, half)), NDArray)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["imperative", "compiled"])
+@pytest.mark.parametrize("features", [8, 7], ids=["by the library", "by its parts"])
+@pytest.mark.parametrize("name", NOTHING)
+def test_nothing_on_a_gpu(emulated_gpu: Any, name: str, features: int, compiled: bool) -> None:
+    """A query without a key has nothing there either, nor have its gradients."""
+    mask, causal = NOTHING[name]
+    keep = np.broadcast_to(mask if mask.dtype == bool else np.isfinite(mask), (2, 3, 5, 6)) & (np.tri(5, 6, dtype=bool) | (not causal))
+    alive = keep.any(-1, keepdims=True)
+
+    def step(*arrays: Any) -> Any:
+        for x in arrays[:3]:
+            x.attach_grad()
+        with autograd.record():
+            y = npx.scaled_dot_product_attention(*arrays[:3], mask=arrays[3], causal=causal)
+        return y, *autograd.grad(y, list(arrays[:3]))
+
+    data = [filled(2, 3, n, features, seed=i).astype(np.float16) for i, n in enumerate((5, 6, 6))]
+    device = Device("gpu", 0)
+    arrays = [array(x, device=device) for x in (*data, mask if mask.dtype == bool else mask.astype(np.float16))]
+    y, *gradients = (x.asnumpy() for x in (jit(step) if compiled else step)(*arrays))
+    expected = np.where(alive, reference(*(x.astype(np.float64) for x in data), keep | ~alive), 0)
+    np.testing.assert_allclose(y, expected, atol=1e-2)
+    assert not y[~np.broadcast_to(alive, y.shape)].any() and not gradients[0][~np.broadcast_to(alive, y.shape)].any()
+    assert all(np.isfinite(g).all() for g in gradients)

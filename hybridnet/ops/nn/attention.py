@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import ml_dtypes
+
 from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
@@ -46,7 +48,7 @@ def _infer(q: Spec, k: Spec, v: Spec, bias: Spec | None = None, *, scale: float,
         fail(ShapeError, "attention", expected=f"arrays of 4 dimensions, {layout}", got=f"{q.shape}, {k.shape} and {v.shape}")
     (b, h, s, d), of_key, of_value = _heads_first(layout, q.shape, k.shape, v.shape)
     n = of_key[2]
-    if of_key != (b, h, n, d) or of_value[:3] != (b, h, n) or not n:
+    if of_key != (b, h, n, d) or of_value[:3] != (b, h, n):
         got = f"{q.shape}, {k.shape} and {v.shape}"
         fail(ShapeError, "attention", expected="as many batches and heads, features of query and key, and keys and values", got=got)
     if bias is not None and (bias.ndim != 4 or broadcast_shapes("attention", bias.shape, (b, h, s, n)) != (b, h, s, n)):
@@ -56,8 +58,8 @@ def _infer(q: Spec, k: Spec, v: Spec, bias: Spec | None = None, *, scale: float,
 
 
 def _scores(q: Any, k: Any, bias: Any, scale: float, causal: bool) -> Any:
-    """Scores of heads-first arrays, in the wide dtype."""
-    scores = wide(call("matmul", q, k, transpose_b=True)) * scale
+    """Scores of heads-first arrays, in the wide dtype: a product of 16-bit numbers may be beyond their range before it is scaled."""
+    scores = call("matmul", wide(q), wide(k), transpose_b=True) * scale
     if bias is not None:
         scores = scores + wide(bias)
     if causal:
@@ -68,6 +70,9 @@ def _scores(q: Any, k: Any, bias: Any, scale: float, causal: bool) -> Any:
 
 def _attention(q: Any, k: Any, v: Any, bias: Any = None, *, scale: float, causal: bool, layout: str) -> tuple[Any, Any]:
     q, k, v = _turned(layout, q, k, v)
+    if not k.shape[2]:  # no keys: a sum of nothing
+        (result,) = _turned(layout, fill_like(q, (*q.shape[:3], v.shape[3]), 0))
+        return result, fill_like(q, (*q.shape[:3], 1), -math.inf, wide_dtype(q.dtype))
     scores = _scores(q, k, bias, scale, causal)
     top = call("max", scores, axis=(3,), keepdims=True)
     e = call("exp", scores - top)
@@ -95,15 +100,15 @@ def _score_grads(
     q, k, v, y, g = _turned(layout, q, k, v, y, g)
     p = call("exp", _scores(q, k, bias, scale, causal) - sums)
     mean = call("sum", wide(g) * wide(y), axis=(3,), keepdims=True)
-    return p, p * (wide(call("matmul", g, v, transpose_b=True)) - mean)
+    return p, p * (call("matmul", wide(g), wide(v), transpose_b=True) - mean)
 
 
 def _attention_grad(q: Any, k: Any, v: Any, y: Any, sums: Any, g: Any, bias: Any = None, **attrs: Any) -> tuple[Any, Any, Any]:
     p, of_scores = _score_grads(q, k, v, y, sums, g, bias, **attrs)
     layout = attrs["layout"]
     q, k, g = _turned(layout, q, k, g)
-    ds = narrow(of_scores * attrs["scale"], q.dtype)
-    dq, dk = call("matmul", ds, k), call("matmul", ds, q, transpose_a=True)
+    ds = of_scores * attrs["scale"]
+    dq, dk = (narrow(call("matmul", ds, wide(x), transpose_a=turn), q.dtype) for x, turn in ((k, False), (q, True)))
     dv = call("matmul", narrow(p, g.dtype), g, transpose_a=True)
     dq, dk, dv = _turned(layout, dq, dk, dv)
     return dq, dk, dv
@@ -131,7 +136,9 @@ def _described(
 ) -> dnn.Attention | None:
     """The forward in cuDNN's terms; None for what is not to be rounded as it rounds, or does not lie as it takes it."""
     operands = (q, k, v, y)
-    if any(x.dtype not in (dtypes.float16, dtypes.bfloat16) or min(x.strides) < 1 for x in (*operands, *bias)):
+    if any(0 in x.shape for x in operands) or any(
+        x.dtype not in (dtypes.float16, dtypes.bfloat16) or min(x.strides) < 1 for x in (*operands, *bias)
+    ):
         return None
     a, b, c, result = (dnn.Tensor(*_heads_first(layout, x.shape, x.strides)) for x in operands)
     extra = dnn.Tensor(bias[0].shape, bias[0].strides) if bias else None
@@ -189,6 +196,7 @@ _CASES = (
     _case(1, 2, 4, 3, keys=4, features=3, causal=True),
     _case(2, 2, 3, 4, keys=2, features=4, layout="BSHD", bias=(2, 1, 1, 2)),
     _case(1, 1, 3, 2, keys=2, features=5, layout="BSHD", causal=True, bias=(1, 1, 3, 2)),
+    _case(1, 2, 3, 2, keys=0, features=2),
 )
 
 
@@ -251,7 +259,8 @@ def scaled_dot_product_attention(
     value features), or all with heads and sequence exchanged (``layout`` "BSHD", which is what a reshape of a dense
     layer's output gives); the result is like ``query`` with the values' features. ``scale`` is 1 / √features unless given.
     With ``causal`` a query counts the keys up to its own position. ``mask`` broadcasts to (batch, heads, queries, keys): a
-    boolean one is true where a key counts (for a query for which none does, all do), any other is added to the scores.
+    boolean one is true where a key counts, any other is added to the scores. A query for which no key counts (or all have minus
+    infinity added to their scores) has the result 0, and no gradient.
     """
     query, key, value = tensor(query), tensor(key), tensor(value)
     one_of("attention", "layout", layout, LAYOUTS)
@@ -261,7 +270,22 @@ def scaled_dot_product_attention(
         mask = tensor(mask, query)
         if mask.ndim > 4:
             fail(ShapeError, "attention", expected="a mask of 4 dimensions or fewer", got=str(mask.shape))
+        mask = call("reshape", mask, shape=(1,) * (4 - mask.ndim) + mask.shape)
+        counts = mask if mask.dtype == dtypes.bool_ else call("not_equal", mask, -math.inf)
         if mask.dtype == dtypes.bool_:
             mask = call("where", mask, fill_like(query, (), 0.0, dtypes.floating(query.dtype)), _OUT)
-        operands.append(call("reshape", mask, shape=(1,) * (4 - mask.ndim) + mask.shape))
-    return apply(ATTENTION, operands, {"scale": scale, "causal": bool(causal), "layout": layout})[0]
+        elif dtypes.is_floating(mask.dtype):
+            mask = call("where", counts, mask, float(ml_dtypes.finfo(mask.dtype).min))
+        operands.append(mask)
+    y = apply(ATTENTION, operands, {"scale": scale, "causal": bool(causal), "layout": layout})[0]
+    return y if mask is None else call("where", _has_a_key(counts, y, key, bool(causal), layout), y, 0)
+
+
+def _has_a_key(counts: Any, y: Any, key: Any, causal: bool, layout: str) -> Any:
+    """For which queries, as an array that broadcasts to the result ``y``, any key counts."""
+    queries, keys = (_heads_first(layout, x.shape)[0][2] for x in (y, key))
+    if causal:
+        places = (expand_dims(positions(y, n), axis) for n, axis in ((keys, 0), (queries, 1)))
+        counts = call("logical_and", counts, call("less_equal", *places))
+    (found,) = _turned(layout, call("any", counts, axis=(3,), keepdims=True))
+    return found
