@@ -118,7 +118,7 @@ def grad(
                 AutogradError,
                 "grad",
                 expected="variables that heads were computed from",
-                got=f"{Spec(v.shape, v.dtype)} that is not on the tape",
+                got=f"{Spec(v.shape, v._data.dtype)} that is not on the tape",
                 fix="attach_grad() before recording",
             )
         targets.append(v._tape)
@@ -135,7 +135,7 @@ def grad(
                 AutogradError,
                 "grad",
                 expected="variables that heads were computed from",
-                got=f"{Spec(v.shape, v.dtype)} that no head depends on",
+                got=f"{Spec(v.shape, v._data.dtype)} that no head depends on",
             )
         results.append(as_class(found[target], type(v)))
     return results[0] if single else results

@@ -18,7 +18,7 @@ import numpy as np
 from hybridnet.config import config
 from hybridnet.core import Array, Kind, Op, Precision, Spec, call, computing_in, generation, local, paused_recording, tape, wrap
 from hybridnet.device import Device, array_module, current_device
-from hybridnet.errors import ArgumentError, TraceError, fail, user_site
+from hybridnet.errors import ArgumentError, TraceError, fail
 from hybridnet.graph.interpret import find_nan
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.partition import Halves, partition
@@ -73,7 +73,9 @@ class Traced:
         trace = Trace()
         self.arguments = structure
         self.start = next(tape._sequence)
-        arguments = [wrap(type(x), trace.argument(Spec(x.shape, x.dtype), x._device, f"arg{i}"), x._device) for i, x in enumerate(leaves)]
+        arguments = [
+            wrap(type(x), trace.argument(Spec(x.shape, x._data.dtype), x._device, f"arg{i}"), x._device) for i, x in enumerate(leaves)
+        ]
         variables: list[tuple[Any, tuple[Any, int]]] = []  # (argument position or State, its place on the tape)
         if recording:
             for i, (tracer, x) in enumerate(zip(arguments, leaves, strict=True)):
@@ -118,7 +120,7 @@ class Traced:
             return []
         heads = [returned[i] for i in self.heads]
         forward = len(trace.nodes)
-        seeds = [wrap(type(y), trace.argument(Spec(y.shape, y.dtype), y._device, f"head{i}"), y._device) for i, y in enumerate(heads)]
+        seeds = [wrap(type(y), trace.argument(Spec(y.shape, y._data.dtype), y._device, f"head{i}"), y._device) for i, y in enumerate(heads)]
         found = tape.propagate(heads, seeds, targets=[ref for _, ref in variables], since=self.start)
         reached = [(who, found[ref]) for who, ref in variables if ref in found]
         self.variables = [who for who, _ in reached]
@@ -190,6 +192,7 @@ class Compiled:
     def __call__(self, leaves: Sequence[Any]) -> Any:
         if self.writes:
             self._refuse_aliases(leaves)
+            self._before_writes(leaves)
         for callback in self.callbacks:
             callback()
         flats = self.program.flat_inputs()
@@ -208,8 +211,8 @@ class Compiled:
             residuals = results[self.n_outputs :]
             kept = _Kept(self.arguments, leaves, residuals, lease, counters)
             self._record([*leaves, *self.state], data, outputs, kept)
-        if self.writes:
-            self._note_writes(leaves)
+        if local.recording and any(y._tape is None for y in outputs):
+            tape.note_behind((*leaves, *self.state), outputs)
         return unflatten(self.structure, outputs) if self.structure != LEAF else outputs[0]
 
     def _refuse_aliases(self, leaves: Sequence[Any]) -> None:
@@ -228,19 +231,15 @@ class Compiled:
             TraceError,
             self.jit.name,
             expected="arrays that a compiled function writes to be reached in one way",
-            got=f"an argument {Spec(x.shape, x.dtype)} that is the same array as what the function writes",
+            got=f"an argument {Spec(x.shape, x._data.dtype)} that is the same array as what the function writes",
             fix="x.copy() for one of them",
         )
 
-    def _note_writes(self, leaves: Sequence[Any]) -> None:
-        """Tell the tapes that keep a written array; they all name this call's line."""
-        site = None
+    def _before_writes(self, leaves: Sequence[Any]) -> None:
+        """Let the tapes that keep the values of an array that is written take copies of them."""
         for array in (*self.written, *(leaves[i] for i in self.written_arguments)):
-            storage = array._storage
-            if storage is not None:
-                site = site or user_site()
-                storage.version += 1
-                storage.written_at = site
+            if array._storage is not None:
+                array._storage.before_write()
 
     def profile(self, leaves: Sequence[Any]) -> Profile:
         """Time the steps for these arguments; nothing that the caller has is written."""
@@ -279,7 +278,7 @@ class Compiled:
             x = xs[at]
             into = running.destination(x._tape)
             delivered.append(into is not None and id(into._data) not in read)
-            grads[at] = into if delivered[-1] else wrap(type(x), x._device.xp.empty(x.shape, x.dtype), x._device)
+            grads[at] = into if delivered[-1] else wrap(type(x), x._device.xp.empty(x.shape, x._data.dtype), x._device)
         data += [grads[at]._data for at in self.variables]
         which = tuple(delivered) if self.program.bound_to_addresses else self.usual
         if running.retain_graph or which != self.usual:

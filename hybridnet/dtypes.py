@@ -57,11 +57,16 @@ def as_dtype(dtype: Any, default: Dtype | None = None) -> Dtype:
 
 def is_floating(dtype: Dtype) -> bool:
     """Whether gradients can flow through arrays of this type."""
-    return dtype.kind == "f" or dtype == bfloat16
+    return _kind(dtype) == "f" or dtype == bfloat16
 
 
 def is_integer(dtype: Dtype) -> bool:
-    return dtype.kind in "iu"
+    return _kind(dtype) in "iu"
+
+
+def _kind(dtype: Any) -> str:
+    """The kind of a dtype, or of a NumPy type, which arrays of MXNet 1.x's rules give as theirs."""
+    return np.dtype(dtype).kind if isinstance(dtype, type) else dtype.kind
 
 
 @lru_cache(maxsize=1024)

@@ -6,6 +6,7 @@ emits a graph node in place of computing. Nothing else in the package runs an op
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -55,6 +56,8 @@ def apply(
     ``out`` is an array of the result's shape and dtype to compute into, for plain eager calls of
     operators with ``Op.out``: what Python's in-place operators are.
     """
+    if attrs and isinstance(attrs.get("dtype"), type):
+        attrs = {**attrs, "dtype": dtypes.as_dtype(attrs["dtype"])}
     if (policy := local.precision) is not None and out is None:
         arrays = policy.operands(op, arrays, _cast)
     operands = []
@@ -73,6 +76,9 @@ def apply(
                     _two_devices(op, arrays)
                 if data.dtype is not dtype:
                     alike = False
+        elif isinstance(x, np.generic):
+            # As NumPy's own number it would widen the arrays beside it.
+            return apply(op, [a.item() if isinstance(a, np.generic) else a for a in arrays], attrs, device, cls, out)
         else:
             operands.append(x)
             alike = False
@@ -86,8 +92,8 @@ def apply(
     try:
         run = op.on_numpy if device.device_type == "cpu" else _elsewhere(op, device)  # type: ignore[union-attr, arg-type]
         if out is not None:
+            out._before_write()
             run(*operands, out=out._data, **attrs)
-            out._written()
             return out
         data = run(*operands, **attrs)
     except Exception as error:
@@ -139,7 +145,7 @@ def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: di
             result = wrap(cls, values, device)
             if op.is_view:
                 trace.alias(arrays[0], result)
-    if local.recording and op.grad is not None:
+    if local.recording:
         tape.record(op, arrays, operands, attrs, result)
     return result
 
@@ -217,7 +223,7 @@ def _promoted(op: Op, arrays: Sequence[Any], start: int) -> Sequence[Any]:
     common: Any = None
     for x in arrays[start:]:
         if isinstance(x, Array):
-            common = x.dtype if common is None else dtypes.promote(common, x.dtype)
+            common = x._data.dtype if common is None else dtypes.promote(common, x._data.dtype)
     if common is None:
         fail(DtypeError, op.name, expected="at least one array", got=", ".join(type(x).__name__ for x in arrays))
     for x in arrays[start:]:
@@ -234,7 +240,7 @@ def _promoted(op: Op, arrays: Sequence[Any], start: int) -> Sequence[Any]:
     head = list(arrays[:start])
     for x in arrays[start:]:
         if isinstance(x, Array):
-            head.append(_cast(x, common) if x.dtype != common else x)
+            head.append(_cast(x, common) if x._data.dtype != common else x)
         elif common == dtypes.bfloat16:
             # To NumPy a number is float64 to a type that is not its own: give it the type.
             like = next(a for a in arrays if isinstance(a, Array))
@@ -281,14 +287,27 @@ def _alias(arrays: Sequence[Any], result: Array) -> None:
 
 def _explain(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], error: Exception, device: Any) -> NoReturn:
     """Say in the user's terms why an operator failed: ``infer`` finds the reason if it can."""
-    if isinstance(error, HybridnetError):
+    if isinstance(error, HybridnetError) or _of_a_signal(error):
         raise error
     if device.is_gpu:
         raise_if_missing(op.name, error)
         raise_if_out_of_memory(op.name, error, device.device_id)
+    if isinstance(error, MemoryError):
+        raise error
     specs = [spec_of(x) for x in arrays]
     op.infer(*specs, **attrs)
     raise failure(op.name, specs, attrs, error) from error
+
+
+def _of_a_signal(error: Exception) -> bool:
+    """Whether a signal's handler raised it (a time-out, say), which has nothing to do with the operator that it met."""
+    codes = {getattr(signal.getsignal(s), "__code__", None) for s in signal.valid_signals()}
+    frames = error.__traceback__
+    while frames is not None:
+        if frames.tb_frame.f_code in codes:
+            return True
+        frames = frames.tb_next
+    return False
 
 
 def _check_nan(op: Op, result: Array) -> None:

@@ -5,13 +5,20 @@ A handle holds a NumPy array, a CuPy array, or, while tracing, a value of the gr
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple, TypeVar
+import weakref
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
-from hybridnet.errors import Site
+
+
+class Keeper(Protocol):
+    """What keeps data by value, of a buffer that may be written: the tape's ``Saved``."""
+
+    def take_copy(self) -> None:
+        """The buffer is about to be written: keep a copy."""
 
 
 class Spec(NamedTuple):
@@ -40,29 +47,46 @@ class Spec(NamedTuple):
 
 
 class Storage:
-    """Shared by the handles that alias one buffer: counts writes, remembers the last one.
+    """Shared by the handles that alias one buffer: knows who keeps what it holds now.
 
     Made only when a buffer gets a second handle or the tape keeps it, since most arrays never
     need one.
     """
 
-    __slots__ = ("version", "viewed", "written_at")
+    __slots__ = ("_keepers", "_limit", "viewed")
 
     def __init__(self) -> None:
-        self.version = 0
         self.viewed = 0  # the id of the handle that others were made as views of
-        self.written_at: Site | None = None
+        self._keepers: list[weakref.ref[Keeper]] = []
+        self._limit = 16
+
+    def keep(self, keeper: Keeper) -> None:
+        """Have ``keeper`` take a copy before the next write."""
+        if len(self._keepers) >= self._limit:
+            self._keepers = [r for r in self._keepers if r() is not None]
+            self._limit = 2 * len(self._keepers) + 16
+        self._keepers.append(weakref.ref(keeper))
+
+    def before_write(self) -> None:
+        """The buffer is about to be written: whoever keeps what it holds takes a copy first."""
+        if self._keepers:
+            keepers, self._keepers = self._keepers, []
+            for ref in keepers:
+                if (keeper := ref()) is not None:
+                    keeper.take_copy()
 
 
 class Array:
     """A handle to data on a device, with its place on the tape."""
 
-    __slots__ = ("__weakref__", "_data", "_device", "_storage", "_tape")
+    __slots__ = ("__weakref__", "_behind", "_data", "_device", "_storage", "_tape")
 
     _data: Any
     _device: Device
     _tape: tuple[Any, int] | None
     _storage: Storage | None
+    #: Recorded, but by an operator without a gradient: the nodes behind it, to which a backward from here gives zeros.
+    _behind: tuple[Any, ...] | None
     #: The class of the same arrays under NumPy's rules: what operators and gradient rules see.
     _plain: ClassVar[type[Array]]
 
@@ -100,6 +124,7 @@ def wrap(cls: type[A], data: Any, device: Device) -> A:
     array._device = device
     array._tape = None
     array._storage = None
+    array._behind = None
     return array
 
 

@@ -20,6 +20,7 @@ def as_class(x: Any, cls: type[Array]) -> Any:
     trace = local.trace
     result = wrap(cls, x._data if trace is None else trace.read(x), x._device)
     result._tape = x._tape
+    result._behind = x._behind
     if trace is None:
         result._storage = x.storage()
     return result

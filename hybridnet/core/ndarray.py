@@ -8,21 +8,21 @@ is, and ``NUMPY_FUNCTIONS`` maps NumPy's functions to ours for ``__array_functio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
-from hybridnet.core.array import Array, Spec, is_writable, wrap
+from hybridnet.core.array import Array, is_writable, spec_of, wrap
 from hybridnet.core.indexing import decode, encode, fail_index
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
 from hybridnet.core.state import generation, local, suspended_trace
 from hybridnet.device import Device, current_device
 from hybridnet.device.transfer import before_write, moved, placed
-from hybridnet.errors import ArgumentError, AutogradError, DeviceError, DtypeError, ShapeError, TraceError, fail, user_site
+from hybridnet.errors import ArgumentError, AutogradError, DeviceError, DtypeError, ShapeError, TraceError, fail
 
 #: NumPy function -> ours; filled by ``hybridnet.numpy``.
 NUMPY_FUNCTIONS: dict[Any, Callable[..., Any]] = {}
@@ -53,11 +53,11 @@ class NDArray(Operators, Array):
 
     @property
     def itemsize(self) -> int:
-        return self.dtype.itemsize
+        return self._data.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
+        return self.size * self._data.dtype.itemsize
 
     @property
     def T(self) -> Any:
@@ -84,11 +84,19 @@ class NDArray(Operators, Array):
 
     def __repr__(self) -> str:
         if self._is_traced():
-            return f"<traced {Spec(self.shape, self.dtype)} @{self._device}>"
+            return f"<traced {spec_of(self)} @{self._device}>"
         suffix = "" if self._device == Device("cpu", 0) else f", device={self._device}"
         text = np.array2string(self.asnumpy(), separator=", ", prefix="array(")
-        dtype = "" if self.dtype in (dtypes.default_float, dtypes.int64, dtypes.bool_) else f", dtype={self.dtype}"
+        if not self.size and self.shape != (0,):
+            text += f", shape={self.shape}"
+        dtype = "" if self._data.dtype in (dtypes.default_float, dtypes.bool_) else f", dtype={self._data.dtype}"
         return f"array({text}{dtype}{suffix})"
+
+    def __str__(self) -> str:
+        if self._is_traced():
+            return repr(self)
+        suffix = "" if self._device.device_type == "cpu" or not self.shape else f" @{self._device}"
+        return f"{self.asnumpy()}{suffix}"
 
     __hash__ = object.__hash__
 
@@ -107,7 +115,7 @@ class NDArray(Operators, Array):
                 TraceError,
                 asked,
                 expected="an array with values",
-                got=f"a traced {Spec(self.shape, self.dtype)}: a hybridized or jitted function runs once with symbols to learn its graph",
+                got=f"a traced {spec_of(self)}: a hybridized or jitted function runs once with symbols to learn its graph",
                 fix="np.where, npx.cond, npx.while_loop or npx.foreach for decisions on values; or leave this part out of hybridize()",
             )
         return data
@@ -145,8 +153,8 @@ class NDArray(Operators, Array):
         return complex(self.item())
 
     def __index__(self) -> int:
-        if not (dtypes.is_integer(self.dtype) or self.dtype == dtypes.bool_) or self.size != 1:
-            fail(DtypeError, "index", expected="one integer", got=str(Spec(self.shape, self.dtype)))
+        if not (dtypes.is_integer(self._data.dtype) or self._data.dtype == dtypes.bool_) or self.size != 1:
+            fail(DtypeError, "index", expected="one integer", got=str(spec_of(self)))
         return int(self.item())
 
     def __format__(self, spec: str) -> str:
@@ -213,7 +221,7 @@ class NDArray(Operators, Array):
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """The values cast to ``dtype``; the array itself if nothing changes and ``copy`` is false."""
         dtype = dtypes.as_dtype(dtype)
-        if dtype == self.dtype:
+        if dtype == self._data.dtype:
             return self.copy() if copy else self
         return call("cast", self, dtype=dtype)
 
@@ -266,8 +274,8 @@ class NDArray(Operators, Array):
             value = self._like(value)
         elif value._device is not self._device and local.trace is None:
             value = value.to_device(self._device)  # type: ignore[attr-defined]
-        if value.dtype != self.dtype:
-            value = call("cast", value, dtype=self.dtype)
+        if value._data.dtype != self._data.dtype:
+            value = call("cast", value, dtype=self._data.dtype)
         if local.special and not template and value.ndim <= self.ndim:
             self._assign(value)  # all of it: nothing of what it held remains
             return
@@ -276,16 +284,21 @@ class NDArray(Operators, Array):
                 local.trace.settle(self, value)
             self._assign(apply(OPS["index_set"], (self, value, *indices), {"key": template}))
             return
-        self._check_writable()
+        self._before_write()
         data, source = self._data, value._data
         where = decode(template, [i._data for i in indices])
         try:
-            data[where] = source.reshape(source.shape[-data[where].ndim :]) if source.ndim > data.ndim else source
+            if source.shape[:1] == (1,):  # leading 1s that the place does not have, which NumPy drops
+                lead = next((i for i, n in enumerate(source.shape) if n != 1), source.ndim)
+                source = source.reshape(source.shape[min(lead, max(source.ndim - data[where].ndim, 0)) :])
+            data[where] = source
         except IndexError as error:
             fail_index("index_set", self.shape, indices, error)
         except ValueError:
-            fail(ShapeError, "index_set", expected=f"a value that broadcasts to {data[where].shape}", got=str(source.shape))
-        self._written()
+            place = f"x[key] of shape {data[where].shape}"
+            fail(
+                ShapeError, "x[key] = value", expected=f"a value that broadcasts to {place}", got=str(value.shape), fix="value.reshape(...)"
+            )
 
     def _index_operands(self, key: Any, template: Any, arrays: list[Any]) -> tuple[Any, list[Any]]:
         """Index arrays as arrays of this class; a boolean mask becomes the indices of its true elements."""
@@ -299,7 +312,7 @@ class NDArray(Operators, Array):
             index = next(pending)
             if not isinstance(index, Array):
                 index = wrap(type(self), placed(index, self._device), self._device)
-            if index.dtype == dtypes.bool_:
+            if index._data.dtype == dtypes.bool_:
                 mask = index._concrete("boolean mask")  # type: ignore[attr-defined]
                 found = mask.nonzero() if mask.ndim else self._device.xp.zeros((int(mask),), np.int64)
                 if not mask.ndim:
@@ -307,7 +320,7 @@ class NDArray(Operators, Array):
                 operands.extend(wrap(type(self), f, self._device) for f in found)
                 items.extend([("array",)] * mask.ndim)
                 continue
-            if dtypes.is_floating(index.dtype):
+            if dtypes.is_floating(index._data.dtype):
                 index = call("cast", index, dtype=dtypes.int64)  # MXNet's indices are often float32
             elif not index.size:
                 index = call("cast", index, dtype=dtypes.int64)
@@ -317,7 +330,7 @@ class NDArray(Operators, Array):
 
     def _like(self, value: Any) -> Any:
         """A Python or NumPy value as an array of this one's class, dtype and device."""
-        return wrap(type(self), placed(value, self._device, self.dtype), self._device)
+        return wrap(type(self), placed(value, self._device, self._data.dtype), self._device)
 
     # -- writing in place -----------------------------------------------------------------------
 
@@ -331,8 +344,8 @@ class NDArray(Operators, Array):
                 got=f"a write to a variable of shape {self.shape}",
                 fix="with autograd.pause():",
             )
-        if value.dtype != self.dtype:
-            value = call("cast", value, dtype=self.dtype)
+        if value._data.dtype != self._data.dtype:
+            value = call("cast", value, dtype=self._data.dtype)
         if value.shape != self.shape:
             value = call("broadcast_to", value, shape=self.shape)
         recorded = value._tape if local.recording else None
@@ -342,7 +355,7 @@ class NDArray(Operators, Array):
                 AutogradError,
                 "in-place write",
                 expected="while recording, writes to an array itself",
-                got=f"a write to {Spec(self.shape, self.dtype)}, a view of another array, whose gradient would not know of it",
+                got=f"a write to {spec_of(self)}, a view of another array, whose gradient would not know of it",
                 fix="x[key] = value on the array, or y = y + 1 in place of y += 1",
             )
         if trace is not None:
@@ -351,13 +364,13 @@ class NDArray(Operators, Array):
             if value._device is not self._device:
                 fail(DeviceError, "in-place write", expected=f"a value on {self._device}", got=str(value._device), fix="as_in_context")
             if value._data is not self._data:
-                self._check_writable()
+                self._before_write()
                 self._device.xp.copyto(self._data, value._data)
-            self._written()
         if recorded is not None or not (self._tape is not None and isinstance(self._tape[0], tape.Leaf)):
-            self._tape = recorded
+            self._tape, self._behind = recorded, value._behind if local.recording else None
 
-    def _check_writable(self) -> None:
+    def _before_write(self) -> None:
+        """Refuse a write to what is read-only; let the tapes that keep the buffer's values take copies of them."""
         if self._device.device_type != "cpu":
             before_write(self._device)
         if not is_writable(self._data):
@@ -368,15 +381,13 @@ class NDArray(Operators, Array):
                 got="a read-only view, as broadcast_to gives",
                 fix="x.copy()",
             )
-
-    def _written(self) -> None:
-        """Note a write for the tapes that keep this buffer."""
-        storage = self._storage
-        if storage is not None:
-            storage.version += 1
-            storage.written_at = user_site()
+        if self._storage is not None:
+            self._storage.before_write()
 
     # -- autograd -------------------------------------------------------------------------------
+
+    #: Whether integers may be variables, which MXNet 1.x has.
+    _integer_variables: ClassVar[bool] = False
 
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
         """Make it a variable: ``backward`` will deliver its gradient in ``grad``.
@@ -385,12 +396,12 @@ class NDArray(Operators, Array):
         """
         if grad_req not in ("write", "add", "null"):
             fail(ArgumentError, "attach_grad", expected="grad_req write, add or null", got=repr(grad_req))
-        if not dtypes.is_floating(self.dtype):
-            fail(DtypeError, "attach_grad", expected="a floating dtype", got=str(self.dtype), fix="x.astype('float32')")
+        if not (dtypes.is_floating(self._data.dtype) or (self._integer_variables and dtypes.is_integer(self._data.dtype))):
+            fail(DtypeError, "attach_grad", expected="a floating dtype", got=str(self._data.dtype), fix="x.astype('float32')")
         grad = (
             None
             if grad_req == "null"
-            else apply(OPS["full"], (), {"shape": self.shape, "value": 0, "dtype": self.dtype}, self._device, type(self))
+            else apply(OPS["full"], (), {"shape": self.shape, "value": 0, "dtype": self._data.dtype}, self._device, type(self))
         )
         self._tape = (tape.Leaf(grad, grad_req), 0) if grad_req != "null" else None
         generation.changed(self)
@@ -453,7 +464,7 @@ def asarray(value: Any, dtype: Any = None, device: Device | None = None, cls: ty
     Without ``dtype``, floating values that are not a NumPy array become float32.
     """
     if isinstance(value, Array):
-        if dtype is not None and dtypes.as_dtype(dtype) != value.dtype:
+        if dtype is not None and dtypes.as_dtype(dtype) != value._data.dtype:
             value = call("cast", value, dtype=dtypes.as_dtype(dtype))
         return value if device is None else value.to_device(device)  # type: ignore[attr-defined]
     with suspended_trace():

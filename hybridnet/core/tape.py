@@ -1,7 +1,7 @@
 """The tape: what recorded operators leave behind, and reverse-mode differentiation over it.
 
-A node keeps only what its operator's gradient declares (``Op.saves``), by value: the data, its
-write count and its own place on the tape. Gradients are computed by calling operators again, so
+A node keeps only what its operator's gradient declares (``Op.saves``), by value: the data, of which it
+takes a copy before they are written in place, and its own place on the tape. Gradients are computed by calling operators again, so
 they can be recorded (higher orders) and traced (a compiled backward) like anything else.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core.array import Array, Spec, Storage, wrap
+from hybridnet.core.array import Array, Spec, wrap
 from hybridnet.core.handles import plain
 from hybridnet.core.op import OPS, Op, find
 from hybridnet.core.state import computing_in, local
@@ -39,9 +39,9 @@ class Leaf:
 
 
 class Saved:
-    """One array as it was when an operator was recorded."""
+    """One array as it was when an operator was recorded, whatever is written to it since."""
 
-    __slots__ = ("cls", "data", "device", "storage", "tape", "version")
+    __slots__ = ("__weakref__", "cls", "data", "device", "storage", "tape")
 
     def __init__(self, x: Array, data: Any) -> None:
         self.cls = x._plain
@@ -49,19 +49,14 @@ class Saved:
         self.device = x._device
         self.tape = x._tape
         # A traced value cannot be overwritten; a buffer can.
-        self.storage: Storage | None = None if local.trace is not None else x.storage()
-        self.version = self.storage.version if self.storage else 0
+        self.storage = None if local.trace is not None else x.storage()
+        if self.storage is not None:
+            self.storage.keep(self)
 
-    def restore(self, node: Node, ref: Ref | None) -> Array:
-        if self.storage is not None and self.storage.version != self.version:
-            fail(
-                AutogradError,
-                node.op.name,
-                expected=f"the array that it was called with at {node.site} to be unchanged until backward",
-                got=f"it was written in place at {self.storage.written_at}",
-                fix="writing to a copy, x = x + 1 in place of x += 1",
-                site=node.site,
-            )
+    def take_copy(self) -> None:
+        self.data, self.storage = self.data.copy(), None
+
+    def restore(self, ref: Ref | None) -> Array:
         x = wrap(self.cls, self.data, self.device)
         x._storage = self.storage
         x._tape = ref
@@ -71,7 +66,7 @@ class Saved:
 class Node:
     """One recorded operator call."""
 
-    __slots__ = ("attrs", "inputs", "op", "outputs", "parents", "saved", "seq", "site", "specs")
+    __slots__ = ("attrs", "freed", "op", "outputs", "parents", "saved", "seq", "site", "specs")
 
     def __init__(self, op: Op, attrs: dict[str, Any], parents: list[Ref | None], specs: list[Any], outputs: tuple[Any, ...]) -> None:
         self.op = op
@@ -79,13 +74,19 @@ class Node:
         self.parents = parents
         self.specs = specs  # a Spec for each array input, the number itself for each number
         self.outputs = outputs  # a (Spec, class, device) for each output
-        self.saved: dict[int, Saved] | None = {}  # by the input's number; outputs are counted backward, -1 the first
+        self.saved: dict[int, Saved] = {}  # by the input's number; outputs are counted backward, -1 the first
         self.seq = next(_sequence)
+        self.freed = 0  # when a backward freed it, in the count of ``seq``
         self.site: Site = user_site()
 
-    def gradients(self, needs: tuple[bool, ...], g: Any) -> Sequence[Array | None]:
-        """The inputs' gradients from the outputs'; ``None`` where not needed or zero."""
-        if self.saved is None:
+    def free(self) -> None:
+        """Drop all that a backward needs, and what lies behind: from now on its results are constants."""
+        self.saved, self.parents, self.attrs = {}, [], {}
+        self.freed = next(_sequence)
+
+    def check(self, head: int) -> None:
+        """Refuse a backward from a head recorded at ``head``, before this node was freed: it would lack a part of its gradient."""
+        if self.freed > head:
             fail(
                 AutogradError,
                 "backward",
@@ -93,9 +94,12 @@ class Node:
                 got="it was freed by an earlier backward",
                 fix="backward(retain_graph=True) the first time",
             )
-        ys = tuple([self.saved[~i].restore(self, (self, i)) if ~i in self.saved else out[0] for i, out in enumerate(self.outputs)])
+
+    def gradients(self, needs: tuple[bool, ...], g: Any) -> Sequence[Array | None]:
+        """The inputs' gradients from the outputs'; ``None`` where not needed or zero."""
+        ys = tuple([self.saved[~i].restore((self, i)) if ~i in self.saved else out[0] for i, out in enumerate(self.outputs)])
         y = ys if len(ys) > 1 else ys[0]
-        xs = [self.saved[i].restore(self, self.saved[i].tape) if i in self.saved else s for i, s in enumerate(self.specs)]
+        xs = [self.saved[i].restore(self.saved[i].tape) if i in self.saved else s for i, s in enumerate(self.specs)]
         rules = self.op.grad
         if isinstance(rules, tuple):
             return [rules[i](g, y, *xs, **self.attrs) if need and rules[i] else None for i, need in enumerate(needs)]  # type: ignore[misc]
@@ -104,22 +108,23 @@ class Node:
 
 
 def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[str, Any], result: Any) -> None:
-    """Write the tape node of an operator call, if a gradient can flow through it.
+    """Write the tape node of an operator call, if a gradient can flow through it; else note what lies behind its results.
 
     ``operands`` are the data (or graph values) that ``arrays`` held at the call.
     """
     parents = [x._tape if isinstance(x, Array) else None for x in arrays]
-    if not any(parents):
-        return
     results = result if isinstance(result, tuple) else (result,)
+    if op.grad is None or not any(parents):
+        note_behind(arrays, results)
+        return
     outputs = tuple([(Spec(y._data.shape, y._data.dtype), y._plain, y._device) for y in results])
-    floating = [dtypes.is_floating(spec.dtype) for spec, _, _ in outputs]
+    floating = [_flows(spec.dtype, arrays, parents) for spec, _, _ in outputs]
     if True not in floating:
+        note_behind(arrays, results)
         return
     specs = [Spec(d.shape, d.dtype) if isinstance(x, Array) else x for x, d in zip(arrays, operands, strict=True)]
     node = Node(op, attrs, parents, specs, outputs)
     saved = node.saved
-    assert saved is not None
     for item in _needed(op, parents):
         if isinstance(item, str):
             for i, y in enumerate(results):
@@ -130,6 +135,24 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     for i, flows in enumerate(floating):
         if flows:
             results[i]._tape = (node, i)
+
+
+def _flows(dtype: Any, arrays: Sequence[Any], parents: Sequence[Ref | None]) -> bool:
+    """Whether a gradient flows to a result: a floating one, or an integer of an integer variable (which MXNet has)."""
+    if dtypes.is_floating(dtype):
+        return True
+    return dtype.kind in "iu" and any(p is not None and x._data.dtype.kind in "iu" for x, p in zip(arrays, parents, strict=True))
+
+
+def note_behind(arrays: Sequence[Any], results: Sequence[Any]) -> None:
+    """Note at results without a gradient what was recorded behind them, which a backward from them gives zeros."""
+    recorded = [x for x in arrays if isinstance(x, Array) and (x._tape is not None or x._behind is not None)]
+    if recorded:
+        nodes = [node for x in recorded for node in (x._behind or () if x._tape is None else (x._tape[0],))]
+        behind = tuple(dict.fromkeys(n for n in nodes if isinstance(n, Leaf) or not n.freed))
+        for y in results:
+            if y._tape is None:
+                y._behind = behind
 
 
 def _needed(op: Op, parents: Sequence[Ref | None]) -> Sequence[int | str]:
@@ -198,13 +221,17 @@ def propagate(
     are not entered.
     """
     pending: dict[Ref, Array] = {}
+    behind: list[Any] = []
     for head, g in zip(heads, head_grads, strict=True):
+        if head._tape is None and head._behind is not None:
+            behind.extend(head._behind)
+            continue
         if head._tape is None:
             fail(
                 AutogradError,
                 "backward",
                 expected="an array computed under autograd.record() from a variable",
-                got=f"{Spec(head.shape, head.dtype)} that was not recorded",
+                got=f"{Spec(head.shape, head._data.dtype)} that was not recorded",
                 fix="attach_grad() on the inputs, and computing inside `with autograd.record():`",
             )
         if g is None:
@@ -213,13 +240,20 @@ def propagate(
             fail(AutogradError, "backward", expected=f"a head gradient of shape {head.shape}", got=str(g.shape))
         _add(pending, head._tape, plain(g))
     wanted = set(targets) if targets is not None else None
-    order, useful = _order([h._tape[0] for h in heads if h._tape], wanted, since)
+    roots = [h._tape[0] for h in heads if h._tape]
+    order, useful = _order(roots, wanted, since)
+    oldest = min((n.seq for n in roots if isinstance(n, Node)), default=0)
+    for node in order:
+        if isinstance(node, Node):
+            node.check(oldest)
     found: dict[Ref, Array] = {}
     outer = local.propagation
     local.propagation = Propagation(pending, deliver is not None, retain_graph)
     try:
         with computing_in(None):  # in the types that the forward was computed in
             _walk(order, useful, wanted, pending, found, retain_graph, deliver)
+            if behind:
+                _give_zeros(_order(behind, wanted, since)[0], wanted, found, deliver)
     finally:
         local.propagation = outer
         if local.trace is not None:
@@ -259,7 +293,23 @@ def _walk(
             if need and g is not None and parent is not None:
                 _add(pending, parent, fit(g, spec))
         if not retain_graph:
-            node.saved = None
+            node.free()
+
+
+def _give_zeros(
+    order: Sequence[Any], wanted: set[Ref] | None, found: dict[Ref, Array], deliver: Callable[[Leaf, Array], None] | None
+) -> None:
+    """Zeros for what lies behind heads without a gradient, and was not reached from the others."""
+    for node in order:
+        if isinstance(node, Leaf):
+            if node.grad is not None and (node, 0) not in found and (wanted is None or (node, 0) in wanted):
+                found[node, 0] = zeros = _full(Spec(node.grad.shape, node.grad._data.dtype), 0, node.grad._plain, node.grad._device)
+                if deliver is not None:
+                    deliver(node, zeros)
+            continue
+        for i, output in enumerate(node.outputs):
+            if wanted is not None and (node, i) in wanted and (node, i) not in found:
+                found[node, i] = _full(output[0], 0, *output[1:])
 
 
 def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[list[Any], set[Any]]:
@@ -303,7 +353,7 @@ def fit(g: Array, spec: Spec) -> Array:
 
 
 def ones_like(x: Array) -> Array:
-    return _full(Spec(x.shape, x.dtype), 1, x._plain, x._device)
+    return _full(Spec(x.shape, x._data.dtype), 1, x._plain, x._device)
 
 
 # ``apply`` records on the tape and the tape applies operators: the knot is tied at one point,

@@ -46,12 +46,12 @@ def clip_global_norm(arrays: Sequence[Any], max_norm: float, check_isfinite: boo
     """
     if not arrays:
         fail(ArgumentError, "clip_global_norm", expected="at least one array", got="none")
-    wide = [x.astype("float32") if x.dtype.itemsize == 2 else x for x in arrays]  # squares of 16-bit numbers overflow
+    wide = [x.astype("float32") if x._data.dtype.itemsize == 2 else x for x in arrays]  # squares of 16-bit numbers overflow
     squares = [call("sum", FUNCTIONS["square"](x), axis=tuple(range(x.ndim)), keepdims=False).to_device(arrays[0].device) for x in wide]
     total = FUNCTIONS["sqrt"](sum(squares[1:], squares[0]))
     scale = FUNCTIONS["minimum"](max_norm / (total + 1e-8), 1.0)
     for x in arrays:
-        x *= scale.to_device(x.device).astype(x.dtype, copy=False)
+        x *= scale.to_device(x.device).astype(x._data.dtype, copy=False)
     if local.trace is not None or not check_isfinite:
         return total
     norm = float(total.item())

@@ -150,7 +150,10 @@ class _Stepper:
             got = f"{len(following)} arrays for {len(states)}, or nested otherwise"
             fail(ArgumentError, self.op, expected="a body that returns its states in the structure that it takes them", got=got)
         if local.precision is not None:  # the policy, not the body, chose the types
-            following = [y if y.dtype == x.dtype else call("cast", y, dtype=x.dtype) for x, y in zip(states, following, strict=True)]
+            following = [
+                y if y._data.dtype == x._data.dtype else call("cast", y, dtype=x._data.dtype)
+                for x, y in zip(states, following, strict=True)
+            ]
         _expect_same(self.op, "a body to keep its states'", states, following)
         if self.outputs is None:
             self.outputs, self.output_structure = outputs, structure
@@ -225,7 +228,7 @@ def _write_back(arrays: Sequence[Any], values: Sequence[Any]) -> None:
 
 
 def _zeros(like: Any, shape: tuple[int, ...]) -> Any:
-    return apply(OPS["full"], (), {"shape": shape, "value": 0, "dtype": like.dtype}, like._device, type(like))
+    return apply(OPS["full"], (), {"shape": shape, "value": 0, "dtype": like._data.dtype}, like._device, type(like))
 
 
 def _decision(op: str, value: Any) -> Any:
@@ -250,12 +253,12 @@ def _expect_same(op: str, what: str, expected: Sequence[Any], got: Sequence[Any]
     for a, b in zip(expected, got, strict=True):
         if a.shape != b.shape:
             _fail_same(ShapeError, op, f"{what} shapes", a, b)
-        if a.dtype != b.dtype:
+        if a._data.dtype != b._data.dtype:
             _fail_same(DtypeError, op, f"{what} dtypes", a, b)
 
 
 def _fail_same(kind: type[HybridnetError], op: str, what: str, a: Any, b: Any) -> None:
-    fail(kind, op, expected=what, got=f"{Spec(a.shape, a.dtype)} and {Spec(b.shape, b.dtype)}", fix="astype or reshape")
+    fail(kind, op, expected=what, got=f"{Spec(a.shape, a._data.dtype)} and {Spec(b.shape, b._data.dtype)}", fix="astype or reshape")
 
 
 # -- nested lists of arrays -----------------------------------------------------------------------

@@ -47,9 +47,9 @@ class BodyTrace(Trace):
 
     def input(self, like: Any, name: str = "", shape: tuple[int, ...] | None = None) -> Any:
         """A tracer with the shape (unless given), dtype, device and class of ``like``; a variable while recording."""
-        spec = Spec(like.shape if shape is None else shape, like.dtype)
+        spec = Spec(like.shape if shape is None else shape, like._data.dtype)
         tracer = wrap(type(like), self.argument(spec, like._device, name), like._device)
-        if local.recording and dtypes.is_floating(like.dtype):
+        if local.recording and dtypes.is_floating(like._data.dtype):
             tracer._tape = (tape.Leaf(None, "write"), 0)
         self.inputs.append((tracer, tracer._data))
         return tracer
@@ -131,11 +131,11 @@ def node(op: Op, attrs: dict[str, Any], arrays: Sequence[Any], rule: Callable[..
 
 
 def _zeros(like: Any) -> Any:
-    return apply(OPS["full"], (), {"shape": like.shape, "value": 0, "dtype": like.dtype}, like._device, NDArray)
+    return apply(OPS["full"], (), {"shape": like.shape, "value": 0, "dtype": like._data.dtype}, like._device, NDArray)
 
 
 def _floating(arrays: Sequence[Any]) -> list[int]:
-    return [i for i, x in enumerate(arrays) if dtypes.is_floating(x.dtype)]
+    return [i for i, x in enumerate(arrays) if dtypes.is_floating(x._data.dtype)]
 
 
 def _as_given(arrays: Sequence[Any], known: dict[int, Any]) -> list[Any]:

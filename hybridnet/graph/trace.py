@@ -132,7 +132,7 @@ class Trace:
                     got=got,
                     fix="returning it from the traced function or body in place of storing it",
                 )
-            value = Value(array.shape, array.dtype, array._device)
+            value = Value(array.shape, array._data.dtype, array._device)
             value.owner, value.name = self, f"state{len(self.states)}"
             state = self.states[id(array)] = State(array, value)
             generation.note(array)

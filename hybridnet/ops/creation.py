@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, register
+from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, local, register, tape
 from hybridnet.core.kernel import Written
 from hybridnet.device import Device, current_device
 from hybridnet.errors import DtypeError, ShapeError, fail
@@ -87,7 +87,11 @@ def empty(shape: Any, dtype: Any = None, device: Any = None, ctx: Any = None) ->
 def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
     """An array of ``a``'s shape, device and (unless given) dtype, filled with a number."""
     a = tensor(a)
-    return apply(FULL, (), {"shape": a.shape, "value": fill_value, "dtype": dtypes.as_dtype(dtype, a.dtype)}, a.device, type(a))
+    attrs = {"shape": a.shape, "value": fill_value, "dtype": dtypes.as_dtype(dtype, a._data.dtype)}
+    result = apply(FULL, (), attrs, a.device, type(a))
+    if local.recording:
+        tape.note_behind((a,), (result,))
+    return result
 
 
 def zeros_like(a: Any, dtype: Any = None) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet import dtypes
 from hybridnet.core import Kind, NDArray, Op, Sample, apply, call, infer_pointwise, register
 from hybridnet.ops.common import normal, public, samples, tensor, uniform
 from hybridnet.ops.creation import FULL
@@ -344,6 +345,18 @@ INVERT = register(
 )
 FUNCTIONS["invert"] = public(INVERT, "The bits of integers flipped; not x for bool.", 1)
 
+
+def _of_integers_a_copy(rounding: Callable[..., Any]) -> Callable[..., Any]:
+    """A rounding function of integers and booleans too, which are what they are rounded to."""
+
+    @functools.wraps(rounding)
+    def function(x: Any) -> Any:
+        x = tensor(x)
+        return rounding(x) if dtypes.is_floating(x.dtype) else call("copy", x)
+
+    return function
+
+
 # -- one operand ----------------------------------------------------------------------------------
 
 unary("negative", "-x.", lambda g, y, x: -g, cuda="(-{0})", promote="same")
@@ -356,9 +369,10 @@ unary(
     promote="same",
     kinks=_kink((0, 0)),
 )
-unary("sign", "-1, 0 or 1 by the sign of x.", lambda g, y, x: None, cuda="hn_sign({0})", promote="same")
+unary("sign", "-1, 0 or 1 by the sign of x.", None, cuda="hn_sign({0})", promote="same")
 for _name, _cuda in {"rint": "rint", "ceil": "ceil", "floor": "floor", "trunc": "trunc"}.items():
-    unary(_name, f"x rounded ({_name}) to an integer value.", lambda g, y, x: None, cuda=f"{_cuda}({{0}})")
+    unary(_name, f"x rounded ({_name}) to an integer value.", None, cuda=f"{_cuda}({{0}})")
+    FUNCTIONS[_name] = _of_integers_a_copy(FUNCTIONS[_name])
 unary("square", "x².", lambda g, y, x: g * (x * 2), saves=(0,), cuda="({0} * {0})", promote="number", precision="float32")
 unary(
     "reciprocal", "1 / x.", lambda g, y, x: -_times(_times(g, y), y), saves=("y",), cuda="(1 / {0})", domain=(0.5, 2.0), precision="float32"

@@ -173,7 +173,7 @@ class Optimizer:
         self.rule(weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
 
     def _is_doubled(self, weight: Any) -> bool:
-        return self.multi_precision and dtypes.is_floating(weight.dtype) and weight.dtype.itemsize == 2
+        return self.multi_precision and dtypes.is_floating(weight._data.dtype) and weight._data.dtype.itemsize == 2
 
     def create_state_multi_precision(self, index: Any, weight: Any) -> Any:
         """The state; for 16-bit weights with ``multi_precision``, a float32 copy of them and its state."""
@@ -202,13 +202,13 @@ class Optimizer:
         made: dict[Any, tuple[Any, ...]] = {}
         for index, weight, grad, state in entries:
             master, inner = state if self._is_doubled(weight) else (weight, state)
-            key = self._multiplier(index, "lr_mult"), master.dtype
+            key = self._multiplier(index, "lr_mult"), master._data.dtype
             if key not in made:
                 # In float64 up to here: 1 - beta2**t loses its digits in less.
                 scalars = self.scalars(lr if key[0] == 1 else lr * key[0], t)
-                made[key] = tuple(s.astype(master.dtype) if isinstance(s, NDArray) else s for s in (rescale, *scalars))
+                made[key] = tuple(s.astype(master._data.dtype) if isinstance(s, NDArray) else s for s in (rescale, *scalars))
             scale, *rest = made[key]
-            self.rule(master, grad.astype(master.dtype, copy=False) * scale, inner, self._get_wd(index), *rest)
+            self.rule(master, grad.astype(master._data.dtype, copy=False) * scale, inner, self._get_wd(index), *rest)
             if master is not weight:
                 weight._assign(master)
 

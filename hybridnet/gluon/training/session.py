@@ -206,7 +206,7 @@ def initialize_missing(net: Any) -> None:
 def output_spec(net: Any, inputs: tuple[Any, ...]) -> Spec:
     """Shape and dtype of the network's output, found by tracing: nothing is computed but deferred initial values."""
     trace = Trace()
-    tracers = [wrap(type(x), trace.argument(Spec(x.shape, x.dtype), x._device, f"x{i}"), x._device) for i, x in enumerate(inputs)]
+    tracers = [wrap(type(x), trace.argument(Spec(x.shape, x._data.dtype), x._device, f"x{i}"), x._device) for i, x in enumerate(inputs)]
     before = local.set(recording=False, training=False)
     try:
         with tracing(trace):
@@ -216,4 +216,4 @@ def output_spec(net: Any, inputs: tuple[Any, ...]) -> Spec:
     if not hasattr(output, "shape"):
         way_out = "a training loop of your own, under hybridnet.jit"
         fail(ArgumentError, "fit", expected="a network with one output", got=f"a {type(output).__name__}", fix=way_out)
-    return Spec(output.shape, output.dtype)
+    return Spec(output.shape, output._data.dtype)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hybridnet.core import apply, call
+from hybridnet.core import apply, call, local, tape
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normalize_axis, tensor
 from hybridnet.ops.creation import ARANGE
 
 
 def stop_gradient(data: Any) -> Any:
-    """``data`` through which no gradient flows."""
-    return tensor(data).detach()
+    """``data`` through which no gradient flows: as a head of ``backward`` it gives zeros."""
+    data = tensor(data)
+    result = data.detach()
+    if local.recording:
+        tape.note_behind((data,), (result,))
+    return result
 
 
 def arange_like(data: Any, start: float = 0.0, step: float = 1.0, repeat: int = 1, ctx: Any = None, axis: int | None = None) -> Any:
