@@ -117,7 +117,7 @@ def test_states_are_given_back_only_if_given() -> None:
 
 def test_names_and_files_are_mxnets(tmp_path: Path) -> None:
     layer = rnn.LSTM(2, 2, bidirectional=True, prefix="lstm0_")
-    names = [f"lstm0_{d}{i}_{part}_{kind}" for i in range(2) for d in "lr" for part in ("i2h", "h2h") for kind in ("weight", "bias")]
+    names = [f"lstm0_{d}{i}_{part}_{kind}" for i in range(2) for d in "lr" for kind in ("weight", "bias") for part in ("i2h", "h2h")]
     assert list(layer.collect_params()) == names
     assert set(layer._collect_params_with_prefix("a")) >= {"a._unfused.0.l_cell.i2h_weight", "a._unfused.1.r_cell.h2h_bias"}
     assert set(rnn.GRU(2)._collect_params_with_prefix()) == {

@@ -2,24 +2,49 @@
 
 What differs from NumPy's rules, and so from the core array: results keep the dtype of their
 input (comparisons and integer division included), a number next to integers is cut to an
-integer, nothing has zero dimensions, and ``reshape`` knows special codes. The classic functions
+integer, no result has zero dimensions, a remainder by 0 is 0, ``dtype`` is a NumPy type, integers
+may be variables, and ``reshape`` knows special codes. The classic functions
 of this package become its methods in :mod:`hybridnet.ndarray.methods`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from hybridnet import core, dtypes
-from hybridnet.core import OPS, apply, as_class, find, wrap
+from hybridnet.core import OPS, apply, as_class, call, wrap
+
+_FLOATS = frozenset(dtypes.FLOATS)
+
+
+def _in_place(name: str, plain: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """An in-place operator: what the operator gives by the rules here, written to the array; ``plain`` where NumPy's are the same."""
+
+    def method(self: Any, other: Any) -> Any:
+        if name != "mod" and self._data.dtype in _FLOATS:
+            return plain(self, other)
+        result = _operator(name, self, other)
+        if result is NotImplemented:
+            return result
+        self._assign(result)
+        return self
+
+    return method
 
 
 class NDArray(core.NDArray):
     """An array on a device with the interface and the rules of MXNet 1.x's ``mx.nd.NDArray``."""
 
     __slots__ = ()
+    _integer_variables = True
+
+    @property
+    def dtype(self) -> Any:
+        """The element type as MXNet 1.x gives it, a NumPy type: ``x.dtype is np.float32``."""
+        return self._data.dtype.type
 
     def __repr__(self) -> str:
         if self._is_traced():
@@ -80,6 +105,13 @@ class NDArray(core.NDArray):
     def __rpow__(self, other: Any) -> Any:
         return _operator("power", other, self)
 
+    __iadd__ = _in_place("add", core.NDArray.__iadd__)
+    __isub__ = _in_place("subtract", core.NDArray.__isub__)
+    __imul__ = _in_place("multiply", core.NDArray.__imul__)
+    __itruediv__ = _in_place("true_divide", core.NDArray.__itruediv__)
+    __imod__ = _in_place("mod", core.NDArray.__imod__)
+    __ipow__ = _in_place("power", core.NDArray.__ipow__)
+
     def __lt__(self, other: Any) -> Any:
         return _operator("less", self, other)
 
@@ -112,7 +144,6 @@ def finish(result: Any, cls: type[core.NDArray]) -> Any:
     return result
 
 
-_FLOATS = frozenset(dtypes.FLOATS)
 _NUMBERS = (int, float, np.generic)
 
 
@@ -131,19 +162,30 @@ def combine(name: str, lhs: Any, rhs: Any) -> Any:
     lhs, rhs = _beside(array, lhs), _beside(array, rhs)
     dtype = array._data.dtype
     if dtype in _FLOATS:
-        result = apply(find(name), (lhs, rhs))
+        result = _applied(name, lhs, rhs)
     else:
         numbers = not (isinstance(lhs, core.NDArray) and isinstance(rhs, core.NDArray))
-        if not numbers and lhs.dtype != rhs.dtype:
-            dtype = dtypes.promote(lhs.dtype, rhs.dtype)
-        # Through float64, which holds the quotients of all but the largest integers exactly.
-        if name == "true_divide" and dtype not in _FLOATS:
+        if not numbers and lhs._data.dtype != rhs._data.dtype:
+            dtype = dtypes.promote(lhs._data.dtype, rhs._data.dtype)
+        # Through float64, which holds the quotients of all but the largest integers exactly, and has negative powers.
+        if dtype not in _FLOATS and (name == "true_divide" or (name == "power" and not (isinstance(rhs, int) and rhs >= 0))):
             lhs = lhs.astype(dtypes.float64) if isinstance(lhs, core.NDArray) else float(lhs)
             rhs = rhs.astype(dtypes.float64) if isinstance(rhs, core.NDArray) else float(rhs)
-        result = apply(find(name), (lhs, rhs))
-    if result.dtype == dtypes.bool_ or (result.dtype != dtype and dtype not in _FLOATS):
+        result = _applied(name, lhs, rhs)
+    found = result._data.dtype
+    if found == dtypes.bool_ or (found != dtype and dtype not in _FLOATS):
         result = result.astype(dtype, copy=False)
     return finish(result, NDArray) if NDArray in (type(lhs), type(rhs)) else result
+
+
+def _applied(name: str, lhs: Any, rhs: Any) -> Any:
+    """The operator, with MXNet's answer where it has one of its own: what remains of a division by 0 is 0."""
+    if name != "mod" or (not isinstance(rhs, core.NDArray) and rhs != 0):
+        return call(name, lhs, rhs)
+    if not isinstance(rhs, core.NDArray):
+        return lhs * 0
+    zero = call("equal", rhs, 0)
+    return call("where", zero, 0, call(name, lhs, call("where", zero, 1, rhs)))
 
 
 def _beside(array: Any, x: Any) -> Any:

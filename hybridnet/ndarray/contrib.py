@@ -29,17 +29,31 @@ boolean_mask = operator("_contrib_boolean_mask")(gather.boolean_mask)
 gradientmultiplier = operator("_contrib_gradientmultiplier")(outputs.gradient_multiplier)
 
 
+#: Modes of BilinearResize2D: which sizes stay (the remainder by 2), and where the others go.
+_NEXT = {"to_even_down": (0, -1), "to_even_up": (0, 1), "to_odd_down": (1, -1), "to_odd_up": (1, 1)}
+
+
 @operator("_contrib_BilinearResize2D")
 def BilinearResize2D(
     data: Any, like: Any = None, height: int = 1, width: int = 1, scale_height: float | None = None, scale_width: float | None = None,
     mode: str = "size", align_corners: bool = True,
 ) -> Any:  # fmt: skip
-    """Images of another size, interpolated linearly: ``height`` × ``width``, a multiple, or the size of ``like``."""
-    if like is not None and mode == "like":
+    """Images of another size, interpolated linearly.
+
+    By ``mode``: ``size``, ``height`` × ``width`` or multiples of the size; ``like``, the size of ``like``; ``odd_scale``, multiples
+    that keep an odd size odd; ``to_even_down``, ``to_even_up``, ``to_odd_down``, ``to_odd_up``, the next even or odd size.
+    """
+    if mode == "like" and like is not None:
         height, width = like.shape[2:]
+    elif mode == "odd_scale":
+        scales = 1.0 if scale_height is None else scale_height, 1.0 if scale_width is None else scale_width
+        height, width = (int((n - n % 2) * scale) + n % 2 for n, scale in zip(data.shape[2:], scales, strict=True))
+    elif mode in _NEXT:
+        odd, step = _NEXT[mode]
+        height, width = (n if n % 2 == odd else n + step for n in data.shape[2:])
     elif mode != "size":
-        fail(ArgumentError, "BilinearResize2D", expected="mode size or like", got=repr(mode))
-    if scale_height is not None or scale_width is not None:
+        fail(ArgumentError, "BilinearResize2D", expected=f"mode size, like (with an array), odd_scale, {', '.join(_NEXT)}", got=repr(mode))
+    elif scale_height is not None or scale_width is not None:
         return resize.bilinear_resize2d(data, None, None, scale_height, scale_width, align_corners)
     return resize.bilinear_resize2d(data, height, width, None, None, align_corners)
 

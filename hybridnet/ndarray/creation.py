@@ -7,22 +7,23 @@ from typing import Any
 import numpy as np
 
 from hybridnet import core, dtypes
-from hybridnet.core import apply
+from hybridnet.core import apply, as_class
 from hybridnet.device import Device, wait_for_all
-from hybridnet.ndarray.classic import NDArray, finish
-from hybridnet.ndarray.register import operator
+from hybridnet.ndarray.classic import NDArray
+from hybridnet.ndarray.register import OPERATORS, operator
 from hybridnet.ops import creation, rearrange
 
 
-@operator("array")
 def array(source_array: Any, ctx: Any = None, dtype: Any = None) -> Any:
-    """A new array of anything array-like; float32, unless the source is one of our arrays."""
+    """A new array of anything array-like; float32, unless the source is one of our arrays. A number has no dimensions."""
     if dtype is None:
         dtype = source_array.dtype if isinstance(source_array, core.NDArray) else dtypes.default_float
     if ctx is None and isinstance(source_array, core.NDArray):
         ctx = source_array.device
-    made = core.array(source_array, dtype, None if ctx is None else Device(ctx), NDArray)
-    return finish(made, NDArray)
+    return as_class(core.array(source_array, dtype, None if ctx is None else Device(ctx), NDArray), NDArray)
+
+
+OPERATORS["array"] = array  # no operator: its result is not :func:`finish`-ed
 
 
 @operator("zeros", "_zeros")
@@ -119,5 +120,5 @@ def waitall() -> None:
 
 def arange_like_of(data: Any, length: int, start: float, step: float) -> Any:
     """``length`` numbers from ``start``, of the class, dtype and device of ``data``."""
-    attrs = {"start": start, "step": step, "length": length, "dtype": data.dtype}
+    attrs = {"start": start, "step": step, "length": length, "dtype": data._data.dtype}
     return apply(creation.ARANGE, (), attrs, data.device, type(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -124,17 +125,29 @@ def _unary(core_name: str, *names: str) -> Callable[..., Any]:
     return operator(*(names or (core_name,)))(function)
 
 
-for _name in ("sign", "ceil", "floor", "trunc", "square", "sqrt", "cbrt", "exp", "expm1", "log", "log10", "log2", "log1p"):
+for _name in ("ceil", "floor", "trunc", "square", "sqrt", "cbrt", "exp", "expm1", "log", "log10", "log2", "log1p"):
     _unary(_name)
 for _name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"):
     _unary(_name)
 for _name in ("degrees", "radians", "reciprocal", "logical_not"):
     _unary(_name)
-for _name in ("erf", "erfinv", "gamma", "gammaln"):
+for _name in ("erf", "erfinv", "gamma"):
     _unary(_name)
 _unary("absolute", "abs")
 _unary("negative", "negative")
 _unary("trunc", "fix")
+
+
+@operator("sign")
+def sign(data: Any) -> Any:
+    """-1, 0 or 1; 0 for NaN."""
+    return selection.where(_math["isnan"](data), 0, _math["sign"](data))
+
+
+@operator("gammaln")
+def gammaln(data: Any) -> Any:
+    """The logarithm of the absolute value of the gamma function; infinite at minus infinity."""
+    return keep_dtype(selection.where(call("equal", data, -math.inf), math.inf, _math["gammaln"](data)), data)
 
 
 @operator("round")
@@ -152,13 +165,13 @@ def rint(data: Any) -> Any:
 @operator("rsqrt")
 def rsqrt(data: Any) -> Any:
     """1 / sqrt(data)."""
-    return 1 / _math["sqrt"](data)
+    return keep_dtype(1 / _math["sqrt"](data), data)
 
 
 @operator("rcbrt")
 def rcbrt(data: Any) -> Any:
     """1 / cbrt(data)."""
-    return 1 / _math["cbrt"](data)
+    return keep_dtype(1 / _math["cbrt"](data), data)
 
 
 @operator("clip")
@@ -202,5 +215,5 @@ def multi_all_finite(*arrays: Any, num_arrays: int = 1, init_output: bool = True
 def amp_multicast(*data: Any, num_outputs: int | None = None, cast_narrow: bool = False) -> Any:
     """The arrays cast to one dtype: the widest of theirs (the narrowest with ``cast_narrow``)."""
     arrays = arrays_of(data)
-    order = sorted((x.dtype for x in arrays), key=lambda d: d.itemsize)
+    order = sorted((x._data.dtype for x in arrays), key=lambda d: d.itemsize)
     return [x.astype(order[0] if cast_narrow else order[-1], copy=False) for x in arrays]

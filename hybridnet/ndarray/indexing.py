@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet import dtypes
+from hybridnet.ndarray.reduce import counted
 from hybridnet.ndarray.register import keep_dtype, operator
 from hybridnet.ops import gather, rearrange, scan, selection, sorting
 from hybridnet.ops import shape as core_shape
@@ -77,20 +78,20 @@ def diag(data: Any, k: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 @operator("argmax")
 def argmax(data: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """The index of the largest value along an axis (flattened without it), in float32."""
-    return sorting.argmax(data, axis, keepdims).astype(dtypes.default_float)
+    """The index of the largest value along an axis (flattened without it), in the dtype of ``data``."""
+    return keep_dtype(sorting.argmax(data, axis, keepdims), counted(data))
 
 
 @operator("argmin")
 def argmin(data: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """The index of the smallest value along an axis (flattened without it), in float32."""
-    return sorting.argmin(data, axis, keepdims).astype(dtypes.default_float)
+    """The index of the smallest value along an axis (flattened without it), in the dtype of ``data``."""
+    return keep_dtype(sorting.argmin(data, axis, keepdims), counted(data))
 
 
 @operator("argmax_channel")
 def argmax_channel(data: Any) -> Any:
-    """The index of the largest value along the second axis, in float32."""
-    return sorting.argmax(data, 1).astype(dtypes.default_float)
+    """The index of the largest value along the second axis, in the dtype of ``data``."""
+    return keep_dtype(sorting.argmax(data, 1), counted(data))
 
 
 @operator("sort")

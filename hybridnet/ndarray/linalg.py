@@ -142,7 +142,10 @@ def makediag(A: Any, offset: int = 0) -> Any:
 
 @operator("linalg_extracttrian", "_linalg_extracttrian")
 def extracttrian(A: Any, offset: int = 0, lower: bool = True) -> Any:
-    """A triangle of square matrices, row by row, as vectors; ``offset`` above or below the diagonal chooses which."""
+    """A triangle of square matrices as vectors: a lower one row by row, an upper one column by column, as it stands transposed.
+
+    An ``offset`` above or below the diagonal chooses which.
+    """
     n = A.shape[-1]
     if A.shape[-2] != n:
         fail(ShapeError, "linalg_extracttrian", expected="square matrices", got=str(A.shape))
@@ -162,9 +165,8 @@ def maketrian(A: Any, offset: int = 0, lower: bool = True) -> Any:
 
 
 def _places(n: int, offset: int, lower: bool) -> tuple[Any, Any]:
-    if offset == 0:
-        return np.tril_indices(n) if lower else np.triu_indices(n)
-    return np.triu_indices(n, offset) if offset > 0 else np.tril_indices(n, offset)
+    rows, columns = np.tril_indices(n, -abs(offset))
+    return (rows, columns) if offset < 0 or (offset == 0 and lower) else (columns, rows)
 
 
 def _placed(A: Any, rows: Any, columns: Any, n: int) -> Any:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.ndarray.register import operator
+from hybridnet.ndarray.register import keep_dtype, operator
 from hybridnet.ops import gather, reduction, statistics
 from hybridnet.ops.nn import activation, convolution, deconvolution, dropout, embedding, linear, loss, norm, pooling, resize, sequence
 from hybridnet.ops.nn import softmax as core_softmax
@@ -176,10 +177,10 @@ def embed(
 # -- activations ----------------------------------------------------------------------------------
 
 operator("Activation")(activation.activation)
-operator("relu")(activation.relu)
-operator("sigmoid")(activation.sigmoid)
+operator("relu")(lambda data: keep_dtype(activation.relu(data), data))
+operator("sigmoid")(lambda data: keep_dtype(activation.sigmoid(data), data))
+operator("softsign")(lambda data: keep_dtype(activation.softsign(data), data))
 operator("log_sigmoid")(activation.log_sigmoid)
-operator("softsign")(activation.softsign)
 operator("softplus")(activation.softplus)
 operator("mish")(activation.mish)
 operator("hard_sigmoid")(activation.hard_sigmoid)
@@ -224,7 +225,7 @@ operator("SequenceReverse", "sequence_reverse")(sequence.sequence_reverse)
 def histogram(data: Any, bins: Any = 10, range: Any = None) -> Any:
     """The counts of values in each bin, and the bins' edges."""
     counts, edges = statistics.histogram(data, bins, range)
-    return [counts.astype(data.dtype) if isinstance(bins, int) else counts, edges.astype(data.dtype, copy=False)]
+    return [counts.astype(dtypes.int64, copy=False), edges.astype(data.dtype, copy=False)]
 
 
 @operator("khatri_rao")

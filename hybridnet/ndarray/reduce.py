@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hybridnet import dtypes
 from hybridnet.ndarray.register import keep_dtype, operator
 from hybridnet.ops import norms, pointwise, reduction, selection
 from hybridnet.ops.common import normalize_axes
@@ -18,8 +19,14 @@ def axes_of(op: str, axis: Any, ndim: int, exclude: bool = False) -> tuple[int, 
     return tuple(a for a in range(ndim) if a not in axes) if exclude and axis is not None else axes
 
 
+def counted(data: Any) -> Any:
+    """Booleans as the 0.0 and 1.0 that classic comparisons give, so that their sum counts them."""
+    return data.astype(dtypes.default_float) if data.dtype == dtypes.bool_ else data
+
+
 def _reduction(compute: Callable[..., Any], doc: str, *names: str) -> Callable[..., Any]:
     def function(data: Any, axis: Any = None, keepdims: bool = False, exclude: bool = False) -> Any:
+        data = counted(data)
         return keep_dtype(compute(data, axes_of(names[0], axis, data.ndim, exclude), keepdims=bool(keepdims)), data)
 
     function.__doc__ = f"{doc} over ``axis`` (all without it), or over all other axes with ``exclude``."
@@ -42,6 +49,7 @@ nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is 
 @operator("norm")
 def norm(data: Any, ord: int = 2, axis: Any = None, keepdims: bool = False, out_dtype: Any = None) -> Any:
     """The L1 (``ord=1``) or L2 norm over axes."""
+    data = counted(data)
     axes = axes_of("norm", axis, data.ndim)
     return keep_dtype(norms.norm_over(data, 1 if ord == 1 else 2, axes, keepdims), data)
 
@@ -49,5 +57,6 @@ def norm(data: Any, ord: int = 2, axis: Any = None, keepdims: bool = False, out_
 @operator("moments")
 def moments(data: Any, axes: Any = None, keepdims: bool = False) -> Any:
     """The mean and the variance over axes."""
+    data = counted(data)
     over = axes_of("moments", axes, data.ndim)
     return [reduction.mean(data, over, keepdims=keepdims), reduction.var(data, over, keepdims=keepdims)]

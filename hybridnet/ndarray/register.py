@@ -71,7 +71,7 @@ def _deliver(result: Any, out: Any) -> Any:
 
 def keep_dtype(result: Any, like: Any) -> Any:
     """Classic results have the dtype of their input, where NumPy's would be wider or floating."""
-    return result.astype(like.dtype, copy=False)
+    return result.astype(like._data.dtype, copy=False)
 
 
 def arrays_of(args: tuple[Any, ...]) -> list[Any]:

@@ -59,9 +59,9 @@ class _RNNLayer(HybridBlock):
             columns = {"i2h": hidden_size * len(self._directions) if layer else input_size, "h2h": hidden_size}
             for direction in self._directions:
                 for part in PARTS:
-                    weight_init, bias_init = initializers[part]
-                    self._parameter(f"{direction}{layer}_{part}_weight", (rows, columns[part]), weight_init, dtype)
-                    self._parameter(f"{direction}{layer}_{part}_bias", (rows,), bias_init, dtype)
+                    self._parameter(f"{direction}{layer}_{part}_weight", (rows, columns[part]), initializers[part][0], dtype)
+                for part in PARTS:
+                    self._parameter(f"{direction}{layer}_{part}_bias", (rows,), initializers[part][1], dtype)
 
     def _parameter(self, name: str, shape: tuple[int, ...], init: Any, dtype: Any) -> None:
         setattr(self, name, self.params.get(name, shape=shape, init=init, dtype=dtype, allow_deferred_init=True))
