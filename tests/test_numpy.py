@@ -306,7 +306,7 @@ def test_npx_small_functions() -> None:
 
 def test_files(tmp_path: Path) -> None:
     file = tmp_path / "a.params"
-    npx.save(file, {"x": ours(A), "n": hnp.array([1, 2])})
+    npx.save(file, {"x": ours(A), "n": hnp.array(np.array([1, 2]))})
     loaded = npx.load(file)
     assert type(loaded["x"]) is NDArray
     same(loaded["x"], A)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import call
+from hybridnet.core import apply, call
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.classic import combine
 from hybridnet.ndarray.register import arrays_of, keep_dtype, operator
@@ -177,7 +177,7 @@ def rcbrt(data: Any) -> Any:
 @operator("clip")
 def clip(data: Any, a_min: float | None = None, a_max: float | None = None) -> Any:
     """``data`` with values outside [a_min, a_max] brought to the nearer bound."""
-    return selection.clip(data, a_min, a_max)
+    return apply(selection.CLIP, (data,), {"a_min": a_min, "a_max": a_max})
 
 
 @operator("cast", "Cast", "amp_cast")

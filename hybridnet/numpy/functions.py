@@ -28,6 +28,7 @@ from hybridnet.ops import (
     reduction,
     scan,
     selection,
+    selective,
     shape,
     sorting,
     special,
@@ -35,7 +36,7 @@ from hybridnet.ops import (
 )
 from hybridnet.ops.common import tensor
 from hybridnet.ops.einsum import einsum
-from hybridnet.ops.front import front
+from hybridnet.ops.front import elementwise, front
 from hybridnet.ops.matmul import matmul
 
 _math = pointwise.FUNCTIONS
@@ -44,17 +45,35 @@ _math = pointwise.FUNCTIONS
 # -- making arrays --------------------------------------------------------------------------------
 
 
-def array(object: Any, dtype: Any = None, device: Any = None, ctx: Any = None, copy: bool = True) -> Any:
-    """A new array of anything array-like; Python floats become float32."""
+def array(object: Any, dtype: Any = None, device: Any = None, ctx: Any = None, copy: bool = True, ndmin: int = 0) -> Any:
+    """A new array of anything array-like, of ``ndmin`` dimensions or more.
+
+    Without ``dtype`` what has a dtype keeps it, and Python's numbers, integers and booleans as well as floats, become float32,
+    as MXNet has it.
+    """
     target = device if device is not None else ctx
-    if copy or not isinstance(object, NDArray):
-        return core.array(object, dtype, None if target is None else Device(target))
-    return core.asarray(object, dtype, None if target is None else Device(target))
+    if dtype is None and not hasattr(object, "dtype"):
+        dtype = dtypes.default_float
+    make = core.array if copy or not isinstance(object, NDArray) else core.asarray
+    made = make(object, dtype, None if target is None else Device(target))
+    return made if made.ndim >= ndmin else shape.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
 
 
-def asarray(obj: Any, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
-    """An array of anything array-like; one of ours as it is, if dtype and device are right."""
-    return array(obj, dtype, device, ctx, copy=False)
+def asarray(a: Any, dtype: Any = None, device: Any = None, ctx: Any = None, copy: bool | None = None) -> Any:
+    """An array of anything array-like, by the rules of :func:`array`; one of ours as it is, if dtype and device are right.
+
+    ``copy``: whether always to copy; false: never, which is an error for what is not one of ours already.
+    """
+    made = array(a, dtype, device, ctx, copy=bool(copy))
+    if copy is False and made is not a:
+        fail(ArgumentError, "asarray", expected="an array that needs no copy", got=type(a).__name__, fix="copy=None")
+    return made
+
+
+def ascontiguousarray(a: Any, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """An array whose elements lie in order in memory, of one dimension or more."""
+    made = array(a, dtype, device, ctx, copy=False, ndmin=1)
+    return made if made._data.flags.c_contiguous else made.copy()
 
 
 def from_dlpack(x: Any) -> Any:
@@ -65,9 +84,28 @@ def from_dlpack(x: Any) -> Any:
     return from_data(data, device_of(data))
 
 
-def empty_like(prototype: Any, dtype: Any = None) -> Any:
-    """An array of ``prototype``'s shape, whose values do not matter yet."""
-    return creation.zeros_like(prototype, dtype)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, device: Any = None, ctx: Any = None, shape: Any = None) -> Any:
+    """An array of ``a``'s shape, dtype and device, where none is given, filled with a number."""
+    a, target = tensor(a), device if device is not None else ctx
+    if shape is None and target is None:
+        return creation.full_like(a, fill_value, dtype)
+    dtype = a.dtype if dtype is None else dtype
+    return creation.full(a.shape if shape is None else shape, fill_value, dtype, a.device if target is None else Device(target))
+
+
+def zeros_like(a: Any, dtype: Any = None, device: Any = None, ctx: Any = None, shape: Any = None) -> Any:
+    """Zeros of ``a``'s shape, dtype and device, where none is given."""
+    return full_like(a, 0, dtype, device, ctx, shape)
+
+
+def ones_like(a: Any, dtype: Any = None, device: Any = None, ctx: Any = None, shape: Any = None) -> Any:
+    """Ones of ``a``'s shape, dtype and device, where none is given."""
+    return full_like(a, 1, dtype, device, ctx, shape)
+
+
+def empty_like(prototype: Any, dtype: Any = None, device: Any = None, ctx: Any = None, shape: Any = None) -> Any:
+    """An array of ``prototype``'s shape, dtype and device, where none is given; its values do not matter yet."""
+    return full_like(prototype, 0, dtype, device, ctx, shape)
 
 
 def copy(a: Any) -> Any:
@@ -154,10 +192,26 @@ def ldexp(x1: Any, x2: Any) -> Any:
     return _math["multiply"](x1, _math["exp2"](x2))
 
 
+def _floating(x: Any) -> Any:
+    x = tensor(x)
+    return x.astype(dtypes.floating(x.dtype), copy=False)
+
+
 def heaviside(x1: Any, x2: Any) -> Any:
-    """0 below 0, ``x2`` at 0, 1 above."""
-    x1 = tensor(x1)
-    return selection.where(call("equal", x1, 0), x2, call("greater", x1, 0).astype(x1.dtype))
+    """0 below 0, ``x2`` at 0, 1 above, NaN for NaN; integers give float32."""
+    x1 = _floating(x1)
+    sides = call("where", call("isnan", x1), math.nan, call("greater", x1, 0).astype(x1.dtype))
+    return selection.where(call("equal", x1, 0), _floating(x2), sides)
+
+
+def fabs(x: Any) -> Any:
+    """The absolute value; integers give float32."""
+    return call("absolute", _floating(x))
+
+
+def float_power(x1: Any, x2: Any) -> Any:
+    """``x1`` to the power of ``x2``; integers give float32."""
+    return _math["power"](_floating(x1), _floating(x2) if isinstance(x2, NDArray) else x2)
 
 
 def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
@@ -172,8 +226,8 @@ def modf(x: Any) -> tuple[Any, Any]:
 
 
 def signbit(x: Any) -> Any:
-    """Whether ``x`` is below 0 (negative zero is not told apart)."""
-    return call("less", tensor(x), 0)
+    """Whether the sign of ``x`` is minus, that of -0.0 and of a NaN included."""
+    return call("less", call("copysign", 1.0, tensor(x)), 0)
 
 
 def sinc(x: Any) -> Any:
@@ -246,13 +300,16 @@ def _public(module: ModuleType, names: str) -> dict[str, Callable[..., Any]]:
 
 
 _MAKING: dict[str, Callable[..., Any]] = {
-    **_public(creation, "zeros ones empty full full_like zeros_like ones_like arange linspace eye identity"),
+    **_public(creation, "zeros ones empty full arange linspace eye identity"),
     **_public(rearrange, "tri tril_indices triu_indices indices"),
     "array": array,
     "asarray": asarray,
     "from_dlpack": from_dlpack,
-    "ascontiguousarray": asarray,
+    "ascontiguousarray": ascontiguousarray,
     "empty_like": empty_like,
+    "full_like": full_like,
+    "zeros_like": zeros_like,
+    "ones_like": ones_like,
     "logspace": logspace,
     "hanning": hanning,
     "hamming": hamming,
@@ -276,7 +333,8 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_math,
     **_public(selection, "where nonzero clip"),
     **_public(special, "erf erfinv gamma gammaln digamma polygamma"),
-    **_public(reduction, "sum prod max min any all mean var std logsumexp"),
+    "logsumexp": reduction.logsumexp,
+    **_public(selective, "sum prod max min any all mean var std nansum nanprod nanmean nanvar nanstd nanmax nanmin"),
     **_public(scan, "cumsum cumprod diff ediff1d trapezoid"),
     **_public(sorting, "argmax argmin sort argsort partition argpartition lexsort searchsorted digitize unique isin"),
     **_public(sorting, "union1d intersect1d setdiff1d setxor1d"),
@@ -289,7 +347,7 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_public(products, "dot vdot inner outer tensordot kron cross"),
     **_public(statistics, "average ptp count_nonzero cov corrcoef quantile percentile median histogram bincount"),
     **_public(statistics, "isclose allclose array_equal array_equiv around fix interp nan_to_num"),
-    **_public(statistics, "nansum nanprod nancumsum nancumprod nanargmax nanargmin nanmean nanvar nanstd nanmax nanmin"),
+    **_public(statistics, "nancumsum nancumprod nanargmax nanargmin"),
     "matmul": matmul,
     "einsum": einsum,
     "copy": copy,
@@ -298,6 +356,8 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     "positive": copy,
     "ldexp": ldexp,
     "heaviside": heaviside,
+    "fabs": fabs,
+    "float_power": float_power,
     "divmod": divmod,
     "modf": modf,
     "signbit": signbit,
@@ -312,7 +372,7 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
 
 #: Other names that NumPy, MXNet and the array API standard have for the same functions.
 _ALIASES = {
-    "abs": "absolute", "fabs": "absolute", "divide": "true_divide", "remainder": "mod", "pow": "power", "float_power": "power",
+    "abs": "absolute", "divide": "true_divide", "remainder": "mod", "pow": "power",
     "acos": "arccos", "asin": "arcsin", "atan": "arctan", "atan2": "arctan2", "acosh": "arccosh", "asinh": "arcsinh", "atanh": "arctanh",
     "bitwise_not": "invert", "bitwise_invert": "invert", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift",
     "deg2rad": "radians", "rad2deg": "degrees", "amax": "max", "amin": "min", "round": "around", "round_": "around",
@@ -320,7 +380,13 @@ _ALIASES = {
     "product": "prod", "sometrue": "any", "alltrue": "all", "cumproduct": "cumprod",
 }  # fmt: skip
 
-FUNCTIONS: dict[str, Callable[..., Any]] = _MAKING | _WRITING | {name: front(function) for name, function in _OF_ARRAYS.items()}
+
+def _fronted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    ufunc = getattr(np, name, None)
+    return elementwise(function, ufunc.nin) if isinstance(ufunc, np.ufunc) else front(function)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = _MAKING | _WRITING | {name: _fronted(name, f) for name, f in _OF_ARRAYS.items()}
 FUNCTIONS |= {alias: FUNCTIONS[name] for alias, name in _ALIASES.items()}
 
 _DISPATCHED = [name for name in FUNCTIONS if hasattr(np, name) and (name not in _MAKING or name.endswith("_like"))]

@@ -272,12 +272,12 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return vector_norm(x, ord, axes[0], keepdims) if len(axes) == 1 else matrix_norm(x, ord, axes, keepdims)
 
 
-def vector_norm(x: Any, ord: Any = 2, axis: int = -1, keepdims: bool = False) -> Any:
-    """The norm of vectors along an axis."""
+def vector_norm(x: Any, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Any:
+    """The norm of vectors along an axis, of what several axes hold, or of all elements without ``axis``."""
     x = tensor(x)
     if not isinstance(ord, (int, float)):
         fail(ArgumentError, "norm", expected="a number, inf or -inf as ord of vectors", got=repr(ord))
-    return norm_over(x, ord, (normalize_axis("norm", axis, x.ndim),), keepdims)
+    return norm_over(x, ord, normalize_axes("norm", axis, x.ndim), keepdims)
 
 
 def matrix_norm(x: Any, ord: Any = "fro", axis: Sequence[int] = (-2, -1), keepdims: bool = False) -> Any:

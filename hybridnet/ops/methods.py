@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core import NDArray
-from hybridnet.ops import gather, linalg, matmul, pointwise, products, rearrange, reduction, scan, selection, shape, sorting, statistics
+from hybridnet.ops import gather, linalg, matmul, pointwise, products, rearrange, scan, selection, selective, shape, sorting, statistics
 from hybridnet.ops.front import front
 from hybridnet.ops.nn import activation, softmax
 
@@ -84,15 +84,15 @@ METHODS: dict[str, Callable[..., Any]] = {
     "__matmul__": _matmul,
     "__rmatmul__": _rmatmul,
     # reductions
-    "sum": reduction.sum,
-    "prod": reduction.prod,
-    "max": reduction.max,
-    "min": reduction.min,
-    "any": reduction.any,
-    "all": reduction.all,
-    "mean": reduction.mean,
-    "var": reduction.var,
-    "std": reduction.std,
+    "sum": selective.sum,
+    "prod": selective.prod,
+    "max": selective.max,
+    "min": selective.min,
+    "any": selective.any,
+    "all": selective.all,
+    "mean": selective.mean,
+    "var": selective.var,
+    "std": selective.std,
     "norm": linalg.norm,
     "ptp": statistics.ptp,
     "trace": rearrange.trace,

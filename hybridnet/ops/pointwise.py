@@ -372,7 +372,8 @@ unary(
 unary("sign", "-1, 0 or 1 by the sign of x.", None, cuda="hn_sign({0})", promote="same")
 for _name, _cuda in {"rint": "rint", "ceil": "ceil", "floor": "floor", "trunc": "trunc"}.items():
     unary(_name, f"x rounded ({_name}) to an integer value.", None, cuda=f"{_cuda}({{0}})")
-    FUNCTIONS[_name] = _of_integers_a_copy(FUNCTIONS[_name])
+    if _name != "rint":  # which is floating in NumPy too
+        FUNCTIONS[_name] = _of_integers_a_copy(FUNCTIONS[_name])
 unary("square", "x².", lambda g, y, x: g * (x * 2), saves=(0,), cuda="({0} * {0})", promote="number", precision="float32")
 unary(
     "reciprocal", "1 / x.", lambda g, y, x: -_times(_times(g, y), y), saves=("y",), cuda="(1 / {0})", domain=(0.5, 2.0), precision="float32"

@@ -50,7 +50,9 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """``a`` with ``axis`` moved to before ``start``, as a view."""
     a = tensor(a)
     axis = normalize_axis("rollaxis", axis, a.ndim)
-    start = normalize_axis("rollaxis", start, a.ndim + 1)
+    if not -a.ndim <= start <= a.ndim:
+        fail(AxisError, "rollaxis", expected=f"a start from {-a.ndim} to {a.ndim}", got=str(start))
+    start += a.ndim if start < 0 else 0
     return moveaxis(a, axis, start - 1 if start > axis else start)
 
 
@@ -178,11 +180,20 @@ def resize(a: Any, new_shape: Any) -> Any:
 # -- padding --------------------------------------------------------------------------------------
 
 
-def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0, **kwargs: Any) -> Any:
+#: The modes of ``pad``, and the keyword that each takes.
+_PADDINGS = {
+    "constant": "constant_values", "edge": None, "reflect": "reflect_type", "symmetric": "reflect_type", "wrap": None,
+    "maximum": "stat_length", "minimum": "stat_length", "mean": "stat_length", "linear_ramp": "end_values", "empty": None,
+}  # fmt: skip
+
+
+def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
     """``array`` with ``pad_width`` elements more at the ends of its axes.
 
-    ``pad_width``: one number, a pair (before, after), or a pair for each axis. ``mode``: ``constant`` (filled
-    with ``constant_values``), ``edge``, ``reflect``, ``symmetric`` or ``wrap``.
+    ``pad_width``: one number, a pair (before, after), or a pair for each axis. ``mode``: ``constant`` (filled with
+    ``constant_values``, one number, 0 without it), ``edge``, ``reflect``, ``symmetric`` (both with ``reflect_type``), ``wrap``,
+    ``maximum``, ``minimum``, ``mean`` (of each row, or of ``stat_length`` elements at its end), ``linear_ramp`` (to
+    ``end_values``, one number) or ``empty``.
     """
     array = tensor(array)
     try:
@@ -191,12 +202,18 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: flo
         fail(ShapeError, "pad", expected=f"a number, a pair, or {array.ndim} pairs", got=repr(pad_width))
     if any(w < 0 for pair in widths for w in pair):
         fail(ShapeError, "pad", expected="widths of 0 or more", got=repr(pad_width))
-    if mode == "constant":
-        if kwargs:
-            fail(ArgumentError, "pad", expected="constant_values, one number", got=", ".join(kwargs))
-        return _pad_constant(array, widths, constant_values)
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        fail(ArgumentError, "pad", expected="mode constant, edge, reflect, symmetric or wrap", got=repr(mode))
+    if mode not in _PADDINGS:
+        fail(ArgumentError, "pad", expected=f"mode {', '.join(_PADDINGS)}", got=repr(mode))
+    for key in kwargs:
+        if key != _PADDINGS[mode]:
+            fail(ArgumentError, "pad", expected=f"of mode {mode} {_PADDINGS[mode] or 'no'} keyword", got=key)
+    if mode in ("constant", "empty"):
+        value = kwargs.get("constant_values", 0)
+        if not isinstance(value, (int, float, np.generic)):
+            fail(ArgumentError, "pad", expected="constant_values, one number", got=repr(value))
+        return _pad_constant(array, widths, value)
+    if mode in ("maximum", "minimum", "mean", "linear_ramp"):
+        return _pad_made(array, widths, mode, **kwargs)
     for axis, (before, after) in enumerate(widths):
         if before or after:
             if not array.shape[axis]:
@@ -215,6 +232,44 @@ def _pad_constant(array: Any, widths: list[list[int]], value: float) -> Any:
         return call("slice_grad", array, shape=shape, key=key)
     filled = apply(FULL, (), {"shape": shape, "value": value, "dtype": array.dtype}, array.device, type(array))
     return call("index_set", filled, array, key=key)
+
+
+def _pad_made(array: Any, widths: list[list[int]], mode: str, stat_length: int | None = None, end_values: float = 0) -> Any:
+    """Widened one axis after the other by a statistic of each row (of ``stat_length`` elements at that end), or a ramp."""
+    for axis, (before, after) in enumerate(widths):
+        n = array.shape[axis]
+        if not n and (before or after):
+            fail(ShapeError, "pad", expected=f"elements on axis {axis}", got=f"shape {array.shape}")
+        length = n if stat_length is None else min(stat_length, n)
+        parts = [array]
+        if before:
+            row = slice_axis(array, axis, 0, 1 if mode == "linear_ramp" else length)
+            parts.insert(0, _ramp(row, axis, before, end_values, 0) if mode == "linear_ramp" else _spread(row, axis, before, mode))
+        if after:
+            row = slice_axis(array, axis, n - (1 if mode == "linear_ramp" else length), n)
+            parts.append(_ramp(row, axis, after, end_values, 1) if mode == "linear_ramp" else _spread(row, axis, after, mode))
+        array = concatenate(parts, axis) if len(parts) > 1 else array
+    return array
+
+
+def _spread(rows: Any, axis: int, count: int, mode: str) -> Any:
+    """A statistic of ``rows`` along an axis, ``count`` times."""
+    if mode == "mean":
+        wide = rows.astype(dtypes.floating(rows.dtype), copy=False)
+        found = call("sum", wide, axis=(axis,), keepdims=True) / float(rows.shape[axis])
+        found = found if dtypes.is_floating(rows.dtype) else call("cast", call("rint", found), dtype=rows.dtype)
+    else:
+        found = call(mode.removesuffix("imum"), rows, axis=(axis,), keepdims=True)
+    return broadcast_to(found, tuple(count if i == axis else m for i, m in enumerate(rows.shape)))
+
+
+def _ramp(edge: Any, axis: int, count: int, end: float, first: int) -> Any:
+    """From ``end`` to ``edge`` (the other way round where ``first`` is 1), without the edge itself."""
+    dtype = dtypes.floating(edge.dtype)
+    steps = arange(count - 1, -1, -1, dtype, edge.device) if first else arange(0, count, 1, dtype, edge.device)
+    share = reshape(steps / float(count), tuple(-1 if i == axis else 1 for i in range(edge.ndim)))
+    found = (edge - end) * share + end
+    return found.astype(edge.dtype, copy=False)
 
 
 def taken_in_runs(x: Any, axis: int, places: list[int]) -> Any:
@@ -298,13 +353,13 @@ def _not_above(like: Any, rows: int, columns: int, k: int) -> Any:
 def tril(m: Any, k: int = 0) -> Any:
     """``m`` with zeros above the ``k``-th diagonal of its last two axes."""
     m = _matrices("tril", m)
-    return call("where", _not_above(m, m.shape[-2], m.shape[-1], k), m, 0)
+    return call("where", _not_above(m, m.shape[-2], m.shape[-1], k), m, m.dtype.type(0).item())
 
 
 def triu(m: Any, k: int = 0) -> Any:
     """``m`` with zeros below the ``k``-th diagonal of its last two axes."""
     m = _matrices("triu", m)
-    return call("where", _not_above(m, m.shape[-2], m.shape[-1], k - 1), 0, m)
+    return call("where", _not_above(m, m.shape[-2], m.shape[-1], k - 1), m.dtype.type(0).item(), m)
 
 
 def _matrices(op: str, m: Any) -> Any:

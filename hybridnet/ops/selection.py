@@ -130,9 +130,16 @@ CLIP = register(
 )
 
 
-def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    """``a`` with values below ``a_min`` and above ``a_max`` (numbers or arrays) brought to them."""
-    a = tensor(a)
+def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    """``a`` with values below ``a_min`` and above ``a_max`` (numbers or arrays; also ``min`` and ``max``) brought to them.
+
+    Next to a bound that is a float, integers become float32.
+    """
+    a, a_min, a_max = tensor(a), min if a_min is None else a_min, max if a_max is None else a_max
+    for bound in (a_min, a_max):
+        if isinstance(bound, (int, float, np.generic)):
+            kind: Any = float if isinstance(bound, (float, np.floating)) else int
+            a = a.astype(dtypes.promote_scalar(a._data.dtype, kind), copy=False)
     if isinstance(a_min, NDArray) or isinstance(a_max, NDArray):
         a = a if a_min is None else FUNCTIONS["maximum"](a, a_min)
         return a if a_max is None else FUNCTIONS["minimum"](a, a_max)

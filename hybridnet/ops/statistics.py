@@ -12,7 +12,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register, wrap
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
-from hybridnet.ops import reduction, scan, sorting
+from hybridnet.ops import pointwise, reduction, scan, sorting
 from hybridnet.ops.common import normal, normalize_axes, samples, tensor
 from hybridnet.ops.creation import FULL
 from hybridnet.ops.gather import as_indices, take
@@ -134,7 +134,8 @@ def _quantile(a: Any, q: np.ndarray[Any, Any], axis: Any, method: str, keepdims:
     if keepdims:
         reduced = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
     n = reduction.count(a.shape, axes)
-    a = a.astype(dtypes.floating(a.dtype), copy=False)
+    if method not in ("lower", "higher", "nearest") or not n:  # which choose an element
+        a = a.astype(dtypes.floating(a.dtype), copy=False)
     if not n:
         if math.prod(reduced) and not empty:
             fail(ShapeError, "quantile", expected="something to choose from", got=f"shape {a.shape} over axes {axes}")
@@ -142,8 +143,9 @@ def _quantile(a: Any, q: np.ndarray[Any, Any], axis: Any, method: str, keepdims:
     ordered = sorting.sort(reshape(transpose(a, (*rest, *axes)), (*shape, n)), -1)
     found = _between(ordered, (q.reshape(-1) * (n - 1)).tolist(), method)
     # A NaN anywhere in a row is sorted last and makes all its quantiles NaN.
-    last = slice_axis(ordered, -1, n - 1, None)
-    found = call("where", call("isnan", last), last, found)
+    if dtypes.is_floating(a.dtype):
+        last = slice_axis(ordered, -1, n - 1, None)
+        found = call("where", call("isnan", last), last, found)
     return reshape(moveaxis(found, -1, 0), (*q.shape, *reduced))
 
 
@@ -297,7 +299,7 @@ def around(a: Any, decimals: int = 0) -> Any:
 
 def fix(x: Any) -> Any:
     """Rounded towards zero."""
-    return call("trunc", tensor(x))
+    return pointwise.FUNCTIONS["trunc"](x)
 
 
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None) -> Any:
