@@ -15,7 +15,8 @@ T = np.arange(24.0).reshape(2, 3, 4)
 ONE = """
     all amax amin any argmax argmin argsort argwhere around atleast_1d atleast_2d atleast_3d average copy corrcoef
     count_nonzero
-    cov cumprod cumsum diag diagflat diagonal diff ediff1d fix flatnonzero flip fliplr flipud isneginf isposinf max mean median min nan_to_num
+    cov cumprod cumsum diag diagflat diagonal diff ediff1d fix flatnonzero flip fliplr
+    flipud isneginf isposinf max mean median min nan_to_num
     ndim nonzero permute_dims prod ptp ravel rot90 round shape sinc size sort std sum trace transpose trapezoid trapz tril triu unique var
     zeros_like ones_like empty_like product sometrue alltrue cumproduct
 """

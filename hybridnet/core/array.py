@@ -12,6 +12,7 @@ import numpy as np
 
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
+from hybridnet.errors import DtypeError, fail
 
 
 class Keeper(Protocol):
@@ -133,6 +134,14 @@ def is_writable(data: Any) -> bool:
     if isinstance(data, np.ndarray):
         return bool(data.flags.writeable)
     return 0 not in data.strides or not any(s == 0 and n > 1 for s, n in zip(data.strides, data.shape, strict=True))
+
+
+def from_objects(data: np.ndarray[Any, Any], dtype: Dtype) -> np.ndarray[Any, Any]:
+    """An array of objects, which are numbers, in the dtype that is asked for."""
+    odd = next((x for x in data.flat if not isinstance(x, (int, float, np.number, np.bool_))), None)
+    if odd is not None:
+        fail(DtypeError, "array", expected="numbers", got=f"an object of type {type(odd).__name__} among them")
+    return data.astype(dtype)
 
 
 def spec_of(x: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
-from hybridnet.core.array import Array, is_writable, spec_of, wrap
+from hybridnet.core.array import Array, from_objects, is_writable, spec_of, wrap
 from hybridnet.core.indexing import decode, encode, fail_index
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
@@ -295,10 +295,7 @@ class NDArray(Operators, Array):
         except IndexError as error:
             fail_index("index_set", self.shape, indices, error)
         except ValueError:
-            place = f"x[key] of shape {data[where].shape}"
-            fail(
-                ShapeError, "x[key] = value", expected=f"a value that broadcasts to {place}", got=str(value.shape), fix="value.reshape(...)"
-            )
+            fail(ShapeError, "x[key] = value", expected=f"a value that broadcasts to {data[where].shape}", got=str(value.shape))
 
     def _index_operands(self, key: Any, template: Any, arrays: list[Any]) -> tuple[Any, list[Any]]:
         """Index arrays as arrays of this class; a boolean mask becomes the indices of its true elements."""
@@ -484,8 +481,10 @@ def array(value: Any, dtype: Any = None, device: Device | None = None, cls: type
         fail(ShapeError, "array", expected="nested sequences of equal lengths", got=str(error))
     if dtype is None:
         dtype = dtypes.default_float if data.dtype.kind == "f" and not isinstance(value, (np.ndarray, np.generic)) else data.dtype
-    dtypes.as_dtype(data.dtype)  # refuses strings and objects, which a cast might still parse
     target = dtypes.as_dtype(dtype)
+    if data.dtype == object:  # as a table of mixed columns is
+        data = from_objects(data, target)
+    dtypes.as_dtype(data.dtype)  # refuses strings, which a cast might still parse
     device = current_device() if device is None else Device(device)
     data = np.ascontiguousarray(data.astype(target, copy=False)).reshape(data.shape)
     return wrap(cls, placed(data, device), device)

@@ -55,7 +55,7 @@ class Block(Trainable):
     def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
         own, self._prefix, self._params = naming.create(prefix, params, self._alias())
         self._label = own.rstrip("_") or type(self).__name__.lower()
-        self._scope = naming.NameScope(self)
+        self._scope = naming.NameScope(self, own)
         self._children: dict[str, Block] = {}
         self._reg_params: dict[str, Parameter] = {}
         self._forward_hooks: list[Hook] = []

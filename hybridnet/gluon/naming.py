@@ -24,13 +24,13 @@ _scopes = _Scopes()
 class NameScope:
     """The ``with block.name_scope():`` of one block; it numbers the children made in it."""
 
-    def __init__(self, block: Any) -> None:
-        self.block = block
+    def __init__(self, block: Any, own: str) -> None:
+        self.block, self.own = block, own
         self.names = name.NameManager()
 
     def __enter__(self) -> NameScope:
-        # A block with an empty prefix adds nothing: its children are named where it stands.
-        _scopes.blocks.append(self.block if self.block.prefix else _scopes.blocks[-1] if _scopes.blocks else None)
+        # A block whose own part of the prefix is empty adds nothing: its children are named, and numbered, where it stands.
+        _scopes.blocks.append(self.block if self.own else _scopes.blocks[-1] if _scopes.blocks else None)
         return self
 
     def __exit__(self, *exc: object) -> None:

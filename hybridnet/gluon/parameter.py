@@ -34,7 +34,8 @@ def as_devices(ctx: Any) -> list[Device]:
         return [current_device()]
     devices = [Device(d) for d in ctx] if isinstance(ctx, (list, tuple)) else [Device(ctx)]
     if len(set(devices)) != len(devices):
-        fail(ArgumentError, "Parameter", expected="devices that differ", got=str(devices))
+        fix = "each once: gluon.utils.split_and_load cuts a batch into several parts for one device"
+        fail(ArgumentError, "Parameter", expected="devices that differ", got=str(devices), fix=fix)
     return devices
 
 

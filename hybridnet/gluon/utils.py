@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hybridnet.core import asarray, call, local
+from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.gluon.parameter import as_devices
 from hybridnet.ops.pointwise import FUNCTIONS
 from hybridnet.ops.shape import slice_axis
 
@@ -32,7 +32,7 @@ def split_data(data: Any, num_slice: int, batch_axis: int = 0, even_split: bool 
 
 def split_and_load(data: Any, ctx_list: Sequence[Any], batch_axis: int = 0, even_split: bool = True) -> list[Any]:
     """``data`` (an array of ours or NumPy's) cut into a part for each device, and moved there."""
-    devices = as_devices(list(ctx_list))
+    devices = [Device(d) for d in ctx_list]  # a device may get several parts
     data = asarray(data)
     parts = split_data(data, len(devices), batch_axis, even_split) if len(devices) > 1 else [data]
     return [part.as_in_context(device) for part, device in zip(parts, devices, strict=True)]

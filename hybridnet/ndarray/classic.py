@@ -58,13 +58,6 @@ class NDArray(core.NDArray):
     def __getitem__(self, key: Any) -> Any:
         return finish(super().__getitem__(key), NDArray)
 
-    def as_np_ndarray(self) -> Any:
-        """The same data under NumPy's rules."""
-        return as_class(self, core.NDArray)
-
-    def as_nd_ndarray(self) -> Any:
-        return self
-
     def tostype(self, stype: str) -> Any:
         """The array itself: storage is always dense."""
         return self
@@ -129,6 +122,10 @@ class NDArray(core.NDArray):
 
     def __ne__(self, other: Any) -> Any:
         return _operator("not_equal", self, other)
+
+
+core.NDArray.as_nd_ndarray = lambda self: as_class(self, NDArray)  # type: ignore[attr-defined]
+core.NDArray.as_np_ndarray = lambda self: as_class(self, core.NDArray)  # type: ignore[attr-defined]
 
 
 def finish(result: Any, cls: type[core.NDArray]) -> Any:

@@ -185,7 +185,7 @@ operator("softplus")(activation.softplus)
 operator("mish")(activation.mish)
 operator("hard_sigmoid")(activation.hard_sigmoid)
 operator("LeakyReLU")(activation.leaky_relu)
-operator("smooth_l1")(loss.smooth_l1)
+operator("smooth_l1")(lambda data, scalar=1.0: keep_dtype(loss.smooth_l1(data, scalar), data))
 
 
 # -- softmax --------------------------------------------------------------------------------------

@@ -248,6 +248,9 @@ def _index_set(xp: Any, x: Any, value: Any, *indices: Any, key: Template, out: A
         out = x.copy()
     elif out is not x:
         xp.copyto(out, x)
+    if np.shape(value)[:1] == (1,):
+        ndim = len(indexed_shape("index_set", x.shape, key, tuple(Spec(i.shape, i.dtype) for i in indices)))
+        value = value.reshape(_without_lead(value.shape, ndim))  # NumPy assigns (1,) to an element no longer
     try:
         out[decode(key, indices)] = value
     except IndexError as error:

@@ -30,8 +30,9 @@ def _undifferentiated(*inputs: Any, error: type[Exception] | None = None, **attr
 
 def _infer_softmax_output(x: Spec, label: Spec, *, multi: bool, **attrs: Any) -> Spec:
     expected = (x.shape[0], *x.shape[2:]) if multi else x.shape[:-1]
-    if label.shape != expected:
-        fail(ShapeError, "softmax_output", expected=f"labels of shape {expected} for data of shape {x.shape}", got=str(label.shape))
+    if label.shape not in (expected, x.shape):
+        expectation = f"labels of shape {expected}, or probabilities of shape {x.shape}, for data of shape {x.shape}"
+        fail(ShapeError, "softmax_output", expected=expectation, got=str(label.shape))
     return x
 
 
@@ -43,33 +44,37 @@ def _softmax_output_rule(
     *,
     multi: bool,
     grad_scale: float,
-    ignore: float | None,
+    ignore: float,
+    use_ignore: bool,
     normalization: str,
     out_grad: bool,
     smooth: float,
 ) -> Any:
+    if label.shape == y.shape:  # probabilities; MXNet then looks at nothing else
+        return (y - call("cast", label, dtype=y.dtype)) * grad_scale * (g if out_grad else 1)
     axis = 1 if multi else y.ndim - 1
     classes = y.shape[axis]
+    smooth = 0.0 if multi else smooth  # as MXNet has it
     target = gather.one_hot(label, classes, 1.0 - smooth, smooth / max(classes - 1, 1), y.dtype)
     if multi:
         target = call("transpose", target, axes=(0, y.ndim - 1, *range(1, y.ndim - 1)))
     grad = y - target
-    places = math.prod(y.shape[2:]) if multi else 1
-    counted = None
-    if ignore is not None:
-        counted = call("not_equal", label, ignore)
+    counted = call("not_equal", label, ignore)
+    if use_ignore:
         spread = call("reshape", counted, shape=tuple(1 if i == axis else n for i, n in enumerate(y.shape)))
         grad = call("where", spread, grad, 0)
     if out_grad:
         grad = grad * g
-    if normalization == "valid":
-        if counted is None:
-            return grad * (grad_scale / max(label.size, 1))
-        return grad * grad_scale / call("maximum", reduction.sum(call("cast", counted, dtype=y.dtype)), 1)
-    return grad * (grad_scale / places / (max(y.shape[0], 1) if normalization == "batch" else 1))
+    if normalization == "valid":  # which are not the label to ignore, whether it is ignored or not
+        return grad * grad_scale / call("maximum", call("cast", reduction.sum(counted), dtype=y.dtype), 1)
+    places = math.prod(y.shape[2:]) if multi else 1
+    rows = y.shape[0] if multi else y.size // max(classes, 1)
+    return grad * (grad_scale / places / (max(rows, 1) if normalization == "batch" else 1))
 
 
-_attrs: dict[str, Any] = {"multi": False, "grad_scale": 1.0, "ignore": None, "normalization": "null", "out_grad": False, "smooth": 0.0}
+_attrs: dict[str, Any] = {
+    "multi": False, "grad_scale": 1.0, "ignore": -1.0, "use_ignore": False, "normalization": "null", "out_grad": False, "smooth": 0.0,
+}  # fmt: skip
 _images = normal(2, 3, 2, 2)
 _image_labels = np.arange(8).reshape(2, 2, 2) % 3
 SOFTMAX_OUTPUT = register(
@@ -83,7 +88,10 @@ SOFTMAX_OUTPUT = register(
         precision="float32",
         sample=samples(
             _undifferentiated(normal(2, 3), np.array([0, 2]), **_attrs),
-            _undifferentiated(_images, _image_labels, **{**_attrs, "multi": True, "ignore": 1, "normalization": "valid"}),
+            _undifferentiated(
+                _images, _image_labels, **{**_attrs, "multi": True, "ignore": 1.0, "use_ignore": True, "normalization": "valid"}
+            ),
+            _undifferentiated(normal(2, 3), normal(2, 3, seed=1), **_attrs),
             _undifferentiated(normal(2, 3), np.array([0, 2, 1]), error=ValueError, **_attrs),
         ),
     )
@@ -106,7 +114,8 @@ def softmax_output(
 
     Over the last axis with ``preserve_shape``, over axis 1 with ``multi_output`` (labels then have all
     other axes), else over all but the first. ``normalization``: the gradient is divided by nothing
-    (``null``), the batch (``batch``) or the labels that are not ignored (``valid``).
+    (``null``), the rows (``batch``) or the labels that are not ``ignore_label`` (``valid``); with ``multi_output`` by the
+    positions of an image too, but for ``valid``. Labels of the shape of ``data`` are probabilities: then only ``grad_scale`` counts.
     """
     data, label = tensor(data), tensor(label)
     if normalization not in _NORMALIZATIONS:
@@ -114,7 +123,8 @@ def softmax_output(
     attrs = {
         "multi": bool(multi_output),
         "grad_scale": float(grad_scale),
-        "ignore": float(ignore_label) if use_ignore else None,
+        "ignore": float(ignore_label),
+        "use_ignore": bool(use_ignore),
         "normalization": normalization,
         "out_grad": bool(out_grad),
         "smooth": float(smooth_alpha),
@@ -122,6 +132,8 @@ def softmax_output(
     if multi_output or preserve_shape or data.ndim <= 2:
         return apply(SOFTMAX_OUTPUT, (data, label), attrs)
     flat = call("reshape", data, shape=(data.shape[0], math.prod(data.shape[1:])))
+    if label.shape == data.shape:
+        label = call("reshape", label, shape=flat.shape)
     return call("reshape", apply(SOFTMAX_OUTPUT, (flat, label), attrs), shape=data.shape)
 
 

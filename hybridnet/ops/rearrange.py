@@ -223,7 +223,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
     return array
 
 
-def _pad_constant(array: Any, widths: list[list[int]], value: float) -> Any:
+def _pad_constant(array: Any, widths: list[list[int]], value: Any) -> Any:
     shape = tuple(n + before + after for n, (before, after) in zip(array.shape, widths, strict=True))
     if shape == array.shape:
         return array

@@ -8,7 +8,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, infer_pointwise, register, wrap
-from hybridnet.errors import DtypeError, fail
+from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.common import NONE, normal, operands, samples, tensor
 from hybridnet.ops.pointwise import FUNCTIONS
 
@@ -79,6 +79,9 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 def nonzero(condition: Any) -> Any:
     """The indices of the elements that are not zero, one int64 array an axis; eager only."""
+    condition = tensor(condition)
+    if not condition.ndim:
+        fail(ShapeError, "nonzero", expected="an array of one dimension or more", got="zero dimensions", fix="np.atleast_1d(x)")
     data = condition._concrete("nonzero")
     return tuple(wrap(type(condition), i, condition.device) for i in data.nonzero())
 

@@ -235,6 +235,8 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
     """The distinct elements (or slices along ``axis``), sorted; with the flags also where each first stood,
     which of them each element is, and how often each came. Eager only."""
     ar = tensor(ar)
+    if axis is not None:
+        axis = normalize_axis("unique", axis, ar.ndim)
     data = ar._concrete("unique")
     found = ar.device.xp.unique(data, return_index=return_index, return_inverse=return_inverse, return_counts=return_counts, axis=axis)
     return tuple(wrap(type(ar), f, ar.device) for f in found) if isinstance(found, tuple) else wrap(type(ar), found, ar.device)

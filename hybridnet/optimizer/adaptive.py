@@ -219,9 +219,13 @@ class Nadam(Optimizer):
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta1, self.beta2, self.epsilon, self.schedule_decay = beta1, beta2, epsilon, schedule_decay
+        self._products: dict[Any, Any] = {}
 
     def create_state(self, index: Any, weight: Any) -> Any:
-        return *like(weight, 2), zeros_like(weight).sum().astype("float64") + 1.0  # the product of momenta so far
+        # The product of momenta so far: MXNet has one for all parameters, which each update multiplies.
+        if weight.device not in self._products:
+            self._products[weight.device] = zeros_like(weight).sum().astype("float64") + 1.0
+        return *like(weight, 2), self._products[weight.device]
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
         now = self.beta1 * (1 - 0.5 * 0.96 ** (t * self.schedule_decay))

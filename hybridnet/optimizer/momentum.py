@@ -43,7 +43,7 @@ class ccSGD(SGD):
 class NAG(SGD):
     """Nesterov's momentum: g = clip(grad) + wd · weight; m = momentum · m - lr · g; weight += momentum · m - lr · g.
 
-    MXNet takes the weight after the step for the decay that it keeps in m: a difference of lr² · wd.
+    As in MXNet, the decay that is kept in m is that of the weight after the step.
     """
 
     def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
@@ -53,9 +53,11 @@ class NAG(SGD):
         if state is None:
             super().rule(weight, grad, state, wd, *scalars)
             return
-        step = self._decayed(self._clip(grad), weight, wd) * scalars[0]
-        state._assign(state * self.momentum - step)
-        weight += state * self.momentum - step
+        (lr,) = scalars
+        grad, kept = self._clip(grad), state * self.momentum
+        step = self._decayed(grad, weight, wd) * lr
+        weight += (kept - step) * self.momentum - step
+        state._assign(kept - self._decayed(grad, weight, wd) * lr)
 
 
 @register

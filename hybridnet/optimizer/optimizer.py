@@ -14,12 +14,25 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import NDArray
+from hybridnet.core import NDArray, local
 from hybridnet.core.state import generation
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.creation import zeros_like
 from hybridnet.ops.selection import clip
 from hybridnet.registry import Registry
+
+
+class _Watch:
+    """Whether a buffer was written."""
+
+    __slots__ = ("__weakref__", "written")
+
+    def __init__(self) -> None:
+        self.written = False
+
+    def take_copy(self) -> None:
+        self.written = True
+
 
 REGISTRY: Registry[Optimizer] = Registry("optimizer")
 register = REGISTRY.register
@@ -35,6 +48,8 @@ class Optimizer:
     ``multi_precision`` 16-bit weights are updated through a float32 copy. ``param_idx2name`` and
     ``param_dict`` (index to :class:`Parameter`) say where multipliers are looked up.
     """
+
+    _moves = False  # whether its rule was seen to write
 
     opt_registry = REGISTRY.classes
     create_optimizer: Callable[..., Optimizer]
@@ -170,7 +185,26 @@ class Optimizer:
             return
         self._update_count(index)
         scalars = self.scalars(self._get_lr(index), self._index_update_count[index])
-        self.rule(weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
+        self._move(weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
+
+    def _move(self, weight: Any, *args: Any) -> None:
+        """:meth:`rule`, the first time with a look at whether it writes."""
+        if self._moves:
+            self.rule(weight, *args)
+            return
+        trace, watch = local.trace, _Watch()
+        before = trace.read(weight) if trace is not None else None
+        weight.storage().keep(watch)
+        self.rule(weight, *args)
+        self._moves = watch.written if trace is None else trace.read(weight) is not before
+        if not self._moves:
+            fail(
+                ArgumentError,
+                f"{type(self).__name__}.rule",
+                expected="a rule that writes the new values into weight",
+                got="one that leaves it as it is, so that nothing would be learnt",
+                fix="weight -= step, or weight[:] = new, in place of returning them",
+            )
 
     def _is_doubled(self, weight: Any) -> bool:
         return self.multi_precision and dtypes.is_floating(weight._data.dtype) and weight._data.dtype.itemsize == 2
@@ -208,7 +242,7 @@ class Optimizer:
                 scalars = self.scalars(lr if key[0] == 1 else lr * key[0], t)
                 made[key] = tuple(s.astype(master._data.dtype) if isinstance(s, NDArray) else s for s in (rescale, *scalars))
             scale, *rest = made[key]
-            self.rule(master, grad.astype(master._data.dtype, copy=False) * scale, inner, self._get_wd(index), *rest)
+            self._move(master, grad.astype(master._data.dtype, copy=False) * scale, inner, self._get_wd(index), *rest)
             if master is not weight:
                 weight._assign(master)
 
