@@ -7,11 +7,14 @@ Relies on nothing else of the package.
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
 import sys
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -34,6 +37,10 @@ class DtypeError(HybridnetError, TypeError):
 
 class AxisError(HybridnetError, IndexError, ValueError):
     """An axis or an index out of range."""
+
+
+class SignatureError(HybridnetError, TypeError):
+    """An argument that a function does not have, or one that it needs and was not given."""
 
 
 class DeviceError(HybridnetError, RuntimeError):
@@ -130,6 +137,29 @@ def message(op: str, *, expected: str, got: str, fix: str = "", site: Site | Non
     """The text of an error in the one form that all of them have."""
     text = f"[{op}] expected {expected}; got {got}; at {site or user_site()}"
     return f"{text}; try {fix}" if fix else text
+
+
+def check_call(name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise if ``function``, which the user knows as ``name``, does not take these arguments; what it takes is said.
+
+    For what is called with a ``TypeError``: nothing is looked at while all goes well.
+    """
+    makers = [c.__init__ for c in function.__mro__] if isinstance(function, type) else [function]  # type: ignore[misc]
+    takes = {
+        key: p for f in reversed(makers) for key, p in inspect.signature(f).parameters.items() if p.kind < p.VAR_KEYWORD and key != "self"
+    }
+    odd = [key for key in kwargs if key not in takes]
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+        if not isinstance(function, type) or not odd:  # what goes on to a base class, it may not take
+            return
+        got = f"got an unexpected keyword argument {odd[0]!r}"
+    except TypeError as error:
+        got = str(error)
+    near = [match for key in odd for match in difflib.get_close_matches(key, takes, 1)]
+    shown = ", ".join(str(p.replace(annotation=p.empty)) for p in takes.values() if p.kind is not p.VAR_POSITIONAL)
+    fix = " or ".join(f"{match}=" for match in near)
+    raise SignatureError(message(name, expected=f"the arguments ({shown})", got=got, fix=fix)) from None
 
 
 def fail(kind: type[HybridnetError], op: str, *, expected: str, got: str, fix: str = "", site: Site | None = None) -> NoReturn:

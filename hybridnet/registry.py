@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from hybridnet.errors import ArgumentError, fail
+from hybridnet.errors import ArgumentError, check_call, fail
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -48,4 +48,9 @@ class Registry(Generic[T]):
 
     def create(self, name: Any, *args: Any, **kwargs: Any) -> T:
         """A new object of the class of that name."""
-        return self.find(name)(*args, **kwargs)
+        cls = self.find(name)
+        try:
+            return cls(*args, **kwargs)
+        except TypeError:
+            check_call(cls.__name__, cls, args, kwargs)
+            raise

@@ -1,7 +1,10 @@
 """MXNet 1.9.1's own rules, where they are not NumPy's: what it gave for small cases, kept here as numbers."""
 
+import functools
+import inspect
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -10,7 +13,7 @@ import pytest
 import hybridnet as hn
 from hybridnet import autograd, cpu, gluon, nd, np, optimizer
 from hybridnet.core import NDArray
-from hybridnet.errors import ArgumentError, DtypeError, ShapeError
+from hybridnet.errors import ArgumentError, DtypeError, ShapeError, SignatureError
 from hybridnet.gluon import nn, rnn
 
 # -- dtypes ----------------------------------------------------------------------------------------
@@ -76,16 +79,31 @@ def test_object_arrays_with_a_dtype() -> None:
 
 #: dtype -> operator -> number -> what [3, 1, 7] becomes in place.
 IN_PLACE = {
-    "uint8": {"+": {2.5: [5, 3, 9]}, "-": {2.5: [1, 255, 5]}, "*": {2.5: [6, 2, 14]}, "/": {2.5: [1, 0, 3]}, "%": {2.5: [1, 1, 1]}, "**": {2.5: [9, 1, 49]}},
+    "uint8": {
+        "+": {2.5: [5, 3, 9]},
+        "-": {2.5: [1, 255, 5]},
+        "*": {2.5: [6, 2, 14]},
+        "/": {2.5: [1, 0, 3]},
+        "%": {2.5: [1, 1, 1]},
+        "**": {2.5: [9, 1, 49]},
+    },
     "int32": {
-        "+": {2.5: [5, 3, 9], -1.5: [2, 0, 6]}, "-": {2.5: [1, -1, 5]}, "*": {2.5: [6, 2, 14], -1.5: [-3, -1, -7]}, "/": {2.5: [1, 0, 3], -1.5: [-3, -1, -7]},
-        "%": {2.5: [1, 1, 1], -1.5: [0, 0, 0], 0: [0, 0, 0]}, "**": {2.5: [9, 1, 49], -1.5: [0, 1, 0]},
+        "+": {2.5: [5, 3, 9], -1.5: [2, 0, 6]},
+        "-": {2.5: [1, -1, 5]},
+        "*": {2.5: [6, 2, 14], -1.5: [-3, -1, -7]},
+        "/": {2.5: [1, 0, 3], -1.5: [-3, -1, -7]},
+        "%": {2.5: [1, 1, 1], -1.5: [0, 0, 0], 0: [0, 0, 0]},
+        "**": {2.5: [9, 1, 49], -1.5: [0, 1, 0]},
     },
     "float32": {
-        "+": {2.5: [5.5, 3.5, 9.5]}, "-": {-1.5: [4.5, 2.5, 8.5]}, "*": {-1.5: [-4.5, -1.5, -10.5]}, "/": {2: [1.5, 0.5, 3.5]},
-        "%": {-1.5: [0, -0.5, -0.5], 2.5: [0.5, 1, 2], 0: [0, 0, 0]}, "**": {2: [9, 1, 49]},
+        "+": {2.5: [5.5, 3.5, 9.5]},
+        "-": {-1.5: [4.5, 2.5, 8.5]},
+        "*": {-1.5: [-4.5, -1.5, -10.5]},
+        "/": {2: [1.5, 0.5, 3.5]},
+        "%": {-1.5: [0, -0.5, -0.5], 2.5: [0.5, 1, 2], 0: [0, 0, 0]},
+        "**": {2: [9, 1, 49]},
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("dtype", "sign"), [(d, s) for d in IN_PLACE for s in IN_PLACE[d]])
@@ -108,23 +126,40 @@ def test_operators_in_place_and_not(dtype: str, sign: str) -> None:
 
 #: Expressions, the dtype and the values that MXNet 1.9.1 gave.
 GAVE: list[tuple[str, str, Any]] = [
-    ("A([[1, 3]], 'int32').argmax(axis=1)", "int32", [1]), ("A([[1, 3]], 'float64').argmax(axis=1)", "float64", [1]),
-    ("A([[1, 3]], 'uint8').argmax(axis=1)", "uint8", [1]), ("A([[1, 3]], 'float16').argmin(axis=1)", "float16", [0]), ("A([[1, 3]], 'int32').argmax()", "int32", [1]),
-    ("nd.argmax_channel(A([[1, 3]], 'int32'))", "int32", [1]), ("A([[1, 3]], 'int32').argsort()", "float32", [[0, 1]]), ("nd.relu(A([1, -1], 'int8'))", "int8", [1, 0]),
-    ("nd.sigmoid(A([1, -1], 'int8'))", "int8", [0, 0]), ("nd.softsign(A([1, -1], 'int8'))", "int8", [0, 0]), ("nd.rsqrt(A([1, 4], 'int8'))", "int8", [1, 0]),
-    ("nd.rcbrt(A([1, 8], 'int32'))", "int32", [1, 0]), ("nd.erf(A([1, -1], 'int8'))", "int8", [0, 0]), ("nd.smooth_l1(A([4, -8], 'int32'))", "int32", [3, 7]),
-    ("nd.histogram(A([1, 2]), bins=2, range=(0, 4))[0]", "int64", [1, 1]), ("nd.histogram(A([1, 2], 'int32'), bins=2, range=(0, 4))[1]", "int32", [0, 2, 4]),
-    ("nd.sign(A([float('nan'), -0.0, -2]))", "float32", [0, 0, -1]), ("nd.broadcast_mod(A([1, 0, -1, 5.5]), A([0, 0, 0, 2]))", "float32", [0, 0, 0, 1.5]),
-    ("A([1]) % 0", "float32", [0]), ("A([2, 3, 1, -1], 'int32') ** -1", "int32", [0, 0, 1, -1]), ("nd.gammaln(A([float('-inf'), 1]))", "float32", [float("inf"), 0]),
+    ("A([[1, 3]], 'int32').argmax(axis=1)", "int32", [1]),
+    ("A([[1, 3]], 'float64').argmax(axis=1)", "float64", [1]),
+    ("A([[1, 3]], 'uint8').argmax(axis=1)", "uint8", [1]),
+    ("A([[1, 3]], 'float16').argmin(axis=1)", "float16", [0]),
+    ("A([[1, 3]], 'int32').argmax()", "int32", [1]),
+    ("nd.argmax_channel(A([[1, 3]], 'int32'))", "int32", [1]),
+    ("A([[1, 3]], 'int32').argsort()", "float32", [[0, 1]]),
+    ("nd.relu(A([1, -1], 'int8'))", "int8", [1, 0]),
+    ("nd.sigmoid(A([1, -1], 'int8'))", "int8", [0, 0]),
+    ("nd.softsign(A([1, -1], 'int8'))", "int8", [0, 0]),
+    ("nd.rsqrt(A([1, 4], 'int8'))", "int8", [1, 0]),
+    ("nd.rcbrt(A([1, 8], 'int32'))", "int32", [1, 0]),
+    ("nd.erf(A([1, -1], 'int8'))", "int8", [0, 0]),
+    ("nd.smooth_l1(A([4, -8], 'int32'))", "int32", [3, 7]),
+    ("nd.histogram(A([1, 2]), bins=2, range=(0, 4))[0]", "int64", [1, 1]),
+    ("nd.histogram(A([1, 2], 'int32'), bins=2, range=(0, 4))[1]", "int32", [0, 2, 4]),
+    ("nd.sign(A([float('nan'), -0.0, -2]))", "float32", [0, 0, -1]),
+    ("nd.broadcast_mod(A([1, 0, -1, 5.5]), A([0, 0, 0, 2]))", "float32", [0, 0, 0, 1.5]),
+    ("A([1]) % 0", "float32", [0]),
+    ("A([2, 3, 1, -1], 'int32') ** -1", "int32", [0, 0, 1, -1]),
+    ("nd.gammaln(A([float('-inf'), 1]))", "float32", [float("inf"), 0]),
     ("nd.linalg.extracttrian(A([[1, 2, 3], [4, 5, 6], [7, 8, 9]]), lower=False)", "float32", [1, 2, 5, 3, 6, 9]),
     ("nd.linalg.extracttrian(A([[1, 2, 3], [4, 5, 6], [7, 8, 9]]), offset=-1, lower=False)", "float32", [4, 7, 8]),
     ("nd.linalg.extracttrian(nd.arange(16).reshape((4, 4)), offset=1)", "float32", [1, 2, 6, 3, 7, 11]),
     ("nd.linalg.maketrian(A([1, 2, 3, 4, 5, 6]), lower=False)", "float32", [[1, 2, 4], [0, 3, 5], [0, 0, 6]]),
     ("nd.linalg.maketrian(A([1, 2, 3]), offset=-1)", "float32", [[0, 0, 0], [1, 0, 0], [2, 3, 0]]),
     ("nd.linalg.maketrian(A([1, 2, 3]), offset=1)", "float32", [[0, 1, 2], [0, 0, 3], [0, 0, 0]]),
-    ("nd.array(5)", "float32", 5), ("nd.clip(A([0, 1, 2], 'int32'), 0.5, 1.5)", "int32", [0, 1, 1]), ("nd.sum(np.array([1., 2., 3.]) > 1)", "float32", 2),
-    ("nd.mean((np.array([1., 2.]) > 1).as_nd_ndarray())", "float32", [0.5]), ("nd.norm(np.ones(4) > 0)", "float32", 2), ("nd.sum(A([1, 2], 'int8'))", "int8", [3]),
-]  # fmt: skip
+    ("nd.array(5)", "float32", 5),
+    ("nd.clip(A([0, 1, 2], 'int32'), 0.5, 1.5)", "int32", [0, 1, 1]),
+    ("nd.sum(np.array([1., 2., 3.]) > 1)", "float32", 2),
+    ("nd.mean((np.array([1., 2.]) > 1).as_nd_ndarray())", "float32", [0.5]),
+    ("nd.norm(np.ones(4) > 0)", "float32", 2),
+    ("nd.sum(A([1, 2], 'int8'))", "int8", [3]),
+]
 
 
 @pytest.mark.parametrize(("expression", "dtype", "values"), GAVE, ids=[g[0] for g in GAVE])
@@ -137,11 +172,16 @@ def test_results(expression: str, dtype: str, values: Any) -> None:
 
 #: (mode, keywords, size) -> size.
 RESIZED = [
-    ("odd_scale", {"scale_height": 2, "scale_width": 2}, (4, 5), (8, 9)), ("odd_scale", {"scale_height": 2, "scale_width": 2}, (5, 7), (9, 13)),
-    ("odd_scale", {"scale_height": 0.5, "scale_width": 0.5}, (3, 6), (2, 3)), ("odd_scale", {"scale_height": 0.5, "scale_width": 0.5}, (5, 7), (3, 4)),
-    ("to_even_down", {}, (5, 6), (4, 6)), ("to_even_up", {}, (5, 6), (6, 6)), ("to_odd_down", {}, (5, 6), (5, 5)), ("to_odd_up", {}, (5, 6), (5, 7)),
+    ("odd_scale", {"scale_height": 2, "scale_width": 2}, (4, 5), (8, 9)),
+    ("odd_scale", {"scale_height": 2, "scale_width": 2}, (5, 7), (9, 13)),
+    ("odd_scale", {"scale_height": 0.5, "scale_width": 0.5}, (3, 6), (2, 3)),
+    ("odd_scale", {"scale_height": 0.5, "scale_width": 0.5}, (5, 7), (3, 4)),
+    ("to_even_down", {}, (5, 6), (4, 6)),
+    ("to_even_up", {}, (5, 6), (6, 6)),
+    ("to_odd_down", {}, (5, 6), (5, 5)),
+    ("to_odd_up", {}, (5, 6), (5, 7)),
     ("size", {"height": 3, "width": 5}, (4, 5), (3, 5)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("mode", "keywords", "size", "expected"), RESIZED)
@@ -191,14 +231,17 @@ def test_gradients_of_softmax_output(shape: Any, label: Any, keywords: Any, expe
 
 # -- optimizers ------------------------------------------------------------------------------------
 
-STEPS = json.loads("""{
+STEPS = json.loads("""
+{
 "nag": [{"learning_rate": 0.1, "momentum": 0.9, "wd": 0.1}, [[0.924, -1.867, 2.734], [0.462, 1.829]],
   [[0.5018355846405029, -1.318033218383789, 1.4289889335632324], [0.2164050042629242, 0.9654123783111572]]],
 "nag, clipped": [{"learning_rate": 0.1, "momentum": 0.9, "wd": 0.1, "clip_gradient": 0.2}, [[0.943, -1.924, 2.905], [0.462, 1.924]],
   [[0.6491045951843262, -1.5321394205093384, 2.4151742458343506], [0.23053289949893951, 1.5321394205093384]]],
-"nadam": [{"learning_rate": 0.1}, [[0.8943548202514648, -1.8943548202514648, 2.894354820251465], [0.4260849058628082, 1.9260847568511963]],
+"nadam": [{"learning_rate": 0.1},
+  [[0.8943548202514648, -1.8943548202514648, 2.894354820251465], [0.4260849058628082, 1.9260847568511963]],
   [[0.6733704209327698, -1.7186411619186401, 2.6821343898773193], [0.19761109352111816, 1.7152099609375]]],
-"nadam, decaying": [{"learning_rate": 0.1, "wd": 0.1}, [[0.8943548202514648, -1.8943548202514648, 2.894354820251465], [0.4260849058628082, 1.9260847568511963]],
+"nadam, decaying": [{"learning_rate": 0.1, "wd": 0.1},
+  [[0.8943548202514648, -1.8943548202514648, 2.894354820251465], [0.4260849058628082, 1.9260847568511963]],
   [[0.67918461561203, -1.7105082273483276, 2.6838865280151367], [0.2063802033662796, 1.7177815437316895]]]}""")
 
 
@@ -304,6 +347,89 @@ def test_parts_for_one_device() -> None:
     assert [p.tolist() for p in parts] == [[0, 1], [2, 3]]
     with pytest.raises(ArgumentError, match="split_and_load"):
         gluon.Parameter("w", shape=(2,)).initialize(ctx=[cpu(0), cpu(0)])
+
+
+def test_a_fixed_gamma_is_written() -> None:
+    """MXNet 1.9.1 writes the 1 that it takes into gamma, in training and in prediction."""
+    for training in (False, True):
+        for fixed in (False, True):
+            gamma, others = nd.array([2, 2]), (nd.zeros((2,)), nd.zeros((2,)), nd.ones((2,)))
+            with autograd.record(training):
+                nd.BatchNorm(nd.ones((2, 2)), gamma, *others, fix_gamma=fixed)
+            assert gamma.asnumpy().tolist() == ([1, 1] if fixed else [2, 2])
+    for hybridize in (False, True):
+        layer = nn.BatchNorm(scale=False, in_channels=2, gamma_initializer=hn.init.Constant(3))
+        layer.initialize()
+        layer.hybridize(hybridize)
+        with autograd.record():
+            layer(np.ones((2, 2)))
+        assert layer.gamma.data().tolist() == [1, 1]
+
+
+# -- arguments -------------------------------------------------------------------------------------
+
+ARGUMENTS = [line.split("\t") for line in (Path(__file__).parent / "data" / "mxnet_1_9_1_arguments.tsv").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("name", "names", "_"), ARGUMENTS, ids=[a[0] for a in ARGUMENTS])
+def test_arguments_have_mxnets_names(name: str, names: str, _: str) -> None:
+    """``mxnet_1_9_1_arguments.tsv``: a function, its arguments, its list of arrays."""
+    space, _, own = name.rpartition(".")
+    function = functools.reduce(getattr, space.split("."), hn)
+    function = getattr(function, own, None)
+    if function is None or own == "from_numpy":
+        return  # not there; of MXNet's there is a form that is not for users
+    mine = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in mine.values()):
+        return
+    also = getattr(function, "also", {})
+    assert [n for n in names.split(",") if n and n not in mine and n not in also] == []
+
+
+def test_arguments_by_mxnets_names() -> None:
+    x, w = nd.array([[1, 2]]), nd.array([[1, 1], [2, 2]])
+    assert nd.FullyConnected(data=x, weight=w, no_bias=True, num_hidden=2).asnumpy().tolist() == [[3, 6]]
+    assert nd.batch_dot(lhs=nd.ones((1, 1, 2)), rhs=nd.ones((1, 2, 1))).asnumpy().tolist() == [[[2]]]
+    assert nd.power(base=nd.array([2]), exp=nd.array([3])).asnumpy().tolist() == [8]
+    y = np.array([[0.5, 0.25]])
+    for name in ("erf", "erfinv", "gamma", "gammaln", "batch_flatten"):
+        function = getattr(hn.npx, name)
+        assert function(data=y).tolist() == function(y).tolist()
+    with autograd.record():
+        hn.npx.batch_norm(data=y, gamma=np.ones(2), beta=np.ones(2), moving_mean=np.zeros(2), moving_var=np.ones(2), cudnn_off=True)
+    images, kernel = np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3))
+    assert (
+        hn.npx.convolution(data=images, weight=kernel, kernel=(3, 3), num_filter=1, no_bias=True, workspace=9, cudnn_off=True).item() == 9
+    )
+    lengths = nd.array([1])
+    assert nd.softmin(x, use_length=True, length=lengths).asnumpy().tolist() == [[1, 0]]
+    warm = nd.softmax(nd.array([[1, 2, 9]]), nd.array([2]), use_length=True, temperature=2.0, dtype="float64")
+    assert warm.dtype is numpy.float64
+    numpy.testing.assert_allclose(warm.asnumpy()[0, :2], numpy.exp([0.5, 1]) / numpy.exp([0.5, 1]).sum(), rtol=1e-6)
+    assert nd.norm(nd.array([3, 4], dtype="float16"), out_dtype="float32").dtype is numpy.float32
+
+
+def test_arguments_that_no_operator_has() -> None:
+    x, w = nd.ones((1, 2)), nd.ones((3, 2))
+    with pytest.raises(
+        SignatureError,
+        match=r"\[FullyConnected\].*num_hidden=None.*got an unexpected keyword argument 'num_hiden'; at test_\w+.py.*try num_hidden=",
+    ):
+        nd.FullyConnected(x, w, num_hiden=3)
+    with pytest.raises(TypeError, match=r"\[sum\].*try axis="):
+        nd.sum(x, axes=1)
+    with pytest.raises(SignatureError, match=r"\[SGD\].*'learning_rat'.*try learning_rate="):
+        optimizer.create("sgd", learning_rat=0.1)
+    with pytest.raises(SignatureError, match=r"\[softmax\].*try axis="):
+        hn.npx.softmax(np.ones(2), axes=0)
+    with pytest.raises(SignatureError, match=r"\[exp\]"):
+        np.exp(np.ones(2), wher=1)
+    with pytest.raises(TypeError, match="of the user"):
+
+        def failing(x: Any) -> Any:
+            raise TypeError("of the user")
+
+        np.apply_along_axis(failing, 0, np.ones((2, 2)))
 
 
 # -- elements --------------------------------------------------------------------------------------

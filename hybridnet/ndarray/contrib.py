@@ -26,7 +26,9 @@ _math = pointwise.FUNCTIONS
 
 arange_like = operator("_contrib_arange_like")(like.arange_like)
 boolean_mask = operator("_contrib_boolean_mask")(gather.boolean_mask)
-gradientmultiplier = operator("_contrib_gradientmultiplier")(outputs.gradient_multiplier)
+gradientmultiplier = operator("_contrib_gradientmultiplier")(
+    lambda data, scalar=1.0, is_int=True: outputs.gradient_multiplier(data, scalar)
+)
 
 
 #: Modes of BilinearResize2D: which sizes stay (the remainder by 2), and where the others go.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.core import apply, call
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.classic import combine
-from hybridnet.ndarray.register import arrays_of, keep_dtype, operator
+from hybridnet.ndarray.register import _NONE, arrays_of, keep_dtype, operator
 from hybridnet.ops import pointwise, selection, special
 from hybridnet.ops.nn.like import stop_gradient
 
@@ -20,14 +20,16 @@ _math = pointwise.FUNCTIONS | special.FUNCTIONS
 # -- two operands ---------------------------------------------------------------------------------
 
 
-def _binary(core_name: str, *names: str, elemwise: tuple[str, ...] = (), scalar: str = "", reflected: str = "") -> Callable[..., Any]:
+def _binary(
+    core_name: str, *names: str, elemwise: tuple[str, ...] = (), scalar: str = "", reflected: str = "", also: Mapping[str, str] = _NONE
+) -> Callable[..., Any]:
     """Enter an operator's broadcasting form, its form for equal shapes and its form with a number."""
 
     def function(lhs: Any, rhs: Any) -> Any:
         return combine(core_name, lhs, rhs)
 
     function.__doc__ = f"{core_name} of two arrays that broadcast, or of an array and a number."
-    made = operator(*names)(function)
+    made = operator(*names, also=also)(function)
     if elemwise:
 
         def same_shape(lhs: Any, rhs: Any) -> Any:
@@ -78,7 +80,17 @@ divide = _binary(
     reflected="_rdiv_scalar",
 )
 modulo = _binary("mod", "modulo", "_mod", "_Mod", "broadcast_mod", scalar="_mod_scalar", reflected="_rmod_scalar")
-power = _binary("power", "power", "pow", "_power", "_Power", "broadcast_power", scalar="_power_scalar", reflected="_rpower_scalar")
+power = _binary(
+    "power",
+    "power",
+    "pow",
+    "_power",
+    "_Power",
+    "broadcast_power",
+    scalar="_power_scalar",
+    reflected="_rpower_scalar",
+    also={"base": "lhs", "exp": "rhs"},
+)
 maximum = _binary("maximum", "maximum", "_maximum", "_Maximum", "broadcast_maximum", scalar="_maximum_scalar")
 minimum = _binary("minimum", "minimum", "_minimum", "_Minimum", "broadcast_minimum", scalar="_minimum_scalar")
 hypot = _binary("hypot", "_hypot", "broadcast_hypot", scalar="_hypot_scalar")

@@ -141,13 +141,17 @@ def batch_norm(
     min_calib_range: float | None = None,
     max_calib_range: float | None = None,
 ) -> Any:
-    """Batch normalisation; in training the moving statistics are updated in place."""
+    """Batch normalisation; in training the moving statistics are updated in place. ``fix_gamma`` writes 1 into gamma."""
+    if fix_gamma:
+        norm.fix(gamma)
     return norm.batch_norm(data, gamma, beta, moving_mean, moving_var, eps, momentum, fix_gamma, use_global_stats, output_mean_var, axis)
 
 
 @operator("LRN")
-def local_response_norm(data: Any, nsize: int, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.0) -> Any:
+def local_response_norm(data: Any, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.0, nsize: int | None = None) -> Any:
     """x / (knorm + alpha / nsize · the sum of squares over ``nsize`` neighbouring channels)**beta."""
+    if nsize is None:
+        fail(ArgumentError, "LRN", expected="nsize, a number of channels", got="none")
     return _lrn(data, nsize, alpha, beta, knorm)
 
 
@@ -171,7 +175,7 @@ def embed(
     data: Any, weight: Any, input_dim: int | None = None, output_dim: int | None = None, dtype: Any = None, sparse_grad: bool = False
 ) -> Any:
     """A row of ``weight`` for each element of ``data``."""
-    return embedding.embedding(data, weight, input_dim, output_dim, None, sparse_grad)
+    return embedding.embedding(data, weight, input_dim, output_dim, dtype, sparse_grad)
 
 
 # -- activations ----------------------------------------------------------------------------------
@@ -221,7 +225,7 @@ operator("SequenceLast", "sequence_last")(sequence.sequence_last)
 operator("SequenceReverse", "sequence_reverse")(sequence.sequence_reverse)
 
 
-@operator("histogram", "_histogram")
+@operator("histogram", "_histogram", also={"a": "data"})
 def histogram(data: Any, bins: Any = 10, range: Any = None) -> Any:
     """The counts of values in each bin, and the bins' edges."""
     counts, edges = statistics.histogram(data, bins, range)

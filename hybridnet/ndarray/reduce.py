@@ -47,8 +47,10 @@ nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is 
 
 
 @operator("norm")
-def norm(data: Any, ord: int = 2, axis: Any = None, keepdims: bool = False, out_dtype: Any = None) -> Any:
-    """The L1 (``ord=1``) or L2 norm over axes."""
+def norm(data: Any, ord: int = 2, axis: Any = None, out_dtype: Any = None, keepdims: bool = False) -> Any:
+    """The L1 (``ord=1``) or L2 norm over axes, of dtype ``out_dtype`` if that is given."""
+    if out_dtype is not None:
+        return norm(data.astype(out_dtype), ord, axis, None, keepdims)
     data = counted(data)
     axes = axes_of("norm", axis, data.ndim)
     return keep_dtype(norms.norm_over(data, 1 if ord == 1 else 2, axes, keepdims), data)

@@ -7,23 +7,28 @@ written once. Every function takes arrays first and then MXNet's parameters unde
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hybridnet import core
+from hybridnet.errors import check_call
 from hybridnet.ndarray.classic import NDArray, finish
 
 #: Every classic function by each of its names.
 OPERATORS: dict[str, Callable[..., Any]] = {}
 
 
-def operator(*names: str, writes: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+_NONE: Mapping[str, str] = {}
+
+
+def operator(*names: str, writes: bool = False, also: Mapping[str, str] = _NONE) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function under its names, with what all classic operators have.
 
     ``out=``: an array (or several) that receives the result and is returned. ``name=`` is for
-    symbols and is ignored. The function sees plain arrays, under NumPy's rules (or, since it
-    ``writes`` to some of them, the arrays themselves). Results are of the class of the inputs: if
-    any is an ``nd.NDArray``, or there are none, ``nd.NDArray`` without zero dimensions.
+    symbols and is ignored. ``also`` maps further names of arguments to those of the function. The
+    function sees plain arrays, under NumPy's rules (or, since it ``writes`` to some of them, the
+    arrays themselves). Results are of the class of the inputs: if any is an ``nd.NDArray``, or
+    there are none, ``nd.NDArray`` without zero dimensions.
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,10 +37,17 @@ def operator(*names: str, writes: bool = False) -> Callable[[Callable[..., Any]]
             cls = _class_of(args, kwargs)
             if cls is NDArray and not writes:
                 args, kwargs = _plain(args), {key: _plain(value) for key, value in kwargs.items()}
-            result = finish(function(*args, **kwargs), cls)
+            for theirs in also.keys() & kwargs.keys():
+                kwargs[also[theirs]] = kwargs.pop(theirs)
+            try:
+                result = finish(function(*args, **kwargs), cls)
+            except TypeError:
+                check_call(names[0], function, args, kwargs)
+                raise
             return result if out is None else _deliver(result, out)
 
         classic.__name__ = classic.__qualname__ = names[0]
+        classic.also = also  # type: ignore[attr-defined]
         for name in names:
             if name in OPERATORS:
                 raise ValueError(f"classic operator {name!r} is registered twice")

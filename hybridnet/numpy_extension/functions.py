@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Callable
@@ -61,10 +62,17 @@ def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> A
     return call("reshape", a, shape=resolve_codes(a.shape, as_shape("reshape", newshape), EXTENDED, bool(reverse)))
 
 
-def batch_flatten(x: Any) -> Any:
+def batch_flatten(data: Any) -> Any:
     """Two dimensions: the first, and all others as one."""
-    x = tensor(x)
+    x = tensor(data)
     return call("reshape", x, shape=(x.shape[0], math.prod(x.shape[1:])))
+
+
+@functools.wraps(norm.batch_norm)
+def batch_norm(x: Any, gamma: Any, *args: Any, **kwargs: Any) -> Any:
+    if kwargs.get("fix_gamma", args[5] if len(args) > 5 else True):
+        norm.fix(gamma)
+    return norm.batch_norm(x, gamma, *args, **kwargs)
 
 
 def nonzero(a: Any) -> Any:
@@ -109,6 +117,21 @@ def savez(file_name: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
     file.save(file_name, {f"arr_{i}": x for i, x in enumerate(args)} | kwargs)
 
 
+def _mxnets(function: Callable[..., Any], *meaningless: str, **also: str) -> Callable[..., Any]:
+    """``function`` under further names of its arguments, MXNet's, of which some (cuDNN's switches) mean nothing here."""
+
+    @functools.wraps(function)
+    def renamed(*args: Any, **kwargs: Any) -> Any:
+        for key in meaningless:
+            kwargs.pop(key, None)
+        for theirs in also.keys() & kwargs.keys():
+            kwargs[also[theirs]] = kwargs.pop(theirs)
+        return function(*args, **kwargs)
+
+    renamed.also = dict.fromkeys(meaningless, "") | also  # type: ignore[attr-defined]
+    return renamed
+
+
 def _public(module: ModuleType, names: str) -> dict[str, Callable[..., Any]]:
     return {name: getattr(module, name) for name in names.split()}
 
@@ -124,12 +147,13 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_public(resize, "upsampling bilinear_resize2d adaptive_avg_pooling2d"),
     **_public(sequence, "sequence_mask sequence_last sequence_reverse"),
     **_public(gather, "pick gather_nd scatter_nd one_hot boolean_mask"),
-    **_public(special, "erf erfinv gamma gammaln digamma"),
+    **{name: _mxnets(getattr(special, name), data="x") for name in ("erf", "erfinv", "gamma", "gammaln")},
+    "digamma": special.digamma,
     "scaled_dot_product_attention": attention.scaled_dot_product_attention,
-    "convolution": convolution.convolution,
-    "deconvolution": deconvolution.deconvolution,
-    "pooling": pooling.pooling,
-    "dropout": dropout.dropout,
+    "convolution": _mxnets(convolution.convolution, "workspace", "cudnn_tune", "cudnn_off"),
+    "deconvolution": _mxnets(deconvolution.deconvolution, "workspace", "cudnn_tune", "cudnn_off"),
+    "pooling": _mxnets(pooling.pooling, "cudnn_off"),
+    "dropout": _mxnets(dropout.dropout, "cudnn_off"),
     "embedding": embedding.embedding,
     "topk": sorting.topk,
     "cast": selection.cast,
@@ -143,12 +167,14 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
 
 #: Functions that write to their arguments, or take none: called with the arrays as they are.
 _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
-    "batch_norm": norm.batch_norm,
+    "batch_norm": _mxnets(
+        batch_norm, "cudnn_off", "min_calib_range", "max_calib_range", data="x", moving_mean="running_mean", moving_var="running_var"
+    ),
     **_public(control_flow, "foreach while_loop cond"),
     "slice": slice_,
     "constraint_check": constraint_check,
-    "save": save,
-    "load": load,
+    "save": _mxnets(save, file="file_name"),
+    "load": _mxnets(load, file="file_name"),
     "savez": savez,
     "seed": seed,
     "waitall": waitall,

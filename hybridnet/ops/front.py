@@ -12,7 +12,7 @@ from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.core import NDArray, as_class, asarray, plain
-from hybridnet.errors import DtypeError, fail
+from hybridnet.errors import DtypeError, check_call, fail
 from hybridnet.ops.selection import where as choose
 
 
@@ -26,10 +26,14 @@ def front(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         cls = _class_beside_plain(args) or (_class_beside_plain(kwargs.values()) if kwargs else None)
-        if cls is None:
-            result = function(*args, **kwargs)
-        else:
-            result = _as_class(function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()}), cls)
+        try:
+            if cls is None:
+                result = function(*args, **kwargs)
+            else:
+                result = _as_class(function(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()}), cls)
+        except TypeError:
+            check_call(function.__name__, function, args, kwargs)
+            raise
         return result if out is None else _deliver(function.__name__, result, out)
 
     return wrapper

@@ -8,7 +8,7 @@ from hybridnet import dtypes
 from hybridnet.errors import ShapeError, fail
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.ops.nn.activation import relu
-from hybridnet.ops.nn.norm import batch_norm, group_norm, instance_norm, layer_norm
+from hybridnet.ops.nn.norm import batch_norm, fix, group_norm, instance_norm, layer_norm
 from hybridnet.ops.rearrange import swapaxes
 
 
@@ -88,6 +88,8 @@ class BatchNorm(_Norm):
         super().cast("float32" if dtypes.as_dtype(dtype).itemsize == 2 else dtype)
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
+        if not self._scale:
+            fix(gamma)
         return batch_norm(x, gamma, beta, running_mean, running_var, **self._kwargs)
 
     def __repr__(self) -> str:

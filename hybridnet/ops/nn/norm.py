@@ -138,6 +138,16 @@ def batch_norm(
     return y, call("reshape", mean, shape=running_mean.shape), call("reshape", root_of(var, eps), shape=running_var.shape)
 
 
+def fix(gamma: Any) -> None:
+    """Write into ``gamma`` the 1 that ``fix_gamma`` takes, as MXNet does, for whoever reads the file.
+
+    Not in a compiled prediction, which writes nothing, nor to what gradients flow through.
+    """
+    if local.trace is None or (local.training and gamma._tape is None):
+        with paused_recording():
+            gamma._assign(fill_like(gamma, gamma.shape, 1))
+
+
 def layer_norm(data: Any, gamma: Any, beta: Any, axis: int = -1, eps: float = 1e-5, output_mean_var: bool = False) -> Any:
     """Each row along ``axis`` brought to mean 0 and variance 1, times gamma plus beta (of the axis's length).
 

@@ -171,7 +171,7 @@ def length_mask(length: Any, n: int, axis: int, ndim: int) -> Any:
 
 
 def softmax(
-    data: Any, length: Any = None, axis: int = -1, temperature: float | None = None, use_length: bool = False, dtype: Any = None
+    data: Any, length: Any = None, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False
 ) -> Any:
     """exp(x / temperature) over its sum along ``axis``.
 
@@ -196,9 +196,11 @@ def log_softmax(
     return _like(masked_log_softmax(scores, mask, axis), data, dtype)
 
 
-def softmin(data: Any, axis: int = -1, temperature: float | None = None, dtype: Any = None) -> Any:
+def softmin(
+    data: Any, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False, length: Any = None
+) -> Any:
     """:func:`softmax` of -x."""
-    return softmax(-tensor(data), None, axis, temperature, dtype=dtype)
+    return softmax(-tensor(data), length, axis, temperature, dtype, use_length)
 
 
 def _mask_operand(data: Any, mask: Any) -> Any:
