@@ -2,8 +2,6 @@
 
 import functools
 import inspect
-import itertools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,9 @@ import numpy
 import pytest
 
 import hybridnet as hn
-from hybridnet import autograd, cpu, gluon, nd, np, optimizer
+from hybridnet import autograd, nd, np, optimizer
 from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, SignatureError
-from hybridnet.gluon import nn, rnn
 
 # -- dtypes ----------------------------------------------------------------------------------------
 
@@ -229,141 +226,62 @@ def test_gradients_of_softmax_output(shape: Any, label: Any, keywords: Any, expe
     numpy.testing.assert_allclose(x.grad.asnumpy().ravel(), expected, atol=1e-6)
 
 
-# -- optimizers ------------------------------------------------------------------------------------
-
-STEPS = json.loads("""
-{
-"nag": [{"learning_rate": 0.1, "momentum": 0.9, "wd": 0.1}, [[0.924, -1.867, 2.734], [0.462, 1.829]],
-  [[0.5018355846405029, -1.318033218383789, 1.4289889335632324], [0.2164050042629242, 0.9654123783111572]]],
-"nag, clipped": [{"learning_rate": 0.1, "momentum": 0.9, "wd": 0.1, "clip_gradient": 0.2}, [[0.943, -1.924, 2.905], [0.462, 1.924]],
-  [[0.6491045951843262, -1.5321394205093384, 2.4151742458343506], [0.23053289949893951, 1.5321394205093384]]],
-"nadam": [{"learning_rate": 0.1},
-  [[0.8943548202514648, -1.8943548202514648, 2.894354820251465], [0.4260849058628082, 1.9260847568511963]],
-  [[0.6733704209327698, -1.7186411619186401, 2.6821343898773193], [0.19761109352111816, 1.7152099609375]]],
-"nadam, decaying": [{"learning_rate": 0.1, "wd": 0.1},
-  [[0.8943548202514648, -1.8943548202514648, 2.894354820251465], [0.4260849058628082, 1.9260847568511963]],
-  [[0.67918461561203, -1.7105082273483276, 2.6838865280151367], [0.2063802033662796, 1.7177815437316895]]]}""")
+def test_randomised_relu_gives_its_slopes() -> None:
+    x = nd.array([[-1, 0, 1], [2, 3, -4]])
+    y, slopes = nd.LeakyReLU(x, act_type="rrelu")
+    numpy.testing.assert_allclose(y.asnumpy(), [[-0.2295, 0, 1], [2, 3, -0.918]], rtol=1e-6)
+    assert slopes.shape == x.shape
+    with autograd.train_mode():
+        y, slopes = nd.LeakyReLU(x, act_type="rrelu", lower_bound=0.1, upper_bound=0.2)
+    assert (slopes.asnumpy() >= 0.1).all() and (slopes.asnumpy() < 0.2).all()
+    numpy.testing.assert_allclose(y.asnumpy(), numpy.where(x.asnumpy() > 0, x.asnumpy(), x.asnumpy() * slopes.asnumpy()), rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["one by one", "together", "trainer"])
-@pytest.mark.parametrize("name", STEPS)
-def test_steps_of_optimizers_with_two_parameters(name: str, kind: str) -> None:
-    keywords, first, last = STEPS[name]
-    weights = [np.array([1.0, -2, 3]), np.array([0.5, 2])]
-
-    def gradient(w: Any, step: int) -> Any:
-        return w * 0.3 + np.arange(w.shape[0]) * 0.1 + 0.05 * step
-
-    found = []
-    if kind == "trainer":
-        parameters = [gluon.Parameter(f"p{i}_weight", shape=w.shape) for i, w in enumerate(weights)]
-        for p, w in zip(parameters, weights, strict=True):
-            p.initialize()
-            p.set_data(w)
-        trainer = gluon.Trainer(parameters, name.split(",")[0], keywords)
-        for step in range(4):
-            with autograd.record():
-                loss = sum((p.data() * gradient(p.data(), step).detach()).sum() for p in parameters)
-            loss.backward()
-            trainer.step(1)
-            found.append([p.data().asnumpy() for p in parameters])
-    else:
-        opt = optimizer.create(name.split(",")[0], **keywords)
-        states = [opt.create_state(i, w) for i, w in enumerate(weights)]
-        for step in range(4):
-            if kind == "one by one":
-                for i, (w, s) in enumerate(zip(weights, states, strict=True)):
-                    opt.update(i, w, gradient(w, step), s)
-            else:
-                entries = [(i, w, gradient(w, step), s) for i, (w, s) in enumerate(zip(weights, states, strict=True))]
-                opt.update_all(entries, *(np.array(v, dtype="float64") for v in (opt.lr, step + 1, 1.0)))
-            found.append([w.asnumpy() for w in weights])
-    for mine, theirs in zip(found[0] + found[3], first + last, strict=True):
-        numpy.testing.assert_allclose(mine, theirs, atol=2e-6)
+def test_suppressed_boxes() -> None:
+    boxes = nd.array([[[0, 0.9, 0, 0, 2, 2], [0, 0.8, 0, 0, 2, 2.1], [1, 0.7, 5, 5, 6, 7]]])
+    keywords = {"overlap_thresh": 0.5, "coord_start": 2, "score_index": 1, "id_index": 0}
+    rest = [-1.0] * 6
+    for out_format, expected in {"corner": [[0, 0, 2, 2], [5, 5, 6, 7]], "center": [[1, 1, 2, 2], [5.5, 6, 1, 2]]}.items():
+        found = nd.contrib.box_nms(boxes, in_format="corner", out_format=out_format, **keywords)
+        numpy.testing.assert_allclose(found.asnumpy()[0], [[0, 0.9, *expected[0]], [1, 0.7, *expected[1]], rest], rtol=1e-6)
+    found = nd.contrib.box_nms(boxes, in_format="center", out_format="corner", **keywords)
+    numpy.testing.assert_allclose(found.asnumpy()[0], [[0, 0.9, -1, -1, 1, 1], [1, 0.7, 2, 1.5, 8, 8.5], rest], rtol=1e-6)
+    boxes.attach_grad()
+    with autograd.record():
+        y = nd.contrib.box_nms(boxes, **keywords)
+    y.backward(nd.arange(18).reshape((1, 3, 6)) + 1)
+    assert boxes.grad.asnumpy().tolist() == [[[1, 2, 3, 4, 5, 6], [0] * 6, [7, 8, 9, 10, 11, 12]]]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_a_rule_that_writes_nothing_is_refused(compiled: bool) -> None:
-    class Returns(optimizer.Optimizer):
-        def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> Any:
-            return weight - grad * scalars[0]
-
-    class Writes(optimizer.Optimizer):
-        def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
-            weight[:] = weight - grad * scalars[0]
-
-    p = gluon.Parameter("w", shape=(2,))
-    p.initialize("ones")
-    for kind in (Writes, Returns):
-        opt = kind(learning_rate=0.5)
-        trainer = gluon.Trainer([p], opt) if compiled else None
-
-        def step(opt: Any = opt, trainer: Any = trainer) -> None:
-            with autograd.record():
-                loss = p.data().sum()
-            loss.backward()
-            if trainer is not None:
-                trainer.step(1)
-            else:
-                opt.update(0, p.data(), p.grad(), None)
-
-        if kind is Returns:
-            with pytest.raises(ArgumentError, match=r"Returns.rule.*writes the new values into weight"):
-                step()
-        else:
-            step()
-            assert p.data().tolist() == [0.5, 0.5]
+#: interp -> MXNet's (OpenCV's) result for arange(25) in 5×5 to 2×3, and for [[0, 1], [2, 3]] to 3×3.
+SIZED = {
+    0: ([[0, 1, 3], [10, 11, 13]], [[0, 0, 1], [0, 0, 1], [2, 2, 3]]),
+    1: (None, [[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]]),
+    2: (
+        [[3.5991029739379883, 5.33984375, 7.080583572387695], [16.919416427612305, 18.66015625, 20.40089988708496]],
+        [[-0.260416567, 0.326388985, 0.913194656], [0.913194597, 1.5, 2.086805582], [2.08680582, 2.673611402, 3.260416985]],
+    ),
+    3: ([[4.4, 6, 7.6], [16.4, 18, 19.6]], [[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]]),
+    4: (
+        [[3.726050853729248, 5.474554538726807, 7.223058223724365], [16.776939392089844, 18.52544593811035, 20.273950576782227]],
+        [[-0.262680203, 0.324879885, 0.91243996], [0.91244006, 1.5, 2.08755994], [2.08756018, 2.67512012, 3.26268053]],
+    ),
+}
 
 
-# -- Gluon -----------------------------------------------------------------------------------------
-
-
-def test_order_of_recurrent_parameters() -> None:
-    kinds = [f"{part}_{kind}" for kind in ("weight", "bias") for part in ("i2h", "h2h")]
-    for make in (rnn.RNN, rnn.LSTM, rnn.GRU):
-        names = [f"a_{d}{i}_{k}" for i, d, k in itertools.product(range(2), "lr", kinds)]
-        assert list(make(2, 2, bidirectional=True, input_size=3, prefix="a_").collect_params()) == names
-    assert list(rnn.LSTMCell(2, input_size=3, prefix="a_").collect_params()) == [f"a_{k}" for k in kinds]
-
-
-@pytest.mark.parametrize("prefix", ["n_", ""])
-def test_a_child_with_an_empty_prefix(prefix: str) -> None:
-    class Net(gluon.HybridBlock):
-        def __init__(self, **kwargs: Any) -> None:
-            super().__init__(**kwargs)
-            with self.name_scope():
-                self.features = nn.HybridSequential(prefix="")
-                with self.features.name_scope():
-                    self.features.add(nn.Dense(1, in_units=1), nn.Dense(1, in_units=1))
-                self.output = nn.Dense(1, in_units=1)
-
-    with hn.name.NameManager():
-        names = list(Net(prefix=prefix).collect_params())
-    assert names == [f"{prefix}dense{i}_{kind}" for i in range(3) for kind in ("weight", "bias")]
-
-
-def test_parts_for_one_device() -> None:
-    parts = gluon.utils.split_and_load(np.arange(4), [cpu(0), cpu(0)])
-    assert [p.tolist() for p in parts] == [[0, 1], [2, 3]]
-    with pytest.raises(ArgumentError, match="split_and_load"):
-        gluon.Parameter("w", shape=(2,)).initialize(ctx=[cpu(0), cpu(0)])
-
-
-def test_a_fixed_gamma_is_written() -> None:
-    """MXNet 1.9.1 writes the 1 that it takes into gamma, in training and in prediction."""
-    for training in (False, True):
-        for fixed in (False, True):
-            gamma, others = nd.array([2, 2]), (nd.zeros((2,)), nd.zeros((2,)), nd.ones((2,)))
-            with autograd.record(training):
-                nd.BatchNorm(nd.ones((2, 2)), gamma, *others, fix_gamma=fixed)
-            assert gamma.asnumpy().tolist() == ([1, 1] if fixed else [2, 2])
-    for hybridize in (False, True):
-        layer = nn.BatchNorm(scale=False, in_channels=2, gamma_initializer=hn.init.Constant(3))
-        layer.initialize()
-        layer.hybridize(hybridize)
-        with autograd.record():
-            layer(np.ones((2, 2)))
-        assert layer.gamma.data().tolist() == [1, 1]
+@pytest.mark.parametrize("interp", SIZED)
+def test_interpolations(interp: int) -> None:
+    for source, size, expected in zip(
+        (numpy.arange(25.0).reshape(5, 5, 1), numpy.arange(4.0).reshape(2, 2, 1)), ((3, 2), (3, 3)), SIZED[interp], strict=True
+    ):
+        found = nd.image.resize(nd.array(source), size, interp=interp)
+        if expected is not None:
+            numpy.testing.assert_allclose(found.asnumpy()[..., 0], expected, rtol=1e-5, atol=1e-5)
+        whole = nd.image.resize(nd.array(source, dtype="uint8"), size, interp=interp)
+        assert whole.dtype is numpy.uint8
+        numpy.testing.assert_allclose(whole.asnumpy(), found.asnumpy().clip(0, 255), atol=1)
+    with pytest.raises(ArgumentError, match="interp"):
+        nd.image.resize(nd.ones((2, 2, 1)), 3, interp=9)
 
 
 # -- arguments -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hybridnet import ndarray as F
 from hybridnet.compile import Jit, jit
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, fail
+from hybridnet.gluon import shapes
 from hybridnet.gluon.block import Block
 from hybridnet.runtime.profile import Profile
 from hybridnet.tree import flatten
@@ -42,6 +43,12 @@ class HybridBlock(Block):
         for name, parameter in self._reg_params.items():
             kwargs[name] = parameter.data(device)
         return self.hybrid_forward(F, x, *args, **kwargs)
+
+    def infer_shape(self, *args: Any) -> None:
+        """Set the unknown shapes of its own parameters: those that the operators in :meth:`hybrid_forward` tell."""
+        if type(self).hybrid_forward is not HybridBlock.hybrid_forward:
+            shapes.infer(self, args, _first_array(args, self))
+        super().infer_shape(*args)
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         """What the block computes, in MXNet 1.x's style."""

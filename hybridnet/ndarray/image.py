@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from hybridnet import dtypes
-from hybridnet.core import call
-from hybridnet.errors import ShapeError, fail
+from hybridnet.core import array, call
+from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.register import operator
 from hybridnet.ops import creation, pointwise, rearrange, selection, shape
 from hybridnet.ops import random as draws
 from hybridnet.ops.common import normalize_axis
+from hybridnet.ops.nn import interpolation
 from hybridnet.ops.nn import resize as core_resize
 
 
@@ -76,8 +79,13 @@ def crop(data: Any, x: int, y: int, width: int, height: int) -> Any:
 
 @operator("_image_resize")
 def resize(data: Any, size: Any, keep_ratio: bool = False, interp: int = 1) -> Any:
-    """(h, w, c) in another ``size`` (width, height), or one number for both (for the shorter side with ``keep_ratio``)."""
+    """(h, w, c) in another ``size`` (width, height), or one number for both (for the shorter side with ``keep_ratio``).
+
+    ``interp``, OpenCV's numbers: 0 nearest, 1 linear, 2 cubic, 3 area, 4 Lanczos.
+    """
     _check("resize", data)
+    if interp not in range(5):
+        fail(ArgumentError, "resize", expected="interp 0 (nearest), 1 (linear), 2 (cubic), 3 (area) or 4 (Lanczos)", got=repr(interp))
     height, width = data.shape[-3:-1]
     if isinstance(size, int):
         size = (size, size)
@@ -85,8 +93,29 @@ def resize(data: Any, size: Any, keep_ratio: bool = False, interp: int = 1) -> A
             scale = size[0] / min(height, width)
             size = (round(width * scale), round(height * scale))
     batch = data if data.ndim == 4 else call("reshape", data, shape=(1, *data.shape))
-    planes = call("transpose", batch.astype(dtypes.float32, copy=False), axes=(0, 3, 1, 2))
-    sized = call("transpose", core_resize.bilinear_resize2d(planes, size[1], size[0], align_corners=False), axes=(0, 2, 3, 1))
-    if not dtypes.is_floating(data.dtype):
-        sized = pointwise.FUNCTIONS["rint"](sized).astype(data.dtype)
+    planes = call("transpose", batch, axes=(0, 3, 1, 2))
+    if interp == 0:
+        for axis, (n, out) in ((2, (height, size[1])), (3, (width, size[0]))):
+            planes = rearrange.taken_in_runs(planes, axis, interpolation.nearest(n, out))
+    else:
+        planes = planes.astype(dtypes.float32, copy=False)
+        planes = _interpolated(planes, size[1], size[0], interp)
+    sized = call("transpose", planes, axes=(0, 2, 3, 1))
+    if not dtypes.is_floating(data.dtype) and interp:
+        limits = np.iinfo(data.dtype)
+        sized = call("clip", pointwise.FUNCTIONS["rint"](sized), a_min=float(limits.min), a_max=float(limits.max)).astype(data.dtype)
     return sized if data.ndim == 4 else call("reshape", sized, shape=sized.shape[1:])
+
+
+def _interpolated(planes: Any, height: int, width: int, interp: int) -> Any:
+    """Images (n, c, h, w) of another size."""
+    if interp == 1:
+        return core_resize.bilinear_resize2d(planes, height, width, align_corners=False)
+    h, w = planes.shape[2:]
+    if interp == 3:
+        matrices = [interpolation.area(n, out, height <= h and width <= w) for n, out in ((h, height), (w, width))]
+    else:
+        make = interpolation.cubic if interp == 2 else interpolation.lanczos
+        matrices = [make(h, height), make(w, width)]
+    rows, columns = (array(m, planes.dtype, planes.device) for m in matrices)
+    return call("matmul", rows, call("matmul", planes, columns, transpose_b=True))

@@ -188,7 +188,18 @@ operator("log_sigmoid")(activation.log_sigmoid)
 operator("softplus")(activation.softplus)
 operator("mish")(activation.mish)
 operator("hard_sigmoid")(activation.hard_sigmoid)
-operator("LeakyReLU")(activation.leaky_relu)
+
+
+@operator("LeakyReLU")
+def leaky_relu(
+    data: Any, gamma: Any = None, act_type: str = "leaky", slope: float = 0.25, lower_bound: float = 0.125, upper_bound: float = 0.334
+) -> Any:
+    """The activations with a slope below 0, by name; ``rrelu`` gives its slopes too."""
+    if act_type == "rrelu":
+        return activation.rrelu(data, lower_bound, upper_bound)
+    return activation.leaky_relu(data, gamma, act_type, slope, lower_bound, upper_bound)
+
+
 operator("smooth_l1")(lambda data, scalar=1.0: keep_dtype(loss.smooth_l1(data, scalar), data))
 
 

@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops import pointwise, selection
+from hybridnet.ops.common import tensor
 from hybridnet.ops.creation import arange
-from hybridnet.ops.shape import slice_axis, stack
+from hybridnet.ops.gather import take_along_axis
+from hybridnet.ops.shape import concatenate, expand_dims, slice_axis, stack
 
 _math = pointwise.FUNCTIONS
 
@@ -48,7 +51,7 @@ def _area(corners: list[Any]) -> Any:
 def _infer_nms(x: Spec, *, score_index: int, coord_start: int, **attrs: Any) -> Spec:
     if x.ndim != 3 or x.shape[-1] < max(score_index + 1, coord_start + 4):
         fail(ShapeError, "box_nms", expected="boxes (batch, n, values) with a score and four coordinates", got=str(x.shape))
-    return x
+    return Spec(x.shape[:2], dtypes.int64)
 
 
 def _nms(
@@ -65,24 +68,24 @@ def _nms(
     force: bool,
     center: bool,
 ) -> Any:
-    """The boxes that no better one of their class overlaps, best first, the rest of each batch filled with -1.
+    """The places of the boxes that no better one of their class overlaps, best first, the rest of each batch filled with -1.
 
     Computed on the host: which box goes depends on which stayed, one after another.
     """
     host = x if isinstance(x, np.ndarray) else x.get()
-    out = np.full_like(host, -1)
+    out = np.full(host.shape[:2], -1)
     for batch, boxes in enumerate(host):
         keep = boxes[:, score_index] > valid
         if id_index >= 0:
             keep &= boxes[:, id_index] != background
-        found = boxes[keep]
-        found = found[np.argsort(-found[:, score_index], kind="stable")][: topk if topk > 0 else None]
-        kept = _suppressed(found, overlap, coord_start, None if force or id_index < 0 else id_index, center)
+        found = np.flatnonzero(keep)
+        found = found[np.argsort(-boxes[found, score_index], kind="stable")][: topk if topk > 0 else None]
+        kept = found[_alive(boxes[found], overlap, coord_start, None if force or id_index < 0 else id_index, center)]
         out[batch, : len(kept)] = kept
     return xp.asarray(out)
 
 
-def _suppressed(boxes: Any, overlap: float, start: int, id_index: int | None, center: bool) -> Any:
+def _alive(boxes: Any, overlap: float, start: int, id_index: int | None, center: bool) -> Any:
     at = boxes[:, start : start + 4].astype(np.float64)
     if center:
         at = np.concatenate([at[:, :2] - at[:, 2:] / 2, at[:, :2] + at[:, 2:] / 2], axis=1)
@@ -97,7 +100,7 @@ def _suppressed(boxes: Any, overlap: float, start: int, id_index: int | None, ce
         if id_index is not None:
             over &= boxes[i + 1 :, id_index] == boxes[i, id_index]
         alive[i + 1 :] &= ~over
-    return boxes[alive]
+    return alive
 
 
 _boxes = np.array([[[0, 0.9, 0, 0, 2, 2], [0, 0.8, 0, 0, 2, 2.1], [1, 0.7, 3, 3, 4, 4]]])
@@ -146,8 +149,10 @@ def box_nms(
     and only ``topk`` are looked at. Boxes of different classes (at ``id_index``) do not suppress each
     other unless ``force_suppress``.
     """
-    if in_format != out_format:
-        fail(ArgumentError, "box_nms", expected="out_format the same as in_format", got=f"{in_format} and {out_format}")
+    formats = ("corner", "center")
+    if in_format not in formats or out_format not in formats:
+        fail(ArgumentError, "box_nms", expected="formats corner or center", got=f"{in_format} and {out_format}")
+    data = tensor(data)
     flat = call("reshape", data, shape=(math.prod(data.shape[:-2]), *data.shape[-2:]))
     attrs = {
         "overlap": float(overlap_thresh),
@@ -160,7 +165,21 @@ def box_nms(
         "force": bool(force_suppress),
         "center": in_format == "center",
     }
-    return call("reshape", apply(BOX_NMS, (flat,), attrs), shape=data.shape)
+    places = expand_dims(apply(BOX_NMS, (flat,), attrs), 2)
+    chosen = take_along_axis(flat, call("broadcast_to", call("maximum", places, 0), shape=flat.shape), 1)
+    if in_format != out_format:
+        chosen = _reformed(chosen, coord_start, out_format)
+    return call("reshape", call("where", places >= 0, chosen, -1), shape=data.shape)
+
+
+def _reformed(boxes: Any, start: int, out_format: str) -> Any:
+    """The four numbers from ``start`` on as corners (left, top, right, bottom), or as centres and sizes."""
+    first, second = slice_axis(boxes, 2, start, start + 2), slice_axis(boxes, 2, start + 2, start + 4)
+    if out_format == "center":
+        first, second = (first + second) / 2, second - first
+    else:
+        first, second = first - second / 2, first + second / 2
+    return concatenate([slice_axis(boxes, 2, 0, start), first, second, slice_axis(boxes, 2, start + 4, None)], 2)
 
 
 def multibox_prior(

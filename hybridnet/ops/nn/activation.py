@@ -198,12 +198,15 @@ def prelu(data: Any, gamma: Any) -> Any:
     return relu(data) - relu(-data) * call("reshape", gamma, shape=shape)
 
 
-def _rrelu(data: Any, lower: float, upper: float) -> Any:
+def rrelu(data: Any, lower: float = 0.125, upper: float = 0.334) -> tuple[Any, Any]:
+    """x where x > 0, else slope · x, and the slopes, drawn from ``lower`` … ``upper``. In prediction they are the mean, and given as 0."""
+    data = tensor(data)
     if not local.training:
-        return apply(LEAKY, (data,), {"slope": (lower + upper) / 2})
+        return apply(LEAKY, (data,), {"slope": (lower + upper) / 2}), call("multiply", data, 0).detach()
     seed, counter = next_key(data.device)
     drawn = call("random_uniform", seed, counter, shape=data.shape, dtype=dtypes.floating(data.dtype))
-    return relu(data) - relu(-data) * (drawn * (upper - lower) + lower)
+    slopes = drawn * (upper - lower) + lower
+    return relu(data) - relu(-data) * slopes, slopes
 
 
 def leaky_relu(
@@ -223,7 +226,7 @@ def leaky_relu(
         "elu": lambda: elu(data, slope),
         "selu": lambda: selu(data),
         "gelu": lambda: gelu(data),
-        "rrelu": lambda: _rrelu(data, lower_bound, upper_bound),
+        "rrelu": lambda: rrelu(data, lower_bound, upper_bound)[0],
     }
     return chosen[one_of("leaky_relu", "act_type", act_type, chosen)]()
 
