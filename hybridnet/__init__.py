@@ -4,7 +4,10 @@ Gluon's way of working on NumPy and CuPy: arrays that record (``autograd``), blo
 ``hybridize()``, and ``jit`` for a whole training step.
 """
 
+from typing import TYPE_CHECKING
+
 from hybridnet import (
+    absent,
     amp,
     autograd,
     context,
@@ -67,3 +70,6 @@ __all__ = [
     "random",
     "util",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

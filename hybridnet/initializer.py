@@ -12,11 +12,12 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import erfinv
 
+from hybridnet import absent
 from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops import random
@@ -344,3 +345,7 @@ class Load:
             fail(ArgumentError, "Load", expected=f"a value for {str(desc)!r}", got="none", fix="default_init=")
 
     _init_weight = __call__
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -1,5 +1,8 @@
 """Gluon: networks of blocks, their parameters, losses and the trainer."""
 
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
 from hybridnet.errors import DeferredInitializationError
 from hybridnet.gluon import loss, nn, rnn, utils
 from hybridnet.gluon.block import Block
@@ -21,3 +24,6 @@ __all__ = [
     "rnn",
     "utils",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -7,8 +7,9 @@ is computed in float32 and rounded once.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hybridnet import absent
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.ops import reduction
@@ -285,3 +286,6 @@ class PoissonNLLLoss(Loss):
 
 SoftmaxCELoss = SoftmaxCrossEntropyLoss
 SigmoidBCELoss = SigmoidBinaryCrossEntropyLoss
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

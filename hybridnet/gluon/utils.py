@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hybridnet import absent
 from hybridnet.core import asarray, call, local
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, ShapeError, fail
@@ -58,3 +59,7 @@ def clip_global_norm(arrays: Sequence[Any], max_norm: float, check_isfinite: boo
     if not math.isfinite(norm):
         warnings.warn(f"the norm of the gradients is {norm}; clipping made them useless", stacklevel=2)
     return norm
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

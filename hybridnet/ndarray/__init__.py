@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from hybridnet import absent
 from hybridnet.ndarray import contrib, creation, elementwise, image, indexing, linalg, methods, nn, outputs, random, reduce, shape
 from hybridnet.ndarray.classic import NDArray
 from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
@@ -29,3 +30,5 @@ __all__ = [
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...
+else:
+    __getattr__ = absent.teller(__name__)

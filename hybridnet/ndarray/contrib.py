@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hybridnet import dtypes
+from hybridnet import absent, dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
@@ -162,3 +162,6 @@ def interleaved_matmul_encdec_valatt(keys_values: Any, attention: Any, heads: in
 box_iou = operator("_contrib_box_iou")(boxes.box_iou)
 box_nms = operator("_contrib_box_nms", "_contrib_box_non_maximum_suppression")(boxes.box_nms)
 MultiBoxPrior = operator("_contrib_MultiBoxPrior")(boxes.multibox_prior)
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridnet import dtypes
+from hybridnet import absent, dtypes
 from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.register import operator
@@ -119,3 +119,7 @@ def _interpolated(planes: Any, height: int, width: int, interp: int) -> Any:
         matrices = [make(h, height), make(w, width)]
     rows, columns = (array(m, planes.dtype, planes.device) for m in matrices)
     return call("matmul", rows, call("matmul", planes, columns, transpose_b=True))
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as _numpy
 
+from hybridnet import absent
 from hybridnet.core import NDArray as ndarray
 from hybridnet.dtypes import bfloat16
 from hybridnet.numpy import linalg, random
@@ -42,3 +43,5 @@ __all__ = [
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...
+else:
+    __getattr__ = absent.teller(__name__)

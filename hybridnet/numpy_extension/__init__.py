@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hybridnet import absent
 from hybridnet.device import Device
 from hybridnet.numpy_extension import random
 from hybridnet.numpy_extension.functions import FUNCTIONS
@@ -15,3 +16,5 @@ __all__ = [*FUNCTIONS, "Device", "random"]
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...
+else:
+    __getattr__ = absent.teller(__name__)

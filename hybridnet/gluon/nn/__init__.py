@@ -1,5 +1,8 @@
 """The layers, under Gluon's names."""
 
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.nn.activations import ELU, GELU, SELU, Activation, LeakyReLU, PReLU, SiLU, Swish
@@ -37,3 +40,6 @@ __all__ = [
     "HybridBlock", "HybridConcatenate", "HybridLambda", "HybridSequential", "Identity", "InstanceNorm", "Lambda", "LayerNorm", "LeakyReLU",
     "MaxPool1D", "MaxPool2D", "MaxPool3D", "PReLU", "ReflectionPad2D", "Sequential", "SiLU", "Swish",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -1,5 +1,8 @@
 """Recurrent networks: whole layers (``LSTM``), and cells (``LSTMCell``) that compute one step and can be unrolled."""
 
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
 from hybridnet.gluon.rnn.cells import GRUCell, LSTMCell, RNNCell
 from hybridnet.gluon.rnn.combined import (
     BidirectionalCell,
@@ -17,3 +20,6 @@ __all__ = [
     "GRU", "LSTM", "RNN", "BidirectionalCell", "DropoutCell", "GRUCell", "HybridRecurrentCell", "HybridSequentialRNNCell", "LSTMCell",
     "ModifierCell", "RNNCell", "RecurrentCell", "ResidualCell", "SequentialRNNCell", "ZoneoutCell",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -1,0 +1,47 @@
+"""Names of MXNet's that are not here: each is told, with what to use instead, wherever it is looked up."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from hybridnet import absent
+from hybridnet.absent import AbsentError, AbsentImportError
+
+NAMES = [(module, name) for module, rows in absent._ABSENT.items() for names, _ in rows for name in names.split() if "*" not in name]
+
+
+@pytest.mark.parametrize(("module", "name"), NAMES)
+def test_each_name_is_told(module: str, name: str) -> None:
+    package = importlib.import_module(module)
+    if name in vars(package):
+        return  # it has come since
+    with pytest.raises(AttributeError, match=rf"\[{module}.{name}\].*MXNet's that is not there yet; at test_absent.py") as caught:
+        getattr(package, name)
+    assert isinstance(caught.value, AbsentError)
+    assert not hasattr(package, name)
+
+
+def test_by_import() -> None:
+    with pytest.raises(ImportError, match=r"\[hybridnet.image\].*try nd.image"):
+        from hybridnet import image  # noqa: F401
+    with pytest.raises(AbsentImportError, match=r"\[hybridnet.gluon.data\].*try arrays of NumPy"):
+        from hybridnet.gluon import data  # noqa: F401
+
+
+def test_families_and_misspellings() -> None:
+    from hybridnet import gluon, nd, np
+
+    with pytest.raises(AbsentError, match=r"not there yet.*try gluon.Trainer"):
+        nd.sgd_mom_update
+    with pytest.raises(AbsentError, match=r"expected a name of hybridnet.gluon; got 'Trainr'.*try Trainer"):
+        gluon.Trainr
+    with pytest.raises(AbsentError, match="try concatenate"):
+        np.concatenat
+
+
+def test_the_import_reads_no_table() -> None:
+    """Nothing is looked up in vain while the package is imported."""
+    code = "import hybridnet.absent as a; a._text = lambda *x: 1 / 0; import hybridnet"
+    subprocess.run([sys.executable, "-c", code], check=True)
