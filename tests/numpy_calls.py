@@ -147,6 +147,8 @@ VALUES: dict[str, list[Any]] = {
     "range": [(-2.0, 2.0)],
 }
 OWN: dict[str, list[Any]] = {
+    "percentile.interpolation": [],  # of NumPy 2.0
+    "quantile.interpolation": [],
     "average.weights": [abs(A)],
     "average.returned": [True],
     "bincount.weights": [V],

@@ -1,8 +1,8 @@
 """``np``: NumPy's interface over arrays on any device, recorded and traced.
 
-Functions, constants and dtypes have NumPy's names. Two rules differ, as in MXNet: floating
-results of integers and new floating arrays are float32, and integers with floats give the floats'
-dtype. ``out=`` is taken by every function of arrays.
+Functions, constants and dtypes have NumPy's names. Some rules differ, as in MXNet: arrays of
+Python's numbers and floating results of integers are float32, integers with floats give the floats' dtype, and
+NumPy's scalars count as Python's numbers (``docs/differences.md``). ``out=`` is taken by every function of arrays.
 """
 
 from __future__ import annotations
