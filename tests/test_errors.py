@@ -2,17 +2,19 @@
 
 import inspect
 import pickle
+import signal
 import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
+import hybridnet
 from hybridnet import errors
 from hybridnet.autograd import record
 from hybridnet.compile import jit
 from hybridnet.config import SETTINGS, Config, config
-from hybridnet.core import array, find
+from hybridnet.core import Kind, Op, apply, array, find
 from hybridnet.device import Device, gpu, num_gpus
 from hybridnet.dtypes import as_dtype
 
@@ -189,3 +191,32 @@ def test_debugging_finds_nan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "debug", 3)
     with pytest.raises(errors.HybridnetError, match=r"\[log\] expected no NaN.*at test_errors\.py:"), np.errstate(invalid="ignore"):
         array([-1.0]).log()
+
+
+def test_what_is_no_fault_of_an_operator_passes_through_it() -> None:
+    """MemoryError, KeyboardInterrupt, and what the handler of a signal raises while NumPy computes."""
+    with pytest.raises(MemoryError, match="allocate"):
+        hybridnet.np.ones((10**7, 10**9))
+
+    class TimeIsUp(ValueError):
+        pass
+
+    class Handlers:
+        def raising(self, number: int, frame: object) -> None:
+            raise TimeIsUp
+
+    def interrupted(data: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        signal.raise_signal(signal.SIGUSR1)
+        return data
+
+    op = Op("interrupted", Kind.OPAQUE, lambda x: x, compute=lambda xp, x: interrupted(x))
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        signal.signal(signal.SIGUSR1, Handlers().raising)
+        with pytest.raises(TimeIsUp):
+            apply(op, (array(np.ones(2)),))
+        signal.signal(signal.SIGUSR1, signal.default_int_handler)
+        with pytest.raises(KeyboardInterrupt):
+            apply(op, (array(np.ones(2)),))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
