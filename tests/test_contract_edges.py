@@ -103,7 +103,7 @@ def _large(sample: Sample) -> list[Any]:
     found = []
     for x in sample.inputs:
         size = np.abs(x[np.isfinite(x)]).max(initial=0) if holds_floats(x) else 0
-        found.append((x * (6e3 / size)).astype(np.float16) if size else x)
+        found.append(np.asarray(x * (6e3 / size), np.float16) if size else x)
     return found
 
 
