@@ -90,7 +90,9 @@ template <class T> struct hn_is_floating { static constexpr bool value = false; 
 template <> struct hn_is_floating<float> { static constexpr bool value = true; };
 template <> struct hn_is_floating<double> { static constexpr bool value = true; };
 
-// Shared memory whose bytes are given at launch.
+// Shared memory whose bytes are given at launch. One declaration for all: within a kernel, which is extern "C", and within
+// a function, which is not, it would be two variables of one name.
 #ifndef CUEMU
-#define HN_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
+extern __shared__ __align__(16) unsigned char hn_shared_memory[];
+#define HN_SHARED(name) unsigned char* const name = hn_shared_memory
 #endif
