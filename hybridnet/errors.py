@@ -51,6 +51,10 @@ class OutOfMemoryError(DeviceError, MemoryError):
     """A device has not the memory that was asked for."""
 
 
+class KernelError(DeviceError):
+    """A kernel that the device's compiler refuses: a fault of the package, or of who wrote the kernel."""
+
+
 class AutogradError(HybridnetError, RuntimeError):
     """A backward that cannot be done: nothing recorded, already freed, overwritten in place."""
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from emulator import nvrtc
 from emulator.bulk import Bulk
+from emulator.compilers import VERSIONS
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
 from hypothesis import given, settings
@@ -136,10 +137,10 @@ def test_operators(name: str, cases: tuple[Bulk, dict[str, list[Case]]]) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
-def test_compiles_without_spills(cases: tuple[Bulk, dict[str, list[Case]]]) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_compiles_without_spills(version: str, cases: tuple[Bulk, dict[str, list[Case]]]) -> None:
     """All of these kernels, for three architectures; one that divides doubles may spill what its calls of the division clobber."""
-    spilling = nvrtc.spills(cases[0].units)
+    spilling = nvrtc.spills(cases[0].units, version=version)
     assert not {text: spilled for text, spilled in spilling.items() if "double" not in text}
 
 

@@ -164,6 +164,5 @@ def test_an_index_out_of_range_goes_around() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
 def test_compiles_without_spills(works: tuple[Suite, dict[str, Work]]) -> None:
     assert not nvrtc.spills(works[0].units)

@@ -152,7 +152,6 @@ def test_a_step(emulated_gpu: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
 def test_compiles_without_spills(updates: Any, norms: Any) -> None:
     """But for the few registers that must live through the calls in which a division or a root treats rare operands."""
     unit = Unit()

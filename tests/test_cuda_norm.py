@@ -187,7 +187,6 @@ def test_what_is_left_to_generated_kernels(name: str, specs: Any, attrs: Any) ->
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
 def test_compiles_almost_without_spills() -> None:
     """What is limited to the registers of so many blocks may spill a few words that rows have in common."""
     unit = Unit()

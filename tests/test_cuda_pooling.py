@@ -76,6 +76,5 @@ def test_channels_last_in_accesses_of_16_bytes(works: tuple[Suite, dict[str, lis
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
 def test_compiles_without_spills(works: tuple[Suite, dict[str, list[Work]]]) -> None:
     assert not nvrtc.spills(works[0].units)

@@ -1,14 +1,11 @@
 """What must not stand in the PTX of our kernels, whatever their C++ looks like."""
 
-import pytest
 from emulator import nvrtc
 from samples import samples_of
 from test_cuda_text import POINTWISE, graph_of_sample
 
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Unit
-
-pytestmark = pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
 
 #: By their definition (kernels/functors.cuh), and where CUDA's library reduces large arguments, from a table of constants.
 IN_DOUBLE = {"digamma", "polygamma", "sin", "cos", "tan"}

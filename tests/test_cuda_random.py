@@ -343,7 +343,6 @@ def test_the_same_numbers_compiled(emulated_gpu: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
 def test_compiles_without_spills(regions: Any) -> None:
     """Each operator in each dtype, and the regions."""
     unit = Unit()

@@ -477,7 +477,6 @@ def test_models(name: str, dtype: Any, models: tuple[Suite, dict[tuple[str, Any]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(nvrtc.library() is None, reason="needs NVRTC: pip install nvidia-cuda-nvrtc")
 def test_compiles_without_spills(accesses: Any, reductions: Any, random_regions: Any, models: Any) -> None:
     """Kernels of the tests above; one that divides doubles may spill what its calls of the division clobber."""
     spilling = nvrtc.spills([u for suite, _ in (accesses, reductions, random_regions) for u in suite.units], ["sm_90"])

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hybridnet.codegen.cuda_plan import CudaPlan, fitted
-from hybridnet.codegen.cuda_region import Tuning, Unit
+from hybridnet.codegen.cuda_region import Tuning, Unit, origin
 from hybridnet.codegen.cuda_text import Kernel, Table
 from hybridnet.codegen.plan import Place, legalize
 from hybridnet.config import config
 from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall
+from hybridnet.device.compiler import Origin
 from hybridnet.dtypes import Dtype
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.cleanup import dce
@@ -160,6 +161,11 @@ class CudaSource:
     resident: tuple[Place | None, ...] = ()
     largest: list[tuple[int, str]] = field(default_factory=list)
     writes: dict[Node, tuple[Extent, ...]] = field(default_factory=dict)
+
+    @property
+    def origins(self) -> list[Origin]:
+        """Of each launch the kernel, and the operators that it is of."""
+        return [origin(s.kernel, s.node) for s in self.steps if isinstance(s, KernelStep) and s.node is not None]
 
 
 def write_cuda_program(

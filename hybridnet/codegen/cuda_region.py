@@ -20,6 +20,7 @@ from hybridnet.codegen.cuda_text import Kernel, Table, translation_unit
 from hybridnet.codegen.cuda_tiled import tiling_of, write_tiled
 from hybridnet.codegen.cuda_written import write_launches
 from hybridnet.core.kernel import computed_dtype, contiguous
+from hybridnet.device.compiler import Origin
 from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
@@ -104,6 +105,12 @@ class Unit:
             name = self._names[kernel.text] = f"{'_'.join(words)[:40]}_{len(self._names)}"
             self.texts[name] = kernel.text.replace(_NAME, name)
         return replace(kernel, name=name, text=self.texts[name])
+
+
+def origin(kernel: Kernel, node: Node) -> Origin:
+    """What a kernel of a node comes from: the operators of a region, or the one that it is."""
+    parts = node.attrs["body"].nodes if node.op in (FUSED, GROUP) else (node,)
+    return Origin(kernel.name, kernel.text, [(n.op.name, n.site) for n in parts if n.op.name != "full"])
 
 
 FEWEST_COLUMNS = 16  # side by side: rows of fewer go one after another

@@ -7,6 +7,9 @@ from typing import NoReturn
 from hybridnet.device import cuda
 from hybridnet.errors import DeviceError, OutOfMemoryError, Site, fail
 
+#: CUDA_ERROR_INVALID_IMAGE, NO_BINARY_FOR_GPU, INVALID_PTX and UNSUPPORTED_PTX_VERSION: the driver cannot make sense of a module.
+_NOT_LOADABLE = (200, 209, 218, 222)
+
 
 def fail_absent(device_id: int) -> NoReturn:
     """Say why the GPU of that number cannot be used."""
@@ -51,6 +54,23 @@ def _fail_old(driver: int, runtime: int) -> NoReturn:
 def _version(number: int) -> str:
     """CUDA's numbers of versions: 13020 is 13.2."""
     return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def raise_if_not_loadable(error: Exception, nvrtc: tuple[int, int]) -> None:
+    """Raise our error if the driver cannot load what NVRTC of that version made, as one that is older may not."""
+    if not isinstance(error, cuda.cupy().cuda.driver.CUDADriverError) or error.status not in _NOT_LOADABLE:
+        return
+    number = int(cuda.cupy().cuda.runtime.driverGetVersion())
+    driver = number // 1000, number % 1000 // 10
+    package = "nvidia-cuda-nvrtc" + ("-cu12" if nvrtc[0] == 12 else "")
+    older = f', or pip install "{package}=={_version(number)}.*"' if driver[0] == nvrtc[0] and driver < nvrtc else ""
+    fail(
+        DeviceError,
+        "gpu",
+        expected=f"a driver that loads what NVRTC {nvrtc[0]}.{nvrtc[1]} compiles",
+        got=f"one for CUDA {_version(number)}, which says {error}",
+        fix=f"updating the driver{older}",
+    )
 
 
 def raise_if_missing(op: str, error: Exception, site: Site | None = None) -> None:

@@ -366,7 +366,7 @@ class CudaProgram:
     def module(self) -> Module:
         """The kernels on the device, compiled and loaded at the first use."""
         if self._module is None:
-            self._module = Module(self.source.text, self.device.device_id)
+            self._module = Module(self.source.text, self.device.device_id, self.source.origins)
         return self._module
 
     def flat_inputs(self) -> list[Any]:

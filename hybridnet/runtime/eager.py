@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet.codegen.cuda_plan import is_generated
-from hybridnet.codegen.cuda_region import Launches, Tuning, Unit
+from hybridnet.codegen.cuda_region import Launches, Tuning, Unit, origin
 from hybridnet.config import config
 from hybridnet.core import Kind, Op, Spec
 from hybridnet.core.kernel import LibraryCall, Placed
@@ -44,7 +44,7 @@ class _Prepared:
             unit = Unit(Tuning(sms=device.multiprocessors))
             self.launches = unit.add(node)
             self.gaps = True
-            self.module = Module(unit.text, device.device_id)
+            self.module = Module(unit.text, device.device_id, [origin(k, node) for k in self.launches.kernels])
         elif self.call is None:
             tell_refusal(node, "computed in its parts" if op.compute is None else "computed by CuPy")
 

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 from emulator import nvrtc
+from emulator.compilers import VERSIONS
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
 from emulator.libraries import installed
+from emulator.nvrtc import needs_cupy
 from gpu import bars, peer_hybridnet, precompile, process, record, run, sizes, worker
 
 import hybridnet as hn
@@ -322,7 +324,17 @@ def test_samples_are_taken_until_the_time_is_over() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(COMPILER is None or nvrtc.library() is None, reason="needs g++ and NVRTC")
+@pytest.mark.skipif(COMPILER is None, reason="needs g++")
+def test_steps_compile() -> None:
+    """By every version of NVRTC that may be there."""
+    sources = [source for workload in precompile.WORKLOADS for source in precompile.written(workload, "tiny")]
+    for version in VERSIONS:
+        nvrtc.compile_all(sources, version=version)
+
+
+@pytest.mark.slow
+@needs_cupy
+@pytest.mark.skipif(COMPILER is None, reason="needs g++")
 def test_kernels_are_compiled_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "cache_dir", config.cache_dir)
     sources = precompile.written("perceptron", "tiny")

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import itertools
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Sequence
@@ -28,12 +29,12 @@ class NVRTCError(RuntimeError):
 
     def __init__(self, status: int) -> None:
         self.status = status
-        super().__init__(f"NVRTC_ERROR_COMPILATION ({status})")
+        super().__init__(f"{'NVRTC_ERROR_INVALID_OPTION' if status == 5 else 'NVRTC_ERROR_COMPILATION'} ({status})")
 
 
 class _Program:
-    def __init__(self, src: str, headers: Any, include_names: Any) -> None:
-        self.source, self.log, self.made = src, "", b""
+    def __init__(self, src: str, name: str, headers: Any, include_names: Any) -> None:
+        self.source, self.name, self.log, self.made, self.target = src, name, "", b"", ""
         self.headers = {bytes(n).decode(): bytes(h).decode() for n, h in zip(include_names, headers, strict=True)}
 
 
@@ -43,7 +44,7 @@ _numbers = itertools.count(1)
 
 def createProgram(src: str, name: str, headers: Any, include_names: Any) -> int:
     number = next(_numbers)
-    _programs[number] = _Program(src, headers, include_names)
+    _programs[number] = _Program(src, name, headers, include_names)
     return number
 
 
@@ -52,17 +53,32 @@ def compileProgram(prog: int, options: Any) -> None:
     for option in options:
         if not isinstance(option, str):
             raise TypeError("options are strings")
+    program.target = next(o for o in options if o.startswith("--gpu-architecture=")).partition("=")[2]
+    if program.target not in {f"{kind}_{a}" for kind in ("sm", "compute") for a in getSupportedArchs()}:
+        program.log = "nvrtc: error: invalid value for --gpu-architecture (-arch)"
+        raise NVRTCError(5)
     definitions = tuple(o.replace("--define-macro=", "-D") for o in options if o.startswith(("-D", "--define-macro=")))
     try:
         path = emulator.compiled(program.source, definitions, program.headers)
     except RuntimeError as error:
-        program.log = str(error)
+        program.log = re.sub(r"\S*/kernels\.cu:(\d+):\d+:", rf"{program.name}(\1):", str(error))  # as NVRTC names places
         raise NVRTCError(6) from None
     program.made = MAGIC + path.read_bytes()
 
 
 def getCUBIN(prog: int) -> bytes:
+    if not _programs[prog].target.startswith("sm_"):
+        raise RuntimeError("cubin is requested, but the real arch (sm_XX) is not provided")
     return _programs[prog].made
+
+
+def getPTX(prog: int) -> bytes:
+    return _programs[prog].made
+
+
+def getSupportedArchs() -> tuple[int, ...]:
+    """Those of NVRTC 13.0."""
+    return 75, 80, 86, 87, 88, 89, 90, 100, 103, 110, 120, 121
 
 
 def getProgramLog(prog: int) -> str:
@@ -78,14 +94,21 @@ def getVersion() -> tuple[int, int]:
     return 13, zlib.crc32(emulator.HEADER.read_bytes() + repr(emulator.FLAGS).encode())
 
 
-for _f in (createProgram, compileProgram, getCUBIN, getProgramLog, destroyProgram, getVersion):
+for _f in (createProgram, compileProgram, getCUBIN, getPTX, getProgramLog, destroyProgram, getVersion, getSupportedArchs):
     setattr(nvrtc, _f.__name__, _f)
-nvrtc.getPTX = getCUBIN  # type: ignore[attr-defined]
 nvrtc.NVRTCError = NVRTCError  # type: ignore[attr-defined]
 
 
 class CUDADriverError(RuntimeError):
     """``cupy.cuda.driver.CUDADriverError``."""
+
+    STATUS = {"CUDA_ERROR_INVALID_VALUE": 1, "CUDA_ERROR_INVALID_IMAGE": 200, "CUDA_ERROR_NO_BINARY_FOR_GPU": 209}
+    STATUS |= {"CUDA_ERROR_INVALID_PTX": 218, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION": 222}
+    STATUS |= {"CUDA_ERROR_INVALID_HANDLE": 400, "CUDA_ERROR_NOT_FOUND": 500}
+
+    def __init__(self, text: str) -> None:
+        self.status = self.STATUS[text.partition(":")[0]]
+        super().__init__(text)
 
 
 def _argument(x: Any) -> Any:

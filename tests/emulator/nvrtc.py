@@ -1,6 +1,7 @@
-"""NVRTC without a GPU or a driver: compile CUDA C++ for an architecture, and read what registers and spills it came to.
+"""NVRTC without a GPU or a driver: compile CUDA C++ as a device would have it, and read what registers and spills it came to.
 
-From the package nvidia-cuda-nvrtc, where it is installed.
+Every version runs in processes of its own, so that no two of them meet. A warning is an error here: of ours, NVRTC has no
+reason to warn, and among warnings that mean nothing nobody would see the one that does.
 """
 
 import ctypes
@@ -8,13 +9,16 @@ import importlib.util
 import multiprocessing
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from .emulator import KERNELS
+import pytest
+
+from hybridnet.device import compiler
+
+from . import compilers
+from .compilers import REPORTED
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 
@@ -34,29 +38,23 @@ class Usage(NamedTuple):
     spilled: int
 
 
-@cache
-def library() -> Any:
-    """libnvrtc, or None."""
-    spec = importlib.util.find_spec("nvidia")
-    folders = [Path(p) for p in spec.submodule_search_locations or ()] if spec is not None else []
-    builtins = [p for f in folders for p in sorted(f.glob("*/lib/libnvrtc-builtins.so.*"))]
-    found = [p for f in folders for p in sorted(f.glob("*/lib/libnvrtc.so.*")) if "alt" not in p.name]
-    if not builtins or not found:
-        return None
-    ctypes.CDLL(str(builtins[0]), ctypes.RTLD_GLOBAL)  # libnvrtc would not find it by itself
-    return ctypes.CDLL(str(found[0]))
+def need(version: str = REPORTED) -> None:
+    """Skip the test where this version is not installed; in CI that is a failure."""
+    if not compilers.folder(version).exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs NVRTC {version}: {compilers.COMMAND}")
 
 
-def version() -> str:
-    """The compiler's, on which registers depend."""
-    major, minor = ctypes.c_int(), ctypes.c_int()
-    library().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
-    return f"{major.value}.{minor.value}"
+def _cupy_compiles() -> bool:
+    return importlib.util.find_spec("cupy") is not None and compilers.newest() is not None
 
 
-def _compiled(architecture: str, code: str, part: str) -> str:
-    """A part of what NVRTC gives for ``code``: its "ProgramLog" or the "PTX"; a RuntimeError with the log if it does not compile."""
-    nvrtc, program = library(), ctypes.c_void_p()
+#: For tests of what compiles by CuPy's NVRTC: skipped where that is lacking, unless in CI.
+needs_cupy = pytest.mark.skipif(not os.environ.get("CI") and not _cupy_compiles(), reason='needs pip install -e ".[nvrtc]"')
+
+
+def _compiled(version: str, architecture: str, code: str, part: str) -> str:
+    """A part of what NVRTC gives for ``code``, its "ProgramLog" or the "PTX"; a RuntimeError with the log if it warns or fails."""
+    nvrtc, program = compilers.load(version), ctypes.c_void_p()
 
     def text(part: str) -> str:
         size = ctypes.c_size_t()
@@ -65,39 +63,55 @@ def _compiled(architecture: str, code: str, part: str) -> str:
         getattr(nvrtc, f"nvrtcGet{part}")(program, buffer)
         return buffer.value.decode()
 
-    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernels.cu", 0, None, None) == 0
-    options = [f"--gpu-architecture={architecture}", "-std=c++17", "--ptxas-options=-v", f"-I{KERNELS}"]
+    names, texts = (_strings(words) for words in zip(*compiler.headers().items(), strict=True))
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernels.cu", len(names), texts, names) == 0
+    options = _strings([*compiler.options(architecture), "--ptxas-options=-v"])
     try:
-        if nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*(o.encode() for o in options))):
-            raise RuntimeError(text("ProgramLog"))
+        failed, log = nvrtc.nvrtcCompileProgram(program, len(options), options), text("ProgramLog")
+        if failed or "warning" in log:
+            raise RuntimeError(f"NVRTC {version} for {architecture}:\n{log}")
         return text(part)
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
 
 
-def ptx_of(code: str, architecture: str = "compute_90") -> dict[str, str]:
-    """The PTX of each kernel of ``code``."""
-    functions = re.split(r"(?=\.visible \.entry|\.func)", _compiled(architecture, code, "PTX"))
-    return {found[1]: f for f in functions if (found := re.match(r"\.visible \.entry (\w+)", f))}
+def _strings(words: Sequence[str]) -> Any:
+    return (ctypes.c_char_p * len(words))(*(w.encode() for w in words))
 
 
-def compile_for(architecture: str, code: str) -> dict[str, Usage]:
-    """What each kernel of ``code`` uses on ``architecture`` ("sm_90"); a RuntimeError with the compiler's words if it does not compile."""
-    log = _compiled(architecture, code, "ProgramLog")
+def _usages(version: str, architecture: str, code: str) -> dict[str, Usage]:
+    log = _compiled(version, architecture, code, "ProgramLog")
     pattern = r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores.*?Used (\d+) registers"
     return {name: Usage(int(registers), int(stack), int(spilled)) for name, stack, spilled, registers in re.findall(pattern, log, re.S)}
 
 
-def compile_all(codes: Sequence[str], architectures: Sequence[str] = ARCHITECTURES) -> list[dict[str, dict[str, Usage]]]:
-    """What each kernel of several translation units uses, by architecture; in as many processes as there are cores."""
+def _in_processes(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The results of calls that are all about one version, in as many processes as there are cores."""
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        jobs = [[pool.submit(compile_for, a, code) for a in architectures] for code in codes]
-        found = [dict(zip(architectures, [j.result() for j in of_code], strict=True)) for of_code in jobs]
-    return [{name: {a: by[a][name] for a in architectures} for name in by[architectures[0]]} for by in found]
+        return list(pool.map(function, *zip(*calls, strict=True)))
 
 
-def spills(units: Sequence[Unit], architectures: Sequence[str] = ARCHITECTURES) -> dict[str, int]:
+def compile_all(
+    codes: Sequence[str], architectures: Sequence[str] = ARCHITECTURES, version: str = REPORTED
+) -> list[dict[str, dict[str, Usage]]]:
+    """What each kernel of several translation units uses, by architecture."""
+    need(version)
+    distinct = list(dict.fromkeys(codes))
+    jobs = [(code, a) for code in distinct for a in architectures]
+    usages = dict(zip(jobs, _in_processes(_usages, [(version, a, code) for code, a in jobs]), strict=True))
+    return [{name: {a: usages[code, a][name] for a in architectures} for name in usages[code, architectures[0]]} for code in codes]
+
+
+def ptx_of(code: str, architecture: str = "compute_90") -> dict[str, str]:
+    """The PTX of each kernel of ``code``."""
+    need()
+    (text,) = _in_processes(_compiled, [(REPORTED, architecture, code, "PTX")])
+    functions = re.split(r"(?=\.visible \.entry|\.func)", text)
+    return {found[1]: f for f in functions if (found := re.match(r"\.visible \.entry (\w+)", f))}
+
+
+def spills(units: Sequence[Unit], architectures: Sequence[str] = ARCHITECTURES, version: str = REPORTED) -> dict[str, int]:
     """Of the kernels that spill, by their text: the most bytes that they do."""
-    found = zip(units, compile_all([u.text for u in units], architectures), strict=True)
+    found = zip(units, compile_all([u.text for u in units], architectures, version), strict=True)
     most = {u.texts[name]: max(usage.spilled for usage in by.values()) for u, kernels in found for name, by in kernels.items()}
     return {text: spilled for text, spilled in most.items() if spilled}
