@@ -5,6 +5,8 @@ import contextlib
 import json
 import math
 import signal
+import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -343,3 +345,18 @@ def test_kernels_are_compiled_beforehand(tmp_path: Path, monkeypatch: pytest.Mon
     config.cache_dir = str(tmp_path)
     monkeypatch.setattr(compiler, "_compile", lambda *_: pytest.fail("compiled again"))
     assert all(compiler.cubin(source, "sm_90")[:4] == b"\x7fELF" for source in sources)
+
+
+@pytest.mark.slow
+@needs_cupy
+@pytest.mark.skipif(COMPILER is None, reason="needs g++")
+def test_kernels_are_compiled_beforehand_by_the_version_that_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machine code that another version would not ask for."""
+    nvrtc.need("13.0.88")
+    arguments = ["--nvrtc", "13.0.88", "--sizes", "tiny", "--only", "perceptron", "--folder", str(tmp_path)]
+    done = subprocess.run([sys.executable, precompile.__file__, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("NVRTC 13.0 for sm_90\n")
+    monkeypatch.setattr(compiler, "_version", lambda: "13.0")
+    assert {f"{compiler._key(source, 'sm_90')}.cubin" for source in precompile.written("perceptron", "tiny")} == {
+        p.name for p in tmp_path.iterdir()
+    }
