@@ -24,16 +24,14 @@ def package(version: str) -> str:
     return "nvidia-cuda-nvrtc-cu12" if version.startswith("12.") else "nvidia-cuda-nvrtc"
 
 
-def newest() -> str | None:
-    """The version that the extra ``nvrtc`` gave this environment: the newest that there is, in CI."""
-    try:
-        return importlib.metadata.version("nvidia-cuda-nvrtc")
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def installed() -> list[str]:
+    """The versions in this environment: in CI, by the extra ``nvrtc``, the newest that there is."""
+    packages = ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12")
+    return [found.version for package in packages for found in importlib.metadata.distributions(name=package)]
 
 
 #: What kernels are compiled with: as soon as PyPI has a newer one than the pinned, that as well.
-VERSIONS = tuple(dict.fromkeys([*PINNED, *filter(None, [newest()])]))
+VERSIONS = tuple(dict.fromkeys([*PINNED, *installed()]))
 
 
 def folder(version: str) -> Path:
