@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from hybridnet.graph.partition import Halves, partition
 from hybridnet.graph.passes import optimize
 from hybridnet.graph.refusals import told_refusals
 from hybridnet.graph.trace import State, Trace, tracing
+from hybridnet.owned import OwnedMethod, held
 from hybridnet.runtime.profile import Profile, profile
 from hybridnet.runtime.program import Program, make_program
 from hybridnet.runtime.timing import Link
@@ -110,6 +112,7 @@ class Traced:
         self.n_outputs = len(outputs)
         inputs = [*trace.arguments[: len(leaves)], *(s.before for s in self.states), *trace.arguments[len(leaves) :]]
         self.graph = Graph(inputs, trace.nodes, [*outputs, *(s.now for s in self.written), *written_arguments, *grads])
+        trace.close()
 
     def _differentiate(self, trace: Trace, returned: list[Any], variables: list[Any]) -> list[Value]:
         """Trace the backward after the forward: head gradients come in, the variables' gradients go out."""
@@ -140,8 +143,9 @@ _data_of = operator.attrgetter("_data")
 class Compiled:
     """One traced and compiled version of a function."""
 
-    def __init__(self, jit: Jit, traced: Traced) -> None:
-        self.jit = jit
+    def __init__(self, name: str, fn: Callable[..., Any], traced: Traced) -> None:
+        self.name = name
+        self.fn = fn
         self.structure = traced.structure
         self.arguments = traced.arguments
         self.classes = traced.classes
@@ -164,7 +168,7 @@ class Compiled:
             self.halves = partition(self.graph, n_inputs, self.n_outputs + len(donated_inputs), frozenset(donated_inputs))
             count = len(self.halves.forward.outputs)
             resident = frozenset(range(count - self.halves.residuals, count))
-            self.program = make_program(self.halves.forward, donate, resident, states, jit.name)
+            self.program = make_program(self.halves.forward, donate, resident, states, name)
             self.variables = [traced.position(who) for who in traced.variables]
             self.first_state = first_state
             # Which gradients are computed right where they are delivered: those of states, as a rule.
@@ -174,20 +178,10 @@ class Compiled:
             self.heads = traced.heads
             # The random counters, say: a second run of the function must find them as the first did.
             self.counters = [a for a in self.written if a.size == 1]
-            self.op = Op(
-                jit.name,
-                Kind.OPAQUE,
-                self._no_infer,
-                compute=lambda xp, *data: data,
-                grad=self._gradients,
-                saves=tuple({*self.halves.inputs, *self.variables}),
-            )
+            saves = tuple({*self.halves.inputs, *self.variables})
+            self.op = Op(name, Kind.OPAQUE, _no_infer, compute=lambda xp, *data: data, grad=_recorded_gradients, saves=saves)
         else:
-            self.program = make_program(self.graph, donate, states=states, name=jit.name)
-
-    @staticmethod
-    def _no_infer(*specs: Any) -> Any:
-        raise TraceError("a compiled call is inlined when it is traced")
+            self.program = make_program(self.graph, donate, states=states, name=name)
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         if self.writes:
@@ -209,7 +203,7 @@ class Compiled:
             results, lease = self.program.leased(data)
             outputs = [wrap(cls, d, device) for d, (cls, device) in zip(results, self.classes, strict=False)]
             residuals = results[self.n_outputs :]
-            kept = _Kept(self.arguments, leaves, residuals, lease, counters)
+            kept = _Kept(self, leaves, residuals, lease, counters)
             self._record([*leaves, *self.state], data, outputs, kept)
         if local.recording and any(y._tape is None for y in outputs):
             tape.note_behind((*leaves, *self.state), outputs)
@@ -229,7 +223,7 @@ class Compiled:
     def _fail_alias(self, x: Any) -> None:
         fail(
             TraceError,
-            self.jit.name,
+            self.name,
             expected="arrays that a compiled function writes to be reached in one way",
             got=f"an argument {Spec(x.shape, x._data.dtype)} that is the same array as what the function writes",
             fix="x.copy() for one of them",
@@ -268,7 +262,7 @@ class Compiled:
         gs = g if isinstance(g, tuple) else (g,)
         grads: list[Any] = [None] * len(xs)
         if local.recording or local.trace is not None:
-            return self.jit._differentiable_gradients(self, xs, gs, kept)
+            return self._differentiable_gradients(xs, gs, kept)
         assert self.halves is not None
         data = [*kept.residuals, *(xs[i]._data for i in self.halves.inputs), *(h._data for h in gs)]
         running = local.propagation
@@ -291,6 +285,32 @@ class Compiled:
             kept.release()
         return grads
 
+    def _differentiable_gradients(self, xs: Sequence[Any], gs: Sequence[Any], kept: _Kept) -> list[Any]:
+        """Gradients that can be differentiated again: the function once more, imperatively, and its tape."""
+        n = len(kept.leaves)
+        leaves = [x if isinstance(x, Array) else leaf for x, leaf in zip(xs, kept.leaves, strict=False)]
+        refs: list[Any] = [x._tape for x in (*leaves, *self.state)]
+        since = next(tape._sequence)
+        before = [(a, call("copy", a)) for a in self.written]
+        with paused_recording():
+            for array, data in kept.counters:
+                array._assign(wrap(type(array), data, array._device))
+        modes = local.set(recording=True, training=kept.training)
+        try:
+            args, kwargs = unflatten(self.arguments, leaves)
+            returned: list[Any] = []
+            with computing_in(kept.precision):
+                flatten(kept.fn(*args, **kwargs), returned)
+        finally:
+            local.set(recording=modes[0], training=modes[1])
+        with paused_recording():
+            for array, value in before:  # the state moved on once, at the call itself
+                array._assign(value)
+        heads = [returned[i] for i in self.heads]
+        found = tape.propagate(heads, gs, targets=[r for r in refs if r is not None], since=since, retain_graph=True)
+        assert n + len(self.state) == len(xs)
+        return [None if r is None else found.get(r) for r in refs]
+
     def _backward(self, delivered: tuple[bool, ...], after: Program | None) -> Program:
         """The program of the gradients, which it computes in arrays that it is given after its other inputs.
 
@@ -304,16 +324,29 @@ class Compiled:
         fixed = {self.halves.residuals + i for i, at in enumerate(self.halves.inputs) if at >= self.first_state}
         fixed |= {first + i for i, same in enumerate(delivered) if same}
         whole = Graph([*graph.inputs, *into], graph.nodes, graph.outputs)
-        return make_program(whole, donate, name=self.jit.name + "_backward", after=after, fixed=frozenset(fixed))
+        return make_program(whole, donate, name=self.name + "_backward", after=after, fixed=frozenset(fixed))
+
+
+def _no_infer(*specs: Any) -> Any:
+    raise TraceError("a compiled call is inlined when it is traced")
+
+
+def _recorded_gradients(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, kept: _Kept) -> Sequence[Any]:
+    """The gradient rule of every recorded call. What was compiled is reached through the call, since it holds the operator itself."""
+    return kept.compiled._gradients(needs, g, y, *xs, kept=kept)
 
 
 class _Kept:
-    """What one recorded call keeps: its arguments, the residuals and the lease on the arena that they lie in."""
+    """What one recorded call keeps: its arguments, the residuals and the lease on the arena that they lie in.
 
-    __slots__ = ("counters", "lease", "leaves", "precision", "residuals", "structure", "training")
+    And the compiled function, with what that was made from, in case gradients of gradients run it again.
+    """
 
-    def __init__(self, structure: Any, leaves: Sequence[Any], residuals: Sequence[Any], lease: Any, counters: list[Any]) -> None:
-        self.structure = structure
+    __slots__ = ("compiled", "counters", "fn", "lease", "leaves", "precision", "residuals", "training")
+
+    def __init__(self, compiled: Compiled, leaves: Sequence[Any], residuals: Sequence[Any], lease: Any, counters: list[Any]) -> None:
+        self.compiled = compiled
+        self.fn = held(compiled.fn)
         self.counters = counters
         self.leaves = leaves
         self.residuals = residuals
@@ -359,7 +392,7 @@ class Jit:
         """As a decorator of methods: one compiled function an instance."""
         if instance is None:
             return self
-        bound = Jit(functools.partial(self.fn, instance), self.name)
+        bound = Jit(OwnedMethod(types.MethodType(self.fn, instance)), self.name)
         instance.__dict__[self.fn.__name__] = bound
         return bound
 
@@ -401,7 +434,7 @@ class Jit:
             self.retraces.append(key.difference(next(reversed(self.cache.values()))[0]))
             if key.generation != next(reversed(self.cache.values()))[0].generation:
                 self.cache.clear()  # nothing of an earlier generation is called again
-        compiled = Compiled(self, Traced(self.fn, structure, leaves, local.recording))
+        compiled = Compiled(self.name, self.fn, Traced(self.fn, structure, leaves, local.recording))
         # Tracing may itself finish a deferred initialisation, which counts as a change.
         self.cache[(*short[:6], generation.count, *short[7:])] = (key, compiled)
         if len(self.cache) > config.max_programs:
@@ -409,32 +442,6 @@ class Jit:
         if config.debug >= 2:
             print(compiled.program.text)
         return compiled
-
-    def _differentiable_gradients(self, compiled: Compiled, xs: Sequence[Any], gs: Sequence[Any], kept: _Kept) -> list[Any]:
-        """Gradients that can be differentiated again: the function once more, imperatively, and its tape."""
-        n = len(kept.leaves)
-        leaves = [x if isinstance(x, Array) else leaf for x, leaf in zip(xs, kept.leaves, strict=False)]
-        refs: list[Any] = [x._tape for x in (*leaves, *compiled.state)]
-        since = next(tape._sequence)
-        before = [(a, call("copy", a)) for a in compiled.written]
-        with paused_recording():
-            for array, data in kept.counters:
-                array._assign(wrap(type(array), data, array._device))
-        modes = local.set(recording=True, training=kept.training)
-        try:
-            args, kwargs = unflatten(kept.structure, leaves)
-            returned: list[Any] = []
-            with computing_in(kept.precision):
-                flatten(self.fn(*args, **kwargs), returned)
-        finally:
-            local.set(recording=modes[0], training=modes[1])
-        with paused_recording():
-            for array, value in before:  # the state moved on once, at the call itself
-                array._assign(value)
-        heads = [returned[i] for i in compiled.heads]
-        found = tape.propagate(heads, gs, targets=[r for r in refs if r is not None], since=since, retain_graph=True)
-        assert n + len(compiled.state) == len(xs)
-        return [None if r is None else found.get(r) for r in refs]
 
     # -- looking inside -------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from hybridnet.gluon.parameter import Parameter, is_known
 from hybridnet.gluon.parameter_dict import ParameterDict
 from hybridnet.gluon.summary import summarize
 from hybridnet.gluon.training import Trainable
+from hybridnet.name import NameManager
 
 Hook = Callable[..., Any]
 
@@ -53,9 +54,9 @@ class Block(Trainable):
     _compiled: Any = None  # of a hybridized block
 
     def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
-        own, self._prefix, self._params = naming.create(prefix, params, self._alias())
-        self._label = own.rstrip("_") or type(self).__name__.lower()
-        self._scope = naming.NameScope(self, own)
+        self._own_prefix, self._prefix, self._params = naming.create(prefix, params, self._alias())
+        self._label = self._own_prefix.rstrip("_") or type(self).__name__.lower()
+        self._child_names = NameManager()  # numbers the blocks that are made in its name scope
         self._children: dict[str, Block] = {}
         self._reg_params: dict[str, Parameter] = {}
         self._forward_hooks: list[Hook] = []
@@ -122,7 +123,7 @@ class Block(Trainable):
 
     def name_scope(self) -> naming.NameScope:
         """``with self.name_scope():`` gives blocks made in it names that begin with this one's prefix."""
-        return self._scope
+        return naming.NameScope(self)
 
     @property
     def params(self) -> ParameterDict:
@@ -157,7 +158,7 @@ class Block(Trainable):
         children = set(map(id, self._children.values()))
         for name, value in self.__dict__.items():
             items = value.values() if isinstance(value, dict) else value
-            if name not in ("_children", "_scope") and isinstance(value, (list, tuple, dict)):
+            if name != "_children" and isinstance(value, (list, tuple, dict)):
                 hidden = [x for x in items if isinstance(x, Block) and id(x) not in children]
                 if hidden:
                     where = f"{type(self).__name__}.{name}"

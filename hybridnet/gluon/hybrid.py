@@ -12,6 +12,7 @@ from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import shapes
 from hybridnet.gluon.block import Block
+from hybridnet.owned import OwnedMethod
 from hybridnet.runtime.profile import Profile
 from hybridnet.tree import flatten
 
@@ -74,7 +75,7 @@ class HybridBlock(Block):
         super().hybridize(active, static_alloc=static_alloc, static_shape=static_shape, **kwargs)
 
     def _jit(self) -> Jit:
-        return jit(self._run, name=self._label)
+        return jit(OwnedMethod(self._run), name=self._label)
 
     def graph(self, *args: Any) -> Any:
         """The optimised graph of a call with these inputs, in the mode of now; it prints."""

@@ -22,15 +22,14 @@ _scopes = _Scopes()
 
 
 class NameScope:
-    """The ``with block.name_scope():`` of one block; it numbers the children made in it."""
+    """One ``with block.name_scope():``."""
 
-    def __init__(self, block: Any, own: str) -> None:
-        self.block, self.own = block, own
-        self.names = name.NameManager()
+    def __init__(self, block: Any) -> None:
+        self.block = block
 
     def __enter__(self) -> NameScope:
         # A block whose own part of the prefix is empty adds nothing: its children are named, and numbered, where it stands.
-        _scopes.blocks.append(self.block if self.own else _scopes.blocks[-1] if _scopes.blocks else None)
+        _scopes.blocks.append(self.block if self.block._own_prefix else _scopes.blocks[-1] if _scopes.blocks else None)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -41,7 +40,7 @@ def create(prefix: str | None, params: ParameterDict | None, hint: str) -> tuple
     """A new block's own part of the prefix, its whole prefix, and its parameters, shared with ``params`` if given."""
     parent = _scopes.blocks[-1] if _scopes.blocks else None
     if prefix is None:
-        prefix = (name.current().get(None, hint) if parent is None else parent._scope.names.next(hint)) + "_"
+        prefix = (name.current().get(None, hint) if parent is None else parent._child_names.next(hint)) + "_"
     if params is not None:
         return prefix, (parent.prefix if parent is not None else "") + prefix, ParameterDict(params.prefix, params)
     if parent is None:

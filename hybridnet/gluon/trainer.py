@@ -22,6 +22,7 @@ from hybridnet.gluon.parameter import Parameter
 from hybridnet.gluon.parameter_dict import ParameterDict
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer import states as files
+from hybridnet.owned import OwnedMethod
 from hybridnet.tree import flatten
 
 
@@ -141,7 +142,7 @@ class Trainer:
             self._states = [[self._optimizer.create_state_multi_precision(i, x) for x in p.list_data()] for i, p in enumerate(self._params)]
         done, lr = self._optimizer.num_update, self._optimizer.learning_rate
         self._scalars = {d: _Scalars(d, done, lr) for d in dict.fromkeys(d for w in where for d in w)}
-        self._compiled = {d: jit(functools.partial(self._update_on, d), name="update") for d in self._scalars}
+        self._compiled = {d: jit(functools.partial(OwnedMethod(self._update_on), d), name="update") for d in self._scalars}
 
     def _fresh(self, ignore_stale_grad: bool) -> tuple[int, ...] | None:
         """The parameters to move, ``None`` for all that are trained; notes that their gradients are used now."""

@@ -166,6 +166,11 @@ class Trace:
             value = self._constants[key] = self.emit(OPS["full"], (), {"shape": (), "value": number, "dtype": dtype}, device)
         return value
 
+    def close(self) -> None:
+        """Let go of what was read and called: values of the graph go on referring to the trace that made them."""
+        self.states, self.callbacks = {}, []
+        self._writes, self._current = {}, {}
+
     @property
     def written(self) -> list[State]:
         return [s for s in self.states.values() if s.now is not s.before]

@@ -8,6 +8,7 @@ a run is the copies of its arguments, the launch of the graphs and the copies of
 from __future__ import annotations
 
 import operator
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -102,7 +103,7 @@ class Instance:
     """
 
     def __init__(self, program: CudaProgram, arena: Arena, inputs: Sequence[Any]) -> None:
-        self.program = program
+        self._program = weakref.ref(program)
         self.arena = arena
         self.then: Instance | None = None  # of the program that takes over this arena: a backward's
         self.runs = 0
@@ -124,6 +125,13 @@ class Instance:
             (i, self.at(address), arena.view(address.offset, program.shapes[i], program.dtypes[i])) for i, address in source.staged.items()
         ]
         self._bind(source)
+
+    @property
+    def program(self) -> CudaProgram:
+        """Its program, which holds it."""
+        program = self._program()
+        assert program is not None
+        return program
 
     def _bind(self, source: CudaSource) -> None:
         """What is decided once, now that the addresses are known."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 import traceback
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -27,7 +28,9 @@ def bound_text(text: str, names: Mapping[str, Any], file: str) -> Any:
     found = {**names, "sweep": sweep}
     exec(compile(text, file, "exec"), found)
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
-    return found["bind"]
+    bind = found.pop("bind")  # whose globals these names are: the two would hold each other
+    weakref.finalize(bind, linecache.cache.pop, file, None)
+    return bind
 
 
 class Instance:
