@@ -108,6 +108,9 @@ class Traced:
         self.states: list[State] = list(trace.states.values())
         self.written = trace.written
         self.callbacks = trace.callbacks
+        # Which inputs must lie in order: the function writes through reshaped views of them.
+        handles = [*arguments, *(s.array for s in self.states)]
+        self.in_order = [i for i, x in enumerate(handles) if id(x) in trace.in_order]
         self.n_arguments = len(leaves)
         self.n_outputs = len(outputs)
         inputs = [*trace.arguments[: len(leaves)], *(s.before for s in self.states), *trace.arguments[len(leaves) :]]
@@ -150,6 +153,7 @@ class Compiled:
         self.arguments = traced.arguments
         self.classes = traced.classes
         self.callbacks = traced.callbacks
+        self.in_order = traced.in_order
         self.state = [s.array for s in traced.states]
         self.written = [s.array for s in traced.written]
         self.written_arguments = traced.written_arguments
@@ -192,6 +196,8 @@ class Compiled:
         flats = self.program.flat_inputs()
         data = list(map(_data_of, leaves))
         data += map(_data_of, self.state)
+        if self.in_order:
+            self._refuse_gaps(data)
         if config.debug >= 3:
             find_nan(self.halves.forward if self.halves else self.graph, data, array_module(data[0]) if data else np)
         data += flats
@@ -219,6 +225,18 @@ class Compiled:
         for x in leaves:
             if id(x) in self.written_states:
                 self._fail_alias(x)
+
+    def _refuse_gaps(self, data: Sequence[Any]) -> None:
+        """An array whose reshape would be a copy now, where it was traced as a view that is written through."""
+        for i in self.in_order:
+            if not data[i].flags.c_contiguous:
+                fail(
+                    TraceError,
+                    self.name,
+                    expected="arrays without gaps, in order, where a compiled function writes through a reshaped view of them",
+                    got=f"{Spec(data[i].shape, data[i].dtype)} with strides {data[i].strides}",
+                    fix="x.copy() before the call",
+                )
 
     def _fail_alias(self, x: Any) -> None:
         fail(

@@ -280,8 +280,8 @@ class NDArray(Operators, Array):
             self._assign(value)  # all of it: nothing of what it held remains
             return
         if local.special:
-            if local.trace is not None:
-                local.trace.settle(self, value)
+            if local.trace is not None and not indices and local.trace.is_part(value, self, template):
+                return  # it was written through the view
             self._assign(apply(OPS["index_set"], (self, value, *indices), {"key": template}))
             return
         self._before_write()
@@ -347,7 +347,7 @@ class NDArray(Operators, Array):
             value = call("broadcast_to", value, shape=self.shape)
         recorded = value._tape if local.recording else None
         trace = local.trace
-        if recorded is not None and trace is None and self._storage is not None and self._storage.viewed not in (0, id(self)):
+        if recorded is not None and self._is_view():
             fail(
                 AutogradError,
                 "in-place write",
@@ -365,6 +365,12 @@ class NDArray(Operators, Array):
                 self._device.xp.copyto(self._data, value._data)
         if recorded is not None or not (self._tape is not None and isinstance(self._tape[0], tape.Leaf)):
             self._tape, self._behind = recorded, value._behind if local.recording else None
+
+    def _is_view(self) -> bool:
+        """Whether it is a view of another array."""
+        if local.trace is not None:
+            return local.trace.is_view(self)
+        return self._storage is not None and self._storage.viewed not in (0, id(self))
 
     def _before_write(self) -> None:
         """Refuse a write to what is read-only; let the tapes that keep the buffer's values take copies of them."""

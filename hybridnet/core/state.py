@@ -28,8 +28,11 @@ class Trace(Protocol):
     def alias(self, source: Any, view: Any) -> None:
         """Note that ``view`` was made as a view of ``source``."""
 
-    def settle(self, array: Any, value: Any) -> None:
-        """Allow ``array`` to be written to after its view ``value``, as ``x[0] += 1`` does."""
+    def is_part(self, view: Any, source: Any, key: Any) -> bool:
+        """Whether an array is the view ``source[key]``, as what ``x[0] += 1`` writes back is."""
+
+    def is_view(self, array: Any) -> bool:
+        """Whether an array is a view that was made while tracing."""
 
     def write(self, array: Any, value: Any) -> None:
         """Make ``value`` what ``array`` holds from here on."""

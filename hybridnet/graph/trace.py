@@ -17,6 +17,7 @@ from hybridnet.core.state import generation, local
 from hybridnet.device import Device
 from hybridnet.errors import TraceError, fail, user_site
 from hybridnet.exact import exact
+from hybridnet.graph.aliases import Aliases
 from hybridnet.graph.ir import Graph, Node, Value
 
 
@@ -42,6 +43,7 @@ class Trace:
         self.states: dict[int, State] = {}  # by id of the array; State keeps it alive
         self.callbacks: list[Callable[[], None]] = []
         self._constants: dict[tuple[Any, ...], Value] = {}
+        self._aliases = Aliases(self.emit, self.outer is not None)
         # Of buffers with several handles: the writes so far, and after how many of them a value is what its handle sees.
         self._writes: dict[Storage, int] = {}
         self._current: dict[tuple[Storage, Value], int] = {}
@@ -52,13 +54,21 @@ class Trace:
         value = self._value(array)
         storage = array._storage
         if storage is not None and self._current.get((storage, value), 0) != self._writes.get(storage, 0):
+            value = self._again(array, value)
+        return value
+
+    def _again(self, array: Any, before: Value) -> Value:
+        """The value of a view, now that its memory was written through another array."""
+        value = self._aliases.again(array, self.read)
+        if value is None:
             fail(
                 TraceError,
                 "in-place write",
-                expected="no use of an array after a write to its view, or of a view after a write to its array, when compiled",
-                got=f"a use of {value.spec}, whose memory was written through another array",
+                expected="no writes to arrays that share memory, unless they are views made in the compiled function",
+                got=f"a use of {before.spec}, whose memory was written through another array",
                 fix="x[...] = v on the array itself, or a copy in place of the view",
             )
+        self._hold(array, value)
         return value
 
     def _value(self, array: Any) -> Value:
@@ -68,18 +78,30 @@ class Trace:
         return self._state(array).now
 
     def alias(self, source: Any, view: Any) -> None:
+        before, after = self._value(source), self._value(view)
+        if not self._aliases.add(source, view, after.node if after is not before else None):
+            return
         storage = view._storage = source.storage()
-        for array in (source, view):
-            self._current[storage, self._value(array)] = self._writes.get(storage, 0)
+        for value in (before, after):
+            self._current[storage, value] = self._writes.get(storage, 0)
 
-    def settle(self, array: Any, value: Any) -> None:
-        storage = array._storage
-        if storage is not None and value._storage is storage:
-            self._current[storage, self._value(array)] = self._writes.get(storage, 0)
+    def is_part(self, view: Any, source: Any, key: Any) -> bool:
+        return self._aliases.is_part(view, source, key)
+
+    def is_view(self, array: Any) -> bool:
+        return self._aliases.is_view(array)
 
     def write(self, array: Any, value: Value) -> None:
         if (storage := array._storage) is not None:
-            self._writes[storage] = self._current[storage, value] = self._writes.get(storage, 0) + 1
+            self._writes[storage] = self._writes.get(storage, 0) + 1
+        self._hold(array, value)
+        for source, whole in self._aliases.behind(array, value, self._value):
+            self._hold(source, whole)
+
+    def _hold(self, array: Any, value: Value) -> None:
+        """Make ``value`` what ``array`` is from here on."""
+        if (storage := array._storage) is not None:
+            self._current[storage, value] = self._writes.get(storage, 0)
         data = array._data
         if type(data) is Value and data.owner is self:
             array._data = value
@@ -87,6 +109,11 @@ class Trace:
         state = self._state(array)
         state.now = value
         self._refuse_aliases(state)
+
+    @property
+    def in_order(self) -> set[int]:
+        """The ids of the arrays from outside that must lie in order, without gaps, for what was traced to hold."""
+        return set(self._aliases.in_order)
 
     def is_written(self, array: Any) -> bool:
         state = self.states.get(id(array))
@@ -169,7 +196,7 @@ class Trace:
     def close(self) -> None:
         """Let go of what was read and called: values of the graph go on referring to the trace that made them."""
         self.states, self.callbacks = {}, []
-        self._writes, self._current = {}, {}
+        self._writes, self._current, self._aliases = {}, {}, Aliases(self.emit, self.outer is not None)
 
     @property
     def written(self) -> list[State]:
