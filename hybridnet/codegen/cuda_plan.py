@@ -198,6 +198,9 @@ class CudaPlan(Plan):
         # Kernels are given addresses: another shape of an array is as good as the array.
         return self.places.get(self.root_of(x)) if is_whole(self.shadows, x) else None
 
+    def fits(self, v: Value, state: Value) -> bool:
+        return v.size == state.size  # states lie without gaps here, or have stand-ins
+
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
         return (x, out) in self.pairs.get(node, ()) and all(v is x or self.root_of(v) is not self.root_of(x) for v in node.inputs)
 

@@ -235,6 +235,10 @@ class Plan:
         """The place that is an operand's from beginning to end."""
         return self.places.get(x)
 
+    def fits(self, v: Value, state: Value) -> bool:
+        """Whether a value can be computed right into a state's array. One of another shape cannot, since that array may have gaps."""
+        return v.shape == state.shape
+
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
         """Whether ``node`` may write its result ``out`` over its operand ``x``."""
         raise NotImplementedError
@@ -253,6 +257,7 @@ class Plan:
             if (
                 node is not None
                 and self.planned(node)
+                and self.fits(v, state)
                 and (last < self.step[node] or (last == self.step[node] and self.may_overwrite(node, state, v)))
             ):
                 self.homes[v] = state
