@@ -71,6 +71,11 @@ template <class T> __device__ inline T hn_fmod(T a, T b) {
     else return b == T(0) || (hn_limits<T>::is_signed && b == T(-1)) ? T(0) : T(a % b);
 }
 
+// Of gradients: g / slope and g * slope, and g where that is 0 and the slope has no number to give (0, infinite, NaN).
+template <class T> __device__ inline T hn_slope(T g, T found) { return g == T(0) && found != found ? g : found; }
+template <class T> __device__ inline T hn_gradient_quotient(T g, T slope) { return hn_slope(g, T(g / slope)); }
+template <class T> __device__ inline T hn_gradient_product(T g, T slope) { return hn_slope(g, T(g * slope)); }
+
 // -- integers ---------------------------------------------------------------------------------
 
 // In unsigned numbers, which hold the size of the lowest number as well.

@@ -1,14 +1,16 @@
 """The contract of operators at the edges of their domains and of their types: kinks, no gradient, 16 bits, long sums."""
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 from samples import ALL_OPS, Projected, as_array, as_arrays, cases, holds_floats, reached, run, wide
 
+import hybridnet as hn
 from hybridnet import autograd, dtypes
 from hybridnet.compile import jit
-from hybridnet.core import Kind, NDArray, Op, Sample
+from hybridnet.core import Kind, NDArray, Op, Sample, call
 from hybridnet.errors import HybridnetError
 
 Data = np.ndarray[Any, Any]
@@ -202,3 +204,14 @@ def test_rows_of_one_number() -> None:
     expected = np.bincount(rows, minlength=5) * np.float64(np.float32(0.1))
     np.testing.assert_allclose(wide(y)[:, 1], expected, rtol=1e-5)
     assert isinstance(y, NDArray)
+
+
+@pytest.mark.parametrize("slope", [0.0, math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("name", ["quotient", "product"])
+def test_no_gradient_whatever_the_slope(name: str, slope: float) -> None:
+    """Each kind of slope by itself: of some the processor tells nothing."""
+    g = hn.np.array([0.0, 0.0]).astype("float32")
+    assert call(name, g, hn.np.full((2,), slope)).asnumpy().tolist() == [0, 0]
+    with np.errstate(all="ignore"):
+        used = call(name, g + 1, hn.np.full((2,), slope)).asnumpy()
+        np.testing.assert_array_equal(used, np.divide(1, slope) if name == "quotient" else slope)

@@ -12,7 +12,7 @@ import pytest
 from emulator.bulk import Bulk
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
-from exact_programs import ExactProgram, drawn
+from exact_programs import NAMES, ExactProgram, drawn
 from test_exact_programs import compare, outcome
 
 from hybridnet.compile import jit
@@ -44,6 +44,8 @@ def cases(seeds: range) -> Iterator[Case]:
     bulk, found = Bulk(), []
     for seed in seeds:
         program = drawn(seed)
+        if any(NAMES[which % len(NAMES)] == "power of an array" for which, *_ in program.steps):
+            continue  # a transcendental function, of which libraries differ in the last bit
         try:
             with np.errstate(all="ignore"):
                 found.append(Case(program))

@@ -7,6 +7,7 @@ that ends a norm or a deviation has the subgradient 0 at 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,20 +18,20 @@ from hybridnet.ops.common import normal, samples, uniform
 
 
 def _but_zero(name: str) -> Callable[..., Any]:
-    """The ufunc, with 0 wherever its first operand is."""
+    """The ufunc, with its first operand where that is 0 and the result would be NaN."""
 
     def compute(xp: Any, g: Any, slope: Any, *, out: Any = None) -> Any:
         ufunc = getattr(xp, name)
         dtype = (g if hasattr(g, "dtype") else slope).dtype  # a constant is a number
         if xp is np and dtype.kind == "f" and not (out is g or out is slope):
-            # 0 / 0 and 0 * inf raise the processor's flag for invalid operations: looking at that costs nothing.
-            try:
-                with np.errstate(invalid="raise"):
-                    return ufunc(g, slope, out=out)
-            except FloatingPointError:
-                pass
+            with np.errstate(invalid="ignore"):
+                found = ufunc(g, slope, out=out)
+                # 0 / 0, 0 * inf, 0 / NaN and 0 * NaN are NaN, and so then is the sum of all: one look at what is in the cache yet.
+                if not math.isnan(np.add.reduce(found, axis=None)):
+                    return found
         with np.errstate(all="ignore"):
-            found = xp.where(g == 0, g, ufunc(g, slope)).astype(dtype, copy=False)
+            found = ufunc(g, slope)
+            found = xp.where((g == 0) & xp.isnan(found), g, found).astype(dtype, copy=False)
         if out is None:
             return found
         out[...] = found
@@ -63,21 +64,21 @@ def _register(name: str, ufunc: str, grad: tuple[Any, Any], saves: tuple[Any, ..
     )
 
 
-#: g / slope, and 0 where g is 0.
+#: g / slope, and 0 where g is 0 and the slope 0 or NaN.
 QUOTIENT = _register(
     "quotient",
     "true_divide",
     (lambda h, y, g, slope: call("quotient", h, slope), lambda h, y, g, slope: -call("quotient", call("product", h, y), slope)),
     ((1,), (1, "y")),
-    "({0} == 0 ? {0} : {0} / {1})",
+    "hn_gradient_quotient({0}, {1})",
 )
-#: g * slope, and 0 where g is 0.
+#: g * slope, and 0 where g is 0 and the slope infinite or NaN.
 PRODUCT = _register(
     "product",
     "multiply",
     (lambda h, y, g, slope: call("product", h, slope), lambda h, y, g, slope: h * g),
     ((1,), (0,)),
-    "({0} == 0 ? {0} : {0} * {1})",
+    "hn_gradient_product({0}, {1})",
 )
 
 #: The square root that ends a norm or a deviation: at 0, where it has no slope, its gradient is 0.

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
+from unittest import mock
 
 from hybridnet.config import config
 from hybridnet.core import random
+from hybridnet.runtime import cuda_timing, profile, timing
 
 from . import cupy, emulator, libraries, memory, runtime, streams
 
@@ -24,6 +26,7 @@ def emulated_gpu(
 ) -> Iterator[Any]:
     """CuPy, cuBLASLt, cuDNN and a GPU, emulated, for the body; gives the module that stands for CuPy.
 
+    Profiles measure its limits, which mean nothing, by small arrays, and repeat little.
     ``asynchronous``: a seed of :func:`streams.asynchronous`; work is done at once without one.
     At the end everything is put back, and writes beside allocations or into freed memory fail.
     """
@@ -49,6 +52,17 @@ def emulated_gpu(
         runtime.Settings.devices, runtime.Settings.driver, runtime.Settings.runtime, memory.heap.total, config.cache_dir = before
         streams.current.stream, streams.current.device = None, 0
         streams.abandon()
+
+
+@contextmanager
+def _short_profiles() -> Iterator[None]:
+    with (
+        mock.patch.object(profile, "COPIED_BYTES", (1 << 12, 1 << 12)),
+        mock.patch.object(profile, "ROWS", (16, 16)),
+        mock.patch.object(timing, "REPEATS", 2),
+        mock.patch.object(cuda_timing, "REPEATS", 2),
+    ):
+        yield
 
 
 def _forget() -> None:
