@@ -37,8 +37,8 @@ class Trail:
         if stream is self.stream:
             return
         if self.stream is not None:
-            if self._event is None:
-                self._event = _event()
+            if self._event is None:  # one that orders and does not tell the time, which would cost more
+                self._event = self.device.xp.cuda.Event(disable_timing=True)
             self._event.record(self.stream)
             stream.wait_event(self._event)
         self.stream = stream
@@ -47,10 +47,10 @@ class Trail:
         """Keep memory that was allocated on the current stream as long as ``owner``, and give it back behind the work of all streams."""
         if not memory:
             return
-        weakref.finalize(owner, _give_back, self, current_stream(self.device), memory).atexit = False
+        weakref.finalize(owner, _give_back, self.device.xp, self, current_stream(self.device), memory).atexit = False
 
 
-def _give_back(trail: Trail, allocated_on: Any, memory: tuple[Any, ...]) -> None:
+def _give_back(xp: Any, trail: Trail, allocated_on: Any, memory: tuple[Any, ...]) -> None:
     """Make the stream to which the pool gives ``memory`` wait; that is freed when this returns.
 
     With an event of its own: the trail's may be in use by the thread that works in the rest of the memory.
@@ -58,12 +58,7 @@ def _give_back(trail: Trail, allocated_on: Any, memory: tuple[Any, ...]) -> None
     last = trail.stream
     if last is None or last is allocated_on or cuda.forked():
         return
-    with cuda.cupy().cuda.Device(trail.device.device_id):
-        event = _event()
+    with xp.cuda.Device(trail.device.device_id):
+        event = xp.cuda.Event(disable_timing=True)
         event.record(last)
         allocated_on.wait_event(event)
-
-
-def _event() -> Any:
-    """An event of the current GPU, that orders and does not tell the time, which would cost more."""
-    return cuda.cupy().cuda.Event(disable_timing=True)

@@ -38,7 +38,8 @@ def emulated_gpu(
     sys.modules.update(cupy.MODULES)
     _forget()
     try:
-        with libraries.installed(), nullcontext() if asynchronous is None else streams.asynchronous(asynchronous):
+        at_once = nullcontext() if asynchronous is None else streams.asynchronous(asynchronous)
+        with libraries.installed(), _short_profiles(), at_once:
             yield cupy
             gc.collect()
             memory.heap.check()
