@@ -14,9 +14,9 @@ from hybridnet.device import threads
 #: Multiply-adds up to which BLAS stays on one thread of its own accord.
 SMALL = 1 << 16
 #: Multiply-adds from which a product is shared by threads: a helper takes 50 to 100 µs to wake up, as long as this many take.
-SHARED = 8 << 20
-#: Multiply-adds of a piece of such a product, at least, and the most pieces. More pieces read the operands more often.
-PIECE = 4 << 20
+SHARED = 16 << 20
+#: Multiply-adds of a piece of such a product, as far as there are two, and the most pieces. More pieces read the operands more often.
+PIECE = 16 << 20
 MOST = 32
 #: Pieces begin at multiples of this, so that the inner loops of BLAS have few remainders.
 ALIGNED = 16
@@ -74,7 +74,7 @@ def _multiply(worker: int, pieces: Iterator[tuple[Any, Any, Any]]) -> None:
 
 def _pieces(a: Any, b: Any, out: Any, work: int) -> list[tuple[Any, Any, Any]]:
     """The operands and results of the pieces: along an axis of the batch if there is one that is long enough, else tiles of the result."""
-    number = min(MOST, work // PIECE)
+    number = min(MOST, max(2, work // PIECE))
     for axis, extent in enumerate(out.shape[:-2]):
         if extent >= min(number, 4):
             step = math.ceil(extent / number)

@@ -170,9 +170,13 @@ def weight_grad(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -
 
 
 def _summed(xp: Any, g: Geometry, shape: tuple[int, ...], dtype: Any, add: Callable[[slice, Any], None]) -> Any:
-    """The sum of what ``add`` adds for each block. Threads share runs of blocks, each with a sum of its own, where the sums are small."""
-    blocks = g.blocks()
-    number = BLOCKS if len(blocks) >= BLOCKS and BLOCKS * math.prod(shape) <= BLOCK else 1
+    """The sum of what ``add`` adds for each block.
+
+    Threads share runs of blocks, each with a sum of its own, where the sums are small; else blocks are large, and their products shared.
+    """
+    number = BLOCKS if g.batch >= BLOCKS and BLOCKS * math.prod(shape) <= BLOCK else 1
+    blocks = g.blocks(number)
+    number = min(number, len(blocks))
     totals = xp.zeros((number, *shape), dtype)
     runs = [(blocks[i * len(blocks) // number : (i + 1) * len(blocks) // number], totals[i]) for i in range(number)]
 

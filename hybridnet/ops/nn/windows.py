@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops import cpu_matmul
 
 #: The layouts of data by number of spatial axes; weights follow, filters first: (O, C, *kernel) or (O, *kernel, C).
 LAYOUTS = {1: ("NCW", "NWC"), 2: ("NCHW", "NHWC"), 3: ("NCDHW", "NDHWC")}
 
 #: How many numbers of a column matrix are made at a time: they should still be in the cache when they are used.
 BLOCK = 1 << 19
-#: In how many blocks at least a large convolution's samples are done.
+#: In how many blocks at least a large convolution's samples are done, and what is large, in multiply-adds.
 BLOCKS = 8
+LARGE = 64 << 20
 #: What copying a number to a column matrix costs, in multiply-adds.
 COPY = 8
 
@@ -51,12 +51,12 @@ class Geometry(NamedTuple):
     def is_depthwise(self) -> bool:
         return self.channels == 1 and self.groups > 1
 
-    def blocks(self) -> list[slice]:
-        """The samples that are done at a time: few enough for the cache, and several blocks for threads to share where that pays."""
+    def blocks(self, least: int = BLOCKS) -> list[slice]:
+        """The samples that are done at a time: few enough for the cache, and ``least`` blocks for threads to share where that pays."""
         columns = self.groups * self.channels * math.prod(self.kernel) * math.prod(self.out)
         step = max(1, min(self.batch, BLOCK // max(columns, 1)))
-        if self.batch * columns * (self.filters + COPY) >= cpu_matmul.SHARED:
-            step = min(step, math.ceil(self.batch / BLOCKS))
+        if self.batch * columns * (self.filters + COPY) >= LARGE:
+            step = min(step, math.ceil(self.batch / least))
         return [slice(start, min(start + step, self.batch)) for start in range(0, self.batch, step)]
 
     def spatial(self, of: tuple[int, ...]) -> tuple[int, ...]:
