@@ -27,7 +27,7 @@ from hybridnet.errors import HybridnetError
 from hybridnet.ops.common import normal
 from hybridnet.runtime.cuda_program import CudaProgram
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
 TOLERANCE = {dtypes.float64: 1e-9, dtypes.float32: 1e-4, dtypes.float16: 5e-3, dtypes.bfloat16: 4e-2}
 #: Their numbers differ from device to device; see test_cuda_random.py.

@@ -24,7 +24,7 @@ from hybridnet.codegen import cuda_program
 from hybridnet.device import Trail, cuda
 from hybridnet.gluon import nn
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
 SEEDS = range(10)
 

@@ -127,7 +127,7 @@ def test_report(rows: dict[str, Row], request: pytest.FixtureRequest) -> None:
         REPORT.write_text("\n".join([*lines, ""]), encoding="utf-8")
     recorded = REPORT.read_text(encoding="utf-8").splitlines()
     changes = sorted({*recorded} ^ {*lines})
-    assert not changes, "\n".join([*changes, "If that is meant: python -m pytest tests/test_cuda_nvrtc.py --renew"])
+    assert not changes, "\n".join([*changes, "If that is meant: python -m pytest -m slow tests/test_cuda_nvrtc.py --renew"])
 
 
 # -- what the other tests rely on ---------------------------------------------------------------------

@@ -27,7 +27,7 @@ from hybridnet.graph.trace import Trace, tracing
 from hybridnet.ops import pointwise, reduction
 from hybridnet.ops.nn import loss, norm, softmax
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
 POINTWISE = [op for op in ALL_OPS if op.kind is Kind.POINTWISE and op.expand is None]
 REDUCTIONS = [op for op in ALL_OPS if op.kind is Kind.REDUCTION]

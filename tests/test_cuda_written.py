@@ -18,7 +18,7 @@ from hybridnet.device import cpu
 from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.ir import Node, Value, infer_node
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
 WRITTEN = [op for op in ALL_OPS if op.kernels is not None]
 

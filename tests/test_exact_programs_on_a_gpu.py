@@ -19,7 +19,7 @@ from hybridnet.compile import jit
 from hybridnet.device import gpu
 from hybridnet.errors import HybridnetError
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
 
 class Case:

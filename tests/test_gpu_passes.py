@@ -12,7 +12,7 @@ import hybridnet as hn
 from hybridnet import amp, autograd, npx
 from hybridnet.config import config
 
-pytestmark = pytest.mark.usefixtures("emulated_gpu")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("emulated_gpu")]
 
 RNG = numpy.random.default_rng(5)
 

@@ -20,6 +20,8 @@ from test_gpu_suite import commands_with, waited
 
 import hybridnet as hn
 
+pytestmark = pytest.mark.slow
+
 ROOT = process.TESTS.parent
 SCRIPT = str(ROOT / "tests" / "gpu.sh")
 #: Stand-ins of the toolkit's tools: one runs what it is given, the other writes what it would have found.

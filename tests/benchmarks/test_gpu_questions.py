@@ -16,6 +16,8 @@ from gpu.questions import ALONE, QUESTIONS, Cases, costs, threads
 
 from hybridnet.config import config
 
+pytestmark = pytest.mark.slow
+
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
 #: What the emulated device cannot answer: it has no cuDNN of its own, no NCCL, and no compiler of CuPy's.
