@@ -104,7 +104,9 @@ def _forward(xp: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str,
     step, product = _STEPS[mode](xp, units, gx.dtype), _product(xp)
     with _one_thread(xp):
         for t in _steps(time, reverse):
-            new_h, new_c = step(gx[t], product(h, weight) + bh, h, c)
+            rec = product(h, weight)
+            rec += bh
+            new_h, new_c = step(gx[t], rec, h, c)
             if mask is not None:
                 new_h = xp.where(mask[t] != 0, new_h, h)
                 new_c = None if c is None else xp.where(mask[t] != 0, new_c, c)
@@ -134,9 +136,17 @@ def _lstm_step(xp: Any, units: int, dtype: Any) -> Any:
     shift = xp.repeat(xp.asarray([0.5, 0.5, 0, 0.5], dtype), units)
 
     def step(x: Any, rec: Any, h: Any, c: Any) -> Any:
-        gates = xp.tanh((x + rec) * half) * half + shift
-        c = gates[:, units : 2 * units] * c + gates[:, :units] * gates[:, 2 * units : 3 * units]
-        return gates[:, 3 * units :] * xp.tanh(c), c
+        gates = rec  # made for this step: computed in place
+        gates += x
+        gates *= half
+        xp.tanh(gates, out=gates)
+        gates *= half
+        gates += shift
+        c = gates[:, units : 2 * units] * c
+        c += gates[:, :units] * gates[:, 2 * units : 3 * units]
+        new = xp.tanh(c)
+        new *= gates[:, 3 * units :]
+        return new, c
 
     return step
 
