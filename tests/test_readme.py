@@ -48,7 +48,7 @@ def test_the_commands() -> None:
     commands = [text.strip() for _, text in blocks("sh")]
     assert commands == [
         'pip install -e ".[examples]" && python examples/digits.py',
-        'pip install -e ".[test]" && python -m pytest',
+        'pip install -e ".[test]" && python -m pytest -n auto --dist loadfile',
         "tests/gpu.sh results",
     ]
 

@@ -176,7 +176,7 @@ def _summed(xp: Any, g: Geometry, shape: tuple[int, ...], dtype: Any, add: Calla
     """
     number = BLOCKS if g.batch >= BLOCKS and BLOCKS * math.prod(shape) <= BLOCK else 1
     blocks = g.blocks(number)
-    number = min(number, len(blocks))
+    number = max(1, min(number, len(blocks)))
     totals = xp.zeros((number, *shape), dtype)
     runs = [(blocks[i * len(blocks) // number : (i + 1) * len(blocks) // number], totals[i]) for i in range(number)]
 

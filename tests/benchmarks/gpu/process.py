@@ -41,15 +41,23 @@ class Process:
     """A process in a group of its own, which ends with all that it has started."""
 
     running: set[Process] = set()
+    starting = False  # one that runs and is not among ``running`` yet: who is told to end then waits for that
+    told_to_end = False
 
     def __init__(self, asked: Sequence[str], log: Path, more: Mapping[str, str] | None = None, **pipes: Any) -> None:
         """``log``: the file that it prints to, where ``pipes`` do not say otherwise; ``more``: variables of its environment."""
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "a", encoding="utf-8") as words:
-            where = {"stdin": subprocess.DEVNULL, "stdout": words, "stderr": words, **pipes}
-            self.process = subprocess.Popen(asked, env=environment(**(more or {})), text=True, start_new_session=True, **where)
-        Process.running.add(self)
+        Process.starting = True
+        try:
+            with open(log, "a", encoding="utf-8") as words:
+                where = {"stdin": subprocess.DEVNULL, "stdout": words, "stderr": words, **pipes}
+                self.process = subprocess.Popen(asked, env=environment(**(more or {})), text=True, start_new_session=True, **where)
+            Process.running.add(self)
+        finally:
+            Process.starting = False
+        if Process.told_to_end:
+            raise SystemExit(STOPPED)
 
     @property
     def alive(self) -> bool:
@@ -134,7 +142,9 @@ def ends_on_request() -> None:
 
     def stop(*_: Any) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
-        raise SystemExit(STOPPED)
+        Process.told_to_end = True
+        if not Process.starting:
+            raise SystemExit(STOPPED)
 
     signal.signal(signal.SIGTERM, stop)
 
