@@ -37,7 +37,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("kv kvstore", "gluon.Trainer, which adds up the gradients of all devices"),
         ("callback mon monitor", "net.fit, which shows its progress, or register_forward_hook"),
         ("operator", "autograd.Function for an operator with a gradient of its own"),
-        ("profiler", "net.explain(x) and net.memory(x)"),
+        ("profiler", "net.profile(x), net.explain(x) and net.memory(x)"),
         ("visualization viz", "net.summary(x) and print(net.graph(x))"),
         ("base error", "hybridnet.MXNetError and hybridnet.errors"),
         ("test_utils", "numpy.testing"),
