@@ -8,7 +8,7 @@ transposed: 63, 109, and 65 in four pieces on one thread.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -48,6 +48,11 @@ def matmul(a: Any, b: Any, out: Any = None) -> Any:
         else:
             _multiply(0, iter(_cut(a, b, out, _steps(out.shape[-2], out.shape[-1], math.ceil(work / UNPACKED)))))
     return out
+
+
+def matmul_of(xp: Any) -> Callable[..., Any]:
+    """``matmul`` of an array module: ours on a CPU."""
+    return matmul if xp is np else xp.matmul  # type: ignore[no-any-return]
 
 
 def multiply_adds(a: tuple[int, ...], b: tuple[int, ...]) -> int:

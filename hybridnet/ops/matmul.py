@@ -35,7 +35,7 @@ def _compute(xp: Any, a: Any, b: Any, *, transpose_a: bool = False, transpose_b:
         a = a.swapaxes(-1, -2)
     if transpose_b:
         b = b.swapaxes(-1, -2)
-    product = cpu_matmul.matmul if xp is np else xp.matmul
+    product = cpu_matmul.matmul_of(xp)
     if a.dtype.itemsize == 2 and dtypes.is_floating(a.dtype) and (xp is np or a.ndim > 2 or b.ndim > 2):
         # NumPy has no half-precision products, CuPy none in batches; accumulate in float32 as devices do.
         wide = product(a.astype(dtypes.float32), b.astype(dtypes.float32)).astype(a.dtype)

@@ -30,10 +30,6 @@ from hybridnet.ops.nn.windows import BLOCK, BLOCKS, Geometry, inner, padded, pos
 ENOUGH = 4
 
 
-def _product(xp: Any) -> Callable[..., Any]:
-    return cpu_matmul.matmul if xp is np else xp.matmul  # type: ignore[no-any-return]
-
-
 def _each_block(xp: Any, g: Geometry, compute: Callable[[slice], None]) -> None:
     """Call ``compute`` for each block of samples; on a CPU threads share them."""
     _share(xp, g.blocks(), compute)
@@ -74,7 +70,7 @@ def forward(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
     """The convolution of ``x`` with ``w``, into ``out``."""
     if g.is_depthwise:
         return _forward_depthwise(xp, x, w, g, out)
-    length, filters, product = math.prod(g.out), _filters(w, g), _product(xp)
+    length, filters, product = math.prod(g.out), _filters(w, g), cpu_matmul.matmul_of(xp)
 
     def compute(part: slice) -> None:
         columns = _columns(xp, x[part], g)
@@ -114,7 +110,7 @@ def data_grad(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any:
         pad = tuple(d * (k - 1) - p for d, k, p in zip(g.dilate, g.kernel, g.pad, strict=True))
         back = g._replace(channels=g.filters, filters=g.channels, size=g.out, out=g.size, pad=pad)
         return forward(xp, dy, _turned(w, g), back, out)
-    length, depth, filters, product = math.prod(g.out), g.channels * math.prod(g.kernel), _filters(w, g), _product(xp)
+    length, depth, filters, product = math.prod(g.out), g.channels * math.prod(g.kernel), _filters(w, g), cpu_matmul.matmul_of(xp)
 
     def compute(part: slice) -> None:
         block = dy[part]
@@ -154,7 +150,7 @@ def weight_grad(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -
     """The weight's gradient."""
     if g.is_depthwise:
         return _weight_grad_depthwise(xp, x, dy, g, shape)
-    length, depth, product = math.prod(g.out), g.channels * math.prod(g.kernel), _product(xp)
+    length, depth, product = math.prod(g.out), g.channels * math.prod(g.kernel), cpu_matmul.matmul_of(xp)
 
     def add(part: slice, total: Any) -> None:
         n = x[part].shape[0]

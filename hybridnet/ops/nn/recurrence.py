@@ -11,7 +11,7 @@ Gates are in cuDNN's order: lstm input, forget, cell, output; gru reset, update,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -28,16 +28,12 @@ from hybridnet.ops.shape import concatenate, stack
 GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
 
 
-def _product(xp: Any) -> Callable[..., Any]:
-    return cpu_matmul.matmul if xp is np else xp.matmul  # type: ignore[no-any-return]
-
-
 class _OnData:
     """The functions that the backward recurrence needs beside Python's operators, on NumPy or CuPy arrays."""
 
     def __init__(self, xp: Any) -> None:
         self.tanh, self.where, self.concatenate, self.stack = xp.tanh, xp.where, xp.concatenate, xp.stack
-        self._matmul = _product(xp)
+        self._matmul = cpu_matmul.matmul_of(xp)
 
     def positive(self, x: Any) -> Any:
         return (x > 0).astype(x.dtype)
@@ -101,7 +97,7 @@ def _forward(xp: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str,
     weight = xp.ascontiguousarray(wh.T)
     hs = xp.empty((time, batch, units), gx.dtype)
     cs = xp.empty_like(hs) if mode == "lstm" else None
-    step, product = _STEPS[mode](xp, units, gx.dtype), _product(xp)
+    step, product = _STEPS[mode](xp, units, gx.dtype), cpu_matmul.matmul_of(xp)
     with _one_thread(xp):
         for t in _steps(time, reverse):
             rec = product(h, weight)
