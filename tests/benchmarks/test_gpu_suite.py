@@ -204,7 +204,7 @@ def test_a_run_that_is_told_to_end_leaves_its_record(tmp_path: Path) -> None:
         running.end()
     assert "not measured" in (tmp_path / "found" / "benchmarks.txt").read_text()
     assert json.loads((tmp_path / "found" / "benchmarks.json").read_text())["times"] == {}
-    assert not commands_with(str(hanging)), "a worker was left behind"
+    waited(lambda: not commands_with(str(hanging)), 10)  # all were sent SIGKILL; a child of the worker's dies when it is next scheduled
 
 
 def test_a_python_that_is_not_there_costs_its_peer(tmp_path: Path) -> None:
