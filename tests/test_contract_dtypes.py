@@ -20,7 +20,7 @@ from hybridnet.config import config
 from hybridnet.core import Kind, NDArray, Op, Sample, wrap
 from hybridnet.device import cpu
 from hybridnet.errors import HybridnetError
-from hybridnet.graph.passes import NAMES
+from hybridnet.lowering import NAMES
 
 TOLERANCE = {dtypes.float64: 1e-12, dtypes.float32: 1e-5, dtypes.float16: 4e-3, dtypes.bfloat16: 4e-2}
 #: Written in other operators, or sums of products: more than one way to add up.

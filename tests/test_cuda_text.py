@@ -22,8 +22,8 @@ from hybridnet.device import cpu
 from hybridnet.errors import DeviceError, HybridnetError
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.passes import optimize
-from hybridnet.graph.passes.fuse import fuse
 from hybridnet.graph.trace import Trace, tracing
+from hybridnet.lowering.fuse import fuse
 from hybridnet.ops import pointwise, reduction
 from hybridnet.ops.nn import loss, norm, softmax
 

@@ -18,14 +18,13 @@ from hybridnet.compile import jit
 from hybridnet.config import config
 from hybridnet.core import OPS, NDArray, Spec, call, wrap
 from hybridnet.device import cpu
-from hybridnet.errors import ArgumentError
+from hybridnet.errors import ArgumentError, GraphError
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Rewriter
-from hybridnet.graph.passes import NAMES, PASSES, optimize
-from hybridnet.graph.passes.fuse import fuse
-from hybridnet.graph.passes.group import group
+from hybridnet.graph.passes import PASSES, optimize
 from hybridnet.graph.passes.simplify import RULES, rule, simplify
 from hybridnet.graph.trace import Trace, tracing
+from hybridnet.lowering import LOWERING
 
 PACKAGE = Path(hn.__file__).parent
 
@@ -170,13 +169,18 @@ CPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "bodies": (loop, ((40, 2),)),
     "dce-late": (lambda x: x * (hn.np.ones(()) + 1), ((3,),)),
     "fuse": (lambda x: x.exp() * 2 + 1, ((1 << 17,),)),
-    "group": (lambda x, y: _decay(x, y), ((3,), (4,))),
+    "multi_tensor": (lambda x, y: _decay(x, y), ((3,), (4,))),
+    "dce-lowered": (lambda x: x.exp() * 2 + 1, ((1 << 17,),)),
+    "insert_copies": (lambda x: (x, x.T.reshape((-1,))), ((2, 3),)),
+    "ungroup": (lambda x, y: _decay(x, y), ((3,), (4,))),  # arguments, which are not the program's to lay into one array
 }
 GPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "layout": (lambda x, w: npx.convolution(npx.relu(npx.convolution(x, w, no_bias=True)), w, no_bias=True), ((2, 8, 9, 9), (8, 8, 3, 3))),
     "expand-late": (lambda x, w: npx.convolution(x, w, no_bias=True), ((2, 8, 9, 9), (8, 8, 3, 3))),
     "casts": (lambda *xs: npx.layer_norm(*(x.astype("float32") * 2 for x in xs)).astype("float16"), ((4, 32), (32,), (32,))),
     "epilogue": (lambda x, w, b: npx.fully_connected(x, w, b), ((3, 8), (8, 8), (8,))),
+    "recompute": (lambda x: _twice_read(x), ((64, 64),)),
+    "insert_layout_copies": (lambda x: x[:, ::2], ((4, 8),)),
 }
 
 
@@ -186,13 +190,19 @@ def _decay(*xs: Any) -> Any:
     return xs[0].sum()
 
 
+def _twice_read(x: Any) -> Any:
+    """A difference to a row's mean, read before and after a product."""
+    y = x - x.mean(axis=1, keepdims=True)
+    return hn.np.dot(hn.np.exp(y), x) * y
+
+
 def effects(fn: Callable[..., Any], arrays: list[Any]) -> set[str]:
     """Which passes change the graph of a function."""
     found: set[str] = set()
 
     def spied(name: str, run: Callable[..., Graph]) -> Callable[..., Graph]:
-        def spy(graph: Graph, *args: Any) -> Graph:
-            after = run(graph, *args)
+        def spy(graph: Graph, *given: Any) -> Graph:
+            after = run(graph, *given)
             if str(after) != str(graph):
                 found.add(name)
             return after
@@ -200,11 +210,8 @@ def effects(fn: Callable[..., Any], arrays: list[Any]) -> set[str]:
         return spy
 
     passes = tuple(p._replace(run=spied(p.name, p.run)) for p in PASSES)
-    with (
-        mock.patch("hybridnet.graph.passes.PASSES", passes),
-        mock.patch("hybridnet.codegen.numpy_program.fuse", spied("fuse", fuse)),
-        mock.patch("hybridnet.codegen.numpy_program.group", spied("group", group)),
-    ):
+    rewrites = {program: tuple(p._replace(run=spied(p.name, p.run)) for p in listed) for program, listed in LOWERING.items()}
+    with mock.patch("hybridnet.graph.passes.PASSES", passes), mock.patch("hybridnet.lowering.LOWERING", rewrites):
         jit(lambda *xs: fn(*xs))(*arrays)
     return found
 
@@ -224,15 +231,37 @@ def test_each_pass_for_a_gpu_fires(name: str, emulated_gpu: Any, monkeypatch: py
 
 
 def test_every_pass_has_an_example() -> None:
-    assert {*CPU_PASSES, *GPU_PASSES} == NAMES
+    assert {*CPU_PASSES, *GPU_PASSES} == {p.name for p in (*PASSES, *(p for listed in LOWERING.values() for p in listed))}
 
 
-def test_an_unknown_pass_cannot_be_left_out() -> None:
+@pytest.mark.parametrize(
+    ("name", "got"),
+    [("simplfy", "simplfy"), ("group", "group"), ("insert_copies", r"insert_copies \(.*; required, or results would share memory .*\)")],
+)
+def test_what_is_no_pass_and_what_no_program_can_do_without_cannot_be_left_out(name: str, got: str) -> None:
     with (
-        mock.patch.object(config, "disabled_passes", frozenset({"simplfy"})),
-        pytest.raises(ArgumentError, match=r"\[HYBRIDNET_DISABLE_PASSES\] expected names of passes: .*simplify.*; got simplfy"),
+        mock.patch.object(config, "disabled_passes", frozenset({name})),
+        pytest.raises(ArgumentError, match=rf"\[HYBRIDNET_DISABLE_PASSES\] expected names of passes: .*simplify.*; got {got}"),
     ):
         jit(lambda x: x + 1)(hn.np.ones(2))
+
+
+@pytest.mark.parametrize("name", ["cse", "fuse", "insert_copies"])
+def test_what_a_rewrite_breaks_is_found_after_it(name: str) -> None:
+    """Under HYBRIDNET_DEBUG=1 every listed rewrite is verified, and named."""
+
+    def broken(graph: Graph, *given: Any) -> Graph:
+        return Graph(graph.inputs, graph.nodes[:-1], graph.outputs)
+
+    passes = tuple(p._replace(run=broken) if p.name == name else p for p in PASSES)
+    rewrites = {program: tuple(p._replace(run=broken) if p.name == name else p for p in listed) for program, listed in LOWERING.items()}
+    with (
+        mock.patch("hybridnet.graph.passes.PASSES", passes),
+        mock.patch("hybridnet.lowering.LOWERING", rewrites),
+        mock.patch.object(config, "debug", 1),
+        pytest.raises(GraphError, match=f"the graph returns a value that it does not compute after pass {name}"),
+    ):
+        jit(lambda x: (x + 1).sum())(hn.np.ones(2))
 
 
 # -- names of operators -------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ LAYERS = (
     "core",
     "ops autograd tree serialization",
     "graph",
+    "lowering",
     "codegen",
     "runtime",
     "traced compile",

@@ -23,8 +23,8 @@ from hybridnet.core.kernel import computed_dtype, contiguous
 from hybridnet.device.compiler import Origin
 from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.fuse import FUSED
-from hybridnet.graph.passes.group import GROUP
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.multi_tensor import GROUP
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from collections.abc import Callable
 import numpy as np
 
 from hybridnet.codegen.cuda_index import ACCESS_BYTES
-from hybridnet.codegen.plan import Shadows, Slot, is_whole
 from hybridnet.core import Kind
 from hybridnet.core.kernel import Placed
 from hybridnet.graph.accelerated import library_for, placed
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.fuse import FUSED
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.shadows import Shadows, Slot, is_whole
 
 
 def slots(graph: Graph, made: Shadows, writes: Callable[[Node], bool]) -> dict[Value, Slot]:

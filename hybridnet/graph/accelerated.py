@@ -7,6 +7,9 @@ from hybridnet.core.kernel import LibraryCall, Placed, Written, contiguous
 from hybridnet.device import cuda
 from hybridnet.graph.ir import Node, Value
 
+#: On a GPU a reduction of less than this joins a region even where it is then read twice: that takes less than a launch.
+LAUNCH_BYTES = 1 << 20
+
 
 def written_for(node: Node, sms: int) -> Written | None:
     """The hand-written kernels of a node, for a GPU of that many multiprocessors; None where there are none."""

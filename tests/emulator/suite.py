@@ -16,8 +16,8 @@ from hybridnet.device import gpu
 from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.fuse import FUSED
-from hybridnet.graph.passes.group import GROUP
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.multi_tensor import GROUP
 
 from . import sanitize
 from .emulator import RawModule, modules

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hybridnet.config import config
-from hybridnet.errors import ArgumentError, fail
 from hybridnet.graph.ir import Graph
 from hybridnet.graph.passes.bodies import bodies
 from hybridnet.graph.passes.casts import casts
@@ -21,7 +19,7 @@ from hybridnet.graph.passes.fold import fold
 from hybridnet.graph.passes.layout import gains, layout
 from hybridnet.graph.passes.simplify import simplify
 from hybridnet.graph.passes.tiles import tiles
-from hybridnet.graph.verify import verify
+from hybridnet.graph.pipeline import run_pass
 
 
 class Pass(NamedTuple):
@@ -50,21 +48,10 @@ PASSES: tuple[Pass, ...] = (
 )
 
 
-#: What ``HYBRIDNET_DISABLE_PASSES`` may name: the passes, and those that the programs of a device apply themselves.
-NAMES = frozenset({*(p.name for p in PASSES), "fuse", "group"})
-
-
 def optimize(graph: Graph) -> Graph:
     """The graph after all passes that are not switched off."""
-    unknown = sorted(config.disabled_passes - NAMES)
-    if unknown:
-        fail(ArgumentError, "HYBRIDNET_DISABLE_PASSES", expected="names of passes: " + ", ".join(sorted(NAMES)), got=", ".join(unknown))
-    checked = config.debug >= 1
     for name, run, _ in PASSES:
-        if name not in config.disabled_passes:
-            graph = run(graph)
-            if checked:
-                verify(graph, name)
+        graph = run_pass(name, run, graph)
     return graph
 
 

@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 from hybridnet.config import config
 from hybridnet.core import OPS
-from hybridnet.graph.accelerated import library_for
+from hybridnet.graph.accelerated import LAUNCH_BYTES, library_for
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
-from hybridnet.graph.passes.fuse import LAUNCH_BYTES
 from hybridnet.graph.refusals import tell_refusal
 from hybridnet.ops.matmul import inner_axis
 

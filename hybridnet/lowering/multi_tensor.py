@@ -1,4 +1,4 @@
-"""Grouping: the same pointwise computation on many arrays becomes one node over all of them.
+"""Multi-tensor nodes: the same pointwise computation on many arrays becomes one node over all of them.
 
 An optimizer's update is the case: a dozen operators for each parameter, alike but for the shape.
 As one node it is one kernel on a GPU, and on a CPU a few calls over one flat buffer.
@@ -172,7 +172,7 @@ def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Co
     return [c for c in found if c.slots or not c.shape]
 
 
-def group(graph: Graph) -> Graph:
+def multi_tensor(graph: Graph) -> Graph:
     """Join components that compute the same on different arrays, where no member waits for another."""
     uses: Uses = {}
     for n in graph.nodes:
@@ -188,7 +188,7 @@ def group(graph: Graph) -> Graph:
         if len(members) > 1 and (len(members[0].nodes) > 1 or members[0].device.is_gpu):
             joined = _join(graph, members, uses)
             if joined is not None:
-                return group(joined)
+                return multi_tensor(joined)
     return graph
 
 

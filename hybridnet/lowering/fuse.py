@@ -3,7 +3,7 @@
 Asked of an operator is only its ``kind``. A region has a domain, the shape that all its values
 broadcast to, and keeps at least one axis that none of its reductions sum over: along that axis a
 program can run it block by block (NumPy) or row by row (CUDA) with all intermediate values on chip.
-On a GPU each region computes again what is cheaper to compute than to load (:mod:`repeat`).
+On a GPU :mod:`recompute` has given each reader copies of what is cheaper to compute than to load.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ import numpy as np
 
 from hybridnet.core import Kind, Op, Spec
 from hybridnet.exact import exact_attrs
-from hybridnet.graph.accelerated import draws_again
+from hybridnet.graph.accelerated import LAUNCH_BYTES, draws_again
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.repeat import repeat
 
 Shape = tuple[int, ...]
 
@@ -34,10 +33,6 @@ FUSED = Op("fused", Kind.OPAQUE, _infer_fused, compute=lambda xp, *data, body: t
 
 #: Of arithmetic on single numbers that becomes one region: a kernel takes as many arrays as 4 kB of parameters hold.
 _NUMBERS = 250
-
-
-#: On a GPU a reduction of less than this joins a region even where it is then read twice: that takes less than a launch.
-LAUNCH_BYTES = 1 << 20
 
 
 #: How many times smaller a region is kept apart from one that reads it, if it costs more additions than that.
@@ -108,7 +103,8 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
     return domain, reduced
 
 
-def _is_fusable(node: Node, min_bytes: int) -> bool:
+def is_fusable(node: Node, min_bytes: int = 0) -> bool:
+    """Whether a node may be part of a region: on arrays of ``min_bytes`` at least, with elements, and one result."""
     if len(node.outputs) != 1 or node.op.expand is not None:
         return False
     if not all(v.size for v in (*node.inputs, *node.outputs)):
@@ -128,9 +124,8 @@ def _is_fusable(node: Node, min_bytes: int) -> bool:
 
 def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
     """Join fusable nodes into ``fused`` nodes; those on arrays below ``min_bytes`` are left alone."""
-    if not any(_is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
+    if not any(is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
         return graph
-    graph = repeat(graph, lambda node: _is_fusable(node, min_bytes))
     units: list[_Unit] = []
     of: dict[Value, _Unit] = {}
     position = {node: i for i, node in enumerate(graph.nodes)}
@@ -139,7 +134,7 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
         for v in node.inputs:
             readers.setdefault(v, []).append(position[node])
     for number, node in enumerate(graph.nodes):
-        unit = _Unit(number, node, bool(node.inputs) and _is_fusable(node, min_bytes))
+        unit = _Unit(number, node, bool(node.inputs) and is_fusable(node, min_bytes))
         producers = list(dict.fromkeys(of[v] for v in node.inputs if v in of))
         for p in producers:
             unit.ancestors |= p.bit | p.ancestors

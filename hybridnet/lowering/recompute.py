@@ -7,11 +7,10 @@ activation and its gradient have in common. Part of fusion, which then finds suc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from hybridnet.core import Kind
 from hybridnet.graph.accelerated import draws_again
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.lowering.fuse import is_fusable
 
 SMALL = 8  # how many times smaller than the result another operand must be
 DEPTH = 4  # how many such nodes in a row are computed again
@@ -35,7 +34,7 @@ def is_cheap(node: Node) -> bool:
 class _Repeating:
     """A graph in the making in which readers have copies of their own."""
 
-    def __init__(self, graph: Graph, is_fusable: Callable[[Node], bool]) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.rewriter = Rewriter(graph)
         self.fusable = {node for node in graph.nodes if node.inputs and is_fusable(node)}
@@ -97,8 +96,8 @@ class _Repeating:
         return copy.output
 
 
-def repeat(graph: Graph, is_fusable: Callable[[Node], bool]) -> Graph:
+def recompute(graph: Graph) -> Graph:
     """The graph with a copy of each node that is computed again for every fusable node that reads it."""
     if not any(node.outputs[0].device.is_gpu for node in graph.nodes):
         return graph
-    return _Repeating(graph, is_fusable).run()
+    return _Repeating(graph).run()
