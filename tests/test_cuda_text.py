@@ -29,7 +29,7 @@ from hybridnet.ops.nn import loss, norm, softmax
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
-POINTWISE = [op for op in ALL_OPS if op.kind is Kind.POINTWISE and op.expand is None]
+POINTWISE = [op for op in ALL_OPS if op.kind is Kind.POINTWISE and op.decomposition is None]
 REDUCTIONS = [op for op in ALL_OPS if op.kind is Kind.REDUCTION]
 SMALL = Tuning(sms=2, min_chunk=32, min_column=2)  # so that small arrays take the paths of large ones
 F = pointwise.FUNCTIONS

@@ -161,12 +161,12 @@ def loop(x: Any) -> Any:
 
 CPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "dce": (lambda x: (x.exp(), x + 2)[1], ((3,),)),
-    "expand": (lambda x: npx.softmax(x), ((3,),)),
+    "decompose": (lambda x: npx.softmax(x), ((3,),)),
     "fold": (lambda x: x * (hn.np.ones(()) + 1), ((3,),)),
     "simplify": (lambda x: x * 1 + 2, ((3,),)),
     "cse": (lambda x: x.exp() + x.exp(), ((3,),)),
-    "tiles": (gradient(lambda x: (x[:2] * x[2:]).sum()), ((4,),)),
-    "bodies": (loop, ((40, 2),)),
+    "concat_slices": (gradient(lambda x: (x[:2] * x[2:]).sum()), ((4,),)),
+    "subgraphs": (loop, ((40, 2),)),
     "dce-late": (lambda x: x * (hn.np.ones(()) + 1), ((3,),)),
     "fuse": (lambda x: x.exp() * 2 + 1, ((1 << 17,),)),
     "multi_tensor": (lambda x, y: _decay(x, y), ((3,), (4,))),
@@ -176,7 +176,7 @@ CPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 }
 GPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "layout": (lambda x, w: npx.convolution(npx.relu(npx.convolution(x, w, no_bias=True)), w, no_bias=True), ((2, 8, 9, 9), (8, 8, 3, 3))),
-    "expand-late": (lambda x, w: npx.convolution(x, w, no_bias=True), ((2, 8, 9, 9), (8, 8, 3, 3))),
+    "decompose-late": (lambda x, w: npx.convolution(x, w, no_bias=True), ((2, 8, 9, 9), (8, 8, 3, 3))),
     "casts": (lambda *xs: npx.layer_norm(*(x.astype("float32") * 2 for x in xs)).astype("float16"), ((4, 32), (32,), (32,))),
     "epilogue": (lambda x, w, b: npx.fully_connected(x, w, b), ((3, 8), (8, 8), (8,))),
     "recompute": (lambda x: _twice_read(x), ((64, 64),)),
@@ -225,8 +225,8 @@ def test_each_pass_fires(name: str) -> None:
 @pytest.mark.parametrize("name", GPU_PASSES)
 def test_each_pass_for_a_gpu_fires(name: str, emulated_gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fn, shapes = GPU_PASSES[name]
-    if name == "expand-late":  # as where no library computes convolutions
-        monkeypatch.setattr(sys.modules["hybridnet.graph.passes.expand"], "stays_whole", lambda node: False)
+    if name == "decompose-late":  # as where no library computes convolutions
+        monkeypatch.setattr(sys.modules["hybridnet.graph.passes.decompose"], "has_fused_implementation", lambda node: False)
     assert name in effects(fn, [normal(*s, dtype="float16", device=hn.gpu()) for s in shapes])
 
 

@@ -32,7 +32,7 @@ def is_generated(node: Node) -> bool:
     """Whether code generation writes the kernels of a node."""
     if node.op in (FUSED, GROUP):
         return True
-    if node.op.expand is not None:
+    if node.op.decomposition is not None:
         return False
     if node.op.kind is Kind.RANDOM:
         return node.op.cuda is not None

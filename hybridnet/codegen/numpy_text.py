@@ -186,7 +186,7 @@ def _call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> s
 
 
 class _Interpreted:
-    """A composite that the expand pass left in (it can be switched off): run through its expansion."""
+    """A composite that the decompose pass left in (it can be switched off): run through its decomposition."""
 
     def __init__(self, node: Node) -> None:
         self.node = node

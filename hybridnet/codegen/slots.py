@@ -90,4 +90,4 @@ def _in_pieces(node: Node, taken: dict[Value, Slot], made: Shadows) -> bool:
 def _is_elementwise(node: Node) -> bool:
     """Whether a node is a generated kernel that takes any strides: without sums, and without random numbers, whose places count."""
     parts = node.attrs["body"].nodes if node.op is FUSED else (node,)
-    return all(p.op.kind is Kind.POINTWISE or p.output.constant is not None for p in parts) and node.op.expand is None
+    return all(p.op.kind is Kind.POINTWISE or p.output.constant is not None for p in parts) and node.op.decomposition is None

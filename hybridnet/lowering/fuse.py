@@ -16,7 +16,7 @@ import numpy as np
 
 from hybridnet.core import Kind, Op, Spec
 from hybridnet.exact import exact_attrs
-from hybridnet.graph.accelerated import LAUNCH_BYTES, draws_again
+from hybridnet.graph.accelerated import LAUNCH_BYTES, rematerializes_random
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value
 
@@ -105,7 +105,7 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
 
 def is_fusable(node: Node, min_bytes: int = 0) -> bool:
     """Whether a node may be part of a region: on arrays of ``min_bytes`` at least, with elements, and one result."""
-    if len(node.outputs) != 1 or node.op.expand is not None:
+    if len(node.outputs) != 1 or node.op.decomposition is not None:
         return False
     if not all(v.size for v in (*node.inputs, *node.outputs)):
         return False  # a region goes over its domain: over none, it would not compute what is larger, of length 1
@@ -119,7 +119,7 @@ def is_fusable(node: Node, min_bytes: int = 0) -> bool:
         if node.output.device.is_gpu and node.inputs[0].nbytes <= LAUNCH_BYTES:
             return True
         return bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
-    return node.op.kind is Kind.POINTWISE or draws_again(node)
+    return node.op.kind is Kind.POINTWISE or rematerializes_random(node)
 
 
 def fuse(graph: Graph, min_bytes: int = 0) -> Graph:

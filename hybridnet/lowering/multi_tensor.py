@@ -85,7 +85,7 @@ def _eligible(graph: Graph) -> list[Node]:
     for n in graph.nodes:
         if n.op is GROUP:
             sums.update(v for v in n.outputs if not v.shape)
-        if n.op.expand is not None or not n.inputs:
+        if n.op.decomposition is not None or not n.inputs:
             continue
         if n.op.kind is Kind.REDUCTION and n.output.device.is_gpu and not n.output.shape and n.inputs[0].shape:
             if n.inputs[0].constant is None:

@@ -8,7 +8,7 @@ activation and its gradient have in common. Part of fusion, which then finds suc
 from __future__ import annotations
 
 from hybridnet.core import Kind
-from hybridnet.graph.accelerated import draws_again
+from hybridnet.graph.accelerated import rematerializes_random
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.lowering.fuse import is_fusable
 
@@ -25,7 +25,7 @@ def _large(node: Node) -> list[Value]:
 def is_cheap(node: Node) -> bool:
     """Whether a node is plain arithmetic on one large operand and small ones."""
     out = node.outputs[0]
-    if node.op.kind is not Kind.POINTWISE or node.op.expand is not None or node.op.cost > 1 or not out.device.is_gpu:
+    if node.op.kind is not Kind.POINTWISE or node.op.decomposition is not None or node.op.cost > 1 or not out.device.is_gpu:
         return False
     large = _large(node)
     return len(large) == 1 and large[0].shape == out.shape and large[0].nbytes <= out.nbytes
@@ -48,7 +48,7 @@ class _Repeating:
             depth[v] = 1 + max((depth.get(x, 0) for x in node.inputs), default=0)
             # Single numbers are computed once, by one kernel for all.
             cheap = v.shape != () and v not in stored and (self._follows(node) or (is_cheap(node) and depth[v] <= DEPTH))
-            if node in self.fusable and (draws_again(node) or cheap):
+            if node in self.fusable and (rematerializes_random(node) or cheap):
                 self.repeated.add(v)
             else:
                 depth[v] = 0
@@ -57,7 +57,7 @@ class _Repeating:
     def _follows(self, node: Node) -> bool:
         """Whether a node's result follows with little work from one array of half its bytes."""
         out = node.outputs[0]
-        if node.op.kind is not Kind.POINTWISE or node.op.expand is not None or not out.device.is_gpu or node not in self.fusable:
+        if node.op.kind is not Kind.POINTWISE or node.op.decomposition is not None or not out.device.is_gpu or node not in self.fusable:
             return False
         large = _large(node)
         sources = {self.source.get(v, v) for v in large}

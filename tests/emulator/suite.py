@@ -35,7 +35,7 @@ def is_kernel(node: Node) -> bool:
     return (
         node.op in (FUSED, GROUP)
         or written_for(node, 132) is not None
-        or (node.op.kind in (Kind.POINTWISE, Kind.REDUCTION) and node.op.expand is None)
+        or (node.op.kind in (Kind.POINTWISE, Kind.REDUCTION) and node.op.decomposition is None)
     )
 
 

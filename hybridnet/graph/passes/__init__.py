@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hybridnet.graph.ir import Graph
-from hybridnet.graph.passes.bodies import bodies
 from hybridnet.graph.passes.casts import casts
 from hybridnet.graph.passes.cleanup import cse, dce
+from hybridnet.graph.passes.concat_slices import concat_slices
+from hybridnet.graph.passes.decompose import decompose
 from hybridnet.graph.passes.epilogue import epilogue
-from hybridnet.graph.passes.expand import expand
 from hybridnet.graph.passes.fold import fold
 from hybridnet.graph.passes.layout import gains, layout
 from hybridnet.graph.passes.simplify import simplify
-from hybridnet.graph.passes.tiles import tiles
+from hybridnet.graph.passes.subgraphs import subgraphs
 from hybridnet.graph.pipeline import run_pass
 
 
@@ -33,15 +33,17 @@ class Pass(NamedTuple):
 PASSES: tuple[Pass, ...] = (
     Pass("dce", dce, "before anything else is spent on what nobody needs"),
     Pass(
-        "expand", lambda graph: expand(graph, gains), "so that all later passes see primitive operators; layout will decide on convolutions"
+        "decompose",
+        lambda graph: decompose(graph, gains),
+        "so that all later passes see primitive operators; layout will decide on convolutions",
     ),
     Pass("fold", fold, "constants first: the algebra recognises them"),
     Pass("simplify", simplify, "before common subexpressions, which it makes equal"),
     Pass("cse", cse, "after the algebra; forward and backward often compute the same"),
-    Pass("tiles", tiles, "when equal gradients are one, and before layout, which gives concatenations other axes"),
+    Pass("concat_slices", concat_slices, "when equal gradients are one, and before layout, which gives concatenations other axes"),
     Pass("layout", layout, "when composites are written out and equal values are one, so that each is transposed once"),
-    Pass("expand-late", expand, "convolutions that no library computes in the order that they have now"),
-    Pass("bodies", lambda graph: bodies(graph, optimize), "when what nodes of control flow are given is known to be constant"),
+    Pass("decompose-late", decompose, "convolutions that no library computes in the order that they have now"),
+    Pass("subgraphs", lambda graph: subgraphs(graph, optimize), "when what nodes of control flow are given is known to be constant"),
     Pass("casts", casts, "when equal casts are one, and it is settled which composites stay whole"),
     Pass("epilogue", epilogue, "when the algebra has made products what they will be, and before regions take the additions"),
     Pass("dce-late", dce, "what the passes before it left without a reader"),
@@ -55,4 +57,18 @@ def optimize(graph: Graph) -> Graph:
     return graph
 
 
-__all__ = ["PASSES", "Pass", "bodies", "casts", "cse", "dce", "epilogue", "expand", "fold", "layout", "optimize", "simplify", "tiles"]
+__all__ = [
+    "PASSES",
+    "Pass",
+    "casts",
+    "concat_slices",
+    "cse",
+    "dce",
+    "decompose",
+    "epilogue",
+    "fold",
+    "layout",
+    "optimize",
+    "simplify",
+    "subgraphs",
+]

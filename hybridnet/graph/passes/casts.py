@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hybridnet.core.kernel import computed_dtype, is_half
 from hybridnet.dtypes import Dtype
-from hybridnet.graph.accelerated import stays_whole
+from hybridnet.graph.accelerated import has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 
 Readers = dict[Value, list[Node | None]]  # None stands for a result of the graph
@@ -51,7 +51,7 @@ def _join(rewriter: Rewriter, node: Node, readers: Readers, narrowed: set[Value]
     dtype = _read_as(node.outputs[0], readers) if "y" in node.op.casts and not node.attrs.get("dtype") else None
     attrs = node.attrs if dtype is None else {**node.attrs, "dtype": dtype}
     joined = Node(node.op, inputs, attrs, infer_node(node.op, inputs, attrs), node.outputs[0].device, node.site)
-    if (dtype is None and inputs == [rewriter.of(v) for v in node.inputs]) or not stays_whole(joined):
+    if (dtype is None and inputs == [rewriter.of(v) for v in node.inputs]) or not has_fused_implementation(joined):
         return False
     rewriter.nodes.append(joined)
     for old, new in zip(node.outputs, joined.outputs, strict=True):

@@ -21,7 +21,7 @@ from hybridnet.config import config
 from hybridnet.core import Kind, Permuted, find
 from hybridnet.core.kernel import is_half
 from hybridnet.dtypes import float32
-from hybridnet.graph.accelerated import stays_whole
+from hybridnet.graph.accelerated import has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.passes.cleanup import dce
 
@@ -183,7 +183,7 @@ class _Layout:
         inputs = [self._permuted(v, ndim) if on else self._plain(v) for v, on in zip(node.inputs, call.inputs, strict=True)]
         specs = infer_node(node.op, inputs, call.attrs)
         new = Node(node.op, inputs, call.attrs, specs, node.outputs[0].device, node.site)
-        if node.op.expand is not None and not stays_whole(new):
+        if node.op.decomposition is not None and not has_fused_implementation(new):
             return False
         self.nodes.append(new)
         for old, now, on in zip(node.outputs, new.outputs, call.outputs, strict=True):

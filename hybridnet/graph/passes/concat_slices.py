@@ -21,7 +21,7 @@ class _Piece(NamedTuple):
     stop: int
 
 
-def tiles(graph: Graph) -> Graph:
+def concat_slices(graph: Graph) -> Graph:
     """Replace sums in which gradients of slices cover an array by a concatenation and what else was added."""
     if sum(node.calls("slice_grad") for node in graph.nodes) < 2:
         return graph

@@ -17,7 +17,7 @@ from hybridnet.graph.passes.cleanup import dce
 Optimize = Callable[[Graph], Graph]
 
 
-def bodies(graph: Graph, optimize: Optimize) -> Graph:
+def subgraphs(graph: Graph, optimize: Optimize) -> Graph:
     """Trim each node of control flow and apply ``optimize`` to its graphs, last node first: a trimmed one may free what is before it."""
     if not any(node.op in CONTROL for node in graph.nodes):
         return graph
