@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hybridnet.codegen.numpy_text import Namespace
-from hybridnet.core import OPS
 from hybridnet.graph.control_ops import COND, FOREACH
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import COPY
 
 
 class Writer(Protocol):
@@ -43,7 +43,7 @@ def _into(writer: Writer, graph: Graph, node: Node, inputs: Sequence[str], targe
 
 def _copies_first(graph: Graph) -> Graph:
     """The graph with results that are its inputs copied at the start, while these hold what they did."""
-    copies: dict[int, Node] = {i: Node(OPS["copy"], (v,), {}, [v.spec], v.device) for i, v in enumerate(graph.outputs) if v in graph.inputs}
+    copies: dict[int, Node] = {i: Node(COPY, (v,), {}, [v.spec], v.device) for i, v in enumerate(graph.outputs) if v in graph.inputs}
     return Graph(
         graph.inputs, [*copies.values(), *graph.nodes], [copies[i].output if i in copies else v for i, v in enumerate(graph.outputs)]
     )

@@ -17,6 +17,7 @@ from hybridnet.core import Kind
 from hybridnet.core.kernel import Placed
 from hybridnet.graph.accelerated import library_for, placed
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import CONCATENATE
 from hybridnet.lowering.fuse import FUSED
 from hybridnet.lowering.shadows import Shadows, Slot, is_whole
 
@@ -35,7 +36,7 @@ def slots(graph: Graph, made: Shadows, writes: Callable[[Node], bool]) -> dict[V
     found: dict[Value, Slot] = {}
     joined: set[Value] = set()
     for node in graph.nodes:
-        if node.op.name != "concatenate" or node.output in fixed or not node.output.size:
+        if node.op is not CONCATENATE or node.output in fixed or not node.output.size:
             continue
         own = _of(node, made)
         good = [

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Op, Spec, find
+from hybridnet.core import Op, Spec
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import Site
+from hybridnet.graph.operators import FULL
 
 
 class Value:
@@ -53,7 +54,7 @@ class Value:
     @property
     def constant(self) -> Any:
         """The number that the value is filled with, or None if it is not a constant."""
-        if self.node is None or not self.node.calls("full"):
+        if self.node is None or self.node.op is not FULL:
             return None
         value = self.node.attrs["value"]
         if self.dtype.kind not in "biu":
@@ -85,10 +86,6 @@ class Node:
     @property
     def output(self) -> Value:
         return self.outputs[0]
-
-    def calls(self, *names: str) -> bool:
-        """Whether the operator is one of those; a name that no operator has is an error."""
-        return self.op in tuple(map(find, names))  # all names are looked up
 
     def __repr__(self) -> str:
         return f"<Node {self.op.name}>"
@@ -149,9 +146,8 @@ class Rewriter:
         self.nodes.append(kept)
         return kept
 
-    def emit(self, name: str, inputs: Sequence[Value], attrs: dict[str, Any], like: Node) -> Value:
+    def emit(self, op: Op, inputs: Sequence[Value], attrs: dict[str, Any], like: Node) -> Value:
         """Append a new node of one output, placed where ``like`` was in the user's code."""
-        op = find(name)
         node = Node(op, inputs, attrs, infer_node(op, inputs, attrs), like.outputs[0].device, like.site)
         self.nodes.append(node)
         return node.outputs[0]

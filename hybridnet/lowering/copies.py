@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hybridnet.core import OPS, Kind
+from hybridnet.core import Kind
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import COPY
 from hybridnet.lowering.shadows import is_whole, shadows
 
 
@@ -21,7 +22,7 @@ def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool =
     became: dict[Value, Value] = {}
 
     def copied(v: Value) -> Value:
-        node = Node(OPS["copy"], (v,), {}, [v.spec], v.device, v.node.site if v.node else None)
+        node = Node(COPY, (v,), {}, [v.spec], v.device, v.node.site if v.node else None)
         nodes.append(node)
         return node.output
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hybridnet.core import OPS
 from hybridnet.core.kernel import Placed
 from hybridnet.graph.accelerated import library_for, written_for
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import COPY
 from hybridnet.lowering.multi_tensor import GROUP
 from hybridnet.lowering.shadows import Shadows
 from hybridnet.ops.places import ACCESS_BYTES
@@ -64,7 +64,7 @@ class _Fitting:
 
     def _copied(self, v: Value) -> Value:
         if v not in self.copies:
-            node = Node(OPS["copy"], (v,), {}, [v.spec], v.device, v.node.site if v.node else None)
+            node = Node(COPY, (v,), {}, [v.spec], v.device, v.node.site if v.node else None)
             self._append(node)
             self.copies[v] = node.output
         return self.copies[v]

@@ -14,10 +14,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hybridnet.core import OPS, Kind, Op, Spec
+from hybridnet.core import Kind, Op, Spec
 from hybridnet.exact import exact, exact_attrs
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import CAST, FULL
 
 Uses = dict[Value, list[Any]]  # the nodes that read a value; None stands for a result of the graph
 
@@ -157,7 +158,7 @@ _SMALL_CAST = 1 << 20
 def _is_early(n: Node, uses: Uses) -> bool:
     """Whether a node is a cast of a parameter that may as well be computed early: the backward reads it too, or it is small."""
     x, y = n.inputs[0], n.output
-    return n.calls("cast") and x.node is None and x.device.is_gpu and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
+    return n.op is CAST and x.node is None and x.device.is_gpu and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
 
 
 def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Component]:
@@ -262,7 +263,7 @@ def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:
     for n in c.nodes:
         for v in n.inputs:
             if v.constant is not None and v not in inner:
-                constant = Node(OPS["full"], (), {"shape": (), "value": v.constant, "dtype": v.dtype}, [Spec((), v.dtype)], c.device)
+                constant = Node(FULL, (), {"shape": (), "value": v.constant, "dtype": v.dtype}, [Spec((), v.dtype)], c.device)
                 nodes.append(constant)
                 inner[v] = constant.output
         sums = n.op.kind is Kind.REDUCTION
