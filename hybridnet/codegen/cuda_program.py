@@ -136,6 +136,7 @@ Step = KernelStep | LibraryStep | CopyStep | CupyStep
 class CudaSource:
     """A program: kernels' text, steps, and where inputs and results lie.
 
+    lowered: the graph that it computes.
     staged: inputs that are copied to a place of the program before it runs, by their numbers.
     returned: places whose contents are copied to staged inputs afterwards (arguments that the function writes).
     results: the outputs that are not written over an input, in order.
@@ -146,6 +147,7 @@ class CudaSource:
     writes: for each node that is not a view, what its steps write: its results, and what lies between its kernels.
     """
 
+    lowered: Graph
     text: str
     steps: list[Step]
     arena_bytes: int
@@ -224,6 +226,7 @@ class _Writer:
         places = [self.located(graph.outputs[i]) for i in sorted(self.resident)]
         largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
         return CudaSource(
+            graph,
             plan.unit.text,
             self.steps,
             arena,

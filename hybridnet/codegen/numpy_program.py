@@ -47,6 +47,7 @@ class Source:
     for each of ``flats``, in which the state inputs at those positions lie one after another.
     """
 
+    lowered: Graph  # what the text computes
     text: str
     names: dict[str, Any]
     arena_bytes: int
@@ -141,7 +142,9 @@ class _Writer:
         lines += [f"        return ({''.join(r + ', ' for r in results)})" if results else "        return ()", "    return run", ""]
         largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
         places = tuple(plan.resident_places())
-        return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, places, tuple(self.flats), nodes, largest, statements)
+        return Source(
+            graph, "\n".join(lines), self.ns.names, arena, plan.naive_bytes, places, tuple(self.flats), nodes, largest, statements
+        )
 
     def part(self, graph: Graph, node: Node, inputs: Sequence[str], donate: dict[int, int]) -> tuple[list[str], list[str]]:
         """The lines that run a graph of ``node`` on arrays of those names, and the names of the results that are not donated."""

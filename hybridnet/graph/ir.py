@@ -160,22 +160,26 @@ class Rewriter:
         return Graph(self.graph.inputs, self.nodes, [self.of(v) for v in self.graph.outputs])
 
 
+def value_names(graph: Graph) -> dict[Value, str]:
+    """What the printer calls each value: an input by its name, what nodes compute ``v0``, ``v1`` and so on."""
+    names = {v: v.name or f"in{i}" for i, v in enumerate(graph.inputs)}
+    names.update({v: f"v{i}" for i, v in enumerate(v for node in graph.nodes for v in node.outputs)})
+    return names
+
+
+def format_node(node: Node, names: dict[Value, str]) -> str:
+    """A node as a line: types, operator, attributes but for graphs, block and source line. A value that has no name is ``?``."""
+    left = ", ".join(f"{names.get(v, '?')}: {v.spec}" for v in node.outputs)
+    given = [names.get(v, "?") for v in node.inputs] + [f"{k}={a}" for k, a in node.attrs.items() if not isinstance(a, Graph)]
+    return f"{left} = {node.op.name}({', '.join(given)})" + (f"  # {node.site}" if node.site else "")
+
+
 def format_graph(graph: Graph, indent: str = "") -> str:
-    """The graph as text: a line for each node with types, operator, attributes, block and source line."""
-    names: dict[Value, str] = {}
-    for i, v in enumerate(graph.inputs):
-        names[v] = v.name or f"in{i}"
+    """The graph as text: a line for each node, and below it, further in, the graphs that it has."""
+    names = value_names(graph)
     lines = [f"{indent}graph(" + ", ".join(f"{names[v]}: {v.spec}" for v in graph.inputs) + ")"]
     for node in graph.nodes:
-        for v in node.outputs:
-            names[v] = f"v{len(names) - len(graph.inputs)}"
-        shown = {k: a for k, a in node.attrs.items() if not isinstance(a, Graph)}
-        attrs = "".join(f", {k}={a}" for k, a in shown.items())
-        left = ", ".join(f"{names[v]}: {v.spec}" for v in node.outputs)
-        place = f"  # {node.site}" if node.site else ""
-        lines.append(f"{indent}  {left} = {node.op.name}({', '.join(names.get(v, '?') for v in node.inputs)}{attrs}){place}")
-        for a in node.attrs.values():
-            if isinstance(a, Graph):
-                lines.append(format_graph(a, indent + "    "))
+        lines.append(f"{indent}  {format_node(node, names)}")
+        lines += [format_graph(a, indent + "    ") for a in node.attrs.values() if isinstance(a, Graph)]
     lines.append(f"{indent}  return " + ", ".join(names.get(v, "?") for v in graph.outputs))
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How every listed rewrite runs: left out by its name, verified after it under ``HYBRIDNET_DEBUG``.
+"""How every listed rewrite runs: left out by its name; verified, and shown, under ``HYBRIDNET_DEBUG``.
 
 The lists are :data:`hybridnet.graph.passes.PASSES` and :data:`hybridnet.lowering.LOWERING`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hybridnet.config import config
+from hybridnet.graph.diff import graph_diff
 from hybridnet.graph.ir import Graph
 from hybridnet.graph.verify import verify
 
@@ -19,4 +20,6 @@ def run_pass(name: str, rewrite: Callable[..., Graph], graph: Graph, *given: obj
     after = rewrite(graph, *given)
     if config.debug >= 1:
         verify(after, name)
+    if config.debug >= 4 and (difference := graph_diff(graph, after)):
+        print(f"-- pass {name}: {len(graph.nodes)} nodes became {len(after.nodes)}\n{difference}")
     return after
