@@ -17,7 +17,7 @@ from hybridnet.graph.passes import PASSES
 from hybridnet.graph.passes.cleanup import dce
 from hybridnet.graph.pipeline import run_pass
 from hybridnet.graph.verify import verify
-from hybridnet.lowering.copies import insert_copies
+from hybridnet.lowering.copies import copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
 from hybridnet.lowering.layout_copies import insert_layout_copies
 from hybridnet.lowering.multi_tensor import multi_tensor
@@ -67,7 +67,15 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
             required=True,
         ),
     ),
-    "cpu body": _CPU_REGIONS,  # no groups: what a body computes on is no state, which alone could lie in one array
+    "cpu body": (  # no groups: what a body computes on is no state, which alone could lie in one array
+        Lowering(
+            "copy_inputs",
+            lambda graph, target: copy_inputs(graph),
+            "before all else, as these copies run; required, since a body overwrites states that may be results of the same step",
+            required=True,
+        ),
+        *_CPU_REGIONS,
+    ),
     "gpu": (
         _MULTI_TENSOR,
         Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),

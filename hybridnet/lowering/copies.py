@@ -10,6 +10,15 @@ from hybridnet.graph.operators import COPY
 from hybridnet.lowering.shadows import is_whole, shadows
 
 
+def copy_inputs(graph: Graph) -> Graph:
+    """Copies at the start for results that are inputs as they are, while these hold what they did: a step of a loop overwrites them."""
+    copies = {i: Node(COPY, (v,), {}, [v.spec], v.device) for i, v in enumerate(graph.outputs) if v in graph.inputs}
+    if not copies:
+        return graph
+    outputs = [copies[i].output if i in copies else v for i, v in enumerate(graph.outputs)]
+    return Graph(graph.inputs, [*copies.values(), *graph.nodes], outputs)
+
+
 def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool = True) -> Graph:
     """Copies where the program needs an array of its own: reshapes that are no views, inputs returned as they are.
 
