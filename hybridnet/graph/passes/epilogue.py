@@ -53,13 +53,13 @@ def _pairs(graph: Graph) -> dict[Node, _Pair]:
     """The pairs by each of their nodes: those where both operands are there when the first of the two runs."""
     position = {node: i for i, node in enumerate(graph.nodes)}
     sums = {node.inputs[0]: node for node in graph.nodes if node.op is SUM and _is_large(node)}
-    found: dict[Node, _Pair] = {}
+    pairs: dict[Node, _Pair] = {}
     for node in graph.nodes:
         if node.op is not MATMUL:
             continue
         for of, v in zip("ab", node.inputs, strict=True):
             total = sums.get(v)
-            if total is None or total in found or total.attrs["axis"] != (inner_axis(of, **node.attrs),) or node.output.ndim != 2:
+            if total is None or total in pairs or total.attrs["axis"] != (inner_axis(of, **node.attrs),) or node.output.ndim != 2:
                 continue
             attrs = {**node.attrs, "of": of}
             both = Node(MATMUL_SUMS, node.inputs, attrs, (node.output.spec, total.output.spec), v.device, node.site)
@@ -68,10 +68,10 @@ def _pairs(graph: Graph) -> dict[Node, _Pair]:
             if not ready or total.output.dtype != v.dtype:
                 continue
             if library_for(both) is not None:
-                found[node] = found[total] = _Pair(node, total, both)
+                pairs[node] = pairs[total] = _Pair(node, total, both)
                 break
             tell_refusal(both, "the sum is a kernel of its own")
-    return found
+    return pairs
 
 
 def _is_large(total: Node) -> bool:
@@ -82,7 +82,7 @@ def _is_large(total: Node) -> bool:
 
 def _add_pair(rewriter: Rewriter, pair: _Pair) -> None:
     """The joined node, in place of the first of the two."""
-    if pair.product.output not in rewriter.became:
+    if pair.product.output not in rewriter.replaced:
         both = rewriter.keep(pair.both)
         rewriter.replace(pair.product.output, both.outputs[0])
         rewriter.replace(pair.total.output, both.outputs[1])
@@ -98,13 +98,13 @@ def _joined(rewriter: Rewriter, node: Node, uses: dict[Value, int]) -> Value | N
             continue
         if node.op is ADD and product.op is MATMUL:
             bias = _vector(rewriter.of(other), old)
-            found = None if bias is None else _whole(rewriter, product, (*product.inputs, bias), product.attrs, node)
+            joined = None if bias is None else _whole(rewriter, product, (*product.inputs, bias), product.attrs, node)
         elif config.fast_math and node.op is MAXIMUM and _waits_for_relu(product) and other.constant == 0:
-            found = _whole(rewriter, product, product.inputs, {**product.attrs, "relu": True}, node)
+            joined = _whole(rewriter, product, product.inputs, {**product.attrs, "relu": True}, node)
         else:
             continue
-        if found is not None:
-            return found
+        if joined is not None:
+            return joined
     return None
 
 
