@@ -17,7 +17,7 @@ from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall, Placed
 from hybridnet.graph.accelerated import library_for, written_for
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.memory import Request
+from hybridnet.codegen.memory import Request
 from hybridnet.graph.refusals import tell_refusal
 from hybridnet.lowering.fuse import FUSED
 from hybridnet.lowering.layout_copies import alignment

@@ -23,7 +23,7 @@ from hybridnet.config import config
 from hybridnet.device import threads
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.memory import Request
+from hybridnet.codegen.memory import Request
 from hybridnet.lowering import Target, lower
 from hybridnet.lowering.fuse import FUSED
 from hybridnet.lowering.multi_tensor import GROUP
