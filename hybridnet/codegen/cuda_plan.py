@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 from hybridnet.codegen.cuda_index import Layout
 from hybridnet.codegen.cuda_region import Launches, Unit
+from hybridnet.codegen.memory import Request
 from hybridnet.codegen.plan import Place, Plan
 from hybridnet.codegen.slots import slots
 from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall, Placed
 from hybridnet.graph.accelerated import library_for, written_for
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.codegen.memory import Request
 from hybridnet.graph.refusals import tell_refusal
 from hybridnet.lowering.fuse import FUSED
 from hybridnet.lowering.layout_copies import alignment
