@@ -18,7 +18,7 @@ from hybridnet.core import Array, NDArray, Spec, apply, asarray, local, paused_r
 from hybridnet.errors import ArgumentError, DtypeError, HybridnetError, ShapeError, TraceError, fail
 from hybridnet.graph.control_trace import BodyTrace, Branch, Step, emit_cond, emit_foreach, emit_while, in_class, with_writes
 from hybridnet.graph.operators import CAST, FULL, NOT_EQUAL, RESHAPE
-from hybridnet.ops.shape import stack
+from hybridnet.ops.array.shape import stack
 
 #: Up to so many steps a traced ``foreach`` is written out: there is nothing to gain from a loop then.
 UNROLLED = 8

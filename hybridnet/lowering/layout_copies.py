@@ -8,7 +8,7 @@ from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import COPY
 from hybridnet.lowering.multi_tensor import GROUP
 from hybridnet.lowering.shadows import Shadows
-from hybridnet.ops.places import ACCESS_BYTES
+from hybridnet.ops.kernels.places import ACCESS_BYTES
 
 
 def alignment(offset: int) -> int:

@@ -16,7 +16,7 @@ from hybridnet.graph.accelerated import LAUNCH_BYTES, library_for
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 from hybridnet.graph.operators import ADD, MATMUL, MATMUL_BIAS, MATMUL_SUMS, MAXIMUM, SUM
 from hybridnet.graph.refusals import tell_refusal
-from hybridnet.ops.matmul import inner_axis
+from hybridnet.ops.linalg.matmul import inner_axis
 
 
 def epilogue(graph: Graph) -> Graph:
