@@ -23,8 +23,9 @@ from hybridnet.core.kernel import computed_dtype, contiguous
 from hybridnet.device.compiler import Origin
 from hybridnet.graph.accelerated import written_for
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.fuse import FUSED
-from hybridnet.graph.passes.group import GROUP
+from hybridnet.graph.operators import FULL
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.multi_tensor import GROUP
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Unit:
 def origin(kernel: Kernel, node: Node) -> Origin:
     """What a kernel of a node comes from: the operators of a region, or the one that it is."""
     parts = node.attrs["body"].nodes if node.op in (FUSED, GROUP) else (node,)
-    return Origin(kernel.name, kernel.text, [(n.op.name, n.site) for n in parts if n.op.name != "full"])
+    return Origin(kernel.name, kernel.text, [(n.op.name, n.site) for n in parts if n.op is not FULL])
 
 
 FEWEST_COLUMNS = 16  # side by side: rows of fewer go one after another

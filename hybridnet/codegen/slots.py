@@ -13,12 +13,13 @@ from collections.abc import Callable
 import numpy as np
 
 from hybridnet.codegen.cuda_index import ACCESS_BYTES
-from hybridnet.codegen.plan import Shadows, Slot, is_whole
 from hybridnet.core import Kind
 from hybridnet.core.kernel import Placed
 from hybridnet.graph.accelerated import library_for, placed
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.fuse import FUSED
+from hybridnet.graph.operators import CONCATENATE
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.shadows import Shadows, Slot, is_whole
 
 
 def slots(graph: Graph, made: Shadows, writes: Callable[[Node], bool]) -> dict[Value, Slot]:
@@ -35,7 +36,7 @@ def slots(graph: Graph, made: Shadows, writes: Callable[[Node], bool]) -> dict[V
     found: dict[Value, Slot] = {}
     joined: set[Value] = set()
     for node in graph.nodes:
-        if node.op.name != "concatenate" or node.output in fixed or not node.output.size:
+        if node.op is not CONCATENATE or node.output in fixed or not node.output.size:
             continue
         own = _of(node, made)
         good = [
@@ -90,4 +91,4 @@ def _in_pieces(node: Node, taken: dict[Value, Slot], made: Shadows) -> bool:
 def _is_elementwise(node: Node) -> bool:
     """Whether a node is a generated kernel that takes any strides: without sums, and without random numbers, whose places count."""
     parts = node.attrs["body"].nodes if node.op is FUSED else (node,)
-    return all(p.op.kind is Kind.POINTWISE or p.output.constant is not None for p in parts) and node.op.expand is None
+    return all(p.op.kind is Kind.POINTWISE or p.output.constant is not None for p in parts) and node.op.decomposition is None

@@ -7,6 +7,9 @@ from hybridnet.core.kernel import LibraryCall, Placed, Written, contiguous
 from hybridnet.device import cuda
 from hybridnet.graph.ir import Node, Value
 
+#: On a GPU a reduction of less than this joins a region even where it is then read twice: that takes less than a launch.
+LAUNCH_BYTES = 1 << 20
+
 
 def written_for(node: Node, sms: int) -> Written | None:
     """The hand-written kernels of a node, for a GPU of that many multiprocessors; None where there are none."""
@@ -30,7 +33,7 @@ def library_for(node: Node, inputs: tuple[Placed, ...] | None = None, outputs: t
     return node.op.library(inputs, outputs, **node.attrs)
 
 
-def stays_whole(node: Node) -> bool:
+def has_fused_implementation(node: Node) -> bool:
     """Whether a composite is one step on its device, and is not written out in its parts."""
     device = node.outputs[0].device
     return device.is_gpu and (written_for(node, device.multiprocessors) is not None or library_for(node) is not None)
@@ -40,7 +43,7 @@ def stays_whole(node: Node) -> bool:
 _CHEAP_DRAW = 50
 
 
-def draws_again(node: Node) -> bool:
+def rematerializes_random(node: Node) -> bool:
     """Whether random numbers are drawn anew by every kernel that reads them, as a GPU does it, and not stored."""
     op = node.op
     return op.kind is Kind.RANDOM and op.cuda is not None and op.cost <= _CHEAP_DRAW and node.outputs[0].device.is_gpu

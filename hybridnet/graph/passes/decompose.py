@@ -1,4 +1,4 @@
-"""Write composite operators out in primitive ones, so that fusion sees through them.
+"""Write composite operators out in primitive ones (their decompositions), so that fusion sees through them.
 
 What the node's device does in one step of its own (a hand-written kernel, a library call) stays whole.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet.exact import exact_attrs
-from hybridnet.graph.accelerated import stays_whole
+from hybridnet.graph.accelerated import has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.refusals import tell_refusal
 from hybridnet.graph.trace import trace_op
@@ -19,8 +19,8 @@ def _none(node: Node) -> bool:
     return False
 
 
-def expand(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
-    """Replace each node whose operator has ``expand`` (on a GPU, ``unroll``) by the graph of that function, unless it is ``spared``."""
+def decompose(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
+    """Replace each node whose operator has a ``decomposition`` (on a GPU, ``unroll``) by its graph, unless the node is ``spared``."""
     if all(_parts(node) is None for node in graph.nodes):
         return graph
     rewriter = Rewriter(graph)
@@ -32,11 +32,11 @@ def expand(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
 
 def _parts(node: Node) -> Callable[..., Any] | None:
     """The function that is the node's operator in other operators, where it is to be written out."""
-    return node.op.unroll if node.op.unroll is not None and node.outputs[0].device.is_gpu else node.op.expand
+    return node.op.unroll if node.op.unroll is not None and node.outputs[0].device.is_gpu else node.op.decomposition
 
 
 def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Callable[[Node], bool]) -> None:
-    if _parts(node) is None or spared(node) or stays_whole(node):
+    if _parts(node) is None or spared(node) or has_fused_implementation(node):
         rewriter.keep(node)
         return
     device = node.outputs[0].device

@@ -1,4 +1,4 @@
-"""Grouping: the same pointwise computation on many arrays becomes one node over all of them.
+"""Multi-tensor nodes: the same pointwise computation on many arrays becomes one node over all of them.
 
 An optimizer's update is the case: a dozen operators for each parameter, alike but for the shape.
 As one node it is one kernel on a GPU, and on a CPU a few calls over one flat buffer.
@@ -14,10 +14,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hybridnet.core import OPS, Kind, Op, Spec
+from hybridnet.core import Kind, Op, Spec
 from hybridnet.exact import exact, exact_attrs
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.graph.operators import CAST, FULL
 
 Uses = dict[Value, list[Any]]  # the nodes that read a value; None stands for a result of the graph
 
@@ -30,8 +31,8 @@ def _compute_group(xp: Any, *data: Any, body: Graph, members: int, slots: int) -
     results = []
     for m in range(members):
         mine = [*(data[s * members + m] for s in range(slots)), *data[slots * members :]]
-        found = interpret(body, [x.reshape(-1) if v.shape else x for v, x in zip(body.inputs, mine, strict=True)], xp)
-        results.append([y.reshape(mine[0].shape) if v.shape else y for v, y in zip(body.outputs, found, strict=True)])
+        ys = interpret(body, [x.reshape(-1) if v.shape else x for v, x in zip(body.inputs, mine, strict=True)], xp)
+        results.append([y.reshape(mine[0].shape) if v.shape else y for v, y in zip(body.outputs, ys, strict=True)])
     return tuple(results[m][o] for o in range(len(body.outputs)) for m in range(members))
 
 
@@ -66,10 +67,10 @@ class _Component:
                 elif v.constant is not None:
                     reads.append(("constant", exact(v.constant), v.dtype))
                 else:
-                    kind, found = ("slot", self.slots) if v.shape else ("number", self.numbers)
-                    if v not in found:
-                        found.append(v)
-                    reads.append((kind, found.index(v), v.dtype))
+                    kind, operands = ("slot", self.slots) if v.shape else ("number", self.numbers)
+                    if v not in operands:
+                        operands.append(v)
+                    reads.append((kind, operands.index(v), v.dtype))
             attrs = () if n.op.kind is Kind.REDUCTION else exact_attrs(n.attrs)
             signature.append((n.op, tuple(reads), attrs, n.output.dtype))
         members = set(nodes)
@@ -80,24 +81,24 @@ class _Component:
 
 def _eligible(graph: Graph) -> list[Node]:
     """Pointwise nodes with no smaller operands but numbers. On a GPU also sums over all elements, and arithmetic on those."""
-    found = []
+    eligible = []
     sums: set[Value] = set()  # numbers that follow from sums over all elements
     for n in graph.nodes:
         if n.op is GROUP:
             sums.update(v for v in n.outputs if not v.shape)
-        if n.op.expand is not None or not n.inputs:
+        if n.op.decomposition is not None or not n.inputs:
             continue
         if n.op.kind is Kind.REDUCTION and n.output.device.is_gpu and not n.output.shape and n.inputs[0].shape:
             if n.inputs[0].constant is None:
-                found.append(n)
+                eligible.append(n)
                 sums.add(n.output)
         elif n.op.kind is Kind.POINTWISE and all(v.shape in (n.output.shape, ()) for v in n.inputs):
             if n.output.shape:
-                found.append(n)
+                eligible.append(n)
             elif any(v in sums for v in n.inputs):
-                found.append(n)
+                eligible.append(n)
                 sums.add(n.output)
-    return found
+    return eligible
 
 
 def _connected(nodes: Sequence[Node], joined: Callable[[Node, Node], bool]) -> list[list[Node]]:
@@ -140,14 +141,14 @@ def _in_turn(nodes: list[Node], uses: Uses, position: dict[Node, int]) -> list[l
 
 def _readers(start: list[Node], uses: Uses) -> set[Node]:
     """These nodes and all that need their results."""
-    found: set[Node] = set()
+    readers: set[Node] = set()
     stack = list(start)
     while stack:
         n = stack.pop()
-        if n not in found:
-            found.add(n)
+        if n not in readers:
+            readers.add(n)
             stack.extend(r for v in n.outputs for r in uses.get(v, ()) if r is not None)
-    return found
+    return readers
 
 
 #: Up to so many bytes a parameter's cast is kept from the beginning of a step on, even where only one node reads it.
@@ -157,22 +158,22 @@ _SMALL_CAST = 1 << 20
 def _is_early(n: Node, uses: Uses) -> bool:
     """Whether a node is a cast of a parameter that may as well be computed early: the backward reads it too, or it is small."""
     x, y = n.inputs[0], n.output
-    return n.calls("cast") and x.node is None and x.device.is_gpu and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
+    return n.op is CAST and x.node is None and x.device.is_gpu and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
 
 
 def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Component]:
     """Those that are worth a look: that give results of the graph (a state's new value, in practice), or sums; casts of parameters."""
     results = set(graph.outputs)
-    found = []
+    components = []
     for nodes in _connected(_eligible(graph), _alike):
         summed = any(n.op.kind is Kind.REDUCTION or not n.output.shape for n in nodes)
         if summed or any(n.output in results for n in nodes) or (len(nodes) == 1 and _is_early(nodes[0], uses)):
             parts = _in_turn(nodes, uses, position) if nodes[0].output.device.is_gpu else [nodes]
-            found += [_Component(part, uses) for part in parts]
-    return [c for c in found if c.slots or not c.shape]
+            components += [_Component(part, uses) for part in parts]
+    return [c for c in components if c.slots or not c.shape]
 
 
-def group(graph: Graph) -> Graph:
+def multi_tensor(graph: Graph) -> Graph:
     """Join components that compute the same on different arrays, where no member waits for another."""
     uses: Uses = {}
     for n in graph.nodes:
@@ -188,7 +189,7 @@ def group(graph: Graph) -> Graph:
         if len(members) > 1 and (len(members[0].nodes) > 1 or members[0].device.is_gpu):
             joined = _join(graph, members, uses)
             if joined is not None:
-                return group(joined)
+                return multi_tensor(joined)
     return graph
 
 
@@ -210,16 +211,12 @@ def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
         first.device,
         first.nodes[-1].site,
     )
-    became = dict(zip([c.outputs[o] for o in range(len(first.outputs)) for c in members], node.outputs, strict=True))
-    nodes: list[Node] = []
+    rewriter = Rewriter(graph)
+    for v, result in zip([c.outputs[o] for o in range(len(first.outputs)) for c in members], node.outputs, strict=True):
+        rewriter.replace(v, result)
     for n in _in_order(graph, node, inside, after):
-        if n in after:
-            renamed = Node(n.op, [became.get(v, v) for v in n.inputs], n.attrs, [v.spec for v in n.outputs], n.outputs[0].device, n.site)
-            became.update(zip(n.outputs, renamed.outputs, strict=True))
-            nodes.append(renamed)
-        else:
-            nodes.append(n)
-    return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
+        rewriter.keep(n)
+    return rewriter.finish()
 
 
 def _in_order(graph: Graph, node: Node, inside: set[Node], after: set[Node]) -> list[Node]:
@@ -237,13 +234,13 @@ def _in_order(graph: Graph, node: Node, inside: set[Node], after: set[Node]) -> 
 
 def _needed(graph: Graph, node: Node) -> list[Node]:
     """What a node waits for, in order."""
-    found: set[Node] = set()
+    needed: set[Node] = set()
     stack = [node]
     while stack:
-        before = [v.node for v in stack.pop().inputs if v.node is not None and v.node not in found]
-        found.update(before)
+        before = [v.node for v in stack.pop().inputs if v.node is not None and v.node not in needed]
+        needed.update(before)
         stack += before
-    return [n for n in graph.nodes if n in found]
+    return [n for n in graph.nodes if n in needed]
 
 
 def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:
@@ -262,7 +259,7 @@ def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:
     for n in c.nodes:
         for v in n.inputs:
             if v.constant is not None and v not in inner:
-                constant = Node(OPS["full"], (), {"shape": (), "value": v.constant, "dtype": v.dtype}, [Spec((), v.dtype)], c.device)
+                constant = Node(FULL, (), {"shape": (), "value": v.constant, "dtype": v.dtype}, [Spec((), v.dtype)], c.device)
                 nodes.append(constant)
                 inner[v] = constant.output
         sums = n.op.kind is Kind.REDUCTION

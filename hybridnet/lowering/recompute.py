@@ -7,15 +7,20 @@ activation and its gradient have in common. Part of fusion, which then finds suc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from hybridnet.core import Kind
-from hybridnet.graph.accelerated import draws_again
+from hybridnet.graph.accelerated import rematerializes_random
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.lowering.fuse import is_fusable
 
-SMALL = 8  # how many times smaller than the result another operand must be
-DEPTH = 4  # how many such nodes in a row are computed again
-WORK = 24  # how many additions for each element of a float32 array, which takes 8 bytes of memory to store and load, where 16 bits are read
+#: How many times smaller, in bytes, another operand is than the result, for the one large operand to count alone. A guess.
+SMALL = 8
+
+#: Nodes of plain arithmetic in a row that are computed again, at most: each reader repeats them all. A guess.
+DEPTH = 4
+
+#: Additions for an element, up to which a float32 number is computed again from 16 bits: it would take 8 bytes of memory to store and load.
+#: A guess, well below what would break even by NVIDIA's figures for an H200: 33 T additions and 4.8 TB a second, 7 additions a byte.
+WORK = 24
 
 
 def _large(node: Node) -> list[Value]:
@@ -26,7 +31,7 @@ def _large(node: Node) -> list[Value]:
 def is_cheap(node: Node) -> bool:
     """Whether a node is plain arithmetic on one large operand and small ones."""
     out = node.outputs[0]
-    if node.op.kind is not Kind.POINTWISE or node.op.expand is not None or node.op.cost > 1 or not out.device.is_gpu:
+    if node.op.kind is not Kind.POINTWISE or node.op.decomposition is not None or node.op.cost > 1 or not out.device.is_gpu:
         return False
     large = _large(node)
     return len(large) == 1 and large[0].shape == out.shape and large[0].nbytes <= out.nbytes
@@ -35,7 +40,7 @@ def is_cheap(node: Node) -> bool:
 class _Repeating:
     """A graph in the making in which readers have copies of their own."""
 
-    def __init__(self, graph: Graph, is_fusable: Callable[[Node], bool]) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.rewriter = Rewriter(graph)
         self.fusable = {node for node in graph.nodes if node.inputs and is_fusable(node)}
@@ -49,7 +54,7 @@ class _Repeating:
             depth[v] = 1 + max((depth.get(x, 0) for x in node.inputs), default=0)
             # Single numbers are computed once, by one kernel for all.
             cheap = v.shape != () and v not in stored and (self._follows(node) or (is_cheap(node) and depth[v] <= DEPTH))
-            if node in self.fusable and (draws_again(node) or cheap):
+            if node in self.fusable and (rematerializes_random(node) or cheap):
                 self.repeated.add(v)
             else:
                 depth[v] = 0
@@ -58,7 +63,7 @@ class _Repeating:
     def _follows(self, node: Node) -> bool:
         """Whether a node's result follows with little work from one array of half its bytes."""
         out = node.outputs[0]
-        if node.op.kind is not Kind.POINTWISE or node.op.expand is not None or not out.device.is_gpu or node not in self.fusable:
+        if node.op.kind is not Kind.POINTWISE or node.op.decomposition is not None or not out.device.is_gpu or node not in self.fusable:
             return False
         large = _large(node)
         sources = {self.source.get(v, v) for v in large}
@@ -97,8 +102,8 @@ class _Repeating:
         return copy.output
 
 
-def repeat(graph: Graph, is_fusable: Callable[[Node], bool]) -> Graph:
+def recompute(graph: Graph) -> Graph:
     """The graph with a copy of each node that is computed again for every fusable node that reads it."""
     if not any(node.outputs[0].device.is_gpu for node in graph.nodes):
         return graph
-    return _Repeating(graph, is_fusable).run()
+    return _Repeating(graph).run()

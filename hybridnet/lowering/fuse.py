@@ -3,7 +3,7 @@
 Asked of an operator is only its ``kind``. A region has a domain, the shape that all its values
 broadcast to, and keeps at least one axis that none of its reductions sum over: along that axis a
 program can run it block by block (NumPy) or row by row (CUDA) with all intermediate values on chip.
-On a GPU each region computes again what is cheaper to compute than to load (:mod:`repeat`).
+On a GPU :mod:`recompute` has given each reader copies of what is cheaper to compute than to load.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ import numpy as np
 
 from hybridnet.core import Kind, Op, Spec
 from hybridnet.exact import exact_attrs
-from hybridnet.graph.accelerated import draws_again
+from hybridnet.graph.accelerated import LAUNCH_BYTES, rematerializes_random
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.repeat import repeat
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 
 Shape = tuple[int, ...]
 
@@ -32,15 +31,13 @@ def _infer_fused(*specs: Spec, body: Graph) -> tuple[Spec, ...]:
 FUSED = Op("fused", Kind.OPAQUE, _infer_fused, compute=lambda xp, *data, body: tuple(interpret(body, data, xp)))
 
 
-#: Of arithmetic on single numbers that becomes one region: a kernel takes as many arrays as 4 kB of parameters hold.
+#: Operators on single numbers that become one region, at most: each may be a result, and a kernel takes 4 kB of parameters, addresses
+#: of 8 bytes among them (CUDA C++ Programming Guide, "Function Parameters": 4 KB before CUDA 12.1).
 _NUMBERS = 250
 
 
-#: On a GPU a reduction of less than this joins a region even where it is then read twice: that takes less than a launch.
-LAUNCH_BYTES = 1 << 20
-
-
-#: How many times smaller a region is kept apart from one that reads it, if it costs more additions than that.
+#: A region that is so many times smaller (in elements) than one that reads it is kept apart, if an element costs more additions than
+#: this too: computed with each of the many it would cost more than a launch and its memory. A guess.
 _FEWER = 8
 
 
@@ -108,8 +105,9 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
     return domain, reduced
 
 
-def _is_fusable(node: Node, min_bytes: int) -> bool:
-    if len(node.outputs) != 1 or node.op.expand is not None:
+def is_fusable(node: Node, min_bytes: int = 0) -> bool:
+    """Whether a node may be part of a region: on arrays of ``min_bytes`` at least, with elements, and one result."""
+    if len(node.outputs) != 1 or node.op.decomposition is not None:
         return False
     if not all(v.size for v in (*node.inputs, *node.outputs)):
         return False  # a region goes over its domain: over none, it would not compute what is larger, of length 1
@@ -123,14 +121,13 @@ def _is_fusable(node: Node, min_bytes: int) -> bool:
         if node.output.device.is_gpu and node.inputs[0].nbytes <= LAUNCH_BYTES:
             return True
         return bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
-    return node.op.kind is Kind.POINTWISE or draws_again(node)
+    return node.op.kind is Kind.POINTWISE or rematerializes_random(node)
 
 
 def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
     """Join fusable nodes into ``fused`` nodes; those on arrays below ``min_bytes`` are left alone."""
-    if not any(_is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
+    if not any(is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
         return graph
-    graph = repeat(graph, lambda node: _is_fusable(node, min_bytes))
     units: list[_Unit] = []
     of: dict[Value, _Unit] = {}
     position = {node: i for i, node in enumerate(graph.nodes)}
@@ -139,7 +136,7 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
         for v in node.inputs:
             readers.setdefault(v, []).append(position[node])
     for number, node in enumerate(graph.nodes):
-        unit = _Unit(number, node, bool(node.inputs) and _is_fusable(node, min_bytes))
+        unit = _Unit(number, node, bool(node.inputs) and is_fusable(node, min_bytes))
         producers = list(dict.fromkeys(of[v] for v in node.inputs if v in of))
         for p in producers:
             unit.ancestors |= p.bit | p.ancestors
@@ -202,35 +199,25 @@ def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
                 readers.setdefault(v, []).append(unit)
     for v in graph.outputs:
         readers.setdefault(v, []).append(None)
-    became: dict[Value, Value] = {}
-    nodes: list[Node] = []
+    rewriter = Rewriter(graph)
     for unit in _ordered(units, position):
         unit.nodes.sort(key=position.__getitem__)
         if len(unit.nodes) == 1:
-            nodes.append(_renamed(unit.nodes[0], became))
+            rewriter.keep(unit.nodes[0])
             continue
         inside = {v for node in unit.nodes for v in node.outputs}
         inputs = list(dict.fromkeys(v for node in unit.nodes for v in node.inputs if v not in inside and v.constant is None))
         outputs = [v for node in unit.nodes for v in node.outputs if any(r is not unit for r in readers.get(v, ()))]
         if not outputs:
             continue
-        body, found = _body(unit.nodes, inputs, outputs)
-        first = unit.nodes[-1]
-        node = Node(
-            FUSED, [became.get(v, v) for v in inputs], {"body": body}, [v.spec for v in body.outputs], first.outputs[0].device, first.site
-        )
-        became.update((v, node.outputs[body.outputs.index(inner)]) for v, inner in zip(outputs, found, strict=True))
-        nodes.append(node)
-    return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
-
-
-def _renamed(node: Node, became: dict[Value, Value]) -> Node:
-    inputs = [became.get(v, v) for v in node.inputs]
-    if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
-        return node
-    new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
-    became.update(zip(node.outputs, new.outputs, strict=True))
-    return new
+        body, results = _body(unit.nodes, inputs, outputs)
+        last = unit.nodes[-1]
+        operands = [rewriter.of(v) for v in inputs]
+        region = Node(FUSED, operands, {"body": body}, [v.spec for v in body.outputs], last.output.device, last.site)
+        rewriter.nodes.append(region)
+        for v, result in zip(outputs, results, strict=True):
+            rewriter.replace(v, region.outputs[body.outputs.index(result)])
+    return rewriter.finish()
 
 
 def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Graph, list[Value]]:
@@ -253,8 +240,8 @@ def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Valu
                 continue
         inner.update(zip(node.outputs, new.outputs, strict=True))
         copied.append(new)
-    found = [inner[v] for v in outputs]
-    return Graph(parameters, copied, tuple(dict.fromkeys(found))), found
+    results = [inner[v] for v in outputs]
+    return Graph(parameters, copied, tuple(dict.fromkeys(results))), results
 
 
 def _ordered(units: list[_Unit], position: dict[Node, int]) -> list[_Unit]:
