@@ -1,12 +1,12 @@
 """The recipes of CONTRIBUTING.md for passes, followed: the text there is entered where it says, and does what it says."""
 
 import re
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
+from support.paths import ROOT
 
 import hybridnet as hn
 from hybridnet.config import config
@@ -15,7 +15,7 @@ from hybridnet.graph.ir import Graph
 from hybridnet.graph.passes import PASSES, Pass
 from hybridnet.lowering import LOWERING, Lowering
 
-TEXT = (Path(__file__).resolve().parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def recipe(name: str) -> dict[str, Any]:
