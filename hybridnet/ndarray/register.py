@@ -1,65 +1,33 @@
-"""The classic operators: one table by MXNet's names, filled by one decorator.
+"""The classic vocabulary: its operators by MXNet's names, filled by ``@classic``, and the wrapper of ``nd``'s functions.
 
-``nd.X``, ``F.X`` in a hybridized block and ``sym.X`` all find their function here, so that each is
-written once. Every function takes arrays first and then MXNet's parameters under MXNet's names.
+``nd.X``, ``F.X`` in a hybridized block and ``sym.X`` all find their function here, so that each is written once.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hybridnet import core
-from hybridnet.errors import check_call
+from hybridnet.ndarray.attributes import Attribute
 from hybridnet.ndarray.classic import NDArray, finish
+from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, record_of
+from hybridnet.ops.vocabulary import Vocabulary
 
-#: Every classic function by each of its names.
-OPERATORS: dict[str, Callable[..., Any]] = {}
+#: Every classic operator by each of its names.
+OPERATORS: dict[str, ClassicOperator] = {}
 
+#: Every function of ``nd`` by name: the operators', and the functions that MXNet writes in Python over them.
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
-_NONE: Mapping[str, str] = {}
-
-
-def operator(*names: str, writes: bool = False, also: Mapping[str, str] = _NONE) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Enter a function under its names, with what all classic operators have.
-
-    ``out=``: an array (or several) that receives the result and is returned. ``name=`` is for
-    symbols and is ignored. ``also`` maps further names of arguments to those of the function. The
-    function sees plain arrays, under NumPy's rules (or, since it ``writes`` to some of them, the
-    arrays themselves). Results are of the class of the inputs: if any is an ``nd.NDArray``, or
-    there are none, ``nd.NDArray`` without zero dimensions.
-    """
-
-    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def classic(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
-            cls = _class_of(args, kwargs)
-            if cls is NDArray and not writes:
-                args, kwargs = _plain(args), {key: _plain(value) for key, value in kwargs.items()}
-            for theirs in also.keys() & kwargs.keys():
-                kwargs[also[theirs]] = kwargs.pop(theirs)
-            try:
-                result = finish(function(*args, **kwargs), cls)
-            except TypeError:
-                check_call(names[0], function, args, kwargs)
-                raise
-            return result if out is None else _deliver(result, out)
-
-        classic.__name__ = classic.__qualname__ = names[0]
-        classic.also = also  # type: ignore[attr-defined]
-        for name in names:
-            if name in OPERATORS:
-                raise ValueError(f"classic operator {name!r} is registered twice")
-            OPERATORS[name] = classic
-        return classic
-
-    return enter
+_NONE: Mapping[str, Any] = {}
+_FOR_SYMBOLS = ("name", "attr")
 
 
-def _class_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> type[core.NDArray]:
+def _class_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> type[core.NDArray]:
     found = False
-    for x in (*args, *kwargs.values()):
+    for x in (*args, *kwargs.values()) if kwargs else args:
         for item in x if isinstance(x, (list, tuple)) else (x,):
             if isinstance(item, NDArray):
                 return NDArray
@@ -67,18 +35,90 @@ def _class_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> type[core.NDArra
     return core.NDArray if found else NDArray
 
 
-def _plain(x: Any) -> Any:
-    """Arrays under NumPy's rules, which the functions are written for, whatever holds them."""
-    return type(x)(map(_plain, x)) if type(x) in (tuple, list) else core.plain(x)
+#: The rules of ``nd``: results are ``nd.NDArray``, without zero dimensions, if any input is one or there are none.
+CLASSIC = Vocabulary(_class_of, finish)
 
 
-def _deliver(result: Any, out: Any) -> Any:
-    if isinstance(result, list):
-        for target, value in zip(out if isinstance(out, (list, tuple)) else [out], result, strict=False):
-            target._assign(value)
-    else:
-        out._assign(result)
-    return out
+def classic(
+    *names: str,
+    aux: Sequence[str] = (),
+    asked: Mapping[str, Callable[[Attributes], bool]] = _NONE,
+    required: Sequence[str] = (),
+    outputs: Sequence[str] | Callable[[Attributes], Sequence[str]] = ("output",),
+    shapes: ShapeRule | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a typed function as the classic operator of these ``names``; gives it as ``nd`` has it.
+
+    ``aux``: the inputs that are states, which the function is handed themselves and may write to. ``asked``: for each optional
+    input when it is one. ``required``: attributes that a symbol must give, though a call may do without: the arrays tell.
+    ``outputs``: their names. ``shapes``: the shapes of inputs that follow from others. The parameters
+    and all else are read off the function (:mod:`hybridnet.ndarray.record`).
+
+    A call also takes ``out=``, an array (or several) that receives the result and is returned; ``name=`` and ``attr=``, which
+    are for symbols and ignored; and attributes as the strings that stand for them.
+    """
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        record = record_of(function, names, aux, asked, required, outputs, shapes)
+        text = record.documentation()
+        for name in names:
+            _enter(OPERATORS, name, record)
+            _enter(FUNCTIONS, name, _wrapped(function, name, record.attributes, writes=bool(aux)))
+            FUNCTIONS[name].__doc__ = text
+        return FUNCTIONS[names[0]]
+
+    return enter
+
+
+def helper(*names: str, also: Mapping[str, str] = _NONE) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function that is no operator, as one that chooses among operators by what it is given, under ``names`` of ``nd``.
+
+    Without names it is of another module, as ``nd.random``. ``also`` maps further names of arguments to those of the function.
+    """
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        made = {name: _wrapped(function, name, _NONE, also) for name in names or (function.__name__,)}
+        for name, wrapped in made.items():
+            wrapped.also = also  # type: ignore[attr-defined]
+            if names:
+                _enter(FUNCTIONS, name, wrapped)
+        return next(iter(made.values()))
+
+    return enter
+
+
+def _enter(table: dict[str, Any], name: str, what: Any) -> None:
+    if name in table:
+        raise ValueError(f"classic operator {name!r} is registered twice")
+    table[name] = what
+
+
+def _wrapped(
+    function: Callable[..., Any],
+    name: str,
+    attributes: Mapping[str, Attribute],
+    also: Mapping[str, str] = _NONE,
+    writes: bool = False,
+) -> Callable[..., Any]:
+    """The function as ``nd`` has it, under one name."""
+    order = [attributes.get(key) for key, p in inspect.signature(function).parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    arrays = next((i for i, attribute in enumerate(order) if attribute is not None), len(order))
+
+    def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        if kwargs:
+            for key in _FOR_SYMBOLS:
+                kwargs.pop(key, None)
+            for theirs in also.keys() & kwargs.keys():
+                kwargs[also[theirs]] = kwargs.pop(theirs)
+            for key, value in kwargs.items():
+                if type(value) is str and key in attributes:
+                    kwargs[key] = attributes[key].parse(name, value)
+        if str in map(type, args):
+            known = (*order, *(None,) * (len(args) - len(order)))
+            args = tuple(a.parse(name, x) if type(x) is str and a is not None else x for a, x in zip(known, args, strict=False))
+        return args
+
+    return CLASSIC.wrap(function, name, prepare=prepare, arrays=arrays, writes=writes)
 
 
 def keep_dtype(result: Any, like: Any) -> Any:

@@ -36,8 +36,8 @@ from hybridnet.ops import (
 )
 from hybridnet.ops.common import tensor
 from hybridnet.ops.einsum import einsum
-from hybridnet.ops.front import elementwise, front
 from hybridnet.ops.matmul import matmul
+from hybridnet.ops.vocabulary import NUMPY, elementwise
 
 _math = pointwise.FUNCTIONS
 
@@ -383,7 +383,7 @@ _ALIASES = {
 
 def _fronted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     ufunc = getattr(np, name, None)
-    return elementwise(function, ufunc.nin) if isinstance(ufunc, np.ufunc) else front(function)
+    return elementwise(function, ufunc.nin) if isinstance(ufunc, np.ufunc) else NUMPY.wrap(function)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = _MAKING | _WRITING | {name: _fronted(name, f) for name, f in _OF_ARRAYS.items()}

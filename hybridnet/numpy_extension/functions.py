@@ -19,7 +19,6 @@ from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_re
 from hybridnet.ndarray.shape import slice_
 from hybridnet.ops import gather, pointwise, random, selection, sorting, special
 from hybridnet.ops.common import as_shape, tensor
-from hybridnet.ops.front import front
 from hybridnet.ops.nn import (
     activation,
     attention,
@@ -37,6 +36,7 @@ from hybridnet.ops.nn import (
     softmax,
 )
 from hybridnet.ops.reshape_codes import EXTENDED, resolve_codes
+from hybridnet.ops.vocabulary import NUMPY
 from hybridnet.util import (
     is_np_array,
     is_np_default_dtype,
@@ -201,4 +201,4 @@ _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
     "use_np_shape": use_np_shape,
 }
 
-FUNCTIONS: dict[str, Callable[..., Any]] = _AS_THEY_ARE | {name: front(function) for name, function in _OF_ARRAYS.items()}
+FUNCTIONS: dict[str, Callable[..., Any]] = _AS_THEY_ARE | {name: NUMPY.wrap(function) for name, function in _OF_ARRAYS.items()}

@@ -14,8 +14,8 @@ import numpy as np
 
 from hybridnet.core import NDArray
 from hybridnet.ops import gather, linalg, matmul, pointwise, products, rearrange, scan, selection, selective, shape, sorting, statistics
-from hybridnet.ops.front import front
 from hybridnet.ops.nn import activation, softmax
+from hybridnet.ops.vocabulary import NUMPY
 
 _math = pointwise.FUNCTIONS
 
@@ -146,7 +146,7 @@ METHODS: dict[str, Callable[..., Any]] = {
 }
 
 for _name, _function in METHODS.items():
-    setattr(NDArray, _name, front(_function))
+    setattr(NDArray, _name, NUMPY.wrap(_function))
 _WRITING: dict[str, Callable[..., None]] = {"fill": _fill, "sort": _sort}
 for _name, _method in _WRITING.items():
     setattr(NDArray, _name, _method)
