@@ -18,7 +18,7 @@ import numpy as np
 
 from hybridnet import core, dtypes
 from hybridnet.device import Device
-from hybridnet.errors import ArgumentError, fail
+from hybridnet.errors import ArgumentError, DeviceError, fail
 
 #: An operand. Every parameter of this type is an input, every other one an attribute.
 Array: TypeAlias = core.NDArray
@@ -143,7 +143,10 @@ def _dtype(text: str) -> str:
 
 def _context(text: str) -> Device | None:
     name, _, index = text.removesuffix(")").partition("(")
-    return Device(name, int(index or 0)) if text else None
+    try:
+        return Device(name, int(index or 0)) if text else None
+    except DeviceError:
+        raise ValueError(text) from None
 
 
 _READERS: dict[str, Callable[[str], Any]] = {

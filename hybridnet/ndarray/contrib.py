@@ -11,7 +11,7 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
 from hybridnet.ndarray.attributes import Array, Context, Floats, Shape
 from hybridnet.ndarray.normalization import sync_batch_norm as SyncBatchNorm
-from hybridnet.ndarray.record import when
+from hybridnet.ndarray.record import numbered, when
 from hybridnet.ndarray.register import classic
 from hybridnet.ops import boxes, gather, outputs, pointwise
 from hybridnet.ops.nn import like, resize
@@ -191,7 +191,7 @@ def box_iou(lhs: Array, rhs: Array, format: Literal["center", "corner"] = "corne
     return boxes.box_iou(lhs, rhs, format)
 
 
-@classic("_contrib_box_nms", "_contrib_box_non_maximum_suppression", outputs=("output0",))
+@classic("_contrib_box_nms", "_contrib_box_non_maximum_suppression", outputs=numbered(1))
 def box_nms(
     data: Array,
     overlap_thresh: float = 0.5,

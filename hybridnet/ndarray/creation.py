@@ -40,9 +40,9 @@ def _ones(shape: Shape = (), ctx: Context | None = None, dtype: Dtype = "float32
 
 
 @classic("_full", required=("value",))
-def _full(shape: Shape = (), ctx: Context | None = None, dtype: Dtype = "float32", value: float = 0.0) -> Any:
+def _full(shape: Shape | None = None, ctx: Context | None = None, dtype: Dtype = "float32", value: float = 0.0) -> Any:
     """An array filled with ``value``."""
-    return creation.full(shape, value, dtype, ctx)
+    return creation.full(() if shape is None else shape, value, dtype, ctx)
 
 
 @helper("zeros")

@@ -212,8 +212,8 @@ def all_finite(data: Array, init_output: bool = True) -> Any:
     return call("all", _math["isfinite"](data), axis=tuple(range(data.ndim)), keepdims=False).astype(dtypes.float32)
 
 
-@classic("multi_all_finite")
-def multi_all_finite(*arrays: Array, num_arrays: int | None = None, init_output: bool = True) -> Any:
+@classic("multi_all_finite", inputs=lambda a: [f"array_{i}" for i in range(a["num_arrays"])])
+def multi_all_finite(*arrays: Array, num_arrays: int = 1, init_output: bool = True) -> Any:
     """One number: 1 where every element of every array is finite, else 0."""
     first, *rest = arrays_of(arrays)
     result = all_finite(first)
@@ -222,7 +222,11 @@ def multi_all_finite(*arrays: Array, num_arrays: int | None = None, init_output:
     return result
 
 
-@classic("amp_multicast", outputs=lambda a: numbered(a["num_outputs"]))
+@classic(
+    "amp_multicast",
+    inputs=lambda a: [f"data_{i}" for i in range(a["num_outputs"])],
+    outputs=lambda a: numbered(a["num_outputs"]),
+)
 def amp_multicast(*data: Array, num_outputs: int | None = None, cast_narrow: bool = False) -> Any:
     """The arrays cast to one dtype: the widest of theirs (the narrowest with ``cast_narrow``)."""
     arrays = arrays_of(data)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from hybridnet import dtypes
 from hybridnet.ndarray.attributes import Array, Dtype, Shape
+from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.reduce import counted
 from hybridnet.ndarray.register import classic, keep_dtype
 from hybridnet.ops import gather, rearrange, scan, selection, sorting
@@ -95,7 +96,7 @@ def argmax_channel(data: Array) -> Any:
     return keep_dtype(sorting.argmax(data, 1), counted(data))
 
 
-@classic("sort")
+@classic("sort", outputs=numbered(1))
 def sort(data: Array, axis: int | None = -1, is_ascend: bool = True) -> Any:
     """Sorted along an axis (flattened for ``None``)."""
     return sorting.sort(data, axis, descending=not is_ascend)
@@ -107,7 +108,7 @@ def argsort(data: Array, axis: int | None = -1, is_ascend: bool = True, dtype: D
     return sorting.argsort(data, axis, descending=not is_ascend).astype(dtype)
 
 
-@classic("topk")
+@classic("topk", outputs=lambda a: numbered(2) if a["ret_typ"] == "both" else ("output",))
 def topk(
     data: Array,
     axis: int | None = -1,

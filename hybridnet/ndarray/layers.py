@@ -168,14 +168,16 @@ def pool(
     )
 
 
+def _upsampling_inputs(a: Attributes) -> tuple[str, ...]:
+    return ("data", "weight") if a["sample_type"] == "bilinear" else tuple(f"arg{i}" for i in range(a["num_args"]))
+
+
 def _upsampling_shapes(known: Mapping[str, Shape], a: Attributes) -> Mapping[str, Shape]:
-    if a["sample_type"] != "bilinear":
-        return {}
     edge = 2 * a["scale"] - a["scale"] % 2
-    return {"arg1": (a["num_filter"], 1, edge, edge)}
+    return {"weight": (a["num_filter"], 1, edge, edge)}
 
 
-@classic("UpSampling", required=("sample_type",), shapes=_upsampling_shapes)
+@classic("UpSampling", required=("sample_type",), inputs=_upsampling_inputs, shapes=_upsampling_shapes)
 def upsampling(
     *data: Array,
     scale: int,

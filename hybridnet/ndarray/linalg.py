@@ -114,7 +114,7 @@ def gelqf(A: Array) -> Any:
     return [_transposed(q), _transposed(r)]
 
 
-@classic("_linalg_det", "linalg_det", "det")
+@classic("_linalg_det", "linalg_det", "det", outputs=numbered(1))
 def det(A: Array) -> Any:
     """The determinants."""
     return linalg.det(A)

@@ -49,7 +49,7 @@ def _targets(data: Shape, a: Attributes) -> dict[str, Shape]:
 _TARGETS = from_input("data", _targets)
 
 
-@classic("make_loss")
+@classic("make_loss", outputs=("loss",))
 def make_loss(data: Array) -> Any:
     """``data`` as a loss: its gradient is 1."""
     return outputs.make_loss(data)

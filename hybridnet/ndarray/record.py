@@ -23,6 +23,10 @@ Attributes: TypeAlias = Mapping[str, Any]
 ShapeRule: TypeAlias = Callable[[Mapping[str, Shape], Attributes], Mapping[str, Shape]]
 
 
+#: Attributes that say how many inputs there are, where there may be any number.
+_COUNTS = ("num_args", "num_arrays", "num_outputs")
+
+
 def when(attribute: str, value: Any = True) -> Callable[[Attributes], bool]:
     """The condition that an attribute has a value."""
     return lambda a: bool(a[attribute] == value)
@@ -43,9 +47,10 @@ class ClassicOperator:
     """A classic operator.
 
     ``name`` and ``aliases``: MXNet's. ``function``: on arrays under NumPy's rules, the inputs first. ``inputs``: the names of
-    all inputs, auxiliary states last; ``variadic``: the attribute that counts them where there may be any number (else "").
-    ``aux``: those that are states, written by the operator. ``asked``: when an optional input is one. ``attributes``: in
-    MXNet's order. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs that follow from others'.
+    all inputs, auxiliary states last; ``variadic``: the attribute that counts them where there may be any number (else ""),
+    and ``listed``: their names then. ``aux``: those that are states, written by the operator. ``asked``: when an optional
+    input is one. ``attributes``: in MXNet's order. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs
+    that follow from others'.
     """
 
     name: str
@@ -53,6 +58,7 @@ class ClassicOperator:
     function: Callable[..., Any]
     inputs: tuple[str, ...]
     variadic: str
+    listed: Callable[[Attributes], tuple[str, ...]]
     aux: tuple[str, ...]
     asked: Mapping[str, Callable[[Attributes], bool]]
     attributes: Mapping[str, Attribute]
@@ -80,10 +86,9 @@ class ClassicOperator:
         a = self.complete(given)
         if not self.variadic:
             return tuple(name for name in self.inputs if name not in self.asked or self.asked[name](a))
-        n = a[self.variadic]
-        if n is None:
+        if a[self.variadic] is None:
             fail(ArgumentError, self.name, expected=f"{self.variadic}, the number of inputs", got="None")
-        return (*self.inputs, *(f"arg{i}" for i in range(len(self.inputs), n)))
+        return self.listed(a)
 
     def output_names(self, given: Attributes) -> tuple[str, ...]:
         """The outputs that there are with these attributes."""
@@ -115,6 +120,7 @@ def record_of(
     aux: Sequence[str],
     asked: Mapping[str, Callable[[Attributes], bool]],
     required: Sequence[str],
+    inputs_of: Callable[[Attributes], Sequence[str]] | None,
     outputs: Sequence[str] | Callable[[Attributes], Sequence[str]],
     shapes: ShapeRule | None,
 ) -> ClassicOperator:
@@ -132,7 +138,7 @@ def record_of(
             if (p.default is None) != (name in asked):
                 raise TypeError(f"input {name} of {names[0]}: asked= says when an optional input, with the default None, is one")
     if variadic:
-        variadic = next((name for name in attributes if name.startswith("num_")), "")
+        variadic = next((name for name in _COUNTS if name in attributes), "")
         if not variadic:
             raise TypeError(f"{names[0]} takes any number of inputs and has no attribute num_args that says how many")
     fixed = None if callable(outputs) else tuple(outputs)
@@ -142,6 +148,7 @@ def record_of(
         function=function,
         inputs=tuple(inputs),
         variadic=variadic,
+        listed=(lambda a: tuple(inputs_of(a))) if inputs_of else lambda a: tuple(f"arg{i}" for i in range(a[variadic])),
         aux=tuple(aux),
         asked=MappingProxyType(dict(asked)),
         attributes=MappingProxyType(attributes),

@@ -22,7 +22,6 @@ OPERATORS: dict[str, ClassicOperator] = {}
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
 _NONE: Mapping[str, Any] = {}
-_FOR_SYMBOLS = ("name", "attr")
 
 
 def _class_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> type[core.NDArray]:
@@ -44,6 +43,7 @@ def classic(
     aux: Sequence[str] = (),
     asked: Mapping[str, Callable[[Attributes], bool]] = _NONE,
     required: Sequence[str] = (),
+    inputs: Callable[[Attributes], Sequence[str]] | None = None,
     outputs: Sequence[str] | Callable[[Attributes], Sequence[str]] = ("output",),
     shapes: ShapeRule | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -51,15 +51,16 @@ def classic(
 
     ``aux``: the inputs that are states, which the function is handed themselves and may write to. ``asked``: for each optional
     input when it is one. ``required``: attributes that a symbol must give, though a call may do without: the arrays tell.
-    ``outputs``: their names. ``shapes``: the shapes of inputs that follow from others. The parameters
-    and all else are read off the function (:mod:`hybridnet.ndarray.record`).
+    ``inputs``: the names of any number of inputs, where they are not arg0, arg1 and so on. ``outputs``: their names.
+    ``shapes``: the shapes of inputs that follow from others. The parameters and all else are read off the function
+    (:mod:`hybridnet.ndarray.record`).
 
     A call also takes ``out=``, an array (or several) that receives the result and is returned; ``name=`` and ``attr=``, which
     are for symbols and ignored; and attributes as the strings that stand for them.
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        record = record_of(function, names, aux, asked, required, outputs, shapes)
+        record = record_of(function, names, aux, asked, required, inputs, outputs, shapes)
         text = record.documentation()
         for name in names:
             _enter(OPERATORS, name, record)
@@ -106,10 +107,11 @@ def _wrapped(
 
     def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         if kwargs:
-            for key in _FOR_SYMBOLS:
-                kwargs.pop(key, None)
-            for theirs in also.keys() & kwargs.keys():
-                kwargs[also[theirs]] = kwargs.pop(theirs)
+            kwargs.pop("name", None)
+            kwargs.pop("attr", None)
+            if also:
+                for theirs in also.keys() & kwargs.keys():
+                    kwargs[also[theirs]] = kwargs.pop(theirs)
             for key, value in kwargs.items():
                 if type(value) is str and key in attributes:
                     kwargs[key] = attributes[key].parse(name, value)

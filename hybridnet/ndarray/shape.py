@@ -10,7 +10,7 @@ from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Bounds, Shape
-from hybridnet.ndarray.record import Attributes, numbered
+from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import arrays_of, classic, helper
 from hybridnet.ops import creation, rearrange
 from hybridnet.ops import shape as core_shape
@@ -150,11 +150,7 @@ def stack(*data: Array, axis: int = 0, num_args: int | None = None) -> Any:
     return core_shape.stack(arrays_of(data), axis)
 
 
-def _parts(a: Attributes) -> tuple[str, ...]:
-    return numbered(a["num_outputs"]) if a["num_outputs"] > 1 else ("output",)
-
-
-@classic("SliceChannel", "split", outputs=_parts)
+@classic("SliceChannel", "split", outputs=lambda a: numbered(a["num_outputs"]))
 def split(data: Array, num_outputs: int, axis: int = 1, squeeze_axis: bool = False) -> Any:
     """Equal parts along an axis (without that axis, if ``squeeze_axis`` and it is of length 1); one part comes alone."""
     parts = core_shape.split(data, int(num_outputs), axis)
