@@ -49,7 +49,8 @@ class ClassicOperator:
     ``name`` and ``aliases``: MXNet's. ``function``: on arrays under NumPy's rules, the inputs first. ``inputs``: the names of
     all inputs, auxiliary states last; ``variadic``: the attribute that counts them where there may be any number (else ""),
     and ``listed``: their names then. ``aux``: those that are states, written by the operator. ``asked``: when an optional
-    input is one. ``attributes``: in MXNet's order. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs
+    input is one. ``attributes``: in MXNet's order. ``positions``: the parameters that may be given without a name, inputs
+    among them. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs
     that follow from others'.
     """
 
@@ -62,8 +63,14 @@ class ClassicOperator:
     aux: tuple[str, ...]
     asked: Mapping[str, Callable[[Attributes], bool]]
     attributes: Mapping[str, Attribute]
+    positions: tuple[str, ...]
     outputs: Callable[[Attributes], tuple[str, ...]]
     shapes: ShapeRule | None
+
+    @property
+    def leading(self) -> int:
+        """How many inputs come before the first attribute in a call."""
+        return next((i for i, name in enumerate(self.positions) if name in self.attributes), len(self.positions))
 
     def complete(self, given: Attributes) -> dict[str, Any]:
         """All attributes: those ``given``, strings read as what they stand for, and the others' defaults."""
@@ -126,7 +133,8 @@ def record_of(
 ) -> ClassicOperator:
     """The record of an operator under ``names`` whose parameters are those of ``function``."""
     hints, inputs, attributes, variadic = hints_of(function), [], {}, ""
-    for name, p in inspect.signature(function).parameters.items():
+    parameters = inspect.signature(function).parameters
+    for name, p in parameters.items():
         if name not in hints or p.kind is p.VAR_KEYWORD:
             raise TypeError(f"parameter {name} of {names[0]} has no type, or is **{name}")
         if not is_array(hints[name]):
@@ -152,6 +160,7 @@ def record_of(
         aux=tuple(aux),
         asked=MappingProxyType(dict(asked)),
         attributes=MappingProxyType(attributes),
+        positions=tuple(name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD),
         outputs=(lambda a: fixed) if fixed is not None else lambda a: tuple(outputs(a)),  # type: ignore[operator]
         shapes=shapes,
     )

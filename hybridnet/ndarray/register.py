@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hybridnet import core
-from hybridnet.ndarray.attributes import Attribute
 from hybridnet.ndarray.classic import NDArray, finish
 from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, record_of
 from hybridnet.ops.vocabulary import Vocabulary
@@ -22,6 +20,7 @@ OPERATORS: dict[str, ClassicOperator] = {}
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
 _NONE: Mapping[str, Any] = {}
+_FOR_SYMBOLS = {"name": "", "attr": ""}  # a symbol's name and its attributes beside the operator's: of no meaning to arrays
 
 
 def _class_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> type[core.NDArray]:
@@ -64,8 +63,11 @@ def classic(
         text = record.documentation()
         for name in names:
             _enter(OPERATORS, name, record)
-            _enter(FUNCTIONS, name, _wrapped(function, name, record.attributes, writes=bool(aux)))
-            FUNCTIONS[name].__doc__ = text
+            wrapped = CLASSIC.wrap(
+                function, name, also=_FOR_SYMBOLS, prepare=_reader(name, record), arrays=record.leading, writes=bool(aux)
+            )
+            wrapped.__doc__ = text
+            _enter(FUNCTIONS, name, wrapped)
         return FUNCTIONS[names[0]]
 
     return enter
@@ -78,12 +80,10 @@ def helper(*names: str, also: Mapping[str, str] = _NONE) -> Callable[[Callable[.
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        made = {name: _wrapped(function, name, _NONE, also) for name in names or (function.__name__,)}
-        for name, wrapped in made.items():
-            wrapped.also = also  # type: ignore[attr-defined]
-            if names:
-                _enter(FUNCTIONS, name, wrapped)
-        return next(iter(made.values()))
+        made = [CLASSIC.wrap(function, name, also={**also, **_FOR_SYMBOLS}) for name in names or (function.__name__,)]
+        for name, wrapped in zip(names, made, strict=False):
+            _enter(FUNCTIONS, name, wrapped)
+        return made[0]
 
     return enter
 
@@ -94,33 +94,21 @@ def _enter(table: dict[str, Any], name: str, what: Any) -> None:
     table[name] = what
 
 
-def _wrapped(
-    function: Callable[..., Any],
-    name: str,
-    attributes: Mapping[str, Attribute],
-    also: Mapping[str, str] = _NONE,
-    writes: bool = False,
-) -> Callable[..., Any]:
-    """The function as ``nd`` has it, under one name."""
-    order = [attributes.get(key) for key, p in inspect.signature(function).parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    arrays = next((i for i, attribute in enumerate(order) if attribute is not None), len(order))
+def _reader(name: str, record: ClassicOperator) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]:
+    """What reads the attributes in a call of the operator, known as ``name``, that are strings."""
+    attributes, order = record.attributes, record.positions
 
-    def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        if kwargs:
-            kwargs.pop("name", None)
-            kwargs.pop("attr", None)
-            if also:
-                for theirs in also.keys() & kwargs.keys():
-                    kwargs[also[theirs]] = kwargs.pop(theirs)
-            for key, value in kwargs.items():
-                if type(value) is str and key in attributes:
-                    kwargs[key] = attributes[key].parse(name, value)
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        for key, value in kwargs.items():
+            if type(value) is str and key in attributes:
+                kwargs[key] = attributes[key].parse(name, value)
         if str in map(type, args):
-            known = (*order, *(None,) * (len(args) - len(order)))
-            args = tuple(a.parse(name, x) if type(x) is str and a is not None else x for a, x in zip(known, args, strict=False))
+            given = [attributes.get(key) for key in order[: len(args)]]
+            given += [None] * (len(args) - len(given))
+            args = tuple(a.parse(name, x) if type(x) is str and a is not None else x for a, x in zip(given, args, strict=True))
         return args
 
-    return CLASSIC.wrap(function, name, prepare=prepare, arrays=arrays, writes=writes)
+    return read
 
 
 def keep_dtype(result: Any, like: Any) -> Any:

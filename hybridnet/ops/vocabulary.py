@@ -16,6 +16,8 @@ from hybridnet.core import NDArray, as_class, asarray, plain
 from hybridnet.errors import ArgumentError, DtypeError, check_call, fail
 from hybridnet.ops.selection import where as choose
 
+_NONE: Mapping[str, str] = {}
+
 
 class Vocabulary:
     """The rules of a namespace, and the one wrapper that its functions get.
@@ -35,6 +37,7 @@ class Vocabulary:
         function: Callable[..., Any],
         name: str = "",
         *,
+        also: Mapping[str, str] = _NONE,
         prepare: Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, ...]] | None = None,
         arrays: int = 0,
         writes: bool = False,
@@ -42,14 +45,17 @@ class Vocabulary:
         """``function``, known to users as ``name``, for arrays of any class, also taking ``out=``.
 
         ``out``: an array that receives the result and is returned; for several results a tuple or list of arrays, or of
-        ``None`` for those to leave. ``prepare(args, kwargs)`` sees the arguments before the function does, where there are
-        keywords or more than the first ``arrays``; it may change the keywords and gives the positional ones. A function
-        that ``writes`` to arrays is handed those themselves, others plain handles to the same data.
+        ``None`` for those to leave. ``also``: further names of arguments, and what the function calls them ("": they mean
+        nothing here). ``prepare(args, kwargs)`` sees the arguments before the function does, where there are keywords or
+        more than the first ``arrays``; it may change the keywords and gives the positional ones. A function that ``writes``
+        to arrays is handed those themselves, others plain handles to the same data.
         """
         class_of, finish, known_as = self.class_of, self.finish, name or function.__name__
 
         @functools.wraps(function)
         def wrapper(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            if kwargs and also:
+                _rename(kwargs, also)
             if prepare is not None and (kwargs or len(args) > arrays):
                 args = prepare(args, kwargs)
             cls = class_of(args, kwargs)
@@ -67,9 +73,16 @@ class Vocabulary:
                 raise
             return result if out is None else _deliver(known_as, result, out)
 
-        if name:
-            wrapper.__name__ = wrapper.__qualname__ = name
+        wrapper.__name__ = wrapper.__qualname__ = known_as
+        wrapper.also = also  # type: ignore[attr-defined]
         return wrapper
+
+
+def _rename(kwargs: dict[str, Any], also: Mapping[str, str]) -> None:
+    for theirs in [key for key in kwargs if key in also]:
+        value = kwargs.pop(theirs)
+        if also[theirs]:
+            kwargs[also[theirs]] = value
 
 
 def _class_beside_plain(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> type[NDArray] | None:
