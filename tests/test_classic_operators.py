@@ -330,6 +330,14 @@ def test_functions_that_are_no_records() -> None:
     assert attribute_of("a", Shape, REQUIRED, False).required
 
 
+def test_the_recipe_is_an_operator() -> None:
+    """CONTRIBUTING shows the text that stands in the package."""
+    root = DATA.parent.parent
+    recipe = (root / "CONTRIBUTING.md").read_text(encoding="utf-8").split("<!-- recipe: classic operator -->")[1]
+    code = recipe.split("```python\n")[1].split("```")[0]
+    assert code in (root / "hybridnet/ndarray/shape.py").read_text(encoding="utf-8")
+
+
 def test_a_name_is_given_once() -> None:
     with pytest.raises(ValueError, match="registered twice"):
         register.classic("exp")(FUNCTIONS["exp"].__wrapped__)

@@ -159,12 +159,24 @@ def split(data: Array, num_outputs: int, axis: int = 1, squeeze_axis: bool = Fal
     return parts if len(parts) > 1 else parts[0]
 
 
+@classic("_split_v2", outputs=lambda a: numbered(a["sections"] or len(a["indices"])))
+def split_at(data: Array, indices: Shape, axis: int = 1, squeeze_axis: bool = False, sections: int = 0) -> Any:
+    """Parts along an axis: ``sections`` equal ones, or one from each of ``indices``, of which the first is 0, to the next.
+
+    With ``squeeze_axis`` without that axis, which must be of length 1 then; one part comes alone.
+    """
+    parts = core_shape.split(data, sections or tuple(indices)[1:], axis)
+    if squeeze_axis:
+        parts = [core_shape.squeeze(p, axis) for p in parts]
+    return parts if len(parts) > 1 else parts[0]
+
+
 @helper("split_v2")
 def split_v2(ary: Array, indices_or_sections: int | Shape, axis: int = 0, squeeze_axis: bool = False) -> Any:
-    """Equal parts, or parts cut at indices, along an axis."""
-    sections = indices_or_sections if isinstance(indices_or_sections, int) else tuple(indices_or_sections)
-    parts = core_shape.split(ary, sections, axis)
-    return [core_shape.squeeze(p, axis) for p in parts] if squeeze_axis else parts
+    """Equal parts, or parts cut at indices, along an axis; one part comes alone."""
+    if isinstance(indices_or_sections, int):
+        return split_at(ary, (), axis, squeeze_axis, indices_or_sections)
+    return split_at(ary, (0, *indices_or_sections), axis, squeeze_axis)
 
 
 @classic("slice", "crop")

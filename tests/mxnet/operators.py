@@ -94,6 +94,8 @@ SHAPES = [
     ("SliceChannel", {"num_outputs": 3}, {"data": (2, 6, 4)}),
     ("SliceChannel", {"num_outputs": 2, "axis": 0, "squeeze_axis": True}, {"data": (2, 6, 4)}),
     ("SliceChannel", {"num_outputs": 1}, {"data": (2, 6, 4)}),
+    ("_split_v2", {"indices": (0, 2, 5), "axis": 1}, {"data": (2, 6, 4)}),
+    ("_split_v2", {"indices": (), "sections": 3, "axis": -1, "squeeze_axis": True}, {"data": (2, 6, 3)}),
     ("slice", {"begin": (1, None), "end": (None, 4), "step": (1, 2)}, {"data": (2, 6, 4)}),
     ("slice_axis", {"axis": 1, "begin": 1, "end": None}, {"data": (2, 6, 4)}),
     ("slice_like", {"axes": (0, -1)}, {"data": (2, 6, 4), "shape_like": (1, 2, 3)}),
