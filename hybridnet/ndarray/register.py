@@ -96,16 +96,18 @@ def _enter(table: dict[str, Any], name: str, what: Any) -> None:
 
 def _reader(name: str, record: ClassicOperator) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]:
     """What reads the attributes in a call of the operator, known as ``name``, that are strings."""
-    attributes, order = record.attributes, record.positions
+    attributes = dict(record.attributes)
+    order = [attributes.get(key) for key in record.positions]
+    leading = record.leading
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         for key, value in kwargs.items():
-            if type(value) is str and key in attributes:
-                kwargs[key] = attributes[key].parse(name, value)
-        if str in map(type, args):
-            given = [attributes.get(key) for key in order[: len(args)]]
-            given += [None] * (len(args) - len(given))
-            args = tuple(a.parse(name, x) if type(x) is str and a is not None else x for a, x in zip(given, args, strict=True))
+            if type(value) is str and (a := attributes.get(key)) is not None and value not in a.words:
+                kwargs[key] = a.parse(name, value)
+        if len(args) > leading and str in map(type, args):
+            for i, (a, x) in enumerate(zip(order, args, strict=False)):
+                if type(x) is str and a is not None and x not in a.words:
+                    args = (*args[:i], a.parse(name, x), *args[i + 1 :])
         return args
 
     return read

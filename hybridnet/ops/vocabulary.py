@@ -50,11 +50,11 @@ class Vocabulary:
         more than the first ``arrays``; it may change the keywords and gives the positional ones. A function that ``writes``
         to arrays is handed those themselves, others plain handles to the same data.
         """
-        class_of, finish, known_as = self.class_of, self.finish, name or function.__name__
+        class_of, finish, known_as, others = self.class_of, self.finish, name or function.__name__, also.keys()
 
         @functools.wraps(function)
         def wrapper(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-            if kwargs and also:
+            if kwargs and not others.isdisjoint(kwargs):
                 _rename(kwargs, also)
             if prepare is not None and (kwargs or len(args) > arrays):
                 args = prepare(args, kwargs)
