@@ -18,7 +18,7 @@ import numpy as np
 
 from hybridnet import core, dtypes
 from hybridnet.device import Device
-from hybridnet.errors import ArgumentError, DeviceError, fail
+from hybridnet.errors import ArgumentError, DeviceError, DtypeError, fail
 
 #: An operand. Every parameter of this type is an input, every other one an attribute.
 Array: TypeAlias = core.NDArray
@@ -53,15 +53,15 @@ class Attribute:
     required: bool = False
 
     def parse(self, op: str, text: str) -> Any:
-        """The value that ``text`` stands for; an :class:`ArgumentError` for what is no text of this type."""
+        """The value that ``text`` stands for; an :class:`ArgumentError` (a :class:`DtypeError`) for what is no text of this type."""
         text = text.strip()
         if text == "None" and self.optional:
             return None
         try:
-            return text if self.kind == "word" and text in self.words else _READERS[self.kind](text)
+            return text if text in self.words else _READERS[self.kind](text)
         except ValueError:
-            near = "" if not self.words else " or ".join(self.words)
-            fail(ArgumentError, op, expected=f"{self.name}: {near or self.describe()}", got=repr(text))
+            expected = " or ".join(self.words) or self.describe()
+            fail(DtypeError if self.kind == "dtype" else ArgumentError, op, expected=f"{self.name}: {expected}", got=repr(text))
 
     def text(self, value: Any) -> str:
         """The string that stands for ``value``: the opposite of :meth:`parse`."""
@@ -137,7 +137,7 @@ def _word(text: str) -> str:
 def _dtype(text: str) -> str:
     try:
         return str(dtypes.as_dtype(text))
-    except TypeError:
+    except DtypeError:
         raise ValueError(text) from None
 
 

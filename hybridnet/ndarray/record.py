@@ -50,8 +50,7 @@ class ClassicOperator:
     all inputs, auxiliary states last; ``variadic``: the attribute that counts them where there may be any number (else ""),
     and ``listed``: their names then. ``aux``: those that are states, written by the operator. ``asked``: when an optional
     input is one. ``attributes``: in MXNet's order. ``positions``: the parameters that may be given without a name, inputs
-    among them. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs
-    that follow from others'.
+    among them. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs that follow from others'.
     """
 
     name: str

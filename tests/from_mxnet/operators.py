@@ -1,6 +1,6 @@
 """Write what MXNet 1.9.1 says of its operators: ``tests/data/mxnet_1_9_1_operators.tsv`` and ``mxnet_1_9_1_symbols.tsv``.
 
-Run by a Python that has MXNet 1.9.1 (and no hybridnet): ``python tests/mxnet/operators.py``. The first file holds, a line
+Run by a Python that has MXNet 1.9.1 (and no hybridnet): ``python tests/from_mxnet/operators.py``. The first file holds, a line
 each, an operator, its other names and its parameters with MXNet's own words for their types and defaults. The second
 holds symbols: the operator, the attributes, the shapes that are given, the inputs, auxiliary states and outputs that the
 symbol lists, and the shapes of inputs and of outputs that ``infer_shape_partial`` finds.
