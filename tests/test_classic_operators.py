@@ -234,6 +234,28 @@ def test_positions_are_mxnets() -> None:
     assert nd.random.uniform(0, 1, (2, 3), "float16").dtype is numpy.float16
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("uniform", (0.0, 1.0)), ("normal", (0.0, 1.0)), ("gamma", (2.0, 1.0)), ("exponential", (2.0,)), ("poisson", (2.0,)),
+        ("negative_binomial", (2, 0.5)), ("generalized_negative_binomial", (2.0, 0.5)), ("bernoulli", (0.5,)),
+    ],
+)  # fmt: skip
+def test_distributions_take_numbers_or_arrays(name: str, parameters: tuple[float, ...]) -> None:
+    """A draw of ``shape``, or one for each element; of either kind the same numbers come from the same seed."""
+    draw, arrays = getattr(nd.random, name), [nd.array([p, p]) for p in parameters]
+    found = []
+    for given, kept in ((parameters, {"shape": (2, 4)}), (arrays, {"shape": (4,)}), ((arrays[0], *parameters[1:]), {"shape": 4})):
+        nd.random.seed(7)
+        found.append(draw(*given, dtype="None", **kept))
+    assert [(y.shape, y.dtype) for y in found] == [((2, 4), numpy.float32)] * 3
+    for y in found[1:]:
+        numpy.testing.assert_allclose(y.asnumpy(), found[0].asnumpy(), rtol=1e-5)
+    assert draw(*parameters).shape == (1,)
+    assert draw(*arrays).shape == (2,)
+    assert draw(*parameters, shape=3, dtype="float16").dtype is numpy.float16
+
+
 def test_errors_name_the_operator_that_was_written_and_near_arguments() -> None:
     x = nd.ones((1, 1, 4, 4))
     with pytest.raises(SignatureError, match=r"\[Pooling_v1\] expected the arguments \(data, kernel=.*unexpected.*'kernell'.*try kernel="):

@@ -27,8 +27,6 @@ __all__ = [
 def _draw(function: Callable[..., Any], parameters: tuple[Any, ...], shape: Any, dtype: Any, ctx: Any) -> Any:
     arrays = [p for p in parameters if isinstance(p, NDArray)]
     asked = None if shape is None else as_shape("random", shape)
-    if dtype == "None":
-        dtype = None
     if not arrays:
         return function(*parameters, size=(1,) if asked is None else asked, dtype=dtype, ctx=ctx)
     own = broadcast_shapes("random", *(p.shape for p in arrays))
@@ -211,12 +209,21 @@ def generalized_negative_binomial_like(data: Array, mu: float = 1.0, alpha: floa
 Values: TypeAlias = float | Array
 
 
+def _either(
+    numbers: Callable[..., Any], arrays: Callable[..., Any], parameters: tuple[Values, ...], shape: Any, dtype: Any, ctx: Any
+) -> Any:
+    """The operator of a distribution that takes what the parameters are."""
+    if any(isinstance(p, NDArray) for p in parameters):
+        return arrays(*parameters, shape=() if shape is None else shape, dtype=dtype)
+    return numbers(*parameters, shape=shape, ctx=ctx, dtype=dtype)
+
+
 @helper()
 def uniform(
     low: Values = 0.0, high: Values = 1.0, shape: Shape | None = None, dtype: Dtype | None = None, ctx: Context | None = None
 ) -> Any:
     """Uniform on [low, high)."""
-    return _draw(draws.uniform, (low, high), shape, dtype, ctx)
+    return _either(random_uniform, sample_uniform, (low, high), shape, dtype, ctx)
 
 
 @helper()
@@ -224,7 +231,7 @@ def normal(
     loc: Values = 0.0, scale: Values = 1.0, shape: Shape | None = None, dtype: Dtype | None = None, ctx: Context | None = None
 ) -> Any:
     """Normal with mean ``loc`` and standard deviation ``scale``."""
-    return _draw(draws.normal, (loc, scale), shape, dtype, ctx)
+    return _either(random_normal, sample_normal, (loc, scale), shape, dtype, ctx)
 
 
 @helper()
@@ -232,19 +239,19 @@ def gamma(
     alpha: Values = 1.0, beta: Values = 1.0, shape: Shape | None = None, dtype: Dtype | None = None, ctx: Context | None = None
 ) -> Any:
     """Gamma of shape ``alpha`` and scale ``beta``."""
-    return _draw(draws.gamma, (alpha, beta), shape, dtype, ctx)
+    return _either(random_gamma, sample_gamma, (alpha, beta), shape, dtype, ctx)
 
 
 @helper()
 def exponential(scale: Values = 1.0, shape: Shape | None = None, dtype: Dtype | None = None, ctx: Context | None = None) -> Any:
     """Exponential with mean ``scale``."""
-    return _draw(draws.exponential, (scale,), shape, dtype, ctx)
+    return _either(random_exponential, sample_exponential, (1 / scale,), shape, dtype, ctx)
 
 
 @helper("exponential")
 def exponential_of_rate(lam: Values = 1.0, shape: Shape | None = None, dtype: Dtype | None = None, ctx: Context | None = None) -> Any:
     """Exponential with rate ``lam``, that is with mean 1/lam."""
-    return _draw(draws.exponential, (1 / lam,), shape, dtype, ctx)
+    return _either(random_exponential, sample_exponential, (lam,), shape, dtype, ctx)
 
 
 def randn(
@@ -262,7 +269,7 @@ def randn(
 @helper("poisson")
 def poisson(lam: Values = 1.0, shape: Shape | None = None, dtype: Dtype | None = None, ctx: Context | None = None) -> Any:
     """Poisson counts with mean ``lam``."""
-    return _draw(draws.poisson, (lam,), shape, dtype, ctx)
+    return _either(random_poisson, sample_poisson, (lam,), shape, dtype, ctx)
 
 
 @helper("negative_binomial")
@@ -270,7 +277,7 @@ def negative_binomial(
     k: Values = 1, p: Values = 1.0, shape: Shape | None = None, dtype: Dtype | None = None, ctx: Context | None = None
 ) -> Any:
     """Failures before the ``k``-th success of probability ``p``."""
-    return _draw(draws.negative_binomial, (k, p), shape, dtype, ctx)
+    return _either(random_negative_binomial, sample_negative_binomial, (k, p), shape, dtype, ctx)
 
 
 @helper("generalized_negative_binomial")
@@ -278,16 +285,17 @@ def generalized_negative_binomial(
     mu: Values = 1.0, alpha: Values = 1.0, shape: Shape | None = None, dtype: Dtype | None = None, ctx: Context | None = None
 ) -> Any:
     """Counts of mean ``mu`` and variance mu + alpha·mu²."""
-    return _draw(draws.generalized_negative_binomial, (mu, alpha), shape, dtype, ctx)
+    return _either(random_generalized_negative_binomial, sample_generalized_negative_binomial, (mu, alpha), shape, dtype, ctx)
 
 
 @helper("bernoulli", "random_bernoulli")
 def bernoulli(prob: Values = 0.5, shape: Shape | None = None, dtype: Dtype | None = None, ctx: Context | None = None) -> Any:
     """1 with probability ``prob``, else 0."""
+    dtype = None if dtype == "None" else dtype
     return _draw(lambda p, **kwargs: draws.bernoulli(p, None, **kwargs), (prob,), shape, dtype, ctx)
 
 
 @helper()
 def randint(low: int, high: int, shape: Shape | None = None, dtype: Dtype | None = "int32", ctx: Context | None = None) -> Any:
     """Integers from ``low`` to below ``high``."""
-    return draws.randint(low, high, (1,) if shape is None else shape, "int32" if dtype in (None, "None") else dtype, None, ctx)
+    return random_randint(low, high, shape, ctx, dtype)
