@@ -10,7 +10,8 @@ from hybridnet.ndarray.attributes import Array, Dtype
 from hybridnet.ndarray.record import Attributes, when
 from hybridnet.ndarray.register import classic, keep_dtype
 from hybridnet.ndarray.shapes import from_input, per_channel, without_axis
-from hybridnet.ops import gather, reduction
+from hybridnet.ops.array import gather
+from hybridnet.ops.math import reduction
 from hybridnet.ops.nn import activation, loss
 from hybridnet.ops.nn import softmax as core_softmax
 

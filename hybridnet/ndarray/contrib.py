@@ -13,9 +13,10 @@ from hybridnet.ndarray.attributes import Array, Context, Floats, Shape
 from hybridnet.ndarray.normalization import sync_batch_norm as SyncBatchNorm
 from hybridnet.ndarray.record import numbered, when
 from hybridnet.ndarray.register import classic
-from hybridnet.ops import boxes, gather, outputs, pointwise
-from hybridnet.ops.nn import like, resize
-from hybridnet.ops.shape import stack
+from hybridnet.ops.array import gather
+from hybridnet.ops.array.shape import stack
+from hybridnet.ops.math import pointwise
+from hybridnet.ops.nn import boxes, like, outputs, resize
 
 __all__ = [
     "AdaptiveAvgPooling2D", "BilinearResize2D", "MultiBoxPrior", "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms",

@@ -12,7 +12,7 @@ from hybridnet.device import Device, wait_for_all
 from hybridnet.ndarray.attributes import Array, Context, Dtype, Shape
 from hybridnet.ndarray.classic import NDArray
 from hybridnet.ndarray.register import FUNCTIONS, classic, helper
-from hybridnet.ops import creation, rearrange
+from hybridnet.ops.array import creation, rearrange
 
 
 def array(source_array: Any, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:

@@ -14,7 +14,8 @@ from hybridnet.ndarray.classic import combine
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import arrays_of, classic, helper, keep_dtype
 from hybridnet.ndarray.shapes import alike, all_alike
-from hybridnet.ops import pointwise, selection, special
+from hybridnet.ops.array import selection
+from hybridnet.ops.math import pointwise, special
 from hybridnet.ops.nn.like import stop_gradient
 
 _math = pointwise.FUNCTIONS | special.FUNCTIONS

@@ -11,11 +11,12 @@ from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Floats, Shape
 from hybridnet.ndarray.register import classic
-from hybridnet.ops import creation, pointwise, rearrange, selection, shape
-from hybridnet.ops import random as draws
+from hybridnet.ops.array import creation, rearrange, selection, shape
 from hybridnet.ops.common import as_shape, normalize_axis
+from hybridnet.ops.math import pointwise
 from hybridnet.ops.nn import interpolation
 from hybridnet.ops.nn import resize as core_resize
+from hybridnet.ops.random import distributions as draws
 
 
 def _check(op: str, data: Any) -> None:

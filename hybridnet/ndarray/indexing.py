@@ -9,9 +9,10 @@ from hybridnet.ndarray.attributes import Array, Dtype, Shape
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.reduce import counted
 from hybridnet.ndarray.register import classic, keep_dtype
-from hybridnet.ops import gather, rearrange, scan, selection, sorting
-from hybridnet.ops import shape as core_shape
+from hybridnet.ops.array import gather, rearrange, selection, sorting
+from hybridnet.ops.array import shape as core_shape
 from hybridnet.ops.common import as_shape
+from hybridnet.ops.math import scan
 
 
 @classic("take")

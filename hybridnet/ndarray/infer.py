@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core import local, wrap
+from hybridnet.core.tree import flatten
 from hybridnet.device import Device
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.attributes import Shape
@@ -20,7 +21,6 @@ from hybridnet.ndarray.classic import NDArray
 from hybridnet.ndarray.record import Attributes, ClassicOperator
 from hybridnet.ndarray.register import FUNCTIONS
 from hybridnet.traced import Traced
-from hybridnet.tree import flatten
 
 
 @dataclass(frozen=True)

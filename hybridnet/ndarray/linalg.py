@@ -12,8 +12,10 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import arrays_of, classic
-from hybridnet.ops import linalg, pointwise, rearrange, reduction
-from hybridnet.ops.matmul import matmul
+from hybridnet.ops.array import rearrange
+from hybridnet.ops.linalg import numpy_linalg as linalg
+from hybridnet.ops.linalg.matmul import matmul
+from hybridnet.ops.math import pointwise, reduction
 
 __all__ = [
     "det", "extractdiag", "extracttrian", "gelqf", "gemm", "gemm2", "inverse", "makediag", "maketrian", "potrf", "potri",

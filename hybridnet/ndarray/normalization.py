@@ -11,8 +11,8 @@ from hybridnet.ndarray.attributes import Array
 from hybridnet.ndarray.record import Attributes
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.shapes import per_channel
+from hybridnet.ops.math.wide import in_wide
 from hybridnet.ops.nn import norm, pooling
-from hybridnet.ops.wide import in_wide
 
 
 def _and_statistics(*names: str) -> Callable[[Attributes], tuple[str, ...]]:

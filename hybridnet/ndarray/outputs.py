@@ -8,7 +8,7 @@ from hybridnet.ndarray.attributes import Array, Shape
 from hybridnet.ndarray.record import Attributes
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.shapes import from_input
-from hybridnet.ops import outputs
+from hybridnet.ops.nn import outputs
 
 
 def _labels(data: Shape, a: Attributes) -> dict[str, Shape]:

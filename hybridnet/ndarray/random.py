@@ -14,8 +14,8 @@ from hybridnet.core.random import seed
 from hybridnet.ndarray.attributes import Array, Context, Dtype, Shape
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import classic, helper
-from hybridnet.ops import random as draws
 from hybridnet.ops.common import as_shape
+from hybridnet.ops.random import distributions as draws
 
 __all__ = [
     "bernoulli", "exponential", "exponential_like", "gamma", "gamma_like", "generalized_negative_binomial",

@@ -9,8 +9,9 @@ from hybridnet import dtypes
 from hybridnet.ndarray.attributes import Array, Dtype, Floats, Shape
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import classic, helper, keep_dtype
-from hybridnet.ops import norms, pointwise, reduction, selection, statistics
+from hybridnet.ops.array import selection
 from hybridnet.ops.common import normalize_axes
+from hybridnet.ops.math import norms, pointwise, reduction, statistics
 
 _math = pointwise.FUNCTIONS
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridnet import core
-from hybridnet.ops import linalg, products
+from hybridnet.ops.linalg import numpy_linalg as linalg
+from hybridnet.ops.linalg import products
 from hybridnet.ops.vocabulary import NUMPY
 
 _NAMES = """

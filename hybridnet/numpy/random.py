@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hybridnet.core.random import seed
-from hybridnet.ops import random as draws
+from hybridnet.ops.random import distributions as draws
 from hybridnet.ops.vocabulary import NUMPY
 
 _NAMES = """

@@ -13,6 +13,7 @@ from emulator.emulator import COMPILER
 from gpu import compiled, isolated, process, smoke, testing, tools
 from gpu.findings import Findings, read, reason, summary, wrong
 from gpu.questions import ALONE, QUESTIONS, Cases, costs, threads
+from support import operator_steps
 
 from hybridnet.config import config
 
@@ -164,10 +165,8 @@ def test_a_kernel_that_does_not_compile_or_is_not_there_fails(monkeypatch: pytes
 
 
 def test_each_operator_of_a_group_that_fails_is_tried_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import test_gpu_device as device_tests
-
-    first, second = (f"tests/test_gpu_device.py::test_operators[{device_tests.name_of(ops)}]" for ops in device_tests.CHUNKS[:2])
-    culprit = f"operator {device_tests.CHUNKS[0][3].name}"
+    first, second = (f"tests/device/test_gpu_device.py::test_operators[{operator_steps.name_of(ops)}]" for ops in operator_steps.CHUNKS[:2])
+    culprit = f"operator {operator_steps.CHUNKS[0][3].name}"
 
     def ask_all(asked: Any, names: list[str], findings: Findings, *limits: Any) -> None:
         for name in names:
@@ -179,11 +178,11 @@ def test_each_operator_of_a_group_that_fails_is_tried_alone(tmp_path: Path, monk
     assert testing.tested(arguments) == 1
     found = read(tmp_path / "tests.json")
     assert set(wrong(found)) == {first, culprit}
-    assert len(found["cases"]) == 3 + len(device_tests.CHUNKS[0])
+    assert len(found["cases"]) == 3 + len(operator_steps.CHUNKS[0])
 
 
 def test_the_files_with_gpu_tests_are_found() -> None:
-    assert {"tests/test_gpu_device.py", "tests/benchmarks/test_gpu_suite.py"} <= set(testing.files())
+    assert {"tests/device/test_gpu_device.py", "tests/benchmarks/test_gpu_suite.py"} <= set(testing.files())
 
 
 @needs_compiler

@@ -2,8 +2,8 @@
 
     python -m gpu.compiled FOLDER
 
-The programs of ``tests/kernel_cases.py``, the operators' programs as ``tests/test_gpu_device.py`` has them, and what the workloads
-compile, each function of each fetched from its module. Nothing is launched. FOLDER/compile.json and compile.txt hold what failed,
+The programs of ``tests/support/kernel_cases.py``, the operators' programs as ``tests/device/test_gpu_device.py`` has them, and what the
+workloads compile, each function of each fetched from its module. Nothing is launched. FOLDER/compile.json and compile.txt hold what failed,
 with the compiler's words.
 """
 
@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import kernel_cases
 import numpy as np
+from support import kernel_cases
 
 import hybridnet as hn
 from gpu.isolated import answer_all, chosen, options, run
@@ -43,10 +43,10 @@ def names(sizes: str) -> list[str]:
 def _chunks() -> list[str]:
     """The operators; where what tests need is missing, one case that says so when it is asked."""
     try:
-        import test_gpu_device
+        from support import operator_steps
     except ImportError:
         return ["operators"]
-    return [f"operators {test_gpu_device.name_of(ops)}" for ops in test_gpu_device.CHUNKS]
+    return [f"operators {operator_steps.name_of(ops)}" for ops in operator_steps.CHUNKS]
 
 
 @contextmanager
@@ -66,11 +66,11 @@ def written(name: str, sizes: str) -> list[str]:
     if kind == "kernels":
         return [kernel_cases.made(which).program.source.text]
     if kind == "operators":
-        import test_gpu_device
+        from support import operator_steps
 
-        ops = next(ops for ops in test_gpu_device.CHUNKS if test_gpu_device.name_of(ops) == which)
+        ops = next(ops for ops in operator_steps.CHUNKS if operator_steps.name_of(ops) == which)
         with np.errstate(all="ignore"):
-            together, operands = test_gpu_device.together(ops)
+            together, operands = operator_steps.together(ops)
         for x in operands:
             x._tape = None
         with hn.gpu(0):

@@ -83,11 +83,11 @@ def _answer(name: str) -> Any:
 
 
 def _alone(operator: str) -> str:
-    import test_gpu_device
+    from support import operator_steps
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        test_gpu_device.check([op for op in test_gpu_device.CHECKED if op.name == operator])
+        operator_steps.check([op for op in operator_steps.CHECKED if op.name == operator])
     return "passed"
 
 
@@ -114,9 +114,9 @@ def operators_of(failed: list[str]) -> list[str]:
     groups = [match[1] for name in failed if (match := re.search(r"::test_operators\[(.*)\]$", name))]
     if not groups:
         return []
-    import test_gpu_device
+    from support import operator_steps
 
-    return [f"{ALONE}{op.name}" for ops in test_gpu_device.CHUNKS if test_gpu_device.name_of(ops) in groups for op in ops]
+    return [f"{ALONE}{op.name}" for ops in operator_steps.CHUNKS if operator_steps.name_of(ops) in groups for op in ops]
 
 
 def tested(arguments: argparse.Namespace) -> int:
