@@ -15,7 +15,7 @@ from support.paths import DATA, ROOT
 from hybridnet import autograd, cpu, gpu
 from hybridnet import ndarray as nd
 from hybridnet.core import asarray
-from hybridnet.errors import ArgumentError, DtypeError, ShapeError, SignatureError
+from hybridnet.errors import ArgumentError, DtypeError, HybridnetError, ShapeError, SignatureError
 from hybridnet.ndarray import register
 from hybridnet.ndarray.attributes import REQUIRED, Array, Attribute, Shape, attribute_of
 from hybridnet.ndarray.infer import infer_shapes
@@ -230,6 +230,19 @@ def test_positions_are_mxnets() -> None:
     assert nd.Pooling(nd.ones((1, 1, 4, 4)), (2, 2), "avg", False, False, "valid", (2, 2)).shape == (1, 1, 2, 2)
     assert nd.uniform(0, 1, (2, 3), "cpu(0)", "float16").dtype is numpy.float16
     assert nd.random.uniform(0, 1, (2, 3), "float16").dtype is numpy.float16
+
+
+def test_shapes_one_by_one_are_for_methods() -> None:
+    """A function's arguments are the operator's attributes in their order, as in MXNet; a method takes the numbers of a shape."""
+    x = nd.ones((4, 2))
+    assert x.reshape(2, 4).shape == x.reshape((2, 4)).shape == x.reshape(shape=(2, 4)).shape == nd.reshape(x, (2, 4)).shape == (2, 4)
+    assert x.transpose(1, 0).shape == x.transpose().shape == nd.transpose(x, (1, 0)).shape == (2, 4)
+    assert nd.ones((4, 1)).broadcast_to(4, 3).shape == (4, 3)
+    with pytest.raises(HybridnetError, match="reshape"):
+        nd.reshape(x, 2, 4)
+    for function in (nd.transpose, nd.broadcast_to):
+        with pytest.raises(SignatureError, match="too many positional"):
+            function(x, 1, 0)
 
 
 @pytest.mark.parametrize(
