@@ -9,9 +9,10 @@ import numpy as np
 from hybridnet import absent, dtypes
 from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ndarray.register import operator
+from hybridnet.ndarray.attributes import Array, Floats, Shape
+from hybridnet.ndarray.register import classic
 from hybridnet.ops.array import creation, rearrange, selection, shape
-from hybridnet.ops.common import normalize_axis
+from hybridnet.ops.common import as_shape, normalize_axis
 from hybridnet.ops.math import pointwise
 from hybridnet.ops.nn import interpolation
 from hybridnet.ops.nn import resize as core_resize
@@ -23,16 +24,16 @@ def _check(op: str, data: Any) -> None:
         fail(ShapeError, op, expected="an image of three dimensions, or a batch of them", got=str(data.shape))
 
 
-@operator("_image_to_tensor")
-def to_tensor(data: Any) -> Any:
+@classic("_image_to_tensor")
+def to_tensor(data: Array) -> Any:
     """(h, w, c) in 0 to 255 to float32 (c, h, w) in 0 to 1."""
     _check("to_tensor", data)
     scaled = data.astype(dtypes.float32) / 255
     return call("transpose", scaled, axes=(2, 0, 1) if data.ndim == 3 else (0, 3, 1, 2))
 
 
-@operator("_image_normalize")
-def normalize(data: Any, mean: Any = 0.0, std: Any = 1.0) -> Any:
+@classic("_image_normalize")
+def normalize(data: Array, mean: Floats = (0.0, 0.0, 0.0, 0.0), std: Floats = (1.0, 1.0, 1.0, 1.0)) -> Any:
     """(data - mean) / std of each channel of (c, h, w)."""
     _check("normalize", data)
     return (data - _by_channel(mean, data)) / _by_channel(std, data)
@@ -42,35 +43,36 @@ def _by_channel(values: Any, data: Any) -> Any:
     """A number for each channel, made by operators so that a graph holds them as constants."""
     if isinstance(values, (int, float)):
         return values
-    return shape.concatenate([creation.full((1, 1, 1), float(v), data.dtype, data.device) for v in values], 0)
+    each = values[: data.shape[-3]]  # the defaults are for as many channels as an image has at most
+    return shape.concatenate([creation.full((1, 1, 1), float(v), data.dtype, data.device) for v in each], 0)
 
 
-@operator("_image_flip_left_right")
-def flip_left_right(data: Any) -> Any:
+@classic("_image_flip_left_right")
+def flip_left_right(data: Array) -> Any:
     """(h, w, c) mirrored."""
     return rearrange.flip(data, normalize_axis("flip_left_right", -2, data.ndim))
 
 
-@operator("_image_flip_top_bottom")
-def flip_top_bottom(data: Any) -> Any:
+@classic("_image_flip_top_bottom")
+def flip_top_bottom(data: Array) -> Any:
     """(h, w, c) upside down."""
     return rearrange.flip(data, normalize_axis("flip_top_bottom", -3, data.ndim))
 
 
-@operator("_image_random_flip_left_right")
-def random_flip_left_right(data: Any, p: float = 0.5) -> Any:
+@classic("_image_random_flip_left_right")
+def random_flip_left_right(data: Array, p: float = 0.5) -> Any:
     """(h, w, c) mirrored with probability ``p``."""
     return selection.where(draws.bernoulli(p, device=data.device), flip_left_right(data), data)
 
 
-@operator("_image_random_flip_top_bottom")
-def random_flip_top_bottom(data: Any, p: float = 0.5) -> Any:
+@classic("_image_random_flip_top_bottom")
+def random_flip_top_bottom(data: Array, p: float = 0.5) -> Any:
     """(h, w, c) upside down with probability ``p``."""
     return selection.where(draws.bernoulli(p, device=data.device), flip_top_bottom(data), data)
 
 
-@operator("_image_crop")
-def crop(data: Any, x: int, y: int, width: int, height: int) -> Any:
+@classic("_image_crop")
+def crop(data: Array, x: int, y: int, width: int, height: int) -> Any:
     """The window of (h, w, c) that begins at column ``x`` and row ``y``."""
     _check("crop", data)
     if not (0 <= x <= x + width <= data.shape[-2] and 0 <= y <= y + height <= data.shape[-3]):
@@ -78,8 +80,8 @@ def crop(data: Any, x: int, y: int, width: int, height: int) -> Any:
     return data[..., y : y + height, x : x + width, :]
 
 
-@operator("_image_resize")
-def resize(data: Any, size: Any, keep_ratio: bool = False, interp: int = 1) -> Any:
+@classic("_image_resize")
+def resize(data: Array, size: Shape = (), keep_ratio: bool = False, interp: int = 1) -> Any:
     """(h, w, c) in another ``size`` (width, height), or one number for both (for the shorter side with ``keep_ratio``).
 
     ``interp``, OpenCV's numbers: 0 nearest, 1 linear, 2 cubic, 3 area, 4 Lanczos.
@@ -88,8 +90,11 @@ def resize(data: Any, size: Any, keep_ratio: bool = False, interp: int = 1) -> A
     if interp not in range(5):
         fail(ArgumentError, "resize", expected="interp 0 (nearest), 1 (linear), 2 (cubic), 3 (area) or 4 (Lanczos)", got=repr(interp))
     height, width = data.shape[-3:-1]
-    if isinstance(size, int):
-        size = (size, size)
+    size = as_shape("resize", size)
+    if len(size) not in (1, 2):
+        fail(ArgumentError, "resize", expected="size, one or two numbers", got=str(size))
+    if len(size) == 1:
+        size = (size[0], size[0])
         if keep_ratio:
             scale = size[0] / min(height, width)
             size = (round(width * scale), round(height * scale))
