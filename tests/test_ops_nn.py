@@ -16,7 +16,7 @@ from hybridnet.compile import jit
 from hybridnet.core import array
 from hybridnet.core import random as state
 from hybridnet.errors import ArgumentError, ShapeError
-from hybridnet.ops.nn import activation, convolution, dropout, embedding, linear, loss, norm, pooling, rnn, softmax
+from hybridnet.ops.nn import activation, batch_norm, convolution, dropout, embedding, linear, loss, norm, pooling, rnn, softmax
 
 # -- products -------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ def test_batch_norm(axis: int) -> None:
     arrays = array(x), array(gamma), array(beta), *running
 
     def run(**options: Any) -> Any:
-        return norm.batch_norm(*arrays, eps=1e-3, momentum=0.8, axis=axis, **options)
+        return batch_norm.batch_norm(*arrays, eps=1e-3, momentum=0.8, axis=axis, **options)
 
     def used(m: Data, v: Data, g: Data) -> Data:
         return (x - m.reshape(column)) / np.sqrt(v.reshape(column) + 1e-3) * g.reshape(column) + beta.reshape(column)
@@ -244,7 +244,7 @@ def test_batch_norm_holds_far_from_zero() -> None:
     x = (normal(64, 2) * 0.5 + 3000).astype(np.float32)
     one, zero = array(np.ones(2, np.float32)), array(np.zeros(2, np.float32))
     with autograd.record():
-        y, _, root = norm.batch_norm(
+        y, _, root = batch_norm.batch_norm(
             array(x), one, zero, array(np.zeros(2, np.float32)), array(np.ones(2, np.float32)), output_mean_var=True
         )
     np.testing.assert_allclose(root.asnumpy(), 1 / np.sqrt(x.astype(np.float64).var(0) + 1e-3), rtol=1e-3)
@@ -255,7 +255,7 @@ def test_half_precision_norms_use_single_precision_statistics() -> None:
     x = (normal(2000, 2) * 20 + 100).astype(np.float16)
     parameters = [array(np.full(2, v, np.float32)) for v in (1, 0, 0, 1)]
     with autograd.record():
-        y, mean, _ = norm.batch_norm(array(x), *parameters, output_mean_var=True)
+        y, mean, _ = batch_norm.batch_norm(array(x), *parameters, output_mean_var=True)
     assert y.dtype == dtypes.float16 and mean.dtype == dtypes.float32
     close(mean, x.astype(np.float64).mean(0), 1e-5)
     close(y, plain_norm(x.astype(np.float64), (0,), 1e-3), 5e-3)
@@ -297,7 +297,7 @@ def test_norms_take_empty_batches(train: bool) -> None:
     x = array(np.zeros((0, 3, 2), np.float32))
     one = [array(np.ones(3, np.float32)) for _ in range(4)]
     with autograd.train_mode() if train else autograd.predict_mode():
-        assert norm.batch_norm(x, *one).shape == (0, 3, 2)
+        assert batch_norm.batch_norm(x, *one).shape == (0, 3, 2)
     assert norm.layer_norm(x, *one[:2], axis=1).shape == (0, 3, 2)
 
 
@@ -305,9 +305,9 @@ def test_norms_refuse_parameters_of_another_size() -> None:
     two, three = array(np.ones(2)), array(np.ones(3))
     x = array(normal(2, 3, 4))
     with pytest.raises(ShapeError, match="gamma of shape"):
-        norm.batch_norm(x, two, three, three, three)
+        batch_norm.batch_norm(x, two, three, three, three)
     with pytest.raises(ShapeError, match="running_var of shape"):
-        norm.batch_norm(x, three, three, three, two)
+        batch_norm.batch_norm(x, three, three, three, two)
     with pytest.raises(ShapeError, match="beta of shape"):
         norm.layer_norm(x, array(np.ones(4)), three)
     with pytest.raises(ShapeError, match="groups divide"):
@@ -371,7 +371,7 @@ def test_dropout_options() -> None:
 def small_network(x: Any, w: Any, gamma: Any, running: Any, flat: Any) -> Any:
     """Layers with state and randomness, one after the other."""
     h = convolution.convolution(x, w, pad=(1, 1))
-    h = norm.batch_norm(h, gamma, gamma, *running, fix_gamma=False)
+    h = batch_norm.batch_norm(h, gamma, gamma, *running, fix_gamma=False)
     h = pooling.pooling(activation.relu(h), (2, 2), (2, 2))
     h = dropout.dropout(h, 0.5).reshape((2, 3, 4))
     h = rnn.rnn(h, flat, array(np.zeros((2, 3, 5))), array(np.ones((2, 3, 5))), state_size=5, bidirectional=True)

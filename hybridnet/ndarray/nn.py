@@ -13,10 +13,10 @@ from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.register import keep_dtype, operator
-from hybridnet.ops import gather, reduction, statistics
-from hybridnet.ops.nn import activation, convolution, deconvolution, dropout, embedding, linear, loss, norm, pooling, resize, sequence
+from hybridnet.ops import reduction, statistics
+from hybridnet.ops.nn import activation, convolution, deconvolution, dropout, embedding, linear, loss, lrn, norm, pooling, resize, sequence
+from hybridnet.ops.nn import batch_norm as core_batch_norm
 from hybridnet.ops.nn import softmax as core_softmax
-from hybridnet.ops.wide import in_wide
 
 # -- layers ---------------------------------------------------------------------------------------
 
@@ -143,25 +143,13 @@ def batch_norm(
 ) -> Any:
     """Batch normalisation; in training the moving statistics are updated in place. ``fix_gamma`` writes 1 into gamma."""
     if fix_gamma:
-        norm.fix(gamma)
-    return norm.batch_norm(data, gamma, beta, moving_mean, moving_var, eps, momentum, fix_gamma, use_global_stats, output_mean_var, axis)
+        core_batch_norm.fix(gamma)
+    return core_batch_norm.batch_norm(
+        data, gamma, beta, moving_mean, moving_var, eps, momentum, fix_gamma, use_global_stats, output_mean_var, axis
+    )
 
 
-@operator("LRN")
-def local_response_norm(data: Any, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.0, nsize: int | None = None) -> Any:
-    """x / (knorm + alpha / nsize · the sum of squares over ``nsize`` neighbouring channels)**beta."""
-    if nsize is None:
-        fail(ArgumentError, "LRN", expected="nsize, a number of channels", got="none")
-    return _lrn(data, nsize, alpha, beta, knorm)
-
-
-@in_wide
-def _lrn(data: Any, nsize: int, alpha: float, beta: float, knorm: float) -> Any:
-    channels, half = data.shape[1], nsize // 2
-    squares = call("square", data)
-    around = call("reshape", squares, shape=(data.shape[0], 1, channels, -1 if not data.size else data.size // (data.shape[0] * channels)))
-    sums = pooling.pooling(around, (nsize, 1), (1, 1), (half, 0), "sum")
-    return data * (call("reshape", sums, shape=data.shape) * (alpha / nsize) + knorm) ** -beta
+operator("LRN")(lrn.lrn)
 
 
 @operator("Dropout")
@@ -226,7 +214,7 @@ def softmax_activation(data: Any, mode: str = "instance") -> Any:
 @operator("softmax_cross_entropy")
 def softmax_cross_entropy(data: Any, label: Any) -> Any:
     """The sum over rows of -log softmax(data)[label], as one number."""
-    return reduction.sum(-gather.pick(core_softmax.log_softmax(data), label))
+    return keep_dtype(reduction.sum(loss.softmax_cross_entropy(data, label)), data)
 
 
 # -- sequences, statistics ------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from hybridnet import dtypes
 from hybridnet.errors import ShapeError, fail
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.ops.nn.activation import relu
-from hybridnet.ops.nn.norm import batch_norm, fix, group_norm, instance_norm, layer_norm
+from hybridnet.ops.nn.batch_norm import batch_norm, fix
+from hybridnet.ops.nn.norm import group_norm, instance_norm, layer_norm
 from hybridnet.ops.rearrange import swapaxes
 
 
