@@ -63,7 +63,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.initializer": [("FusedRNN", "the initializers that gluon.rnn's layers take")],
     "hybridnet.ndarray": [
         ("Custom", "autograd.Function"),
-        ("RNN", "gluon.rnn"),
         ("sparse cast_storage reset_arrays", "dense arrays"),
         ("CachedOp", "hybridnet.jit"),
         ("imdecode onehot_encode", "an image library; nd.one_hot"),

@@ -12,14 +12,15 @@ from hybridnet.graph.control_flow import cond, foreach, while_loop
 from hybridnet.ndarray.nn import batch_norm
 from hybridnet.ndarray.register import operator
 from hybridnet.ops import boxes, gather, outputs, pointwise
-from hybridnet.ops.nn import like, resize
-from hybridnet.ops.shape import stack
+from hybridnet.ops.common import normalize_axis
+from hybridnet.ops.nn import like, loss, resize
+from hybridnet.ops.shape import expand_dims, stack
 
 __all__ = [
     "AdaptiveAvgPooling2D", "BilinearResize2D", "MultiBoxPrior", "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms",
     "cond", "div_sqrt_dim", "foreach", "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk",
     "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan",
-    "quadratic", "while_loop",
+    "quadratic", "sparse_softmax_cross_entropy", "while_loop",
 ]  # fmt: skip
 
 _math = pointwise.FUNCTIONS
@@ -29,6 +30,19 @@ boolean_mask = operator("_contrib_boolean_mask")(gather.boolean_mask)
 gradientmultiplier = operator("_contrib_gradientmultiplier")(
     lambda data, scalar=1.0, is_int=True: outputs.gradient_multiplier(data, scalar)
 )
+
+
+@operator("_contrib_sparse_softmax_cross_entropy")
+def sparse_softmax_cross_entropy(data: Any, label: Any, axis: int = -1, keepdims: bool = False) -> Any:
+    """-log(softmax(data))[label] along ``axis``, one for each label: of the shape of ``data`` without the axis, or with it at length 1.
+
+    Labels are numbers of classes, with or without the axis. 16-bit data gives float32. MXNet has the sum alone (``softmax_cross_entropy``).
+    """
+    axis = normalize_axis("sparse_softmax_cross_entropy", axis, data.ndim)
+    if label.ndim == data.ndim and label.shape[axis] == 1:
+        label = call("reshape", label, shape=label.shape[:axis] + label.shape[axis + 1 :])
+    found = loss.softmax_cross_entropy(data, label, axis)
+    return expand_dims(found, axis) if keepdims else found
 
 
 #: Modes of BilinearResize2D: which sizes stay (the remainder by 2), and where the others go.

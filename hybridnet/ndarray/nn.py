@@ -14,7 +14,21 @@ from hybridnet.core import call
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.register import keep_dtype, operator
 from hybridnet.ops import reduction, statistics
-from hybridnet.ops.nn import activation, convolution, deconvolution, dropout, embedding, linear, loss, lrn, norm, pooling, resize, sequence
+from hybridnet.ops.nn import (
+    activation,
+    convolution,
+    deconvolution,
+    dropout,
+    embedding,
+    linear,
+    loss,
+    lrn,
+    norm,
+    pooling,
+    resize,
+    rnn,
+    sequence,
+)
 from hybridnet.ops.nn import batch_norm as core_batch_norm
 from hybridnet.ops.nn import softmax as core_softmax
 
@@ -164,6 +178,46 @@ def embed(
 ) -> Any:
     """A row of ``weight`` for each element of ``data``."""
     return embedding.embedding(data, weight, input_dim, output_dim, dtype, sparse_grad)
+
+
+@operator("RNN")
+def recurrent(
+    data: Any,
+    parameters: Any,
+    state: Any,
+    state_cell: Any = None,
+    sequence_length: Any = None,
+    state_size: int = 0,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    mode: str = "lstm",
+    p: float = 0.0,
+    state_outputs: bool = False,
+    projection_size: int | None = None,
+    lstm_state_clip_min: float | None = None,
+    lstm_state_clip_max: float | None = None,
+    lstm_state_clip_nan: bool = False,
+    use_sequence_length: bool = False,
+) -> Any:
+    """Layers of rnn_relu, rnn_tanh, lstm or gru over (time, batch, inputs), by flat ``parameters`` or a list of their parts."""
+    if lstm_state_clip_min is not None or lstm_state_clip_max is not None:
+        got = f"{lstm_state_clip_min} to {lstm_state_clip_max}"
+        fail(ArgumentError, "RNN", expected="no lstm_state_clip", got=got, fix="an LSTMCell, and F.clip")
+    return rnn.rnn(
+        data,
+        parameters,
+        state,
+        state_cell,
+        sequence_length,
+        mode,
+        state_size,
+        num_layers,
+        bidirectional,
+        state_outputs,
+        p,
+        use_sequence_length,
+        projection_size,
+    )
 
 
 # -- activations ----------------------------------------------------------------------------------

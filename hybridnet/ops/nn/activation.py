@@ -303,6 +303,7 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "softsign": softsign,
     "silu": silu,
     "gelu": gelu,
+    "gelu_tanh": lambda data: gelu(data, "tanh"),
 }
 
 
