@@ -142,13 +142,13 @@ def rnn(
     if mode == "lstm" and state_cell is None:
         fail(ArgumentError, "rnn", expected="state_cell for mode lstm", got="none")
     directions = 1 + bool(bidirectional)
+    sizes = list(_sizes(mode, data.shape[2], state_size, num_layers, directions))
+    shapes: list[tuple[int, ...]] = [*sizes, *((rows,) for rows, _ in sizes)]
+    layers = _layers(_unpacked(parameters, shapes), directions)
     shape = (num_layers * directions, data.shape[1], state_size)
     for given in (state, *([state_cell] if mode == "lstm" else [])):
         if given.shape != shape:
             fail(ShapeError, "rnn", expected=f"states of shape {shape}", got=str(given.shape))
-    sizes = list(_sizes(mode, data.shape[2], state_size, num_layers, directions))
-    shapes: list[tuple[int, ...]] = [*sizes, *((rows,) for rows, _ in sizes)]
-    layers = _layers(_unpacked(parameters, shapes), directions)
     lengths = sequence_length if use_sequence_length else None
     found = rnn_layers(data, layers, state, state_cell, lengths, mode, p)
     return list(found) if state_outputs else found[0]
