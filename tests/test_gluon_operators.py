@@ -1,6 +1,7 @@
 """Layers, losses and cells compute by ``F``'s operators, and Python's on their results, and ask for no shape: as a Symbol would have it."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -142,13 +143,15 @@ for _name in ("radd", "rsub", "rmul", "rtruediv", "neg"):
 
 
 class Recording:
-    """``F``, with the names of what was called; and a trace that lets no operator pass but from there."""
+    """What goes through ``F``: the depth of the calls that are running."""
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
+    def __init__(self, symbolic: bool = True) -> None:
+        self.symbolic = symbolic  # whether results are hidden
         self.depth = 0
 
     def wrap(self, x: Any) -> Any:
+        if not self.symbolic:
+            return x
         if isinstance(x, (list, tuple)):
             return type(x)(map(self.wrap, x))
         return Symbolic(self, x) if isinstance(x, NDArray) else x
@@ -165,22 +168,19 @@ class Recording:
         finally:
             self.depth -= 1
 
-    def namespace(self, of: Any, before: str = "") -> Any:
+    def namespace(self, of: Any) -> Any:
+        """``F``: the operators of a module, and of those within."""
+
         def look_up(name: str) -> Any:
             found = getattr(of, name)
-            if isinstance(found, (ModuleType, SimpleNamespace)):
-                return self.namespace(found, name + ".")
-
-            def function(*args: Any, **kwargs: Any) -> Any:
-                self.names.append(before + name)
-                return self.inside(found, *args, **kwargs)
-
-            return function
+            return self.namespace(found) if isinstance(found, (ModuleType, SimpleNamespace)) else partial(self.inside, found)
 
         return type("Operators", (), {"__getattr__": lambda _, name: look_up(name)})()
 
 
 class Watched(Trace):
+    """A trace that lets no operator pass but from ``F``."""
+
     def __init__(self, run: Recording) -> None:
         super().__init__()
         self.run = run
@@ -232,6 +232,18 @@ def test_through_f(case: Made, cls: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def flat(x: Any) -> list[Any]:
     return [z for y in x for z in flat(y)] if isinstance(x, (list, tuple)) else [x]
+
+
+@pytest.mark.parametrize("cls", CLASSES.values(), ids=CLASSES)
+@pytest.mark.parametrize("layer", [rnn.RNN, rnn.LSTM, rnn.GRU])
+def test_first_states(layer: Any, cls: Any) -> None:
+    """Where none are given they are made by ``F``, of the class of the inputs."""
+    block, (x,), expected = prepared((lambda: layer(2, 2), [SEQUENCE]), cls)
+    run = Recording(symbolic=False)
+    with tracing(Watched(run)):
+        y = called(block, run.namespace(ndarray), run, x)
+    assert type(y) is type(expected) is cls
+    assert y.shape == expected.shape
 
 
 def subclasses(cls: Any) -> set[Any]:

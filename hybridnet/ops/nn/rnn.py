@@ -127,11 +127,10 @@ def rnn(
 
     ``mode``: rnn_relu, rnn_tanh, lstm or gru. ``parameters``: for each layer and direction the input
     weight (gates · state_size, inputs) and the recurrent weight (gates · state_size, state_size), then
-    for each the two biases, all flattened; :func:`rnn_param_size` says how many. Or a list of these arrays, which
-    are then used where they lie. ``state`` and (lstm)
-    ``state_cell``: (num_layers · directions, batch, state_size). Gives the outputs (time, batch,
-    directions · state_size); with ``state_outputs`` a list of those, the last state and (lstm) the last
-    cell state. See :func:`rnn_layers` for ``p`` and ``sequence_length``.
+    for each the two biases, all flattened; :func:`rnn_param_size` says how many. Or a list of these arrays
+    as they are, of which nothing is copied. ``state`` and (lstm) ``state_cell``: (num_layers · directions,
+    batch, state_size). Gives the outputs (time, batch, directions · state_size); with ``state_outputs`` a
+    list of those, the last state and (lstm) the last cell state. See :func:`rnn_layers` for ``p`` and ``sequence_length``.
     """
     data = tensor(data)
     one_of("rnn", "mode", mode, GATES)
