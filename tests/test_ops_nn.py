@@ -4,6 +4,7 @@ First and second gradients, dtypes and layouts of each operator are the contract
 the operators mean, and what the public functions make of their arguments.
 """
 
+import itertools
 import math
 from typing import Any
 
@@ -290,6 +291,36 @@ def test_other_norms() -> None:
         close(norm.l2_normalization(array(x), mode=mode), x / np.sqrt((x * x).sum(axes, keepdims=True) + 1e-10))
     weight = normal(4, seed=3)
     close(norm.rms_norm(array(x), array(weight)), x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6) * weight)
+
+
+@pytest.mark.parametrize("name", ["batch_norm", "frozen_batch_norm", "group_norm", "instance_norm", "prelu"])
+def test_gradients_that_are_not_needed(name: str) -> None:
+    """Whichever inputs are variables, each gets the gradient that it gets when all are."""
+    function: Any = {
+        "batch_norm": lambda *x: batch_norm.batch_norm(*x, fix_gamma=False),
+        "frozen_batch_norm": lambda *x: batch_norm.batch_norm(*x, fix_gamma=False, use_global_stats=True),
+        "group_norm": lambda *x: norm.group_norm(*x, num_groups=2),
+        "instance_norm": norm.instance_norm,
+        "prelu": activation.prelu,
+    }[name]
+    count = {"batch_norm": 5, "frozen_batch_norm": 5, "prelu": 2}.get(name, 3)
+    inputs = [normal(3, 4, 5), *(np.abs(normal(4, seed=i)) + 0.5 for i in range(1, count))]
+    learnt = 3 if name == "batch_norm" else count  # nothing flows to running statistics that are only moved
+
+    def gradients_of(chosen: tuple[int, ...]) -> list[Data]:
+        arrays = [array(x) for x in inputs]
+        for i in chosen:
+            arrays[i].attach_grad()
+        with autograd.record():
+            y = function(*arrays)
+        y.backward(array(normal(*y.shape, seed=9)))
+        return [arrays[i].grad.asnumpy() for i in chosen]
+
+    whole = gradients_of(tuple(range(learnt)))
+    for size in range(1, learnt):
+        for chosen in itertools.combinations(range(learnt), size):
+            for found, i in zip(gradients_of(chosen), chosen, strict=True):
+                close(found, whole[i])
 
 
 @pytest.mark.parametrize("train", [False, True])

@@ -88,26 +88,28 @@ def _rule(
     fix_gamma: bool,
     training: bool,
 ) -> tuple[Any, ...]:
-    of_y, of_mean, of_var, *of_moved = g
-    mean, var = y[1:3]
-    dx, dmean, dvar, dgamma, dbeta = normalize_slopes(of_y, x, mean, var, _scale(gamma, mean, axis, fix_gamma), eps)
-    dgamma, dbeta = None if fix_gamma else call("reshape", dgamma, shape=gamma.shape), call("reshape", dbeta, shape=beta.shape)
-    reached = local.propagation.reached
-    if reached[1]:
-        dmean = dmean + of_mean
-    if reached[2]:
-        dvar = dvar + of_var
+    (of_y, of_mean, of_var, *of_moved), (_, mean, var, *_) = g, y
+    scale, parameters, reached = _scale(gamma, mean, axis, fix_gamma), needs[1] or needs[2], local.propagation.reached
+    slopes = normalize_slopes(of_y, x, mean, var, scale, eps, needs[0], needs[0] if training else needs[3] or needs[4], parameters)
+    dgamma, dbeta = (_along_one_axis(d, gamma) for d in (None if fix_gamma else slopes.gamma, slopes.beta))
+    dmean, dvar = (
+        d + more if d is not None and is_reached else d
+        for d, more, is_reached in zip(slopes[1:3], (of_mean, of_var), reached[1:3], strict=True)
+    )
     if not training:
-        of_running = (
-            call("reshape", d, shape=running_mean.shape) if need else None for d, need in zip((dmean, dvar), needs[3:], strict=True)
-        )
-        return dx, dgamma, dbeta, *of_running
-    if reached[3]:
-        dmean = dmean + call("reshape", of_moved[0], shape=mean.shape) * (1 - momentum)
-    if reached[4]:
-        dvar = dvar + call("reshape", of_moved[1], shape=var.shape) * (1 - momentum)
-    dx = dx + moments_slope(wide(x), mean, dmean, dvar, count(x, _others(x, axis)))
-    return dx, dgamma, dbeta, *(g * momentum if is_reached else None for g, is_reached in zip(of_moved, reached[3:], strict=True))
+        return slopes.x, dgamma, dbeta, _along_one_axis(dmean, running_mean), _along_one_axis(dvar, running_var)
+    of_running = [d * momentum if is_reached else None for d, is_reached in zip(of_moved, reached[3:], strict=True)]
+    if not needs[0]:
+        return None, dgamma, dbeta, *of_running
+    dmean, dvar = (
+        d + call("reshape", more, shape=mean.shape) * (1 - momentum) if is_reached else d
+        for d, more, is_reached in zip((dmean, dvar), of_moved, reached[3:], strict=True)
+    )
+    return slopes.x + moments_slope(wide(x), mean, dmean, dvar, count(x, _others(x, axis))), dgamma, dbeta, *of_running
+
+
+def _along_one_axis(slope: Any, parameter: Any) -> Any:
+    return None if slope is None else call("reshape", slope, shape=parameter.shape)
 
 
 def batch_norm(

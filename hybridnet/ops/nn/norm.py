@@ -45,8 +45,8 @@ def _group_norm(x: Any, gamma: Any, beta: Any, *, groups: int, eps: float) -> tu
 
 def _group_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any, beta: Any, *, groups: int, eps: float) -> tuple[Any, ...]:
     of_y = _in_groups(g[0], groups)
-    slopes = _normed_slopes((of_y, *g[1:]), y, _in_groups(x, groups), _beside_groups(gamma, groups), eps)
-    return tuple(call("reshape", d, shape=operand.shape) for d, operand in zip(slopes, (x, gamma, beta), strict=True))
+    slopes = _normed_slopes(needs, (of_y, *g[1:]), y, _in_groups(x, groups), _beside_groups(gamma, groups), eps)
+    return tuple(None if d is None else call("reshape", d, shape=of.shape) for d, of in zip(slopes, (x, gamma, beta), strict=True))
 
 
 def _infer_instance(x: Spec, gamma: Spec, beta: Spec, *, eps: float) -> tuple[Spec, Spec, Spec]:
@@ -62,8 +62,8 @@ def _instance_norm(x: Any, gamma: Any, beta: Any, *, eps: float) -> tuple[Any, A
 
 
 def _instance_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any, beta: Any, *, eps: float) -> tuple[Any, ...]:
-    dx, dgamma, dbeta = _normed_slopes(g, y, x, along(wide(gamma), 1, x.ndim), eps)
-    return dx, call("reshape", dgamma, shape=gamma.shape), call("reshape", dbeta, shape=beta.shape)
+    slopes = _normed_slopes(needs, g, y, x, along(wide(gamma), 1, x.ndim), eps)
+    return tuple(None if d is None else call("reshape", d, shape=of.shape) for d, of in zip(slopes, (x, gamma, beta), strict=True))
 
 
 def _normed(x: Any, gamma: Any, beta: Any, eps: float) -> tuple[Any, Any, Any]:
@@ -72,13 +72,14 @@ def _normed(x: Any, gamma: Any, beta: Any, eps: float) -> tuple[Any, Any, Any]:
     return normalize(x, mean, var, gamma, beta, eps), mean, var
 
 
-def _normed_slopes(g: Any, y: Any, x: Any, gamma: Any, eps: float) -> tuple[Any, Any, Any]:
+def _normed_slopes(needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any, eps: float) -> tuple[Any, Any, Any]:
     """The gradients of x, and of gamma and beta in their shapes beside it, from those of what :func:`_normed` gives."""
     (of_y, of_mean, of_var), (_, mean, var), reached = g, y, local.propagation.reached
-    dx, dmean, dvar, dgamma, dbeta = normalize_slopes(of_y, x, mean, var, gamma, eps)
-    dmean, dvar = dmean + of_mean if reached[1] else dmean, dvar + of_var if reached[2] else dvar
-    dx = dx + moments_slope(wide(x), mean, dmean, dvar, count(x, tuple(range(2, x.ndim))))
-    return dx, sum_to(dgamma, gamma.shape), sum_to(dbeta, gamma.shape)
+    dx, dmean, dvar, dgamma, dbeta = normalize_slopes(of_y, x, mean, var, gamma, eps, needs[0], needs[0], needs[1] or needs[2])
+    if needs[0]:
+        dmean, dvar = dmean + of_mean if reached[1] else dmean, dvar + of_var if reached[2] else dvar
+        dx = dx + moments_slope(wide(x), mean, dmean, dvar, count(x, tuple(range(2, x.ndim))))
+    return dx, *(None if d is None else sum_to(d, gamma.shape) for d in (dgamma, dbeta))
 
 
 def _sample(shape: tuple[int, ...], n: int, **attrs: Any) -> Sample:

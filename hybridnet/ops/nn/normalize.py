@@ -7,7 +7,7 @@ pointwise expression. Both are plain functions; the operators that call them are
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from hybridnet import dtypes
 from hybridnet.core import Spec, apply, broadcast_shapes
@@ -49,17 +49,32 @@ def normalize(x: Any, mean: Any, var: Any, gamma: Any, beta: Any, eps: float) ->
     return narrow((a - mean) * root * gamma + beta, x.dtype)
 
 
-def normalize_slopes(of_y: Any, x: Any, mean: Any, var: Any, gamma: Any, eps: float) -> tuple[Any, Any, Any, Any, Any]:
-    """The gradients of wide x, mean, var, gamma and beta, from that of ``y``; each in its shape but the last two, still to be summed."""
+class Slopes(NamedTuple):
+    """The gradients of a normalisation; None where they were not asked for."""
+
+    x: Any  # wide
+    mean: Any
+    var: Any
+    gamma: Any  # this and the next are of the shape of the mean and gamma together, still to be summed
+    beta: Any
+
+
+def normalize_slopes(
+    of_y: Any, x: Any, mean: Any, var: Any, gamma: Any, eps: float, of_x: bool, of_statistics: bool, of_parameters: bool
+) -> Slopes:
+    """The gradients of what :func:`normalize` takes, of those that are needed."""
     root = root_of(var, eps)
     scale = root * gamma
-    dx = wide(of_y) * scale
+    dx = wide(of_y) * scale if of_x else None
+    if not (of_statistics or of_parameters):
+        return Slopes(dx, None, None, None, None)
     if _is_small(x, scale):
         axis = tuple(i for i, n in enumerate(scale.shape) if n != x.shape[i])
         total, product = apply(CENTRED_SUMS, (of_y, x, mean), {"axis": axis})
-        moved = total * scale
     else:
-        total, product, moved = wide(of_y), wide(of_y) * (wide(x) - mean), dx
-    of_mean = -sum_to(moved, mean.shape)
-    of_var = sum_to(product * scale, var.shape) * (-0.5 / (var + eps))
-    return dx, of_mean, of_var, product * root, total
+        total, product = wide(of_y), wide(of_y) * (wide(x) - mean)
+    dmean = dvar = None
+    if of_statistics:
+        dmean = -sum_to(total * scale, mean.shape)
+        dvar = sum_to(product * scale, var.shape) * (-0.5 / (var + eps))
+    return Slopes(dx, dmean, dvar, *((product * root, total) if of_parameters else (None, None)))
