@@ -13,7 +13,7 @@ from hybridnet import absent
 from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.ops.wide import in_wide
+from hybridnet.ops.math.wide import in_wide
 
 _EPS = 1e-12
 

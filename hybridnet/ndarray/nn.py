@@ -13,7 +13,7 @@ from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.register import keep_dtype, operator
-from hybridnet.ops import reduction, statistics
+from hybridnet.ops.math import reduction, statistics
 from hybridnet.ops.nn import (
     activation,
     convolution,

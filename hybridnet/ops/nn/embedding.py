@@ -8,8 +8,8 @@ import numpy as np
 
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ShapeError, fail
+from hybridnet.ops.array.gather import as_indices, take
 from hybridnet.ops.common import normal, samples, tensor
-from hybridnet.ops.gather import as_indices, take
 
 _ROWS = (("array",),)
 
