@@ -10,7 +10,6 @@ from hybridnet.ndarray.attributes import Array, Dtype
 from hybridnet.ndarray.record import Attributes, when
 from hybridnet.ndarray.register import classic, keep_dtype
 from hybridnet.ndarray.shapes import from_input, per_channel, without_axis
-from hybridnet.ops.array import gather
 from hybridnet.ops.math import reduction
 from hybridnet.ops.nn import activation, loss
 from hybridnet.ops.nn import softmax as core_softmax
@@ -18,9 +17,10 @@ from hybridnet.ops.nn import softmax as core_softmax
 
 @classic("Activation", required=("act_type",))
 def activate(
-    data: Array, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh", "log_sigmoid", "mish", "silu", "gelu"] = "relu"
+    data: Array,
+    act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh", "log_sigmoid", "mish", "silu", "gelu", "gelu_tanh"] = "relu",
 ) -> Any:
-    """An activation by name; the last four are ours."""
+    """An activation by name; the last five are ours."""
     return activation.activation(data, act_type)
 
 
@@ -168,4 +168,4 @@ def _rows(data: tuple[int, ...], a: Attributes) -> dict[str, tuple[int, ...]]:
 @classic("softmax_cross_entropy", shapes=from_input("data", _rows))
 def softmax_cross_entropy(data: Array, label: Array) -> Any:
     """The sum over rows of -log softmax(data)[label], as one number."""
-    return reduction.sum(-gather.pick(core_softmax.log_softmax(data), label))
+    return keep_dtype(reduction.sum(loss.softmax_cross_entropy(data, label)), data)

@@ -14,15 +14,16 @@ from hybridnet.ndarray.normalization import sync_batch_norm as SyncBatchNorm
 from hybridnet.ndarray.record import numbered, when
 from hybridnet.ndarray.register import classic
 from hybridnet.ops.array import gather
-from hybridnet.ops.array.shape import stack
+from hybridnet.ops.array.shape import expand_dims, stack
+from hybridnet.ops.common import normalize_axis
 from hybridnet.ops.math import pointwise
-from hybridnet.ops.nn import boxes, like, outputs, resize
+from hybridnet.ops.nn import boxes, like, loss, outputs, resize
 
 __all__ = [
     "AdaptiveAvgPooling2D", "BilinearResize2D", "MultiBoxPrior", "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms",
     "cond", "div_sqrt_dim", "foreach", "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk",
     "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan",
-    "quadratic", "while_loop",
+    "quadratic", "sparse_softmax_cross_entropy", "while_loop",
 ]  # fmt: skip
 
 _math = pointwise.FUNCTIONS
@@ -46,6 +47,19 @@ def boolean_mask(data: Array, index: Array, axis: int = 0) -> Any:
 def gradientmultiplier(data: Array, scalar: float = 1.0, is_int: bool = True) -> Any:
     """``data``, with a gradient ``scalar`` times as large."""
     return outputs.gradient_multiplier(data, scalar)
+
+
+@classic("_contrib_sparse_softmax_cross_entropy")
+def sparse_softmax_cross_entropy(data: Array, label: Array, axis: int = -1, keepdims: bool = False) -> Any:
+    """-log(softmax(data))[label] along ``axis``, one for each label: of the shape of ``data`` without the axis, or with it at length 1.
+
+    Labels are numbers of classes, with or without the axis. 16-bit data gives float32. MXNet has the sum alone (``softmax_cross_entropy``).
+    """
+    axis = normalize_axis("sparse_softmax_cross_entropy", axis, data.ndim)
+    if label.ndim == data.ndim and label.shape[axis] == 1:
+        label = call("reshape", label, shape=label.shape[:axis] + label.shape[axis + 1 :])
+    found = loss.softmax_cross_entropy(data, label, axis)
+    return expand_dims(found, axis) if keepdims else found
 
 
 #: Modes of BilinearResize2D: which sizes stay (the remainder by 2), and where the others go.

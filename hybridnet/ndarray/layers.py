@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from hybridnet.core import call
@@ -240,7 +240,7 @@ def _rnn_outputs(a: Attributes) -> tuple[str, ...]:
 )
 def recurrent(
     data: Array,
-    parameters: Array,
+    parameters: Array | Sequence[Array],
     state: Array,
     state_cell: Array | None = None,
     sequence_length: Array | None = None,
@@ -258,8 +258,8 @@ def recurrent(
 ) -> Any:
     """A recurrent network of ``num_layers`` layers over ``data`` (time, batch, inputs).
 
-    ``parameters``: all weights and then all biases, flattened; ``state`` and (lstm) ``state_cell``: (layers · directions, batch,
-    state_size). Gives the outputs (time, batch, directions · state_size) and, with ``state_outputs``, the last states. Cells of
+    ``parameters``: all weights and then all biases, flattened, or a list of these parts; ``state`` and (lstm) ``state_cell``:
+    (layers · directions, batch, state_size). Gives the outputs (time, batch, directions · state_size) and, with ``state_outputs``, the last states. Cells of
     an lstm are neither projected nor clipped.
     """
     if lstm_state_clip_min is not None or lstm_state_clip_max is not None or lstm_state_clip_nan:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from hybridnet.core import call
-from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.attributes import Array
 from hybridnet.ndarray.record import Attributes
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.shapes import per_channel
-from hybridnet.ops.math.wide import in_wide
-from hybridnet.ops.nn import norm, pooling
+from hybridnet.ops.nn import batch_norm as core_batch_norm
+from hybridnet.ops.nn import lrn, norm
 
 
 def _and_statistics(*names: str) -> Callable[[Attributes], tuple[str, ...]]:
@@ -43,8 +41,10 @@ def batch_norm(
 ) -> Any:
     """Batch normalisation; in training the moving statistics are updated in place. ``fix_gamma`` writes 1 into gamma."""
     if fix_gamma:
-        norm.fix(gamma)
-    return norm.batch_norm(data, gamma, beta, moving_mean, moving_var, eps, momentum, fix_gamma, use_global_stats, output_mean_var, axis)
+        core_batch_norm.fix(gamma)
+    return core_batch_norm.batch_norm(
+        data, gamma, beta, moving_mean, moving_var, eps, momentum, fix_gamma, use_global_stats, output_mean_var, axis
+    )
 
 
 @classic(
@@ -106,15 +106,4 @@ def l2_normalization(data: Array, eps: float = 1e-10, mode: Literal["instance", 
 @classic("LRN", required=("nsize",))
 def local_response_norm(data: Array, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.0, nsize: int = 0) -> Any:
     """x / (knorm + alpha / nsize · the sum of squares over ``nsize`` neighbouring channels)**beta."""
-    if nsize < 1:
-        fail(ArgumentError, "LRN", expected="nsize, a number of channels", got=str(nsize))
-    return _lrn(data, nsize, alpha, beta, knorm)
-
-
-@in_wide
-def _lrn(data: Any, nsize: int, alpha: float, beta: float, knorm: float) -> Any:
-    channels, half = data.shape[1], nsize // 2
-    squares = call("square", data)
-    around = call("reshape", squares, shape=(data.shape[0], 1, channels, -1 if not data.size else data.size // (data.shape[0] * channels)))
-    sums = pooling.pooling(around, (nsize, 1), (1, 1), (half, 0), "sum")
-    return data * (call("reshape", sums, shape=data.shape) * (alpha / nsize) + knorm) ** -beta
+    return lrn.lrn(data, alpha, beta, knorm, nsize)

@@ -37,6 +37,7 @@ from hybridnet.ops.nn import (
     sequence,
     softmax,
 )
+from hybridnet.ops.nn import batch_norm as core_batch_norm
 from hybridnet.ops.random import distributions as random
 from hybridnet.ops.vocabulary import NUMPY
 from hybridnet.util import (
@@ -70,11 +71,11 @@ def batch_flatten(data: Any) -> Any:
     return call("reshape", x, shape=(x.shape[0], math.prod(x.shape[1:])))
 
 
-@functools.wraps(norm.batch_norm)
+@functools.wraps(core_batch_norm.batch_norm)
 def batch_norm(x: Any, gamma: Any, *args: Any, **kwargs: Any) -> Any:
     if kwargs.get("fix_gamma", args[5] if len(args) > 5 else True):
-        norm.fix(gamma)
-    return norm.batch_norm(x, gamma, *args, **kwargs)
+        core_batch_norm.fix(gamma)
+    return core_batch_norm.batch_norm(x, gamma, *args, **kwargs)
 
 
 def nonzero(a: Any) -> Any:

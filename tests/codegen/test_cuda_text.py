@@ -25,7 +25,7 @@ from hybridnet.graph.passes import optimize
 from hybridnet.graph.trace import Trace, tracing
 from hybridnet.lowering.fuse import fuse
 from hybridnet.ops.math import pointwise, reduction
-from hybridnet.ops.nn import loss, norm, softmax
+from hybridnet.ops.nn import batch_norm, loss, norm, softmax
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
@@ -423,7 +423,7 @@ def with_gradients(fn: Callable[..., Any], trained: int) -> Callable[..., Any]:
 
 def _batch_norm(x: Any, gamma: Any, beta: Any, *, axis: int) -> Any:
     c = gamma.shape[0]
-    return norm.batch_norm(x, gamma, beta, array(np.zeros(c)).astype(x.dtype), array(np.ones(c)).astype(x.dtype), axis=axis)
+    return batch_norm.batch_norm(x, gamma, beta, array(np.zeros(c)).astype(x.dtype), array(np.ones(c)).astype(x.dtype), axis=axis)
 
 
 def _cross_entropy(x: Any) -> Any:

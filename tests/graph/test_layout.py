@@ -25,10 +25,10 @@ from hybridnet.graph.verify import verify
 from hybridnet.ops.array import shape
 from hybridnet.ops.math import reduction
 from hybridnet.ops.nn.activation import relu
+from hybridnet.ops.nn.batch_norm import batch_norm
 from hybridnet.ops.nn.convolution import convolution
 from hybridnet.ops.nn.linear import fully_connected
 from hybridnet.ops.nn.loss import softmax_cross_entropy
-from hybridnet.ops.nn.norm import batch_norm
 from hybridnet.ops.nn.pooling import pooling
 
 SOURCE = sys.modules["hybridnet.graph.passes.layout"]

@@ -35,7 +35,17 @@ CANONICAL = {name: own for own, (others, _) in MXNETS.items() for name in (own, 
 RECORDS = {operator.name: operator for operator in OPERATORS.values()}
 
 #: Operators that MXNet 1.9.1 has not: its later versions', and three that it writes in Python.
-OURS = {"log_sigmoid", "softplus", "mish", "masked_softmax", "masked_log_softmax", "_contrib_isnan", "_contrib_isinf", "_contrib_isfinite"}
+OURS = {
+    "log_sigmoid",
+    "softplus",
+    "mish",
+    "masked_softmax",
+    "masked_log_softmax",
+    "_contrib_isnan",
+    "_contrib_isinf",
+    "_contrib_isfinite",
+    "_contrib_sparse_softmax_cross_entropy",
+}
 
 #: Parameters that only ours have.
 MORE = {

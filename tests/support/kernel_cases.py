@@ -18,6 +18,7 @@ from hybridnet.gluon import nn, rnn
 from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.ops.array import gather
 from hybridnet.ops.nn import loss, norm, softmax
+from hybridnet.ops.nn.batch_norm import batch_norm as batch_norm_of
 from hybridnet.ops.nn.dropout import dropout as dropout_of
 from hybridnet.ops.nn.pooling import pooling
 from hybridnet.runtime.cuda_program import CudaProgram
@@ -150,7 +151,7 @@ def layer_norm() -> Made:
 
 def batch_norm() -> Made:
     mean, var = normal(16), normal(16)
-    return with_gradients(lambda x, g, b: norm.batch_norm(x, g, b, mean, var, axis=1), [normal(32, 16, 12, 12), normal(16), normal(16)])
+    return with_gradients(lambda x, g, b: batch_norm_of(x, g, b, mean, var, axis=1), [normal(32, 16, 12, 12), normal(16), normal(16)])
 
 
 def cross_entropy() -> Made:

@@ -20,7 +20,7 @@ from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, register
 from hybridnet.core.kernel import Written
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.common import normal, samples, tensor
+from hybridnet.ops.common import normal, reduced_shape, samples, tensor
 from hybridnet.ops.kernels.places import index_type, once, pack_width
 from hybridnet.ops.math.slopes import ROOT
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide, wide_dtype
@@ -367,6 +367,29 @@ register(
 )
 
 
+def _infer_global_avg(x: Spec, *, axis: tuple[int, ...]) -> Spec:
+    return Spec(reduced_shape(x.shape, axis, True), x.dtype)
+
+
+def _share(x: Any, axis: tuple[int, ...]) -> float:
+    """What one element counts in the mean."""
+    return 1 / math.prod(x.shape[a] for a in axis)
+
+
+GLOBAL_AVG_POOL = register(
+    Op(
+        "global_avg_pool",
+        Kind.OPAQUE,
+        _infer_global_avg,
+        # A reduction fuses with what is before it.
+        decomposition=lambda x, *, axis: narrow(call("sum", wide(x), axis=axis, keepdims=True) * _share(x, axis), x.dtype),
+        grad=(lambda g, y, x, *, axis: call("broadcast_to", wide(g) * _share(x, axis), shape=x.shape),),
+        promote="float",
+        sample=samples(Sample((normal(2, 3, 4),), {"axis": (2,)}), Sample((normal(2, 3, 2, 2),), {"axis": (1, 2)})),
+    )
+)
+
+
 # -- the public function --------------------------------------------------------------------------
 
 
@@ -430,12 +453,10 @@ def _pool(data: Any, pool_type: str, p_value: int | None, include_pad: bool, who
     if pool_type == "max":
         return apply(MAX_POOL, (data,), attrs)
     if whole and pool_type != "lp":
-        # A reduction fuses with what is before it.
-        data = data.astype(dtypes.floating(data.dtype), copy=False)
         axes = tuple(range(attrs["first"], attrs["first"] + len(attrs["kernel"])))
         if pool_type == "sum":
-            return call("sum", data, axis=axes, keepdims=True)
-        return narrow(call("sum", wide(data), axis=axes, keepdims=True) * (1 / math.prod(attrs["kernel"])), data.dtype)
+            return call("sum", data.astype(dtypes.floating(data.dtype), copy=False), axis=axes, keepdims=True)
+        return apply(GLOBAL_AVG_POOL, (data,), {"axis": axes})
     if pool_type != "lp":
         divide = "no" if pool_type == "sum" else "all" if include_pad else "data"
         return apply(SUM_POOL, (data,), {**attrs, "divide": divide})

@@ -1,7 +1,7 @@
 // convolutional_step on gpu(0): 247,808 bytes of arena
 //    convolution: cuDNN eng0_k2=0(arena+213760, in2, arena)
 //    moments_1<<<(8, 1), 256>>>(arena, arena+246528, arena+246784)
-//    add_sqrt_true_divide_multiply_subtract_1<<<(1, 1), 256>>>(arena+246784, in5, arena+246528, in6, arena+247040, arena+247296, arena+200448)
+//    add_sqrt_true_divide_multiply_subtract_1<<<(1, 1), 256>>>(arena+246784, in3, arena+246528, in4, arena+247040, arena+247296, arena+200448)
 //    multiply_add_maximum_1<<<(16, 1), 256>>>(arena, arena+247296, arena+200448, arena+82688)
 //    max_pool_1<<<(16, 1), 256>>>(arena+65536, arena+82688)
 //    convolution: cuDNN eng0_k2=0(arena+65536, in7, arena+183552)
