@@ -16,7 +16,7 @@ from emulator.raw import view
 from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.core import OPS
-from hybridnet.core.kernel import Placed
+from hybridnet.core.kernel import StridedSpec
 from hybridnet.device import Device, blas, cpu, cuda, wheels
 from hybridnet.graph.accelerated import library_for
 from hybridnet.graph.interpret import run_node
@@ -38,8 +38,8 @@ def one_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def placed(x: Data) -> Placed:
-    return Placed(x.shape, x.dtype, tuple(s // x.itemsize for s in x.strides))
+def placed(x: Data) -> StridedSpec:
+    return StridedSpec(x.shape, x.dtype, tuple(s // x.itemsize for s in x.strides))
 
 
 def filled(*shape: int, dtype: Any = dtypes.float64, seed: int = 0) -> Data:
@@ -100,8 +100,8 @@ def test_slices_need_no_copy() -> None:
     assert refused(a[:, ::2], b[:5])  # a gap in both axes
     assert refused(a[:, ::-1], b)
     assert refused(a[::-1], b)
-    one_row = Placed((3, 9), a.dtype, (0, 1))
-    assert product_of(one_row, placed(b), Placed((3, 8), a.dtype, (8, 1))) is None  # columns that lie in one another
+    one_row = StridedSpec((3, 9), a.dtype, (0, 1))
+    assert product_of(one_row, placed(b), StridedSpec((3, 8), a.dtype, (8, 1))) is None  # columns that lie in one another
 
 
 BATCHES: tuple[tuple[str, Any], ...] = (
@@ -181,7 +181,7 @@ def test_operands_at_odd_addresses() -> None:
 
 def test_plans_are_made_once_and_not_while_a_stream_captures() -> None:
     def plan(n: int) -> Any:
-        y = Placed((n, n), dtypes.float32, (n, 1))
+        y = StridedSpec((n, n), dtypes.float32, (n, 1))
         return blas.plan(product_of(y, y, y))  # type: ignore[arg-type]
 
     assert plan(4) is plan(4) is not plan(5)
@@ -208,7 +208,7 @@ def test_tf32_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_integers_and_mixed_types_are_not_for_the_library() -> None:
     assert refused(np.ones((2, 2), np.int32), np.ones((2, 2), np.int32))
-    x = Placed((2, 2), dtypes.float32, (2, 1))
+    x = StridedSpec((2, 2), dtypes.float32, (2, 1))
     assert product_of(x, x._replace(dtype=dtypes.float16), x) is None
 
 
@@ -327,7 +327,7 @@ def test_descriptors_of_the_real_library(dtype: Any, epilogue: str) -> None:
     if real is None:
         pytest.skip("cuBLASLt is not installed")
     with mock.patch.object(blas, "library", lambda: real):
-        a, b = (Placed((6, n, n), dtype, (n * n, n, 1)) for n in (8, 8))
+        a, b = (StridedSpec((6, n, n), dtype, (n * n, n, 1)) for n in (8, 8))
         product = product_of(a, b, a, epilogue=epilogue)
         assert product is not None
         made = blas.Matmul(product, None)

@@ -41,7 +41,7 @@ def _data(shape: tuple[int, ...], dtype: Any, seed: int) -> Any:
 
 @pytest.fixture(scope="module")
 def works() -> tuple[Suite, dict[str, list[Work]]]:
-    suite, made = Suite(Tuning(sms=2)), {}
+    suite, made = Suite(Tuning(num_sms=2)), {}
     for name, (shape, attrs) in CASES.items():
         made[name] = []
         for dtype in (dtypes.bfloat16, dtypes.float32):

@@ -145,7 +145,7 @@ class Draws:
     """All draws of these tests, compiled together."""
 
     def __init__(self) -> None:
-        self.suite = Suite(Tuning(sms=2))
+        self.suite = Suite(Tuning(num_sms=2))
         self.layouts = [self.suite.add(n, data_of(n)) for n in LAYOUTS]
         self.statistics = [(self.suite.add(n, data_of(n)), d) for n, d in STATISTICS]
         self.edges = [(self.suite.add(n, data_of(n)), y) for n, y in EDGES]
@@ -250,7 +250,7 @@ def _normalized(x: Any, mask: Any, axis: int) -> Any:
 
 @pytest.fixture(scope="module")
 def regions() -> tuple[Suite, dict[str, tuple[Work, list[Data]]]]:
-    suite, works = Suite(Tuning(sms=2, min_chunk=32, min_column=2)), {}
+    suite, works = Suite(Tuning(num_sms=2, min_chunk=32, min_column=2)), {}
     for name, (fn, shape, dtype) in REGIONS.items():
         # All in one region: fusion would leave what is much smaller than the rest to a kernel of its own.
         body = on_gpu(traced(fn, [((), dtypes.uint64), ((), dtypes.uint64), (shape, dtype)]))

@@ -19,7 +19,7 @@ from samples import samples_of, wide
 from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.core import OPS, Op, Sample, Spec
-from hybridnet.core.kernel import Placed
+from hybridnet.core.kernel import StridedSpec
 from hybridnet.device import cuda, dnn
 
 Data = np.ndarray[Any, Any]
@@ -37,8 +37,8 @@ def one_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def placed(x: Data) -> Placed:
-    return Placed(x.shape, x.dtype, tuple(s // x.itemsize for s in x.strides))
+def placed(x: Data) -> StridedSpec:
+    return StridedSpec(x.shape, x.dtype, tuple(s // x.itemsize for s in x.strides))
 
 
 def address(x: Data) -> int:

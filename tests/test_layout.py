@@ -16,7 +16,7 @@ from hybridnet import autograd
 from hybridnet.config import config
 from hybridnet.core import OPS, Kind, NDArray, Op, Permuted, Sample, Spec, apply, call, local, wrap
 from hybridnet.device import Device, cpu, gpu
-from hybridnet.graph.accelerated import written_for
+from hybridnet.graph.accelerated import kernels_for
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.passes import layout, optimize
@@ -57,7 +57,7 @@ def a_library() -> Iterator[None]:
     """As if a library computed every convolution; kernels of our own are there."""
 
     def whole(node: Node) -> bool:
-        return node.op.kind is Kind.CONTRACTION or written_for(node, 132) is not None
+        return node.op.kind is Kind.CONTRACTION or kernels_for(node, 132) is not None
 
     with mock.patch.object(sys.modules["hybridnet.graph.passes.expand"], "stays_whole", whole):
         yield

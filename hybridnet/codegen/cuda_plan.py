@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hybridnet.codegen.cuda_index import ACCESS_BYTES, Layout
+from hybridnet.codegen.cuda_index import Layout
 from hybridnet.codegen.cuda_region import Launches, Unit
 from hybridnet.codegen.plan import Place, Plan, Shadows, is_whole, shadows
 from hybridnet.codegen.slots import slots
 from hybridnet.core import OPS, Kind
-from hybridnet.core.kernel import LibraryCall, Placed
-from hybridnet.graph.accelerated import library_for, written_for
+from hybridnet.core.kernel import LibraryCall, StridedSpec
+from hybridnet.device.hardware import ACCESS_BYTES
+from hybridnet.graph.accelerated import kernels_for, library_for
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.memory import Request
 from hybridnet.graph.passes.fuse import FUSED
@@ -37,9 +38,9 @@ def is_generated(node: Node) -> bool:
     return node.op.kind in (Kind.POINTWISE, Kind.REDUCTION)
 
 
-def is_kernel(node: Node, sms: int) -> bool:
+def is_kernel(node: Node, num_sms: int) -> bool:
     """Whether kernels compute a node, generated or written by hand."""
-    return is_generated(node) or written_for(node, sms) is not None
+    return is_generated(node) or kernels_for(node, num_sms) is not None
 
 
 def alignment(offset: int) -> int:
@@ -50,9 +51,9 @@ def alignment(offset: int) -> int:
 class _Fitting:
     """A graph in the making in which every operand lies as its reader needs it."""
 
-    def __init__(self, graph: Graph, sms: int) -> None:
+    def __init__(self, graph: Graph, num_sms: int) -> None:
         self.graph = graph
-        self.sms = sms
+        self.num_sms = num_sms
         self.made = Shadows(graph.inputs)
         self.nodes: list[Node] = []
         self.became: dict[Value, Value] = {}
@@ -75,9 +76,9 @@ class _Fitting:
             return [self._without_gaps(v) for v in inputs]
         if (call := library_for(node)) is not None:
             begun = [v if self._begins_at(v, call.alignment) else self._copied(v) for v in inputs]
-            placed = tuple(Placed(v.shape, v.dtype, self.made.strides(v)) for v in begun)
+            placed = tuple(StridedSpec(v.shape, v.dtype, self.made.strides(v)) for v in begun)
             return begun if library_for(node, placed) is not None else [self._without_gaps(v) for v in begun]
-        if written_for(node, self.sms) is not None:
+        if kernels_for(node, self.num_sms) is not None:
             return [self._without_gaps(v, ACCESS_BYTES) for v in inputs]
         return inputs
 
@@ -101,9 +102,9 @@ class _Fitting:
         return self.copies[v]
 
 
-def fitted(graph: Graph, sms: int) -> Graph:
+def fitted(graph: Graph, num_sms: int) -> Graph:
     """The graph with copies where hand-written kernels, libraries and the graph's results need arrays without gaps."""
-    return _Fitting(graph, sms).fit()
+    return _Fitting(graph, num_sms).fit()
 
 
 class CudaPlan(Plan):
@@ -130,7 +131,7 @@ class CudaPlan(Plan):
         direct: bool = False,
     ) -> None:
         self.unit = unit
-        found = slots(graph, shadows(graph), lambda node: is_kernel(node, unit.tuning.sms) or library_for(node) is not None)
+        found = slots(graph, shadows(graph), lambda node: is_kernel(node, unit.tuning.num_sms) or library_for(node) is not None)
         self.joined = {slot.whole.node for slot in found.values()}
         self.shadows = shadows(graph, found)
         self.begins: dict[Value, int] = {}  # the step that computes the first part of a joined array
@@ -160,11 +161,13 @@ class CudaPlan(Plan):
         for node in graph.nodes:
             if node.op.kind is Kind.VIEW or node.output.constant is not None or node in self.joined:
                 continue
-            inputs, outputs = (tuple(Placed(v.shape, v.dtype, self.shadows.strides(v)) for v in vs) for vs in (node.inputs, node.outputs))
+            inputs, outputs = (
+                tuple(StridedSpec(v.shape, v.dtype, self.shadows.strides(v)) for v in vs) for vs in (node.inputs, node.outputs)
+            )
             call = library_for(node, inputs, outputs)
             if call is not None:
                 self.calls[node] = call
-            elif is_kernel(node, self.unit.tuning.sms):
+            elif is_kernel(node, self.unit.tuning.num_sms):
                 self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in (*node.inputs, *node.outputs)})
                 self.pairs[node] = set(self.launches[node].in_place())
             else:

@@ -18,6 +18,7 @@ from hybridnet.config import config
 from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall
 from hybridnet.device.compiler import Origin
+from hybridnet.device.hardware import HOST_LAUNCH_BYTES
 from hybridnet.dtypes import Dtype
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.cleanup import dce
@@ -26,9 +27,6 @@ from hybridnet.graph.passes.group import group
 
 ARENA = -1
 RESULT = -(1 << 30)
-
-#: Bytes of arguments and results whose copies take as long as launching one step from Python does.
-LAUNCH_BYTES = 8 << 20
 
 
 class Address(NamedTuple):
@@ -174,7 +172,7 @@ def write_cuda_program(
     given: Sequence[Place | None] = (),
     fixed: frozenset[int] = frozenset(),
     resident: frozenset[int] = frozenset(),
-    sms: int = 132,
+    num_sms: int = 132,
 ) -> CudaSource:
     """The CUDA program of a graph, for a GPU with that many multiprocessors.
 
@@ -190,12 +188,12 @@ def write_cuda_program(
         graph = group(graph)
     if "fuse" not in config.disabled_passes:
         graph = dce(fuse(graph))
-    legal = legalize(fitted(graph, sms), donated, shapes_matter=False)
-    source = _Writer(CudaPlan(legal, donated, given, fixed, Unit(Tuning(sms=sms))), resident).write()
+    legal = legalize(fitted(graph, num_sms), donated, shapes_matter=False)
+    source = _Writer(CudaPlan(legal, donated, given, fixed, Unit(Tuning(num_sms=num_sms))), resident).write()
     copied = sum(graph.inputs[i].nbytes for i in source.staged) + sum(x.nbytes for x in source.results)
-    if resident or any(given) or copied <= LAUNCH_BYTES * len(source.steps):
+    if resident or any(given) or copied <= HOST_LAUNCH_BYTES * len(source.steps):
         return source
-    direct = _Writer(CudaPlan(legal, donated, given, fixed, Unit(Tuning(sms=sms)), direct=True), resident, direct=True).write()
+    direct = _Writer(CudaPlan(legal, donated, given, fixed, Unit(Tuning(num_sms=num_sms)), direct=True), resident, direct=True).write()
     # A table of addresses is made once: it cannot hold those of arguments and results.
     looked_up = {e.base for made in direct.made if isinstance(made, tuple) for e in made if isinstance(e, Address)}
     return direct if looked_up <= fixed | {ARENA} else source

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from hybridnet.codegen.cuda_text import Kernel
-from hybridnet.core.kernel import Launch, Written, stored_type
+from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.graph.ir import Node, Value
 
 _POINTER = re.compile(r"[xyt]\d+")
 
 
-def write_launches(node: Node, written: Written, name: str) -> tuple[list[Kernel], list[Value]]:
+def write_launches(node: Node, written: HandKernels, name: str) -> tuple[list[Kernel], list[Value]]:
     """The kernels of a node, and their temporaries. ``name`` stands for the functions' names in the texts."""
     temporaries = [Value(s.shape, s.dtype, node.outputs[0].device) for s in written.temporaries]
     values: dict[str, Value] = {f"x{i}": v for i, v in enumerate(node.inputs)}

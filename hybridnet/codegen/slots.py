@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hybridnet.codegen.cuda_index import ACCESS_BYTES
 from hybridnet.codegen.plan import Shadows, Slot, is_whole
 from hybridnet.core import Kind
-from hybridnet.core.kernel import Placed
+from hybridnet.core.kernel import StridedSpec
+from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.graph.accelerated import library_for, placed
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
@@ -82,8 +82,10 @@ def _in_pieces(node: Node, taken: dict[Value, Slot], made: Shadows) -> bool:
         return _is_elementwise(node)
     own = {v: taken[v] for v in node.outputs if v in taken}
     strides = {v: slot.of(made.array[slot.whole]).reshape(v.shape).strides for v, slot in own.items()}
-    outputs = [Placed(v.shape, v.dtype, tuple(s // v.dtype.itemsize for s in strides[v])) if v in own else placed(v) for v in node.outputs]
-    inputs = tuple(Placed(v.shape, v.dtype, made.strides(v)) for v in node.inputs)
+    outputs = [
+        StridedSpec(v.shape, v.dtype, tuple(s // v.dtype.itemsize for s in strides[v])) if v in own else placed(v) for v in node.outputs
+    ]
+    inputs = tuple(StridedSpec(v.shape, v.dtype, made.strides(v)) for v in node.inputs)
     return all(_is_aligned(slot, made) for slot in own.values()) and library_for(node, inputs, tuple(outputs)) is not None
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core.array import Spec
-from hybridnet.core.kernel import LibraryCall, Written
+from hybridnet.core.kernel import HandKernels, LibraryCall
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 
 Specs = Spec | tuple[Spec, ...]
@@ -91,10 +91,10 @@ class Op:
         int8 too, as in NumPy's arithmetic) or ``"float"`` (integers become floating too). ``promote_from`` is that position.
     out: whether ``compute`` takes ``out=`` (a preallocated result of the inferred shape and dtype).
     cuda: the scalar expression of a pointwise operator in CUDA C++, ``{0}``, ``{1}`` … its inputs.
-    kernels: ``kernels(sms, inputs, outputs, **attrs)`` (specs; a GPU's number of multiprocessors) gives the
+    kernels: ``kernels(num_sms, inputs, outputs, **attrs)`` (specs; a GPU's number of multiprocessors) gives the
         hand-written kernels that compute the operator on a GPU, or None where they do not apply. A composite
         with kernels stays one node on a GPU.
-    library: ``library(inputs, outputs, **attrs)`` (:class:`~hybridnet.core.kernel.Placed`) gives the planned call
+    library: ``library(inputs, outputs, **attrs)`` (:class:`~hybridnet.core.kernel.StridedSpec`) gives the planned call
         of a GPU library, or None where it has none for these arrays or the library is not there.
     permute: for an operator whose axes have roles, ``permute(order, *specs, **attrs)`` gives the same call with the axes
         of its operands in ``order`` (as ``transpose`` takes it; operands of fewer axes get leading ones of length 1
@@ -124,7 +124,7 @@ class Op:
     promote_from: int = 0
     out: bool = False
     cuda: str | None = None
-    kernels: Callable[..., Written | None] | None = None
+    kernels: Callable[..., HandKernels | None] | None = None
     library: Callable[..., LibraryCall | None] | None = None
     permute: Callable[..., Permuted | None] | None = None
     casts: tuple[int | str, ...] = ()

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from hybridnet.core import Kind
-from hybridnet.core.kernel import LibraryCall, Placed, Written, contiguous
+from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec, contiguous
 from hybridnet.device import cuda
 from hybridnet.graph.ir import Node, Value
 
 
-def written_for(node: Node, sms: int) -> Written | None:
+def kernels_for(node: Node, num_sms: int) -> HandKernels | None:
     """The hand-written kernels of a node, for a GPU of that many multiprocessors; None where there are none."""
     if node.op.kernels is None or not all(v.size for v in (*node.inputs, *node.outputs)):
         return None
-    return node.op.kernels(sms, tuple(v.spec for v in node.inputs), tuple(v.spec for v in node.outputs), **node.attrs)
+    return node.op.kernels(num_sms, tuple(v.spec for v in node.inputs), tuple(v.spec for v in node.outputs), **node.attrs)
 
 
-def placed(v: Value) -> Placed:
+def placed(v: Value) -> StridedSpec:
     """A value as an array without gaps."""
-    return Placed(v.shape, v.dtype, contiguous(v.shape))
+    return StridedSpec(v.shape, v.dtype, contiguous(v.shape))
 
 
-def library_for(node: Node, inputs: tuple[Placed, ...] | None = None, outputs: tuple[Placed, ...] | None = None) -> LibraryCall | None:
+def library_for(
+    node: Node, inputs: tuple[StridedSpec, ...] | None = None, outputs: tuple[StridedSpec, ...] | None = None
+) -> LibraryCall | None:
     """The library call that computes a node, of arrays without gaps unless told otherwise; None where there is none."""
     if node.op.library is None or not all(v.size for v in (*node.inputs, *node.outputs)):
         return None
@@ -33,7 +35,7 @@ def library_for(node: Node, inputs: tuple[Placed, ...] | None = None, outputs: t
 def stays_whole(node: Node) -> bool:
     """Whether a composite is one step on its device, and is not written out in its parts."""
     device = node.outputs[0].device
-    return device.is_gpu and (written_for(node, device.multiprocessors) is not None or library_for(node) is not None)
+    return device.is_gpu and (kernels_for(node, device.num_sms) is not None or library_for(node) is not None)
 
 
 #: What an element of a random node may cost, in additions, for 8 bytes of memory (to store it and load it) to cost more.

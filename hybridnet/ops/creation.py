@@ -9,7 +9,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, local, register, tape
-from hybridnet.core.kernel import Written
+from hybridnet.core.kernel import HandKernels
 from hybridnet.device import Device, current_device
 from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.common import as_shape, default_dtype, samples, tensor
@@ -105,15 +105,15 @@ def ones_like(a: Any, dtype: Any = None) -> Any:
 
 
 def _arange_kernels(
-    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, start: Any, step: Any, length: int, dtype: dtypes.Dtype
-) -> Written | None:
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, start: Any, step: Any, length: int, dtype: dtypes.Dtype
+) -> HandKernels | None:
     if not (math.isfinite(start) and math.isfinite(step)):
         return None
     whole = all(isinstance(n, (int, np.integer)) for n in (start, step))
     numbers = [f"{int(n)}ll" if whole else repr(float(n)) for n in (start, step)]
     width = pack_width(dtype, length)
     function = f"hn_arange<{index_type(length)}, {length // width}, {width}, {'long long' if whole else 'double'}>"
-    return Written("creation.cu", (each(function, ("y0", *numbers), length // width, sms),))
+    return HandKernels("creation.cu", (each(function, ("y0", *numbers), length // width, num_sms),))
 
 
 ARANGE = register(
@@ -163,12 +163,12 @@ def linspace(
 
 
 def _eye_kernels(
-    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, rows: int, columns: int, k: int, dtype: dtypes.Dtype
-) -> Written:
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, rows: int, columns: int, k: int, dtype: dtypes.Dtype
+) -> HandKernels:
     width = pack_width(dtype, rows * columns)
     count = rows * columns // width
     function = f"hn_eye<{index_type(rows * columns)}, {count}, {width}, {columns}, {k}>"
-    return Written("creation.cu", (each(function, ("y0",), count, sms),))
+    return HandKernels("creation.cu", (each(function, ("y0",), count, num_sms),))
 
 
 EYE = register(

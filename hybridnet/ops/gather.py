@@ -13,7 +13,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register, wrap
-from hybridnet.core.kernel import Written
+from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axis, samples, tensor
 from hybridnet.ops.creation import ARANGE, FULL
@@ -112,8 +112,8 @@ def _take_along(xp: Any, x: Any, indices: Any, *, axis: int) -> Any:
         raise
 
 
-def _take_along_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> Written:
-    return gather(along_axis(inputs[0].shape, inputs[1].shape, axis), inputs[0], outputs[0], sms)
+def _take_along_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> HandKernels:
+    return gather(along_axis(inputs[0].shape, inputs[1].shape, axis), inputs[0], outputs[0], num_sms)
 
 
 _along = np.array([[0, 2, 2], [1, -1, 0]])
@@ -153,11 +153,11 @@ def _add_along(xp: Any, g: Any, indices: Any, *, axis: int, length: int) -> Any:
     return add_rows(xp, g.reshape(-1, 1), flat, math.prod(shape)).reshape(shape)
 
 
-def _add_along_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, length: int) -> Written | None:
+def _add_along_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, length: int) -> HandKernels | None:
     g, y = inputs[0], outputs[0]
     if g.shape[axis] == 1:
-        return put_one(y.shape, axis, y.dtype, sms)
-    return sum_rows(along_axis(y.shape, g.shape, axis), g, y, sms)
+        return put_one(y.shape, axis, y.dtype, num_sms)
+    return sum_rows(along_axis(y.shape, g.shape, axis), g, y, num_sms)
 
 
 def _infer_add_along(g: Spec, indices: Spec, *, axis: int, length: int) -> Spec:

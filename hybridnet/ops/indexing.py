@@ -14,7 +14,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, broadcast_shapes, call, register
 from hybridnet.core.indexing import Template, decode, fail_index
-from hybridnet.core.kernel import Written
+from hybridnet.core.kernel import HandKernels
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.common import normal, samples
@@ -72,8 +72,8 @@ def _index(xp: Any, x: Any, *indices: Any, key: Template) -> Any:
     return result.copy() if all(i.ndim == 0 for i in indices) else result
 
 
-def _index_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, key: Template) -> Written:
-    return gather(by_key(inputs[0].shape, key, inputs[1:]), inputs[0], outputs[0], sms)
+def _index_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, key: Template) -> HandKernels:
+    return gather(by_key(inputs[0].shape, key, inputs[1:]), inputs[0], outputs[0], num_sms)
 
 
 def _index_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, *indices: Any, key: Template) -> tuple[Any, ...]:
@@ -187,8 +187,10 @@ def _add_neighbours(xp: Any, g: Any, indices: tuple[Any, ...], shape: tuple[int,
     return xp.ascontiguousarray(added.reshape(n, outer, inner).transpose(1, 0, 2)).reshape(shape)
 
 
-def _index_add_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: Any, key: Template) -> Written | None:
-    return sum_rows(by_key(shape, key, inputs[1:]), inputs[0], outputs[0], sms)
+def _index_add_kernels(
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: Any, key: Template
+) -> HandKernels | None:
+    return sum_rows(by_key(shape, key, inputs[1:]), inputs[0], outputs[0], num_sms)
 
 
 def _infer_index_add(g: Spec, *indices: Spec, shape: tuple[int, ...], key: Template) -> Spec:
@@ -258,12 +260,12 @@ def _index_set(xp: Any, x: Any, value: Any, *indices: Any, key: Template, out: A
     return out
 
 
-def _index_set_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, key: Template) -> Written | None:
+def _index_set_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, key: Template) -> HandKernels | None:
     x, value, *indices = inputs
     if indices:
-        return set_rows(by_key(x.shape, key, indices, value), x, value, sms)
+        return set_rows(by_key(x.shape, key, indices, value), x, value, num_sms)
     target = indexed_shape("index_set", x.shape, key, ())
-    return set_slice(sms, x, key, value, broadcast_strides(value.shape, target), ("y0", "x0", "x1"))
+    return set_slice(num_sms, x, key, value, broadcast_strides(value.shape, target), ("y0", "x0", "x1"))
 
 
 def _index_set_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, value: Any, *indices: Any, key: Template) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
-from hybridnet.core.kernel import LibraryCall, Placed, is_half
+from hybridnet.core.kernel import LibraryCall, StridedSpec, is_half
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops import cpu_matmul
 from hybridnet.ops.common import normal, samples, tensor
@@ -63,7 +63,7 @@ def _flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, transpose_a: 
 
 
 def _library(
-    inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, transpose_a: bool = False, transpose_b: bool = False
+    inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], *, transpose_a: bool = False, transpose_b: bool = False
 ) -> LibraryCall | None:
     a, b = inputs
     return plan_product(a, b, outputs[0], transpose_a, transpose_b)
@@ -107,7 +107,12 @@ def _expand_bias(a: Any, b: Any, bias: Any, *, relu: bool = False, **flags: bool
 
 
 def _bias_library(
-    inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, relu: bool = False, transpose_a: bool = False, transpose_b: bool = False
+    inputs: tuple[StridedSpec, ...],
+    outputs: tuple[StridedSpec, ...],
+    *,
+    relu: bool = False,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
 ) -> LibraryCall | None:
     a, b, bias = inputs
     if bias.dtype != a.dtype or bias.strides != (1,):
@@ -154,7 +159,7 @@ def _expand_sums(a: Any, b: Any, *, of: str, **flags: bool) -> tuple[Any, Any]:
 
 
 def _sums_library(
-    inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, of: str, transpose_a: bool = False, transpose_b: bool = False
+    inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], *, of: str, transpose_a: bool = False, transpose_b: bool = False
 ) -> LibraryCall | None:
     a, b = inputs
     # Of wider types the library does not say what it sums in.

@@ -11,7 +11,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
-from hybridnet.core.kernel import Written
+from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, normalize_axis, reduced_axis, samples, tensor, uniform
 from hybridnet.ops.creation import FULL
@@ -31,13 +31,13 @@ def _accumulated(dtype: dtypes.Dtype) -> dtypes.Dtype:
     return dtype
 
 
-def _scan_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, combine: str) -> Written:
+def _scan_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, combine: str) -> HandKernels:
     x = inputs[0]
     outer, length, inner = parted(x.shape, axis)
     rows = outer * inner
     types = f"{combine}, {index_type(x.size, 32 * rows)}, {rows}, {length}"
     function, threads = (f"hn_scan_rows<{types}>", 32 * rows) if inner == 1 else (f"hn_scan_columns<{types}, {inner}>", rows)
-    return Written("scan.cu", (once(function, ("y0", "x0"), threads),))
+    return HandKernels("scan.cu", (once(function, ("y0", "x0"), threads),))
 
 
 def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, register
-from hybridnet.core.kernel import Written, contiguous
+from hybridnet.core.kernel import HandKernels, contiguous
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axes, normalize_axis, reduced_axes, samples, tensor
 from hybridnet.ops.cuts import set_slice
@@ -161,7 +161,7 @@ def _concatenate_rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, axis: i
 _MOST_JOINED = 256  # finding an element's operand takes as many comparisons at worst
 
 
-def _concatenate_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> Written | None:
+def _concatenate_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> HandKernels | None:
     if len(inputs) > _MOST_JOINED:
         return None
     result = outputs[0]
@@ -169,7 +169,7 @@ def _concatenate_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec
     width = pack_width(result.dtype, *lengths)
     count, parts = result.size // width, ", ".join(str(n // width) for n in lengths)
     function = f"hn_concatenate<{index_type(result.size)}, {count}, {width}, {sum(lengths) // width}, hn_list<{parts}>>"
-    return Written("joining.cu", (each(function, ("y0", *(f"x{i}" for i in range(len(inputs)))), count, sms),))
+    return HandKernels("joining.cu", (each(function, ("y0", *(f"x{i}" for i in range(len(inputs)))), count, num_sms),))
 
 
 CONCATENATE = register(
@@ -281,8 +281,10 @@ def _slice_grad(xp: Any, g: Any, *, shape: tuple[int, ...], key: Any, out: Any =
     return out
 
 
-def _slice_grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: tuple[int, ...], key: Any) -> Written:
-    return set_slice(sms, outputs[0], key, inputs[0], contiguous(inputs[0].shape), ("y0", "x0"))
+def _slice_grad_kernels(
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: tuple[int, ...], key: Any
+) -> HandKernels:
+    return set_slice(num_sms, outputs[0], key, inputs[0], contiguous(inputs[0].shape), ("y0", "x0"))
 
 
 SLICE_GRAD = register(

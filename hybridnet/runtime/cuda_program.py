@@ -32,6 +32,7 @@ from hybridnet.codegen.cuda_program import (
 from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream, device_bytes
 from hybridnet.device.compiler import Module
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
+from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.interpret import run_node
@@ -41,9 +42,6 @@ from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.lease import Lease, leased
 
 Action = Callable[[int], None]  # puts a step's work on the stream of that handle
-
-#: Addresses of states must be multiples of this, for accesses of 16 bytes.
-ACCESS_BYTES = 16
 
 
 class Segment:
@@ -328,7 +326,7 @@ class CudaProgram:
         self.device = device_of_graph(graph)
         given = after.source.resident if after is not None else ()
         fixed = fixed | frozenset(states or {})
-        self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, resident, self.device.multiprocessors)
+        self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, resident, self.device.num_sms)
         self.shapes = [v.shape for v in graph.inputs]
         self.dtypes = [v.dtype for v in graph.inputs]
         self.written = frozenset((donate or {}).values())

@@ -15,11 +15,12 @@ from hybridnet.codegen.cuda_plan import is_generated
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit, origin
 from hybridnet.config import config
 from hybridnet.core import Kind, Op, Spec
-from hybridnet.core.kernel import LibraryCall, Placed
+from hybridnet.core.kernel import LibraryCall, StridedSpec
 from hybridnet.device import Device, current_stream
 from hybridnet.device.compiler import Module
+from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.exact import Exact
-from hybridnet.graph.accelerated import library_for, written_for
+from hybridnet.graph.accelerated import kernels_for, library_for
 from hybridnet.graph.ir import Node, Value, infer_node
 from hybridnet.graph.refusals import tell_refusal
 
@@ -29,7 +30,7 @@ _KEPT = 4096  # operators with certain shapes of which what was decided is kept
 class _Prepared:
     """An operator for arrays of certain shapes, strides and dtypes."""
 
-    def __init__(self, op: Op, operands: tuple[Placed, ...], attrs: dict[str, Any], device: Device) -> None:
+    def __init__(self, op: Op, operands: tuple[StridedSpec, ...], attrs: dict[str, Any], device: Device) -> None:
         inputs = [Value(x.shape, x.dtype, device) for x in operands]
         specs = infer_node(op, inputs, attrs)
         self.node = node = Node(op, inputs, attrs, specs, device)
@@ -40,8 +41,8 @@ class _Prepared:
             self.call = library_for(node)
             self.gaps = self.call is not None
         self.launches: Launches | None = None
-        if self.call is None and (written_for(node, device.multiprocessors) is not None or is_generated(node)):
-            unit = Unit(Tuning(sms=device.multiprocessors))
+        if self.call is None and (kernels_for(node, device.num_sms) is not None or is_generated(node)):
+            unit = Unit(Tuning(num_sms=device.num_sms))
             self.launches = unit.add(node)
             self.gaps = True
             self.module = Module(unit.text, device.device_id, [origin(k, node) for k in self.launches.kernels])
@@ -81,7 +82,7 @@ class _Prepared:
 
 def _without_gaps(xp: Any, x: Any) -> Any:
     x = xp.ascontiguousarray(x)
-    return x if x.data.ptr % 16 == 0 else x.copy()
+    return x if x.data.ptr % ACCESS_BYTES == 0 else x.copy()
 
 
 def _key(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> tuple[Any, ...]:
@@ -98,7 +99,7 @@ def _seen(*key: Any) -> list[None]:
 @lru_cache(maxsize=_KEPT)
 def _prepared(op: Op, operands: tuple[Any, ...], attrs: Exact, device: Device, *settings: bool) -> _Prepared:
     """What is decided once for a key; strides are in bytes there."""
-    placed = tuple(Placed(shape, dtype, tuple(s // dtype.itemsize for s in strides)) for shape, dtype, strides in operands)
+    placed = tuple(StridedSpec(shape, dtype, tuple(s // dtype.itemsize for s in strides)) for shape, dtype, strides in operands)
     return _Prepared(op, placed, dict(attrs.value), device)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hybridnet.core import Kind, Op, Sample, Spec, call, register
-from hybridnet.core.kernel import Written, stored_type
+from hybridnet.core.kernel import HandKernels, stored_type
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, samples
 from hybridnet.ops.nn.common import wide_dtype
@@ -88,24 +88,24 @@ def _types(g: Geometry, *sizes: int) -> tuple[str, list[str]]:
     return f"hn_columns<{index_type(*sizes)}, {last}, {g.batch}, {g.groups}, {g.channels}, {', '.join(axes)}>", axes
 
 
-def _im2col_kernels(sms: int, inputs: Sequence[Spec], outputs: Sequence[Spec], **attrs: Any) -> Written:
+def _im2col_kernels(num_sms: int, inputs: Sequence[Spec], outputs: Sequence[Spec], **attrs: Any) -> HandKernels:
     (x,), (y,) = inputs, outputs
     g = geometry(x.shape, **attrs)
     columns, _ = _types(g, x.size, y.size)
     width = pack_width(y.dtype, y.size)
     load = width if g.last and g.channels % width == 0 else 1
     function = f"hn_im2col<{columns}, {y.size // width}, {width}, {load}, {stored_type(x.dtype)}>"
-    return Written("im2col.cu", (each(function, ("y0", "x0"), y.size // width, sms),))
+    return HandKernels("im2col.cu", (each(function, ("y0", "x0"), y.size // width, num_sms),))
 
 
-def _col2im_kernels(sms: int, inputs: Sequence[Spec], outputs: Sequence[Spec], *, shape: tuple[int, ...], **attrs: Any) -> Written:
+def _col2im_kernels(num_sms: int, inputs: Sequence[Spec], outputs: Sequence[Spec], *, shape: tuple[int, ...], **attrs: Any) -> HandKernels:
     (x,), (y,) = inputs, outputs
     g = geometry(shape, **attrs)
     columns, axes = _types(g, x.size, y.size)
     width = pack_width(y.dtype, y.size)
     load = width if g.last and g.channels % width == 0 else 1
     function = f"hn_col2im<{columns}, {y.size // width}, {width}, {load}, {', '.join(axes)}, {stored_type(x.dtype)}>"
-    return Written("im2col.cu", (once(function, ("y0", "x0"), y.size // width),))
+    return HandKernels("im2col.cu", (once(function, ("y0", "x0"), y.size // width),))
 
 
 _CASES: tuple[tuple[tuple[int, ...], dict[str, Any]], ...] = (

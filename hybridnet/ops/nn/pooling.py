@@ -18,7 +18,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, register
-from hybridnet.core.kernel import Written
+from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide, wide_dtype
@@ -107,7 +107,7 @@ def _written(
     stride: Any,
     pad: Any,
     count: Any,
-) -> Written | None:
+) -> HandKernels | None:
     """The launch of a function of ``pooling.cu`` that goes over ``result``; ``more``: template arguments besides the usual ones."""
     if len(kernel) > 3:
         return None
@@ -119,7 +119,7 @@ def _written(
     windows = ["hn_windows<1, 1, 1, 1, 0>"] * (3 - len(windows)) + windows
     pool = f"hn_pool<{index_type(data.size, result.size)}, {width}, {inner}, {', '.join(windows)}>"
     packs = result.size // width
-    return Written("pooling.cu", (once(f"{function}<{pool}, {packs}{more}>", arguments, packs),))
+    return HandKernels("pooling.cu", (once(f"{function}<{pool}, {packs}{more}>", arguments, packs),))
 
 
 # -- the maximum ----------------------------------------------------------------------------------
@@ -184,16 +184,16 @@ def _max_pool_gather(xp: Any, h: Any, x: Any, y: Any, *, first: int, kernel: Any
     return out
 
 
-def _max_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> Written | None:
+def _max_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> HandKernels | None:
     empty = repr(float(ml_dtypes.finfo(outputs[0].dtype).min))
     return _written("hn_max_pool", inputs[0], outputs[0], ("y0", "x0", empty), "", **attrs)
 
 
-def _max_grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> Written | None:
+def _max_grad_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> HandKernels | None:
     return _written("hn_max_pool_grad", inputs[1], outputs[0], ("y0", "x0", "x1", "x2"), "", **attrs)
 
 
-def _max_gather_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> Written | None:
+def _max_gather_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> HandKernels | None:
     return _written("hn_max_pool_gather", inputs[1], outputs[0], ("y0", "x0", "x1", "x2"), "", **attrs)
 
 
@@ -318,13 +318,13 @@ def _sum_rule(g: Any, y: Any, x: Any, **attrs: Any) -> Any:
 _DIVIDE = {"no": "HN_SUM", "all": "HN_MEAN_WITH_PADDING", "data": "HN_MEAN_OF_DATA"}
 
 
-def _sum_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, divide: str, **attrs: Any) -> Written | None:
+def _sum_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, divide: str, **attrs: Any) -> HandKernels | None:
     return _written("hn_sum_pool", inputs[0], outputs[0], ("y0", "x0"), f", {_DIVIDE[divide]}", **attrs)
 
 
 def _sum_grad_kernels(
-    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, size: Any, divide: str, **attrs: Any
-) -> Written | None:
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, size: Any, divide: str, **attrs: Any
+) -> HandKernels | None:
     return _written("hn_sum_pool_grad", outputs[0], outputs[0], ("y0", "x0"), f", {_DIVIDE[divide]}", **attrs)
 
 
