@@ -13,7 +13,7 @@ from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning, Unit
 from hybridnet.core import OPS
 from hybridnet.device import cpu
-from hybridnet.graph.accelerated import kernels_for
+from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value, infer_node
 

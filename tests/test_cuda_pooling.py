@@ -12,6 +12,7 @@ from test_cuda_written import node_of
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning
 from hybridnet.core import OPS
+from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.ops.nn.pooling import MAX_POOL
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
@@ -48,7 +49,7 @@ def works() -> tuple[Suite, dict[str, list[Work]]]:
             x = _data(shape, dtype, 0)
             x.flat[3] = np.nan
             with np.errstate(invalid="ignore"):
-                y = MAX_POOL.on_numpy(x, **attrs)
+                y = NUMPY_FUNCTION_OF[MAX_POOL](x, **attrs)
             g, h = _data(y.shape, dtype, 1), _data(shape, dtype, 2)
             size = shape[attrs["first"] : attrs["first"] + len(attrs["kernel"])]
             for op, data, more in (

@@ -12,15 +12,15 @@ from samples import ALL_OPS, as_arrays, samples_of
 
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning
-from hybridnet.core import OPS, NDArray, Op
+from hybridnet.core import OPS, NDArray, Op, cuda_rule
 from hybridnet.core.kernel import HandKernels
 from hybridnet.device import cpu
-from hybridnet.graph.accelerated import kernels_for
+from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.ir import Node, Value, infer_node
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
-WRITTEN = [op for op in ALL_OPS if op.kernels is not None]
+WRITTEN = [op for op in ALL_OPS if cuda_rule(op).kernels is not None]
 
 
 def node_of(op: Op, data: list[Any], attrs: dict[str, Any]) -> Node:

@@ -219,7 +219,7 @@ def test_each_pass_fires(name: str) -> None:
 def test_each_pass_for_a_gpu_fires(name: str, emulated_gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fn, shapes = GPU_PASSES[name]
     if name == "expand-late":  # as where no library computes convolutions
-        monkeypatch.setattr(sys.modules["hybridnet.graph.passes.expand"], "stays_whole", lambda node: False)
+        monkeypatch.setattr(sys.modules["hybridnet.graph.passes.expand"], "is_one_step", lambda node: False)
     assert name in effects(fn, [normal(*s, dtype="float16", device=hn.gpu()) for s in shapes])
 
 

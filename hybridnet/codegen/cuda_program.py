@@ -17,10 +17,12 @@ from hybridnet.codegen.plan import Place, legalize
 from hybridnet.config import config
 from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall
+from hybridnet.device import Device
 from hybridnet.device.compiler import Origin
 from hybridnet.device.hardware import HOST_LAUNCH_BYTES
 from hybridnet.dtypes import Dtype
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.passes.choose import choose
 from hybridnet.graph.passes.cleanup import dce
 from hybridnet.graph.passes.fuse import fuse
 from hybridnet.graph.passes.group import group
@@ -172,9 +174,8 @@ def write_cuda_program(
     given: Sequence[Place | None] = (),
     fixed: frozenset[int] = frozenset(),
     resident: frozenset[int] = frozenset(),
-    num_sms: int = 132,
 ) -> CudaSource:
-    """The CUDA program of a graph, for a GPU with that many multiprocessors.
+    """The CUDA program of a graph.
 
     ``donate`` maps positions of outputs to positions of inputs: that output is written into that
     input's buffer. ``given`` says of the first inputs where in the arena they lie already. ``fixed``:
@@ -188,15 +189,22 @@ def write_cuda_program(
         graph = group(graph)
     if "fuse" not in config.disabled_passes:
         graph = dce(fuse(graph))
-    legal = legalize(fitted(graph, num_sms), donated, shapes_matter=False)
-    source = _Writer(CudaPlan(legal, donated, given, fixed, Unit(Tuning(num_sms=num_sms))), resident).write()
+    legal = legalize(fitted(choose(graph)), donated, shapes_matter=False)
+    tuning = Tuning(num_sms=device_of_graph(graph).num_sms)
+    source = _Writer(CudaPlan(legal, donated, given, fixed, Unit(tuning)), resident).write()
     copied = sum(graph.inputs[i].nbytes for i in source.staged) + sum(x.nbytes for x in source.results)
     if resident or any(given) or copied <= HOST_LAUNCH_BYTES * len(source.steps):
         return source
-    direct = _Writer(CudaPlan(legal, donated, given, fixed, Unit(Tuning(num_sms=num_sms)), direct=True), resident, direct=True).write()
+    direct = _Writer(CudaPlan(legal, donated, given, fixed, Unit(tuning), direct=True), resident, direct=True).write()
     # A table of addresses is made once: it cannot hold those of arguments and results.
     looked_up = {e.base for made in direct.made if isinstance(made, tuple) for e in made if isinstance(e, Address)}
     return direct if looked_up <= fixed | {ARENA} else source
+
+
+def device_of_graph(graph: Graph) -> Device:
+    """The device of a graph's values."""
+    values = [*graph.inputs, *(v for n in graph.nodes for v in n.outputs)]
+    return values[0].device
 
 
 class _Writer:

@@ -19,10 +19,10 @@ from hybridnet.codegen.cuda_stages import Region, by_axes, by_level
 from hybridnet.codegen.cuda_text import Kernel, Table, translation_unit
 from hybridnet.codegen.cuda_tiled import tiling_of, write_tiled
 from hybridnet.codegen.cuda_written import write_launches
-from hybridnet.core.kernel import computed_dtype, contiguous
+from hybridnet.core.kernel import HandKernels, computed_dtype, contiguous
 from hybridnet.device.compiler import Origin
 from hybridnet.device.hardware import NUM_SMS, THREADS
-from hybridnet.graph.accelerated import kernels_for
+from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
 from hybridnet.graph.passes.group import GROUP
@@ -70,11 +70,14 @@ class Unit:
         return translation_unit(self.texts, self.headers)
 
     def add(self, node: Node, layouts: Mapping[Value, Layout] | None = None) -> Launches:
-        """The launches that compute a node. ``layouts``: of operands and results that are not contiguous or aligned, if generated."""
-        written = kernels_for(node, self.tuning.num_sms)
-        if written is not None:
-            self.headers[written.header] = None
-            launches, temporaries = write_launches(node, written, _NAME)
+        """The launches that compute a node. ``layouts``: of operands and results that are not contiguous or aligned, if generated.
+
+        A node of no lowered graph, for which nothing is chosen, gets kernels for the multiprocessors of ``tuning``.
+        """
+        by_hand = kernels_for(node, self.tuning.num_sms) if node.implementation is None else node.implementation
+        if isinstance(by_hand, HandKernels):
+            self.headers[by_hand.header] = None
+            launches, temporaries = write_launches(node, by_hand, _NAME)
             return Launches(tuple(self._named(k, Graph(node.inputs, (node,), node.outputs)) for k in launches), tuple(temporaries))
         if node.op is GROUP:
             return self._add_group(node, layouts or {})
@@ -92,12 +95,12 @@ class Unit:
         # Members lie in one go, wherever they begin: the plan copies what has gaps.
         for v in node.inputs:
             steps = zip(v.shape, layouts[v].strides if v in layouts else contiguous(v.shape), contiguous(v.shape), strict=True)
-            assert all(found == needed for n, found, needed in steps if n > 1), f"an operand of a group with gaps: {v.spec}"
+            assert all(step == needed for n, step, needed in steps if n > 1), f"an operand of a group with gaps: {v.spec}"
         if not any(v.size for v in node.outputs):
             return Launches((), ())
-        written = GroupKernels(node, _NAME, self.tuning.num_sms)
-        kernels = tuple(self._named(k, node.attrs["body"]) for k in written.kernels())
-        return Launches(kernels, tuple(written.partials), (written.table,))
+        group = GroupKernels(node, _NAME, self.tuning.num_sms)
+        kernels = tuple(self._named(k, node.attrs["body"]) for k in group.kernels())
+        return Launches(kernels, tuple(group.partials), (group.table,))
 
     def _named(self, kernel: Kernel, graph: Graph) -> Kernel:
         name = self._names.get(kernel.text)

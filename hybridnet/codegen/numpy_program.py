@@ -20,11 +20,13 @@ from hybridnet.codegen.numpy_text import Namespace, call_text, scalar_literal, v
 from hybridnet.codegen.plan import Place, legalize
 from hybridnet.config import config
 from hybridnet.device import threads
+from hybridnet.graph.backend import Generated, implementation_of
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.memory import Request
+from hybridnet.graph.passes.choose import choose
 from hybridnet.graph.passes.cleanup import dce
-from hybridnet.graph.passes.fuse import FUSED, fuse
+from hybridnet.graph.passes.fuse import fuse
 from hybridnet.graph.passes.group import GROUP, group
 
 
@@ -98,7 +100,7 @@ def write_numpy_program(
 
 
 def _fused(graph: Graph) -> Graph:
-    return graph if "fuse" in config.disabled_passes else dce(fuse(graph, 2 * config.block_bytes))
+    return choose(graph if "fuse" in config.disabled_passes else dce(fuse(graph, 2 * config.block_bytes)))
 
 
 class _Writer:
@@ -193,7 +195,7 @@ class _Writer:
 
     def _write_node(self, node: Node) -> None:
         plan, out = self.plan, node.outputs[0]
-        if node.op is FUSED or node.op is GROUP:
+        if isinstance(implementation_of(node), Generated):
             self._write_region(node)
             return
         if node.op in CONTROL:

@@ -8,24 +8,20 @@ run of memory. All operands or none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from hybridnet.codegen.plan import Shadows, Slot, is_whole
 from hybridnet.core import Kind
-from hybridnet.core.kernel import StridedSpec
+from hybridnet.core.kernel import HandKernels, StridedSpec
 from hybridnet.device.hardware import ACCESS_BYTES
-from hybridnet.graph.accelerated import library_for, placed
+from hybridnet.graph.backend import CUDA, implementation_of
+from hybridnet.graph.implementation import Generated, LibraryPlan
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED
 
 
-def slots(graph: Graph, made: Shadows, writes: Callable[[Node], bool]) -> dict[Value, Slot]:
-    """The values that are computed in a concatenation.
-
-    ``made``: the graph's shadows without any; ``writes``: whether kernels or a library compute a node to arrays without gaps.
-    """
+def slots(graph: Graph, made: Shadows) -> dict[Value, Slot]:
+    """The values that are computed in a concatenation. ``made``: the graph's shadows without any."""
     fixed = {made.root.get(v, v) for v in graph.outputs}
     readers: dict[Value, list[Node]] = {}
     for node in graph.nodes:
@@ -43,13 +39,22 @@ def slots(graph: Graph, made: Shadows, writes: Callable[[Node], bool]) -> dict[V
             and v not in fixed
             and v.node is not None
             and v.constant is None
-            and ((v in joined or writes(v.node)) if _is_run(slot, made) else readers[v] == [node] and _in_pieces(v.node, found | own, made))
+            and (
+                (v in joined or _has_steps(v.node))
+                if _is_run(slot, made)
+                else readers[v] == [node] and _in_pieces(v.node, found | own, made)
+            )
             for v, slot in own.items()
         ]
         if len(own) == len(node.inputs) and all(good):
             found |= own
             joined.add(node.output)
     return found
+
+
+def _has_steps(node: Node) -> bool:
+    """Whether kernels or a library compute a node, into arrays that are there."""
+    return isinstance(implementation_of(node), (Generated, HandKernels, LibraryPlan))
 
 
 def _of(node: Node, made: Shadows) -> dict[Value, Slot]:
@@ -78,15 +83,15 @@ def _is_run(slot: Slot, made: Shadows) -> bool:
 
 def _in_pieces(node: Node, taken: dict[Value, Slot], made: Shadows) -> bool:
     """Whether what computes a node writes results with gaps, into the slots that its outputs have."""
-    if node.op.library is None:
+    if not isinstance(implementation_of(node), LibraryPlan):
         return _is_elementwise(node)
     own = {v: taken[v] for v in node.outputs if v in taken}
-    strides = {v: slot.of(made.array[slot.whole]).reshape(v.shape).strides for v, slot in own.items()}
-    outputs = [
-        StridedSpec(v.shape, v.dtype, tuple(s // v.dtype.itemsize for s in strides[v])) if v in own else placed(v) for v in node.outputs
-    ]
-    inputs = tuple(StridedSpec(v.shape, v.dtype, made.strides(v)) for v in node.inputs)
-    return all(_is_aligned(slot, made) for slot in own.values()) and library_for(node, inputs, tuple(outputs)) is not None
+    outputs = []
+    for v in node.outputs:
+        array = own[v].of(made.array[own[v].whole]).reshape(v.shape) if v in own else np.empty(v.shape, v.dtype)
+        outputs.append(StridedSpec(v.shape, v.dtype, tuple(s // v.dtype.itemsize for s in array.strides)))
+    inputs = [StridedSpec(v.shape, v.dtype, made.strides(v)) for v in node.inputs]
+    return all(_is_aligned(slot, made) for slot in own.values()) and CUDA.plan(node, inputs, outputs) is not None
 
 
 def _is_elementwise(node: Node) -> bool:

@@ -15,6 +15,7 @@ from hybridnet.core import Op, Spec, find
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import Site
+from hybridnet.graph.implementation import Implementation
 
 
 class Value:
@@ -70,7 +71,7 @@ class Value:
 class Node:
     """One operator call."""
 
-    __slots__ = ("attrs", "inputs", "op", "outputs", "scope", "site")
+    __slots__ = ("attrs", "implementation", "inputs", "op", "outputs", "scope", "site")
 
     def __init__(
         self, op: Op, inputs: Sequence[Value], attrs: dict[str, Any], specs: Sequence[Spec], device: Device, site: Site | None = None
@@ -81,10 +82,15 @@ class Node:
         self.outputs = tuple(Value(s.shape, s.dtype, device, self, i) for i, s in enumerate(specs))
         self.site = site
         self.scope = site.scope if site else ""
+        self.implementation: Implementation | None = None  # who computes it, once that is decided
 
     @property
     def output(self) -> Value:
         return self.outputs[0]
+
+    @property
+    def device(self) -> Device:
+        return self.outputs[0].device
 
     def calls(self, *names: str) -> bool:
         """Whether the operator is one of those; a name that no operator has is an error."""

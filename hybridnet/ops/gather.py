@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register, wrap
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register, wrap
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axis, samples, tensor
@@ -124,7 +124,6 @@ TAKE_ALONG = register(
         Kind.OPAQUE,
         _infer_along,
         compute=_take_along,
-        kernels=_take_along_kernels,
         looks_up=(0,),
         grad=(lambda g, y, x, indices, *, axis: call("add_along_axis", g, indices, axis=axis, length=x.shape[axis]), None),
         saves=(1,),
@@ -137,6 +136,7 @@ TAKE_ALONG = register(
         ),
     )
 )
+on_cuda(TAKE_ALONG, kernels=_take_along_kernels)
 
 
 def _add_along(xp: Any, g: Any, indices: Any, *, axis: int, length: int) -> Any:
@@ -172,7 +172,6 @@ ADD_ALONG = register(
         Kind.OPAQUE,
         _infer_add_along,
         compute=_add_along,
-        kernels=_add_along_kernels,
         grad=(lambda g, y, x, indices, *, axis, length: call("take_along_axis", g, indices, axis=axis), None),
         saves=(1,),
         sample=samples(
@@ -182,6 +181,7 @@ ADD_ALONG = register(
         ),
     )
 )
+on_cuda(ADD_ALONG, kernels=_add_along_kernels)
 
 
 def _aligned(op: str, arr: Any, indices: Any, axis: int) -> tuple[Any, Any]:

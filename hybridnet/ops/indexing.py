@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, broadcast_shapes, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, broadcast_shapes, call, on_cuda, register
 from hybridnet.core.indexing import Template, decode, fail_index
 from hybridnet.core.kernel import HandKernels
 from hybridnet.device.scipy_modules import scipy_module
@@ -101,7 +101,6 @@ INDEX = register(
         Kind.OPAQUE,
         lambda x, *indices, key: Spec(indexed_shape("index", x.shape, key, indices), x.dtype),
         compute=_index,
-        kernels=_index_kernels,
         looks_up=(0,),
         grad=_index_rule,
         saves=tuple(range(1, _MOST + 1)),
@@ -112,6 +111,7 @@ INDEX = register(
         ),
     )
 )
+on_cuda(INDEX, kernels=_index_kernels)
 
 # -- the gradient: adding up ----------------------------------------------------------------------
 
@@ -216,7 +216,6 @@ INDEX_ADD = register(
         Kind.OPAQUE,
         _infer_index_add,
         compute=_index_add,
-        kernels=_index_add_kernels,
         grad=_index_add_rule,
         saves=tuple(range(1, _MOST + 1)),
         sample=samples(
@@ -225,6 +224,7 @@ INDEX_ADD = register(
         ),
     )
 )
+on_cuda(INDEX_ADD, kernels=_index_add_kernels)
 
 # -- assignment -----------------------------------------------------------------------------------
 
@@ -287,7 +287,6 @@ INDEX_SET = register(
         Kind.OPAQUE,
         _infer_index_set,
         compute=_index_set,
-        kernels=_index_set_kernels,
         out=True,
         grad=_index_set_rule,
         saves=tuple(range(2, _MOST + 2)),
@@ -301,3 +300,4 @@ INDEX_SET = register(
         ),
     )
 )
+on_cuda(INDEX_SET, kernels=_index_set_kernels)

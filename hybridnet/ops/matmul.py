@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
 from hybridnet.core.kernel import LibraryCall, StridedSpec, is_half
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops import cpu_matmul
@@ -79,7 +79,6 @@ MATMUL = register(
         grad=(_rule_a, _rule_b),
         saves=((1,), (0,)),
         promote="same",
-        library=_library,
         flops=_flops,
         precision="half",
         sample=samples(
@@ -92,6 +91,7 @@ MATMUL = register(
         ),
     )
 )
+on_cuda(MATMUL, library=_library)
 
 
 def _infer_bias(a: Spec, b: Spec, bias: Spec, *, relu: bool = False, **flags: bool) -> Spec:
@@ -128,7 +128,6 @@ MATMUL_BIAS = register(
         _infer_bias,
         expand=_expand_bias,
         promote="same",
-        library=_bias_library,
         flops=_flops,
         precision="half",
         sample=samples(
@@ -139,6 +138,7 @@ MATMUL_BIAS = register(
         ),
     )
 )
+on_cuda(MATMUL_BIAS, library=_bias_library)
 
 
 def _infer_sums(a: Spec, b: Spec, *, of: str, **flags: bool) -> tuple[Spec, Spec]:
@@ -175,7 +175,6 @@ MATMUL_SUMS = register(
         _infer_sums,
         expand=_expand_sums,
         promote="same",
-        library=_sums_library,
         flops=_flops,
         precision="half",
         sample=samples(
@@ -187,6 +186,7 @@ MATMUL_SUMS = register(
         ),
     )
 )
+on_cuda(MATMUL_SUMS, library=_sums_library)
 
 
 def matmul(a: Any, b: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, normalize_axis, reduced_axis, samples, tensor, uniform
@@ -51,13 +51,12 @@ def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op
         out[...] = result
         return out
 
-    return register(
+    op = register(
         Op(
             name,
             Kind.OPAQUE,
             lambda x, *, axis: Spec(x.shape, _accumulated(x.dtype)),
             compute=compute,
-            kernels=functools.partial(_scan_kernels, combine="hn_reduce_add" if name == "cumsum" else "hn_reduce_multiply"),
             out=True,
             grad=(rule,),
             saves=saves,
@@ -65,6 +64,7 @@ def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op
             sample=samples(Sample((sample(2, 3),), {"axis": 1}), Sample((sample(4, 2),), {"axis": 0}), Sample((sample(3),), {"axis": 0})),
         )
     )
+    return on_cuda(op, kernels=functools.partial(_scan_kernels, combine="hn_reduce_add" if name == "cumsum" else "hn_reduce_multiply"))
 
 
 def _reversed_sum(x: Any, axis: int) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, register, wrap
+from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, on_cuda, register, wrap
 from hybridnet.core.kernel import HandKernels, Launch
 from hybridnet.device.hardware import THREADS
 from hybridnet.errors import ArgumentError, ShapeError, fail
@@ -145,13 +145,12 @@ def _position(name: str) -> Op:
             fail(ShapeError, name, expected="something to choose from", got=f"an empty axis in shape {x.shape}")
         return Spec(reduced_shape(x.shape, (axis,), keepdims), dtypes.int64)
 
-    return register(
+    op = register(
         Op(
             name,
             Kind.OPAQUE,
             infer,
             compute=lambda xp, x, *, axis, keepdims, out=None: getattr(xp, name)(x, axis=axis, keepdims=keepdims, out=out),
-            kernels=functools.partial(_extremum_kernels, largest=name == "argmax"),
             out=True,
             sample=samples(
                 Sample((_ties,), {"axis": 1, "keepdims": False}, differentiable=False),
@@ -160,6 +159,7 @@ def _position(name: str) -> Op:
             ),
         )
     )
+    return on_cuda(op, kernels=functools.partial(_extremum_kernels, largest=name == "argmax"))
 
 
 ARGMAX, ARGMIN = _position("argmax"), _position("argmin")
@@ -205,7 +205,6 @@ SEARCHSORTED = register(
         Kind.OPAQUE,
         _infer_searchsorted,
         compute=lambda xp, a, v, *, side: xp.searchsorted(a, v, side=side),
-        kernels=_search_kernels,
         promote="same",
         sample=samples(
             Sample((np.array([1.0, 2.0, 2.0, 4.0]), np.array([[0.0, 2.0], [3.0, 9.0]])), {"side": "left"}, differentiable=False),
@@ -214,6 +213,7 @@ SEARCHSORTED = register(
         ),
     )
 )
+on_cuda(SEARCHSORTED, kernels=_search_kernels)
 
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:

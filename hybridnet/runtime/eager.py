@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.codegen.cuda_plan import is_generated
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit, origin
 from hybridnet.config import config
-from hybridnet.core import Kind, Op, Spec
-from hybridnet.core.kernel import LibraryCall, StridedSpec
+from hybridnet.core import Kind, Op, Spec, cuda_rule
+from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec
 from hybridnet.device import Device, current_stream
 from hybridnet.device.compiler import Module
 from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.exact import Exact
-from hybridnet.graph.accelerated import kernels_for, library_for
+from hybridnet.graph.backend import CUDA, implementation_of
+from hybridnet.graph.implementation import Generated, LibraryPlan
 from hybridnet.graph.ir import Node, Value, infer_node
 from hybridnet.graph.refusals import tell_refusal
 
@@ -35,19 +35,20 @@ class _Prepared:
         specs = infer_node(op, inputs, attrs)
         self.node = node = Node(op, inputs, attrs, specs, device)
         self.single = isinstance(op.infer(*[v.spec for v in inputs], **attrs), Spec)
-        self.call: LibraryCall | None = library_for(node, operands)
-        self.gaps = False  # whether operands are copied first
-        if self.call is None:
-            self.call = library_for(node)
-            self.gaps = self.call is not None
+        self.call: LibraryCall | None = CUDA.plan(node, operands)
+        self.gaps = self.call is None  # whether operands are copied first, where they have gaps
         self.launches: Launches | None = None
-        if self.call is None and (kernels_for(node, device.num_sms) is not None or is_generated(node)):
-            unit = Unit(Tuning(num_sms=device.num_sms))
-            self.launches = unit.add(node)
-            self.gaps = True
-            self.module = Module(unit.text, device.device_id, [origin(k, node) for k in self.launches.kernels])
-        elif self.call is None:
-            tell_refusal(node, "computed in its parts" if op.compute is None else "computed by CuPy")
+        if self.call is not None:
+            return
+        match implementation_of(node):
+            case LibraryPlan(call):
+                self.call = call
+            case Generated() | HandKernels():
+                unit = Unit(Tuning(num_sms=device.num_sms))
+                self.launches = unit.add(node)
+                self.module = Module(unit.text, device.device_id, [origin(k, node) for k in self.launches.kernels])
+            case _:
+                tell_refusal(node, "computed in its parts" if op.compute is None else "computed by CuPy")
 
     def moved(self, data: Sequence[Any]) -> Sequence[Any]:
         """The operands, or copies of those that begin where the library does not take them, which lie without gaps."""
@@ -108,7 +109,7 @@ def accelerate(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Devic
     if not all(hasattr(x, "strides") for x in data):
         return None  # a Python number among the operands
     key = _key(op, data, attrs, device)
-    if op.compute is not None and op.library is None and op.kind is not Kind.RANDOM and not (seen := _seen(*key)):
+    if op.compute is not None and cuda_rule(op).library is None and op.kind is not Kind.RANDOM and not (seen := _seen(*key)):
         seen.append(None)  # kernels of arrays whose shapes are other ones each time would be compiled for one call
         return None
     prepared = _prepared(*key)

@@ -13,7 +13,7 @@ from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit
 from hybridnet.core import Kind
 from hybridnet.device import gpu
-from hybridnet.graph.accelerated import kernels_for
+from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.passes.fuse import FUSED

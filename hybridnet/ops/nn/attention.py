@@ -14,7 +14,7 @@ import ml_dtypes
 
 from hybridnet import dtypes
 from hybridnet.config import config
-from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
 from hybridnet.core.kernel import LibraryCall, StridedSpec
 from hybridnet.device import dnn
 from hybridnet.errors import ShapeError, fail
@@ -225,7 +225,6 @@ ATTENTION = register(
         grad=_rule,
         saves=(0, 1, 2, 3, "y"),
         promote="float",
-        library=_library,
         flops=_forward_flops,
         precision="half",
         sample=samples(
@@ -235,6 +234,7 @@ ATTENTION = register(
         ),
     )
 )
+on_cuda(ATTENTION, library=_library)
 
 ATTENTION_GRAD = register(
     Op(
@@ -244,12 +244,12 @@ ATTENTION_GRAD = register(
         expand=_attention_grad,
         grad=by_parts(_from_the_start),
         saves=(0, 1, 2, 3, 4, 5, 6),
-        library=_grad_library,
         flops=_grad_flops,
         precision="follow",
         sample=samples(*[Sample(_grad_case(x, attrs), attrs, differentiable=False) for x, attrs in _CASES]),
     )
 )
+on_cuda(ATTENTION_GRAD, library=_grad_library)
 
 
 def scaled_dot_product_attention(

@@ -1,7 +1,7 @@
 """Convolution as a matrix product of columns: what a GPU does where cuDNN is missing or refuses.
 
 ``im2col`` lays the windows of all samples out as a matrix for each group, ``col2im`` adds such columns up to data; each is the
-other's gradient. The three operators of convolution are written with them and ``matmul`` (``Op.unroll``).
+other's gradient. The three operators of convolution are written with them and ``matmul`` (``CudaRule.decomposition``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hybridnet.core import Kind, Op, Sample, Spec, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels, stored_type
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, samples
@@ -124,10 +124,10 @@ IM2COL = register(
         lambda x, **attrs: Spec(_columns_shape(geometry(x.shape, **attrs)), x.dtype),
         compute=_im2col,
         grad=(lambda g, y, x, **attrs: call("col2im", g, shape=x.shape, **attrs),),
-        kernels=_im2col_kernels,
         sample=samples(*[Sample((normal(*shape),), attrs) for shape, attrs in _CASES]),
     )
 )
+on_cuda(IM2COL, kernels=_im2col_kernels)
 
 COL2IM = register(
     Op(
@@ -136,13 +136,13 @@ COL2IM = register(
         _infer_col2im,
         compute=_col2im,
         grad=(lambda g, y, x, *, shape, **attrs: call("im2col", g, **attrs),),
-        kernels=_col2im_kernels,
         sample=samples(
             *[Sample((normal(*_columns_shape(geometry(s, **attrs))),), {"shape": s, **attrs}) for s, attrs in _CASES],
             Sample((normal(1, 2, 2),), {"shape": _CASES[0][0], **_CASES[0][1]}, error=ValueError),
         ),
     )
 )
+on_cuda(COL2IM, kernels=_col2im_kernels)
 
 
 # -- the operators of convolution in terms of columns ----------------------------------------------------

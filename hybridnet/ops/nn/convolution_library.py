@@ -1,4 +1,4 @@
-"""The three operators of convolution as calls of cuDNN (``Op.library``): arrays of either layout in its order of axes."""
+"""The three operators of convolution as calls of cuDNN (``CudaRule.library``): arrays of either layout in its order of axes."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.common import by_parts, normal, normalize_axis, samples, tensor
@@ -111,13 +111,13 @@ CROSS_ENTROPY = register(
         expand=_cross_entropy,
         grad=_cross_entropy_rule,
         saves=(0, 1, "y1"),
-        kernels=_kernels,
         sample=samples(
             *(Sample((x, label), {"axis": axis}) for x, label, axis in _CASES),
             Sample((normal(2, 3), np.array([2, 0])), {"axis": 1}, error=ValueError),
         ),
     )
 )
+on_cuda(CROSS_ENTROPY, kernels=_kernels)
 
 CROSS_ENTROPY_GRAD = register(
     Op(
@@ -127,7 +127,6 @@ CROSS_ENTROPY_GRAD = register(
         expand=_cross_entropy_grad,
         grad=by_parts(_cross_entropy_grad),
         saves=(0, 1, 2, 3, 4),
-        kernels=_grad_kernels,
         sample=samples(
             *(
                 Sample(
@@ -138,6 +137,7 @@ CROSS_ENTROPY_GRAD = register(
         ),
     )
 )
+on_cuda(CROSS_ENTROPY_GRAD, kernels=_grad_kernels)
 
 
 def softmax_cross_entropy(data: Any, label: Any, axis: int = -1) -> Any:

@@ -11,7 +11,7 @@ import math
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from hybridnet.core import Kind, Op, Permuted, Sample, Spec, broadcast_shapes, call, register
+from hybridnet.core import Kind, Op, Permuted, Sample, Spec, broadcast_shapes, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, reduced_shape, samples
@@ -182,11 +182,10 @@ MOMENTS = register(
         expand=lambda x, *, axis: moments(wide(x), axis=axis),
         grad=(_moments_rule,),
         saves=(0, "y"),
-        kernels=_moments_kernels,
-        permute=_permuted,
         sample=samples(*(Sample((normal(*shape),), {"axis": axis}) for shape, axis in _CASES)),
     )
 )
+on_cuda(MOMENTS, kernels=_moments_kernels, permute=_permuted)
 
 
 def _infer_sums(g: Spec, x: Spec, mean: Spec, *, axis: tuple[int, ...]) -> tuple[Spec, Spec]:
@@ -218,8 +217,6 @@ CENTRED_SUMS = register(
         expand=_centred_sums,
         grad=_centred_sums_rule,
         saves=(0, 1, 2),
-        kernels=_sums_kernels,
-        permute=_permuted,
         sample=samples(
             *(
                 Sample((normal(*shape, seed=1), normal(*shape), normal(*reduced_shape(shape, axis, True), seed=2)), {"axis": axis})
@@ -229,3 +226,4 @@ CENTRED_SUMS = register(
         ),
     )
 )
+on_cuda(CENTRED_SUMS, kernels=_sums_kernels, permute=_permuted)

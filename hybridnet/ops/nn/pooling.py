@@ -17,7 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, register
+from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
@@ -217,24 +217,21 @@ MAX_POOL = register(
         Kind.OPAQUE,
         _infer_max,
         compute=_max_pool,
-        kernels=_max_kernels,
-        permute=_permuted,
         grad=(lambda g, y, x, **attrs: call("max_pool_grad", g, x, y, **attrs),),
         saves=(0, "y"),
         promote="float",
         sample=samples(*[Sample((normal(*x),), attrs) for x, attrs in _CASES], Sample((normal(3, 4),), _WRONG, error=ValueError)),
     )
 )
+on_cuda(MAX_POOL, kernels=_max_kernels, permute=_permuted)
 # Where the maxima lie does not change with an infinitesimal step: gradients flow through the first operand alone.
 # Samples are marked as not differentiable because taking a step off x without y would move them.
-register(
+MAX_POOL_GRAD = register(
     Op(
         "max_pool_grad",
         Kind.OPAQUE,
         _infer_max_grad,
         compute=_max_pool_grad,
-        kernels=_max_grad_kernels,
-        permute=_permuted,
         grad=(lambda g, y, dy, x, m, **attrs: call("max_pool_gather", g, x, m, **attrs), None, None),
         saves=(1, 2),
         promote="float",
@@ -244,20 +241,20 @@ register(
         ),
     )
 )
-register(
+on_cuda(MAX_POOL_GRAD, kernels=_max_grad_kernels, permute=_permuted)
+MAX_POOL_GATHER = register(
     Op(
         "max_pool_gather",
         Kind.OPAQUE,
         _infer_max_gather,
         compute=_max_pool_gather,
-        kernels=_max_gather_kernels,
-        permute=_permuted,
         grad=(lambda g, y, h, x, m, **attrs: call("max_pool_grad", g, x, m, **attrs), None, None),
         saves=(1, 2),
         promote="float",
         sample=samples(*[Sample((normal(*x, seed=3), *_sample_max(x, attrs)[1:]), attrs, differentiable=False) for x, attrs in _CASES]),
     )
 )
+on_cuda(MAX_POOL_GATHER, kernels=_max_gather_kernels, permute=_permuted)
 
 
 # -- sums and means -------------------------------------------------------------------------------
@@ -345,26 +342,24 @@ SUM_POOL = register(
         Kind.OPAQUE,
         _infer_sum,
         compute=_sum_pool,
-        kernels=_sum_kernels,
-        permute=_permuted,
         grad=(_sum_rule,),
         promote="float",
         sample=_sum_samples(False),
     )
 )
-register(
+on_cuda(SUM_POOL, kernels=_sum_kernels, permute=_permuted)
+SUM_POOL_GRAD = register(
     Op(
         "sum_pool_grad",
         Kind.OPAQUE,
         _infer_sum_grad,
         compute=_sum_pool_grad,
-        kernels=_sum_grad_kernels,
-        permute=_permuted,
         grad=(lambda g, y, dy, *, size, **attrs: call("sum_pool", g, **attrs),),
         promote="float",
         sample=_sum_samples(True),
     )
 )
+on_cuda(SUM_POOL_GRAD, kernels=_sum_grad_kernels, permute=_permuted)
 
 
 # -- the public function --------------------------------------------------------------------------

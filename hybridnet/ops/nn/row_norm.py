@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, on_cuda, register
 from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import ShapeError, fail
@@ -238,9 +238,8 @@ LAYER_NORM = _record(
     expand=_layer_norm,
     grad=_layer_norm_rule,
     saves=(0, 1, "y1", "y2"),
-    kernels=_kernels,
-    casts=("y",),
 )
+on_cuda(LAYER_NORM, kernels=_kernels, casts=("y",))
 LAYER_NORM_GRAD = _record(
     "layer_norm_grad",
     "gxmvw",
@@ -248,12 +247,10 @@ LAYER_NORM_GRAD = _record(
     expand=_layer_norm_grad,
     grad=by_parts(_layer_norm_grad),
     saves=(0, 1, 2, 3, 4),
-    kernels=_grad_kernels,
-    casts=(0,),
 )
-RMS_NORM = _record(
-    "rms_norm", "xw", infer=_infer, expand=_rms_norm, grad=_rms_norm_rule, saves=(0, 1, "y1"), kernels=_kernels, casts=("y",)
-)
+on_cuda(LAYER_NORM_GRAD, kernels=_grad_kernels, casts=(0,))
+RMS_NORM = _record("rms_norm", "xw", infer=_infer, expand=_rms_norm, grad=_rms_norm_rule, saves=(0, 1, "y1"))
+on_cuda(RMS_NORM, kernels=_kernels, casts=("y",))
 RMS_NORM_GRAD = _record(
     "rms_norm_grad",
     "gxvw",
@@ -261,6 +258,5 @@ RMS_NORM_GRAD = _record(
     expand=_rms_norm_grad,
     grad=by_parts(_rms_norm_grad),
     saves=(0, 1, 2, 3),
-    kernels=_grad_kernels,
-    casts=(0,),
 )
+on_cuda(RMS_NORM_GRAD, kernels=_grad_kernels, casts=(0,))
