@@ -191,14 +191,6 @@ class _WithLibrary(NumpyBackend):
             return None
         return _Product()
 
-    def implement(self, node: Node) -> Any:
-        with backend.cuda.heard() as refusals:
-            call = self.plan(node)
-        if call is not None:
-            return LibraryPlan(call)
-        decision = super().implement(node)
-        return type(decision)(refusals[-1]) if refusals and isinstance(decision, (ArrayModule, Decomposed)) else decision
-
 
 @pytest.fixture
 def with_library() -> Iterator[Backend]:

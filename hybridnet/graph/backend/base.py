@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hybridnet.core import Op, Permuted
-from hybridnet.core.kernel import LibraryCall, StridedSpec
+from hybridnet.core import Kind, Op, Permuted
+from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec
+from hybridnet.device.refusals import heard
 from hybridnet.dtypes import Dtype
-from hybridnet.graph.implementation import Implementation
+from hybridnet.graph.implementation import Alias, ArrayModule, Decomposed, Generated, Implementation, LibraryPlan
 from hybridnet.graph.ir import Node
 
 
@@ -43,25 +43,49 @@ class Limits:
         return self.launch_bytes > 0
 
 
-class Backend(ABC):
+class Backend:
     """What computes the nodes of one kind of device.
 
-    The defaults are those of a back end that computes every operator by its ``compute`` and knows of no library.
+    The defaults are those of a back end that generates code for regions, computes all else by the operators' ``compute``,
+    and knows of no library.
     """
 
     name: str
     limits: Limits
     libraries: tuple[str, ...] = ()  # that ``plan`` may find calls of
 
-    @abstractmethod
     def implement(self, node: Node) -> Implementation:
-        """Decide who computes a node. Passes ask :func:`~hybridnet.graph.backend.implementation_of`, which keeps the answer."""
+        """Decide who computes a node: a library before kernels written by hand, those before generated ones, the array module last.
+
+        Passes ask :func:`~hybridnet.graph.backend.implementation_of`, which keeps the answer.
+        """
+        if node.op.kind is Kind.VIEW:
+            return Alias()
+        with heard() as refusals:
+            call = self.plan(node)
+        if call is not None:
+            return LibraryPlan(call)
+        kernels = self.kernels(node)
+        if kernels is not None:
+            return kernels
+        if self.generates(node.op):
+            return Generated()
+        refused = refusals[-1] if refusals else None
+        return ArrayModule(refused) if node.op.compute is not None else Decomposed(refused)
 
     def plan(
         self, node: Node, inputs: Sequence[StridedSpec] | None = None, outputs: Sequence[StridedSpec] | None = None
     ) -> LibraryCall | None:
         """The library call that computes a node, of arrays without gaps unless told otherwise; None where there is none."""
         return None
+
+    def kernels(self, node: Node) -> HandKernels | None:
+        """The hand-written kernels of a node; None where there are none."""
+        return None
+
+    def generates(self, op: Op) -> bool:
+        """Whether code generation writes what computes an operator's nodes."""
+        return op.kind is Kind.REGION
 
     def decomposition(self, op: Op) -> Callable[..., Any] | None:
         """The function that writes an operator in other operators, where that is how it is computed (unless in one step)."""

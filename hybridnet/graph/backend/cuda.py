@@ -12,10 +12,8 @@ from hybridnet.config import config
 from hybridnet.core import Kind, Op, Permuted, cuda_rule
 from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec, contiguous, is_half
 from hybridnet.device import cuda, hardware
-from hybridnet.device.refusals import heard
 from hybridnet.dtypes import Dtype, float32
 from hybridnet.graph.backend.base import Backend, Limits
-from hybridnet.graph.implementation import Alias, ArrayModule, Decomposed, Generated, Implementation, LibraryPlan
 from hybridnet.graph.ir import Node, Value
 
 
@@ -36,17 +34,6 @@ def _has_elements(node: Node) -> bool:
     return all(v.size for v in (*node.inputs, *node.outputs))
 
 
-def _is_generated(op: Op) -> bool:
-    """Whether code generation writes the kernels of an operator's nodes."""
-    if op.kind is Kind.REGION:
-        return True
-    if op.expand is not None:
-        return False
-    if op.kind is Kind.RANDOM:
-        return cuda_rule(op).functor is not None
-    return op.kind in (Kind.POINTWISE, Kind.REDUCTION)
-
-
 class CudaBackend(Backend):
     """The back end of NVIDIA's GPUs. Its costs are guesses, to be measured."""
 
@@ -63,21 +50,6 @@ class CudaBackend(Backend):
         recompute_depth=4,
     )
 
-    def implement(self, node: Node) -> Implementation:
-        if node.op.kind is Kind.VIEW:
-            return Alias()
-        with heard() as refusals:
-            call = self.plan(node)
-        if call is not None:
-            return LibraryPlan(call)
-        kernels = kernels_for(node, node.outputs[0].device.num_sms)
-        if kernels is not None:
-            return kernels
-        if _is_generated(node.op):
-            return Generated()
-        refused = refusals[-1] if refusals else None
-        return ArrayModule(refused) if node.op.compute is not None else Decomposed(refused)
-
     def plan(
         self, node: Node, inputs: Sequence[StridedSpec] | None = None, outputs: Sequence[StridedSpec] | None = None
     ) -> LibraryCall | None:
@@ -87,6 +59,18 @@ class CudaBackend(Backend):
         cuda.make_current(node.output.device.device_id)  # for which the library plans
         given = tuple(map(without_gaps, node.inputs)) if inputs is None else tuple(inputs)
         return library(given, tuple(map(without_gaps, node.outputs)) if outputs is None else tuple(outputs), **node.attrs)
+
+    def kernels(self, node: Node) -> HandKernels | None:
+        return kernels_for(node, node.device.num_sms)
+
+    def generates(self, op: Op) -> bool:
+        if op.kind is Kind.REGION:
+            return True
+        if op.expand is not None:
+            return False
+        if op.kind is Kind.RANDOM:
+            return cuda_rule(op).functor is not None
+        return op.kind in (Kind.POINTWISE, Kind.REDUCTION)
 
     def decomposition(self, op: Op) -> Callable[..., Any] | None:
         return cuda_rule(op).decomposition or op.expand

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hybridnet.core import Kind
 from hybridnet.graph.backend.base import Backend, Limits
-from hybridnet.graph.implementation import Alias, ArrayModule, Decomposed, Generated, Implementation
-from hybridnet.graph.ir import Node
 
 
 class NumpyBackend(Backend):
@@ -24,13 +21,6 @@ class NumpyBackend(Backend):
         recompute_cost=0,
         recompute_depth=0,
     )
-
-    def implement(self, node: Node) -> Implementation:
-        if node.op.kind is Kind.VIEW:
-            return Alias()
-        if node.op.kind is Kind.REGION:
-            return Generated()
-        return ArrayModule() if node.op.compute is not None else Decomposed()
 
 
 NUMPY = NumpyBackend()
