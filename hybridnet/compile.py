@@ -396,9 +396,27 @@ class Jit:
         structure = flatten((args, kwargs), leaves)
         return self._compiled(structure, leaves)
 
-    def graph(self, *args: Any, **kwargs: Any) -> Graph:
-        """The optimised graph for these arguments; it prints."""
-        return self._inspect(args, kwargs).graph
+    def graph(self, *args: Any, stage: str = "optimized", **kwargs: Any) -> Graph:
+        """The graph for these arguments, in the mode of now; it prints.
+
+        ``stage``: ``"traced"``, as the function was written; ``"optimized"``, after the passes; ``"lowered"``, as the program computes
+        it, in fused regions and with the copies that it makes. Of a call that is recorded the first two hold forward and backward,
+        ``"lowered"`` the forward, and ``"backward"`` what the backward's program computes. Anything else is an ArgumentError.
+        """
+        if stage == "traced":  # not kept, but made anew
+            leaves: list[Any] = []
+            structure = flatten((args, kwargs), leaves)
+            return Traced(self.fn, structure, leaves, local.recording).graph
+        compiled = self._inspect(args, kwargs)
+        if stage == "optimized":
+            return compiled.graph
+        if stage == "lowered":
+            return compiled.program.source.lowered
+        if stage == "backward" and compiled.halves is not None:
+            return compiled.backward.source.lowered
+        stages = "traced, optimized, lowered" + (", backward" if compiled.halves is not None else "")
+        fix = "calling it under autograd.record(), with a gradient to compute" if stage == "backward" else ""
+        fail(ArgumentError, self.name, expected=f"a stage: {stages}", got=repr(stage), fix=fix)
 
     def memory(self, *args: Any, **kwargs: Any) -> Memory:
         """What the memory plan for these arguments comes to."""

@@ -37,7 +37,8 @@ SETTINGS = {
         "HYBRIDNET_DEBUG",
         0,
         int,
-        "1: verify the graph after every pass; 2: also print every compiled program; 3: also check every operator's result for NaN",
+        "1: verify the graph after every pass; 2: also print every compiled program; 3: also check every operator's result for NaN; "
+        "4: also print what each pass changed",
     ),
     "disabled_passes": Setting(
         "HYBRIDNET_DISABLE_PASSES", frozenset(), _names, "names of graph passes to leave out, separated by commas, to bisect a wrong result"

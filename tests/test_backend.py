@@ -10,8 +10,8 @@ import numpy
 import pytest
 
 import hybridnet as hn
-from hybridnet import autograd, dtypes, gluon
-from hybridnet.codegen import cuda_program, cuda_region
+from hybridnet import autograd, dtypes, gluon, lowering
+from hybridnet.codegen import cuda_region
 from hybridnet.core import OPS, Kind, Op, Spec, cuda_rules, on_cuda
 from hybridnet.core.kernel import HandKernels, LibraryCall
 from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
@@ -22,9 +22,10 @@ from hybridnet.graph.backend import CUDA, NUMPY, Backend, backend_of, cuda, impl
 from hybridnet.graph.backend.numpy import NumpyBackend
 from hybridnet.graph.implementation import Alias, ArrayModule, Decomposed, Generated, LibraryPlan
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
+from hybridnet.graph.operators import MATMUL, MATMUL_BIAS
 from hybridnet.graph.passes import optimize
-from hybridnet.graph.passes.choose import choose
 from hybridnet.graph.refusals import told_refusals
+from hybridnet.lowering.choose import choose
 
 Ask = Callable[..., Any]
 
@@ -62,7 +63,7 @@ def asked() -> Iterator[dict[str, Counter[Node]]]:
 def asked_after_choose(run: Callable[[], Any], asked: Counter[Node]) -> set[str]:
     """The operators of the nodes of which it is asked who computes them, after that was chosen for the program that ``run`` compiles."""
     before: list[int] = []
-    with mock.patch.object(cuda_program, "choose", lambda graph: (choose(graph), before.append(len(asked)))[0]):
+    with mock.patch.object(lowering, "choose", lambda graph: (choose(graph), before.append(len(asked)))[0]):
         run()
     assert len(before) == 1
     return {n.op.name for n in list(asked)[before[0] :]}
@@ -184,7 +185,7 @@ class _WithLibrary(NumpyBackend):
     libraries = ("products",)
 
     def plan(self, node: Node, inputs: Any = None, outputs: Any = None) -> LibraryCall | None:
-        if not node.calls("matmul", "matmul_bias"):
+        if node.op not in (MATMUL, MATMUL_BIAS):
             return None
         if node.output.dtype != dtypes.float32:
             tell("products", node.output.spec, "float32 alone")
@@ -232,7 +233,7 @@ def test_an_operator_has_one_rule_and_a_record_of_none() -> None:
         assert cuda_rules.cuda_rule(op).functor == "{0}"
         with pytest.raises(ValueError, match="'only_here' has a rule for CUDA already"):
             on_cuda(op, functor="{0}")
-    assert not {f.name for f in fields(Op)} & {f.name for f in fields(cuda_rules.CudaRule)}
+    assert {f.name for f in fields(Op)} & {f.name for f in fields(cuda_rules.CudaRule)} == {"decomposition"}
     assert all(OPS[op.name] is op for op in cuda_rules._RULES)
 
 

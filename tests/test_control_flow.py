@@ -259,7 +259,7 @@ def test_interpreting_the_graph_gives_the_same() -> None:
         onp.testing.assert_allclose(interpret(graph, [x._data, w._data])[0], expected)
 
 
-@pytest.mark.parametrize("pass_name", ["bodies", "fuse", "fold"])
+@pytest.mark.parametrize("pass_name", ["subgraphs", "fuse", "fold"])
 def test_passes_can_be_left_out(pass_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "disabled_passes", frozenset({pass_name}))
     compiled_like_eager(nested, array(5, 2), array(2))

@@ -17,8 +17,9 @@ from hybridnet.device import Device, cpu, gpu
 from hybridnet.gluon import nn
 from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.graph.passes import optimize
-from hybridnet.graph.passes.fuse import fuse
-from hybridnet.graph.passes.group import GROUP, group
+from hybridnet.lowering.fuse import fuse
+from hybridnet.lowering.multi_tensor import GROUP, multi_tensor
+from hybridnet.lowering.recompute import recompute
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -56,7 +57,7 @@ def update(name: str, dtype: Any, limit: float | None = None, **options: Any) ->
     compiled = jit(step)
     graph = compiled.graph(lr, t, rescale)
     state = next(iter(compiled.cache.values()))[1].state
-    return fuse(group(on_gpu(optimize(graph)))), [x._data for x in (lr, t, rescale, *state)]
+    return fuse(recompute(multi_tensor(on_gpu(optimize(graph))))), [x._data for x in (lr, t, rescale, *state)]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def finite(dtype: Any) -> tuple[Any, list[Any]]:
         return *finite, *(call("max", x, axis=a, keepdims=False) for x, a in zip(xs, axes, strict=True))
 
     xs = [array(x, dtype=dtype) for x in data]
-    return fuse(group(on_gpu(optimize(jit(checks).graph(*xs))))), data
+    return fuse(recompute(multi_tensor(on_gpu(optimize(jit(checks).graph(*xs)))))), data
 
 
 @pytest.mark.parametrize("dtype", dtypes.FLOATS, ids=str)

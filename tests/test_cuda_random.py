@@ -21,8 +21,9 @@ from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.partition import partition
 from hybridnet.graph.passes import optimize
-from hybridnet.graph.passes.fuse import FUSED, fuse
 from hybridnet.graph.trace import Trace, tracing
+from hybridnet.lowering.fuse import FUSED, fuse
+from hybridnet.lowering.recompute import recompute
 from hybridnet.ops.draws import CATEGORICAL, MULTINOMIAL, PERMUTATION
 from hybridnet.ops.nn.dropout import DROPOUT_MASK, dropout
 
@@ -281,7 +282,7 @@ def test_each_region_draws_for_itself() -> None:
 
     key = ((), dtypes.uint64)
     graph = on_gpu(traced(step, [key, key, ((32, 8), dtypes.float32), ((8, 16), dtypes.float32), ((32, 16), dtypes.float32)]))
-    fused = fuse(graph)
+    fused = fuse(recompute(graph))
     assert not any(v.shape == (32, 16) and n.op.name == "dropout_mask" for n in fused.nodes for v in n.outputs)
     assert sum(m.op.name == "dropout_mask" for n in fused.nodes if n.op.name == "fused" for m in n.attrs["body"].nodes) == 2
     halves = partition(graph, 4, 1)
@@ -297,7 +298,7 @@ def test_counters_are_one_kernel() -> None:
             x = dropout(x @ w, 0.5, mode="always")
         return (x,)
 
-    graph = fuse(on_gpu(optimize(traced(step, [((32, 8), dtypes.float32), ((8, 8), dtypes.float32)]))))
+    graph = fuse(recompute(on_gpu(optimize(traced(step, [((32, 8), dtypes.float32), ((8, 8), dtypes.float32)])))))
     assert [n.op.name for n in graph.nodes if n.outputs[0].shape == () and n.output.constant is None] == ["fused"]
     assert sum(n.op.name == "fused" for n in graph.nodes) == 5
 

@@ -22,14 +22,14 @@ from hybridnet.device import cpu
 from hybridnet.errors import DeviceError, HybridnetError
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.passes import optimize
-from hybridnet.graph.passes.fuse import fuse
 from hybridnet.graph.trace import Trace, tracing
+from hybridnet.lowering.fuse import fuse
 from hybridnet.ops import pointwise, reduction
 from hybridnet.ops.nn import loss, norm, softmax
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
-POINTWISE = [op for op in ALL_OPS if op.kind is Kind.POINTWISE and op.expand is None]
+POINTWISE = [op for op in ALL_OPS if op.kind is Kind.POINTWISE and op.decomposition is None]
 REDUCTIONS = [op for op in ALL_OPS if op.kind is Kind.REDUCTION]
 SMALL = Tuning(num_sms=2, min_chunk=32, min_column=2)  # so that small arrays take the paths of large ones
 F = pointwise.FUNCTIONS

@@ -13,8 +13,9 @@ from emulator.emulator import COMPILER
 from emulator.suite import Suite, Work
 from kernel_cases import CASES, Case, made
 
-from hybridnet.graph.passes.fuse import fuse
-from hybridnet.graph.passes.group import group
+from hybridnet.lowering.fuse import fuse
+from hybridnet.lowering.multi_tensor import multi_tensor
+from hybridnet.lowering.recompute import recompute
 
 FOLDER = Path(__file__).with_name("data") / "kernels"
 #: Its numbers differ from device to device; see test_cuda_random.py.
@@ -47,7 +48,7 @@ def test_nothing_else_is_recorded() -> None:
 def works(cases: dict[str, Case]) -> tuple[Suite, dict[str, list[Work]]]:
     suite, found = Suite(), {}
     for name in CASES.keys() - RANDOM:
-        graph = fuse(group(cases[name].compiled.graph))
+        graph = fuse(recompute(multi_tensor(cases[name].compiled.graph)))
         found[name] = suite.add_graph(graph, [x.asnumpy() for x in cases[name].arrays])
     return suite.build(), found
 

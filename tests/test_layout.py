@@ -59,7 +59,7 @@ def a_library() -> Iterator[None]:
     def whole(node: Node) -> bool:
         return node.op.kind is Kind.CONTRACTION or kernels_for(node, 132) is not None
 
-    with mock.patch.object(sys.modules["hybridnet.graph.passes.expand"], "is_one_step", whole):
+    with mock.patch.object(sys.modules["hybridnet.graph.passes.decompose"], "has_fused_implementation", whole):
         yield
 
 
@@ -267,7 +267,7 @@ def test_a_kernel_that_takes_one_order_only(any_floats: None) -> None:
         return convolution(convolution(batch_normed(convolution(x, w1), gamma, beta), w2), w3)
 
     graph = traced(network, data, backward=False)
-    with mock.patch.object(SOURCE, "is_one_step", lambda node: False):
+    with mock.patch.object(SOURCE, "has_fused_implementation", lambda node: False):
         after = optimize(graph)
     same(graph, after, data)
     assert all(n.attrs["last"] for n in convolutions(after))
@@ -374,6 +374,6 @@ def test_every_operator_that_takes_permuted_operands(op: Op, sample: Sample) -> 
     graph, call = found
     data = [np.asarray(x) for x in sample.inputs]
     changing = SOURCE._Layout(graph)
-    with mock.patch.object(SOURCE, "is_one_step", lambda node: True):
+    with mock.patch.object(SOURCE, "has_fused_implementation", lambda node: True):
         assert changing._compute(graph.nodes[0], call)
     same(graph, Graph(graph.inputs, changing.nodes, [changing._plain(v) for v in graph.outputs]), data)

@@ -16,17 +16,23 @@ from hybridnet.compile import jit
 from hybridnet.config import config
 from hybridnet.core import NDArray, Spec, wrap
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph
+from hybridnet.graph.ir import Graph, Node
 from hybridnet.graph.partition import partition
 from hybridnet.graph.passes import PASSES, optimize
-from hybridnet.graph.passes.fuse import fuse
-from hybridnet.graph.passes.group import group
 from hybridnet.graph.trace import Trace, tracing
 from hybridnet.graph.verify import verify
+from hybridnet.lowering import LOWERING, NAMES, Target
+from hybridnet.lowering.multi_tensor import GROUP
 from hybridnet.runtime.numpy_program import NumpyProgram
 
-ALL_PASSES: dict[str, Callable[[Graph], Graph]] = {p.name: p.run for p in PASSES} | {"fuse": fuse, "group": group}
-EVERY_NAME = frozenset(ALL_PASSES)
+
+def groups(graph: Graph) -> set[Node]:
+    return {node for node in graph.nodes if node.op is GROUP}
+
+
+TARGET = Target(unwanted=groups)
+ALL_PASSES: dict[str, Callable[[Graph], Graph]] = {p.name: p.run for p in PASSES}
+ALL_PASSES |= {p.name: lambda graph, run=p.run: run(graph, TARGET) for p in LOWERING["cpu"]}
 
 
 def traced(program: Program, xs: list[NDArray], states: list[NDArray]) -> tuple[Graph, list[Any]]:
@@ -69,7 +75,7 @@ def test_each_pass_keeps_values(name: str, program: Program) -> None:
     same(interpret(after, data), interpret(graph, data))
 
 
-@given(programs(max_steps=20), st.permutations(sorted(EVERY_NAME)))
+@given(programs(max_steps=20), st.permutations(sorted(ALL_PASSES)))
 def test_passes_in_any_order(program: Program, order: list[str]) -> None:
     graph, data = traced(program, *start(program))
     expected = interpret(graph, data)
@@ -110,7 +116,7 @@ def test_numpy_program(program: Program, block_bytes: int, threads: int) -> None
         np.testing.assert_array_equal(d, old)
 
 
-@pytest.mark.parametrize("without", sorted(EVERY_NAME))
+@pytest.mark.parametrize("without", sorted(NAMES))
 @given(programs())
 @settings(max_examples=25)
 def test_numpy_program_without_one_pass(without: str, program: Program) -> None:
@@ -123,7 +129,7 @@ def test_numpy_program_without_one_pass(without: str, program: Program) -> None:
 @given(programs())
 def test_numpy_program_without_any_pass(program: Program) -> None:
     graph, data = traced(program, *start(program))
-    with mock.patch.object(config, "disabled_passes", EVERY_NAME):
+    with mock.patch.object(config, "disabled_passes", NAMES):
         same(NumpyProgram(optimize(graph))(data), interpret(graph, data))
 
 

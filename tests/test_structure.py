@@ -34,6 +34,7 @@ LAYERS = (
     "core",
     "ops autograd tree serialization",
     "graph",
+    "lowering",
     "codegen",
     "runtime",
     "traced compile",
@@ -155,7 +156,7 @@ def test_only_device_imports_gpu_libraries(module: str) -> None:
     assert not ours, f"hybridnet is imported by name at {ours}"
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[1:2] in (["graph"], ["codegen"])])
+@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[1:2] in (["graph"], ["lowering"], ["codegen"])])
 def test_passes_ask_the_back_end_and_never_what_a_device_is(module: str) -> None:
     """``backend_of(device)`` says what it can and what it costs; that is where devices are told apart."""
     kinds = ("is_gpu",) if module == "hybridnet.graph.backend" else ("is_gpu", "device_type")

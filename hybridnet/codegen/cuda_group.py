@@ -19,10 +19,11 @@ from hybridnet.codegen.cuda_index import Layout, Space
 from hybridnet.codegen.cuda_pointwise import Element
 from hybridnet.codegen.cuda_stages import Region
 from hybridnet.codegen.cuda_text import Kernel, Table, indented, monoid, parameters
-from hybridnet.core import OPS, Kind, Spec
+from hybridnet.core import Kind, Spec
 from hybridnet.core.kernel import computed_dtype, computed_type, stored_type
 from hybridnet.device.hardware import BLOCKS_PER_SM, THREADS
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import CAST
 
 SHORTEST, LONGEST = 2048, 8192  # elements of a chunk, powers of two
 CHUNK_WAVES = 4  # of blocks, where chunks can be shorter: the last one ends soon after the others
@@ -179,7 +180,7 @@ def _flat(body: Graph, length: int) -> tuple[Graph, dict[Value, Node]]:
         spec = Spec((length,) if result.shape else (), result.dtype)
         if op.kind is Kind.REDUCTION:
             spec = Spec((length,), computed_dtype(result.dtype))
-            op, attrs = OPS["cast"], {"dtype": spec.dtype}
+            op, attrs = CAST, {"dtype": spec.dtype}
         new = Node(op, [became[v] for v in node.inputs], attrs, [spec], result.device)
         nodes.append(new)
         became[result] = new.output

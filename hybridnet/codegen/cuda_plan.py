@@ -11,86 +11,19 @@ from collections.abc import Sequence
 
 from hybridnet.codegen.cuda_index import Layout
 from hybridnet.codegen.cuda_region import Launches, Unit
-from hybridnet.codegen.plan import Place, Plan, Shadows, is_whole, shadows
+from hybridnet.codegen.plan import Place, Plan
 from hybridnet.codegen.slots import slots
-from hybridnet.core import OPS, Kind
+from hybridnet.core import Kind
 from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec
-from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.graph.backend import CUDA, implementation_of
 from hybridnet.graph.implementation import Generated, LibraryPlan
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.memory import Request
-from hybridnet.graph.passes.group import GROUP
+from hybridnet.lowering.layout_copies import alignment
+from hybridnet.lowering.shadows import is_whole, shadows
 
 #: Up to this size a constant array is kept from run to run rather than filled in each.
 KEPT_BYTES = 1 << 16
-
-
-def alignment(offset: int) -> int:
-    """To how many bytes, as far as an access goes, an address is aligned that lies so far from one that is."""
-    return min(offset & -offset, ACCESS_BYTES) if offset else ACCESS_BYTES
-
-
-class _Fitting:
-    """A graph in the making in which every operand lies as its reader needs it."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.made = Shadows(graph.inputs)
-        self.nodes: list[Node] = []
-        self.became: dict[Value, Value] = {}
-        self.copies: dict[Value, Value] = {}
-
-    def fit(self) -> Graph:
-        for node in self.graph.nodes:
-            inputs = self._operands(node, [self.became.get(v, v) for v in node.inputs])
-            if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-                new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.device, node.site)
-                new.implementation = node.implementation
-                self.became.update(zip(node.outputs, new.outputs, strict=True))
-                node = new
-            self._append(node)
-        outputs = [self._without_gaps(self.became.get(v, v)) for v in self.graph.outputs]
-        return Graph(self.graph.inputs, self.nodes, outputs)
-
-    def _operands(self, node: Node, inputs: list[Value]) -> list[Value]:
-        """The operands as the node's kernels or its library take them."""
-        if node.op is GROUP:
-            return [self._without_gaps(v) for v in inputs]
-        match implementation_of(node):
-            case LibraryPlan(call):
-                aligned = [v if self._begins_at(v, call.alignment) else self._copied(v) for v in inputs]
-                if all(map(self.made.is_contiguous, aligned)):
-                    return aligned
-                strided = [StridedSpec(v.shape, v.dtype, self.made.strides(v)) for v in aligned]
-                return aligned if CUDA.plan(node, strided) is not None else [self._without_gaps(v) for v in aligned]
-            case HandKernels():
-                return [self._without_gaps(v, ACCESS_BYTES) for v in inputs]
-        return inputs
-
-    def _append(self, node: Node) -> None:
-        self.nodes.append(node)
-        self.made.add(node)
-
-    def _begins_at(self, v: Value, boundary: int) -> bool:
-        """Whether an address of a value is a multiple of so many bytes, as that of what it is a view of is."""
-        return alignment(self.made.offset(v)) % boundary == 0
-
-    def _without_gaps(self, v: Value, boundary: int = 1) -> Value:
-        """The value, or a copy of it where it is a view with gaps, or one that does not begin at a multiple of so many bytes."""
-        return v if self.made.is_contiguous(v) and self._begins_at(v, boundary) else self._copied(v)
-
-    def _copied(self, v: Value) -> Value:
-        if v not in self.copies:
-            node = Node(OPS["copy"], (v,), {}, [v.spec], v.device, v.node.site if v.node else None)
-            self._append(node)
-            self.copies[v] = node.output
-        return self.copies[v]
-
-
-def fitted(graph: Graph) -> Graph:
-    """The graph with copies where hand-written kernels, libraries and the graph's results need arrays without gaps."""
-    return _Fitting(graph).fit()
 
 
 class CudaPlan(Plan):

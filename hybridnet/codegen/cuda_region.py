@@ -24,8 +24,9 @@ from hybridnet.device.compiler import Origin
 from hybridnet.device.hardware import NUM_SMS, THREADS
 from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.fuse import FUSED
-from hybridnet.graph.passes.group import GROUP
+from hybridnet.graph.operators import FULL
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.multi_tensor import GROUP
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Unit:
 def origin(kernel: Kernel, node: Node) -> Origin:
     """What a kernel of a node comes from: the operators of a region, or the one that it is."""
     parts = node.attrs["body"].nodes if node.op in (FUSED, GROUP) else (node,)
-    return Origin(kernel.name, kernel.text, [(n.op.name, n.site) for n in parts if n.op.name != "full"])
+    return Origin(kernel.name, kernel.text, [(n.op.name, n.site) for n in parts if n.op is not FULL])
 
 
 FEWEST_COLUMNS = 16  # side by side: rows of fewer go one after another

@@ -18,6 +18,7 @@ from hybridnet.core import Kind, cuda_rule
 from hybridnet.core.kernel import computed_type, is_half, stored_type
 from hybridnet.errors import DeviceError, fail
 from hybridnet.graph.ir import Node, Value
+from hybridnet.graph.operators import SUM
 
 INCLUDES = ("functors.cuh", "vector.cuh", "reduce.cuh", "random.cuh")
 
@@ -97,7 +98,7 @@ def expression(node: Node, names: Mapping[Value, str], index: str = "") -> str:
     stored = stored_type(node.output.dtype)
     if node.op.kind is Kind.REDUCTION:  # over axes of length 1; a sum begins with 0, which makes 0.0 of -0.0
         x = names[node.inputs[0]]
-        return f"hn_cast<{stored}>({f'({x} + 0)' if node.calls('sum') else x})"
+        return f"hn_cast<{stored}>({f'({x} + 0)' if node.op is SUM else x})"
     functor = cuda_rule(node.op).functor
     if functor is None:
         fail(DeviceError, node.op.name, expected="an operator with a GPU version", got="none (on_cuda)", fix="cpu()")

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybridnet.codegen.plan import Shadows, Slot, is_whole
 from hybridnet.core import Kind
 from hybridnet.core.kernel import HandKernels, StridedSpec
 from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.graph.backend import CUDA, implementation_of
 from hybridnet.graph.implementation import Generated, LibraryPlan
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.fuse import FUSED
+from hybridnet.graph.operators import CONCATENATE
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.shadows import Shadows, Slot, is_whole
 
 
 def slots(graph: Graph, made: Shadows) -> dict[Value, Slot]:
@@ -31,7 +32,7 @@ def slots(graph: Graph, made: Shadows) -> dict[Value, Slot]:
     found: dict[Value, Slot] = {}
     joined: set[Value] = set()
     for node in graph.nodes:
-        if node.op.name != "concatenate" or node.output in fixed or not node.output.size:
+        if node.op is not CONCATENATE or node.output in fixed or not node.output.size:
             continue
         own = _of(node, made)
         good = [
@@ -97,4 +98,4 @@ def _in_pieces(node: Node, taken: dict[Value, Slot], made: Shadows) -> bool:
 def _is_elementwise(node: Node) -> bool:
     """Whether a node is a generated kernel that takes any strides: without sums, and without random numbers, whose places count."""
     parts = node.attrs["body"].nodes if node.op is FUSED else (node,)
-    return all(p.op.kind is Kind.POINTWISE or p.output.constant is not None for p in parts) and node.op.expand is None
+    return all(p.op.kind is Kind.POINTWISE or p.output.constant is not None for p in parts) and node.op.decomposition is None

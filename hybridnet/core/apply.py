@@ -89,7 +89,7 @@ def apply(
         if promoted is not arrays:
             arrays = promoted
             operands = [x._data if isinstance(x, Array) else x for x in arrays]
-    if local.special or op.expand is not None:
+    if local.special or op.decomposition is not None:
         return _apply_special(op, arrays, operands, attrs, device, cls)
     try:
         run = NUMPY_FUNCTION_OF[op] if device.device_type == "cpu" else _elsewhere(op, device)  # type: ignore[union-attr, arg-type]
@@ -129,12 +129,12 @@ def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: di
                     fix="returning it from the traced function instead of storing it",
                 )
         with paused_recording():
-            if op.expand is not None:
+            if op.decomposition is not None:
                 op.infer(*map(spec_of, arrays), **attrs)  # its errors speak of this operator, not of a part
                 result = _whole(op, operands, attrs, device, cls)
                 if result is None:
                     with computing_in(None):
-                        result = op.expand(*map(plain, arrays), **attrs)
+                        result = op.decomposition(*map(plain, arrays), **attrs)
                     result = tuple(as_class(y, cls) for y in result) if isinstance(result, tuple) else as_class(result, cls)
             else:
                 result = apply(op, arrays, attrs, device, cls)

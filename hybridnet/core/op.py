@@ -68,7 +68,7 @@ class Op:
     compute: ``compute(xp, *data, **attrs)`` on NumPy or CuPy arrays. Derived from ``ufunc`` where
         that is given.
     ufunc: the name of the NumPy (and CuPy) universal function that the operator is.
-    expand: for a composite with a gradient of its own: ``expand(*arrays, **attrs)`` written in
+    decomposition: for a composite with a gradient of its own: ``decomposition(*arrays, **attrs)`` written in
         other operators. Then there is no ``compute``.
     grad: gradients written in our own operators; ``None`` where there is none (integer results).
         Either one rule for each input, ``rule(g, y, *xs, **attrs) -> array or None``, or a single
@@ -95,7 +95,7 @@ class Op:
     infer: Callable[..., Specs]
     compute: Callable[..., Any] | None = None
     ufunc: str | None = None
-    expand: Callable[..., Any] | None = None
+    decomposition: Callable[..., Any] | None = None
     grad: tuple[GradRule | None, ...] | GradRule | None = None
     saves: tuple[int | str | tuple[int | str, ...], ...] = ()
     promote: str | None = None
@@ -114,8 +114,8 @@ class Op:
             object.__setattr__(self, "compute", lambda xp, *data, **attrs: getattr(xp, name)(*data, **attrs))
             object.__setattr__(self, "out", True)
         object.__setattr__(self, "is_view", self.kind is Kind.VIEW)
-        if (self.compute is None) == (self.expand is None):
-            raise TypeError(f"operator {self.name!r} needs one of compute, ufunc and expand")
+        if (self.compute is None) == (self.decomposition is None):
+            raise TypeError(f"operator {self.name!r} needs one of compute, ufunc and decomposition")
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"

@@ -77,9 +77,12 @@ class HybridBlock(Block):
     def _jit(self) -> Jit:
         return jit(OwnedMethod(self._run), name=self._label)
 
-    def graph(self, *args: Any) -> Any:
-        """The optimised graph of a call with these inputs, in the mode of now; it prints."""
-        return (self._compiled or self._jit()).graph(*args)
+    def graph(self, *args: Any, stage: str = "optimized") -> Any:
+        """The graph of a call with these inputs, in the mode of now; it prints.
+
+        ``stage``: ``"traced"``, ``"optimized"``, ``"lowered"`` or ``"backward"``; see :meth:`hybridnet.compile.Jit.graph`.
+        """
+        return (self._compiled or self._jit()).graph(*args, stage=stage)
 
     def program(self, *args: Any) -> str:
         """The text of the compiled program of a call with these inputs."""

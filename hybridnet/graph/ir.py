@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Op, Spec, find
+from hybridnet.core import Op, Spec
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import Site
 from hybridnet.graph.implementation import Implementation
+from hybridnet.graph.operators import FULL
 
 
 class Value:
@@ -54,7 +55,7 @@ class Value:
     @property
     def constant(self) -> Any:
         """The number that the value is filled with, or None if it is not a constant."""
-        if self.node is None or not self.node.calls("full"):
+        if self.node is None or self.node.op is not FULL:
             return None
         value = self.node.attrs["value"]
         if self.dtype.kind not in "biu":
@@ -91,10 +92,6 @@ class Node:
     @property
     def device(self) -> Device:
         return self.outputs[0].device
-
-    def calls(self, *names: str) -> bool:
-        """Whether the operator is one of those; a name that no operator has is an error."""
-        return self.op in tuple(map(find, names))  # all names are looked up
 
     def __repr__(self) -> str:
         return f"<Node {self.op.name}>"
@@ -155,9 +152,8 @@ class Rewriter:
         self.nodes.append(kept)
         return kept
 
-    def emit(self, name: str, inputs: Sequence[Value], attrs: dict[str, Any], like: Node) -> Value:
+    def emit(self, op: Op, inputs: Sequence[Value], attrs: dict[str, Any], like: Node) -> Value:
         """Append a new node of one output, placed where ``like`` was in the user's code."""
-        op = find(name)
         node = Node(op, inputs, attrs, infer_node(op, inputs, attrs), like.outputs[0].device, like.site)
         self.nodes.append(node)
         return node.outputs[0]
@@ -170,22 +166,26 @@ class Rewriter:
         return Graph(self.graph.inputs, self.nodes, [self.of(v) for v in self.graph.outputs])
 
 
+def value_names(graph: Graph) -> dict[Value, str]:
+    """What the printer calls each value: an input by its name, what nodes compute ``v0``, ``v1`` and so on."""
+    names = {v: v.name or f"in{i}" for i, v in enumerate(graph.inputs)}
+    names.update({v: f"v{i}" for i, v in enumerate(v for node in graph.nodes for v in node.outputs)})
+    return names
+
+
+def format_node(node: Node, names: dict[Value, str]) -> str:
+    """A node as a line: types, operator, attributes but for graphs, block and source line. A value that has no name is ``?``."""
+    left = ", ".join(f"{names.get(v, '?')}: {v.spec}" for v in node.outputs)
+    given = [names.get(v, "?") for v in node.inputs] + [f"{k}={a}" for k, a in node.attrs.items() if not isinstance(a, Graph)]
+    return f"{left} = {node.op.name}({', '.join(given)})" + (f"  # {node.site}" if node.site else "")
+
+
 def format_graph(graph: Graph, indent: str = "") -> str:
-    """The graph as text: a line for each node with types, operator, attributes, block and source line."""
-    names: dict[Value, str] = {}
-    for i, v in enumerate(graph.inputs):
-        names[v] = v.name or f"in{i}"
+    """The graph as text: a line for each node, and below it, further in, the graphs that it has."""
+    names = value_names(graph)
     lines = [f"{indent}graph(" + ", ".join(f"{names[v]}: {v.spec}" for v in graph.inputs) + ")"]
     for node in graph.nodes:
-        for v in node.outputs:
-            names[v] = f"v{len(names) - len(graph.inputs)}"
-        shown = {k: a for k, a in node.attrs.items() if not isinstance(a, Graph)}
-        attrs = "".join(f", {k}={a}" for k, a in shown.items())
-        left = ", ".join(f"{names[v]}: {v.spec}" for v in node.outputs)
-        place = f"  # {node.site}" if node.site else ""
-        lines.append(f"{indent}  {left} = {node.op.name}({', '.join(names.get(v, '?') for v in node.inputs)}{attrs}){place}")
-        for a in node.attrs.values():
-            if isinstance(a, Graph):
-                lines.append(format_graph(a, indent + "    "))
+        lines.append(f"{indent}  {format_node(node, names)}")
+        lines += [format_graph(a, indent + "    ") for a in node.attrs.values() if isinstance(a, Graph)]
     lines.append(f"{indent}  return " + ", ".join(names.get(v, "?") for v in graph.outputs))
     return "\n".join(lines)

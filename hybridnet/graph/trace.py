@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import OPS, Array, NDArray, Op, Spec, computing_in, wrap
+from hybridnet.core import Array, NDArray, Op, Spec, computing_in, wrap
 from hybridnet.core.array import Storage
 from hybridnet.core.state import generation, local
 from hybridnet.device import Device
@@ -19,6 +19,7 @@ from hybridnet.errors import TraceError, fail, user_site
 from hybridnet.exact import exact
 from hybridnet.graph.aliases import Aliases
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import FULL
 
 
 class State:
@@ -190,7 +191,7 @@ class Trace:
         key = (exact(number), dtype, device)
         value = self._constants.get(key)
         if value is None:
-            value = self._constants[key] = self.emit(OPS["full"], (), {"shape": (), "value": number, "dtype": dtype}, device)
+            value = self._constants[key] = self.emit(FULL, (), {"shape": (), "value": number, "dtype": dtype}, device)
         return value
 
     def close(self) -> None:

@@ -101,7 +101,7 @@ def _infer_bias(a: Spec, b: Spec, bias: Spec, *, relu: bool = False, **flags: bo
     return y
 
 
-def _expand_bias(a: Any, b: Any, bias: Any, *, relu: bool = False, **flags: bool) -> Any:
+def _bias_decomposed(a: Any, b: Any, bias: Any, *, relu: bool = False, **flags: bool) -> Any:
     y = call("matmul", a, b, **flags) + bias
     return call("maximum", y, 0) if relu else y
 
@@ -126,7 +126,7 @@ MATMUL_BIAS = register(
         "matmul_bias",
         Kind.CONTRACTION,
         _infer_bias,
-        expand=_expand_bias,
+        decomposition=_bias_decomposed,
         promote="same",
         flops=_flops,
         precision="half",
@@ -153,7 +153,7 @@ def inner_axis(of: str, transpose_a: bool = False, transpose_b: bool = False) ->
     return int(not transpose_a) if of == "a" else int(transpose_b)
 
 
-def _expand_sums(a: Any, b: Any, *, of: str, **flags: bool) -> tuple[Any, Any]:
+def _sums_decomposed(a: Any, b: Any, *, of: str, **flags: bool) -> tuple[Any, Any]:
     sums = call("sum", a if of == "a" else b, axis=(inner_axis(of, **flags),), keepdims=False)
     return call("matmul", a, b, **flags), sums
 
@@ -173,7 +173,7 @@ MATMUL_SUMS = register(
         "matmul_sums",
         Kind.CONTRACTION,
         _infer_sums,
-        expand=_expand_sums,
+        decomposition=_sums_decomposed,
         promote="same",
         flops=_flops,
         precision="half",

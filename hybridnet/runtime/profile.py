@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import OPS
 from hybridnet.device import Device, cpu
 from hybridnet.device.transfer import placed
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import MATMUL
 from hybridnet.runtime.chrome_trace import chrome_trace
 from hybridnet.runtime.cuda_program import CudaProgram
 from hybridnet.runtime.cuda_timing import time_cuda
@@ -151,7 +151,7 @@ def _product_rate(device: Device, dtype: Dtype) -> float:
     """Floating-point operations a second of a large product of matrices."""
     rows = ROWS[device.is_gpu]
     a, b, y = (Value((rows, rows), dtype, device) for _ in range(3))
-    node = Node(OPS["matmul"], (a, b), {}, [y.spec], device)
+    node = Node(MATMUL, (a, b), {}, [y.spec], device)
     few = np.random.default_rng(0).standard_normal((64, 64))
     matrix = np.tile(few, (-(-rows // 64),) * 2)[:rows, :rows].astype(dtype)
     return 2 * rows**3 / _seconds(Graph([a, b, y], [node], [node.output]), [matrix, matrix])

@@ -16,8 +16,8 @@ from hybridnet.device import gpu
 from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.fuse import FUSED
-from hybridnet.graph.passes.group import GROUP
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.multi_tensor import GROUP
 
 from . import sanitize
 from .emulator import RawModule, modules
@@ -35,7 +35,7 @@ def is_kernel(node: Node) -> bool:
     return (
         node.op in (FUSED, GROUP)
         or kernels_for(node, 132) is not None
-        or (node.op.kind in (Kind.POINTWISE, Kind.REDUCTION) and node.op.expand is None)
+        or (node.op.kind in (Kind.POINTWISE, Kind.REDUCTION) and node.op.decomposition is None)
     )
 
 

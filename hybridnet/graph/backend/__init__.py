@@ -1,7 +1,7 @@
 """Back ends: what computes nodes. Passes ask them what they can and what it costs, never what a device is.
 
 NumPy and CUDA are two of one kind (:class:`Backend`), found by the device. Who computes a node is one decision, which is kept
-in the node: whoever asks first makes it, and the pass ``choose`` sees to it that all nodes have it before a program is planned.
+in the node: whoever asks first makes it, and the rewrite ``choose`` of lowering sees to it that all nodes have it before a program is planned.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def implementation_of(node: Node) -> Implementation:
     return node.implementation
 
 
-def is_one_step(node: Node) -> bool:
+def has_fused_implementation(node: Node) -> bool:
     """Whether a composite is one step on its device, by hand-written kernels or a library, and is not written out in its parts."""
     return isinstance(implementation_of(node), (HandKernels, LibraryPlan))
 
@@ -44,6 +44,6 @@ __all__ = [
     "LibraryPlan",
     "Limits",
     "backend_of",
+    "has_fused_implementation",
     "implementation_of",
-    "is_one_step",
 ]

@@ -89,7 +89,7 @@ class Backend:
 
     def decomposition(self, op: Op) -> Callable[..., Any] | None:
         """The function that writes an operator in other operators, where that is how it is computed (unless in one step)."""
-        return op.expand
+        return op.decomposition
 
     def permutation(self, op: Op) -> Callable[..., Permuted | None] | None:
         """How a call of an operator is one on operands whose axes are in another order (``CudaRule.permute``)."""
@@ -103,6 +103,6 @@ class Backend:
         """Whether contractions of that type are faster with channels on the last axis."""
         return False
 
-    def redraws(self, node: Node) -> bool:
+    def rematerializes_random(self, node: Node) -> bool:
         """Whether random numbers are drawn anew by every kernel that reads them, and not stored."""
         return False

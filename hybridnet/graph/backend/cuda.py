@@ -66,14 +66,14 @@ class CudaBackend(Backend):
     def generates(self, op: Op) -> bool:
         if op.kind is Kind.REGION:
             return True
-        if op.expand is not None:
+        if op.decomposition is not None:
             return False
         if op.kind is Kind.RANDOM:
             return cuda_rule(op).functor is not None
         return op.kind in (Kind.POINTWISE, Kind.REDUCTION)
 
     def decomposition(self, op: Op) -> Callable[..., Any] | None:
-        return cuda_rule(op).decomposition or op.expand
+        return cuda_rule(op).decomposition or op.decomposition
 
     def permutation(self, op: Op) -> Callable[..., Permuted | None] | None:
         return cuda_rule(op).permute
@@ -84,7 +84,7 @@ class CudaBackend(Backend):
     def prefers_channels_last(self, dtype: Dtype) -> bool:
         return is_half(dtype) or (dtype == float32 and config.tf32)  # what tensor cores compute
 
-    def redraws(self, node: Node) -> bool:
+    def rematerializes_random(self, node: Node) -> bool:
         op = node.op
         return op.kind is Kind.RANDOM and cuda_rule(op).functor is not None and op.cost <= self.limits.redraw_cost
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from hybridnet.core.kernel import computed_dtype, is_half
 from hybridnet.dtypes import Dtype
-from hybridnet.graph.backend import backend_of, is_one_step
+from hybridnet.graph.backend import backend_of, has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
+from hybridnet.graph.operators import CAST, RESHAPE
 
 Readers = dict[Value, list[Node | None]]  # None stands for a result of the graph
 
@@ -42,10 +43,10 @@ def _casts(node: Node) -> tuple[int | str, ...]:
 def _follow(rewriter: Rewriter, node: Node, narrowed: set[Value]) -> None:
     """A reshape of a narrowed value, or the cast that it makes needless."""
     now = rewriter.of(node.inputs[0])
-    if node.calls("cast"):
+    if node.op is CAST:
         rewriter.replace(node.output, now)
     else:
-        rewriter.replace(node.output, rewriter.emit("reshape", (now,), node.attrs, node))
+        rewriter.replace(node.output, rewriter.emit(RESHAPE, (now,), node.attrs, node))
         narrowed.add(node.output)
 
 
@@ -56,7 +57,7 @@ def _join(rewriter: Rewriter, node: Node, readers: Readers, narrowed: set[Value]
     dtype = _read_as(node.outputs[0], readers) if "y" in casts and not node.attrs.get("dtype") else None
     attrs = node.attrs if dtype is None else {**node.attrs, "dtype": dtype}
     joined = Node(node.op, inputs, attrs, infer_node(node.op, inputs, attrs), node.outputs[0].device, node.site)
-    if (dtype is None and inputs == [rewriter.of(v) for v in node.inputs]) or not is_one_step(joined):
+    if (dtype is None and inputs == [rewriter.of(v) for v in node.inputs]) or not has_fused_implementation(joined):
         return False
     rewriter.nodes.append(joined)
     for old, new in zip(node.outputs, joined.outputs, strict=True):
@@ -70,10 +71,10 @@ def _read_as(v: Value, readers: Readers) -> Dtype | None:
     """The 16-bit type to which all readers of a value cast it, at once or after reshapes."""
     read: set[Dtype | None] = set()
     for reader in readers.get(v, ()):
-        if reader is not None and reader.calls("reshape"):
+        if reader is not None and reader.op is RESHAPE:
             read.add(_read_as(reader.output, readers))
         else:
-            read.add(reader.output.dtype if reader is not None and reader.calls("cast") else None)
+            read.add(reader.output.dtype if reader is not None and reader.op is CAST else None)
     dtype = read.pop() if len(read) == 1 else None
     return dtype if dtype is not None and is_half(dtype) and v.dtype == computed_dtype(dtype) else None
 
@@ -82,11 +83,11 @@ def _uncast(rewriter: Rewriter, v: Value, reader: Node) -> Value:
     """The 16-bit value that ``v`` is in a wider type, in the shape of ``v``; ``v`` itself where it is nothing such."""
     now = rewriter.of(v)
     source = now
-    while source.node is not None and source.node.calls("reshape", "cast"):
+    while source.node is not None and source.node.op in (RESHAPE, CAST):
         inner = source.node.inputs[0]
-        if source.node.calls("cast") and not (is_half(inner.dtype) and source.dtype == computed_dtype(inner.dtype)):
+        if source.node.op is CAST and not (is_half(inner.dtype) and source.dtype == computed_dtype(inner.dtype)):
             return now
         source = inner
         if is_half(source.dtype):
-            return source if source.shape == v.shape else rewriter.emit("reshape", (source,), {"shape": v.shape}, reader)
+            return source if source.shape == v.shape else rewriter.emit(RESHAPE, (source,), {"shape": v.shape}, reader)
     return now

@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
-from hybridnet.core import Kind, Permuted, find
-from hybridnet.graph.backend import backend_of, is_one_step
+from hybridnet.core import Kind, Op, Permuted
+from hybridnet.graph.backend import backend_of, has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
+from hybridnet.graph.operators import BROADCAST_TO, FULL, RESHAPE, TRANSPOSE
 from hybridnet.graph.passes.cleanup import dce
 
 Shape = tuple[int, ...]
@@ -37,7 +38,7 @@ def transposed_bytes(graph: Graph) -> int:
     """The bytes that are transposed: by nodes, and inside channels-first convolutions, of their operands and results."""
     total = 0
     for node in graph.nodes:
-        if node.calls("transpose") and not _keeps_memory(node.inputs[0].shape, node.attrs["axes"]):
+        if node.op is TRANSPOSE and not _keeps_memory(node.inputs[0].shape, node.attrs["axes"]):
             total += node.output.nbytes
         elif gains(node):
             total += sum(v.nbytes for v in (*node.inputs, *node.outputs))
@@ -138,7 +139,7 @@ class _Layout:
     def changed(self) -> Graph:
         """The graph, each node in the form that is chosen for it."""
         for node in self.graph.nodes:
-            if node.calls("transpose") and self._cancels(node):
+            if node.op is TRANSPOSE and self._cancels(node):
                 continue
             call = self.calls[node]
             if call is None or not (gains(node) or self._is_cheaper(node, call)) or not self._compute(node, call):
@@ -167,7 +168,7 @@ class _Layout:
 
     def _is_spread(self, v: Value, ndim: int) -> Value | None:
         """What a value is the broadcast of, if that is free among operands of ``ndim`` axes with channels last."""
-        if v.node is None or not v.node.calls("broadcast_to"):
+        if v.node is None or v.node.op is not BROADCAST_TO:
             return None
         source = v.node.inputs[0]
         return source if self._is_free(source, _order(ndim)) else None
@@ -178,7 +179,7 @@ class _Layout:
         inputs = [self._permuted(v, ndim) if on else self._plain(v) for v, on in zip(node.inputs, call.inputs, strict=True)]
         specs = infer_node(node.op, inputs, call.attrs)
         new = Node(node.op, inputs, call.attrs, specs, node.outputs[0].device, node.site)
-        if node.op.expand is not None and not is_one_step(new):
+        if node.op.decomposition is not None and not has_fused_implementation(new):
             return False
         self.nodes.append(new)
         for old, now, on in zip(node.outputs, new.outputs, call.outputs, strict=True):
@@ -226,20 +227,19 @@ class _Layout:
         order, lengths = _order(ndim), _widened(v.shape, ndim)
         shape = tuple(lengths[a] for a in order)
         if v.constant is not None:
-            return self._emit("full", v, shape=shape, value=v.constant, dtype=v.dtype)
+            return self._emit(FULL, v, shape=shape, value=v.constant, dtype=v.dtype)
         source = self._is_spread(v, ndim)
         if source is not None:
-            return self._emit("broadcast_to", self._permuted(source, ndim), shape=shape)
+            return self._emit(BROADCAST_TO, self._permuted(source, ndim), shape=shape)
         x = self._plain(v)
-        return self._moved(x if v.ndim == ndim else self._emit("reshape", x, shape=lengths), order)
+        return self._moved(x if v.ndim == ndim else self._emit(RESHAPE, x, shape=lengths), order)
 
     def _moved(self, v: Value, axes: Shape) -> Value:
         if _keeps_memory(v.shape, axes):
-            return self._emit("reshape", v, shape=tuple(v.shape[a] for a in axes))
-        return self._emit("transpose", v, axes=axes)
+            return self._emit(RESHAPE, v, shape=tuple(v.shape[a] for a in axes))
+        return self._emit(TRANSPOSE, v, axes=axes)
 
-    def _emit(self, name: str, of: Value, **attrs: Any) -> Value:
-        op = find(name)
+    def _emit(self, op: Op, of: Value, **attrs: Any) -> Value:
         inputs = () if op.kind is Kind.CREATION else (of,)
         node = Node(op, inputs, attrs, infer_node(op, inputs, attrs), of.device, of.node.site if of.node else None)
         self.nodes.append(node)

@@ -1,6 +1,6 @@
 """Activation functions.
 
-Each with a gradient that is cheaper than differentiating its parts is an operator, expanded into
+Each with a gradient that is cheaper than differentiating its parts is an operator, decomposed into
 primitive ones; the rest are plain compositions.
 """
 
@@ -29,7 +29,7 @@ _FAR = {"relu": (0, 1), "sigmoid": (0, 0), "log_sigmoid": (1, 0), "softrelu": (0
 
 def _activation(
     name: str,
-    expand: Callable[..., Any],
+    decomposition: Callable[..., Any],
     rule: Callable[..., Any],
     saves: tuple[int | str, ...],
     precision: str = "follow",
@@ -44,7 +44,7 @@ def _activation(
             name,
             Kind.OPAQUE,
             lambda x, **attrs: x,
-            expand=expand,
+            decomposition=decomposition,
             grad=(rule,),
             saves=saves,
             promote="float",

@@ -108,7 +108,7 @@ CROSS_ENTROPY = register(
         "softmax_cross_entropy",
         Kind.OPAQUE,
         _infer_cross_entropy,
-        expand=_cross_entropy,
+        decomposition=_cross_entropy,
         grad=_cross_entropy_rule,
         saves=(0, 1, "y1"),
         sample=samples(
@@ -124,7 +124,7 @@ CROSS_ENTROPY_GRAD = register(
         "softmax_cross_entropy_grad",
         Kind.OPAQUE,
         _infer_cross_entropy_grad,
-        expand=_cross_entropy_grad,
+        decomposition=_cross_entropy_grad,
         grad=by_parts(_cross_entropy_grad),
         saves=(0, 1, 2, 3, 4),
         sample=samples(
@@ -168,7 +168,7 @@ SMOOTH_L1 = register(
         "smooth_l1",
         Kind.OPAQUE,
         lambda x, *, scalar: x,
-        expand=_smooth_l1,
+        decomposition=_smooth_l1,
         grad=(lambda g, y, x, *, scalar: g * call("clip", x * scalar**2, a_min=-1.0, a_max=1.0),),
         saves=(0,),
         promote="float",

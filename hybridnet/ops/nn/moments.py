@@ -179,7 +179,7 @@ MOMENTS = register(
         "moments",
         Kind.OPAQUE,
         _infer_moments,
-        expand=lambda x, *, axis: moments(wide(x), axis=axis),
+        decomposition=lambda x, *, axis: moments(wide(x), axis=axis),
         grad=(_moments_rule,),
         saves=(0, "y"),
         sample=samples(*(Sample((normal(*shape),), {"axis": axis}) for shape, axis in _CASES)),
@@ -214,7 +214,7 @@ CENTRED_SUMS = register(
         "centred_sums",
         Kind.OPAQUE,
         _infer_sums,
-        expand=_centred_sums,
+        decomposition=_centred_sums,
         grad=_centred_sums_rule,
         saves=(0, 1, 2),
         sample=samples(

@@ -77,7 +77,7 @@ NORMALIZE = register(
         "normalize",
         Kind.OPAQUE,
         _infer_normalize,
-        expand=_normalize,
+        decomposition=_normalize,
         grad=_normalize_rule,
         saves=(0, 1, 2, 3),
         sample=samples(

@@ -235,7 +235,7 @@ LAYER_NORM = _record(
     "layer_norm",
     "xwb",
     infer=_infer,
-    expand=_layer_norm,
+    decomposition=_layer_norm,
     grad=_layer_norm_rule,
     saves=(0, 1, "y1", "y2"),
 )
@@ -244,18 +244,18 @@ LAYER_NORM_GRAD = _record(
     "layer_norm_grad",
     "gxmvw",
     infer=_infer_grad,
-    expand=_layer_norm_grad,
+    decomposition=_layer_norm_grad,
     grad=by_parts(_layer_norm_grad),
     saves=(0, 1, 2, 3, 4),
 )
 on_cuda(LAYER_NORM_GRAD, kernels=_grad_kernels, casts=(0,))
-RMS_NORM = _record("rms_norm", "xw", infer=_infer, expand=_rms_norm, grad=_rms_norm_rule, saves=(0, 1, "y1"))
+RMS_NORM = _record("rms_norm", "xw", infer=_infer, decomposition=_rms_norm, grad=_rms_norm_rule, saves=(0, 1, "y1"))
 on_cuda(RMS_NORM, kernels=_kernels, casts=("y",))
 RMS_NORM_GRAD = _record(
     "rms_norm_grad",
     "gxvw",
     infer=_infer_grad,
-    expand=_rms_norm_grad,
+    decomposition=_rms_norm_grad,
     grad=by_parts(_rms_norm_grad),
     saves=(0, 1, 2, 3),
 )

@@ -1,4 +1,4 @@
-"""Grouping: the same pointwise computation on many arrays becomes one node over all of them.
+"""Multi-tensor nodes: the same pointwise computation on many arrays becomes one node over all of them.
 
 An optimizer's update is the case: a dozen operators for each parameter, alike but for the shape.
 As one node it is one kernel on a GPU, and on a CPU a few calls over one flat buffer.
@@ -14,12 +14,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hybridnet.core import OPS, Kind, Op, Spec
+from hybridnet.core import Kind, Op, Spec
 from hybridnet.device import Device
 from hybridnet.exact import exact, exact_attrs
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import CAST, FULL
 
 Uses = dict[Value, list[Any]]  # the nodes that read a value; None stands for a result of the graph
 
@@ -91,7 +92,7 @@ def _eligible(graph: Graph) -> list[Node]:
     for n in graph.nodes:
         if n.op is GROUP:
             sums.update(v for v in n.outputs if not v.shape)
-        if n.op.expand is not None or not n.inputs:
+        if n.op.decomposition is not None or not n.inputs:
             continue
         if n.op.kind is Kind.REDUCTION and _counts_launches(n.device) and not n.output.shape and n.inputs[0].shape:
             if n.inputs[0].constant is None:
@@ -163,7 +164,7 @@ _SMALL_CAST = 1 << 20
 def _is_early(n: Node, uses: Uses) -> bool:
     """Whether a node is a cast of a parameter that may as well be computed early: the backward reads it too, or it is small."""
     x, y = n.inputs[0], n.output
-    return n.calls("cast") and x.node is None and _counts_launches(x.device) and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
+    return n.op is CAST and x.node is None and _counts_launches(x.device) and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
 
 
 def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Component]:
@@ -178,7 +179,7 @@ def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Co
     return [c for c in found if c.slots or not c.shape]
 
 
-def group(graph: Graph) -> Graph:
+def multi_tensor(graph: Graph) -> Graph:
     """Join components that compute the same on different arrays, where no member waits for another."""
     uses: Uses = {}
     for n in graph.nodes:
@@ -194,7 +195,7 @@ def group(graph: Graph) -> Graph:
         if len(members) > 1 and (len(members[0].nodes) > 1 or _counts_launches(members[0].device)):
             joined = _join(graph, members, uses)
             if joined is not None:
-                return group(joined)
+                return multi_tensor(joined)
     return graph
 
 
@@ -268,7 +269,7 @@ def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:
     for n in c.nodes:
         for v in n.inputs:
             if v.constant is not None and v not in inner:
-                constant = Node(OPS["full"], (), {"shape": (), "value": v.constant, "dtype": v.dtype}, [Spec((), v.dtype)], c.device)
+                constant = Node(FULL, (), {"shape": (), "value": v.constant, "dtype": v.dtype}, [Spec((), v.dtype)], c.device)
                 nodes.append(constant)
                 inner[v] = constant.output
         sums = n.op.kind is Kind.REDUCTION

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hybridnet.core import OPS
 from hybridnet.graph.control_ops import COND, CONTROL, FOREACH, WHILE_LOOP, first_state
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.graph.operators import FULL
 from hybridnet.graph.passes.cleanup import dce
 
 Optimize = Callable[[Graph], Graph]
 
 
-def bodies(graph: Graph, optimize: Optimize) -> Graph:
+def subgraphs(graph: Graph, optimize: Optimize) -> Graph:
     """Trim each node of control flow and apply ``optimize`` to its graphs, last node first: a trimmed one may free what is before it."""
     if not any(node.op in CONTROL for node in graph.nodes):
         return graph
@@ -107,7 +107,7 @@ def _with_constants(graph: Graph, constants: dict[int, Value]) -> Graph:
     for i, constant in constants.items():
         v = graph.inputs[i]
         attrs = {"shape": v.shape, "value": constant.constant, "dtype": v.dtype}
-        filled = Node(OPS["full"], (), attrs, [v.spec], v.device, constant.node.site if constant.node else None)
+        filled = Node(FULL, (), attrs, [v.spec], v.device, constant.node.site if constant.node else None)
         rewriter.nodes.append(filled)
         rewriter.replace(v, filled.output)
     for node in graph.nodes:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from hybridnet.config import config
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.graph.operators import ADD, CONCATENATE, FULL, RESHAPE, SLICE_GRAD
 
 
 class _Piece(NamedTuple):
@@ -21,15 +22,15 @@ class _Piece(NamedTuple):
     stop: int
 
 
-def tiles(graph: Graph) -> Graph:
+def concat_slices(graph: Graph) -> Graph:
     """Replace sums in which gradients of slices cover an array by a concatenation and what else was added."""
-    if sum(node.calls("slice_grad") for node in graph.nodes) < 2:
+    if sum(node.op is SLICE_GRAD for node in graph.nodes) < 2:
         return graph
     rewriter = Rewriter(graph)
     uses = graph.uses()
-    inner = {v for node in graph.nodes if node.calls("add") for v in node.inputs if _is_part(v, node, uses)}
+    inner = {v for node in graph.nodes if node.op is ADD for v in node.inputs if _is_part(v, node, uses)}
     for node in graph.nodes:
-        tiled = _tiled(rewriter, node, uses) if node.calls("add") and node.output not in inner else None
+        tiled = _tiled(rewriter, node, uses) if node.op is ADD and node.output not in inner else None
         if tiled is None:
             rewriter.keep(node)
         else:
@@ -39,7 +40,7 @@ def tiles(graph: Graph) -> Graph:
 
 def _is_part(v: Value, total: Node, uses: dict[Value, int]) -> bool:
     """Whether an operand of a sum is a sum of its own that nothing else reads."""
-    return v.node is not None and v.node.calls("add") and uses[v] == 1 and v.spec == total.output.spec
+    return v.node is not None and v.node.op is ADD and uses[v] == 1 and v.spec == total.output.spec
 
 
 def _summands(total: Node, uses: dict[Value, int]) -> list[Value]:
@@ -79,11 +80,11 @@ def _tiled(rewriter: Rewriter, total: Node, uses: dict[Value, int]) -> Value | N
     for piece in order:
         part = _sum(rewriter, [rewriter.of(v) for v in pieces[piece]], total)
         if len(order) > 1 and not config.fast_math:  # the other pieces are 0.0 here, which makes 0.0 of -0.0
-            zero = rewriter.emit("full", (), {"shape": (), "value": 0.0, "dtype": part.dtype}, total)
-            part = rewriter.emit("add", (part, zero), {}, total)
+            zero = rewriter.emit(FULL, (), {"shape": (), "value": 0.0, "dtype": part.dtype}, total)
+            part = rewriter.emit(ADD, (part, zero), {}, total)
         sizes = tuple(piece.stop - piece.start if i == axis else n for i, n in enumerate(shape))
-        joined.append(part if part.shape == sizes else rewriter.emit("reshape", (part,), {"shape": sizes}, total))
-    whole = rewriter.emit("concatenate", joined, {"axis": axis}, total)
+        joined.append(part if part.shape == sizes else rewriter.emit(RESHAPE, (part,), {"shape": sizes}, total))
+    whole = rewriter.emit(CONCATENATE, joined, {"axis": axis}, total)
     rest = [rewriter.of(v) for v in others]
     return _sum(rewriter, [*([_sum(rewriter, rest[:place], total)] if place else []), whole, *rest[place:]], total)
 
@@ -102,13 +103,13 @@ def _common_place(places: list[list[int]]) -> int | None:
 def _sum(rewriter: Rewriter, values: Iterable[Value], like: Node) -> Value:
     first, *rest = values
     for v in rest:
-        first = rewriter.emit("add", (first, v), {}, like)
+        first = rewriter.emit(ADD, (first, v), {}, like)
     return first
 
 
 def _piece(node: Node, shape: tuple[int, ...]) -> _Piece | None:
     """What the gradient of a slice is not zero in, if that is cut along one axis alone, without gaps."""
-    if not node.calls("slice_grad") or node.output.shape != shape:
+    if node.op is not SLICE_GRAD or node.output.shape != shape:
         return None
     cut: _Piece | None = None
     axis = 0

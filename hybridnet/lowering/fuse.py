@@ -3,7 +3,7 @@
 Asked of an operator is only its ``kind``. A region has a domain, the shape that all its values
 broadcast to, and keeps at least one axis that none of its reductions sum over: along that axis a
 program can run it block by block (NumPy) or row by row (CUDA) with all intermediate values on chip.
-Each region computes again what is cheaper to compute than to load (:mod:`repeat`).
+On a GPU :mod:`recompute` has given each reader copies of what is cheaper to compute than to load.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from hybridnet.exact import exact_attrs
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.repeat import repeat
 
 Shape = tuple[int, ...]
 
@@ -100,8 +99,9 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
     return domain, reduced
 
 
-def _is_fusable(node: Node, min_bytes: int) -> bool:
-    if len(node.outputs) != 1 or node.op.expand is not None:
+def is_fusable(node: Node, min_bytes: int = 0) -> bool:
+    """Whether a node may be part of a region: on arrays of ``min_bytes`` at least, with elements, and one result."""
+    if len(node.outputs) != 1 or node.op.decomposition is not None:
         return False
     if not all(v.size for v in (*node.inputs, *node.outputs)):
         return False  # a region goes over its domain: over none, it would not compute what is larger, of length 1
@@ -116,14 +116,13 @@ def _is_fusable(node: Node, min_bytes: int) -> bool:
         if node.inputs[0].nbytes <= backend.limits.launch_bytes:
             return True  # even where it is then read twice: that takes less than a launch
         return bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
-    return node.op.kind is Kind.POINTWISE or backend.redraws(node)
+    return node.op.kind is Kind.POINTWISE or backend.rematerializes_random(node)
 
 
 def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
     """Join fusable nodes into ``fused`` nodes; those on arrays below ``min_bytes`` are left alone."""
-    if not any(_is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
+    if not any(is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
         return graph
-    graph = repeat(graph, lambda node: _is_fusable(node, min_bytes))
     units: list[_Unit] = []
     of: dict[Value, _Unit] = {}
     position = {node: i for i, node in enumerate(graph.nodes)}
@@ -132,7 +131,7 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
         for v in node.inputs:
             readers.setdefault(v, []).append(position[node])
     for number, node in enumerate(graph.nodes):
-        unit = _Unit(number, node, bool(node.inputs) and _is_fusable(node, min_bytes))
+        unit = _Unit(number, node, bool(node.inputs) and is_fusable(node, min_bytes))
         producers = list(dict.fromkeys(of[v] for v in node.inputs if v in of))
         for p in producers:
             unit.ancestors |= p.bit | p.ancestors

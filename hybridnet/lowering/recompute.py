@@ -7,11 +7,10 @@ activation and its gradient have in common. Part of fusion, which then finds suc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from hybridnet.core import Kind
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.lowering.fuse import is_fusable
 
 SMALL = 8  # how many times smaller than the result another operand must be
 
@@ -24,7 +23,7 @@ def _large(node: Node) -> list[Value]:
 def is_cheap(node: Node) -> bool:
     """Whether a node is plain arithmetic on one large operand and small ones."""
     out = node.outputs[0]
-    if node.op.kind is not Kind.POINTWISE or node.op.expand is not None or node.op.cost > 1:
+    if node.op.kind is not Kind.POINTWISE or node.op.decomposition is not None or node.op.cost > 1:
         return False
     large = _large(node)
     return len(large) == 1 and large[0].shape == out.shape and large[0].nbytes <= out.nbytes
@@ -33,7 +32,7 @@ def is_cheap(node: Node) -> bool:
 class _Repeating:
     """A graph in the making in which readers have copies of their own."""
 
-    def __init__(self, graph: Graph, is_fusable: Callable[[Node], bool]) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.rewriter = Rewriter(graph)
         self.fusable = {node for node in graph.nodes if node.inputs and is_fusable(node)}
@@ -48,7 +47,7 @@ class _Repeating:
             # Single numbers are computed once, by one kernel for all.
             plain = depth[v] <= backend.limits.recompute_depth and is_cheap(node)
             cheap = v.shape != () and v not in stored and (self._follows(node) or plain)
-            if node in self.fusable and (backend.redraws(node) or cheap):
+            if node in self.fusable and (backend.rematerializes_random(node) or cheap):
                 self.repeated.add(v)
             else:
                 depth[v] = 0
@@ -57,7 +56,7 @@ class _Repeating:
     def _follows(self, node: Node) -> bool:
         """Whether a node's result follows with little work from one array of half its bytes."""
         out = node.outputs[0]
-        if node.op.kind is not Kind.POINTWISE or node.op.expand is not None or node not in self.fusable:
+        if node.op.kind is not Kind.POINTWISE or node.op.decomposition is not None or node not in self.fusable:
             return False
         large = _large(node)
         sources = {self.source.get(v, v) for v in large}
@@ -97,6 +96,6 @@ class _Repeating:
         return copy.output
 
 
-def repeat(graph: Graph, is_fusable: Callable[[Node], bool]) -> Graph:
+def recompute(graph: Graph) -> Graph:
     """The graph with a copy of each node that is computed again for every fusable node that reads it."""
-    return _Repeating(graph, is_fusable).run()
+    return _Repeating(graph).run()

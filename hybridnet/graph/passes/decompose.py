@@ -1,4 +1,4 @@
-"""Write composite operators out in primitive ones, so that fusion sees through them.
+"""Write composite operators out in primitive ones (their decompositions), so that fusion sees through them.
 
 What the node's device does in one step of its own (a hand-written kernel, a library call) stays whole.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet.exact import exact_attrs
-from hybridnet.graph.backend import backend_of, is_one_step
+from hybridnet.graph.backend import backend_of, has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.refusals import tell_refusal
 from hybridnet.graph.trace import trace_op
@@ -19,7 +19,7 @@ def _none(node: Node) -> bool:
     return False
 
 
-def expand(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
+def decompose(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
     """Replace each node whose operator its back end decomposes by the graph of that function, unless it is ``spared``."""
     if all(_parts(node) is None for node in graph.nodes):
         return graph
@@ -36,7 +36,7 @@ def _parts(node: Node) -> Callable[..., Any] | None:
 
 
 def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Callable[[Node], bool]) -> None:
-    if _parts(node) is None or spared(node) or is_one_step(node):
+    if _parts(node) is None or spared(node) or has_fused_implementation(node):
         rewriter.keep(node)
         return
     device = node.device

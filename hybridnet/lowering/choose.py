@@ -1,6 +1,7 @@
 """Who computes each node: generated kernels, kernels written by hand, a library, the array module.
 
-The last pass that looks at operators alone. What is planned after it reads ``Node.implementation`` and asks nobody again.
+The last rewrite that looks at operators alone. Copies, plans and programs, which come after it, read ``Node.implementation`` and ask
+nobody again.
 """
 
 from __future__ import annotations
