@@ -1,7 +1,7 @@
 """Back ends: what computes nodes. Passes ask them what they can and what it costs, never what a device is.
 
 NumPy and CUDA are two of one kind (:class:`Backend`), found by the device. Who computes a node is one decision, which is kept
-in the node: whoever asks first makes it, and the rewrite ``choose`` of lowering sees to it that all nodes have it before a program is planned.
+in the node: whoever asks first makes it, and lowering's ``choose`` sees to it that all nodes have it before a program is planned.
 """
 
 from __future__ import annotations
