@@ -412,11 +412,11 @@ class Jit:
             return compiled.graph
         if stage == "lowered":
             return compiled.program.source.lowered
-        if stage == "backward" and compiled.halves is not None:
-            return compiled.backward.source.lowered
-        stages = "traced, optimized, lowered" + (", backward" if compiled.halves is not None else "")
-        fix = "calling it under autograd.record(), with a gradient to compute" if stage == "backward" else ""
-        fail(ArgumentError, self.name, expected=f"a stage: {stages}", got=repr(stage), fix=fix)
+        if stage != "backward" or compiled.halves is None:
+            stages = "traced, optimized, lowered" + (", backward" if compiled.halves is not None else "")
+            fix = "calling it under autograd.record(), with a gradient to compute" if stage == "backward" else ""
+            fail(ArgumentError, self.name, expected=f"a stage: {stages}", got=repr(stage), fix=fix)
+        return compiled.backward.source.lowered
 
     def memory(self, *args: Any, **kwargs: Any) -> Memory:
         """What the memory plan for these arguments comes to."""

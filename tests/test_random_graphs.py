@@ -1,11 +1,13 @@
 """Random programs, forward and backward: every pass alone and all together keep their values, on every way to run them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
+from emulator.device import emulated_gpu
+from emulator.suite import on_gpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import Program, programs
@@ -32,7 +34,7 @@ def groups(graph: Graph) -> set[Node]:
 
 TARGET = Target(unwanted=groups)
 ALL_PASSES: dict[str, Callable[[Graph], Graph]] = {p.name: p.run for p in PASSES}
-ALL_PASSES |= {p.name: lambda graph, run=p.run: run(graph, TARGET) for p in LOWERING["cpu"]}
+ALL_PASSES |= {p.name: lambda graph, run=p.run: run(graph, TARGET) for p in (*LOWERING["cpu"], *LOWERING["cpu body"])}
 
 
 def traced(program: Program, xs: list[NDArray], states: list[NDArray]) -> tuple[Graph, list[Any]]:
@@ -73,6 +75,28 @@ def test_each_pass_keeps_values(name: str, program: Program) -> None:
     after = verify(ALL_PASSES[name](graph), name)
     assert [v.spec for v in after.outputs] == [v.spec for v in graph.outputs]
     same(interpret(after, data), interpret(graph, data))
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[None]:
+    with emulated_gpu():
+        yield
+
+
+@pytest.mark.parametrize("name", [p.name for p in LOWERING["gpu"]])
+@given(programs())
+@settings(max_examples=30)
+def test_each_rewrite_for_a_gpu_keeps_values(device: None, name: str, program: Program) -> None:
+    """And all that stand before it."""
+    graph, data = traced(program, *start(program))
+    expected = interpret(graph, data)
+    alone = after = on_gpu(graph)
+    for p in LOWERING["gpu"]:
+        after = verify(p.run(after, TARGET), p.name)
+        if p.name == name:
+            same(interpret(after, data), expected)
+            same(interpret(verify(p.run(alone, TARGET), name), data), expected)
+            break
 
 
 @given(programs(max_steps=20), st.permutations(sorted(ALL_PASSES)))

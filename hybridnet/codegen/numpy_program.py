@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -87,16 +88,16 @@ def write_numpy_program(
     """
     donated = dict(donate or {})
 
-    def flats_of(plan: NumpyPlan) -> dict[Node, list[Flat] | None]:
-        return {n: group_flats(plan, n, can_flatten) for n in plan.graph.nodes if n.op is GROUP}
+    @lru_cache(maxsize=1)  # what the last rewrite asked about is what is written
+    def plan_of(graph: Graph) -> tuple[NumpyPlan, dict[Node, list[Flat] | None]]:
+        plan = NumpyPlan(graph, donated, resident, given)
+        return plan, {n: group_flats(plan, n, can_flatten) for n in graph.nodes if n.op is GROUP}
 
     def unwanted(graph: Graph) -> set[Node]:
-        if not any(n.op is GROUP for n in graph.nodes):
-            return set()
-        return {n for n, flats in flats_of(NumpyPlan(graph, donated, resident, given)).items() if flats is None}
+        return {n for n, flats in plan_of(graph)[1].items() if flats is None}
 
-    plan = NumpyPlan(lower(graph, "cpu", Target(donated, unwanted=unwanted)), donated, resident, given)
-    return _Writer(plan, {n: flats for n, flats in flats_of(plan).items() if flats is not None}).write()
+    plan, groups = plan_of(lower(graph, "cpu", Target(donated, unwanted=unwanted)))
+    return _Writer(plan, {n: flats for n, flats in groups.items() if flats is not None}).write()
 
 
 class _Writer:

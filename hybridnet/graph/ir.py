@@ -135,18 +135,20 @@ class Rewriter:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes: list[Node] = []
-        self.became: dict[Value, Value] = {}
+        self.replaced: dict[Value, Value] = {}
 
     def of(self, value: Value) -> Value:
         """What a value of the old graph is in the new one."""
-        return self.became.get(value, value)
+        return self.replaced.get(value, value)
 
     def keep(self, node: Node) -> Node:
         """Take over a node, as it is if its inputs are unchanged."""
-        inputs = tuple(self.became.get(v, v) for v in node.inputs)
+        inputs = tuple(self.replaced.get(v, v) for v in node.inputs)
         if inputs != node.inputs:
-            kept = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
-            self.became.update(zip(node.outputs, kept.outputs, strict=True))
+            kept = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.device, node.site)
+            if all(now.spec == before.spec for now, before in zip(inputs, node.inputs, strict=True)):
+                kept.implementation = node.implementation
+            self.replaced.update(zip(node.outputs, kept.outputs, strict=True))
         else:
             kept = node
         self.nodes.append(kept)
@@ -160,7 +162,7 @@ class Rewriter:
 
     def replace(self, old: Value, new: Value) -> None:
         """From here on ``new`` stands for ``old``."""
-        self.became[old] = new
+        self.replaced[old] = new
 
     def finish(self) -> Graph:
         return Graph(self.graph.inputs, self.nodes, [self.of(v) for v in self.graph.outputs])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hybridnet.core import Kind
-from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.operators import COPY
 from hybridnet.lowering.shadows import is_whole, shadows
 
@@ -24,31 +24,27 @@ def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool =
 
     ``shapes_matter``: whether a result that is another shape of an array cannot be computed where that array is.
     """
-    made = shadows(graph)
-    root = dict(made.root)
-    whole = set() if shapes_matter else {v for v in graph.outputs if v in root and is_whole(made, v)}
-    nodes: list[Node] = []
-    became: dict[Value, Value] = {}
+    memory = shadows(graph)
+    whole = set() if shapes_matter else {v for v in graph.outputs if v in memory.root and is_whole(memory, v)}
+    rewriter = Rewriter(graph)
 
     def copied(v: Value) -> Value:
         node = Node(COPY, (v,), {}, [v.spec], v.device, v.node.site if v.node else None)
-        nodes.append(node)
+        rewriter.nodes.append(node)
         return node.output
 
     for node in graph.nodes:
-        inputs = [became.get(v, v) for v in node.inputs]
-        if node.op.kind is Kind.VIEW and node.outputs[0] not in root:
-            inputs[0] = copied(inputs[0])
-        if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.device, node.site)
-            new.implementation = node.implementation
-            became.update(zip(node.outputs, new.outputs, strict=True))
-            node = new
-        nodes.append(node)
-    outputs = [became.get(v, v) for v in graph.outputs]
+        if node.op.kind is Kind.VIEW and node.output not in memory.root:
+            view = Node(node.op, [copied(rewriter.of(node.inputs[0]))], node.attrs, [node.output.spec], node.device, node.site)
+            view.implementation = node.implementation
+            rewriter.nodes.append(view)
+            rewriter.replace(node.output, view.output)
+        else:
+            rewriter.keep(node)
+    outputs = [rewriter.of(v) for v in graph.outputs]
     given = set(graph.inputs)
-    root = {became.get(v, v): became.get(r, r) for v, r in root.items()}
-    whole = {became.get(v, v) for v in whole}
+    root = {rewriter.of(v): rewriter.of(r) for v, r in memory.root.items()}
+    whole = {rewriter.of(v) for v in whole}
     taken: set[Value] = set()
     for i, v in enumerate(outputs):
         if root.get(v, v) in given or (i in donate and (root.get(v, v) in taken or (v in root and v not in whole))):
@@ -58,4 +54,4 @@ def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool =
     for i, v in enumerate(outputs):
         if i not in donate and root.get(v, v) in taken:
             outputs[i] = copied(v)
-    return Graph(graph.inputs, nodes, outputs)
+    return Graph(graph.inputs, rewriter.nodes, outputs)

@@ -18,7 +18,7 @@ from hybridnet.core import Kind, Op, Spec
 from hybridnet.exact import exact_attrs
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 
 Shape = tuple[int, ...]
 
@@ -31,7 +31,8 @@ def _infer_fused(*specs: Spec, body: Graph) -> tuple[Spec, ...]:
 FUSED = Op("fused", Kind.REGION, _infer_fused, compute=lambda xp, *data, body: tuple(interpret(body, data, xp)))
 
 
-#: How many times smaller a region is kept apart from one that reads it, if it costs much (``Limits.apart_cost``).
+#: A region that is so many times smaller (in elements) than one that reads it is kept apart, if an element costs much
+#: (``Limits.apart_cost``): computed with each of the many it would cost more than a launch and its memory. A guess.
 _FEWER = 8
 
 
@@ -194,35 +195,25 @@ def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
                 readers.setdefault(v, []).append(unit)
     for v in graph.outputs:
         readers.setdefault(v, []).append(None)
-    became: dict[Value, Value] = {}
-    nodes: list[Node] = []
+    rewriter = Rewriter(graph)
     for unit in _ordered(units, position):
         unit.nodes.sort(key=position.__getitem__)
         if len(unit.nodes) == 1:
-            nodes.append(_renamed(unit.nodes[0], became))
+            rewriter.keep(unit.nodes[0])
             continue
         inside = {v for node in unit.nodes for v in node.outputs}
         inputs = list(dict.fromkeys(v for node in unit.nodes for v in node.inputs if v not in inside and v.constant is None))
         outputs = [v for node in unit.nodes for v in node.outputs if any(r is not unit for r in readers.get(v, ()))]
         if not outputs:
             continue
-        body, found = _body(unit.nodes, inputs, outputs)
-        first = unit.nodes[-1]
-        node = Node(
-            FUSED, [became.get(v, v) for v in inputs], {"body": body}, [v.spec for v in body.outputs], first.outputs[0].device, first.site
-        )
-        became.update((v, node.outputs[body.outputs.index(inner)]) for v, inner in zip(outputs, found, strict=True))
-        nodes.append(node)
-    return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
-
-
-def _renamed(node: Node, became: dict[Value, Value]) -> Node:
-    inputs = [became.get(v, v) for v in node.inputs]
-    if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
-        return node
-    new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
-    became.update(zip(node.outputs, new.outputs, strict=True))
-    return new
+        body, results = _body(unit.nodes, inputs, outputs)
+        last = unit.nodes[-1]
+        operands = [rewriter.of(v) for v in inputs]
+        region = Node(FUSED, operands, {"body": body}, [v.spec for v in body.outputs], last.output.device, last.site)
+        rewriter.nodes.append(region)
+        for v, result in zip(outputs, results, strict=True):
+            rewriter.replace(v, region.outputs[body.outputs.index(result)])
+    return rewriter.finish()
 
 
 def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Graph, list[Value]]:
@@ -242,8 +233,8 @@ def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Valu
         inner[node.output] = known.setdefault(key, new.output)
         if inner[node.output] is new.output:  # what is computed again for two readers is computed once for both
             copied.append(new)
-    found = [inner[v] for v in outputs]
-    return Graph(parameters, copied, tuple(dict.fromkeys(found))), found
+    results = [inner[v] for v in outputs]
+    return Graph(parameters, copied, tuple(dict.fromkeys(results))), results
 
 
 def _ordered(units: list[_Unit], position: dict[Node, int]) -> list[_Unit]:

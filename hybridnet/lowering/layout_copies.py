@@ -22,21 +22,21 @@ class _Fitting:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.made = Shadows(graph.inputs)
+        self.shadows = Shadows(graph.inputs)
         self.nodes: list[Node] = []
-        self.became: dict[Value, Value] = {}
+        self.replaced: dict[Value, Value] = {}
         self.copies: dict[Value, Value] = {}
 
     def fit(self) -> Graph:
         for node in self.graph.nodes:
-            inputs = self._operands(node, [self.became.get(v, v) for v in node.inputs])
+            inputs = self._operands(node, [self.replaced.get(v, v) for v in node.inputs])
             if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
                 new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.device, node.site)
                 new.implementation = node.implementation
-                self.became.update(zip(node.outputs, new.outputs, strict=True))
+                self.replaced.update(zip(node.outputs, new.outputs, strict=True))
                 node = new
             self._append(node)
-        outputs = [self._without_gaps(self.became.get(v, v)) for v in self.graph.outputs]
+        outputs = [self._without_gaps(self.replaced.get(v, v)) for v in self.graph.outputs]
         return Graph(self.graph.inputs, self.nodes, outputs)
 
     def _operands(self, node: Node, inputs: list[Value]) -> list[Value]:
@@ -46,9 +46,9 @@ class _Fitting:
         match implementation_of(node):
             case LibraryPlan(call):
                 aligned = [v if self._begins_at(v, call.alignment) else self._copied(v) for v in inputs]
-                if all(map(self.made.is_contiguous, aligned)):
+                if all(map(self.shadows.is_contiguous, aligned)):
                     return aligned
-                strided = [StridedSpec(v.shape, v.dtype, self.made.strides(v)) for v in aligned]
+                strided = [StridedSpec(v.shape, v.dtype, self.shadows.strides(v)) for v in aligned]
                 return aligned if CUDA.plan(node, strided) is not None else [self._without_gaps(v) for v in aligned]
             case HandKernels():
                 return [self._without_gaps(v, ACCESS_BYTES) for v in inputs]
@@ -56,15 +56,15 @@ class _Fitting:
 
     def _append(self, node: Node) -> None:
         self.nodes.append(node)
-        self.made.add(node)
+        self.shadows.add(node)
 
     def _begins_at(self, v: Value, boundary: int) -> bool:
         """Whether an address of a value is a multiple of so many bytes, as that of what it is a view of is."""
-        return alignment(self.made.offset(v)) % boundary == 0
+        return alignment(self.shadows.offset(v)) % boundary == 0
 
     def _without_gaps(self, v: Value, boundary: int = 1) -> Value:
         """The value, or a copy of it where it is a view with gaps, or one that does not begin at a multiple of so many bytes."""
-        return v if self.made.is_contiguous(v) and self._begins_at(v, boundary) else self._copied(v)
+        return v if self.shadows.is_contiguous(v) and self._begins_at(v, boundary) else self._copied(v)
 
     def _copied(self, v: Value) -> Value:
         if v not in self.copies:

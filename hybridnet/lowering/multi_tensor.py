@@ -19,7 +19,7 @@ from hybridnet.device import Device
 from hybridnet.exact import exact, exact_attrs
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.operators import CAST, FULL
 
 Uses = dict[Value, list[Any]]  # the nodes that read a value; None stands for a result of the graph
@@ -33,8 +33,8 @@ def _compute_group(xp: Any, *data: Any, body: Graph, members: int, slots: int) -
     results = []
     for m in range(members):
         mine = [*(data[s * members + m] for s in range(slots)), *data[slots * members :]]
-        found = interpret(body, [x.reshape(-1) if v.shape else x for v, x in zip(body.inputs, mine, strict=True)], xp)
-        results.append([y.reshape(mine[0].shape) if v.shape else y for v, y in zip(body.outputs, found, strict=True)])
+        ys = interpret(body, [x.reshape(-1) if v.shape else x for v, x in zip(body.inputs, mine, strict=True)], xp)
+        results.append([y.reshape(mine[0].shape) if v.shape else y for v, y in zip(body.outputs, ys, strict=True)])
     return tuple(results[m][o] for o in range(len(body.outputs)) for m in range(members))
 
 
@@ -73,10 +73,10 @@ class _Component:
                 elif v.constant is not None:
                     reads.append(("constant", exact(v.constant), v.dtype))
                 else:
-                    kind, found = ("slot", self.slots) if v.shape else ("number", self.numbers)
-                    if v not in found:
-                        found.append(v)
-                    reads.append((kind, found.index(v), v.dtype))
+                    kind, operands = ("slot", self.slots) if v.shape else ("number", self.numbers)
+                    if v not in operands:
+                        operands.append(v)
+                    reads.append((kind, operands.index(v), v.dtype))
             attrs = () if n.op.kind is Kind.REDUCTION else exact_attrs(n.attrs)
             signature.append((n.op, tuple(reads), attrs, n.output.dtype))
         members = set(nodes)
@@ -87,7 +87,7 @@ class _Component:
 
 def _eligible(graph: Graph) -> list[Node]:
     """Pointwise nodes with no smaller operands but numbers. Where launches count, also sums over all elements, and arithmetic on those."""
-    found = []
+    eligible = []
     sums: set[Value] = set()  # numbers that follow from sums over all elements
     for n in graph.nodes:
         if n.op is GROUP:
@@ -96,15 +96,15 @@ def _eligible(graph: Graph) -> list[Node]:
             continue
         if n.op.kind is Kind.REDUCTION and _counts_launches(n.device) and not n.output.shape and n.inputs[0].shape:
             if n.inputs[0].constant is None:
-                found.append(n)
+                eligible.append(n)
                 sums.add(n.output)
         elif n.op.kind is Kind.POINTWISE and all(v.shape in (n.output.shape, ()) for v in n.inputs):
             if n.output.shape:
-                found.append(n)
+                eligible.append(n)
             elif any(v in sums for v in n.inputs):
-                found.append(n)
+                eligible.append(n)
                 sums.add(n.output)
-    return found
+    return eligible
 
 
 def _connected(nodes: Sequence[Node], joined: Callable[[Node, Node], bool]) -> list[list[Node]]:
@@ -147,14 +147,14 @@ def _in_turn(nodes: list[Node], uses: Uses, position: dict[Node, int]) -> list[l
 
 def _readers(start: list[Node], uses: Uses) -> set[Node]:
     """These nodes and all that need their results."""
-    found: set[Node] = set()
+    readers: set[Node] = set()
     stack = list(start)
     while stack:
         n = stack.pop()
-        if n not in found:
-            found.add(n)
+        if n not in readers:
+            readers.add(n)
             stack.extend(r for v in n.outputs for r in uses.get(v, ()) if r is not None)
-    return found
+    return readers
 
 
 #: Up to so many bytes a parameter's cast is kept from the beginning of a step on, even where only one node reads it.
@@ -170,13 +170,13 @@ def _is_early(n: Node, uses: Uses) -> bool:
 def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Component]:
     """Those that are worth a look: that give results of the graph (a state's new value, in practice), or sums; casts of parameters."""
     results = set(graph.outputs)
-    found = []
+    components = []
     for nodes in _connected(_eligible(graph), _alike):
         summed = any(n.op.kind is Kind.REDUCTION or not n.output.shape for n in nodes)
         if summed or any(n.output in results for n in nodes) or (len(nodes) == 1 and _is_early(nodes[0], uses)):
             parts = _in_turn(nodes, uses, position) if _counts_launches(nodes[0].device) else [nodes]
-            found += [_Component(part, uses) for part in parts]
-    return [c for c in found if c.slots or not c.shape]
+            components += [_Component(part, uses) for part in parts]
+    return [c for c in components if c.slots or not c.shape]
 
 
 def multi_tensor(graph: Graph) -> Graph:
@@ -217,16 +217,12 @@ def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
         first.device,
         first.nodes[-1].site,
     )
-    became = dict(zip([c.outputs[o] for o in range(len(first.outputs)) for c in members], node.outputs, strict=True))
-    nodes: list[Node] = []
+    rewriter = Rewriter(graph)
+    for v, result in zip([c.outputs[o] for o in range(len(first.outputs)) for c in members], node.outputs, strict=True):
+        rewriter.replace(v, result)
     for n in _in_order(graph, node, inside, after):
-        if n in after:
-            renamed = Node(n.op, [became.get(v, v) for v in n.inputs], n.attrs, [v.spec for v in n.outputs], n.outputs[0].device, n.site)
-            became.update(zip(n.outputs, renamed.outputs, strict=True))
-            nodes.append(renamed)
-        else:
-            nodes.append(n)
-    return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
+        rewriter.keep(n)
+    return rewriter.finish()
 
 
 def _in_order(graph: Graph, node: Node, inside: set[Node], after: set[Node]) -> list[Node]:
@@ -244,13 +240,13 @@ def _in_order(graph: Graph, node: Node, inside: set[Node], after: set[Node]) -> 
 
 def _needed(graph: Graph, node: Node) -> list[Node]:
     """What a node waits for, in order."""
-    found: set[Node] = set()
+    needed: set[Node] = set()
     stack = [node]
     while stack:
-        before = [v.node for v in stack.pop().inputs if v.node is not None and v.node not in found]
-        found.update(before)
+        before = [v.node for v in stack.pop().inputs if v.node is not None and v.node not in needed]
+        needed.update(before)
         stack += before
-    return [n for n in graph.nodes if n in found]
+    return [n for n in graph.nodes if n in needed]
 
 
 def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:

@@ -12,7 +12,8 @@ from hybridnet.graph.backend import backend_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.lowering.fuse import is_fusable
 
-SMALL = 8  # how many times smaller than the result another operand must be
+#: How many times smaller, in bytes, another operand is than the result, for the one large operand to count alone. A guess.
+SMALL = 8
 
 
 def _large(node: Node) -> list[Value]:

@@ -72,13 +72,13 @@ class Shadows:
 
 def shadows(graph: Graph, slots: Mapping[Value, Slot] | None = None) -> Shadows:
     """The shadows of all values of a graph."""
-    made = Shadows(graph.inputs, slots)
+    memory = Shadows(graph.inputs, slots)
     for node in graph.nodes:
-        made.add(node)
-    return made
+        memory.add(node)
+    return memory
 
 
-def is_whole(made: Shadows, v: Value) -> bool:
+def is_whole(memory: Shadows, v: Value) -> bool:
     """Whether a view is all of its root's buffer in the same order: another shape of it."""
-    root = made.root.get(v, v)
-    return made.is_contiguous(v) and v.nbytes == root.nbytes and made.offset(v) == 0
+    root = memory.root.get(v, v)
+    return memory.is_contiguous(v) and v.nbytes == root.nbytes and memory.offset(v) == 0

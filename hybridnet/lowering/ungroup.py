@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.ir import Graph, Node, Rewriter
 from hybridnet.lowering.copies import insert_copies
 from hybridnet.lowering.target import Target
 
@@ -16,11 +16,10 @@ def ungroup(graph: Graph, target: Target) -> Graph:
 
 def _written_out(graph: Graph, unwanted: set[Node]) -> Graph:
     """The graph with some ``group`` nodes written out member by member."""
-    nodes: list[Node] = []
-    became: dict[Value, Value] = {}
+    rewriter = Rewriter(graph)
     for node in graph.nodes:
-        inputs = [became.get(v, v) for v in node.inputs]
         if node in unwanted:
+            inputs = [rewriter.of(v) for v in node.inputs]
             body, members, slots = node.attrs["body"], node.attrs["members"], node.attrs["slots"]
             for m in range(members):
                 shape = inputs[m].shape
@@ -36,13 +35,9 @@ def _written_out(graph: Graph, unwanted: set[Node]) -> Graph:
                         part.site,
                     )
                     inner[part.output] = new.output
-                    nodes.append(new)
+                    rewriter.nodes.append(new)
                 for o, v in enumerate(body.outputs):
-                    became[node.outputs[o * members + m]] = inner[v]
-            continue
-        if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
-            became.update(zip(node.outputs, new.outputs, strict=True))
-            node = new
-        nodes.append(node)
-    return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
+                    rewriter.replace(node.outputs[o * members + m], inner[v])
+        else:
+            rewriter.keep(node)
+    return rewriter.finish()

@@ -42,12 +42,16 @@ class CudaBackend(Backend):
     limits = Limits(
         launch_bytes=hardware.LAUNCH_BYTES,
         unrolled_steps=256,  # a CUDA graph cannot hold the loop, but its steps
-        region_numbers=250,  # a kernel takes as many arrays as 4 kB of parameters hold
+        # Each may be a result, and a kernel takes 4 kB of parameters, addresses of 8 bytes among them (CUDA C++ Programming Guide,
+        # "Function Parameters": 4 KB before CUDA 12.1).
+        region_numbers=250,
         reduces_all=True,
         apart_cost=8,
-        redraw_cost=50,  # more than that is dearer than 8 bytes of memory: to store and load a float32
-        recompute_cost=24,  # the same, where 16 bits are read in their place
-        recompute_depth=4,
+        redraw_cost=50,  # more than that is dearer than 8 bytes of memory, to store and load a float32: a guess
+        # The same where 16 bits are read in their place: a guess, well below what would break even by NVIDIA's figures for an H200,
+        # 33 T additions and 4.8 TB a second, 7 additions a byte.
+        recompute_cost=24,
+        recompute_depth=4,  # a guess: each reader repeats them all
     )
 
     def plan(

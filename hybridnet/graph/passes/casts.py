@@ -69,13 +69,13 @@ def _join(rewriter: Rewriter, node: Node, readers: Readers, narrowed: set[Value]
 
 def _read_as(v: Value, readers: Readers) -> Dtype | None:
     """The 16-bit type to which all readers of a value cast it, at once or after reshapes."""
-    read: set[Dtype | None] = set()
+    types: set[Dtype | None] = set()
     for reader in readers.get(v, ()):
         if reader is not None and reader.op is RESHAPE:
-            read.add(_read_as(reader.output, readers))
+            types.add(_read_as(reader.output, readers))
         else:
-            read.add(reader.output.dtype if reader is not None and reader.op is CAST else None)
-    dtype = read.pop() if len(read) == 1 else None
+            types.add(reader.output.dtype if reader is not None and reader.op is CAST else None)
+    dtype = types.pop() if len(types) == 1 else None
     return dtype if dtype is not None and is_half(dtype) and v.dtype == computed_dtype(dtype) else None
 
 

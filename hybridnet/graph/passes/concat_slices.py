@@ -96,8 +96,8 @@ def _common_place(places: list[list[int]]) -> int | None:
     """
     if any(len(p) > 1 and any(p) for p in places):
         return None
-    found = {0 if n == 1 else n for p in places for n in p}
-    return found.pop() if len(found) == 1 else None
+    common = {0 if n == 1 else n for p in places for n in p}
+    return common.pop() if len(common) == 1 else None
 
 
 def _sum(rewriter: Rewriter, values: Iterable[Value], like: Node) -> Value:

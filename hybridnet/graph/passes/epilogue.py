@@ -82,7 +82,7 @@ def _is_large(total: Node) -> bool:
 
 def _add_pair(rewriter: Rewriter, pair: _Pair) -> None:
     """The joined node, in place of the first of the two."""
-    if pair.product.output not in rewriter.became:
+    if pair.product.output not in rewriter.replaced:
         both = rewriter.keep(pair.both)
         rewriter.replace(pair.product.output, both.outputs[0])
         rewriter.replace(pair.total.output, both.outputs[1])

@@ -33,8 +33,8 @@ def subgraphs(graph: Graph, optimize: Optimize) -> Graph:
         live.update(new.inputs)
     rewriter = Rewriter(graph)
     for new, outputs in reversed(kept):
-        made = rewriter.keep(new).outputs
-        for old, now in zip(outputs, made, strict=True):
+        trimmed = rewriter.keep(new).outputs
+        for old, now in zip(outputs, trimmed, strict=True):
             rewriter.replace(old, now)
     return rewriter.finish()
 
