@@ -164,6 +164,31 @@ def test_passes_ask_the_back_end_and_never_what_a_device_is(module: str) -> None
     assert not uses, "ask backend_of(device) for its limits and abilities"
 
 
+def rewrites() -> set[str]:
+    """The functions of ``graph/passes`` and ``lowering`` that make graphs of graphs, and the class that they do it with."""
+    functions = [
+        node
+        for module in MODULES
+        if module.startswith(("hybridnet.graph.passes.", "hybridnet.lowering."))
+        for node in tree(module).body
+        if isinstance(node, ast.FunctionDef)
+    ]
+    return {f.name for f in functions if getattr(f.returns, "id", "") == "Graph" and not f.name.startswith("_")} | {"Rewriter"}
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[1:2] in (["codegen"], ["runtime"], ["compile"], ["traced"])])
+def test_graphs_are_rewritten_by_the_listed_passes_alone(module: str) -> None:
+    """What comes after the lists plans and writes; it runs both lists whole, and no rewrite beside them."""
+    imports = [node for node in ast.walk(tree(module)) if isinstance(node, ast.ImportFrom)]
+    beside = [f"{MODULES[module]}:{node.lineno} {alias.name}" for node in imports for alias in node.names if alias.name in rewrites()]
+    assert not beside, "enter it in PASSES (hybridnet/graph/passes) or LOWERING (hybridnet/lowering)"
+
+
+def test_rewrites_are_seen() -> None:
+    assert {"dce", "simplify", "fuse", "recompute", "multi_tensor", "insert_copies", "ungroup"} <= rewrites()
+    assert not {"optimize", "lower"} & rewrites()
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_only_config_reads_the_environment(module: str) -> None:
     if module == "hybridnet.config":

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from hybridnet.codegen.cuda_index import Layout
 from hybridnet.codegen.cuda_region import Launches, Unit
+from hybridnet.codegen.memory import Request
 from hybridnet.codegen.plan import Place, Plan
 from hybridnet.codegen.slots import slots
 from hybridnet.core import Kind
@@ -18,7 +19,6 @@ from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec
 from hybridnet.graph.backend import CUDA, implementation_of
 from hybridnet.graph.implementation import Generated, LibraryPlan
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.memory import Request
 from hybridnet.lowering.layout_copies import alignment
 from hybridnet.lowering.shadows import is_whole, shadows
 

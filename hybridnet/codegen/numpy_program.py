@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet.codegen.memory import Request
 from hybridnet.codegen.numpy_control import write_control
 from hybridnet.codegen.numpy_plan import Flat, NumpyPlan, group_flats, planned, region_axis
 from hybridnet.codegen.numpy_region import Region, write_region
@@ -24,7 +25,6 @@ from hybridnet.device import threads
 from hybridnet.graph.backend import Generated, implementation_of
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.memory import Request
 from hybridnet.lowering import Target, lower
 from hybridnet.lowering.multi_tensor import GROUP
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hybridnet.codegen.memory import ALIGNMENT, Request, place
 from hybridnet.graph.control_ops import initials
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.memory import ALIGNMENT, Request, place
 from hybridnet.lowering.shadows import shadows
 
 Place = tuple[int, int]  # offset and size in the arena
