@@ -305,6 +305,9 @@ class _Kept:
         self.residuals, self.lease = (), None
 
 
+#: At which a graph can be looked at.
+_STAGES = ("traced", "optimized", "lowered", "backward")
+
 #: The structures of calls with 0, 1, ... arrays and nothing else.
 _POSITIONAL = tuple((tuple, (tuple, *(LEAF,) * n), (dict, ())) for n in range(9))
 
@@ -400,9 +403,12 @@ class Jit:
         """The graph for these arguments, in the mode of now; it prints.
 
         ``stage``: ``"traced"``, as the function was written; ``"optimized"``, after the passes; ``"lowered"``, as the program computes
-        it, in fused regions and with the copies that it makes. Of a call that is recorded the first two hold forward and backward,
-        ``"lowered"`` the forward, and ``"backward"`` what the backward's program computes. Anything else is an ArgumentError.
+        it, in fused regions and with the copies that it makes (what loops and branches run is shown as after the passes). Of a call
+        that is recorded the first two hold forward and backward, ``"lowered"`` the forward, and ``"backward"`` what the backward's
+        program computes. Anything else is an ArgumentError.
         """
+        if stage not in _STAGES:
+            fail(ArgumentError, self.name, expected=f"a stage: {', '.join(_STAGES)}", got=repr(stage))
         if stage == "traced":  # not kept, but made anew
             leaves: list[Any] = []
             structure = flatten((args, kwargs), leaves)
@@ -412,10 +418,9 @@ class Jit:
             return compiled.graph
         if stage == "lowered":
             return compiled.program.source.lowered
-        if stage != "backward" or compiled.halves is None:
-            stages = "traced, optimized, lowered" + (", backward" if compiled.halves is not None else "")
-            fix = "calling it under autograd.record(), with a gradient to compute" if stage == "backward" else ""
-            fail(ArgumentError, self.name, expected=f"a stage: {stages}", got=repr(stage), fix=fix)
+        if compiled.halves is None:
+            fix = "calling it under autograd.record(), on what has a gradient"
+            fail(ArgumentError, self.name, expected="a call with a backward", got="one that is not recorded", fix=fix)
         return compiled.backward.source.lowered
 
     def memory(self, *args: Any, **kwargs: Any) -> Memory:

@@ -172,9 +172,10 @@ def test_a_recorded_block_shows_both_programs() -> None:
 
 def test_an_unknown_stage_is_an_error() -> None:
     f = hn.jit(lambda x: x + 1)
-    with pytest.raises(ArgumentError, match=r"\[fn\] expected a stage: traced, optimized, lowered; got 'raw'"):
+    with pytest.raises(ArgumentError, match=r"\[fn\] expected a stage: traced, optimized, lowered, backward; got 'raw'"):
         f.graph(hn.np.ones(2), stage="raw")
-    with pytest.raises(ArgumentError, match=r"got 'backward'; .*; try calling it under autograd.record\(\)"):
+    assert not f.cache  # before anything is compiled
+    with pytest.raises(ArgumentError, match=r"expected a call with a backward; .*; try calling it under autograd.record"):
         f.graph(hn.np.ones(2), stage="backward")
 
 
