@@ -18,8 +18,8 @@ from hybridnet.exact import exact
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value
 from hybridnet.graph.operators import ALL, ANY, CAST, CLIP, COPY, FULL, MATMUL, MAX, MIN, PROD, RESHAPE, SLICE, SUM, TRANSPOSE
-from hybridnet.ops import cpu_matmul
-from hybridnet.ops.sums import SHORT, add_up
+from hybridnet.ops.linalg import cpu_matmul
+from hybridnet.ops.math.sums import SHORT, add_up
 
 #: NumPy's functions of which reductions are the ``reduce``.
 _REDUCERS = {SUM: np.add, PROD: np.multiply, MAX: np.maximum, MIN: np.minimum, ANY: np.logical_or, ALL: np.logical_and}

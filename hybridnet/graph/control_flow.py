@@ -19,7 +19,7 @@ from hybridnet.errors import ArgumentError, DtypeError, HybridnetError, ShapeErr
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.control_trace import BodyTrace, Branch, Step, emit_cond, emit_foreach, emit_while, in_class, with_writes
 from hybridnet.graph.operators import CAST, FULL, NOT_EQUAL, RESHAPE
-from hybridnet.ops.shape import stack
+from hybridnet.ops.array.shape import stack
 
 
 def foreach(body: Callable[[Any, Any], Any], data: Any, init_states: Any, name: str | None = None) -> tuple[Any, Any]:

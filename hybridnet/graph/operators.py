@@ -7,7 +7,9 @@ Nothing else in these layers looks an operator up by its name or compares names,
 from __future__ import annotations
 
 from hybridnet.core import find
-from hybridnet.ops import creation, indexing, matmul, pointwise, reduction, selection, shape  # noqa: F401  (they register what is looked up)
+from hybridnet.ops.array import creation, indexing, selection, shape  # noqa: F401  (they register what is looked up)
+from hybridnet.ops.linalg import matmul  # noqa: F401  (they register what is looked up)
+from hybridnet.ops.math import pointwise, reduction  # noqa: F401  (they register what is looked up)
 
 ADD = find("add")
 ALL = find("all")

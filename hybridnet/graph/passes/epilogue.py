@@ -16,7 +16,7 @@ from hybridnet.graph.backend import LibraryPlan, backend_of, implementation_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 from hybridnet.graph.operators import ADD, MATMUL, MATMUL_BIAS, MATMUL_SUMS, MAXIMUM, SUM
 from hybridnet.graph.refusals import tell_refusal
-from hybridnet.ops.matmul import inner_axis
+from hybridnet.ops.linalg.matmul import inner_axis
 
 
 def epilogue(graph: Graph) -> Graph:
