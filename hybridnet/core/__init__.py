@@ -3,10 +3,11 @@
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, Spec, spec_of, wrap
+from hybridnet.core.cuda_rules import CudaRule, Permuted, cuda_rule, on_cuda
 from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
 from hybridnet.core.ndarray import NUMPY_FUNCTIONS, NDArray, array, asarray
-from hybridnet.core.op import OPS, Kind, Op, Permuted, Sample, broadcast_shapes, find, infer_pointwise, register
+from hybridnet.core.op import OPS, Kind, Op, Sample, broadcast_shapes, find, infer_pointwise, register
 from hybridnet.core.precision import Precision
 from hybridnet.core.state import computing_in, generation, local, paused_recording, suspended_trace
 
@@ -17,6 +18,7 @@ __all__ = [
     "NUMPY_FUNCTIONS",
     "OPS",
     "Array",
+    "CudaRule",
     "Kind",
     "NDArray",
     "Op",
@@ -31,11 +33,13 @@ __all__ = [
     "broadcast_shapes",
     "call",
     "computing_in",
+    "cuda_rule",
     "failure",
     "find",
     "generation",
     "infer_pointwise",
     "local",
+    "on_cuda",
     "paused_recording",
     "plain",
     "register",

@@ -15,6 +15,7 @@ from hybridnet.core import Op, Spec
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import Site
+from hybridnet.graph.implementation import Implementation
 from hybridnet.graph.operators import FULL
 
 
@@ -71,7 +72,7 @@ class Value:
 class Node:
     """One operator call."""
 
-    __slots__ = ("attrs", "inputs", "op", "outputs", "scope", "site")
+    __slots__ = ("attrs", "implementation", "inputs", "op", "outputs", "scope", "site")
 
     def __init__(
         self, op: Op, inputs: Sequence[Value], attrs: dict[str, Any], specs: Sequence[Spec], device: Device, site: Site | None = None
@@ -82,10 +83,15 @@ class Node:
         self.outputs = tuple(Value(s.shape, s.dtype, device, self, i) for i, s in enumerate(specs))
         self.site = site
         self.scope = site.scope if site else ""
+        self.implementation: Implementation | None = None  # who computes it, once that is decided
 
     @property
     def output(self) -> Value:
         return self.outputs[0]
+
+    @property
+    def device(self) -> Device:
+        return self.outputs[0].device
 
     def __repr__(self) -> str:
         return f"<Node {self.op.name}>"
@@ -139,7 +145,9 @@ class Rewriter:
         """Take over a node, as it is if its inputs are unchanged."""
         inputs = tuple(self.replaced.get(v, v) for v in node.inputs)
         if inputs != node.inputs:
-            kept = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            kept = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.device, node.site)
+            if all(now.spec == before.spec for now, before in zip(inputs, node.inputs, strict=True)):
+                kept.implementation = node.implementation
             self.replaced.update(zip(node.outputs, kept.outputs, strict=True))
         else:
             kept = node

@@ -27,11 +27,14 @@ from hybridnet.codegen.cuda_program import (
     Located,
     Made,
     Step,
+    device_of_graph,
     write_cuda_program,
 )
+from hybridnet.core import cuda_rule
 from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream, device_bytes
 from hybridnet.device.compiler import Module
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
+from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.interpret import run_node
@@ -41,9 +44,6 @@ from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.lease import Lease, leased
 
 Action = Callable[[int], None]  # puts a step's work on the stream of that handle
-
-#: Addresses of states must be multiples of this, for accesses of 16 bytes.
-ACCESS_BYTES = 16
 
 
 class Segment:
@@ -328,7 +328,7 @@ class CudaProgram:
         self.device = device_of_graph(graph)
         given = after.source.resident if after is not None else ()
         fixed = fixed | frozenset(states or {})
-        self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, resident, self.device.multiprocessors)
+        self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, resident)
         self.shapes = [v.shape for v in graph.inputs]
         self.dtypes = [v.dtype for v in graph.inputs]
         self.written = frozenset((donate or {}).values())
@@ -432,17 +432,12 @@ def _reason(node: Node) -> str:
     """Why an operator is not part of a CUDA graph."""
     if node.op in CONTROL:
         return "control flow that depends on values is decided on the host; runs through CuPy between two graphs"
-    if (said := refused(node)) is not None:
-        return f"{said.library} has no plan for {said.wanted}: {said.reason}; runs through CuPy between two graphs"
-    if node.op.kernels is not None or node.op.library is not None:
+    if (refusal := refused(node)) is not None:
+        return f"{refusal.library} has no plan for {refusal.wanted}: {refusal.reason}; runs through CuPy between two graphs"
+    rule = cuda_rule(node.op)
+    if rule.kernels is not None or rule.library is not None:
         return "its kernels do not take these shapes or dtypes; runs through CuPy between two graphs"
     return "it has no kernels of its own; runs through CuPy, which allocates, between two graphs"
-
-
-def device_of_graph(graph: Graph) -> Device:
-    """The device of a graph's values."""
-    values = [*graph.inputs, *(v for n in graph.nodes for v in n.outputs)]
-    return values[0].device
 
 
 def _picker(positions: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:

@@ -68,7 +68,7 @@ def test_training(name: str) -> None:
 def test_a_program_goes_from_stream_to_stream(emulated_gpu: Any, direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its arena is one: each stream waits for the one before."""
     if direct:
-        monkeypatch.setattr(cuda_program, "LAUNCH_BYTES", 0)
+        monkeypatch.setattr(cuda_program, "HOST_LAUNCH_BYTES", 0)
     f = hn.jit(lambda x: np.cumsum(np.tanh(x) + 1) * 2)
     for a, b in orders(emulated_gpu):
         inputs = [on_gpu(numpy.arange(40.0) / 40 + i) for i in range(6)]

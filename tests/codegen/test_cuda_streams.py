@@ -215,7 +215,7 @@ def test_no_memory_for_results_leaves_states_as_they_were(emulated_gpu: Any) -> 
 
 
 def test_a_direct_program_keeps_no_argument_of_a_run_that_failed(emulated_gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codegen, "LAUNCH_BYTES", 0)
+    monkeypatch.setattr(codegen, "HOST_LAUNCH_BYTES", 0)
     f, pool = hn.jit(lambda x: np.tanh(x) + 1), emulated_gpu.get_default_memory_pool()
     x, y = on(hn.gpu(), [1, 2, 3]), on(hn.gpu(), [4, 5, 6])
     f(x)

@@ -424,7 +424,7 @@ def test_control_flow(device: hn.Device) -> None:
 @pytest.mark.usefixtures("emulated_gpu")
 @pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 def test_a_program_that_is_launched_on_its_arguments_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_program, "LAUNCH_BYTES", 0)
+    monkeypatch.setattr(cuda_program, "HOST_LAUNCH_BYTES", 0)
 
     def f(x: Any, y: Any) -> Any:
         x += y

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet.exact import exact_attrs
-from hybridnet.graph.accelerated import has_fused_implementation
+from hybridnet.graph.backend import backend_of, has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.refusals import tell_refusal
 from hybridnet.graph.trace import trace_op
@@ -20,7 +20,7 @@ def _none(node: Node) -> bool:
 
 
 def decompose(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
-    """Replace each node whose operator has a ``decomposition`` (on a GPU, ``unroll``) by its graph, unless the node is ``spared``."""
+    """Replace each node whose operator its back end decomposes by the graph of that function, unless it is ``spared``."""
     if all(_parts(node) is None for node in graph.nodes):
         return graph
     rewriter = Rewriter(graph)
@@ -32,16 +32,15 @@ def decompose(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
 
 def _parts(node: Node) -> Callable[..., Any] | None:
     """The function that is the node's operator in other operators, where it is to be written out."""
-    return node.op.unroll if node.op.unroll is not None and node.outputs[0].device.is_gpu else node.op.decomposition
+    return backend_of(node.device).decomposition(node.op)
 
 
 def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Callable[[Node], bool]) -> None:
     if _parts(node) is None or spared(node) or has_fused_implementation(node):
         rewriter.keep(node)
         return
-    device = node.outputs[0].device
-    if device.is_gpu:
-        tell_refusal(node, "computed in its parts")
+    device = node.device
+    tell_refusal(node, "computed in its parts")
     specs = tuple(v.spec for v in node.inputs)
     key = node.op, specs, exact_attrs(node.attrs), device
     body = known.get(key)
