@@ -62,7 +62,7 @@ class _Fitting:
         for node in self.graph.nodes:
             inputs = self._operands(node, [self.became.get(v, v) for v in node.inputs])
             if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-                new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+                new = node.with_inputs(inputs)
                 self.became.update(zip(node.outputs, new.outputs, strict=True))
                 node = new
             self._append(node)

@@ -32,21 +32,15 @@ def ungroup(graph: Graph, unwanted: set[Node]) -> Graph:
                 inner = dict(zip(body.inputs, [*(inputs[s * members + m] for s in range(slots)), *inputs[slots * members :]], strict=True))
                 for part in body.nodes:
                     spec = part.output.spec
-                    new = Node(
-                        part.op,
-                        [inner[v] for v in part.inputs],
-                        part.attrs,
-                        [spec._replace(shape=shape) if part.inputs else spec],
-                        part.output.device,
-                        part.site,
-                    )
+                    specs = [spec._replace(shape=shape) if part.inputs else spec]
+                    new = part.with_inputs([inner[v] for v in part.inputs], specs=specs)
                     inner[part.output] = new.output
                     nodes.append(new)
                 for o, v in enumerate(body.outputs):
                     became[node.outputs[o * members + m]] = inner[v]
             continue
         if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            new = node.with_inputs(inputs)
             became.update(zip(node.outputs, new.outputs, strict=True))
             node = new
         nodes.append(node)

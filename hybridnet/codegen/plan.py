@@ -117,7 +117,7 @@ def legalize(graph: Graph, donate: dict[int, int], shapes_matter: bool = True) -
         if node.op.kind is Kind.VIEW and node.outputs[0] not in root:
             inputs[0] = copied(inputs[0])
         if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            new = node.with_inputs(inputs)
             became.update(zip(node.outputs, new.outputs, strict=True))
             node = new
         nodes.append(node)

@@ -8,7 +8,7 @@ and ``saves``, tracing reads ``infer``, fusion reads ``kind``, code generation r
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -59,7 +59,7 @@ class Sample:
 class Permuted(NamedTuple):
     """An operator call on operands whose axes are in another order."""
 
-    attrs: dict[str, Any]
+    attrs: Mapping[str, Any]
     inputs: tuple[bool, ...]  # which operands are then in that order; the others are as they were
     outputs: tuple[bool, ...]
 

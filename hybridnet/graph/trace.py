@@ -6,7 +6,7 @@ not make are state: read ones become inputs, written ones become outputs as well
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -222,7 +222,7 @@ class tracing:
         local.set_trace(self.before)
 
 
-def trace_op(name: str, parts: Any, specs: Sequence[Spec], attrs: dict[str, Any], device: Device) -> Graph:
+def trace_op(name: str, parts: Any, specs: Sequence[Spec], attrs: Mapping[str, Any], device: Device) -> Graph:
     """The graph of an operator that ``parts`` writes in other operators."""
     trace = Trace()
     before = local.set(recording=False)

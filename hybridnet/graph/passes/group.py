@@ -214,7 +214,7 @@ def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
     nodes: list[Node] = []
     for n in _in_order(graph, node, inside, after):
         if n in after:
-            renamed = Node(n.op, [became.get(v, v) for v in n.inputs], n.attrs, [v.spec for v in n.outputs], n.outputs[0].device, n.site)
+            renamed = n.with_inputs([became.get(v, v) for v in n.inputs])
             became.update(zip(n.outputs, renamed.outputs, strict=True))
             nodes.append(renamed)
         else:
@@ -267,7 +267,7 @@ def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:
                 inner[v] = constant.output
         sums = n.op.kind is Kind.REDUCTION
         attrs = {"axis": (0,), "keepdims": False} if sums else n.attrs
-        new = Node(n.op, [inner[v] for v in n.inputs], attrs, [flat(n.output, sums)], c.device, n.site)
+        new = n.with_inputs([inner[v] for v in n.inputs], attrs=attrs, specs=[flat(n.output, sums)])
         inner[n.output] = new.output
         nodes.append(new)
     return Graph(parameters, nodes, [inner[v] for v in c.outputs])

@@ -182,7 +182,7 @@ class _Layout:
         ndim = max(v.ndim for v in (*node.inputs, *node.outputs))
         inputs = [self._permuted(v, ndim) if on else self._plain(v) for v, on in zip(node.inputs, call.inputs, strict=True)]
         specs = infer_node(node.op, inputs, call.attrs)
-        new = Node(node.op, inputs, call.attrs, specs, node.outputs[0].device, node.site)
+        new = node.with_inputs(inputs, attrs=call.attrs, specs=specs)
         if node.op.expand is not None and not stays_whole(new):
             return False
         self.nodes.append(new)
@@ -195,7 +195,7 @@ class _Layout:
         if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
             new = node
         else:
-            new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            new = node.with_inputs(inputs)
         self.nodes.append(new)
         self.plain.update(zip(node.outputs, new.outputs, strict=True))
 
