@@ -86,7 +86,10 @@ class Training:
         hn.tree.flatten(self.trainer._states, states)
         found |= {f"state {i}": s for i, s in enumerate(states)}
         found |= {"x": self.x, "y": self.y, "count": self.count}
-        found |= {f"scalar {i}": a for i, a in enumerate((self.trainer._scalars[self.device].lr, self.trainer._scalars[self.device].t))}
+        found |= {
+            f"scalar {i}": a
+            for i, a in enumerate((*self.trainer._scalars[self.device].arrays.values(), self.trainer._scalars[self.device].t))
+        }
         found |= {f"random {i}": a for i, a in enumerate(random._state(self.device))}
         return {name: a.asnumpy().tobytes() for name, a in found.items()}
 
@@ -250,8 +253,8 @@ def test_steps_that_are_repeated_end_where_one_run_ends(name: str, monkeypatch: 
     monkeypatch.setattr(cuda_timing._Timed, "step_by_step", watched)
     step.profile(x, y)
     results = step(x, y)
-    ((_, compiled),) = step.cache.values()
-    expected = [*results, *(compiled.state[i - 2] for i in compiled.program.fixed)]
+    (compiled,) = step.cache.values()
+    expected = [*results, *(compiled.states[i - 2] for i in compiled.program.fixed)]
     assert len(expected) > 8
     for a, b in zip(ends[0], expected, strict=True):
         numpy.testing.assert_array_equal(a, b.asnumpy())

@@ -36,7 +36,7 @@ LAYERS = (
     "graph",
     "codegen",
     "runtime",
-    "traced compile",
+    "traced retrace compiled compile",
     "numpy numpy_extension ndarray symbol random context util",
     "amp name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
     "compat onnx keras visualization",

@@ -7,7 +7,6 @@ reads that one flag.
 from __future__ import annotations
 
 import threading
-import weakref
 from typing import Any, Protocol
 
 
@@ -18,6 +17,9 @@ class Trace(Protocol):
 
     def is_written(self, array: Any) -> bool:
         """Whether the trace has written to an array that it did not make."""
+
+    def depends_on(self, thing: Any, name: str = "") -> None:
+        """Note that more than values of arrays is read of an object; its changes are from now on told to ``core.identity``."""
 
     def before_run(self, callback: Any) -> None:
         """Call back on the host before each run of the compiled function."""
@@ -69,33 +71,6 @@ class Local(threading.local):
 
 
 local = Local()
-
-
-class Generation:
-    """Counts changes to Python state that a trace may have read (a parameter's ``grad_req``, say).
-
-    Every compilation's key holds the count, so that such a change retraces and can say why. What
-    no trace has read does not count: building another network retraces nothing.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._read: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-
-    def note(self, array: Any) -> None:
-        """A trace has read ``array``, and whether gradients are delivered to it."""
-        self._read[id(array)] = array
-
-    def changed(self, array: Any) -> None:
-        """Something of ``array`` besides its values changed."""
-        if self._read.get(id(array)) is array:
-            self.bump()
-
-    def bump(self) -> None:
-        self.count += 1
-
-
-generation = Generation()
 
 
 class paused_recording:

@@ -15,7 +15,8 @@ from typing import Any
 from hybridnet import optimizer as optimizers
 from hybridnet import serialization
 from hybridnet.compile import Jit, jit
-from hybridnet.core import array, local, suspended_trace
+from hybridnet.core import array, local, named, suspended_trace
+from hybridnet.core.identity import identity
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
 from hybridnet.gluon.parameter import Parameter
@@ -27,19 +28,28 @@ from hybridnet.tree import flatten
 
 
 class _Scalars:
-    """What an update on one device reads: learning rate, step count, gradient scale; float64 and of no dimensions."""
+    """What an update on one device reads, as arrays of no dimensions in float64: the step count, and by their names
+    learning rate, gradient scale and the optimizer's hyper-parameters."""
 
-    def __init__(self, device: Device, t: int, lr: float) -> None:
+    def __init__(self, device: Device, t: int, values: Mapping[str, float]) -> None:
+        self.device = device
+        self.values: dict[str, float] = {}
+        self.arrays: dict[str, Any] = {}
         with suspended_trace():
-            self.lr, self.t, self.rescale = (array(float(v), "float64", device) for v in (lr, t, 1.0))
-        self.values = {"lr": lr, "rescale": 1.0}
+            self.t = named(array(float(t), "float64", device), "trainer.num_update")
+        for name, value in values.items():
+            self.write(name, value)
 
     def write(self, name: str, value: float) -> None:
         """Set one of them from the host, if it changed."""
-        if self.values[name] != value:
-            with suspended_trace():
-                getattr(self, name)[...] = value
-            self.values[name] = value
+        if self.values.get(name) == value:
+            return
+        with suspended_trace():
+            if name in self.arrays:
+                self.arrays[name][...] = value
+            else:
+                self.arrays[name] = named(array(float(value), "float64", self.device), f"trainer.{name}")
+        self.values[name] = value
 
 
 class Trainer:
@@ -130,7 +140,7 @@ class Trainer:
         else:
             self._host_step()
             for device, scalars in self._scalars.items():
-                scalars.write("rescale", rescale)
+                scalars.write("rescale_grad", rescale)
                 self._compiled[device](fresh, divide)
 
     def _prepare(self) -> None:
@@ -140,8 +150,12 @@ class Trainer:
             return
         with suspended_trace():
             self._states = [[self._optimizer.create_state_multi_precision(i, x) for x in p.list_data()] for i, p in enumerate(self._params)]
-        done, lr = self._optimizer.num_update, self._optimizer.learning_rate
-        self._scalars = {d: _Scalars(d, done, lr) for d in dict.fromkeys(d for w in where for d in w)}
+        for parameter, states in zip(self._params, self._states, strict=True):
+            for x, state in zip(parameter.list_data(), states, strict=True):
+                self._optimizer.name_states(parameter.name, x, state)
+        identity(self._optimizer, "trainer")
+        values = {"rescale_grad": 1.0, **self._host_values()}
+        self._scalars = {d: _Scalars(d, self._optimizer.num_update, values) for d in dict.fromkeys(d for w in where for d in w)}
         self._compiled = {d: jit(functools.partial(OwnedMethod(self._update_on), d), name="update") for d in self._scalars}
 
     def _fresh(self, ignore_stale_grad: bool) -> tuple[int, ...] | None:
@@ -179,9 +193,14 @@ class Trainer:
     def _host_step(self) -> None:
         """What happens on the host before every update: count it, follow the schedule."""
         self._optimizer.num_update += 1
-        lr = self._optimizer.learning_rate
+        values = self._host_values()
         for scalars in self._scalars.values():
-            scalars.write("lr", lr)
+            for name, value in values.items():
+                scalars.write(name, value)
+
+    def _host_values(self) -> dict[str, float]:
+        """What the host sets before an update: the learning rate of now and the hyper-parameters that are inputs."""
+        return {"learning_rate": self._optimizer.learning_rate, **self._optimizer.inputs()}
 
     def _trained(self, indices: Sequence[int] | None) -> Any:
         """(index, parameter) of those that are trained, among ``indices``."""
@@ -194,6 +213,8 @@ class Trainer:
 
         ``divide``: whether the gradients are those of a scaled loss.
         """
+        if local.trace is not None:
+            local.trace.depends_on(self, "trainer")  # whether there is a loss scaler
         scalars = self._scalars[device]
         entries = []
         for i, parameter in self._trained(fresh):
@@ -201,11 +222,15 @@ class Trainer:
             if device in devices:
                 at = devices.index(device)
                 entries.append((i, parameter._data[at], parameter.list_grad()[at], self._states[i][at]))  # type: ignore[index]
-        rescale = scalars.rescale if rescale is None else rescale
+        rescale = scalars.arrays["rescale_grad"] if rescale is None else rescale
+        lr, numbers = scalars.arrays["learning_rate"], {}
+        for name, value in self._optimizer.inputs().items():
+            scalars.write(name, value)  # makes the array of one that was no input so far
+            numbers[name] = scalars.arrays[name]
 
         def move(factor: Any) -> None:
             scalars.t += 1
-            self._optimizer.update_all(entries, scalars.lr, scalars.t, rescale * factor)
+            self._optimizer.update_all(entries, lr, scalars.t, rescale * factor, numbers)
 
         if self._amp_loss_scaler is None or not entries:
             move(1.0)

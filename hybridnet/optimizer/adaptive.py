@@ -8,15 +8,15 @@ from hybridnet.core import call
 from hybridnet.ops.creation import zeros_like
 from hybridnet.ops.pointwise import FUNCTIONS
 from hybridnet.ops.selection import clip, where
-from hybridnet.optimizer.optimizer import Optimizer, like, register
+from hybridnet.optimizer.optimizer import Optimizer, is_zero, like, register
 
 sqrt, square, maximum = FUNCTIONS["sqrt"], FUNCTIONS["square"], FUNCTIONS["maximum"]
 absolute, sign = FUNCTIONS["absolute"], FUNCTIONS["sign"]
 
 
-def follow(mean: Any, value: Any, beta: float) -> None:
-    """mean = beta · mean + (1 - beta) · value."""
-    mean._assign(mean * beta + value * (1 - beta))
+def follow(mean: Any, value: Any, beta: Any, share: Any) -> None:
+    """mean = beta · mean + share · value, where share is 1 - beta: of numbers near 1 that is to be taken in float64."""
+    mean._assign(mean * beta + value * share)
 
 
 @register
@@ -25,6 +25,9 @@ class Adam(Optimizer):
 
     ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
     """
+
+    numbers = ("wd", "beta1", "beta2", "epsilon")
+    state_names = ("mean", "var")
 
     def __init__(
         self,
@@ -42,14 +45,15 @@ class Adam(Optimizer):
         return like(weight, 2)
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        return (lr * (1 - self.beta2**t) ** 0.5 / (1 - self.beta1**t),)
+        return lr * (1 - self.beta2**t) ** 0.5 / (1 - self.beta1**t), 1 - self.beta1, 1 - self.beta2
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, var = state
+        rate, share1, share2 = scalars
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(mean, g, self.beta1)
-        follow(var, square(g), self.beta2)
-        weight -= mean * scalars[0] / (sqrt(var) + self.epsilon)
+        follow(mean, g, self.beta1, share1)
+        follow(var, square(g), self.beta2, share2)
+        weight -= mean * rate / (sqrt(var) + self.epsilon)
 
 
 @register
@@ -72,19 +76,20 @@ class AdamW(Adam):
         self.correct_bias = correct_bias
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
+        shares = 1 - self.beta1, 1 - self.beta2
         if not self.correct_bias:
-            return lr, lr, 1.0
+            return lr, lr, 1.0, *shares
         root = (1 - self.beta2**t) ** 0.5
-        return lr, lr * root / (1 - self.beta1**t), root
+        return lr, lr * root / (1 - self.beta1**t), root, *shares
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, var = state
-        lr, rate, root = scalars
+        lr, rate, root, share1, share2 = scalars
         g = self._clip(grad)
-        follow(mean, g, self.beta1)
-        follow(var, square(g), self.beta2)
+        follow(mean, g, self.beta1, share1)
+        follow(var, square(g), self.beta2, share2)
         step = mean * rate / (sqrt(var) + self.epsilon * root)
-        weight -= step + weight * (lr * wd) if wd else step
+        weight -= step if is_zero(wd) else step + weight * (lr * wd)
 
 
 @register
@@ -94,6 +99,9 @@ class RMSProp(Optimizer):
     ``centered``: by Graves (arXiv 1308.0850): sqrt(n - mean(g)² + epsilon), with momentum ``gamma2``.
     ``gamma1`` is how slowly n follows; ``clip_weights`` limits the weights to ±clip_weights.
     """
+
+    numbers = ("wd", "gamma1", "gamma2", "epsilon")
+    state_names = ("var", "mean", "delta")
 
     def __init__(
         self,
@@ -112,13 +120,16 @@ class RMSProp(Optimizer):
     def create_state(self, index: Any, weight: Any) -> Any:
         return like(weight, 3 if self.centered else 1)
 
+    def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
+        return lr, 1 - self.gamma1
+
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
-        (lr,) = scalars
+        lr, share = scalars
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(state[0], square(g), self.gamma1)
+        follow(state[0], square(g), self.gamma1, share)
         if self.centered:
             n, mean, delta = state
-            follow(mean, g, self.gamma1)
+            follow(mean, g, self.gamma1, share)
             delta._assign(delta * self.gamma2 - g * lr / sqrt(n - square(mean) + self.epsilon))
             moved = weight + delta
         else:
@@ -129,6 +140,9 @@ class RMSProp(Optimizer):
 @register
 class AdaGrad(Optimizer):
     """h += g², g = clip(grad); weight -= lr · (g / sqrt(h + eps) + wd · weight)."""
+
+    numbers = ("wd", "float_stable_eps")
+    state_names = ("history",)
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -146,6 +160,9 @@ class AdaGrad(Optimizer):
 @register
 class GroupAdaGrad(Optimizer):
     """AdaGrad with one history a row: h += mean(g²) of the row; weight -= lr · g / sqrt(h + eps). No weight decay."""
+
+    numbers = ("float_stable_eps",)
+    state_names = ("history",)
 
     def __init__(self, eps: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -165,6 +182,9 @@ class GroupAdaGrad(Optimizer):
 class AdaDelta(Optimizer):
     """Steps in the ratio of the sizes of past steps and past gradients; there is no learning rate."""
 
+    numbers = ("wd", "rho", "epsilon")
+    state_names = ("gradients", "steps")
+
     def __init__(self, rho: float = 0.9, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rho, self.epsilon = rho, epsilon
@@ -172,18 +192,25 @@ class AdaDelta(Optimizer):
     def create_state(self, index: Any, weight: Any) -> Any:
         return like(weight, 2)
 
+    def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
+        return (1 - self.rho,)
+
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         gradients, steps = state
+        (share,) = scalars
         g = self._clip(grad)
-        follow(gradients, square(g), self.rho)
+        follow(gradients, square(g), self.rho, share)
         step = sqrt(steps + self.epsilon) / sqrt(gradients + self.epsilon) * g
-        follow(steps, square(step), self.rho)
+        follow(steps, square(step), self.rho, share)
         weight -= self._decayed(step, weight, wd)
 
 
 @register
 class Adamax(Optimizer):
     """Adam by the largest gradient: u = max(beta2 · u, abs(g)); weight -= lr / (1 - beta1ᵗ) · m / u."""
+
+    numbers = ("wd", "beta1", "beta2")
+    state_names = ("mean", "largest")
 
     def __init__(self, learning_rate: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
@@ -193,20 +220,24 @@ class Adamax(Optimizer):
         return like(weight, 2)
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        return (lr / (1 - self.beta1**t),)
+        return lr / (1 - self.beta1**t), 1 - self.beta1
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, largest = state
+        rate, share = scalars
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(mean, g, self.beta1)
+        follow(mean, g, self.beta1, share)
         largest._assign(maximum(largest * self.beta2, absolute(g)))
         # An element that never had a gradient has mean 0 and largest 0.
-        weight -= mean * scalars[0] / maximum(largest, 1e-30)
+        weight -= mean * rate / maximum(largest, 1e-30)
 
 
 @register
 class Nadam(Optimizer):
     """Adam with Nesterov's momentum, whose strength a schedule raises: beta1 (1 - 0.5 · 0.96^(t · schedule_decay))."""
+
+    numbers = ("wd", "beta1", "beta2", "epsilon", "schedule_decay")
+    state_names = ("mean", "var", "product")
 
     def __init__(
         self,
@@ -230,16 +261,16 @@ class Nadam(Optimizer):
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
         now = self.beta1 * (1 - 0.5 * 0.96 ** (t * self.schedule_decay))
         then = self.beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * self.schedule_decay))
-        return lr, now, then, 1 - self.beta2**t
+        return lr, now, then, 1 - self.beta2**t, 1 - self.beta1, 1 - self.beta2
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, var, product = state
-        lr, now, then, of_var = scalars
+        lr, now, then, of_var, share1, share2 = scalars
         g = self._clip(self._decayed(grad, weight, wd))
         product *= now
         current = product.astype(weight.dtype)
-        follow(mean, g, self.beta1)
-        follow(var, square(g), self.beta2)
+        follow(mean, g, self.beta1, share1)
+        follow(var, square(g), self.beta2, share2)
         direction = g * (1 - now) / (1 - current) + mean * then / (1 - current * then)
         weight -= direction * lr / (sqrt(var / of_var) + self.epsilon)
 
@@ -247,6 +278,9 @@ class Nadam(Optimizer):
 @register
 class Ftrl(Optimizer):
     """Follow the regularised leader (McMahan 2013): weights with a small accumulated gradient, up to ``lamda1``, are 0."""
+
+    numbers = ("wd", "lamda1", "beta")
+    state_names = ("z", "n")
 
     def __init__(self, lamda1: float = 0.01, learning_rate: float = 0.1, beta: float = 1, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
@@ -270,6 +304,9 @@ class Ftrl(Optimizer):
 class FTML(Optimizer):
     """Follow the moving leader (Zheng and Kwok 2017)."""
 
+    numbers = ("wd", "beta1", "beta2", "epsilon")
+    state_names = ("d", "v", "z")
+
     def __init__(self, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
@@ -278,14 +315,14 @@ class FTML(Optimizer):
         return like(weight, 3)
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        return (1 - self.beta1**t) / lr, 1 - self.beta2**t
+        return (1 - self.beta1**t) / lr, 1 - self.beta2**t, 1 - self.beta1, 1 - self.beta2
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         d, v, z = state
-        slope, of_v = scalars
+        slope, of_v, share1, share2 = scalars
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(v, square(g), self.beta2)
+        follow(v, square(g), self.beta2, share2)
         after = (sqrt(v / of_v) + self.epsilon) * slope
-        z._assign(z * self.beta1 + g * (1 - self.beta1) - (after - d * self.beta1) * weight)
+        z._assign(z * self.beta1 + g * share1 - (after - d * self.beta1) * weight)
         d._assign(after)
         weight._assign(-z / after)

@@ -17,6 +17,9 @@ class SGD(Optimizer):
     ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
     """
 
+    numbers = ("wd", "momentum")
+    state_names = ("momentum",)
+
     def __init__(self, momentum: float = 0.0, lazy_update: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.momentum = momentum
@@ -67,6 +70,9 @@ class Signum(Optimizer):
     m = momentum · m - (1 - momentum)(wd · weight + clip(grad)); weight = (1 - lr · wd_lh) weight + lr · sign(m).
     """
 
+    numbers = ("wd", "momentum", "wd_lh")
+    state_names = ("momentum",)
+
     def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.momentum, self.wd_lh = momentum, wd_lh
@@ -74,19 +80,24 @@ class Signum(Optimizer):
     def create_state(self, index: Any, weight: Any) -> Any:
         return zeros_like(weight) if self.momentum else None
 
+    def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
+        return lr, 1 - self.momentum
+
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
-        (lr,) = scalars
+        lr, share = scalars
         if state is None:
             # MXNet decays a plain sign step apart from the gradient.
             weight -= self._decayed(call("sign", self._clip(grad)), weight, wd) * lr
             return
-        state._assign(state * self.momentum - self._decayed(self._clip(grad), weight, wd) * (1 - self.momentum))
+        state._assign(state * self.momentum - self._decayed(self._clip(grad), weight, wd) * share)
         weight += (call("sign", state) - weight * self.wd_lh) * lr
 
 
 @register
 class SGLD(Optimizer):
     """Stochastic gradient Langevin dynamics: half a gradient step, and normal noise of variance lr."""
+
+    numbers = ("wd",)
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         (lr,) = scalars

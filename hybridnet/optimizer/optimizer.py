@@ -1,10 +1,11 @@
 """``Optimizer``: how a parameter moves by its gradient.
 
 One of ours is a ``rule`` that writes weight and state in place, and ``scalars`` that say what it needs
-of learning rate and step count. Both are plain arithmetic: with numbers they run one update at a time
-(:meth:`Optimizer.update`, MXNet's interface); with arrays of no dimensions in place of the numbers a
+of learning rate, step count and hyper-parameters. Both are plain arithmetic: with numbers they run one update
+at a time (:meth:`Optimizer.update`, MXNet's interface); with arrays of no dimensions in place of the numbers a
 trace keeps them as graph inputs (:meth:`Optimizer.update_all`), so that one compiled program updates all
-parameters at every step and at every learning rate. A subclass that overrides ``update`` itself, as
+parameters at every step, at every learning rate and with every value of the hyper-parameters that are
+listed in ``numbers``. A subclass that overrides ``update`` itself, as
 MXNet programs do, runs one parameter at a time and imperatively.
 """
 
@@ -14,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import NDArray, local
-from hybridnet.core.state import generation
+from hybridnet.core import NDArray, changed, local, named
+from hybridnet.core.identity import name_of
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.creation import zeros_like
 from hybridnet.ops.selection import clip
@@ -48,6 +49,12 @@ class Optimizer:
     ``multi_precision`` 16-bit weights are updated through a float32 copy. ``param_idx2name`` and
     ``param_dict`` (index to :class:`Parameter`) say where multipliers are looked up.
     """
+
+    #: Hyper-parameters that :meth:`scalars` and :meth:`rule` calculate with and do not look at: inputs of compiled updates,
+    #: in which they are arrays of no dimensions, so that their values may change at every step.
+    numbers: tuple[str, ...] = ()
+    #: What graphs call the arrays that :meth:`create_state` makes.
+    state_names: tuple[str, ...] = ()
 
     _moves = False  # whether its rule was seen to write
 
@@ -90,10 +97,16 @@ class Optimizer:
     _FREE = frozenset({"lr", "num_update", "begin_num_update", "rescale_grad", "lr_scheduler"})
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # A hyper-parameter is a constant of a compiled update: a new value needs a new program.
-        if name not in self._FREE and name in self.__dict__ and self.__dict__[name] is not value and not name.startswith("_"):
-            generation.bump()
+        # A hyper-parameter that is no input of a compiled update is a constant of it: a new value needs a new program.
+        if name in self.__dict__ and name not in self._FREE and not name.startswith("_"):
+            before = self.__dict__[name]
+            if before is not value and not (name in self.numbers and is_input(name, before) and is_input(name, value)):
+                changed(self, name)
         super().__setattr__(name, value)
+
+    def inputs(self) -> dict[str, float]:
+        """The hyper-parameters that are inputs of a compiled update, with their values of now."""
+        return {name: value for name in self.numbers if is_input(name, value := getattr(self, name))}
 
     # -- learning rate and multipliers ----------------------------------------------------------
 
@@ -125,7 +138,10 @@ class Optimizer:
 
     def _multiplier(self, index: Any, attribute: str) -> float:
         if index in self.param_dict:
-            return float(getattr(self.param_dict[index], attribute))
+            parameter = self.param_dict[index]
+            if local.trace is not None:
+                local.trace.depends_on(parameter, parameter.name)
+            return float(getattr(parameter, attribute))
         table: dict[Any, float] = getattr(self, attribute)
         return table.get(index, table.get(self.idx2name.get(index), 1.0))
 
@@ -156,7 +172,10 @@ class Optimizer:
         return None
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        """What :meth:`rule` needs of the learning rate and of the number of the update (from 1)."""
+        """What :meth:`rule` needs of the learning rate, of the number of the update (from 1), and of hyper-parameters.
+
+        Calculated in float64, and given to ``rule`` in the weight's dtype: ``1 - beta`` belongs here, where it keeps its digits.
+        """
         return (lr,)
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
@@ -173,7 +192,7 @@ class Optimizer:
 
     @staticmethod
     def _decayed(grad: Any, weight: Any, wd: float) -> Any:
-        return grad + weight * wd if wd else grad
+        return grad if is_zero(wd) else grad + weight * wd
 
     # -- doing it -------------------------------------------------------------------------------
 
@@ -185,17 +204,19 @@ class Optimizer:
             return
         self._update_count(index)
         scalars = self.scalars(self._get_lr(index), self._index_update_count[index])
-        self._move(weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
+        if local.trace is not None:
+            local.trace.depends_on(self, type(self).__name__.lower())
+        self._move(self.rule, weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
 
-    def _move(self, weight: Any, *args: Any) -> None:
+    def _move(self, rule: Callable[..., None], weight: Any, *args: Any) -> None:
         """:meth:`rule`, the first time with a look at whether it writes."""
         if self._moves:
-            self.rule(weight, *args)
+            rule(weight, *args)
             return
         trace, watch = local.trace, _Watch()
         before = trace.read(weight) if trace is not None else None
         weight.storage().keep(watch)
-        self.rule(weight, *args)
+        rule(weight, *args)
         self._moves = watch.written if trace is None else trace.read(weight) is not before
         if not self._moves:
             fail(
@@ -228,26 +249,67 @@ class Optimizer:
         else:
             self.update(index, weight, grad, state)
 
-    def update_all(self, entries: Iterable[tuple[Any, Any, Any, Any]], lr: Any, t: Any, rescale: Any) -> None:
+    def update_all(
+        self, entries: Iterable[tuple[Any, Any, Any, Any]], lr: Any, t: Any, rescale: Any, numbers: Mapping[str, Any] | None = None
+    ) -> None:
         """Move many parameters, ``(index, weight, grad, state)`` each.
 
-        ``lr``, ``t`` (the number of the update) and ``rescale`` are numbers, or float64 arrays of no dimensions.
+        ``lr``, ``t`` (the number of the update) and ``rescale`` are numbers, or float64 arrays of no dimensions; so are
+        the values of ``numbers``, which stand in place of the attributes of those names.
         """
-        made: dict[Any, tuple[Any, ...]] = {}
+        if local.trace is not None:
+            local.trace.depends_on(self, type(self).__name__.lower())
+        wide = self._with(dict(numbers or {}))
+        made: dict[Any, tuple[Optimizer, tuple[Any, ...]]] = {}
         for index, weight, grad, state in entries:
             master, inner = state if self._is_doubled(weight) else (weight, state)
-            key = self._multiplier(index, "lr_mult"), master._data.dtype
+            dtype = master._data.dtype
+            key = self._multiplier(index, "lr_mult"), self._multiplier(index, "wd_mult"), dtype
             if key not in made:
                 # In float64 up to here: 1 - beta2**t loses its digits in less.
-                scalars = self.scalars(lr if key[0] == 1 else lr * key[0], t)
-                made[key] = tuple(s.astype(master._data.dtype) if isinstance(s, NDArray) else s for s in (rescale, *scalars))
-            scale, *rest = made[key]
-            self._move(master, grad.astype(master._data.dtype, copy=False) * scale, inner, self._get_wd(index), *rest)
+                scalars = wide.scalars(lr if key[0] == 1 else lr * key[0], t)
+                wd = wide.wd if key[1] == 1 else wide.wd * key[1] if key[1] else 0.0
+                narrow = self._with({name: _in_type(value, dtype) for name, value in (numbers or {}).items()})
+                made[key] = narrow, tuple(_in_type(s, dtype) for s in (rescale, wd, *scalars))
+            narrow, (scale, *rest) = made[key]
+            self._move(narrow.rule, master, grad.astype(dtype, copy=False) * scale, inner, *rest)
             if master is not weight:
                 weight._assign(master)
 
+    def _with(self, numbers: dict[str, Any]) -> Optimizer:
+        """This optimizer with other values in place of hyper-parameters: those that a trace takes for them."""
+        if not numbers:
+            return self
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__ | numbers)
+        return other
+
+    def name_states(self, prefix: str, weight: Any, state: Any) -> None:
+        """Give what :meth:`create_state_multi_precision` made for ``weight`` the names under which graphs show it."""
+        if self._is_doubled(weight):
+            named(state[0], f"{prefix}.master")
+            state = state[1]
+        arrays = state if isinstance(state, tuple) else () if state is None else (state,)
+        for i, array in enumerate(arrays):
+            if not name_of(array):  # one that several weights share keeps its first
+                named(array, f"{prefix}.{self.state_names[i] if i < len(self.state_names) else f'state{i}'}")
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "param_dict": {}}
+
+
+def is_zero(number: Any) -> bool:
+    """Whether a hyper-parameter is the number 0, and no array of no dimensions, whose value a trace does not know."""
+    return isinstance(number, (int, float)) and number == 0
+
+
+def is_input(name: str, value: Any) -> bool:
+    """Whether a hyper-parameter of that value is an input of a compiled update. Without a decay there is no term of it."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and not (name == "wd" and value == 0)
+
+
+def _in_type(value: Any, dtype: Any) -> Any:
+    return value.astype(dtype) if isinstance(value, NDArray) else value
 
 
 Optimizer.create_optimizer = staticmethod(create)  # type: ignore[method-assign]
