@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 from hybridnet.compiled import CompiledCall, compiled
 from hybridnet.config import config
 from hybridnet.core import Array, local
+from hybridnet.core.identity import changes
 from hybridnet.errors import ArgumentError, TraceError, fail
 from hybridnet.graph.ir import Graph
 from hybridnet.owned import OwnedMethod
-from hybridnet.retrace import Key
+from hybridnet.retrace import Key, key_of
 from hybridnet.runtime.profile import Profile
 from hybridnet.traced import Traced
 from hybridnet.tree import LEAF, flatten
@@ -42,7 +43,7 @@ class Jit:
     def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
         self.fn = fn
         self.name = str(name or getattr(fn, "__name__", type(fn).__name__)).replace("<lambda>", "fn")
-        self.cache: dict[Key, CompiledCall] = {}
+        self.cache: dict[tuple[Any, ...], CompiledCall] = {}  # by a Key, as which a plain tuple is found too
         self.retraces: list[str] = []  # why each compilation after the first was needed
         functools.update_wrapper(self, fn, updated=())
 
@@ -70,9 +71,11 @@ class Jit:
         return bound
 
     def _compiled(self, structure: Any, leaves: Sequence[Any]) -> CompiledCall:
-        key = Key.of_call(structure, leaves)
+        key = key_of(structure, leaves)
         entry = self.cache.get(key)
-        return entry if entry is not None and entry.read.is_current() else self._compile(key, leaves)
+        if entry is not None and (entry.read.checked == changes.count or entry.read.is_current()):
+            return entry
+        return self._compile(Key._make(key), leaves)
 
     def _compile(self, key: Key, leaves: Sequence[Any]) -> CompiledCall:
         if self.cache:
@@ -90,7 +93,7 @@ class Jit:
         """Why no program that is there serves a call: what the nearest one was made for, or has read, and is other now."""
         if (stale := self.cache.get(key)) is not None:
             return stale.read.changed()
-        return min((key.differences(k) for k in reversed(self.cache)), key=len)
+        return min((key.differences(c.key) for c in reversed(self.cache.values())), key=len)
 
     # -- looking inside -------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ class CompiledCall:
         self.read = traced.read
         self.roles = traced.roles
         self.structure = traced.structure
+        self.single = traced.structure == LEAF
         self.arguments = traced.arguments
         self.classes = traced.classes
         self.callbacks = traced.callbacks
@@ -67,12 +68,6 @@ class CompiledCall:
         return (self.program,)
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
-        results = self.program(self._inputs(leaves))
-        outputs = [wrap(cls, d, device) for d, (cls, device) in zip(results, self.classes, strict=True)]
-        return self._returned(leaves, outputs)
-
-    def _inputs(self, leaves: Sequence[Any]) -> list[Any]:
-        """The program's inputs for these arguments, after all that happens on the host before a run."""
         if self.writes:
             self._refuse_aliases(leaves)
             self._before_writes(leaves)
@@ -86,13 +81,14 @@ class CompiledCall:
         if config.debug >= 3:
             find_nan(self.spec.graph, data, array_module(data[0]) if data else np)
         data += flats
-        return data
-
-    def _returned(self, leaves: Sequence[Any], outputs: Sequence[Any]) -> Any:
-        """What the function gives, of its arrays."""
+        outputs = self._run(leaves, data)
         if local.recording and any(y._tape is None for y in outputs):
             tape.note_behind((*leaves, *self.states), outputs)
-        return unflatten(self.structure, outputs) if self.structure != LEAF else outputs[0]
+        return outputs[0] if self.single else unflatten(self.structure, outputs)
+
+    def _run(self, leaves: Sequence[Any], data: list[Any]) -> list[Any]:
+        """The arrays that the function returns, from the program's inputs."""
+        return [wrap(cls, d, device) for d, (cls, device) in zip(self.program(data), self.classes, strict=True)]
 
     # -- arrays that are written ----------------------------------------------------------------
 
@@ -187,8 +183,7 @@ class CompiledWithGradient(CompiledCall):
     def programs(self) -> tuple[Program, ...]:
         return self.program, self.backward
 
-    def __call__(self, leaves: Sequence[Any]) -> Any:
-        data = self._inputs(leaves)
+    def _run(self, leaves: Sequence[Any], data: list[Any]) -> list[Any]:
         counters = [(a, a._device.xp.copy(a._data)) for a in self.counters]
         results, lease = self.program.leased(data)
         outputs = [wrap(cls, d, device) for d, (cls, device) in zip(results, self.classes, strict=False)]
@@ -197,7 +192,7 @@ class CompiledWithGradient(CompiledCall):
         # One tape node for the whole call; it holds what the backward program needs.
         inputs = [*leaves, *self.states]
         tape.record(self.op, inputs, data[: len(inputs)], {"kept": kept}, tuple(heads) if len(heads) > 1 else heads[0])
-        return self._returned(leaves, outputs)
+        return outputs
 
     def gradients(self, g: Any, xs: Sequence[Any], kept: _Kept) -> Sequence[Any]:
         """The gradients of arguments and states ``xs`` from those of the heads."""

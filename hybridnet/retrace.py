@@ -36,9 +36,6 @@ class Given(NamedTuple):
         return ", ".join(parts)
 
 
-_tuple: Any = tuple.__new__
-
-
 class Key(NamedTuple):
     """All that a compilation depends on and a call shows; calls with an equal key share a program.
 
@@ -56,27 +53,6 @@ class Key(NamedTuple):
     deterministic: bool
     fast_math: bool
 
-    @staticmethod
-    def of_call(structure: Any, leaves: Sequence[Any]) -> Key:
-        """The key of a call with these arguments in the modes of now; in the order of the fields, since every call makes one."""
-        recording = local.recording
-        key: Key = _tuple(
-            Key,
-            (
-                structure,
-                tuple([(x._data.shape, x._data.dtype, x._device, type(x), recording and x._tape is not None) for x in leaves]),
-                current_device(),
-                recording,
-                local.training,
-                local.precision,
-                config.disabled_passes,
-                config.tf32,
-                config.deterministic,
-                config.fast_math,
-            ),
-        )
-        return key
-
     def differences(self, before: Key) -> list[str]:
         """What is other than in an earlier key, in words: of the arguments, then of the modes."""
         found = _argument_differences(self, before)
@@ -85,6 +61,23 @@ class Key(NamedTuple):
             if mine != theirs:
                 found.append(f"{name}: {theirs} became {mine}")
         return found
+
+
+def key_of(structure: Any, leaves: Sequence[Any]) -> tuple[Any, ...]:
+    """The key of a call with these arguments in the modes of now: equal to a :class:`Key`, but a plain tuple: every call makes one."""
+    recording = local.recording
+    return (
+        structure,
+        tuple([(x._data.shape, x._data.dtype, x._device, type(x), recording and x._tape is not None) for x in leaves]),
+        current_device(),
+        recording,
+        local.training,
+        local.precision,
+        config.disabled_passes,
+        config.tf32,
+        config.deterministic,
+        config.fast_math,
+    )
 
 
 def _argument_differences(key: Key, before: Key) -> list[str]:

@@ -75,23 +75,21 @@ def changed(thing: Any, what: str) -> None:
 class Read:
     """The identities that a program's trace read, with their counts of then."""
 
-    __slots__ = ("_checked", "counts")
+    __slots__ = ("checked", "counts")
 
     def __init__(self, identities: Any) -> None:
         self.counts: tuple[tuple[Identity, int], ...] = tuple((one, one.count) for one in identities)
-        self._checked = changes.count
+        self.checked = changes.count  # when it was last found to be current
         for one, _ in self.counts:
             one.is_read = True
 
     def is_current(self) -> bool:
-        """Whether nothing of what was read has changed."""
-        if self._checked == changes.count:
-            return True
+        """Whether nothing of what was read has changed; surely so if ``checked`` is ``changes.count``."""
         now = changes.count
-        if all(one.count == count for one, count in self.counts):
-            self._checked = now
-            return True
-        return False
+        if any(one.count != count for one, count in self.counts):
+            return False
+        self.checked = now
+        return True
 
     def changed(self) -> list[str]:
         """What of it has changed, in words."""

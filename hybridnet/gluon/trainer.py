@@ -12,8 +12,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hybridnet import dtypes, serialization
 from hybridnet import optimizer as optimizers
-from hybridnet import serialization
 from hybridnet.compile import Jit, jit
 from hybridnet.core import array, local, named, suspended_trace
 from hybridnet.core.identity import identity
@@ -23,33 +23,28 @@ from hybridnet.gluon.parameter import Parameter
 from hybridnet.gluon.parameter_dict import ParameterDict
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer import states as files
+from hybridnet.optimizer.numbers import Numbers
 from hybridnet.owned import OwnedMethod
 from hybridnet.tree import flatten
 
 
 class _Scalars:
-    """What an update on one device reads, as arrays of no dimensions in float64: the step count, and by their names
-    learning rate, gradient scale and the optimizer's hyper-parameters."""
+    """What an update on one device reads, as arrays of no dimensions: the step count, learning rate, gradient scale, hyper-parameters."""
 
-    def __init__(self, device: Device, t: int, values: Mapping[str, float]) -> None:
-        self.device = device
-        self.values: dict[str, float] = {}
-        self.arrays: dict[str, Any] = {}
+    def __init__(self, device: Device, optimizer: Optimizer) -> None:
         with suspended_trace():
-            self.t = named(array(float(t), "float64", device), "trainer.num_update")
-        for name, value in values.items():
-            self.write(name, value)
+            self.t = named(array(float(optimizer.num_update), "float64", device), "trainer.num_update")
+        self.rates = Numbers(device, "trainer.")
+        self.rates.write({"rescale_grad": 1.0, "learning_rate": optimizer.learning_rate})
+        self.numbers = Numbers(device, "trainer.")
+        self._written: Any = None
 
-    def write(self, name: str, value: float) -> None:
-        """Set one of them from the host, if it changed."""
-        if self.values.get(name) == value:
-            return
-        with suspended_trace():
-            if name in self.arrays:
-                self.arrays[name][...] = value
-            else:
-                self.arrays[name] = named(array(float(value), "float64", self.device), f"trainer.{name}")
-        self.values[name] = value
+    def write(self, rate: float, numbers: Mapping[str, float]) -> None:
+        """Set learning rate and hyper-parameters from the host."""
+        self.rates.write({"learning_rate": rate})
+        if self._written is not numbers:  # which are another dict when one of them changed
+            self.numbers.write(numbers)
+            self._written = numbers
 
 
 class Trainer:
@@ -140,7 +135,7 @@ class Trainer:
         else:
             self._host_step()
             for device, scalars in self._scalars.items():
-                scalars.write("rescale_grad", rescale)
+                scalars.rates.write({"rescale_grad": rescale})
                 self._compiled[device](fresh, divide)
 
     def _prepare(self) -> None:
@@ -154,8 +149,7 @@ class Trainer:
             for x, state in zip(parameter.list_data(), states, strict=True):
                 self._optimizer.name_states(parameter.name, x, state)
         identity(self._optimizer, "trainer")
-        values = {"rescale_grad": 1.0, **self._host_values()}
-        self._scalars = {d: _Scalars(d, self._optimizer.num_update, values) for d in dict.fromkeys(d for w in where for d in w)}
+        self._scalars = {d: _Scalars(d, self._optimizer) for d in dict.fromkeys(d for w in where for d in w)}
         self._compiled = {d: jit(functools.partial(OwnedMethod(self._update_on), d), name="update") for d in self._scalars}
 
     def _fresh(self, ignore_stale_grad: bool) -> tuple[int, ...] | None:
@@ -193,14 +187,9 @@ class Trainer:
     def _host_step(self) -> None:
         """What happens on the host before every update: count it, follow the schedule."""
         self._optimizer.num_update += 1
-        values = self._host_values()
+        rate, numbers = self._optimizer.learning_rate, self._optimizer.inputs()
         for scalars in self._scalars.values():
-            for name, value in values.items():
-                scalars.write(name, value)
-
-    def _host_values(self) -> dict[str, float]:
-        """What the host sets before an update: the learning rate of now and the hyper-parameters that are inputs."""
-        return {"learning_rate": self._optimizer.learning_rate, **self._optimizer.inputs()}
+            scalars.write(rate, numbers)
 
     def _trained(self, indices: Sequence[int] | None) -> Any:
         """(index, parameter) of those that are trained, among ``indices``."""
@@ -222,15 +211,13 @@ class Trainer:
             if device in devices:
                 at = devices.index(device)
                 entries.append((i, parameter._data[at], parameter.list_grad()[at], self._states[i][at]))  # type: ignore[index]
-        rescale = scalars.arrays["rescale_grad"] if rescale is None else rescale
-        lr, numbers = scalars.arrays["learning_rate"], {}
-        for name, value in self._optimizer.inputs().items():
-            scalars.write(name, value)  # makes the array of one that was no input so far
-            numbers[name] = scalars.arrays[name]
+        rescale = scalars.rates.array("rescale_grad", dtypes.float64) if rescale is None else rescale
+        lr = scalars.rates.array("learning_rate", dtypes.float64)
+        scalars.numbers.write(self._optimizer.inputs())  # there may be one that was no input so far
 
         def move(factor: Any) -> None:
             scalars.t += 1
-            self._optimizer.update_all(entries, lr, scalars.t, rescale * factor, numbers)
+            self._optimizer.update_all(entries, lr, scalars.t, rescale * factor, scalars.numbers)
 
         if self._amp_loss_scaler is None or not entries:
             move(1.0)

@@ -8,15 +8,16 @@ from hybridnet.core import call
 from hybridnet.ops.creation import zeros_like
 from hybridnet.ops.pointwise import FUNCTIONS
 from hybridnet.ops.selection import clip, where
+from hybridnet.optimizer.numbers import derived
 from hybridnet.optimizer.optimizer import Optimizer, is_zero, like, register
 
 sqrt, square, maximum = FUNCTIONS["sqrt"], FUNCTIONS["square"], FUNCTIONS["maximum"]
 absolute, sign = FUNCTIONS["absolute"], FUNCTIONS["sign"]
 
 
-def follow(mean: Any, value: Any, beta: Any, share: Any) -> None:
-    """mean = beta · mean + share · value, where share is 1 - beta: of numbers near 1 that is to be taken in float64."""
-    mean._assign(mean * beta + value * share)
+def follow(mean: Any, value: Any, beta: Any, one_minus_beta: Any) -> None:
+    """mean = beta · mean + (1 - beta) · value."""
+    mean._assign(mean * beta + value * one_minus_beta)
 
 
 @register
@@ -26,8 +27,10 @@ class Adam(Optimizer):
     ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
     """
 
-    numbers = ("wd", "beta1", "beta2", "epsilon")
+    numbers = ("wd", "beta1", "beta2", "epsilon", "one_minus_beta1", "one_minus_beta2")
     state_names = ("mean", "var")
+    one_minus_beta1 = derived(lambda self: 1 - self.beta1)
+    one_minus_beta2 = derived(lambda self: 1 - self.beta2)
 
     def __init__(
         self,
@@ -45,15 +48,14 @@ class Adam(Optimizer):
         return like(weight, 2)
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        return lr * (1 - self.beta2**t) ** 0.5 / (1 - self.beta1**t), 1 - self.beta1, 1 - self.beta2
+        return (lr * (1 - self.beta2**t) ** 0.5 / (1 - self.beta1**t),)
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, var = state
-        rate, share1, share2 = scalars
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(mean, g, self.beta1, share1)
-        follow(var, square(g), self.beta2, share2)
-        weight -= mean * rate / (sqrt(var) + self.epsilon)
+        follow(mean, g, self.beta1, self.one_minus_beta1)
+        follow(var, square(g), self.beta2, self.one_minus_beta2)
+        weight -= mean * scalars[0] / (sqrt(var) + self.epsilon)
 
 
 @register
@@ -76,18 +78,17 @@ class AdamW(Adam):
         self.correct_bias = correct_bias
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        shares = 1 - self.beta1, 1 - self.beta2
         if not self.correct_bias:
-            return lr, lr, 1.0, *shares
+            return lr, lr, 1.0
         root = (1 - self.beta2**t) ** 0.5
-        return lr, lr * root / (1 - self.beta1**t), root, *shares
+        return lr, lr * root / (1 - self.beta1**t), root
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, var = state
-        lr, rate, root, share1, share2 = scalars
+        lr, rate, root = scalars
         g = self._clip(grad)
-        follow(mean, g, self.beta1, share1)
-        follow(var, square(g), self.beta2, share2)
+        follow(mean, g, self.beta1, self.one_minus_beta1)
+        follow(var, square(g), self.beta2, self.one_minus_beta2)
         step = mean * rate / (sqrt(var) + self.epsilon * root)
         weight -= step if is_zero(wd) else step + weight * (lr * wd)
 
@@ -100,8 +101,9 @@ class RMSProp(Optimizer):
     ``gamma1`` is how slowly n follows; ``clip_weights`` limits the weights to ±clip_weights.
     """
 
-    numbers = ("wd", "gamma1", "gamma2", "epsilon")
+    numbers = ("wd", "gamma1", "gamma2", "epsilon", "one_minus_gamma1")
     state_names = ("var", "mean", "delta")
+    one_minus_gamma1 = derived(lambda self: 1 - self.gamma1)
 
     def __init__(
         self,
@@ -120,16 +122,13 @@ class RMSProp(Optimizer):
     def create_state(self, index: Any, weight: Any) -> Any:
         return like(weight, 3 if self.centered else 1)
 
-    def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        return lr, 1 - self.gamma1
-
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
-        lr, share = scalars
+        (lr,) = scalars
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(state[0], square(g), self.gamma1, share)
+        follow(state[0], square(g), self.gamma1, self.one_minus_gamma1)
         if self.centered:
             n, mean, delta = state
-            follow(mean, g, self.gamma1, share)
+            follow(mean, g, self.gamma1, self.one_minus_gamma1)
             delta._assign(delta * self.gamma2 - g * lr / sqrt(n - square(mean) + self.epsilon))
             moved = weight + delta
         else:
@@ -182,8 +181,9 @@ class GroupAdaGrad(Optimizer):
 class AdaDelta(Optimizer):
     """Steps in the ratio of the sizes of past steps and past gradients; there is no learning rate."""
 
-    numbers = ("wd", "rho", "epsilon")
+    numbers = ("wd", "rho", "epsilon", "one_minus_rho")
     state_names = ("gradients", "steps")
+    one_minus_rho = derived(lambda self: 1 - self.rho)
 
     def __init__(self, rho: float = 0.9, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -192,16 +192,12 @@ class AdaDelta(Optimizer):
     def create_state(self, index: Any, weight: Any) -> Any:
         return like(weight, 2)
 
-    def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        return (1 - self.rho,)
-
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         gradients, steps = state
-        (share,) = scalars
         g = self._clip(grad)
-        follow(gradients, square(g), self.rho, share)
+        follow(gradients, square(g), self.rho, self.one_minus_rho)
         step = sqrt(steps + self.epsilon) / sqrt(gradients + self.epsilon) * g
-        follow(steps, square(step), self.rho, share)
+        follow(steps, square(step), self.rho, self.one_minus_rho)
         weight -= self._decayed(step, weight, wd)
 
 
@@ -209,8 +205,9 @@ class AdaDelta(Optimizer):
 class Adamax(Optimizer):
     """Adam by the largest gradient: u = max(beta2 · u, abs(g)); weight -= lr / (1 - beta1ᵗ) · m / u."""
 
-    numbers = ("wd", "beta1", "beta2")
+    numbers = ("wd", "beta1", "beta2", "one_minus_beta1")
     state_names = ("mean", "largest")
+    one_minus_beta1 = derived(lambda self: 1 - self.beta1)
 
     def __init__(self, learning_rate: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
@@ -220,24 +217,25 @@ class Adamax(Optimizer):
         return like(weight, 2)
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        return lr / (1 - self.beta1**t), 1 - self.beta1
+        return (lr / (1 - self.beta1**t),)
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, largest = state
-        rate, share = scalars
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(mean, g, self.beta1, share)
+        follow(mean, g, self.beta1, self.one_minus_beta1)
         largest._assign(maximum(largest * self.beta2, absolute(g)))
         # An element that never had a gradient has mean 0 and largest 0.
-        weight -= mean * rate / maximum(largest, 1e-30)
+        weight -= mean * scalars[0] / maximum(largest, 1e-30)
 
 
 @register
 class Nadam(Optimizer):
     """Adam with Nesterov's momentum, whose strength a schedule raises: beta1 (1 - 0.5 · 0.96^(t · schedule_decay))."""
 
-    numbers = ("wd", "beta1", "beta2", "epsilon", "schedule_decay")
+    numbers = ("wd", "beta1", "beta2", "epsilon", "schedule_decay", "one_minus_beta1", "one_minus_beta2")
     state_names = ("mean", "var", "product")
+    one_minus_beta1 = derived(lambda self: 1 - self.beta1)
+    one_minus_beta2 = derived(lambda self: 1 - self.beta2)
 
     def __init__(
         self,
@@ -261,16 +259,16 @@ class Nadam(Optimizer):
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
         now = self.beta1 * (1 - 0.5 * 0.96 ** (t * self.schedule_decay))
         then = self.beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * self.schedule_decay))
-        return lr, now, then, 1 - self.beta2**t, 1 - self.beta1, 1 - self.beta2
+        return lr, now, then, 1 - self.beta2**t
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, var, product = state
-        lr, now, then, of_var, share1, share2 = scalars
+        lr, now, then, of_var = scalars
         g = self._clip(self._decayed(grad, weight, wd))
         product *= now
         current = product.astype(weight.dtype)
-        follow(mean, g, self.beta1, share1)
-        follow(var, square(g), self.beta2, share2)
+        follow(mean, g, self.beta1, self.one_minus_beta1)
+        follow(var, square(g), self.beta2, self.one_minus_beta2)
         direction = g * (1 - now) / (1 - current) + mean * then / (1 - current * then)
         weight -= direction * lr / (sqrt(var / of_var) + self.epsilon)
 
@@ -304,8 +302,10 @@ class Ftrl(Optimizer):
 class FTML(Optimizer):
     """Follow the moving leader (Zheng and Kwok 2017)."""
 
-    numbers = ("wd", "beta1", "beta2", "epsilon")
+    numbers = ("wd", "beta1", "beta2", "epsilon", "one_minus_beta1", "one_minus_beta2")
     state_names = ("d", "v", "z")
+    one_minus_beta1 = derived(lambda self: 1 - self.beta1)
+    one_minus_beta2 = derived(lambda self: 1 - self.beta2)
 
     def __init__(self, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -315,14 +315,14 @@ class FTML(Optimizer):
         return like(weight, 3)
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        return (1 - self.beta1**t) / lr, 1 - self.beta2**t, 1 - self.beta1, 1 - self.beta2
+        return (1 - self.beta1**t) / lr, 1 - self.beta2**t
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         d, v, z = state
-        slope, of_v, share1, share2 = scalars
+        slope, of_v = scalars
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(v, square(g), self.beta2, share2)
+        follow(v, square(g), self.beta2, self.one_minus_beta2)
         after = (sqrt(v / of_v) + self.epsilon) * slope
-        z._assign(z * self.beta1 + g * share1 - (after - d * self.beta1) * weight)
+        z._assign(z * self.beta1 + g * self.one_minus_beta1 - (after - d * self.beta1) * weight)
         d._assign(after)
         weight._assign(-z / after)

@@ -42,15 +42,14 @@ class LAMB(Adam):
         self.lower_bound, self.upper_bound, self.bias_correction = lower_bound, upper_bound, bias_correction
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        of_mean, of_var = (1 - self.beta1**t, 1 - self.beta2**t) if self.bias_correction else (1.0, 1.0)
-        return lr, of_mean, of_var, 1 - self.beta1, 1 - self.beta2
+        return (lr, 1 - self.beta1**t, 1 - self.beta2**t) if self.bias_correction else (lr, 1.0, 1.0)
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, var = state
-        lr, of_mean, of_var, share1, share2 = scalars
+        lr, of_mean, of_var = scalars
         g = self._clip(grad)
-        follow(mean, g, self.beta1, share1)
-        follow(var, square(g), self.beta2, share2)
+        follow(mean, g, self.beta1, self.one_minus_beta1)
+        follow(var, square(g), self.beta2, self.one_minus_beta2)
         direction = mean / of_mean / (sqrt(var / of_var) + self.epsilon) + weight * wd
         size, length = norm(weight), norm(direction)
         if self.lower_bound is not None or self.upper_bound is not None:

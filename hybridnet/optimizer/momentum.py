@@ -7,6 +7,7 @@ from typing import Any
 from hybridnet.core import call
 from hybridnet.ops.creation import zeros_like
 from hybridnet.ops.random import normal
+from hybridnet.optimizer.numbers import derived
 from hybridnet.optimizer.optimizer import Optimizer, register
 
 
@@ -70,8 +71,9 @@ class Signum(Optimizer):
     m = momentum · m - (1 - momentum)(wd · weight + clip(grad)); weight = (1 - lr · wd_lh) weight + lr · sign(m).
     """
 
-    numbers = ("wd", "momentum", "wd_lh")
+    numbers = ("wd", "momentum", "wd_lh", "one_minus_momentum")
     state_names = ("momentum",)
+    one_minus_momentum = derived(lambda self: 1 - self.momentum)
 
     def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
@@ -80,16 +82,13 @@ class Signum(Optimizer):
     def create_state(self, index: Any, weight: Any) -> Any:
         return zeros_like(weight) if self.momentum else None
 
-    def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        return lr, 1 - self.momentum
-
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
-        lr, share = scalars
+        (lr,) = scalars
         if state is None:
             # MXNet decays a plain sign step apart from the gradient.
             weight -= self._decayed(call("sign", self._clip(grad)), weight, wd) * lr
             return
-        state._assign(state * self.momentum - self._decayed(self._clip(grad), weight, wd) * share)
+        state._assign(state * self.momentum - self._decayed(self._clip(grad), weight, wd) * self.one_minus_momentum)
         weight += (call("sign", state) - weight * self.wd_lh) * lr
 
 

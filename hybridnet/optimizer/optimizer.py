@@ -17,9 +17,10 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import NDArray, changed, local, named
 from hybridnet.core.identity import name_of
-from hybridnet.errors import ArgumentError, fail
+from hybridnet.errors import ArgumentError, fail, scope
 from hybridnet.ops.creation import zeros_like
 from hybridnet.ops.selection import clip
+from hybridnet.optimizer.numbers import Numbers
 from hybridnet.registry import Registry
 
 
@@ -57,6 +58,7 @@ class Optimizer:
     state_names: tuple[str, ...] = ()
 
     _moves = False  # whether its rule was seen to write
+    _inputs: dict[str, float] | None = None
 
     opt_registry = REGISTRY.classes
     create_optimizer: Callable[..., Optimizer]
@@ -103,10 +105,14 @@ class Optimizer:
             if before is not value and not (name in self.numbers and is_input(name, before) and is_input(name, value)):
                 changed(self, name)
         super().__setattr__(name, value)
+        if name in self.numbers:
+            self._inputs = None
 
     def inputs(self) -> dict[str, float]:
-        """The hyper-parameters that are inputs of a compiled update, with their values of now."""
-        return {name: value for name in self.numbers if is_input(name, value := getattr(self, name))}
+        """The hyper-parameters that are inputs of a compiled update, with their values of now: the same dict until one changes."""
+        if self._inputs is None:
+            self._inputs = {name: value for name in self.numbers if is_input(name, value := getattr(self, name))}
+        return self._inputs
 
     # -- learning rate and multipliers ----------------------------------------------------------
 
@@ -159,8 +165,9 @@ class Optimizer:
         return [self._get_lr(i) for i in indices]
 
     def _get_wd(self, index: Any) -> float:
-        """The weight decay of parameter ``index``."""
-        return self.wd * self._multiplier(index, "wd_mult")
+        """The weight decay of parameter ``index``; the number 0 where there is none."""
+        multiplier = self._multiplier(index, "wd_mult")
+        return self.wd if multiplier == 1 else self.wd * multiplier if multiplier else 0.0
 
     def _get_wds(self, indices: Iterable[Any]) -> list[float]:
         return [self._get_wd(i) for i in indices]
@@ -172,10 +179,7 @@ class Optimizer:
         return None
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        """What :meth:`rule` needs of the learning rate, of the number of the update (from 1), and of hyper-parameters.
-
-        Calculated in float64, and given to ``rule`` in the weight's dtype: ``1 - beta`` belongs here, where it keeps its digits.
-        """
+        """What :meth:`rule` needs of the learning rate and of the number of the update (from 1); calculated in float64."""
         return (lr,)
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
@@ -250,38 +254,43 @@ class Optimizer:
             self.update(index, weight, grad, state)
 
     def update_all(
-        self, entries: Iterable[tuple[Any, Any, Any, Any]], lr: Any, t: Any, rescale: Any, numbers: Mapping[str, Any] | None = None
+        self, entries: Iterable[tuple[Any, Any, Any, Any]], lr: Any, t: Any, rescale: Any, numbers: Numbers | None = None
     ) -> None:
         """Move many parameters, ``(index, weight, grad, state)`` each.
 
-        ``lr``, ``t`` (the number of the update) and ``rescale`` are numbers, or float64 arrays of no dimensions; so are
-        the values of ``numbers``, which stand in place of the attributes of those names.
+        ``lr``, ``t`` (the number of the update) and ``rescale`` are numbers, or float64 arrays of no dimensions.
+        ``numbers`` has such arrays for the hyper-parameters that :meth:`inputs` gives: in float64 for ``scalars``, and in
+        a weight's dtype for ``rule``.
         """
         if local.trace is not None:
             local.trace.depends_on(self, type(self).__name__.lower())
-        wide = self._with(dict(numbers or {}))
+        wide = self._with(numbers, dtypes.float64)
         made: dict[Any, tuple[Optimizer, tuple[Any, ...]]] = {}
         for index, weight, grad, state in entries:
             master, inner = state if self._is_doubled(weight) else (weight, state)
             dtype = master._data.dtype
-            key = self._multiplier(index, "lr_mult"), self._multiplier(index, "wd_mult"), dtype
+            key = self._multiplier(index, "lr_mult"), dtype
             if key not in made:
                 # In float64 up to here: 1 - beta2**t loses its digits in less.
                 scalars = wide.scalars(lr if key[0] == 1 else lr * key[0], t)
-                wd = wide.wd if key[1] == 1 else wide.wd * key[1] if key[1] else 0.0
-                narrow = self._with({name: _in_type(value, dtype) for name, value in (numbers or {}).items()})
-                made[key] = narrow, tuple(_in_type(s, dtype) for s in (rescale, wd, *scalars))
+                scalars = tuple(s.astype(dtype) if isinstance(s, NDArray) else s for s in (rescale, *scalars))
+                made[key] = self._with(numbers, dtype), scalars
             narrow, (scale, *rest) = made[key]
-            self._move(narrow.rule, master, grad.astype(dtype, copy=False) * scale, inner, *rest)
-            if master is not weight:
-                weight._assign(master)
+            with scope("update", self._name_of(index)):
+                self._move(narrow.rule, master, grad.astype(dtype, copy=False) * scale, inner, narrow._get_wd(index), *rest)
+                if master is not weight:
+                    weight._assign(master)
 
-    def _with(self, numbers: dict[str, Any]) -> Optimizer:
-        """This optimizer with other values in place of hyper-parameters: those that a trace takes for them."""
-        if not numbers:
+    def _name_of(self, index: Any) -> str:
+        """What a parameter is called, in graphs."""
+        return self.param_dict[index].name if index in self.param_dict else str(self.idx2name.get(index, index))
+
+    def _with(self, numbers: Numbers | None, dtype: Any) -> Optimizer:
+        """This optimizer with arrays of that type in place of the hyper-parameters that are inputs."""
+        if numbers is None:
             return self
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__ | numbers)
+        other.__dict__.update(self.__dict__ | {name: numbers.array(name, dtype) for name in self.inputs()})
         return other
 
     def name_states(self, prefix: str, weight: Any, state: Any) -> None:
@@ -306,10 +315,6 @@ def is_zero(number: Any) -> bool:
 def is_input(name: str, value: Any) -> bool:
     """Whether a hyper-parameter of that value is an input of a compiled update. Without a decay there is no term of it."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and not (name == "wd" and value == 0)
-
-
-def _in_type(value: Any, dtype: Any) -> Any:
-    return value.astype(dtype) if isinstance(value, NDArray) else value
 
 
 Optimizer.create_optimizer = staticmethod(create)  # type: ignore[method-assign]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hybridnet.core import OPS, Kind, Op, Spec
+from hybridnet.errors import Site
 from hybridnet.exact import exact, exact_attrs
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value
@@ -208,7 +209,7 @@ def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
         {"body": _body(first, [*first.slots, *(first.numbers[i] for i in own)], shared), "members": count, "slots": len(slots)},
         [c.outputs[o].spec for o in range(len(first.outputs)) for c in members],
         first.device,
-        first.nodes[-1].site,
+        Site.of_all(sites) if (sites := [c.nodes[-1].site for c in members if c.nodes[-1].site]) else None,
     )
     became = dict(zip([c.outputs[o] for o in range(len(first.outputs)) for c in members], node.outputs, strict=True))
     nodes: list[Node] = []
