@@ -20,6 +20,7 @@ from hybridnet.errors import ArgumentError, TraceError, fail
 from hybridnet.graph.ir import Graph
 from hybridnet.owned import OwnedMethod
 from hybridnet.retrace import Key, key_of
+from hybridnet.runtime.check import Checked
 from hybridnet.runtime.profile import Profile
 from hybridnet.traced import Traced
 from hybridnet.tree import LEAF, flatten
@@ -134,6 +135,18 @@ class Jit:
         leaves: list[Any] = []
         structure = flatten((args, kwargs), leaves)
         return self._compiled(structure, leaves).profile(leaves)
+
+    def check(self, *args: Any, **kwargs: Any) -> list[Checked]:
+        """Hold the program for these arguments against its operators done one by one; while recording, the backward's too.
+
+        Raises :class:`~hybridnet.errors.MismatchError`, which names the first node that differs with your line and by how much;
+        otherwise gives how near each program came. Tolerances are in proportion to the largest element of an array:
+        2e-4 in float32, 1e-10 in float64, 1e-2 in float16, 8e-2 in bfloat16; integers are equal. Parameters, states, random state
+        and arguments stay as they are. Compiles a program of its own, and a second one if they differ.
+        """
+        leaves: list[Any] = []
+        structure = flatten((args, kwargs), leaves)
+        return self._compiled(structure, leaves).check(leaves)
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """The text of the program that runs for these arguments."""

@@ -20,6 +20,7 @@ from hybridnet.graph.passes import optimize
 from hybridnet.graph.refusals import told_refusals
 from hybridnet.owned import held
 from hybridnet.retrace import Key
+from hybridnet.runtime.check import Checked, check_program
 from hybridnet.runtime.profile import Profile, profile
 from hybridnet.runtime.program import Program, make_program
 from hybridnet.runtime.spec import ProgramSpec
@@ -138,6 +139,15 @@ class CompiledCall:
             self._refuse_aliases(leaves)
         return profile(self._chain(list(map(_data_of, (*leaves, *self.states)))))
 
+    def check(self, leaves: Sequence[Any]) -> list[Checked]:
+        """Hold each program against the interpreter on these arguments; nothing that the caller has is written."""
+        if self.writes:
+            self._refuse_aliases(leaves)
+        return self._checked([x._data for x in (*leaves, *self.states)])
+
+    def _checked(self, data: Sequence[Any]) -> list[Checked]:
+        return [check_program(self.spec, data)[0]]
+
     def _chain(self, data: Sequence[Any]) -> list[Link]:
         """The programs, each with what it is given after the one before it."""
         return [Link(self.program, lambda results: list(data))]
@@ -245,6 +255,12 @@ class CompiledWithGradient(CompiledCall):
         found = tape.propagate(heads, gs, targets=[r for r in refs if r is not None], since=since, retain_graph=True)
         assert len(refs) == len(xs)
         return [None if r is None else found.get(r) for r in refs]
+
+    def _checked(self, data: Sequence[Any]) -> list[Checked]:
+        forward, outputs = check_program(self.spec, data)
+        results = [*outputs[: len(self.classes)], *outputs[self.roles.kept :]]
+        backward, _ = check_program(self.backward_spec(self.usual, None), self._backward_inputs(data, results))
+        return [forward, backward]
 
     def _chain(self, data: Sequence[Any]) -> list[Link]:
         return [*super()._chain(data), Link(self.backward, functools.partial(self._backward_inputs, data))]

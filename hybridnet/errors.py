@@ -69,6 +69,10 @@ class GraphError(HybridnetError, RuntimeError):
     """A graph breaks a rule of the IR: always a fault of a pass, never of the user."""
 
 
+class MismatchError(HybridnetError, AssertionError):
+    """A compiled program computes something else than its graph says: always a fault of the package."""
+
+
 class DeferredInitializationError(HybridnetError, RuntimeError):
     """A parameter whose shape is not known yet was asked for its data."""
 

@@ -1,6 +1,8 @@
 """What compiles a function anew, what does not, and what is said of it."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -8,7 +10,9 @@ import pytest
 
 import hybridnet as hn
 from hybridnet import amp, autograd, gluon, jit, np, optimizer
+from hybridnet.core import call
 from hybridnet.gluon import nn
+from hybridnet.ops.creation import zeros_like
 from hybridnet.optimizer.numbers import derived
 
 
@@ -339,3 +343,27 @@ def _with(opt: Any) -> Training:
     training = Training(True)
     training.trainer = gluon.Trainer(training.net.collect_params(), opt)
     return training
+
+
+def test_the_recipe_for_an_optimizer() -> None:
+    """What CONTRIBUTING.md shows, as it stands there: trained in every mode, its numbers moved, its states named."""
+    text = (Path(__file__).resolve().parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"<!-- recipe: optimizer -->\n```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {"Any": Any, "Optimizer": optimizer.Optimizer, "derived": derived, "call": call, "zeros_like": zeros_like}
+    exec(source, names | {"register": lambda cls: names.setdefault("made", cls)}, names)
+    ended = []
+    for compiled in (True, False):
+        opt = names["made"](learning_rate=0.01, wd=0.1)
+        training = Training(compiled)
+        training.trainer = gluon.Trainer(training.net.collect_params(), opt)
+        if not compiled:
+            _one_by_one(training.trainer)
+        for beta in (0.9, 0.5, 0.2):
+            opt.beta1 = opt.beta2 = beta
+            training.run()
+        assert training.retraces() == []
+        ended.append(training.weights())
+        if training.compiled:
+            assert f"{next(iter(training.net.collect_params()))}.mean" in {v.name for v in training.compiled.graph(training.x).inputs}
+    for a, b in zip(*ended, strict=True):
+        numpy.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)

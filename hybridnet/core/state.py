@@ -1,4 +1,4 @@
-"""What a thread is doing: recording a tape, training, tracing a graph, computing in mixed precision.
+"""What a thread is doing: recording a tape, training, tracing a graph, computing in mixed precision, telling hooks.
 
 ``special`` is true when an operator call must do more than compute; the eager fast path
 reads that one flag.
@@ -50,6 +50,7 @@ class Local(threading.local):
     recording: bool = False
     training: bool = False
     special: bool = False
+    hooks: tuple[Any, ...] = ()  # around operators: see ``core.hooks``; on the class, those of all threads
     propagation: Any = None  # the backward that is running: ``core.tape.Propagation``
     precision: Any = None  # the policy of mixed precision, ``core.precision.Precision``; on the class, that of all threads
 
@@ -58,7 +59,7 @@ class Local(threading.local):
         before = self.recording, self.training
         if recording is not None:
             self.recording = recording
-            self.special = recording or self.trace is not None
+            self.special = recording or self.trace is not None or bool(self.hooks)
         if training is not None:
             self.training = training
         return before
@@ -66,7 +67,13 @@ class Local(threading.local):
     def set_trace(self, trace: Trace | None) -> Trace | None:
         """Begin or end tracing; returns the trace that was active."""
         before, self.trace = self.trace, trace
-        self.special = self.recording or trace is not None
+        self.special = self.recording or trace is not None or bool(self.hooks)
+        return before
+
+    def set_hooks(self, hooks: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Change the hooks around operators; returns those that were there."""
+        before, self.hooks = self.hooks, hooks
+        self.special = self.recording or self.trace is not None or bool(hooks)
         return before
 
 
@@ -85,7 +92,7 @@ class paused_recording:
 
     def __exit__(self, *exc: object) -> None:
         local.recording = self.before
-        local.special = self.before or local.trace is not None
+        local.special = self.before or local.trace is not None or bool(local.hooks)
 
 
 class computing_in:

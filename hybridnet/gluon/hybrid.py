@@ -13,6 +13,7 @@ from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import shapes
 from hybridnet.gluon.block import Block
 from hybridnet.owned import OwnedMethod
+from hybridnet.runtime.check import Checked
 from hybridnet.runtime.profile import Profile
 from hybridnet.tree import flatten
 
@@ -102,6 +103,15 @@ class HybridBlock(Block):
         compiled = self._compiled or self._jit()
         with autograd.record() if train else nullcontext():
             return compiled.profile(*args)
+
+    def check(self, *args: Any, train: bool = False) -> list[Checked]:
+        """Hold the compiled program of a call with these inputs against the operators done one by one; an error if they differ.
+
+        ``train``: as under ``autograd.record()``, with the backward. See :meth:`hybridnet.compile.Jit.check`.
+        """
+        compiled = self._compiled or self._jit()
+        with autograd.record() if train else nullcontext():
+            return compiled.check(*args)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_compiled": None}
