@@ -8,6 +8,8 @@ import numpy
 import pytest
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
+from hypothesis import given
+from programs import Program, programs
 
 import hybridnet as hn
 from hybridnet import autograd, dtypes, gluon, jit, np, npx
@@ -210,3 +212,27 @@ def test_control_flow_and_written_arguments_are_checked_too() -> None:
     x, total = np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros((2, 2))
     (found,) = jit(run).check(x, total)
     assert found.worst < 1 and total.asnumpy().tolist() == [[0, 0], [0, 0]]
+
+
+@given(programs(backward=False))
+def test_random_programs(program: Program) -> None:
+    """Right as a whole and node by node; states stay."""
+    xs, states = program.arrays(program.inputs, 1), program.arrays(program.states, 2)
+    before = [s.asnumpy() for s in states]
+    f = jit(lambda xs: program(xs, states))
+    assert all(c.worst <= 1 for c in f.check(xs))
+    entry = next(iter(f.cache.values()))
+    assert check._check_nodes(entry.spec, [x._data for x in (*xs, *entry.states)]) <= 1
+    for state, old in zip(states, before, strict=True):
+        numpy.testing.assert_array_equal(state.asnumpy(), old)
+
+
+@given(programs(backward=False, states=False))
+def test_random_gradients(program: Program) -> None:
+    xs = program.arrays(program.inputs, 1)
+    for x in xs:
+        x.attach_grad()
+    f = jit(lambda xs: program.forward(xs, []))
+    with autograd.record():
+        found = f.check(xs)
+    assert [c.program for c in found] in (["fn"], ["fn", "fn_backward"]) and all(c.worst <= 1 for c in found)
