@@ -16,6 +16,7 @@ from hybridnet.compiled import CompiledCall, compiled
 from hybridnet.config import config
 from hybridnet.core import Array, local
 from hybridnet.core.identity import changes
+from hybridnet.core.tree import LEAF, flatten
 from hybridnet.errors import ArgumentError, TraceError, fail
 from hybridnet.graph.ir import Graph
 from hybridnet.owned import OwnedMethod
@@ -23,7 +24,6 @@ from hybridnet.retrace import Key, key_of
 from hybridnet.runtime.check import Checked
 from hybridnet.runtime.profile import Profile
 from hybridnet.traced import Traced
-from hybridnet.tree import LEAF, flatten
 
 
 class Memory(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 
 from hybridnet.config import config
 from hybridnet.core import Array, Kind, Op, Spec, call, computing_in, local, paused_recording, tape, wrap
+from hybridnet.core.tree import LEAF, flatten, unflatten
 from hybridnet.device import array_module
 from hybridnet.errors import TraceError, fail
 from hybridnet.graph.interpret import find_nan
@@ -26,7 +27,6 @@ from hybridnet.runtime.program import Program, make_program
 from hybridnet.runtime.spec import ProgramSpec
 from hybridnet.runtime.timing import Link
 from hybridnet.traced import Traced
-from hybridnet.tree import LEAF, flatten, unflatten
 
 _data_of = operator.attrgetter("_data")
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from hybridnet.config import config
 from hybridnet.core import Precision, Spec, local
+from hybridnet.core.tree import LEAF
 from hybridnet.device import Device, current_device
 from hybridnet.dtypes import Dtype
 from hybridnet.exact import Exact
-from hybridnet.tree import LEAF
 
 
 class Given(NamedTuple):

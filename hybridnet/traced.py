@@ -9,9 +9,9 @@ from typing import Any
 
 from hybridnet.core import Spec, local, tape, wrap
 from hybridnet.core.identity import Read
+from hybridnet.core.tree import flatten, unflatten
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.trace import State, Trace, tracing
-from hybridnet.tree import flatten, unflatten
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import hybridnet as hn
 from hybridnet import amp, autograd, gluon, jit, np, optimizer
 from hybridnet.core import call
 from hybridnet.gluon import nn
-from hybridnet.ops.creation import zeros_like
+from hybridnet.ops.array.creation import zeros_like
 from hybridnet.optimizer.numbers import derived
 
 

@@ -17,6 +17,7 @@ from hybridnet import optimizer as optimizers
 from hybridnet.compile import Jit, jit
 from hybridnet.core import array, local, named, suspended_trace
 from hybridnet.core.identity import identity
+from hybridnet.core.tree import flatten
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
 from hybridnet.gluon.parameter import Parameter
@@ -25,7 +26,6 @@ from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer import states as files
 from hybridnet.optimizer.numbers import Numbers
 from hybridnet.owned import OwnedMethod
-from hybridnet.tree import flatten
 
 
 class _Scalars:

@@ -11,8 +11,8 @@ from hybridnet import absent
 from hybridnet.core import asarray, call, local
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.pointwise import FUNCTIONS
-from hybridnet.ops.shape import slice_axis
+from hybridnet.ops.array.shape import slice_axis
+from hybridnet.ops.math.pointwise import FUNCTIONS
 
 
 def split_data(data: Any, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[Any]:

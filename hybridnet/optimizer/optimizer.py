@@ -18,8 +18,8 @@ from hybridnet import dtypes
 from hybridnet.core import NDArray, changed, local, named
 from hybridnet.core.identity import name_of
 from hybridnet.errors import ArgumentError, fail, scope
-from hybridnet.ops.creation import zeros_like
-from hybridnet.ops.selection import clip
+from hybridnet.ops.array.creation import zeros_like
+from hybridnet.ops.array.selection import clip
 from hybridnet.optimizer.numbers import Numbers
 from hybridnet.registry import Registry
 

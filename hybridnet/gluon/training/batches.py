@@ -16,7 +16,7 @@ from hybridnet import dtypes
 from hybridnet.core import Array, asarray
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.random import permutation
+from hybridnet.ops.random.distributions import permutation
 
 Batch = tuple[tuple[Any, ...], Any]  # the network's inputs, the label (None in prediction)
 Check = Callable[[Any], None]  # of labels that lie on the host
