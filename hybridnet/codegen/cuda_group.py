@@ -176,7 +176,7 @@ def _flat(body: Graph, length: int) -> tuple[Graph, dict[Value, Node]]:
     nodes = []
     sums: dict[Value, Node] = {}
     for node in body.nodes:
-        op, attrs, result = node.op, node.attrs, node.output
+        op, attrs, result = node.op, dict(node.attrs), node.output
         spec = Spec((length,) if result.shape else (), result.dtype)
         if op.kind is Kind.REDUCTION:
             spec = Spec((length,), computed_dtype(result.dtype))

@@ -6,10 +6,11 @@ from hybridnet.core.array import Array, Spec, spec_of, wrap
 from hybridnet.core.cuda_rules import CudaRule, Permuted, cuda_rule, on_cuda
 from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
+from hybridnet.core.identity import changed, named
 from hybridnet.core.ndarray import NUMPY_FUNCTIONS, NDArray, array, asarray
 from hybridnet.core.op import OPS, Kind, Op, Sample, broadcast_shapes, find, infer_pointwise, register
 from hybridnet.core.precision import Precision
-from hybridnet.core.state import computing_in, generation, local, paused_recording, suspended_trace
+from hybridnet.core.state import computing_in, local, paused_recording, suspended_trace
 
 tape.bind(apply)
 Array._plain = NDArray
@@ -32,13 +33,14 @@ __all__ = [
     "asarray",
     "broadcast_shapes",
     "call",
+    "changed",
     "computing_in",
     "cuda_rule",
     "failure",
     "find",
-    "generation",
     "infer_pointwise",
     "local",
+    "named",
     "on_cuda",
     "paused_recording",
     "plain",

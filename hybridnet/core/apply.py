@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.config import config
 from hybridnet.core import tape
 from hybridnet.core.array import Array, Spec, spec_of, wrap
 from hybridnet.core.cuda_rules import cuda_rule
 from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
+from hybridnet.core.hooks import hooked
 from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.core.op import OPS, Kind, Op, find
 from hybridnet.core.state import computing_in, local, paused_recording
@@ -105,8 +105,6 @@ def apply(
     result = wrap(cls, data if type(data) is _ndarray else _as_data(data), device)  # type: ignore[type-var, arg-type]
     if op.is_view:
         _alias(arrays, result)
-    if config.debug >= 3:
-        _check_nan(op, result)
     return result
 
 
@@ -116,8 +114,10 @@ def call(name: str, *arrays: Any, **attrs: Any) -> Any:
 
 
 def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: dict[str, Any], device: Any, cls: Any) -> Any:
-    """Tracing, recording, and composites, each of which is rarer or dearer than plain computing."""
+    """Tracing, recording, hooks, and composites, each of which is rarer or dearer than plain computing."""
     trace = local.trace
+    if local.hooks and trace is None:
+        return hooked(op, arrays, attrs, lambda: apply(op, arrays, attrs, device, cls))
     if trace is None:
         for x in arrays:
             if isinstance(x, Array) and not isinstance(x._data, (_ndarray, np.generic)) and hasattr(x._data, "node"):
@@ -313,9 +313,3 @@ def _of_a_signal(error: Exception) -> bool:
             return True
         frames = frames.tb_next
     return False
-
-
-def _check_nan(op: Op, result: Array) -> None:
-    data = result._data
-    if dtypes.is_floating(data.dtype) and bool((data != data).any()):
-        fail(HybridnetError, op.name, expected="no NaN (HYBRIDNET_DEBUG=3)", got=f"NaN in its result {Spec(data.shape, data.dtype)}")

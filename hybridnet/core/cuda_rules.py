@@ -6,7 +6,7 @@ arrays, is a rule of this table; another back end has a table of its own, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from hybridnet.core.op import Op
 class Permuted(NamedTuple):
     """An operator call on operands whose axes are in another order."""
 
-    attrs: dict[str, Any]
+    attrs: Mapping[str, Any]
     inputs: tuple[bool, ...]  # which operands are then in that order; the others are as they were
     outputs: tuple[bool, ...]
 

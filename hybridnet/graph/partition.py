@@ -142,7 +142,7 @@ def _standalone(graph: Graph) -> Graph:
         became[v].name = v.name
     nodes = []
     for node in graph.nodes:
-        new = Node(node.op, [became[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+        new = node.with_inputs([became[v] for v in node.inputs])
         became.update(zip(node.outputs, new.outputs, strict=True))
         nodes.append(new)
     return Graph([became[v] for v in graph.inputs], nodes, [became[v] for v in graph.outputs])

@@ -228,7 +228,7 @@ def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Valu
                 constant = Node(v.node.op, (), v.node.attrs, [v.spec], v.device, v.node.site)
                 copied.append(constant)
                 inner[v] = constant.output
-        new = Node(node.op, [inner[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+        new = node.with_inputs([inner[v] for v in node.inputs])
         key = node.op, new.inputs, new.output.spec, exact_attrs(node.attrs)
         inner[node.output] = known.setdefault(key, new.output)
         if inner[node.output] is new.output:  # what is computed again for two readers is computed once for both

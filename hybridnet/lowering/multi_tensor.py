@@ -16,6 +16,7 @@ from typing import Any
 
 from hybridnet.core import Kind, Op, Spec
 from hybridnet.device import Device
+from hybridnet.errors import Site
 from hybridnet.exact import exact, exact_attrs
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
@@ -215,7 +216,7 @@ def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
         {"body": _body(first, [*first.slots, *(first.numbers[i] for i in own)], shared), "members": count, "slots": len(slots)},
         [c.outputs[o].spec for o in range(len(first.outputs)) for c in members],
         first.device,
-        first.nodes[-1].site,
+        Site.of_all(sites) if (sites := [c.nodes[-1].site for c in members if c.nodes[-1].site]) else None,
     )
     rewriter = Rewriter(graph)
     for v, result in zip([c.outputs[o] for o in range(len(first.outputs)) for c in members], node.outputs, strict=True):
@@ -270,7 +271,7 @@ def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:
                 inner[v] = constant.output
         sums = n.op.kind is Kind.REDUCTION
         attrs = {"axis": (0,), "keepdims": False} if sums else n.attrs
-        new = Node(n.op, [inner[v] for v in n.inputs], attrs, [flat(n.output, sums)], c.device, n.site)
+        new = n.with_inputs([inner[v] for v in n.inputs], attrs=attrs, specs=[flat(n.output, sums)])
         inner[n.output] = new.output
         nodes.append(new)
     return Graph(parameters, nodes, [inner[v] for v in c.outputs])

@@ -79,7 +79,7 @@ class _Repeating:
             copies = {v: self._copy(v) for v in mine}
             if copies:
                 inputs = [copies.get(v) or self.rewriter.of(v) for v in node.inputs]
-                new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+                new = node.with_inputs(inputs)
                 self.rewriter.nodes.append(new)
                 for old, now in zip(node.outputs, new.outputs, strict=True):
                     self.rewriter.replace(old, now)
@@ -92,7 +92,7 @@ class _Repeating:
         node = v.node
         assert node is not None
         inputs = [self._copy(x) if x in self.repeated else self.rewriter.of(x) for x in node.inputs]
-        copy = Node(node.op, inputs, node.attrs, [v.spec], v.device, node.site)
+        copy = node.with_inputs(inputs)
         self.rewriter.nodes.append(copy)
         return copy.output
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,10 +38,11 @@ from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.interpret import run_node
-from hybridnet.graph.ir import Graph, Node
+from hybridnet.graph.ir import Node
 from hybridnet.graph.refusals import refused
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.lease import Lease, leased
+from hybridnet.runtime.spec import ProgramSpec
 
 Action = Callable[[int], None]  # puts a step's work on the stream of that handle
 
@@ -310,31 +311,19 @@ class CudaProgram:
 
     bound_to_addresses = True
 
-    def __init__(
-        self,
-        graph: Graph,
-        donate: Mapping[int, int] | None = None,
-        resident: frozenset[int] = frozenset(),
-        states: Mapping[int, Any] | None = None,
-        name: str = "program",
-        after: CudaProgram | None = None,
-        fixed: frozenset[int] = frozenset(),
-    ) -> None:
-        """``after``: the program whose resident outputs are this one's first inputs, and in whose arena it runs.
-
-        ``fixed``: inputs besides the states whose arrays are expected to be the same at every call.
-        """
-        self.name = name
+    def __init__(self, spec: ProgramSpec) -> None:
+        graph, donate, after = spec.graph, spec.donate, spec.after
+        self.name = spec.name
         self.device = device_of_graph(graph)
         given = after.source.resident if after is not None else ()
-        fixed = fixed | frozenset(states or {})
-        self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, resident)
+        fixed = spec.fixed | frozenset(spec.states)
+        self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, spec.resident)
         self.shapes = [v.shape for v in graph.inputs]
         self.dtypes = [v.dtype for v in graph.inputs]
-        self.written = frozenset((donate or {}).values())
+        self.written = frozenset(donate.values())
         self.fixed = sorted(fixed)
         self.pick = _picker(self.fixed)
-        self.resident = [i in resident for i in range(len(graph.outputs)) if i not in (donate or {})]
+        self.resident = [i in spec.resident for i in range(len(graph.outputs)) if i not in donate]
         self.arena_bytes = self.source.arena_bytes
         if after is not None:
             after.arena_bytes = max(after.arena_bytes, self.arena_bytes)

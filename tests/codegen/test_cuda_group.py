@@ -56,7 +56,7 @@ def update(name: str, dtype: Any, limit: float | None = None, **options: Any) ->
 
     compiled = jit(step)
     graph = compiled.graph(lr, t, rescale)
-    state = next(iter(compiled.cache.values()))[1].state
+    state = next(iter(compiled.cache.values())).states
     return fuse(recompute(multi_tensor(on_gpu(optimize(graph))))), [x._data for x in (lr, t, rescale, *state)]
 
 

@@ -314,7 +314,7 @@ def test_a_failing_launch_names_the_users_line(monkeypatch: pytest.MonkeyPatch) 
     f = hn.jit(lambda x: np.tanh(x) + 1)
     x = on_gpu([1.0])
     f(x)
-    program = next(iter(f.cache.values()))[1].program
+    program = next(iter(f.cache.values())).program
     (instance,) = program.bound.values()
 
     def refuse(stream: int) -> None:

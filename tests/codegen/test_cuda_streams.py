@@ -177,7 +177,7 @@ def test_a_capture_that_fails_leaves_nothing_held(emulated_gpu: Any, call: str) 
 
 
 def programs(fn: Any) -> list[Any]:
-    return [compiled.program for _, compiled in fn.cache.values()]
+    return [compiled.program for compiled in fn.cache.values()]
 
 
 def test_a_program_that_did_not_run_through_is_not_captured(emulated_gpu: Any) -> None:

@@ -459,7 +459,7 @@ def models() -> tuple[Suite, dict[tuple[str, Any], list[Work]]]:
             arrays.append(array(rng.normal(size=fn(*arrays).shape).astype(dtype), dtype=dtype))
             compiled = jit(with_gradients(fn, trained))
             graph = compiled.graph(*arrays)
-            state = next(iter(compiled.cache.values()))[1].state
+            state = next(iter(compiled.cache.values())).states
             works[name, dtype] = fused_works(suite, graph, [x._data for x in (*arrays, *state)])
     return suite.build(), works
 

@@ -37,8 +37,8 @@ LAYERS = (
     "lowering",
     "codegen",
     "runtime",
-    "traced compile",
-    "numpy numpy_extension ndarray symbol random context util",
+    "traced retrace compiled compile",
+    "numpy numpy_extension ndarray symbol random context util hooks",
     "amp name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
     "compat onnx keras visualization",
     "",  # hybridnet/__init__.py, which nothing may import from

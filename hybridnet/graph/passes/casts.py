@@ -56,7 +56,7 @@ def _join(rewriter: Rewriter, node: Node, readers: Readers, narrowed: set[Value]
     inputs = [_uncast(rewriter, v, node) if i in casts else rewriter.of(v) for i, v in enumerate(node.inputs)]
     dtype = _read_as(node.outputs[0], readers) if "y" in casts and not node.attrs.get("dtype") else None
     attrs = node.attrs if dtype is None else {**node.attrs, "dtype": dtype}
-    joined = Node(node.op, inputs, attrs, infer_node(node.op, inputs, attrs), node.outputs[0].device, node.site)
+    joined = node.with_inputs(inputs, attrs=attrs, specs=infer_node(node.op, inputs, attrs))
     if (dtype is None and inputs == [rewriter.of(v) for v in node.inputs]) or not has_fused_implementation(joined):
         return False
     rewriter.nodes.append(joined)

@@ -46,9 +46,10 @@ def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Cal
     body = known.get(key)
     if body is None:
         body = known[key] = trace_op(node.op.name, _parts(node), specs, node.attrs, device)
+    site = node.site and node.site.marked(f"part of {node.op.name}")
     inner: dict[Value, Value] = {b: rewriter.of(v) for b, v in zip(body.inputs, node.inputs, strict=True)}
     for part in body.nodes:
-        copied = Node(part.op, [inner[v] for v in part.inputs], part.attrs, [v.spec for v in part.outputs], device, node.site)
+        copied = part.with_inputs([inner[v] for v in part.inputs], site=site)
         _append(rewriter, copied, known, spared)
         inner.update((old, rewriter.of(new)) for old, new in zip(part.outputs, copied.outputs, strict=True))
     for old, new in zip(node.outputs, body.outputs, strict=True):

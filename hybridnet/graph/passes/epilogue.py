@@ -9,6 +9,7 @@ A relu goes along under ``HYBRIDNET_FAST_MATH`` alone: cuBLASLt's gives 0 for Na
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from hybridnet.config import config
@@ -118,7 +119,7 @@ def _vector(bias: Value, product: Value) -> Value | None:
     return bias if bias.shape == (n,) and bias.dtype == product.dtype and bias.constant is None else None
 
 
-def _whole(rewriter: Rewriter, product: Node, inputs: tuple[Value, ...], attrs: dict[str, object], last: Node) -> Value | None:
+def _whole(rewriter: Rewriter, product: Node, inputs: tuple[Value, ...], attrs: Mapping[str, object], last: Node) -> Value | None:
     """The joined node, if the library computes it; the product's is left without a reader."""
     op = MATMUL_BIAS
     joined = Node(op, inputs, attrs, infer_node(op, inputs, attrs), last.output.device, last.site)

@@ -178,7 +178,7 @@ class _Layout:
         ndim = max(v.ndim for v in (*node.inputs, *node.outputs))
         inputs = [self._permuted(v, ndim) if on else self._plain(v) for v, on in zip(node.inputs, call.inputs, strict=True)]
         specs = infer_node(node.op, inputs, call.attrs)
-        new = Node(node.op, inputs, call.attrs, specs, node.outputs[0].device, node.site)
+        new = node.with_inputs(inputs, attrs=call.attrs, specs=specs)
         if node.op.decomposition is not None and not has_fused_implementation(new):
             return False
         self.nodes.append(new)
@@ -191,7 +191,7 @@ class _Layout:
         if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
             new = node
         else:
-            new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            new = node.with_inputs(inputs)
         self.nodes.append(new)
         self.plain.update(zip(node.outputs, new.outputs, strict=True))
 
