@@ -21,6 +21,7 @@ from hybridnet import (
     numpy_extension,
     optimizer,
     random,
+    recordio,
     util,
 )
 from hybridnet import initializer as init
@@ -68,6 +69,7 @@ __all__ = [
     "numpy_extension",
     "optimizer",
     "random",
+    "recordio",
     "util",
 ]
 
