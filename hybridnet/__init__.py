@@ -12,6 +12,7 @@ from hybridnet import (
     autograd,
     context,
     gluon,
+    image,
     initializer,
     keras,
     lr_scheduler,
@@ -24,6 +25,7 @@ from hybridnet import (
     recordio,
     util,
 )
+from hybridnet import image as img
 from hybridnet import initializer as init
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
@@ -54,6 +56,8 @@ __all__ = [
     "gluon",
     "gpu",
     "gpu_memory_info",
+    "image",
+    "img",
     "init",
     "initializer",
     "jit",

@@ -33,7 +33,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("sym symbol AttrScope attribute executor executor_manager model", _GRAPH),
         ("mod module rnn", "gluon.Trainer in a loop, or net.fit(x, y); gluon.rnn for cells and layers"),
         ("io", _LOOP),
-        ("image img", "nd.image for what happens to one image"),
         ("kv kvstore", "gluon.Trainer, which adds up the gradients of all devices"),
         ("callback mon monitor", "net.fit, which shows its progress, or register_forward_hook"),
         ("operator", "autograd.Function for an operator with a gradient of its own"),
