@@ -32,7 +32,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet": [
         ("sym symbol AttrScope attribute executor executor_manager model", _GRAPH),
         ("mod module rnn", "gluon.Trainer in a loop, or net.fit(x, y); gluon.rnn for cells and layers"),
-        ("io recordio", _LOOP),
+        ("recordio", _LOOP),
         ("image img", "nd.image for what happens to one image"),
         ("kv kvstore", "gluon.Trainer, which adds up the gradients of all devices"),
         ("callback mon monitor", "net.fit, which shows its progress, or register_forward_hook"),
@@ -45,6 +45,10 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("rnd", "hybridnet.random"),
         ("contrib", "nd.contrib, hybridnet.amp"),
         ("onnx engine library libinfo log notebook rtc runtime th torch tvmop misc", ""),
+    ],
+    "hybridnet.io": [
+        ("ImageDetRecordIter ImageRecordInt8Iter ImageRecordIter ImageRecordIter_v1 ImageRecordUInt8Iter ImageRecordUInt8Iter_v1", _LOOP),
+        ("io utils", "hybridnet.io"),
     ],
     "hybridnet.gluon": [
         ("data", _LOOP),
