@@ -51,10 +51,14 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("io utils", "hybridnet.io"),
     ],
     "hybridnet.gluon": [
-        ("data", _LOOP),
         ("model_zoo", "a network of gluon.nn, whose parameter files of MXNet load_parameters reads"),
-        ("contrib", "a block of your own"),
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
+    ],
+    "hybridnet.gluon.contrib": [("estimator", "net.fit(x, y)"), ("cnn nn rnn", "a block of your own")],
+    "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],
+    "hybridnet.gluon.data": [
+        ("vision", "ArrayDataset over the images as an array"),
+        ("RecordFileDataset", "a Dataset of your own"),
     ],
     "hybridnet.gluon.nn": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),

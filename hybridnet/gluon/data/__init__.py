@@ -1,0 +1,16 @@
+"""Data for training: datasets, samplers, and the loader that makes batches of them."""
+
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
+from hybridnet.gluon.data import dataset, sampler
+from hybridnet.gluon.data.dataset import ArrayDataset, Dataset, SimpleDataset
+from hybridnet.gluon.data.sampler import BatchSampler, FilterSampler, RandomSampler, Sampler, SequentialSampler
+
+__all__ = [
+    "ArrayDataset", "BatchSampler", "Dataset", "FilterSampler", "RandomSampler", "Sampler", "SequentialSampler", "SimpleDataset",
+    "dataset", "sampler",
+]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)
