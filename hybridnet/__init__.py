@@ -22,6 +22,7 @@ from hybridnet import (
     numpy_extension,
     optimizer,
     random,
+    recordio,
     util,
 )
 from hybridnet import initializer as init
@@ -70,6 +71,7 @@ __all__ = [
     "numpy_extension",
     "optimizer",
     "random",
+    "recordio",
     "util",
 ]
 

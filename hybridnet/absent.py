@@ -32,7 +32,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet": [
         ("sym symbol AttrScope attribute executor executor_manager model", _GRAPH),
         ("mod module rnn", "gluon.Trainer in a loop, or net.fit(x, y); gluon.rnn for cells and layers"),
-        ("recordio", _LOOP),
         ("image img", "nd.image for what happens to one image"),
         ("kv kvstore", "gluon.Trainer, which adds up the gradients of all devices"),
         ("callback mon monitor", "net.fit, which shows its progress, or register_forward_hook"),
