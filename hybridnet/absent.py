@@ -89,7 +89,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("SparseEmbedding", "nd.Embedding"),
         ("quantize* quantized_* dequantize requantize calibrate_entropy rand_zipfian round_ste sign_ste hawkesll getnnz edge_id dgl_*", ""),
     ],
-    "hybridnet.ndarray.image": [("adjust_lighting random_*", "arithmetic on the image, with hybridnet.random")],
     "hybridnet.numpy": [
         ("apply_over_axes correlate frexp histogram2d histogram_bin_edges histogramdd i0 in1d ix_ min_scalar_type mirr msort", "NumPy"),
         ("nanmedian", "NumPy"),
@@ -98,7 +97,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("unpackbits unwrap fft loadtxt save load savez", "NumPy"),
     ],
     "hybridnet.numpy_extension": [
-        ("multibox_detection multibox_target roi_pooling rnn image", ""),
+        ("multibox_detection multibox_target roi_pooling rnn", ""),
         ("multibox_prior", "nd.contrib.MultiBoxPrior"),
         ("shape_array", "nd.shape_array, or x.shape"),
         ("get_cuda_compute_capability Context", "hybridnet.Context"),

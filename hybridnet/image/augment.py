@@ -20,6 +20,7 @@ from hybridnet.image import colours, pixels
 from hybridnet.image.arrays import new_image, on_pixels, pixels_of
 from hybridnet.image.image import area_of
 from hybridnet.image.pixels import Image, Size
+from hybridnet.ndarray.image import PCA_VALUES, PCA_VECTORS
 
 
 class Augmenter:
@@ -310,7 +311,7 @@ def colour_augmenters(
     if hue:
         augmenters.append(HueJitterAug(hue))
     if pca_noise > 0:
-        augmenters.append(LightingAug(pca_noise, colours.PCA_VALUES, colours.PCA_VECTORS))
+        augmenters.append(LightingAug(pca_noise, np.array(PCA_VALUES), np.array(PCA_VECTORS)))
     if rand_gray > 0:
         augmenters.append(RandomGrayAug(rand_gray))
     mean, std = _statistics("mean", mean, colours.MEAN), _statistics("std", std, colours.STD)

@@ -14,17 +14,14 @@ import numpy as np
 
 from hybridnet.errors import ShapeError, fail
 from hybridnet.image.pixels import Image
+from hybridnet.ndarray.image import LUMA, PCA_VALUES, PCA_VECTORS
 from hybridnet.opencv import opencv
 
-#: What red, green and blue add to the brightness that one sees: of jitters, and of ``RandomGrayAug``.
-LUMA = (0.299, 0.587, 0.114)
+#: What red, green and blue are to ``RandomGrayAug``.
 GRAY = (0.21, 0.72, 0.07)
 #: RGB to YIQ and back, in which the hue is an angle.
 TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
 FROM_YIQ = np.array([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.107, 1.705]])
-#: The principal components of ImageNet's colours: standard deviations, and directions as columns.
-PCA_VALUES = np.array([55.46, 4.794, 1.148])
-PCA_VECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 #: ImageNet's mean and standard deviation, of bytes.
 MEAN = np.array([123.68, 116.28, 103.53])
 STD = np.array([58.395, 57.12, 57.375])
@@ -35,22 +32,21 @@ _CUT = 0.4999
 
 def affine(image: Image, matrix: Any, offset: Any = 0.0) -> Image:
     """``matrix @ colour + offset`` of every pixel. ``matrix`` may be a number for all channels, ``offset`` one a channel."""
+    if image.dtype == np.uint8 and not np.ndim(matrix) and not np.ndim(offset):
+        return opencv().addWeighted(image, matrix, image, 0, offset - _CUT).reshape(image.shape)
     channels = image.shape[-1]
-    whole = np.empty((channels, channels + 1))
+    whole = np.empty((channels, channels + 1), np.float32)
     whole[:, :-1] = matrix if np.ndim(matrix) else np.eye(channels) * matrix
     whole[:, -1] = offset
-    if image.dtype not in (np.uint8, np.float32):
-        return _cast(affine(image.astype(np.float32), whole[:, :-1], whole[:, -1]), image.dtype)
-    if image.dtype == np.uint8:
-        whole[:, -1] -= _CUT
-    return opencv().transform(image, whole.astype(np.float32)).reshape(image.shape)
+    changed = opencv().transform(image.astype(np.float32, copy=False), whole).reshape(image.shape)
+    return _cast(changed, image.dtype)
 
 
 def _cast(image: Image, dtype: Any) -> Image:
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         image = np.clip(image, limits.min, limits.max)
-    return image.astype(dtype)
+    return image.astype(dtype, copy=False)
 
 
 def brightness(image: Image, factor: float) -> Image:
@@ -120,8 +116,5 @@ def normalized(image: Image, mean: Any = None, std: Any = None) -> Image:
 
 def to_tensor(image: Image) -> Image:
     """(..., h, w, c) in 0 to 255 to float32 (..., c, h, w) in 0 to 1."""
-    channels = image.shape[-1]
-    tensor = np.empty((*image.shape[:-3], channels, *image.shape[-3:-1]), np.float32)
-    for c in range(channels):
-        np.divide(image[..., c], np.float32(255), out=tensor[..., c, :, :], dtype=np.float32, casting="unsafe")
-    return tensor
+    scaled = np.divide(image, np.float32(255), dtype=np.float32, casting="unsafe")
+    return np.ascontiguousarray(np.moveaxis(scaled, -1, -3))
