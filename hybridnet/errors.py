@@ -75,6 +75,14 @@ class UninitializedError(HybridnetError, RuntimeError):
     """A parameter was asked for its data before ``initialize()``."""
 
 
+class WorkerError(HybridnetError, RuntimeError):
+    """A worker of a ``DataLoader`` ended, or could not start or read."""
+
+
+class WorkerTimeoutError(WorkerError, TimeoutError):
+    """A batch took longer than a ``DataLoader``'s ``timeout``."""
+
+
 class FileFormatError(HybridnetError, ValueError):
     """A file is truncated, foreign, or does not match what it is loaded into."""
 
