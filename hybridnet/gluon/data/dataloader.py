@@ -10,15 +10,14 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from hybridnet import util
 from hybridnet.device import Device, cpu_pinned
-from hybridnet.errors import ArgumentError, fail
+from hybridnet.errors import ArgumentError, fail, user_site
 from hybridnet.gluon.data.batchify import default_batchify_fn
 from hybridnet.gluon.data.inside import Here, Source, Threads
-from hybridnet.gluon.data.placing import allocate, placed
+from hybridnet.gluon.data.placing import placed
 from hybridnet.gluon.data.position import Epoch, Position
 from hybridnet.gluon.data.reading import Reader, Task, derived, drawing
 from hybridnet.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
@@ -105,7 +104,7 @@ class DataLoader:
         run, self._ahead = self._ahead, None
         if run is None:
             run = self._begun()
-        run.prepare = prepare
+        run.prepare, run.locked = prepare, device is not None and device.device_type != "cpu"
         try:
             for batch in placed(run, device):
                 self._position.advance(run.epoch)
@@ -139,8 +138,7 @@ class DataLoader:
             elif self._thread_pool:
                 self._source = Threads(self._reader, self._number)
             else:
-                locked = self._device is not None and self._device.device_type != "cpu"
-                self._source = Processes(self._reader, self._number, partial(allocate, locked=locked))
+                self._source = Processes(self._reader, self._number)
             weakref.finalize(self, self._source.close)
         return self._source
 
@@ -163,6 +161,7 @@ class _Run:
     def __init__(self, source: Source, sampler: Any, epoch: Epoch, ahead: int, timeout: float) -> None:
         self.epoch = epoch
         self.prepare: Callable[[Any], Any] | None = None
+        self.locked = False
         self._source, self._ahead, self._timeout = source, ahead, timeout
         self._tasks = _tasks(sampler, epoch)
         self._tickets: deque[Any] = deque()
@@ -179,7 +178,7 @@ class _Run:
         self._fill(max(1, self._ahead))
         if not self._tickets:
             raise StopIteration
-        batch = self._source.result(self._tickets.popleft(), self._timeout)
+        batch = self._source.result(self._tickets.popleft(), self._timeout, self.locked)
         self._fill(self._ahead)
         return batch if self.prepare is None else self.prepare(batch)
 
@@ -196,14 +195,14 @@ class _Run:
 
 def _tasks(sampler: Any, epoch: Epoch) -> Iterator[Task]:
     """What is to be read in an epoch, from where it stands; what the sampler draws before its first numbers follows from the seed."""
-    rules = util.is_np_array()
+    rules, place = util.is_np_array(), str(user_site())
     with drawing(epoch.seed):
         numbers = iter(sampler)
         first = next(numbers, None)
     position, begin = 0, epoch.batches
     while first is not None:
         if position >= begin:
-            yield Task(first, derived(epoch.seed, position), rules)
+            yield Task(first, derived(epoch.seed, position), rules, place)
         position, first = position + 1, next(numbers, None)
 
 

@@ -20,8 +20,8 @@ class Source(Protocol):
     def is_ready(self, ticket: Any) -> bool:
         """Whether :meth:`result` would not wait for others."""
 
-    def result(self, ticket: Any, timeout: float) -> Any:
-        """The batch, or the error that came when it was read."""
+    def result(self, ticket: Any, timeout: float, locked: bool) -> Any:
+        """The batch, or the error that came when it was read. What is copied goes to page-locked memory, if ``locked``."""
 
     def cancel(self, ticket: Any) -> None:
         """The batch is not wanted any more."""
@@ -43,7 +43,7 @@ class Here:
     def is_ready(self, ticket: Task) -> bool:
         return True
 
-    def result(self, ticket: Task, timeout: float) -> Any:
+    def result(self, ticket: Task, timeout: float, locked: bool) -> Any:
         return self._reader(ticket)
 
     def cancel(self, ticket: Task) -> None:
@@ -67,7 +67,7 @@ class Threads:
     def is_ready(self, ticket: Future[Any]) -> bool:
         return ticket.done()
 
-    def result(self, ticket: Future[Any], timeout: float) -> Any:
+    def result(self, ticket: Future[Any], timeout: float, locked: bool) -> Any:
         if not wait([ticket], timeout).done:
             fix = "a larger timeout if samples take that long"
             fail(WorkerTimeoutError, "DataLoader", expected=f"a batch within {timeout:g} s", got="none from its thread", fix=fix)

@@ -10,7 +10,7 @@ import numpy
 from hybridnet.core import Array, wrap
 from hybridnet.device import Device
 from hybridnet.device.copies import Copies
-from hybridnet.device.transfer import empty_page_locked, moved, page_locked
+from hybridnet.device.transfer import moved, page_locked
 
 
 class Run(Protocol):
@@ -22,11 +22,6 @@ class Run(Protocol):
 
     def is_ready(self) -> bool:
         """Whether the next one is there, so that asking for it does not wait."""
-
-
-def allocate(size: int, locked: bool) -> Any:
-    """Bytes of the host's memory for a batch that comes from a worker, page-locked if a GPU is to copy it."""
-    return empty_page_locked(size) if locked else numpy.empty(size, numpy.uint8)
 
 
 def placed(run: Run, device: Device | None) -> Iterator[Any]:

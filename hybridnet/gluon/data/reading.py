@@ -15,6 +15,7 @@ import numpy.random.mtrand as global_generator
 from hybridnet import util
 from hybridnet.core import Array, wrap
 from hybridnet.core.random import seeded
+from hybridnet.errors import set_caller
 from hybridnet.gluon.data.batchify import default_batchify_fn, host_array, numbered
 from hybridnet.gluon.data.dataset import ChosenDataset, columns
 
@@ -25,6 +26,7 @@ class Task(NamedTuple):
     numbers: Sequence[Any]  # of its samples in the dataset
     seed: int | None  # of what is drawn meanwhile; None: whatever the generators give
     np_rules: bool  # what class new arrays have
+    place: str  # in the user's code, where batches are asked for
 
 
 class Reader:
@@ -49,6 +51,7 @@ class Reader:
         return Reader, (self.dataset, self.batchify_fn)
 
     def __call__(self, task: Task) -> Any:
+        set_caller(task.place)
         with util.np_array(task.np_rules):
             if self._rows is not None:
                 return self._gathered(task.numbers)
@@ -99,7 +102,7 @@ _bits = numpy.random.MT19937(0)
 
 @contextmanager
 def drawing(seed: int) -> Iterator[None]:
-    """NumPy's global generator, Python's ``random`` and hybridnet on the CPU draw from ``seed`` in the body, and then go on as before it."""
+    """NumPy's global generator, Python's ``random`` and hybridnet on the CPU draw from ``seed`` in the body, then go on as before it."""
     python, outer = random.getstate(), global_generator.get_bit_generator()
     global_generator.set_bit_generator(_bits)
     numpy.random.seed(seed & (2**32 - 1))

@@ -17,12 +17,15 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import connection
 from types import ModuleType
 from typing import Any, NoReturn
 
+import numpy
+
+from hybridnet.device.transfer import empty_page_locked
 from hybridnet.errors import ArgumentError, WorkerError, WorkerTimeoutError, fail
 from hybridnet.gluon.data import worker as messages
 from hybridnet.gluon.data.reading import Reader, Task
@@ -114,8 +117,7 @@ class _Worker:
 class Processes:
     """Reads batches in worker processes."""
 
-    def __init__(self, reader: Reader, number: int, allocate: Callable[[int], Any]) -> None:
-        self._allocate = allocate  # memory for a batch that is handed out
+    def __init__(self, reader: Reader, number: int) -> None:
         self._pid = os.getpid()
         self._workers: list[_Worker] = []
         self._next = 0
@@ -145,9 +147,11 @@ class Processes:
         worker = min(self._workers, key=lambda w: len(w.tasks))
         ticket, self._next = self._next, self._next + 1
         with self._closing():
-            try:
+            sent = False
+            with suppress(BrokenPipeError, ConnectionResetError):
                 worker.send(ticket, task, self._size)
-            except (BrokenPipeError, ConnectionResetError):
+                sent = True
+            if not sent:
                 self._fail_ended(worker)
         self._owner[ticket] = worker
         return ticket
@@ -159,8 +163,8 @@ class Processes:
                 pass
         return ticket in self._done
 
-    def result(self, ticket: int, timeout: float) -> Any:
-        """The batch, or the error that came when it was read."""
+    def result(self, ticket: int, timeout: float, locked: bool) -> Any:
+        """The batch, or the error that came when it was read. It lies in page-locked memory, if ``locked``."""
         worker = self._owner[ticket]
         with self._closing():
             begin = time.monotonic()
@@ -178,7 +182,7 @@ class Processes:
         with self._closing():
             shared = worker.slots[slot]
             assert shared is not None
-            data = self._allocate(found)
+            data = empty_page_locked(found) if locked else numpy.empty(found, numpy.uint8)
             data[:] = shared.data[:found]
         worker.free.append(slot)
         return unpacked(data)
@@ -236,9 +240,10 @@ class Processes:
         found = connection.wait(list(pipes), timeout)
         for pipe in found:
             worker = pipes[pipe]
-            try:
+            message = None
+            with suppress(EOFError, ConnectionResetError):
                 message = worker.pipe.recv()
-            except (EOFError, ConnectionResetError):
+            if message is None:
                 self._fail_ended(worker)
             self._take(worker, *message)
         return bool(found)
