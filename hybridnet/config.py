@@ -110,6 +110,12 @@ def numbers(variables: tuple[str, ...]) -> list[int]:
     return [int(text) for text in texts if text.isdigit() and int(text)]
 
 
+def one_thread() -> None:
+    """Tell libraries that this process has not loaded yet to work on one thread."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+
+
 class Config:
     """The settings as attributes, read from the environment at import; tests may assign them."""
 
