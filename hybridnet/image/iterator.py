@@ -144,7 +144,10 @@ class ImageIter(DataIter):
             pad = self.batch_size - count
             while count < self.batch_size:
                 self._rewind()
-                count = self._fill(data, labels, count)
+                before, count = count, self._fill(data, labels, count)
+                if before == count:
+                    got = "none that can be read any more"
+                    fail(ArgumentError, type(self).__name__, expected="images to fill the last batch with", got=got)
         if self.label_width == 1 and labels.ndim == 2:
             labels = labels[:, 0]
         return DataBatch([array_of(data)], [array_of(labels)], pad, None)
