@@ -17,13 +17,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from hybridnet.errors import ArgumentError, FileFormatError, HybridnetError, fail
+from hybridnet.errors import ArgumentError, HybridnetError, fail
 from hybridnet.image import pixels
 from hybridnet.image.sources import read_list
-from hybridnet.opencv import opencv
+from hybridnet.opencv import decoded, opencv
 from hybridnet.recordio import IRHeader, MXIndexedRecordIO, pack, pack_img
 
 #: A line of a list: the file, below the root, and its label.
@@ -93,10 +92,7 @@ def record_of(path: str, header: IRHeader, options: argparse.Namespace) -> bytes
     encoded = Path(path).read_bytes()
     if options.pass_through:
         return pack(header, encoded)
-    cv2 = opencv()
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), options.color) if encoded else None
-    if image is None:
-        fail(FileFormatError, "im2rec", expected="an image that OpenCV can decode", got=f"{len(encoded)} bytes in {path}")
+    image = decoded("im2rec", encoded, options.color, path)
     height, width = image.shape[:2]
     if options.center_crop:
         side = min(height, width)
@@ -104,7 +100,7 @@ def record_of(path: str, header: IRHeader, options: argparse.Namespace) -> bytes
         image = image[top : top + side, left : left + side]
         height = width = side
     if options.resize:
-        image = cv2.resize(image, pixels.short_size((width, height), options.resize))
+        image = opencv().resize(image, pixels.short_size((width, height), options.resize))
     return pack_img(header, image, options.quality, options.encoding)
 
 
