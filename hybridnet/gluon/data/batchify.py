@@ -149,8 +149,8 @@ class Pad:
         shape = tuple(-(-n // self._round_to) * self._round_to for n in longest)
         dtype = numpy.result_type(*{x.dtype for x in raw}) if self._dtype is None else dtypes.as_dtype(self._dtype)
         padded = array_module(raw[0]).full((len(raw), *shape), self._val, dtype)
-        for row, x in zip(padded, raw, strict=True):
-            row[tuple(slice(n) for n in x.shape)] = x
+        for i, x in enumerate(raw):
+            padded[(i, *map(slice, x.shape))] = x
         return made(padded)
 
 
