@@ -197,6 +197,14 @@ for x, y in data.DataLoader(dataset, 4, num_workers=2):
     print(x.tolist())
 """
 
+FORK = """child = os.fork()
+    if not child:
+        del batches, loader
+        gc.collect()
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(len(list(batches)))"""
+
 ITS_OWN_CLASS = """
 from hybridnet.gluon import data
 class Mine(data.Dataset):
@@ -238,9 +246,9 @@ def test_a_program_that_ends_in_the_middle(tmp_path: Path, end: str) -> None:
     how = {
         "exit": "sys.exit(0)",
         "exception": "raise ValueError('in the loop')",
-        "fork": "os.waitpid(os.fork() or sys.exit(0), 0); print(len(list(batches))); sys.exit(0)",
+        "fork": FORK,
     }[end]
-    text = f"import os, sys\n{ENDLESS.partition('while')[0]}    batches = iter(loader)\n    next(batches)\n    {how}\n"
+    text = f"import gc, os, sys\n{ENDLESS.partition('while')[0]}batches = iter(loader)\n    next(batches)\n    {how}\n"
     with Program(text, tmp_path / "script.py") as program:
         printed = program.rest()
         assert program.process.returncode == (1 if end == "exception" else 0)
