@@ -12,7 +12,9 @@ from hybridnet import (
     autograd,
     context,
     gluon,
+    image,
     initializer,
+    io,
     keras,
     lr_scheduler,
     metric,
@@ -21,8 +23,10 @@ from hybridnet import (
     numpy_extension,
     optimizer,
     random,
+    recordio,
     util,
 )
+from hybridnet import image as img
 from hybridnet import initializer as init
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
@@ -53,8 +57,11 @@ __all__ = [
     "gluon",
     "gpu",
     "gpu_memory_info",
+    "image",
+    "img",
     "init",
     "initializer",
+    "io",
     "jit",
     "keras",
     "lr_scheduler",
@@ -68,6 +75,7 @@ __all__ = [
     "numpy_extension",
     "optimizer",
     "random",
+    "recordio",
     "util",
 ]
 

@@ -32,8 +32,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet": [
         ("sym symbol AttrScope attribute executor executor_manager model", _GRAPH),
         ("mod module rnn", "gluon.Trainer in a loop, or net.fit(x, y); gluon.rnn for cells and layers"),
-        ("io recordio", _LOOP),
-        ("image img", "nd.image for what happens to one image"),
         ("kv kvstore", "gluon.Trainer, which adds up the gradients of all devices"),
         ("callback mon monitor", "net.fit, which shows its progress, or register_forward_hook"),
         ("operator", "autograd.Function for an operator with a gradient of its own"),
@@ -45,6 +43,10 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("rnd", "hybridnet.random"),
         ("contrib", "nd.contrib, hybridnet.amp"),
         ("onnx engine library libinfo log notebook rtc runtime th torch tvmop misc", ""),
+    ],
+    "hybridnet.io": [
+        ("ImageDetRecordIter ImageRecordInt8Iter ImageRecordIter ImageRecordIter_v1 ImageRecordUInt8Iter ImageRecordUInt8Iter_v1", _LOOP),
+        ("io utils", "hybridnet.io"),
     ],
     "hybridnet.gluon": [
         ("model_zoo", "a network of gluon.nn, whose parameter files of MXNet load_parameters reads"),
@@ -62,7 +64,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.gluon.rnn": [("rnn_cell rnn_layer", "gluon.rnn")],
     "hybridnet.gluon.loss": [("CTCLoss SDMLLoss", "")],
-    "hybridnet.gluon.utils": [("download check_sha1 replace_file", "urllib.request and hashlib")],
     "hybridnet.optimizer": [("DCASGD LARS LBSGD Test contrib", "another optimizer, or an Optimizer of your own with a rule")],
     "hybridnet.initializer": [("FusedRNN", "the initializers that gluon.rnn's layers take")],
     "hybridnet.ndarray": [
@@ -88,7 +89,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("SparseEmbedding", "nd.Embedding"),
         ("quantize* quantized_* dequantize requantize calibrate_entropy rand_zipfian round_ste sign_ste hawkesll getnnz edge_id dgl_*", ""),
     ],
-    "hybridnet.ndarray.image": [("adjust_lighting random_*", "arithmetic on the image, with hybridnet.random")],
     "hybridnet.numpy": [
         ("apply_over_axes correlate frexp histogram2d histogram_bin_edges histogramdd i0 in1d ix_ min_scalar_type mirr msort", "NumPy"),
         ("nanmedian", "NumPy"),
@@ -97,7 +97,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("unpackbits unwrap fft loadtxt save load savez", "NumPy"),
     ],
     "hybridnet.numpy_extension": [
-        ("multibox_detection multibox_target roi_pooling rnn image", ""),
+        ("multibox_detection multibox_target roi_pooling rnn", ""),
         ("multibox_prior", "nd.contrib.MultiBoxPrior"),
         ("shape_array", "nd.shape_array, or x.shape"),
         ("get_cuda_compute_capability Context", "hybridnet.Context"),

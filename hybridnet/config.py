@@ -82,6 +82,13 @@ SETTINGS = {
         int,
         "programs that a compiled function keeps, one for each combination of shapes and modes; the oldest goes",
     ),
+    "home": Setting("MXNET_HOME", "~/.mxnet", str, "folder of downloaded data sets (`datasets/mnist` …), which MXNet uses as well"),
+    "repository": Setting(
+        "MXNET_GLUON_REPO",
+        "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/",
+        str,
+        "url of the folder from which data sets are downloaded, MXNet's own if it is not set",
+    ),
 }
 
 
@@ -121,6 +128,8 @@ class Config:
     tf32: bool
     deterministic: bool
     fast_math: bool
+    home: str
+    repository: str
 
     def __init__(self) -> None:
         for name, setting in SETTINGS.items():

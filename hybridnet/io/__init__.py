@@ -1,0 +1,31 @@
+"""``mx.io``: iterators that give batches of arrays, from memory and from files.
+
+``for batch in data_iter`` goes through one epoch, ``data_iter.reset()`` starts the next; ``fit`` takes them as they are.
+"""
+
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
+from hybridnet.io.arrays import NDArrayIter
+from hybridnet.io.base import DataBatch, DataDesc, DataIter
+from hybridnet.io.csv_file import CSVIter
+from hybridnet.io.files import MXDataIter
+from hybridnet.io.libsvm import LibSVMIter
+from hybridnet.io.mnist import MNISTIter
+from hybridnet.io.wrappers import PrefetchingIter, ResizeIter
+
+__all__ = [
+    "CSVIter",
+    "DataBatch",
+    "DataDesc",
+    "DataIter",
+    "LibSVMIter",
+    "MNISTIter",
+    "MXDataIter",
+    "NDArrayIter",
+    "PrefetchingIter",
+    "ResizeIter",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)
