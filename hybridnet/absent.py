@@ -54,10 +54,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.gluon.contrib": [("estimator", "net.fit(x, y)"), ("cnn nn rnn", "a block of your own")],
     "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],
-    "hybridnet.gluon.data": [
-        ("vision", "ArrayDataset over the images as an array"),
-        ("RecordFileDataset", "a Dataset of your own"),
-    ],
     "hybridnet.gluon.nn": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
         ("basic_layers conv_layers", "gluon.nn"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -90,5 +91,5 @@ def _copied_ahead(run: Run, device: Device) -> Iterator[Any]:
     except StopIteration:
         return
     finally:
-        if coming is not None:  # memory that a copy still writes to goes back behind it
+        if coming is not None and not sys.is_finalizing():  # memory that a copy still writes to goes back behind it
             coming.arrived()
