@@ -23,6 +23,7 @@ from hybridnet import (
     optimizer,
     random,
     recordio,
+    test_utils,
     util,
 )
 from hybridnet import initializer as init
@@ -72,6 +73,7 @@ __all__ = [
     "optimizer",
     "random",
     "recordio",
+    "test_utils",
     "util",
 ]
 

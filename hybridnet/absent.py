@@ -39,7 +39,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("profiler", "net.profile(x), net.explain(x) and net.memory(x)"),
         ("visualization viz", "net.summary(x) and print(net.graph(x))"),
         ("base error", "hybridnet.MXNetError and hybridnet.errors"),
-        ("test_utils", "numpy.testing"),
         ("is_np_array is_np_shape np_array np_shape set_np_shape use_np use_np_array use_np_shape", "hybridnet.util or npx"),
         ("rnd", "hybridnet.random"),
         ("contrib", "nd.contrib, hybridnet.amp"),
@@ -48,6 +47,17 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.io": [
         ("ImageDetRecordIter ImageRecordInt8Iter ImageRecordIter ImageRecordIter_v1 ImageRecordUInt8Iter ImageRecordUInt8Iter_v1", _LOOP),
         ("io utils", "hybridnet.io"),
+    ],
+    "hybridnet.test_utils": [
+        ("check_symbolic_forward check_symbolic_backward simple_forward", "assert_almost_equal of what a function or a block gives"),
+        ("numeric_grad", "check_numeric_gradient of a function or a block"),
+        ("check_consistency", "check_gluon_hybridize_consistency, or a block on each of the devices"),
+        ("check_speed", "net.profile(x)"),
+        ("same_symbol_structure", "print(net.graph(x)) of both"),
+        ("rand_sparse_ndarray create_sparse_array create_sparse_array_zd shuffle_csr_column_indices", "rand_ndarray: arrays are dense"),
+        ("download_model", "gluon.utils.download"),
+        ("get_im2rec_path", ""),
+        ("mx", "import hybridnet as mx"),
     ],
     "hybridnet.gluon": [
         ("model_zoo", "a network of gluon.nn, whose parameter files of MXNet load_parameters reads"),

@@ -7,7 +7,6 @@ is one, makes the sample of them.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -105,8 +104,8 @@ class FashionMNIST(MNIST):
 class CIFAR10(_StoredDataset):
     """Small images of 10 classes, https://www.cs.toronto.edu/~kriz/cifar.html: 50000 to train with, or 10000 to test with.
 
-    Images are (32, 32, 3), labels int32. ``root`` holds ``data_batch_1.bin`` … ``data_batch_5.bin`` (``test_batch.bin`` for the test), in it
-    or in a folder of it, or the archive ``cifar-10-binary.tar.gz``; what is there is taken as it is, else the archive is downloaded.
+    Images are (32, 32, 3), labels int32. ``root`` holds ``data_batch_1.bin`` … ``data_batch_5.bin`` (``test_batch.bin`` for the test), in
+    it or in a folder of it, or the archive ``cifar-10-binary.tar.gz``; what is there is taken as it is, else the archive is downloaded.
     """
 
     _namespace: ClassVar[str] = "cifar10"
