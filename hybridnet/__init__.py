@@ -12,6 +12,7 @@ from hybridnet import (
     autograd,
     context,
     gluon,
+    image,
     initializer,
     io,
     keras,
@@ -26,6 +27,7 @@ from hybridnet import (
     test_utils,
     util,
 )
+from hybridnet import image as img
 from hybridnet import initializer as init
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
@@ -56,6 +58,8 @@ __all__ = [
     "gluon",
     "gpu",
     "gpu_memory_info",
+    "image",
+    "img",
     "init",
     "initializer",
     "io",

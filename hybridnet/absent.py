@@ -32,7 +32,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet": [
         ("sym symbol AttrScope attribute executor executor_manager model", _GRAPH),
         ("mod module rnn", "gluon.Trainer in a loop, or net.fit(x, y); gluon.rnn for cells and layers"),
-        ("image img", "nd.image for what happens to one image"),
         ("kv kvstore", "gluon.Trainer, which adds up the gradients of all devices"),
         ("callback mon monitor", "net.fit, which shows its progress, or register_forward_hook"),
         ("operator", "autograd.Function for an operator with a gradient of its own"),
@@ -100,7 +99,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("SparseEmbedding", "nd.Embedding"),
         ("quantize* quantized_* dequantize requantize calibrate_entropy rand_zipfian round_ste sign_ste hawkesll getnnz edge_id dgl_*", ""),
     ],
-    "hybridnet.ndarray.image": [("adjust_lighting random_*", "arithmetic on the image, with hybridnet.random")],
     "hybridnet.numpy": [
         ("apply_over_axes correlate frexp histogram2d histogram_bin_edges histogramdd i0 in1d ix_ min_scalar_type mirr msort", "NumPy"),
         ("nanmedian", "NumPy"),
@@ -109,7 +107,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("unpackbits unwrap fft loadtxt save load savez", "NumPy"),
     ],
     "hybridnet.numpy_extension": [
-        ("multibox_detection multibox_target roi_pooling rnn image", ""),
+        ("multibox_detection multibox_target roi_pooling rnn", ""),
         ("multibox_prior", "nd.contrib.MultiBoxPrior"),
         ("shape_array", "nd.shape_array, or x.shape"),
         ("get_cuda_compute_capability Context", "hybridnet.Context"),

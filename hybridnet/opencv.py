@@ -18,17 +18,26 @@ class MissingLibraryError(HybridnetError, ImportError):
 
 
 @functools.cache
-def opencv() -> Any:
-    """The module ``cv2``, or an error that says how it is installed."""
+def _loaded() -> Any:
     try:
         cv2 = importlib.import_module("cv2")
     except ImportError as error:
-        text = message(
-            "image",
-            expected="OpenCV, which decodes and resizes images",
-            got=f"no module cv2 ({error})",
-            fix='pip install "hybridnet[image]"',
-        )
-        raise MissingLibraryError(text) from error
+        return error
     cv2.setNumThreads(0)
     return cv2
+
+
+def opencv(required: bool = True) -> Any:
+    """The module ``cv2``; where there is none, an error that says how it is installed, or ``None`` if it is not required."""
+    cv2 = _loaded()
+    if not isinstance(cv2, ImportError):
+        return cv2
+    if not required:
+        return None
+    text = message(
+        "image",
+        expected="OpenCV, which decodes and resizes images",
+        got=f"no module cv2 ({cv2})",
+        fix='pip install "hybridnet[image]"',
+    )
+    raise MissingLibraryError(text) from cv2

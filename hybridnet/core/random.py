@@ -3,10 +3,14 @@
 A random operator is a pure function of (seed, counter): drawing takes a counter value and moves
 the counter on. Since the state is held in arrays, a trace sees it read and written, and so a
 compiled function takes it in and gives it back like any other state.
+
+What is drawn on the host alone (where to crop an image, whether to flip it) comes from :func:`host`,
+a generator of Python's that follows the same seed: it costs a hundredth of an operator.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 from typing import Any
 
@@ -21,6 +25,42 @@ from hybridnet.errors import ArgumentError, fail
 _lock = threading.Lock()
 _states: dict[Device, tuple[NDArray, NDArray]] = {}
 _DEFAULT_SEED = 0
+
+
+class _Host(threading.local):
+    """A thread's generator for the host, and of which call of ``seed`` it is."""
+
+    generation = -1
+    generator: random.Random
+
+
+class _Seeding:
+    """How often ``seed`` was called, and how many threads have drawn on the host since."""
+
+    generation = 0
+    threads = 0
+
+
+_host, _seeding = _Host(), _Seeding()
+
+
+def host() -> random.Random:
+    """This thread's generator for draws on the host. It begins anew with each :func:`seed`.
+
+    Threads have generators of their own, numbered as they first draw: where the order of threads is not fixed, give each
+    sample its own seed (:func:`seed_host`).
+    """
+    if _host.generation != _seeding.generation:
+        with _lock:
+            number, _seeding.threads = _seeding.threads, _seeding.threads + 1
+        seed_host((number << 64) + _DEFAULT_SEED)
+    return _host.generator
+
+
+def seed_host(value: int) -> None:
+    """Start the generator of this thread alone anew, until the next :func:`seed`."""
+    _host.generator = random.Random(value)
+    _host.generation = _seeding.generation
 
 
 def _state(device: Device) -> tuple[NDArray, NDArray]:
@@ -44,6 +84,7 @@ def seed(value: int, device: Device | str | None = None) -> None:
     if device is None or device == "all":
         _DEFAULT_SEED = value
         targets = list(_states)
+        _seeding.generation, _seeding.threads = _seeding.generation + 1, 0
     else:
         targets = [Device(device)]
     for target in targets:

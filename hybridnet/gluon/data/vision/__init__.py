@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from hybridnet import absent
-from hybridnet.gluon.data.vision import datasets
+from hybridnet.gluon.data.vision import datasets, transforms
 from hybridnet.gluon.data.vision.datasets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 
-__all__ = ["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "datasets"]
+__all__ = ["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "datasets", "transforms"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)
