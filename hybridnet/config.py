@@ -135,6 +135,12 @@ def is_set(variable: str) -> bool:
     return os.environ.get(variable, "").lower() in ("1", "true")
 
 
+def one_thread() -> None:
+    """Tell libraries that this process has not loaded yet to work on one thread."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+
+
 class Config:
     """The settings as attributes, read from the environment at import; tests may assign them."""
 

@@ -12,19 +12,23 @@ from __future__ import annotations
 
 import random
 import threading
+from types import TracebackType
 from typing import Any
+
+import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core.apply import call
 from hybridnet.core.array import wrap
 from hybridnet.core.ndarray import NDArray, array
 from hybridnet.core.state import local, suspended_trace
-from hybridnet.device import Device, current_device
+from hybridnet.device import Device, cpu, current_device
 from hybridnet.errors import ArgumentError, fail
 
 _lock = threading.Lock()
 _states: dict[Device, tuple[NDArray, NDArray]] = {}
 _DEFAULT_SEED = 0
+_seedings = 0  # how often seed() was called
 
 
 class _Host(threading.local):
@@ -77,7 +81,7 @@ def seed(value: int, device: Device | str | None = None) -> None:
     The same seed gives the same numbers on the same kind of device, however the operators run:
     imperatively, hybridized or as one compiled step.
     """
-    global _DEFAULT_SEED
+    global _DEFAULT_SEED, _seedings
     value = int(value)
     if value < 0:
         fail(ArgumentError, "random.seed", expected="a non-negative integer", got=str(value))
@@ -87,11 +91,47 @@ def seed(value: int, device: Device | str | None = None) -> None:
         _seeding.generation, _seeding.threads = _seeding.generation + 1, 0
     else:
         targets = [Device(device)]
+    _seedings += 1
     for target in targets:
-        seed_array, counter = _state(target)
-        with suspended_trace():
-            seed_array[...] = value
-            counter[...] = 0
+        _set(target, value, 0)
+
+
+def _set(device: Device, value: int, count: int) -> None:
+    seed_array, counter = _state(device)
+    with suspended_trace():
+        seed_array[...] = value
+        counter[...] = count
+
+
+def seedings() -> int:
+    """How often :func:`seed` was called: who has drawn a seed of its own from the random state draws it anew after that."""
+    return _seedings
+
+
+class seeded:
+    """``with seeded(value):`` the CPU draws in the body as after ``seed(value)``, and goes on afterwards as if it had not drawn there."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __enter__(self) -> None:
+        self.before = [int(part._data) for part in _state(cpu())]
+        _set(cpu(), self.value, 0)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        _set(cpu(), *self.before)
+
+
+def host_key() -> tuple[int, int]:
+    """The (seed, counter) of the CPU's next draw, as numbers."""
+    with suspended_trace():
+        seed_array, drawn = next_key(cpu())
+    return int(seed_array._data), int(drawn._data)
+
+
+def host_generator() -> np.random.Generator:
+    """A generator of NumPy's that follows the CPU's random state: for draws on the host that no compiled function contains."""
+    return np.random.default_rng(host_key())
 
 
 def next_key(device: Device | None = None) -> tuple[NDArray, NDArray]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from hybridnet.core import suspended_trace
-from hybridnet.device import cpu
+from hybridnet.core.random import host_generator
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.ops.random import permutation
 
 
 class Sampler:
@@ -41,9 +39,7 @@ class RandomSampler(Sampler):
         self._length = length
 
     def __iter__(self) -> Iterator[int]:
-        with suspended_trace(), cpu():
-            order = permutation(self._length)
-        return iter(order.tolist())
+        return iter(host_generator().permutation(self._length).tolist())
 
     def __len__(self) -> int:
         return self._length

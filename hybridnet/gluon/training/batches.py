@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy
 
 from hybridnet import dtypes
 from hybridnet.core import Array, asarray
-from hybridnet.device import Device
+from hybridnet.device import Device, cpu
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.gluon.data import DataLoader
 from hybridnet.ops.random import permutation
 
 Batch = tuple[tuple[Any, ...], Any]  # the network's inputs, the label (None in prediction)
@@ -105,43 +107,65 @@ class Batches:
             fail(ArgumentError, op, expected="batches that can be gone through in every epoch", got=got, fix=way_out)
         self.op, self.batches, self.place = op, batches, place
         self.samples: int | None = None  # known after the first time
-        self._ahead: list[Any] = []  # what first() took from an iterator
+        self._begun: Iterator[Any] | None = None  # what first() has begun to go through
+        self._ahead: list[Any] = []  # and has taken from it
         self._check: Check | None = None
 
     def check_labels(self, check: Check) -> None:
-        """Have the labels of each batch that comes from the host checked before it is used."""
+        """Have the labels of each batch checked before it is used; not those that lie on a GPU, but for the first."""
         self._check = check
+        for _, label in map(self._batch, self._ahead):
+            if label is not None and label.device.is_gpu:
+                check(label.asnumpy())
 
     def first(self) -> Batch:
-        """The first batch; an iterator's is kept for later."""
-        batch = next(iter(self.batches), None)
+        """The first batch, which the first time through begins with."""
+        self._begun = self._begin()
+        batch = next(self._begun, None)
         if batch is None:
             fail(ArgumentError, self.op, expected="at least one batch", got="none")
-        if isinstance(self.batches, Iterator):
-            self._ahead = [batch]
+        self._ahead = [batch]
         return self._batch(batch)
 
-    def _batch(self, batch: Any) -> Batch:
+    def _begin(self) -> Iterator[Any]:
+        if isinstance(self.batches, DataLoader) and self.place.device.is_gpu:
+            host = Place(cpu(), self.place.dtype, self.place.cls)
+            return self.batches.batches_on(self.place.device, lambda batch: self._batch(batch, host))
+        return iter(self.batches)
+
+    def _batch(self, batch: Any, place: Place | None = None) -> Batch:
+        x, y = self._parts(batch)
+        part = Arrays(self.op, x, y, 1, False, place or self.place)
+        label = part.label._data if isinstance(part.label, Array) else part.label
+        if self._check is not None and isinstance(label, numpy.ndarray):
+            self._check(label)
+        return part._batch(slice(None))
+
+    def _parts(self, batch: Any) -> tuple[Any, Any]:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             size = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
             fail(ArgumentError, self.op, expected="batches (x, y)", got=f"a {type(batch).__name__}{size}")
         x, y = batch
-        part = Arrays(self.op, x, y, 1, False, self.place)
-        if self._check is not None and not isinstance(y, Array):
-            self._check(part.label)
-        return part._batch(slice(None))
+        return x, y
 
     def __iter__(self) -> Iterator[Batch]:
         count = 0
-        pending, self._ahead = self._ahead, []
-        for source in (pending, self.batches):
-            for batch in source:
-                result = self._batch(batch)
-                count += len(result[0][0])
-                yield result
+        ahead, begun = self._ahead, self._begun or self._begin()
+        self._ahead, self._begun = [], None
+        for batch in chain(ahead, begun):
+            result = self._batch(batch)
+            count += len(result[0][0])
+            yield result
         if not count:
             fail(ArgumentError, self.op, expected="at least one batch", got="none")
         self.samples = count
+
+
+class Inputs(Batches):
+    """An iterable of batches to predict from: ``x``, or ``(x, y)``, of which ``y`` is left aside."""
+
+    def _parts(self, batch: Any) -> tuple[Any, Any]:
+        return (batch[0] if isinstance(batch, (tuple, list)) and len(batch) in (1, 2) else batch), None
 
 
 def batches(op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place, times: int = 1) -> Arrays | Batches:
@@ -151,3 +175,10 @@ def batches(op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Plac
     if isinstance(x, (Array, numpy.ndarray)):
         fail(ArgumentError, op, expected="labels y beside the array x", got="x alone")
     return Batches(op, x, place, times)
+
+
+def inputs_of(op: str, x: Any, batch_size: int, place: Place) -> Arrays | Batches:
+    """The batches to predict from: of arrays, or of a ``DataLoader`` or another iterable that is no list or tuple."""
+    if isinstance(x, Iterable) and not isinstance(x, (Array, numpy.ndarray, list, tuple, str, dict)):
+        return Inputs(op, x, place, 1)
+    return Arrays(op, x, None, batch_size, False, place)

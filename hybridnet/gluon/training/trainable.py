@@ -9,7 +9,7 @@ from hybridnet import numpy as np
 from hybridnet.compile import jit
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.training.batches import Arrays, Batches, Place, batches
+from hybridnet.gluon.training.batches import Arrays, Batches, Place, batches, inputs_of
 from hybridnet.gluon.training.progress import History, Progress
 from hybridnet.gluon.training.session import Programs, Session, initialize_missing, place_of
 
@@ -105,17 +105,18 @@ class Trainable:
     def predict(self, x: Any, batch_size: int = 32, verbose: int | str = 0) -> Any:
         """The outputs for an array of samples (or a tuple of arrays, for several inputs), as one array.
 
+        ``x`` may be a ``DataLoader`` or another iterable of batches as well, ``x`` or ``(x, y)``, of which ``y`` is left aside.
         Layers behave as in prediction. Needs no ``compile``, but parameters that have values.
         """
         if self._programs is None:
             self._programs = Programs()
         step = self._programs.steps.setdefault("predict", jit(lambda *inputs: self(*inputs), name="predict"))  # type: ignore[operator]
         found = []
-        data = Arrays("predict", x, None, batch_size, False, place_of(self))
+        data = inputs_of("predict", x, batch_size, place_of(self))
         with Progress("Predict", data.samples, verbose) as progress:
-            for inputs, _ in data:
-                found.append(step(*inputs))
-                progress.advance(len(inputs[0]), dict)
+            for arrays, _ in data:
+                found.append(step(*arrays))
+                progress.advance(len(arrays[0]), dict)
             progress.stop_clock()
             progress.finish({})
         if not isinstance(found[0], Array):
