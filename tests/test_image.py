@@ -304,6 +304,9 @@ def test_generators_of_the_host() -> None:
     alone = core_random.host().random()
     core_random.seed_host(9)
     assert core_random.host().random() == alone
+    with core_random.seeded(9):
+        assert core_random.host().random() == alone
+    assert core_random.host().random() not in (alone, *results[0].values())
     hn.random.seed(3)
     assert core_random.host().random() == results[0]["a"]  # the first to draw since
 

@@ -28,7 +28,6 @@ from hybridnet.errors import ArgumentError, fail
 _lock = threading.Lock()
 _states: dict[Device, tuple[NDArray, NDArray]] = {}
 _DEFAULT_SEED = 0
-_seedings = 0  # how often seed() was called
 
 
 class _Host(threading.local):
@@ -39,9 +38,10 @@ class _Host(threading.local):
 
 
 class _Seeding:
-    """How often ``seed`` was called, and how many threads have drawn on the host since."""
+    """How often ``seed`` was called for the CPU, with what, and how many threads have drawn on the host since."""
 
     generation = 0
+    value = 0
     threads = 0
 
 
@@ -57,7 +57,7 @@ def host() -> random.Random:
     if _host.generation != _seeding.generation:
         with _lock:
             number, _seeding.threads = _seeding.threads, _seeding.threads + 1
-        seed_host((number << 64) + _DEFAULT_SEED)
+        seed_host((number << 64) + _seeding.value)
     return _host.generator
 
 
@@ -81,17 +81,17 @@ def seed(value: int, device: Device | str | None = None) -> None:
     The same seed gives the same numbers on the same kind of device, however the operators run:
     imperatively, hybridized or as one compiled step.
     """
-    global _DEFAULT_SEED, _seedings
+    global _DEFAULT_SEED
     value = int(value)
     if value < 0:
         fail(ArgumentError, "random.seed", expected="a non-negative integer", got=str(value))
     if device is None or device == "all":
         _DEFAULT_SEED = value
         targets = list(_states)
-        _seeding.generation, _seeding.threads = _seeding.generation + 1, 0
     else:
         targets = [Device(device)]
-    _seedings += 1
+    if any(target.device_type == "cpu" for target in targets) or device in (None, "all"):
+        _seeding.generation, _seeding.value, _seeding.threads = _seeding.generation + 1, value, 0
     for target in targets:
         _set(target, value, 0)
 
@@ -104,12 +104,15 @@ def _set(device: Device, value: int, count: int) -> None:
 
 
 def seedings() -> int:
-    """How often :func:`seed` was called: who has drawn a seed of its own from the random state draws it anew after that."""
-    return _seedings
+    """How often :func:`seed` was called for the CPU: who has drawn a seed of its own from the random state draws it anew after that."""
+    return _seeding.generation
 
 
 class seeded:
-    """``with seeded(value):`` the CPU draws in the body as after ``seed(value)``, and goes on afterwards as if it had not drawn there."""
+    """``with seeded(value):`` the CPU draws in the body as after ``seed(value)``, and goes on afterwards as if it had not drawn there.
+
+    So does :func:`host`, in this thread.
+    """
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -117,9 +120,12 @@ class seeded:
     def __enter__(self) -> None:
         self.before = [int(part._data) for part in _state(cpu())]
         _set(cpu(), self.value, 0)
+        self.generator = host()
+        seed_host(self.value)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _set(cpu(), *self.before)
+        _host.generator = self.generator
 
 
 def host_key() -> tuple[int, int]:

@@ -24,8 +24,10 @@ PCA_VECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836,
 
 
 def _check(op: str, data: Any) -> None:
-    if data.ndim not in (3, 4):
-        fail(ShapeError, op, expected="an image of three dimensions, or a batch of them", got=str(data.shape))
+    dims = getattr(data, "shape", ())
+    if len(dims) not in (3, 4):
+        got = str(dims) if hasattr(data, "shape") else f"a {type(data).__name__}"
+        fail(ShapeError, op, expected="an image of three dimensions, or a batch of them", got=got)
 
 
 @operator("_image_to_tensor")
@@ -96,8 +98,8 @@ def resize(data: Any, size: Any, keep_ratio: bool = False, interp: int = 1) -> A
     if isinstance(size, int):
         size = (size, size)
         if keep_ratio:
-            scale = size[0] / min(height, width)
-            size = (round(width * scale), round(height * scale))
+            short = size[0]
+            size = (short, short * height // width) if height > width else (short * width // height, short)
     batch = data if data.ndim == 4 else call("reshape", data, shape=(1, *data.shape))
     planes = call("transpose", batch, axes=(0, 3, 1, 2))
     if interp == 0:
