@@ -66,7 +66,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],
     "hybridnet.gluon.data": [
         ("vision", "ArrayDataset over the images as an array"),
-        ("RecordFileDataset", "a Dataset of your own"),
     ],
     "hybridnet.gluon.nn": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),

@@ -128,3 +128,7 @@ class Shuffled(data.Sampler):
 
     def __len__(self) -> int:
         return len(self.order)
+
+
+def numbers_of(record: bytes) -> Any:
+    return numpy.frombuffer(record, "int32")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
+import loader_samples as some
 import numpy
 import pytest
 
 import hybridnet as hn
-from hybridnet import nd, np
+from hybridnet import nd, np, recordio
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError
 from hybridnet.gluon import data
 from hybridnet.gluon.contrib.data import IntervalSampler
@@ -103,6 +105,20 @@ def test_take_and_sample() -> None:
 def test_datasets_go_through_pickle() -> None:
     made = data.ArrayDataset(np.arange(6).reshape(3, 2), [1, 2, 3]).transform_first(double).shard(2, 0)
     assert [y for _, y in pickle.loads(pickle.dumps(made))] == [1, 2]
+
+
+def test_records_of_a_file(tmp_path: Path) -> None:
+    with recordio.MXIndexedRecordIO(tmp_path / "some.idx", tmp_path / "some.rec", "w") as file:
+        for i in range(9):
+            file.write_idx(10 * i, numpy.int32([i, i * i]).tobytes())
+    dataset = data.RecordFileDataset(tmp_path / "some.rec")
+    assert len(dataset) == 9 and dataset[-1] == numpy.int32([8, 64]).tobytes()
+    with pytest.raises(IndexError):
+        dataset[9]
+    expected = [[[i, i * i] for i in numbers] for numbers in ([0, 1, 2, 3], [4, 5, 6, 7], [8])]
+    for way in ({}, {"num_workers": 2}, {"num_workers": 2, "thread_pool": True}):  # each process opens it anew, threads share it
+        loader = data.DataLoader(dataset.transform(some.numbers_of), 4, **way)  # type: ignore[arg-type]
+        assert [batch.tolist() for batch in loader] == expected
 
 
 def test_a_dataset_of_ones_own_says_what_it_lacks() -> None:

@@ -18,7 +18,7 @@ from hybridnet.core.random import host
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.image import colours, pixels
 from hybridnet.image.arrays import new_image, on_pixels, pixels_of
-from hybridnet.image.image import area_of
+from hybridnet.image.functions import area_of
 from hybridnet.image.pixels import Image, Size
 from hybridnet.ndarray.image import PCA_VALUES, PCA_VECTORS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.gluon.data.sampler import FilterSampler, Sampler
+from hybridnet.recordio import MXIndexedRecordIO
 
 
 class Dataset:
@@ -92,6 +94,21 @@ class ArrayDataset(Dataset):
 
     def __len__(self) -> int:
         return self._length
+
+
+class RecordFileDataset(Dataset):
+    """The records of a ``.rec`` file, as bytes; the ``.idx`` file of the same name beside it says where they are."""
+
+    def __init__(self, filename: str | os.PathLike[str]) -> None:
+        self.filename = os.fspath(filename)
+        self.idx_file = os.path.splitext(self.filename)[0] + ".idx"
+        self._record = MXIndexedRecordIO(self.idx_file, self.filename, "r")
+
+    def __getitem__(self, idx: int) -> Any:
+        return self._record.read_idx(self._record.keys[idx])
+
+    def __len__(self) -> int:
+        return len(self._record.keys)
 
 
 class ChosenDataset(Dataset):

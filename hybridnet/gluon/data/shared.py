@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import secrets
 from contextlib import suppress
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -27,7 +28,7 @@ def reserve(size: int, what: str) -> SharedMemory:
     """New shared memory of ``size`` bytes or more, that are there; an OutOfMemoryError says how to do without."""
     memory = None
     try:
-        memory = SharedMemory(create=True, size=size)
+        memory = SharedMemory(f"hybridnet-{os.getpid()}-{secrets.token_hex(4)}", create=True, size=size)
         _fill(_FOLDER / memory.name, size)
         return memory
     except OSError as error:

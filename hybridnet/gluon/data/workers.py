@@ -58,17 +58,14 @@ class _Slot:
         self.named = True
 
     def opened(self) -> None:
-        """The worker has it: it needs no name any more."""
+        """The worker has it, or it is given up: it needs no name any more."""
         if self.named:
             unlink(self.memory)
             self.named = False
 
     def close(self) -> None:
         del self.data
-        if self.named:
-            discard(self.memory)
-        else:
-            self.memory.close()
+        self.memory.close()
 
 
 class _Worker:
@@ -108,6 +105,7 @@ class _Worker:
         slot = self.slot_of[ticket]
         before = self.slots[slot]
         if before is not None:
+            before.opened()
             before.close()
             self.slots[slot] = None
         made = self.slots[slot] = _Slot(size)
@@ -198,12 +196,25 @@ class Processes:
             worker.free.append(worker.slot_of.pop(ticket))
 
     def close(self) -> None:
-        """End all workers and give their memory back."""
-        if self.closed or os.getpid() != self._pid:
+        """End all workers and give their memory back. A process that was forked from this one lets go of it, and no more."""
+        if self.closed:
             return
         self.closed = True
+        ours = os.getpid() == self._pid
         for w in self._workers:
             w.pipe.close()
+        if ours:
+            self._end()
+        for slot in (slot for w in self._workers for slot in w.slots.values() if slot is not None):
+            if ours:
+                slot.opened()
+            slot.close()
+        if self._payload is not None:
+            discard(self._payload) if ours else self._payload.close()
+
+    def _end(self) -> None:
+        """Workers that have nothing to do end with their pipes, others by a signal."""
+        for w in self._workers:
             if w.tasks:
                 w.process.terminate()
         deadline = time.monotonic() + _END_SECONDS
@@ -212,16 +223,6 @@ class Processes:
             if w.process.exitcode is None:
                 w.process.kill()
                 w.process.join()
-            for slot in w.slots.values():
-                if slot is not None:
-                    slot.close()
-        self._drop_payload()
-
-    def _drop_payload(self) -> None:
-        """The dataset's shared memory, which every worker has opened by now or never will."""
-        if self._payload is not None:
-            discard(self._payload)
-            self._payload = None
 
     # -- messages -------------------------------------------------------------------------------
 
@@ -252,7 +253,8 @@ class Processes:
         if kind == messages.READY:
             worker.ready = True
             if all(w.ready for w in self._workers):
-                self._drop_payload()
+                discard(self._payload)  # all of them have opened it
+                self._payload = None
         elif kind == messages.LARGER:
             (needed,) = rest
             self._size = max(self._size, needed + needed // 4)
