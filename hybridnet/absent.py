@@ -44,7 +44,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("onnx engine library libinfo log notebook rtc runtime th torch tvmop misc", ""),
     ],
     "hybridnet.io": [
-        ("ImageDetRecordIter ImageRecordInt8Iter ImageRecordIter ImageRecordIter_v1 ImageRecordUInt8Iter ImageRecordUInt8Iter_v1", _LOOP),
         ("io utils", "hybridnet.io"),
     ],
     "hybridnet.test_utils": [
@@ -64,9 +63,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.gluon.contrib": [("estimator", "net.fit(x, y)"), ("cnn nn rnn", "a block of your own")],
     "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],
-    "hybridnet.gluon.data": [
-        ("vision", "ArrayDataset over the images as an array"),
-    ],
     "hybridnet.gluon.nn": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
         ("basic_layers conv_layers", "gluon.nn"),

@@ -15,6 +15,7 @@ from hybridnet.core.random import host, seed_host
 from hybridnet.errors import ArgumentError, DtypeError, FileFormatError, ShapeError, SignatureError, fail
 from hybridnet.image.augment import Augmenter
 from hybridnet.image.samples import image_of_record, label_of
+from hybridnet.image.sources import read_list
 from hybridnet.io.base import DataDesc, array_of
 from hybridnet.io.files import Host, MXDataIter, shape_of
 from hybridnet.io.image_changes import ImageChanges
@@ -273,21 +274,6 @@ def _sorted(op: str, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 def _labels_of(op: str, path: str, width: int) -> dict[int, Host]:
     """The labels in a list of images, by the images' ids."""
-    labels = {}
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            parts = line.rstrip("\n").split("\t")
-            try:
-                labels[int(parts[0])] = numpy.array([float(x) for x in parts[1:-1]], numpy.float32)
-            except ValueError:
-                parts = []
-            if len(parts) != width + 2:
-                fail(
-                    FileFormatError,
-                    op,
-                    expected=f"id, {width} labels and path with tabs between",
-                    got=f"{line[:60]!r} at line {number} of {path}",
-                )
-    return labels
+    if not os.path.isfile(path):
+        fail(FileFormatError, op, expected="a list of images", got=f"{path!r}, which is not there")
+    return {key: label_of(label, width, f"the image {key} in {path}") for key, (label, _) in read_list(path).items()}
