@@ -31,9 +31,9 @@ class Rounds:
         self.at, self._end = 0, samples
         self._before: Host = numpy.zeros(batch_size, numpy.int64)
 
-    def reset(self) -> None:
-        """Start the next epoch."""
-        self.at = self.at if self.round_batch and self.at > self._end else self._end
+    def reset(self, early: bool = False) -> None:
+        """Start the next epoch. ``early``: not all that was given of this one has been used."""
+        self.at = self.at if self.round_batch and self.at > self._end and not early else self._end
         self._end = (self.at // self.samples + 1) * self.samples
 
     def next(self) -> tuple[Host, int] | None:

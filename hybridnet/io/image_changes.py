@@ -151,12 +151,13 @@ class ImageChanges(PixelAugmenter):
         return None
 
     def _grown(self, image: Image) -> Image:
-        """The image, enlarged in its ratio if it is smaller than what is to be cut from it."""
-        width, height = pixels.size_of(image)
-        factor = max(self.size[0] / width, self.size[1] / height)
-        if factor <= 1:
-            return image
-        return pixels.resize(image, max(self.size[0], int(width * factor)), max(self.size[1], int(height * factor)), self.inter_method)
+        """The image, enlarged in its ratio if it is smaller than what is to be cut from it: first to the height, then to the width."""
+        for axis in (1, 0):
+            old = pixels.size_of(image)
+            if old[axis] < self.size[axis]:
+                size = [n * self.size[axis] // old[axis] for n in old]
+                image = pixels.resize(image, size[0], size[1], self.inter_method)
+        return image
 
     def _coloured(self, image: Image) -> Image:
         if image.shape[2] != 3:

@@ -13,7 +13,6 @@ import numpy
 from hybridnet import ndarray
 from hybridnet.core.random import host, seed_host
 from hybridnet.errors import ArgumentError, DtypeError, FileFormatError, ShapeError, SignatureError, fail
-from hybridnet.image.augment import Augmenter
 from hybridnet.image.samples import image_of_record, label_of
 from hybridnet.image.sources import read_list
 from hybridnet.io.base import DataDesc, array_of
@@ -22,10 +21,12 @@ from hybridnet.io.image_changes import ImageChanges
 from hybridnet.io.normalizing import Normalizing
 from hybridnet.io.pipeline import Buffers, Pipeline
 from hybridnet.io.records import Records
-from hybridnet.recordio import IRHeader
+from hybridnet.opencv import opencv
+from hybridnet.owned import OwnedMethod
+from hybridnet.recordio import IRHeader, unpack
 from hybridnet.util import np_array
 
-#: imdecode's flag for a number of channels.
+#: imdecode's flag for a number of channels; four are not its.
 _FLAGS = {1: 0, 3: 1}
 
 
@@ -57,7 +58,7 @@ class RecordImages(MXDataIter):
         self._aug_seed = host().getrandbits(32) if seed_aug is None else int(seed_aug)
         self._open(len(self._records), data, label, bool(round_batch))
         buffers = [Buffers(desc.shape, desc.dtype) for desc in (self.provide_data[0], self.provide_label[0])]
-        self._pipeline = Pipeline(self._fill, self._rounds, buffers[0], buffers[1], threads, ahead)
+        self._pipeline = Pipeline(OwnedMethod(self._fill), self._rounds, buffers[0], buffers[1], threads, ahead)
 
     def _sample(self, number: int, data: Host, label: Host) -> int:
         """Write the sample of a record into its place in a batch; gives its number, which the batch's index shows."""
@@ -172,7 +173,7 @@ class ImageRecordIter(RecordImages):
                 fix="image.ImageIter with augmenters of your own",
             )
         channels, height, width = image_shape(self._op, data_shape)
-        self._flag, self._width = _FLAGS.get(channels, -1), int(label_width)
+        self._flag, self._width = _FLAGS.get(channels), int(label_width)
         normalizing, changing = _sorted(self._op, changes)
         self._changes = ImageChanges((width, height), **changing)
         self._records = Records(self._op, path_imgrec, path_imgidx, num_parts, part_index)
@@ -197,10 +198,11 @@ class ImageRecordIter(RecordImages):
 
     def _decoded(self, number: int) -> tuple[IRHeader, Host]:
         """A record's header and its image, augmented."""
-        source = self._records.name(number)
-        augmenters: tuple[Augmenter, ...] = (self._changes,)
-        header, image = image_of_record(self._records[number], augmenters, source, self._flag)
-        return header, image
+        source, record = self._records.name(number), self._records[number]
+        if self._flag is None:
+            header, encoded = unpack(record)
+            return header, self._changes.pixels(_with_alpha(encoded, source))
+        return image_of_record(record, (self._changes,), source, self._flag)
 
     def _sample(self, number: int, data: Host, label: Host) -> int:
         header, image = self._decoded(number)
@@ -260,6 +262,16 @@ def image_shape(op: str, data_shape: Any) -> tuple[int, int, int]:
     if len(shape) != 3 or shape[0] not in (1, 3, 4):
         fail(ShapeError, op, expected="a data_shape (channels, height, width) of 1, 3 or 4 channels", got=repr(data_shape))
     return shape  # type: ignore[return-value]
+
+
+def _with_alpha(encoded: bytes, source: str) -> Host:
+    """An encoded image of four channels: red, green, blue and alpha."""
+    cv2 = opencv()
+    image = cv2.imdecode(numpy.frombuffer(encoded, numpy.uint8), cv2.IMREAD_UNCHANGED) if encoded else None
+    if image is None or image.ndim != 3 or image.shape[2] != 4 or image.dtype != numpy.uint8:
+        got = f"{len(encoded)} bytes that OpenCV cannot decode" if image is None else f"{image.dtype} of shape {image.shape}"
+        fail(FileFormatError, "ImageRecordIter", expected="an image of bytes in four channels", got=f"{got}, in {source}")
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)
 
 
 def _sorted(op: str, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -57,13 +57,14 @@ class Pipeline:
         self._waiting: deque[Batch] = deque()
 
     def reset(self) -> None:
-        """Start the next epoch; what is being made is left."""
+        """Start the next epoch; what is being made is left, and an epoch of which something is left is left as a whole."""
+        early = bool(self._waiting)
         while self._waiting:
             pieces = self._waiting.popleft().pieces
             for piece in pieces:
                 if not piece.cancel():
                     piece.exception()  # waits
-        self._rounds.reset()
+        self._rounds.reset(early)
 
     def next(self) -> Batch | None:
         """The next batch; ``None`` at the end of an epoch."""

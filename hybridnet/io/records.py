@@ -38,6 +38,10 @@ class Records:
     def __len__(self) -> int:
         return len(self._at)
 
+    def __del__(self) -> None:
+        for file in getattr(self, "_files", ()):
+            file.close()
+
     def name(self, number: int) -> str:
         """What an error calls a record."""
         return f"the record at byte {self._at[number]} of {self._files[self._which[number]].path}"

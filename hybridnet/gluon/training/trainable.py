@@ -106,7 +106,8 @@ class Trainable:
     def predict(self, x: Any, batch_size: int = 32, verbose: int | str = 0) -> Any:
         """The outputs for an array of samples (or a tuple of arrays, for several inputs), as one array.
 
-        ``x`` may be a ``DataLoader``, an iterator of ``hybridnet.io`` or another iterable of batches as well, ``x`` or ``(x, y)``, of which ``y`` is left aside.
+        ``x`` may be a ``DataLoader``, an iterator of ``hybridnet.io`` or another iterable of batches as well, ``x`` or ``(x, y)``, of which
+        ``y`` is left aside.
         Layers behave as in prediction. Needs no ``compile``, but parameters that have values.
         """
         if self._programs is None:
