@@ -96,9 +96,8 @@ def torch(reader: str, folder: Path) -> tuple[Epochs, str]:
     import torchvision
     from torch.utils.data import DataLoader
 
-    return lambda loader=DataLoader(  # type: ignore[misc]
-        Files(folder), BATCH, shuffle=True, num_workers=THREADS, persistent_workers=True
-    ): loader, torchvision.__version__
+    loader = DataLoader(Files(folder), BATCH, shuffle=True, num_workers=THREADS, persistent_workers=True)
+    return lambda: loader, torchvision.__version__
 
 
 class Files:
