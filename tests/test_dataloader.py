@@ -81,6 +81,7 @@ def test_default_batchify(samples: Any, expected: Any) -> None:
     [
         ([numpy.ones(2), numpy.ones(3)], ShapeError, r"one shape; got \(2,\) for number 0 of the batch and \(3,\) for number 1.*Pad\(\)"),
         (["a", "b"], DtypeError, "numbers; got number 0 of the batch, a str.*AsList"),
+        (numpy.array(["a", "b"]), DtypeError, "got number 0 of the batch, a str_"),
         ([1, None], DtypeError, "got number 1 of the batch, a NoneType"),
         ([[1, [2, 3]]], DtypeError, "got number 0 of the batch, a list"),
         ([(1, 2), (1,)], ShapeError, "samples of 2 elements; got 1 for number 1"),
@@ -271,6 +272,12 @@ def test_views_of_datasets_are_gathered_as_they_read() -> None:
     expected = [[x.tolist(), y.tolist()] for x, y in [dataset[i] for i in range(3)]]
     ((x, y),) = data.DataLoader(dataset, 5)
     assert [list(pair) for pair in zip(x.tolist(), y.tolist(), strict=True)] == expected
+
+
+def test_arrays_of_other_things_are_no_batches() -> None:
+    with pytest.raises(DtypeError, match="sample 0 of the dataset, a str_"):
+        list(data.DataLoader(numpy.array(["a", "b"]), 2))
+    assert listed(data.DataLoader(numpy.array([1, 2], ">f8"), 2)) == [[1, 2]]
 
 
 def test_a_dataset_of_a_subclass_is_read_by_its_own_getitem() -> None:
