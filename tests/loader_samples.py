@@ -32,6 +32,10 @@ class Images(data.Dataset):
         return numpy.full(self.shape, i, "float32"), i
 
 
+def as_it_is(*sample: Any) -> Any:
+    return sample if len(sample) > 1 else sample[0]
+
+
 def drawn(x: Any) -> Any:
     """What the three global generators give next."""
     return numpy.float64([numpy.random.normal(), random.random(), hn.np.random.uniform(size=()).item(), x])

@@ -12,9 +12,11 @@ from typing import Any
 import loader_samples as some
 import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import hybridnet as hn
-from hybridnet import gluon, nd, np, util
+from hybridnet import dtypes, gluon, nd, np, util
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, WorkerTimeoutError
 from hybridnet.gluon import data
 from hybridnet.gluon.data import batchify, shared
@@ -163,6 +165,69 @@ def test_arrays_of_several_types_go_to_workers_and_back() -> None:
     (batch,) = data.DataLoader(source, 4, num_workers=1)
     assert [str(numpy.dtype(x.dtype)) for x in batch] == ["bfloat16", "float16", "float64", "int64"]
     assert [x.shape for x in batch] == [(4, 3), (4, 2), (4, 0), (4, 1)] and batch[3].tolist() == [[0], [1], [2], [3]]
+
+
+DTYPES = ("float32", "float64", "bfloat16", "int8", "uint16", "bool", "S3", "object")
+
+
+@st.composite
+def some_array(draw: Any) -> Any:
+    """Of any type and shape, of NumPy or of ours, contiguous or not."""
+    dtype = draw(st.sampled_from(DTYPES))
+    shape = draw(st.lists(st.integers(0, 4), max_size=3))
+    made = numpy.arange(int(numpy.prod(shape)), dtype="int8").reshape(shape)
+    made = made.astype(dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    made = draw(st.sampled_from([made, made.T, made[..., None][..., ::-1], made.reshape(-1)[::2]]))
+    return np.array(made) if made.dtype in dtypes.ALL and draw(st.booleans()) else made
+
+
+@given(
+    st.recursive(
+        some_array() | st.integers() | st.text() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x) | st.tuples(x, x)
+    )
+)
+def test_anything_goes_through_shared_memory(value: Any) -> None:
+    def same(a: Any, b: Any) -> bool:
+        if isinstance(a, (list, tuple)):
+            return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+        if isinstance(a, dict):
+            return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+        if isinstance(a, (numpy.ndarray, np.ndarray)):
+            return type(a) is type(b) and (a.shape, a.dtype) == (b.shape, b.dtype) and bool((numpy.asarray(a) == numpy.asarray(b)).all())
+        return type(a) is type(b) and a == b
+
+    packed = shared.Packed(value)
+    memory = numpy.full(packed.size + 64, 255, "uint8")
+    packed.write(memory)
+    assert (memory[packed.size :] == 255).all()
+    assert same(shared.unpacked(memory), value)
+
+
+@given(st.data())
+def test_batches_of_random_samples_are_those_of_numpy(given_data: Any) -> None:
+    """Gathered or read one by one, from views of views, in any order."""
+    length = given_data.draw(st.integers(1, 12))
+    shapes = given_data.draw(st.lists(st.lists(st.integers(0, 3), max_size=2), min_size=1, max_size=3))
+    columns = [
+        numpy.arange(length * int(numpy.prod(s))).reshape(length, *s).astype(given_data.draw(st.sampled_from(DTYPES[:2] + DTYPES[3:6])))
+        for s in shapes
+    ]
+    dataset: Any = data.ArrayDataset(*columns)
+    rows = numpy.arange(length)
+    for _ in range(given_data.draw(st.integers(0, 2))):
+        parts = given_data.draw(st.integers(1, 3))
+        part = given_data.draw(st.integers(0, parts - 1))
+        dataset, rows = dataset.shard(parts, part), numpy.array_split(rows, parts)[part]
+    size = given_data.draw(st.integers(1, 5))
+    order = given_data.draw(st.permutations(range(len(rows))))
+    batches = [order[i : i + size] for i in range(0, len(order), size)]
+    plain = dataset.transform(some.as_it_is)
+    for source in (dataset, plain):
+        for batch, at in zip(data.DataLoader(source, batch_sampler=batches), batches, strict=True):
+            found = batch if isinstance(batch, list) else [batch]
+            for x, column in zip(found, columns, strict=True):
+                expected = column[rows[list(at)]]
+                assert (x.shape, x.dtype) == (expected.shape, expected.dtype) and (x.asnumpy() == expected).all()
 
 
 def test_workers_share_the_arrays_of_the_dataset_and_do_not_write_to_them() -> None:
