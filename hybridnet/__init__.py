@@ -24,6 +24,7 @@ from hybridnet import (
     optimizer,
     random,
     recordio,
+    test_utils,
     util,
 )
 from hybridnet import image as img
@@ -76,6 +77,7 @@ __all__ = [
     "optimizer",
     "random",
     "recordio",
+    "test_utils",
     "util",
 ]
 

@@ -5,8 +5,9 @@ The README shows them in a table, which a test compares with ``SETTINGS``.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,30 @@ def numbers(variables: tuple[str, ...]) -> list[int]:
     """What others' variables say, those that are set to a positive number (or a list of them, of which the first counts)."""
     texts = [os.environ.get(variable, "").partition(",")[0].strip() for variable in variables]
     return [int(text) for text in texts if text.isdigit() and int(text)]
+
+
+@contextlib.contextmanager
+def variables(values: Mapping[str, str | None]) -> Iterator[None]:
+    """A block in which the environment has these variables; ``None`` takes one out."""
+    before = {name: os.environ.get(name) for name in values}
+    _set_variables(values)
+    try:
+        yield
+    finally:
+        _set_variables(before)
+
+
+def _set_variables(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def is_set(variable: str) -> bool:
+    """Whether one of others' variables says 1 or true."""
+    return os.environ.get(variable, "").lower() in ("1", "true")
 
 
 def one_thread() -> None:

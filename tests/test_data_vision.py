@@ -16,10 +16,11 @@ import pytest
 import hybridnet as hn
 from hybridnet import nd
 from hybridnet.config import config
-from hybridnet.errors import FileFormatError, HybridnetError
+from hybridnet.errors import ArgumentError, FileFormatError, HybridnetError
 from hybridnet.gluon.data import vision
 from hybridnet.gluon.data.vision import stored
 from hybridnet.gluon.utils import DownloadError
+from hybridnet.opencv import opencv
 
 IMAGES = numpy.random.RandomState(0).randint(0, 256, (6, 28, 28)).astype(numpy.uint8)
 LABELS = numpy.arange(6, dtype=numpy.uint8)
@@ -146,6 +147,64 @@ class TestCIFAR:
             vision.CIFAR100(tmp_path, train=False)
         with pytest.raises(DownloadError, match=rf"cifar-10-binary.tar.gz in {tmp_path / 'nowhere'}"):
             vision.CIFAR10(tmp_path / "nowhere")
+
+
+def image(seed: int) -> numpy.ndarray[Any, Any]:
+    return numpy.random.RandomState(seed).randint(0, 256, (4, 5, 3)).astype(numpy.uint8)
+
+
+def png(pixels: numpy.ndarray[Any, Any]) -> bytes:
+    """Encoded, red first."""
+    return opencv().imencode(".png", pixels[..., ::-1])[1].tobytes()
+
+
+class TestImageFiles:
+    @pytest.fixture(name="folder")
+    def _folder(self, tmp_path: Path) -> Path:
+        for number, name in enumerate(("dog/2.png", "dog/1.PNG", "cat/x.png")):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(png(image(number)))
+        return tmp_path
+
+    def test_folders_are_classes(self, folder: Path) -> None:
+        data = vision.ImageFolderDataset(folder)
+        assert data.synsets == ["cat", "dog"] and [Path(path).name for path, _ in data.items] == ["x.png", "1.PNG", "2.png"]
+        pixels, label = data[1]
+        assert (pixels.asnumpy() == image(1)).all() and (label, type(label), len(data)) == (1, int, 3)
+        assert vision.ImageFolderDataset(folder, flag=0)[0][0].shape == (4, 5, 1)
+        assert vision.ImageFolderDataset(folder, transform=lambda x, y: (x.shape, y))[2] == ((4, 5, 3), 1)
+        loader = hn.gluon.data.DataLoader(data.transform_first(vision.transforms.ToTensor()), 3)
+        assert next(iter(loader))[0].shape == (3, 3, 4, 5)
+
+    def test_other_files_are_left_out_with_a_warning(self, folder: Path) -> None:
+        (folder / "cat" / "notes.txt").write_text("x")
+        (folder / "list.txt").write_text("x")
+        with pytest.warns(UserWarning) as caught:
+            assert len(vision.ImageFolderDataset(folder)) == 3
+        assert [str(w.message)[:9] for w in caught] == ["Ignoring "] * 2 and "Only support .jpg, .jpeg, .png" in str(caught[0].message)
+        with pytest.raises(FileFormatError, match=r"a folder of folders of images; got .*nowhere', which is none"):
+            vision.ImageFolderDataset(folder / "nowhere")
+
+    def test_lists(self, folder: Path) -> None:
+        (folder / "l.lst").write_text("7\t1.5\tcat/x.png\n9\t2\tdog/2.png\n")
+        for data in (
+            vision.ImageListDataset(folder, "l.lst"),
+            vision.ImageListDataset(folder, [[1.5, "cat/x.png"], [2, "dog/2.png"]]),
+        ):
+            pixels, label = data[0]
+            assert (pixels.asnumpy() == image(2)).all() and label.tolist() == [1.5] and label.dtype == numpy.float32 and len(data) == 2
+        assert vision.ImageListDataset(folder, [[1, 2, "cat/x.png"]])[0][1].tolist() == [1, 2]
+        with pytest.raises(ArgumentError, match="an imglist"):
+            vision.ImageListDataset(folder)
+
+    def test_records(self, tmp_path: Path) -> None:
+        with hn.recordio.MXIndexedRecordIO(tmp_path / "x.idx", tmp_path / "x.rec", "w") as file:
+            for i, label in enumerate((3.0, [1.0, 2.0])):
+                file.write_idx(i, hn.recordio.pack((0, label, i, 0), png(image(i))))  # type: ignore[attr-defined]
+        data = vision.ImageRecordDataset(tmp_path / "x.rec")
+        assert len(data) == 2 and data[0][1] == 3 and data[1][1].tolist() == [1, 2]
+        assert (data[1][0].asnumpy() == image(1)).all()
+        assert vision.ImageRecordDataset(tmp_path / "x.rec", 0, lambda x, y: (x.shape, y))[0] == ((4, 5, 1), 3)
 
 
 @pytest.mark.slow

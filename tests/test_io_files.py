@@ -55,22 +55,26 @@ class TestRounds:
         it = CSVIter(data_csv=write("d", CSV), data_shape=(3,), batch_size=3, round_batch=False)
         assert indices(it, 2) == [[([0, 1, 2], 0), ([3, 1, 2], 2)]] * 2
 
-    def test_an_epoch_that_was_left_starts_again(self, write: Write) -> None:
+    def test_an_epoch_that_was_left_is_over(self, write: Write) -> None:
+        it = CSVIter(data_csv=write("d", CSV), data_shape=(3,), batch_size=3)
+        next(it), it.reset()
+        assert indices(it)[0][0] == ([0, 1, 2], 0)
         it = CSVIter(data_csv=write("d", "\n".join("0123456")), data_shape=(1,), batch_size=3)
-        for first in (0, 2, 1):
-            next(it), it.reset()
-            assert indices(it)[0][0] == ([first, first + 1, first + 2], 0)
+        assert indices(it)[0][-1] == ([6, 0, 1], 2)
+        next(it), it.reset()  # which began with 2
+        assert indices(it)[0][0] == ([0, 1, 2], 0)
 
     @given(st.integers(1, 9), st.integers(1, 12), st.integers(1, 5))
     def test_rounds_go_on_where_they_stopped(self, samples: int, batch_size: int, epochs: int) -> None:
-        rounds, rows, pads = Rounds(samples, batch_size, True), list[int](), 0
+        rounds, places = Rounds(samples, batch_size, True), list[int]()
         for _ in range(epochs):
+            pads = []
             while (batch := rounds.next()) is not None:
-                rows += batch[0].tolist()
-                pads = batch[1]
+                places += batch[0].tolist()
+                pads.append(batch[1])
+            assert pads and pads[:-1] == [0] * (len(pads) - 1) and (places[-1] + 1 - pads[-1]) % samples == 0
             rounds.reset()
-        assert rows == [i % samples for i in range(len(rows))]
-        assert len(rows) >= samples and 0 <= pads < batch_size
+        assert places == list(range(len(places)))
 
 
 class TestCSV:

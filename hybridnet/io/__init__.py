@@ -10,6 +10,13 @@ from hybridnet.io.arrays import NDArrayIter
 from hybridnet.io.base import DataBatch, DataDesc, DataIter
 from hybridnet.io.csv_file import CSVIter
 from hybridnet.io.files import MXDataIter
+from hybridnet.io.image_record import (
+    ImageRecordInt8Iter,
+    ImageRecordIter,
+    ImageRecordIter_v1,
+    ImageRecordUInt8Iter,
+    ImageRecordUInt8Iter_v1,
+)
 from hybridnet.io.libsvm import LibSVMIter
 from hybridnet.io.mnist import MNISTIter
 from hybridnet.io.wrappers import PrefetchingIter, ResizeIter
@@ -19,6 +26,11 @@ __all__ = [
     "DataBatch",
     "DataDesc",
     "DataIter",
+    "ImageRecordInt8Iter",
+    "ImageRecordIter",
+    "ImageRecordIter_v1",
+    "ImageRecordUInt8Iter",
+    "ImageRecordUInt8Iter_v1",
     "LibSVMIter",
     "MNISTIter",
     "MXDataIter",

@@ -19,35 +19,34 @@ Host = numpy.ndarray[Any, Any]
 
 
 class Rounds:
-    """The samples of each batch of an epoch, and how many of its last ones are padding.
+    """The samples of each batch, and how many of its last ones are padding: places in an endless row of rounds through all samples.
 
-    ``round_batch=True``: the last batch goes on at the start of the data, and the next epoch after that. ``False``: the last
-    batch has the samples of the batch before at its end. ``None``: a rest is left out.
+    ``place % samples`` is a sample, ``place // samples`` the number of its round. ``round_batch=True``: the last batch of an epoch goes
+    on in the next round, and the next epoch after that. ``False``: the last batch has the samples of the batch before at its end.
+    ``None``: a rest is left out. An epoch that is left early is over.
     """
 
     def __init__(self, samples: int, batch_size: int, round_batch: bool | None) -> None:
         self.samples, self.batch_size, self.round_batch = samples, batch_size, round_batch
-        self.at = self._first = 0
+        self.at, self._end = 0, samples
         self._before: Host = numpy.zeros(batch_size, numpy.int64)
 
-    def reset(self) -> None:
-        """Start the next epoch, or once more the one that was left early."""
-        over = self.at - self.samples
-        if over >= 0:
-            self._first = over % self.samples if self.round_batch else 0
-        self.at = self._first
+    def reset(self, early: bool = False) -> None:
+        """Start the next epoch. ``early``: not all that was given of this one has been used."""
+        self.at = self.at if self.round_batch and self.at > self._end and not early else self._end
+        self._end = (self.at // self.samples + 1) * self.samples
 
     def next(self) -> tuple[Host, int] | None:
-        """The next batch's samples and its padding; ``None`` at the end."""
-        pad = max(self.at + self.batch_size - self.samples, 0)
-        if self.at >= self.samples or (pad and self.round_batch is None):
+        """The places of the next batch's samples, and its padding; ``None`` at the end."""
+        pad = max(self.at + self.batch_size - self._end, 0)
+        if self.at >= self._end or (pad and self.round_batch is None):
             return None
-        rows = numpy.arange(self.at, self.at + self.batch_size)
+        places = numpy.arange(self.at, self.at + self.batch_size)
         if self.round_batch is False and pad:
-            rows[self.batch_size - pad :] = self._before[self.batch_size - pad :]
-        self._before = rows = rows % self.samples
+            places[self.batch_size - pad :] = self._before[self.batch_size - pad :]
+        self._before = places
         self.at += self.batch_size
-        return rows, pad
+        return places, pad
 
 
 class MXDataIter(DataIter):
@@ -84,7 +83,7 @@ class MXDataIter(DataIter):
         if batch is None:
             self._current = None
             return False
-        data, label, index = self._load(batch[0])
+        data, label, index = self._load(batch[0] % self._rounds.samples)
         self._current = array_of(data), array_of(label), index, batch[1]
         return True
 

@@ -1,4 +1,7 @@
-"""Data for training: datasets, samplers, and the loader that makes batches of them."""
+"""Data for training: datasets, samplers, and the loader that makes batches of them.
+
+``vision``, whose transforms are blocks, is imported by ``hybridnet.gluon`` once there are blocks.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy
 
-from hybridnet.errors import FileFormatError, fail
-from hybridnet.gluon.data.dataset import Dataset
+from hybridnet.errors import ArgumentError, FileFormatError, fail
+from hybridnet.gluon.data.dataset import Dataset, RecordFileDataset
 from hybridnet.gluon.data.vision.stored import Stored, archived_files, default_root, packed_file
+from hybridnet.image import imdecode, imread
+from hybridnet.image.sources import listed, read_list
 from hybridnet.io.base import array_of
 from hybridnet.io.idx import read_images
+from hybridnet.recordio import unpack
 
 Transform = Callable[[Any, Any], Any]
 
@@ -105,8 +108,8 @@ class FashionMNIST(MNIST):
 class CIFAR10(_StoredDataset):
     """Small images of 10 classes, https://www.cs.toronto.edu/~kriz/cifar.html: 50000 to train with, or 10000 to test with.
 
-    Images are (32, 32, 3), labels int32. ``root`` holds ``data_batch_1.bin`` … ``data_batch_5.bin`` (``test_batch.bin`` for the test), in it
-    or in a folder of it, or the archive ``cifar-10-binary.tar.gz``; what is there is taken as it is, else the archive is downloaded.
+    Images are (32, 32, 3), labels int32. ``root`` holds ``data_batch_1.bin`` … ``data_batch_5.bin`` (``test_batch.bin`` for the test), in
+    it or in a folder of it, or the archive ``cifar-10-binary.tar.gz``; what is there is taken as it is, else the archive is downloaded.
     """
 
     _namespace: ClassVar[str] = "cifar10"
@@ -157,3 +160,89 @@ class CIFAR100(CIFAR10):
     ) -> None:
         self._which = int(bool(fine_label))
         super().__init__(root, train, transform)
+
+
+class ImageRecordDataset(RecordFileDataset):
+    """The images of a record file, with the labels in it: a number, or an array of several. Its ``.idx`` file lies beside it.
+
+    ``flag``: 1 for three channels, 0 for one.
+    """
+
+    def __init__(self, filename: str | os.PathLike[str], flag: int = 1, transform: Transform | None = None) -> None:
+        super().__init__(filename)
+        self._flag = flag
+        self._transform = transform
+
+    def __getitem__(self, idx: int) -> Any:
+        header, encoded = unpack(super().__getitem__(idx))
+        image = imdecode(encoded, self._flag)
+        return (image, header.label) if self._transform is None else self._transform(image, header.label)
+
+
+class ImageFolderDataset(Dataset):
+    """The images in the folders of a folder, each of which is a class: ``root/cat/1.jpg``. Labels are ints, in order of the names.
+
+    ``flag``: 1 for three channels, 0 for one. ``synsets``: the names of the classes; ``items``: ``(file, label)`` of each image. What is
+    no folder, and no ``.jpg``, ``.jpeg`` or ``.png``, is left out with a warning.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], flag: int = 1, transform: Transform | None = None) -> None:
+        self._root = os.path.expanduser(os.fspath(root))
+        self._flag = flag
+        self._transform = transform
+        self._exts = [".jpg", ".jpeg", ".png"]
+        self._list_images(self._root)
+
+    def _list_images(self, root: str) -> None:
+        self.synsets: list[str] = []
+        self.items: list[tuple[str, int]] = []
+        if not os.path.isdir(root):
+            fail(FileFormatError, type(self).__name__, expected="a folder of folders of images", got=f"{root!r}, which is none")
+        for name in sorted(os.listdir(root)):
+            folder = os.path.join(root, name)
+            if not os.path.isdir(folder):
+                warnings.warn(f"Ignoring {folder}, which is not a directory.", stacklevel=3)
+                continue
+            for file in sorted(os.listdir(folder)):
+                path, kind = os.path.join(folder, file), os.path.splitext(file)[1]
+                if kind.lower() in self._exts:
+                    self.items.append((path, len(self.synsets)))
+                else:
+                    warnings.warn(f"Ignoring {path} of type {kind}. Only support {', '.join(self._exts)}", stacklevel=3)
+            self.synsets.append(name)
+
+    def __getitem__(self, idx: int) -> Any:
+        path, label = self.items[idx]
+        image = imread(path, self._flag)
+        return (image, label) if self._transform is None else self._transform(image, label)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class ImageListDataset(Dataset):
+    """The images of a list, with float32 labels (an array, of one number or several).
+
+    ``imglist``: a ``.lst`` file in ``root`` (number, labels and file in each line, with tabs between), or a list of
+    ``[label, file]``; files lie in ``root``. ``flag``: 1 for three channels, 0 for one.
+    """
+
+    def __init__(
+        self, root: str | os.PathLike[str] = ".", imglist: str | os.PathLike[str] | Sequence[Any] | None = None, flag: int = 1
+    ) -> None:
+        self._root = os.path.expanduser(os.fspath(root))
+        self._flag = flag
+        if imglist is None:
+            fail(ArgumentError, "ImageListDataset", expected="an imglist: a file, or a list of [label, file]", got="None")
+        if isinstance(imglist, (str, os.PathLike)):
+            found = read_list(os.path.join(self._root, os.fspath(imglist)))
+        else:
+            found = listed(imglist)
+        self.items = [(os.path.join(self._root, file), numpy.array(label, numpy.float32, ndmin=1)) for label, file in found.values()]
+
+    def __getitem__(self, idx: int) -> Any:
+        path, label = self.items[idx]
+        return imread(path, self._flag), label
+
+    def __len__(self) -> int:
+        return len(self.items)
