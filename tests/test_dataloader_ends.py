@@ -70,6 +70,14 @@ def test_what_cannot_be_pickled() -> None:
         list(data.DataLoader(numbers(lambda x: x), 4, num_workers=1))
 
 
+def test_what_cannot_be_unpickled_over_there() -> None:
+    with pytest.raises(
+        WorkerError, match=r"unpickle; got ImportError: nothing of that name here.*a module of their own.*thread_pool"
+    ) as caught:
+        list(data.DataLoader(some.Unloadable(3), 2, num_workers=2))
+    assert "in made_here_alone" in str(caught.value.__cause__)
+
+
 @pytest.mark.parametrize(
     ("transform", "how"),
     [
