@@ -10,7 +10,7 @@ from test_image import MXNET, PICTURE, array, close
 import hybridnet as hn
 from hybridnet import autograd
 from hybridnet.errors import ArgumentError, HybridnetError
-from hybridnet.gluon import nn
+from hybridnet.gluon import data, nn
 from hybridnet.gluon.data.vision import transforms
 
 #: By name: a transform without chance, and what it is given.
@@ -146,6 +146,24 @@ def test_pickled_for_workers() -> None:
     first = chain(array()).asnumpy()
     hn.random.seed(2)
     np.testing.assert_array_equal(again(array()).asnumpy(), first)
+
+
+def test_the_same_in_a_loaders_threads() -> None:
+    """Each batch draws from its own seed, in whichever thread it is read."""
+    images = np.stack([PICTURE + i for i in range(24)])
+    chain = transforms.Compose([
+        transforms.RandomCrop(9), transforms.RandomFlipLeftRight(), transforms.RandomColorJitter(0.4, 0.4, 0.4, 0.1),
+        transforms.RandomLighting(0.1), transforms.ToTensor(),
+    ])  # fmt: skip
+    dataset = data.ArrayDataset(images, np.arange(24)).transform_first(chain)
+    found = []
+    for threads in (0, 1, 3):
+        hn.random.seed(4)
+        loader = data.DataLoader(dataset, 4, shuffle=True, num_workers=threads, thread_pool=True)
+        found.append([np.concatenate([batch.asnumpy() for batch, _ in loader]) for _ in range(2)])
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    assert (found[0][0] != found[0][1]).any()
 
 
 def test_what_is_given_stays() -> None:
