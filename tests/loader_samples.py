@@ -132,3 +132,16 @@ class Shuffled(data.Sampler):
 
 def numbers_of(record: bytes) -> Any:
     return numpy.frombuffer(record, "int32")
+
+
+class Mapped(data.Dataset):
+    """Rows of a file in memory, and whether they still are that."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> Any:
+        return numpy.array(self.rows[i]), isinstance(self.rows, numpy.memmap) and self.rows.mode == "r"

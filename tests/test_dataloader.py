@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import loader_samples as some
@@ -15,7 +17,7 @@ import hybridnet as hn
 from hybridnet import gluon, nd, np, util
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, WorkerTimeoutError
 from hybridnet.gluon import data
-from hybridnet.gluon.data import batchify
+from hybridnet.gluon.data import batchify, shared
 
 WAYS: list[dict[str, Any]] = [{}, {"num_workers": 2, "thread_pool": True}, {"num_workers": 1}, {"num_workers": 2}]
 IDS = ["here", "threads", "process", "processes"]
@@ -168,6 +170,25 @@ def test_workers_share_the_arrays_of_the_dataset_and_do_not_write_to_them() -> N
         list(loader)
 
 
+def test_files_in_memory_are_opened_anew_by_workers(tmp_path: Path) -> None:
+    """However large, they are not copied; what is no plain part of a file is."""
+    path = tmp_path / "rows"
+    whole = numpy.memmap(path, "int32", "w+", 8, (5000, 3))
+    whole[...] = numpy.arange(15000).reshape(5000, 3)
+    whole.flush()
+    opened = numpy.memmap(path, "int32", "r", 8, (5000, 3))
+    private = numpy.memmap(path, "int32", "c", 8, (5000, 3))
+    private[4990] = 7
+    for rows, mapped in ((opened, True), (opened[2500:], True), (opened[::-1], False), (private, False)):
+        assert (shared.Packed(rows).size < 2000) == mapped
+        loader = data.DataLoader(some.Mapped(rows), 4, num_workers=1)
+        found, kept = zip(*loader, strict=True)
+        assert (numpy.concatenate([x.asnumpy() for x in found]) == rows).all()
+        assert all(k.asnumpy().all() for k in kept) == mapped
+    (batch,) = data.DataLoader(opened[4998:], 4, num_workers=1)
+    assert batch.tolist() == opened[4998:].tolist()
+
+
 # -- which samples, in which order ------------------------------------------------------------------
 
 
@@ -293,6 +314,21 @@ def test_workers_live_as_long_as_the_loader() -> None:
     loader = data.DataLoader(data.SimpleDataset(list(range(8))).transform(some.its_threads), 1, num_workers=1)
     processes = {row[0, -1].item() for _ in range(3) for row in loader}
     assert len(processes) == 1
+
+
+@pytest.mark.parametrize("way", WAYS[1::2], ids=IDS[1::2])
+def test_batches_arrive_while_the_program_computes(way: dict[str, Any]) -> None:
+    """What is read ahead gets there without being asked for."""
+    loader = data.DataLoader(some.Images(40), 2, prefetch=6, **way)
+    list(loader)  # by now the size of a batch is known
+    run = loader._begun()
+    source, tickets = run._source, list(run._tickets)
+    assert len(tickets) == 6
+    end = time.monotonic() + 20
+    while not all(map(source.is_ready, tickets)) and time.monotonic() < end:
+        time.sleep(0.01)  # a step
+    assert [numbers.tolist() for _, numbers in run] == [[i, i + 1] for i in range(0, 40, 2)]
+    assert time.monotonic() < end
 
 
 def test_threads_read_beside_each_other() -> None:

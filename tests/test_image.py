@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import hybridnet as hn
-from hybridnet import image, opencv
+from hybridnet import image
 from hybridnet.core import random as core_random
 from hybridnet.errors import ArgumentError, DtypeError, FileFormatError, ShapeError
 from hybridnet.image import colours, pixels
+from hybridnet.opencv import library
 from hybridnet.util import np_array
 
 cv2 = pytest.importorskip("cv2")
@@ -200,6 +201,27 @@ def test_what_is_no_image(tmp_path: Path) -> None:
         image.imread("nothing.png")
 
 
+def test_an_image_that_its_bytes_cannot_hold() -> None:
+    """Small files that say they are large are refused at once; those that are large are not."""
+    for kind, place in ((".png", 16), (".jpg", None)):
+        encoded = bytearray(cv2.imencode(kind, PICTURE)[1].tobytes())
+        if place is None:
+            place = encoded.index(b"\xff\xc0") + 5
+            encoded[place : place + 4] = b"\x70\x00\x70\x00"
+        else:
+            encoded[place : place + 8] = b"\0\0\x70\0\0\0\x70\0"
+        with pytest.raises(FileFormatError, match="bytes that say they are 28672×28672 pixels"):
+            image.imdecode(bytes(encoded))
+    encoded = bytearray(cv2.imencode(".png", PICTURE)[1].tobytes())
+    encoded[encoded.index(b"IDAT") - 4] = 0x70
+    with pytest.raises(FileFormatError, match=r"got \d+ bytes of a PNG of which 18790\d+ more are missing"):
+        image.imdecode(bytes(encoded))
+    blank = np.zeros((3000, 4000, 3), np.uint8)
+    for kind, setting in ((".png", [cv2.IMWRITE_PNG_COMPRESSION, 9]), (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 1])):
+        for options in (setting, [*setting, cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_OPTIMIZE, 1]):
+            assert image.imdecode(cv2.imencode(kind, blank, options)[1].tobytes()).shape == blank.shape
+
+
 def test_errors() -> None:
     with pytest.raises(ArgumentError, match=r"an interpolation 0 .nearest.*got 5"):
         image.imresize(array(), 3, 4, 5)
@@ -230,7 +252,7 @@ def test_errors() -> None:
 
 
 def test_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opencv, "_loaded", lambda: ImportError("none"))
+    monkeypatch.setattr(library, "_loaded", lambda: ImportError("none"))
     with pytest.raises(ImportError, match=r'expected OpenCV.*at test_image.py.*pip install "hybridnet\[image\]"'):
         image.imdecode(b"x")
     np.testing.assert_array_equal(pixels.flipped(PICTURE), PICTURE[:, ::-1])

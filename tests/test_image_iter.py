@@ -161,6 +161,21 @@ def test_a_broken_image(tmp_path: Path, source: str) -> None:
         assert [numbers for numbers, _, _ in epoch(it)] == [[0, 1, 2], [3, 5, 6]]
 
 
+def test_a_broken_record(folder: Path) -> None:
+    """Without an index, what cannot be read is passed over too, not tried again."""
+    data = bytearray((folder / "a.rec").read_bytes())
+    data[MXIndexedRecordIO(folder / "a.idx", folder / "a.rec", "r").idx[3]] ^= 255
+    (folder / "a.rec").write_bytes(data)
+    for source in ("rec", "idx"):
+        it = image.ImageIter(3, SHAPE, strict=False, **sources(folder)[source])
+        with pytest.warns(UserWarning, match="Passed over"):
+            assert [numbers for numbers, _, _ in epoch(it)] == [[0, 1, 2], [4, 5, 6]]
+        it = image.ImageIter(3, SHAPE, **sources(folder)[source])
+        it.next()
+        with pytest.raises(FileFormatError, match="expected a record, which begins with"):
+            it.next()
+
+
 def test_a_missing_file(folder: Path) -> None:
     (folder / "2.png").unlink()
     it = image.ImageIter(3, SHAPE, **sources(folder)["lst"])

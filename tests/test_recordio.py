@@ -314,7 +314,7 @@ def test_images() -> None:
         pack_img(header, image(), img_fmt=".gif")
     with pytest.raises(ArgumentError, match=r"got float64 \(2, 2, 7\)"):
         pack_img(header, np.zeros((2, 2, 7)))
-    with pytest.raises(FileFormatError, match=r"an encoded image; got 7 bytes that OpenCV cannot decode, in the record of image id 5"):
+    with pytest.raises(FileFormatError, match=r"got 7 bytes that OpenCV cannot decode.*in the record of image id 5"):
         unpack_img(pack(header, b"nothing"))
 
 

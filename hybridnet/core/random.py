@@ -103,6 +103,13 @@ def _set(device: Device, value: int, count: int) -> None:
         counter[...] = count
 
 
+def _set_quickly(*values: int) -> None:
+    """The CPU's state, past all operators: for every batch that a loader reads."""
+    for part, value in zip(_state(cpu()), values, strict=True):
+        part.storage().before_write()
+        part._data[...] = value
+
+
 def seedings() -> int:
     """How often :func:`seed` was called for the CPU: who has drawn a seed of its own from the random state draws it anew after that."""
     return _seeding.generation
@@ -119,12 +126,12 @@ class seeded:
 
     def __enter__(self) -> None:
         self.before = [int(part._data) for part in _state(cpu())]
-        _set(cpu(), self.value, 0)
+        _set_quickly(self.value, 0)
         self.generator = host()
         seed_host(self.value)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        _set(cpu(), *self.before)
+        _set_quickly(*self.before)
         _host.generator = self.generator
 
 

@@ -67,7 +67,7 @@ class ImageIter(DataIter):
         self.data_shape = tuple(data_shape)
         self.label_width, self.last_batch_handle, self.strict = label_width, last_batch_handle, strict
         self.path_root, self.shuffle = path_root, shuffle
-        self.imgrec = open_records(path_imgrec, path_imgidx)
+        self.imgrec = open_records(path_imgrec, path_imgidx, strict)
         self.imglist: ImageList | None = None
         if path_imglist is not None or imglist is not None:
             self.imglist = read_list(path_imglist) if path_imglist is not None else listed(imglist or ())

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core.random import host
-from hybridnet.errors import ArgumentError, DtypeError, FileFormatError, ShapeError, fail
-from hybridnet.opencv import opencv
+from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
+from hybridnet.opencv import decoded, opencv
 
 Image = np.ndarray[Any, Any]
 #: (x0, y0, width, height)
@@ -38,16 +38,7 @@ def decode(buffer: Any, flag: int = 1, to_rgb: bool = True, source: str = "") ->
     ``source``: where the bytes are from, for the error.
     """
     cv2 = opencv()
-    data = buffer if isinstance(buffer, np.ndarray) else np.frombuffer(buffer, np.uint8)
-    mode = cv2.IMREAD_GRAYSCALE if flag == 0 else cv2.IMREAD_COLOR_RGB if to_rgb else cv2.IMREAD_COLOR
-    try:
-        image = cv2.imdecode(data, mode) if data.size else None
-    except cv2.error:
-        image = None
-    if image is None:
-        begin = bytes(data.ravel()[:8].tobytes())
-        got = f"{data.size} bytes that OpenCV cannot decode, beginning with {begin!r}" if data.size else "no bytes"
-        fail(FileFormatError, "imdecode", expected="an encoded image (JPEG, PNG, …)", got=got + (f", in {source}" if source else ""))
+    image = decoded("imdecode", buffer, cv2.IMREAD_GRAYSCALE if flag == 0 else cv2.IMREAD_COLOR_RGB if to_rgb else cv2.IMREAD_COLOR, source)
     return image[:, :, None] if flag == 0 else image
 
 

@@ -43,11 +43,11 @@ def listed(entries: Sequence[Any]) -> ImageList:
     return found
 
 
-def open_records(path_imgrec: str | None, path_imgidx: str | None) -> MXRecordIO | None:
-    """A record file, by its index where there is one."""
+def open_records(path_imgrec: str | None, path_imgidx: str | None, strict: bool) -> MXRecordIO | None:
+    """A record file, by its index where there is one; without and not ``strict``, broken records are passed over."""
     if path_imgrec is None:
         return None
-    return MXRecordIO(path_imgrec, "r") if path_imgidx is None else MXIndexedRecordIO(path_imgidx, path_imgrec, "r")
+    return MXRecordIO(path_imgrec, "r", strict) if path_imgidx is None else MXIndexedRecordIO(path_imgidx, path_imgrec, "r")
 
 
 def part(keys: list[Any], part_index: int, num_parts: int) -> list[Any]:

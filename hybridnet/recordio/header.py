@@ -13,7 +13,7 @@ import numpy as np
 
 from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, DtypeError, FileFormatError, fail
-from hybridnet.opencv import opencv
+from hybridnet.opencv import decoded, opencv
 
 _HEADER = struct.Struct("<IfQQ")
 
@@ -81,10 +81,5 @@ def unpack_img(s: bytes, iscolor: int = -1) -> tuple[IRHeader, np.ndarray[Any, A
 
     ``iscolor``: 0 gray (h, w), 1 colour (h, w, 3), -1 as it was encoded.
     """
-    cv2 = opencv()
     header, encoded = unpack(s)
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), iscolor) if encoded else None
-    if image is None:
-        got = f"{len(encoded)} bytes that OpenCV cannot decode, in the record of image id {header.id}"
-        fail(FileFormatError, "unpack_img", expected="an encoded image", got=got, fix="unpack, if the record holds something else")
-    return header, image
+    return header, decoded("unpack_img", encoded, iscolor, f"the record of image id {header.id}")

@@ -6,7 +6,10 @@ and end the process without a word.
 
 from __future__ import annotations
 
+import copyreg
 import errno
+import io
+import mmap
 import os
 import pickle
 import secrets
@@ -75,14 +78,29 @@ def unlink(memory: SharedMemory) -> None:
         memory.unlink()
 
 
+def _reduced_memmap(array: Any) -> Any:
+    """A part of a file in memory, which goes to another process as that: it is opened anew there, not copied, to be read alone."""
+    granted = array.flags.c_contiguous and array.mode in ("r", "r+") and array.filename is not None and array.size
+    if not granted:
+        return array.__reduce_ex__(5)
+    begin = numpy.frombuffer(array._mmap, numpy.uint8).ctypes.data  # of what is mapped, which begins at a whole page
+    offset = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY + array.ctypes.data - begin
+    return numpy.memmap, (array.filename, array.dtype, "r", offset, array.shape)
+
+
+class _Pickler(pickle.Pickler):
+    dispatch_table = copyreg.dispatch_table | {numpy.memmap: _reduced_memmap}
+
+
 class Packed:
     """An object pickled, with the arrays in it as they lie in memory. ``size`` bytes in one piece: lengths, pickle, arrays."""
 
     def __init__(self, value: Any) -> None:
         buffers: list[pickle.PickleBuffer] = []
-        text = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-        self.text = text
-        raw: list[Any] = [text, *(b.raw() for b in buffers)]
+        file = io.BytesIO()
+        _Pickler(file, protocol=5, buffer_callback=buffers.append).dump(value)
+        self.text = file.getvalue()
+        raw: list[Any] = [self.text, *(b.raw() for b in buffers)]
         parts = [numpy.frombuffer(part, numpy.uint8) for part in raw]
         lengths = numpy.array([len(parts), *map(len, parts)], numpy.int64).view(numpy.uint8)
         self._parts = [lengths, *parts]

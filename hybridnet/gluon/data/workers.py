@@ -169,8 +169,9 @@ class Processes:
             while ticket not in self._done:
                 limit = timeout if worker.ready else max(timeout, _START_SECONDS)
                 left = begin + limit - time.monotonic()
-                if left <= 0 or (not self._receive(left) and time.monotonic() - begin >= limit):
+                if left <= 0:
                     self._fail_late(worker, ticket, limit)
+                self._receive(left)
         found = self._done.pop(ticket)
         del self._owner[ticket]
         slot = worker.slot_of.pop(ticket)

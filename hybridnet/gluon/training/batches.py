@@ -17,7 +17,6 @@ from hybridnet import dtypes
 from hybridnet.core import Array, asarray
 from hybridnet.device import Device, cpu
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.gluon.data import DataLoader
 from hybridnet.io.base import DataBatch, DataIter
 from hybridnet.ops.random import permutation
 
@@ -134,7 +133,7 @@ class Batches:
         return self._batch(batch)
 
     def _begin(self) -> Iterator[Any]:
-        if isinstance(self.batches, DataLoader) and self.place.device.is_gpu:
+        if hasattr(self.batches, "batches_on") and self.place.device.is_gpu:  # a DataLoader copies ahead
             host = Place(cpu(), self.place.dtype, self.place.cls)
             return self.batches.batches_on(self.place.device, lambda batch: self._batch(batch, host))
         if isinstance(self.batches, DataIter):

@@ -1,4 +1,4 @@
-"""OpenCV, which decodes and resizes images: optional, and loaded when it is first used.
+"""The module ``cv2``.
 
 It runs on the calling thread alone: who decodes many images has a thread or a process for each at a time, and OpenCV's own
 threads beside those would only wait for each other. It lets other Python threads run meanwhile.
