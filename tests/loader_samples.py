@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
@@ -30,6 +31,10 @@ class Images(data.Dataset):
         if not 0 <= i < self.length:
             raise IndexError(i)
         return numpy.full(self.shape, i, "float32"), i
+
+
+def as_it_is(*sample: Any) -> Any:
+    return sample if len(sample) > 1 else sample[0]
 
 
 def drawn(x: Any) -> Any:
@@ -61,6 +66,19 @@ def longer(x: int) -> Any:
 
 def much_longer(x: int) -> Any:
     return numpy.full(1 << x, x, "int16")
+
+
+def made_here_alone() -> Any:
+    if multiprocessing.parent_process() is not None:
+        raise ImportError("nothing of that name here")
+    return Unloadable(3)
+
+
+class Unloadable(Images):
+    """Cannot be unpickled in another process, as what a notebook defines cannot."""
+
+    def __reduce__(self) -> Any:
+        return made_here_alone, ()
 
 
 def sleeps(x: int) -> int:

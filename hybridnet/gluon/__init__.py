@@ -6,7 +6,6 @@ from hybridnet import absent
 from hybridnet.errors import DeferredInitializationError
 from hybridnet.gluon import contrib, data, loss, nn, rnn, utils
 from hybridnet.gluon.block import Block
-from hybridnet.gluon.data import vision  # noqa: F401  (becomes an attribute of gluon.data)
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.parameter import Constant, Parameter
 from hybridnet.gluon.parameter_dict import ParameterDict

@@ -1,7 +1,4 @@
-"""Data for training: datasets, samplers, and the loader that makes batches of them.
-
-``vision``, whose transforms are blocks, is imported by ``hybridnet.gluon`` once there are blocks.
-"""
+"""Data for training: datasets, samplers, and the loader that makes batches of them."""
 
 from typing import TYPE_CHECKING
 

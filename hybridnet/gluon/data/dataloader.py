@@ -7,6 +7,7 @@ processes, and with none. Threads share these generators, so what several of the
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -86,7 +87,8 @@ class DataLoader:
         self._prefetch = max(0, 2 * self._number if prefetch is None else prefetch)
         self._device = cpu_pinned(pin_device_id) if pin_memory else device
         self._reader = Reader(dataset, batchify_fn or default_batchify_fn)
-        self._source: Source | None = None  # made at the first batch
+        self._source: Source | None = None  # made at the first batch, in the process of that number
+        self._pid = os.getpid()
         self._position = Position(self._batch_sampler)
         self._ahead: _Run | None = None  # an epoch that has begun before it was asked for
         self._auto_reload = auto_reload
@@ -131,8 +133,9 @@ class DataLoader:
         return _Run(self._workers(), self._batch_sampler, self._position.begin(), self._prefetch, self._timeout)
 
     def _workers(self) -> Source:
-        """Who reads batches, started where that is needed."""
-        if self._source is None or self._source.closed:
+        """Who reads batches, started where that is needed: in this process, if this is a fork of the one that had some."""
+        if self._source is None or self._source.closed or self._pid != os.getpid():
+            self._pid = os.getpid()
             if not self._number:
                 self._source = Here(self._reader)
             elif self._thread_pool:

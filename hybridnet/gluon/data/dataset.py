@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 
 from hybridnet.core import Array
+from hybridnet.dtypes import is_known
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.gluon.data.sampler import FilterSampler, Sampler
 from hybridnet.recordio import MXIndexedRecordIO
@@ -156,7 +157,7 @@ def columns(dataset: Any) -> Any:
     Only of classes whose ``[i]`` is known: a subclass may read its samples in another way.
     """
     if isinstance(dataset, Array) or type(dataset) in (numpy.ndarray, numpy.memmap):
-        return dataset if dataset.ndim and dataset.dtype != object else None
+        return dataset if dataset.ndim and is_known(dataset._data.dtype if isinstance(dataset, Array) else dataset.dtype) else None
     if type(dataset) is SimpleDataset:
         return columns(dataset._data)
     if type(dataset) is ArrayDataset:

@@ -1,8 +1,6 @@
 """The worker processes of a ``DataLoader``, seen from the process that started them.
 
-They are forked from a server process (``forkserver``; ``spawn``, where a system has none) that has imported hybridnet
-and does nothing else: a fork of this process would take CUDA's state, threads' locks and all its memory along, and
-a fresh interpreter for each would import everything anew. Numbers of samples go to a worker through a pipe, batches
+Numbers of samples go to a worker through a pipe, batches
 come back through shared memory that this process makes, gives to one worker, and uses again and again.
 
 Names of shared memory are given up as soon as the worker has opened it, and the system's pipes end when either side does,
@@ -11,31 +9,26 @@ however it does: nothing is left behind, and nothing waits for what is gone.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import connection
-from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy
 
 from hybridnet.device.transfer import empty_page_locked
-from hybridnet.errors import ArgumentError, WorkerError, WorkerTimeoutError, fail
+from hybridnet.errors import WorkerError, WorkerTimeoutError, fail
 from hybridnet.gluon.data import worker as messages
 from hybridnet.gluon.data.reading import Reader, Task
-from hybridnet.gluon.data.shared import Packed, bytes_of, discard, reserve, unlink, unpacked
+from hybridnet.gluon.data.shared import bytes_of, discard, reserve, unlink, unpacked
+from hybridnet.gluon.data.starting import GUARD, context, main_left_out, packed_reader
 
-METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _START_SECONDS = 60.0  # at least, for a worker to start: it may import what the dataset needs
 _END_SECONDS = 2.0  # for one to end by itself
-
-GUARD = 'the part of the script that trains under `if __name__ == "__main__":`, or thread_pool=True'
 
 
 class WorkerTraceback(Exception):
@@ -72,15 +65,15 @@ class _Worker:
     """One process, and what it has to do."""
 
     def __init__(self, number: int, payload: Any, size: int) -> None:
-        context: Any = multiprocessing.get_context(METHOD)
         self.number = number
         self.ready = False
         self.tasks: dict[int, Task] = {}  # those that it was told of and has not answered, by ticket
         self.slots: dict[int, _Slot | None] = {}
         self.free: list[int] = []
         self.slot_of: dict[int, int] = {}  # by ticket
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(
+        started = context()
+        self.pipe, theirs = started.Pipe()
+        self.process = started.Process(
             target=messages.work, args=(theirs, payload.name, size), name=f"DataLoader worker {number}", daemon=True
         )
         try:
@@ -124,14 +117,13 @@ class Processes:
         self._done: dict[int, Any] = {}  # ticket -> size of the batch in its slot, or the error and its text
         self._cancelled: set[int] = set()
         self.closed = False
-        _check_process()
-        packed = _packed(reader)
+        packed = packed_reader(reader)
         self._payload: Any = reserve(packed.size, "the dataset")
         try:
             data = bytes_of(self._payload)
             packed.write(data)
             del data
-            with _main_left_out() if b"__main__" not in packed.text else nullcontext():
+            with main_left_out() if b"__main__" not in packed.text else nullcontext():
                 for i in range(number):
                     self._workers.append(_Worker(i, self._payload, packed.size))
         except BaseException:
@@ -142,6 +134,7 @@ class Processes:
 
     def submit(self, task: Task) -> int:
         """Have a batch read; gives the ticket for :meth:`result`."""
+        self._check_open()
         worker = min(self._workers, key=lambda w: len(w.tasks))
         ticket, self._next = self._next, self._next + 1
         with self._closing():
@@ -163,6 +156,7 @@ class Processes:
 
     def result(self, ticket: int, timeout: float, locked: bool) -> Any:
         """The batch, or the error that came when it was read. It lies in page-locked memory, if ``locked``."""
+        self._check_open()
         worker = self._owner[ticket]
         with self._closing():
             begin = time.monotonic()
@@ -275,6 +269,11 @@ class Processes:
 
     # -- errors ---------------------------------------------------------------------------------
 
+    def _check_open(self) -> None:
+        if self.closed:
+            got, fix = "some that were ended when another loop over the loader failed", "a new loop, for which new ones are started"
+            fail(WorkerError, "DataLoader", expected="workers that live", got=got, fix=fix)
+
     def _fail_ended(self, worker: _Worker) -> NoReturn:
         worker.process.join(_END_SECONDS)
         code = worker.process.exitcode
@@ -330,43 +329,3 @@ def _raise(worker: _Worker, data: bytes | None, text: str) -> NoReturn:
         error = WorkerError("[DataLoader] a worker could not read a batch: " + " ".join(lines[1:]))
     error.add_note(f"in worker {worker.number} (process {worker.process.pid}) of a DataLoader")
     raise error from WorkerTraceback(text)
-
-
-# -- starting -------------------------------------------------------------------------------------
-
-
-def _check_process() -> None:
-    process = multiprocessing.current_process()
-    if getattr(process, "_inheriting", False):  # a worker that imports the script which it was started from
-        fail(WorkerError, "DataLoader", expected="workers to be started by a script that is run", got="one that is imported", fix=GUARD)
-    if process.daemon:
-        got = f"{process.name}, a daemonic process, which may have none"
-        fail(WorkerError, "DataLoader", expected="a process that may start workers", got=got, fix="num_workers=0, or thread_pool=True")
-    if METHOD == "forkserver":
-        multiprocessing.get_context(METHOD).set_forkserver_preload([messages.__name__])
-
-
-def _packed(reader: Reader) -> Packed:
-    try:
-        return Packed(reader)
-    except Exception as error:
-        fix = "functions and classes at the top of a module in place of lambdas and local ones, thread_pool=True, or num_workers=0"
-        expected = "a dataset and a batchify_fn that can be pickled, since they go to worker processes"
-        try:
-            fail(ArgumentError, "DataLoader", expected=expected, got=str(error), fix=fix)
-        except ArgumentError as ours:
-            raise ours from error
-
-
-@contextmanager
-def _main_left_out() -> Iterator[None]:
-    """What starts in the body does not run this program's main module once more, as multiprocessing has it do.
-
-    A dataset that has nothing of that module needs none of it, and a script that is not written for being imported stays as it is.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
