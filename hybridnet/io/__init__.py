@@ -6,6 +6,7 @@
 from typing import TYPE_CHECKING
 
 from hybridnet import absent
+from hybridnet.io import io
 from hybridnet.io.arrays import NDArrayIter
 from hybridnet.io.base import DataBatch, DataDesc, DataIter
 from hybridnet.io.csv_file import CSVIter
@@ -39,6 +40,7 @@ __all__ = [
     "NDArrayIter",
     "PrefetchingIter",
     "ResizeIter",
+    "io",
 ]
 
 if not TYPE_CHECKING:
