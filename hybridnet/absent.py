@@ -44,7 +44,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("onnx engine library libinfo log notebook rtc runtime th torch tvmop misc", ""),
     ],
     "hybridnet.io": [
-        ("io utils", "hybridnet.io"),
+        ("utils", "hybridnet.io"),
     ],
     "hybridnet.test_utils": [
         ("check_symbolic_forward check_symbolic_backward simple_forward", "assert_almost_equal of what a function or a block gives"),
@@ -54,7 +54,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("same_symbol_structure", "print(net.graph(x)) of both"),
         ("rand_sparse_ndarray create_sparse_array create_sparse_array_zd shuffle_csr_column_indices", "rand_ndarray: arrays are dense"),
         ("download_model", "gluon.utils.download"),
-        ("get_im2rec_path", ""),
         ("mx", "import hybridnet as mx"),
     ],
     "hybridnet.gluon": [

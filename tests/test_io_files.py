@@ -91,6 +91,14 @@ class TestCSV:
         assert it.next().label[0].shape == (4, 3) and it.provide_data[0].dtype == numpy.float32
         assert (CSVIter(data_csv=data, data_shape=3, batch_size=4).next().label[0].asnumpy() == 0).all()
 
+    def test_one_batch_for_ever(self, write: Write) -> None:
+        it = CSVIter(data_csv=write("d", CSV), data_shape=(3,), batch_size=2)
+        next(it), it.reset()
+        it.debug_skip_load()
+        assert [it.next().index.tolist() for _ in range(5)] == [[0, 1]] * 5
+        it.reset()
+        assert it.next().index.tolist() == [0, 1]
+
     def test_large_integers_stay_exact(self, write: Write) -> None:
         it = CSVIter(data_csv=write("d", f"{2**53 + 1}\n"), data_shape=(1,), batch_size=1, dtype="int64")
         assert it.next().data[0].asnumpy() == 2**53 + 1
