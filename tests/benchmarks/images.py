@@ -7,6 +7,7 @@ See README.md beside this file.
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -71,6 +72,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="how long a reader is measured in each round (3.0)")
     parser.add_argument("--output", type=Path, help="where to write the record (records/images-DATE.json)")
     arguments = parser.parse_args()
+    if arguments.torch:
+        tried = subprocess.run([arguments.torch, "-c", "import torchvision, PIL"], capture_output=True, text=True)
+        if tried.returncode:
+            parser.error(f"torchvision, as PyTorch's build there needs it, and Pillow: {tried.stderr.splitlines()[-1]}")
     machine = describe()
     pythons = {"hybridnet": sys.executable, "mxnet": arguments.mxnet, "torch": arguments.torch}
     workers = Workers({peer: python for peer, python in pythons.items() if python})
