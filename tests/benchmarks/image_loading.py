@@ -160,7 +160,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.peer == "write":
         write(Path(arguments.reader))
-        print("{}")
+        print("{}")  # what every worker ends with
         return
     epochs, version = PEERS[arguments.peer][0](arguments.reader, arguments.folder)
     first, *speeds = timed(epochs, arguments.seconds)
