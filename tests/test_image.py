@@ -104,6 +104,10 @@ def test_normalized() -> None:
     for statistics in (hn.nd.array([1, 2, 3]), np.array([1, 2, 3])):
         close(image.color_normalize(array(cls=hn.nd).astype("float32"), statistics, statistics + 3), "normalized", 1e-4)
 
+        close(image.ColorNormalizeAug(statistics, statistics + 3)(array(cls=hn.nd).astype("float32")), "normalized", 1e-4)
+    close(image.ColorNormalizeAug(np.array([1, 2, 3]), None)(array()) / hn.np.array([4, 5, 6]), "normalized", 1e-4)
+    assert image.ColorNormalizeAug(None, np.array([2.0]))(array(PICTURE[..., :1].copy())).asnumpy().ravel()[0] == PICTURE.ravel()[0] / 2
+
 
 @pytest.mark.usefixtures("fixed")
 @pytest.mark.parametrize(
