@@ -103,6 +103,24 @@ def test_a_worker_that_hangs() -> None:
     assert time.monotonic() - begin < 20
 
 
+def test_a_loader_that_is_dropped_ends_its_workers_at_once() -> None:
+    """With no help of Python's collector of cycles, in the middle of an epoch as well."""
+    gc.collect()
+    gc.disable()
+    try:
+        for whole in (True, False):
+            loader = data.DataLoader(some.Images(40), 2, num_workers=2)
+            batches = iter(loader)
+            next(batches)
+            if whole:
+                list(batches)
+            assert len(children()) == 2
+            del loader, batches
+            assert not children()
+    finally:
+        gc.enable()
+
+
 def test_an_exception_in_the_loop() -> None:
     loader = data.DataLoader(some.Images(40), 2, num_workers=2)
     with pytest.raises(ZeroDivisionError):

@@ -153,6 +153,8 @@ class Batches:
 
     def _batch(self, batch: Any, place: Place | None = None) -> Batch:
         x, y = self._parts(batch)
+        if isinstance(x, list) and x and all(isinstance(part, (Array, numpy.ndarray)) for part in x):
+            x = tuple(x)  # a network of several inputs: what a DataLoader makes of samples ((a, b), label)
         part = Arrays(self.op, x, y, 1, False, place or self.place)
         label = part.label._data if isinstance(part.label, Array) else part.label
         if self._check is not None and isinstance(label, numpy.ndarray):
