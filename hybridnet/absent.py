@@ -75,7 +75,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("RNN", "gluon.rnn"),
         ("sparse cast_storage reset_arrays", "dense arrays"),
         ("CachedOp", "hybridnet.jit"),
-        ("imdecode onehot_encode", "an image library; nd.one_hot"),
+        ("imdecode onehot_encode", "hybridnet.image.imdecode; nd.one_hot"),
         ("CTCLoss ctc_loss BilinearSampler Correlation GridGenerator IdentityAttachKLSparseReg ROIPooling SVMOutput", ""),
         ("SpatialTransformer im2col col2im", ""),
         ("numpy numpy_extension np npx", "hybridnet.np and hybridnet.npx"),

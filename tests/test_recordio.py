@@ -130,7 +130,9 @@ def test_a_record_may_not_be_too_long(tmp_path: Path, monkeypatch: pytest.Monkey
     assert all_of(MXRecordIO(tmp_path / "a.rec", "r")) == [b"y" * 10]
 
 
-def test_several_threads_read_one_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["_pread", "_seek_and_read"])
+def test_several_threads_read_one_file(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordio.parts, "_pread", getattr(recordio.parts, way))
     payloads = [bytes([i % 256]) * (1000 + i) for i in range(300)]
     path = written(tmp_path / "a.rec", payloads)
     rec2idx.main([path, str(tmp_path / "a.idx")])
