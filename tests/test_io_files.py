@@ -172,6 +172,9 @@ class TestLibSVM:
             return [batch.label[0].asnumpy().tolist()[0] for batch in it]
 
         assert [rows(0), rows(1)] == [[1, -2, -3], [4]]
+        data = write("even", "1 0:1\n2 0:1\n3 0:1\n4 0:1\n")  # the third line begins where the second half does
+        assert [rows(0), rows(1)] == [[1, 2, 3], [4]]
+        data = write("d", SVM)
         labels = rows(1, label_libsvm=label, label_shape=(3,))  # those of the same lines
         assert labels == [[0, 1, pytest.approx(-1.2)]]
 
@@ -179,6 +182,7 @@ class TestLibSVM:
     def test_each_line_is_in_one_part(self, lengths: list[int], parts: int) -> None:
         total = sum(lengths)
         bounds = [part_of_bytes(total, parts, i) for i in range(parts)]
+        assert [part_of_bytes(100, 3, i, align=4) for i in range(3)] == [(0, 36), (36, 72), (72, 100)]
         assert bounds[0][0] == 0 and bounds[-1][1] == total and all(a[1] == b[0] for a, b in pairwise(bounds))
 
     @pytest.mark.parametrize(
