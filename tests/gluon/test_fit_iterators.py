@@ -31,10 +31,12 @@ def test_the_same_as_with_arrays(wrap: Any) -> None:
     numpy.testing.assert_allclose(with_iterator.weight.data().asnumpy(), with_arrays.weight.data().asnumpy(), rtol=1e-5)
     assert len(history.history["val_accuracy"]) == 3
     expected = with_arrays.evaluate(X, Y, batch_size=4)
-    it = io.NDArrayIter(X, Y, 4)
-    for _ in range(2):
-        assert with_iterator.evaluate(wrap(it))["accuracy"] == expected["accuracy"]
-        it.reset()
+    it = wrap(io.NDArrayIter(X, Y, 4))
+    for _ in range(2):  # the second time it is at its end
+        assert with_iterator.evaluate(it)["accuracy"] == expected["accuracy"]
+    with_arrays.fit(*filled, batch_size=4, shuffle=False, verbose=0)
+    with_iterator.fit(it, verbose=0)
+    numpy.testing.assert_allclose(with_iterator.weight.data().asnumpy(), with_arrays.weight.data().asnumpy(), rtol=1e-5)
 
 
 def test_prediction_leaves_the_padding_out() -> None:

@@ -114,7 +114,7 @@ class Batches:
         self._begun: Iterator[Any] | None = None  # what first() has begun to go through
         self._ahead: list[Any] = []  # and has taken from it
         self._check: Check | None = None
-        self._used = False  # whether a DataIter has been gone through, which does not start anew by itself
+        self._used = False  # whether a DataIter has been gone through
 
     def check_labels(self, check: Check) -> None:
         """Have the labels of each batch checked before it is used; not those that lie on a GPU, but for the first."""
@@ -137,11 +137,19 @@ class Batches:
             host = Place(cpu(), self.place.dtype, self.place.cls)
             return self.batches.batches_on(self.place.device, lambda batch: self._batch(batch, host))
         if isinstance(self.batches, DataIter):
-            if self._used:
-                self.batches.reset()
-            self._used = True
-            return map(self._taken, self.batches)
+            return map(self._taken, self._epoch(self.batches))
         return iter(self.batches)
+
+    def _epoch(self, source: DataIter) -> Iterator[DataBatch]:
+        """The batches of an epoch of an iterator, which does not start anew by itself: what is left of it the first time."""
+        if self._used:
+            source.reset()
+        first = next(source, None)
+        if first is None and not self._used:  # who used it before has not reset it
+            source.reset()
+            first = next(source, None)
+        self._used = True
+        return source if first is None else chain([first], source)
 
     def _taken(self, batch: DataBatch) -> tuple[Any, Any]:
         """Inputs and label of a ``DataIter``'s batch."""
