@@ -18,6 +18,7 @@ import numpy as np
 
 from hybridnet.config import config
 from hybridnet.core import Array, Kind, Op, Precision, Spec, call, computing_in, generation, local, paused_recording, tape, wrap
+from hybridnet.core.tree import LEAF, flatten, unflatten
 from hybridnet.device import Device, array_module, current_device
 from hybridnet.errors import ArgumentError, TraceError, fail
 from hybridnet.graph.interpret import find_nan
@@ -30,7 +31,6 @@ from hybridnet.runtime.profile import Profile, profile
 from hybridnet.runtime.program import Program, make_program
 from hybridnet.runtime.timing import Link
 from hybridnet.traced import Traced
-from hybridnet.tree import LEAF, flatten, unflatten
 
 
 @dataclass(frozen=True)

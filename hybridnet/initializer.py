@@ -20,7 +20,7 @@ from scipy.special import erfinv
 from hybridnet import absent
 from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops import random
+from hybridnet.ops.random import distributions as random
 from hybridnet.registry import Registry
 
 REGISTRY: Registry[Any] = Registry("initializer")

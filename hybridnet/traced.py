@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hybridnet.core import Spec, local, tape, wrap
+from hybridnet.core.tree import flatten, unflatten
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.trace import State, Trace, tracing
-from hybridnet.tree import flatten, unflatten
 
 
 class Traced:

@@ -1,4 +1,4 @@
-// Random variates: one function for each primitive draw (hybridnet/ops/draws.py). An element is a pure function of
+// Random variates: one function for each primitive draw (hybridnet/ops/random/draws.py). An element is a pure function of
 // the draw (seed and counter), its number within the draw's array, and the parameters; see philox.cuh.
 //
 // T is the stored type of the result. Work on paper: a Philox block is some 70 instructions, shared by 8 elements

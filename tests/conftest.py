@@ -7,9 +7,9 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
-import samples  # noqa: F401  (registers every operator)
 from emulator.device import emulated_gpu
 from hypothesis import HealthCheck, settings
+from support import samples  # noqa: F401  (registers every operator)
 
 import hybridnet as hn
 from hybridnet.core import local

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from hybridnet.core import array, call, local, suspended_trace
 from hybridnet.device import Device
-from hybridnet.ops.finite import all_finite
+from hybridnet.ops.math.finite import all_finite
 
 #: MXNet's limits.
 _SMALLEST, _LARGEST = 1.0, 2.0**24

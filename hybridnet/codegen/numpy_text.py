@@ -17,8 +17,8 @@ from hybridnet.core import Kind, Op
 from hybridnet.exact import exact
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value
-from hybridnet.ops import cpu_matmul
-from hybridnet.ops.sums import SHORT, add_up
+from hybridnet.ops.linalg import cpu_matmul
+from hybridnet.ops.math.sums import SHORT, add_up
 
 _REDUCERS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
 _PLAIN = (int, float, bool, str, type(None))

@@ -9,12 +9,12 @@ from hybridnet import autograd
 from hybridnet import ndarray as F
 from hybridnet.compile import Jit, jit
 from hybridnet.core import Array
+from hybridnet.core.tree import flatten
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import shapes
 from hybridnet.gluon.block import Block
 from hybridnet.owned import OwnedMethod
 from hybridnet.runtime.profile import Profile
-from hybridnet.tree import flatten
 
 
 class HybridBlock(Block):

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from hybridnet import absent
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.ops import reduction
-from hybridnet.ops.gather import pick
+from hybridnet.ops.array.gather import pick
+from hybridnet.ops.array.selection import where
+from hybridnet.ops.array.shape import expand_dims, reshape
+from hybridnet.ops.math import reduction
+from hybridnet.ops.math.norms import norm_over
+from hybridnet.ops.math.pointwise import FUNCTIONS
+from hybridnet.ops.math.wide import in_wide
 from hybridnet.ops.nn.activation import relu, softrelu
 from hybridnet.ops.nn.loss import softmax_cross_entropy
 from hybridnet.ops.nn.softmax import log_softmax
-from hybridnet.ops.norms import norm_over
-from hybridnet.ops.pointwise import FUNCTIONS
-from hybridnet.ops.selection import where
-from hybridnet.ops.shape import expand_dims, reshape
-from hybridnet.ops.wide import in_wide
 
 absolute, exp, log, square = (FUNCTIONS[name] for name in ("absolute", "exp", "log", "square"))
 maximum = FUNCTIONS["maximum"]

@@ -16,7 +16,7 @@ from hybridnet import dtypes, initializer, ndarray
 from hybridnet.core import Array, NDArray, asarray, generation, suspended_trace, wrap
 from hybridnet.device import Device, cpu, current_device
 from hybridnet.errors import ArgumentError, DeferredInitializationError, DtypeError, ShapeError, UninitializedError, fail
-from hybridnet.ops.creation import zeros, zeros_like
+from hybridnet.ops.array.creation import zeros, zeros_like
 from hybridnet.util import is_np_array
 
 _REQUESTS = ("write", "add", "null")

@@ -16,7 +16,7 @@ from typing import Any
 
 from hybridnet import ndarray
 from hybridnet.core import local
-from hybridnet.ops.creation import zeros
+from hybridnet.ops.array.creation import zeros
 
 Shape = tuple[int, ...]
 

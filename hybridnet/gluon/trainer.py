@@ -16,6 +16,7 @@ from hybridnet import optimizer as optimizers
 from hybridnet import serialization
 from hybridnet.compile import Jit, jit
 from hybridnet.core import array, local, suspended_trace
+from hybridnet.core.tree import flatten
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
 from hybridnet.gluon.parameter import Parameter
@@ -23,7 +24,6 @@ from hybridnet.gluon.parameter_dict import ParameterDict
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer import states as files
 from hybridnet.owned import OwnedMethod
-from hybridnet.tree import flatten
 
 
 class _Scalars:

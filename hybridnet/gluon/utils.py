@@ -12,8 +12,8 @@ from hybridnet.core import asarray, call, local
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.download import DownloadError, check_sha1, download, replace_file
-from hybridnet.ops.pointwise import FUNCTIONS
-from hybridnet.ops.shape import slice_axis
+from hybridnet.ops.array.shape import slice_axis
+from hybridnet.ops.math.pointwise import FUNCTIONS
 
 __all__ = ["DownloadError", "check_sha1", "clip_global_norm", "download", "replace_file", "split_and_load", "split_data"]
 

@@ -17,7 +17,7 @@ from hybridnet import dtypes
 from hybridnet.core import OPS, Array, NDArray, Spec, apply, asarray, call, local, paused_recording, plain, wrap
 from hybridnet.errors import ArgumentError, DtypeError, HybridnetError, ShapeError, TraceError, fail
 from hybridnet.graph.control_trace import BodyTrace, Branch, Step, emit_cond, emit_foreach, emit_while, in_class, with_writes
-from hybridnet.ops.shape import stack
+from hybridnet.ops.array.shape import stack
 
 #: Up to so many steps a traced ``foreach`` is written out: there is nothing to gain from a loop then.
 UNROLLED = 8

@@ -15,10 +15,10 @@ from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon import nn
 from hybridnet.keras import activations, initializers
+from hybridnet.ops.array.rearrange import pad
+from hybridnet.ops.array.shape import reshape
 from hybridnet.ops.nn.common import as_tuple
 from hybridnet.ops.nn.convolution import convolution
-from hybridnet.ops.rearrange import pad
-from hybridnet.ops.shape import reshape
 
 
 def snake(name: str) -> str:

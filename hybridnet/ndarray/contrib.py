@@ -11,9 +11,10 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
 from hybridnet.ndarray.nn import batch_norm
 from hybridnet.ndarray.register import operator
-from hybridnet.ops import boxes, gather, outputs, pointwise
-from hybridnet.ops.nn import like, resize
-from hybridnet.ops.shape import stack
+from hybridnet.ops.array import gather
+from hybridnet.ops.array.shape import stack
+from hybridnet.ops.math import pointwise
+from hybridnet.ops.nn import boxes, like, outputs, resize
 
 __all__ = [
     "AdaptiveAvgPooling2D", "BilinearResize2D", "MultiBoxPrior", "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms",

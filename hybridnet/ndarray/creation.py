@@ -11,7 +11,7 @@ from hybridnet.core import apply, as_class
 from hybridnet.device import Device, wait_for_all
 from hybridnet.ndarray.classic import NDArray
 from hybridnet.ndarray.register import OPERATORS, operator
-from hybridnet.ops import creation, rearrange
+from hybridnet.ops.array import creation, rearrange
 
 
 def array(source_array: Any, ctx: Any = None, dtype: Any = None) -> Any:

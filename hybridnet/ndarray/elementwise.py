@@ -11,7 +11,8 @@ from hybridnet.core import apply, call
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.classic import combine
 from hybridnet.ndarray.register import _NONE, arrays_of, keep_dtype, operator
-from hybridnet.ops import pointwise, selection, special
+from hybridnet.ops.array import selection
+from hybridnet.ops.math import pointwise, special
 from hybridnet.ops.nn.like import stop_gradient
 
 _math = pointwise.FUNCTIONS | special.FUNCTIONS

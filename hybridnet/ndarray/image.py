@@ -10,11 +10,12 @@ from hybridnet import absent, dtypes
 from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.register import operator
-from hybridnet.ops import creation, pointwise, rearrange, selection, shape
-from hybridnet.ops import random as draws
+from hybridnet.ops.array import creation, rearrange, selection, shape
 from hybridnet.ops.common import normalize_axis
+from hybridnet.ops.math import pointwise
 from hybridnet.ops.nn import interpolation
 from hybridnet.ops.nn import resize as core_resize
+from hybridnet.ops.random import distributions as draws
 
 #: What red, green and blue add to the brightness that one sees.
 LUMA = (0.299, 0.587, 0.114)

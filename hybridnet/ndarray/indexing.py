@@ -7,9 +7,10 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.ndarray.reduce import counted
 from hybridnet.ndarray.register import keep_dtype, operator
-from hybridnet.ops import gather, rearrange, scan, selection, sorting
-from hybridnet.ops import shape as core_shape
+from hybridnet.ops.array import gather, rearrange, selection, sorting
+from hybridnet.ops.array import shape as core_shape
 from hybridnet.ops.common import as_shape
+from hybridnet.ops.math import scan
 
 
 @operator("take")

@@ -10,8 +10,10 @@ from hybridnet import dtypes
 from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.register import operator
-from hybridnet.ops import linalg, pointwise, rearrange, reduction
-from hybridnet.ops.matmul import matmul
+from hybridnet.ops.array import rearrange
+from hybridnet.ops.linalg import numpy_linalg as linalg
+from hybridnet.ops.linalg.matmul import matmul
+from hybridnet.ops.math import pointwise, reduction
 
 __all__ = [
     "det", "extractdiag", "extracttrian", "gelqf", "gemm", "gemm2", "inverse", "makediag", "maketrian", "potrf", "potri",

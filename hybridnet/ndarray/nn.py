@@ -13,10 +13,11 @@ from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.register import keep_dtype, operator
-from hybridnet.ops import gather, reduction, statistics
+from hybridnet.ops.array import gather
+from hybridnet.ops.math import reduction, statistics
+from hybridnet.ops.math.wide import in_wide
 from hybridnet.ops.nn import activation, convolution, deconvolution, dropout, embedding, linear, loss, norm, pooling, resize, sequence
 from hybridnet.ops.nn import softmax as core_softmax
-from hybridnet.ops.wide import in_wide
 
 # -- layers ---------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.ndarray.register import operator
-from hybridnet.ops import outputs
+from hybridnet.ops.nn import outputs
 
 operator("SoftmaxOutput", "Softmax")(outputs.softmax_output)
 operator("MakeLoss")(outputs.make_loss)

@@ -12,8 +12,8 @@ from typing import Any
 from hybridnet.core import NDArray, broadcast_shapes, call
 from hybridnet.core.random import seed
 from hybridnet.ndarray.register import operator
-from hybridnet.ops import random as draws
 from hybridnet.ops.common import as_shape
+from hybridnet.ops.random import distributions as draws
 
 __all__ = [
     "bernoulli", "exponential", "exponential_like", "gamma", "gamma_like", "generalized_negative_binomial",

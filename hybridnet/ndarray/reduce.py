@@ -7,8 +7,9 @@ from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.ndarray.register import keep_dtype, operator
-from hybridnet.ops import norms, pointwise, reduction, selection
+from hybridnet.ops.array import selection
 from hybridnet.ops.common import normalize_axes
+from hybridnet.ops.math import norms, pointwise, reduction
 
 _math = pointwise.FUNCTIONS
 

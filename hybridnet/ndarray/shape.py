@@ -10,11 +10,11 @@ from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.register import arrays_of, operator
-from hybridnet.ops import creation, rearrange
-from hybridnet.ops import shape as core_shape
+from hybridnet.ops.array import creation, rearrange
+from hybridnet.ops.array import shape as core_shape
+from hybridnet.ops.array.reshape_codes import CLASSIC, resolve_codes
 from hybridnet.ops.common import as_shape, normalize_axis
 from hybridnet.ops.nn import like
-from hybridnet.ops.reshape_codes import CLASSIC, resolve_codes
 
 
 @operator("reshape", "Reshape")

@@ -18,26 +18,13 @@ from hybridnet.core import NDArray, call
 from hybridnet.core.ndarray import from_data
 from hybridnet.device import Device, device_of
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops import (
-    creation,
-    gather,
-    joining,
-    pointwise,
-    products,
-    rearrange,
-    reduction,
-    scan,
-    selection,
-    selective,
-    shape,
-    sorting,
-    special,
-    statistics,
-)
+from hybridnet.ops.array import creation, gather, joining, rearrange, selection, selective, shape, sorting
 from hybridnet.ops.common import tensor
-from hybridnet.ops.einsum import einsum
 from hybridnet.ops.front import elementwise, front
-from hybridnet.ops.matmul import matmul
+from hybridnet.ops.linalg import products
+from hybridnet.ops.linalg.einsum import einsum
+from hybridnet.ops.linalg.matmul import matmul
+from hybridnet.ops.math import pointwise, reduction, scan, special, statistics
 
 _math = pointwise.FUNCTIONS
 

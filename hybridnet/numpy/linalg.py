@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridnet import core
-from hybridnet.ops import linalg, products
 from hybridnet.ops.front import front
+from hybridnet.ops.linalg import numpy_linalg as linalg
+from hybridnet.ops.linalg import products
 
 _NAMES = """
     cholesky cond det eig eigh eigvals eigvalsh inv lstsq matrix_norm matrix_power matrix_rank norm pinv qr slogdet solve svd svdvals

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hybridnet.core.random import seed
-from hybridnet.ops import random as draws
 from hybridnet.ops.front import front
+from hybridnet.ops.random import distributions as draws
 
 _NAMES = """
     bernoulli beta binomial chisquare choice exponential f gamma generalized_negative_binomial geometric gumbel laplace logistic lognormal

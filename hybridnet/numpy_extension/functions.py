@@ -17,9 +17,11 @@ from hybridnet.graph import control_flow
 from hybridnet.ndarray import file
 from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
 from hybridnet.ndarray.shape import slice_
-from hybridnet.ops import gather, pointwise, random, selection, sorting, special
+from hybridnet.ops.array import gather, selection, sorting
+from hybridnet.ops.array.reshape_codes import EXTENDED, resolve_codes
 from hybridnet.ops.common import as_shape, tensor
 from hybridnet.ops.front import front
+from hybridnet.ops.math import pointwise, special
 from hybridnet.ops.nn import (
     activation,
     attention,
@@ -36,7 +38,7 @@ from hybridnet.ops.nn import (
     sequence,
     softmax,
 )
-from hybridnet.ops.reshape_codes import EXTENDED, resolve_codes
+from hybridnet.ops.random import distributions as random
 from hybridnet.util import (
     is_np_array,
     is_np_default_dtype,

@@ -6,9 +6,9 @@ from typing import Any
 
 from hybridnet.core import NDArray, broadcast_shapes
 from hybridnet.core.random import seed
-from hybridnet.ops import random as draws
 from hybridnet.ops.common import as_shape
 from hybridnet.ops.front import front
+from hybridnet.ops.random import distributions as draws
 
 __all__ = ["bernoulli", "normal_n", "seed", "uniform_n"]
 

@@ -13,7 +13,7 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import NDArray, as_class, asarray, plain
 from hybridnet.errors import DtypeError, check_call, fail
-from hybridnet.ops.selection import where as choose
+from hybridnet.ops.array.selection import where as choose
 
 
 def front(function: Callable[..., Any]) -> Callable[..., Any]:

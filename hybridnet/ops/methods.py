@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core import NDArray
-from hybridnet.ops import gather, linalg, matmul, pointwise, products, rearrange, scan, selection, selective, shape, sorting, statistics
+from hybridnet.ops.array import gather, rearrange, selection, selective, shape, sorting
 from hybridnet.ops.front import front
+from hybridnet.ops.linalg import matmul, products
+from hybridnet.ops.linalg import numpy_linalg as linalg
+from hybridnet.ops.math import pointwise, scan, statistics
 from hybridnet.ops.nn import activation, softmax
 
 _math = pointwise.FUNCTIONS

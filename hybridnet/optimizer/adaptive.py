@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import call
-from hybridnet.ops.creation import zeros_like
-from hybridnet.ops.pointwise import FUNCTIONS
-from hybridnet.ops.selection import clip, where
+from hybridnet.ops.array.creation import zeros_like
+from hybridnet.ops.array.selection import clip, where
+from hybridnet.ops.math.pointwise import FUNCTIONS
 from hybridnet.optimizer.optimizer import Optimizer, like, register
 
 sqrt, square, maximum = FUNCTIONS["sqrt"], FUNCTIONS["square"], FUNCTIONS["maximum"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import call
-from hybridnet.ops.pointwise import FUNCTIONS
-from hybridnet.ops.selection import clip, where
-from hybridnet.ops.wide import in_wide
+from hybridnet.ops.array.selection import clip, where
+from hybridnet.ops.math.pointwise import FUNCTIONS
+from hybridnet.ops.math.wide import in_wide
 from hybridnet.optimizer.adaptive import Adam, follow, sqrt, square
 from hybridnet.optimizer.optimizer import register
 

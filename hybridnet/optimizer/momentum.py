@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import call
-from hybridnet.ops.creation import zeros_like
-from hybridnet.ops.random import normal
+from hybridnet.ops.array.creation import zeros_like
+from hybridnet.ops.random.distributions import normal
 from hybridnet.optimizer.optimizer import Optimizer, register
 
 

@@ -17,8 +17,8 @@ from hybridnet import dtypes
 from hybridnet.core import NDArray, local
 from hybridnet.core.state import generation
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.ops.creation import zeros_like
-from hybridnet.ops.selection import clip
+from hybridnet.ops.array.creation import zeros_like
+from hybridnet.ops.array.selection import clip
 from hybridnet.registry import Registry
 
 

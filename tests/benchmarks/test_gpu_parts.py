@@ -66,7 +66,7 @@ def test_a_dry_run_of_everything(tmp_path: Path, environment: dict[str, str]) ->
     for part in ("compile", "questions", "tests", "sanitize", "ncu"):
         told = json.loads(found[f"{part}/{part}.json"])
         assert told["cases"] and not findings.wrong(told)
-    assert "tests/test_gpu_device.py::test_results" in str(json.loads(found["tests/tests.json"])["cases"].keys())
+    assert "tests/device/test_gpu_device.py::test_results" in str(json.loads(found["tests/tests.json"])["cases"].keys())
     assert json.loads(found["sanitize/sanitize.json"])["cases"]["racecheck: all cases"]["found"] == "2 cases without complaint"
     record = json.loads(found["peers/benchmarks.json"])
     assert record["times"].keys() == {"launch/forward/hybridnet/one step", "perceptron/step/hybridnet/one step"}

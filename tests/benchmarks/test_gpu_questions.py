@@ -166,7 +166,7 @@ def test_a_kernel_that_does_not_compile_or_is_not_there_fails(monkeypatch: pytes
 def test_each_operator_of_a_group_that_fails_is_tried_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import test_gpu_device as device_tests
 
-    first, second = (f"tests/test_gpu_device.py::test_operators[{device_tests.name_of(ops)}]" for ops in device_tests.CHUNKS[:2])
+    first, second = (f"tests/device/test_gpu_device.py::test_operators[{device_tests.name_of(ops)}]" for ops in device_tests.CHUNKS[:2])
     culprit = f"operator {device_tests.CHUNKS[0][3].name}"
 
     def ask_all(asked: Any, names: list[str], findings: Findings, *limits: Any) -> None:
@@ -183,7 +183,7 @@ def test_each_operator_of_a_group_that_fails_is_tried_alone(tmp_path: Path, monk
 
 
 def test_the_files_with_gpu_tests_are_found() -> None:
-    assert {"tests/test_gpu_device.py", "tests/benchmarks/test_gpu_suite.py"} <= set(testing.files())
+    assert {"tests/device/test_gpu_device.py", "tests/benchmarks/test_gpu_suite.py"} <= set(testing.files())
 
 
 @needs_compiler

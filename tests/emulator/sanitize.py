@@ -1,4 +1,4 @@
-"""``python tests/emulator/sanitize.py tests/test_cuda_written.py ...``: pytest with every emulated kernel under AddressSanitizer.
+"""``python tests/emulator/sanitize.py tests/codegen/test_cuda_written.py ...``: pytest with every emulated kernel under AddressSanitizer.
 
 An access beside an array, in global or shared memory, or on a thread's stack, then fails the launch with the sanitizer's
 report. Python itself is not instrumented: the sanitizer's library is loaded in front of everything and watches its allocations.

@@ -11,10 +11,10 @@ from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.nn.activations import activated
+from hybridnet.ops.array.shape import reshape
 from hybridnet.ops.nn.dropout import dropout
 from hybridnet.ops.nn.embedding import embedding
 from hybridnet.ops.nn.linear import fully_connected
-from hybridnet.ops.shape import reshape
 
 
 class Dense(HybridBlock):

@@ -7,7 +7,7 @@ from typing import Any
 
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.ops.shape import concatenate
+from hybridnet.ops.array.shape import concatenate
 
 
 class _Listed(Block):

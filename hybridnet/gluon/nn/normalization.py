@@ -7,9 +7,9 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.errors import ShapeError, fail
 from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.ops.array.rearrange import swapaxes
 from hybridnet.ops.nn.activation import relu
 from hybridnet.ops.nn.norm import batch_norm, fix, group_norm, instance_norm, layer_norm
-from hybridnet.ops.rearrange import swapaxes
 
 
 class _Norm(HybridBlock):

@@ -6,9 +6,9 @@ from typing import Any
 
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.nn.convolution import LAYOUTS, checked_layout
+from hybridnet.ops.array.rearrange import pad
 from hybridnet.ops.nn.common import as_tuple
 from hybridnet.ops.nn.pooling import pooling
-from hybridnet.ops.rearrange import pad
 
 
 class _Pool(HybridBlock):

@@ -7,8 +7,8 @@ from typing import Any
 from hybridnet.gluon.nn.activations import activated
 from hybridnet.gluon.rnn.recurrent import HybridRecurrentCell
 from hybridnet.gluon.rnn.states import StateInfo, listed
+from hybridnet.ops.array.shape import split
 from hybridnet.ops.nn.linear import fully_connected
-from hybridnet.ops.shape import split
 
 
 class _Cell(HybridRecurrentCell):

@@ -10,11 +10,11 @@ from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.rnn.recurrent import HybridRecurrentCell, RecurrentCell, as_steps, first_of, masked, merged, time_axis
 from hybridnet.gluon.rnn.states import StateInfo
-from hybridnet.ops.creation import ones_like, zeros_like
+from hybridnet.ops.array.creation import ones_like, zeros_like
+from hybridnet.ops.array.selection import where
+from hybridnet.ops.array.shape import concatenate
 from hybridnet.ops.nn.dropout import dropout
 from hybridnet.ops.nn.sequence import sequence_reverse
-from hybridnet.ops.selection import where
-from hybridnet.ops.shape import concatenate
 
 
 def _info_of(cells: Any, batch_size: int) -> StateInfo:

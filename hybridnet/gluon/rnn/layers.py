@@ -13,9 +13,9 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.parameter import Parameter
 from hybridnet.gluon.rnn.states import StateInfo, first_states, listed, states_like
+from hybridnet.ops.array.rearrange import swapaxes
 from hybridnet.ops.nn.recurrence import GATES
 from hybridnet.ops.nn.rnn import rnn_layers
-from hybridnet.ops.rearrange import swapaxes
 
 #: What a weight and its bias are applied to: the input, the state.
 PARTS = ("i2h", "h2h")

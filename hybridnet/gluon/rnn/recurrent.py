@@ -10,8 +10,8 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.rnn.states import StateInfo, first_states, states_like
+from hybridnet.ops.array.shape import stack
 from hybridnet.ops.nn.sequence import sequence_last, sequence_mask
-from hybridnet.ops.shape import stack
 
 
 class RecurrentCell(Block):

@@ -8,7 +8,7 @@ from typing import Any
 from hybridnet import ndarray
 from hybridnet.core import NDArray
 from hybridnet.errors import ShapeError, fail
-from hybridnet.ops import creation
+from hybridnet.ops.array import creation
 from hybridnet.util import is_np_array
 
 #: Of each state its shape and the meaning of its axes, ``{"shape": (2, 8, 64), "__layout__": "LNC"}``.

@@ -18,7 +18,7 @@ from hybridnet.core import Array, asarray
 from hybridnet.device import Device, cpu
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.io.base import DataBatch, DataIter
-from hybridnet.ops.random import permutation
+from hybridnet.ops.random.distributions import permutation
 
 Batch = tuple[tuple[Any, ...], Any]  # the network's inputs, the label (None in prediction)
 Check = Callable[[Any], None]  # of labels that lie on the host

@@ -20,7 +20,7 @@ from hybridnet.gluon.training import losses, measures
 from hybridnet.gluon.training.batches import Arrays, Batches, Place
 from hybridnet.gluon.training.measures import Measure
 from hybridnet.graph.trace import Trace, tracing
-from hybridnet.ops.creation import zeros_like
+from hybridnet.ops.array.creation import zeros_like
 
 FULL_BATCH = "bgd"  # gradient descent on the gradient over all data: one update an epoch
 

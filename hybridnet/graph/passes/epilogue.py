@@ -17,7 +17,7 @@ from hybridnet.graph.accelerated import library_for
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 from hybridnet.graph.passes.fuse import LAUNCH_BYTES
 from hybridnet.graph.refusals import tell_refusal
-from hybridnet.ops.matmul import inner_axis
+from hybridnet.ops.linalg.matmul import inner_axis
 
 
 def epilogue(graph: Graph) -> Graph:

@@ -19,7 +19,9 @@ from hybridnet.config import config
 from hybridnet.core import Kind, Op, find
 from hybridnet.dtypes import bfloat16, float16, float32, float64, is_floating
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
-from hybridnet.ops import matmul, pointwise, reduction, selection, shape  # noqa: F401  (the operators that rules name)
+from hybridnet.ops.array import selection, shape  # noqa: F401  (the operators that rules name)
+from hybridnet.ops.linalg import matmul  # noqa: F401  (the operators that rules name)
+from hybridnet.ops.math import pointwise, reduction  # noqa: F401  (the operators that rules name)
 
 
 class Call(NamedTuple):

@@ -18,10 +18,10 @@ from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call
 from hybridnet.core.kernel import LibraryCall, Placed
 from hybridnet.device import dnn
 from hybridnet.errors import ShapeError, fail
+from hybridnet.ops.array.gather import positions
+from hybridnet.ops.array.shape import expand_dims
 from hybridnet.ops.common import by_parts, normal, samples, tensor
-from hybridnet.ops.gather import positions
 from hybridnet.ops.nn.common import fill_like, narrow, one_of, wide, wide_dtype
-from hybridnet.ops.shape import expand_dims
 
 LAYOUTS = ("BHSD", "BSHD")  # batch, heads, sequence, features
 

@@ -14,9 +14,9 @@ from hybridnet.core import Kind, Op, Sample, Spec, call, register
 from hybridnet.core.kernel import Written, stored_type
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, samples
+from hybridnet.ops.kernels.places import each, index_type, once, pack_width
 from hybridnet.ops.nn.common import wide_dtype
 from hybridnet.ops.nn.windows import Geometry, channels_of, inner, output_size, padded, positions, spatial_of, windows, with_channels
-from hybridnet.ops.places import each, index_type, once, pack_width
 
 
 def geometry(

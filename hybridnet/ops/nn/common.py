@@ -11,8 +11,8 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.creation import FULL
-from hybridnet.ops.wide import in_wide, narrow, wide, wide_dtype
+from hybridnet.ops.array.creation import FULL
+from hybridnet.ops.math.wide import in_wide, narrow, wide, wide_dtype
 
 __all__ = ["along", "as_part", "as_tuple", "fill_like", "in_wide", "narrow", "one_of", "sum_to", "wide", "wide_dtype"]
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet.device import threads
-from hybridnet.ops import cpu_matmul
+from hybridnet.ops.linalg import cpu_matmul
 from hybridnet.ops.nn.windows import BLOCK, BLOCKS, Geometry, inner, padded, positions, scratch, windows
 
 #: From so many blocks on threads share these; fewer are done in turn, and threads share each one's product.

@@ -12,7 +12,7 @@ from hybridnet.core.random import next_key
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.common import normalize_axes, samples, tensor
 from hybridnet.ops.nn.common import one_of
-from hybridnet.ops.philox import DRAW, generator
+from hybridnet.ops.random.philox import DRAW, generator
 
 _STEPS = 1 << 16
 

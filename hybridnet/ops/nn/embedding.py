@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.errors import ShapeError, fail
-from hybridnet.ops.gather import take
+from hybridnet.ops.array.gather import take
 
 
 def embedding(

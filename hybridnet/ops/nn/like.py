@@ -7,8 +7,8 @@ from typing import Any
 
 from hybridnet.core import apply, call, local, tape
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.array.creation import ARANGE
 from hybridnet.ops.common import normalize_axis, tensor
-from hybridnet.ops.creation import ARANGE
 
 
 def stop_gradient(data: Any) -> Any:

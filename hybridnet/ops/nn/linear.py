@@ -11,7 +11,7 @@ from typing import Any
 from hybridnet.core import apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import tensor
-from hybridnet.ops.matmul import MATMUL
+from hybridnet.ops.linalg.matmul import MATMUL
 from hybridnet.ops.nn.common import as_part
 
 

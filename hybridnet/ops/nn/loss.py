@@ -16,10 +16,10 @@ from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.core.kernel import Launch, Written, stored_type
 from hybridnet.errors import DtypeError, ShapeError, fail
+from hybridnet.ops.array.gather import positions
+from hybridnet.ops.array.shape import expand_dims
 from hybridnet.ops.common import by_parts, normal, normalize_axis, samples, tensor
-from hybridnet.ops.gather import positions
 from hybridnet.ops.nn.common import along, narrow, wide, wide_dtype
-from hybridnet.ops.shape import expand_dims
 
 
 def _infer_cross_entropy(x: Spec, label: Spec, *, axis: int) -> tuple[Spec, Spec]:

@@ -15,8 +15,8 @@ from hybridnet.core import Kind, Op, Permuted, Sample, Spec, broadcast_shapes, c
 from hybridnet.core.kernel import Launch, Written, stored_type
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, reduced_shape, samples
+from hybridnet.ops.kernels.places import pack_width
 from hybridnet.ops.nn.common import wide, wide_dtype
-from hybridnet.ops.places import pack_width
 
 
 def count(x: Any, axis: tuple[int, ...]) -> float:

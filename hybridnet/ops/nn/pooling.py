@@ -21,10 +21,10 @@ from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, regist
 from hybridnet.core.kernel import Written
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
+from hybridnet.ops.kernels.places import index_type, once, pack_width
+from hybridnet.ops.math.slopes import ROOT
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide, wide_dtype
 from hybridnet.ops.nn.windows import is_last, spatial_of
-from hybridnet.ops.places import index_type, once, pack_width
-from hybridnet.ops.slopes import ROOT
 
 Attrs = dict[str, Any]
 

@@ -20,10 +20,10 @@ import numpy as np
 from hybridnet.core import Kind, Op, Sample, Spec, call, local, register
 from hybridnet.device import threads
 from hybridnet.errors import ShapeError, fail
-from hybridnet.ops import cpu_matmul
+from hybridnet.ops.array.shape import concatenate, stack
 from hybridnet.ops.common import normal, samples
+from hybridnet.ops.linalg import cpu_matmul
 from hybridnet.ops.nn.common import wide_dtype
-from hybridnet.ops.shape import concatenate, stack
 
 GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
 

@@ -11,11 +11,11 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.array.creation import ARANGE
+from hybridnet.ops.array.shape import concatenate
 from hybridnet.ops.common import tensor
-from hybridnet.ops.creation import ARANGE
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide
 from hybridnet.ops.nn.deconvolution import deconvolution
-from hybridnet.ops.shape import concatenate
 
 
 def _image(op: str, data: Any) -> Any:

@@ -13,13 +13,13 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.array.shape import concatenate, stack
 from hybridnet.ops.common import tensor
 from hybridnet.ops.nn.common import one_of
 from hybridnet.ops.nn.dropout import dropout
 from hybridnet.ops.nn.linear import fully_connected
 from hybridnet.ops.nn.recurrence import GATES, SEQUENCE
 from hybridnet.ops.nn.sequence import within_length
-from hybridnet.ops.shape import concatenate, stack
 
 #: (input weight, recurrent weight, input bias, recurrent bias) of one direction of one layer.
 Weights = Sequence[Any]

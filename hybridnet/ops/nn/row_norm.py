@@ -15,9 +15,9 @@ from hybridnet.core.kernel import Launch, Written, stored_type
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import by_parts, normal, samples, uniform
+from hybridnet.ops.kernels.places import pack_width
 from hybridnet.ops.nn.common import along, narrow, wide, wide_dtype
 from hybridnet.ops.nn.moments import add_partials, count, moments, moments_slope, root_of
-from hybridnet.ops.places import pack_width
 
 # -- in other operators ---------------------------------------------------------------------------
 

@@ -10,11 +10,11 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.array.gather import positions
+from hybridnet.ops.array.indexing import INDEX
+from hybridnet.ops.array.selection import where
 from hybridnet.ops.common import tensor
-from hybridnet.ops.gather import positions
-from hybridnet.ops.indexing import INDEX
 from hybridnet.ops.nn.common import along
-from hybridnet.ops.selection import where
 
 _FULL = ("slice", None, None, None)
 

@@ -13,11 +13,11 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
+from hybridnet.ops.array.gather import positions
+from hybridnet.ops.array.selection import check_floating
+from hybridnet.ops.array.shape import expand_dims
 from hybridnet.ops.common import normal, normalize_axis, samples, tensor
-from hybridnet.ops.gather import positions
 from hybridnet.ops.nn.common import along, in_wide, wide
-from hybridnet.ops.selection import check_floating
-from hybridnet.ops.shape import expand_dims
 
 
 def _infer(name: str) -> Any:

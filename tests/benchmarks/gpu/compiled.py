@@ -2,7 +2,7 @@
 
     python -m gpu.compiled FOLDER
 
-The programs of ``tests/kernel_cases.py``, the operators' programs as ``tests/test_gpu_device.py`` has them, and what the workloads
+The programs of ``tests/support/kernel_cases.py``, the operators' programs as ``tests/device/test_gpu_device.py`` has them, and what the workloads
 compile, each function of each fetched from its module. Nothing is launched. FOLDER/compile.json and compile.txt hold what failed,
 with the compiler's words.
 """
@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import kernel_cases
 import numpy as np
+from support import kernel_cases
 
 import hybridnet as hn
 from gpu.isolated import answer_all, chosen, options, run

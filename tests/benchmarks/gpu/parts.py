@@ -53,7 +53,7 @@ _TINY_STEP = ("--sizes", "tiny", *_BROKEN)
 PARTS = {
     "compile": Part("gpu.compiled", 100, (), ("--sizes", "tiny", "--only", "kernels pointwise", "kernels columns", "workload launch")),
     "questions": Part("gpu.smoke", 130, (), ("--only", "capture of", "products by cublaslt", "random numbers")),
-    "tests": Part("gpu.testing", 120, (), ("--only", "tests/test_gpu_device.py::test_results")),
+    "tests": Part("gpu.testing", 120, (), ("--only", "tests/device/test_gpu_device.py::test_results")),
     "ours": Part("gpu.run", 170, ("--peers", "hybridnet"), _FEW),
     "sanitize": Part("gpu.tools", 150, ("sanitize",), ("--only", "pointwise")),
     "ncu": Part("gpu.tools", 90, ("ncu",), ("--sizes", "tiny", "--only", "gpt2")),

@@ -3,7 +3,7 @@
     python -m gpu.tools FOLDER sanitize
     python -m gpu.tools FOLDER ncu
 
-*sanitize*: all cases of ``tests/kernel_cases.py`` under memcheck, racecheck and synccheck, a process a tool; where one complains, each case
+*sanitize*: all cases of ``tests/support/kernel_cases.py`` under memcheck, racecheck and synccheck, a process a tool; where one complains, each case
 by itself. Arrays come from the driver one by one, so that memcheck sees accesses beside them. *ncu*: the kernels of GPT-2's and ResNet-50's
 first step, which are launched one by one: time, bytes, share of the bandwidth, occupancy and registers of each, as CSV. A tool that is not
 there is no error, and is said.
@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import kernel_cases
+from support import kernel_cases
 
 import hybridnet as hn
 from gpu.findings import Findings

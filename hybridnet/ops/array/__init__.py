@@ -1,0 +1,1 @@
+"""Making, shaping, joining, indexing, choosing and sorting arrays."""

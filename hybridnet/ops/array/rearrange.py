@@ -1,0 +1,423 @@
+"""Elements in other places: flip, roll, tile, repeat, pad, diagonals, triangles, grids.
+
+Nothing here computes on its own: all is slices, reshapes, broadcasts and joins (:mod:`hybridnet.ops.array.shape`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import apply, broadcast_shapes, call
+from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
+from hybridnet.ops.array.creation import FULL, arange
+from hybridnet.ops.array.gather import positions, take
+from hybridnet.ops.array.shape import broadcast_to, concatenate, expand_dims, reshape, slice_axis, transpose
+from hybridnet.ops.common import default_dtype, normalize_axes, normalize_axis, reduced_axis, tensor
+from hybridnet.ops.math.scan import reversed_along
+
+_FULL = ("slice", None, None, None)
+
+# -- the order of axes ----------------------------------------------------------------------------
+
+
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    """``a`` with two of its axes exchanged, as a view."""
+    a = tensor(a)
+    order = list(range(a.ndim))
+    i, j = normalize_axis("swapaxes", axis1, a.ndim), normalize_axis("swapaxes", axis2, a.ndim)
+    order[i], order[j] = j, i
+    return transpose(a, order)
+
+
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    """``a`` with the axes ``source`` moved to the places ``destination``, as a view."""
+    a = tensor(a)
+    sources = [normalize_axis("moveaxis", x, a.ndim) for x in _listed(source)]
+    targets = [normalize_axis("moveaxis", x, a.ndim) for x in _listed(destination)]
+    if len(sources) != len(targets) or len(set(sources)) != len(sources) or len(set(targets)) != len(targets):
+        fail(AxisError, "moveaxis", expected="as many different destinations as sources", got=f"{source} and {destination}")
+    order = [i for i in range(a.ndim) if i not in sources]
+    for target, origin in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, origin)
+    return transpose(a, order)
+
+
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """``a`` with ``axis`` moved to before ``start``, as a view."""
+    a = tensor(a)
+    axis = normalize_axis("rollaxis", axis, a.ndim)
+    if not -a.ndim <= start <= a.ndim:
+        fail(AxisError, "rollaxis", expected=f"a start from {-a.ndim} to {a.ndim}", got=str(start))
+    start += a.ndim if start < 0 else 0
+    return moveaxis(a, axis, start - 1 if start > axis else start)
+
+
+def _listed(x: Any) -> list[Any]:
+    return list(x) if isinstance(x, (list, tuple)) else [x]
+
+
+def ravel(a: Any, order: str = "C") -> Any:
+    """The elements in one dimension; ``order`` ``F`` takes the first axis fastest."""
+    if order not in ("C", "F"):
+        fail(ArgumentError, "ravel", expected="order C or F", got=repr(order))
+    return reshape(transpose(a) if order == "F" else a, -1)
+
+
+# -- flipping and turning -------------------------------------------------------------------------
+
+
+def flip(m: Any, axis: Any = None) -> Any:
+    """``m`` backwards along the given axes (all without ``axis``), as a view."""
+    m = tensor(m)
+    axes = normalize_axes("flip", axis, m.ndim)
+    key = tuple(("slice", None, None, -1) if i in axes else _FULL for i in range(m.ndim))
+    return call("slice", m, key=key)
+
+
+def fliplr(m: Any) -> Any:
+    """``m`` backwards along its second axis."""
+    return flip(m, 1)
+
+
+def flipud(m: Any) -> Any:
+    """``m`` backwards along its first axis."""
+    return flip(m, 0)
+
+
+def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
+    """``m`` turned by ``k`` times 90 degrees, from the first of ``axes`` towards the second."""
+    m = tensor(m)
+    first, second = (normalize_axis("rot90", x, m.ndim) for x in axes)
+    if first == second:
+        fail(AxisError, "rot90", expected="two axes that differ", got=str(tuple(axes)))
+    turns = k % 4
+    if turns == 2:
+        return flip(m, (first, second))
+    if turns == 1:
+        return swapaxes(reversed_along(m, second), first, second)
+    return reversed_along(swapaxes(m, first, second), second) if turns else m
+
+
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    """``a`` with its elements moved on by ``shift`` along ``axis``; what leaves at the end enters at the start.
+
+    Without ``axis``, along the flattened array. Several shifts go with several axes.
+    """
+    a = tensor(a)
+    if axis is None:
+        return reshape(roll(reshape(a, -1), shift, 0), a.shape)
+    shifts, axes = _listed(shift), _listed(axis)
+    if len(shifts) != len(axes):
+        if 1 not in (len(shifts), len(axes)):
+            fail(ArgumentError, "roll", expected="as many shifts as axes", got=f"{shift} and {axis}")
+        shifts, axes = shifts * (len(axes) if len(shifts) == 1 else 1), axes * (len(shifts) if len(axes) == 1 else 1)
+    for by, along in zip(shifts, axes, strict=True):
+        along = normalize_axis("roll", along, a.ndim)
+        n = a.shape[along]
+        by = int(by) % n if n else 0
+        if by:
+            a = concatenate([slice_axis(a, along, n - by, None), slice_axis(a, along, 0, n - by)], along)
+    return a
+
+
+# -- repeating ------------------------------------------------------------------------------------
+
+
+def tile(A: Any, reps: Any) -> Any:
+    """``A`` laid side by side ``reps`` times along each axis (the last axes, if fewer are given)."""
+    A = tensor(A)
+    counts = [int(r) for r in (reps if isinstance(reps, (list, tuple)) else np.atleast_1d(reps))]
+    if any(r < 0 for r in counts):
+        fail(ArgumentError, "tile", expected="repetitions of 0 or more", got=str(reps))
+    ndim = max(A.ndim, len(counts))
+    counts = [1] * (ndim - len(counts)) + counts
+    shape = (1,) * (ndim - A.ndim) + A.shape
+    if all(r == 1 for r in counts):
+        return reshape(A, shape)
+    apart = [size for n in shape for size in (1, n)]
+    wide = [size for r, n in zip(counts, shape, strict=True) for size in (r, n)]
+    return reshape(broadcast_to(reshape(A, apart), wide), tuple(r * n for r, n in zip(counts, shape, strict=True)))
+
+
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Each element of ``a`` repeated along ``axis`` (of the flattened array if it is ``None``).
+
+    ``repeats``: how often, or (eager only, if it is an array of ours) one number for each element.
+    """
+    a = tensor(a)
+    if axis is None:
+        a, axis = reshape(a, -1), 0
+    axis = reduced_axis("repeat", axis, a.ndim)
+    a = a if a.ndim else reshape(a, -1)
+    n = a.shape[axis]
+    counts = [int(r) for r in np.atleast_1d(np.asarray(repeats))]
+    if any(r < 0 for r in counts) or len(counts) not in (1, n):
+        fail(ArgumentError, "repeat", expected=f"one number of repeats, or {n} of them, none negative", got=str(repeats))
+    if len(counts) > 1:
+        return take(a, np.repeat(np.arange(n), counts), axis)
+    before, after = a.shape[:axis], a.shape[axis + 1 :]
+    spread = broadcast_to(reshape(a, (*before, n, 1, *after)), (*before, n, counts[0], *after))
+    return reshape(spread, (*before, n * counts[0], *after))
+
+
+def resize(a: Any, new_shape: Any) -> Any:
+    """``a`` in ``new_shape``, its elements repeated from the start, or left out, to fill it."""
+    a = tensor(a)
+    shape = tuple(int(n) for n in (new_shape if isinstance(new_shape, (list, tuple)) else (new_shape,)))
+    size = int(np.prod(shape, dtype=np.int64))
+    flat = reshape(a, -1)
+    if size > a.size:
+        if not a.size:
+            fail(ShapeError, "resize", expected="elements to repeat", got=f"an empty array of shape {a.shape}")
+        flat = tile(flat, -(-size // a.size))
+    return reshape(slice_axis(flat, 0, 0, size), shape)
+
+
+# -- padding --------------------------------------------------------------------------------------
+
+
+#: The modes of ``pad``, and the keyword that each takes.
+_PADDINGS = {
+    "constant": "constant_values", "edge": None, "reflect": "reflect_type", "symmetric": "reflect_type", "wrap": None,
+    "maximum": "stat_length", "minimum": "stat_length", "mean": "stat_length", "linear_ramp": "end_values", "empty": None,
+}  # fmt: skip
+
+
+def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
+    """``array`` with ``pad_width`` elements more at the ends of its axes.
+
+    ``pad_width``: one number, a pair (before, after), or a pair for each axis. ``mode``: ``constant`` (filled with
+    ``constant_values``, one number, 0 without it), ``edge``, ``reflect``, ``symmetric`` (both with ``reflect_type``), ``wrap``,
+    ``maximum``, ``minimum``, ``mean`` (of each row, or of ``stat_length`` elements at its end), ``linear_ramp`` (to
+    ``end_values``, one number) or ``empty``.
+    """
+    array = tensor(array)
+    try:
+        widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (array.ndim, 2)).tolist()
+    except ValueError:
+        fail(ShapeError, "pad", expected=f"a number, a pair, or {array.ndim} pairs", got=repr(pad_width))
+    if any(w < 0 for pair in widths for w in pair):
+        fail(ShapeError, "pad", expected="widths of 0 or more", got=repr(pad_width))
+    if mode not in _PADDINGS:
+        fail(ArgumentError, "pad", expected=f"mode {', '.join(_PADDINGS)}", got=repr(mode))
+    for key in kwargs:
+        if key != _PADDINGS[mode]:
+            fail(ArgumentError, "pad", expected=f"of mode {mode} {_PADDINGS[mode] or 'no'} keyword", got=key)
+    if mode in ("constant", "empty"):
+        value = kwargs.get("constant_values", 0)
+        if not isinstance(value, (int, float, np.generic)):
+            fail(ArgumentError, "pad", expected="constant_values, one number", got=repr(value))
+        return _pad_constant(array, widths, value)
+    if mode in ("maximum", "minimum", "mean", "linear_ramp"):
+        return _pad_made(array, widths, mode, **kwargs)
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            if not array.shape[axis]:
+                fail(ShapeError, "pad", expected=f"elements on axis {axis} to repeat", got=f"shape {array.shape}")
+            places = np.pad(np.arange(array.shape[axis]), (before, after), mode, **kwargs)  # type: ignore[call-overload]
+            array = taken_in_runs(array, axis, places.tolist())
+    return array
+
+
+def _pad_constant(array: Any, widths: list[list[int]], value: Any) -> Any:
+    shape = tuple(n + before + after for n, (before, after) in zip(array.shape, widths, strict=True))
+    if shape == array.shape:
+        return array
+    key = tuple(("slice", before, before + n, None) for n, (before, _) in zip(array.shape, widths, strict=True))
+    if value == 0:
+        return call("slice_grad", array, shape=shape, key=key)
+    filled = apply(FULL, (), {"shape": shape, "value": value, "dtype": array.dtype}, array.device, type(array))
+    return call("index_set", filled, array, key=key)
+
+
+def _pad_made(array: Any, widths: list[list[int]], mode: str, stat_length: int | None = None, end_values: float = 0) -> Any:
+    """Widened one axis after the other by a statistic of each row (of ``stat_length`` elements at that end), or a ramp."""
+    for axis, (before, after) in enumerate(widths):
+        n = array.shape[axis]
+        if not n and (before or after):
+            fail(ShapeError, "pad", expected=f"elements on axis {axis}", got=f"shape {array.shape}")
+        length = n if stat_length is None else min(stat_length, n)
+        parts = [array]
+        if before:
+            row = slice_axis(array, axis, 0, 1 if mode == "linear_ramp" else length)
+            parts.insert(0, _ramp(row, axis, before, end_values, 0) if mode == "linear_ramp" else _spread(row, axis, before, mode))
+        if after:
+            row = slice_axis(array, axis, n - (1 if mode == "linear_ramp" else length), n)
+            parts.append(_ramp(row, axis, after, end_values, 1) if mode == "linear_ramp" else _spread(row, axis, after, mode))
+        array = concatenate(parts, axis) if len(parts) > 1 else array
+    return array
+
+
+def _spread(rows: Any, axis: int, count: int, mode: str) -> Any:
+    """A statistic of ``rows`` along an axis, ``count`` times."""
+    if mode == "mean":
+        wide = rows.astype(dtypes.floating(rows.dtype), copy=False)
+        found = call("sum", wide, axis=(axis,), keepdims=True) / float(rows.shape[axis])
+        found = found if dtypes.is_floating(rows.dtype) else call("cast", call("rint", found), dtype=rows.dtype)
+    else:
+        found = call(mode.removesuffix("imum"), rows, axis=(axis,), keepdims=True)
+    return broadcast_to(found, tuple(count if i == axis else m for i, m in enumerate(rows.shape)))
+
+
+def _ramp(edge: Any, axis: int, count: int, end: float, first: int) -> Any:
+    """From ``end`` to ``edge`` (the other way round where ``first`` is 1), without the edge itself."""
+    dtype = dtypes.floating(edge.dtype)
+    steps = arange(count - 1, -1, -1, dtype, edge.device) if first else arange(0, count, 1, dtype, edge.device)
+    share = reshape(steps / float(count), tuple(-1 if i == axis else 1 for i in range(edge.ndim)))
+    found = (edge - end) * share + end
+    return found.astype(edge.dtype, copy=False)
+
+
+def taken_in_runs(x: Any, axis: int, places: list[int]) -> Any:
+    """``x`` at constant ``places`` along an axis: as slices joined, which need no index array."""
+    if not places:
+        return slice_axis(x, axis, 0, 0)
+    parts = [_run(x, axis, *run) for run in _runs(places)]
+    return parts[0] if len(parts) == 1 else concatenate(parts, axis)
+
+
+def _runs(places: list[int]) -> list[tuple[int, int, int]]:
+    """A list of indices as (first, step, length) runs of step 1, -1 or 0, each as long as can be."""
+    runs: list[tuple[int, int, int]] = []
+    for place in places:
+        if runs:
+            first, step, length = runs[-1]
+            last = first + step * (length - 1)
+            if abs(place - last) <= 1 and (length == 1 or place - last == step):
+                runs[-1] = (first, place - last, length + 1)
+                continue
+        runs.append((place, 1, 1))
+    return runs
+
+
+def _run(x: Any, axis: int, first: int, step: int, length: int) -> Any:
+    if step == 0:
+        one = slice_axis(x, axis, first, first + 1)
+        return broadcast_to(one, (*x.shape[:axis], length, *x.shape[axis + 1 :]))
+    stop = first + step * length
+    return call("slice", x, key=(_FULL,) * axis + (("slice", first, None if stop < 0 else stop, step),))
+
+
+# -- diagonals and triangles ----------------------------------------------------------------------
+
+
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The diagonal of the matrices that two axes make up, ``offset`` above the main one; it becomes the last axis."""
+    a = tensor(a)
+    first, second = normalize_axis("diagonal", axis1, a.ndim), normalize_axis("diagonal", axis2, a.ndim)
+    if first == second:
+        fail(AxisError, "diagonal", expected="two axes that differ", got=f"{axis1} and {axis2}")
+    a = moveaxis(a, (first, second), (-2, -1))
+    key = (_FULL,) * (a.ndim - 2) + (_diagonal(a.shape[-2], a.shape[-1], offset),)
+    return call("slice", reshape(a, (*a.shape[:-2], a.shape[-2] * a.shape[-1])), key=key)
+
+
+def _diagonal(rows: int, columns: int, offset: int) -> tuple[Any, ...]:
+    """The slice of a flattened matrix that is its diagonal."""
+    start = offset if offset >= 0 else -offset * columns
+    length = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    return ("slice", start, start + (length - 1) * (columns + 1) + 1, columns + 1) if length else ("slice", 0, 0, 1)
+
+
+def diag(v: Any, k: int = 0) -> Any:
+    """The ``k``-th diagonal of a matrix, or the matrix that has the vector ``v`` there and zeros elsewhere."""
+    v = tensor(v)
+    if v.ndim == 2:
+        return diagonal(v, k)
+    if v.ndim != 1:
+        fail(ShapeError, "diag", expected="one or two dimensions", got=str(v.shape), fix="np.diagonal")
+    n = v.shape[0] + abs(k)
+    return reshape(call("slice_grad", v, shape=(n * n,), key=(_diagonal(n, n, k),)), (n, n))
+
+
+def diagflat(v: Any, k: int = 0) -> Any:
+    """The matrix with the flattened ``v`` on its ``k``-th diagonal."""
+    return diag(ravel(v), k)
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The sum of a diagonal."""
+    found = diagonal(a, offset, axis1, axis2)
+    return call("sum", found, axis=(found.ndim - 1,), keepdims=False)
+
+
+def _not_above(like: Any, rows: int, columns: int, k: int) -> Any:
+    """A mask of the places of a matrix on and below its ``k``-th diagonal."""
+    return call("greater_equal", reshape(positions(like, rows), (rows, 1)) + k, positions(like, columns))
+
+
+def tril(m: Any, k: int = 0) -> Any:
+    """``m`` with zeros above the ``k``-th diagonal of its last two axes."""
+    m = _matrices("tril", m)
+    return call("where", _not_above(m, m.shape[-2], m.shape[-1], k), m, m.dtype.type(0).item())
+
+
+def triu(m: Any, k: int = 0) -> Any:
+    """``m`` with zeros below the ``k``-th diagonal of its last two axes."""
+    m = _matrices("triu", m)
+    return call("where", _not_above(m, m.shape[-2], m.shape[-1], k - 1), m.dtype.type(0).item(), m)
+
+
+def _matrices(op: str, m: Any) -> Any:
+    m = tensor(m)
+    if not m.ndim:
+        fail(ShapeError, op, expected="one dimension or more", got="zero dimensions")
+    return broadcast_to(m, m.shape * 2) if m.ndim == 1 else m
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Ones on and below the ``k``-th diagonal of an N×M matrix of zeros."""
+    like = arange(0, dtype=dtypes.int64, device=device, ctx=ctx)
+    return call("cast", _not_above(like, int(N), int(N if M is None else M), k), dtype=default_dtype(dtype))
+
+
+def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, ...]:
+    """The indices, rows and columns, of the places on and below a diagonal of an n×m matrix."""
+    return tuple(tensor(i) for i in np.tril_indices(n, k, m))
+
+
+def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, ...]:
+    """The indices, rows and columns, of the places on and above a diagonal of an n×m matrix."""
+    return tuple(tensor(i) for i in np.triu_indices(n, k, m))
+
+
+def diag_indices_from(arr: Any) -> tuple[Any, ...]:
+    """The indices of the main diagonal of an array whose axes are all of one length."""
+    if len(set(arr.shape)) != 1 or arr.ndim < 2:
+        fail(ShapeError, "diag_indices_from", expected="two or more axes of one length", got=str(arr.shape))
+    return (positions(arr, arr.shape[0]),) * arr.ndim
+
+
+# -- grids and broadcasting -----------------------------------------------------------------------
+
+
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> list[Any]:
+    """Coordinate arrays of the grid that vectors span; with ``xy`` the first two axes are exchanged.
+
+    ``sparse`` leaves the other axes at length 1. ``copy`` is NumPy's; results are views either way.
+    """
+    if indexing not in ("xy", "ij"):
+        fail(ArgumentError, "meshgrid", expected="indexing xy or ij", got=repr(indexing))
+    found = [reshape(x, -1) for x in xi]
+    places = list(range(len(found)))
+    if indexing == "xy" and len(found) > 1:
+        places[0], places[1] = 1, 0
+    grid = [reshape(x, tuple(-1 if i == at else 1 for i in range(len(found)))) for x, at in zip(found, places, strict=True)]
+    return grid if sparse else broadcast_arrays(*grid)
+
+
+def broadcast_arrays(*args: Any) -> list[Any]:
+    """The arrays, each broadcast to the shape of all."""
+    arrays = [tensor(x) for x in args]
+    shape = broadcast_shapes("broadcast_arrays", *[x.shape for x in arrays])
+    return [x if x.shape == shape else broadcast_to(x, shape) for x in arrays]
+
+
+def indices(dimensions: Sequence[int], dtype: Any = dtypes.int64, device: Any = None, ctx: Any = None) -> Any:
+    """The index of each place along each axis of an array of shape ``dimensions``: shape (n, \\*dimensions)."""
+    grids = meshgrid(*[arange(n, dtype=dtype, device=device, ctx=ctx) for n in dimensions], indexing="ij")
+    return concatenate([expand_dims(g, 0) for g in grids], 0)

@@ -1,0 +1,279 @@
+"""Order: sort, argsort, topk, argmax, argmin, searchsorted, unique and what is built on them.
+
+Sorting is stable; values come from indices by ``take_along_axis``, which carries the gradient.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, register, wrap
+from hybridnet.core.kernel import Launch, Written
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.array.creation import full_like
+from hybridnet.ops.array.gather import TAKE_ALONG, take
+from hybridnet.ops.array.shape import concatenate, reshape, slice_axis
+from hybridnet.ops.common import normal, normalize_axis, reduced_axis, reduced_shape, samples, tensor
+from hybridnet.ops.kernels.places import THREADS, each, index_type, pack_width, parted
+
+
+def _argsort(xp: Any, x: Any, *, axis: int, descending: bool) -> Any:
+    if x.dtype == dtypes.bfloat16:
+        x = x.astype(dtypes.float32)  # CuPy sorts no bfloat16, NumPy slowly
+    if not descending:
+        return xp.argsort(x, axis=axis, kind="stable")
+    # Sorting the reversed array keeps equal elements in their order.
+    return x.shape[axis] - 1 - xp.flip(xp.argsort(xp.flip(x, axis), axis=axis, kind="stable"), axis)
+
+
+_ties = np.array([[3.0, 1.0, 3.0, 2.0], [0.0, 5.0, 5.0, 1.0]])
+ARGSORT = register(
+    Op(
+        "argsort",
+        Kind.OPAQUE,
+        lambda x, *, axis, descending: Spec(x.shape, dtypes.int64),
+        compute=_argsort,
+        sample=samples(
+            Sample((_ties,), {"axis": 1, "descending": False}, differentiable=False),
+            Sample((_ties,), {"axis": 1, "descending": True}, differentiable=False),
+            Sample((normal(4, 3),), {"axis": 0, "descending": False}, differentiable=False),
+        ),
+    )
+)
+
+
+def _order(op: str, a: Any, axis: int | None, descending: bool) -> tuple[Any, Any, int]:
+    """The array to sort (flattened without an axis), the indices that sort it, and the axis."""
+    a = tensor(a)
+    if axis is None:
+        a, axis = reshape(a, -1), 0
+    axis = normalize_axis(op, axis, a.ndim)
+    return a, apply(ARGSORT, (a,), {"axis": axis, "descending": bool(descending)}), axis
+
+
+def argsort(a: Any, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False) -> Any:
+    """The int64 indices that sort ``a`` along ``axis`` (flattened if it is ``None``); stable whatever ``kind`` is."""
+    _no_fields("argsort", order)
+    a = tensor(a)
+    if axis is not None and not a.ndim:
+        a, axis = reshape(a, -1), reduced_axis("argsort", axis, 0)
+    return _order("argsort", a, axis, descending)[1]
+
+
+def sort(a: Any, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False) -> Any:
+    """``a`` sorted along ``axis`` (flattened if it is ``None``); NaN last. Differentiable."""
+    _no_fields("sort", order)
+    a, indices, axis = _order("sort", a, axis, descending)
+    return apply(TAKE_ALONG, (a, indices), {"axis": axis})
+
+
+def _no_fields(op: str, order: Any) -> None:
+    if order is not None:
+        fail(ArgumentError, op, expected="order None: arrays have no fields", got=repr(order))
+
+
+def topk(data: Any, axis: int | None = -1, k: int = 1, ret_typ: str = "indices", is_ascend: bool = False, dtype: Any = "float32") -> Any:
+    """The ``k`` largest elements (smallest with ``is_ascend``) along ``axis``, in order; all of them if ``k`` is 0.
+
+    ``ret_typ``: ``indices`` (of ``dtype``), ``value``, ``both`` (a list: values, indices), or ``mask``, an
+    array shaped as ``data`` with 1 at the elements chosen. Of equal elements the first come first.
+    """
+    if ret_typ not in ("indices", "value", "both", "mask"):
+        fail(ArgumentError, "topk", expected="ret_typ indices, value, both or mask", got=repr(ret_typ))
+    shape = tensor(data).shape
+    data, indices, axis = _order("topk", data, axis, not is_ascend)
+    n = data.shape[axis]
+    if not 0 <= k <= n:
+        fail(ArgumentError, "topk", expected=f"k from 0 to {n}, the length of the axis", got=str(k))
+    chosen = slice_axis(indices, axis, 0, k or n)
+    if ret_typ == "mask":
+        ones = full_like(chosen, 1, data.dtype)
+        return reshape(call("add_along_axis", ones, chosen, axis=axis, length=n), shape)
+    numbered = chosen.astype(dtype, copy=False)
+    if ret_typ == "indices":
+        return numbered
+    values = apply(TAKE_ALONG, (data, chosen), {"axis": axis})
+    return values if ret_typ == "value" else [values, numbered]
+
+
+def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
+    """``a`` with the elements at ``kth`` where sorting would put them; here, simply sorted."""
+    return sort(a, axis)
+
+
+def argpartition(a: Any, kth: Any, axis: int | None = -1) -> Any:
+    """The indices of :func:`partition`; here, those that sort."""
+    return argsort(a, axis)
+
+
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """The indices that sort by the last of ``keys``, equal ones by the key before it, and so on."""
+    keys = [tensor(k) for k in keys]
+    order = argsort(keys[0], axis)
+    for key in keys[1:]:
+        at = normalize_axis("lexsort", axis, key.ndim)
+        ranked = call("argsort", call("take_along_axis", key, order, axis=at), axis=at, descending=False)
+        order = call("take_along_axis", order, ranked, axis=at)
+    return order
+
+
+# -- the position of an extremum ------------------------------------------------------------------
+
+
+def _extremum_kernels(
+    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, keepdims: bool, largest: bool
+) -> Written:
+    x = inputs[0]
+    outer, length, inner = parted(x.shape, axis)
+    width = pack_width(x.dtype, length) if inner == 1 else 1
+    packs, rows = length // width, outer * inner
+    team = 1 if inner > 1 else THREADS if packs >= 8 * THREADS else min(32, 1 << (packs - 1).bit_length())
+    types = f"{str(largest).lower()}, {index_type(2 * x.size)}, {rows}, {length}, {inner}, {width}, {team}, {THREADS}"
+    shared = 16 * THREADS // 32 if team > 32 else 0
+    return Written("positions.cu", (Launch(f"hn_extremum<{types}>", ("y0", "x0"), (-(-rows * team // THREADS), 1), THREADS, shared),))
+
+
+def _position(name: str) -> Op:
+    def infer(x: Spec, *, axis: int, keepdims: bool) -> Spec:
+        if not x.shape[axis]:
+            fail(ShapeError, name, expected="something to choose from", got=f"an empty axis in shape {x.shape}")
+        return Spec(reduced_shape(x.shape, (axis,), keepdims), dtypes.int64)
+
+    return register(
+        Op(
+            name,
+            Kind.OPAQUE,
+            infer,
+            compute=lambda xp, x, *, axis, keepdims, out=None: getattr(xp, name)(x, axis=axis, keepdims=keepdims, out=out),
+            kernels=functools.partial(_extremum_kernels, largest=name == "argmax"),
+            out=True,
+            sample=samples(
+                Sample((_ties,), {"axis": 1, "keepdims": False}, differentiable=False),
+                Sample((normal(2, 3, 2),), {"axis": 1, "keepdims": True}, differentiable=False),
+                Sample((np.zeros((2, 0)),), {"axis": 1, "keepdims": False}, error=ValueError),
+            ),
+        )
+    )
+
+
+ARGMAX, ARGMIN = _position("argmax"), _position("argmin")
+
+
+def _public(op: Op, doc: str) -> Callable[..., Any]:
+    def function(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+        a = tensor(a)
+        if axis is None:
+            found = apply(op, (reshape(a, -1),), {"axis": 0, "keepdims": False})
+            return reshape(found, (1,) * a.ndim) if keepdims else found
+        axis = reduced_axis(op.name, axis, a.ndim)
+        if not a.ndim:
+            a, keepdims = reshape(a, -1), False
+        return apply(op, (a,), {"axis": axis, "keepdims": bool(keepdims)})
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = doc + " ``axis`` (of the flattened array if it is ``None``), as int64; the first of equal ones."
+    return function
+
+
+argmax = _public(ARGMAX, "The index of the largest element along")
+argmin = _public(ARGMIN, "The index of the smallest element along")
+
+# -- searching ------------------------------------------------------------------------------------
+
+
+def _search_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, side: str) -> Written:
+    count = outputs[0].size
+    types = f"{index_type(count)}, {count}, {inputs[0].size}, {str(side == 'right').lower()}"
+    return Written("positions.cu", (each(f"hn_search<{types}>", ("y0", "x0", "x1"), count, sms),))
+
+
+def _infer_searchsorted(a: Spec, v: Spec, *, side: str) -> Spec:
+    if a.ndim != 1:
+        fail(ShapeError, "searchsorted", expected="a sorted array of one dimension", got=str(a.shape))
+    return Spec(v.shape, dtypes.int64)
+
+
+SEARCHSORTED = register(
+    Op(
+        "searchsorted",
+        Kind.OPAQUE,
+        _infer_searchsorted,
+        compute=lambda xp, a, v, *, side: xp.searchsorted(a, v, side=side),
+        kernels=_search_kernels,
+        promote="same",
+        sample=samples(
+            Sample((np.array([1.0, 2.0, 2.0, 4.0]), np.array([[0.0, 2.0], [3.0, 9.0]])), {"side": "left"}, differentiable=False),
+            Sample((np.array([1.0, 2.0, 2.0, 4.0]), np.array(2.0)), {"side": "right"}, differentiable=False),
+            Sample((normal(2, 2), normal(2)), {"side": "left"}, error=ValueError),
+        ),
+    )
+)
+
+
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """Where in the sorted ``a`` to insert ``v`` so that it stays sorted: before equal elements (``left``) or after (``right``)."""
+    if side not in ("left", "right"):
+        fail(ArgumentError, "searchsorted", expected="side left or right", got=repr(side))
+    a = tensor(a)
+    return apply(SEARCHSORTED, (a if sorter is None else take(a, sorter), tensor(v, a)), {"side": side})
+
+
+def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    """The number of the bin, between the ascending edges ``bins``, that holds each element of ``x``."""
+    return searchsorted(bins, x, side="left" if right else "right")
+
+
+# -- sets: the shape depends on values, so eager only ---------------------------------------------
+
+
+def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None) -> Any:
+    """The distinct elements (or slices along ``axis``), sorted; with the flags also where each first stood,
+    which of them each element is, and how often each came. Eager only."""
+    ar = tensor(ar)
+    if axis is not None:
+        axis = normalize_axis("unique", axis, ar.ndim)
+    data = ar._concrete("unique")
+    found = ar.device.xp.unique(data, return_index=return_index, return_inverse=return_inverse, return_counts=return_counts, axis=axis)
+    return tuple(wrap(type(ar), f, ar.device) for f in found) if isinstance(found, tuple) else wrap(type(ar), found, ar.device)
+
+
+def _flat_pair(x1: Any, x2: Any) -> tuple[Any, Any]:
+    x1 = tensor(x1, x2 if isinstance(x2, NDArray) else None)
+    return reshape(x1, -1), reshape(tensor(x2, x1), -1)
+
+
+def isin(element: Any, test_elements: Any, invert: bool = False) -> Any:
+    """Whether each of ``element`` is among ``test_elements``."""
+    element = tensor(element)
+    tested = reshape(tensor(test_elements, element), -1)
+    same = call("equal", reshape(element, (*element.shape, 1)), tested)
+    among = call("any", same, axis=(element.ndim,), keepdims=False)
+    return call("logical_not", among) if invert else among
+
+
+def union1d(ar1: Any, ar2: Any) -> Any:
+    """The distinct elements of both arrays, sorted; eager only."""
+    return unique(concatenate(_flat_pair(ar1, ar2)))
+
+
+def intersect1d(ar1: Any, ar2: Any) -> Any:
+    """The distinct elements that both arrays hold, sorted; eager only."""
+    a, b = _flat_pair(ar1, ar2)
+    return unique(a[isin(a, b)])
+
+
+def setdiff1d(ar1: Any, ar2: Any) -> Any:
+    """The distinct elements of ``ar1`` that ``ar2`` does not hold, sorted; eager only."""
+    a, b = _flat_pair(ar1, ar2)
+    return unique(a[isin(a, b, invert=True)])
+
+
+def setxor1d(ar1: Any, ar2: Any) -> Any:
+    """The distinct elements that one array holds and the other does not, sorted; eager only."""
+    a, b = _flat_pair(ar1, ar2)
+    return unique(concatenate([a[isin(a, b, invert=True)], b[isin(b, a, invert=True)]]))

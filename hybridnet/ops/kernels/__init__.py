@@ -1,0 +1,1 @@
+"""How operators describe the kernels of a GPU that move elements: places, cuts, lookups."""

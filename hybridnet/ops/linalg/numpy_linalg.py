@@ -1,0 +1,299 @@
+"""``np.linalg``: the public functions over :mod:`hybridnet.ops.linalg.decompositions`, and norms.
+
+Leading axes are batches throughout. ``cholesky``, ``eigh`` and ``eigvalsh`` take a symmetric matrix and use the
+mean of it and its transpose, so that their gradients are symmetric too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import apply, call
+from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
+from hybridnet.ops.array.creation import EYE
+from hybridnet.ops.array.rearrange import moveaxis, swapaxes
+from hybridnet.ops.array.shape import broadcast_to, expand_dims, reshape, squeeze, transpose
+from hybridnet.ops.common import normalize_axes, normalize_axis, tensor
+from hybridnet.ops.linalg import decompositions as lapack
+from hybridnet.ops.linalg.matmul import matmul
+from hybridnet.ops.math import reduction
+from hybridnet.ops.math.norms import norm_over
+from hybridnet.ops.math.wide import in_wide
+
+# -- inverses and equations -----------------------------------------------------------------------
+
+
+def inv(a: Any) -> Any:
+    """The inverse of a square matrix."""
+    return apply(lapack.INV, (tensor(a),))
+
+
+def pinv(a: Any, rcond: float = 1e-15, hermitian: bool = False) -> Any:
+    """The Moore-Penrose inverse; singular values below ``rcond`` times the largest count as 0.
+
+    ``hermitian`` is NumPy's hint that ``a`` is symmetric; results are the same.
+    """
+    return apply(lapack.PINV, (tensor(a),), {"rcond": float(rcond)})
+
+
+def solve(a: Any, b: Any) -> Any:
+    """x with ``a @ x = b``; ``b`` a vector, or matrices of right-hand sides."""
+    a = tensor(a)
+    b = tensor(b, a)
+    if b.ndim == 1:
+        return squeeze(apply(lapack.SOLVE, (a, expand_dims(b, 1))), -1)
+    return apply(lapack.SOLVE, (a, b))
+
+
+def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
+    """x that minimises |a x - b|², with the sums of squared residuals, the rank of ``a`` and its singular values.
+
+    The residuals are empty unless ``a`` has full rank and more rows than columns, so this is eager only; x is
+    differentiable. Singular values below ``rcond`` (machine precision times the larger dimension) times the
+    largest count as 0.
+    """
+    a = tensor(a)
+    b = tensor(b, a)
+    m, n = _matrix_shape("lstsq", a)
+    if rcond is None or rcond == "warn":
+        rcond = _epsilon(a) * max(m, n)
+    x = _least_squares(a, b, rcond)
+    s = svd(a, compute_uv=False)
+    rank = reduction.sum(s > reduction.max(s) * rcond)
+    if m > n and rank.item() == n:
+        residuals = _squared_residuals(a, x, b)
+        residuals = reshape(residuals, (1,)) if b.ndim == 1 else residuals
+    else:
+        residuals = call("slice", reshape(x, -1), key=(("slice", 0, 0, None),))
+    return x, residuals, rank, s
+
+
+@in_wide
+def _least_squares(a: Any, b: Any, rcond: float) -> Any:
+    return matmul(pinv(a, rcond), b)
+
+
+@in_wide
+def _squared_residuals(a: Any, x: Any, b: Any) -> Any:
+    left = matmul(a, x) - b
+    return reduction.sum(left * left, axis=0)
+
+
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """The inverse under ``tensordot(a, x, ind)``: of ``a`` as a matrix whose rows are its first ``ind`` axes."""
+    a = tensor(a)
+    if ind <= 0:
+        fail(ArgumentError, "tensorinv", expected="ind above 0", got=str(ind))
+    rows, columns = a.shape[:ind], a.shape[ind:]
+    return reshape(inv(reshape(a, (math.prod(rows), math.prod(columns)))), (*columns, *rows))
+
+
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """x with ``tensordot(a, x, x.ndim) = b``; ``axes`` of ``a`` are moved to its end first."""
+    a = tensor(a)
+    b = tensor(b, a)
+    if axes is not None:
+        last = [normalize_axis("tensorsolve", i, a.ndim) for i in axes]
+        a = transpose(a, [i for i in range(a.ndim) if i not in last] + last)
+    shape = a.shape[b.ndim :]
+    if math.prod(shape) != b.size:
+        fail(ShapeError, "tensorsolve", expected=f"{b.size} elements in the axes of a after the first {b.ndim}", got=str(a.shape))
+    return reshape(solve(reshape(a, (b.size, b.size)), reshape(b, -1)), shape)
+
+
+# -- determinants, powers, rank -------------------------------------------------------------------
+
+
+def det(a: Any) -> Any:
+    """The determinant."""
+    return apply(lapack.DET, (tensor(a),))
+
+
+def slogdet(a: Any) -> tuple[Any, Any]:
+    """The sign of the determinant and the logarithm of its absolute value."""
+    return apply(lapack.SLOGDET, (tensor(a),))
+
+
+def matrix_power(a: Any, n: int) -> Any:
+    """``a`` multiplied by itself, ``n`` factors in all; the inverse's power for negative ``n``."""
+    a = tensor(a)
+    rows, columns = _matrix_shape("matrix_power", a)
+    if rows != columns:
+        fail(ShapeError, "matrix_power", expected="a square matrix", got=str(a.shape))
+    if n < 0:
+        return matrix_power(inv(a), -n)
+    if n == 0:
+        identity = apply(EYE, (), {"rows": rows, "columns": rows, "k": 0, "dtype": a.dtype}, a.device, type(a))
+        return broadcast_to(identity, a.shape)
+    return _power(a, n)
+
+
+@in_wide
+def _power(a: Any, n: int) -> Any:
+    result, square = None, a
+    while n:
+        if n & 1:
+            result = square if result is None else matmul(result, square)
+        n >>= 1
+        square = matmul(square, square) if n else square
+    return result
+
+
+def matrix_rank(M: Any, tol: Any = None, hermitian: bool = False) -> Any:
+    """How many singular values lie above ``tol`` (machine precision times the larger dimension times the largest)."""
+    M = tensor(M)
+    if M.ndim < 2:
+        return call("cast", call("any", call("not_equal", M, 0), axis=tuple(range(M.ndim)), keepdims=False), dtype=dtypes.int64)
+    s = svd(M, compute_uv=False)
+    if tol is None:
+        tol = reduction.max(s, axis=-1, keepdims=True) * (_epsilon(M) * max(M.shape[-2:]))
+    elif np.ndim(tol):
+        tol = expand_dims(tensor(tol, M), -1)
+    return reduction.sum(call("greater", s, tol), axis=-1)
+
+
+def cond(x: Any, p: Any = None) -> Any:
+    """The condition number: the norm of ``x`` times that of its inverse; of singular values by default."""
+    return _cond(tensor(x), p)
+
+
+@in_wide
+def _cond(x: Any, p: Any) -> Any:
+    if p in (None, 2, -2):
+        s = svd(x, compute_uv=False)
+        largest, smallest = reduction.max(s, axis=-1), reduction.min(s, axis=-1)
+        return smallest / largest if p == -2 else largest / smallest
+    return norm(x, p, axis=(-2, -1)) * norm(inv(x), p, axis=(-2, -1))
+
+
+def _matrix_shape(op: str, a: Any) -> tuple[int, int]:
+    if a.ndim < 2:
+        fail(ShapeError, op, expected="a matrix, or a batch of them", got=str(a.shape))
+    return a.shape[-2], a.shape[-1]
+
+
+def _epsilon(a: Any) -> float:
+    dtype = dtypes.floating(a.dtype)
+    return float(np.finfo(dtypes.float32 if dtype.itemsize == 2 else dtype).eps)
+
+
+# -- factorisations -------------------------------------------------------------------------------
+
+
+def _symmetric(op: str, a: Any) -> Any:
+    a = tensor(a)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        fail(ShapeError, op, expected="a square matrix, or a batch of them", got=str(a.shape))
+    return (a + swapaxes(a, -1, -2)) * 0.5
+
+
+def cholesky(a: Any, upper: bool = False) -> Any:
+    """The lower triangular L with ``L @ L.T = a``, for a symmetric positive definite ``a``; with ``upper`` its transpose."""
+    found = apply(lapack.CHOLESKY, (_symmetric("cholesky", a),))
+    return swapaxes(found, -1, -2) if upper else found
+
+
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """The orthonormal Q and upper triangular R with ``Q @ R = a``.
+
+    ``mode``: ``reduced``, ``complete`` (Q square) or ``r`` (R alone).
+    """
+    if mode not in ("reduced", "complete", "r"):
+        fail(ArgumentError, "qr", expected="mode reduced, complete or r", got=repr(mode))
+    q, r = apply(lapack.QR, (tensor(a),), {"mode": "complete" if mode == "complete" else "reduced"})
+    return r if mode == "r" else (q, r)
+
+
+def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """U, the singular values s (descending) and Vᵀ, with ``(U * s) @ Vᵀ = a``; s alone without ``compute_uv``.
+
+    ``full_matrices`` gives square U and Vᵀ; their gradient wants ``full_matrices=False``.
+    """
+    a = tensor(a)
+    u, s, vh = apply(lapack.SVD, (a,), {"full_matrices": bool(full_matrices and compute_uv)})
+    return (u, s, vh) if compute_uv else s
+
+
+def svdvals(x: Any) -> Any:
+    """The singular values, descending."""
+    return svd(x, compute_uv=False)
+
+
+def eigh(a: Any, UPLO: str = "L") -> tuple[Any, Any]:
+    """The eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix."""
+    if UPLO not in ("L", "U"):
+        fail(ArgumentError, "eigh", expected="UPLO L or U", got=repr(UPLO))
+    return apply(lapack.EIGH, (_symmetric("eigh", a),), {"upper": UPLO == "U"})
+
+
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    """The eigenvalues of a symmetric matrix, ascending."""
+    return eigh(a, UPLO)[0]
+
+
+def eig(a: Any) -> tuple[Any, Any]:
+    """The eigenvalues and eigenvectors of a square matrix whose eigenvalues are real. No gradient."""
+    return apply(lapack.EIG, (tensor(a),))
+
+
+def eigvals(a: Any) -> Any:
+    """The eigenvalues of a square matrix whose eigenvalues are real. No gradient."""
+    return eig(a)[0]
+
+
+# -- norms ----------------------------------------------------------------------------------------
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """The norm of vectors (one axis) or matrices (two axes); without ``ord`` the root of the sum of squares.
+
+    ``ord`` of vectors: any number, inf, -inf, 0; of matrices: 1, -1, 2, -2, inf, -inf, ``"fro"``, ``"nuc"``.
+    Without ``axis`` and ``ord``, of the flattened array. The gradient at 0 is 0.
+    """
+    x = tensor(x)
+    x = x.astype(dtypes.floating(x.dtype), copy=False)
+    if axis is None:
+        if ord is not None and x.ndim not in (1, 2):
+            fail(ShapeError, "norm", expected="one or two dimensions for an ord, or an axis", got=str(x.shape))
+        axes = tuple(range(x.ndim))
+    elif isinstance(axis, (tuple, list)):
+        axes = tuple(normalize_axis("norm", a, x.ndim) for a in axis)
+    else:
+        axes = normalize_axes("norm", axis, x.ndim)
+    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
+        return norm_over(x, 2, axes, keepdims)
+    if len(axes) not in (1, 2):
+        fail(AxisError, "norm", expected="one or two axes", got=str(axis))
+    return vector_norm(x, ord, axes[0], keepdims) if len(axes) == 1 else matrix_norm(x, ord, axes, keepdims)
+
+
+def vector_norm(x: Any, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Any:
+    """The norm of vectors along an axis, of what several axes hold, or of all elements without ``axis``."""
+    x = tensor(x)
+    if not isinstance(ord, (int, float)):
+        fail(ArgumentError, "norm", expected="a number, inf or -inf as ord of vectors", got=repr(ord))
+    return norm_over(x, ord, normalize_axes("norm", axis, x.ndim), keepdims)
+
+
+def matrix_norm(x: Any, ord: Any = "fro", axis: Sequence[int] = (-2, -1), keepdims: bool = False) -> Any:
+    """The norm of matrices over two axes, rows first."""
+    x = moveaxis(tensor(x), axis, (-2, -1))
+    if ord not in ("fro", None, 1, -1, 2, -2, math.inf, -math.inf, "nuc"):
+        fail(ArgumentError, "norm", expected='1, -1, 2, -2, inf, -inf, "fro" or "nuc" as ord of matrices', got=repr(ord))
+    found = norm_over(x, 2, (-2, -1)) if ord in ("fro", None) else _matrix_norm(x, ord)
+    return expand_dims(found, normalize_axes("norm", axis, x.ndim)) if keepdims else found
+
+
+@in_wide
+def _matrix_norm(x: Any, ord: Any) -> Any:
+    extreme = reduction.min if ord in (-1, -2, -math.inf) else reduction.max
+    if ord in (1, -1):
+        return extreme(reduction.sum(call("absolute", x), -2), -1)
+    if ord in (math.inf, -math.inf):
+        return extreme(reduction.sum(call("absolute", x), -1), -1)
+    return extreme(svdvals(x), -1) if ord in (2, -2) else reduction.sum(svdvals(x), -1)

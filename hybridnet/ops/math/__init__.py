@@ -1,0 +1,1 @@
+"""Element by element, along axes, and what statistics make of both."""

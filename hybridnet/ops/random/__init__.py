@@ -1,0 +1,1 @@
+"""Counter-based generators, primitive draws, and the distributions made of them."""

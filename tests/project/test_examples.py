@@ -1,0 +1,134 @@
+"""The examples run and do what they say; the two programs of the documentation run word for word."""
+
+import importlib.util
+import re
+import runpy
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from emulator.emulator import COMPILER
+from support.paths import ROOT
+
+import hybridnet as hn
+
+datasets = pytest.importorskip("sklearn.datasets")
+EXAMPLES = ROOT / "examples"
+
+KERAS_PROGRAM = """\
+from hybridnet.keras.models import Sequential
+from hybridnet.keras.layers import Dense
+model = Sequential()
+model.add(Dense(32, input_dim=784, activation='relu'))
+model.add(Dense(64, activation='relu'))
+model.add(Dense(10, activation='softmax'))
+model.compile(optimizer='adam', loss='categorical_crossentropy', metrics=['accuracy'])
+model.fit(x_train, y_train, epochs=10, batch_size=32)
+"""
+GLUON_PROGRAM = """\
+import hybridnet as mx
+from hybridnet.gluon import nn
+net = nn.Sequential()
+net.add(nn.Dense(32, activation='relu', input_shape=(784,)))
+net.add(nn.Dense(64, activation='relu'))
+net.add(nn.Dense(10, activation='softmax'))
+net.compile(optimizer='adam', loss='softmax_cross_entropy', metrics=['accuracy'])
+net.fit(x_train, y_train, epochs=10, batch_size=32)
+"""
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("program", [KERAS_PROGRAM, GLUON_PROGRAM], ids=["keras", "gluon"])
+@pytest.mark.parametrize("one_hot", [True, False], ids=["one-hot", "integers"])
+def test_the_two_programs_as_they_stand(program: str, one_hot: bool) -> None:
+    digits = datasets.load_digits()
+    images = np.pad(np.kron(digits.images / 16, np.ones((3, 3))), ((0, 0), (2, 2), (2, 2))).reshape(-1, 784)
+    names: dict[str, Any] = {"x_train": images, "y_train": np.eye(10)[digits.target] if one_hot else digits.target}
+    hn.random.seed(0)
+    exec(program, names)
+    net = names.get("net", names.get("model"))
+    results = net.evaluate(images, names["y_train"], verbose=0)
+    loss, accuracy = results.values() if isinstance(results, dict) else results
+    assert accuracy > 0.96
+    assert loss < 0.2  # a softmax taken twice could not go below log(e + 9) - 1 = 1.46
+
+
+@pytest.mark.parametrize(("name", "program"), [("keras_digits", KERAS_PROGRAM), ("gluon_digits", GLUON_PROGRAM)])
+def test_the_examples_hold_the_two_programs(name: str, program: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program in (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    held_out = re.search(r"held-out loss: ([\d.]+), accuracy: ([\d.]+)", capsys.readouterr().out)
+    assert held_out is not None
+    assert float(held_out[2]) > 0.9
+
+
+def test_digits(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The example as the README runs it, with fewer timed steps."""
+    found = example("digits").main(["--repeats", "3", "--save", str(tmp_path / "digits.params")])
+    assert found["accuracy"] >= 0.98
+    assert found["same"]
+    out, err = capfd.readouterr()
+    assert f"held-out accuracy: {found['accuracy']:.4f}" in out
+    assert "predicts the same" in out
+    for mode in ("imperative", "hybridize", "jit"):
+        assert re.search(rf"^{mode} +[\d.]+ +\d+ +[\d.]+×$", out, re.MULTILINE)
+    for part in ("epoch 1/20", "epoch 20/20", "loss=", "accuracy="):
+        assert part in err
+    assert (tmp_path / "digits.params").stat().st_size > 10_000
+
+
+def test_all_modes_end_with_the_same_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    digits = example("digits")
+    ends = {}
+    for mode in digits.MODES:
+        found = digits.main(
+            ["--mode", mode, "--epochs", "3", "--no-dropout", "--seed", "5", "--repeats", "0", "--quiet", "--device", "cpu"]
+        )
+        ends[mode] = found["parameters"]
+    other_seed = digits.main(["--epochs", "3", "--no-dropout", "--seed", "6", "--repeats", "0", "--quiet"])["parameters"]
+    for name, expected in ends["imperative"].items():
+        for mode in ("hybridize", "jit"):
+            np.testing.assert_allclose(ends[mode][name], expected, rtol=0, atol=1e-5, err_msg=f"{name} in mode {mode}")
+    assert any(np.abs(other_seed[name] - ends["jit"][name]).max() > 0.01 for name in other_seed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+def test_all_modes_on_a_gpu_end_where_the_cpu_does(emulated_gpu: Any) -> None:
+    digits = example("digits")
+    arguments = ["--epochs", "1", "--batch-size", "256", "--no-dropout", "--repeats", "0", "--quiet"]
+    expected = digits.main(["--device", "cpu", "--mode", "imperative", *arguments])["parameters"]
+    for mode in digits.MODES:
+        found = digits.main(["--device", "gpu", "--mode", mode, *arguments])["parameters"]
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-4, err_msg=f"{name} in mode {mode}")
+
+
+def test_custom_block(capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("custom_block").main(["--epochs", "10"])
+    assert found["accuracy"] > 0.95
+    assert found["difference"] < 1e-5
+
+
+def test_char_lstm(capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("char_lstm").main(["--epochs", "4", "--units", "32", "--rows", "8", "--length", "20", "--quiet"])
+    assert found["perplexities"][-1] < 0.7 * found["perplexities"][0]
+    assert found["text"].startswith("You may ")
+    assert len(found["text"]) == 28
+
+
+def test_every_example_says_what_it_shows_and_is_tested() -> None:
+    tested = Path(__file__).read_text(encoding="utf-8")
+    for path in EXAMPLES.glob("*.py"):
+        assert path.read_text(encoding="utf-8").startswith('"""'), path.name
+        assert f'"{path.stem}"' in tested, f"{path.name} has no test"

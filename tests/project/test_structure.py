@@ -1,0 +1,195 @@
+"""The rules that keep the package readable, checked on its source: layers, no cycles, short documented modules."""
+
+import ast
+import fnmatch
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from support.paths import ROOT
+
+PACKAGE = ROOT / "hybridnet"
+TOP_LEVEL = {
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "hybridnet",
+    "kernels",
+    "docs",
+    "tests",
+    "examples",
+    ".ci",
+    ".gitignore",
+    ".git",
+}
+MAX_LINES = 500
+
+#: A module imports from its own row and the rows above it; see "The layers" in CONTRIBUTING.md.
+LAYERS = (
+    "errors absent config dtypes exact opencv owned registry",
+    "device",
+    "core",
+    "ops autograd tree serialization",
+    "graph",
+    "codegen",
+    "runtime",
+    "traced compile",
+    "numpy numpy_extension ndarray symbol random context util",
+    "amp name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
+    "compat onnx keras visualization tools",
+    "",  # hybridnet/__init__.py, which nothing may import from
+)
+LAYER = {name: number for number, row in enumerate(LAYERS) for name in row.split()}
+
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def layer_of(module: str) -> int:
+    _, _, inside = module.partition(".")
+    return LAYER[inside.split(".")[0]] if inside else len(LAYERS) - 1
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"), str(MODULES[module]))
+
+
+def imported(module: str, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    """The modules that an import statement names; of hybridnet's, the submodule where a name is one."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    base = node.module or ""
+    if node.level:
+        package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+        parts = package.split(".")
+        base = ".".join([*parts[: len(parts) - node.level + 1], *([base] if base else [])])
+    for alias in node.names:
+        yield f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else base
+
+
+@cache
+def edges(module: str) -> tuple[tuple[str, int], ...]:
+    """What of hybridnet a module imports, anywhere in it, and on which lines."""
+    imports = [node for node in ast.walk(tree(module)) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    return tuple((name, node.lineno) for node in imports for name in imported(module, node) if name.split(".")[0] == "hybridnet")
+
+
+def test_every_module_has_a_layer() -> None:
+    unknown = {name.split(".")[1] for name in MODULES if "." in name} - set(LAYER)
+    assert not unknown, f"add {sorted(unknown)} to LAYERS, and say there what they rely on"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module: str) -> None:
+    upward = [f"{MODULES[module]}:{line} imports {name}" for name, line in edges(module) if layer_of(name) > layer_of(module)]
+    assert not upward, "an import from a higher layer"
+
+
+def test_no_cycles() -> None:
+    state: dict[str, int] = {}  # 1: on the path, 2: done
+
+    def visit(module: str, path: list[str]) -> None:
+        state[module] = 1
+        for name, _ in edges(module):
+            if name == module or name not in MODULES:
+                continue
+            assert state.get(name) != 1, "a cycle of imports: " + " -> ".join([*path[path.index(name) :], name])
+            if name not in state:
+                visit(name, [*path, name])
+        state[module] = 2
+
+    for module in MODULES:
+        if module not in state:
+            visit(module, [module])
+
+
+def test_the_cycle_test_sees_what_packages_reexport() -> None:
+    """``from hybridnet.core import tape`` is an import of the module ``tape``, not of the package."""
+    node = ast.parse("from hybridnet.core import tape, apply").body[0]
+    assert isinstance(node, ast.ImportFrom)
+    assert list(imported("hybridnet.autograd", node)) == ["hybridnet.core.tape", "hybridnet.core.apply"]
+    relative = ast.parse("from .array import Spec").body[0]
+    assert isinstance(relative, ast.ImportFrom)
+    assert list(imported("hybridnet.core.apply", relative)) == ["hybridnet.core.array"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_import_of_hybridnet_in_a_function(module: str) -> None:
+    hidden = [
+        f"{MODULES[module]}:{node.lineno}"
+        for function in ast.walk(tree(module))
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        if any(name.split(".")[0] == "hybridnet" for name in imported(module, node))
+    ]
+    assert not hidden, "an import in a function dodges the layers"
+
+
+def _dynamic_imports(module: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
+            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if function in ("import_module", "__import__", "find_spec", "importorskip"):
+                yield node.args[0].value, node.lineno
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_device_imports_gpu_libraries(module: str) -> None:
+    static = [
+        (name, node.lineno)
+        for node in ast.walk(tree(module))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in imported(module, node)
+    ]
+    dynamic = list(_dynamic_imports(module))
+    cupy = [f"{MODULES[module]}:{line}" for name, line in (*static, *dynamic) if name.split(".")[0] == "cupy"]
+    assert not cupy or module.startswith("hybridnet.device"), f"cupy is imported at {cupy}"
+    cudnn = [f"{MODULES[module]}:{line}" for name, line in (*static, *dynamic) if name.split(".")[0] == "cudnn"]
+    assert not cudnn or module == "hybridnet.device.dnn", f"cudnn is imported at {cudnn}"
+    ours = [f"{MODULES[module]}:{line}" for name, line in dynamic if name.split(".")[0] == "hybridnet"]
+    assert not ours, f"hybridnet is imported by name at {ours}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_config_reads_the_environment(module: str) -> None:
+    if module == "hybridnet.config":
+        return
+    readers = ("environ", "environb", "getenv", "putenv")
+    uses = [node.lineno for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute) and node.attr in readers]
+    uses += [
+        node.lineno
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ImportFrom) and node.module == "os" and any(a.name in readers for a in node.names)
+    ]
+    assert not uses, f"declare the variable in hybridnet/config.py: {MODULES[module]}:{uses}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_says_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(tree(module)), f"{MODULES[module]} has no docstring"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        p.relative_to(ROOT)
+        for folder in ("hybridnet", "tests", "examples", "kernels")
+        for p in sorted((ROOT / folder).rglob("*"))
+        if p.suffix in (".py", ".cu", ".cuh") and ROOT / "tests" / "data" not in p.parents  # records, which are written by programs
+    ],
+    ids=str,
+)
+def test_files_are_short(path: Path) -> None:
+    count = len((ROOT / path).read_text(encoding="utf-8").splitlines())
+    assert count <= MAX_LINES, f"{path} has {count} lines; split it by concept"
+
+
+def test_nothing_else_at_the_top() -> None:
+    ignored = [line.strip().strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line.strip()]
+    entries = {p.name for p in ROOT.iterdir() if not any(fnmatch.fnmatch(p.name, pattern) for pattern in ignored)}
+    assert entries <= TOP_LEVEL, f"not at the top level: {sorted(entries - TOP_LEVEL)}"
