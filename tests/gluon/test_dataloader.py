@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import loader_samples as some
 import numpy
 import pytest
+from support import loader_samples as some
 
 import hybridnet as hn
 from hybridnet import gluon, nd, np, util

@@ -6,12 +6,12 @@ import gc
 from typing import Any
 from unittest import mock
 
-import loader_samples as some
 import numpy
 import pytest
 from emulator import memory, runtime, streams
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
+from support import loader_samples as some
 
 import hybridnet as hn
 from hybridnet import gluon, np

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_image import MXNET, PICTURE, array, close
+from support.image_values import MXNET, PICTURE, array, close
 
 import hybridnet as hn
 from hybridnet import autograd

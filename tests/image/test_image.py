@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.paths import DATA
+from support.image_values import MXNET, PICTURE, array, close
 
 import hybridnet as hn
 from hybridnet import image
@@ -19,9 +19,6 @@ from hybridnet.opencv import library
 from hybridnet.util import np_array
 
 cv2 = pytest.importorskip("cv2")
-#: What MXNet 1.9.1 makes of one image; see tests/gluon/test_transforms.py for the rest of it.
-MXNET = dict(np.load(DATA / "mxnet_1_9_1_images.npz"))
-PICTURE = MXNET["image"]
 
 
 class Fixed:
@@ -44,16 +41,6 @@ class Fixed:
 def _fixed(monkeypatch: pytest.MonkeyPatch) -> None:
     core_random.host()
     monkeypatch.setattr(core_random._host, "generator", Fixed())
-
-
-def array(x: np.ndarray = PICTURE, cls: Any = hn.np) -> Any:
-    return cls.array(x, dtype=x.dtype)
-
-
-def close(found: Any, name: str, tolerance: float = 0) -> None:
-    found = found if isinstance(found, np.ndarray) else found.asnumpy()
-    assert found.dtype == MXNET[name].dtype, name
-    np.testing.assert_allclose(found.astype(float), MXNET[name].astype(float), rtol=0, atol=tolerance, err_msg=name)
 
 
 # -- values -----------------------------------------------------------------------------------------
