@@ -81,7 +81,7 @@ def random_flip_top_bottom(data: Array, p: float = 0.5) -> Any:
 
 @classic("_image_crop")
 def crop(data: Array, x: int, y: int, width: int, height: int) -> Any:
-    """The window of (h, w, c) that begins at column ``x`` and row ``y``."""
+    """The window of (h, w, c) that begins at column ``x`` and row ``y``. ShapeError if it is not inside the image."""
     _check("crop", data)
     if not (0 <= x <= x + width <= data.shape[-2] and 0 <= y <= y + height <= data.shape[-3]):
         fail(ShapeError, "crop", expected=f"a window inside {data.shape[-3:-1]}", got=f"{(height, width)} at row {y}, column {x}")
@@ -92,7 +92,8 @@ def crop(data: Array, x: int, y: int, width: int, height: int) -> Any:
 def resize(data: Array, size: Shape = (), keep_ratio: bool = False, interp: int = 1) -> Any:
     """(h, w, c) in another ``size`` (width, height), or one number for both (for the shorter side with ``keep_ratio``).
 
-    ``interp``, OpenCV's numbers: 0 nearest, 1 linear, 2 cubic, 3 area, 4 Lanczos.
+    ``interp``, OpenCV's numbers: 0 nearest, 1 linear, 2 cubic, 3 area, 4 Lanczos. ArgumentError for another ``interp`` or more
+    than two sizes.
     """
     _check("resize", data)
     if interp not in range(5):

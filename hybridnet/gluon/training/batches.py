@@ -39,6 +39,7 @@ class Place:
         return self.cast(x).to_device(self.device)  # type: ignore[attr-defined]
 
     def cast(self, x: Any) -> Any:
+        """``x`` in the network's dtype if it is floating; classes and other integers as they are."""
         return x.astype(self.dtype) if dtypes.is_floating(x.dtype) and x.dtype != self.dtype else x
 
 
@@ -201,7 +202,10 @@ class Inputs(Batches):
 def batches(
     op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place, times: int = 1, padded: bool = False
 ) -> Arrays | Batches:
-    """The batches of arrays ``x`` and ``y``, or without ``y`` of an iterable of batches ``x`` (see :class:`Batches`)."""
+    """The batches of arrays ``x`` and ``y``, or without ``y`` of an iterable of batches ``x`` (see :class:`Batches`).
+
+    ArgumentError for an array ``x`` without ``y``.
+    """
     if y is not None:
         return Arrays(op, x, y, batch_size, shuffle, place)
     if isinstance(x, (Array, numpy.ndarray)):
