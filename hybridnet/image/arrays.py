@@ -18,7 +18,10 @@ _CPU = cpu()
 
 
 def pixels_of(op: str, src: Any) -> Image:
-    """The values of an array, or of a NumPy array; not a copy where they are in memory."""
+    """The values of an array, or of a NumPy array; not a copy where they are in memory.
+
+    DtypeError for anything else, TraceError for an array that is being traced; ``op`` is who asks, for the error.
+    """
     if isinstance(src, NDArray):
         data = src._concrete(op)
         return data if isinstance(data, np.ndarray) else data.get()

@@ -285,7 +285,8 @@ def CreateAugmenter(
 
     ``resize``: the shorter side first; ``rand_crop``: a window at a random place, and with ``rand_resize`` of a random size;
     ``rand_mirror``: mirrored half of the time; ``mean``, ``std``: ``True`` for ImageNet's, or one a channel; the rest is how
-    strong each jitter is.
+    strong each jitter is. ArgumentError for ``rand_resize`` without ``rand_crop``, and for a ``mean`` or ``std`` of another shape than
+    (1,) and (3,).
     """
     size = (data_shape[2], data_shape[1])
     augmenters: list[Augmenter] = [ResizeAug(resize, inter_method)] if resize > 0 else []

@@ -223,7 +223,11 @@ def CreateMultiRandCropAugmenter(
     max_attempts: Any = 50,
     skip_prob: float = 0,
 ) -> DetRandomSelectAug:
-    """One of several ``DetRandomCropAug``: an argument that is a list (of pairs, where a range is asked for) has one of each."""
+    """One of several ``DetRandomCropAug``, or with probability ``skip_prob`` none: an argument that is a list (of pairs, where a range is
+    asked for) has one for each of them, any other is of all.
+
+    ArgumentError for lists of different lengths, unless they have one element.
+    """
     given = (min_object_covered, aspect_ratio_range, area_range, min_eject_coverage, max_attempts)
     columns = [value if isinstance(value, list) else [value] for value in given]
     count = max(map(len, columns))

@@ -41,7 +41,8 @@ def imdecode(buf: Any, flag: int = 1, to_rgb: bool = True, out: Any = None) -> A
     """The image uint8 (height, width, channels) in encoded bytes (JPEG, PNG, …), or in an array of them.
 
     ``flag``: 1 for three channels, 0 for one (gray). ``to_rgb``: red first, else blue first as OpenCV has it. ``out``: an array that
-    receives the image and is returned.
+    receives the image and is returned. DtypeError for what is neither bytes nor an array, FileFormatError for bytes that OpenCV
+    cannot decode.
     """
     if isinstance(buf, str):
         fail(DtypeError, "imdecode", expected="bytes", got="a str", fix="imread, if it is the name of a file")
@@ -105,7 +106,7 @@ def random_size_crop(src: Any, size: Size, area: Any, ratio: tuple[float, float]
 
 
 def area_of(op: str, area: Any, kwargs: dict[str, Any]) -> Any:
-    """``area``, or ``min_area`` as older programs have it."""
+    """``area``, or ``min_area`` as older programs have it, which is taken out of ``kwargs``. ArgumentError for others in them."""
     area = kwargs.pop("min_area", area)
     if kwargs:
         fail(ArgumentError, op, expected="no other arguments", got=", ".join(kwargs))
@@ -129,7 +130,8 @@ def imrotate(src: Any, rotation_degrees: Any, zoom_in: bool = False, zoom_out: b
     """An image float32 (channels, height, width), or a batch of them, turned by degrees against the clock about its middle.
 
     ``rotation_degrees``: a number, or for a batch one an image. What comes from outside is 0. ``zoom_in``: enlarged until the
-    outside is not seen; ``zoom_out``: made smaller until all is seen.
+    outside is not seen; ``zoom_out``: made smaller until all is seen. ArgumentError for both, or for another number of angles; ShapeError
+    for other dimensions, DtypeError for another dtype.
     """
     image = pixels_of("imrotate", src)
     rotation.check_rank(image.ndim)
@@ -144,7 +146,10 @@ def imrotate(src: Any, rotation_degrees: Any, zoom_in: bool = False, zoom_out: b
 
 
 def random_rotate(src: Any, angle_limits: tuple[float, float], zoom_in: bool = False, zoom_out: bool = False) -> Any:
-    """As :func:`imrotate`, by a random number of degrees between the two limits, for each image another."""
+    """As :func:`imrotate`, by a random number of degrees between the two limits, for each image another.
+
+    ArgumentError if ``angle_limits`` is not a pair.
+    """
     if not isinstance(angle_limits, (tuple, list)) or len(angle_limits) != 2:
         fail(ArgumentError, "random_rotate", expected="angle_limits (least, most) in degrees", got=repr(angle_limits))
     draw = host()

@@ -46,7 +46,10 @@ def decode(buffer: Any, flag: int = 1, to_rgb: bool = True, source: str = "") ->
 
 
 def method(interp: int, old: Size, new: Size) -> int:
-    """OpenCV's number of an interpolation: 9 chooses by the sizes, 10 at random."""
+    """OpenCV's number (0 to 4) of the interpolation from one size to another.
+
+    9: cubic to enlarge both sides, area to shrink both, else linear; 10: any of them at random. ArgumentError for another ``interp``.
+    """
     if interp == AUTOMATIC:
         if new[0] > old[0] and new[1] > old[1]:
             return CUBIC
@@ -60,7 +63,10 @@ def method(interp: int, old: Size, new: Size) -> int:
 
 
 def resize(image: Image, width: int, height: int, interp: int = LINEAR) -> Image:
-    """The image in another size."""
+    """The image as (height, width, channels) of the same dtype; itself, if it has that size. ``interp``: see :func:`method`.
+
+    ShapeError for what is no image, or a size below 1; DtypeError for dtypes that OpenCV does not resize, as bool and int32.
+    """
     if image.ndim != 3 or not image.size:
         fail(ShapeError, "resize", expected="an image (height, width, channels)", got=str(image.shape))
     if width < 1 or height < 1:
@@ -102,7 +108,10 @@ def scale_down(src_size: Size, size: Size) -> Size:
 
 
 def crop(image: Image, window: Window, size: Size | None = None, interp: int = CUBIC) -> Image:
-    """A window of the image, in another size if one is given."""
+    """A window of the image, in another ``size`` (width, height) if one is given. What of it lies right of or below the image is cut off.
+
+    ShapeError if nothing is left.
+    """
     x0, y0, w, h = window
     out = image[y0 : y0 + h, x0 : x0 + w]
     if not out.size:
@@ -145,7 +154,7 @@ def border(image: Image, top: int, bot: int, left: int, right: int, kind: int = 
     """The image with pixels around it.
 
     ``kind``: 0 of ``value`` (a number, or one a channel), 1 those of the edge, 2 mirrored with the edge, 3 from the other side, 4 mirrored
-    without the edge.
+    without the edge. ArgumentError for a negative number of pixels, or another ``kind``.
     """
     if min(top, bot, left, right) < 0 or kind not in range(5):
         got = f"top {top}, bot {bot}, left {left}, right {right}, type {kind}"

@@ -13,7 +13,8 @@ from hybridnet.image.pixels import Image
 def rotated(image: Image, degrees: float, zoom_in: bool = False, zoom_out: bool = False) -> Image:
     """One image (c, h, w) float32, turned by ``degrees`` against the clock, in its size.
 
-    ``zoom_in``: so large that nothing of the outside is seen at the sides; ``zoom_out``: so small that nothing is cut off.
+    ``zoom_in``: so large that nothing of the outside is seen at the sides; ``zoom_out``: so small that nothing is cut off. ArgumentError
+    for both, DtypeError for another dtype.
     """
     if zoom_in and zoom_out:
         fail(ArgumentError, "imrotate", expected="zoom_in or zoom_out, or neither", got="both")

@@ -33,7 +33,10 @@ def image_of_record(record: bytes, augmenters: Iterable[Augmenter] = (), source:
 
 
 def put(image: Image, sample: np.ndarray[Any, Any], source: str = "") -> None:
-    """Write an image (height, width, channels) into its place in a batch, ``sample`` (channels, height, width), in that one's dtype."""
+    """Write an image (height, width, channels) into its place in a batch, ``sample`` (channels, height, width), in that one's dtype.
+
+    ShapeError, which names ``source``, for an image of another size or number of channels.
+    """
     if (image.shape[2], *image.shape[:2]) != sample.shape:
         expected = f"images of the batch's (channels, height, width) {sample.shape}"
         got = f"one of {(image.shape[2], *image.shape[:2])}" + (f" from {source}" if source else "")
@@ -50,7 +53,10 @@ def put(image: Image, sample: np.ndarray[Any, Any], source: str = "") -> None:
 
 
 def label_of(label: Any, width: int, source: str) -> np.ndarray[Any, Any]:
-    """A label as ``width`` float32 numbers."""
+    """A label, one number or an array of them, as float32 (width,).
+
+    FileFormatError, which names ``source``, for what is no numbers, or not ``width`` of them.
+    """
     try:
         found = np.asarray(label, np.float32).reshape(-1)
     except (ValueError, TypeError) as error:

@@ -14,7 +14,10 @@ ImageList = dict[Any, tuple[Any, str]]
 
 
 def read_list(path: str | os.PathLike[str]) -> ImageList:
-    """A ``.lst`` file: in each line a number, a label or several, and a file, with tabs between."""
+    """A ``.lst`` file: in each line a number, a label or several, and a file, with tabs between; by the numbers, labels as lists of floats.
+
+    FileFormatError for a line that is not of this form, unless it is empty.
+    """
     found: ImageList = {}
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
@@ -33,7 +36,10 @@ def read_list(path: str | os.PathLike[str]) -> ImageList:
 
 
 def listed(entries: Sequence[Any]) -> ImageList:
-    """A list in memory of ``[label, file]``, the label one number or several; keys count from 1."""
+    """A list in memory of ``[label, file]``, the label one number or several; keys count from 1, as text.
+
+    ArgumentError for an entry that is not of this form.
+    """
     found: ImageList = {}
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, (list, tuple)) or len(entry) < 2 or not isinstance(entry[-1], (str, os.PathLike)):
@@ -51,7 +57,10 @@ def open_records(path_imgrec: str | None, path_imgidx: str | None, strict: bool)
 
 
 def part(keys: list[Any], part_index: int, num_parts: int) -> list[Any]:
-    """One of ``num_parts`` parts of equal length; what remains is left out."""
+    """The part ``part_index`` (from 0) of ``num_parts`` parts of equal length; what remains is left out.
+
+    ArgumentError for a part that there is not.
+    """
     if not 0 <= part_index < num_parts:
         got = f"part_index {part_index} and num_parts {num_parts}"
         fail(ArgumentError, "ImageIter", expected="0 ≤ part_index < num_parts", got=got)

@@ -145,7 +145,7 @@ def array_of(values: numpy.ndarray[Any, Any], device: Device | None = None) -> A
 
 
 def check_batch_size(op: str, batch_size: Any) -> int:
-    """``batch_size`` as a number of 1 or more."""
+    """``batch_size`` as an int. ArgumentError, in the name of ``op``, if it is no integer of 1 or more."""
     if isinstance(batch_size, bool) or not isinstance(batch_size, (int, numpy.integer)) or batch_size < 1:
         fail(ArgumentError, op, expected="a batch_size of 1 or more", got=repr(batch_size))
     return int(batch_size)

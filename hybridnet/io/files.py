@@ -136,7 +136,7 @@ def part_of_bytes(total: int, num_parts: int, part_index: int, align: int = 1) -
 
 
 def files_of(op: str, path: Any) -> list[str]:
-    """A file, or those of a folder by name."""
+    """The path of a file, or those of a folder's files in the order of their names. FileFormatError if there is neither."""
     path = os.fspath(path)
     if os.path.isdir(path):
         files = [os.path.join(path, name) for name in sorted(os.listdir(path))]
@@ -147,7 +147,7 @@ def files_of(op: str, path: Any) -> list[str]:
 
 
 def shape_of(op: str, what: str, shape: Any) -> tuple[int, ...]:
-    """A shape as a tuple of numbers of 1 or more."""
+    """A sequence, or one number, as a tuple of ints. ShapeError, which calls it ``what``, if they are no integers of 1 or more."""
     numbers = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
     if not all(isinstance(n, (int, numpy.integer)) and n > 0 for n in numbers):
         fail(ShapeError, op, expected=f"a {what} of numbers of 1 or more", got=repr(shape))

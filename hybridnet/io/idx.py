@@ -21,7 +21,7 @@ Host = numpy.ndarray[Any, Any]
 
 
 def read_bytes(op: str, path: str) -> bytes:
-    """A file's bytes, unpacked if it is one of gzip."""
+    """A file's bytes, unpacked if it is one of gzip. FileFormatError for a file that cannot be read, or not unpacked to its end."""
     try:
         with open(path, "rb") as stream:
             data = stream.read()
@@ -33,7 +33,10 @@ def read_bytes(op: str, path: str) -> bytes:
 
 
 def read_idx(op: str, path: str) -> Host:
-    """The array in an IDX file."""
+    """The array in an IDX file, in the machine's byte order.
+
+    FileFormatError for another header, or if there are more or fewer elements than its dimensions have.
+    """
     data = read_bytes(op, path)
 
     def refuse(expected: str, got: str) -> NoReturn:
@@ -53,7 +56,10 @@ def read_idx(op: str, path: str) -> Host:
 
 
 def read_images(op: str, images: str, labels: str) -> tuple[Host, Host]:
-    """MNIST's images (samples, height, width) and labels (samples,), both of bytes, from two IDX files that belong together."""
+    """MNIST's images (samples, height, width) and labels (samples,), both of bytes, from two IDX files that belong together.
+
+    FileFormatError for other dtypes or dimensions, or if there is not a label for each image.
+    """
     pixels, numbers = read_idx(op, images), read_idx(op, labels)
     for path, x, ndim in ((images, pixels, 3), (labels, numbers, 1)):
         if x.dtype != numpy.uint8 or x.ndim != ndim:

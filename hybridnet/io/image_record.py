@@ -251,7 +251,7 @@ class ImageRecordUInt8Iter_v1(ImageRecordUInt8Iter):
 
 
 def image_shape(op: str, data_shape: Any) -> tuple[int, int, int]:
-    """A shape (channels, height, width) that there can be."""
+    """``data_shape`` as (channels, height, width). ShapeError for no such shape, or other than 1, 3 or 4 channels."""
     shape = shape_of(op, "data_shape", data_shape)
     if len(shape) != 3 or shape[0] not in (1, 3, 4):
         fail(ShapeError, op, expected="a data_shape (channels, height, width) of 1, 3 or 4 channels", got=repr(data_shape))
@@ -279,14 +279,14 @@ def _sorted(op: str, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 
 def listed_label(op: str, labels: dict[int, Any], key: int, source: str) -> Any:
-    """The label of an image in a list."""
+    """The label that a list has for the id ``key``. FileFormatError, which names the record ``source``, if it has none."""
     if key not in labels:
         fail(FileFormatError, op, expected="labels in path_imglist for each record", got=f"none for the id {key} of {source}")
     return labels[key]
 
 
 def labels_in(op: str, path: str) -> dict[int, Any]:
-    """The labels in a list of images, by the images' ids."""
+    """The labels in a list of images, each a list of floats, by the images' ids. FileFormatError for no such file, or another form."""
     if not os.path.isfile(path):
         fail(FileFormatError, op, expected="a list of images", got=f"{path!r}, which is not there")
     return {key: label for key, (label, _) in read_list(path).items()}

@@ -28,7 +28,10 @@ class IRHeader(NamedTuple):
 
 
 def pack(header: Any, s: bytes) -> bytes:
-    """A record of a header (``IRHeader``, or its four values) and content."""
+    """A record of a header (``IRHeader``, or its four values) and content. Its flag follows from the label: 0, or how many there are.
+
+    DtypeError for text as content, ArgumentError for a label that is no numbers, or an id that is no integer of 64 bits without sign.
+    """
     header = IRHeader(*header)
     if isinstance(s, str):
         fail(DtypeError, "pack", expected="bytes", got="a str", fix="text.encode()")
@@ -43,7 +46,10 @@ def pack(header: Any, s: bytes) -> bytes:
 
 
 def unpack(s: bytes) -> tuple[IRHeader, bytes]:
-    """The header and the content of a record; several labels come as a float32 array."""
+    """The header and the content of a record; several labels come as a float32 array.
+
+    FileFormatError for a record that ends within its header or labels.
+    """
     if len(s) < _HEADER.size:
         fail(FileFormatError, "unpack", expected=f"a record that begins with a header of {_HEADER.size} bytes", got=f"{len(s)} bytes")
     header = IRHeader(*_HEADER.unpack_from(s))
@@ -59,7 +65,8 @@ def unpack(s: bytes) -> tuple[IRHeader, bytes]:
 def pack_img(header: Any, img: Any, quality: int = 95, img_fmt: str = ".jpg") -> bytes:
     """A record of an image (h, w, c) or (h, w), channels in the order blue, green, red, encoded as JPEG or PNG.
 
-    ``quality``: of a JPEG 1 to 100, of a PNG the compression 0 to 9.
+    ``quality``: of a JPEG 1 to 100, of a PNG the compression 0 to 9. ArgumentError for another format, an image that OpenCV cannot encode
+    in it, or a header as :func:`pack` refuses.
     """
     cv2 = opencv()
     jpeg = img_fmt.lower() in (".jpg", ".jpeg")

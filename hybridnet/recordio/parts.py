@@ -79,6 +79,7 @@ class RecordFile:
         self._size = os.fstat(self._number).st_size
 
     def close(self) -> None:
+        """Give the file's number back to the system: nothing may be read afterwards."""
         self._file.close()
 
     def size(self) -> int:

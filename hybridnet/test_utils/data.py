@@ -109,7 +109,9 @@ def _unzip(path: str, folder: str) -> None:
 
 
 def get_bz2_data(data_dir: str, data_name: str, url: str, data_origin_name: str) -> None:
-    """What a bz2 file holds, as ``data_dir/data_name``; the packed file is fetched, and removed when it has been unpacked."""
+    """What a bz2 file holds, as ``data_dir/data_name``; unless that is there, the packed file is fetched, and removed when it has been
+    unpacked. FileFormatError if it is no whole bz2 file.
+    """
     target = os.path.join(data_dir, data_name)
     if os.path.exists(target):
         return

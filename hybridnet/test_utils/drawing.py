@@ -147,7 +147,7 @@ def np_reduce(dat: Host, axis: Any, keepdims: bool, numpy_reduce_func: Callable[
 
 
 def collapse_sum_like(a: Host, shape: Sequence[int]) -> Host:
-    """The sum of ``a`` over the axes along which an array of ``shape`` is broadcast to it."""
+    """The sum of ``a`` over the axes along which an array of ``shape`` is broadcast to it, in that shape. ArgumentError if it is not."""
     front = a.ndim - len(shape)
     if front < 0 or any(n not in (1, m) for n, m in zip(shape, a.shape[front:], strict=True)):
         fail(ArgumentError, "collapse_sum_like", expected=f"a shape that can be broadcast to {a.shape}", got=str(tuple(shape)))

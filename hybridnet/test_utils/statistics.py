@@ -18,7 +18,10 @@ Generator = Callable[[int], Any]
 
 
 def gen_buckets_probs_with_ppf(ppf: Callable[[float], float], nbuckets: int) -> tuple[list[tuple[float, float]], list[float]]:
-    """Intervals that a distribution hits equally often, from the inverse of its distribution function, and how often that is."""
+    """Intervals that a distribution hits equally often, from the inverse of its distribution function, and the probability of each.
+
+    ArgumentError for fewer than one.
+    """
     if nbuckets < 1:
         fail(ArgumentError, "gen_buckets_probs_with_ppf", expected="at least one bucket", got=repr(nbuckets))
     edges = [ppf(i / nbuckets) for i in range(nbuckets + 1)]
@@ -32,7 +35,8 @@ def chi_square_check(
     hit, and how often it should have been.
 
     ``buckets``: intervals ``(low, high)`` in ascending order, which together hold all numbers, or the numbers that there are;
-    ``probs``: the probability of each.
+    ``probs``: the probability of each. ArgumentError for another number of probabilities, intervals that overlap or descend, other than
+    ``nsamples`` numbers from the generator, or one in no bucket.
     """
     if not buckets or len(probs) != len(buckets):
         fail(ArgumentError, "chi_square_check", expected="a probability for each bucket", got=f"{len(probs)} for {len(buckets)}")

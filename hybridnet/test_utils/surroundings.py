@@ -65,6 +65,7 @@ def environment(*args: Any) -> Iterator[None]:
     """A block in which environment variables have other values: ``environment(name, value)`` or ``environment({name: value, …})``.
 
     ``None`` takes a variable out. What was there before comes back. hybridnet's own settings are read once, at the import.
+    ArgumentError for other arguments than these.
     """
     if len(args) not in (1, 2) or (len(args) == 1 and not isinstance(args[0], Mapping)):
         fail(ArgumentError, "environment", expected="a name and a value, or a dict of them", got=repr(args))

@@ -65,7 +65,11 @@ def divided(images: list[Any], chunks: int, train_ratio: float, test_ratio: floa
 
 
 def make_lists(options: argparse.Namespace) -> None:
-    """``--list``."""
+    """``--list``: write the lists of the images below ``options.root``, each line its number, label and file. With ``--recursive``, print
+    the label of each folder.
+
+    ArgumentError for a root that is no folder, or in which no image is found.
+    """
     if not os.path.isdir(options.root):
         fail(ArgumentError, "im2rec", expected="a folder of images as root", got=f"no folder {options.root}")
     found = list(found_images(options.root, options.recursive, options.exts))
@@ -141,7 +145,7 @@ def make_records(list_file: Path, options: argparse.Namespace) -> tuple[int, int
 
 
 def lists_of(prefix: str) -> list[Path]:
-    """The lists whose names begin with ``prefix``, or that are in the folder of that name."""
+    """The lists whose names begin with ``prefix``, or that are in the folder of that name, sorted. ArgumentError if there is none."""
     path = Path(prefix)
     found = sorted(path.glob("*.lst") if path.is_dir() else path.parent.glob(f"{path.name}*.lst"))
     if not found:
@@ -185,7 +189,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program; ``argv``: its arguments, those of the command line unless given. What it exits with: 1 if images were passed over."""
+    """The program; ``argv``: its arguments, those of the command line unless given. What it exits with: 1 if images were passed over.
+
+    ArgumentError for numbers or parts that are out of range; those of making lists and records come through.
+    """
     options = parser().parse_args(argv)
     if options.num_thread < 1 or options.chunks < 1:
         fail(ArgumentError, "im2rec", expected="--num-thread and --chunks of 1 or more", got=f"{options.num_thread} and {options.chunks}")

@@ -22,7 +22,10 @@ class Source(Protocol):
         """Whether :meth:`result` would not wait for others."""
 
     def result(self, ticket: Any, timeout: float, locked: bool) -> Any:
-        """The batch, or the error that came when it was read. What is copied goes to page-locked memory, if ``locked``."""
+        """The batch, or the error that came when it was read. What is copied goes to page-locked memory, if ``locked``.
+
+        WorkerTimeoutError if others have not read it within ``timeout`` seconds.
+        """
 
     def cancel(self, ticket: Any) -> None:
         """The batch is not wanted any more."""
@@ -31,7 +34,7 @@ class Source(Protocol):
         """No batch is wanted any more."""
 
 
-class Here:
+class Here(Source):
     """Reads a batch when it is asked for."""
 
     def __init__(self, reader: Reader) -> None:
@@ -54,7 +57,7 @@ class Here:
         self.closed = True
 
 
-class Threads:
+class Threads(Source):
     """Reads batches in threads. These share all generators of random numbers but that of ``core.random.host``, which transforms draw
     from: this one alone begins where the task says.
     """

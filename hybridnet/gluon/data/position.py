@@ -78,6 +78,9 @@ class Position:
             self._current = None
 
     def state_dict(self) -> dict[str, Any]:
+        """The key, and of the epoch under way its number, how many of its batches have been given out, and the sampler's state before it
+        (``None`` if the sampler has none). Between epochs, those of the next; until it begins, those that were loaded.
+        """
         if self._resumed is not None:
             return dict(self._resumed)
         if self._current is None:
@@ -88,6 +91,7 @@ class Position:
         return {"key": list(self._key), "epoch": epoch.number, "batches": epoch.batches, "sampler": epoch.sampler}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Have the next :meth:`begin` give the epoch of :meth:`state_dict`'s ``state``. ArgumentError if a part of that is missing."""
         missing = {"key", "epoch", "batches", "sampler"} - set(state)
         if missing:
             got = f"one without {', '.join(sorted(missing))}"

@@ -23,6 +23,7 @@ import numpy
 from hybridnet.device.transfer import empty_page_locked
 from hybridnet.errors import WorkerError, WorkerTimeoutError, fail
 from hybridnet.gluon.data import worker as messages
+from hybridnet.gluon.data.inside import Source
 from hybridnet.gluon.data.reading import Reader, Task
 from hybridnet.gluon.data.shared import bytes_of, discard, reserve, unlink, unpacked
 from hybridnet.gluon.data.starting import GUARD, context, main_left_out, packed_reader
@@ -105,7 +106,7 @@ class _Worker:
         self.pipe.send((messages.SLOT, slot, made.memory.name))
 
 
-class Processes:
+class Processes(Source):
     """Reads batches in worker processes."""
 
     def __init__(self, reader: Reader, number: int) -> None:
@@ -133,7 +134,6 @@ class Processes:
     # -- what a loader calls --------------------------------------------------------------------
 
     def submit(self, task: Task) -> int:
-        """Have a batch read; gives the ticket for :meth:`result`."""
         self._check_open()
         worker = min(self._workers, key=lambda w: len(w.tasks))
         ticket, self._next = self._next, self._next + 1
@@ -148,14 +148,16 @@ class Processes:
         return ticket
 
     def is_ready(self, ticket: int) -> bool:
-        """Whether :meth:`result` would not wait."""
         with self._closing():
             while ticket not in self._done and self._receive(0):
                 pass
         return ticket in self._done
 
     def result(self, ticket: int, timeout: float, locked: bool) -> Any:
-        """The batch, or the error that came when it was read. It lies in page-locked memory, if ``locked``."""
+        """The batch, or the error that came when it was read. It lies in page-locked memory, if ``locked``.
+
+        WorkerTimeoutError if it has not come within ``timeout`` seconds; while its worker starts, within a minute at least.
+        """
         self._check_open()
         worker = self._owner[ticket]
         with self._closing():
@@ -181,7 +183,6 @@ class Processes:
         return unpacked(data)
 
     def cancel(self, ticket: int) -> None:
-        """The batch is not wanted any more."""
         if self.closed or ticket not in self._owner:
             return
         worker = self._owner.pop(ticket)
