@@ -48,7 +48,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.gluon": [
         ("data", _LOOP),
-        ("model_zoo", "a network of gluon.nn, whose parameter files of MXNet load_parameters reads"),
         ("contrib", "a block of your own"),
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
     ],

@@ -82,6 +82,7 @@ SETTINGS = {
         int,
         "programs that a compiled function keeps, one for each combination of shapes and modes; the oldest goes",
     ),
+    "home": Setting("MXNET_HOME", "~/.mxnet", str, "folder of trained networks (`models/resnet50_v1-….params`), which MXNet uses as well"),
 }
 
 
@@ -111,6 +112,7 @@ class Config:
     threads: int | None
     block_bytes: int
     cache_dir: str
+    home: str
     max_programs: int
     tf32: bool
     deterministic: bool
