@@ -1,6 +1,6 @@
 """The networks for images are MXNet's: layers, parameter names and shapes, files, and what they compute.
 
-``data/mxnet_1_9_1_zoo.txt.gz``, ``…_mobilenet.params`` and ``…_zoo_outputs.tsv`` were made by ``against_mxnet/zoo.py``.
+``data/mxnet_1_9_1_zoo.txt.gz``, ``…_mobilenet.params`` and ``…_zoo_outputs.tsv`` were made by ``references/mxnet_zoo.py``.
 """
 
 import gzip

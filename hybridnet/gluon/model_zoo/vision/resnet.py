@@ -123,6 +123,9 @@ class BottleneckV2(HybridBlock):
 class _ResNet(HybridBlock):
     """What both versions share: the first convolution, and the stages."""
 
+    features: nn.HybridSequential
+    output: nn.Dense
+
     def __init__(self, layers: Sequence[int], channels: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if len(channels) != len(layers) + 1:
@@ -194,7 +197,7 @@ resnet_spec = {
     152: ("bottle_neck", [3, 8, 36, 3], [64, 256, 512, 1024, 2048]),
 }
 resnet_net_versions: list[Any] = [ResNetV1, ResNetV2]
-resnet_block_versions = [
+resnet_block_versions: list[dict[str, Any]] = [
     {"basic_block": BasicBlockV1, "bottle_neck": BottleneckV1},
     {"basic_block": BasicBlockV2, "bottle_neck": BottleneckV2},
 ]

@@ -1,9 +1,9 @@
 """What MXNet 1.9.1 says of the networks in ``gluon.model_zoo``, and whether they compute the same here.
 
-    python tests/against_mxnet/zoo.py structure            # with MXNet: writes tests/data/mxnet_1_9_1_zoo.txt.gz
-    python tests/against_mxnet/zoo.py small                # with MXNet: writes tests/data/mxnet_1_9_1_mobilenet.params
-    python tests/against_mxnet/zoo.py write FOLDER         # with MXNet: files of every network with random values, and their outputs
-    python tests/against_mxnet/zoo.py compare FOLDER       # with hybridnet: loads them; writes tests/data/mxnet_1_9_1_zoo_outputs.tsv
+    python tests/references/mxnet_zoo.py structure            # with MXNet: writes tests/data/mxnet_1_9_1_zoo.txt.gz
+    python tests/references/mxnet_zoo.py small                # with MXNet: writes tests/data/mxnet_1_9_1_mobilenet.params
+    python tests/references/mxnet_zoo.py write FOLDER         # with MXNet: files of every network with random values, and their outputs
+    python tests/references/mxnet_zoo.py compare FOLDER       # with hybridnet: loads them; writes tests/data/mxnet_1_9_1_zoo_outputs.tsv
 
 The files of ``write`` come to 3 GB. It is run by hand, by two Pythons, after a change of the networks or of the layers in them.
 """
