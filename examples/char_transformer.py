@@ -1,6 +1,6 @@
 """A language model of characters, GPT-2 made small: it learns this project's licence and writes on.
 
-The network is the one in ``gluon.model_zoo``; a training step, from the choice of the text's pieces to the optimizer's update, is one compiled
+The network is the one in ``gluon.model_zoo``; a training step, from the choice of pieces of text to the optimizer's update, is one compiled
 program. Text is written by ``Generator``, whose step computes one character and keeps the keys and values of those before it.
 """
 

@@ -1,20 +1,22 @@
 """The networks for images are MXNet's: layers, parameter names and shapes, files, and what they compute.
 
-``data/mxnet_1_9_1_zoo.txt.gz``, ``…_mobilenet.params`` and ``…_zoo_outputs.tsv`` were made by ``references/mxnet_zoo.py``.
+``references/mxnet_zoo.py`` made what this compares with: ``data/mxnet_1_9_1_zoo.txt.gz``, ``…_zoo_scores.json``, ``…_zoo_files.tsv`` and
+``…_mobilenet.params``.
 """
 
 import gzip
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
+from emulator.emulator import COMPILER
 from support.paths import DATA
+from support.zoo_networks import CLASSES, images, size_of, small, values
 
 import hybridnet as hn
 from hybridnet import autograd, gluon, nd, np, serialization
@@ -25,25 +27,11 @@ from hybridnet.gluon.model_zoo.model_store import ModelFileError
 from hybridnet.initializer import Initializer
 
 NAMES = list(vision.MODELS)
-#: Networks that a test makes small in the ways that their classes have, and the height and width of their images.
-SMALL: dict[str, tuple[Callable[[], Any], int]] = {
-    "densenet": (lambda: vision.DenseNet(8, 4, [2, 1], classes=4), 56),
-    "mobilenetv2": (lambda: vision.MobileNetV2(0.25, classes=4), 32),
-    "resnet v1": (lambda: vision.ResNetV1(vision.BasicBlockV1, [1, 2], [8, 8, 16], classes=4), 32),
-    "resnet v1, bottlenecks": (lambda: vision.ResNetV1(vision.BottleneckV1, [1, 2], [8, 16, 32], classes=4), 32),
-    "resnet v2": (lambda: vision.ResNetV2(vision.BasicBlockV2, [1, 2], [8, 8, 16], classes=4), 32),
-    "resnet v2, bottlenecks": (lambda: vision.ResNetV2(vision.BottleneckV2, [1, 2], [8, 16, 32], classes=4), 32),
-    "squeezenet": (lambda: vision.SqueezeNet("1.1", classes=4), 224),
-}
-#: Networks that have no smaller ones of their kind, or do not differ from another in what they are made of.
-LARGE: dict[str, tuple[Callable[[], Any], int]] = {
-    "alexnet": (lambda: vision.AlexNet(classes=4), 64),
-    "inception": (lambda: vision.Inception3(classes=4), 299),
-    "mobilenet": (lambda: vision.MobileNet(0.25, classes=4), 32),
-    "vgg": (lambda: vision.VGG([1, 1], [8, 8], classes=4, batch_norm=True), 8),
-}
+SMALL = small(vision)
+#: Small networks that learn with what others learn with, or take long to compile.
+LEARN_SLOWLY = ("mobilenet", "mobilenetv2", "squeezenet 1.0", "resnet v1, thumbnails", "resnet v2, thumbnails")
 #: Of these, shapes are found in the fast part of the tests.
-QUICK = ("densenet121", "inceptionv3", "mobilenet0.25", "mobilenetv2_0.25", "resnet18_v1", "resnet50_v2", "squeezenet1.1")
+QUICK = ("densenet121", "inceptionv3", "mobilenetv2_0.25", "resnet18_v1", "squeezenet1.1")
 rest_is_slow = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NAMES]
 
 
@@ -132,25 +120,40 @@ def test_initial_values() -> None:
 
 def test_a_file_of_mxnets() -> None:
     """The scores of MXNet's own network, from its file, its images; two ways of naming parameters in files."""
-    values = serialization.load_named(DATA / "mxnet_1_9_1_mobilenet.params")
-    x, scores = nd.array(values.pop("images")), values.pop("scores")
-    assert numpy.abs(scores[0] - scores[1]).max() > 0.1, "the scores depend on the images"
-    net = vision.MobileNet(0.125, classes=10, prefix="net_")
-    net.load_dict(values)
-    named = vision.MobileNet(0.125, classes=10, prefix="net_")
+    arrays = serialization.load_named(DATA / "mxnet_1_9_1_mobilenet.params")
+    x, scores = nd.array(arrays.pop("images")), arrays.pop("scores")
+    net = vision.MobileNet(0.125, classes=CLASSES, prefix="net_")
+    net.load_dict(arrays)
+    named = vision.MobileNet(0.125, classes=CLASSES, prefix="net_")
     names = {place: p.name for place, p in net._collect_params_with_prefix().items()}
     kinds = {name: "aux:" if "running" in name else "arg:" for name in names.values()}
-    named.load_dict({kinds[names[place]] + names[place]: value for place, value in values.items()})
+    named.load_dict({kinds[names[place]] + names[place]: value for place, value in arrays.items()})
     for network in (net, named):
-        numpy.testing.assert_allclose(network(x).asnumpy(), scores, atol=1e-4)
-        network.hybridize()
         numpy.testing.assert_allclose(network(x).asnumpy(), scores, atol=1e-4)
     numpy.testing.assert_allclose(net(np.array(x.asnumpy())).asnumpy(), scores, atol=1e-4)
 
 
-def test_the_record_covers_every_network() -> None:
-    """Files with random values of all of MXNet's networks gave its scores here: within 1e-4 of the largest, and these say something."""
-    rows = [line.split("\t") for line in (DATA / "mxnet_1_9_1_zoo_outputs.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES)])
+def test_scores_are_mxnets(name: str) -> None:
+    """With the same values in their parameters, eagerly and hybridized; images differ in what they score."""
+    expected = numpy.array(json.loads((DATA / "mxnet_1_9_1_zoo_scores.json").read_text())[name])
+    make, size = SMALL.get(name, (lambda: vision.get_model(name, classes=CLASSES, prefix="net_"), size_of(name)))
+    net, x = make(), nd.array(images(size))
+    net.collect_params().setattr("init", "zeros")
+    net.initialize()
+    net.graph(x)  # finds the shapes
+    parameters = net.collect_params()
+    for full, value in values({full: p.shape for full, p in parameters.items()}).items():
+        parameters[full].set_data(value)
+    assert abs(expected[0] - expected[1]).max() > 0.01 * abs(expected).max()
+    for hybrid in (False, True):
+        net.hybridize(hybrid)
+        numpy.testing.assert_allclose(net(x).asnumpy(), expected, rtol=0, atol=1e-4 * abs(expected).max())
+
+
+def test_the_record_of_files_covers_every_network() -> None:
+    """MXNet's files of all networks, in three forms, were loaded here and gave its scores, within 1e-4 of the largest."""
+    rows = [line.split("\t") for line in (DATA / "mxnet_1_9_1_zoo_files.tsv").read_text(encoding="utf-8").splitlines()[1:]]
     assert [row[0] for row in rows] == NAMES
     for name, _, number, largest, apart, difference in rows:
         assert float(difference) < 1e-4 * float(largest), name
@@ -158,18 +161,14 @@ def test_the_record_covers_every_network() -> None:
         assert int(number) > 200_000, name
 
 
-@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
-def test_they_run_and_learn(name: str, tmp_path: Path) -> None:
-    """Eagerly and hybridized alike; steps make the loss less; what is saved is loaded."""
-    make, size = {**SMALL, **LARGE}[name]
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LEARN_SLOWLY else ()) for name in SMALL])
+def test_they_learn(name: str, tmp_path: Path) -> None:
+    """A few hybridized steps make the loss less, with the statistics of the batch or those that run; what is saved is loaded."""
+    make, size = SMALL[name]
     net = make()
     net.initialize(hn.init.Xavier())
-    x, y = nd.random.normal(shape=(2, 3, size, size)), nd.array([1, 3])
-    eager = net(x).asnumpy()
-    assert eager.shape == (2, 4)
     net.hybridize()
-    close = {"rtol": 1e-3, "atol": 1e-4 * numpy.abs(eager).max()}
-    numpy.testing.assert_allclose(net(x).asnumpy(), eager, **close)
+    x, y = nd.random.normal(shape=(2, 3, size, size)), nd.array([1, 3])
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.01})
     losses = []
     for _ in range(4):
@@ -180,25 +179,27 @@ def test_they_run_and_learn(name: str, tmp_path: Path) -> None:
         losses.append(loss.mean().asscalar())
     assert losses[-1] < losses[0]
     with autograd.record():
-        net(x)
+        assert net(x).shape == (2, CLASSES)
     net.save_parameters(str(tmp_path / "net.params"))
     again = make()
     again.load_parameters(str(tmp_path / "net.params"))
-    numpy.testing.assert_allclose(again(x).asnumpy(), net(x).asnumpy(), **close)
+    scores = net(x).asnumpy()
+    numpy.testing.assert_allclose(again(x).asnumpy(), scores, rtol=1e-3, atol=1e-4 * abs(scores).max())
 
 
-def test_small_images() -> None:
-    """``thumbnail`` leaves small images as large as they are."""
-    for cls, block in ((vision.ResNetV1, vision.BottleneckV1), (vision.ResNetV2, vision.BottleneckV2)):
-        net = cls(block, [1, 1], [8, 16, 32], classes=3, thumbnail=True)
-        net.initialize()
-        graph = net.graph(nd.zeros((2, 3, 8, 8)))
-        assert net(nd.zeros((2, 3, 8, 8))).shape == (2, 3)
-        shapes = {v.shape for node in graph.nodes for v in node.outputs}
-        assert (2, 8, 8, 8) in shapes, "the first convolution keeps height and width"
-        assert (2, 32, 4, 4) in shapes
-    dense = vision.DenseNet(4, 2, [1, 1], dropout=0.5, classes=3)
-    assert "Dropout(p = 0.5" in repr(dense)
+@pytest.mark.slow
+@pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+@pytest.mark.parametrize("name", ["densenet", "mobilenetv2", "resnet v1, bottlenecks", "resnet v2"])
+def test_on_a_gpu(name: str, emulated_gpu: Any) -> None:
+    make, size = SMALL[name]
+    net = make()
+    net.initialize(hn.init.Xavier())
+    x = nd.array(images(size))
+    expected = net(x).asnumpy()
+    net.reset_ctx(hn.gpu())
+    net.hybridize()
+    found = net(x.as_in_context(hn.gpu())).asnumpy()
+    numpy.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * abs(expected).max())
 
 
 # -- the store of trained networks ------------------------------------------------------------------

@@ -1,15 +1,16 @@
 """What MXNet 1.9.1 says of the networks in ``gluon.model_zoo``, and whether they compute the same here.
 
-    python tests/references/mxnet_zoo.py structure            # with MXNet: writes tests/data/mxnet_1_9_1_zoo.txt.gz
-    python tests/references/mxnet_zoo.py small                # with MXNet: writes tests/data/mxnet_1_9_1_mobilenet.params
-    python tests/references/mxnet_zoo.py write FOLDER         # with MXNet: files of every network with random values, and their outputs
-    python tests/references/mxnet_zoo.py compare FOLDER       # with hybridnet: loads them; writes tests/data/mxnet_1_9_1_zoo_outputs.tsv
+    python tests/references/mxnet_zoo.py structure        # with MXNet: writes tests/data/mxnet_1_9_1_zoo.txt.gz
+    python tests/references/mxnet_zoo.py file             # with MXNet: writes tests/data/mxnet_1_9_1_mobilenet.params
+    python tests/references/mxnet_zoo.py scores FOLDER    # with MXNet: writes tests/data/mxnet_1_9_1_zoo_scores.json, and 3 GB to FOLDER
+    python tests/references/mxnet_zoo.py compare FOLDER   # with hybridnet: loads those files; writes tests/data/mxnet_1_9_1_zoo_files.tsv
 
-The files of ``write`` come to 3 GB. It is run by hand, by two Pythons, after a change of the networks or of the layers in them.
+It is run by hand, after a change of the networks; tests hold every network against the scores, its layers and names against the structure.
 """
 
 import argparse
 import gzip
+import json
 import os
 import sys
 from pathlib import Path
@@ -17,41 +18,15 @@ from typing import Any
 
 import numpy as np
 
-DATA = Path(__file__).resolve().parent.parent / "data"
-STRUCTURE, SMALL, RECORD = (DATA / f"mxnet_1_9_1_{name}" for name in ("zoo.txt.gz", "mobilenet.params", "zoo_outputs.tsv"))
-CLASSES = 10  # of the networks with random values
-SEED = 7
+TESTS = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TESTS))
+
+from support.zoo_networks import CLASSES, images, size_of, small, values  # noqa: E402
+
+STRUCTURE, FILE, SCORES, RECORD = (
+    TESTS / "data" / f"mxnet_1_9_1_{name}" for name in ("zoo.txt.gz", "mobilenet.params", "zoo_scores.json", "zoo_files.tsv")
+)
 TOLERANCE = 1e-4
-#: The images that a network is given, in pixels; those that end in a pooling of fixed size take no smaller ones.
-SIZES = {"squeezenet": 224, "densenet": 224, "inception": 299, "vgg": 32}
-
-
-def size_of(name: str, smallest: bool) -> int:
-    """Height and width of images: as it was trained, or as few as it takes."""
-    for family, size in SIZES.items():
-        if name.startswith(family):
-            return size if smallest or size > 224 else 224
-    return 64 if smallest else 224
-
-
-def images(name: str, number: int = 2) -> Any:
-    size = size_of(name, smallest=True)
-    return np.random.RandomState(SEED).normal(size=(number, 3, size, size)).astype("float32")
-
-
-def values(shapes: "dict[str, tuple[int, ...]]") -> "dict[str, Any]":
-    """A value for each parameter of those names: such that signals keep their size, and running statistics count."""
-    random = np.random.RandomState(SEED)
-    found = {}
-    for name, shape in shapes.items():
-        kind = name.rsplit("_", 1)[-1]
-        if kind == "weight":
-            found[name] = random.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape)
-        elif kind in ("gamma", "var"):
-            found[name] = random.uniform(0.5, 1.5, shape)
-        else:
-            found[name] = random.uniform(-0.2, 0.2, shape)
-    return {name: value.astype("float32") for name, value in found.items()}
 
 
 # -- with MXNet -------------------------------------------------------------------------------------
@@ -68,12 +43,6 @@ def names_of_networks() -> "list[str]":
     raise AssertionError("MXNet has a network of that name")
 
 
-def made(name: str, **kwargs: Any) -> Any:
-    from mxnet.gluon.model_zoo import vision
-
-    return vision.get_model(name, prefix="net_", **kwargs)
-
-
 def find_shapes(net: Any, size: int) -> None:
     """Have MXNet's ``net`` infer the shapes of its parameters, which does not compute anything."""
     import mxnet as mx
@@ -83,11 +52,13 @@ def find_shapes(net: Any, size: int) -> None:
 
 def structure() -> None:
     """Of each network its printed layers, and a line for each parameter: both its names, shape, gradient, initializer."""
+    from mxnet.gluon.model_zoo import vision
+
     text = []
     for name in names_of_networks():
-        net = made(name)
+        net = vision.get_model(name, prefix="net_")
         text.append(f"== {name}\n{net!r}\n--\n")
-        find_shapes(net, size_of(name, smallest=False))
+        find_shapes(net, 299 if name == "inceptionv3" else 224)
         by_name = {id(p): full for full, p in net.collect_params().items()}
         for place, p in net._collect_params_with_prefix().items():
             init = p.init if isinstance(p.init, (str, type(None))) else p.init.dumps()
@@ -95,44 +66,44 @@ def structure() -> None:
     STRUCTURE.write_bytes(gzip.compress("".join(text).encode(), mtime=0))
 
 
-def given_values(net: Any) -> None:
-    """Give the parameters of MXNet's ``net`` their random values."""
+def scores_of(net: Any, size: int) -> Any:
+    """The scores of MXNet's ``net`` for the images, with the values that its parameters are given here."""
     import mxnet as mx
 
+    find_shapes(net, size)
     parameters = net.collect_params()
     net.initialize()
     for name, value in values({name: p.shape for name, p in parameters.items()}).items():
         parameters[name].set_data(mx.nd.array(value))
+    net.hybridize()
+    return net(mx.nd.array(images(size)))
 
 
-def small() -> None:
-    """MobileNet with an eighth of the channels, images and scores: a file that the tests keep."""
+def file() -> None:
+    """MobileNet with an eighth of the channels, images and scores."""
     import mxnet as mx
     from mxnet.gluon.model_zoo import vision
 
     net = vision.MobileNet(0.125, classes=CLASSES, prefix="net_")
-    x = mx.nd.array(images("mobilenet")[:, :, :33, :32] * [[[[1]]], [[[8]]]])
-    net.infer_shape(x)
-    given_values(net)
-    net.save_parameters(str(SMALL))
-    mx.nd.save(str(SMALL), {**mx.nd.load(str(SMALL)), "images": x, "scores": net(x)})
+    scores = scores_of(net, 33)
+    net.save_parameters(str(FILE))
+    mx.nd.save(str(FILE), {**mx.nd.load(str(FILE)), "images": mx.nd.array(images(33)), "scores": scores})
 
 
-def write(folder: Path) -> None:
-    """Of each network: a file by places, one by names, one as exported, and what it makes of the images."""
-    import mxnet as mx
+def scores(folder: Path) -> None:
+    """The scores of all networks and of small ones; of the former a file by places, one by names, and one as exported."""
+    from mxnet.gluon.model_zoo import vision
 
+    found = {name: scores_of(make(), size) for name, (make, size) in small(vision).items()}
     for name in names_of_networks():
-        net = made(name, classes=CLASSES)
-        find_shapes(net, size_of(name, smallest=True))
-        given_values(net)
-        net.hybridize()
-        scores = net(mx.nd.array(images(name)))
+        net = vision.get_model(name, classes=CLASSES, prefix="net_")
+        found[name] = scores_of(net, size_of(name))
         net.save_parameters(str(folder / f"{name}.places"))
         net.collect_params().save(str(folder / f"{name}.names"))
         net.export(str(folder / name))
-        mx.nd.save(str(folder / f"{name}.scores"), [scores])
         print(name, flush=True)
+    rows = [f"{json.dumps(name)}: {json.dumps(x.asnumpy().astype(float).tolist())}" for name, x in found.items()]
+    SCORES.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
 
 
 # -- with hybridnet ---------------------------------------------------------------------------------
@@ -144,13 +115,14 @@ def compare(folder: Path) -> None:
     from hybridnet.gluon.model_zoo import vision
 
     rows = ["network\timages\tparameters\tlargest score\tbetween two images\tlargest difference\n"]
-    for name in vision.MODELS:
-        (expected,) = (x.asnumpy() for x in nd.load(str(folder / f"{name}.scores")))
-        x = nd.array(images(name))
+    for name, listed in json.loads(SCORES.read_text(encoding="utf-8")).items():
+        if name not in vision.MODELS:
+            continue
+        expected, x = np.array(listed), nd.array(images(size_of(name)))
         differences = []
-        for file in (f"{name}.places", f"{name}.names", f"{name}-0000.params"):
+        for saved in (f"{name}.places", f"{name}.names", f"{name}-0000.params"):
             net = vision.get_model(name, classes=CLASSES, prefix="net_")
-            net.load_parameters(str(folder / file))
+            net.load_parameters(str(folder / saved))
             net.hybridize()
             differences.append(np.abs(net(x).asnumpy() - expected).max())
         largest, apart = np.abs(expected).max(), np.abs(expected[0] - expected[1]).max()
@@ -165,16 +137,16 @@ def compare(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["structure", "small", "write", "compare"])
+    parser.add_argument("part", choices=["structure", "file", "scores", "compare"])
     parser.add_argument("folder", type=Path, nargs="?")
     arguments = parser.parse_args()
-    if arguments.part in ("structure", "small"):
-        {"structure": structure, "small": small}[arguments.part]()
+    if arguments.part in ("structure", "file"):
+        {"structure": structure, "file": file}[arguments.part]()
         return
     if arguments.folder is None:
         parser.error(f"{arguments.part} needs a folder")
     os.makedirs(arguments.folder, exist_ok=True)
-    {"write": write, "compare": compare}[arguments.part](arguments.folder)
+    {"scores": scores, "compare": compare}[arguments.part](arguments.folder)
 
 
 if __name__ == "__main__":

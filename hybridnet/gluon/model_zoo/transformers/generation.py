@@ -7,7 +7,6 @@ from typing import Any
 from hybridnet import numpy as np
 from hybridnet import numpy_extension as npx
 from hybridnet.compile import jit
-from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.model_zoo.transformers.gpt2 import GPT2
 from hybridnet.owned import OwnedMethod
@@ -17,16 +16,17 @@ class Generator:
     """Continues sequences of tokens with ``net``, ``batch_size`` of them at a time, up to ``max_length`` tokens each.
 
     Keys and values of the tokens so far are kept, so that a step computes one token; it is compiled once, for all calls. A beginning
-    is read in pieces whose lengths are powers of two, so that a new length needs no new program.
+    is read in pieces whose lengths are powers of two, so that a new length needs no new program. All of it
+    happens on the device of ``net``.
     """
 
-    def __init__(self, net: GPT2, batch_size: int = 1, max_length: int | None = None, device: Any = None) -> None:
+    def __init__(self, net: GPT2, batch_size: int = 1, max_length: int | None = None) -> None:
         self.max_length = net.max_length if max_length is None else max_length
         if not 0 < self.max_length <= net.max_length:
             fail(ArgumentError, "Generator", expected=f"max_length from 1 to {net.max_length}, the network's", got=str(max_length))
         self._net = net
         self._batch_size = batch_size
-        self._device = current_device() if device is None else Device(device)
+        self._device = net.word_embed.weight.list_ctx()[0]
         self._caches = net.make_caches(batch_size, self.max_length, self._device)
         self._step = jit(OwnedMethod(self._next), name="generate")
 
