@@ -12,7 +12,9 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
@@ -67,12 +69,24 @@ class GraphError(HybridnetError, RuntimeError):
     """A graph breaks a rule of the IR: always a fault of a pass, never of the user."""
 
 
+class MismatchError(HybridnetError, AssertionError):
+    """A compiled program computes something else than its graph says: always a fault of the package."""
+
+
 class DeferredInitializationError(HybridnetError, RuntimeError):
     """A parameter whose shape is not known yet was asked for its data."""
 
 
 class UninitializedError(HybridnetError, RuntimeError):
     """A parameter was asked for its data before ``initialize()``."""
+
+
+class WorkerError(HybridnetError, RuntimeError):
+    """A worker of a ``DataLoader`` ended, or could not start or read."""
+
+
+class WorkerTimeoutError(WorkerError, TimeoutError):
+    """A batch took longer than a ``DataLoader``'s ``timeout``."""
 
 
 class FileFormatError(HybridnetError, ValueError):
@@ -82,6 +96,7 @@ class FileFormatError(HybridnetError, ValueError):
 class _Scope(threading.local):
     def __init__(self) -> None:
         self.path: list[str] = []
+        self.caller = "?:0"
 
 
 _scope = _Scope()
@@ -92,15 +107,54 @@ def scope_path() -> list[str]:
     return _scope.path
 
 
-class Site:
-    """A place in the user's code, kept as cheaply as possible and resolved when shown."""
+def set_caller(place: str) -> None:
+    """Say where the user's code gave this thread or process its work: the place of errors that no line of the user's led to."""
+    _scope.caller = place
 
-    __slots__ = ("code", "lasti", "scope")
+
+@contextmanager
+def scope(*names: str) -> Iterator[None]:
+    """Add names to this thread's block path for the body of a ``with``: what is made there belongs to them."""
+    path = _scope.path
+    before = len(path)
+    path.extend(names)
+    try:
+        yield
+    finally:
+        del path[before:]
+
+
+class Site:
+    """A place in the user's code, kept as cheaply as possible and resolved when shown.
+
+    ``role``: what is computed there besides what the line says, a gradient or a part of an operator.
+    """
+
+    __slots__ = ("code", "lasti", "role", "scope")
 
     def __init__(self, frame: FrameType | None, scope: str) -> None:
         self.code: CodeType | None = frame.f_code if frame else None
         self.lasti = frame.f_lasti if frame else 0
         self.scope = scope
+        self.role = ""
+
+    def marked(self, role: str) -> Site:
+        """The same place with a role, unless it has one: what a part of a gradient computes is that gradient."""
+        if self.role:
+            return self
+        other = Site(None, self.scope)
+        other.code, other.lasti, other.role = self.code, self.lasti, role
+        return other
+
+    @staticmethod
+    def of_all(sites: Sequence[Site]) -> Site:
+        """The place of what was joined from several: that of the first, in the block that has them all."""
+        paths = [site.scope.split(".") for site in sites]
+        shared = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
+        joined = Site(None, ".".join(names[0] for names in shared))
+        joined.code, joined.lasti = sites[0].code, sites[0].lasti
+        joined.role = sites[0].role if len({site.role for site in sites}) == 1 else ""
+        return joined
 
     @property
     def file(self) -> str:
@@ -116,21 +170,24 @@ class Site:
         return self.code.co_firstlineno
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}"
-        return f"{place} in {self.scope}" if self.scope else place
+        place = f"{self.file}:{self.line}" if self.code else _scope.caller
+        place = f"{place} in {self.scope}" if self.scope else place
+        return f"{place}, {self.role}" if self.role else place
 
 
+#: What stands between the user's code and ours: NumPy, which may dispatch to us, and what runs threads and processes.
+_BETWEEN = tuple(path.replace("/", os.sep) for path in ("/numpy/", "/multiprocessing/", "/concurrent/futures/", "/threading.py"))
 _ours: dict[str, bool] = {}  # by file: whether its code is passed over
 
 
 def user_site() -> Site:
-    """The innermost line outside this package (and outside NumPy, which may dispatch to us)."""
+    """The innermost line outside this package and what stands between."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         ours = _ours.get(file)
         if ours is None:
-            ours = _ours[file] = file.startswith((PACKAGE, "<")) or f"{os.sep}numpy{os.sep}" in file
+            ours = _ours[file] = file.startswith((PACKAGE, "<")) or any(path in file for path in _BETWEEN)
         if not ours:
             break
         frame = frame.f_back

@@ -10,25 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from hybridnet.codegen.cuda_plan import CudaPlan, fitted
+from hybridnet.codegen.cuda_plan import CudaPlan
 from hybridnet.codegen.cuda_region import Tuning, Unit, origin
 from hybridnet.codegen.cuda_text import Kernel, Table
-from hybridnet.codegen.plan import Place, legalize
-from hybridnet.config import config
+from hybridnet.codegen.plan import Place
 from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall
+from hybridnet.device import Device
 from hybridnet.device.compiler import Origin
+from hybridnet.device.hardware import HOST_LAUNCH_BYTES
 from hybridnet.dtypes import Dtype
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.cleanup import dce
-from hybridnet.graph.passes.fuse import fuse
-from hybridnet.graph.passes.group import group
+from hybridnet.lowering import Target, lower
 
 ARENA = -1
 RESULT = -(1 << 30)
-
-#: Bytes of arguments and results whose copies take as long as launching one step from Python does.
-LAUNCH_BYTES = 8 << 20
 
 
 class Address(NamedTuple):
@@ -139,6 +135,7 @@ Step = KernelStep | LibraryStep | CopyStep | CupyStep
 class CudaSource:
     """A program: kernels' text, steps, and where inputs and results lie.
 
+    lowered: the graph that it computes.
     staged: inputs that are copied to a place of the program before it runs, by their numbers.
     returned: places whose contents are copied to staged inputs afterwards (arguments that the function writes).
     results: the outputs that are not written over an input, in order.
@@ -149,6 +146,7 @@ class CudaSource:
     writes: for each node that is not a view, what its steps write: its results, and what lies between its kernels.
     """
 
+    lowered: Graph
     text: str
     steps: list[Step]
     arena_bytes: int
@@ -174,9 +172,8 @@ def write_cuda_program(
     given: Sequence[Place | None] = (),
     fixed: frozenset[int] = frozenset(),
     resident: frozenset[int] = frozenset(),
-    sms: int = 132,
 ) -> CudaSource:
-    """The CUDA program of a graph, for a GPU with that many multiprocessors.
+    """The CUDA program of a graph.
 
     ``donate`` maps positions of outputs to positions of inputs: that output is written into that
     input's buffer. ``given`` says of the first inputs where in the arena they lie already. ``fixed``:
@@ -186,19 +183,23 @@ def write_cuda_program(
     Where arguments and results are so large that copying them costs more than launching the steps, the program is direct.
     """
     donated = dict(donate or {})
-    if "group" not in config.disabled_passes:
-        graph = group(graph)
-    if "fuse" not in config.disabled_passes:
-        graph = dce(fuse(graph))
-    legal = legalize(fitted(graph, sms), donated, shapes_matter=False)
-    source = _Writer(CudaPlan(legal, donated, given, fixed, Unit(Tuning(sms=sms))), resident).write()
+    device = device_of_graph(graph)
+    lowered = lower(graph, "gpu", Target(donated))
+    tuning = Tuning(num_sms=device.num_sms)
+    source = _Writer(CudaPlan(lowered, donated, given, fixed, Unit(tuning)), resident).write()
     copied = sum(graph.inputs[i].nbytes for i in source.staged) + sum(x.nbytes for x in source.results)
-    if resident or any(given) or copied <= LAUNCH_BYTES * len(source.steps):
+    if resident or any(given) or copied <= HOST_LAUNCH_BYTES * len(source.steps):
         return source
-    direct = _Writer(CudaPlan(legal, donated, given, fixed, Unit(Tuning(sms=sms)), direct=True), resident, direct=True).write()
+    direct = _Writer(CudaPlan(lowered, donated, given, fixed, Unit(tuning), direct=True), resident, direct=True).write()
     # A table of addresses is made once: it cannot hold those of arguments and results.
     looked_up = {e.base for made in direct.made if isinstance(made, tuple) for e in made if isinstance(e, Address)}
     return direct if looked_up <= fixed | {ARENA} else source
+
+
+def device_of_graph(graph: Graph) -> Device:
+    """The device of a graph's values."""
+    values = [*graph.inputs, *(v for n in graph.nodes for v in n.outputs)]
+    return values[0].device
 
 
 class _Writer:
@@ -231,6 +232,7 @@ class _Writer:
         places = [self.located(graph.outputs[i]) for i in sorted(self.resident)]
         largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
         return CudaSource(
+            graph,
             plan.unit.text,
             self.steps,
             arena,

@@ -22,6 +22,7 @@ from hybridnet.codegen.cuda_stages import Region
 from hybridnet.codegen.cuda_text import Kernel, declared, expression, guarded, indented, monoid, parameters, statements
 from hybridnet.core.kernel import computed_dtype, computed_type, is_half, stored_type
 from hybridnet.graph.ir import Node, Value
+from hybridnet.graph.operators import SUM
 
 KEPT_REGISTERS = 64  # of 32 bits, that a thread may keep operands in from phase to phase
 BATCH_REGISTERS = 32  # the same for those that it loads for one phase
@@ -334,7 +335,7 @@ class _Rows:
 
     def _is_long(self, node: Node) -> bool:
         """Whether a thread adds so many numbers that it matters in which order."""
-        floating = node.op.name == "sum" and dtypes.is_floating(node.output.dtype)
+        floating = node.op is SUM and dtypes.is_floating(node.output.dtype)
         return floating and self.batch < self.steps and self._added > RUN
 
     @property

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hybridnet.codegen.numpy_text import Namespace
-from hybridnet.core import OPS
 from hybridnet.graph.control_ops import COND, FOREACH
 from hybridnet.graph.ir import Graph, Node, Value
 
@@ -38,15 +37,7 @@ def _into(writer: Writer, graph: Graph, node: Node, inputs: Sequence[str], targe
     given = Graph([*graph.inputs, *further], graph.nodes, graph.outputs)
     donate = {i: len(graph.inputs) + i for i in range(len(further))}
     donate |= {len(further) + i: at for i, at in enumerate(positions)}
-    return _indented(writer.part(_copies_first(given), node, [*inputs, *targets[: len(further)]], donate)[0])
-
-
-def _copies_first(graph: Graph) -> Graph:
-    """The graph with results that are its inputs copied at the start, while these hold what they did."""
-    copies: dict[int, Node] = {i: Node(OPS["copy"], (v,), {}, [v.spec], v.device) for i, v in enumerate(graph.outputs) if v in graph.inputs}
-    return Graph(
-        graph.inputs, [*copies.values(), *graph.nodes], [copies[i].output if i in copies else v for i, v in enumerate(graph.outputs)]
-    )
+    return _indented(writer.part(given, node, [*inputs, *targets[: len(further)]], donate)[0])
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

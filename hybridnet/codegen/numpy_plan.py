@@ -13,44 +13,10 @@ from hybridnet.config import config
 from hybridnet.core import Kind
 from hybridnet.graph.control_ops import CONTROL, initial
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.fuse import FUSED, free_axis
-from hybridnet.graph.passes.group import GROUP
+from hybridnet.lowering.fuse import FUSED, free_axis
+from hybridnet.lowering.multi_tensor import GROUP
 
 Flat = tuple[int, ...]  # positions of state inputs that lie one after another in one buffer
-
-
-def ungroup(graph: Graph, unwanted: set[Node]) -> Graph:
-    """The graph with some ``group`` nodes written out member by member."""
-    nodes: list[Node] = []
-    became: dict[Value, Value] = {}
-    for node in graph.nodes:
-        inputs = [became.get(v, v) for v in node.inputs]
-        if node in unwanted:
-            body, members, slots = node.attrs["body"], node.attrs["members"], node.attrs["slots"]
-            for m in range(members):
-                shape = inputs[m].shape
-                inner = dict(zip(body.inputs, [*(inputs[s * members + m] for s in range(slots)), *inputs[slots * members :]], strict=True))
-                for part in body.nodes:
-                    spec = part.output.spec
-                    new = Node(
-                        part.op,
-                        [inner[v] for v in part.inputs],
-                        part.attrs,
-                        [spec._replace(shape=shape) if part.inputs else spec],
-                        part.output.device,
-                        part.site,
-                    )
-                    inner[part.output] = new.output
-                    nodes.append(new)
-                for o, v in enumerate(body.outputs):
-                    became[node.outputs[o * members + m]] = inner[v]
-            continue
-        if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
-            became.update(zip(node.outputs, new.outputs, strict=True))
-            node = new
-        nodes.append(node)
-    return Graph(graph.inputs, nodes, [became.get(v, v) for v in graph.outputs])
 
 
 def region_axis(body: Graph, block_bytes: int) -> int:

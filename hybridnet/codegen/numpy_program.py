@@ -9,23 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from hybridnet.codegen.memory import Request
 from hybridnet.codegen.numpy_control import write_control
-from hybridnet.codegen.numpy_plan import Flat, NumpyPlan, group_flats, planned, region_axis, ungroup
+from hybridnet.codegen.numpy_plan import Flat, NumpyPlan, group_flats, planned, region_axis
 from hybridnet.codegen.numpy_region import Region, write_region
 from hybridnet.codegen.numpy_text import Namespace, call_text, scalar_literal, view_text
-from hybridnet.codegen.plan import Place, legalize
+from hybridnet.codegen.plan import Place
 from hybridnet.config import config
 from hybridnet.device import threads
+from hybridnet.graph.backend import Generated, implementation_of
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.memory import Request
-from hybridnet.graph.passes.cleanup import dce
-from hybridnet.graph.passes.fuse import FUSED, fuse
-from hybridnet.graph.passes.group import GROUP, group
+from hybridnet.lowering import Target, lower
+from hybridnet.lowering.multi_tensor import GROUP
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Source:
     for each of ``flats``, in which the state inputs at those positions lie one after another.
     """
 
+    lowered: Graph  # what the text computes
     text: str
     names: dict[str, Any]
     arena_bytes: int
@@ -85,20 +87,17 @@ def write_numpy_program(
     the first inputs where in the arena they lie already: a backward runs in its forward's arena.
     """
     donated = dict(donate or {})
-    if "group" not in config.disabled_passes:
-        graph = group(graph)
-    legal = legalize(_fused(graph), donated)
-    while True:
-        plan = NumpyPlan(legal, donated, resident, given)
-        flats = {n: group_flats(plan, n, can_flatten) for n in legal.nodes if n.op is GROUP}
-        unwanted = {n for n, f in flats.items() if f is None}
-        if not unwanted:
-            return _Writer(plan, {n: f for n, f in flats.items() if f is not None}).write()
-        legal = legalize(ungroup(legal, unwanted), donated)
 
+    @lru_cache(maxsize=1)  # what the last rewrite asked about is what is written
+    def plan_of(graph: Graph) -> tuple[NumpyPlan, dict[Node, list[Flat] | None]]:
+        plan = NumpyPlan(graph, donated, resident, given)
+        return plan, {n: group_flats(plan, n, can_flatten) for n in graph.nodes if n.op is GROUP}
 
-def _fused(graph: Graph) -> Graph:
-    return graph if "fuse" in config.disabled_passes else dce(fuse(graph, 2 * config.block_bytes))
+    def unwanted(graph: Graph) -> set[Node]:
+        return {n for n, flats in plan_of(graph)[1].items() if flats is None}
+
+    plan, groups = plan_of(lower(graph, "cpu", Target(donated, unwanted=unwanted)))
+    return _Writer(plan, {n: flats for n, flats in groups.items() if flats is not None}).write()
 
 
 class _Writer:
@@ -144,17 +143,19 @@ class _Writer:
         lines += [f"        return ({''.join(r + ', ' for r in results)})" if results else "        return ()", "    return run", ""]
         largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
         places = tuple(plan.resident_places())
-        return Source("\n".join(lines), self.ns.names, arena, plan.naive_bytes, places, tuple(self.flats), nodes, largest, statements)
+        return Source(
+            graph, "\n".join(lines), self.ns.names, arena, plan.naive_bytes, places, tuple(self.flats), nodes, largest, statements
+        )
 
     def part(self, graph: Graph, node: Node, inputs: Sequence[str], donate: dict[int, int]) -> tuple[list[str], list[str]]:
         """The lines that run a graph of ``node`` on arrays of those names, and the names of the results that are not donated."""
-        legal = legalize(_fused(graph), donate)
-        plan = NumpyPlan(legal, donate, frozenset(range(len(legal.outputs))))
+        lowered = lower(graph, "cpu body", Target(donate))
+        plan = NumpyPlan(lowered, donate, frozenset(range(len(lowered.outputs))))
         part = _Writer(plan, {}, self, inputs)
         part._write_body()
         name = f"body of {node.op.name} {node.site or ''}".strip()
         self.parts.append((part, self.plan.scratch(plan.place(), self.plan.step[node], name)))
-        return part.body, [part._operand(v, node) for i, v in enumerate(legal.outputs) if i not in donate]
+        return part.body, [part._operand(v, node) for i, v in enumerate(lowered.outputs) if i not in donate]
 
     def _placed(self, base: int) -> list[str]:
         """The lines of bind(), with the arena's arrays where they lie."""
@@ -193,7 +194,7 @@ class _Writer:
 
     def _write_node(self, node: Node) -> None:
         plan, out = self.plan, node.outputs[0]
-        if node.op is FUSED or node.op is GROUP:
+        if isinstance(implementation_of(node), Generated):
             self._write_region(node)
             return
         if node.op in CONTROL:

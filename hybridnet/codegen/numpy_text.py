@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from hybridnet.core import Kind, Op
 from hybridnet.exact import exact
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value
+from hybridnet.graph.operators import ALL, ANY, CAST, CLIP, COPY, FULL, MATMUL, MAX, MIN, PROD, RESHAPE, SLICE, SUM, TRANSPOSE
 from hybridnet.ops.linalg import cpu_matmul
 from hybridnet.ops.math.sums import SHORT, add_up
 
-_REDUCERS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
+#: NumPy's functions of which reductions are the ``reduce``.
+_REDUCERS = {SUM: np.add, PROD: np.multiply, MAX: np.maximum, MIN: np.minimum, ANY: np.logical_or, ALL: np.logical_and}
 _PLAIN = (int, float, bool, str, type(None))
 
 
@@ -85,14 +88,13 @@ def scalar_literal(ns: Namespace, value: Value, op: Op) -> str:
 def view_text(ns: Namespace, node: Node, x: str) -> str:
     """A view as an expression."""
     attrs = node.attrs
-    match node.op.name:
-        case "reshape":
-            return f"{x}.reshape({attrs['shape']})"
-        case "transpose":
-            return f"{x}.transpose({attrs['axes']})"
-        case "slice":
-            # The ellipsis keeps an element of no dimensions a view; NumPy would give a copy of its value now.
-            return f"{x}[{', '.join([*map(_slice_text, attrs['key']), '...'])}]"
+    if node.op is RESHAPE:
+        return f"{x}.reshape({attrs['shape']})"
+    if node.op is TRANSPOSE:
+        return f"{x}.transpose({attrs['axes']})"
+    if node.op is SLICE:
+        # The ellipsis keeps an element of no dimensions a view; NumPy would give a copy of its value now.
+        return f"{x}[{', '.join([*map(_slice_text, attrs['key']), '...'])}]"
     return _call_text(ns, node, [x], None)
 
 
@@ -111,27 +113,25 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
     if out is not None:
         if is_ufunc(op):
             return [f"{ns.bind(op.ufunc or '', getattr(np, op.ufunc or ''))}({', '.join(args)}, out={out})"]
-        if op.name == "sum" and not half and dtypes.is_floating(result.dtype) and _is_long(node):
+        if op is SUM and not half and dtypes.is_floating(result.dtype) and _is_long(node):
             return [f"{ns.bind('add_up', add_up)}({args[0]}, {attrs['axis']}, {attrs['keepdims']}, {out})"]
-        if op.kind is Kind.REDUCTION and op.name in _REDUCERS and not half:
-            name = _REDUCERS[op.name]
-            reduce = ns.bind(f"{name}_reduce", getattr(np, name).reduce, ("reduce", name))
+        if op in _REDUCERS and not half:
+            name = _REDUCERS[op].__name__
+            reduce = ns.bind(f"{name}_reduce", _REDUCERS[op].reduce, ("reduce", name))
             return [f"{reduce}({args[0]}, {attrs['axis']}, None, {out}, {attrs['keepdims']})"]
-        match op.name:
-            case "matmul" if not half:
-                a = _transposed(args[0], node.inputs[0]) if attrs.get("transpose_a") else args[0]
-                b = _transposed(args[1], node.inputs[1]) if attrs.get("transpose_b") else args[1]
-                if node.inputs[1].ndim == 2 or node.inputs[0].ndim == node.inputs[1].ndim:
-                    return [f"{_product(ns, node)}({a}, {b}, out={out})"]
-            case "cast":
-                return [f"copyto({out}, {args[0]}, 'unsafe')"]
-            case "copy":
-                return [f"copyto({out}, {args[0]})"]
-            case "full":
-                return [f"{out}.fill({ns.literal(result.constant)})"]
-            case "clip" if attrs["a_min"] is not None and attrs["a_max"] is not None and not half and _bounds_fit(result.dtype, attrs):
-                low, high = ns.bind("maximum", np.maximum), ns.bind("minimum", np.minimum)
-                return [f"{low}({args[0]}, {attrs['a_min']!r}, out={out})", f"{high}({out}, {attrs['a_max']!r}, out={out})"]
+        if op is MATMUL and not half and (node.inputs[1].ndim == 2 or node.inputs[0].ndim == node.inputs[1].ndim):
+            a = _transposed(args[0], node.inputs[0]) if attrs.get("transpose_a") else args[0]
+            b = _transposed(args[1], node.inputs[1]) if attrs.get("transpose_b") else args[1]
+            return [f"{_product(ns, node)}({a}, {b}, out={out})"]
+        if op is CAST:
+            return [f"copyto({out}, {args[0]}, 'unsafe')"]
+        if op is COPY:
+            return [f"copyto({out}, {args[0]})"]
+        if op is FULL:
+            return [f"{out}.fill({ns.literal(result.constant)})"]
+        if op is CLIP and None not in (attrs["a_min"], attrs["a_max"]) and not half and _bounds_fit(result.dtype, attrs):
+            low, high = ns.bind("maximum", np.maximum), ns.bind("minimum", np.minimum)
+            return [f"{low}({args[0]}, {attrs['a_min']!r}, out={out})", f"{high}({out}, {attrs['a_max']!r}, out={out})"]
         if op.out:
             return [_call_text(ns, node, args, out)]
         return [f"copyto({out}, {_call_text(ns, node, args, None)})"]
@@ -157,7 +157,7 @@ def _is_long(node: Node) -> bool:
     return math.prod(node.inputs[0].shape[a] for a in node.attrs["axis"]) > SHORT
 
 
-def _bounds_fit(dtype: Any, attrs: dict[str, Any]) -> bool:
+def _bounds_fit(dtype: Any, attrs: Mapping[str, Any]) -> bool:
     """Whether NumPy takes the bounds of a clip as they are without changing the dtype."""
     bounds = (attrs["a_min"], attrs["a_max"])
     if dtypes.is_floating(dtype):
@@ -186,7 +186,7 @@ def _call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> s
 
 
 class _Interpreted:
-    """A composite that the expand pass left in (it can be switched off): run through its expansion."""
+    """A composite that the decompose pass left in (it can be switched off): run through its decomposition."""
 
     def __init__(self, node: Node) -> None:
         self.node = node

@@ -1,88 +1,18 @@
-"""Where the values of a program lie: views, copies, overwritten states and the arena. What both programs share.
+"""Where the values of a program lie: views, overwritten states and the arena. What both programs share.
 
 Everything that is decided before a line of text is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
-import numpy as np
-
-from hybridnet.core import OPS, Kind
+from hybridnet.codegen.memory import ALIGNMENT, Request, place
 from hybridnet.graph.control_ops import initials
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.memory import ALIGNMENT, Request, place
+from hybridnet.lowering.shadows import shadows
 
 Place = tuple[int, int]  # offset and size in the arena
-
-
-class Slot(NamedTuple):
-    """Where in the result of a concatenation a value lies."""
-
-    whole: Value
-    axis: int
-    start: int
-    shape: tuple[int, ...]  # of the operand, another shape of the value
-
-    def of(self, whole: Any) -> Any:
-        """That part of an array of the whole's shape, in the operand's shape."""
-        return whole[(slice(None),) * self.axis + (slice(self.start, self.start + self.shape[self.axis]),)]
-
-
-class Shadows:
-    """Arrays that are never touched in the place of a graph's values: NumPy itself says when a reshape must copy.
-
-    root: for each value that is a view in memory, the value whose buffer it views.
-    slots: values that are computed in parts of later ones.
-    """
-
-    def __init__(self, inputs: Iterable[Value], slots: Mapping[Value, Slot] | None = None) -> None:
-        self.array: dict[Value, Any] = {v: np.empty(v.shape, v.dtype) for v in inputs}
-        self.root: dict[Value, Value] = {}
-        self.slots = slots or {}
-
-    def add(self, node: Node) -> None:
-        """The node's results, of which its operands are known."""
-        out = node.outputs[0]
-        if node.op.kind is Kind.VIEW and node.op.compute is not None:
-            source = node.inputs[0]
-            self.array[out] = node.op.compute(np, self.array[source], **node.attrs)
-            if not out.size or np.may_share_memory(self.array[out], self.array[source]):
-                self.root[out] = self.root.get(source, source)
-            return
-        for v in node.outputs:
-            self._make(v)
-
-    def _make(self, v: Value) -> Any:
-        if v not in self.array:
-            slot = self.slots.get(v)
-            if slot is None:
-                self.array[v] = np.empty(v.shape, v.dtype)
-            else:
-                self.array[v] = slot.of(self._make(slot.whole)).reshape(v.shape)
-                self.root[v] = self.root.get(slot.whole, slot.whole)
-        return self.array[v]
-
-    def strides(self, v: Value) -> tuple[int, ...]:
-        """In elements."""
-        return tuple(s // v.dtype.itemsize for s in self.array[v].strides)
-
-    def offset(self, v: Value) -> int:
-        """Of a view, in bytes from the start of its root's buffer."""
-        return int(self.array[v].ctypes.data - self.array[self.root.get(v, v)].ctypes.data) if v.size else 0
-
-    def is_contiguous(self, v: Value) -> bool:
-        return bool(self.array[v].flags.c_contiguous)
-
-
-def shadows(graph: Graph, slots: Mapping[Value, Slot] | None = None) -> Shadows:
-    """The shadows of all values of a graph."""
-    made = Shadows(graph.inputs, slots)
-    for node in graph.nodes:
-        made.add(node)
-    return made
 
 
 def aliases(graph: Graph) -> dict[Value, Value]:
@@ -90,55 +20,8 @@ def aliases(graph: Graph) -> dict[Value, Value]:
     return shadows(graph).root
 
 
-def is_whole(made: Shadows, v: Value) -> bool:
-    """Whether a view is all of its root's buffer in the same order: another shape of it."""
-    root = made.root.get(v, v)
-    return made.is_contiguous(v) and v.nbytes == root.nbytes and made.offset(v) == 0
-
-
-def legalize(graph: Graph, donate: dict[int, int], shapes_matter: bool = True) -> Graph:
-    """Copies where the program needs an array of its own: reshapes that are no views, inputs returned as they are.
-
-    ``shapes_matter``: whether a result that is another shape of an array cannot be computed where that array is.
-    """
-    made = shadows(graph)
-    root = dict(made.root)
-    whole = set() if shapes_matter else {v for v in graph.outputs if v in root and is_whole(made, v)}
-    nodes: list[Node] = []
-    became: dict[Value, Value] = {}
-
-    def copied(v: Value) -> Value:
-        node = Node(OPS["copy"], (v,), {}, [v.spec], v.device, v.node.site if v.node else None)
-        nodes.append(node)
-        return node.output
-
-    for node in graph.nodes:
-        inputs = [became.get(v, v) for v in node.inputs]
-        if node.op.kind is Kind.VIEW and node.outputs[0] not in root:
-            inputs[0] = copied(inputs[0])
-        if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
-            became.update(zip(node.outputs, new.outputs, strict=True))
-            node = new
-        nodes.append(node)
-    outputs = [became.get(v, v) for v in graph.outputs]
-    given = set(graph.inputs)
-    root = {became.get(v, v): became.get(r, r) for v, r in root.items()}
-    whole = {became.get(v, v) for v in whole}
-    taken: set[Value] = set()
-    for i, v in enumerate(outputs):
-        if root.get(v, v) in given or (i in donate and (root.get(v, v) in taken or (v in root and v not in whole))):
-            outputs[i] = v = copied(v)
-        if i in donate:
-            taken.add(root.get(v, v))
-    for i, v in enumerate(outputs):
-        if i not in donate and root.get(v, v) in taken:
-            outputs[i] = copied(v)
-    return Graph(graph.inputs, nodes, outputs)
-
-
 class Plan:
-    """Where each value of a legalized graph lies. What a program may overwrite is for its own kind of plan to say.
+    """Where each value of a lowered graph lies. What a program may overwrite is for its own kind of plan to say.
 
     root: value -> the value whose buffer it views.
     homes: value -> the state input into whose buffer it is computed.

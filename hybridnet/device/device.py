@@ -57,9 +57,9 @@ class Device:
         return cuda.cupy()
 
     @property
-    def multiprocessors(self) -> int:
+    def num_sms(self) -> int:
         """Of a GPU: how many of its units run blocks of threads."""
-        return cuda.multiprocessors(self.device_id)
+        return cuda.num_sms(self.device_id)
 
     def __enter__(self) -> Device:
         _current.outer.append(_current.device)
@@ -91,6 +91,11 @@ _current = _Current()
 def current_device() -> Device:
     """The device on which new arrays are made: cpu(0) unless in a ``with device:``."""
     return _current.device
+
+
+def set_current_device(device: Device) -> None:
+    """Make a device the current one of this thread from now on, or to the end of the ``with device:`` that this stands in."""
+    _current.device = device
 
 
 def cpu(device_id: int = 0) -> Device:

@@ -10,28 +10,18 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
+from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.ops.array.gather import pick
-from hybridnet.ops.array.selection import where
-from hybridnet.ops.array.shape import expand_dims, reshape
-from hybridnet.ops.math import reduction
-from hybridnet.ops.math.norms import norm_over
-from hybridnet.ops.math.pointwise import FUNCTIONS
 from hybridnet.ops.math.wide import in_wide
-from hybridnet.ops.nn.activation import relu, softrelu
-from hybridnet.ops.nn.loss import softmax_cross_entropy
-from hybridnet.ops.nn.softmax import log_softmax
 
-absolute, exp, log, square = (FUNCTIONS[name] for name in ("absolute", "exp", "log", "square"))
-maximum = FUNCTIONS["maximum"]
 _EPS = 1e-12
 
 
 def _apply_weighting(F: Any, loss: Any, weight: float | None = None, sample_weight: Any = None) -> Any:
     """``loss`` times the weights that are given; for losses that programs define themselves."""
     if sample_weight is not None:
-        loss = loss * sample_weight
+        loss = F.broadcast_mul(loss, sample_weight)
     if weight is not None:
         if not isinstance(weight, (int, float)):
             fail(ArgumentError, "loss", expected="weight to be a number", got=type(weight).__name__, fix="sample_weight")
@@ -41,11 +31,12 @@ def _apply_weighting(F: Any, loss: Any, weight: float | None = None, sample_weig
 
 def _reshape_like(F: Any, x: Any, y: Any) -> Any:
     """``x`` in the shape of ``y``."""
-    if x.shape == y.shape:
-        return x
-    if x.size != y.size:
-        fail(ShapeError, "loss", expected=f"labels of shape {y.shape}, the predictions'", got=str(x.shape))
-    return reshape(x, y.shape)
+    if isinstance(x, NDArray):
+        if x.shape == y.shape:
+            return x
+        if x.size != y.size:
+            fail(ShapeError, "loss", expected=f"labels of shape {y.shape}, the predictions'", got=str(x.shape))
+    return F.reshape_like(x, y)
 
 
 class Loss(HybridBlock):
@@ -59,15 +50,12 @@ class Loss(HybridBlock):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(batch_axis={self._batch_axis}, w={self._weight})"
 
-    def _other_axes(self, x: Any) -> tuple[int, ...]:
-        """All axes of ``x`` but the batch's."""
-        return tuple(i for i in range(x.ndim) if self._batch_axis is None or i != self._batch_axis % x.ndim)
-
-    def _finish(self, loss: Any, sample_weight: Any) -> Any:
+    def _finish(self, F: Any, loss: Any, sample_weight: Any) -> Any:
         """The weighted mean of each sample."""
-        loss = _apply_weighting(None, loss, self._weight, sample_weight)
-        axes = self._other_axes(loss)
-        return reduction.mean(loss, axes) if axes else loss
+        loss = _apply_weighting(F, loss, self._weight, sample_weight)
+        if self._batch_axis is not None and isinstance(loss, NDArray) and loss.ndim == 1:
+            return loss  # a number a sample already
+        return F.mean(loss, axis=self._batch_axis, exclude=True)
 
 
 class L2Loss(Loss):
@@ -78,7 +66,7 @@ class L2Loss(Loss):
 
     @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
-        return self._finish(square(_reshape_like(F, label, pred) - pred) * 0.5, sample_weight)
+        return self._finish(F, F.square(_reshape_like(F, label, pred) - pred) * 0.5, sample_weight)
 
 
 class L1Loss(Loss):
@@ -89,7 +77,7 @@ class L1Loss(Loss):
 
     @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
-        return self._finish(absolute(_reshape_like(F, label, pred) - pred), sample_weight)
+        return self._finish(F, F.abs(_reshape_like(F, label, pred) - pred), sample_weight)
 
 
 class HuberLoss(Loss):
@@ -101,8 +89,9 @@ class HuberLoss(Loss):
 
     @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
-        distance = absolute(_reshape_like(F, label, pred) - pred)
-        return self._finish(where(distance > self._rho, distance - 0.5 * self._rho, square(distance) * (0.5 / self._rho)), sample_weight)
+        distance = F.abs(_reshape_like(F, label, pred) - pred)
+        near, far = F.square(distance) * (0.5 / self._rho), distance - 0.5 * self._rho
+        return self._finish(F, F.where(distance > self._rho, far, near), sample_weight)
 
 
 class HingeLoss(Loss):
@@ -114,17 +103,17 @@ class HingeLoss(Loss):
 
     @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
-        return self._finish(self._violation(pred, label), sample_weight)
+        return self._finish(F, self._violation(F, pred, label), sample_weight)
 
-    def _violation(self, pred: Any, label: Any) -> Any:
-        return relu(self._margin - pred * _reshape_like(None, label, pred))
+    def _violation(self, F: Any, pred: Any, label: Any) -> Any:
+        return F.relu(self._margin - pred * _reshape_like(F, label, pred))
 
 
 class SquaredHingeLoss(HingeLoss):
     """max(0, margin - pred · label)², labels -1 and 1."""
 
-    def _violation(self, pred: Any, label: Any) -> Any:
-        return square(super()._violation(pred, label))
+    def _violation(self, F: Any, pred: Any, label: Any) -> Any:
+        return F.square(super()._violation(F, pred, label))
 
 
 class LogisticLoss(Loss):
@@ -141,12 +130,12 @@ class LogisticLoss(Loss):
         label = _reshape_like(F, label, pred)
         if self._label_format == "signed":
             label = (label + 1) * 0.5
-        return self._finish(_logistic(pred, label), sample_weight)
+        return self._finish(F, _logistic(F, pred, label), sample_weight)
 
 
-def _logistic(pred: Any, label: Any) -> Any:
+def _logistic(F: Any, pred: Any, label: Any) -> Any:
     """-log of the probability of a label 0 or 1 (or between), from a logit and without overflow."""
-    return relu(pred) - pred * label + softrelu(-absolute(pred))
+    return F.relu(pred) - pred * label + F.Activation(-F.abs(pred), act_type="softrelu")
 
 
 class SigmoidBinaryCrossEntropyLoss(Loss):
@@ -163,13 +152,15 @@ class SigmoidBinaryCrossEntropyLoss(Loss):
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None, pos_weight: Any = None) -> Any:
         label = _reshape_like(F, label, pred)
         if self._from_sigmoid:
-            positive = log(pred + _EPS) * label
-            loss = -((positive if pos_weight is None else positive * pos_weight) + log(1.0 - pred + _EPS) * (1.0 - label))
+            positive = F.log(pred + _EPS) * label
+            positive = positive if pos_weight is None else F.broadcast_mul(positive, pos_weight)
+            loss = -(positive + F.log(1.0 - pred + _EPS) * (1.0 - label))
         elif pos_weight is None:
-            loss = _logistic(pred, label)
+            loss = _logistic(F, pred, label)
         else:
-            loss = pred - pred * label + (label * (pos_weight - 1) + 1) * (softrelu(-absolute(pred)) + relu(-pred))
-        return self._finish(loss, sample_weight)
+            of_positive = F.broadcast_mul(label, pos_weight - 1) + 1
+            loss = pred - pred * label + of_positive * (F.Activation(-F.abs(pred), act_type="softrelu") + F.relu(-pred))
+        return self._finish(F, loss, sample_weight)
 
 
 class SoftmaxCrossEntropyLoss(Loss):
@@ -195,18 +186,16 @@ class SoftmaxCrossEntropyLoss(Loss):
 
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         if not self._sparse_label:
-            likely = pred if self._from_logits else log_softmax(pred, self._axis)
-            loss = -reduction.sum(likely * _reshape_like(F, label, pred), self._axis, keepdims=True)
-            return self._finish(loss, sample_weight)
-        axis = self._axis % pred.ndim
-        if label.ndim == pred.ndim and label.shape[axis] == 1:
-            label = reshape(label, label.shape[:axis] + label.shape[axis + 1 :])
-        if self._from_logits:
-            loss = -pick(pred, label, axis)
-        else:
-            loss = softmax_cross_entropy(pred, label, axis)
+            likely = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
+            loss = -F.sum(likely * _reshape_like(F, label, pred), axis=self._axis, keepdims=True)
+            return self._finish(F, loss, sample_weight)
         # Weights are meant for losses that keep the axis, with length 1.
-        return self._finish(loss if sample_weight is None and loss.ndim == 1 else expand_dims(loss, axis), sample_weight)
+        keepdims = sample_weight is not None or self._batch_axis != 0 or self._axis == 0
+        if self._from_logits:
+            loss = -F.pick(pred, label, axis=self._axis, keepdims=keepdims)
+        else:
+            loss = F.contrib.sparse_softmax_cross_entropy(pred, label, axis=self._axis, keepdims=keepdims)
+        return self._finish(F, loss, sample_weight)
 
 
 class KLDivLoss(Loss):
@@ -223,9 +212,9 @@ class KLDivLoss(Loss):
     @in_wide
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         if not self._from_logits:
-            pred = log_softmax(pred, self._axis)
-        loss = _apply_weighting(F, label * (log(label + _EPS) - pred), self._weight, sample_weight)
-        return reduction.sum(loss, self._other_axes(loss))
+            pred = F.log_softmax(pred, axis=self._axis)
+        loss = _apply_weighting(F, label * (F.log(label + _EPS) - pred), self._weight, sample_weight)
+        return F.sum(loss, axis=self._batch_axis, exclude=True)
 
 
 class CosineEmbeddingLoss(Loss):
@@ -238,10 +227,9 @@ class CosineEmbeddingLoss(Loss):
     @in_wide
     def hybrid_forward(self, F: Any, input1: Any, input2: Any, label: Any, sample_weight: Any = None) -> Any:
         input1 = _reshape_like(F, input1, input2)
-        lengths = norm_over(input1, 2, (-1,)) * norm_over(input2, 2, (-1,))
-        cos = reduction.sum(input1 * input2, -1) / maximum(lengths, _EPS)
-        cos = reshape(cos, (cos.size, 1))
-        loss = where(_reshape_like(F, label, cos) == 1, 1 - cos, relu(cos - self._margin))
+        lengths = F.norm(input1, axis=-1) * F.norm(input2, axis=-1)
+        cos = F.reshape(F.sum(input1 * input2, axis=-1) / F.maximum(lengths, _EPS), shape=(-1, 1))
+        loss = F.where(_reshape_like(F, label, cos) == 1, 1 - cos, F.relu(cos - self._margin))
         return _apply_weighting(F, loss, self._weight, sample_weight)
 
 
@@ -255,8 +243,8 @@ class TripletLoss(Loss):
     @in_wide
     def hybrid_forward(self, F: Any, pred: Any, positive: Any, negative: Any, sample_weight: Any = None) -> Any:
         positive, negative = _reshape_like(F, positive, pred), _reshape_like(F, negative, pred)
-        total = reduction.sum(square(positive - pred) - square(negative - pred), self._other_axes(pred))
-        loss = relu(total + self._margin)
+        total = F.sum(F.square(positive - pred) - F.square(negative - pred), axis=self._batch_axis, exclude=True)
+        loss = F.relu(total + self._margin)
         return _apply_weighting(F, loss, self._weight, sample_weight)
 
 
@@ -276,12 +264,12 @@ class PoissonNLLLoss(Loss):
     @in_wide
     def hybrid_forward(self, F: Any, pred: Any, target: Any, sample_weight: Any = None, epsilon: float = 1e-08) -> Any:
         target = _reshape_like(F, target, pred)
-        loss = exp(pred) - target * pred if self._from_logits else pred - target * log(pred + epsilon)
+        loss = F.exp(pred) - target * pred if self._from_logits else pred - target * F.log(pred + epsilon)
         if self._compute_full:
-            counts = maximum(target, 1.0)  # only where the target is above 1 does the formula hold
-            stirling = counts * log(counts) - counts + log(counts * (2 * math.pi)) * 0.5
-            loss = loss + where(target > 1, stirling, 0.0)
-        return reduction.mean(_apply_weighting(F, loss, self._weight, sample_weight))
+            counts = F.broadcast_maximum(target, F.ones_like(pred))  # only where the target is above 1 does the formula hold
+            stirling = counts * F.log(counts) - counts + F.log(counts * (2 * math.pi)) * 0.5
+            loss = loss + F.where(target > 1, stirling, F.zeros_like(stirling))
+        return F.mean(_apply_weighting(F, loss, self._weight, sample_weight))
 
 
 SoftmaxCELoss = SoftmaxCrossEntropyLoss

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hybridnet.core import OPS
+from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.errors import ArgumentError, TraceError, fail
 from hybridnet.graph.ir import Node, Value
+from hybridnet.graph.operators import INDEX_SET, RESHAPE, SLICE, TRANSPOSE
 
 Emit = Callable[..., Value]
 
@@ -47,10 +48,10 @@ class Aliases:
         model = np.empty(source.shape, np.int8) if outer is None else outer.model  # no page of which is ever touched
         depends = outer is not None and outer.depends
         if node is not None:
-            made = node.op.on_numpy(model, **node.attrs)
+            made = NUMPY_FUNCTION_OF[node.op](model, **node.attrs)
             if not np.may_share_memory(made, model) and made.size:
                 return False
-            model, depends = made, depends or node.calls("reshape")
+            model, depends = made, depends or node.op is RESHAPE
         self._links[id(view)] = Link(view, source, node, model, depends)
         return True
 
@@ -99,12 +100,12 @@ class Aliases:
         """``source`` with the elements that ``node`` takes replaced by ``value``."""
         if node is None:
             return value
-        if node.calls("slice"):
-            return self._emit(OPS["index_set"], (source, value), {"key": node.attrs["key"]}, source.device)
-        if node.calls("reshape"):
-            return self._emit(OPS["reshape"], (value,), {"shape": source.shape}, source.device)
-        if not node.calls("transpose"):
+        if node.op is SLICE:
+            return self._emit(INDEX_SET, (source, value), {"key": node.attrs["key"]}, source.device)
+        if node.op is RESHAPE:
+            return self._emit(RESHAPE, (value,), {"shape": source.shape}, source.device)
+        if node.op is not TRANSPOSE:
             got = f"a read-only view, as {node.op.name} gives"
             fail(ArgumentError, "in-place write", expected="an array that can be written", got=got, fix="x.copy()")
         axes = node.attrs["axes"]
-        return self._emit(OPS["transpose"], (value,), {"axes": tuple(map(axes.index, range(len(axes))))}, source.device)
+        return self._emit(TRANSPOSE, (value,), {"axes": tuple(map(axes.index, range(len(axes))))}, source.device)

@@ -14,15 +14,12 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import OPS, Array, NDArray, Spec, apply, asarray, call, local, paused_recording, plain, wrap
+from hybridnet.core import Array, NDArray, Spec, apply, asarray, local, paused_recording, plain, wrap
 from hybridnet.errors import ArgumentError, DtypeError, HybridnetError, ShapeError, TraceError, fail
+from hybridnet.graph.backend import backend_of
 from hybridnet.graph.control_trace import BodyTrace, Branch, Step, emit_cond, emit_foreach, emit_while, in_class, with_writes
+from hybridnet.graph.operators import CAST, FULL, NOT_EQUAL, RESHAPE
 from hybridnet.ops.array.shape import stack
-
-#: Up to so many steps a traced ``foreach`` is written out: there is nothing to gain from a loop then.
-UNROLLED = 8
-#: On a GPU so many: a CUDA graph cannot hold the loop, but its steps.
-UNROLLED_ON_GPU = 256
 
 
 def foreach(body: Callable[[Any, Any], Any], data: Any, init_states: Any, name: str | None = None) -> tuple[Any, Any]:
@@ -39,7 +36,7 @@ def foreach(body: Callable[[Any, Any], Any], data: Any, init_states: Any, name: 
         fail(ShapeError, "foreach", expected="data arrays with the same length of the first axis", got=got)
     length = arrays[0].shape[0]
     step = _Stepper("foreach", lambda x, s: body(_build(structure, x), _build(state_structure, s)), states, state_structure)
-    if local.trace is not None and length > (UNROLLED_ON_GPU if arrays[0]._device.is_gpu else UNROLLED):
+    if local.trace is not None and length > backend_of(arrays[0]._device).limits.unrolled_steps:
         outputs, last = step.emit_foreach(arrays, length)
     elif length == 0:
         outputs, last = step.nothing(arrays, 0), states
@@ -151,7 +148,7 @@ class _Stepper:
             fail(ArgumentError, self.op, expected="a body that returns its states in the structure that it takes them", got=got)
         if local.precision is not None:  # the policy, not the body, chose the types
             following = [
-                y if y._data.dtype == x._data.dtype else call("cast", y, dtype=x._data.dtype)
+                y if y._data.dtype == x._data.dtype else apply(CAST, (y,), {"dtype": x._data.dtype})
                 for x, y in zip(states, following, strict=True)
             ]
         _expect_same(self.op, "a body to keep its states'", states, following)
@@ -228,7 +225,7 @@ def _write_back(arrays: Sequence[Any], values: Sequence[Any]) -> None:
 
 
 def _zeros(like: Any, shape: tuple[int, ...]) -> Any:
-    return apply(OPS["full"], (), {"shape": shape, "value": 0, "dtype": like._data.dtype}, like._device, type(like))
+    return apply(FULL, (), {"shape": shape, "value": 0, "dtype": like._data.dtype}, like._device, type(like))
 
 
 def _decision(op: str, value: Any) -> Any:
@@ -239,14 +236,14 @@ def _decision(op: str, value: Any) -> Any:
         fail(ArgumentError, op, expected="a condition that is one number", got=type(value).__name__)
     if value.size != 1:
         fail(ShapeError, op, expected="a condition of one element", got=f"{value.dtype}{list(value.shape)}", fix="x.any() or x.all()")
-    value = call("reshape", plain(asarray(value)), shape=())
-    return value if value.dtype == dtypes.bool_ else call("not_equal", value, 0)
+    value = apply(RESHAPE, (plain(asarray(value)),), {"shape": ()})
+    return value if value.dtype == dtypes.bool_ else apply(NOT_EQUAL, (value, 0), {})
 
 
 def _as_array(decision: Any, like: Any) -> Any:
     if isinstance(decision, Array):
         return decision
-    return apply(OPS["full"], (), {"shape": (), "value": decision, "dtype": dtypes.bool_}, like._device, NDArray)
+    return apply(FULL, (), {"shape": (), "value": decision, "dtype": dtypes.bool_}, like._device, NDArray)
 
 
 def _expect_same(op: str, what: str, expected: Sequence[Any], got: Sequence[Any]) -> None:

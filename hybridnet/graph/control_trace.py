@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import OPS, NDArray, Op, Spec, apply, as_class, call, local, paused_recording, tape, wrap
+from hybridnet.core import NDArray, Op, Spec, apply, as_class, local, paused_recording, tape, wrap
 from hybridnet.errors import TraceError, fail
 from hybridnet.graph.control_ops import COND, FOREACH, WHILE_LOOP
 from hybridnet.graph.ir import Graph, Value
+from hybridnet.graph.operators import ADD, FULL
 from hybridnet.graph.passes.cleanup import dce
 from hybridnet.graph.trace import State, Trace, tracing
 
@@ -131,7 +132,7 @@ def node(op: Op, attrs: dict[str, Any], arrays: Sequence[Any], rule: Callable[..
 
 
 def _zeros(like: Any) -> Any:
-    return apply(OPS["full"], (), {"shape": like.shape, "value": 0, "dtype": like._data.dtype}, like._device, NDArray)
+    return apply(FULL, (), {"shape": like.shape, "value": 0, "dtype": like._data.dtype}, like._device, NDArray)
 
 
 def _floating(arrays: Sequence[Any]) -> list[int]:
@@ -316,7 +317,7 @@ class _Loop:
         likes = [*(step.scanned[i] for i in scanned), *of_states]
         with tracing(trace):
             made = [_zeros(x) if g is None else g for x, g in zip(likes, grads, strict=False)]
-            added = [x if g is None else call("add", x, g) for x, g in zip(sums, grads[len(likes) :], strict=True)]
+            added = [x if g is None else apply(ADD, (x, g), {}) for x, g in zip(sums, grads[len(likes) :], strict=True)]
         return Step(
             trace,
             [*step.scanned, *step.states, *of_results],

@@ -45,9 +45,9 @@ def _has_nan(data: Any) -> bool:
 def run_node(node: Node, data: Sequence[Any], xp: Any = np) -> tuple[Any, ...]:
     """The outputs of one node."""
     op = node.op
-    if op.expand is not None:
+    if op.decomposition is not None:
         with suspended_trace(), paused_recording(), computing_in(None):
-            result = op.expand(*[wrap(NDArray, d, device_of(d)) for d in data], **node.attrs)
+            result = op.decomposition(*[wrap(NDArray, d, device_of(d)) for d in data], **node.attrs)
         results = result if isinstance(result, tuple) else (result,)
         return tuple(r._data if isinstance(r, Array) else r for r in results)
     assert op.compute is not None

@@ -6,15 +6,18 @@ with the old. Values know their producer, so patterns are read off directly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Op, Spec, find
+from hybridnet.core import Op, Spec
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import Site
+from hybridnet.graph.implementation import Implementation
+from hybridnet.graph.operators import FULL
 
 
 class Value:
@@ -53,7 +56,7 @@ class Value:
     @property
     def constant(self) -> Any:
         """The number that the value is filled with, or None if it is not a constant."""
-        if self.node is None or not self.node.calls("full"):
+        if self.node is None or self.node.op is not FULL:
             return None
         value = self.node.attrs["value"]
         if self.dtype.kind not in "biu":
@@ -70,25 +73,47 @@ class Value:
 class Node:
     """One operator call."""
 
-    __slots__ = ("attrs", "inputs", "op", "outputs", "scope", "site")
+    __slots__ = ("attrs", "implementation", "inputs", "op", "outputs", "scope", "site")
 
     def __init__(
-        self, op: Op, inputs: Sequence[Value], attrs: dict[str, Any], specs: Sequence[Spec], device: Device, site: Site | None = None
+        self, op: Op, inputs: Sequence[Value], attrs: Mapping[str, Any], specs: Sequence[Spec], device: Device, site: Site | None = None
     ) -> None:
         self.op = op
         self.inputs = tuple(inputs)
-        self.attrs = attrs
+        self.attrs: Mapping[str, Any] = attrs if type(attrs) is MappingProxyType else MappingProxyType(dict(attrs))
         self.outputs = tuple(Value(s.shape, s.dtype, device, self, i) for i, s in enumerate(specs))
         self.site = site
         self.scope = site.scope if site else ""
+        self.implementation: Implementation | None = None  # who computes it, once that is decided
 
     @property
     def output(self) -> Value:
         return self.outputs[0]
 
-    def calls(self, *names: str) -> bool:
-        """Whether the operator is one of those; a name that no operator has is an error."""
-        return self.op in tuple(map(find, names))  # all names are looked up
+    @property
+    def device(self) -> Device:
+        return self.outputs[0].device
+
+    def with_inputs(
+        self,
+        inputs: Sequence[Value],
+        *,
+        attrs: Mapping[str, Any] | None = None,
+        specs: Sequence[Spec] | None = None,
+        site: Site | None = None,
+    ) -> Node:
+        """The same call on other values, at the same place in the user's code; what else is given is other too."""
+        node = Node(
+            self.op,
+            inputs,
+            self.attrs if attrs is None else attrs,
+            [v.spec for v in self.outputs] if specs is None else specs,
+            self.device,
+            site or self.site,
+        )
+        if attrs is None and specs is None and all(now.spec == before.spec for now, before in zip(node.inputs, self.inputs, strict=True)):
+            node.implementation = self.implementation
+        return node
 
     def __repr__(self) -> str:
         return f"<Node {self.op.name}>"
@@ -120,7 +145,7 @@ class Graph:
     __repr__ = __str__
 
 
-def infer_node(op: Op, inputs: Iterable[Value], attrs: dict[str, Any]) -> tuple[Spec, ...]:
+def infer_node(op: Op, inputs: Iterable[Value], attrs: Mapping[str, Any]) -> tuple[Spec, ...]:
     """The specs of a call's outputs."""
     result = op.infer(*[v.spec for v in inputs], **attrs)
     return (result,) if isinstance(result, Spec) else result
@@ -132,54 +157,57 @@ class Rewriter:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes: list[Node] = []
-        self.became: dict[Value, Value] = {}
+        self.replaced: dict[Value, Value] = {}
 
     def of(self, value: Value) -> Value:
         """What a value of the old graph is in the new one."""
-        return self.became.get(value, value)
+        return self.replaced.get(value, value)
 
     def keep(self, node: Node) -> Node:
         """Take over a node, as it is if its inputs are unchanged."""
-        inputs = tuple(self.became.get(v, v) for v in node.inputs)
+        inputs = tuple(self.replaced.get(v, v) for v in node.inputs)
         if inputs != node.inputs:
-            kept = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
-            self.became.update(zip(node.outputs, kept.outputs, strict=True))
+            kept = node.with_inputs(inputs)
+            self.replaced.update(zip(node.outputs, kept.outputs, strict=True))
         else:
             kept = node
         self.nodes.append(kept)
         return kept
 
-    def emit(self, name: str, inputs: Sequence[Value], attrs: dict[str, Any], like: Node) -> Value:
+    def emit(self, op: Op, inputs: Sequence[Value], attrs: Mapping[str, Any], like: Node) -> Value:
         """Append a new node of one output, placed where ``like`` was in the user's code."""
-        op = find(name)
         node = Node(op, inputs, attrs, infer_node(op, inputs, attrs), like.outputs[0].device, like.site)
         self.nodes.append(node)
         return node.outputs[0]
 
     def replace(self, old: Value, new: Value) -> None:
         """From here on ``new`` stands for ``old``."""
-        self.became[old] = new
+        self.replaced[old] = new
 
     def finish(self) -> Graph:
         return Graph(self.graph.inputs, self.nodes, [self.of(v) for v in self.graph.outputs])
 
 
+def value_names(graph: Graph) -> dict[Value, str]:
+    """What the printer calls each value: an input by its name, what nodes compute ``v0``, ``v1`` and so on."""
+    names = {v: v.name or f"in{i}" for i, v in enumerate(graph.inputs)}
+    names.update({v: f"v{i}" for i, v in enumerate(v for node in graph.nodes for v in node.outputs)})
+    return names
+
+
+def format_node(node: Node, names: dict[Value, str]) -> str:
+    """A node as a line: types, operator, attributes but for graphs, block and source line. A value that has no name is ``?``."""
+    left = ", ".join(f"{names.get(v, '?')}: {v.spec}" for v in node.outputs)
+    given = [names.get(v, "?") for v in node.inputs] + [f"{k}={a}" for k, a in node.attrs.items() if not isinstance(a, Graph)]
+    return f"{left} = {node.op.name}({', '.join(given)})" + (f"  # {node.site}" if node.site else "")
+
+
 def format_graph(graph: Graph, indent: str = "") -> str:
-    """The graph as text: a line for each node with types, operator, attributes, block and source line."""
-    names: dict[Value, str] = {}
-    for i, v in enumerate(graph.inputs):
-        names[v] = v.name or f"in{i}"
+    """The graph as text: a line for each node, and below it, further in, the graphs that it has."""
+    names = value_names(graph)
     lines = [f"{indent}graph(" + ", ".join(f"{names[v]}: {v.spec}" for v in graph.inputs) + ")"]
     for node in graph.nodes:
-        for v in node.outputs:
-            names[v] = f"v{len(names) - len(graph.inputs)}"
-        shown = {k: a for k, a in node.attrs.items() if not isinstance(a, Graph)}
-        attrs = "".join(f", {k}={a}" for k, a in shown.items())
-        left = ", ".join(f"{names[v]}: {v.spec}" for v in node.outputs)
-        place = f"  # {node.site}" if node.site else ""
-        lines.append(f"{indent}  {left} = {node.op.name}({', '.join(names.get(v, '?') for v in node.inputs)}{attrs}){place}")
-        for a in node.attrs.values():
-            if isinstance(a, Graph):
-                lines.append(format_graph(a, indent + "    "))
+        lines.append(f"{indent}  {format_node(node, names)}")
+        lines += [format_graph(a, indent + "    ") for a in node.attrs.values() if isinstance(a, Graph)]
     lines.append(f"{indent}  return " + ", ".join(names.get(v, "?") for v in graph.outputs))
     return "\n".join(lines)

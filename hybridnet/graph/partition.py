@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hybridnet.core import Kind
-from hybridnet.graph.accelerated import draws_again
+from hybridnet.graph.backend import backend_of
 from hybridnet.graph.ir import Graph, Node, Value
 
 _FREE = (Kind.VIEW, Kind.CREATION)
@@ -109,7 +109,9 @@ def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Valu
     while pending:
         v = pending.pop()
         node = v.node
-        if node is not None and v not in free and node not in again and (node.op.kind in _FREE or draws_again(node)):
+        if node is None or v in free or node in again:
+            continue
+        if node.op.kind in _FREE or backend_of(node.device).rematerializes_random(node):
             again.add(node)
             pending.extend(node.inputs)
     return again | _cheap_beside(backward, again, outputs, free)
@@ -123,7 +125,7 @@ def _cheap_beside(backward: list[Node], again: set[Node], outputs: tuple[Value, 
     needed = set(outputs)
     for v in sorted(stored, key=lambda v: -v.nbytes):
         node = v.node
-        if node is None or v in needed or node.op.kind is not Kind.POINTWISE or node.op.cost > 1 or node.op.expand is not None:
+        if node is None or v in needed or node.op.kind is not Kind.POINTWISE or node.op.cost > 1 or node.op.decomposition is not None:
             continue
         if all(x in free or (x in stored and x.node not in found) or _SMALL * x.nbytes <= v.nbytes for x in node.inputs):
             found.add(node)
@@ -140,7 +142,7 @@ def _standalone(graph: Graph) -> Graph:
         became[v].name = v.name
     nodes = []
     for node in graph.nodes:
-        new = Node(node.op, [became[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+        new = node.with_inputs([became[v] for v in node.inputs])
         became.update(zip(node.outputs, new.outputs, strict=True))
         nodes.append(new)
     return Graph([became[v] for v in graph.inputs], nodes, [became[v] for v in graph.outputs])

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from hybridnet.errors import GraphError
-from hybridnet.graph.ir import Graph, Value, infer_node
+from hybridnet.graph.ir import Graph, Node, Value, format_node, infer_node, value_names
+
+_AROUND = 5  # nodes that an error shows before the one at fault, and after it
 
 
 def verify(graph: Graph, after: str = "") -> Graph:
-    """Raise a GraphError unless the graph is well formed; gives the graph back."""
+    """Raise a GraphError unless the graph is well formed; gives the graph back.
 
-    def check(holds: bool, what: str) -> None:
+    The error names the pass that it is ``after``, and shows the nodes around the one at fault, which ``>`` marks.
+    """
+
+    def check(holds: bool, what: str, at: int) -> None:
         if not holds:
-            raise GraphError(f"{what}{f' after pass {after}' if after else ''}\n{graph}")
+            raise GraphError(f"{what}{f' after pass {after}' if after else ''}\n{neighbourhood(graph, at)}")
 
     known: set[Value] = set(graph.inputs)
-    check(len(known) == len(graph.inputs), "an input appears twice")
-    check(all(v.node is None for v in graph.inputs), "an input has a producer")
-    for node in graph.nodes:
+    check(len(known) == len(graph.inputs), "an input appears twice", -1)
+    check(all(v.node is None for v in graph.inputs), "an input has a producer", -1)
+    for at, node in enumerate(graph.nodes):
         for v in node.inputs:
-            check(v in known, f"{node.op.name} reads a value that is not computed before it")
+            check(v in known, f"{node.op.name} reads a value that is not computed before it", at)
         specs = infer_node(node.op, node.inputs, node.attrs)
-        check(len(specs) == len(node.outputs), f"{node.op.name} has {len(node.outputs)} outputs, infer says {len(specs)}")
+        check(len(specs) == len(node.outputs), f"{node.op.name} has {len(node.outputs)} outputs, infer says {len(specs)}", at)
         for i, (spec, v) in enumerate(zip(specs, node.outputs, strict=True)):
-            check(spec == v.spec, f"{node.op.name} gives {v.spec}, infer says {spec}")
-            check(v not in known, f"{node.op.name} assigns a value twice")
-            check(v.node is node and v.index == i, f"an output of {node.op.name} names another producer")
+            check(spec == v.spec, f"{node.op.name} gives {v.spec}, infer says {spec}", at)
+            check(v not in known, f"{node.op.name} assigns a value twice", at)
+            check(v.node is node and v.index == i, f"an output of {node.op.name} names another producer", at)
             known.add(v)
         for name, attr in node.attrs.items():
             if isinstance(attr, Graph):
@@ -33,7 +38,39 @@ def verify(graph: Graph, after: str = "") -> Graph:
                 try:
                     hash(attr)
                 except TypeError:
-                    check(False, f"attribute {name} of {node.op.name} is not hashable: {attr!r}")
+                    check(False, f"attribute {name} of {node.op.name} is not hashable: {attr!r}", at)
     for v in graph.outputs:
-        check(v in known, "the graph returns a value that it does not compute")
+        check(v in known, "the graph returns a value that it does not compute", len(graph.nodes))
     return graph
+
+
+def neighbourhood(graph: Graph, at: int) -> str:
+    """The lines of a graph around node ``at`` (-1: its inputs; the number of nodes: its results), and those that compute its operands."""
+    names = value_names(graph)
+    first, last = max(at - _AROUND, 0), min(at + _AROUND, len(graph.nodes) - 1)
+    shown = {*range(first, last + 1), *(_operands(graph, graph.nodes[at]) if 0 <= at < len(graph.nodes) else ())}
+    lines = []
+    if first == 0:
+        lines.append(f"graph({', '.join(f'{names[v]}: {v.spec}' for v in graph.inputs)})")
+    before = -1
+    for i in sorted(shown):
+        if i > before + 1:
+            lines.append(f"  ... {i - before - 1} nodes")
+        lines.append(f"  {format_node(graph.nodes[i], names)}")
+        before = i
+        if i == at:
+            lines[-1] = f"> {lines[-1][2:]}"
+    if before < len(graph.nodes) - 1:
+        lines.append(f"  ... {len(graph.nodes) - 1 - before} nodes")
+    if last == len(graph.nodes) - 1:
+        lines.append(f"  return {', '.join(names.get(v, '?') for v in graph.outputs)}")
+    if not 0 <= at < len(graph.nodes):
+        edge = 0 if at < 0 else -1
+        lines[edge] = f"> {lines[edge].lstrip()}"
+    return "\n".join(lines)
+
+
+def _operands(graph: Graph, node: Node) -> set[int]:
+    """The positions of the nodes that compute a node's operands."""
+    producers = {v.node for v in node.inputs}
+    return {i for i, n in enumerate(graph.nodes) if n in producers}

@@ -15,10 +15,7 @@ from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon import nn
 from hybridnet.keras import activations, initializers
-from hybridnet.ops.array.rearrange import pad
-from hybridnet.ops.array.shape import reshape
 from hybridnet.ops.nn.common import as_tuple
-from hybridnet.ops.nn.convolution import convolution
 
 
 def snake(name: str) -> str:
@@ -176,8 +173,8 @@ class Conv2D(Layer, nn.Conv2D):
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any, bias: Any = None) -> Any:
         if self._same:
-            x = pad(x, ((0, 0), *map(self._pads, x.shape[1:3], (0, 1)), (0, 0)))
-        y = convolution(x, weight, bias, **self._kwargs)
+            x = F.pad(x, mode="constant", pad_width=(0, 0, *self._pads(x.shape[1], 0), *self._pads(x.shape[2], 1), 0, 0))
+        y = F.Convolution(x, weight, bias, name="fwd", **self._kwargs)
         return y if self.act is None else self.act(y)
 
     def _pads(self, size: int, axis: int) -> tuple[int, int]:
@@ -238,7 +235,7 @@ class GlobalAveragePooling2D(Layer, nn.GlobalAvgPool2D):
         nn.GlobalAvgPool2D.__init__(self, "NHWC")
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return reshape(super().hybrid_forward(F, x), (x.shape[0], x.shape[3]))
+        return F.Flatten(super().hybrid_forward(F, x))
 
 
 class BatchNormalization(Layer, nn.BatchNorm):

@@ -3,44 +3,80 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hybridnet import absent, dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
-from hybridnet.ndarray.nn import batch_norm
-from hybridnet.ndarray.register import operator
+from hybridnet.ndarray.attributes import Array, Context, Floats, Shape
+from hybridnet.ndarray.normalization import sync_batch_norm as SyncBatchNorm
+from hybridnet.ndarray.record import numbered, when
+from hybridnet.ndarray.register import classic
 from hybridnet.ops.array import gather
-from hybridnet.ops.array.shape import stack
+from hybridnet.ops.array.shape import expand_dims, stack
+from hybridnet.ops.common import normalize_axis
 from hybridnet.ops.math import pointwise
-from hybridnet.ops.nn import boxes, like, outputs, resize
+from hybridnet.ops.nn import boxes, like, loss, outputs, resize
 
 __all__ = [
     "AdaptiveAvgPooling2D", "BilinearResize2D", "MultiBoxPrior", "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms",
     "cond", "div_sqrt_dim", "foreach", "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk",
     "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan",
-    "quadratic", "while_loop",
+    "quadratic", "sparse_softmax_cross_entropy", "while_loop",
 ]  # fmt: skip
 
 _math = pointwise.FUNCTIONS
 
-arange_like = operator("_contrib_arange_like")(like.arange_like)
-boolean_mask = operator("_contrib_boolean_mask")(gather.boolean_mask)
-gradientmultiplier = operator("_contrib_gradientmultiplier")(
-    lambda data, scalar=1.0, is_int=True: outputs.gradient_multiplier(data, scalar)
-)
+
+@classic("_contrib_arange_like")
+def arange_like(
+    data: Array, start: float = 0.0, step: float = 1.0, repeat: int = 1, ctx: Context | None = None, axis: int | None = None
+) -> Any:
+    """``start``, ``start + step``, …, each ``repeat`` times, in the shape of ``data``, or of one dimension as long as ``axis``."""
+    return like.arange_like(data, start, step, repeat, ctx, axis)
+
+
+@classic("_contrib_boolean_mask")
+def boolean_mask(data: Array, index: Array, axis: int = 0) -> Any:
+    """The slices of ``data`` along an axis at which ``index`` is not 0; eager only."""
+    return gather.boolean_mask(data, index, axis)
+
+
+@classic("_contrib_gradientmultiplier")
+def gradientmultiplier(data: Array, scalar: float = 1.0, is_int: bool = True) -> Any:
+    """``data``, with a gradient ``scalar`` times as large."""
+    return outputs.gradient_multiplier(data, scalar)
+
+
+@classic("_contrib_sparse_softmax_cross_entropy")
+def sparse_softmax_cross_entropy(data: Array, label: Array, axis: int = -1, keepdims: bool = False) -> Any:
+    """-log(softmax(data))[label] along ``axis``, one for each label: of the shape of ``data`` without the axis, or with it at length 1.
+
+    Labels are numbers of classes, with or without the axis. 16-bit data gives float32. MXNet has the sum alone (``softmax_cross_entropy``).
+    """
+    axis = normalize_axis("sparse_softmax_cross_entropy", axis, data.ndim)
+    if label.ndim == data.ndim and label.shape[axis] == 1:
+        label = call("reshape", label, shape=label.shape[:axis] + label.shape[axis + 1 :])
+    found = loss.softmax_cross_entropy(data, label, axis)
+    return expand_dims(found, axis) if keepdims else found
 
 
 #: Modes of BilinearResize2D: which sizes stay (the remainder by 2), and where the others go.
 _NEXT = {"to_even_down": (0, -1), "to_even_up": (0, 1), "to_odd_down": (1, -1), "to_odd_up": (1, 1)}
 
 
-@operator("_contrib_BilinearResize2D")
+@classic("_contrib_BilinearResize2D", asked={"like": when("mode", "like")})
 def BilinearResize2D(
-    data: Any, like: Any = None, height: int = 1, width: int = 1, scale_height: float | None = None, scale_width: float | None = None,
-    mode: str = "size", align_corners: bool = True,
-) -> Any:  # fmt: skip
+    data: Array,
+    like: Array | None = None,
+    height: int = 1,
+    width: int = 1,
+    scale_height: float | None = None,
+    scale_width: float | None = None,
+    mode: Literal["like", "odd_scale", "size", "to_even_down", "to_even_up", "to_odd_down", "to_odd_up"] = "size",
+    align_corners: bool = True,
+) -> Any:
     """Images of another size, interpolated linearly.
 
     By ``mode``: ``size``, ``height`` × ``width`` or multiples of the size; ``like``, the size of ``like``; ``odd_scale``, multiples
@@ -61,40 +97,51 @@ def BilinearResize2D(
     return resize.bilinear_resize2d(data, height, width, None, None, align_corners)
 
 
-@operator("_contrib_AdaptiveAvgPooling2D")
-def AdaptiveAvgPooling2D(data: Any, output_size: Any = 1) -> Any:
+@classic("_contrib_AdaptiveAvgPooling2D")
+def AdaptiveAvgPooling2D(data: Array, output_size: Shape = ()) -> Any:
     """Images of ``output_size``, each element the mean of its share of the image."""
     return resize.adaptive_avg_pooling2d(data, output_size or 1)
 
 
-@operator("_contrib_div_sqrt_dim")
-def div_sqrt_dim(data: Any) -> Any:
+@classic("_contrib_div_sqrt_dim")
+def div_sqrt_dim(data: Array) -> Any:
     """``data`` over the square root of the length of its last axis."""
     return data / math.sqrt(data.shape[-1])
 
 
-def _test(name: str) -> Any:
-    return operator(f"_contrib_{name}")(lambda data: _math[name](data).astype(data.dtype))
+@classic("_contrib_isnan")
+def isnan(data: Array) -> Any:
+    """1 where ``data`` is NaN, else 0."""
+    return _math["isnan"](data).astype(data.dtype)
 
 
-isnan, isinf, isfinite = _test("isnan"), _test("isinf"), _test("isfinite")
+@classic("_contrib_isinf")
+def isinf(data: Array) -> Any:
+    """1 where ``data`` is infinite, else 0."""
+    return _math["isinf"](data).astype(data.dtype)
 
 
-@operator("_contrib_quadratic")
-def quadratic(data: Any, a: float = 0.0, b: float = 0.0, c: float = 0.0) -> Any:
+@classic("_contrib_isfinite")
+def isfinite(data: Array) -> Any:
+    """1 where ``data`` is a finite number, else 0."""
+    return _math["isfinite"](data).astype(data.dtype)
+
+
+@classic("_contrib_quadratic")
+def quadratic(data: Array, a: float = 0.0, b: float = 0.0, c: float = 0.0) -> Any:
     """a·x² + b·x + c."""
     return (data * a + b) * data + c
 
 
-@operator("_contrib_index_copy")
-def index_copy(old_tensor: Any, index_vector: Any, new_tensor: Any) -> Any:
+@classic("_contrib_index_copy")
+def index_copy(old_tensor: Array, index_vector: Array, new_tensor: Array) -> Any:
     """``old_tensor`` with the rows at ``index_vector`` replaced by those of ``new_tensor``."""
     indices = gather.as_indices("index_copy", index_vector, old_tensor)
     return call("index_set", old_tensor, new_tensor, indices, key=(("array",),))
 
 
-@operator("_contrib_index_array")
-def index_array(data: Any, axes: Any = None) -> Any:
+@classic("_contrib_index_array")
+def index_array(data: Array, axes: Shape | None = None) -> Any:
     """The index of every element along ``axes`` (all without), as int64 on a new last axis."""
     grids = []
     for a in range(data.ndim) if axes is None else axes:
@@ -102,14 +149,6 @@ def index_array(data: Any, axes: Any = None) -> Any:
         shape = tuple(n if i == a else 1 for i, n in enumerate(data.shape))
         grids.append(call("broadcast_to", call("reshape", along, shape=shape), shape=data.shape))
     return stack(grids, -1)
-
-
-@operator("_contrib_SyncBatchNorm", writes=True)
-def SyncBatchNorm(  # one process has one batch, so there is nothing to bring together
-    data: Any, gamma: Any, beta: Any, moving_mean: Any, moving_var: Any, key: str = "", ndev: int = 1, **kwargs: Any
-) -> Any:
-    """Batch normalisation over the batches of all devices; here of the one."""
-    return batch_norm(data, gamma, beta, moving_mean, moving_var, **kwargs)
 
 
 # -- self attention on interleaved projections ----------------------------------------------------
@@ -132,37 +171,73 @@ def _joined(x: Any, heads: int) -> Any:
     return call("reshape", call("transpose", x, axes=(1, 0, 2)), shape=(length, rows // heads, heads * size))
 
 
-@operator("_contrib_interleaved_matmul_selfatt_qk")
-def interleaved_matmul_selfatt_qk(queries_keys_values: Any, heads: int) -> Any:
+@classic("_contrib_interleaved_matmul_selfatt_qk")
+def interleaved_matmul_selfatt_qk(queries_keys_values: Array, heads: int) -> Any:
     """The scaled products of queries and keys, of projections (length, batch, heads·3·size)."""
     q, k, _ = _interleaved(queries_keys_values, heads, 3)
     return call("matmul", q * (1 / math.sqrt(q.shape[-1])), k, transpose_b=True)
 
 
-@operator("_contrib_interleaved_matmul_selfatt_valatt")
-def interleaved_matmul_selfatt_valatt(queries_keys_values: Any, attention: Any, heads: int) -> Any:
+@classic("_contrib_interleaved_matmul_selfatt_valatt")
+def interleaved_matmul_selfatt_valatt(queries_keys_values: Array, attention: Array, heads: int) -> Any:
     """The values weighted by ``attention``."""
     return _joined(call("matmul", attention, _interleaved(queries_keys_values, heads, 3)[2]), heads)
 
 
-@operator("_contrib_interleaved_matmul_encdec_qk")
-def interleaved_matmul_encdec_qk(queries: Any, keys_values: Any, heads: int) -> Any:
+@classic("_contrib_interleaved_matmul_encdec_qk")
+def interleaved_matmul_encdec_qk(queries: Array, keys_values: Array, heads: int) -> Any:
     """The scaled products of queries (length, batch, heads·size) and keys of (length, batch, heads·2·size)."""
     (q,), (k, _) = _interleaved(queries, heads, 1), _interleaved(keys_values, heads, 2)
     return call("matmul", q * (1 / math.sqrt(q.shape[-1])), k, transpose_b=True)
 
 
-@operator("_contrib_interleaved_matmul_encdec_valatt")
-def interleaved_matmul_encdec_valatt(keys_values: Any, attention: Any, heads: int) -> Any:
+@classic("_contrib_interleaved_matmul_encdec_valatt")
+def interleaved_matmul_encdec_valatt(keys_values: Array, attention: Array, heads: int) -> Any:
     """The values weighted by ``attention``."""
     return _joined(call("matmul", attention, _interleaved(keys_values, heads, 2)[1]), heads)
 
 
 # -- boxes ----------------------------------------------------------------------------------------
 
-box_iou = operator("_contrib_box_iou")(boxes.box_iou)
-box_nms = operator("_contrib_box_nms", "_contrib_box_non_maximum_suppression")(boxes.box_nms)
-MultiBoxPrior = operator("_contrib_MultiBoxPrior")(boxes.multibox_prior)
+
+@classic("_contrib_box_iou")
+def box_iou(lhs: Array, rhs: Array, format: Literal["center", "corner"] = "corner") -> Any:
+    """The overlap over the union of every box (..., 4) of ``lhs`` with every one of ``rhs``."""
+    return boxes.box_iou(lhs, rhs, format)
+
+
+@classic("_contrib_box_nms", "_contrib_box_non_maximum_suppression", outputs=numbered(1))
+def box_nms(
+    data: Array,
+    overlap_thresh: float = 0.5,
+    valid_thresh: float = 0.0,
+    topk: int = -1,
+    coord_start: int = 2,
+    score_index: int = 1,
+    id_index: int = -1,
+    background_id: int = -1,
+    force_suppress: bool = False,
+    in_format: Literal["center", "corner"] = "corner",
+    out_format: Literal["center", "corner"] = "corner",
+) -> Any:
+    """Boxes by falling score, those that overlap a better one of their class by more than ``overlap_thresh`` made -1."""
+    return boxes.box_nms(
+        data, overlap_thresh, valid_thresh, topk, coord_start, score_index, id_index, background_id, force_suppress, in_format, out_format
+    )
+
+
+@classic("_contrib_MultiBoxPrior")
+def MultiBoxPrior(
+    data: Array,
+    sizes: Floats = (1.0,),
+    ratios: Floats = (1.0,),
+    clip: bool = False,
+    steps: Floats = (-1.0, -1.0),
+    offsets: Floats = (0.5, 0.5),
+) -> Any:
+    """The anchor boxes of every pixel of ``data`` (batch, channels, height, width): (1, anchors, 4), in parts of the image."""
+    return boxes.multibox_prior(data, sizes, ratios, clip, steps, offsets)
+
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)

@@ -9,12 +9,13 @@ import numpy as np
 from hybridnet import core, dtypes
 from hybridnet.core import apply, as_class
 from hybridnet.device import Device, wait_for_all
+from hybridnet.ndarray.attributes import Array, Context, Dtype, Shape
 from hybridnet.ndarray.classic import NDArray
-from hybridnet.ndarray.register import OPERATORS, operator
+from hybridnet.ndarray.register import FUNCTIONS, classic, helper
 from hybridnet.ops.array import creation, rearrange
 
 
-def array(source_array: Any, ctx: Any = None, dtype: Any = None) -> Any:
+def array(source_array: Any, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
     """A new array of anything array-like; float32, unless the source is one of our arrays. A number has no dimensions."""
     if dtype is None:
         dtype = source_array.dtype if isinstance(source_array, core.NDArray) else dtypes.default_float
@@ -23,74 +24,112 @@ def array(source_array: Any, ctx: Any = None, dtype: Any = None) -> Any:
     return as_class(core.array(source_array, dtype, None if ctx is None else Device(ctx), NDArray), NDArray)
 
 
-OPERATORS["array"] = array  # no operator: its result is not :func:`finish`-ed
+FUNCTIONS["array"] = array  # without a wrapper: its result is not :func:`finish`-ed
 
 
-@operator("zeros", "_zeros")
-def zeros(shape: Any, ctx: Any = None, dtype: Any = None, stype: Any = None) -> Any:
+@classic("_zeros")
+def _zeros(shape: Shape = (), ctx: Context | None = None, dtype: Dtype = "float32") -> Any:
     """An array of zeros."""
     return creation.zeros(shape, dtype, ctx)
 
 
-@operator("ones", "_ones")
-def ones(shape: Any, ctx: Any = None, dtype: Any = None) -> Any:
+@classic("_ones")
+def _ones(shape: Shape = (), ctx: Context | None = None, dtype: Dtype = "float32") -> Any:
     """An array of ones."""
     return creation.ones(shape, dtype, ctx)
 
 
-@operator("full", "_full")
-def full(shape: Any, val: float = 0.0, ctx: Any = None, dtype: Any = None, value: float | None = None) -> Any:
+@classic("_full", required=("value",))
+def _full(shape: Shape | None = None, ctx: Context | None = None, dtype: Dtype = "float32", value: float = 0.0) -> Any:
+    """An array filled with ``value``."""
+    return creation.full(() if shape is None else shape, value, dtype, ctx)
+
+
+@helper("zeros")
+def zeros(shape: Shape, ctx: Context | None = None, dtype: Dtype | None = None, stype: str | None = None) -> Any:
+    """An array of zeros."""
+    return creation.zeros(shape, dtype, ctx)
+
+
+@helper("ones")
+def ones(shape: Shape, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
+    """An array of ones."""
+    return creation.ones(shape, dtype, ctx)
+
+
+@helper("full")
+def full(shape: Shape, val: float = 0.0, ctx: Context | None = None, dtype: Dtype | None = None, value: float | None = None) -> Any:
     """An array filled with a number."""
     return creation.full(shape, val if value is None else value, creation.default_dtype(dtype), ctx)
 
 
-@operator("empty")
-def empty(shape: Any, ctx: Any = None, dtype: Any = None, stype: Any = None) -> Any:
+@helper("empty")
+def empty(shape: Shape, ctx: Context | None = None, dtype: Dtype | None = None, stype: str | None = None) -> Any:
     """An array whose values do not matter yet."""
     return creation.empty(shape, dtype, ctx)
 
 
-@operator("zeros_like")
-def zeros_like(data: Any, **kwargs: Any) -> Any:
+@classic("zeros_like")
+def zeros_like(data: Array) -> Any:
     """Zeros of the shape, dtype and device of ``data``."""
     return creation.zeros_like(data)
 
 
-@operator("ones_like")
-def ones_like(data: Any, **kwargs: Any) -> Any:
+@classic("ones_like")
+def ones_like(data: Array) -> Any:
     """Ones of the shape, dtype and device of ``data``."""
     return creation.ones_like(data)
 
 
-@operator("full_like")
-def full_like(data: Any, fill_value: float, **kwargs: Any) -> Any:
+@helper("full_like")
+def full_like(data: Array, fill_value: float) -> Any:
     """A number in the shape, dtype and device of ``data``."""
     return creation.full_like(data, fill_value)
 
 
-@operator("arange", "_arange")
-def arange(
+@classic("_arange")
+def _arange(
     start: float,
     stop: float | None = None,
     step: float = 1.0,
     repeat: int = 1,
-    infer_range: bool | None = None,
-    ctx: Any = None,
-    dtype: Any = None,
+    infer_range: bool = False,
+    ctx: Context | None = None,
+    dtype: Dtype = "float32",
 ) -> Any:
     """Evenly spaced numbers, each ``repeat`` times."""
     made = creation.arange(start, stop, step, dtype, ctx)
     return made if repeat == 1 else rearrange.repeat(made, repeat)
 
 
-@operator("linspace", "_linspace")
-def linspace(start: float, stop: float, num: int, endpoint: bool = True, ctx: Any = None, dtype: Any = None) -> Any:
+@helper("arange")
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1.0,
+    repeat: int = 1,
+    infer_range: bool | None = None,
+    ctx: Context | None = None,
+    dtype: Dtype | None = None,
+) -> Any:
+    """Evenly spaced numbers, each ``repeat`` times."""
+    return _arange(start, stop, step, repeat, bool(infer_range), ctx, creation.default_dtype(dtype))
+
+
+@helper("linspace", "_linspace")
+def linspace(start: float, stop: float, num: int, endpoint: bool = True, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
     """``num`` evenly spaced numbers over an interval."""
     return creation.linspace(start, stop, num, endpoint, False, dtype, ctx)
 
 
-@operator("eye", "_eye")
-def eye(N: int, M: int = 0, k: int = 0, ctx: Any = None, dtype: Any = None) -> Any:
+@classic("_eye")
+def _eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Dtype = "float32") -> Any:
+    """Ones on the ``k``-th diagonal of an N×M matrix (N×N for M = 0)."""
+    return creation.eye(N, M or N, k, dtype, ctx)
+
+
+@helper("eye")
+def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
     """Ones on the ``k``-th diagonal of an N×M matrix (N×N for M = 0)."""
     return creation.eye(N, M or N, k, dtype, ctx)
 

@@ -9,7 +9,9 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ndarray.register import operator
+from hybridnet.ndarray.attributes import Array
+from hybridnet.ndarray.record import numbered
+from hybridnet.ndarray.register import arrays_of, classic
 from hybridnet.ops.array import rearrange
 from hybridnet.ops.linalg import numpy_linalg as linalg
 from hybridnet.ops.linalg.matmul import matmul
@@ -30,8 +32,8 @@ def _transposed(x: Any) -> Any:
     return rearrange.swapaxes(x, -1, -2)
 
 
-@operator("linalg_gemm2", "_linalg_gemm2")
-def gemm2(A: Any, B: Any, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0, axis: int = -2) -> Any:
+@classic("_linalg_gemm2", "linalg_gemm2")
+def gemm2(A: Array, B: Array, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0, axis: int = -2) -> Any:
     """alpha · A·B, either transposed on request."""
     if axis == -2:
         return _product(A, B, transpose_a, transpose_b, alpha)
@@ -39,28 +41,35 @@ def gemm2(A: Any, B: Any, transpose_a: bool = False, transpose_b: bool = False, 
     return rearrange.moveaxis(_product(a, b, transpose_a, transpose_b, alpha), -2, axis)
 
 
-@operator("linalg_gemm", "_linalg_gemm")
+@classic("_linalg_gemm", "linalg_gemm")
 def gemm(
-    A: Any, B: Any, C: Any, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0, beta: float = 1.0, axis: int = -2
+    A: Array,
+    B: Array,
+    C: Array,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    axis: int = -2,
 ) -> Any:
     """alpha · A·B + beta · C."""
     return gemm2(A, B, transpose_a, transpose_b, alpha, axis) + C * float(beta)
 
 
-@operator("linalg_syrk", "_linalg_syrk")
-def syrk(A: Any, transpose: bool = False, alpha: float = 1.0) -> Any:
+@classic("_linalg_syrk", "linalg_syrk")
+def syrk(A: Array, transpose: bool = False, alpha: float = 1.0) -> Any:
     """alpha · A·Aᵀ, or alpha · Aᵀ·A with ``transpose``."""
     return _product(A, A, transpose, not transpose, alpha)
 
 
-@operator("linalg_potrf", "_linalg_potrf")
-def potrf(A: Any, lower: bool = True) -> Any:
+@classic("_linalg_potrf", "linalg_potrf")
+def potrf(A: Array, lower: bool = True) -> Any:
     """The triangular L with A = L·Lᵀ (or U with A = Uᵀ·U), of positive definite matrices."""
     return linalg.cholesky(A, upper=not lower)
 
 
-@operator("linalg_potri", "_linalg_potri")
-def potri(A: Any, lower: bool = True) -> Any:
+@classic("_linalg_potri", "linalg_potri")
+def potri(A: Array, lower: bool = True) -> Any:
     """The inverse of the matrix that has the Cholesky factor ``A``."""
     factor = linalg.inv(_triangle(A, lower))
     return matmul(_transposed(factor), factor) if lower else matmul(factor, _transposed(factor))
@@ -70,36 +79,36 @@ def _triangle(A: Any, lower: bool) -> Any:
     return rearrange.tril(A) if lower else rearrange.triu(A)
 
 
-@operator("linalg_trmm", "_linalg_trmm")
-def trmm(A: Any, B: Any, transpose: bool = False, rightside: bool = False, lower: bool = True, alpha: float = 1.0) -> Any:
+@classic("_linalg_trmm", "linalg_trmm")
+def trmm(A: Array, B: Array, transpose: bool = False, rightside: bool = False, lower: bool = True, alpha: float = 1.0) -> Any:
     """alpha · A·B for a triangular A (alpha · B·A with ``rightside``), A transposed on request."""
     A = _triangle(A, lower)
     return _product(B, A, False, transpose, alpha) if rightside else _product(A, B, transpose, False, alpha)
 
 
-@operator("linalg_trsm", "_linalg_trsm")
-def trsm(A: Any, B: Any, transpose: bool = False, rightside: bool = False, lower: bool = True, alpha: float = 1.0) -> Any:
+@classic("_linalg_trsm", "linalg_trsm")
+def trsm(A: Array, B: Array, transpose: bool = False, rightside: bool = False, lower: bool = True, alpha: float = 1.0) -> Any:
     """X with A·X = alpha · B for a triangular A (X·A = alpha · B with ``rightside``), A transposed on request."""
     A, B = _triangle(A, lower), B * float(alpha)
     A = _transposed(A) if transpose else A
     return _transposed(linalg.solve(_transposed(A), _transposed(B))) if rightside else linalg.solve(A, B)
 
 
-@operator("linalg_sumlogdiag", "_linalg_sumlogdiag")
-def sumlogdiag(A: Any) -> Any:
+@classic("_linalg_sumlogdiag", "linalg_sumlogdiag")
+def sumlogdiag(A: Array) -> Any:
     """The sum of the logarithms of the diagonal."""
     return reduction.sum(pointwise.FUNCTIONS["log"](rearrange.diagonal(A, 0, -2, -1)), axis=-1)
 
 
-@operator("linalg_syevd", "_linalg_syevd")
-def syevd(A: Any) -> Any:
+@classic("_linalg_syevd", "linalg_syevd", outputs=numbered(2))
+def syevd(A: Array) -> Any:
     """The eigenvectors U, as rows, and eigenvalues L of symmetric matrices: A = Uᵀ·diag(L)·U."""
     values, vectors = linalg.eigh(A)
     return [_transposed(vectors), values]
 
 
-@operator("linalg_gelqf", "_linalg_gelqf")
-def gelqf(A: Any) -> Any:
+@classic("_linalg_gelqf", "linalg_gelqf", outputs=numbered(2))
+def gelqf(A: Array) -> Any:
     """Q with orthonormal rows and the lower triangular L with A = L·Q."""
     if A.shape[-2] > A.shape[-1]:
         fail(ShapeError, "linalg_gelqf", expected="at most as many rows as columns", got=str(A.shape))
@@ -107,20 +116,20 @@ def gelqf(A: Any) -> Any:
     return [_transposed(q), _transposed(r)]
 
 
-@operator("linalg_det", "_linalg_det", "det")
-def det(A: Any) -> Any:
+@classic("_linalg_det", "linalg_det", "det", outputs=numbered(1))
+def det(A: Array) -> Any:
     """The determinants."""
     return linalg.det(A)
 
 
-@operator("linalg_slogdet", "_linalg_slogdet", "slogdet")
-def slogdet(A: Any) -> Any:
+@classic("_linalg_slogdet", "linalg_slogdet", "slogdet", outputs=numbered(2))
+def slogdet(A: Array) -> Any:
     """The signs of the determinants, and the logarithms of their absolute values."""
     return list(linalg.slogdet(A))
 
 
-@operator("linalg_inverse", "_linalg_inverse", "inverse")
-def inverse(A: Any) -> Any:
+@classic("_linalg_inverse", "linalg_inverse", "inverse")
+def inverse(A: Array) -> Any:
     """The inverse matrices."""
     return linalg.inv(A)
 
@@ -128,22 +137,22 @@ def inverse(A: Any) -> Any:
 # -- diagonals and triangles as vectors -----------------------------------------------------------
 
 
-@operator("linalg_extractdiag", "_linalg_extractdiag")
-def extractdiag(A: Any, offset: int = 0) -> Any:
+@classic("_linalg_extractdiag", "linalg_extractdiag")
+def extractdiag(A: Array, offset: int = 0) -> Any:
     """A diagonal of square matrices, as vectors."""
     return rearrange.diagonal(A, offset, -2, -1)
 
 
-@operator("linalg_makediag", "_linalg_makediag")
-def makediag(A: Any, offset: int = 0) -> Any:
+@classic("_linalg_makediag", "linalg_makediag")
+def makediag(A: Array, offset: int = 0) -> Any:
     """Matrices of zeros with vectors on a diagonal."""
     n = A.shape[-1] + abs(offset)
     rows = np.arange(A.shape[-1]) + max(-offset, 0)
     return _placed(A, rows, rows + offset, n)
 
 
-@operator("linalg_extracttrian", "_linalg_extracttrian")
-def extracttrian(A: Any, offset: int = 0, lower: bool = True) -> Any:
+@classic("_linalg_extracttrian", "linalg_extracttrian")
+def extracttrian(A: Array, offset: int = 0, lower: bool = True) -> Any:
     """A triangle of square matrices as vectors: a lower one row by row, an upper one column by column, as it stands transposed.
 
     An ``offset`` above or below the diagonal chooses which.
@@ -156,8 +165,8 @@ def extracttrian(A: Any, offset: int = 0, lower: bool = True) -> Any:
     return flat[..., rows * n + columns]
 
 
-@operator("linalg_maketrian", "_linalg_maketrian")
-def maketrian(A: Any, offset: int = 0, lower: bool = True) -> Any:
+@classic("_linalg_maketrian", "linalg_maketrian")
+def maketrian(A: Array, offset: int = 0, lower: bool = True) -> Any:
     """Matrices of zeros with vectors as a triangle: the opposite of :func:`extracttrian`."""
     side = int((8 * A.shape[-1] + 1) ** 0.5 - 1) // 2
     if side * (side + 1) // 2 != A.shape[-1]:
@@ -178,3 +187,13 @@ def _placed(A: Any, rows: Any, columns: Any, n: int) -> Any:
     longer = rearrange.pad(A, ((0, 0),) * (A.ndim - 1) + ((0, 1),))
     taken = longer[..., array(which, dtypes.int64, A.device)]
     return call("reshape", taken, shape=(*A.shape[:-1], n, n))
+
+
+@classic("khatri_rao")
+def khatri_rao(*args: Array, num_args: int | None = None) -> Any:
+    """The Kronecker products of the matrices' columns, column by column."""
+    product, *rest = arrays_of(args)
+    for x in rest:
+        pairs = call("reshape", product, shape=(product.shape[0], 1, product.shape[1])) * call("reshape", x, shape=(1, *x.shape))
+        product = call("reshape", pairs, shape=(product.shape[0] * x.shape[0], x.shape[1]))
+    return product

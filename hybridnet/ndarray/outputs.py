@@ -2,34 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from hybridnet.ndarray.register import operator
+from hybridnet.ndarray.attributes import Array, Shape
+from hybridnet.ndarray.record import Attributes
+from hybridnet.ndarray.register import classic
+from hybridnet.ndarray.shapes import from_input
 from hybridnet.ops.nn import outputs
 
-operator("SoftmaxOutput", "Softmax")(outputs.softmax_output)
-operator("MakeLoss")(outputs.make_loss)
+
+def _labels(data: Shape, a: Attributes) -> dict[str, Shape]:
+    return {"label": (data[0], *data[2:]) if a["multi_output"] else data[:-1]}
 
 
-@operator("make_loss")
-def make_loss(data: Any) -> Any:
+@classic("SoftmaxOutput", "Softmax", shapes=from_input("data", _labels))
+def softmax_output(
+    data: Array,
+    label: Array,
+    grad_scale: float = 1.0,
+    ignore_label: float = -1.0,
+    multi_output: bool = False,
+    use_ignore: bool = False,
+    preserve_shape: bool = False,
+    normalization: Literal["batch", "null", "valid"] = "null",
+    out_grad: bool = False,
+    smooth_alpha: float = 0.0,
+) -> Any:
+    """softmax(data), with the gradient of the cross entropy with ``label``."""
+    return outputs.softmax_output(
+        data, label, grad_scale, ignore_label, multi_output, use_ignore, preserve_shape, normalization, out_grad, smooth_alpha
+    )
+
+
+@classic("MakeLoss")
+def make_scaled_loss(
+    data: Array, grad_scale: float = 1.0, valid_thresh: float = 0.0, normalization: Literal["batch", "null", "valid"] = "null"
+) -> Any:
+    """``data`` as a loss: its gradient is ``grad_scale``, over the number of elements or of those above ``valid_thresh`` if asked."""
+    return outputs.make_loss(data, grad_scale, valid_thresh, normalization)
+
+
+def _targets(data: Shape, a: Attributes) -> dict[str, Shape]:
+    return {"label": data[:1] if len(data) == 2 and data[1] == 1 else data}
+
+
+_TARGETS = from_input("data", _targets)
+
+
+@classic("make_loss", outputs=("loss",))
+def make_loss(data: Array) -> Any:
     """``data`` as a loss: its gradient is 1."""
     return outputs.make_loss(data)
 
 
-@operator("LinearRegressionOutput")
-def linear_regression_output(data: Any, label: Any, grad_scale: float = 1.0) -> Any:
+@classic("LinearRegressionOutput", shapes=_TARGETS)
+def linear_regression_output(data: Array, label: Array, grad_scale: float = 1.0) -> Any:
     """``data``, with the gradient of half the squared error."""
     return outputs.regression_output(data, label, "linear", grad_scale)
 
 
-@operator("LogisticRegressionOutput")
-def logistic_regression_output(data: Any, label: Any, grad_scale: float = 1.0) -> Any:
+@classic("LogisticRegressionOutput", shapes=_TARGETS)
+def logistic_regression_output(data: Array, label: Array, grad_scale: float = 1.0) -> Any:
     """sigmoid(data), with the gradient of the cross entropy."""
     return outputs.regression_output(data, label, "logistic", grad_scale)
 
 
-@operator("MAERegressionOutput")
-def mae_regression_output(data: Any, label: Any, grad_scale: float = 1.0) -> Any:
+@classic("MAERegressionOutput", shapes=_TARGETS)
+def mae_regression_output(data: Array, label: Array, grad_scale: float = 1.0) -> Any:
     """``data``, with the gradient of the absolute error."""
     return outputs.regression_output(data, label, "mae", grad_scale)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.ndarray.register import keep_dtype, operator
+from hybridnet.ndarray.attributes import Array, Dtype, Floats, Shape
+from hybridnet.ndarray.record import numbered
+from hybridnet.ndarray.register import classic, helper, keep_dtype
 from hybridnet.ops.array import selection
 from hybridnet.ops.common import normalize_axes
-from hybridnet.ops.math import norms, pointwise, reduction
+from hybridnet.ops.math import norms, pointwise, reduction, statistics
 
 _math = pointwise.FUNCTIONS
 
@@ -26,12 +28,12 @@ def counted(data: Any) -> Any:
 
 
 def _reduction(compute: Callable[..., Any], doc: str, *names: str) -> Callable[..., Any]:
-    def function(data: Any, axis: Any = None, keepdims: bool = False, exclude: bool = False) -> Any:
+    def function(data: Array, axis: Shape | None = None, keepdims: bool = False, exclude: bool = False) -> Any:
         data = counted(data)
         return keep_dtype(compute(data, axes_of(names[0], axis, data.ndim, exclude), keepdims=bool(keepdims)), data)
 
     function.__doc__ = f"{doc} over ``axis`` (all without it), or over all other axes with ``exclude``."
-    return operator(*names)(function)
+    return classic(*names)(function)
 
 
 def _without_nan(compute: Callable[..., Any], neutral: float) -> Callable[..., Any]:
@@ -47,8 +49,8 @@ nansum = _reduction(_without_nan(reduction.sum, 0.0), "The sum of what is not Na
 nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is not NaN", "nanprod")
 
 
-@operator("norm")
-def norm(data: Any, ord: int = 2, axis: Any = None, out_dtype: Any = None, keepdims: bool = False) -> Any:
+@classic("norm")
+def norm(data: Array, ord: int = 2, axis: Shape | None = None, out_dtype: Dtype | None = None, keepdims: bool = False) -> Any:
     """The L1 (``ord=1``) or L2 norm over axes, of dtype ``out_dtype`` if that is given."""
     if out_dtype is not None:
         return norm(data.astype(out_dtype), ord, axis, None, keepdims)
@@ -57,9 +59,22 @@ def norm(data: Any, ord: int = 2, axis: Any = None, out_dtype: Any = None, keepd
     return keep_dtype(norms.norm_over(data, 1 if ord == 1 else 2, axes, keepdims), data)
 
 
-@operator("moments")
-def moments(data: Any, axes: Any = None, keepdims: bool = False) -> Any:
+@classic("moments", outputs=numbered(2))
+def moments(data: Array, axes: Shape | None = None, keepdims: bool = False) -> Any:
     """The mean and the variance over axes."""
     data = counted(data)
     over = axes_of("moments", axes, data.ndim)
     return [reduction.mean(data, over, keepdims=keepdims), reduction.var(data, over, keepdims=keepdims)]
+
+
+@helper("histogram", also={"a": "data"})
+def histogram(data: Array, bins: int | Array = 10, range: Floats | None = None) -> Any:
+    """The counts of values in each bin, and the bins' edges."""
+    counts, edges = statistics.histogram(data, bins, range)
+    return [counts.astype(dtypes.int64, copy=False), edges.astype(data.dtype, copy=False)]
+
+
+@classic("_histogram", asked={"bins": lambda a: a["bin_cnt"] is None}, outputs=numbered(2))
+def counts_and_edges(data: Array, bins: Array | None = None, bin_cnt: int | None = None, range: Floats | None = None) -> Any:
+    """The counts of values in each bin, and the bins' edges: those in ``bins``, or ``bin_cnt`` equal parts of ``range``."""
+    return histogram(data, bins if bin_cnt is None else bin_cnt, range)

@@ -1,65 +1,31 @@
-"""The classic operators: one table by MXNet's names, filled by one decorator.
+"""The classic vocabulary: its operators by MXNet's names, filled by ``@classic``, and the wrapper of ``nd``'s functions.
 
-``nd.X``, ``F.X`` in a hybridized block and ``sym.X`` all find their function here, so that each is
-written once. Every function takes arrays first and then MXNet's parameters under MXNet's names.
+``nd.X``, ``F.X`` in a hybridized block and ``sym.X`` all find their function here, so that each is written once.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hybridnet import core
-from hybridnet.errors import check_call
 from hybridnet.ndarray.classic import NDArray, finish
+from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, record_of
+from hybridnet.ops.vocabulary import Vocabulary
 
-#: Every classic function by each of its names.
-OPERATORS: dict[str, Callable[..., Any]] = {}
+#: Every classic operator by each of its names.
+OPERATORS: dict[str, ClassicOperator] = {}
 
+#: Every function of ``nd`` by name: the operators', and the functions that MXNet writes in Python over them.
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
-_NONE: Mapping[str, str] = {}
-
-
-def operator(*names: str, writes: bool = False, also: Mapping[str, str] = _NONE) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Enter a function under its names, with what all classic operators have.
-
-    ``out=``: an array (or several) that receives the result and is returned. ``name=`` is for
-    symbols and is ignored. ``also`` maps further names of arguments to those of the function. The
-    function sees plain arrays, under NumPy's rules (or, since it ``writes`` to some of them, the
-    arrays themselves). Results are of the class of the inputs: if any is an ``nd.NDArray``, or
-    there are none, ``nd.NDArray`` without zero dimensions.
-    """
-
-    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def classic(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
-            cls = _class_of(args, kwargs)
-            if cls is NDArray and not writes:
-                args, kwargs = _plain(args), {key: _plain(value) for key, value in kwargs.items()}
-            for theirs in also.keys() & kwargs.keys():
-                kwargs[also[theirs]] = kwargs.pop(theirs)
-            try:
-                result = finish(function(*args, **kwargs), cls)
-            except TypeError:
-                check_call(names[0], function, args, kwargs)
-                raise
-            return result if out is None else _deliver(result, out)
-
-        classic.__name__ = classic.__qualname__ = names[0]
-        classic.also = also  # type: ignore[attr-defined]
-        for name in names:
-            if name in OPERATORS:
-                raise ValueError(f"classic operator {name!r} is registered twice")
-            OPERATORS[name] = classic
-        return classic
-
-    return enter
+_NONE: Mapping[str, Any] = {}
+_FOR_SYMBOLS = {"name": "", "attr": ""}  # a symbol's name and its attributes beside the operator's: of no meaning to arrays
 
 
-def _class_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> type[core.NDArray]:
+def _class_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> type[core.NDArray]:
     found = False
-    for x in (*args, *kwargs.values()):
+    for x in (*args, *kwargs.values()) if kwargs else args:
         for item in x if isinstance(x, (list, tuple)) else (x,):
             if isinstance(item, NDArray):
                 return NDArray
@@ -67,18 +33,84 @@ def _class_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> type[core.NDArra
     return core.NDArray if found else NDArray
 
 
-def _plain(x: Any) -> Any:
-    """Arrays under NumPy's rules, which the functions are written for, whatever holds them."""
-    return type(x)(map(_plain, x)) if type(x) in (tuple, list) else core.plain(x)
+#: The rules of ``nd``: results are ``nd.NDArray``, without zero dimensions, if any input is one or there are none.
+CLASSIC = Vocabulary(_class_of, finish)
 
 
-def _deliver(result: Any, out: Any) -> Any:
-    if isinstance(result, list):
-        for target, value in zip(out if isinstance(out, (list, tuple)) else [out], result, strict=False):
-            target._assign(value)
-    else:
-        out._assign(result)
-    return out
+def classic(
+    *names: str,
+    aux: Sequence[str] = (),
+    asked: Mapping[str, Callable[[Attributes], bool]] = _NONE,
+    required: Sequence[str] = (),
+    inputs: Callable[[Attributes], Sequence[str]] | None = None,
+    outputs: Sequence[str] | Callable[[Attributes], Sequence[str]] = ("output",),
+    shapes: ShapeRule | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a typed function as the classic operator of these ``names``; gives it as ``nd`` has it.
+
+    ``aux``: the inputs that are states, which the function is handed themselves and may write to. ``asked``: for each optional
+    input when it is one. ``required``: attributes that a symbol must give, though a call may do without: the arrays tell.
+    ``inputs``: the names of any number of inputs, where they are not arg0, arg1 and so on. ``outputs``: their names.
+    ``shapes``: the shapes of inputs that follow from others. The parameters and all else are read off the function
+    (:mod:`hybridnet.ndarray.record`).
+
+    A call also takes ``out=``, an array (or several) that receives the result and is returned; ``name=`` and ``attr=``, which
+    are for symbols and ignored; and attributes as the strings that stand for them.
+    """
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        record = record_of(function, names, aux, asked, required, inputs, outputs, shapes)
+        text = record.documentation()
+        for name in names:
+            _enter(OPERATORS, name, record)
+            wrapped = CLASSIC.wrap(
+                function, name, also=_FOR_SYMBOLS, prepare=_reader(name, record), arrays=record.leading, writes=bool(aux)
+            )
+            wrapped.__doc__ = text
+            _enter(FUNCTIONS, name, wrapped)
+        return FUNCTIONS[names[0]]
+
+    return enter
+
+
+def helper(*names: str, also: Mapping[str, str] = _NONE) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function that is no operator, as one that chooses among operators by what it is given, under ``names`` of ``nd``.
+
+    Without names it is of another module, as ``nd.random``. ``also`` maps further names of arguments to those of the function.
+    """
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        made = [CLASSIC.wrap(function, name, also={**also, **_FOR_SYMBOLS}) for name in names or (function.__name__,)]
+        for name, wrapped in zip(names, made, strict=False):
+            _enter(FUNCTIONS, name, wrapped)
+        return made[0]
+
+    return enter
+
+
+def _enter(table: dict[str, Any], name: str, what: Any) -> None:
+    if name in table:
+        raise ValueError(f"classic operator {name!r} is registered twice")
+    table[name] = what
+
+
+def _reader(name: str, record: ClassicOperator) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]:
+    """What reads the attributes in a call of the operator, known as ``name``, that are strings."""
+    attributes = dict(record.attributes)
+    order = [attributes.get(key) for key in record.positions]
+    leading = record.leading
+
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        for key, value in kwargs.items():
+            if type(value) is str and (a := attributes.get(key)) is not None and value not in a.words:
+                kwargs[key] = a.parse(name, value)
+        if len(args) > leading and str in map(type, args):
+            for i, (a, x) in enumerate(zip(order, args, strict=False)):
+                if type(x) is str and a is not None and x not in a.words:
+                    args = (*args[:i], a.parse(name, x), *args[i + 1 :])
+        return args
+
+    return read
 
 
 def keep_dtype(result: Any, like: Any) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ndarray.register import arrays_of, operator
+from hybridnet.ndarray.attributes import Array, Bounds, Shape
+from hybridnet.ndarray.record import numbered
+from hybridnet.ndarray.register import arrays_of, classic, helper
 from hybridnet.ops.array import creation, rearrange
 from hybridnet.ops.array import shape as core_shape
 from hybridnet.ops.array.reshape_codes import CLASSIC, resolve_codes
@@ -17,89 +19,109 @@ from hybridnet.ops.common import as_shape, normalize_axis
 from hybridnet.ops.nn import like
 
 
-@operator("reshape", "Reshape")
-def reshape(data: Any, *codes: Any, shape: Any = None, reverse: bool = False, **kwargs: Any) -> Any:
-    """The same elements in another shape, given as integers or as one sequence.
+@classic("Reshape", "reshape")
+def reshape(data: Array, shape: Shape = (), reverse: bool = False, target_shape: Shape = (), keep_highest: bool = False) -> Any:
+    """The same elements in another shape.
 
     0 copies a dimension, -1 is what makes up the size, -2 copies all that remain, -3 joins two,
-    -4 splits one into the two numbers that follow; with ``reverse`` matched from the right.
+    -4 splits one into the two numbers that follow; with ``reverse`` matched from the right. ``target_shape``, where 0 is
+    what makes up the size, and ``keep_highest``, which keeps the first dimension, are MXNet's older way to say it.
     """
-    asked = shape if shape is not None else codes[0] if len(codes) == 1 else codes
-    return call("reshape", data, shape=resolve_codes(data.shape, as_shape("reshape", asked), CLASSIC, bool(reverse)))
+    asked = as_shape("reshape", shape)
+    if target_shape and not asked:
+        target = as_shape("reshape", target_shape)
+        target = (data.shape[0], *target[1:]) if keep_highest else target
+        return call("reshape", data, shape=resolve_codes(data.shape, tuple(n or -1 for n in target), CLASSIC, False))
+    return call("reshape", data, shape=resolve_codes(data.shape, asked, CLASSIC, bool(reverse)))
 
 
-operator("reshape_like")(like.reshape_like)
+@classic("reshape_like")
+def reshape_like(
+    lhs: Array,
+    rhs: Array,
+    lhs_begin: int | None = None,
+    lhs_end: int | None = None,
+    rhs_begin: int | None = None,
+    rhs_end: int | None = None,
+) -> Any:
+    """``lhs`` with its axes from ``lhs_begin`` to before ``lhs_end`` replaced by those of ``rhs`` in its range.
+
+    Without ranges, in the shape of ``rhs``.
+    """
+    return like.reshape_like(lhs, rhs, lhs_begin, lhs_end, rhs_begin, rhs_end)
 
 
-@operator("flatten", "Flatten")
-def flatten(data: Any) -> Any:
+@classic("Flatten", "flatten")
+def flatten(data: Array) -> Any:
     """Two dimensions: the first, and all others as one."""
     return call("reshape", data, shape=(data.shape[0], math.prod(data.shape[1:])))
 
 
-@operator("expand_dims")
-def expand_dims(data: Any, axis: int) -> Any:
+@classic("expand_dims")
+def expand_dims(data: Array, axis: int) -> Any:
     """A new axis of length 1 at ``axis`` of the result."""
     return core_shape.expand_dims(data, axis)
 
 
-@operator("squeeze")
-def squeeze(data: Any, axis: Any = None) -> Any:
+@classic("squeeze")
+def squeeze(data: Array, axis: Shape | None = None) -> Any:
     """Without the axes of length 1, or without those in ``axis``."""
     return core_shape.squeeze(data, axis)
 
 
-@operator("transpose")
-def transpose(data: Any, *order: Any, axes: Any = None) -> Any:
+@classic("transpose")
+def transpose(data: Array, axes: Shape = ()) -> Any:
     """The axes in another order; reversed if none is given."""
-    asked = axes if axes is not None else order[0] if len(order) == 1 and not isinstance(order[0], int) else order
-    return core_shape.transpose(data, asked if asked else None)
+    return core_shape.transpose(data, axes or None)
 
 
-@operator("swapaxes", "SwapAxis")
-def swapaxes(data: Any, dim1: int = 0, dim2: int = 0) -> Any:
+@classic("SwapAxis", "swapaxes")
+def swapaxes(data: Array, dim1: int = 0, dim2: int = 0) -> Any:
     """Two axes exchanged."""
     return rearrange.swapaxes(data, dim1, dim2)
 
 
-@operator("moveaxis")
-def moveaxis(tensor: Any, source: Any, destination: Any) -> Any:
+@helper("moveaxis")
+def moveaxis(tensor: Array, source: int | Shape, destination: int | Shape) -> Any:
     """Axes moved to other places, the others in their order."""
     return rearrange.moveaxis(tensor, source, destination)
 
 
-@operator("flip", "reverse")
-def flip(data: Any, axis: Any) -> Any:
+@classic("reverse", "flip")
+def flip(data: Array, axis: Shape) -> Any:
     """The order of the elements along axes reversed."""
     return rearrange.flip(data, axis)
 
 
-@operator("tile")
-def tile(data: Any, reps: Any) -> Any:
+@classic("tile")
+def tile(data: Array, reps: Shape) -> Any:
     """Repeated as a whole ``reps`` times along each axis."""
     return rearrange.tile(data, reps)
 
 
-@operator("repeat")
-def repeat(data: Any, repeats: int, axis: int | None = None) -> Any:
+@classic("repeat")
+def repeat(data: Array, repeats: int, axis: int | None = None) -> Any:
     """Every element repeated, along an axis or flattened."""
     return rearrange.repeat(data, repeats, axis)
 
 
-@operator("broadcast_to")
-def broadcast_to(data: Any, *dimensions: Any, shape: Any = None) -> Any:
+@classic("broadcast_to")
+def broadcast_to(data: Array, shape: Shape = ()) -> Any:
     """Axes of length 1 repeated to ``shape``, in which 0 keeps a length."""
-    target = as_shape("broadcast_to", shape if shape is not None else dimensions[0] if len(dimensions) == 1 else dimensions)
+    target = as_shape("broadcast_to", shape)
     if len(target) == data.ndim:
         target = tuple(m if n == 0 else n for m, n in zip(data.shape, target, strict=True))
     return call("broadcast_to", data, shape=target)
 
 
-operator("broadcast_like")(like.broadcast_like)
+@classic("broadcast_like")
+def broadcast_like(lhs: Array, rhs: Array, lhs_axes: Shape | None = None, rhs_axes: Shape | None = None) -> Any:
+    """``lhs`` broadcast to the shape of ``rhs``, or its axes ``lhs_axes`` to the lengths of ``rhs``'s ``rhs_axes``."""
+    return like.broadcast_like(lhs, rhs, lhs_axes, rhs_axes)
 
 
-@operator("broadcast_axis", "broadcast_axes")
-def broadcast_axis(data: Any, axis: Any = (), size: Any = ()) -> Any:
+@classic("broadcast_axis", "broadcast_axes")
+def broadcast_axis(data: Array, axis: Shape = (), size: Shape = ()) -> Any:
     """Axes of length 1 repeated to the given lengths."""
     shape = list(data.shape)
     for a, n in zip(as_shape("broadcast_axis", axis), as_shape("broadcast_axis", size), strict=True):
@@ -110,26 +132,26 @@ def broadcast_axis(data: Any, axis: Any = (), size: Any = ()) -> Any:
 # -- joining and cutting --------------------------------------------------------------------------
 
 
-@operator("concat", "Concat")
-def concat(*data: Any, dim: int = 1, num_args: int | None = None) -> Any:
+@classic("Concat", "concat")
+def concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
     """Arrays joined along an existing axis, by default the second."""
     return core_shape.concatenate(arrays_of(data), dim)
 
 
-@operator("concatenate")
-def concatenate(arrays: Any, axis: int = 0, always_copy: bool = True) -> Any:
+@helper("concatenate")
+def concatenate(arrays: Sequence[Array], axis: int = 0, always_copy: bool = True) -> Any:
     """A list of arrays joined along an existing axis, by default the first."""
     return core_shape.concatenate(arrays, axis)
 
 
-@operator("stack")
-def stack(*data: Any, axis: int = 0, num_args: int | None = None) -> Any:
+@classic("stack")
+def stack(*data: Array, axis: int = 0, num_args: int | None = None) -> Any:
     """Arrays of one shape joined along a new axis."""
     return core_shape.stack(arrays_of(data), axis)
 
 
-@operator("split", "SliceChannel")
-def split(data: Any, num_outputs: int, axis: int = 1, squeeze_axis: bool = False) -> Any:
+@classic("SliceChannel", "split", outputs=lambda a: numbered(a["num_outputs"]))
+def split(data: Array, num_outputs: int, axis: int = 1, squeeze_axis: bool = False) -> Any:
     """Equal parts along an axis (without that axis, if ``squeeze_axis`` and it is of length 1); one part comes alone."""
     parts = core_shape.split(data, int(num_outputs), axis)
     if squeeze_axis:
@@ -137,37 +159,51 @@ def split(data: Any, num_outputs: int, axis: int = 1, squeeze_axis: bool = False
     return parts if len(parts) > 1 else parts[0]
 
 
-@operator("split_v2")
-def split_v2(ary: Any, indices_or_sections: Any, axis: int = 0, squeeze_axis: bool = False) -> Any:
-    """Equal parts, or parts cut at indices, along an axis."""
-    sections = indices_or_sections if isinstance(indices_or_sections, int) else tuple(indices_or_sections)
-    parts = core_shape.split(ary, sections, axis)
-    return [core_shape.squeeze(p, axis) for p in parts] if squeeze_axis else parts
+@classic("_split_v2", outputs=lambda a: numbered(a["sections"] or len(a["indices"])))
+def split_at(data: Array, indices: Shape, axis: int = 1, squeeze_axis: bool = False, sections: int = 0) -> Any:
+    """Parts along an axis: ``sections`` equal ones, or one from each of ``indices``, of which the first is 0, to the next.
+
+    With ``squeeze_axis`` without that axis, which must be of length 1 then; one part comes alone.
+    """
+    parts = core_shape.split(data, sections or tuple(indices)[1:], axis)
+    if squeeze_axis:
+        parts = [core_shape.squeeze(p, axis) for p in parts]
+    return parts if len(parts) > 1 else parts[0]
 
 
-@operator("slice", "crop")
-def slice_(data: Any, begin: Any, end: Any, step: Any = None) -> Any:
+@helper("split_v2")
+def split_v2(ary: Array, indices_or_sections: int | Shape, axis: int = 0, squeeze_axis: bool = False) -> Any:
+    """Equal parts, or parts cut at indices, along an axis; one part comes alone."""
+    if isinstance(indices_or_sections, int):
+        return split_at(ary, (), axis, squeeze_axis, indices_or_sections)
+    return split_at(ary, (0, *indices_or_sections), axis, squeeze_axis)
+
+
+@classic("slice", "crop")
+def slice_(data: Array, begin: Bounds, end: Bounds, step: Bounds = ()) -> Any:
     """``data[begin[0]:end[0]:step[0], ...]``; ``None`` stands for a whole bound."""
-    begin, end = (x if isinstance(x, (tuple, list)) else (x,) for x in (begin, end))
-    steps = (None,) * len(begin) if step is None else step if isinstance(step, (tuple, list)) else (step,)
+    begin, end, step = (x if isinstance(x, (tuple, list)) else (x,) for x in (begin, end, step))
     if not len(begin) == len(end) <= data.ndim:
         fail(ArgumentError, "slice", expected=f"as many begins as ends, at most {data.ndim}", got=f"{begin} and {end}")
-    steps = (*steps, *(None,) * (len(begin) - len(steps)))
+    steps = (*step, *(None,) * (len(begin) - len(step)))
     key = tuple(("slice", b, e, s if s else None) for b, e, s in zip(begin, end, steps, strict=True))
     return call("slice", data, key=key)
 
 
-@operator("slice_axis")
-def slice_axis(data: Any, axis: int, begin: int, end: int | None = None) -> Any:
+@classic("slice_axis", required=("end",))
+def slice_axis(data: Array, axis: int, begin: int, end: int | None = None) -> Any:
     """``data[begin:end]`` along one axis."""
     return core_shape.slice_axis(data, axis, begin, end)
 
 
-operator("slice_like")(like.slice_like)
+@classic("slice_like")
+def slice_like(data: Array, shape_like: Array, axes: Shape = ()) -> Any:
+    """The first elements of ``data``, as many as ``shape_like`` has, on ``axes`` (all without)."""
+    return like.slice_like(data, shape_like, axes)
 
 
-@operator("Crop")
-def crop(*data: Any, num_args: int = 1, offset: Any = (0, 0), h_w: Any = (0, 0), center_crop: bool = False) -> Any:
+@classic("Crop")
+def crop(*data: Array, num_args: int | None = None, offset: Shape = (0, 0), h_w: Shape = (0, 0), center_crop: bool = False) -> Any:
     """The last two axes cut to ``h_w``, or to the size of a second array, at an offset or in the middle."""
     image = data[0]
     height, width = data[1].shape[2:] if len(data) > 1 else h_w
@@ -178,8 +214,8 @@ def crop(*data: Any, num_args: int = 1, offset: Any = (0, 0), h_w: Any = (0, 0),
     return call("slice", image, key=(whole, whole, ("slice", top, top + height, None), ("slice", left, left + width, None)))
 
 
-@operator("pad", "Pad")
-def pad(data: Any, mode: str = "constant", pad_width: Any = (), constant_value: float = 0.0) -> Any:
+@classic("Pad", "pad", required=("mode", "pad_width"))
+def pad(data: Array, mode: Literal["constant", "edge", "reflect"] = "constant", pad_width: Shape = (), constant_value: float = 0.0) -> Any:
     """Widened along each axis; ``pad_width`` holds (before, after) of every axis in one flat tuple."""
     widths = tuple(zip(pad_width[::2], pad_width[1::2], strict=True))
     if len(widths) != data.ndim or mode not in ("constant", "edge", "reflect"):
@@ -192,8 +228,8 @@ def pad(data: Any, mode: str = "constant", pad_width: Any = (), constant_value: 
     return rearrange.pad(data, widths, mode, constant_values=constant_value) if mode == "constant" else rearrange.pad(data, widths, mode)
 
 
-@operator("depth_to_space")
-def depth_to_space(data: Any, block_size: int) -> Any:
+@classic("depth_to_space")
+def depth_to_space(data: Array, block_size: int) -> Any:
     """(n, c·b², h, w) to (n, c, h·b, w·b): channels become blocks of b×b pixels."""
     n, c, h, w = data.shape
     b = block_size
@@ -201,8 +237,8 @@ def depth_to_space(data: Any, block_size: int) -> Any:
     return call("reshape", call("transpose", split, axes=(0, 3, 4, 1, 5, 2)), shape=(n, c // (b * b), h * b, w * b))
 
 
-@operator("space_to_depth")
-def space_to_depth(data: Any, block_size: int) -> Any:
+@classic("space_to_depth")
+def space_to_depth(data: Array, block_size: int) -> Any:
     """(n, c, h·b, w·b) to (n, c·b², h, w): blocks of b×b pixels become channels."""
     n, c, h, w = data.shape
     b = block_size
@@ -213,14 +249,14 @@ def space_to_depth(data: Any, block_size: int) -> Any:
 # -- shapes as values -----------------------------------------------------------------------------
 
 
-@operator("shape_array")
-def shape_array(data: Any) -> Any:
+@classic("shape_array")
+def shape_array(data: Array) -> Any:
     """The shape, as an int64 array."""
     return _numbers(data.shape, data)
 
 
-@operator("size_array")
-def size_array(data: Any) -> Any:
+@classic("size_array")
+def size_array(data: Array) -> Any:
     """The number of elements, as an int64 array of one element."""
     return _numbers((data.size,), data)
 

@@ -16,7 +16,7 @@ from hybridnet.core import NDArray as ndarray
 from hybridnet.dtypes import bfloat16
 from hybridnet.numpy import linalg, random
 from hybridnet.numpy.functions import FUNCTIONS
-from hybridnet.ops import methods as _methods  # noqa: F401  (it attaches the methods of arrays)
+from hybridnet.ops import methods as _methods  # noqa: F401  it attaches the methods of arrays
 
 newaxis = None
 pi, e, euler_gamma, inf, nan = _numpy.pi, _numpy.e, _numpy.euler_gamma, _numpy.inf, _numpy.nan

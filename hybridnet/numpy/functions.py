@@ -20,11 +20,11 @@ from hybridnet.device import Device, device_of
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array import creation, gather, joining, rearrange, selection, selective, shape, sorting
 from hybridnet.ops.common import tensor
-from hybridnet.ops.front import elementwise, front
 from hybridnet.ops.linalg import products
 from hybridnet.ops.linalg.einsum import einsum
 from hybridnet.ops.linalg.matmul import matmul
 from hybridnet.ops.math import pointwise, reduction, scan, special, statistics
+from hybridnet.ops.vocabulary import NUMPY, elementwise
 
 _math = pointwise.FUNCTIONS
 
@@ -370,7 +370,7 @@ _ALIASES = {
 
 def _fronted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     ufunc = getattr(np, name, None)
-    return elementwise(function, ufunc.nin) if isinstance(ufunc, np.ufunc) else front(function)
+    return elementwise(function, ufunc.nin) if isinstance(ufunc, np.ufunc) else NUMPY.wrap(function)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = _MAKING | _WRITING | {name: _fronted(name, f) for name, f in _OF_ARRAYS.items()}

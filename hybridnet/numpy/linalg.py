@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridnet import core
-from hybridnet.ops.front import front
 from hybridnet.ops.linalg import numpy_linalg as linalg
 from hybridnet.ops.linalg import products
+from hybridnet.ops.vocabulary import NUMPY
 
 _NAMES = """
     cholesky cond det eig eigh eigvals eigvalsh inv lstsq matrix_norm matrix_power matrix_rank norm pinv qr slogdet solve svd svdvals
@@ -17,8 +17,8 @@ _NAMES = """
 """
 __all__ = [*_NAMES.split(), "multi_dot"]
 
-globals().update({name: front(getattr(linalg, name)) for name in _NAMES.split()})
-multi_dot = front(products.multi_dot)
+globals().update({name: NUMPY.wrap(getattr(linalg, name)) for name in _NAMES.split()})
+multi_dot = NUMPY.wrap(products.multi_dot)
 core.NUMPY_FUNCTIONS.update({getattr(np.linalg, name): globals()[name] for name in __all__ if hasattr(np.linalg, name)})
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hybridnet.core.random import seed
-from hybridnet.ops.front import front
 from hybridnet.ops.random import distributions as draws
+from hybridnet.ops.vocabulary import NUMPY
 
 _NAMES = """
     bernoulli beta binomial chisquare choice exponential f gamma generalized_negative_binomial geometric gumbel laplace logistic lognormal
@@ -16,7 +16,7 @@ _NAMES = """
 """
 _ALIASES = {"ranf": "random", "random_sample": "random", "sample": "random"}
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {name: front(getattr(draws, name)) for name in _NAMES.split()}
+FUNCTIONS: dict[str, Callable[..., Any]] = {name: NUMPY.wrap(getattr(draws, name)) for name in _NAMES.split()}
 FUNCTIONS |= {alias: FUNCTIONS[name] for alias, name in _ALIASES.items()}
 FUNCTIONS |= {"seed": seed, "shuffle": draws.shuffle}
 globals().update(FUNCTIONS)

@@ -20,7 +20,6 @@ from hybridnet.ndarray.shape import slice_
 from hybridnet.ops.array import gather, selection, sorting
 from hybridnet.ops.array.reshape_codes import EXTENDED, resolve_codes
 from hybridnet.ops.common import as_shape, tensor
-from hybridnet.ops.front import front
 from hybridnet.ops.math import pointwise, special
 from hybridnet.ops.nn import (
     activation,
@@ -38,7 +37,9 @@ from hybridnet.ops.nn import (
     sequence,
     softmax,
 )
+from hybridnet.ops.nn import batch_norm as core_batch_norm
 from hybridnet.ops.random import distributions as random
+from hybridnet.ops.vocabulary import NUMPY
 from hybridnet.util import (
     is_np_array,
     is_np_default_dtype,
@@ -70,11 +71,11 @@ def batch_flatten(data: Any) -> Any:
     return call("reshape", x, shape=(x.shape[0], math.prod(x.shape[1:])))
 
 
-@functools.wraps(norm.batch_norm)
+@functools.wraps(core_batch_norm.batch_norm)
 def batch_norm(x: Any, gamma: Any, *args: Any, **kwargs: Any) -> Any:
     if kwargs.get("fix_gamma", args[5] if len(args) > 5 else True):
-        norm.fix(gamma)
-    return norm.batch_norm(x, gamma, *args, **kwargs)
+        core_batch_norm.fix(gamma)
+    return core_batch_norm.batch_norm(x, gamma, *args, **kwargs)
 
 
 def nonzero(a: Any) -> Any:
@@ -119,21 +120,6 @@ def savez(file_name: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
     file.save(file_name, {f"arr_{i}": x for i, x in enumerate(args)} | kwargs)
 
 
-def _mxnets(function: Callable[..., Any], *meaningless: str, **also: str) -> Callable[..., Any]:
-    """``function`` under further names of its arguments, MXNet's, of which some (cuDNN's switches) mean nothing here."""
-
-    @functools.wraps(function)
-    def renamed(*args: Any, **kwargs: Any) -> Any:
-        for key in meaningless:
-            kwargs.pop(key, None)
-        for theirs in also.keys() & kwargs.keys():
-            kwargs[also[theirs]] = kwargs.pop(theirs)
-        return function(*args, **kwargs)
-
-    renamed.also = dict.fromkeys(meaningless, "") | also  # type: ignore[attr-defined]
-    return renamed
-
-
 def _public(module: ModuleType, names: str) -> dict[str, Callable[..., Any]]:
     return {name: getattr(module, name) for name in names.split()}
 
@@ -149,13 +135,12 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_public(resize, "upsampling bilinear_resize2d adaptive_avg_pooling2d"),
     **_public(sequence, "sequence_mask sequence_last sequence_reverse"),
     **_public(gather, "pick gather_nd scatter_nd one_hot boolean_mask"),
-    **{name: _mxnets(getattr(special, name), data="x") for name in ("erf", "erfinv", "gamma", "gammaln")},
-    "digamma": special.digamma,
+    **_public(special, "erf erfinv gamma gammaln digamma"),
     "scaled_dot_product_attention": attention.scaled_dot_product_attention,
-    "convolution": _mxnets(convolution.convolution, "workspace", "cudnn_tune", "cudnn_off"),
-    "deconvolution": _mxnets(deconvolution.deconvolution, "workspace", "cudnn_tune", "cudnn_off"),
-    "pooling": _mxnets(pooling.pooling, "cudnn_off"),
-    "dropout": _mxnets(dropout.dropout, "cudnn_off"),
+    "convolution": convolution.convolution,
+    "deconvolution": deconvolution.deconvolution,
+    "pooling": pooling.pooling,
+    "dropout": dropout.dropout,
     "embedding": embedding.embedding,
     "topk": sorting.topk,
     "cast": selection.cast,
@@ -169,14 +154,12 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
 
 #: Functions that write to their arguments, or take none: called with the arrays as they are.
 _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
-    "batch_norm": _mxnets(
-        batch_norm, "cudnn_off", "min_calib_range", "max_calib_range", data="x", moving_mean="running_mean", moving_var="running_var"
-    ),
+    "batch_norm": batch_norm,
     **_public(control_flow, "foreach while_loop cond"),
     "slice": slice_,
     "constraint_check": constraint_check,
-    "save": _mxnets(save, file="file_name"),
-    "load": _mxnets(load, file="file_name"),
+    "save": save,
+    "load": load,
     "savez": savez,
     "seed": seed,
     "waitall": waitall,
@@ -203,4 +186,21 @@ _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
     "use_np_shape": use_np_shape,
 }
 
-FUNCTIONS: dict[str, Callable[..., Any]] = _AS_THEY_ARE | {name: front(function) for name, function in _OF_ARRAYS.items()}
+_CUDNN = {"workspace": "", "cudnn_tune": "", "cudnn_off": ""}
+
+#: Further names of arguments, MXNet's; those that mean nothing here are "".
+_ALSO: dict[str, dict[str, str]] = {
+    **{name: {"data": "x"} for name in ("erf", "erfinv", "gamma", "gammaln")},
+    **dict.fromkeys(("convolution", "deconvolution", "pooling", "dropout"), _CUDNN),
+    "batch_norm": {
+        "cudnn_off": "", "min_calib_range": "", "max_calib_range": "",
+        "data": "x", "moving_mean": "running_mean", "moving_var": "running_var",
+    },
+    "save": {"file": "file_name"},
+    "load": {"file": "file_name"},
+}  # fmt: skip
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: NUMPY.wrap(f, also=_ALSO[name], writes=True) if name in _ALSO else f for name, f in _AS_THEY_ARE.items()},
+    **{name: NUMPY.wrap(f, also=_ALSO.get(name, {})) for name, f in _OF_ARRAYS.items()},
+}

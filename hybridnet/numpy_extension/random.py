@@ -7,12 +7,12 @@ from typing import Any
 from hybridnet.core import NDArray, broadcast_shapes
 from hybridnet.core.random import seed
 from hybridnet.ops.common import as_shape
-from hybridnet.ops.front import front
 from hybridnet.ops.random import distributions as draws
+from hybridnet.ops.vocabulary import NUMPY
 
 __all__ = ["bernoulli", "normal_n", "seed", "uniform_n"]
 
-bernoulli = front(draws.bernoulli)
+bernoulli = NUMPY.wrap(draws.bernoulli)
 
 
 def _size(batch_shape: Any, *parameters: Any) -> tuple[int, ...]:
@@ -20,13 +20,13 @@ def _size(batch_shape: Any, *parameters: Any) -> tuple[int, ...]:
     return (() if batch_shape is None else as_shape("random", batch_shape)) + own
 
 
-@front
+@NUMPY.wrap
 def uniform_n(low: Any = 0.0, high: Any = 1.0, batch_shape: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
     """Uniform on [low, high), ``batch_shape`` times over."""
     return draws.uniform(low, high, _size(batch_shape, low, high), dtype, device, ctx)
 
 
-@front
+@NUMPY.wrap
 def normal_n(loc: Any = 0.0, scale: Any = 1.0, batch_shape: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
     """Normal, ``batch_shape`` times over."""
     return draws.normal(loc, scale, _size(batch_shape, loc, scale), dtype, device, ctx)

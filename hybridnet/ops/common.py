@@ -114,7 +114,7 @@ def samples(*made: Sample) -> Callable[[], Iterable[Sample]]:
     return lambda: made
 
 
-def by_parts(expand: Callable[..., Any]) -> Callable[..., Any]:
+def by_parts(decomposition: Callable[..., Any]) -> Callable[..., Any]:
     """``Op.grad`` of a composite that has no shorter one: its parts are run again, recorded, and differentiated.
 
     For gradients of gradients, say, that have a kernel of their own. ``Op.saves`` must name every input.
@@ -126,7 +126,7 @@ def by_parts(expand: Callable[..., Any]) -> Callable[..., Any]:
         try:
             # Copies, so that an array that is two of the operands is told apart.
             own = [call("copy", x) if need else x for x, need in zip(xs, needs, strict=True)]
-            result = expand(*own, **attrs)
+            result = decomposition(*own, **attrs)
         finally:
             local.set(recording=before[0])
         heads = result if isinstance(result, tuple) else (result,)

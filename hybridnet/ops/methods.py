@@ -14,11 +14,11 @@ import numpy as np
 
 from hybridnet.core import NDArray
 from hybridnet.ops.array import gather, rearrange, selection, selective, shape, sorting
-from hybridnet.ops.front import front
 from hybridnet.ops.linalg import matmul, products
 from hybridnet.ops.linalg import numpy_linalg as linalg
 from hybridnet.ops.math import pointwise, scan, statistics
 from hybridnet.ops.nn import activation, softmax
+from hybridnet.ops.vocabulary import NUMPY
 
 _math = pointwise.FUNCTIONS
 
@@ -149,7 +149,7 @@ METHODS: dict[str, Callable[..., Any]] = {
 }
 
 for _name, _function in METHODS.items():
-    setattr(NDArray, _name, front(_function))
+    setattr(NDArray, _name, NUMPY.wrap(_function))
 _WRITING: dict[str, Callable[..., None]] = {"fill": _fill, "sort": _sort}
 for _name, _method in _WRITING.items():
     setattr(NDArray, _name, _method)

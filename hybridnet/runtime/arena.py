@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet.codegen.memory import ALIGNMENT
 from hybridnet.device import Device, Trail, cpu, device_bytes
-from hybridnet.graph.memory import ALIGNMENT
 
 #: How many times larger than asked for a lent arena may be, and the size up to which that does not matter.
 GENEROUS = 8

@@ -14,8 +14,8 @@ import numpy as np
 
 from hybridnet.codegen.numpy_program import Source, Statement
 from hybridnet.graph.control_ops import CONTROL
-from hybridnet.graph.passes.fuse import FUSED
-from hybridnet.graph.passes.group import GROUP
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.multi_tensor import GROUP
 from hybridnet.runtime.arena import take
 from hybridnet.runtime.numpy_program import NumpyProgram, bound_text
 from hybridnet.runtime.timing import Copies, Link, TimedProgram, TimedStep, median, repeats, timed_node

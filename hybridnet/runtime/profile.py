@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import OPS
 from hybridnet.device import Device, cpu
 from hybridnet.device.transfer import placed
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import MATMUL
 from hybridnet.runtime.chrome_trace import chrome_trace
 from hybridnet.runtime.cuda_program import CudaProgram
 from hybridnet.runtime.cuda_timing import time_cuda
@@ -28,6 +28,7 @@ from hybridnet.runtime.numpy_timing import time_numpy
 from hybridnet.runtime.profile_table import duration, quantity, table, totals
 from hybridnet.runtime.program import make_program
 from hybridnet.runtime.record import ProgramRecord, StepRecord
+from hybridnet.runtime.spec import ProgramSpec
 from hybridnet.runtime.timing import Link, TimedProgram, TimedStep
 from hybridnet.runtime.work import product_dtype
 
@@ -151,7 +152,7 @@ def _product_rate(device: Device, dtype: Dtype) -> float:
     """Floating-point operations a second of a large product of matrices."""
     rows = ROWS[device.is_gpu]
     a, b, y = (Value((rows, rows), dtype, device) for _ in range(3))
-    node = Node(OPS["matmul"], (a, b), {}, [y.spec], device)
+    node = Node(MATMUL, (a, b), {}, [y.spec], device)
     few = np.random.default_rng(0).standard_normal((64, 64))
     matrix = np.tile(few, (-(-rows // 64),) * 2)[:rows, :rows].astype(dtype)
     return 2 * rows**3 / _seconds(Graph([a, b, y], [node], [node.output]), [matrix, matrix])
@@ -160,7 +161,7 @@ def _product_rate(device: Device, dtype: Dtype) -> float:
 def _seconds(graph: Graph, values: Iterable[Any]) -> float:
     """Seconds that a graph of one step takes, which writes its result into its last input."""
     device = graph.inputs[0].device
-    program = make_program(graph, {0: len(graph.inputs) - 1}, name="limit", fixed=frozenset(range(len(graph.inputs))))
+    program = make_program(ProgramSpec(graph, "limit", {0: len(graph.inputs) - 1}, fixed=frozenset(range(len(graph.inputs)))))
     inputs = [placed(x, device) for x in values]
     inputs.append(device.xp.empty_like(inputs[0]))
     (timed,) = _timed([Link(program, lambda results: inputs)])

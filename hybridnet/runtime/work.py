@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from hybridnet.dtypes import Dtype
 from hybridnet.graph.control_ops import FOREACH
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.passes.fuse import FUSED
-from hybridnet.graph.passes.group import GROUP
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.multi_tensor import GROUP
 
 
 def bytes_of(node: Node, values: Iterable[Value] | None = None) -> int:

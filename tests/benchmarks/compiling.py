@@ -17,7 +17,7 @@ from networks import resnet50
 
 import hybridnet as hn
 import hybridnet.compile as compiler
-from hybridnet import autograd, jit
+from hybridnet import autograd, jit, lowering
 from hybridnet.codegen import numpy_program as codegen
 from hybridnet.graph import passes
 from hybridnet.runtime import numpy_program as runtime
@@ -49,9 +49,6 @@ PARTS = (
     (compiler, "Traced", "trace"),
     (compiler, "partition", "split forward and backward"),
     (runtime, "write_numpy_program", "text: writing"),
-    (codegen, "group", "text: group"),
-    (codegen, "fuse", "text: fuse"),
-    (codegen, "legalize", "text: legalize"),
     (codegen, "NumpyPlan", "text: plan"),
 )
 
@@ -61,14 +58,17 @@ def watched() -> Iterator[Stopwatch]:
     """Put a stopwatch into each part for the body."""
     watch = Stopwatch()
     before = [(module, name, getattr(module, name)) for module, name, _ in PARTS]
-    all_passes = passes.PASSES
+    all_passes, rewrites = passes.PASSES, lowering.LOWERING
     for module, name, part in PARTS:
         setattr(module, name, watch.timed(part, getattr(module, name)))
     passes.PASSES = tuple(p._replace(run=watch.timed(f"pass: {p.name}", p.run)) for p in all_passes)
+    lowering.LOWERING = {
+        program: tuple(p._replace(run=watch.timed(f"lowering: {p.name}", p.run)) for p in listed) for program, listed in rewrites.items()
+    }
     try:
         yield watch
     finally:
-        passes.PASSES = all_passes
+        passes.PASSES, lowering.LOWERING = all_passes, rewrites
         for module, name, value in before:
             setattr(module, name, value)
 

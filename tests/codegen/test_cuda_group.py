@@ -17,8 +17,9 @@ from hybridnet.device import Device, cpu, gpu
 from hybridnet.gluon import nn
 from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.graph.passes import optimize
-from hybridnet.graph.passes.fuse import fuse
-from hybridnet.graph.passes.group import GROUP, group
+from hybridnet.lowering.fuse import fuse
+from hybridnet.lowering.multi_tensor import GROUP, multi_tensor
+from hybridnet.lowering.recompute import recompute
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -55,13 +56,13 @@ def update(name: str, dtype: Any, limit: float | None = None, **options: Any) ->
 
     compiled = jit(step)
     graph = compiled.graph(lr, t, rescale)
-    state = next(iter(compiled.cache.values()))[1].state
-    return fuse(group(on_gpu(optimize(graph)))), [x._data for x in (lr, t, rescale, *state)]
+    state = next(iter(compiled.cache.values())).states
+    return fuse(recompute(multi_tensor(on_gpu(optimize(graph))))), [x._data for x in (lr, t, rescale, *state)]
 
 
 @pytest.fixture(scope="module")
 def updates() -> tuple[Suite, dict[tuple[str, Any], list[Work]]]:
-    suite, works = Suite(Tuning(sms=2)), {}
+    suite, works = Suite(Tuning(num_sms=2)), {}
     for name, options in OPTIMIZERS.items():
         for dtype in dtypes.FLOATS:
             works[name, dtype] = [w for w in suite.add_graph(*update(name, dtype, **options)) if w.node.op is GROUP]
@@ -82,7 +83,7 @@ def test_updates(name: str, dtype: Any, updates: tuple[Suite, dict[tuple[str, An
 
 @pytest.fixture(scope="module")
 def norms() -> tuple[Suite, dict[tuple[str, Any], list[Work]]]:
-    suite, works = Suite(Tuning(sms=2)), {}
+    suite, works = Suite(Tuning(num_sms=2)), {}
     for dtype in dtypes.FLOATS:
         graph, data = update("lamb", dtype, wd=0.01, lower_bound=1e-3)
         works["lamb", dtype] = suite.add_graph(graph, data)
@@ -102,7 +103,7 @@ def finite(dtype: Any) -> tuple[Any, list[Any]]:
         return *finite, *(call("max", x, axis=a, keepdims=False) for x, a in zip(xs, axes, strict=True))
 
     xs = [array(x, dtype=dtype) for x in data]
-    return fuse(group(on_gpu(optimize(jit(checks).graph(*xs))))), data
+    return fuse(recompute(multi_tensor(on_gpu(optimize(jit(checks).graph(*xs)))))), data
 
 
 @pytest.mark.parametrize("dtype", dtypes.FLOATS, ids=str)

@@ -22,16 +22,16 @@ from hybridnet.device import cpu
 from hybridnet.errors import DeviceError, HybridnetError
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.passes import optimize
-from hybridnet.graph.passes.fuse import fuse
 from hybridnet.graph.trace import Trace, tracing
+from hybridnet.lowering.fuse import fuse
 from hybridnet.ops.math import pointwise, reduction
-from hybridnet.ops.nn import loss, norm, softmax
+from hybridnet.ops.nn import batch_norm, loss, norm, softmax
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
-POINTWISE = [op for op in ALL_OPS if op.kind is Kind.POINTWISE and op.expand is None]
+POINTWISE = [op for op in ALL_OPS if op.kind is Kind.POINTWISE and op.decomposition is None]
 REDUCTIONS = [op for op in ALL_OPS if op.kind is Kind.REDUCTION]
-SMALL = Tuning(sms=2, min_chunk=32, min_column=2)  # so that small arrays take the paths of large ones
+SMALL = Tuning(num_sms=2, min_chunk=32, min_column=2)  # so that small arrays take the paths of large ones
 F = pointwise.FUNCTIONS
 
 
@@ -423,7 +423,7 @@ def with_gradients(fn: Callable[..., Any], trained: int) -> Callable[..., Any]:
 
 def _batch_norm(x: Any, gamma: Any, beta: Any, *, axis: int) -> Any:
     c = gamma.shape[0]
-    return norm.batch_norm(x, gamma, beta, array(np.zeros(c)).astype(x.dtype), array(np.ones(c)).astype(x.dtype), axis=axis)
+    return batch_norm.batch_norm(x, gamma, beta, array(np.zeros(c)).astype(x.dtype), array(np.ones(c)).astype(x.dtype), axis=axis)
 
 
 def _cross_entropy(x: Any) -> Any:
@@ -459,7 +459,7 @@ def models() -> tuple[Suite, dict[tuple[str, Any], list[Work]]]:
             arrays.append(array(rng.normal(size=fn(*arrays).shape).astype(dtype), dtype=dtype))
             compiled = jit(with_gradients(fn, trained))
             graph = compiled.graph(*arrays)
-            state = next(iter(compiled.cache.values()))[1].state
+            state = next(iter(compiled.cache.values())).states
             works[name, dtype] = fused_works(suite, graph, [x._data for x in (*arrays, *state)])
     return suite.build(), works
 

@@ -15,7 +15,7 @@ from hybridnet.codegen.cuda_index import Layout
 from hybridnet.codegen.cuda_region import Unit
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.passes import optimize
-from hybridnet.graph.passes.fuse import fuse
+from hybridnet.lowering.fuse import fuse
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 

@@ -14,8 +14,9 @@ from emulator.suite import Suite, Work
 from support.kernel_cases import CASES, Case, made
 from support.paths import DATA
 
-from hybridnet.graph.passes.fuse import fuse
-from hybridnet.graph.passes.group import group
+from hybridnet.lowering.fuse import fuse
+from hybridnet.lowering.multi_tensor import multi_tensor
+from hybridnet.lowering.recompute import recompute
 
 FOLDER = DATA / "kernels"
 #: Its numbers differ from device to device; see test_cuda_random.py.
@@ -50,7 +51,7 @@ def test_nothing_else_is_recorded() -> None:
 def works(cases: dict[str, Case]) -> tuple[Suite, dict[str, list[Work]]]:
     suite, found = Suite(), {}
     for name in CASES.keys() - RANDOM:
-        graph = fuse(group(cases[name].compiled.graph))
+        graph = fuse(recompute(multi_tensor(cases[name].compiled.graph)))
         found[name] = suite.add_graph(graph, [x.asnumpy() for x in cases[name].arrays])
     return suite.build(), found
 

@@ -234,8 +234,8 @@ def test_library(one_gpu: None, dtype: Any, bias: Any, layout: str, causal: bool
 
 def _by_parts(name: str, arrays: list[Data], attrs: dict[str, Any]) -> list[Data]:
     """The parts in float64."""
-    expand: Any = OPS[name].expand
-    return [wide(y) for y in expand(*[as_array(x.astype(np.float64)) for x in arrays], **attrs)]
+    decomposition: Any = OPS[name].decomposition
+    return [wide(y) for y in decomposition(*[as_array(x.astype(np.float64)) for x in arrays], **attrs)]
 
 
 def _close(found: list[Data], expected: list[Data], dtype: Any) -> None:

@@ -100,7 +100,9 @@ def test_lists() -> None:
     assert sorted(halved + kept + follow) == sorted(OPS)
     assert {"matmul", "convolution", "convolution_data_grad", "convolution_weight_grad", "rnn_sequence"} <= set(halved)
     assert {"softmax", "log_softmax", "exp", "log", "power", "square", "sum", "logsumexp", "svd"} <= set(kept)
-    assert {"add", "multiply", "maximum", "relu", "max_pool", "concatenate", "reshape", "normalize", "softmax_cross_entropy"} <= set(follow)
+    assert {"add", "multiply", "maximum", "relu", "max_pool", "concatenate", "reshape", "batch_norm", "softmax_cross_entropy"} <= set(
+        follow
+    )
     amp.init("float16", target_precision_ops=["exp"], fp32_ops=["matmul"])
     x = np.ones((2, 2))
     assert np.exp(x).dtype == numpy.float16

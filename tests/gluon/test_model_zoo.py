@@ -214,7 +214,7 @@ def test_a_missing_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         vision.mobilenet0_25(pretrained=True)
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / file).write_bytes(b"something else")
-    with pytest.raises(FileNotFoundError, match=rf"got {hashlib.sha1(b'something else').hexdigest()}: another file, or a broken copy"):
+    with pytest.raises(FileNotFoundError, match="got one with another: a broken copy, or other parameters"):
         vision.get_model("mobilenet0.25", pretrained=True)
     with pytest.raises(ArgumentError, match=r"expected a trained network: alexnet, .*; got 'mobilenet0.33'"):
         vision.get_mobilenet(0.33, pretrained=True)

@@ -20,7 +20,7 @@ from hybridnet.compile import jit
 from hybridnet.config import config
 from hybridnet.core import NDArray, array
 from hybridnet.errors import HybridnetError
-from hybridnet.graph.passes import NAMES
+from hybridnet.lowering import NAMES
 from hybridnet.numpy import logical_and, logical_or, logical_xor
 
 PER_TEST = 1000  # programs of the campaign

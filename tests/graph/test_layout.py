@@ -16,7 +16,7 @@ from hybridnet import autograd
 from hybridnet.config import config
 from hybridnet.core import OPS, Kind, NDArray, Op, Permuted, Sample, Spec, apply, call, local, wrap
 from hybridnet.device import Device, cpu, gpu
-from hybridnet.graph.accelerated import written_for
+from hybridnet.graph.backend.cuda import CUDA, kernels_for
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.passes import layout, optimize
@@ -25,10 +25,10 @@ from hybridnet.graph.verify import verify
 from hybridnet.ops.array import shape
 from hybridnet.ops.math import reduction
 from hybridnet.ops.nn.activation import relu
+from hybridnet.ops.nn.batch_norm import batch_norm
 from hybridnet.ops.nn.convolution import convolution
 from hybridnet.ops.nn.linear import fully_connected
 from hybridnet.ops.nn.loss import softmax_cross_entropy
-from hybridnet.ops.nn.norm import batch_norm
 from hybridnet.ops.nn.pooling import pooling
 
 SOURCE = sys.modules["hybridnet.graph.passes.layout"]
@@ -58,16 +58,16 @@ def a_library() -> Iterator[None]:
     """As if a library computed every convolution; kernels of our own are there."""
 
     def whole(node: Node) -> bool:
-        return node.op.kind is Kind.CONTRACTION or written_for(node, 132) is not None
+        return node.op.kind is Kind.CONTRACTION or kernels_for(node, 132) is not None
 
-    with mock.patch.object(sys.modules["hybridnet.graph.passes.expand"], "stays_whole", whole):
+    with mock.patch.object(sys.modules["hybridnet.graph.passes.decompose"], "has_fused_implementation", whole):
         yield
 
 
 @pytest.fixture
 def any_floats() -> Iterator[None]:
     """As if tensor cores computed every floating type, so that values can be compared to the last digits."""
-    with mock.patch.object(SOURCE, "is_half", lambda dtype: dtype.kind == "f"):
+    with mock.patch.object(CUDA, "prefers_channels_last", lambda dtype: dtype.kind == "f"):
         yield
 
 
@@ -268,7 +268,7 @@ def test_a_kernel_that_takes_one_order_only(any_floats: None) -> None:
         return convolution(convolution(batch_normed(convolution(x, w1), gamma, beta), w2), w3)
 
     graph = traced(network, data, backward=False)
-    with mock.patch.object(SOURCE, "stays_whole", lambda node: False):
+    with mock.patch.object(SOURCE, "has_fused_implementation", lambda node: False):
         after = optimize(graph)
     same(graph, after, data)
     assert all(n.attrs["last"] for n in convolutions(after))
@@ -347,7 +347,7 @@ def test_random_networks(recipe: list[tuple[int, int, int]]) -> None:
 
     data = [normal(2, 3, 5, 4, seed=9), *WEIGHTS]
     graph = traced(network, data)
-    with mock.patch.object(SOURCE, "is_half", lambda dtype: dtype.kind == "f"):
+    with mock.patch.object(CUDA, "prefers_channels_last", lambda dtype: dtype.kind == "f"):
         alone, after = layout(graph), optimize(graph)
         with mock.patch.object(config, "disabled_passes", frozenset({"layout"})):
             plain = optimize(graph)
@@ -375,6 +375,6 @@ def test_every_operator_that_takes_permuted_operands(op: Op, sample: Sample) -> 
     graph, call = found
     data = [np.asarray(x) for x in sample.inputs]
     changing = SOURCE._Layout(graph)
-    with mock.patch.object(SOURCE, "stays_whole", lambda node: True):
+    with mock.patch.object(SOURCE, "has_fused_implementation", lambda node: True):
         assert changing._compute(graph.nodes[0], call)
     same(graph, Graph(graph.inputs, changing.nodes, [changing._plain(v) for v in graph.outputs]), data)

@@ -1,11 +1,13 @@
 """Random programs, forward and backward: every pass alone and all together keep their values, on every way to run them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
+from emulator.device import emulated_gpu
+from emulator.suite import on_gpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.programs import Program, programs
@@ -16,17 +18,24 @@ from hybridnet.compile import jit
 from hybridnet.config import config
 from hybridnet.core import NDArray, Spec, wrap
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph
+from hybridnet.graph.ir import Graph, Node
 from hybridnet.graph.partition import partition
 from hybridnet.graph.passes import PASSES, optimize
-from hybridnet.graph.passes.fuse import fuse
-from hybridnet.graph.passes.group import group
 from hybridnet.graph.trace import Trace, tracing
 from hybridnet.graph.verify import verify
+from hybridnet.lowering import LOWERING, NAMES, Target
+from hybridnet.lowering.multi_tensor import GROUP
 from hybridnet.runtime.numpy_program import NumpyProgram
+from hybridnet.runtime.spec import ProgramSpec
 
-ALL_PASSES: dict[str, Callable[[Graph], Graph]] = {p.name: p.run for p in PASSES} | {"fuse": fuse, "group": group}
-EVERY_NAME = frozenset(ALL_PASSES)
+
+def groups(graph: Graph) -> set[Node]:
+    return {node for node in graph.nodes if node.op is GROUP}
+
+
+TARGET = Target(unwanted=groups)
+ALL_PASSES: dict[str, Callable[[Graph], Graph]] = {p.name: p.run for p in PASSES}
+ALL_PASSES |= {p.name: lambda graph, run=p.run: run(graph, TARGET) for p in (*LOWERING["cpu"], *LOWERING["cpu body"])}
 
 
 def traced(program: Program, xs: list[NDArray], states: list[NDArray]) -> tuple[Graph, list[Any]]:
@@ -69,7 +78,29 @@ def test_each_pass_keeps_values(name: str, program: Program) -> None:
     same(interpret(after, data), interpret(graph, data))
 
 
-@given(programs(max_steps=20), st.permutations(sorted(EVERY_NAME)))
+@pytest.fixture(scope="module")
+def device() -> Iterator[None]:
+    with emulated_gpu():
+        yield
+
+
+@pytest.mark.parametrize("name", [p.name for p in LOWERING["gpu"]])
+@given(programs())
+@settings(max_examples=30)
+def test_each_rewrite_for_a_gpu_keeps_values(device: None, name: str, program: Program) -> None:
+    """And all that stand before it."""
+    graph, data = traced(program, *start(program))
+    expected = interpret(graph, data)
+    alone = after = on_gpu(graph)
+    for p in LOWERING["gpu"]:
+        after = verify(p.run(after, TARGET), p.name)
+        if p.name == name:
+            same(interpret(after, data), expected)
+            same(interpret(verify(p.run(alone, TARGET), name), data), expected)
+            break
+
+
+@given(programs(max_steps=20), st.permutations(sorted(ALL_PASSES)))
 def test_passes_in_any_order(program: Program, order: list[str]) -> None:
     graph, data = traced(program, *start(program))
     expected = interpret(graph, data)
@@ -99,7 +130,7 @@ def test_numpy_program(program: Program, block_bytes: int, threads: int) -> None
         mock.patch.object(config, "threads", threads),
         mock.patch.object(numpy_program, "PARALLEL_WORK", 0),
     ):
-        compiled = NumpyProgram(optimize(graph))
+        compiled = NumpyProgram(ProgramSpec(optimize(graph)))
         first = compiled(data)
         second = compiled(data)
     same(first, expected)
@@ -110,21 +141,21 @@ def test_numpy_program(program: Program, block_bytes: int, threads: int) -> None
         np.testing.assert_array_equal(d, old)
 
 
-@pytest.mark.parametrize("without", sorted(EVERY_NAME))
+@pytest.mark.parametrize("without", sorted(NAMES))
 @given(programs())
 @settings(max_examples=25)
 def test_numpy_program_without_one_pass(without: str, program: Program) -> None:
     graph, data = traced(program, *start(program))
     expected = interpret(graph, data)
     with mock.patch.object(config, "disabled_passes", frozenset({without})), mock.patch.object(config, "block_bytes", 64):
-        same(NumpyProgram(optimize(graph))(data), expected)
+        same(NumpyProgram(ProgramSpec(optimize(graph)))(data), expected)
 
 
 @given(programs())
 def test_numpy_program_without_any_pass(program: Program) -> None:
     graph, data = traced(program, *start(program))
-    with mock.patch.object(config, "disabled_passes", EVERY_NAME):
-        same(NumpyProgram(optimize(graph))(data), interpret(graph, data))
+    with mock.patch.object(config, "disabled_passes", NAMES):
+        same(NumpyProgram(ProgramSpec(optimize(graph)))(data), interpret(graph, data))
 
 
 @given(programs(), st.sampled_from([64, 1 << 17]))
@@ -185,5 +216,5 @@ def test_partition(program: Program) -> None:
         assert len(halves.forward.outputs) == args[1] + halves.residuals
         return halves
 
-    with mock.patch("hybridnet.compile.partition", spy), autograd.record():
+    with mock.patch("hybridnet.compiled.partition", spy), autograd.record():
         jit(lambda a: program.forward(a, []))(xs)

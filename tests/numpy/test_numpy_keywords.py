@@ -146,6 +146,16 @@ def test_ufuncs_take_where_out_and_dtype(name: str) -> None:
             FUNCTIONS[name](*ours, dtype="int32")
 
 
+def test_out_has_an_array_a_result() -> None:
+    x, given = hnp.array(A), hnp.zeros(A.shape)
+    whole, rest = hnp.divmod(x, 2, out=(None, given))
+    assert rest is given
+    same(whole * 2 + rest, A)
+    for out in (given, (given,), (given, given, given)):
+        with pytest.raises(ArgumentError, match=r"\[divmod\] expected .*2 arrays.*got"):
+            hnp.divmod(x, 2, out=out)
+
+
 def test_what_only_ufuncs_take_is_refused_elsewhere() -> None:
     x = hnp.array(A)
     for name in ("sort", "argmax", "cumsum", "reshape", "transpose", "concatenate"):

@@ -20,11 +20,13 @@ from hybridnet.config import config
 from hybridnet.core import Kind, NDArray, Op, Sample, wrap
 from hybridnet.device import cpu
 from hybridnet.errors import HybridnetError
-from hybridnet.graph.passes import NAMES
+from hybridnet.lowering import NAMES
 
 TOLERANCE = {dtypes.float64: 1e-12, dtypes.float32: 1e-5, dtypes.float16: 4e-3, dtypes.bfloat16: 4e-2}
 #: Written in other operators, or sums of products: more than one way to add up.
-SUMS = {op.name for op in ALL_OPS if op.kind in (Kind.CONTRACTION, Kind.REDUCTION) or op.expand is not None or op.kind is Kind.OPAQUE}
+SUMS = {
+    op.name for op in ALL_OPS if op.kind in (Kind.CONTRACTION, Kind.REDUCTION) or op.decomposition is not None or op.kind is Kind.OPAQUE
+}
 
 #: Whose public functions never make operands of these shapes: there edges are one-dimensional, a slice has the shape that is given.
 ONE_SHAPE = {"histogram", "slice_grad", "rnn_sequence"}

@@ -4,6 +4,7 @@ First and second gradients, dtypes and layouts of each operator are the contract
 the operators mean, and what the public functions make of their arguments.
 """
 
+import itertools
 import math
 from typing import Any
 
@@ -16,7 +17,7 @@ from hybridnet.compile import jit
 from hybridnet.core import array
 from hybridnet.core import random as state
 from hybridnet.errors import ArgumentError, ShapeError
-from hybridnet.ops.nn import activation, convolution, dropout, embedding, linear, loss, norm, pooling, rnn, softmax
+from hybridnet.ops.nn import activation, batch_norm, convolution, dropout, embedding, linear, loss, norm, pooling, rnn, softmax
 
 # -- products -------------------------------------------------------------------------------------
 
@@ -221,7 +222,7 @@ def test_batch_norm(axis: int) -> None:
     arrays = array(x), array(gamma), array(beta), *running
 
     def run(**options: Any) -> Any:
-        return norm.batch_norm(*arrays, eps=1e-3, momentum=0.8, axis=axis, **options)
+        return batch_norm.batch_norm(*arrays, eps=1e-3, momentum=0.8, axis=axis, **options)
 
     def used(m: Data, v: Data, g: Data) -> Data:
         return (x - m.reshape(column)) / np.sqrt(v.reshape(column) + 1e-3) * g.reshape(column) + beta.reshape(column)
@@ -244,7 +245,7 @@ def test_batch_norm_holds_far_from_zero() -> None:
     x = (normal(64, 2) * 0.5 + 3000).astype(np.float32)
     one, zero = array(np.ones(2, np.float32)), array(np.zeros(2, np.float32))
     with autograd.record():
-        y, _, root = norm.batch_norm(
+        y, _, root = batch_norm.batch_norm(
             array(x), one, zero, array(np.zeros(2, np.float32)), array(np.ones(2, np.float32)), output_mean_var=True
         )
     np.testing.assert_allclose(root.asnumpy(), 1 / np.sqrt(x.astype(np.float64).var(0) + 1e-3), rtol=1e-3)
@@ -255,7 +256,7 @@ def test_half_precision_norms_use_single_precision_statistics() -> None:
     x = (normal(2000, 2) * 20 + 100).astype(np.float16)
     parameters = [array(np.full(2, v, np.float32)) for v in (1, 0, 0, 1)]
     with autograd.record():
-        y, mean, _ = norm.batch_norm(array(x), *parameters, output_mean_var=True)
+        y, mean, _ = batch_norm.batch_norm(array(x), *parameters, output_mean_var=True)
     assert y.dtype == dtypes.float16 and mean.dtype == dtypes.float32
     close(mean, x.astype(np.float64).mean(0), 1e-5)
     close(y, plain_norm(x.astype(np.float64), (0,), 1e-3), 5e-3)
@@ -292,12 +293,42 @@ def test_other_norms() -> None:
     close(norm.rms_norm(array(x), array(weight)), x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6) * weight)
 
 
+@pytest.mark.parametrize("name", ["batch_norm", "frozen_batch_norm", "group_norm", "instance_norm", "prelu"])
+def test_gradients_that_are_not_needed(name: str) -> None:
+    """Whichever inputs are variables, each gets the gradient that it gets when all are."""
+    function: Any = {
+        "batch_norm": lambda *x: batch_norm.batch_norm(*x, fix_gamma=False),
+        "frozen_batch_norm": lambda *x: batch_norm.batch_norm(*x, fix_gamma=False, use_global_stats=True),
+        "group_norm": lambda *x: norm.group_norm(*x, num_groups=2),
+        "instance_norm": norm.instance_norm,
+        "prelu": activation.prelu,
+    }[name]
+    count = {"batch_norm": 5, "frozen_batch_norm": 5, "prelu": 2}.get(name, 3)
+    inputs = [normal(3, 4, 5), *(np.abs(normal(4, seed=i)) + 0.5 for i in range(1, count))]
+    learnt = 3 if name == "batch_norm" else count  # nothing flows to running statistics that are only moved
+
+    def gradients_of(chosen: tuple[int, ...]) -> list[Data]:
+        arrays = [array(x) for x in inputs]
+        for i in chosen:
+            arrays[i].attach_grad()
+        with autograd.record():
+            y = function(*arrays)
+        y.backward(array(normal(*y.shape, seed=9)))
+        return [arrays[i].grad.asnumpy() for i in chosen]
+
+    whole = gradients_of(tuple(range(learnt)))
+    for size in range(1, learnt):
+        for chosen in itertools.combinations(range(learnt), size):
+            for found, i in zip(gradients_of(chosen), chosen, strict=True):
+                close(found, whole[i])
+
+
 @pytest.mark.parametrize("train", [False, True])
 def test_norms_take_empty_batches(train: bool) -> None:
     x = array(np.zeros((0, 3, 2), np.float32))
     one = [array(np.ones(3, np.float32)) for _ in range(4)]
     with autograd.train_mode() if train else autograd.predict_mode():
-        assert norm.batch_norm(x, *one).shape == (0, 3, 2)
+        assert batch_norm.batch_norm(x, *one).shape == (0, 3, 2)
     assert norm.layer_norm(x, *one[:2], axis=1).shape == (0, 3, 2)
 
 
@@ -305,9 +336,9 @@ def test_norms_refuse_parameters_of_another_size() -> None:
     two, three = array(np.ones(2)), array(np.ones(3))
     x = array(normal(2, 3, 4))
     with pytest.raises(ShapeError, match="gamma of shape"):
-        norm.batch_norm(x, two, three, three, three)
+        batch_norm.batch_norm(x, two, three, three, three)
     with pytest.raises(ShapeError, match="running_var of shape"):
-        norm.batch_norm(x, three, three, three, two)
+        batch_norm.batch_norm(x, three, three, three, two)
     with pytest.raises(ShapeError, match="beta of shape"):
         norm.layer_norm(x, array(np.ones(4)), three)
     with pytest.raises(ShapeError, match="groups divide"):
@@ -371,7 +402,7 @@ def test_dropout_options() -> None:
 def small_network(x: Any, w: Any, gamma: Any, running: Any, flat: Any) -> Any:
     """Layers with state and randomness, one after the other."""
     h = convolution.convolution(x, w, pad=(1, 1))
-    h = norm.batch_norm(h, gamma, gamma, *running, fix_gamma=False)
+    h = batch_norm.batch_norm(h, gamma, gamma, *running, fix_gamma=False)
     h = pooling.pooling(activation.relu(h), (2, 2), (2, 2))
     h = dropout.dropout(h, 0.5).reshape((2, 3, 4))
     h = rnn.rnn(h, flat, array(np.zeros((2, 3, 5))), array(np.ones((2, 3, 5))), state_size=5, bidirectional=True)

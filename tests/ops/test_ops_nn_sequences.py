@@ -139,6 +139,23 @@ def test_rnn_gradient(mode: str) -> None:
         close((g * d).sum() * 1e6, ((ahead - behind) * head).sum() / 2 * 1e6, 1e-6)
 
 
+@pytest.mark.parametrize("mode", ["rnn_tanh", "lstm", "gru"])
+def test_rnn_takes_its_parameters_in_parts(mode: str) -> None:
+    """A list of the weights and biases gives what they give as one array, and so do their gradients."""
+    x, h0, c0 = (array(normal(*shape, seed=i)) for i, shape in enumerate([(4, 2, 3), (4, 2, 2), (4, 2, 2)]))
+    options = {"mode": mode, "state_size": 2, "num_layers": 2, "bidirectional": True}
+    sizes = list(rnn._sizes(mode, 3, 2, 2, 2))
+    shapes = [*sizes, *((rows,) for rows, _ in sizes)]
+    parts = [normal(*shape, seed=i) * 0.5 for i, shape in enumerate(shapes)]
+    flat = np.concatenate([p.ravel() for p in parts])
+    assert flat.size == rnn.rnn_param_size(mode, 3, 2, 2, True)
+    close(rnn.rnn(x, [array(p) for p in parts], h0, c0, **options), rnn.rnn(x, array(flat), h0, c0, **options))
+    (whole,) = gradients(lambda p: rnn.rnn(x, p, h0, c0, **options), flat)
+    close(np.concatenate([g.ravel() for g in gradients(lambda *p: rnn.rnn(x, p, h0, c0, **options), *parts)]), whole)
+    with pytest.raises(ShapeError, match="parameters of shapes"):
+        rnn.rnn(x, [array(p) for p in parts[::-1]], h0, c0, **options)
+
+
 def test_rnn_dropout_is_between_layers() -> None:
     x, h = array(np.ones((2, 3, 4), np.float32)), array(np.zeros((2, 3, 5), np.float32))
     flat = array(normal(rnn.rnn_param_size("rnn_tanh", 4, 5, 2), dtype=np.float32))

@@ -29,17 +29,18 @@ MAX_LINES = 500
 
 #: A module imports from its own row and the rows above it; see "The layers" in CONTRIBUTING.md.
 LAYERS = (
-    "errors absent config dtypes exact owned registry",
+    "errors absent config dtypes exact opencv owned registry",
     "device",
     "core",
     "ops autograd serialization",
     "graph",
+    "lowering",
     "codegen",
     "runtime",
-    "traced compile",
-    "numpy numpy_extension ndarray symbol random context util",
+    "traced retrace compiled compile",
+    "numpy numpy_extension ndarray symbol random context util hooks",
     "amp name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
-    "compat onnx keras visualization",
+    "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from
 )
 LAYER = {name: number for number, row in enumerate(LAYERS) for name in row.split()}
@@ -85,7 +86,7 @@ BESIDE_THE_MIRROR = {"data", "references", "support", "emulator", "benchmarks", 
 
 def test_operators_are_in_folders_and_tests_mirror_the_package() -> None:
     """What one looks for says where it is: a family of operators in its folder, the tests of a package in the folder of its name."""
-    beside = {path.stem for path in (PACKAGE / "ops").glob("*.py")} - {"__init__", "common", "front", "methods"}
+    beside = {path.stem for path in (PACKAGE / "ops").glob("*.py")} - {"__init__", "common", "methods", "vocabulary"}
     assert not beside, "a family of operators belongs into a folder of hybridnet/ops"
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders - BESIDE_THE_MIRROR <= {path.name for path in PACKAGE.iterdir()}
@@ -169,6 +170,39 @@ def test_only_device_imports_gpu_libraries(module: str) -> None:
     assert not cudnn or module == "hybridnet.device.dnn", f"cudnn is imported at {cudnn}"
     ours = [f"{MODULES[module]}:{line}" for name, line in dynamic if name.split(".")[0] == "hybridnet"]
     assert not ours, f"hybridnet is imported by name at {ours}"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[1:2] in (["graph"], ["lowering"], ["codegen"])])
+def test_passes_ask_the_back_end_and_never_what_a_device_is(module: str) -> None:
+    """``backend_of(device)`` says what it can and what it costs; that is where devices are told apart."""
+    kinds = ("is_gpu",) if module == "hybridnet.graph.backend" else ("is_gpu", "device_type")
+    uses = [f"{MODULES[module]}:{node.lineno}" for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute) and node.attr in kinds]
+    assert not uses, "ask backend_of(device) for its limits and abilities"
+
+
+def rewrites() -> set[str]:
+    """The functions of ``graph/passes`` and ``lowering`` that make graphs of graphs, and the class that they do it with."""
+    functions = [
+        node
+        for module in MODULES
+        if module.startswith(("hybridnet.graph.passes.", "hybridnet.lowering."))
+        for node in tree(module).body
+        if isinstance(node, ast.FunctionDef)
+    ]
+    return {f.name for f in functions if getattr(f.returns, "id", "") == "Graph" and not f.name.startswith("_")} | {"Rewriter"}
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[1:2] in (["codegen"], ["runtime"], ["compile"], ["traced"])])
+def test_graphs_are_rewritten_by_the_listed_passes_alone(module: str) -> None:
+    """What comes after the lists plans and writes; it runs both lists whole, and no rewrite beside them."""
+    imports = [node for node in ast.walk(tree(module)) if isinstance(node, ast.ImportFrom)]
+    beside = [f"{MODULES[module]}:{node.lineno} {alias.name}" for node in imports for alias in node.names if alias.name in rewrites()]
+    assert not beside, "enter it in PASSES (hybridnet/graph/passes) or LOWERING (hybridnet/lowering)"
+
+
+def test_rewrites_are_seen() -> None:
+    assert {"dce", "simplify", "fuse", "recompute", "multi_tensor", "insert_copies", "ungroup"} <= rewrites()
+    assert not {"optimize", "lower"} & rewrites()
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -13,11 +13,12 @@ import numpy
 import hybridnet as hn
 from hybridnet import autograd, gluon, np
 from hybridnet.codegen.cuda_program import KernelStep
-from hybridnet.compile import Compiled
+from hybridnet.compiled import CompiledCall
 from hybridnet.gluon import nn, rnn
 from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.ops.array import gather
 from hybridnet.ops.nn import loss, norm, softmax
+from hybridnet.ops.nn.batch_norm import batch_norm as batch_norm_of
 from hybridnet.ops.nn.dropout import dropout as dropout_of
 from hybridnet.ops.nn.pooling import pooling
 from hybridnet.runtime.cuda_program import CudaProgram
@@ -26,7 +27,7 @@ from hybridnet.runtime.cuda_program import CudaProgram
 class Case(NamedTuple):
     """A compiled function, and the arrays that its program takes: arguments, then states."""
 
-    compiled: Compiled
+    compiled: CompiledCall
     arrays: list[Any]
 
     @property
@@ -150,7 +151,7 @@ def layer_norm() -> Made:
 
 def batch_norm() -> Made:
     mean, var = normal(16), normal(16)
-    return with_gradients(lambda x, g, b: norm.batch_norm(x, g, b, mean, var, axis=1), [normal(32, 16, 12, 12), normal(16), normal(16)])
+    return with_gradients(lambda x, g, b: batch_norm_of(x, g, b, mean, var, axis=1), [normal(32, 16, 12, 12), normal(16), normal(16)])
 
 
 def cross_entropy() -> Made:
@@ -255,4 +256,4 @@ def made(name: str) -> Case:
     with hn.gpu(), autograd.predict_mode():
         fn, arrays = CASES[name]()
         compiled = hn.jit(fn, name=name)._inspect(arrays, {})
-    return Case(compiled, [*arrays, *compiled.state])
+    return Case(compiled, [*arrays, *compiled.states])

@@ -6,12 +6,12 @@ puts what it has downloaded. Nothing is downloaded here: who lacks a file is tol
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import Any
 
 from hybridnet.config import config
 from hybridnet.errors import ArgumentError, HybridnetError, fail
+from hybridnet.gluon.download import check_sha1
 
 #: The SHA-1 of the file of each network, as MXNet 1.9.1 lists them.
 SHA1 = {
@@ -51,9 +51,6 @@ SHA1 = {
     "vgg19_bn": "f360b758e856f1074a85abd5fd873ed1d98297c3",
 }
 
-#: Under this name MXNet's project publishes the files, each in a ``.zip``.
-PUBLISHED = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/gluon/models/{}.zip"
-
 
 class ModelFileError(HybridnetError, FileNotFoundError):
     """The file of a trained network is not there, or is another one than its name says."""
@@ -78,14 +75,13 @@ def get_model_file(name: str, root: str | os.PathLike[str] | None = None) -> str
     """
     file = f"{name}-{short_hash(name)}.params"
     path = os.path.join(os.path.expanduser(default_root() if root is None else os.fspath(root)), file)
-    way_out = f"putting {file} there, which MXNet downloads itself, and which {PUBLISHED.format(file.removesuffix('.params'))} holds"
+    archive = f"{config.repository.rstrip('/')}/gluon/models/{file.removesuffix('.params')}.zip"
+    way_out = f"putting {file} there, which MXNet downloads itself, and which {archive} holds"
     if not os.path.exists(path):
         fail(ModelFileError, "model_store", expected=f"the file {path} with SHA-1 {SHA1[name]}", got="no such file", fix=way_out)
-    with open(path, "rb") as opened:
-        found = hashlib.file_digest(opened, "sha1").hexdigest()
-    if found != SHA1[name]:
+    if not check_sha1(path, SHA1[name]):
         expected = f"a file {path} with SHA-1 {SHA1[name]}"
-        fail(ModelFileError, "model_store", expected=expected, got=f"{found}: another file, or a broken copy", fix=way_out)
+        fail(ModelFileError, "model_store", expected=expected, got="one with another: a broken copy, or other parameters", fix=way_out)
     return path
 
 

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hybridnet import initializer
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.ops.nn import activation as functions
 from hybridnet.ops.nn.common import one_of
-from hybridnet.ops.nn.softmax import log_softmax, softmax
 
-#: What ``Activation`` and the layers' ``activation=`` take; the softmaxes go over the last axis.
-ACTIVATIONS: dict[str, Any] = {**functions.ACTIVATIONS, "swish": functions.swish, "softmax": softmax, "log_softmax": log_softmax}
+#: What ``Activation`` and the layers' ``activation=`` take beside those of ``F.Activation``; the softmaxes go over the last axis.
+_OTHERS: dict[str, Callable[[Any, Any], Any]] = {
+    "gelu": lambda F, x: F.LeakyReLU(x, act_type="gelu", name="fwd"),
+    "swish": lambda F, x: F.Activation(x, act_type="silu", name="fwd"),
+    "softmax": lambda F, x: F.softmax(x, name="fwd"),
+    "log_softmax": lambda F, x: F.log_softmax(x, name="fwd"),
+}
 
 
 class Activation(HybridBlock):
     """A function of the elements by its name: ``relu``, ``sigmoid``, ``tanh``, ``softrelu``, ``softsign``, ``softmax`` …"""
 
     def __init__(self, activation: str, **kwargs: Any) -> None:
-        self._act_type = one_of("Activation", "activation", activation, ACTIVATIONS)
+        self._act_type = one_of("Activation", "activation", activation, {**functions.ACTIVATIONS, **_OTHERS})
         super().__init__(**kwargs)
 
     def _alias(self) -> str:
         return self._act_type
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return ACTIVATIONS[self._act_type](x)
+        other = _OTHERS.get(self._act_type)
+        return F.Activation(x, act_type=self._act_type, name="fwd") if other is None else other(F, x)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._act_type})"
@@ -44,7 +50,7 @@ class LeakyReLU(HybridBlock):
         self._alpha = alpha
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return functions.leaky_relu(x, act_type="leaky", slope=self._alpha)
+        return F.LeakyReLU(x, act_type="leaky", slope=self._alpha, name="fwd")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._alpha})"
@@ -58,7 +64,7 @@ class PReLU(HybridBlock):
         self.alpha = self.params.get("alpha", shape=(in_channels,), init=alpha_initializer)
 
     def hybrid_forward(self, F: Any, x: Any, alpha: Any) -> Any:
-        return functions.prelu(x, alpha)
+        return F.LeakyReLU(x, gamma=alpha, act_type="prelu", name="fwd")
 
 
 class ELU(HybridBlock):
@@ -69,14 +75,14 @@ class ELU(HybridBlock):
         self._alpha = alpha
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return functions.elu(x, self._alpha)
+        return F.LeakyReLU(x, act_type="elu", slope=self._alpha, name="fwd")
 
 
 class SELU(HybridBlock):
     """The self-normalising ELU."""
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return functions.selu(x)
+        return F.LeakyReLU(x, act_type="selu", name="fwd")
 
 
 class GELU(HybridBlock):
@@ -84,10 +90,12 @@ class GELU(HybridBlock):
 
     def __init__(self, approximation: str = "erf", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._approximation = approximation
+        self._approximation = one_of("GELU", "approximation", approximation, ("erf", "tanh"))
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return functions.gelu(x, self._approximation)
+        if self._approximation == "tanh":
+            return F.Activation(x, act_type="gelu_tanh", name="fwd")
+        return F.LeakyReLU(x, act_type="gelu", name="fwd")
 
 
 class Swish(HybridBlock):
@@ -98,11 +106,13 @@ class Swish(HybridBlock):
         self._beta = beta
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return functions.swish(x, self._beta)
+        if self._beta == 1:
+            return F.Activation(x, act_type="silu", name="fwd")
+        return x * F.sigmoid(self._beta * x, name="fwd")
 
 
 class SiLU(HybridBlock):
     """x · sigmoid(x)."""
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return functions.silu(x)
+        return F.Activation(x, act_type="silu", name="fwd")

@@ -11,10 +11,6 @@ from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.nn.activations import activated
-from hybridnet.ops.array.shape import reshape
-from hybridnet.ops.nn.dropout import dropout
-from hybridnet.ops.nn.embedding import embedding
-from hybridnet.ops.nn.linear import fully_connected
 
 
 class Dense(HybridBlock):
@@ -51,7 +47,7 @@ class Dense(HybridBlock):
         self.weight.shape = (self._units, math.prod(x.shape[1:]) if self._flatten else x.shape[-1])
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any, bias: Any = None) -> Any:
-        y = fully_connected(x, weight, bias, flatten=self._flatten)
+        y = F.FullyConnected(x, weight, bias, num_hidden=self._units, no_bias=bias is None, flatten=self._flatten, name="fwd")
         return y if self.act is None else self.act(y)
 
     def __repr__(self) -> str:
@@ -76,7 +72,10 @@ class Embedding(HybridBlock):
         self.weight = self.params.get("weight", shape=(input_dim, output_dim), init=weight_initializer, dtype=dtype)
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any) -> Any:
-        return embedding(x, weight)
+        given = self._kwargs
+        return F.Embedding(
+            x, weight, input_dim=given["input_dim"], output_dim=given["output_dim"], sparse_grad=given["sparse_grad"], name="fwd"
+        )
 
     def __repr__(self) -> str:
         return "{}({input_dim} -> {output_dim}, {dtype})".format(type(self).__name__, **self._kwargs)
@@ -93,7 +92,7 @@ class Dropout(HybridBlock):
         self._rate, self._axes = rate, tuple(axes)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return dropout(x, p=self._rate, axes=self._axes) if self._rate > 0 else x
+        return F.Dropout(x, p=self._rate, axes=self._axes, name="fwd") if self._rate > 0 else x
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(p = {self._rate}, axes={self._axes})"
@@ -103,7 +102,7 @@ class Flatten(HybridBlock):
     """All axes but the first made one."""
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return reshape(x, (x.shape[0], math.prod(x.shape[1:])))
+        return F.Flatten(x)
 
     def __repr__(self) -> str:
         return type(self).__name__
@@ -148,7 +147,7 @@ class HybridLambda(HybridBlock):
     def __init__(self, function: Any, prefix: str | None = None) -> None:
         super().__init__(prefix=prefix)
         found, self._func_name = _named_function(function)
-        self._func = (lambda F, *args: found(*args)) if isinstance(function, str) else found
+        self._func = (lambda F, *args: getattr(F, function)(*args)) if isinstance(function, str) else found
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> Any:
         return self._func(F, x, *args)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from hybridnet import ndarray
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.ops.array.shape import concatenate
 
 
 class _Listed(Block):
@@ -62,8 +62,14 @@ class Concatenate(Sequential):
         self.axis = axis
 
     def forward(self, x: Any, *args: Any) -> Any:
-        return concatenate([block(x, *args) for block in self._children.values()], axis=self.axis)
+        return self._joined(ndarray, x, *args)
+
+    def _joined(self, F: Any, x: Any, *args: Any) -> Any:
+        return F.concat(*[block(x, *args) for block in self._children.values()], dim=self.axis)
 
 
 class HybridConcatenate(Concatenate, HybridBlock):
     """Blocks side by side, compiled as one after ``hybridize()``."""
+
+    def hybrid_forward(self, F: Any, x: Any, *args: Any) -> Any:
+        return self._joined(F, x, *args)

@@ -8,8 +8,6 @@ from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.nn.activations import activated
 from hybridnet.ops.nn.common import as_tuple
-from hybridnet.ops.nn.convolution import convolution
-from hybridnet.ops.nn.deconvolution import deconvolution
 
 #: The layouts of a number of axes: channels first, channels last.
 LAYOUTS = {1: ("NCW", "NWC"), 2: ("NCHW", "NHWC"), 3: ("NCDHW", "NDHWC")}
@@ -87,7 +85,7 @@ class _Conv(HybridBlock):
         self.weight.shape = self._weight_shape(self._in_channels)
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any, bias: Any = None) -> Any:
-        y = (deconvolution if self.transposed else convolution)(x, weight, bias, **self._kwargs)
+        y = (F.Deconvolution if self.transposed else F.Convolution)(x, weight, bias, name="fwd", **self._kwargs)
         return y if self.act is None else self.act(y)
 
     def __repr__(self) -> str:

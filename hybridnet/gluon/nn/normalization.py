@@ -7,9 +7,6 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.errors import ShapeError, fail
 from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.ops.array.rearrange import swapaxes
-from hybridnet.ops.nn.activation import relu
-from hybridnet.ops.nn.norm import batch_norm, fix, group_norm, instance_norm, layer_norm
 
 
 class _Norm(HybridBlock):
@@ -88,9 +85,7 @@ class BatchNorm(_Norm):
         super().cast("float32" if dtypes.as_dtype(dtype).itemsize == 2 else dtype)
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
-        if not self._scale:
-            fix(gamma)
-        return batch_norm(x, gamma, beta, running_mean, running_var, **self._kwargs)
+        return F.BatchNorm(x, gamma, beta, running_mean, running_var, name="fwd", **self._kwargs)
 
     def __repr__(self) -> str:
         return self._described(**self._kwargs, in_channels=self.gamma.shape[0] or None)
@@ -100,7 +95,7 @@ class BatchNormReLU(BatchNorm):
     """BatchNorm followed by relu."""
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
-        return relu(super().hybrid_forward(F, x, gamma, beta, running_mean, running_var))
+        return F.Activation(super().hybrid_forward(F, x, gamma, beta, running_mean, running_var), act_type="relu")
 
 
 class LayerNorm(_Norm):
@@ -124,7 +119,7 @@ class LayerNorm(_Norm):
         self._take_size(x, self._axis)
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
-        return layer_norm(x, gamma, beta, axis=self._axis, eps=self._epsilon)
+        return F.LayerNorm(x, gamma, beta, name="fwd", axis=self._axis, eps=self._epsilon)
 
     def __repr__(self) -> str:
         return self._described(eps=self._epsilon, axis=self._axis, center=self._center, scale=self._scale, in_channels=self.gamma.shape[0])
@@ -151,7 +146,7 @@ class GroupNorm(_Norm):
         self._num_groups = num_groups
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
-        return group_norm(x, gamma, beta, num_groups=self._num_groups, eps=self._epsilon)
+        return F.GroupNorm(x, gamma, beta, name="fwd", num_groups=self._num_groups, eps=self._epsilon)
 
     def __repr__(self) -> str:
         return self._described(eps=self._epsilon, num_groups=self._num_groups, center=self._center, scale=self._scale)
@@ -179,8 +174,9 @@ class InstanceNorm(_Norm):
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
         if self._axis == 1:
-            return instance_norm(x, gamma, beta, eps=self._epsilon)
-        return swapaxes(instance_norm(swapaxes(x, 1, self._axis), gamma, beta, eps=self._epsilon), 1, self._axis)
+            return F.InstanceNorm(x, gamma, beta, name="fwd", eps=self._epsilon)
+        y = F.InstanceNorm(F.swapaxes(x, dim1=1, dim2=self._axis), gamma, beta, name="fwd", eps=self._epsilon)
+        return F.swapaxes(y, dim1=1, dim2=self._axis)
 
     def __repr__(self) -> str:
         return self._described(eps=self._epsilon, axis=self._axis, center=self._center, scale=self._scale, in_channels=self.gamma.shape[0])

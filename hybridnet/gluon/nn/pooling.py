@@ -6,9 +6,7 @@ from typing import Any
 
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.nn.convolution import LAYOUTS, checked_layout
-from hybridnet.ops.array.rearrange import pad
 from hybridnet.ops.nn.common import as_tuple
-from hybridnet.ops.nn.pooling import pooling
 
 
 class _Pool(HybridBlock):
@@ -47,7 +45,7 @@ class _Pool(HybridBlock):
         return "pool"
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return pooling(x, **self._kwargs)
+        return F.Pooling(x, name="fwd", **self._kwargs)
 
     def __repr__(self) -> str:
         k, full = self._kwargs, self._kwargs["pooling_convention"] == "full"
@@ -169,8 +167,7 @@ class ReflectionPad2D(HybridBlock):
 
     def __init__(self, padding: Any = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        widths = (0, 0, 0, 0, padding, padding, padding, padding) if isinstance(padding, int) else tuple(padding)
-        self._padding = tuple(zip(widths[::2], widths[1::2], strict=True))
+        self._padding = (0, 0, 0, 0, padding, padding, padding, padding) if isinstance(padding, int) else tuple(padding)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return pad(x, self._padding, mode="reflect")
+        return F.pad(x, mode="reflect", pad_width=self._padding)

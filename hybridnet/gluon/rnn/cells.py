@@ -6,9 +6,7 @@ from typing import Any
 
 from hybridnet.gluon.nn.activations import activated
 from hybridnet.gluon.rnn.recurrent import HybridRecurrentCell
-from hybridnet.gluon.rnn.states import StateInfo, listed
-from hybridnet.ops.array.shape import split
-from hybridnet.ops.nn.linear import fully_connected
+from hybridnet.gluon.rnn.states import StateInfo, batch_of, listed
 
 
 class _Cell(HybridRecurrentCell):
@@ -50,7 +48,13 @@ class _Cell(HybridRecurrentCell):
         return [{"shape": (batch_size, self._hidden_size), "__layout__": "NC"} for _ in range(self.states)]
 
     def _listed(self, inputs: Any, states: Any) -> list[Any]:
-        return listed(type(self).__name__, states, self.state_info(inputs.shape[0]))
+        return listed(type(self).__name__, states, self.state_info(batch_of(inputs, "NC")))
+
+    def _products(self, F: Any, inputs: Any, h: Any, i2h_weight: Any, h2h_weight: Any, i2h_bias: Any, h2h_bias: Any) -> tuple[Any, Any]:
+        """What the input and the state come to, gate beside gate."""
+        rows = self.gates * self._hidden_size
+        i2h = F.FullyConnected(inputs, i2h_weight, i2h_bias, num_hidden=rows, name="i2h")
+        return i2h, F.FullyConnected(h, h2h_weight, h2h_bias, num_hidden=rows, name="h2h")
 
     def __repr__(self) -> str:
         shape = self.i2h_weight.shape
@@ -70,7 +74,8 @@ class RNNCell(_Cell):
         self, F: Any, inputs: Any, states: Any, i2h_weight: Any, h2h_weight: Any, i2h_bias: Any, h2h_bias: Any
     ) -> tuple[Any, list[Any]]:
         (h,) = self._listed(inputs, states)
-        h = self.act(fully_connected(inputs, i2h_weight, i2h_bias) + fully_connected(h, h2h_weight, h2h_bias))
+        i2h, h2h = self._products(F, inputs, h, i2h_weight, h2h_weight, i2h_bias, h2h_bias)
+        h = self.act(i2h + h2h)
         return h, [h]
 
 
@@ -83,8 +88,8 @@ class LSTMCell(_Cell):
         self, F: Any, inputs: Any, states: Any, i2h_weight: Any, h2h_weight: Any, i2h_bias: Any, h2h_bias: Any
     ) -> tuple[Any, list[Any]]:
         h, c = self._listed(inputs, states)
-        gates = fully_connected(inputs, i2h_weight, i2h_bias) + fully_connected(h, h2h_weight, h2h_bias)
-        enter, forget, new, leave = split(gates, 4, 1)
+        i2h, h2h = self._products(F, inputs, h, i2h_weight, h2h_weight, i2h_bias, h2h_bias)
+        enter, forget, new, leave = F.SliceChannel(i2h + h2h, num_outputs=4, name="slice")
         c = F.sigmoid(forget) * c + F.sigmoid(enter) * F.tanh(new)
         h = F.sigmoid(leave) * F.tanh(c)
         return h, [h, c]
@@ -99,8 +104,9 @@ class GRUCell(_Cell):
         self, F: Any, inputs: Any, states: Any, i2h_weight: Any, h2h_weight: Any, i2h_bias: Any, h2h_bias: Any
     ) -> tuple[Any, list[Any]]:
         (h,) = self._listed(inputs, states)
-        xr, xz, xn = split(fully_connected(inputs, i2h_weight, i2h_bias), 3, 1)
-        hr, hz, hn = split(fully_connected(h, h2h_weight, h2h_bias), 3, 1)
+        i2h, h2h = self._products(F, inputs, h, i2h_weight, h2h_weight, i2h_bias, h2h_bias)
+        xr, xz, xn = F.SliceChannel(i2h, num_outputs=3, name="i2h_slice")
+        hr, hz, hn = F.SliceChannel(h2h, num_outputs=3, name="h2h_slice")
         update = F.sigmoid(xz + hz)
         new = F.tanh(xn + F.sigmoid(xr + hr) * hn)
         h = new + update * (h - new)

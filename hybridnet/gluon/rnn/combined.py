@@ -10,10 +10,7 @@ from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.rnn.recurrent import HybridRecurrentCell, RecurrentCell, as_steps, first_of, masked, merged, time_axis
 from hybridnet.gluon.rnn.states import StateInfo
-from hybridnet.ops.array.creation import ones_like, zeros_like
-from hybridnet.ops.array.selection import where
 from hybridnet.ops.array.shape import concatenate
-from hybridnet.ops.nn.dropout import dropout
 from hybridnet.ops.nn.sequence import sequence_reverse
 
 
@@ -94,7 +91,7 @@ class DropoutCell(HybridRecurrentCell):
         return []
 
     def hybrid_forward(self, F: Any, inputs: Any, states: Any) -> tuple[Any, list[Any]]:
-        return (dropout(inputs, p=self._rate, axes=self._axes) if self._rate > 0 else inputs), states
+        return (F.Dropout(inputs, p=self._rate, axes=self._axes, name="fwd") if self._rate > 0 else inputs), states
 
     def unroll(
         self,
@@ -166,14 +163,14 @@ class ZoneoutCell(ModifierCell):
 
     def hybrid_forward(self, F: Any, inputs: Any, states: Any) -> tuple[Any, list[Any]]:
         y, new = self.base_cell(inputs, states)
-        before = zeros_like(y) if self._before is None else self._before
-        y = self._mixed(self._zoneout_outputs, y, before)
+        before = F.zeros_like(y) if self._before is None else self._before
+        y = self._mixed(F, self._zoneout_outputs, y, before)
         self._before = y
-        return y, [self._mixed(self._zoneout_states, n, s) for n, s in zip(new, states, strict=True)]
+        return y, [self._mixed(F, self._zoneout_states, n, s) for n, s in zip(new, states, strict=True)]
 
     @staticmethod
-    def _mixed(rate: float, new: Any, old: Any) -> Any:
-        return where(dropout(ones_like(new), p=rate) != 0, new, old) if rate else new
+    def _mixed(F: Any, rate: float, new: Any, old: Any) -> Any:
+        return F.where(F.Dropout(F.ones_like(new), p=rate), new, old) if rate else new
 
 
 class BidirectionalCell(HybridRecurrentCell):

@@ -1,6 +1,6 @@
 """``RNN``, ``LSTM``, ``GRU``: layers over whole sequences, one or more on top of each other, in one or both directions.
 
-They compute through :func:`hybridnet.ops.nn.rnn.rnn_layers`; the gates are in cuDNN's order, as in MXNet.
+They compute through ``F.RNN`` (:func:`hybridnet.ops.nn.rnn.rnn`); the gates are in cuDNN's order, as in MXNet.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.parameter import Parameter
-from hybridnet.gluon.rnn.states import StateInfo, first_states, listed, states_like
-from hybridnet.ops.array.rearrange import swapaxes
+from hybridnet.gluon.rnn.states import StateInfo, batch_of, first_states, listed, states_like
 from hybridnet.ops.nn.recurrence import GATES
-from hybridnet.ops.nn.rnn import rnn_layers
 
 #: What a weight and its bias are applied to: the input, the state.
 PARTS = ("i2h", "h2h")
@@ -72,7 +71,7 @@ class _RNNLayer(HybridBlock):
             self._reg_params[f"{direction}0_i2h_weight"].shape = (self._gates * self._hidden_size, inputs.shape[2])
 
     def _check(self, inputs: Any) -> None:
-        if inputs.ndim != 3:
+        if isinstance(inputs, NDArray) and inputs.ndim != 3:
             fail(ShapeError, type(self).__name__, expected=f"inputs of three dimensions, {self._layout}", got=str(inputs.shape))
 
     def state_info(self, batch_size: int = 0) -> StateInfo:
@@ -92,19 +91,29 @@ class _RNNLayer(HybridBlock):
         if self._use_sequence_length != (sequence_length is not None):
             expected = "sequence_length" if self._use_sequence_length else "use_sequence_length=True"
             fail(ArgumentError, type(self).__name__, expected=f"{expected}, since the other was given", got="none")
-        info = self.state_info(inputs.shape[self._layout.index("N")])
-        first = states_like(info, inputs) if states is None else listed(type(self).__name__, states, info)
-        layers = [
+        info = self.state_info(batch_of(inputs, self._layout))
+        first = states_like(F, info, inputs) if states is None else listed(type(self).__name__, states, info)
+        y, *last = F.RNN(
+            inputs if self._layout == "TNC" else F.swapaxes(inputs, dim1=0, dim2=1),
             [
-                [weights[f"{direction}{layer}_{part}_{kind}"] for kind in ("weight", "bias") for part in PARTS]
+                weights[f"{direction}{layer}_{part}_{kind}"]
+                for kind in ("weight", "bias")
+                for layer in range(self._num_layers)
                 for direction in self._directions
-            ]
-            for layer in range(self._num_layers)
-        ]
-        x = inputs if self._layout == "TNC" else swapaxes(inputs, 0, 1)
-        h0, c0 = first if self._mode == "lstm" else (first[0], None)
-        y, *last = rnn_layers(x, layers, h0, c0, sequence_length, self._mode, self._dropout)
-        y = y if self._layout == "TNC" else swapaxes(y, 0, 1)
+                for part in PARTS
+            ],
+            *first,
+            **({"sequence_length": sequence_length} if self._use_sequence_length else {}),
+            mode=self._mode,
+            state_size=self._hidden_size,
+            num_layers=self._num_layers,
+            bidirectional=len(self._directions) == 2,
+            p=self._dropout,
+            state_outputs=True,
+            use_sequence_length=self._use_sequence_length,
+            name="fwd",
+        )
+        y = y if self._layout == "TNC" else F.swapaxes(y, dim1=0, dim2=1)
         return y if states is None else (y, last)
 
     def _collect_params_with_prefix(self, prefix: str = "") -> dict[str, Parameter]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hybridnet import ndarray
 from hybridnet.core import NDArray, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.block import Block
@@ -103,4 +104,4 @@ def masked(outputs: Any, valid_length: Any, layout: str) -> Any:
 
 def first_of(cell: RecurrentCell, states: Sequence[Any] | None, inputs: Any) -> list[Any]:
     """``states``, or zeros for the batch that a step's ``inputs`` are of."""
-    return states_like(cell.state_info(inputs.shape[0]), inputs) if states is None else list(states)
+    return states_like(ndarray, cell.state_info(inputs.shape[0]), inputs) if states is None else list(states)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hybridnet import ndarray
-from hybridnet.core import NDArray
+from hybridnet.core import NDArray, as_class
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array import creation
 from hybridnet.util import is_np_array
@@ -21,17 +21,24 @@ def first_states(info: StateInfo, func: Callable[..., Any] | None, **kwargs: Any
     return [make(shape=state["shape"], **kwargs) for state in info]
 
 
-def states_like(info: StateInfo, inputs: Any) -> list[Any]:
-    """Zeros of the inputs' class, dtype and device."""
-    make = ndarray.zeros if isinstance(inputs, ndarray.NDArray) else creation.zeros
-    return [make(shape=state["shape"], ctx=inputs.device, dtype=inputs.dtype) for state in info]
+def batch_of(inputs: Any, layout: str) -> int:
+    """The length of the batch axis of ``layout``; 0, which is MXNet's unknown length, of what has no shape yet."""
+    return int(inputs.shape[layout.index("N")]) if isinstance(inputs, NDArray) else 0
+
+
+def states_like(F: Any, info: StateInfo, inputs: Any) -> list[Any]:
+    """Zeros of the inputs' class, dtype and device, where those are known."""
+    if not isinstance(inputs, NDArray):
+        return [F.zeros(shape=state["shape"]) for state in info]
+    made = [F.zeros(shape=state["shape"], ctx=inputs.device, dtype=inputs.dtype) for state in info]
+    return [as_class(zeros, type(inputs)) for zeros in made]
 
 
 def listed(name: str, states: Any, info: StateInfo) -> list[Any]:
-    """``states``, one array or several, as a list of as many as there must be, of the right shapes."""
-    given: Sequence[Any] = [states] if isinstance(states, NDArray) else list(states)
+    """``states``, one array or several, as a list of as many as there must be; of arrays the shapes are checked."""
+    given: Sequence[Any] = list(states) if isinstance(states, (list, tuple)) else [states]
     expected = [state["shape"] for state in info]
-    if [s.shape for s in given] != expected:
+    if len(given) != len(expected) or any(isinstance(s, NDArray) and s.shape != shape for s, shape in zip(given, expected, strict=True)):
         fail(
             ShapeError,
             name,

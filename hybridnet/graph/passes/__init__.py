@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hybridnet.config import config
-from hybridnet.errors import ArgumentError, fail
 from hybridnet.graph.ir import Graph
-from hybridnet.graph.passes.bodies import bodies
 from hybridnet.graph.passes.casts import casts
 from hybridnet.graph.passes.cleanup import cse, dce
+from hybridnet.graph.passes.concat_slices import concat_slices
+from hybridnet.graph.passes.decompose import decompose
 from hybridnet.graph.passes.epilogue import epilogue
-from hybridnet.graph.passes.expand import expand
 from hybridnet.graph.passes.fold import fold
 from hybridnet.graph.passes.layout import gains, layout
 from hybridnet.graph.passes.simplify import simplify
-from hybridnet.graph.passes.tiles import tiles
-from hybridnet.graph.verify import verify
+from hybridnet.graph.passes.subgraphs import subgraphs
+from hybridnet.graph.pipeline import run_pass
 
 
 class Pass(NamedTuple):
@@ -35,37 +33,42 @@ class Pass(NamedTuple):
 PASSES: tuple[Pass, ...] = (
     Pass("dce", dce, "before anything else is spent on what nobody needs"),
     Pass(
-        "expand", lambda graph: expand(graph, gains), "so that all later passes see primitive operators; layout will decide on convolutions"
+        "decompose",
+        lambda graph: decompose(graph, gains),
+        "so that all later passes see primitive operators; layout will decide on convolutions",
     ),
     Pass("fold", fold, "constants first: the algebra recognises them"),
     Pass("simplify", simplify, "before common subexpressions, which it makes equal"),
     Pass("cse", cse, "after the algebra; forward and backward often compute the same"),
-    Pass("tiles", tiles, "when equal gradients are one, and before layout, which gives concatenations other axes"),
+    Pass("concat_slices", concat_slices, "when equal gradients are one, and before layout, which gives concatenations other axes"),
     Pass("layout", layout, "when composites are written out and equal values are one, so that each is transposed once"),
-    Pass("expand-late", expand, "convolutions that no library computes in the order that they have now"),
-    Pass("bodies", lambda graph: bodies(graph, optimize), "when what nodes of control flow are given is known to be constant"),
+    Pass("decompose-late", decompose, "convolutions that no library computes in the order that they have now"),
+    Pass("subgraphs", lambda graph: subgraphs(graph, optimize), "when what nodes of control flow are given is known to be constant"),
     Pass("casts", casts, "when equal casts are one, and it is settled which composites stay whole"),
     Pass("epilogue", epilogue, "when the algebra has made products what they will be, and before regions take the additions"),
     Pass("dce-late", dce, "what the passes before it left without a reader"),
 )
 
 
-#: What ``HYBRIDNET_DISABLE_PASSES`` may name: the passes, and those that the programs of a device apply themselves.
-NAMES = frozenset({*(p.name for p in PASSES), "fuse", "group"})
-
-
 def optimize(graph: Graph) -> Graph:
     """The graph after all passes that are not switched off."""
-    unknown = sorted(config.disabled_passes - NAMES)
-    if unknown:
-        fail(ArgumentError, "HYBRIDNET_DISABLE_PASSES", expected="names of passes: " + ", ".join(sorted(NAMES)), got=", ".join(unknown))
-    checked = config.debug >= 1
     for name, run, _ in PASSES:
-        if name not in config.disabled_passes:
-            graph = run(graph)
-            if checked:
-                verify(graph, name)
+        graph = run_pass(name, run, graph)
     return graph
 
 
-__all__ = ["PASSES", "Pass", "bodies", "casts", "cse", "dce", "epilogue", "expand", "fold", "layout", "optimize", "simplify", "tiles"]
+__all__ = [
+    "PASSES",
+    "Pass",
+    "casts",
+    "concat_slices",
+    "cse",
+    "dce",
+    "decompose",
+    "epilogue",
+    "fold",
+    "layout",
+    "optimize",
+    "simplify",
+    "subgraphs",
+]

@@ -15,11 +15,11 @@ def cse(graph: Graph) -> Graph:
     for node in graph.nodes:
         inputs = tuple(rewriter.of(v) for v in node.inputs)
         key = node.op, inputs, exact_attrs(node.attrs), node.outputs[0].device
-        found = seen.get(key)
-        if found is None:
+        known = seen.get(key)
+        if known is None:
             seen[key] = rewriter.keep(node).outputs
         else:
-            for old, new in zip(node.outputs, found, strict=True):
+            for old, new in zip(node.outputs, known, strict=True):
                 rewriter.replace(old, new)
     return rewriter.finish()
 

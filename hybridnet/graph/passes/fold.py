@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybridnet.core import OPS, Kind
+from hybridnet.core import Kind
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.graph.operators import FULL
 
 
 def fold(graph: Graph) -> Graph:
@@ -38,4 +39,4 @@ def _folded(node: Node, inputs: list[Value]) -> Node | None:
         value = data.item()
     else:
         return None
-    return Node(OPS["full"], (), {"shape": out.shape, "value": value, "dtype": out.dtype}, [out.spec], out.device, node.site)
+    return Node(FULL, (), {"shape": out.shape, "value": value, "dtype": out.dtype}, [out.spec], out.device, node.site)

@@ -1,8 +1,8 @@
-"""Channels last: on a GPU, convolutions that tensor cores compute want their channels on the last axis.
+"""Channels last: convolutions that tensor cores compute want their channels on the last axis.
 
 Such a convolution in channels-first order is computed between transposes, which the library makes unseen. This pass
 writes the convolution with channels last and carries that order on through what lies between convolutions
-(pointwise operators, reductions, and whatever says in ``Op.permute`` how it takes operands in another order), so that
+(pointwise operators, reductions, and whatever says in ``Backend.permutation`` how it takes operands in another order), so that
 transposes remain only at the ends: at the inputs, and where an operator reads the axes in their own order.
 
 Each value of the old graph may have two forms in the new one, the plain and the permuted, each made when it is first
@@ -17,12 +17,10 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
-from hybridnet.config import config
-from hybridnet.core import Kind, Permuted, find
-from hybridnet.core.kernel import is_half
-from hybridnet.dtypes import float32
-from hybridnet.graph.accelerated import stays_whole
+from hybridnet.core import Kind, Op, Permuted
+from hybridnet.graph.backend import backend_of, has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
+from hybridnet.graph.operators import BROADCAST_TO, FULL, RESHAPE, TRANSPOSE
 from hybridnet.graph.passes.cleanup import dce
 
 Shape = tuple[int, ...]
@@ -40,7 +38,7 @@ def transposed_bytes(graph: Graph) -> int:
     """The bytes that are transposed: by nodes, and inside channels-first convolutions, of their operands and results."""
     total = 0
     for node in graph.nodes:
-        if node.calls("transpose") and not _keeps_memory(node.inputs[0].shape, node.attrs["axes"]):
+        if node.op is TRANSPOSE and not _keeps_memory(node.inputs[0].shape, node.attrs["axes"]):
             total += node.output.nbytes
         elif gains(node):
             total += sum(v.nbytes for v in (*node.inputs, *node.outputs))
@@ -68,11 +66,8 @@ def _keeps_memory(shape: Shape, axes: Sequence[int]) -> bool:
 
 
 def gains(node: Node) -> bool:
-    """Whether a node is a channels-first contraction that a GPU computes faster with channels last."""
-    v = node.outputs[0]
-    if node.op.kind is not Kind.CONTRACTION or node.op.permute is None or not v.device.is_gpu:
-        return False
-    if not is_half(v.dtype) and not (v.dtype == float32 and config.tf32):
+    """Whether a node is a channels-first contraction that its back end computes faster with channels last."""
+    if node.op.kind is not Kind.CONTRACTION or not backend_of(node.device).prefers_channels_last(node.outputs[0].dtype):
         return False
     return _permuted_call(node) is not None
 
@@ -84,8 +79,9 @@ def _permuted_call(node: Node) -> Permuted | None:
         return _permuted_reduction(node)
     if not 3 <= out.ndim <= 5:
         return None
-    if op.permute is not None:
-        return op.permute(_order(out.ndim), *[v.spec for v in node.inputs], **node.attrs)
+    permutation = backend_of(node.device).permutation(op)
+    if permutation is not None:
+        return permutation(_order(out.ndim), *[v.spec for v in node.inputs], **node.attrs)
     if op.kind is Kind.POINTWISE and node.inputs:
         return Permuted(node.attrs, tuple(v.ndim > 0 for v in node.inputs), (True,) * len(node.outputs))
     return None
@@ -143,7 +139,7 @@ class _Layout:
     def changed(self) -> Graph:
         """The graph, each node in the form that is chosen for it."""
         for node in self.graph.nodes:
-            if node.calls("transpose") and self._cancels(node):
+            if node.op is TRANSPOSE and self._cancels(node):
                 continue
             call = self.calls[node]
             if call is None or not (gains(node) or self._is_cheaper(node, call)) or not self._compute(node, call):
@@ -172,7 +168,7 @@ class _Layout:
 
     def _is_spread(self, v: Value, ndim: int) -> Value | None:
         """What a value is the broadcast of, if that is free among operands of ``ndim`` axes with channels last."""
-        if v.node is None or not v.node.calls("broadcast_to"):
+        if v.node is None or v.node.op is not BROADCAST_TO:
             return None
         source = v.node.inputs[0]
         return source if self._is_free(source, _order(ndim)) else None
@@ -182,8 +178,8 @@ class _Layout:
         ndim = max(v.ndim for v in (*node.inputs, *node.outputs))
         inputs = [self._permuted(v, ndim) if on else self._plain(v) for v, on in zip(node.inputs, call.inputs, strict=True)]
         specs = infer_node(node.op, inputs, call.attrs)
-        new = Node(node.op, inputs, call.attrs, specs, node.outputs[0].device, node.site)
-        if node.op.expand is not None and not stays_whole(new):
+        new = node.with_inputs(inputs, attrs=call.attrs, specs=specs)
+        if node.op.decomposition is not None and not has_fused_implementation(new):
             return False
         self.nodes.append(new)
         for old, now, on in zip(node.outputs, new.outputs, call.outputs, strict=True):
@@ -195,7 +191,7 @@ class _Layout:
         if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
             new = node
         else:
-            new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            new = node.with_inputs(inputs)
         self.nodes.append(new)
         self.plain.update(zip(node.outputs, new.outputs, strict=True))
 
@@ -231,20 +227,19 @@ class _Layout:
         order, lengths = _order(ndim), _widened(v.shape, ndim)
         shape = tuple(lengths[a] for a in order)
         if v.constant is not None:
-            return self._emit("full", v, shape=shape, value=v.constant, dtype=v.dtype)
+            return self._emit(FULL, v, shape=shape, value=v.constant, dtype=v.dtype)
         source = self._is_spread(v, ndim)
         if source is not None:
-            return self._emit("broadcast_to", self._permuted(source, ndim), shape=shape)
+            return self._emit(BROADCAST_TO, self._permuted(source, ndim), shape=shape)
         x = self._plain(v)
-        return self._moved(x if v.ndim == ndim else self._emit("reshape", x, shape=lengths), order)
+        return self._moved(x if v.ndim == ndim else self._emit(RESHAPE, x, shape=lengths), order)
 
     def _moved(self, v: Value, axes: Shape) -> Value:
         if _keeps_memory(v.shape, axes):
-            return self._emit("reshape", v, shape=tuple(v.shape[a] for a in axes))
-        return self._emit("transpose", v, axes=axes)
+            return self._emit(RESHAPE, v, shape=tuple(v.shape[a] for a in axes))
+        return self._emit(TRANSPOSE, v, axes=axes)
 
-    def _emit(self, name: str, of: Value, **attrs: Any) -> Value:
-        op = find(name)
+    def _emit(self, op: Op, of: Value, **attrs: Any) -> Value:
         inputs = () if op.kind is Kind.CREATION else (of,)
         node = Node(op, inputs, attrs, infer_node(op, inputs, attrs), of.device, of.node.site if of.node else None)
         self.nodes.append(node)

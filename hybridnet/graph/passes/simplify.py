@@ -16,12 +16,32 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hybridnet.config import config
-from hybridnet.core import Kind, Op, find
+from hybridnet.core import Kind, Op
 from hybridnet.dtypes import bfloat16, float16, float32, float64, is_floating
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
-from hybridnet.ops.array import selection, shape  # noqa: F401  (the operators that rules name)
-from hybridnet.ops.linalg import matmul  # noqa: F401  (the operators that rules name)
-from hybridnet.ops.math import pointwise, reduction  # noqa: F401  (the operators that rules name)
+from hybridnet.graph.operators import (
+    ADD,
+    BROADCAST_TO,
+    CAST,
+    COPY,
+    FULL,
+    MATMUL,
+    MAX,
+    MIN,
+    MULTIPLY,
+    NEGATIVE,
+    POWER,
+    PROD,
+    RESHAPE,
+    SLICE,
+    SLICE_GRAD,
+    SQRT,
+    SQUARE,
+    SUBTRACT,
+    SUM,
+    TRANSPOSE,
+    TRUE_DIVIDE,
+)
 
 
 class Call(NamedTuple):
@@ -32,12 +52,12 @@ class Call(NamedTuple):
     inputs: tuple[Value, ...]
     uses: dict[Value, int]
 
-    def emit(self, name: str, *inputs: Value, **attrs: Any) -> Value:
-        return self.rewriter.emit(name, inputs, attrs, self.node)
+    def emit(self, op: Op, *inputs: Value, **attrs: Any) -> Value:
+        return self.rewriter.emit(op, inputs, attrs, self.node)
 
     def number(self, value: float) -> Value:
         """A constant of the result's dtype."""
-        return self.emit("full", shape=(), value=value, dtype=self.node.output.dtype)
+        return self.emit(FULL, shape=(), value=value, dtype=self.node.output.dtype)
 
     def is_result(self, value: Value) -> bool:
         """Whether a value has the result's shape and dtype."""
@@ -59,10 +79,8 @@ class Rule(NamedTuple):
 RULES: dict[Op, list[Rule]] = {}
 
 
-def rule(*names: str, fast: bool = False) -> Callable[[Callable[[Call], Value | None]], Callable[[Call], Value | None]]:
-    """Make a function a rule for the operators of those names; a name that no operator has is an error."""
-
-    ops = tuple(map(find, names))
+def rule(*ops: Op, fast: bool = False) -> Callable[[Callable[[Call], Value | None]], Callable[[Call], Value | None]]:
+    """Make a function a rule for those operators."""
 
     def enter(function: Callable[[Call], Value | None]) -> Callable[[Call], Value | None]:
         for op in ops:
@@ -85,7 +103,7 @@ def simplify(graph: Graph) -> Graph:
             rewriter.replace(node.output, new)
             continue
         if inputs != tuple(rewriter.of(v) for v in node.inputs):
-            changed = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            changed = node.with_inputs(inputs)
             rewriter.nodes.append(changed)
             for old, now in zip(node.outputs, changed.outputs, strict=True):
                 rewriter.replace(old, now)
@@ -111,12 +129,12 @@ def without_broadcasts(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]
     current = list(inputs)
     for i, v in enumerate(current):
         producer = v.node
-        if producer is None or (i == 1 and node.calls("power")):
+        if producer is None or (i == 1 and node.op is POWER):
             continue
-        if producer.calls("broadcast_to"):
+        if producer.op is BROADCAST_TO:
             small = producer.inputs[0]
         elif v.constant is not None and v.shape:
-            small = rewriter.emit("full", (), {"shape": (), "value": v.constant, "dtype": v.dtype}, producer)
+            small = rewriter.emit(FULL, (), {"shape": (), "value": v.constant, "dtype": v.dtype}, producer)
         else:
             continue
         shapes = [small.shape if j == i else w.shape for j, w in enumerate(current)]
@@ -125,9 +143,9 @@ def without_broadcasts(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]
     return tuple(current)
 
 
-def _made_by(value: Value, name: str) -> Node | None:
+def _made_by(value: Value, op: Op) -> Node | None:
     """The node that makes a value, if it is a call of that operator."""
-    return value.node if value.node is not None and value.node.calls(name) else None
+    return value.node if value.node is not None and value.node.op is op else None
 
 
 # -- neutral elements -------------------------------------------------------------------------------
@@ -139,55 +157,55 @@ def _is_zero(value: Value, negative: bool) -> bool:
     return c is not None and c == 0 and (not is_floating(value.dtype) or (math.copysign(1, c) < 0) is negative)
 
 
-@rule("multiply")
+@rule(MULTIPLY)
 def times_one(call: Call) -> Value | None:
     """x · 1 is x: no rounding, the sign of zero and of infinity stays, NaN is NaN."""
     a, b = call.inputs
     return next((x for x, one in ((a, b), (b, a)) if one.constant is not None and one.constant == 1 and call.is_result(x)), None)
 
 
-@rule("true_divide")
+@rule(TRUE_DIVIDE)
 def over_one(call: Call) -> Value | None:
     """x / 1 is x, as x · 1 is."""
     x, one = call.inputs
     return x if one.constant is not None and one.constant == 1 and call.is_result(x) else None
 
 
-@rule("add")
+@rule(ADD)
 def plus_nothing(call: Call) -> Value | None:
     """x + (-0.0) is x. That x + 0.0 is not: it turns -0.0 into 0.0."""
     a, b = call.inputs
     return next((x for x, zero in ((a, b), (b, a)) if _is_zero(zero, negative=True) and call.is_result(x)), None)
 
 
-@rule("subtract")
+@rule(SUBTRACT)
 def minus_nothing(call: Call) -> Value | None:
     """x - 0.0 is x. That x - (-0.0) is not: it turns -0.0 into 0.0."""
     x, zero = call.inputs
     return x if _is_zero(zero, negative=False) and call.is_result(x) else None
 
 
-@rule("add", "subtract", fast=True)
+@rule(ADD, SUBTRACT, fast=True)
 def plus_zero(call: Call) -> Value | None:
     """x + 0 and x - 0 as x: the sign of zero is lost, -0.0 stays where 0.0 should be."""
     a, b = call.inputs
-    pairs = ((a, b), (b, a)) if call.node.calls("add") else ((a, b),)
+    pairs = ((a, b), (b, a)) if call.node.op is ADD else ((a, b),)
     return next((x for x, zero in pairs if zero.constant is not None and zero.constant == 0 and call.is_result(x)), None)
 
 
-@rule("add")
+@rule(ADD)
 def plus_negative(call: Call) -> Value | None:
     """a + (-b) is a - b: that is how subtraction is defined, for both zeros too; integers wrap around alike."""
     for x, y in (call.inputs, call.inputs[::-1]):
-        if negated := _made_by(y, "negative"):
-            return call.emit("subtract", x, negated.inputs[0])
+        if negated := _made_by(y, NEGATIVE):
+            return call.emit(SUBTRACT, x, negated.inputs[0])
     return None
 
 
 # -- powers -----------------------------------------------------------------------------------------
 
 
-@rule("power")
+@rule(POWER)
 def power_by_name(call: Call) -> Value | None:
     """x to the power of one number 1, 2 or 0.5 is x, its square, its square root: the operator computes them as such."""
     x, exponent = call.inputs
@@ -197,16 +215,16 @@ def power_by_name(call: Call) -> Value | None:
         case 1:
             return x
         case 2:
-            return call.emit("square", x)
+            return call.emit(SQUARE, x)
         case 0.5:
-            return call.emit("sqrt", x)
+            return call.emit(SQRT, x)
     return None
 
 
 # -- constant factors -------------------------------------------------------------------------------
 
 
-@rule("multiply", fast=True)
+@rule(MULTIPLY, fast=True)
 def gather_factors(call: Call) -> Value | None:
     """(x·a)·b as x·(a·b), and (x·a)²·b as x²·(a²·b): one rounding less, and overflow in other places.
 
@@ -216,16 +234,16 @@ def gather_factors(call: Call) -> Value | None:
     if split is None or not call.floating:
         return None
     x, factor = split
-    squared = _made_by(x, "square")
+    squared = _made_by(x, SQUARE)
     inner = squared.inputs[0] if squared else x
-    product = _made_by(inner, "multiply")
+    product = _made_by(inner, MULTIPLY)
     deeper = _scaled(product, product.inputs) if product else None
     if deeper is None:
         return None
     base, other = deeper
     if squared:
-        base, other = call.emit("square", base), other * other
-    return call.emit("multiply", base, call.number(factor * other))
+        base, other = call.emit(SQUARE, base), other * other
+    return call.emit(MULTIPLY, base, call.number(factor * other))
 
 
 def _scaled(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, float] | None:
@@ -239,7 +257,7 @@ def _scaled(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, float] | None
 # -- copies, casts, views: elements as they are -------------------------------------------------------
 
 
-@rule("copy", "broadcast_to", "reshape", "cast")
+@rule(COPY, BROADCAST_TO, RESHAPE, CAST)
 def nothing_changes(call: Call) -> Value | None:
     """The operand where the result has its shape and dtype."""
     return call.inputs[0] if call.is_result(call.inputs[0]) else None
@@ -249,46 +267,46 @@ def nothing_changes(call: Call) -> Value | None:
 _HOLDS = {float16: (float32, float64), bfloat16: (float32, float64), float32: (float64,)}
 
 
-@rule("cast")
+@rule(CAST)
 def cast_of_cast(call: Call) -> Value | None:
     """There and back through a wider type is nothing, and on to another type one cast: the wider type holds every value."""
-    inner = _made_by(call.inputs[0], "cast")
+    inner = _made_by(call.inputs[0], CAST)
     if inner is None or not call.floating or inner.output.dtype not in _HOLDS.get(inner.inputs[0].dtype, ()):
         return None
     source = inner.inputs[0]
-    return source if call.is_result(source) else call.emit("cast", source, **call.node.attrs)
+    return source if call.is_result(source) else call.emit(CAST, source, **call.node.attrs)
 
 
-@rule("slice", "slice_grad")
+@rule(SLICE, SLICE_GRAD)
 def whole_slice(call: Call) -> Value | None:
     """A slice of everything, and its gradient, are the operand."""
     whole = all(item[0] == "slice" and item[3] in (None, 1) for item in call.node.attrs["key"])
     return call.inputs[0] if whole and call.is_result(call.inputs[0]) else None
 
 
-@rule("reshape")
+@rule(RESHAPE)
 def reshape_of_reshape(call: Call) -> Value | None:
-    inner = _made_by(call.inputs[0], "reshape")
+    inner = _made_by(call.inputs[0], RESHAPE)
     if inner is None:
         return None
     source = inner.inputs[0]
-    return source if call.is_result(source) else call.emit("reshape", source, **call.node.attrs)
+    return source if call.is_result(source) else call.emit(RESHAPE, source, **call.node.attrs)
 
 
-@rule("transpose")
+@rule(TRANSPOSE)
 def transpose_of_nothing(call: Call) -> Value | None:
     axes = call.node.attrs["axes"]
     return call.inputs[0] if axes == tuple(range(len(axes))) else None
 
 
-@rule("transpose")
+@rule(TRANSPOSE)
 def transpose_of_transpose(call: Call) -> Value | None:
-    axes, inner = call.node.attrs["axes"], _made_by(call.inputs[0], "transpose")
+    axes, inner = call.node.attrs["axes"], _made_by(call.inputs[0], TRANSPOSE)
     if inner is None:
         return None
     composed = tuple(inner.attrs["axes"][a] for a in axes)
     source = inner.inputs[0]
-    return source if composed == tuple(range(len(axes))) else call.emit("transpose", source, axes=composed)
+    return source if composed == tuple(range(len(axes))) else call.emit(TRANSPOSE, source, axes=composed)
 
 
 # -- products and sums ------------------------------------------------------------------------------
@@ -299,32 +317,32 @@ def _swaps_last(axes: tuple[int, ...]) -> bool:
     return n >= 2 and axes == (*range(n - 2), n - 1, n - 2)
 
 
-@rule("transpose")
+@rule(TRANSPOSE)
 def transpose_of_product(call: Call) -> Value | None:
     """(a b)ᵀ as bᵀ aᵀ: sums of the same products, which come out in the order that is wanted, without a copy."""
-    product = _made_by(call.inputs[0], "matmul")
+    product = _made_by(call.inputs[0], MATMUL)
     if product is None or not _swaps_last(call.node.attrs["axes"]) or call.uses.get(call.node.inputs[0], 0) != 1:
         return None
     a, b = product.inputs
     ta, tb = product.attrs.get("transpose_a", False), product.attrs.get("transpose_b", False)
-    return call.emit("matmul", b, a, transpose_a=not tb, transpose_b=not ta)
+    return call.emit(MATMUL, b, a, transpose_a=not tb, transpose_b=not ta)
 
 
-@rule("matmul")
+@rule(MATMUL)
 def product_of_transposes(call: Call) -> Value | None:
     """Transposes of the operands become flags: sums of the same products."""
     flags = [call.node.attrs.get("transpose_a", False), call.node.attrs.get("transpose_b", False)]
     current = list(call.inputs)
     for i, v in enumerate(call.inputs):
-        inner = _made_by(v, "transpose")
+        inner = _made_by(v, TRANSPOSE)
         if inner is not None and _swaps_last(inner.attrs["axes"]):
             current[i], flags[i] = inner.inputs[0], not flags[i]
     if tuple(current) == call.inputs:
         return None
-    return call.emit("matmul", *current, transpose_a=flags[0], transpose_b=flags[1])
+    return call.emit(MATMUL, *current, transpose_a=flags[0], transpose_b=flags[1])
 
 
-@rule("max", "min", "prod", "sum")
+@rule(MAX, MIN, PROD, SUM)
 def reduce_one(call: Call) -> Value | None:
     """A reduction over axes of length 1 is a reshape: of one number the extremum and the product are the number.
 
@@ -333,6 +351,6 @@ def reduce_one(call: Call) -> Value | None:
     x = call.inputs[0]
     if x.dtype != call.node.output.dtype or not all(x.shape[a] == 1 for a in call.node.attrs["axis"]):
         return None
-    if call.node.calls("sum") and call.floating and not config.fast_math:
-        x = call.emit("add", x, call.number(0.0))
-    return x if call.is_result(x) else call.emit("reshape", x, shape=call.node.output.shape)
+    if call.node.op is SUM and call.floating and not config.fast_math:
+        x = call.emit(ADD, x, call.number(0.0))
+    return x if call.is_result(x) else call.emit(RESHAPE, x, shape=call.node.output.shape)

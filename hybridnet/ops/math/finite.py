@@ -19,7 +19,7 @@ def _infer(*xs: Spec) -> Spec:
     return Spec((), dtypes.bool_)
 
 
-def _expand(*xs: Any) -> Any:
+def _decomposed(*xs: Any) -> Any:
     found = [call("all", call("isfinite", x), axis=tuple(range(x.ndim)), keepdims=False) for x in xs]
     result = found[0]
     for one in found[1:]:
@@ -32,7 +32,7 @@ ALL_FINITE = register(
         "all_finite",
         Kind.OPAQUE,
         _infer,
-        expand=_expand,
+        decomposition=_decomposed,
         sample=samples(
             Sample((normal(2, 3), normal(4)), differentiable=False),
             Sample((normal(3), np.array([[1.0, np.inf]])), differentiable=False),

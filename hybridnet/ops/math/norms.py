@@ -76,7 +76,7 @@ NORM = register(
         "norm",
         Kind.OPAQUE,
         lambda x, *, ord, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
-        expand=_norm,
+        decomposition=_norm,
         grad=(_norm_rule,),
         saves=(0, "y"),
         promote="float",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.creation import FULL
 from hybridnet.ops.common import normal, normalize_axes, reduced_axes, reduced_shape, samples, tensor
@@ -23,7 +23,7 @@ from hybridnet.ops.math.sums import add_up
 from hybridnet.ops.math.wide import in_wide, narrow, wide, wide_dtype
 
 
-def _expand(g: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+def _decomposed(g: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """Bring a reduced array back to the rank it was reduced from."""
     if keepdims or not axis:
         return g
@@ -76,7 +76,7 @@ def _reduction(
         return reduce(xp, x, axis, keepdims, out)
 
     x = normal(2, 3, 4)
-    return register(
+    op = register(
         Op(
             name,
             Kind.REDUCTION,
@@ -85,7 +85,6 @@ def _reduction(
             out=True,
             grad=(rule,) if rule else None,
             saves=saves,
-            cuda=cuda,
             precision=precision,
             sample=samples(
                 Sample((x,), {"axis": (1,), "keepdims": False}),
@@ -97,14 +96,15 @@ def _reduction(
             ),
         )
     )
+    return on_cuda(op, functor=cuda)
 
 
 def _sum_rule(g: Any, y: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    return call("broadcast_to", _expand(g, axis, keepdims), shape=x.shape)
+    return call("broadcast_to", _decomposed(g, axis, keepdims), shape=x.shape)
 
 
 def _prod_rule(g: Any, y: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    return _expand(wide(g), axis, keepdims) * _of_others(wide(x), axis)
+    return _decomposed(wide(g), axis, keepdims) * _of_others(wide(x), axis)
 
 
 def _of_others(x: Any, axis: tuple[int, ...]) -> Any:
@@ -122,9 +122,9 @@ def _of_others(x: Any, axis: tuple[int, ...]) -> Any:
 
 def _extremum_rule(g: Any, y: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     """Equal extrema share the gradient."""
-    chosen = call("cast", call("equal", x, _expand(y, axis, keepdims)), dtype=wide_dtype(x.dtype))
+    chosen = call("cast", call("equal", x, _decomposed(y, axis, keepdims)), dtype=wide_dtype(x.dtype))
     # Nothing equals NaN.
-    share = _expand(wide(g), axis, keepdims) / call("maximum", call("sum", chosen, axis=axis, keepdims=True), 1)
+    share = _decomposed(wide(g), axis, keepdims) / call("maximum", call("sum", chosen, axis=axis, keepdims=True), 1)
     return chosen * share
 
 
@@ -227,7 +227,7 @@ def _squared_distances(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def _squared_distances_rule(g: Any, y: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    return _expand(g, axis, keepdims) * (_centred(x, axis) * 2) if count(x.shape, axis) else x
+    return _decomposed(g, axis, keepdims) * (_centred(x, axis) * 2) if count(x.shape, axis) else x
 
 
 #: The sum over axes of the squared distances from the mean. Its gradient knows that what the mean adds to it is 0.
@@ -236,7 +236,7 @@ SQUARED_DISTANCES = register(
         "squared_distances",
         Kind.OPAQUE,
         lambda x, *, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
-        expand=_squared_distances,
+        decomposition=_squared_distances,
         grad=(_squared_distances_rule,),
         saves=(0,),
         promote="float",
@@ -269,7 +269,7 @@ def _logsumexp_rule(g: Any, y: Any, x: Any, *, axis: tuple[int, ...], keepdims: 
         g, x = wide(g), wide(x)
         y = apply(LOGSUMEXP, (x,), {"axis": axis, "keepdims": keepdims})
     # Of nothing but logarithms of 0 each has the share 0.
-    return _expand(g, axis, keepdims) * call("exp", x - _expand(call("where", call("equal", y, -math.inf), 0, y), axis, keepdims))
+    return _decomposed(g, axis, keepdims) * call("exp", x - _decomposed(call("where", call("equal", y, -math.inf), 0, y), axis, keepdims))
 
 
 LOGSUMEXP = register(
@@ -277,7 +277,7 @@ LOGSUMEXP = register(
         "logsumexp",
         Kind.OPAQUE,
         lambda x, *, axis, keepdims: Spec(reduced_shape(x.shape, axis, keepdims), x.dtype),
-        expand=_logsumexp,
+        decomposition=_logsumexp,
         grad=(_logsumexp_rule,),
         saves=(0, "y"),
         promote="float",

@@ -3,6 +3,7 @@
 from hybridnet.ops.nn import (
     activation,
     attention,
+    batch_norm,
     convolution,
     deconvolution,
     dropout,
@@ -21,6 +22,7 @@ from hybridnet.ops.nn import (
 __all__ = [
     "activation",
     "attention",
+    "batch_norm",
     "convolution",
     "deconvolution",
     "dropout",

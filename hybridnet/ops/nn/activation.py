@@ -1,8 +1,4 @@
-"""Activation functions.
-
-Each with a gradient that is cheaper than differentiating its parts is an operator, expanded into
-primitive ones; the rest are plain compositions.
-"""
+"""Activation functions: one operator each, written in primitive ones, with a gradient that is cheaper than that of its parts."""
 
 from __future__ import annotations
 
@@ -13,23 +9,27 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, apply, call, local, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, register
 from hybridnet.core.random import next_key
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.common import NONE, samples, tensor, uniform
-from hybridnet.ops.nn.common import narrow, one_of, wide
+from hybridnet.ops.common import NONE, normal, samples, tensor, uniform
+from hybridnet.ops.nn.common import narrow, one_of, sum_to, wide
 
 #: exp of these is still finite; beyond them a sigmoid is 0 or 1 in its type.
 _EXP_LIMIT = {dtypes.float16: 11.0, dtypes.bfloat16: 88.0, dtypes.float32: 88.0, dtypes.float64: 709.0}
 
 
 #: The slopes far out, where parts of the formulas are beyond every type.
-_FAR = {"relu": (0, 1), "sigmoid": (0, 0), "log_sigmoid": (1, 0), "softrelu": (0, 1), "silu": (0, 1), "gelu": (0, 1), "gelu_tanh": (0, 1)}
+_FAR = {
+    **dict.fromkeys(("relu", "softrelu", "silu", "gelu", "gelu_tanh", "mish"), (0, 1)),
+    "sigmoid": (0, 0),
+    "log_sigmoid": (1, 0),
+}
 
 
 def _activation(
     name: str,
-    expand: Callable[..., Any],
+    decomposition: Callable[..., Any],
     rule: Callable[..., Any],
     saves: tuple[int | str, ...],
     precision: str = "follow",
@@ -44,7 +44,7 @@ def _activation(
             name,
             Kind.OPAQUE,
             lambda x, **attrs: x,
-            expand=expand,
+            decomposition=decomposition,
             grad=(rule,),
             saves=saves,
             promote="float",
@@ -112,9 +112,36 @@ def _elu_rule(g: Any, y: Any, x: Any, *, alpha: float) -> Any:
     return g * slope if alpha == 1 else call("where", y > 0, g, g * slope)
 
 
+#: The two constants of the self-normalising ELU's paper (arXiv 1706.02515).
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+def _selu_rule(g: Any, y: Any, x: Any) -> Any:
+    return g * call("where", y > 0, _SELU_SCALE, y + _SELU_SCALE * _SELU_ALPHA)
+
+
 def _silu_rule(g: Any, y: Any, x: Any) -> Any:
     s = call("sigmoid", x)
     return g * (s + y * (1 - s))
+
+
+def _swish_rule(g: Any, y: Any, x: Any, *, beta: float) -> Any:
+    s = call("sigmoid", x * beta)
+    return g * (s + y * (1 - s) * beta)
+
+
+@_in_wide
+def _mish_slope(x: Any) -> Any:
+    t, s = call("tanh", call("softrelu", x)), call("sigmoid", x)
+    return t + x * s * (1 - t * t)
+
+
+def _hard_sigmoid(x: Any, *, alpha: float, beta: float) -> Any:
+    return call("clip", x * alpha + beta, a_min=0, a_max=1)
+
+
+def _hard_sigmoid_rule(g: Any, y: Any, x: Any, *, alpha: float, beta: float) -> Any:
+    return call("where", call("logical_and", y > 0, y < 1), g * alpha, 0)
 
 
 def _softsign_rule(g: Any, y: Any, x: Any) -> Any:
@@ -132,6 +159,52 @@ GELU = _activation("gelu", _gelu, lambda g, y, x: g * _gelu_erf_slope(x), (0,))
 GELU_TANH = _activation("gelu_tanh", _gelu_tanh, lambda g, y, x: g * _gelu_tanh_slope(x), (0,))
 LEAKY = _activation("leaky_relu", _leaky, lambda g, y, x, *, slope: call("where", x > 0, g, g * slope), (0,), slope=0.25)
 ELU = _activation("elu", _elu, _elu_rule, ("y",), alpha=1.5)
+SELU = _activation("selu", lambda x: _elu(x, alpha=_SELU_ALPHA) * _SELU_SCALE, _selu_rule, ("y",))
+SWISH = _activation("swish", lambda x, *, beta: x * call("sigmoid", x * beta), _swish_rule, (0, "y"), beta=1.5)
+MISH = _activation("mish", _in_wide(lambda x: x * call("tanh", call("softrelu", x))), lambda g, y, x: g * _mish_slope(x), (0,))
+HARD_SIGMOID = _activation("hard_sigmoid", _hard_sigmoid, _hard_sigmoid_rule, ("y",), alpha=0.2, beta=0.5)
+
+
+def _infer_prelu(x: Spec, gamma: Spec) -> Spec:
+    if math.prod(gamma.shape) != 1 and (x.ndim < 2 or gamma.shape != (x.shape[1],)):
+        fail(ShapeError, "prelu", expected=f"one slope or one a channel for data {x.shape}", got=str(gamma.shape))
+    return x
+
+
+def _slopes(gamma: Any, ndim: int) -> Any:
+    """The slopes of prelu, beside data of ``ndim`` dimensions."""
+    return call("reshape", gamma, shape=tuple(gamma.size if i == 1 else 1 for i in range(ndim)))
+
+
+def _prelu(x: Any, gamma: Any) -> Any:
+    return call("maximum", x, 0) + call("minimum", x, 0) * _slopes(gamma, x.ndim)
+
+
+def _prelu_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any) -> tuple[Any, Any]:
+    slopes = _slopes(gamma, x.ndim)
+    of_x = call("where", x > 0, g, g * slopes) if needs[0] else None
+    of_gamma = call("reshape", sum_to(g * call("minimum", x, 0), slopes.shape), shape=gamma.shape) if needs[1] else None
+    return of_x, of_gamma
+
+
+_mixed = uniform(0.1, 2.0, 2, 3, 2) * np.array([[[1], [-1], [1]], [[-1], [1], [-1]]])
+PRELU = register(
+    Op(
+        "prelu",
+        Kind.OPAQUE,
+        _infer_prelu,
+        decomposition=_prelu,
+        grad=_prelu_rule,
+        saves=(0, 1),
+        promote="float",
+        sample=samples(
+            Sample((_mixed, uniform(0.1, 0.5, 3, seed=1))),
+            Sample((_mixed, uniform(0.1, 0.5, 1, seed=2))),
+            Sample((np.zeros((1, 1)), np.array([0.5])), gradients=(np.array([[0.5]]), np.array([0.0]))),
+            Sample((_mixed, normal(2)), error=ValueError),
+        ),
+    )
+)
 
 
 def _public(op: Op, doc: str) -> Callable[..., Any]:
@@ -149,6 +222,8 @@ log_sigmoid = _public(LOG_SIGMOID, "log(sigmoid(x)), without overflow.")
 softrelu = softplus = _public(SOFTRELU, "log(1 + exp(x)), without overflow.")
 softsign = _public(SOFTSIGN, "x / (1 + abs(x)).")
 silu = _public(SILU, "x · sigmoid(x).")
+mish = _public(MISH, "x · tanh(softrelu(x)).")
+selu = _public(SELU, "The self-normalising ELU, with the two constants of its paper (arXiv 1706.02515).")
 
 
 def tanh(data: Any) -> Any:
@@ -158,13 +233,7 @@ def tanh(data: Any) -> Any:
 
 def swish(data: Any, beta: float = 1.0) -> Any:
     """x · sigmoid(beta · x)."""
-    return silu(data) if beta == 1 else data * sigmoid(data * beta)
-
-
-def mish(data: Any) -> Any:
-    """x · tanh(softrelu(x))."""
-    data = tensor(data)
-    return data * call("tanh", softrelu(data))
+    return silu(data) if beta == 1 else apply(SWISH, (tensor(data),), {"beta": float(beta)})
 
 
 def gelu(data: Any, approximation: str = "erf") -> Any:
@@ -173,8 +242,8 @@ def gelu(data: Any, approximation: str = "erf") -> Any:
 
 
 def hard_sigmoid(data: Any, alpha: float = 0.2, beta: float = 0.5) -> Any:
-    """alpha · x + beta, cut to 0 … 1."""
-    return call("clip", tensor(data) * alpha + beta, a_min=0, a_max=1)
+    """alpha · x + beta, cut to 0 … 1; where it is cut, and just there, the gradient is 0."""
+    return apply(HARD_SIGMOID, (tensor(data),), {"alpha": float(alpha), "beta": float(beta)})
 
 
 def elu(data: Any, alpha: float = 1.0) -> Any:
@@ -184,18 +253,10 @@ def elu(data: Any, alpha: float = 1.0) -> Any:
     return apply(ELU, (tensor(data),), {"alpha": float(alpha)})
 
 
-def selu(data: Any) -> Any:
-    """The self-normalising ELU, with the two constants of its paper (arXiv 1706.02515)."""
-    return elu(data, 1.6732632423543772) * 1.0507009873554805
-
-
 def prelu(data: Any, gamma: Any) -> Any:
-    """x where x > 0, else gamma · x; ``gamma`` has one element, or one for each channel (axis 1)."""
-    data, gamma = tensor(data), tensor(gamma)
-    if gamma.size != 1 and (data.ndim < 2 or gamma.shape != (data.shape[1],)):
-        fail(ShapeError, "prelu", expected=f"one slope or one a channel for data {data.shape}", got=str(gamma.shape))
-    shape = tuple(gamma.size if i == 1 else 1 for i in range(data.ndim))
-    return relu(data) - relu(-data) * call("reshape", gamma, shape=shape)
+    """x where x > 0, else gamma · x; ``gamma`` has one element, or one for each channel (axis 1). At 0 the slope is gamma."""
+    data = tensor(data)
+    return apply(PRELU, (data, tensor(gamma, data)))
 
 
 def rrelu(data: Any, lower: float = 0.125, upper: float = 0.334) -> tuple[Any, Any]:
@@ -242,6 +303,7 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "softsign": softsign,
     "silu": silu,
     "gelu": gelu,
+    "gelu_tanh": lambda data: gelu(data, "tanh"),
 }
 
 

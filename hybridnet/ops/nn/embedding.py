@@ -4,8 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ShapeError, fail
-from hybridnet.ops.array.gather import take
+from hybridnet.ops.array.gather import as_indices, take
+from hybridnet.ops.common import normal, samples, tensor
+
+_ROWS = (("array",),)
+
+
+def _infer(numbers: Spec, weight: Spec) -> Spec:
+    if weight.ndim != 2 or not (weight.shape[0] or not all(numbers.shape)):
+        fail(ShapeError, "embedding", expected="a weight of shape (input_dim, output_dim), with a row to take", got=str(weight.shape))
+    return Spec((*numbers.shape, weight.shape[1]), weight.dtype)
+
+
+def _clipped(numbers: Any, weight: Any) -> Any:
+    return call("clip", as_indices("embedding", numbers, weight), a_min=0, a_max=max(weight.shape[0] - 1, 0))
+
+
+def _rule(needs: tuple[bool, ...], g: Any, y: Any, numbers: Any, weight: Any) -> tuple[None, Any]:
+    return None, call("index_add", g, _clipped(numbers, weight), shape=weight.shape, key=_ROWS)
+
+
+EMBEDDING = register(
+    Op(
+        "embedding",
+        Kind.OPAQUE,
+        _infer,
+        decomposition=lambda numbers, weight: take(weight, numbers, axis=0, mode="clip"),
+        grad=_rule,
+        saves=(0,),
+        looks_up=(1,),
+        sample=samples(
+            Sample((np.array([[2, 0, 7], [1, -1, 0]]), normal(4, 3))),
+            Sample((np.array([1, 1, 3], np.int32), normal(4, 2))),
+            Sample((np.array([1, 0]), normal(4)), error=ValueError),
+        ),
+    )
+)
 
 
 def embedding(
@@ -18,5 +56,5 @@ def embedding(
     given = input_dim, output_dim
     if weight.ndim != 2 or any(n is not None and n != m for n, m in zip(given, weight.shape, strict=True)):
         fail(ShapeError, "embedding", expected=f"a weight of shape (input_dim, output_dim), given as {given}", got=str(weight.shape))
-    rows = take(weight, data, axis=0, mode="clip")
+    rows = apply(EMBEDDING, (tensor(data, weight), weight))
     return rows if dtype is None else rows.astype(dtype, copy=False)

@@ -1,10 +1,8 @@
-"""Normalisation: batch, layer, group, instance, L2 and root mean square.
+"""Normalisation of samples by themselves: layer, group, instance, L2 and root mean square norm. Batch norm has a file of its own.
 
-Layer and root mean square norm are operators by themselves (:mod:`~hybridnet.ops.nn.row_norm`). Batch, group and
-instance norm are two: ``moments`` (:mod:`~hybridnet.ops.nn.moments`), and ``normalize``, which scales and shifts
-by them; scale and shift are joined first where they are smaller than the data, so that the data is touched by
-one product and one sum, which fuse with what stands beside them. The gradients are the closed
-forms: two reductions and one pointwise expression. Statistics of 16-bit data are float32.
+Each is one operator. Those of layer and root mean square norm have kernels (:mod:`~hybridnet.ops.nn.row_norm`); the others are
+composites, group and instance norm of ``moments`` and :func:`~hybridnet.ops.nn.normalize.normalize`, as batch norm is.
+Statistics of 16-bit data are float32.
 """
 
 from __future__ import annotations
@@ -12,140 +10,156 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, broadcast_shapes, call, local, paused_recording, register
+from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, local, register
 from hybridnet.errors import ShapeError, fail
-from hybridnet.ops.common import normal, normalize_axis, samples, tensor, uniform
-from hybridnet.ops.nn.common import along, fill_like, narrow, one_of, sum_to, wide
-from hybridnet.ops.nn.moments import CENTRED_SUMS, MOMENTS, root_of
+from hybridnet.ops.common import normal, normalize_axis, reduced_shape, samples, uniform
+from hybridnet.ops.nn.common import along, fill_like, narrow, one_of, sum_to, wide, wide_dtype
+from hybridnet.ops.nn.moments import MOMENTS, count, moments_slope, root_of
+from hybridnet.ops.nn.normalize import check_sizes, floating, normalize, normalize_slopes
 from hybridnet.ops.nn.row_norm import LAYER_NORM, RMS_NORM
 
-
-def _infer_normalize(x: Spec, *small: Spec, eps: float) -> Spec:
-    for s in small:
-        if s.ndim != x.ndim or broadcast_shapes("normalize", x.shape, s.shape) != x.shape:
-            fail(ShapeError, "normalize", expected=f"parameters that broadcast to {x.shape}", got=str(s.shape))
-    return x
+# -- group and instance norm, by moments ------------------------------------------------------------
 
 
-def _is_small(x: Any, scale: Any) -> bool:
-    """Whether the joined scale is smaller than the data; if not, joining saves nothing."""
-    return bool(scale.shape != x.shape)
+def _infer_group(x: Spec, gamma: Spec, beta: Spec, *, groups: int, eps: float) -> tuple[Spec, Spec, Spec]:
+    if x.ndim < 3 or groups < 1 or x.shape[1] % groups:
+        fail(ShapeError, "group_norm", expected=f"3 dimensions or more, channels that {groups} groups divide", got=str(x.shape))
+    check_sizes("group_norm", {"gamma": gamma, "beta": beta}, x.shape[1], groups)
+    small = Spec((x.shape[0], groups, 1, 1), wide_dtype(x.dtype))
+    return x, small, small
 
 
-def _joined_shape(mean: Any, gamma: Any) -> Spec:
-    return Spec(broadcast_shapes("normalize", mean.shape, gamma.shape), mean.dtype)
+def _in_groups(x: Any, groups: int) -> Any:
+    return call("reshape", x, shape=(x.shape[0], groups, x.shape[1] // groups, math.prod(x.shape[2:])))
 
 
-def _normalize(x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
-    a, mean, var, gamma, beta = map(wide, (x, mean, var, gamma, beta))
-    root = root_of(var, eps)
-    if _is_small(x, _joined_shape(mean, gamma)):
-        scale = root * gamma
-        return narrow(a * scale + (beta - mean * scale), x.dtype)
-    return narrow((a - mean) * root * gamma + beta, x.dtype)
+def _beside_groups(parameter: Any, groups: int) -> Any:
+    return call("reshape", wide(parameter), shape=(1, groups, parameter.shape[0] // groups, 1))
 
 
-def _normalize_rule(
-    needs: tuple[bool, ...], of_y: Any, y: Any, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float
-) -> tuple[Any, ...]:
-    g, mean, var, gamma = map(wide, (of_y, mean, var, gamma))
-    root = root_of(var, eps)
-    scale = root * gamma
-    dx = g * scale
-    if not any(needs[1:]):
-        return dx, None, None, None, None
-    if _is_small(x, scale):
-        axis = tuple(i for i, n in enumerate(scale.shape) if n != x.shape[i])
-        total, product = apply(CENTRED_SUMS, (of_y, x, mean), {"axis": axis})
-        moved = total * scale
-    else:
-        total, product, moved = g, g * (wide(x) - mean), dx
-    return (
-        dx if needs[0] else None,
-        -sum_to(moved, mean.shape) if needs[1] else None,
-        sum_to(product * scale, var.shape) * (-0.5 / (var + eps)) if needs[2] else None,
-        product * root if needs[3] else None,
-        total if needs[4] else None,
-    )
+def _group_norm(x: Any, gamma: Any, beta: Any, *, groups: int, eps: float) -> tuple[Any, Any, Any]:
+    gamma, beta = _beside_groups(gamma, groups), _beside_groups(beta, groups)
+    y, mean, var = _normed(_in_groups(x, groups), gamma, beta, eps)
+    return call("reshape", y, shape=x.shape), mean, var
 
 
-_x = normal(2, 3, 4)
-_channel = uniform(0.5, 2.0, 1, 3, 1, seed=1)
-NORMALIZE = register(
+def _group_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any, beta: Any, *, groups: int, eps: float) -> tuple[Any, ...]:
+    of_y = _in_groups(g[0], groups)
+    slopes = _normed_slopes(needs, (of_y, *g[1:]), y, _in_groups(x, groups), _beside_groups(gamma, groups), eps)
+    return tuple(None if d is None else call("reshape", d, shape=of.shape) for d, of in zip(slopes, (x, gamma, beta), strict=True))
+
+
+def _infer_instance(x: Spec, gamma: Spec, beta: Spec, *, eps: float) -> tuple[Spec, Spec, Spec]:
+    if x.ndim < 3:
+        fail(ShapeError, "instance_norm", expected="data of 3 dimensions or more", got=str(x.shape))
+    check_sizes("instance_norm", {"gamma": gamma, "beta": beta}, x.shape[1])
+    small = Spec((*x.shape[:2], *(1,) * (x.ndim - 2)), wide_dtype(x.dtype))
+    return x, small, small
+
+
+def _instance_norm(x: Any, gamma: Any, beta: Any, *, eps: float) -> tuple[Any, Any, Any]:
+    return _normed(x, along(wide(gamma), 1, x.ndim), along(wide(beta), 1, x.ndim), eps)
+
+
+def _instance_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any, beta: Any, *, eps: float) -> tuple[Any, ...]:
+    slopes = _normed_slopes(needs, g, y, x, along(wide(gamma), 1, x.ndim), eps)
+    return tuple(None if d is None else call("reshape", d, shape=of.shape) for d, of in zip(slopes, (x, gamma, beta), strict=True))
+
+
+def _normed(x: Any, gamma: Any, beta: Any, eps: float) -> tuple[Any, Any, Any]:
+    """``x`` normalised over the axes from 2 on, with the mean and the variance."""
+    mean, var = apply(MOMENTS, (x,), {"axis": tuple(range(2, x.ndim))})
+    return normalize(x, mean, var, gamma, beta, eps), mean, var
+
+
+def _normed_slopes(needs: tuple[bool, ...], g: Any, y: Any, x: Any, gamma: Any, eps: float) -> tuple[Any, Any, Any]:
+    """The gradients of x, and of gamma and beta in their shapes beside it, from those of what :func:`_normed` gives."""
+    (of_y, of_mean, of_var), (_, mean, var), reached = g, y, local.propagation.reached
+    dx, dmean, dvar, dgamma, dbeta = normalize_slopes(of_y, x, mean, var, gamma, eps, needs[0], needs[0], needs[1] or needs[2])
+    if needs[0]:
+        dmean, dvar = dmean + of_mean if reached[1] else dmean, dvar + of_var if reached[2] else dvar
+        dx = dx + moments_slope(wide(x), mean, dmean, dvar, count(x, tuple(range(2, x.ndim))))
+    return dx, *(None if d is None else sum_to(d, gamma.shape) for d in (dgamma, dbeta))
+
+
+def _sample(shape: tuple[int, ...], n: int, **attrs: Any) -> Sample:
+    return Sample((normal(*shape), uniform(0.5, 2, n, seed=1), normal(n, seed=2)), {"eps": 1e-3, **attrs})
+
+
+GROUP_NORM = register(
     Op(
-        "normalize",
+        "group_norm",
         Kind.OPAQUE,
-        _infer_normalize,
-        expand=_normalize,
-        grad=_normalize_rule,
-        saves=(0, 1, 2, 3),
+        _infer_group,
+        decomposition=_group_norm,
+        grad=_group_rule,
+        saves=(0, 1, "y1", "y2"),
         sample=samples(
-            Sample((_x, normal(1, 3, 1), _channel, normal(1, 3, 1, seed=2), normal(1, 3, 1, seed=3)), {"eps": 1e-3}),
-            Sample((_x, normal(2, 3, 1), uniform(0.5, 2.0, 2, 3, 1), normal(1, 1, 4, seed=2), normal(1, 1, 4, seed=3)), {"eps": 1e-5}),
-            Sample((_x, normal(2, 1, 1), uniform(0.5, 2.0, 2, 1, 1), normal(1, 3, 1, seed=2), normal(1, 3, 1, seed=3)), {"eps": 1e-3}),
-            Sample((_x, normal(2, 1, 1), uniform(0.5, 2.0, 2, 1, 1), normal(1, 2, 1), normal(1, 3, 1)), {"eps": 1e-3}, error=ValueError),
+            _sample((2, 4, 3), 4, groups=2),
+            _sample((3, 4, 2, 2), 2, groups=2),
+            _sample((2, 3, 3), 3, groups=1),
+            Sample((normal(2, 3, 4), normal(3), normal(3)), {"groups": 2, "eps": 1e-3}, error=ValueError),
+            Sample((normal(2, 4, 4), normal(4), normal(3)), {"groups": 2, "eps": 1e-3}, error=ValueError),
+        ),
+    )
+)
+INSTANCE_NORM = register(
+    Op(
+        "instance_norm",
+        Kind.OPAQUE,
+        _infer_instance,
+        decomposition=_instance_norm,
+        grad=_instance_rule,
+        saves=(0, 1, "y1", "y2"),
+        sample=samples(
+            _sample((2, 3, 4), 3),
+            _sample((3, 2, 2, 3), 2),
+            Sample((normal(2, 3), normal(3), normal(3)), {"eps": 1e-3}, error=ValueError),
+            Sample((normal(2, 3, 4), normal(4), normal(3)), {"eps": 1e-3}, error=ValueError),
         ),
     )
 )
 
 
-def _floating(x: Any) -> Any:
-    x = tensor(x)
-    return x.astype(dtypes.floating(x.dtype), copy=False)
+# -- L2 normalisation -------------------------------------------------------------------------------
 
 
-def _check_size(op: str, name: str, parameter: Any, *sizes: int) -> None:
-    if not any(parameter.shape == (n,) for n in sizes):
-        fail(ShapeError, op, expected=f"{name} of shape " + " or ".join(f"({n},)" for n in sizes), got=str(parameter.shape))
+def _l2(x: Any, *, axis: tuple[int, ...], eps: float) -> tuple[Any, Any]:
+    a = wide(x)
+    total = call("sum", a * a, axis=axis, keepdims=True)
+    return narrow(a * root_of(total, eps), x.dtype), total
 
 
-def batch_norm(
-    x: Any,
-    gamma: Any,
-    beta: Any,
-    running_mean: Any,
-    running_var: Any,
-    eps: float = 1e-3,
-    momentum: float = 0.9,
-    fix_gamma: bool = True,
-    use_global_stats: bool = False,
-    output_mean_var: bool = False,
-    axis: int = 1,
-) -> Any:
-    """(x - mean) / sqrt(var + eps) · gamma + beta over all axes but ``axis``; all parameters have its length.
-
-    In training the statistics are the batch's, and the running ones move towards them in place:
-    running = momentum · running + (1 - momentum) · batch, with the biased variance. In prediction, or with
-    ``use_global_stats``, they are the running ones. ``fix_gamma`` takes gamma as 1. With
-    ``output_mean_var`` the mean and 1 / sqrt(var + eps) that were used follow the result.
-    """
-    x = _floating(x)
-    axis = normalize_axis("batch_norm", axis, x.ndim)
-    for name, parameter in (("gamma", gamma), ("beta", beta), ("running_mean", running_mean), ("running_var", running_var)):
-        _check_size("batch_norm", name, parameter, x.shape[axis])
-    if local.training and not use_global_stats:
-        mean, var = apply(MOMENTS, (x,), {"axis": tuple(i for i in range(x.ndim) if i != axis)})
-        with paused_recording():
-            for running, batch in ((running_mean, mean), (running_var, var)):
-                running._assign(running * momentum + call("reshape", batch, shape=running.shape) * (1 - momentum))
-    else:
-        mean, var = along(wide(running_mean), axis, x.ndim), along(wide(running_var), axis, x.ndim)
-    gamma = fill_like(mean, mean.shape, 1) if fix_gamma else along(wide(gamma), axis, x.ndim)
-    y = apply(NORMALIZE, (x, mean, var, gamma, along(wide(beta), axis, x.ndim)), {"eps": float(eps)})
-    if not output_mean_var:
-        return y
-    return y, call("reshape", mean, shape=running_mean.shape), call("reshape", root_of(var, eps), shape=running_var.shape)
+def _infer_l2(x: Spec, *, axis: tuple[int, ...], eps: float) -> tuple[Spec, Spec]:
+    return x, Spec(reduced_shape(x.shape, axis, True), wide_dtype(x.dtype))
 
 
-def fix(gamma: Any) -> None:
-    """Write into ``gamma`` the 1 that ``fix_gamma`` takes, as MXNet does, for whoever reads the file.
+def _l2_rule(g: Any, y: Any, x: Any, *, axis: tuple[int, ...], eps: float) -> Any:
+    """(g - x · sum(g · x) / (total + eps)) / sqrt(total + eps), and 2 x times the gradient of the total."""
+    a, of_y, root = wide(x), wide(g[0]), root_of(y[1], eps)
+    slope = -call("sum", of_y * a, axis=axis, keepdims=True) * root * root * root
+    if local.propagation.reached[1]:
+        slope = slope + g[1] * 2
+    return of_y * root + a * slope
 
-    Not in a compiled prediction, which writes nothing, nor to what gradients flow through.
-    """
-    if local.trace is None or (local.training and gamma._tape is None):
-        with paused_recording():
-            gamma._assign(fill_like(gamma, gamma.shape, 1))
+
+L2_NORMALIZATION = register(
+    Op(
+        "l2_normalization",
+        Kind.OPAQUE,
+        _infer_l2,
+        decomposition=_l2,
+        grad=(_l2_rule,),
+        saves=(0, "y1"),
+        sample=samples(
+            Sample((normal(2, 3, 4),), {"axis": (1, 2), "eps": 1e-3}),
+            Sample((normal(2, 3, 4),), {"axis": (1,), "eps": 0.1}),
+        ),
+    )
+)
+
+
+# -- the public functions ---------------------------------------------------------------------------
 
 
 def layer_norm(data: Any, gamma: Any, beta: Any, axis: int = -1, eps: float = 1e-5, output_mean_var: bool = False) -> Any:
@@ -153,10 +167,9 @@ def layer_norm(data: Any, gamma: Any, beta: Any, axis: int = -1, eps: float = 1e
 
     With ``output_mean_var`` the mean and sqrt(var + eps) follow, with length 1 on ``axis``.
     """
-    data = _floating(data)
+    data = floating(data)
     axis = normalize_axis("layer_norm", axis, data.ndim)
-    for name, parameter in (("gamma", gamma), ("beta", beta)):
-        _check_size("layer_norm", name, parameter, data.shape[axis])
+    check_sizes("layer_norm", {"gamma": gamma, "beta": beta}, data.shape[axis])
     y, mean, var = apply(LAYER_NORM, (data, gamma, beta), {"axis": axis, "eps": float(eps)})
     return (y, mean, call("sqrt", var + eps)) if output_mean_var else y
 
@@ -167,32 +180,15 @@ def group_norm(data: Any, gamma: Any, beta: Any, num_groups: int = 1, eps: float
     ``gamma`` and ``beta`` have one element a channel, or one a group. With ``output_mean_var`` the mean
     and sqrt(var + eps) follow, of shape (batch, num_groups).
     """
-    data = _floating(data)
-    if data.ndim < 3 or num_groups < 1 or data.shape[1] % num_groups:
-        fail(ShapeError, "group_norm", expected=f"3 dimensions or more, channels that {num_groups} groups divide", got=str(data.shape))
-    n, channels = data.shape[:2]
-    shape = (n, num_groups, channels // num_groups, math.prod(data.shape[2:]))
-    parameters = []
-    for name, parameter in (("gamma", gamma), ("beta", beta)):
-        _check_size("group_norm", name, parameter, channels, num_groups)
-        parameters.append(call("reshape", wide(parameter), shape=(1, num_groups, parameter.shape[0] // num_groups, 1)))
-    grouped = call("reshape", data, shape=shape)
-    mean, var = apply(MOMENTS, (grouped,), {"axis": (2, 3)})
-    y = call("reshape", apply(NORMALIZE, (grouped, mean, var, *parameters), {"eps": float(eps)}), shape=data.shape)
+    y, mean, var = apply(GROUP_NORM, (floating(data), gamma, beta), {"groups": num_groups, "eps": float(eps)})
     if not output_mean_var:
         return y
-    return y, call("reshape", mean, shape=shape[:2]), call("reshape", call("sqrt", var + eps), shape=shape[:2])
+    return y, call("reshape", mean, shape=mean.shape[:2]), call("reshape", call("sqrt", var + eps), shape=var.shape[:2])
 
 
 def instance_norm(data: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
     """Each channel (axis 1) of each sample brought to mean 0 and variance 1, times gamma plus beta."""
-    data = _floating(data)
-    if data.ndim < 3:
-        fail(ShapeError, "instance_norm", expected="data of 3 dimensions or more", got=str(data.shape))
-    for name, parameter in (("gamma", gamma), ("beta", beta)):
-        _check_size("instance_norm", name, parameter, data.shape[1])
-    mean, var = apply(MOMENTS, (data,), {"axis": tuple(range(2, data.ndim))})
-    return apply(NORMALIZE, (data, mean, var, along(wide(gamma), 1, data.ndim), along(wide(beta), 1, data.ndim)), {"eps": float(eps)})
+    return apply(INSTANCE_NORM, (floating(data), gamma, beta), {"eps": float(eps)})[0]
 
 
 _L2_AXES = {
@@ -204,20 +200,19 @@ _L2_AXES = {
 
 def l2_normalization(data: Any, eps: float = 1e-10, mode: str = "instance") -> Any:
     """x / sqrt(sum of x² + eps), over each sample (``instance``), over axis 1 (``channel``), or over axes 2 on (``spatial``)."""
-    data = _floating(data)
+    data = floating(data)
     axes = _L2_AXES[one_of("l2_normalization", "mode", mode, _L2_AXES)](data.ndim)
     if data.ndim < (3 if mode == "spatial" else 2):
         fail(ShapeError, "l2_normalization", expected=f"data with the axes of mode {mode}", got=str(data.shape))
-    x = wide(data)
-    return narrow(x * root_of(call("sum", x * x, axis=axes, keepdims=True), eps), data.dtype)
+    return apply(L2_NORMALIZATION, (data,), {"axis": axes, "eps": float(eps)})[0]
 
 
 def rms_norm(data: Any, gamma: Any = None, axis: int = -1, eps: float = 1e-6) -> Any:
     """x / sqrt(mean of x² along ``axis`` + eps), times ``gamma`` (of the axis's length) if given."""
-    data = _floating(data)
+    data = floating(data)
     axis = normalize_axis("rms_norm", axis, data.ndim)
     if isinstance(gamma, NDArray):
-        _check_size("rms_norm", "gamma", gamma, data.shape[axis])
+        check_sizes("rms_norm", {"gamma": gamma}, data.shape[axis])
     else:
         gamma = fill_like(data, (data.shape[axis],), 1)
     return apply(RMS_NORM, (data, gamma), {"axis": axis, "eps": float(eps)})[0]

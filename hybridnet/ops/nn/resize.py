@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import apply, call
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import ARANGE
 from hybridnet.ops.array.shape import concatenate
-from hybridnet.ops.common import tensor
+from hybridnet.ops.common import normal, samples, tensor
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide
 from hybridnet.ops.nn.deconvolution import deconvolution
 
@@ -25,10 +25,32 @@ def _image(op: str, data: Any) -> Any:
     return data
 
 
-def _repeated(data: Any, scale: int) -> Any:
-    n, c, h, w = data.shape
-    spread = call("broadcast_to", call("reshape", data, shape=(n, c, h, 1, w, 1)), shape=(n, c, h, scale, w, scale))
+def _repeated(x: Any, *, scale: int) -> Any:
+    n, c, h, w = x.shape
+    spread = call("broadcast_to", call("reshape", x, shape=(n, c, h, 1, w, 1)), shape=(n, c, h, scale, w, scale))
     return call("reshape", spread, shape=(n, c, h * scale, w * scale))
+
+
+def _repeated_rule(g: Any, y: Any, x: Any, *, scale: int) -> Any:
+    n, c, h, w = x.shape
+    return call("reshape", call("sum", call("reshape", g, shape=(n, c, h, scale, w, scale)), axis=(3, 5), keepdims=True), shape=x.shape)
+
+
+def _infer_repeated(x: Spec, *, scale: int) -> Spec:
+    n, c, h, w = x.shape
+    return Spec((n, c, h * scale, w * scale), x.dtype)
+
+
+UPSAMPLING_NEAREST = register(
+    Op(
+        "upsampling_nearest",
+        Kind.OPAQUE,
+        _infer_repeated,
+        decomposition=_repeated,
+        grad=(_repeated_rule,),
+        sample=samples(Sample((normal(2, 1, 2, 3),), {"scale": 2}), Sample((normal(1, 2, 1, 2),), {"scale": 3})),
+    )
+)
 
 
 def upsampling(
@@ -70,7 +92,7 @@ def upsampling(
     height = images[0].shape[2] * scale
     if any(height % x.shape[2] for x in images):
         fail(ShapeError, "upsampling", expected=f"images whose height divides {height}", got=" and ".join(str(x.shape) for x in images))
-    large = [_repeated(x, height // x.shape[2]) for x in images]
+    large = [apply(UPSAMPLING_NEAREST, (x,), {"scale": height // x.shape[2]}) for x in images]
     if multi_input_mode == "concat":
         return large[0] if len(large) == 1 else concatenate(large, 1)
     total = large[0]

@@ -7,6 +7,7 @@ with its bias, not the state.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -39,18 +40,30 @@ def rnn_param_size(mode: str, input_size: int, state_size: int, num_layers: int 
     return sum(rows * columns + rows for rows, columns in _sizes(mode, input_size, state_size, num_layers, 1 + bidirectional))
 
 
-def _unpacked(parameters: Any, mode: str, input_size: int, state_size: int, num_layers: int, directions: int) -> list[list[Weights]]:
-    """The flat parameters, all weights and then all biases, as weights of each layer and direction."""
-    sizes = list(_sizes(mode, input_size, state_size, num_layers, directions))
-    shapes: list[tuple[int, ...]] = [*sizes, *((rows,) for rows, _ in sizes)]
+def _unpacked(parameters: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """The parameters, all weights and then all biases, as arrays of these shapes: cut from the flat array, or given as such."""
+    if isinstance(parameters, (list, tuple)):
+        if [x.shape for x in parameters] != list(shapes):
+            fail(ShapeError, "rnn", expected=f"parameters of shapes {list(shapes)}", got=str([x.shape for x in parameters]))
+        return list(parameters)
+    parameters = tensor(parameters)
+    total = sum(map(math.prod, shapes))
+    if parameters.shape != (total,):
+        fail(ShapeError, "rnn", expected=f"{total} parameters in one dimension", got=str(parameters.shape))
     found, start = [], 0
     for shape in shapes:
-        stop = start + shape[0] * (shape[1] if len(shape) == 2 else 1)
+        stop = start + math.prod(shape)
         part = call("slice", parameters, key=(("slice", start, stop, None),))
         found.append(call("reshape", part, shape=shape) if len(shape) == 2 else part)
         start = stop
-    weights, biases = found[: len(sizes)], found[len(sizes) :]
-    each: list[Weights] = [(*weights[i : i + 2], *biases[i : i + 2]) for i in range(0, len(sizes), 2)]
+    return found
+
+
+def _layers(parameters: list[Any], directions: int) -> list[list[Weights]]:
+    """The parameters of each layer and direction."""
+    half = len(parameters) // 2
+    weights, biases = parameters[:half], parameters[half:]
+    each: list[Weights] = [(*weights[i : i + 2], *biases[i : i + 2]) for i in range(0, half, 2)]
     return [each[i : i + directions] for i in range(0, len(each), directions)]
 
 
@@ -110,16 +123,16 @@ def rnn(
     use_sequence_length: bool = False,
     projection_size: int | None = None,
 ) -> Any:
-    """A recurrent network over ``data`` (time, batch, inputs), by MXNet's flat ``parameters``.
+    """A recurrent network over ``data`` (time, batch, inputs), by MXNet's flat ``parameters``, or a list of what those are made of.
 
     ``mode``: rnn_relu, rnn_tanh, lstm or gru. ``parameters``: for each layer and direction the input
     weight (gates · state_size, inputs) and the recurrent weight (gates · state_size, state_size), then
-    for each the two biases, all flattened; :func:`rnn_param_size` says how many. ``state`` and (lstm)
-    ``state_cell``: (num_layers · directions, batch, state_size). Gives the outputs (time, batch,
-    directions · state_size); with ``state_outputs`` a list of those, the last state and (lstm) the last
-    cell state. See :func:`rnn_layers` for ``p`` and ``sequence_length``.
+    for each the two biases, all flattened; :func:`rnn_param_size` says how many. Or a list of these arrays
+    as they are, of which nothing is copied. ``state`` and (lstm) ``state_cell``: (num_layers · directions,
+    batch, state_size). Gives the outputs (time, batch, directions · state_size); with ``state_outputs`` a
+    list of those, the last state and (lstm) the last cell state. See :func:`rnn_layers` for ``p`` and ``sequence_length``.
     """
-    data, parameters = tensor(data), tensor(parameters)
+    data = tensor(data)
     one_of("rnn", "mode", mode, GATES)
     if projection_size is not None:
         fail(ArgumentError, "rnn", expected="no projection_size", got=str(projection_size), fix="a Dense layer on the outputs")
@@ -128,14 +141,13 @@ def rnn(
     if mode == "lstm" and state_cell is None:
         fail(ArgumentError, "rnn", expected="state_cell for mode lstm", got="none")
     directions = 1 + bool(bidirectional)
-    expected = rnn_param_size(mode, data.shape[2], state_size, num_layers, bool(bidirectional))
-    if parameters.shape != (expected,):
-        fail(ShapeError, "rnn", expected=f"{expected} parameters in one dimension", got=str(parameters.shape))
+    sizes = list(_sizes(mode, data.shape[2], state_size, num_layers, directions))
+    shapes: list[tuple[int, ...]] = [*sizes, *((rows,) for rows, _ in sizes)]
+    layers = _layers(_unpacked(parameters, shapes), directions)
     shape = (num_layers * directions, data.shape[1], state_size)
     for given in (state, *([state_cell] if mode == "lstm" else [])):
         if given.shape != shape:
             fail(ShapeError, "rnn", expected=f"states of shape {shape}", got=str(given.shape))
-    layers = _unpacked(parameters, mode, data.shape[2], state_size, num_layers, directions)
     lengths = sequence_length if use_sequence_length else None
     found = rnn_layers(data, layers, state, state_cell, lengths, mode, p)
     return list(found) if state_outputs else found[0]

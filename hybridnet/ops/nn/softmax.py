@@ -41,9 +41,9 @@ def _max(x: Any, axis: int) -> Any:
     return call("max", x, axis=(axis,), keepdims=True)
 
 
-def _of_something(expand: Any) -> Any:
-    """``expand`` in float32 at least; of an empty axis there is nothing to normalise, and the result is as empty."""
-    computed = in_wide(expand)
+def _of_something(decomposition: Any) -> Any:
+    """``decomposition`` in float32 at least; of an empty axis there is nothing to normalise, and the result is as empty."""
+    computed = in_wide(decomposition)
     return lambda x, *mask, axis: computed(x, *mask, axis=axis) if x.shape[axis] else call("copy", x)
 
 
@@ -102,13 +102,13 @@ def _masked_log_softmax_rule(g: Any, y: Any, x: Any, mask: Any, *, axis: int) ->
 _mask = np.array([[True, True, False, True], [False, True, True, False], [False, False, False, False]])
 
 
-def _register(name: str, expand: Any, grad: tuple[Any, ...], saves: tuple[int | str, ...], *made: Sample) -> Op:
+def _register(name: str, decomposition: Any, grad: tuple[Any, ...], saves: tuple[int | str, ...], *made: Sample) -> Op:
     return register(
         Op(
             name,
             Kind.OPAQUE,
             _infer(name),
-            expand=expand,
+            decomposition=decomposition,
             grad=grad,
             saves=saves,
             promote="float" if len(grad) == 1 else None,

@@ -1,0 +1,57 @@
+"""Copies where the program needs an array of its own: reshapes that are no views, inputs returned as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hybridnet.core import Kind
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.graph.operators import COPY
+from hybridnet.lowering.shadows import is_whole, shadows
+
+
+def copy_inputs(graph: Graph) -> Graph:
+    """Copies at the start for results that are inputs as they are, while these hold what they did: a step of a loop overwrites them."""
+    copies = {i: Node(COPY, (v,), {}, [v.spec], v.device) for i, v in enumerate(graph.outputs) if v in graph.inputs}
+    if not copies:
+        return graph
+    outputs = [copies[i].output if i in copies else v for i, v in enumerate(graph.outputs)]
+    return Graph(graph.inputs, [*copies.values(), *graph.nodes], outputs)
+
+
+def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool = True) -> Graph:
+    """Copies where the program needs an array of its own: reshapes that are no views, inputs returned as they are.
+
+    ``shapes_matter``: whether a result that is another shape of an array cannot be computed where that array is.
+    """
+    memory = shadows(graph)
+    whole = set() if shapes_matter else {v for v in graph.outputs if v in memory.root and is_whole(memory, v)}
+    rewriter = Rewriter(graph)
+
+    def copied(v: Value) -> Value:
+        node = Node(COPY, (v,), {}, [v.spec], v.device, v.node.site if v.node else None)
+        rewriter.nodes.append(node)
+        return node.output
+
+    for node in graph.nodes:
+        if node.op.kind is Kind.VIEW and node.output not in memory.root:
+            view = Node(node.op, [copied(rewriter.of(node.inputs[0]))], node.attrs, [node.output.spec], node.device, node.site)
+            view.implementation = node.implementation
+            rewriter.nodes.append(view)
+            rewriter.replace(node.output, view.output)
+        else:
+            rewriter.keep(node)
+    outputs = [rewriter.of(v) for v in graph.outputs]
+    given = set(graph.inputs)
+    root = {rewriter.of(v): rewriter.of(r) for v, r in memory.root.items()}
+    whole = {rewriter.of(v) for v in whole}
+    taken: set[Value] = set()
+    for i, v in enumerate(outputs):
+        if root.get(v, v) in given or (i in donate and (root.get(v, v) in taken or (v in root and v not in whole))):
+            outputs[i] = v = copied(v)
+        if i in donate:
+            taken.add(root.get(v, v))
+    for i, v in enumerate(outputs):
+        if i not in donate and root.get(v, v) in taken:
+            outputs[i] = copied(v)
+    return Graph(graph.inputs, rewriter.nodes, outputs)

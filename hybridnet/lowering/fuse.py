@@ -1,0 +1,261 @@
+"""Fusion: pointwise operators and the reductions over them become one node, run in one pass over memory.
+
+Asked of an operator is only its ``kind``. A region has a domain, the shape that all its values
+broadcast to, and keeps at least one axis that none of its reductions sum over: along that axis a
+program can run it block by block (NumPy) or row by row (CUDA) with all intermediate values on chip.
+On a GPU :mod:`recompute` has given each reader copies of what is cheaper to compute than to load.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hybridnet.core import Kind, Op, Spec
+from hybridnet.exact import exact_attrs
+from hybridnet.graph.backend import backend_of
+from hybridnet.graph.interpret import interpret
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+
+Shape = tuple[int, ...]
+
+
+def _infer_fused(*specs: Spec, body: Graph) -> tuple[Spec, ...]:
+    return tuple(v.spec for v in body.outputs)
+
+
+#: Made by this pass alone, so it is in no registry.
+FUSED = Op("fused", Kind.REGION, _infer_fused, compute=lambda xp, *data, body: tuple(interpret(body, data, xp)))
+
+
+#: A region that is so many times smaller (in elements) than one that reads it is kept apart, if an element costs much
+#: (``Limits.apart_cost``): computed with each of the many it would cost more than a launch and its memory. A guess.
+_FEWER = 8
+
+
+class _Unit:
+    """A region in the making, or a node that stays alone."""
+
+    __slots__ = ("ancestors", "bit", "cost", "domain", "fusable", "limits", "lost", "nodes", "read", "reduced")
+
+    def __init__(self, number: int, node: Node, fusable: bool) -> None:
+        self.bit = 1 << number
+        self.ancestors = 0
+        self.nodes = [node]
+        self.fusable = fusable
+        self.domain: Shape = ()
+        self.reduced: frozenset[int] = frozenset()  # axes of the domain, counted from its end
+        self.lost: set[Value] = set()  # results that lack the axes that they were summed over: of no use to others of the region
+        self.read = set(node.inputs)
+        self.limits = backend_of(node.device).limits
+        self.cost = node.op.cost  # of an element
+        if fusable:
+            reduces = node.op.kind is Kind.REDUCTION
+            self.domain = np.broadcast_shapes(*[v.shape for v in (node.inputs if reduces else (*node.inputs, *node.outputs))])
+            self.reduced = _reduced_axes(node)
+            if reduces and not node.attrs["keepdims"] and node.output.shape:
+                self.lost.add(node.output)
+
+
+def _reduced_axes(node: Node) -> frozenset[int]:
+    if node.op.kind is not Kind.REDUCTION:
+        return frozenset()
+    ndim = node.inputs[0].ndim
+    return frozenset(a - ndim for a in node.attrs["axis"])
+
+
+def free_axis(domain: Shape, reduced: frozenset[int]) -> int | None:
+    """The axis to run a region along, counted from the end: the longest that nothing reduces."""
+    free = [a for a in range(-len(domain), 0) if a not in reduced and domain[a] > 1]
+    return max(free, key=lambda a: (domain[a], -a), default=None)
+
+
+def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
+    """The domain and reduced axes of two units as one region, or None if they do not fit."""
+    try:
+        domain = np.broadcast_shapes(a.domain, b.domain)
+    except ValueError:
+        return None
+    # One of the two must span the domain, or the region would compute more than its parts do; so would one that
+    # computed what is a single number with every element. What is made of a sum over everything follows it.
+    if (domain != a.domain and domain != b.domain) or (a.domain == () and b.domain != ()):
+        return None
+    if b.domain == () != a.domain and not all(v.node in a.nodes or v.shape == () for n in b.nodes for v in n.inputs):
+        return None
+    if a.lost & b.read or b.lost & a.read:
+        return None
+    # What is made of a few numbers for each of many is a kernel of its own, not computed with each of the many.
+    if a.cost > a.limits.apart_cost and _FEWER * math.prod(a.domain) <= math.prod(domain) and not b.reduced and a.domain:
+        return None
+    if domain == () and len(a.nodes) + len(b.nodes) > a.limits.region_numbers:
+        return None
+    reduced = a.reduced | b.reduced
+    if reduced and free_axis(domain, reduced) is None and not a.limits.reduces_all:
+        return None
+    # A value summed over an axis may meet values that keep it only as a length-1 axis, which
+    # broadcasting guarantees; a region that is narrower there than the domain is fine.
+    return domain, reduced
+
+
+def is_fusable(node: Node, min_bytes: int = 0) -> bool:
+    """Whether a node may be part of a region: on arrays of ``min_bytes`` at least, with elements, and one result."""
+    if len(node.outputs) != 1 or node.op.decomposition is not None:
+        return False
+    if not all(v.size for v in (*node.inputs, *node.outputs)):
+        return False  # a region goes over its domain: over none, it would not compute what is larger, of length 1
+    backend = backend_of(node.device)
+    if not backend.limits.region_numbers and not any(v.shape for v in (*node.inputs, *node.outputs)):
+        return False
+    if max(v.nbytes for v in (*node.inputs, *node.outputs)) < min_bytes:
+        return False
+    if node.op.kind is Kind.REDUCTION:
+        if node.inputs[0].constant is not None:
+            return False
+        if node.inputs[0].nbytes <= backend.limits.launch_bytes:
+            return True  # even where it is then read twice: that takes less than a launch
+        return bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
+    return node.op.kind is Kind.POINTWISE or backend.rematerializes_random(node)
+
+
+def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
+    """Join fusable nodes into ``fused`` nodes; those on arrays below ``min_bytes`` are left alone."""
+    if not any(is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
+        return graph
+    units: list[_Unit] = []
+    of: dict[Value, _Unit] = {}
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    readers: dict[Value, list[int]] = {}  # at which positions a value is read
+    for node in graph.nodes:
+        for v in node.inputs:
+            readers.setdefault(v, []).append(position[node])
+    for number, node in enumerate(graph.nodes):
+        unit = _Unit(number, node, bool(node.inputs) and is_fusable(node, min_bytes))
+        producers = list(dict.fromkeys(of[v] for v in node.inputs if v in of))
+        for p in producers:
+            unit.ancestors |= p.bit | p.ancestors
+        units.append(unit)
+        if unit.fusable:
+            for p in producers:
+                # Single numbers may be ready early.
+                if p.fusable and p in units and (p.domain == () or not _hoists(p, node, position, readers)):
+                    unit = _merge(units, of, p, unit)
+        for v in node.outputs:
+            of[v] = unit
+    return _rebuilt(graph, units)
+
+
+def _hoists(a: _Unit, node: Node, position: dict[Node, int], readers: dict[Value, list[int]]) -> bool:
+    """Whether ``node`` would run earlier for being joined to ``a``, because others wait for ``a``.
+
+    A backward's node joined to the forward would leave its result to be stored in between.
+    """
+    inside = {position[n] for n in a.nodes}
+    limit = position[node]
+    return any(r < limit and r not in inside for n in a.nodes for r in readers.get(n.output, ()))
+
+
+def _merge(units: list[_Unit], of: dict[Value, _Unit], a: _Unit, b: _Unit) -> _Unit:
+    """Make one unit of ``a`` and ``b`` (which reads ``a``) if they fit and no third unit stands between them."""
+    if a is b:
+        return b
+    joined = _joined(a, b)
+    if joined is None:
+        return b
+    for other in units:
+        if other is not a and other is not b and other.ancestors & a.bit and b.ancestors & other.bit:
+            return b
+    b.domain, b.reduced = joined
+    b.lost |= a.lost
+    b.read |= a.read
+    b.cost += a.cost
+    b.ancestors = (a.ancestors | b.ancestors) & ~(a.bit | b.bit)
+    b.nodes = a.nodes + b.nodes
+    units.remove(a)
+    merged, gained = a.bit | b.bit, b.ancestors
+    for other in units:
+        if other is not b and other.ancestors & merged:
+            other.ancestors |= b.bit | gained
+    for node in a.nodes:
+        for v in node.outputs:
+            of[v] = b
+    b.bit |= a.bit
+    return b
+
+
+def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
+    """The graph with each region of two nodes or more as one ``fused`` node, in an order that runs."""
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    readers: dict[Value, list[Any]] = {}
+    for unit in units:
+        for node in unit.nodes:
+            for v in node.inputs:
+                readers.setdefault(v, []).append(unit)
+    for v in graph.outputs:
+        readers.setdefault(v, []).append(None)
+    rewriter = Rewriter(graph)
+    for unit in _ordered(units, position):
+        unit.nodes.sort(key=position.__getitem__)
+        if len(unit.nodes) == 1:
+            rewriter.keep(unit.nodes[0])
+            continue
+        inside = {v for node in unit.nodes for v in node.outputs}
+        inputs = list(dict.fromkeys(v for node in unit.nodes for v in node.inputs if v not in inside and v.constant is None))
+        outputs = [v for node in unit.nodes for v in node.outputs if any(r is not unit for r in readers.get(v, ()))]
+        if not outputs:
+            continue
+        body, results = _body(unit.nodes, inputs, outputs)
+        last = unit.nodes[-1]
+        operands = [rewriter.of(v) for v in inputs]
+        region = Node(FUSED, operands, {"body": body}, [v.spec for v in body.outputs], last.output.device, last.site)
+        rewriter.nodes.append(region)
+        for v, result in zip(outputs, results, strict=True):
+            rewriter.replace(v, region.outputs[body.outputs.index(result)])
+    return rewriter.finish()
+
+
+def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Value]) -> tuple[Graph, list[Value]]:
+    """The nodes of a region as a graph of their own, constants taken in; and what of it each of ``outputs`` is."""
+    inner = {v: Value(v.shape, v.dtype, v.device) for v in inputs}
+    parameters = list(inner.values())
+    copied: list[Node] = []
+    known: dict[Any, Value] = {}
+    for node in nodes:
+        for v in node.inputs:
+            if v.constant is not None and v not in inner and v.node is not None:
+                constant = Node(v.node.op, (), v.node.attrs, [v.spec], v.device, v.node.site)
+                copied.append(constant)
+                inner[v] = constant.output
+        new = node.with_inputs([inner[v] for v in node.inputs])
+        key = node.op, new.inputs, new.output.spec, exact_attrs(node.attrs)
+        inner[node.output] = known.setdefault(key, new.output)
+        if inner[node.output] is new.output:  # what is computed again for two readers is computed once for both
+            copied.append(new)
+    results = [inner[v] for v in outputs]
+    return Graph(parameters, copied, tuple(dict.fromkeys(results))), results
+
+
+def _ordered(units: list[_Unit], position: dict[Node, int]) -> list[_Unit]:
+    """Units after what they read, near the order that the nodes were in."""
+    of = {v: u for u in units for node in u.nodes for v in node.outputs}
+    done: set[int] = set()
+    order: list[_Unit] = []
+    for root in sorted(units, key=lambda u: max(position[n] for n in u.nodes)):
+        stack = [(root, False)]
+        while stack:
+            unit, ready = stack.pop()
+            if id(unit) in done:
+                continue
+            if ready:
+                done.add(id(unit))
+                order.append(unit)
+                continue
+            stack.append((unit, True))
+            for node in unit.nodes:
+                for v in node.inputs:
+                    producer = of.get(v)
+                    if producer is not None and producer is not unit and id(producer) not in done:
+                        stack.append((producer, False))
+    return order

@@ -1,0 +1,165 @@
+"""The record of a classic operator: all that ``nd.X``, a symbol, a JSON file and the documentation need to know of it.
+
+A record is read off one typed Python function: its parameters of type :data:`~hybridnet.ndarray.attributes.Array` are the
+inputs (``Array | None = None`` is optional, ``*data: Array`` any number), the others are attributes with MXNet's names,
+defaults and order. What a signature cannot say stands beside it in ``@classic``: which inputs are auxiliary states, when
+an optional input is asked for, the outputs where they are not one, and what shapes of inputs follow from others.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from hybridnet.errors import ArgumentError, SignatureError, fail
+from hybridnet.ndarray.attributes import Attribute, Shape, attribute_of, hints_of, is_array
+
+#: Attributes by name, none left out.
+Attributes: TypeAlias = Mapping[str, Any]
+#: From the shapes of inputs that are known, and the attributes: shapes of inputs that follow from them.
+ShapeRule: TypeAlias = Callable[[Mapping[str, Shape], Attributes], Mapping[str, Shape]]
+
+
+#: Attributes that say how many inputs there are, where there may be any number.
+_COUNTS = ("num_args", "num_arrays", "num_outputs")
+
+
+def when(attribute: str, value: Any = True) -> Callable[[Attributes], bool]:
+    """The condition that an attribute has a value."""
+    return lambda a: bool(a[attribute] == value)
+
+
+def unless(attribute: str) -> Callable[[Attributes], bool]:
+    """The condition that an attribute is false."""
+    return lambda a: not a[attribute]
+
+
+def numbered(n: int) -> tuple[str, ...]:
+    """MXNet's names of ``n`` outputs that have none of their own."""
+    return tuple(f"output{i}" for i in range(n))
+
+
+@dataclass(frozen=True, eq=False)
+class ClassicOperator:
+    """A classic operator.
+
+    ``name`` and ``aliases``: MXNet's. ``function``: on arrays under NumPy's rules, the inputs first. ``inputs``: the names of
+    all inputs, auxiliary states last; ``variadic``: the attribute that counts them where there may be any number (else ""),
+    and ``listed``: their names then. ``aux``: those that are states, written by the operator. ``asked``: when an optional
+    input is one. ``attributes``: in MXNet's order. ``positions``: the parameters that may be given without a name, inputs
+    among them. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs that follow from others'.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    variadic: str
+    listed: Callable[[Attributes], tuple[str, ...]]
+    aux: tuple[str, ...]
+    asked: Mapping[str, Callable[[Attributes], bool]]
+    attributes: Mapping[str, Attribute]
+    positions: tuple[str, ...]
+    outputs: Callable[[Attributes], tuple[str, ...]]
+    shapes: ShapeRule | None
+
+    @property
+    def leading(self) -> int:
+        """How many inputs come before the first attribute in a call."""
+        return next((i for i, name in enumerate(self.positions) if name in self.attributes), len(self.positions))
+
+    def complete(self, given: Attributes) -> dict[str, Any]:
+        """All attributes: those ``given``, strings read as what they stand for, and the others' defaults."""
+        for key in given.keys() - self.attributes.keys():
+            fail(SignatureError, self.name, expected=f"the attributes {', '.join(self.attributes) or 'none'}", got=key)
+        missing = [a.name for a in self.attributes.values() if a.required and a.name not in given]
+        if missing:
+            fail(SignatureError, self.name, expected=f"the attributes {', '.join(missing)}", got="none")
+        return {name: self._value(a, given[name]) if name in given else a.default for name, a in self.attributes.items()}
+
+    def _value(self, attribute: Attribute, value: Any) -> Any:
+        return attribute.parse(self.name, value) if isinstance(value, str) else value
+
+    def texts(self, given: Attributes) -> dict[str, str]:
+        """Attributes as the strings of a ``-symbol.json``, those ``given`` only, as MXNet writes them."""
+        return {name: self.attributes[name].text(value) for name, value in given.items()}
+
+    def input_names(self, given: Attributes) -> tuple[str, ...]:
+        """The inputs that there are with these attributes, auxiliary states last."""
+        a = self.complete(given)
+        if not self.variadic:
+            return tuple(name for name in self.inputs if name not in self.asked or self.asked[name](a))
+        if a[self.variadic] is None:
+            fail(ArgumentError, self.name, expected=f"{self.variadic}, the number of inputs", got="None")
+        return self.listed(a)
+
+    def output_names(self, given: Attributes) -> tuple[str, ...]:
+        """The outputs that there are with these attributes."""
+        return self.outputs(self.complete(given))
+
+    def shapes_of_inputs(self, known: Mapping[str, Shape], given: Attributes) -> dict[str, Shape]:
+        """The shapes of inputs that are ``known`` and those that follow from them and the attributes."""
+        a = self.complete(given)
+        found = {} if self.shapes is None else dict(self.shapes(known, a))
+        wanted = self.input_names(given)
+        return {name: shape for name, shape in {**found, **known}.items() if name in wanted}
+
+    def documentation(self) -> str:
+        """The function's docstring, and what the record knows beside it."""
+        lines = [inspect.cleandoc(self.function.__doc__ or ""), ""]
+        inputs = [f"{n} (optional)" if n in self.asked else f"{n} (state)" if n in self.aux else n for n in self.inputs]
+        lines.append(f"Inputs: {'any number' if self.variadic else ', '.join(inputs) or 'none'}.")
+        for a in self.attributes.values():
+            lines.append(f"``{a.name}``: {a.describe()}, {'required' if a.required else f'by default {a.default!r}'}.")
+        others = [name for name in self.aliases if not name.startswith("_")]
+        if others:
+            lines.append(f"Also called {', '.join(others)}.")
+        return "\n".join(lines)
+
+
+def record_of(
+    function: Callable[..., Any],
+    names: Sequence[str],
+    aux: Sequence[str],
+    asked: Mapping[str, Callable[[Attributes], bool]],
+    required: Sequence[str],
+    inputs_of: Callable[[Attributes], Sequence[str]] | None,
+    outputs: Sequence[str] | Callable[[Attributes], Sequence[str]],
+    shapes: ShapeRule | None,
+) -> ClassicOperator:
+    """The record of an operator under ``names`` whose parameters are those of ``function``."""
+    hints, inputs, attributes, variadic = hints_of(function), [], {}, ""
+    parameters = inspect.signature(function).parameters
+    for name, p in parameters.items():
+        if name not in hints or p.kind is p.VAR_KEYWORD:
+            raise TypeError(f"parameter {name} of {names[0]} has no type, or is **{name}")
+        if not is_array(hints[name]):
+            attributes[name] = attribute_of(name, hints[name], p.default, name in required)
+        elif p.kind is p.VAR_POSITIONAL:
+            variadic = name
+        else:
+            inputs.append(name)
+            if (p.default is None) != (name in asked):
+                raise TypeError(f"input {name} of {names[0]}: asked= says when an optional input, with the default None, is one")
+    if variadic:
+        variadic = next((name for name in _COUNTS if name in attributes), "")
+        if not variadic:
+            raise TypeError(f"{names[0]} takes any number of inputs and has no attribute num_args that says how many")
+    fixed = None if callable(outputs) else tuple(outputs)
+    return ClassicOperator(
+        name=names[0],
+        aliases=tuple(names[1:]),
+        function=function,
+        inputs=tuple(inputs),
+        variadic=variadic,
+        listed=(lambda a: tuple(inputs_of(a))) if inputs_of else lambda a: tuple(f"arg{i}" for i in range(a[variadic])),
+        aux=tuple(aux),
+        asked=MappingProxyType(dict(asked)),
+        attributes=MappingProxyType(attributes),
+        positions=tuple(name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD),
+        outputs=(lambda a: fixed) if fixed is not None else lambda a: tuple(outputs(a)),  # type: ignore[operator]
+        shapes=shapes,
+    )

@@ -1,0 +1,170 @@
+"""What a namespace puts around functions of arrays: ``out=``, ``where=``, ``dtype=``, the array class, errors about arguments.
+
+Functions of arrays are written for NumPy's rules and plain arrays. A :class:`Vocabulary` says what class the results of a
+call have and what is done to them then; all functions of its namespaces are wrapped by it. :data:`NUMPY` is that of ``np``
+and ``npx``; ``nd`` has its own in :mod:`hybridnet.ndarray.register`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hybridnet import dtypes
+from hybridnet.core import NDArray, as_class, asarray, plain
+from hybridnet.errors import ArgumentError, DtypeError, check_call, fail
+from hybridnet.ops.array.selection import where as choose
+
+_NONE: Mapping[str, str] = {}
+
+
+class Vocabulary:
+    """The rules of a namespace, and the one wrapper that its functions get.
+
+    ``class_of(args, kwargs)``: the class that the results of a call have, ``None`` where arrays are plain and stay so.
+    ``finish(result, cls)``: the results as arrays of that class.
+    """
+
+    def __init__(
+        self, class_of: Callable[[tuple[Any, ...], Mapping[str, Any]], type[NDArray] | None], finish: Callable[[Any, type[NDArray]], Any]
+    ) -> None:
+        self.class_of = class_of
+        self.finish = finish
+
+    def wrap(
+        self,
+        function: Callable[..., Any],
+        name: str = "",
+        *,
+        also: Mapping[str, str] = _NONE,
+        prepare: Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, ...]] | None = None,
+        arrays: int = 0,
+        writes: bool = False,
+    ) -> Callable[..., Any]:
+        """``function``, known to users as ``name``, for arrays of any class, also taking ``out=``.
+
+        ``out``: an array that receives the result and is returned; for several results a tuple or list of arrays, or of
+        ``None`` for those to leave. ``also``: further names of arguments, and what the function calls them ("": they mean
+        nothing here). ``prepare(args, kwargs)`` sees the arguments before the function does, where there are keywords or
+        more than the first ``arrays``; it may change the keywords and gives the positional ones. A function that ``writes``
+        to arrays is handed those themselves, others plain handles to the same data.
+        """
+        class_of, finish, known_as, others = self.class_of, self.finish, name or function.__name__, also.keys()
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            if kwargs and not others.isdisjoint(kwargs):
+                _rename(kwargs, also)
+            if prepare is not None and (kwargs or len(args) > arrays):
+                args = prepare(args, kwargs)
+            cls = class_of(args, kwargs)
+            try:
+                if cls is None:
+                    result = function(*args, **kwargs)
+                elif writes:
+                    result = finish(function(*args, **kwargs), cls)
+                elif kwargs:
+                    result = finish(function(*map(_plain, args), **{key: _plain(value) for key, value in kwargs.items()}), cls)
+                else:
+                    result = finish(function(*map(_plain, args)), cls)
+            except TypeError:
+                check_call(known_as, function, args, kwargs)
+                raise
+            return result if out is None else _deliver(known_as, result, out)
+
+        wrapper.__name__ = wrapper.__qualname__ = known_as
+        wrapper.also = also  # type: ignore[attr-defined]
+        return wrapper
+
+
+def _rename(kwargs: dict[str, Any], also: Mapping[str, str]) -> None:
+    for theirs in [key for key in kwargs if key in also]:
+        value = kwargs.pop(theirs)
+        if also[theirs]:
+            kwargs[also[theirs]] = value
+
+
+def _class_beside_plain(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> type[NDArray] | None:
+    """The class of the first array that is not a plain one."""
+    found = _first_class(args)
+    return found if found is not None or not kwargs else _first_class(kwargs.values())
+
+
+def _first_class(values: Any) -> type[NDArray] | None:
+    for x in values:
+        kind = type(x)
+        if kind is list or kind is tuple:
+            if (found := _first_class(x)) is not None:
+                return found
+        elif kind is not NDArray and issubclass(kind, NDArray):
+            return kind
+    return None
+
+
+def _plain(x: Any) -> Any:
+    return type(x)(map(_plain, x)) if type(x) in (list, tuple) else plain(x)
+
+
+def _as_class(result: Any, cls: type[NDArray]) -> Any:
+    if isinstance(result, NDArray):
+        return as_class(result, cls)
+    return type(result)(_as_class(r, cls) for r in result) if type(result) in (list, tuple) else result
+
+
+def _deliver(op: str, result: Any, out: Any) -> Any:
+    if isinstance(out, (tuple, list)):
+        results = result if isinstance(result, (tuple, list)) else (result,)
+        if len(results) != len(out):
+            fail(ArgumentError, op, expected=f"out to hold {len(results)} arrays, one a result", got=str(len(out)))
+        return type(out)(r if o is None else _deliver(op, r, o) for r, o in zip(results, out, strict=True))
+    if not isinstance(out, NDArray):
+        fail(DtypeError, op, expected="out to be one of our arrays", got=type(out).__name__, fix="np.array(out)")
+    if isinstance(result, (tuple, list)):
+        fail(ArgumentError, op, expected=f"a list of {len(result)} arrays as out, one a result", got="one array")
+    out._assign(result)
+    return out
+
+
+#: The rules of ``np`` and ``npx``: results have the class of the first array that is not a plain one.
+NUMPY = Vocabulary(_class_beside_plain, _as_class)
+
+
+def elementwise(function: Callable[..., Any], operands: int) -> Callable[..., Any]:
+    """What is a ufunc of so many ``operands`` in NumPy, as a function of ``np``: also with ``where=`` and ``dtype=``.
+
+    ``where``: a mask of the elements to compute; the others keep what ``out`` holds, and are 0 without it. ``dtype``: what
+    is computed in. ``out`` may follow the operands.
+    """
+    compute = NUMPY.wrap(function)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, out: Any = None, where: Any = True, dtype: Any = None, **kwargs: Any) -> Any:
+        if len(args) > operands and out is None:
+            args, out = args[:operands], args[operands:] if len(args) > operands + 1 else args[operands]
+        if dtype is None:
+            result = compute(*args, **kwargs)
+        else:
+            result = _in_dtype(compute, args, kwargs, dtypes.as_dtype(dtype))
+        if where is not True:
+            kept = out[0] if isinstance(out, tuple) else out
+            result = choose(where, result, 0 if kept is None else kept)
+        return result if out is None else _deliver(function.__name__, result, out)
+
+    return wrapper
+
+
+def _in_dtype(compute: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], dtype: dtypes.Dtype) -> Any:
+    """What is computed of the operands cast to ``dtype``, in which the result is too."""
+    name, boolean = compute.__name__, dtype == dtypes.bool_
+    arrays = [x if isinstance(x, (NDArray, int, float)) else asarray(x) for x in args]
+    for x in arrays:
+        if isinstance(x, NDArray) and dtypes.is_floating(x.dtype) and not (boolean or dtypes.is_floating(dtype)):
+            fail(DtypeError, name, expected="a floating dtype for floating operands", got=str(dtype), fix=".astype of the result")
+    if not boolean:  # of truth values it is the result's alone
+        arrays = [x.astype(dtype, copy=False) if isinstance(x, NDArray) else x for x in arrays]
+    result = compute(*arrays, **kwargs)
+    for y in result if isinstance(result, tuple) else (result,):
+        if (y.dtype == dtypes.bool_) != boolean:
+            fail(DtypeError, name, expected=f"a dtype that its results can have, as {y.dtype}", got=str(dtype))
+    return tuple(y.astype(dtype, copy=False) for y in result) if isinstance(result, tuple) else result.astype(dtype, copy=False)
