@@ -1,5 +1,6 @@
 """GPT-2, BERT and ViT: what they compute, how they learn, and how text is written on with them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -163,6 +164,34 @@ def test_it_learns_in_one_compiled_step() -> None:
     assert step.retraces == []
     written = transformers.Generator(net)([[2, 3]], 6).asnumpy()
     assert written.tolist() == [[2, 3, 4, 5, 0, 1, 2, 3]]
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    """By places, where the table of tokens stands twice or once, and by names."""
+    net = small_gpt2(prefix="net_")
+    x = tokens(1, 4)
+    file = str(tmp_path / "gpt2.params")
+    for save in (net.save_parameters, lambda file: net.save_parameters(file, deduplicate=True), net.collect_params().save):
+        save(file)
+        again = transformers.GPT2(vocab_size=13, max_length=24, units=8, num_layers=2, num_heads=2, prefix="net_")
+        again.load_parameters(file)
+        numpy.testing.assert_array_equal(again(x).asnumpy(), net(x).asnumpy())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_in_sixteen_bits(dtype: str) -> None:
+    """A network that is cast computes in that type, and writes on."""
+    for name, (make, inputs) in NETWORKS.items():
+        net = make()
+        net.cast(dtype)
+        x = [a.astype(dtype) if name == "vit" else a for a in inputs()]
+        y = net(*x)
+        assert (y[1] if isinstance(y, tuple) else y).dtype == dtype
+    net = small_gpt2()
+    net.cast(dtype)
+    generator = transformers.Generator(net)
+    assert {x.dtype for cache in generator._caches for x in cache} == {numpy.dtype(generator._net.word_embed.weight.dtype)}
+    assert generator(tokens(1, 3), 4, temperature=0.7, top_k=3).shape == (1, 7)
 
 
 def test_refusals() -> None:
