@@ -12,21 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.gluon.model_zoo.vision.alexnet import (
-    AlexNet,
-    alexnet,
-)
-from hybridnet.gluon.model_zoo.vision.densenet import (
-    DenseNet,
-    densenet121,
-    densenet161,
-    densenet169,
-    densenet201,
-)
-from hybridnet.gluon.model_zoo.vision.inception import (
-    Inception3,
-    inception_v3,
-)
+from hybridnet.gluon.model_zoo.vision.alexnet import AlexNet, alexnet
+from hybridnet.gluon.model_zoo.vision.densenet import DenseNet, densenet121, densenet161, densenet169, densenet201
+from hybridnet.gluon.model_zoo.vision.inception import Inception3, inception_v3
 from hybridnet.gluon.model_zoo.vision.mobilenet import (
     MobileNet,
     MobileNetV2,
@@ -70,23 +58,8 @@ from hybridnet.gluon.model_zoo.vision.resnet_v1b import (
     resnet101_v1b,
     resnet152_v1b,
 )
-from hybridnet.gluon.model_zoo.vision.squeezenet import (
-    SqueezeNet,
-    squeezenet1_0,
-    squeezenet1_1,
-)
-from hybridnet.gluon.model_zoo.vision.vgg import (
-    VGG,
-    get_vgg,
-    vgg11,
-    vgg11_bn,
-    vgg13,
-    vgg13_bn,
-    vgg16,
-    vgg16_bn,
-    vgg19,
-    vgg19_bn,
-)
+from hybridnet.gluon.model_zoo.vision.squeezenet import SqueezeNet, squeezenet1_0, squeezenet1_1
+from hybridnet.gluon.model_zoo.vision.vgg import VGG, get_vgg, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 from hybridnet.ops.nn.common import one_of
 
 __all__ = [
