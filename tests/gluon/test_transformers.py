@@ -298,6 +298,28 @@ def test_the_end() -> None:
     assert alone.shape[1] <= 6
 
 
+@pytest.mark.parametrize("lengths", [(5, 1, 3), (4, 4, 2), (5, 5, 5)])
+def test_beginnings_of_several_lengths(lengths: tuple[int, ...]) -> None:
+    """Each sequence goes on as it would alone, whatever stands behind its beginning; its end counts only after it."""
+    net = small_gpt2()
+    start = tokens(3, 5)
+    valid_length = np.array(lengths, dtype="int32")
+    found = transformers.Generator(net, 3)(start, 7, valid_length=valid_length).asnumpy()
+    alone = transformers.Generator(net)
+    assert found.shape == (3, 12)
+    for row, length, beginning in zip(found, lengths, start, strict=True):
+        numpy.testing.assert_array_equal(row, alone(beginning[:length].reshape(1, -1), 12 - length).asnumpy()[0])
+    end = int(start[0, 0])  # a token of a beginning
+    ended = transformers.Generator(net, 3)(start, 7, valid_length=valid_length, end_token=end).asnumpy()
+    for row, other, length in zip(ended, found, lengths, strict=True):
+        ends = [*numpy.flatnonzero(other[length:] == end), 12][0] + length
+        numpy.testing.assert_array_equal(row[: ends + 1], other[: min(ends + 1, len(row))])
+        assert (row[ends:] == end).all()
+    for wrong in ((0, 1, 1), (6, 1, 1), (1, 1)):
+        with pytest.raises(ArgumentError, match=r"expected valid_length \(3,\) with numbers from 1 to 5; got \("):
+            transformers.Generator(net, 3)(start, 2, valid_length=wrong)
+
+
 def test_in_bfloat16() -> None:
     """``amp`` computes the products in bfloat16; the caches are of the parameters' type."""
     net = small_gpt2()

@@ -31,36 +31,62 @@ class Generator:
         self._step = jit(OwnedMethod(self._next), name="generate")
 
     def __call__(
-        self, tokens: Any, new_tokens: int, temperature: float = 0.0, top_k: int | None = None, end_token: int | None = None
+        self,
+        tokens: Any,
+        new_tokens: int,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        end_token: int | None = None,
+        valid_length: Any = None,
     ) -> Any:
         """``tokens`` (batch, number), continued: token numbers (batch, number + ``new_tokens``), int32.
 
         ``temperature`` 0 takes the most probable token each time; otherwise tokens are drawn with the probabilities
         softmax(scores / ``temperature``), from the ``top_k`` most probable ones if that is given. ``end_token``: when every sequence has
-        had it, nothing more is computed, and what follows it is ``end_token`` as well.
+        had it, nothing more is computed, and what follows it is ``end_token`` as well. ``valid_length``: how many tokens of each sequence
+        are its beginning, (batch,), all unless given; those after them are written over.
 
         Raises ``ShapeError`` for another number of sequences or too many tokens, ``ArgumentError`` for other numbers out of range.
         """
         tokens = np.array(tokens, dtype="int32", device=self._device)
         self._check(tokens, new_tokens, temperature, top_k)
+        number = tokens.shape[1]
+        lengths = self._lengths(valid_length, number)
+        shortest = int(lengths.min())
         heat = np.array(temperature, dtype="float32", device=self._device) if temperature else None
-        written = [tokens]
-        start, rest = 0, tokens
+        written = [tokens[:, :shortest]]
+        start, rest = 0, written[0]
         ended = np.zeros((self._batch_size,), "bool", device=self._device)
-        for _ in range(new_tokens):
-            while rest.shape[1]:
-                piece = 1 << (rest.shape[1].bit_length() - 1)
-                place = np.array(start, dtype="int32", device=self._device)
-                found = self._step(rest[:, :piece], place, heat, top_k)
-                start, rest = start + piece, rest[:, piece:]
+        for place in range(shortest, number + new_tokens):
+            found, start = self._read(rest, start, heat, top_k)
             if end_token is not None:
                 found = np.where(ended, end_token, found).astype("int32")
-                ended = np.logical_or(ended, found == end_token)
+                ended = np.logical_or(ended, np.logical_and(found == end_token, place >= lengths))
+            if place < number:
+                found = np.where(place < lengths, tokens[:, place], found)
             rest = found.reshape(-1, 1)
             written.append(rest)
             if end_token is not None and bool(ended.all()):
                 break
         return np.concatenate(written, axis=1)
+
+    def _read(self, tokens: Any, start: int, temperature: Any, top_k: int | None) -> tuple[Any, int]:
+        """The tokens that follow ``tokens``, which begin at place ``start``, and the place of those: read in pieces of 2ⁿ tokens."""
+        while True:
+            piece = 1 << (tokens.shape[1].bit_length() - 1)
+            found = self._step(tokens[:, :piece], np.array(start, dtype="int32", device=self._device), temperature, top_k)
+            start, tokens = start + piece, tokens[:, piece:]
+            if not tokens.shape[1]:
+                return found, start
+
+    def _lengths(self, valid_length: Any, number: int) -> Any:
+        if valid_length is None:
+            return np.full((self._batch_size,), number, dtype="int32", device=self._device)
+        lengths = np.array(valid_length, dtype="int32", device=self._device)
+        if lengths.shape != (self._batch_size,) or int(lengths.min()) < 1 or int(lengths.max()) > number:
+            expected = f"valid_length ({self._batch_size},) with numbers from 1 to {number}"
+            fail(ArgumentError, "Generator", expected=expected, got=str(valid_length))
+        return lengths
 
     def _check(self, tokens: Any, new_tokens: int, temperature: float, top_k: int | None) -> None:
         most = self.max_length - new_tokens + 1  # the last token is written, never read
