@@ -57,7 +57,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("mx", "import hybridnet as mx"),
     ],
     "hybridnet.gluon": [
-        ("model_zoo", "a network of gluon.nn, whose parameter files of MXNet load_parameters reads"),
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
     ],
     "hybridnet.gluon.contrib": [("estimator", "net.fit(x, y)"), ("cnn nn rnn", "a block of your own")],

@@ -84,7 +84,12 @@ SETTINGS = {
         int,
         "programs that a compiled function keeps, one for each combination of shapes and modes; the oldest goes",
     ),
-    "home": Setting("MXNET_HOME", "~/.mxnet", str, "folder of downloaded data sets (`datasets/mnist` …), which MXNet uses as well"),
+    "home": Setting(
+        "MXNET_HOME",
+        "~/.mxnet",
+        str,
+        "folder of downloaded data sets (`datasets/mnist` …) and of trained networks (`models/…`), which MXNet uses as well",
+    ),
     "repository": Setting(
         "MXNET_GLUON_REPO",
         "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/",
@@ -150,11 +155,11 @@ class Config:
     threads: int | None
     block_bytes: int
     cache_dir: str
+    home: str
     max_programs: int
     tf32: bool
     deterministic: bool
     fast_math: bool
-    home: str
     repository: str
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from hybridnet import absent
 from hybridnet.errors import DeferredInitializationError
-from hybridnet.gluon import contrib, data, loss, nn, rnn, utils
+from hybridnet.gluon import contrib, data, loss, model_zoo, nn, rnn, utils
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.parameter import Constant, Parameter
@@ -22,6 +22,7 @@ __all__ = [
     "contrib",
     "data",
     "loss",
+    "model_zoo",
     "nn",
     "rnn",
     "utils",

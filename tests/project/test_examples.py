@@ -115,6 +115,16 @@ def test_char_lstm(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(found["text"]) == 28
 
 
+def test_char_transformer(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--steps", "60", "--rows", "8", "--context", "32", "--units", "32", "--layers", "1", "--length", "24", "--quiet"]
+    found = example("char_transformer").main(sizes)
+    first, last, of_others = found["perplexities"]
+    assert last < 0.5 * first
+    assert of_others < 0.7 * first
+    assert found["text"].startswith("You may ")
+    assert len(found["text"]) == 32
+
+
 def test_every_example_says_what_it_shows_and_is_tested() -> None:
     tested = Path(__file__).read_text(encoding="utf-8")
     for path in EXAMPLES.glob("*.py"):

@@ -79,8 +79,9 @@ def edges(module: str) -> tuple[tuple[str, int], ...]:
     return tuple((name, node.lineno) for node in imports for name in imported(module, node) if name.split(".")[0] == "hybridnet")
 
 
-#: What of tests/ is no mirror of a package: data, what tests share, CUDA C++ on the CPU, and tests of the checkout as a whole.
-BESIDE_THE_MIRROR = {"data", "support", "emulator", "benchmarks", "project", "compile"}
+#: What of tests/ is no mirror of a package: data, scripts that make it with other libraries, what tests share, CUDA C++ on the CPU, and
+#: tests of the checkout as a whole.
+BESIDE_THE_MIRROR = {"data", "references", "support", "emulator", "benchmarks", "project", "compile"}
 
 
 def test_operators_are_in_folders_and_tests_mirror_the_package() -> None:

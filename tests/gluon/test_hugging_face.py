@@ -1,0 +1,271 @@
+"""Hugging Face's files: the format, the names, and the same outputs as the library ``transformers`` has.
+
+``data/hugging_face`` was written by ``references/hugging_face.py``: small networks with random weights, inputs, outputs. A whole ResNet-50
+of torchvision's, which that script writes as well, gave scores here that differ by 6e-7 of the largest.
+"""
+
+import json
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy
+import pytest
+from support.paths import DATA
+
+from hybridnet import np
+from hybridnet.errors import ArgumentError, FileFormatError, ShapeError
+from hybridnet.gluon import nn
+from hybridnet.gluon.model_zoo import hugging_face, safetensors, transformers, vision
+
+FOLDER = DATA / "hugging_face"
+TYPES = {
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float64": "F64",
+    "int64": "I64",
+    "int32": "I32",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
+Arrays = dict[str, Any]
+
+
+def write(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None, padding: int = 0) -> Path:
+    """A ``.safetensors`` file, written out by its description."""
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    blob = b""
+    for name, x in arrays.items():
+        header[name] = {"dtype": TYPES[str(x.dtype)], "shape": list(x.shape), "data_offsets": [len(blob), len(blob) + x.nbytes]}
+        blob += x.tobytes()
+    text = json.dumps(header).encode() + b" " * padding
+    path.write_bytes(struct.pack("<Q", len(text)) + text + blob)
+    return path
+
+
+def expected(name: str) -> Arrays:
+    return {
+        key: np.array(x.astype("int32") if x.dtype == "int64" else x)
+        for key, x in safetensors.load(FOLDER / name / "expected.safetensors").items()
+    }
+
+
+def assert_close(found: Any, wanted: Any) -> None:
+    wanted = wanted.asnumpy()
+    numpy.testing.assert_allclose(found.asnumpy(), wanted, rtol=0, atol=1e-5 * abs(wanted).max())
+
+
+# -- the format -------------------------------------------------------------------------------------
+
+
+def test_arrays_of_all_types(tmp_path: Path) -> None:
+    random = numpy.random.default_rng(0)
+    arrays = {f"of.{dtype}": (random.normal(size=(2, 3)) * 4).astype(numpy.dtype(getattr(ml_dtypes, dtype, dtype))) for dtype in TYPES}
+    arrays |= {"number": numpy.array(2.5, "float32"), "nothing": numpy.zeros((0, 4), "float32")}
+    for metadata, padding in (None, 0), ({"format": "pt"}, 3):  # elements that are not aligned, too
+        found = safetensors.load(write(tmp_path / "x.safetensors", arrays, metadata, padding))
+        assert list(found) == list(arrays)
+        for name, x in arrays.items():
+            assert found[name].dtype == x.dtype
+            assert found[name].shape == x.shape
+            numpy.testing.assert_array_equal(found[name], x)
+            assert not found[name].flags.writeable or not x.size
+    assert safetensors.load(write(tmp_path / "none.safetensors", {})) == {}
+
+
+def test_every_cut_and_every_wrong_header_is_told(tmp_path: Path) -> None:
+    whole = write(tmp_path / "x.safetensors", {"a": numpy.arange(6.0).reshape(2, 3), "b": numpy.arange(4)}).read_bytes()
+    broken = tmp_path / "broken.safetensors"
+    for length in range(len(whole)):
+        broken.write_bytes(whole[:length])
+        with pytest.raises(FileFormatError, match=r"\[safetensors\] expected .* in .*broken.safetensors"):
+            safetensors.load(broken)
+    good = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    for header in (
+        [],
+        {"a": 3},
+        {"a": {**good, "dtype": "F8_E4M3"}},
+        {"a": {**good, "shape": [3]}},
+        {"a": {**good, "shape": [-2]}},
+        {"a": {**good, "data_offsets": [8, 16]}},
+        {"a": {**good, "data_offsets": [-8, 0]}},
+        {"a": {**good, "data_offsets": [0]}},
+        {"a": {**good, "shape": [2.0]}},
+    ):
+        text = json.dumps(header).encode()
+        broken.write_bytes(struct.pack("<Q", len(text)) + text + bytes(8))
+        with pytest.raises(FileFormatError):
+            safetensors.load(broken)
+
+
+# -- the networks -----------------------------------------------------------------------------------
+
+
+def test_gpt2() -> None:
+    net, wanted = hugging_face.from_folder(FOLDER / "gpt2"), expected("gpt2")
+    for hybrid in (False, True):
+        net.hybridize(hybrid)
+        assert_close(net(wanted["tokens"]), wanted["scores"])
+    continued = transformers.Generator(net, 2)(wanted["tokens"], 9)
+    numpy.testing.assert_array_equal(continued.asnumpy(), wanted["continued"].asnumpy())
+
+
+def test_bert() -> None:
+    net, wanted = hugging_face.from_folder(FOLDER / "bert"), expected("bert")
+    for hybrid in (False, True):
+        net.hybridize(hybrid)
+        sequence, pooled = net(wanted["tokens"], wanted["token_types"], wanted["valid_length"])
+        assert_close(pooled, wanted["pooled"])
+        for row, length in enumerate(wanted["valid_length"].asnumpy()):
+            assert_close(sequence[row, :length], wanted["sequence"][row, :length])
+
+
+def test_vit() -> None:
+    net, wanted = hugging_face.from_folder(FOLDER / "vit"), expected("vit")
+    assert net.output.weight.shape == (3, 8)
+    for hybrid in (False, True):
+        net.hybridize(hybrid)
+        assert_close(net(wanted["images"]), wanted["scores"])
+
+
+def small_resnet(**kwargs: Any) -> Any:
+    return vision.ResNetV1b(vision.BottleneckV1b, [2, 1, 1, 1], classes=3, width=4, **kwargs)
+
+
+def in_torchs_names(net: Any) -> Arrays:
+    """The parameters of a ResNet v1b as PyTorch names them, each norm with a count of batches."""
+    words = {"gamma": "weight", "beta": "bias"}
+    found: Arrays = {}
+    for place, p in net._collect_params_with_prefix().items():
+        layer, _, kind = place.rpartition(".")
+        found[f"{layer}.{words.get(kind, kind)}"] = p.data().asnumpy()
+        if kind == "running_var":
+            found[f"{layer}.num_batches_tracked"] = numpy.array(7)
+    return found
+
+
+def test_resnet_v1b(tmp_path: Path) -> None:
+    net = small_resnet()
+    net.initialize()
+    for p in net.collect_params().values():
+        p.set_data(np.random.uniform(0.5, 1.5, size=p.shape))
+    arrays = in_torchs_names(net)
+    assert {"conv1.weight", "bn1.running_mean", "layer1.1.conv3.weight", "layer2.0.downsample.1.weight", "fc.bias"} <= set(arrays)
+    again = small_resnet()
+    hugging_face.load(again, write(tmp_path / "model.safetensors", arrays))
+    for (place, p), q in zip(net._collect_params_with_prefix().items(), again.collect_params().values(), strict=True):
+        numpy.testing.assert_array_equal(q.data().asnumpy(), p.data().asnumpy(), err_msg=place)
+    assert again(np.ones((1, 3, 32, 32))).shape == (1, 3)
+
+
+def test_resnet_v1b_is_pytorchs() -> None:
+    """Numbers of parameters and of their arrays as torchvision has them; where the stride is."""
+    for make, parameters, arrays in ((vision.resnet18_v1b, 11689512, 62), (vision.resnet50_v1b, 25557032, 161)):
+        learnt = [p for p in make().collect_params().values() if p.grad_req == "write"]
+        assert len(learnt) == arrays
+        assert sum(numpy.prod(p.shape) for p in learnt) == parameters
+    names = ["resnet34_v1b", "resnet101_v1b", "resnet152_v1b"]
+    assert [len(list(getattr(vision, name)().layer3)) for name in names] == [6, 23, 36]
+    net = vision.resnet50_v1b()
+    assert "kernel_size=(3, 3), stride=(2, 2)" in repr(net.layer2[0].conv2)
+    assert "stride=(1, 1)" in repr(net.layer2[0].conv1)
+    assert net.layer1[0].downsample is not None, "the channels differ"
+    assert vision.resnet18_v1b().layer1[0].downsample is None
+    with pytest.raises(ArgumentError, match="blocks of 4 stages"):
+        vision.ResNetV1b(vision.BasicBlockV1b, [1, 1])
+
+
+# -- names, folders, refusals -----------------------------------------------------------------------
+
+
+def renamed(name: str, pattern: str, by: str) -> Arrays:
+    return {re.sub(pattern, by, key): numpy.array(x) for key, x in safetensors.load(FOLDER / name / "model.safetensors").items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "by"),
+    [
+        ("gpt2", r"^transformer\.", ""),
+        ("bert", r"^bert\.", ""),
+        ("bert", r"LayerNorm\.weight$", "LayerNorm.gamma"),
+        ("bert", r"LayerNorm\.bias$", "LayerNorm.beta"),
+    ],
+)
+def test_other_ways_to_write_the_names(name: str, pattern: str, by: str, tmp_path: Path) -> None:
+    """Files without the prefix, and old ones with other words for a norm's parameters."""
+    net = hugging_face.from_folder(FOLDER / name)
+    arrays = renamed(name, pattern, by)
+    assert set(arrays) != set(renamed(name, "", ""))
+    if name == "gpt2":  # what old files have besides
+        arrays |= {"h.0.attn.bias": numpy.ones((1, 1, 4, 4), "bool"), "lm_head.weight": arrays["wte.weight"]}
+    before = {place: p.data().asnumpy().copy() for place, p in net._collect_params_with_prefix().items()}
+    for p in net.collect_params().values():
+        p.set_data(np.zeros(p.shape))
+    hugging_face.load(net, write(tmp_path / "model.safetensors", arrays))
+    for place, p in net._collect_params_with_prefix().items():
+        numpy.testing.assert_array_equal(p.data().asnumpy(), before[place], err_msg=place)
+
+
+def test_values_are_cast_and_parts_are_put_together(tmp_path: Path) -> None:
+    """A folder with an index of two files, in float16 and bfloat16."""
+    arrays = renamed("gpt2", "", "")
+    parts = [dict(list(arrays.items())[:9]), dict(list(arrays.items())[9:])]
+    names = []
+    for i, (part, dtype) in enumerate(zip(parts, ("float16", ml_dtypes.bfloat16), strict=True)):
+        names.append(f"model-0000{i + 1}-of-00002.safetensors")
+        write(tmp_path / names[i], {key: x.astype(dtype) for key, x in part.items()})
+    index = {"weight_map": {key: names[i] for i, part in enumerate(parts) for key in part}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tmp_path / "config.json").write_bytes((FOLDER / "gpt2" / "config.json").read_bytes())
+    net = hugging_face.from_folder(tmp_path)
+    wanted = arrays["transformer.h.1.mlp.c_fc.weight"].T
+    found = net.layers[1].hidden.weight.data()
+    assert found.dtype == "float32"
+    numpy.testing.assert_allclose(found.asnumpy(), wanted, rtol=1e-2)
+    (tmp_path / "model.safetensors.index.json").unlink()
+    with pytest.raises(FileFormatError, match=r"expected model\.safetensors, or model\.safetensors\.index\.json; got neither"):
+        hugging_face.load(net, tmp_path)
+
+
+def test_what_does_not_fit_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    net = hugging_face.from_folder(FOLDER / "vit")
+    before = {place: p.data().asnumpy().copy() for place, p in net._collect_params_with_prefix().items()}
+    arrays = {key: x + 1 for key, x in renamed("vit", "", "").items()}
+    path = tmp_path / "model.safetensors"
+    query = "vit.encoder.layer.1.attention.attention.query.weight"
+    lacking = {key: x for key, x in arrays.items() if key != query}
+    more = {**arrays, "vit.encoder.layer.2.output.dense.bias": arrays["classifier.bias"]}
+    other = {**arrays, "classifier.weight": numpy.zeros((4, 8), "float32")}
+    for wrong, error, text in (
+        (lacking, FileFormatError, r"query.weight for parameter 'layers.1.attention.qkv.weight'.*try allow_missing=True"),
+        (more, FileFormatError, r"arrays of this ViT .* got 'encoder.layer.2.output.dense.bias'; .*ignore_extra"),
+        (other, ShapeError, r"\(4, 8\)"),
+    ):
+        with pytest.raises(error, match=text):
+            hugging_face.load(net, write(path, wrong))
+        for place, p in net._collect_params_with_prefix().items():
+            numpy.testing.assert_array_equal(p.data().asnumpy(), before[place], err_msg=place)
+    hugging_face.load(net, write(path, {key: more[key] for key in more if key != query}), allow_missing=True, ignore_extra=True)
+    numpy.testing.assert_array_equal(net.layers[1].attention.qkv.weight.data().asnumpy(), before["layers.1.attention.qkv.weight"])
+    numpy.testing.assert_array_equal(net.output.bias.data().asnumpy(), arrays["classifier.bias"])
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="expected a network GPT2, BERT, ViT, ResNetV1b; got Dense"):
+        hugging_face.load(nn.Dense(2), tmp_path)
+    for name, key, value in (
+        ("gpt2", "model_type", "llama"),
+        ("gpt2", "activation_function", "relu"),
+        ("gpt2", "scale_attn_by_inverse_layer_idx", True),
+        ("bert", "hidden_act", "relu"),
+        ("vit", "qkv_bias", False),
+    ):
+        described = json.loads((FOLDER / name / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps({**described, key: value}))
+        with pytest.raises(ArgumentError, match=rf"\[hugging_face\] expected {key} .*in config.json; got {value!r}"):
+            hugging_face.from_folder(tmp_path)
+    net = hugging_face.from_folder(FOLDER / "gpt2", dropout=0.0)
+    assert "Dropout(p = 0.0" in repr(net), "what is given counts more than the file"
