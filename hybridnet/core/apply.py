@@ -49,7 +49,7 @@ def apply(
     """
     if attrs and isinstance(attrs.get("dtype"), type):
         attrs = {**attrs, "dtype": dtypes.as_dtype(attrs["dtype"])}
-    # Most calls are of one or two arrays of one floating dtype in the host's memory, or of such an array and a number: they need
+    # Most calls are of one or two arrays of one direct dtype in the host's memory, or of such an array and a number: they need
     # no promotion, and are done here. All others go the way that asks everything.
     run = _function_of(op)
     special = local.special
@@ -64,19 +64,18 @@ def apply(
             lead, other = other, lead
     if not isinstance(lead, Array) or (data := lead._data).__class__ is not _ndarray or not (here := lead._device).is_host:
         return _in_general(op, arrays, attrs, device, cls, out)
-    floating = op.promote is None or data.dtype.kind == "f"
+    direct = op.promote is None or data.dtype.kind == "f"
     if count == 1:
         operands: tuple[Any, ...] = (data,)
     elif isinstance(other, Array):
         beside = other._data
-        floating = (
-            floating and (beside.dtype is data.dtype or op.promote is None) and beside.__class__ is _ndarray and other._device is here
-        )
+        direct = direct and beside.__class__ is _ndarray and (beside.dtype is data.dtype or op.promote is None)
+        direct = direct and other._device is here
         operands = (data, beside)
     else:
-        floating = data.dtype.kind == "f" and (other.__class__ is float or other.__class__ is int) and not op.promote_from
+        direct = data.dtype.kind == "f" and (other.__class__ is float or other.__class__ is int) and not op.promote_from
         operands = (data, other) if lead is arrays[0] else (other, data)
-    if not floating:
+    if not direct:
         return _in_general(op, arrays, attrs, device, cls, out)
     try:
         made = run(*operands, **attrs) if attrs else run(*operands)

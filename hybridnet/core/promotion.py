@@ -1,4 +1,4 @@
-"""The one dtype that an operator's operands are brought to, as its record says (``Op.promote``), by NumPy's rules for arrays beside numbers."""
+"""The one dtype that an operator's operands are brought to, as its record says (``Op.promote``): NumPy's rules."""
 
 from __future__ import annotations
 
