@@ -123,30 +123,37 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     """
     results = result if result.__class__ is tuple else (result,)
     parents: list[Ref | None] = []
-    reads, bit = 0, 1  # a bit for each input that a gradient flows to
-    for x in arrays:
-        ref = x._tape if isinstance(x, Array) else None
-        parents.append(ref)
-        if ref is not None:
-            reads |= bit
-        bit += bit
+    shapes: list[Any] = []
+    reads = 0  # a bit for each input that a gradient flows to
+    for i, x in enumerate(arrays):
+        if isinstance(x, Array):
+            data = operands[i]
+            shapes.append((data.shape, data.dtype))
+            parents.append(x._tape)
+            if x._tape is not None:
+                reads |= 1 << i
+        else:
+            shapes.append(x)
+            parents.append(None)
     if not reads or op.grad is None:
         note_behind(arrays, results)
         return
-    outputs, flowing = [], []
+    outputs: list[Any] = []
+    flowing = []  # the results that a gradient flows to
     for y in results:
         data = y._data
         dtype = data.dtype
+        if dtype.kind == "f" or _flows(dtype, arrays, parents):
+            flowing.append(len(outputs))
         outputs.append(((data.shape, dtype), y._plain, y._device))
-        flowing.append(dtype.kind == "f" or _flows(dtype, arrays, parents))
-    if True not in flowing:
+    if not flowing:
         note_behind(arrays, results)
         return
     node = _new(Node)
     node.op = op
     node.attrs = attrs
     node.parents = parents
-    node.shapes = [(d.shape, d.dtype) if isinstance(x, Array) else x for x, d in zip(arrays, operands, strict=True)]
+    node.shapes = shapes
     node.outputs = outputs
     node.saved = {}
     node.seq = next(_sequence)
@@ -154,9 +161,8 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     node.place = user_place()
     if op.saves:
         _save(node, _read_of(op, reads, parents, len(results)), arrays, operands, results)
-    for i, flows in enumerate(flowing):
-        if flows:
-            results[i]._tape = (node, i)
+    for i in flowing:
+        results[i]._tape = (node, i)
 
 
 def _save(node: Node, items: tuple[int, ...], arrays: Sequence[Any], operands: Sequence[Any], results: Sequence[Any]) -> None:
@@ -339,9 +345,9 @@ def _walk(
             trace.site = node.site.marked(f"grad of {node.op.name}")
         needs = [p is not None and _leads_on(p, useful, wanted) for p in parents]
         gradients = node.gradients(needs, gs[0] if len(gs) == 1 else tuple(gs))
-        for parent, shape, need, g in zip(parents, node.shapes, needs, gradients, strict=True):
-            if need and g is not None:
-                data = g._data
+        for i, g in enumerate(gradients):
+            if g is not None and needs[i]:
+                data, shape, parent = g._data, node.shapes[i], parents[i]
                 if data.shape != shape[0] or data.dtype != shape[1]:
                     g = fit(g, _spec(Spec, shape))
                 _add(pending, parent, g)

@@ -56,6 +56,8 @@ def normalize_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """Sorted non-negative axes; ``None`` means all. Repeated axes are an error."""
     if axis is None:
         return tuple(range(ndim))
+    if axis.__class__ is int and 0 <= axis < ndim:
+        return (axis,)
     items = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     axes = tuple(sorted(normalize_axis(op, a, ndim) for a in items))
     if len(set(axes)) != len(axes):
@@ -65,7 +67,7 @@ def normalize_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
 
 def reduced_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """As :func:`normalize_axes`; a number without dimensions counts as one along axis 0, as in NumPy's reductions."""
-    return () if ndim == 0 and _is_only(axis) else normalize_axes(op, axis, ndim)
+    return normalize_axes(op, axis, ndim) if ndim or not _is_only(axis) else ()
 
 
 def reduced_axis(op: str, axis: Any, ndim: int) -> int:
