@@ -150,11 +150,18 @@ def public(op: Op, doc: str, arity: int) -> Callable[..., Any]:
     else:
 
         def function(x1: Any, x2: Any) -> Any:  # type: ignore[misc]
+            if isinstance(x1, NDArray) and isinstance(x2, NDArray):
+                return apply(op, (x1, x2), NONE)
             return apply(op, operands(x1, x2), NONE)
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
+    DIRECT.add(function)
     return function
+
+
+#: The functions that call one operator on their operands and do nothing else.
+DIRECT: set[Callable[..., Any]] = set()
 
 
 def default_dtype(dtype: Any) -> dtypes.Dtype:
