@@ -49,13 +49,20 @@ def apply(
     """
     if attrs and isinstance(attrs.get("dtype"), type):
         attrs = {**attrs, "dtype": dtypes.as_dtype(attrs["dtype"])}
-    # Most calls are of one or two arrays of one direct dtype in the host's memory, or of such an array and a number: they need
-    # no promotion, and are done here. All others go the way that asks everything.
+    # Most calls are of one or two arrays of one floating dtype in the host's memory, or of such an array and a number: they need
+    # no promotion, and are done here; so are those of no arrays. All others go the way that asks everything.
     run = _function_of(op)
     special = local.special
     count = len(arrays)
-    if run is None or special == ELSEWHERE or out is not None or not 1 <= count <= 2 or local.precision is not None:
+    if run is None or special == ELSEWHERE or out is not None or count > 2 or local.precision is not None:
         return _in_general(op, arrays, attrs, device, cls, out)
+    if not count:
+        if device is None or not device.is_host or op.promote is not None:
+            return _in_general(op, arrays, attrs, device, cls, out)
+        try:
+            return _results(run(**attrs), cls, device)
+        except Exception as error:
+            explain(op, arrays, attrs, error, device)
     lead = arrays[0]
     other = None
     if count == 2:

@@ -22,6 +22,7 @@ from hybridnet.errors import AutogradError, Place, Site, fail, user_place
 _new = object.__new__
 _spec = tuple.__new__
 _sequence = itertools.count(1)
+_ONE = (True,)
 _age = operator.attrgetter("seq")
 Ref = tuple[Any, int]  # a node (or leaf) and which of its outputs
 
@@ -101,19 +102,21 @@ class Node:
 
     def gradients(self, needs: Sequence[bool], g: Any) -> Sequence[Array | None]:
         """The inputs' gradients from the outputs'; ``None`` where not needed or zero."""
-        saved, outputs = self.saved, self.outputs
-        ys = [_restore(saved[~i], (self, i)) if ~i in saved else _spec(Spec, out[0]) for i, out in enumerate(outputs)]
-        y: Any = ys[0] if len(ys) == 1 else tuple(ys)
+        saved, outputs, attrs = self.saved, self.outputs, self.attrs
+        y: Any
+        if len(outputs) == 1:
+            y = _restore(saved[-1], (self, 0)) if -1 in saved else _spec(Spec, outputs[0][0])
+        else:
+            y = tuple([_restore(saved[~i], (self, i)) if ~i in saved else _spec(Spec, out[0]) for i, out in enumerate(outputs)])
         xs = [
             _restore(saved[i], saved[i][3]) if i in saved else _spec(Spec, s) if s.__class__ is tuple else s
             for i, s in enumerate(self.shapes)
         ]
-        rules = self.op.grad
+        rules: Any = self.op.grad
         if isinstance(rules, tuple):
-            attrs = self.attrs
-            return [rules[i](g, y, *xs, **attrs) if need and rules[i] else None for i, need in enumerate(needs)]  # type: ignore[misc]
-        assert rules is not None
-        return rules(tuple(needs), g, y, *xs, **self.attrs)
+            return [rules[i](g, y, *xs, **attrs) if need and rules[i] else None for i, need in enumerate(needs)]
+        gradients: Sequence[Array | None] = rules(tuple(needs), g, y, *xs, **attrs)
+        return gradients
 
 
 def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[str, Any], result: Any) -> None:
@@ -330,22 +333,28 @@ def _walk(
                 if deliver is not None:
                     deliver(node, g)
             continue
-        gs = [pending.pop((node, i), None) for i in range(len(node.outputs))]
-        if wanted is not None:
-            found.update({(node, i): g for i, g in enumerate(gs) if g is not None and (node, i) in wanted})
-        reached = tuple([g is not None for g in gs])
-        if node not in useful or True not in reached:
-            continue
-        running.reached = reached
-        if False in reached:
-            gs = [g if g is not None else _full(_spec(Spec, out[0]), 0, *out[1:]) for g, out in zip(gs, node.outputs, strict=True)]
+        if len(node.outputs) == 1:
+            head: Any = pending.pop((node, 0), None)
+            if wanted is not None and head is not None and (node, 0) in wanted:
+                found[node, 0] = head
+            if node not in useful or head is None:
+                continue
+            running.reached = _ONE
+        else:
+            gs = [pending.pop((node, i), None) for i in range(len(node.outputs))]
+            if wanted is not None:
+                found.update({(node, i): g for i, g in enumerate(gs) if g is not None and (node, i) in wanted})
+            reached = tuple([g is not None for g in gs])
+            if node not in useful or True not in reached:
+                continue
+            running.reached = reached
+            head = tuple([_full(_spec(Spec, o[0]), 0, *o[1:]) if g is None else g for g, o in zip(gs, node.outputs, strict=True)])
         parents = node.parents
         if trace is not None:
             # A gradient belongs to the line of what it differentiates.
             trace.site = node.site.marked(f"grad of {node.op.name}")
-        needs = [p is not None and _leads_on(p, useful, wanted) for p in parents]
-        gradients = node.gradients(needs, gs[0] if len(gs) == 1 else tuple(gs))
-        for i, g in enumerate(gradients):
+        needs = [p is not None and (p[0] in useful or (wanted is not None and p in wanted)) for p in parents]
+        for i, g in enumerate(node.gradients(needs, head)):
             if g is not None and needs[i]:
                 data, shape, parent = g._data, node.shapes[i], parents[i]
                 if data.shape != shape[0] or data.dtype != shape[1]:
@@ -353,11 +362,6 @@ def _walk(
                 _add(pending, parent, g)
         if not retain_graph:
             node.free()
-
-
-def _leads_on(ref: Ref, useful: set[Any], wanted: set[Ref] | None) -> bool:
-    """Whether a gradient is to be computed for ``ref``: it is a goal, or leads to one."""
-    return ref[0] in useful or (ref[0].__class__ is Leaf if wanted is None else ref in wanted)
 
 
 def _give_zeros(
@@ -377,7 +381,7 @@ def _give_zeros(
 
 
 def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[list[Any], set[Any]]:
-    """What lies behind ``roots``, newest first and leaves last, and which nodes lead to a goal."""
+    """What lies behind ``roots``, newest first and leaves last; which nodes lead to a goal, and the leaves if those are the goals."""
     seen: dict[Any, None] = {}  # in the order in which they were found: leaves, which are of no age, are to keep one
     stack = list(roots)
     while stack:
@@ -391,9 +395,12 @@ def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[l
     order = sorted(seen, key=_age, reverse=True)
     useful: set[Any] = set()
     for node in reversed(order):
-        if node.__class__ is not Leaf and node.seq >= since:
+        if node.__class__ is Leaf:
+            if wanted is None:
+                useful.add(node)
+        elif node.seq >= since:
             for p in node.parents:
-                if p is not None and _leads_on(p, useful, wanted):
+                if p is not None and (p[0] in useful or (wanted is not None and p in wanted)):
                     useful.add(node)
                     break
     return order, useful
