@@ -81,6 +81,14 @@ class UninitializedError(HybridnetError, RuntimeError):
     """A parameter was asked for its data before ``initialize()``."""
 
 
+class WorkerError(HybridnetError, RuntimeError):
+    """A worker of a ``DataLoader`` ended, or could not start or read."""
+
+
+class WorkerTimeoutError(WorkerError, TimeoutError):
+    """A batch took longer than a ``DataLoader``'s ``timeout``."""
+
+
 class FileFormatError(HybridnetError, ValueError):
     """A file is truncated, foreign, or does not match what it is loaded into."""
 
@@ -88,6 +96,7 @@ class FileFormatError(HybridnetError, ValueError):
 class _Scope(threading.local):
     def __init__(self) -> None:
         self.path: list[str] = []
+        self.caller = "?:0"
 
 
 _scope = _Scope()
@@ -96,6 +105,11 @@ _scope = _Scope()
 def scope_path() -> list[str]:
     """The mutable block path of this thread (``["net", "dense0"]``)."""
     return _scope.path
+
+
+def set_caller(place: str) -> None:
+    """Say where the user's code gave this thread or process its work: the place of errors that no line of the user's led to."""
+    _scope.caller = place
 
 
 @contextmanager
@@ -152,11 +166,13 @@ class Site:
         return self.code.co_firstlineno
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}"
+        place = f"{self.file}:{self.line}" if self.code else _scope.caller
         place = f"{place} in {self.scope}" if self.scope else place
         return f"{place}, {self.role}" if self.role else place
 
 
+#: What stands between the user's code and ours: NumPy, which may dispatch to us, and what runs threads and processes.
+_BETWEEN = tuple(path.replace("/", os.sep) for path in ("/numpy/", "/multiprocessing/", "/concurrent/futures/", "/threading.py"))
 _ours: dict[str, bool] = {}  # by file: whether its code is passed over
 
 
@@ -166,7 +182,7 @@ _frame_at = sys._getframe
 
 
 def user_place() -> Place:
-    """The innermost line outside this package (and outside NumPy, which may dispatch to us)."""
+    """The innermost line outside this package and what stands between."""
     frame: FrameType | None = _frame_at(1)
     known = _ours.get
     path = ".".join(_scope.path)
@@ -175,7 +191,7 @@ def user_place() -> Place:
         ours = known(code.co_filename)
         if ours is None:
             file = code.co_filename
-            ours = _ours[file] = file.startswith((PACKAGE, "<")) or f"{os.sep}numpy{os.sep}" in file
+            ours = _ours[file] = file.startswith((PACKAGE, "<")) or any(path in file for path in _BETWEEN)
         if not ours:
             return code, frame.f_lasti, path
         frame = frame.f_back
