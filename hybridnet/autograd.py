@@ -8,42 +8,60 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import Kind, NDArray, Op, Spec, as_class, local, paused_recording, tape
+from hybridnet.core.state import special_of
 from hybridnet.errors import ArgumentError, AutogradError, ShapeError, fail
 
 
 class _Mode:
-    """A context that sets recording and training and puts both back; also a decorator."""
+    """A context that sets recording and training and puts both back.
+
+    What it found is kept by the thread, so that there is one of each for everyone, however they are nested.
+    """
+
+    __slots__ = ("recording", "training")
 
     def __init__(self, recording: bool | None, training: bool | None) -> None:
-        self.modes = {"recording": recording, "training": training}
-        self.before: list[tuple[bool, bool]] = []
+        self.recording = recording
+        self.training = training
 
     def __enter__(self) -> None:
-        self.before.append(local.set(**self.modes))
+        own = local.__dict__
+        own["modes"].append((own["recording"], own["training"]))
+        if self.recording is not None:
+            own["recording"] = self.recording
+            own["special"] = special_of(own)
+        if self.training is not None:
+            own["training"] = self.training
 
     def __exit__(self, *exc: object) -> None:
-        recording, training = self.before.pop()
-        local.set(recording=recording, training=training)
+        own = local.__dict__
+        own["recording"], own["training"] = own["modes"].pop()
+        own["special"] = special_of(own)
+
+
+_RECORD = {mode: _Mode(True, mode) for mode in (False, True)}
+_PAUSE = {mode: _Mode(False, mode) for mode in (False, True)}
+_TRAIN, _PREDICT = _Mode(None, True), _Mode(None, False)
 
 
 def record(train_mode: bool = True) -> _Mode:
     """Record operators for ``backward``; layers behave as in training unless ``train_mode`` is false."""
-    return _Mode(True, train_mode)
+    return _RECORD[bool(train_mode)]
 
 
 def pause(train_mode: bool = False) -> _Mode:
     """Do not record; layers behave as in prediction unless ``train_mode`` is true."""
-    return _Mode(False, train_mode)
+    return _PAUSE[bool(train_mode)]
 
 
 def train_mode() -> _Mode:
     """Layers behave as in training; recording is unchanged."""
-    return _Mode(None, True)
+    return _TRAIN
 
 
 def predict_mode() -> _Mode:
     """Layers behave as in prediction; recording is unchanged."""
-    return _Mode(None, False)
+    return _PREDICT
 
 
 def is_recording() -> bool:

@@ -132,29 +132,25 @@ class Site:
 
     __slots__ = ("code", "lasti", "role", "scope")
 
-    def __init__(self, frame: FrameType | None, scope: str) -> None:
-        self.code: CodeType | None = frame.f_code if frame else None
-        self.lasti = frame.f_lasti if frame else 0
+    def __init__(self, code: CodeType | None, lasti: int, scope: str, role: str = "") -> None:
+        self.code = code
+        self.lasti = lasti
         self.scope = scope
-        self.role = ""
+        self.role = role
 
     def marked(self, role: str) -> Site:
         """The same place with a role, unless it has one: what a part of a gradient computes is that gradient."""
         if self.role:
             return self
-        other = Site(None, self.scope)
-        other.code, other.lasti, other.role = self.code, self.lasti, role
-        return other
+        return Site(self.code, self.lasti, self.scope, role)
 
     @staticmethod
     def of_all(sites: Sequence[Site]) -> Site:
         """The place of what was joined from several: that of the first, in the block that has them all."""
         paths = [site.scope.split(".") for site in sites]
         shared = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
-        joined = Site(None, ".".join(names[0] for names in shared))
-        joined.code, joined.lasti = sites[0].code, sites[0].lasti
-        joined.role = sites[0].role if len({site.role for site in sites}) == 1 else ""
-        return joined
+        role = sites[0].role if len({site.role for site in sites}) == 1 else ""
+        return Site(sites[0].code, sites[0].lasti, ".".join(names[0] for names in shared), role)
 
     @property
     def file(self) -> str:
@@ -182,18 +178,31 @@ _BETWEEN = tuple(path.replace("/", os.sep) for path in ("/numpy/", "/multiproces
 _ours: dict[str, bool] = {}  # by file: whether its code is passed over
 
 
-def user_site() -> Site:
+#: What a :class:`Site` is made of: the code, the place in it, the path of blocks.
+Place = tuple[CodeType | None, int, str]
+_frame_at = sys._getframe
+
+
+def user_place() -> Place:
     """The innermost line outside this package and what stands between."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = _frame_at(1)
+    known = _ours.get
+    path = ".".join(_scope.path)
     while frame is not None:
-        file = frame.f_code.co_filename
-        ours = _ours.get(file)
+        code = frame.f_code
+        ours = known(code.co_filename)
         if ours is None:
+            file = code.co_filename
             ours = _ours[file] = file.startswith((PACKAGE, "<")) or any(path in file for path in _BETWEEN)
         if not ours:
-            break
+            return code, frame.f_lasti, path
         frame = frame.f_back
-    return Site(frame, ".".join(_scope.path))
+    return None, 0, path
+
+
+def user_site() -> Site:
+    """:func:`user_place` as a :class:`Site`."""
+    return Site(*user_place())
 
 
 def message(op: str, *, expected: str, got: str, fix: str = "", site: Site | None = None) -> str:

@@ -8,6 +8,7 @@ from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
 from hybridnet.core.identity import changed, named
 from hybridnet.core.ndarray import NUMPY_FUNCTIONS, NDArray, array, asarray
+from hybridnet.core.numpy_functions import on_numpy
 from hybridnet.core.op import OPS, Kind, Op, Sample, broadcast_shapes, find, infer_pointwise, register
 from hybridnet.core.precision import Precision
 from hybridnet.core.state import computing_in, local, paused_recording, suspended_trace
@@ -43,6 +44,7 @@ __all__ = [
     "local",
     "named",
     "on_cuda",
+    "on_numpy",
     "paused_recording",
     "plain",
     "register",

@@ -18,10 +18,10 @@ from hybridnet.errors import DtypeError, fail
 
 
 class Keeper(Protocol):
-    """What keeps data by value, of a buffer that may be written: the tape's ``Saved``."""
+    """What keeps data by value, of buffers that may be written: the tape's ``Node``."""
 
-    def take_copy(self) -> None:
-        """The buffer is about to be written: keep a copy."""
+    def take_copy(self, storage: Storage) -> None:
+        """The buffer of ``storage`` is about to be written: keep a copy."""
 
 
 class Spec(NamedTuple):
@@ -79,7 +79,7 @@ class Storage:
             keepers, self._keepers = self._keepers, []
             for ref in keepers:
                 if (keeper := ref()) is not None:
-                    keeper.take_copy()
+                    keeper.take_copy(self)
 
 
 class Array:

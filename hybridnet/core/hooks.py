@@ -91,5 +91,6 @@ def _has_nan(x: Any) -> bool:
     return isinstance(x, Array) and dtypes.is_floating(x.dtype) and bool((x._data != x._data).any())
 
 
-if config.debug >= 3:  # of all threads
-    Local.hooks, Local.special = (stop_at_nan,), True
+if config.debug >= 3:  # of all threads: those to come, and this one
+    Local.hooks = (stop_at_nan,)
+    local.set_hooks(Local.hooks)

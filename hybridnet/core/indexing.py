@@ -33,6 +33,21 @@ def _bound(value: Any) -> int | None:
     return _index(value)
 
 
+def plain_template(key: Any, shape: tuple[int, ...]) -> Template | None:
+    """What :func:`encode` gives for the commonest keys, one slice or one integer of Python's; None for others."""
+    if not shape:
+        return None
+    if key.__class__ is int:
+        return (("int", key),) if -shape[0] <= key < shape[0] else None
+    if key.__class__ is not slice:
+        return None
+    start, stop, step = key.start, key.stop, key.step
+    for bound in (start, stop, step):
+        if bound is not None and bound.__class__ is not int:
+            return None
+    return () if start is stop is step is None else (("slice", start, stop, step),)
+
+
 def encode(key: Any, shape: tuple[int, ...]) -> tuple[Template, list[Any]]:
     """The template of ``key`` for an array of ``shape``, and its index arrays.
 

@@ -17,7 +17,7 @@ from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, from_objects, is_writable, spec_of, wrap
 from hybridnet.core.identity import changed
-from hybridnet.core.indexing import decode, encode, fail_index
+from hybridnet.core.indexing import decode, encode, fail_index, plain_template
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
 from hybridnet.core.state import local, suspended_trace
@@ -65,7 +65,7 @@ class NDArray(Operators, Array):
     @property
     def T(self) -> Any:
         """The array with its axes reversed."""
-        return call("transpose", self, axes=tuple(reversed(range(self.ndim))))
+        return apply(OPS["transpose"], (self,), {"axes": tuple(range(len(self._data.shape) - 1, -1, -1))})
 
     @property
     def stype(self) -> str:
@@ -265,6 +265,8 @@ class NDArray(Operators, Array):
     # -- indexing -------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
+        if (plain := plain_template(key, self._data.shape)) is not None:
+            return apply(OPS["slice"], (self,), {"key": plain})
         template, arrays = encode(key, self._data.shape)
         if not arrays:
             return apply(OPS["slice"], (self,), {"key": template})

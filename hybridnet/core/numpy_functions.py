@@ -1,7 +1,8 @@
 """What NumPy calls for each operator: a table beside the records, as :mod:`~hybridnet.core.cuda_rules` is one.
 
-The universal function that an operator is, or its ``compute`` given NumPy. The table is filled at the first call of each operator,
-so that one look-up is all that an eager call pays.
+The universal function that an operator is, or its ``compute`` given NumPy, unless the operator's file enters a shorter way
+beside the record (:func:`on_numpy`). The table is filled at the first call of each operator, so that one look-up is all that
+an eager call pays.
 """
 
 from __future__ import annotations
@@ -27,3 +28,13 @@ class _Functions(dict[Op, Callable[..., Any]]):
 
 #: ``NUMPY_FUNCTION_OF[op](*data, **attrs)`` computes a primitive operator on NumPy arrays.
 NUMPY_FUNCTION_OF: dict[Op, Callable[..., Any]] = _Functions()
+
+#: The operators that have a shorter way, which must give what ``compute`` gives, to the bit.
+SHORTER: list[Op] = []
+
+
+def on_numpy(op: Op, function: Callable[..., Any]) -> Op:
+    """``function(*data, **attrs)`` is how NumPy computes an operator, where there is a shorter way than ``compute``."""
+    NUMPY_FUNCTION_OF[op] = function
+    SHORTER.append(op)
+    return op

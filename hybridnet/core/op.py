@@ -107,6 +107,8 @@ class Op:
     looks_up: tuple[int, ...] = ()
     sample: Callable[[], Iterable[Sample]] | None = None
     is_view: bool = field(init=False, repr=False)
+    #: The tape's: what of ``saves`` it keeps, by which inputs are on it.
+    read: dict[Any, tuple[int, ...]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.ufunc is not None and self.compute is None:

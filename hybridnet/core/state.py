@@ -1,7 +1,7 @@
 """What a thread is doing: recording a tape, training, tracing a graph, computing in mixed precision, telling hooks.
 
-``special`` is true when an operator call must do more than compute; the eager fast path
-reads that one flag.
+``special`` says whether an operator call must do more than compute; the straight path through ``apply``
+reads that one number.
 """
 
 from __future__ import annotations
@@ -43,23 +43,38 @@ class Trace(Protocol):
         """Append a node; operands are values or Python numbers; returns one value or a tuple."""
 
 
-class Local(threading.local):
-    """The state of one thread."""
+#: ``Local.special``: operators only compute; they are written to the tape besides; they are traced, or go through hooks.
+COMPUTING, RECORDING, ELSEWHERE = 0, 1, 2
 
-    trace: Trace | None = None
-    recording: bool = False
-    training: bool = False
-    special: bool = False
-    hooks: tuple[Any, ...] = ()  # around operators: see ``core.hooks``; on the class, those of all threads
+
+class Local(threading.local):
+    """The state of one thread.
+
+    Its modes lie in the thread's own dictionary from the beginning, which those who read or write several look up once.
+    """
+
+    trace: Trace | None
+    recording: bool
+    training: bool
+    special: int
+    modes: list[tuple[bool, bool]]  # recording and training, as each context of ``autograd`` that is open found them
+    hooks: tuple[Any, ...] = ()  # around operators: see ``core.hooks``; on the class, those of threads to come
     propagation: Any = None  # the backward that is running: ``core.tape.Propagation``
     precision: Any = None  # the policy of mixed precision, ``core.precision.Precision``; on the class, that of all threads
+
+    def __init__(self) -> None:
+        self.trace = None
+        self.recording = self.training = False
+        self.modes = []
+        self.hooks = type(self).hooks
+        self.special = special_of(self.__dict__)
 
     def set(self, *, recording: bool | None = None, training: bool | None = None) -> tuple[bool, bool]:
         """Change the modes that are given; returns both as they were."""
         before = self.recording, self.training
         if recording is not None:
             self.recording = recording
-            self.special = recording or self.trace is not None or bool(self.hooks)
+            self.special = special_of(self.__dict__)
         if training is not None:
             self.training = training
         return before
@@ -67,14 +82,19 @@ class Local(threading.local):
     def set_trace(self, trace: Trace | None) -> Trace | None:
         """Begin or end tracing; returns the trace that was active."""
         before, self.trace = self.trace, trace
-        self.special = self.recording or trace is not None or bool(self.hooks)
+        self.special = special_of(self.__dict__)
         return before
 
     def set_hooks(self, hooks: tuple[Any, ...]) -> tuple[Any, ...]:
         """Change the hooks around operators; returns those that were there."""
         before, self.hooks = self.hooks, hooks
-        self.special = self.recording or self.trace is not None or bool(hooks)
+        self.special = special_of(self.__dict__)
         return before
+
+
+def special_of(own: dict[str, Any]) -> int:
+    """``special`` for the other modes of a thread, which are given as its dictionary."""
+    return ELSEWHERE if own["trace"] is not None or own["hooks"] else RECORDING if own["recording"] else COMPUTING
 
 
 local = Local()
@@ -86,13 +106,18 @@ class paused_recording:
     __slots__ = ("before",)
 
     def __enter__(self) -> None:
-        self.before = local.recording
-        local.recording = False
-        local.special = local.trace is not None
+        own = local.__dict__
+        self.before = own["recording"]
+        own["recording"] = False
+        own["special"] = COMPUTING if own["trace"] is None else ELSEWHERE
 
     def __exit__(self, *exc: object) -> None:
-        local.recording = self.before
-        local.special = self.before or local.trace is not None or bool(local.hooks)
+        own = local.__dict__
+        own["recording"] = self.before
+        own["special"] = special_of(own)
+
+
+_UNSET = object()
 
 
 class computing_in:
@@ -104,14 +129,16 @@ class computing_in:
         self.policy = policy
 
     def __enter__(self) -> None:
-        self.before = local.__dict__.get("precision", self)  # itself where the thread has that of all threads
-        local.precision = self.policy
+        own = local.__dict__
+        self.before = own.get("precision", _UNSET)  # where the thread has the policy of all threads
+        own["precision"] = self.policy
 
     def __exit__(self, *exc: object) -> None:
-        if self.before is self:
-            del local.precision
+        own = local.__dict__
+        if self.before is _UNSET:
+            del own["precision"]
         else:
-            local.precision = self.before
+            own["precision"] = self.before
 
 
 class suspended_trace:

@@ -8,17 +8,22 @@ they can be recorded (higher orders) and traced (a compiled backward) like anyth
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core.array import Array, Spec, wrap
+from hybridnet.core.array import Array, Spec, Storage
 from hybridnet.core.handles import plain
 from hybridnet.core.op import OPS, Op, find
 from hybridnet.core.state import computing_in, local
-from hybridnet.errors import AutogradError, Site, fail, user_site
+from hybridnet.errors import AutogradError, Place, Site, fail, user_place
 
+_new = object.__new__
+_spec = tuple.__new__
 _sequence = itertools.count(1)
+_ONE = (True,)
+_age = operator.attrgetter("seq")
 Ref = tuple[Any, int]  # a node (or leaf) and which of its outputs
 
 
@@ -38,48 +43,46 @@ class Leaf:
         self.fresh = True
 
 
-class Saved:
-    """One array as it was when an operator was recorded, whatever is written to it since."""
+#: One array as it was when an operator was recorded, whatever is written to it since: its data, class for rules, device, place on
+#: the tape, and the alias record of its buffer, which tells of writes; None where there is nothing to tell: of a traced value, of a copy.
+Saved = tuple[Any, type[Array], Any, Ref | None, Storage | None]
 
-    __slots__ = ("__weakref__", "cls", "data", "device", "storage", "tape")
 
-    def __init__(self, x: Array, data: Any) -> None:
-        self.cls = x._plain
-        self.data = data
-        self.device = x._device
-        self.tape = x._tape
-        # A traced value cannot be overwritten; a buffer can.
-        self.storage = None if local.trace is not None else x.storage()
-        if self.storage is not None:
-            self.storage.keep(self)
-
-    def take_copy(self) -> None:
-        """Keep the values as they are now, in memory of our own: the buffer is about to be written."""
-        self.data, self.storage = self.data.copy(), None
-
-    def restore(self, ref: Ref | None) -> Array:
-        """An array of what was kept, at the place on the tape that ``ref`` is."""
-        x = wrap(self.cls, self.data, self.device)
-        x._storage = self.storage
-        x._tape = ref
-        return x
+def _restore(saved: Saved, ref: Ref | None) -> Array:
+    x = _new(saved[1])
+    x._data = saved[0]
+    x._device = saved[2]
+    x._tape = ref
+    x._storage = saved[4]
+    x._behind = None
+    return x
 
 
 class Node:
     """One recorded operator call."""
 
-    __slots__ = ("attrs", "freed", "op", "outputs", "parents", "saved", "seq", "site", "specs")
+    __slots__ = ("__weakref__", "attrs", "freed", "op", "outputs", "parents", "place", "saved", "seq", "shapes")
 
-    def __init__(self, op: Op, attrs: dict[str, Any], parents: list[Ref | None], specs: list[Any], outputs: tuple[Any, ...]) -> None:
-        self.op = op
-        self.attrs = attrs
-        self.parents = parents
-        self.specs = specs  # a Spec for each array input, the number itself for each number
-        self.outputs = outputs  # a (Spec, class, device) for each output
-        self.saved: dict[int, Saved] = {}  # by the input's number; outputs are counted backward, -1 the first
-        self.seq = next(_sequence)
-        self.freed = 0  # when a backward freed it, in the count of ``seq``
-        self.site: Site = user_site()
+    op: Op
+    attrs: dict[str, Any]
+    parents: list[Ref | None]
+    shapes: list[Any]  # shape and dtype of each array input, the number itself for each number
+    outputs: list[tuple[Any, type[Array], Any]]  # shape and dtype, class, device of each output
+    saved: dict[int, Saved]  # by the input's number; outputs are counted backward, -1 the first
+    seq: int
+    freed: int  # when a backward freed it, in the count of ``seq``
+    place: Place
+
+    @property
+    def site(self) -> Site:
+        """Where it was called: made when it is asked for, which is rarely."""
+        return Site(*self.place)
+
+    def take_copy(self, storage: Storage) -> None:
+        """A buffer that it keeps data of is about to be written."""
+        for i, (data, cls, device, ref, kept) in self.saved.items():
+            if kept is storage:
+                self.saved[i] = (data.copy(), cls, device, ref, None)
 
     def free(self) -> None:
         """Drop all that a backward needs, and what lies behind: from now on its results are constants."""
@@ -97,16 +100,23 @@ class Node:
                 fix="backward(retain_graph=True) the first time",
             )
 
-    def gradients(self, needs: tuple[bool, ...], g: Any) -> Sequence[Array | None]:
+    def gradients(self, needs: Sequence[bool], g: Any) -> Sequence[Array | None]:
         """The inputs' gradients from the outputs'; ``None`` where not needed or zero."""
-        ys = tuple([self.saved[~i].restore((self, i)) if ~i in self.saved else out[0] for i, out in enumerate(self.outputs)])
-        y = ys if len(ys) > 1 else ys[0]
-        xs = [self.saved[i].restore(self.saved[i].tape) if i in self.saved else s for i, s in enumerate(self.specs)]
-        rules = self.op.grad
+        saved, outputs, attrs = self.saved, self.outputs, self.attrs
+        y: Any
+        if len(outputs) == 1:
+            y = _restore(saved[-1], (self, 0)) if -1 in saved else _spec(Spec, outputs[0][0])
+        else:
+            y = tuple([_restore(saved[~i], (self, i)) if ~i in saved else _spec(Spec, out[0]) for i, out in enumerate(outputs)])
+        xs = [
+            _restore(saved[i], saved[i][3]) if i in saved else _spec(Spec, s) if s.__class__ is tuple else s
+            for i, s in enumerate(self.shapes)
+        ]
+        rules: Any = self.op.grad
         if isinstance(rules, tuple):
-            return [rules[i](g, y, *xs, **self.attrs) if need and rules[i] else None for i, need in enumerate(needs)]  # type: ignore[misc]
-        assert rules is not None
-        return rules(needs, g, y, *xs, **self.attrs)
+            return [rules[i](g, y, *xs, **attrs) if need and rules[i] else None for i, need in enumerate(needs)]
+        gradients: Sequence[Array | None] = rules(tuple(needs), g, y, *xs, **attrs)
+        return gradients
 
 
 def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[str, Any], result: Any) -> None:
@@ -114,29 +124,79 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
 
     ``operands`` are the data (or graph values) that ``arrays`` held at the call.
     """
-    parents = [x._tape if isinstance(x, Array) else None for x in arrays]
-    results = result if isinstance(result, tuple) else (result,)
-    if op.grad is None or not any(parents):
+    results = result if result.__class__ is tuple else (result,)
+    parents: list[Ref | None] = []
+    shapes: list[Any] = []
+    reads = 0  # a bit for each input that a gradient flows to
+    for i, x in enumerate(arrays):
+        if isinstance(x, Array):
+            data = operands[i]
+            shapes.append((data.shape, data.dtype))
+            parents.append(x._tape)
+            if x._tape is not None:
+                reads |= 1 << i
+        else:
+            shapes.append(x)
+            parents.append(None)
+    if not reads or op.grad is None:
         note_behind(arrays, results)
         return
-    outputs = tuple([(Spec(y._data.shape, y._data.dtype), y._plain, y._device) for y in results])
-    floating = [_flows(spec.dtype, arrays, parents) for spec, _, _ in outputs]
-    if True not in floating:
+    outputs: list[Any] = []
+    flowing = []  # the results that a gradient flows to
+    for y in results:
+        data = y._data
+        dtype = data.dtype
+        if dtype.kind == "f" or _flows(dtype, arrays, parents):
+            flowing.append(len(outputs))
+        outputs.append(((data.shape, dtype), y._plain, y._device))
+    if not flowing:
         note_behind(arrays, results)
         return
-    specs = [Spec(d.shape, d.dtype) if isinstance(x, Array) else x for x, d in zip(arrays, operands, strict=True)]
-    node = Node(op, attrs, parents, specs, outputs)
+    node = _new(Node)
+    node.op = op
+    node.attrs = attrs
+    node.parents = parents
+    node.shapes = shapes
+    node.outputs = outputs
+    node.saved = {}
+    node.seq = next(_sequence)
+    node.freed = 0
+    node.place = user_place()
+    if op.saves:
+        _save(node, _read_of(op, reads, parents, len(results)), arrays, operands, results)
+    for i in flowing:
+        results[i]._tape = (node, i)
+
+
+def _save(node: Node, items: tuple[int, ...], arrays: Sequence[Any], operands: Sequence[Any], results: Sequence[Any]) -> None:
     saved = node.saved
-    for item in _needed(op, parents):
-        if isinstance(item, str):
-            for i, y in enumerate(results):
-                if item == "y" or int(item[1:]) == i:
-                    saved[~i] = Saved(y, y._data)
-        elif item < len(arrays) and isinstance(arrays[item], Array):
-            saved[item] = Saved(arrays[item], operands[item])
-    for i, flows in enumerate(floating):
-        if flows:
-            results[i]._tape = (node, i)
+    traced = local.trace is not None
+    for i in items:
+        if i < 0:
+            x, data, ref = results[~i], results[~i]._data, None
+        elif i < len(arrays) and isinstance(arrays[i], Array):
+            x, data, ref = arrays[i], operands[i], arrays[i]._tape
+        else:
+            continue
+        storage = None
+        if not traced:  # a traced value cannot be overwritten; a buffer can
+            storage = x._storage or x.storage()
+            storage.keep(node)
+        saved[i] = (data, x._plain, x._device, ref, storage)
+
+
+def _read_of(op: Op, reads: int, parents: Sequence[Ref | None], outputs: int) -> tuple[int, ...]:
+    """What of ``op.saves`` the gradients that will be asked for read, by number as in ``Node.saved``."""
+    key = reads if outputs == 1 else (reads, outputs)
+    found = op.read.get(key)
+    if found is None:
+        items: Any = op.saves
+        if isinstance(items[0], tuple):
+            items = {item for own, parent in zip(items, parents, strict=True) if parent is not None for item in own}
+        named = [item for item in items if isinstance(item, str)]
+        kept = [~i for i in range(outputs) if "y" in named or f"y{i}" in named]
+        found = op.read[key] = (*[item for item in items if not isinstance(item, str)], *kept)
+    return found
 
 
 def _flows(dtype: Any, arrays: Sequence[Any], parents: Sequence[Ref | None]) -> bool:
@@ -155,13 +215,6 @@ def note_behind(arrays: Sequence[Any], results: Sequence[Any]) -> None:
         for y in results:
             if y._tape is None:
                 y._behind = behind
-
-
-def _needed(op: Op, parents: Sequence[Ref | None]) -> Sequence[int | str]:
-    """What of ``op.saves`` the gradients that will be asked for read."""
-    if not op.saves or not isinstance(op.saves[0], tuple):
-        return op.saves  # type: ignore[return-value]
-    return tuple({item for own, parent in zip(op.saves, parents, strict=True) if parent is not None for item in own})  # type: ignore[union-attr]
 
 
 def backward(
@@ -272,29 +325,41 @@ def _walk(
     retain_graph: bool,
     deliver: Callable[[Leaf, Array], None] | None,
 ) -> None:
+    running, trace = local.propagation, local.trace
     for node in order:
-        if isinstance(node, Leaf):
+        if node.__class__ is Leaf:
             if (g := pending.pop((node, 0), None)) is not None:
                 found[node, 0] = g
                 if deliver is not None:
                     deliver(node, g)
             continue
-        gs = [pending.pop((node, i), None) for i in range(len(node.outputs))]
-        found.update({(node, i): g for i, g in enumerate(gs) if g is not None and wanted is not None and (node, i) in wanted})
-        if node not in useful or all(g is None for g in gs):
-            continue
-        local.propagation.reached = tuple([g is not None for g in gs])
-        filled = tuple(g if g is not None else _full(out[0], 0, *out[1:]) for g, out in zip(gs, node.outputs, strict=True))
-        needs = tuple(
-            p is not None and (p[0] in useful or (p in wanted if wanted is not None else isinstance(p[0], Leaf))) for p in node.parents
-        )
-        if local.trace is not None:
+        if len(node.outputs) == 1:
+            head: Any = pending.pop((node, 0), None)
+            if wanted is not None and head is not None and (node, 0) in wanted:
+                found[node, 0] = head
+            if node not in useful or head is None:
+                continue
+            running.reached = _ONE
+        else:
+            gs = [pending.pop((node, i), None) for i in range(len(node.outputs))]
+            if wanted is not None:
+                found.update({(node, i): g for i, g in enumerate(gs) if g is not None and (node, i) in wanted})
+            reached = tuple([g is not None for g in gs])
+            if node not in useful or True not in reached:
+                continue
+            running.reached = reached
+            head = tuple([_full(_spec(Spec, o[0]), 0, *o[1:]) if g is None else g for g, o in zip(gs, node.outputs, strict=True)])
+        parents = node.parents
+        if trace is not None:
             # A gradient belongs to the line of what it differentiates.
-            local.trace.site = node.site.marked(f"grad of {node.op.name}")
-        gradients = node.gradients(needs, filled if len(filled) > 1 else filled[0])
-        for parent, spec, need, g in zip(node.parents, node.specs, needs, gradients, strict=True):
-            if need and g is not None and parent is not None:
-                _add(pending, parent, fit(g, spec))
+            trace.site = node.site.marked(f"grad of {node.op.name}")
+        needs = [p is not None and (p[0] in useful or (wanted is not None and p in wanted)) for p in parents]
+        for i, g in enumerate(node.gradients(needs, head)):
+            if g is not None and needs[i]:
+                data, shape, parent = g._data, node.shapes[i], parents[i]
+                if data.shape != shape[0] or data.dtype != shape[1]:
+                    g = fit(g, _spec(Spec, shape))
+                _add(pending, parent, g)
         if not retain_graph:
             node.free()
 
@@ -312,25 +377,30 @@ def _give_zeros(
             continue
         for i, output in enumerate(node.outputs):
             if wanted is not None and (node, i) in wanted and (node, i) not in found:
-                found[node, i] = _full(output[0], 0, *output[1:])
+                found[node, i] = _full(_spec(Spec, output[0]), 0, *output[1:])
 
 
 def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[list[Any], set[Any]]:
-    """What lies behind ``roots``, newest first and leaves last, and which nodes lead to a goal."""
+    """What lies behind ``roots``, newest first and leaves last; which nodes lead to a goal, and the leaves if those are the goals."""
     seen: dict[Any, None] = {}  # in the order in which they were found: leaves, which are of no age, are to keep one
     stack = list(roots)
     while stack:
         node = stack.pop()
         if node not in seen:
             seen[node] = None
-            if not isinstance(node, Leaf) and node.seq >= since:
-                stack.extend(p[0] for p in node.parents if p is not None)
-    order = sorted(seen, key=lambda n: n.seq, reverse=True)
+            if node.__class__ is not Leaf and node.seq >= since:
+                for p in node.parents:
+                    if p is not None:
+                        stack.append(p[0])
+    order = sorted(seen, key=_age, reverse=True)
     useful: set[Any] = set()
     for node in reversed(order):
-        if not isinstance(node, Leaf) and node.seq >= since:
+        if node.__class__ is Leaf:
+            if wanted is None:
+                useful.add(node)
+        elif node.seq >= since:
             for p in node.parents:
-                if p is not None and (p[0] in useful or (p in wanted if wanted is not None else isinstance(p[0], Leaf))):
+                if p is not None and (p[0] in useful or (wanted is not None and p in wanted)):
                     useful.add(node)
                     break
     return order, useful

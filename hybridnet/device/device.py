@@ -20,11 +20,12 @@ class Device:
     for several devices can be tried on the CPU.
     """
 
-    __slots__ = ("device_id", "device_type")
+    __slots__ = ("device_id", "device_type", "is_host")
     _interned: dict[tuple[str, int], Device] = {}
 
     device_type: str
     device_id: int
+    is_host: bool  # its memory is the host's, and needs no care
 
     def __new__(cls, device_type: str | Device = "cpu", device_id: int = 0) -> Device:
         if isinstance(device_type, Device):
@@ -36,6 +37,7 @@ class Device:
         if found is None:
             found = super().__new__(cls)
             found.device_type, found.device_id = key
+            found.is_host = device_type == "cpu"
             cls._interned[key] = found
         return found
 

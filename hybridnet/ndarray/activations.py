@@ -24,19 +24,19 @@ def activate(
     return activation.activation(data, act_type)
 
 
-@classic("relu")
+@classic("relu", thin=True)
 def relu(data: Array) -> Any:
     """max(data, 0)."""
     return keep_dtype(activation.relu(data), data)
 
 
-@classic("sigmoid")
+@classic("sigmoid", thin=True)
 def sigmoid(data: Array) -> Any:
     """1 / (1 + exp(-data))."""
     return keep_dtype(activation.sigmoid(data), data)
 
 
-@classic("softsign")
+@classic("softsign", thin=True)
 def softsign(data: Array) -> Any:
     """data / (1 + \\|data\\|)."""
     return keep_dtype(activation.softsign(data), data)

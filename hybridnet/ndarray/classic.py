@@ -35,6 +35,24 @@ def _in_place(name: str, plain: Callable[[Any, Any], Any]) -> Callable[[Any, Any
     return method
 
 
+def _arithmetic(name: str) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """An operator and its reflection. Of floating arrays of this class, or one and a number, NumPy's rules are those here."""
+
+    def forward(self: Any, other: Any) -> Any:
+        kind = other.__class__
+        if (kind is NDArray or kind is float or kind is int) and self._data.dtype.kind == "f" and self._data.shape and name != "mod":
+            return apply(OPS[name], (self, other))
+        return _operator(name, self, other)
+
+    def reflected(self: Any, other: Any) -> Any:
+        kind = other.__class__
+        if (kind is float or kind is int) and self._data.dtype.kind == "f" and self._data.shape and name != "mod":
+            return apply(OPS[name], (other, self))
+        return _operator(name, other, self)
+
+    return forward, reflected
+
+
 class NDArray(core.NDArray):
     """An array on a device with the interface and the rules of MXNet 1.x's ``mx.nd.NDArray``."""
 
@@ -56,47 +74,18 @@ class NDArray(core.NDArray):
     __hash__ = object.__hash__
 
     def __getitem__(self, key: Any) -> Any:
-        return finish(super().__getitem__(key), NDArray)
+        return finish(core.NDArray.__getitem__(self, key), NDArray)
 
     def tostype(self, stype: str) -> Any:
         """The array itself: storage is always dense."""
         return self
 
-    def __add__(self, other: Any) -> Any:
-        return _operator("add", self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return _operator("add", other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return _operator("subtract", self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return _operator("subtract", other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return _operator("multiply", self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return _operator("multiply", other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return _operator("true_divide", self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return _operator("true_divide", other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return _operator("mod", self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return _operator("mod", other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return _operator("power", self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return _operator("power", other, self)
+    __add__, __radd__ = _arithmetic("add")
+    __sub__, __rsub__ = _arithmetic("subtract")
+    __mul__, __rmul__ = _arithmetic("multiply")
+    __truediv__, __rtruediv__ = _arithmetic("true_divide")
+    __mod__, __rmod__ = _arithmetic("mod")
+    __pow__, __rpow__ = _arithmetic("power")
 
     __iadd__ = _in_place("add", core.NDArray.__iadd__)
     __isub__ = _in_place("subtract", core.NDArray.__isub__)
@@ -130,6 +119,8 @@ core.NDArray.as_np_ndarray = lambda self: as_class(self, core.NDArray)  # type: 
 
 def finish(result: Any, cls: type[core.NDArray]) -> Any:
     """A classic result: of the class of the inputs, and of one dimension where NumPy's has none."""
+    if result.__class__ is cls and result._data.shape:
+        return result
     if isinstance(result, core.NDArray):
         if cls is not type(result):
             result = as_class(result, cls)

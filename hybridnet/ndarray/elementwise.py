@@ -15,6 +15,7 @@ from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import arrays_of, classic, helper, keep_dtype
 from hybridnet.ndarray.shapes import alike, all_alike
 from hybridnet.ops.array import selection
+from hybridnet.ops.common import DIRECT
 from hybridnet.ops.math import pointwise, special
 from hybridnet.ops.nn.like import stop_gradient
 
@@ -32,7 +33,7 @@ def _binary(core_name: str, *names: str, also: Mapping[str, str] = _NONE) -> Cal
         return combine(core_name, lhs, rhs)
 
     function.__doc__ = f"{core_name} of two arrays that broadcast, or of an array and a number."
-    return helper(*names, also=also)(function)
+    return helper(*names, also=also, thin=True)(function)
 
 
 def _operators(core_name: str, broadcast: tuple[str, ...], same: tuple[str, ...], scalar: str = "", reflected: str = "") -> None:
@@ -48,8 +49,8 @@ def _operators(core_name: str, broadcast: tuple[str, ...], same: tuple[str, ...]
 
     broadcasting.__doc__ = f"{core_name} of two arrays that broadcast."
     same_shape.__doc__ = f"{core_name} of two arrays of one shape."
-    classic(*broadcast)(broadcasting)
-    classic(*same, shapes=alike("lhs", "rhs"))(same_shape)
+    classic(*broadcast, thin=True)(broadcasting)
+    classic(*same, shapes=alike("lhs", "rhs"), thin=True)(same_shape)
     if scalar:
         _with_number((scalar, f"_{_joined(scalar)}"), core_name, lambda data, number: combine(core_name, data, number))
     if reflected:
@@ -66,7 +67,7 @@ def _with_number(names: tuple[str, ...], core_name: str, compute: Callable[[Any,
         return compute(data, scalar)
 
     function.__doc__ = f"{core_name} of an array and the number ``scalar``."
-    classic(*names)(function)
+    classic(*names, thin=True)(function)
 
 
 #: An operand of the functions that take arrays and numbers alike.
@@ -131,7 +132,7 @@ def _unary(core_name: str, *names: str) -> Callable[..., Any]:
         return keep_dtype(compute(data), data)
 
     function.__doc__ = compute.__doc__
-    return classic(*(names or (core_name,)))(function)
+    return classic(*(names or (core_name,)), thin=compute in DIRECT)(function)
 
 
 for _name in ("ceil", "floor", "trunc", "square", "sqrt", "cbrt", "exp", "expm1", "log", "log10", "log2", "log1p"):

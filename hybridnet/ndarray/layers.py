@@ -45,7 +45,7 @@ def batch_dot(
     return linear.batch_dot(lhs, rhs, transpose_a, transpose_b)
 
 
-@classic("dot")
+@classic("dot", thin=True)
 def dot(
     lhs: Array,
     rhs: Array,
@@ -57,6 +57,8 @@ def dot(
 
     ``transpose_a`` takes the first axis of ``lhs`` instead, ``transpose_b`` the last of ``rhs``.
     """
+    if lhs.ndim == rhs.ndim == 2:
+        return call("matmul", lhs, rhs, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
     first_a = lhs.ndim == 1 or bool(transpose_a)
     last_b = rhs.ndim > 1 and bool(transpose_b)
     a, outer_a = _matrix(lhs, first_a)

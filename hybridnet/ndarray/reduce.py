@@ -24,16 +24,16 @@ def axes_of(op: str, axis: Any, ndim: int, exclude: bool = False) -> tuple[int, 
 
 def counted(data: Any) -> Any:
     """Booleans as the 0.0 and 1.0 that classic comparisons give, so that their sum counts them."""
-    return data.astype(dtypes.default_float) if data.dtype == dtypes.bool_ else data
+    return data.astype(dtypes.default_float) if data._data.dtype == dtypes.bool_ else data
 
 
-def _reduction(compute: Callable[..., Any], doc: str, *names: str) -> Callable[..., Any]:
+def _reduction(compute: Callable[..., Any], doc: str, *names: str, thin: bool = True) -> Callable[..., Any]:
     def function(data: Array, axis: Shape | None = None, keepdims: bool = False, exclude: bool = False) -> Any:
         data = counted(data)
-        return keep_dtype(compute(data, axes_of(names[0], axis, data.ndim, exclude), keepdims=bool(keepdims)), data)
+        return keep_dtype(compute(data, axes_of(names[0], axis, len(data._data.shape), exclude), keepdims=bool(keepdims)), data)
 
     function.__doc__ = f"{doc} over ``axis`` (all without it), or over all other axes with ``exclude``."
-    return classic(*names)(function)
+    return classic(*names, thin=thin)(function)
 
 
 def _without_nan(compute: Callable[..., Any], neutral: float) -> Callable[..., Any]:
@@ -45,8 +45,8 @@ mean = _reduction(reduction.mean, "The average", "mean")
 prod = _reduction(reduction.prod, "The product", "prod")
 max_ = _reduction(reduction.max, "The largest value", "max", "max_axis")
 min_ = _reduction(reduction.min, "The smallest value", "min", "min_axis")
-nansum = _reduction(_without_nan(reduction.sum, 0.0), "The sum of what is not NaN", "nansum")
-nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is not NaN", "nanprod")
+nansum = _reduction(_without_nan(reduction.sum, 0.0), "The sum of what is not NaN", "nansum", thin=False)
+nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is not NaN", "nanprod", thin=False)
 
 
 @classic("norm")

@@ -24,6 +24,8 @@ _FOR_SYMBOLS = {"name": "", "attr": ""}  # a symbol's name and its attributes be
 
 
 def _class_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> type[core.NDArray]:
+    if args and args[0].__class__ is NDArray:
+        return NDArray
     found = False
     for x in (*args, *kwargs.values()) if kwargs else args:
         for item in x if isinstance(x, (list, tuple)) else (x,):
@@ -45,14 +47,15 @@ def classic(
     inputs: Callable[[Attributes], Sequence[str]] | None = None,
     outputs: Sequence[str] | Callable[[Attributes], Sequence[str]] = ("output",),
     shapes: ShapeRule | None = None,
+    thin: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a typed function as the classic operator of these ``names``; gives it as ``nd`` has it.
 
     ``aux``: the inputs that are states, which the function is handed themselves and may write to. ``asked``: for each optional
     input when it is one. ``required``: attributes that a symbol must give, though a call may do without: the arrays tell.
     ``inputs``: the names of any number of inputs, where they are not arg0, arg1 and so on. ``outputs``: their names.
-    ``shapes``: the shapes of inputs that follow from others. The parameters and all else are read off the function
-    (:mod:`hybridnet.ndarray.record`).
+    ``shapes``: the shapes of inputs that follow from others. ``thin``: see :meth:`Vocabulary.wrap`. The parameters and all
+    else are read off the function (:mod:`hybridnet.ndarray.record`).
 
     A call also takes ``out=``, an array (or several) that receives the result and is returned; ``name=`` and ``attr=``, which
     are for symbols and ignored; and attributes as the strings that stand for them.
@@ -64,7 +67,7 @@ def classic(
         for name in names:
             _enter(OPERATORS, name, record)
             wrapped = CLASSIC.wrap(
-                function, name, also=_FOR_SYMBOLS, prepare=_reader(name, record), arrays=record.leading, writes=bool(aux)
+                function, name, also=_FOR_SYMBOLS, prepare=_reader(name, record), arrays=record.leading, writes=bool(aux), thin=thin
             )
             wrapped.__doc__ = text
             _enter(FUNCTIONS, name, wrapped)
@@ -73,14 +76,15 @@ def classic(
     return enter
 
 
-def helper(*names: str, also: Mapping[str, str] = _NONE) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def helper(*names: str, also: Mapping[str, str] = _NONE, thin: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function that is no operator, as one that chooses among operators by what it is given, under ``names`` of ``nd``.
 
     Without names it is of another module, as ``nd.random``. ``also`` maps further names of arguments to those of the function.
+    ``thin``: see :meth:`Vocabulary.wrap`.
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        made = [CLASSIC.wrap(function, name, also={**also, **_FOR_SYMBOLS}) for name in names or (function.__name__,)]
+        made = [CLASSIC.wrap(function, name, also={**also, **_FOR_SYMBOLS}, thin=thin) for name in names or (function.__name__,)]
         for name, wrapped in zip(names, made, strict=False):
             _enter(FUNCTIONS, name, wrapped)
         return made[0]
@@ -115,7 +119,8 @@ def _reader(name: str, record: ClassicOperator) -> Callable[[tuple[Any, ...], di
 
 def keep_dtype(result: Any, like: Any) -> Any:
     """Classic results have the dtype of their input, where NumPy's would be wider or floating. The shape stays."""
-    return result.astype(like._data.dtype, copy=False)
+    dtype = like._data.dtype
+    return result if result._data.dtype is dtype else result.astype(dtype, copy=False)
 
 
 def arrays_of(args: tuple[Any, ...]) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from hybridnet import dtypes
-from hybridnet.core import call
+from hybridnet.core import OPS, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Bounds, Shape
 from hybridnet.ndarray.record import numbered
@@ -19,7 +19,7 @@ from hybridnet.ops.common import as_shape, normalize_axis
 from hybridnet.ops.nn import like
 
 
-@classic("Reshape", "reshape")
+@classic("Reshape", "reshape", thin=True)
 def reshape(data: Array, shape: Shape = (), reverse: bool = False, target_shape: Shape = (), keep_highest: bool = False) -> Any:
     """The same elements in another shape.
 
@@ -27,6 +27,12 @@ def reshape(data: Array, shape: Shape = (), reverse: bool = False, target_shape:
     -4 splits one into the two numbers that follow; with ``reverse`` matched from the right. ``target_shape``, where 0 is
     what makes up the size, and ``keep_highest``, which keeps the first dimension, are MXNet's older way to say it.
     """
+    asked = shape if shape.__class__ is tuple else as_shape("reshape", shape)
+    for n in asked or (0,):
+        if n.__class__ is not int or n <= 0:  # no length that stands for itself
+            break
+    else:
+        return apply(OPS["reshape"], (data,), {"shape": asked})
     asked = as_shape("reshape", shape)
     if target_shape and not asked:
         target = as_shape("reshape", target_shape)
@@ -69,7 +75,7 @@ def squeeze(data: Array, axis: Shape | None = None) -> Any:
     return core_shape.squeeze(data, axis)
 
 
-@classic("transpose")
+@classic("transpose", thin=True)
 def transpose(data: Array, axes: Shape = ()) -> Any:
     """The axes in another order; reversed if none is given."""
     return core_shape.transpose(data, axes or None)

@@ -59,6 +59,8 @@ def normalize_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """Sorted non-negative axes; ``None`` means all. Repeated axes are an error."""
     if axis is None:
         return tuple(range(ndim))
+    if axis.__class__ is int and 0 <= axis < ndim:
+        return (axis,)
     items = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     axes = tuple(sorted(normalize_axis(op, a, ndim) for a in items))
     if len(set(axes)) != len(axes):
@@ -68,7 +70,7 @@ def normalize_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
 
 def reduced_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """As :func:`normalize_axes`; a number without dimensions counts as one along axis 0, as in NumPy's reductions."""
-    return () if ndim == 0 and _is_only(axis) else normalize_axes(op, axis, ndim)
+    return normalize_axes(op, axis, ndim) if ndim or not _is_only(axis) else ()
 
 
 def reduced_axis(op: str, axis: Any, ndim: int) -> int:
@@ -151,11 +153,18 @@ def public(op: Op, doc: str, arity: int) -> Callable[..., Any]:
     else:
 
         def function(x1: Any, x2: Any) -> Any:  # type: ignore[misc]
+            if isinstance(x1, NDArray) and isinstance(x2, NDArray):
+                return apply(op, (x1, x2), NONE)
             return apply(op, operands(x1, x2), NONE)
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
+    DIRECT.add(function)
     return function
+
+
+#: The functions that call one operator on their operands and do nothing else.
+DIRECT: set[Callable[..., Any]] = set()
 
 
 def default_dtype(dtype: Any) -> dtypes.Dtype:

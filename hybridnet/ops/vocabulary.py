@@ -41,6 +41,7 @@ class Vocabulary:
         prepare: Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, ...]] | None = None,
         arrays: int = 0,
         writes: bool = False,
+        thin: bool = False,
     ) -> Callable[..., Any]:
         """``function``, known to users as ``name``, for arrays of any class, also taking ``out=``.
 
@@ -48,7 +49,9 @@ class Vocabulary:
         ``None`` for those to leave. ``also``: further names of arguments, and what the function calls them ("": they mean
         nothing here). ``prepare(args, kwargs)`` sees the arguments before the function does, where there are keywords or
         more than the first ``arrays``; it may change the keywords and gives the positional ones. A function that ``writes``
-        to arrays is handed those themselves, others plain handles to the same data.
+        to arrays is handed those themselves, others plain handles to the same data. A ``thin`` one only calls operators, and
+        asks arrays for nothing that differs from class to class; it takes no lists of arrays. So it is handed arrays of one
+        class as they are.
         """
         class_of, finish, known_as, others = self.class_of, self.finish, name or function.__name__, also.keys()
 
@@ -62,7 +65,7 @@ class Vocabulary:
             try:
                 if cls is None:
                     result = function(*args, **kwargs)
-                elif writes:
+                elif writes or (thin and _are_all(cls, args) and (not kwargs or _are_all(cls, kwargs.values()))):
                     result = finish(function(*args, **kwargs), cls)
                 elif kwargs:
                     result = finish(function(*map(_plain, args), **{key: _plain(value) for key, value in kwargs.items()}), cls)
@@ -76,6 +79,14 @@ class Vocabulary:
         wrapper.__name__ = wrapper.__qualname__ = known_as
         wrapper.also = also  # type: ignore[attr-defined]
         return wrapper
+
+
+def _are_all(cls: type[NDArray], values: Any) -> bool:
+    """Whether all arrays among values are of exactly that class."""
+    for x in values:  # noqa: SIM110
+        if x.__class__ is not cls and isinstance(x, NDArray):
+            return False
+    return True
 
 
 def _rename(kwargs: dict[str, Any], also: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.core import NDArray, changed, local, named
+from hybridnet.core.array import Storage
 from hybridnet.core.identity import name_of
 from hybridnet.errors import ArgumentError, fail, scope
 from hybridnet.ops.array.creation import zeros_like
@@ -32,7 +33,7 @@ class _Watch:
     def __init__(self) -> None:
         self.written = False
 
-    def take_copy(self) -> None:
+    def take_copy(self, storage: Storage) -> None:
         self.written = True
 
 

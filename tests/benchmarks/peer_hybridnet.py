@@ -9,7 +9,7 @@ import numpy as np
 from measure import Case, main
 from networks import TASKS, Task
 from threadpoolctl import threadpool_info
-from workloads import CHECKED_RATE, CHECKED_STEPS, TIMED_RATE, small_arrays
+from workloads import CHECKED_RATE, CHECKED_STEPS, SMALL, TIMED_RATE, small_arrays
 
 import hybridnet as hn
 from hybridnet import autograd
@@ -26,6 +26,16 @@ def operator(statement: str, recorded: bool = False) -> Callable[[], Case]:
     if recorded:
         a.attach_grad()
     return lambda: Case(statement, {"a": a, "b": b}, around=autograd.record if recorded else nullcontext)
+
+
+def small(statement: str, f: Any, nn: Any) -> Case:
+    """``f``: where ``array``, ``exp`` and ``dot`` are, ``nn``: where ``relu`` and ``softmax`` are."""
+    a, b = (f.array(x) for x in small_arrays())
+    w, bias = f.array(b), f.array(b[0])
+    for variable in (w, bias):
+        variable.attach_grad()
+    functions = {"exp": f.exp, "dot": f.dot, "softmax": nn.softmax, "relu": nn.relu, "record": autograd.record}
+    return Case(statement, {"a": a, "b": b, "w": w, "bias": bias, **functions})
 
 
 def training_step(task: Task, mode: str) -> tuple[Any, Any, Callable[[], int]]:
@@ -77,7 +87,8 @@ WORKLOADS: dict[str, dict[str, Callable[[], Case]]] = {
         "add scalar": operator("a + 2.0"),
         "add recorded": operator("a + b", recorded=True),
         "matmul": operator("a @ b"),
-        "sum": operator("a.sum()"),
+        **{row: partial(small, statement, hn.np, hn.npx) for row, statement in SMALL.items()},
+        **{f"{row}, nd": partial(small, statement, hn.nd, hn.nd) for row, statement in {"add": "a + b", **SMALL}.items()},
     },
 }
 for name, make in TASKS.items():

@@ -14,7 +14,18 @@ from gluon_networks import NETWORKS
 from measure import Case, main
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
-from workloads import CHECKED_RATE, CHECKED_STEPS, SIZES, TIMED_RATE, Weights, batch, perceptron_batch, perceptron_weights, small_arrays
+from workloads import (
+    CHECKED_RATE,
+    CHECKED_STEPS,
+    SIZES,
+    SMALL,
+    TIMED_RATE,
+    Weights,
+    batch,
+    perceptron_batch,
+    perceptron_weights,
+    small_arrays,
+)
 
 
 def operator(statement: str, array: Callable[..., Any] = nd.array, recorded: bool = False) -> Callable[[], Case]:
@@ -22,6 +33,15 @@ def operator(statement: str, array: Callable[..., Any] = nd.array, recorded: boo
     if recorded:
         a.attach_grad()
     return lambda: Case(statement, {"a": a, "b": b, "dot": nd.dot}, finish=nd.waitall, around=autograd.record if recorded else nullcontext)
+
+
+def small(statement: str) -> Case:
+    a, b = (nd.array(x) for x in small_arrays())
+    w, bias = b.copy(), b[0].copy()
+    for variable in (w, bias):
+        variable.attach_grad()
+    functions = {"exp": nd.exp, "dot": nd.dot, "softmax": nd.softmax, "relu": nd.relu, "record": autograd.record}
+    return Case(statement, {"a": a, "b": b, "w": w, "bias": bias, **functions}, finish=nd.waitall)
 
 
 def training(network: Any, x: Any, y: Any, hybridized: bool) -> Case:
@@ -77,7 +97,7 @@ WORKLOADS = {
         "add scalar": operator("a + 2.0"),
         "add recorded": operator("a + b", recorded=True),
         "matmul": operator("dot(a, b)"),
-        "sum": operator("a.sum()"),
+        **{row: partial(small, statement) for row, statement in SMALL.items()},
     },
     "mlp-train": {"imperative": lambda: perceptron(False), "hybridized": lambda: perceptron(True)},
     **{f"{name}-train": {"hybridized": partial(of_gluon, name, True)} for name in NETWORKS},

@@ -12,6 +12,7 @@ from workloads import (
     CHECKED_RATE,
     CHECKED_STEPS,
     SIZES,
+    SMALL,
     THREADS,
     TIMED_RATE,
     Weights,
@@ -27,6 +28,22 @@ torch.set_num_threads(THREADS)
 def operator(statement: str, requires_grad: bool = False) -> Callable[[], Case]:
     a, b = (torch.from_numpy(x).requires_grad_(requires_grad) for x in small_arrays())
     return lambda: Case(statement, {"a": a, "b": b})
+
+
+#: Rows of ``SMALL`` that are written otherwise in PyTorch, which records what has a variable in it.
+PYTORCH_S = {
+    "softmax": "softmax(a, 1)",
+    "record, multiply": "a * w",
+    "record, multiply, sum, backward": "(a * w).sum().backward()",
+    "record, dense, backward": "relu(dot(a, w) + bias).sum().backward()",
+}
+
+
+def small(statement: str) -> Case:
+    a, b = (torch.from_numpy(x) for x in small_arrays())
+    w, bias = b.clone().requires_grad_(), b[0].clone().requires_grad_()
+    functions = {"exp": torch.exp, "dot": torch.mm, "softmax": torch.softmax, "relu": torch.relu}
+    return Case(statement, {"a": a, "b": b, "w": w, "bias": bias, **functions})
 
 
 def perceptron() -> Case:
@@ -82,7 +99,7 @@ WORKLOADS = {
         "add scalar": operator("a + 2.0"),
         "add recorded": operator("a + b", requires_grad=True),
         "matmul": operator("a @ b"),
-        "sum": operator("a.sum()"),
+        **{row: partial(small, PYTORCH_S.get(row, statement)) for row, statement in SMALL.items()},
     },
     "mlp-train": {"eager": perceptron},
     **{f"{name}-train": {"eager": partial(shared, name)} for name in NETWORKS},

@@ -69,6 +69,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--mxnet", metavar="PYTHON", help="the Python of an environment with MXNet 1.9.1")
     parser.add_argument("--torch", metavar="PYTHON", help="the Python of an environment with PyTorch")
     parser.add_argument("--setup", metavar="FOLDER", type=Path, help="make the peers' environments there, where missing, and use them")
+    parser.add_argument("--baseline", metavar="CHECKOUT", type=Path, help="another version of hybridnet to measure beside this one")
     parser.add_argument("--rounds", type=int, default=7, help="how many times every worker takes its turn (7)")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long a worker measures each case in a round (1.0)")
     parser.add_argument("--quick", action="store_true", help="one short round: to see that everything runs; the numbers mean nothing")
@@ -119,7 +120,9 @@ def main() -> None:
         arguments.mxnet, arguments.torch = set_up(arguments.setup)
     machine = describe()
     pythons = {"hybridnet": sys.executable, "mxnet": arguments.mxnet, "torch": arguments.torch, "numpy": sys.executable}
-    workers = Workers({peer: python for peer, python in pythons.items() if python})
+    if arguments.baseline:
+        pythons["baseline"] = sys.executable
+    workers = Workers({peer: python for peer, python in pythons.items() if python}, arguments.baseline)
     rounds, seconds = (1, 0.02) if arguments.quick else (arguments.rounds, arguments.seconds)
     workloads = arguments.only or list(ALL)
     found = measure(workers, workloads, rounds, seconds)

@@ -33,6 +33,22 @@ def small_arrays() -> tuple[np.ndarray, np.ndarray]:
     return rng.uniform(1, 2, (32, 32)).astype("float32"), rng.uniform(1, 2, (32, 32)).astype("float32")
 
 
+#: Operations on them by row, as hybridnet and MXNet write them; ``w`` is a variable with the values of ``b``, ``bias`` its first row.
+SMALL = {
+    "exp": "exp(a)",
+    "sum": "a.sum()",
+    "sum of rows": "a.sum(1)",
+    "mean of rows": "a.mean(1)",
+    "a[1:3]": "a[1:3]",
+    "dot": "dot(a, b)",
+    "reshape": "a.reshape((16, 64))",
+    "softmax": "softmax(a)",
+    "record, multiply": "with record():\n    a * w",
+    "record, multiply, sum, backward": "with record():\n    y = (a * w).sum()\ny.backward()",
+    "record, dense, backward": "with record():\n    y = relu(dot(a, w) + bias).sum()\ny.backward()",
+}
+
+
 # -- networks that all peers train -------------------------------------------------------------------
 
 #: One batch of each: the shape of its data; labels are of 10 classes.

@@ -35,7 +35,7 @@ def cupy() -> Iterator[Any]:
 @pytest.fixture
 def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """What operators with kernels, or a library, are left with where those do not apply: CuPy."""
-    monkeypatch.setattr(sys.modules["hybridnet.core.apply"], "_accelerator", None)
+    monkeypatch.setattr(sys.modules["hybridnet.core.elsewhere"], "_accelerator", None)
 
 
 def outputs(op: Op, arrays: list[Any], attrs: dict[str, Any], device: Any) -> tuple[Any, ...]:

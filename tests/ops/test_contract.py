@@ -24,7 +24,8 @@ from support.samples import (
 
 from hybridnet import autograd, dtypes
 from hybridnet.core import Kind, NDArray, Op, Sample, cuda_rule, spec_of, wrap
-from hybridnet.core.apply import _promote
+from hybridnet.core.apply import apply
+from hybridnet.core.promotion import promote
 from hybridnet.device import cpu
 from hybridnet.errors import DtypeError, HybridnetError
 
@@ -35,7 +36,7 @@ BY_OP = [pytest.param(op, id=op.name) for op in ALL_OPS]
 
 
 def inferred(op: Op, arrays: list[Any], attrs: dict[str, Any]) -> tuple[Any, ...]:
-    operands = _promote(op, arrays) if op.promote is not None else arrays
+    operands = promote(op, arrays, apply) if op.promote is not None else arrays
     specs = op.infer(*map(spec_of, operands), **attrs)
     return (specs,) if hasattr(specs, "dtype") else specs
 
@@ -143,7 +144,7 @@ def test_out(op: Op, sample: Sample) -> None:
     """``compute(out=...)`` fills whatever the buffer held; a pointwise operator may write over its input."""
     assert op.compute is not None
     operands = as_arrays(sample.inputs)
-    operands = list(_promote(op, operands)) if op.promote is not None else operands
+    operands = list(promote(op, operands, apply)) if op.promote is not None else operands
     data = [x._data if isinstance(x, NDArray) else x for x in operands]
     (expected,) = run(op, operands, sample.attrs)
     buffers = [np.full(expected.shape, 77).astype(expected.dtype)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, local, on_cuda, register, tape
+from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, local, on_cuda, on_numpy, register, tape
 from hybridnet.core.kernel import HandKernels
 from hybridnet.device import Device, current_device
 from hybridnet.errors import DtypeError, ShapeError, fail
@@ -54,6 +54,17 @@ FULL = register(
         ),
     )
 )
+
+
+def _filled(*, shape: tuple[int, ...], value: Any, dtype: dtypes.Dtype, out: Any = None) -> Any:
+    if dtype.kind != "f":
+        return _full(np, shape=shape, value=value, dtype=dtype, out=out)
+    made = np.empty(shape, dtype) if out is None else out
+    made.fill(value)
+    return made
+
+
+on_numpy(FULL, _filled)
 on_cuda(FULL, functor="{value}")
 
 

@@ -27,7 +27,8 @@ _BITS = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 def _where(xp: Any, condition: Any, a: Any, b: Any, *, out: Any = None) -> Any:
     if out is None:
         dtype = a.dtype if hasattr(a, "dtype") else b.dtype
-        out = xp.empty(np.broadcast_shapes(np.shape(condition), np.shape(a), np.shape(b)), dtype)
+        shapes = {getattr(x, "shape", ()) for x in (condition, a, b)} - {()} or {()}
+        out = xp.empty(shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes), dtype)
     if xp is not np:
         out[...] = xp.where(condition, a, b)
         return out

@@ -44,7 +44,11 @@ def _selecting(name: str, neutral: Any) -> Callable[..., Any]:
 
 
 def _starting(select: Callable[..., Any], join: str) -> Callable[..., Any]:
+    reduce = getattr(reduction, select.__name__)
+
     def function(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+        if initial is None and where is True:
+            return reduce(a, axis, dtype, keepdims)
         found = select(a, axis, dtype, keepdims, where)
         return found if initial is None else _math[join](found, initial)
 
@@ -95,9 +99,9 @@ min = _extremum("min", "minimum")
 
 def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, where: Any = True) -> Any:
     """The average over axes of the elements that ``where`` selects; integers give float32, no elements NaN."""
-    a = tensor(a)
     if where is True:
         return reduction.mean(a, axis, dtype, keepdims)
+    a = tensor(a)
     mask = _mask("mean", a, where)
     a = a.astype(dtype if dtype is not None else dtypes.floating(a.dtype), copy=False)
     wide = a.astype(dtypes.float32) if a.dtype.itemsize == 2 else a

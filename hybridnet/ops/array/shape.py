@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
+import numpy as np
+
+from hybridnet.core import ArrayLike, Kind, NDArray, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, on_cuda, on_numpy, register
 from hybridnet.core.kernel import HandKernels, contiguous
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axes, normalize_axis, reduced_axes, samples, tensor
@@ -37,6 +40,9 @@ RESHAPE = register(
 )
 
 
+on_numpy(RESHAPE, lambda x, *, shape: x.reshape(shape))
+
+
 def resolve_shape(op: str, size: int, shape: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
     """Replace one -1 in ``shape`` by what makes up ``size`` elements.
 
@@ -57,8 +63,13 @@ def reshape(a: ArrayLike, newshape: Any, order: str = "C") -> Any:
 
     ShapeError if the sizes differ, ArgumentError for another order.
     """
-    a = tensor(a)
-    shape = resolve_shape("reshape", a.size, as_shape("reshape", newshape), a.shape)
+    if not isinstance(a, NDArray):
+        a = tensor(a)
+    shape = newshape if newshape.__class__ is tuple else (newshape,)
+    for n in shape:
+        if n.__class__ is not int or n <= 0:  # no length that stands for itself
+            shape = resolve_shape("reshape", a.size, as_shape("reshape", newshape), a.shape)
+            break
     if order == "F":
         return transpose(apply(RESHAPE, (transpose(a),), {"shape": shape[::-1]}))
     if order != "C":
@@ -91,6 +102,9 @@ TRANSPOSE = register(
 )
 
 
+on_numpy(TRANSPOSE, lambda x, *, axes: x.transpose(axes))
+
+
 def transpose(a: ArrayLike, axes: Any = None) -> Any:
     """``a`` with its axes in another order; reversed without ``axes``."""
     a = tensor(a)
@@ -117,6 +131,24 @@ BROADCAST_TO = register(
         sample=samples(Sample((normal(3, 1),), {"shape": (2, 3, 4)}), Sample((normal(3),), {"shape": (2,)}, error=ValueError)),
     )
 )
+
+
+def _broadcast(x: Any, *, shape: tuple[int, ...]) -> Any:
+    """``numpy.broadcast_to``, in a third of its time: by strides of 0."""
+    lead = len(shape) - x.ndim
+    strides = [0] * lead
+    for n, m, stride in zip(x.shape, shape[lead:] if lead >= 0 else (), x.strides, strict=False):
+        if n != m and n != 1:
+            break
+        strides.append(stride if n == m else 0)
+    if lead < 0 or len(strides) != len(shape) or 0 in shape or not x.flags.c_contiguous or x.dtype.kind != "f":
+        return np.broadcast_to(x, shape)
+    made: Any = np.ndarray(shape, x.dtype, x, 0, strides)
+    made.setflags(write=False)
+    return made
+
+
+on_numpy(BROADCAST_TO, _broadcast)
 on_cuda(BROADCAST_TO, permute=lambda order, x, *, shape: Permuted({"shape": tuple(shape[a] for a in order)}, (True,), (True,)))
 
 
@@ -251,6 +283,11 @@ def _decode(key: Any) -> tuple[Any, ...]:
     return (*(slice(*k[1:]) if k[0] == "slice" else k[1] if k[0] == "int" else None for k in key), ...)
 
 
+@functools.lru_cache(maxsize=4096)
+def _decoded(key: Any) -> tuple[Any, ...]:
+    return _decode(key)
+
+
 def _slice_rule(g: Any, y: Any, x: Any, *, key: Any) -> Any:
     return call("slice_grad", g, shape=x.shape, key=key)
 
@@ -277,6 +314,7 @@ SLICE = register(
         ),
     )
 )
+on_numpy(SLICE, lambda x, *, key: x[_decoded(key)])
 on_cuda(SLICE, permute=_permuted_slice)
 
 

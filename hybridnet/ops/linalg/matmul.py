@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, on_numpy, register
 from hybridnet.core.kernel import LibraryCall, StridedSpec, is_half
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
@@ -91,6 +91,15 @@ MATMUL = register(
         ),
     )
 )
+
+
+def _on_host(a: Any, b: Any, *, transpose_a: bool = False, transpose_b: bool = False, out: Any = None) -> Any:
+    if a.dtype.itemsize == 2:
+        return _compute(np, a, b, transpose_a=transpose_a, transpose_b=transpose_b, out=out)
+    return cpu_matmul.matmul(a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b, out)
+
+
+on_numpy(MATMUL, _on_host)
 on_cuda(MATMUL, library=_library)
 
 

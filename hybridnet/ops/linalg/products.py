@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import ArrayLike, apply, call
+from hybridnet.core import ArrayLike, NDArray, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.rearrange import moveaxis
 from hybridnet.ops.array.shape import concatenate, expand_dims, reshape, slice_axis, squeeze, transpose
@@ -25,6 +25,8 @@ def dot(a: Any, b: Any) -> Any:
 
     A number times an array if either has no dimensions.
     """
+    if isinstance(a, NDArray) and isinstance(b, NDArray) and a.ndim == b.ndim == 2:
+        return apply(MATMUL, (a, b))
     a, b = operands(a, b)
     if not getattr(a, "ndim", 0) or not getattr(b, "ndim", 0):
         return call("multiply", a, b)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core import OPS, ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, call, on_cuda, on_numpy, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.creation import FULL
 from hybridnet.ops.common import normal, normalize_axes, reduced_axes, reduced_shape, samples, tensor
@@ -96,7 +96,24 @@ def _reduction(
             ),
         )
     )
+    if (ufunc := _UFUNCS.get(name)) is not None:
+        on_numpy(op, _on_host(compute, add_up if name == "sum" else ufunc.reduce, widens=name in ("sum", "prod")))
     return on_cuda(op, functor=cuda)
+
+
+_UFUNCS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
+
+
+def _on_host(compute: Callable[..., Any], reduce: Any, widens: bool) -> Callable[..., Any]:
+    """``numpy.max`` and its like come to ``ufunc.reduce`` in the end."""
+    summing = reduce is add_up
+
+    def function(x: Any, *, axis: tuple[int, ...], keepdims: bool, out: Any = None) -> Any:
+        if widens and x.dtype.itemsize == 2:
+            return compute(np, x, axis=axis, keepdims=keepdims, out=out)
+        return add_up(x, axis, keepdims, out) if summing else reduce(x, axis, None, out, keepdims)
+
+    return function
 
 
 def _sum_rule(g: Any, y: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -151,12 +168,12 @@ ALL = _reduction("all", None, (), "and")
 
 def _public(op: Op, doc: str) -> Callable[..., Any]:
     def function(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-        a = tensor(a)
-        axes = reduced_axes(op.name, axis, a.ndim)
-        if dtype is not None:
-            a = a.astype(dtype, copy=False)
-        result = apply(op, (a,), {"axis": axes, "keepdims": bool(keepdims)})
-        return result if dtype is None else result.astype(dtype, copy=False)
+        if not isinstance(a, NDArray):
+            a = tensor(a)
+        attrs = {"axis": reduced_axes(op.name, axis, len(a._data.shape)), "keepdims": bool(keepdims)}
+        if dtype is None:
+            return apply(op, (a,), attrs)
+        return apply(op, (a.astype(dtype, copy=False),), attrs).astype(dtype, copy=False)
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc + "\n\n``axis``: an axis, several, or ``None`` for all; ``dtype``: of the computation and the result."
@@ -182,9 +199,12 @@ def count(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
 def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
     """The average over axes; integers give float32."""
     a = tensor(a)
-    a = a.astype(dtype if dtype is not None else dtypes.floating(a.dtype), copy=False)
-    axes = normalize_axes("mean", axis, a.ndim)
-    return narrow(call("sum", wide(a), axis=axes, keepdims=bool(keepdims)) / float(count(a.shape, axes)), a.dtype)
+    if dtype is not None or a._data.dtype.kind != "f":
+        a = a.astype(dtype if dtype is not None else dtypes.floating(a.dtype), copy=False)
+    shape, dtype = a._data.shape, a._data.dtype
+    axes = normalize_axes("mean", axis, len(shape))
+    total = apply(SUM, (wide(a),), {"axis": axes, "keepdims": bool(keepdims)})
+    return narrow(apply(OPS["true_divide"], (total, float(count(shape, axes)))), dtype)
 
 
 def var(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:

@@ -39,11 +39,10 @@ def add_up(x: Data, axis: tuple[int, ...], keepdims: bool = False, out: Data | N
 
 def _is_short(x: Data, axis: tuple[int, ...]) -> bool:
     """Whether NumPy adds few numbers one by one, or pairwise all that it adds."""
-    shape = x.shape
-    if math.prod([shape[a] for a in axis]) <= SHORT:
+    if axis and axis[0] == x.ndim - len(axis) and x.flags.c_contiguous:
         return True
-    first = x.ndim - len(axis)
-    return axis[0] == first and x.flags.c_contiguous
+    shape = x.shape
+    return math.prod([shape[a] for a in axis]) <= SHORT
 
 
 def _blocked(x: Data, reduced: list[bool]) -> Data:

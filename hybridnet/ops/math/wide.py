@@ -23,13 +23,15 @@ def wide_dtype(dtype: dtypes.Dtype) -> dtypes.Dtype:
 
 def wide(x: Any) -> Any:
     """``x`` in the dtype that sums are made in."""
-    dtype = wide_dtype(x.dtype)
-    return x if dtype == x.dtype else call("cast", x, dtype=dtype)
+    given = x._data.dtype
+    dtype = wide_dtype(given)
+    return x if dtype is given or dtype == given else call("cast", x, dtype=dtype)
 
 
 def narrow(x: Any, dtype: dtypes.Dtype) -> Any:
     """A wide result back in the dtype of the operator's input."""
-    return x if dtype == x.dtype else call("cast", x, dtype=dtype)
+    given = x._data.dtype
+    return x if dtype is given or dtype == given else call("cast", x, dtype=dtype)
 
 
 def in_wide(function: Function) -> Function:
