@@ -13,6 +13,8 @@
 // takes about 28 bytes a position and pass. An embedding of 50257 rows of 768 float32 and 8192 positions: 154 MB of zeros,
 // 25 MB read, at most 25 MB written, 0.5 MB to sort. The limit on paper is the copy bandwidth; measured share of the copy bandwidth:
 // still to be measured. Variant not taken: a warp for each number that looks through all positions (n m comparisons).
+// Plainly: tests/emulator/reference/add_rows.cuh. It is more because each thread there looks through
+// all positions: sorted first, every row of g is read once, and the order of additions is the same every time.
 #pragma once
 #include "each.cuh"
 

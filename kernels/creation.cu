@@ -1,6 +1,7 @@
 // Arrays made from nothing: evenly spaced numbers, and a diagonal of ones.
 //
 // Bytes moved: the result, written once, in packs of 16 bytes. Measured share of the copy bandwidth: still to be measured.
+// Plainly: tests/emulator/reference/creation.cuh. It is more by packs of 16 bytes alone, which fill the width of an access.
 #pragma once
 #include "each.cuh"
 

@@ -13,6 +13,8 @@
 // written (n s bytes each), and 4 bytes a row written, and read and raised for those that are set, and read. The limit on
 // paper is the copy bandwidth, and for rows shorter than 32 bytes a share of it: memory is read in sectors of 32 bytes.
 // Measured share of the copy bandwidth: still to be measured.
+// Plainly: tests/emulator/reference/gather.cuh. It is more because places are computed here from the index arrays,
+// in packs; and setting does not look through all values for each element: the last one is found by integer maxima.
 #pragma once
 #include "each.cuh"
 

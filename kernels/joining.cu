@@ -7,6 +7,8 @@
 //
 // Bytes moved: those of the result, written, and as many read (for zeros, only the slice; in place, the slice alone is moved). The limit on paper is the copy
 // bandwidth; measured share of the copy bandwidth: still to be measured.
+// Plainly: tests/emulator/reference/joining.cuh. It is more by packs of 16 bytes, by one launch for all operands,
+// and by asking for each element what lies there rather than looking through the slice.
 #pragma once
 #include "each.cuh"
 

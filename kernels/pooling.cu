@@ -10,6 +10,8 @@
 // of a maximum (2 n + 2 w) s: data and windows' maxima are compared again, in place of a stored position of each
 // maximum, which would take 4 w written and read. Windows that overlap are read from the caches. The limit on paper is
 // the copy bandwidth; measured share of the copy bandwidth: still to be measured.
+// Plainly: tests/emulator/reference/pooling.cuh. It is more by constants in place of divisions, by packs, and by going
+// from an element to the few windows that hold it, where the plain gradient looks through all.
 #pragma once
 #include "each.cuh"
 #include "functors.cuh"

@@ -4,6 +4,8 @@
 // lies in one piece (INNER = 1) has a team of TEAM neighbouring threads, or a block; where rows lie side by side each has a
 // thread, and neighbours read neighbours. Bytes moved: those of x, and 8 for each row. The limit on paper is the copy bandwidth, as
 // long as there are rows for some 100 thousand threads. Measured share of the copy bandwidth: still to be measured.
+// Plainly: tests/emulator/reference/positions.cuh. It is more because a thread a row reads far apart, one after another:
+// here a team reads neighbours, and the place in a sorted array is found by halves.
 #pragma once
 #include "each.cuh"
 

@@ -6,6 +6,8 @@
 //
 // Bytes moved: x read, the result written. The limit on paper is the copy bandwidth where there are rows for all multiprocessors;
 // a single long row is bound by the time from one step of its warp to the next. Measured share of the copy bandwidth: still to be measured.
+// Plainly: tests/emulator/reference/scan.cuh. It is more because each plain thread begins at the start, n²/2 steps a row:
+// here a row's elements are combined once each, in steps of a warp.
 #pragma once
 #include "reduce.cuh"
 

@@ -34,6 +34,7 @@ class Kind(Enum):
     CREATION = "creation"  # no array inputs
     RANDOM = "random"  # a pure function of (seed, counter, ...)
     REGION = "region"  # what the graph in attribute ``body`` computes, in one piece of generated code; made by fusion and grouping
+    COMMUNICATION = "communication"  # data exchanged with other processes, by calls that come in one order on all of them
     OPAQUE = "opaque"  # anything else
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Op, Spec
+from hybridnet.core import Kind, Op, Spec
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import Site
@@ -100,6 +100,11 @@ class Node:
         """The device of its outputs."""
         return self.outputs[0].device
 
+    @property
+    def communicates(self) -> bool:
+        """Whether it exchanges data with other processes: then no pass leaves it out, repeats it, joins it, or moves it past another."""
+        return self.op.kind is Kind.COMMUNICATION
+
     def with_inputs(
         self,
         inputs: Sequence[Value],
@@ -149,6 +154,12 @@ class Graph:
         return format_graph(self)
 
     __repr__ = __str__
+
+
+def communication_before(nodes: Sequence[Node]) -> dict[Node, Node]:
+    """For each communication but the first the one before it: an order to be kept as if the one read the other's result."""
+    in_order = [node for node in nodes if node.communicates]
+    return dict(zip(in_order[1:], in_order, strict=False))
 
 
 def infer_node(op: Op, inputs: Iterable[Value], attrs: Mapping[str, Any]) -> tuple[Spec, ...]:

@@ -40,10 +40,10 @@ def partition(graph: Graph, n_inputs: int, n_outputs: int, overwritten: frozense
     given = graph.inputs[:n_inputs]
     heads = graph.inputs[n_inputs:]
     from_heads = _reached(graph, set(heads))
-    needed = _needed(graph.nodes, graph.outputs[:n_outputs])
+    needed = _needed(graph.nodes, graph.outputs[:n_outputs], {n for n in graph.nodes if n.communicates} - from_heads)
     stale = {given[i] for i in overwritten}
     forward_nodes = [n for n in graph.nodes if n in needed]
-    backward_needed = _needed(graph.nodes, graph.outputs[n_outputs:])
+    backward_needed = _needed(graph.nodes, graph.outputs[n_outputs:], {n for n in from_heads if n.communicates})
     backward_nodes = [n for n in graph.nodes if n in backward_needed and (n in from_heads or n not in needed)]
     again = _recomputed(backward_nodes, graph.outputs[n_outputs:], set(given) - stale)
     backward_nodes = _sunk(backward_nodes, again)
@@ -87,11 +87,12 @@ def _reached(graph: Graph, start: set[Value]) -> set[Node]:
     return found
 
 
-def _needed(nodes: tuple[Node, ...], outputs: tuple[Value, ...]) -> set[Node]:
+def _needed(nodes: tuple[Node, ...], outputs: tuple[Value, ...], always: set[Node]) -> set[Node]:
+    """The nodes that compute the outputs, those that run in any case, and what they need."""
     live = set(outputs)
     found: set[Node] = set()
     for node in reversed(nodes):
-        if any(v in live for v in node.outputs):
+        if node in always or any(v in live for v in node.outputs):
             found.add(node)
             live.update(node.inputs)
     return found

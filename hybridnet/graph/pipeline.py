@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hybridnet.config import config
 from hybridnet.graph.diff import graph_diff
 from hybridnet.graph.ir import Graph
-from hybridnet.graph.verify import verify
+from hybridnet.graph.verify import verify, verify_communication
 
 
 def run_pass(name: str, rewrite: Callable[..., Graph], graph: Graph, *given: object) -> Graph:
@@ -20,6 +20,7 @@ def run_pass(name: str, rewrite: Callable[..., Graph], graph: Graph, *given: obj
     after = rewrite(graph, *given)
     if config.debug >= 1:
         verify(after, name)
+        verify_communication(graph, after, name)
     if config.debug >= 4 and (difference := graph_diff(graph, after)):
         print(f"-- pass {name}: {len(graph.nodes)} nodes became {len(after.nodes)}\n{difference}")
     return after

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Array, NDArray, Op, Spec, computing_in, wrap
+from hybridnet.core import Array, Kind, NDArray, Op, Spec, computing_in, wrap
 from hybridnet.core.array import Storage
 from hybridnet.core.identity import Identity, identity, name_of
 from hybridnet.core.state import local
@@ -147,6 +147,14 @@ class Trace:
             # Beside arrays of one dtype a number is of that; to other operators it is a value by itself.
             dtype = next((x.dtype for x in operands[op.promote_from :] if type(x) is Value), None) if op.promote else None
             operands = [x if type(x) is Value else self._constant(x, dtype, device) for x in operands]
+        if op.kind is Kind.COMMUNICATION and self.outer is not None:
+            fail(
+                TraceError,
+                op.name,
+                expected="communication outside of control flow",
+                got="a call in the body of a loop or branch, which processes might run differently often",
+                fix="calling it before or after",
+            )
         result = op.infer(*[x.spec for x in operands], **attrs)
         single = isinstance(result, Spec)
         specs: Any = (result,) if single else result

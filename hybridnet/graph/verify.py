@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hybridnet.errors import GraphError
+from hybridnet.exact import exact_attrs
 from hybridnet.graph.ir import Graph, Node, Value, format_node, infer_node, value_names
 
 _AROUND = 5  # nodes that an error shows before the one at fault, and after it
@@ -42,6 +43,14 @@ def verify(graph: Graph, after: str = "") -> Graph:
     for v in graph.outputs:
         check(v in known, "the graph returns a value that it does not compute", len(graph.nodes))
     return graph
+
+
+def verify_communication(before: Graph, after: Graph, name: str) -> None:
+    """Raise a GraphError unless pass ``name`` left every communication in its place among the others."""
+    old, new = ([(n.op, exact_attrs(n.attrs)) for n in graph.nodes if n.communicates] for graph in (before, after))
+    if old != new:
+        at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+        raise GraphError(f"communication {at} of {len(old)} was left out, repeated or moved after pass {name}\n{after}")
 
 
 def neighbourhood(graph: Graph, at: int) -> str:

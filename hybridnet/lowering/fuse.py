@@ -18,7 +18,7 @@ from hybridnet.core import Kind, Op, Spec
 from hybridnet.exact import exact_attrs
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value, communication_before
 
 Shape = tuple[int, ...]
 
@@ -126,6 +126,7 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
         return graph
     units: list[_Unit] = []
     of: dict[Value, _Unit] = {}
+    before = communication_before(graph.nodes)
     position = {node: i for i, node in enumerate(graph.nodes)}
     readers: dict[Value, list[int]] = {}  # at which positions a value is read
     for node in graph.nodes:
@@ -134,7 +135,7 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
     for number, node in enumerate(graph.nodes):
         unit = _Unit(number, node, bool(node.inputs) and is_fusable(node, min_bytes))
         producers = list(dict.fromkeys(of[v] for v in node.inputs if v in of))
-        for p in producers:
+        for p in (*producers, *(of[v] for v in (before[node].outputs if node in before else ()))):
             unit.ancestors |= p.bit | p.ancestors
         units.append(unit)
         if unit.fusable:
@@ -196,7 +197,7 @@ def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
     for v in graph.outputs:
         readers.setdefault(v, []).append(None)
     rewriter = Rewriter(graph)
-    for unit in _ordered(units, position):
+    for unit in _ordered(units, position, communication_before(graph.nodes)):
         unit.nodes.sort(key=position.__getitem__)
         if len(unit.nodes) == 1:
             rewriter.keep(unit.nodes[0])
@@ -237,8 +238,8 @@ def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Valu
     return Graph(parameters, copied, tuple(dict.fromkeys(results))), results
 
 
-def _ordered(units: list[_Unit], position: dict[Node, int]) -> list[_Unit]:
-    """Units after what they read, near the order that the nodes were in."""
+def _ordered(units: list[_Unit], position: dict[Node, int], before: dict[Node, Node]) -> list[_Unit]:
+    """Units after what they read, and what they are to run behind, near the order that the nodes were in."""
     of = {v: u for u in units for node in u.nodes for v in node.outputs}
     done: set[int] = set()
     order: list[_Unit] = []
@@ -254,7 +255,7 @@ def _ordered(units: list[_Unit], position: dict[Node, int]) -> list[_Unit]:
                 continue
             stack.append((unit, True))
             for node in unit.nodes:
-                for v in node.inputs:
+                for v in (*node.inputs, *(before[node].outputs if node in before else ())):
                     producer = of.get(v)
                     if producer is not None and producer is not unit and id(producer) not in done:
                         stack.append((producer, False))

@@ -20,7 +20,7 @@ from hybridnet.errors import Site
 from hybridnet.exact import exact, exact_attrs
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value, communication_before
 from hybridnet.graph.operators import CAST, FULL
 
 Uses = dict[Value, list[Any]]  # the nodes that read a value; None stands for a result of the graph
@@ -188,6 +188,8 @@ def multi_tensor(graph: Graph) -> Graph:
             uses.setdefault(v, []).append(n)
     for v in graph.outputs:
         uses.setdefault(v, []).append(None)
+    for n, before in communication_before(graph.nodes).items():
+        uses.setdefault(before.output, []).append(n)
     position = {n: i for i, n in enumerate(graph.nodes)}
     alike: dict[Any, list[_Component]] = {}
     for c in _components(graph, uses, position):
@@ -243,8 +245,11 @@ def _needed(graph: Graph, node: Node) -> list[Node]:
     """What a node waits for, in order."""
     needed: set[Node] = set()
     stack = [node]
+    earlier = communication_before(graph.nodes)
     while stack:
-        before = [v.node for v in stack.pop().inputs if v.node is not None and v.node not in needed]
+        n = stack.pop()
+        waited = [v.node for v in n.inputs] + ([earlier[n]] if n in earlier else [])
+        before = [m for m in waited if m is not None and m not in needed]
         needed.update(before)
         stack += before
     return [n for n in graph.nodes if n in needed]

@@ -15,9 +15,9 @@ from emulator import compilers, nvrtc
 from emulator.compilers import REPORTED, VERSIONS
 from emulator.device import emulated_gpu
 from emulator.nvrtc import ARCHITECTURES, Usage
+from support.hand_kernels import WRITTEN, sample_nodes
 from support.kernel_cases import CASES, made
 from support.paths import DATA
-from test_cuda_written import WRITTEN, sample_nodes
 
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_program import KernelStep

@@ -7,7 +7,7 @@ import pytest
 from emulator import nvrtc
 from emulator.emulator import COMPILER
 from emulator.suite import Suite, Work
-from test_cuda_written import node_of
+from support.hand_kernels import node_of
 
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning

@@ -74,7 +74,8 @@ def test_every_path_exists() -> None:
     bases = [ROOT, ROOT / "hybridnet", ROOT / "hybridnet" / "gluon", ROOT / "tests"]
     for page in ("CONTRIBUTING.md", "docs/design.md", "kernels/README.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
-        paths = {p for p in re.findall(r"\w[\w/]*\.(?:py|cuh?|tsv|md)\b", text) if "/" in p}
+        named = {p for p in re.findall(r"\w[\w/]*\.(?:py|cuh?|tsv|md)\b", text) if "/" in p}
+        paths = {p for p in named if "swap_pairs" not in p}  # which the reader writes, by the recipe
         missing = {p for p in paths if not any((base / p).exists() for base in bases)}
         assert paths, page
         assert not missing, f"{page} names {sorted(missing)}"

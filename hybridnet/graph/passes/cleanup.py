@@ -9,10 +9,13 @@ from hybridnet.graph.ir import Graph, Rewriter, Value
 
 
 def cse(graph: Graph) -> Graph:
-    """Compute equal calls once. All operators are pure functions, random ones of their counter too."""
+    """Compute equal calls once. All operators are pure functions, random ones of their counter too; communication is a barrier."""
     rewriter = Rewriter(graph)
     seen: dict[Any, tuple[Value, ...]] = {}
     for node in graph.nodes:
+        if node.communicates:
+            rewriter.keep(node)
+            continue
         inputs = tuple(rewriter.of(v) for v in node.inputs)
         key = node.op, inputs, exact_attrs(node.attrs), node.outputs[0].device
         known = seen.get(key)
@@ -25,11 +28,11 @@ def cse(graph: Graph) -> Graph:
 
 
 def dce(graph: Graph) -> Graph:
-    """Leave out what no output needs."""
+    """Leave out what neither an output nor communication needs: others wait for a call that is left out here."""
     live: set[Value] = set(graph.outputs)
     kept = []
     for node in reversed(graph.nodes):
-        if any(v in live for v in node.outputs):
+        if node.communicates or any(v in live for v in node.outputs):
             kept.append(node)
             live.update(node.inputs)
     return graph if len(kept) == len(graph.nodes) else Graph(graph.inputs, kept[::-1], graph.outputs)
