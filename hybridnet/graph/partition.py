@@ -39,22 +39,24 @@ def partition(graph: Graph, n_inputs: int, n_outputs: int, overwritten: frozense
     """
     given = graph.inputs[:n_inputs]
     heads = graph.inputs[n_inputs:]
-    from_heads = _reached(graph, set(heads))
+    from_outside = set(heads)
+    position = {v: i for i, v in enumerate(given)}
+    from_heads = _reached(graph, from_outside)
     needed = _needed(graph.nodes, graph.outputs[:n_outputs])
     stale = {given[i] for i in overwritten}
     forward_nodes = [n for n in graph.nodes if n in needed]
     backward_needed = _needed(graph.nodes, graph.outputs[n_outputs:])
     backward_nodes = [n for n in graph.nodes if n in backward_needed and (n in from_heads or n not in needed)]
-    again = _recomputed(backward_nodes, graph.outputs[n_outputs:], set(given) - stale)
+    again = _recomputed(backward_nodes, graph.outputs[n_outputs:], position.keys() - stale)
     backward_nodes = _sunk(backward_nodes, again)
     made = {v for n in backward_nodes for v in n.outputs}
     outside = dict.fromkeys(v for n in backward_nodes for v in n.inputs if v not in made)
     outside.update(dict.fromkeys(v for v in graph.outputs[n_outputs:] if v not in made))
-    residuals = [v for v in outside if v not in heads and (v not in given or v in stale)]
-    read = [v for v in outside if v in given and v not in stale]
+    residuals = [v for v in outside if v not in from_outside and (v not in position or v in stale)]
+    read = [v for v in outside if v in position and v not in stale]
     forward = Graph(given, forward_nodes, [*graph.outputs[:n_outputs], *residuals])
     backward = _standalone(Graph([*residuals, *read, *heads], backward_nodes, graph.outputs[n_outputs:]))
-    return Halves(forward, backward, len(residuals), tuple(given.index(v) for v in read))
+    return Halves(forward, backward, len(residuals), tuple(position[v] for v in read))
 
 
 def _sunk(nodes: list[Node], again: set[Node]) -> list[Node]:

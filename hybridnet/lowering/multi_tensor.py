@@ -63,8 +63,8 @@ class _Component:
         self.shape = _domain(nodes[0])
         self.device = nodes[0].output.device
         inside = {v: i for i, n in enumerate(nodes) for v in n.outputs}
-        self.slots: list[Value] = []
-        self.numbers: list[Value] = []
+        slots: dict[Value, int] = {}
+        numbers: dict[Value, int] = {}
         signature: list[Any] = []
         for n in nodes:
             reads: list[Any] = []
@@ -74,14 +74,13 @@ class _Component:
                 elif v.constant is not None:
                     reads.append(("constant", exact(v.constant), v.dtype))
                 else:
-                    kind, operands = ("slot", self.slots) if v.shape else ("number", self.numbers)
-                    if v not in operands:
-                        operands.append(v)
-                    reads.append((kind, operands.index(v), v.dtype))
+                    kind, operands = ("slot", slots) if v.shape else ("number", numbers)
+                    reads.append((kind, operands.setdefault(v, len(operands)), v.dtype))
             attrs = () if n.op.kind is Kind.REDUCTION else exact_attrs(n.attrs)
             signature.append((n.op, tuple(reads), attrs, n.output.dtype))
-        members = set(nodes)
-        self.outputs = [n.output for n in nodes if any(r not in members for r in uses.get(n.output, ()))]
+        self.slots, self.numbers = list(slots), list(numbers)
+        self.members = set(nodes)
+        self.outputs = [n.output for n in nodes if any(r not in self.members for r in uses.get(n.output, ()))]
         same = () if _counts_launches(self.device) else tuple(self.numbers)
         self.signature = (tuple(signature), tuple(inside[v] for v in self.outputs), self.device, self.shape == (), same)
 
@@ -202,7 +201,7 @@ def multi_tensor(graph: Graph) -> Graph:
 
 def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
     inside = {n for c in members for n in c.nodes}
-    after = _readers([r for c in members for v in c.outputs for r in uses.get(v, ()) if r is not None and r not in c.nodes], uses)
+    after = _readers([r for c in members for v in c.outputs for r in uses.get(v, ()) if r is not None and r not in c.members], uses)
     if not inside.isdisjoint(after):
         return None
     first = members[0]
