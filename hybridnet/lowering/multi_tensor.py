@@ -11,7 +11,7 @@ operands are combined with may differ from member to member. So do the casts of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hybridnet.core import Kind, Op, Spec
@@ -135,7 +135,8 @@ def _alike(producer: Node, reader: Node) -> bool:
 def _in_turn(nodes: list[Node], uses: Uses, position: dict[Node, int]) -> list[list[Node]]:
     """Connected nodes in parts of which none waits for something outside that waits for itself (a sum over its elements)."""
     inside = set(nodes)
-    outside = _readers([r for n in nodes for r in uses.get(n.output, ()) if r is not None and r not in inside], uses)
+    last = max(position[n] for n in nodes)  # what runs after all of them waits for none
+    outside = _readers([r for n in nodes for r in uses.get(n.output, ()) if r is not None and r not in inside], uses, position, last)
     if inside.isdisjoint(outside):
         return [nodes]
     turn: dict[Node, int] = {}
@@ -145,13 +146,13 @@ def _in_turn(nodes: list[Node], uses: Uses, position: dict[Node, int]) -> list[l
     return _connected(nodes, lambda producer, reader: _alike(producer, reader) and turn[producer] == turn[reader])
 
 
-def _readers(start: list[Node], uses: Uses) -> set[Node]:
-    """These nodes and all that need their results."""
+def _readers(start: list[Node], uses: Uses, position: Mapping[Node, int], last: int) -> set[Node]:
+    """Those of these nodes, and of all that need their results, that run before position ``last``."""
     readers: set[Node] = set()
     stack = list(start)
     while stack:
         n = stack.pop()
-        if n not in readers:
+        if n not in readers and position[n] < last:
             readers.add(n)
             stack.extend(r for v in n.outputs for r in uses.get(v, ()) if r is not None)
     return readers
@@ -193,15 +194,16 @@ def multi_tensor(graph: Graph) -> Graph:
         alike.setdefault(c.signature, []).append(c)
     for members in alike.values():
         if len(members) > 1 and (len(members[0].nodes) > 1 or _counts_launches(members[0].device)):
-            joined = _join(graph, members, uses)
+            joined = _join(graph, members, uses, position)
             if joined is not None:
                 return multi_tensor(joined)
     return graph
 
 
-def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
+def _join(graph: Graph, members: list[_Component], uses: Uses, position: Mapping[Node, int]) -> Graph | None:
     inside = {n for c in members for n in c.nodes}
-    after = _readers([r for c in members for v in c.outputs for r in uses.get(v, ()) if r is not None and r not in c.members], uses)
+    start = [r for c in members for v in c.outputs for r in uses.get(v, ()) if r is not None and r not in c.members]
+    after = _readers(start, uses, position, len(graph.nodes))
     if not inside.isdisjoint(after):
         return None
     first = members[0]
@@ -243,7 +245,7 @@ def _needed(graph: Graph, node: Node) -> list[Node]:
     needed: set[Node] = set()
     stack = [node]
     while stack:
-        before = [v.node for v in stack.pop().inputs if v.node is not None and v.node not in needed]
+        before = {v.node for v in stack.pop().inputs if v.node is not None and v.node not in needed}
         needed.update(before)
         stack += before
     return [n for n in graph.nodes if n in needed]
