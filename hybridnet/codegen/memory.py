@@ -36,7 +36,7 @@ def place(requests: list[Request], alignment: int = ALIGNMENT) -> int:
 
 
 class _Table:
-    """The requests that have their places, in the order of their offsets, as columns: a question to all of them is a few calls of NumPy's."""
+    """The requests that have their places, in the order of their offsets, as columns: to ask all of them is a few calls of NumPy's."""
 
     def __init__(self, placed: list[Request], alignment: int, capacity: int) -> None:
         self.alignment = alignment

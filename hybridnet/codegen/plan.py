@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 
 from hybridnet.codegen.memory import ALIGNMENT, Request, place
 from hybridnet.graph.control_ops import initials
@@ -221,7 +220,11 @@ class Plan:
 
 def _alone(extents: Sequence[Place]) -> set[Place]:
     """Those that share no byte with another one."""
+    found: set[Place] = set()
     ordered = sorted(extents)
-    before = accumulate((start + size for start, size in ordered), max, initial=0)
-    after = (*(start for start, _ in ordered[1:]), math.inf)
-    return {(at, size) for (at, size), end, next_at in zip(ordered, before, after, strict=False) if size and end <= at and at + size <= next_at}
+    end = 0  # of all before
+    for (start, size), (following, _) in zip(ordered, [*ordered[1:], (math.inf, 0)], strict=True):
+        if size and end <= start and start + size <= following:
+            found.add((start, size))
+        end = max(end, start + size)
+    return found

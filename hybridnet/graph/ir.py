@@ -117,9 +117,9 @@ class Node:
             self.outputs[0].device,
             site or self.site,
         )
-        if self.implementation is not None and attrs is None and specs is None:
-            if all(now.shape == was.shape and now.dtype == was.dtype for now, was in zip(node.inputs, self.inputs, strict=True)):
-                node.implementation = self.implementation
+        decided = self.implementation is not None and attrs is None and specs is None
+        if decided and all(now.shape == was.shape and now.dtype == was.dtype for now, was in zip(node.inputs, self.inputs, strict=True)):
+            node.implementation = self.implementation
         return node
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
 """Compiling takes time in proportion to the graph: no pass, rewrite, plan or text runs more lines than that. Counted, not timed."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy
@@ -20,7 +21,7 @@ def _array(*shape: int) -> Any:
 def _layers(n: int, units: int = 8, normalized: bool = False, widths: int = 1) -> Any:
     net = nn.HybridSequential()
     sizes = [units + 8 * (i % widths) for i in range(n + 1)]
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in pairwise(sizes):
         net.add(nn.Dense(b, activation="relu", in_units=a))
         if normalized:
             net.add(nn.LayerNorm(in_channels=b))
