@@ -69,11 +69,11 @@ class Plan:
 
     def _take_given(self, given: Sequence[Place | None]) -> None:
         """Inputs that lie in the arena already: their places are free once they have been read."""
-        alone = _alone([p for p in given if p is not None])
+        unshared = alone([p for p in given if p is not None])
         for v, at in zip(self.graph.inputs, given, strict=False):
             if at is None:
                 continue
-            stop = self.last_use.get(v, 0) if at in alone and at[1] == v.nbytes else self.end
+            stop = self.last_use.get(v, 0) if at in unshared and at[1] == v.nbytes else self.end
             made = Request(at[1], 0, stop, at[0])
             self.requests.append(made)
             self.request_names.append(f"{v.spec} kept by the forward")
@@ -218,12 +218,12 @@ class Plan:
         return {x: request for x, request in filled if request is not None and self._owner_last[id(request)] == step}
 
 
-def _alone(extents: Sequence[Place]) -> set[Place]:
+def alone(extents: Sequence[Place]) -> set[Place]:
     """Those that share no byte with another one."""
     found: set[Place] = set()
     ordered = sorted(extents)
     end = 0  # of all before
-    for (start, size), (following, _) in zip(ordered, [*ordered[1:], (math.inf, 0)], strict=True):
+    for (start, size), following in zip(ordered, [*(other for other, _ in ordered[1:]), math.inf], strict=False):
         if size and end <= start and start + size <= following:
             found.add((start, size))
         end = max(end, start + size)

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybridnet.codegen.memory import Request, place
+from hybridnet.codegen.plan import alone
 
 ALIGNMENT = 8
 
@@ -49,3 +50,10 @@ def test_what_lives_at_one_time_is_apart(requests: list[Request]) -> None:
         for b in requests[:i]:
             if a.start <= b.stop and b.start <= a.stop and a.size and b.size:
                 assert a.offset + a.size <= b.offset or b.offset + b.size <= a.offset
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 6)), max_size=8))
+def test_extents_that_are_alone(extents: list[tuple[int, int]]) -> None:
+    taken = [set(range(start, start + size)) for start, size in extents]
+    apart = {e for i, e in enumerate(extents) if not any(taken[i] & other for j, other in enumerate(taken) if j != i)}
+    assert alone(extents) == apart
