@@ -22,6 +22,7 @@ from hybridnet.graph.ir import Graph
 from hybridnet.owned import OwnedMethod
 from hybridnet.retrace import Key, key_of
 from hybridnet.runtime.check import Checked
+from hybridnet.runtime.collector import paused_collector
 from hybridnet.runtime.profile import Profile
 from hybridnet.traced import Traced
 
@@ -85,7 +86,8 @@ class Jit:
         if self.cache:
             self.retraces.append("; ".join(self._reasons(key)))
             self.cache = {k: c for k, c in self.cache.items() if c.read.is_current()}  # the others are never called again
-        entry = compiled(key, self.name, self.fn, Traced(self.fn, key.structure, leaves, key.recording))
+        with paused_collector:
+            entry = compiled(key, self.name, self.fn, Traced(self.fn, key.structure, leaves, key.recording))
         self.cache[key] = entry
         if len(self.cache) > config.max_programs:
             del self.cache[next(iter(self.cache))]

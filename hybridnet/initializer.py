@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import erfinv
 
 from hybridnet import absent
 from hybridnet.core import NDArray
+from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.random import distributions as random
 from hybridnet.registry import Registry
@@ -192,7 +192,7 @@ class TruncNorm(Initializer):
     def _init_weight(self, name: str, arr: NDArray) -> None:
         cut = math.erf(math.sqrt(2))
         draw = random.uniform(-cut, cut, arr.shape, dtype="float64", device=arr.device).asnumpy()
-        arr[...] = (self.mean + self.stdev * math.sqrt(2) * erfinv(draw)).astype(np.float32)
+        arr[...] = (self.mean + self.stdev * math.sqrt(2) * scipy_module(np, "special").erfinv(draw)).astype(np.float32)
 
 
 def _fans(name: str, shape: tuple[int, ...], what: str) -> tuple[float, float]:

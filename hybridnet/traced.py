@@ -108,10 +108,11 @@ class Traced:
         self.graph = Graph(inputs, trace.nodes, [*outputs, *(s.now for s in written), *written_arguments, *grads])
         arguments_in, states_in, heads_in = _ranges(len(leaves), len(states), len(heads))
         results, new_states, new_arguments, gradients = _ranges(len(outputs), len(written), len(written_arguments), len(grads))
-        replaced = [*(states_in[states.index(s)] for s in written), *self.written_arguments]
+        position = dict(zip(states, states_in, strict=True))
+        replaced = [*(position[s] for s in written), *self.written_arguments]
         donated = dict(zip([*new_states, *new_arguments], replaced, strict=True))
         self.roles = Roles(arguments_in, states_in, heads_in, results, new_states, new_arguments, gradients, donated)
-        self.variables = [who if isinstance(who, int) else states_in[states.index(who)] for who in reached]
+        self.variables = [who if isinstance(who, int) else position[who] for who in reached]
         trace.close()
 
     def _differentiate(self, trace: Trace, returned: list[Any], variables: list[Any]) -> tuple[list[int | State], list[Value]]:

@@ -7,7 +7,8 @@ in the arena or in the buffer of a state that it replaces.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from hybridnet.codegen.cuda_index import Layout
 from hybridnet.codegen.cuda_region import Launches, Unit
@@ -62,7 +63,7 @@ class CudaPlan(Plan):
         self.staged = [v for i, v in changing if i not in fixed and (i >= len(given) or given[i] is None)]
         self.launches: dict[Node, Launches] = {}
         self.calls: dict[Node, LibraryCall] = {}
-        self.pairs: dict[Node, set[tuple[Value, Value]]] = {}
+        self.pairs: dict[Node, dict[Value, list[Value]]] = {}  # of each result the operands over which a node may write it
         self._find_launches_and_calls(graph)
         results = set(graph.outputs)
         constants = self._constants_in_memory(graph)
@@ -85,7 +86,18 @@ class CudaPlan(Plan):
                     self.calls[node] = self._as_they_lie(node, call)
                 case Generated() | HandKernels():
                     self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in (*node.inputs, *node.outputs)})
-                    self.pairs[node] = set(self.launches[node].in_place())
+                    self.pairs[node] = self._pairs(node, self.launches[node])
+
+    def _pairs(self, node: Node, launches: Launches) -> dict[Value, list[Value]]:
+        """Of each result the operands over which kernels may write it, of whose memory the node reads nothing else."""
+        read = dict.fromkeys(node.inputs)
+        times = Counter(self.shadows.root.get(v, v) for v in read)
+        pairs: dict[Value, list[Value]] = {}
+        for x, out in dict.fromkeys(launches.in_place()):
+            if x in read and times[self.shadows.root.get(x, x)] == 1:
+                pairs.setdefault(out, []).append(x)
+        position = {v: i for i, v in enumerate(read)}
+        return {out: sorted(xs, key=position.__getitem__) for out, xs in pairs.items()}
 
     def _as_they_lie(self, node: Node, call: LibraryCall) -> LibraryCall:
         """The library's call on operands and results as they lie, which may be with gaps, where ``call`` is one on arrays without."""
@@ -128,7 +140,10 @@ class CudaPlan(Plan):
         return v.size == state.size  # states lie without gaps here, or have stand-ins
 
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
-        return (x, out) in self.pairs.get(node, ()) and all(v is x or self.root_of(v) is not self.root_of(x) for v in node.inputs)
+        return x in self.pairs.get(node, {}).get(out, ())
+
+    def beside(self, node: Node, out: Value, operands: Mapping[Value, object]) -> Iterable[Value]:
+        return [x for x in self.pairs.get(node, {}).get(out, ()) if x in operands]
 
     def request(self, v: Value, node: Node, start: int, stop: int) -> None:
         super().request(v, node, self.begins.get(v, start), stop)

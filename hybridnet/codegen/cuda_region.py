@@ -52,8 +52,8 @@ class Launches:
 
     def in_place(self) -> list[tuple[Value, Value]]:
         """Pairs of an input and an output that may lie in the same memory, each pair for itself."""
-        later = [{v for k in self.kernels[i + 1 :] for v in k.arguments} for i in range(len(self.kernels))]
-        return [(x, y) for k, after in zip(self.kernels, later, strict=True) for x, y in k.in_place if x not in after]
+        last = {v: i for i, k in enumerate(self.kernels) for v in k.arguments}
+        return [(x, y) for i, k in enumerate(self.kernels) for x, y in k.in_place if last.get(x, -1) <= i]
 
 
 class Unit:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from hybridnet.codegen.numpy_text import is_ufunc
-from hybridnet.codegen.plan import Plan
+from hybridnet.codegen.plan import Place, Plan
 from hybridnet.config import config
 from hybridnet.core import Kind
 from hybridnet.graph.control_ops import CONTROL, initial
@@ -35,21 +36,46 @@ def region_axis(body: Graph, block_bytes: int) -> int:
     return free_axis(domain, frozenset(reduced)) or -1
 
 
-def _body_allows(body: Graph, parameter: Value, result: Value, axis: int | None) -> bool:
-    """Whether a region may write ``result`` over ``parameter`` block by block."""
-    if parameter.shape != result.shape or parameter.dtype != result.dtype or result.node is None:
-        return False
-    if axis is not None:
-        domain = np.broadcast_shapes(*[v.shape for n in body.nodes for v in (*n.inputs, *n.outputs)])
-        if parameter.ndim < -axis or parameter.shape[axis] != domain[axis]:
+class _Body:
+    """What of a region's graph decides which of its parameters a result may be written over, block by block."""
+
+    def __init__(self, body: Graph, axis: int | None) -> None:
+        """``axis``: along which the region is run in blocks; None for a group, whose arrays are flat."""
+        self.graph = body
+        self.axis = axis
+        self.domain = np.broadcast_shapes(*[v.shape for n in body.nodes for v in (*n.inputs, *n.outputs)])
+        self.made = {n: i for i, n in enumerate(body.nodes)}
+        self.last_read = {v: i for i, n in enumerate(body.nodes) for v in n.inputs}
+        self.times = Counter(body.outputs)
+
+    def allows(self, parameter: Value, result: Value) -> bool:
+        """Whether a region may write ``result`` over ``parameter``."""
+        if parameter.shape != result.shape or parameter.dtype != result.dtype or result.node is None or self.times[result] != 1:
             return False
-    made = body.nodes.index(result.node)
-    last = max((i for i, n in enumerate(body.nodes) if parameter in n.inputs), default=-1)
-    return last < made or (last == made and is_ufunc(result.node.op))
+        if self.axis is not None and (parameter.ndim < -self.axis or parameter.shape[self.axis] != self.domain[self.axis]):
+            return False
+        made, last = self.made[result.node], self.last_read.get(parameter, -1)
+        return last < made or (last == made and is_ufunc(result.node.op))
+
+
+class _Operands:
+    """What a node reads: where each operand stands first, how often, and the arrays of which it reads views."""
+
+    def __init__(self, node: Node, root: Mapping[Value, Value]) -> None:
+        self.position: dict[Value, int] = {}
+        for i, v in enumerate(node.inputs):
+            self.position.setdefault(v, i)
+        self.times = Counter(node.inputs)
+        self.viewed = {root[v] for v in node.inputs if v in root}
 
 
 class NumpyPlan(Plan):
     """The plan of a NumPy program."""
+
+    def __init__(self, graph: Graph, donate: dict[int, int], resident: frozenset[int], given: Sequence[Place | None] = ()) -> None:
+        self._operands: dict[Node, _Operands] = {}
+        self._bodies: dict[Node, _Body] = {}
+        super().__init__(graph, donate, resident, given)
 
     def planned(self, node: Node) -> bool:
         return planned(node)
@@ -58,26 +84,37 @@ class NumpyPlan(Plan):
         """Elementwise, no other reads of the operand."""
         if x.shape != out.shape or x.dtype != out.dtype:
             return False
-        if not all(v is x or self.root_of(v) is not x for v in node.inputs):
+        if node not in self._operands:
+            self._operands[node] = _Operands(node, self.root)
+        operands = self._operands[node]
+        if x in operands.viewed:
             return False
+        slot = operands.position[x]
         if node.op is FUSED:
-            body = node.attrs["body"]
-            parameter, result = body.inputs[node.inputs.index(x)], body.outputs[out.index]
-            return self._once(body, result) and _body_allows(body, parameter, result, region_axis(body, config.block_bytes))
+            body = self._body(node)
+            return body.allows(body.graph.inputs[slot], body.graph.outputs[out.index])
         if node.op is GROUP:
-            body, members = node.attrs["body"], node.attrs["members"]
-            slot = node.inputs.index(x)
+            members = node.attrs["members"]
             if slot % members != out.index % members or slot >= node.attrs["slots"] * members:
                 return False
-            result = body.outputs[out.index // members]
-            return self._once(body, result) and _body_allows(body, body.inputs[slot // members], result, None)
+            body = self._body(node)
+            return body.allows(body.graph.inputs[slot // members], body.graph.outputs[out.index // members])
         if node.op in CONTROL:  # a loop's state may lie where it started, if nothing else reads that
-            return initial(node, out) is x and node.inputs.count(x) == 1
+            return initial(node, out) is x and operands.times[x] == 1
         return is_ufunc(node.op)
 
-    @staticmethod
-    def _once(body: Graph, result: Value) -> bool:
-        return sum(v is result for v in body.outputs) == 1
+    def beside(self, node: Node, out: Value, operands: Mapping[Value, object]) -> Iterable[Value]:
+        if node.op is not GROUP:
+            return operands
+        members = node.attrs["members"]
+        own = node.inputs[out.index % members : node.attrs["slots"] * members : members]
+        return [v for v in dict.fromkeys(own) if v in operands]
+
+    def _body(self, node: Node) -> _Body:
+        if node not in self._bodies:
+            graph = node.attrs["body"]
+            self._bodies[node] = _Body(graph, region_axis(graph, config.block_bytes) if node.op is FUSED else None)
+        return self._bodies[node]
 
 
 def planned(node: Node) -> bool:
@@ -87,18 +124,24 @@ def planned(node: Node) -> bool:
     return node.op.kind is not Kind.VIEW and len(node.outputs) == 1 and (node.op.out or node.op.kind in (Kind.POINTWISE, Kind.REDUCTION))
 
 
-def group_flats(plan: Plan, node: Node, can_flatten: Callable[[Flat], bool]) -> list[Flat] | None:
-    """For each slot, then each output, of a group the states that it is; None unless all can lie flat."""
-    members, graph = node.attrs["members"], plan.graph
-    position = {v: i for i, v in enumerate(graph.inputs)}
+def group_flats(plan: Plan, can_flatten: Callable[[Flat], bool]) -> dict[Node, list[Flat] | None]:
+    """For each group of a graph the states that each of its slots, then each output, is; None unless all can lie flat."""
+    position = {v: i for i, v in enumerate(plan.graph.inputs)}
+    return {node: _flats(plan, node, position, can_flatten) for node in plan.graph.nodes if node.op is GROUP}
+
+
+def _flats(plan: Plan, node: Node, position: Mapping[Value, int], can_flatten: Callable[[Flat], bool]) -> list[Flat] | None:
+    members = node.attrs["members"]
     values: Sequence[Value] = [*node.inputs[: node.attrs["slots"] * members], *node.outputs]
     flats: list[Flat] = []
+    known: set[Flat] = set()
     for start in range(0, len(values), members):
         states = [plan.homes.get(v, v) for v in values[start : start + members]]
         if any(s not in position for s in states):
             return None
         flat = tuple(position[s] for s in states)
-        if flat not in flats and not can_flatten(flat):
+        if flat not in known and not can_flatten(flat):
             return None
+        known.add(flat)
         flats.append(flat)
     return flats

@@ -91,7 +91,7 @@ def write_numpy_program(
     @lru_cache(maxsize=1)  # what the last rewrite asked about is what is written
     def plan_of(graph: Graph) -> tuple[NumpyPlan, dict[Node, list[Flat] | None]]:
         plan = NumpyPlan(graph, donated, resident, given)
-        return plan, {n: group_flats(plan, n, can_flatten) for n in graph.nodes if n.op is GROUP}
+        return plan, group_flats(plan, can_flatten)
 
     def unwanted(graph: Graph) -> set[Node]:
         return {n for n, flats in plan_of(graph)[1].items() if flats is None}
@@ -109,7 +109,7 @@ class _Writer:
         self.plan = plan
         self.graph = plan.graph
         self.group_flats = group_flats
-        self.flats = list(dict.fromkeys(flat for flats in group_flats.values() for flat in flats))
+        self.flats = {flat: i for i, flat in enumerate(dict.fromkeys(flat for flats in group_flats.values() for flat in flats))}
         self.ns: Namespace = Namespace() if outer is None else outer.ns
         names = [f"x{i}" for i in range(len(plan.graph.inputs))] if inputs is None else inputs
         self.name: dict[Value, str] = dict(zip(plan.graph.inputs, names, strict=True))
@@ -272,7 +272,7 @@ class _Writer:
             self._define(v)
         if node.op is GROUP:
             members, slots = node.attrs["members"], node.attrs["slots"]
-            flats = [f"f{self.flats.index(f)}" for f in self.group_flats[node]]
+            flats = [f"f{self.flats[f]}" for f in self.group_flats[node]]
             inputs = flats[:slots] + [self._operand(v, node) for v in node.inputs[slots * members :]]
             size = sum(v.size for v in node.inputs[:members])
             region = write_region(self.ns, body, -1, inputs, flats[slots:], size, config.block_bytes)

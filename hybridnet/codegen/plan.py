@@ -5,7 +5,9 @@ Everything that is decided before a line of text is written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from hybridnet.codegen.memory import ALIGNMENT, Request, place
 from hybridnet.graph.control_ops import initials
@@ -68,12 +70,11 @@ class Plan:
 
     def _take_given(self, given: Sequence[Place | None]) -> None:
         """Inputs that lie in the arena already: their places are free once they have been read."""
-        extents = [p for p in given if p is not None]
+        unshared = alone([p for p in given if p is not None])
         for v, at in zip(self.graph.inputs, given, strict=False):
             if at is None:
                 continue
-            alone = sum(at[0] < p[0] + p[1] and p[0] < at[0] + at[1] for p in extents) == 1 and at[1] == v.nbytes
-            stop = self.last_use.get(v, 0) if alone else self.end
+            stop = self.last_use.get(v, 0) if at in unshared and at[1] == v.nbytes else self.end
             made = Request(at[1], 0, stop, at[0])
             self.requests.append(made)
             self.request_names.append(f"{v.spec} kept by the forward")
@@ -102,9 +103,10 @@ class Plan:
 
     def _starts(self) -> set[Value]:
         found = {v for node in self.graph.nodes for v in initials(node) if v.constant is not None and v.shape}
+        if not found:
+            return found
         for node in self.graph.nodes:
-            states = initials(node)
-            found -= {v for v in node.inputs if node.inputs.count(v) > states.count(v)}
+            found -= (Counter(node.inputs) - Counter(initials(node))).keys()
         return found - set(self.graph.outputs)
 
     def planned(self, node: Node) -> bool:
@@ -126,6 +128,10 @@ class Plan:
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
         """Whether ``node`` may write its result ``out`` over its operand ``x``."""
         raise NotImplementedError
+
+    def beside(self, node: Node, out: Value, operands: Mapping[Value, object]) -> Iterable[Value]:
+        """Of some operands those over which ``node`` may write ``out`` as far as their positions say; asked first, so that few are left."""
+        return operands
 
     def _find_homes(self) -> None:
         """Which outputs can be computed right into the state that they replace."""
@@ -153,35 +159,42 @@ class Plan:
         for node in reversed(self.graph.nodes):
             if not self.planned(node):
                 continue
-            for out in node.outputs:
-                if out not in self.returned or out in self.homes:
-                    continue
-                for x in dict.fromkeys(node.inputs):
-                    own = x.node is not None and self.planned(x.node) and x.constant is None and x not in self.root
-                    if (
-                        own
-                        and x not in self.homes
-                        and x not in self.returned
-                        and self.last_use[x] == self.step[node]
-                        and self.may_overwrite(node, x, out)
-                    ):
+            outputs = [v for v in node.outputs if v in self.returned and v not in self.homes]
+            operands = dict.fromkeys(v for v in node.inputs if self._may_be_returned(v, self.step[node])) if outputs else {}
+            for out in outputs:
+                for x in self.beside(node, out, operands):
+                    if self.may_overwrite(node, x, out):
                         self.returned.add(x)
                         self.overwrites[out] = x
+                        del operands[x]
                         break
+
+    def _may_be_returned(self, x: Value, step: int) -> bool:
+        """Whether a value that a step reads could be computed in an array that is returned: it has none yet and ends there."""
+        if x.node is None or not self.planned(x.node) or x.constant is not None or x in self.root:
+            return False
+        return x not in self.homes and x not in self.returned and self.last_use[x] == step
 
     def _make_requests(self) -> None:
         """The arena's requests; values that overwrite a dying operand share its request."""
         for i, node in enumerate(self.graph.nodes):
             if not self.planned(node):
                 continue
+            dying = self._dying(node, i)
+            sharing: dict[int, list[Value]] = {}
+            for x, request in dying.items():
+                sharing.setdefault(id(request), []).append(x)
             for v in node.outputs:
                 if v in self.root or v in self.homes or v in self.returned or self.is_outside(v):
                     continue
-                shared = self._dying_operand(node, v, i)
-                if shared is not None:
-                    shared[1].stop = self._owner_last[id(shared[1])] = self.last_use.get(v, i)
-                    self.places[v] = shared[1]
-                    self.overwrites[v] = shared[0]
+                over = next((x for x in self.beside(node, v, dying) if self.may_overwrite(node, x, v)), None)
+                if over is not None:
+                    request = dying[over]
+                    request.stop = self._owner_last[id(request)] = self.last_use.get(v, i)
+                    self.places[v] = request
+                    self.overwrites[v] = over
+                    for y in sharing[id(request)]:
+                        del dying[y]
                 else:
                     self.request(v, node, i, self.last_use.get(v, i))
 
@@ -200,14 +213,19 @@ class Plan:
         self.request_names.append(name)
         return made
 
-    def _dying_operand(self, node: Node, out: Value, step: int) -> tuple[Value, Request] | None:
-        for x in dict.fromkeys(node.inputs):
-            request = self.filled(x)
-            if (
-                request is not None
-                and self._owner_last[id(request)] == step
-                and self.may_overwrite(node, x, out)
-                and request not in [self.places.get(o) for o in node.outputs]
-            ):
-                return x, request
-        return None
+    def _dying(self, node: Node, step: int) -> dict[Value, Request]:
+        """The operands in whose places nothing is read after this step, with these places."""
+        filled = ((x, self.filled(x)) for x in dict.fromkeys(node.inputs))
+        return {x: request for x, request in filled if request is not None and self._owner_last[id(request)] == step}
+
+
+def alone(extents: Sequence[Place]) -> set[Place]:
+    """Those that share no byte with another one."""
+    found: set[Place] = set()
+    ordered = sorted(extents)
+    end = 0  # of all before
+    for (start, size), following in zip(ordered, [*(other for other, _ in ordered[1:]), math.inf], strict=False):
+        if size and end <= start and start + size <= following:
+            found.add((start, size))
+        end = max(end, start + size)
+    return found

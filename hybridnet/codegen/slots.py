@@ -8,6 +8,9 @@ run of memory. All operands or none.
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
+
 import numpy as np
 
 from hybridnet.core import Kind
@@ -43,7 +46,7 @@ def slots(graph: Graph, memory: Shadows) -> dict[Value, Slot]:
             and (
                 (v in joined or _has_steps(v.node))
                 if _is_run(slot, memory)
-                else readers[v] == [node] and _in_pieces(v.node, slot_of | own, memory)
+                else readers[v] == [node] and _in_pieces(v.node, ChainMap(own, slot_of), memory)
             )
             for v, slot in own.items()
         ]
@@ -82,7 +85,7 @@ def _is_run(slot: Slot, memory: Shadows) -> bool:
     return bool(slot.of(memory.array[slot.whole]).flags.c_contiguous) and _is_aligned(slot, memory)
 
 
-def _in_pieces(node: Node, taken: dict[Value, Slot], memory: Shadows) -> bool:
+def _in_pieces(node: Node, taken: Mapping[Value, Slot], memory: Shadows) -> bool:
     """Whether what computes a node writes results with gaps, into the slots that its outputs have."""
     if not isinstance(implementation_of(node), LibraryPlan):
         return _is_elementwise(node)

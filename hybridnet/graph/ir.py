@@ -80,7 +80,13 @@ class Node:
     __slots__ = ("attrs", "implementation", "inputs", "op", "outputs", "scope", "site")
 
     def __init__(
-        self, op: Op, inputs: Sequence[Value], attrs: Mapping[str, Any], specs: Sequence[Spec], device: Device, site: Site | None = None
+        self,
+        op: Op,
+        inputs: Sequence[Value],
+        attrs: Mapping[str, Any],
+        specs: Sequence[Spec | Value],  # of the outputs, or values that are like them
+        device: Device,
+        site: Site | None = None,
     ) -> None:
         self.op = op
         self.inputs = tuple(inputs)
@@ -118,11 +124,12 @@ class Node:
             self.op,
             inputs,
             self.attrs if attrs is None else attrs,
-            [v.spec for v in self.outputs] if specs is None else specs,
-            self.device,
+            self.outputs if specs is None else specs,
+            self.outputs[0].device,
             site or self.site,
         )
-        if attrs is None and specs is None and all(now.spec == before.spec for now, before in zip(node.inputs, self.inputs, strict=True)):
+        decided = self.implementation is not None and attrs is None and specs is None
+        if decided and all(now.shape == was.shape and now.dtype == was.dtype for now, was in zip(node.inputs, self.inputs, strict=True)):
             node.implementation = self.implementation
         return node
 

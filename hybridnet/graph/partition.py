@@ -39,25 +39,27 @@ def partition(graph: Graph, n_inputs: int, n_outputs: int, overwritten: frozense
     """
     given = graph.inputs[:n_inputs]
     heads = graph.inputs[n_inputs:]
-    from_heads = _reached(graph, set(heads))
+    position = {v: i for i, v in enumerate(given)}
+    from_outside = set(heads)
+    from_heads = _reached(graph, from_outside)
     needed = _needed(graph.nodes, graph.outputs[:n_outputs], {n for n in graph.nodes if n.communicates} - from_heads)
     stale = {given[i] for i in overwritten}
     forward_nodes = [n for n in graph.nodes if n in needed]
     backward_needed = _needed(graph.nodes, graph.outputs[n_outputs:], {n for n in from_heads if n.communicates})
     backward_nodes = [n for n in graph.nodes if n in backward_needed and (n in from_heads or n not in needed)]
-    again = _recomputed(backward_nodes, graph.outputs[n_outputs:], set(given) - stale)
+    again = _recomputed(backward_nodes, graph.outputs[n_outputs:], position.keys() - stale)
     backward_nodes = _sunk(backward_nodes, again)
     made = {v for n in backward_nodes for v in n.outputs}
     outside = dict.fromkeys(v for n in backward_nodes for v in n.inputs if v not in made)
     outside.update(dict.fromkeys(v for v in graph.outputs[n_outputs:] if v not in made))
-    residuals = [v for v in outside if v not in heads and (v not in given or v in stale)]
-    read = [v for v in outside if v in given and v not in stale]
+    residuals = [v for v in outside if v not in from_outside and (v not in position or v in stale)]
+    read = [v for v in outside if v in position and v not in stale]
     forward = Graph(given, forward_nodes, [*graph.outputs[:n_outputs], *residuals])
     backward = _standalone(Graph([*residuals, *read, *heads], backward_nodes, graph.outputs[n_outputs:]))
-    return Halves(forward, backward, len(residuals), tuple(given.index(v) for v in read))
+    return Halves(forward, backward, len(residuals), tuple(position[v] for v in read))
 
 
-def _sunk(nodes: list[Node], again: set[Node]) -> list[Node]:
+def _sunk(nodes: list[Node], again: dict[Node, None]) -> list[Node]:
     """The backward's nodes with each repeated one right before its first reader."""
     placed: set[Node] = set()
     order: list[Node] = []
@@ -98,7 +100,7 @@ def _needed(nodes: tuple[Node, ...], outputs: tuple[Value, ...], always: set[Nod
     return found
 
 
-def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Value]) -> set[Node]:
+def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Value]) -> dict[Node, None]:
     """Forward nodes that the backward runs again in place of storing their results.
 
     Views, constants and cheap random numbers, whose operands are given or stored in their place; and plain
@@ -106,31 +108,31 @@ def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Valu
     """
     made = {v for n in backward for v in n.outputs}
     pending = [v for n in backward for v in n.inputs if v not in made] + [v for v in outputs if v not in made]
-    again: set[Node] = set()
+    again: dict[Node, None] = {}  # in an order that is the same every time, as the backward has it
     while pending:
         v = pending.pop()
         node = v.node
         if node is None or v in free or node in again:
             continue
         if node.op.kind in _FREE or backend_of(node.device).rematerializes_random(node):
-            again.add(node)
+            again[node] = None
             pending.extend(node.inputs)
     return again | _cheap_beside(backward, again, outputs, free)
 
 
-def _cheap_beside(backward: list[Node], again: set[Node], outputs: tuple[Value, ...], free: set[Value]) -> set[Node]:
+def _cheap_beside(backward: list[Node], again: dict[Node, None], outputs: tuple[Value, ...], free: set[Value]) -> dict[Node, None]:
     """Pointwise nodes whose operands the backward has besides, but for much smaller ones."""
     made = {v for n in (*backward, *again) for v in n.outputs}
-    stored = {v for n in (*backward, *again) for v in n.inputs if v not in made and v not in free}
-    found: set[Node] = set()
+    stored = dict.fromkeys(v for n in (*backward, *again) for v in n.inputs if v not in made and v not in free)
+    found: dict[Node, None] = {}
     needed = set(outputs)
     for v in sorted(stored, key=lambda v: -v.nbytes):
         node = v.node
         if node is None or v in needed or node.op.kind is not Kind.POINTWISE or node.op.cost > 1 or node.op.decomposition is not None:
             continue
         if all(x in free or (x in stored and x.node not in found) or _SMALL * x.nbytes <= v.nbytes for x in node.inputs):
-            found.add(node)
-            found.update(x.node for x in node.inputs if x.constant is not None and x.node is not None)
+            found[node] = None
+            found.update(dict.fromkeys(x.node for x in node.inputs if x.constant is not None and x.node is not None))
             needed.update(node.inputs)
     return found
 

@@ -45,6 +45,7 @@ class Trace:
         self.states: dict[int, State] = {}  # by id of the array; State keeps it alive
         self.callbacks: list[Callable[[], None]] = []
         self.read_of: dict[Identity, None] = {}  # the objects that more than values was read of, in order
+        self._sharing: dict[Storage, list[State]] = {}  # the states of a buffer with several handles
         self._named: dict[str, int] = {}  # how many states have a name
         self._constants: dict[tuple[Any, ...], Value] = {}
         self._aliases = Aliases(self.emit, self.outer is not None)
@@ -88,6 +89,8 @@ class Trace:
         if not self._aliases.add(source, view, after.node if after is not before else None):
             return
         storage = view._storage = source.storage()
+        if (state := self.states.get(id(source))) is not None:
+            self._sharers(state, storage)
         for value in (before, after):
             self._current[storage, value] = self._writes.get(storage, 0)
 
@@ -207,7 +210,7 @@ class Trace:
         storage = state.array._storage
         if storage is None:
             return
-        same = [s for s in self.states.values() if s.array._storage is storage]
+        same = self._sharers(state, storage)
         if len(same) > 1 and any(s.now is not s.before for s in same):
             fail(
                 TraceError,
@@ -216,6 +219,13 @@ class Trace:
                 got=f"two views of one buffer, {' and '.join(str(s.before.spec) for s in same)}",
                 fix="copying one of them before the call",
             )
+
+    def _sharers(self, state: State, storage: Storage) -> list[State]:
+        """The states that share a buffer with one, it included."""
+        same = self._sharing.setdefault(storage, [])
+        if state not in same:
+            same.append(state)
+        return same
 
     def _constant(self, number: Any, dtype: Any, device: Device) -> Value:
         dtype = np.asarray(number).dtype if dtype is None else dtype
@@ -227,7 +237,7 @@ class Trace:
 
     def close(self) -> None:
         """Let go of what was read and called: values of the graph go on referring to the trace that made them."""
-        self.states, self.callbacks = {}, []
+        self.states, self.callbacks, self._sharing = {}, [], {}
         self._writes, self._current, self._aliases = {}, {}, Aliases(self.emit, self.outer is not None)
 
     @property

@@ -12,7 +12,8 @@ from hybridnet.lowering.shadows import is_whole, shadows
 
 def copy_inputs(graph: Graph) -> Graph:
     """Copies at the start for results that are inputs as they are, while these hold what they did: a step of a loop overwrites them."""
-    copies = {i: Node(COPY, (v,), {}, [v.spec], v.device) for i, v in enumerate(graph.outputs) if v in graph.inputs}
+    given = set(graph.inputs)
+    copies = {i: Node(COPY, (v,), {}, [v.spec], v.device) for i, v in enumerate(graph.outputs) if v in given}
     if not copies:
         return graph
     outputs = [copies[i].output if i in copies else v for i, v in enumerate(graph.outputs)]

@@ -9,7 +9,7 @@ On a GPU :mod:`recompute` has given each reader copies of what is cheaper to com
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,11 +39,12 @@ _FEWER = 8
 class _Unit:
     """A region in the making, or a node that stays alone."""
 
-    __slots__ = ("ancestors", "bit", "cost", "domain", "fusable", "limits", "lost", "nodes", "read", "reduced")
+    __slots__ = ("ancestors", "bits", "cost", "domain", "fusable", "limits", "lost", "nodes", "outside", "read", "reduced")
 
-    def __init__(self, number: int, node: Node, fusable: bool) -> None:
-        self.bit = 1 << number
-        self.ancestors = 0
+    def __init__(self, node: Node, fusable: bool) -> None:
+        self.bits = 0  # of its single numbers, one each; of other nodes none
+        self.ancestors = 0  # the bits of what it waits for
+        self.outside = 0  # how many operands of other units' nodes, so far, are its results
         self.nodes = [node]
         self.fusable = fusable
         self.domain: Shape = ()
@@ -73,7 +74,7 @@ def free_axis(domain: Shape, reduced: frozenset[int]) -> int | None:
     return max(free, key=lambda a: (domain[a], -a), default=None)
 
 
-def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
+def _joined(a: _Unit, b: _Unit, of: Mapping[Value, _Unit]) -> tuple[Shape, frozenset[int]] | None:
     """The domain and reduced axes of two units as one region, or None if they do not fit."""
     try:
         domain = np.broadcast_shapes(a.domain, b.domain)
@@ -83,7 +84,7 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
     # computed what is a single number with every element. What is made of a sum over everything follows it.
     if (domain != a.domain and domain != b.domain) or (a.domain == () and b.domain != ()):
         return None
-    if b.domain == () != a.domain and not all(v.node in a.nodes or v.shape == () for n in b.nodes for v in n.inputs):
+    if b.domain == () != a.domain and not all(of.get(v) is a or v.shape == () for n in b.nodes for v in n.inputs):
         return None
     if a.lost & b.read or b.lost & a.read:
         return None
@@ -124,66 +125,83 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
     """Join fusable nodes into ``fused`` nodes; those on arrays below ``min_bytes`` are left alone."""
     if not any(is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
         return graph
-    units: list[_Unit] = []
-    of: dict[Value, _Unit] = {}
-    before = communication_before(graph.nodes)
-    position = {node: i for i, node in enumerate(graph.nodes)}
-    readers: dict[Value, list[int]] = {}  # at which positions a value is read
-    for node in graph.nodes:
-        for v in node.inputs:
-            readers.setdefault(v, []).append(position[node])
-    for number, node in enumerate(graph.nodes):
-        unit = _Unit(number, node, bool(node.inputs) and is_fusable(node, min_bytes))
-        producers = list(dict.fromkeys(of[v] for v in node.inputs if v in of))
-        for p in (*producers, *(of[v] for v in (before[node].outputs if node in before else ()))):
-            unit.ancestors |= p.bit | p.ancestors
-        units.append(unit)
-        if unit.fusable:
-            for p in producers:
-                # Single numbers may be ready early.
-                if p.fusable and p in units and (p.domain == () or not _hoists(p, node, position, readers)):
-                    unit = _merge(units, of, p, unit)
-        for v in node.outputs:
-            of[v] = unit
-    return _rebuilt(graph, units)
+    return _rebuilt(graph, _Fusion(min_bytes).units(graph))
 
 
-def _hoists(a: _Unit, node: Node, position: dict[Node, int], readers: dict[Value, list[int]]) -> bool:
-    """Whether ``node`` would run earlier for being joined to ``a``, because others wait for ``a``.
+class _Fusion:
+    """The regions of a graph in the making: node by node, each joined to those of its producers that it fits.
 
-    A backward's node joined to the forward would leave its result to be stored in between.
+    A unit that anyone besides the node waits for is joined only if it is single numbers, which may be ready early: a backward's node
+    joined to the forward would run earlier, and leave its result to be stored in between. So only of single numbers must be known who
+    waits for them, by whatever way: a third unit could stand between the two that are joined.
     """
-    inside = {position[n] for n in a.nodes}
-    limit = position[node]
-    return any(r < limit and r not in inside for n in a.nodes for r in readers.get(n.output, ()))
 
+    def __init__(self, min_bytes: int) -> None:
+        self.min_bytes = min_bytes
+        self.of: dict[Value, _Unit] = {}  # the unit that computes a value
+        self.live: dict[_Unit, None] = {}
+        self.numbers = 0  # how many bits have been given
 
-def _merge(units: list[_Unit], of: dict[Value, _Unit], a: _Unit, b: _Unit) -> _Unit:
-    """Make one unit of ``a`` and ``b`` (which reads ``a``) if they fit and no third unit stands between them."""
-    if a is b:
-        return b
-    joined = _joined(a, b)
-    if joined is None:
-        return b
-    for other in units:
-        if other is not a and other is not b and other.ancestors & a.bit and b.ancestors & other.bit:
+    def units(self, graph: Graph) -> list[_Unit]:
+        before = communication_before(graph.nodes)
+        for node in graph.nodes:
+            unit = self._join(node, before.get(node))
+            for v in node.outputs:
+                self.of[v] = unit
+            for v in node.inputs:
+                producer = self.of.get(v)
+                if producer is not None and producer is not unit:
+                    producer.outside += 1
+        return list(self.live)
+
+    def _join(self, node: Node, before: Node | None) -> _Unit:
+        """The unit that a node becomes part of; ``before``: the communication that it waits for besides its operands."""
+        unit = _Unit(node, bool(node.inputs) and is_fusable(node, self.min_bytes))
+        self.live[unit] = None
+        producers = list(dict.fromkeys(self.of[v] for v in node.inputs if v in self.of))
+        for p in (*producers, *(self.of[v] for v in (before.outputs if before is not None else ()))):
+            unit.ancestors |= p.bits | p.ancestors
+        if not unit.fusable:
+            return unit
+        if unit.domain == ():
+            unit.bits = 1 << self.numbers
+            self.numbers += 1
+        for p in producers:
+            if p.fusable and (p.domain == () or not p.outside):
+                unit = self._merge(p, unit, node)
+        return unit
+
+    def _merge(self, a: _Unit, b: _Unit, node: Node) -> _Unit:
+        """Make one unit of ``a`` and ``b``, which reads it by ``node``, if they fit and no third unit stands between them."""
+        joined = _joined(a, b, self.of)
+        if joined is None or (a.domain == () and any(p.ancestors & a.bits for p in self._producers(b) if p is not a)):
             return b
-    b.domain, b.reduced = joined
-    b.lost |= a.lost
-    b.read |= a.read
-    b.cost += a.cost
-    b.ancestors = (a.ancestors | b.ancestors) & ~(a.bit | b.bit)
-    b.nodes = a.nodes + b.nodes
-    units.remove(a)
-    merged, gained = a.bit | b.bit, b.ancestors
-    for other in units:
-        if other is not b and other.ancestors & merged:
-            other.ancestors |= b.bit | gained
-    for node in a.nodes:
-        for v in node.outputs:
-            of[v] = b
-    b.bit |= a.bit
-    return b
+        if a.outside:
+            a.outside -= sum(self.of.get(v) is a for n in b.nodes if n is not node for v in n.inputs)
+        unit, other = (a, b) if len(a.nodes) > len(b.nodes) else (b, a)  # the smaller one is entered in the larger
+        for n in other.nodes:
+            for v in n.outputs:
+                if v in self.of:
+                    self.of[v] = unit
+        del self.live[other]
+        unit.domain, unit.reduced = joined
+        unit.limits = b.limits
+        unit.cost = a.cost + b.cost
+        unit.outside = a.outside + b.outside
+        unit.bits = a.bits | b.bits
+        unit.ancestors = (a.ancestors | b.ancestors) & ~unit.bits
+        unit.nodes += other.nodes
+        unit.lost |= other.lost
+        unit.read |= other.read
+        if unit.outside:
+            gained = unit.bits | unit.ancestors
+            for waiting in self.live:
+                if waiting is not unit and waiting.ancestors & unit.bits:
+                    waiting.ancestors |= gained
+        return unit
+
+    def _producers(self, unit: _Unit) -> set[_Unit]:
+        return {p for v in unit.read if (p := self.of.get(v)) is not None and p is not unit}
 
 
 def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
@@ -212,8 +230,9 @@ def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
         operands = [rewriter.of(v) for v in inputs]
         region = Node(FUSED, operands, {"body": body}, [v.spec for v in body.outputs], last.output.device, last.site)
         rewriter.nodes.append(region)
+        index = {result: i for i, result in enumerate(body.outputs)}
         for v, result in zip(outputs, results, strict=True):
-            rewriter.replace(v, region.outputs[body.outputs.index(result)])
+            rewriter.replace(v, region.outputs[index[result]])
     return rewriter.finish()
 
 

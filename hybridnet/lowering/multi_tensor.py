@@ -11,7 +11,7 @@ operands are combined with may differ from member to member. So do the casts of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hybridnet.core import Kind, Op, Spec
@@ -63,8 +63,8 @@ class _Component:
         self.shape = _domain(nodes[0])
         self.device = nodes[0].output.device
         inside = {v: i for i, n in enumerate(nodes) for v in n.outputs}
-        self.slots: list[Value] = []
-        self.numbers: list[Value] = []
+        slots: dict[Value, int] = {}
+        numbers: dict[Value, int] = {}
         signature: list[Any] = []
         for n in nodes:
             reads: list[Any] = []
@@ -74,14 +74,13 @@ class _Component:
                 elif v.constant is not None:
                     reads.append(("constant", exact(v.constant), v.dtype))
                 else:
-                    kind, operands = ("slot", self.slots) if v.shape else ("number", self.numbers)
-                    if v not in operands:
-                        operands.append(v)
-                    reads.append((kind, operands.index(v), v.dtype))
+                    kind, operands = ("slot", slots) if v.shape else ("number", numbers)
+                    reads.append((kind, operands.setdefault(v, len(operands)), v.dtype))
             attrs = () if n.op.kind is Kind.REDUCTION else exact_attrs(n.attrs)
             signature.append((n.op, tuple(reads), attrs, n.output.dtype))
-        members = set(nodes)
-        self.outputs = [n.output for n in nodes if any(r not in members for r in uses.get(n.output, ()))]
+        self.slots, self.numbers = list(slots), list(numbers)
+        self.members = set(nodes)
+        self.outputs = [n.output for n in nodes if any(r not in self.members for r in uses.get(n.output, ()))]
         same = () if _counts_launches(self.device) else tuple(self.numbers)
         self.signature = (tuple(signature), tuple(inside[v] for v in self.outputs), self.device, self.shape == (), same)
 
@@ -136,7 +135,8 @@ def _alike(producer: Node, reader: Node) -> bool:
 def _in_turn(nodes: list[Node], uses: Uses, position: dict[Node, int]) -> list[list[Node]]:
     """Connected nodes in parts of which none waits for something outside that waits for itself (a sum over its elements)."""
     inside = set(nodes)
-    outside = _readers([r for n in nodes for r in uses.get(n.output, ()) if r is not None and r not in inside], uses)
+    last = max(position[n] for n in nodes)  # what runs after all of them waits for none
+    outside = _readers([r for n in nodes for r in uses.get(n.output, ()) if r is not None and r not in inside], uses, position, last)
     if inside.isdisjoint(outside):
         return [nodes]
     turn: dict[Node, int] = {}
@@ -146,13 +146,13 @@ def _in_turn(nodes: list[Node], uses: Uses, position: dict[Node, int]) -> list[l
     return _connected(nodes, lambda producer, reader: _alike(producer, reader) and turn[producer] == turn[reader])
 
 
-def _readers(start: list[Node], uses: Uses) -> set[Node]:
-    """These nodes and all that need their results."""
+def _readers(start: list[Node], uses: Uses, position: Mapping[Node, int], last: int) -> set[Node]:
+    """Those of these nodes, and of all that need their results, that run before position ``last``."""
     readers: set[Node] = set()
     stack = list(start)
     while stack:
         n = stack.pop()
-        if n not in readers:
+        if n not in readers and position[n] < last:
             readers.add(n)
             stack.extend(r for v in n.outputs for r in uses.get(v, ()) if r is not None)
     return readers
@@ -196,15 +196,16 @@ def multi_tensor(graph: Graph) -> Graph:
         alike.setdefault(c.signature, []).append(c)
     for members in alike.values():
         if len(members) > 1 and (len(members[0].nodes) > 1 or _counts_launches(members[0].device)):
-            joined = _join(graph, members, uses)
+            joined = _join(graph, members, uses, position)
             if joined is not None:
                 return multi_tensor(joined)
     return graph
 
 
-def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
+def _join(graph: Graph, members: list[_Component], uses: Uses, position: Mapping[Node, int]) -> Graph | None:
     inside = {n for c in members for n in c.nodes}
-    after = _readers([r for c in members for v in c.outputs for r in uses.get(v, ()) if r is not None and r not in c.nodes], uses)
+    start = [r for c in members for v in c.outputs for r in uses.get(v, ()) if r is not None and r not in c.members]
+    after = _readers(start, uses, position, len(graph.nodes))
     if not inside.isdisjoint(after):
         return None
     first = members[0]
@@ -249,7 +250,7 @@ def _needed(graph: Graph, node: Node) -> list[Node]:
     while stack:
         n = stack.pop()
         waited = [v.node for v in n.inputs] + ([earlier[n]] if n in earlier else [])
-        before = [m for m in waited if m is not None and m not in needed]
+        before = {m for m in waited if m is not None and m not in needed}
         needed.update(before)
         stack += before
     return [n for n in graph.nodes if n in needed]

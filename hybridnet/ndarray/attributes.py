@@ -7,11 +7,10 @@ reads beside them (``[3,3]``, ``3L``, ``1`` for true) is read too.
 
 from __future__ import annotations
 
+import inspect
 import types
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import Parameter
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import numpy as np
@@ -34,7 +33,7 @@ Dtype: TypeAlias = Annotated[str | type[Any] | np.dtype[Any], "dtype"]
 Context: TypeAlias = Annotated[Device | str, "context"]
 
 #: The default of an attribute that has none.
-REQUIRED: Any = Parameter.empty
+REQUIRED: Any = inspect.Parameter.empty
 
 
 @dataclass(frozen=True)
@@ -177,5 +176,15 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function's parameters as types."""
-    return typing.get_type_hints(function, include_extras=True)
+    """The annotations of a function's parameters as types; each text is evaluated once a module, since all share a few."""
+    module = inspect.unwrap(function)
+    return {name: _type_of(module.__module__, text, module.__globals__) for name, text in function.__annotations__.items()}
+
+
+_types: dict[tuple[str, Any], Any] = {}  # by module and annotation
+
+
+def _type_of(module: str, annotation: Any, names: dict[str, Any]) -> Any:
+    if (module, annotation) not in _types:
+        _types[module, annotation] = eval(annotation, names) if isinstance(annotation, str) else annotation
+    return _types[module, annotation]

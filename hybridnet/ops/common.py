@@ -5,13 +5,13 @@ Relies on the core alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Array, ArrayLike, NDArray, Op, Sample, apply, asarray, call, local, tape
+from hybridnet.core import Array, ArrayLike, NDArray, Op, apply, asarray, call, local, tape
 from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
 
 NONE: dict[str, Any] = {}
@@ -112,11 +112,6 @@ def normal(*shape: int, seed: int = 0, scale: float = 1.0) -> np.ndarray[Any, An
 def uniform(low: float, high: float, *shape: int, seed: int = 0) -> np.ndarray[Any, Any]:
     """A float64 sample from an interval."""
     return rng(seed).uniform(low, high, size=shape)
-
-
-def samples(*made: Sample) -> Callable[[], Iterable[Sample]]:
-    """``Op.sample`` from samples that are cheap to make at import."""
-    return lambda: made
 
 
 def by_parts(decomposition: Callable[..., Any]) -> Callable[..., Any]:

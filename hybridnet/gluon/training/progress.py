@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tqdm import tqdm
-
 from hybridnet.errors import ArgumentError, fail
 
 _REFRESH = 0.2  # seconds between reading the losses from the device for the bar
@@ -73,7 +71,9 @@ class Progress:
         self._start = time.perf_counter()
         self._next = self._start + _REFRESH
         if self.verbose in (1, "auto"):
-            self._bar = tqdm(total=self.samples, desc=self.title, bar_format=_FORMAT if self.samples else _FORMAT_UNKNOWN)
+            self._bar = importlib.import_module("tqdm").tqdm(
+                total=self.samples, desc=self.title, bar_format=_FORMAT if self.samples else _FORMAT_UNKNOWN
+            )
         return self
 
     def advance(self, samples: int, values: Callable[[], Mapping[str, float]]) -> None:

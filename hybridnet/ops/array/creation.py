@@ -12,7 +12,7 @@ from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, lo
 from hybridnet.core.kernel import HandKernels
 from hybridnet.device import Device, current_device
 from hybridnet.errors import DtypeError, ShapeError, fail
-from hybridnet.ops.common import as_shape, default_dtype, samples, tensor
+from hybridnet.ops.common import as_shape, default_dtype, tensor
 from hybridnet.ops.kernels.places import each, index_type, pack_width
 
 
@@ -48,10 +48,10 @@ FULL = register(
         _infer_full,
         compute=_full,
         out=True,
-        sample=samples(
+        sample=lambda: [
             Sample((), {"shape": (2, 3), "value": 1.5, "dtype": dtypes.float32}),
             Sample((), {"shape": (), "value": 2, "dtype": dtypes.int32}),
-        ),
+        ],
     )
 )
 
@@ -133,11 +133,11 @@ ARANGE = register(
         Kind.CREATION,
         lambda *, start, step, length, dtype: Spec((length,), dtype),
         compute=lambda xp, *, start, step, length, dtype: (start + step * xp.arange(length)).astype(dtype),
-        sample=samples(
+        sample=lambda: [
             Sample((), {"start": 1, "step": 2, "length": 5, "dtype": dtypes.float32}),
             Sample((), {"start": 0.5, "step": -0.25, "length": 8, "dtype": dtypes.bfloat16}),
             Sample((), {"start": -3, "step": 1, "length": 6, "dtype": dtypes.int64}),
-        ),
+        ],
     )
 )
 on_cuda(ARANGE, kernels=_arange_kernels)
@@ -188,10 +188,10 @@ EYE = register(
         Kind.CREATION,
         lambda *, rows, columns, k, dtype: Spec((rows, columns), dtype),
         compute=lambda xp, *, rows, columns, k, dtype: xp.eye(rows, columns, k, dtype=dtype),
-        sample=samples(
+        sample=lambda: [
             Sample((), {"rows": 3, "columns": 4, "k": 1, "dtype": dtypes.float32}),
             Sample((), {"rows": 5, "columns": 3, "k": -2, "dtype": dtypes.bool_}),
-        ),
+        ],
     )
 )
 on_cuda(EYE, kernels=_eye_kernels)

@@ -19,7 +19,7 @@ from hybridnet.ops.array.creation import ARANGE, FULL
 from hybridnet.ops.array.indexing import INDEX, INDEX_SET, add_rows, wrapped
 from hybridnet.ops.array.selection import nonzero
 from hybridnet.ops.array.shape import broadcast_to, expand_dims, reshape, squeeze, stack
-from hybridnet.ops.common import as_shape, normal, normalize_axis, samples, tensor
+from hybridnet.ops.common import as_shape, normal, normalize_axis, tensor
 from hybridnet.ops.kernels.lookups import along_axis, gather, put_one, sum_rows
 
 _FULL = ("slice", None, None, None)
@@ -130,13 +130,13 @@ TAKE_ALONG = register(
         looks_up=(0,),
         grad=(lambda g, y, x, indices, *, axis: call("add_along_axis", g, indices, axis=axis, length=x.shape[axis]), None),
         saves=(1,),
-        sample=samples(
+        sample=lambda: [
             Sample((normal(2, 3), _along), {"axis": 1}),
             Sample((normal(2, 3), _along % 2), {"axis": 0}),
             Sample((normal(2, 5), _along[:, :1]), {"axis": 1}),
             Sample((normal(2, 3, 2), _along[:, 1:, None].repeat(2, 2)), {"axis": 1}),
             Sample((normal(2, 3), np.zeros((3, 3), np.int64)), {"axis": 1}, error=ValueError),
-        ),
+        ],
     )
 )
 on_cuda(TAKE_ALONG, kernels=_take_along_kernels)
@@ -177,11 +177,11 @@ ADD_ALONG = register(
         compute=_add_along,
         grad=(lambda g, y, x, indices, *, axis, length: call("take_along_axis", g, indices, axis=axis), None),
         saves=(1,),
-        sample=samples(
+        sample=lambda: [
             Sample((normal(2, 3), _along), {"axis": 1, "length": 4}),
             Sample((normal(2, 3), _along % 2), {"axis": 0, "length": 2}),
             Sample((normal(2, 1), _along[:, :1]), {"axis": 1, "length": 3}),
-        ),
+        ],
     )
 )
 on_cuda(ADD_ALONG, kernels=_add_along_kernels)

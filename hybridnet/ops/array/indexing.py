@@ -17,7 +17,7 @@ from hybridnet.core.indexing import Template, decode, fail_index
 from hybridnet.core.kernel import HandKernels
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import AxisError, DtypeError, ShapeError, fail
-from hybridnet.ops.common import normal, samples
+from hybridnet.ops.common import normal
 from hybridnet.ops.kernels.cuts import set_slice
 from hybridnet.ops.kernels.lookups import broadcast_strides, by_key, gather, set_rows, sum_rows
 from hybridnet.ops.math.sums import RUN, SHORT
@@ -104,11 +104,11 @@ INDEX = register(
         looks_up=(0,),
         grad=_index_rule,
         saves=tuple(range(1, _MOST + 1)),
-        sample=samples(
+        sample=lambda: [
             *[Sample((normal(3, 4, 3), *indices), {"key": key}) for key, indices in _KEYS],
             Sample((normal(3), np.array([0.5])), {"key": (_array,)}, error=TypeError),
             Sample((normal(3, 4), np.array([0, 1, 2]), np.array([0, 1])), {"key": (_array, _array)}, error=ValueError),
-        ),
+        ],
     )
 )
 on_cuda(INDEX, kernels=_index_kernels)
@@ -221,10 +221,10 @@ INDEX_ADD = register(
         compute=_index_add,
         grad=_index_add_rule,
         saves=tuple(range(1, _MOST + 1)),
-        sample=samples(
+        sample=lambda: [
             *[Sample((normal(*_shape_of(key, indices)), *indices), {"shape": (3, 4, 3), "key": key}) for key, indices in _KEYS],
             Sample((normal(2), np.array([0, 1, 2])), {"shape": (3,), "key": (_array,)}, error=ValueError),
-        ),
+        ],
     )
 )
 on_cuda(INDEX_ADD, kernels=_index_add_kernels)
@@ -293,14 +293,14 @@ INDEX_SET = register(
         out=True,
         grad=_index_set_rule,
         saves=tuple(range(2, _MOST + 2)),
-        sample=samples(
+        sample=lambda: [
             Sample((normal(3, 4), normal(2, 4, seed=1), _distinct), {"key": (_array,)}),
             Sample((normal(3, 4), normal(2, 1, seed=1), _distinct), {"key": (_array,)}),
             Sample((normal(3, 4), normal(1, 1, 3, seed=1)), {"key": (("slice", 1, None, 2), ("slice", 1, None, None))}),
             Sample((normal(3, 4), 1.5, _distinct), {"key": (_FULL, _array)}),
             Sample((normal(3, 4), normal(seed=1)), {"key": (("int", 1),)}),
             Sample((normal(3, 4), normal(3), _distinct), {"key": (_array,)}, error=ValueError),
-        ),
+        ],
     )
 )
 on_cuda(INDEX_SET, kernels=_index_set_kernels)

@@ -9,7 +9,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, call, infer_pointwise, on_cuda, register, wrap
 from hybridnet.errors import DtypeError, ShapeError, fail
-from hybridnet.ops.common import NONE, normal, operands, samples, tensor
+from hybridnet.ops.common import NONE, normal, operands, tensor
 from hybridnet.ops.math.pointwise import FUNCTIONS
 
 
@@ -57,11 +57,11 @@ WHERE = register(
         saves=(0,),
         promote="same",
         promote_from=1,
-        sample=samples(
+        sample=lambda: [
             Sample((_condition, normal(2, 3), normal(3, seed=1))),
             Sample((_condition, normal(2, 1), 0.5)),
             Sample((_condition, 0, normal(2, 3))),
-        ),
+        ],
     )
 )
 on_cuda(WHERE, functor="({0} ? {1} : {2})")
@@ -123,12 +123,12 @@ CLIP = register(
         out=True,
         grad=(_clip_rule,),
         saves=(0,),
-        sample=samples(
+        sample=lambda: [
             Sample((normal(2, 3),), {"a_min": -0.55, "a_max": 0.55}),
             Sample((normal(4),), {"a_min": None, "a_max": 0.1}),
             Sample((np.array([-0.5, 0.5]),), {"a_min": -0.5, "a_max": 0.5}, gradients=(np.array([1.0, 1.0]),)),
             Sample((np.arange(6, dtype=np.int8),), {"a_min": 1.5, "a_max": 300}, differentiable=False),
-        ),
+        ],
     )
 )
 on_cuda(CLIP, functor="hn_clip({0}, {a_min}, {a_max})")
@@ -165,9 +165,10 @@ CAST = register(
         compute=_cast,
         out=True,
         grad=(lambda g, y, x, *, dtype: g,),
-        sample=samples(
-            Sample((normal(2, 3),), {"dtype": dtypes.float32}), Sample((normal(3),), {"dtype": dtypes.int32}, differentiable=False)
-        ),
+        sample=lambda: [
+            Sample((normal(2, 3),), {"dtype": dtypes.float32}),
+            Sample((normal(3),), {"dtype": dtypes.int32}, differentiable=False),
+        ],
     )
 )
 on_cuda(CAST, functor="hn_cast<{dtype}>({0})")
@@ -193,7 +194,7 @@ COPY = register(
         compute=_copy,
         out=True,
         grad=(lambda g, y, x: g,),
-        sample=samples(Sample((normal(2, 3),))),
+        sample=lambda: [Sample((normal(2, 3),))],
     )
 )
 on_cuda(COPY, functor="{0}")

@@ -16,7 +16,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, apply, call, infer_pointwise, on_cuda, register
 from hybridnet.ops.array.creation import FULL
-from hybridnet.ops.common import normal, public, samples, tensor, uniform
+from hybridnet.ops.common import normal, public, tensor, uniform
 from hybridnet.ops.math.slopes import PRODUCT, QUOTIENT
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
@@ -65,7 +65,6 @@ def unary(
     kinks: tuple[Sample, ...] = (),
 ) -> None:
     """Register an operator of one operand and its public function."""
-    sample = uniform(*domain, 2, 3)
     op = register(
         Op(
             name,
@@ -77,7 +76,7 @@ def unary(
             promote=promote,
             cost=8 if promote == "float" else 1,
             precision=precision,
-            sample=samples(Sample((sample,)), Sample((uniform(*domain, 4, seed=1),)), *kinks),
+            sample=lambda: [Sample((uniform(*domain, 2, 3),)), Sample((uniform(*domain, 4, seed=1),)), *kinks],
         )
     )
     on_cuda(op, functor=cuda)
@@ -101,17 +100,20 @@ def binary(
     kinks: tuple[Sample, ...] = (),
 ) -> None:
     """Register an operator of two broadcasting operands and its public function."""
-    if integers:
-        made = (Sample((np.arange(6).reshape(2, 3) % 4, np.arange(3) % 3 + 1), differentiable=False),)
-    else:
+
+    def samples() -> list[Sample]:
+        if integers:
+            return [Sample((np.arange(6).reshape(2, 3) % 4, np.arange(3) % 3 + 1), differentiable=False), *kinks]
         a, b = uniform(*domain, 2, 3), uniform(*domain, 3, seed=1)
-        made = (
+        return [
             Sample((a, b)),
             Sample((a, 1.5)),
             Sample((0.5, np.abs(a) + 0.1 if name == "power" else a)),
             Sample((a, uniform(*domain, 2, 1, seed=2))),
-        )  # type: ignore[assignment]
-    from_error = Sample((normal(2, 3), normal(4)), error=ValueError)
+            *kinks,
+            Sample((normal(2, 3), normal(4)), error=ValueError),
+        ]
+
     op = register(
         Op(
             name,
@@ -125,7 +127,7 @@ def binary(
             promote=promote,
             cost=4 if promote == "float" else 1,
             precision=precision,
-            sample=samples(*made, *kinks, *(() if integers else (from_error,))),
+            sample=samples,
         )
     )
     on_cuda(op, functor=cuda)
@@ -339,7 +341,7 @@ INVERT = register(
         Kind.POINTWISE,
         infer_pointwise("invert", ufunc="invert"),
         ufunc="invert",
-        sample=samples(Sample((np.arange(6).reshape(2, 3),), differentiable=False)),
+        sample=lambda: [Sample((np.arange(6).reshape(2, 3),), differentiable=False)],
     )
 )
 on_cuda(INVERT, functor="hn_invert({0})")

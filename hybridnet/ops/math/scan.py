@@ -15,7 +15,7 @@ from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import FULL
 from hybridnet.ops.array.shape import broadcast_to, concatenate, reshape, slice_axis
-from hybridnet.ops.common import normal, normalize_axis, reduced_axis, samples, tensor, uniform
+from hybridnet.ops.common import normal, normalize_axis, reduced_axis, tensor, uniform
 from hybridnet.ops.kernels.places import index_type, once, parted
 from hybridnet.ops.math.wide import in_wide, wide, wide_dtype
 
@@ -61,7 +61,7 @@ def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op
             grad=(rule,),
             saves=saves,
             precision="float32",
-            sample=samples(Sample((sample(2, 3),), {"axis": 1}), Sample((sample(4, 2),), {"axis": 0}), Sample((sample(3),), {"axis": 0})),
+            sample=lambda: [Sample((sample(2, 3),), {"axis": 1}), Sample((sample(4, 2),), {"axis": 0}), Sample((sample(3),), {"axis": 0})],
         )
     )
     return on_cuda(op, kernels=functools.partial(_scan_kernels, combine="hn_reduce_add" if name == "cumsum" else "hn_reduce_multiply"))
@@ -139,12 +139,12 @@ LINEAR_RECURRENCE = register(
         saves=(0, "y"),
         promote="float",
         precision="float32",
-        sample=samples(
+        sample=lambda: [
             Sample((normal(2, 5), normal(2, 5, seed=1)), {"axis": 1}),
             Sample((normal(4, 2) * np.array([[1, 0], [0, 1], [1, 1], [0, 0]]), normal(4, 2, seed=1)), {"axis": 0}),
             Sample((normal(2, 0), normal(2, 0)), {"axis": 1}),
             Sample((normal(2, 3), normal(2, 2)), {"axis": 1}, error=ValueError),
-        ),
+        ],
     )
 )
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core import Kind, Op, Sample, call, infer_pointwise, on_cuda, register
-from hybridnet.ops.common import normal, samples, uniform
+from hybridnet.ops.common import normal, uniform
 
 
 def _but_zero(name: str) -> Callable[..., Any]:
@@ -54,11 +54,11 @@ def _register(name: str, ufunc: str, grad: tuple[Any, Any], saves: tuple[Any, ..
             grad=grad,
             saves=saves,
             promote="float",
-            sample=samples(
+            sample=lambda: [
                 Sample((normal(2, 3), uniform(0.5, 2, 3, seed=1))),
                 Sample((_g, uniform(0.5, 2, 2, 1, seed=2))),
                 Sample((np.array([0.0, 0.0, -0.0, 0.0]), np.array([0.0, np.inf, np.nan, 2.0])), differentiable=False),
-            ),
+            ],
         )
     )
     return on_cuda(op, functor=cuda)
@@ -92,10 +92,10 @@ ROOT = register(
         saves=("y",),
         promote="float",
         cost=8,
-        sample=samples(
+        sample=lambda: [
             Sample((uniform(0.5, 2.0, 2, 3),)),
             Sample((np.array([0.0, 4.0]),), gradients=(np.array([0.0, 0.25]),)),
-        ),
+        ],
     )
 )
 on_cuda(ROOT, functor="sqrt({0})")

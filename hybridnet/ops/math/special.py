@@ -13,7 +13,7 @@ from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, Op, Sample, apply, call, infer_pointwise, on_cuda, register
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.ops.common import public, samples, tensor, uniform
+from hybridnet.ops.common import public, tensor, uniform
 from hybridnet.ops.math.slopes import PRODUCT
 
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
@@ -45,7 +45,7 @@ def _special(name: str, doc: str, rule: Any, *, saves: tuple[int | str, ...], cu
             saves=saves,
             promote="float",
             precision="float32",
-            sample=samples(Sample((uniform(*domain, 2, 3),)), Sample((uniform(*domain, 4, seed=1),))),
+            sample=lambda: [Sample((uniform(*domain, 2, 3),)), Sample((uniform(*domain, 4, seed=1),))],
         )
     )
     on_cuda(op, functor=cuda)
@@ -117,7 +117,7 @@ POLYGAMMA = register(
         saves=(0,),
         promote="float",
         precision="float32",
-        sample=samples(Sample((uniform(1, 3, 2, 3),), {"n": 1}), Sample((uniform(1, 3, 4),), {"n": 2})),
+        sample=lambda: [Sample((uniform(1, 3, 2, 3),), {"n": 1}), Sample((uniform(1, 3, 4),), {"n": 2})],
     )
 )
 on_cuda(POLYGAMMA, functor="hn_polygamma({n}, {0})")

@@ -12,7 +12,7 @@ from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, local, register
 from hybridnet.core.random import next_key
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.common import NONE, normal, samples, tensor, uniform
+from hybridnet.ops.common import NONE, normal, tensor, uniform
 from hybridnet.ops.nn.common import narrow, one_of, sum_to, wide
 
 #: exp of these is still finite; beyond them a sigmoid is 0 or 1 in its type.
@@ -35,10 +35,11 @@ def _activation(
     precision: str = "follow",
     **attrs: Any,
 ) -> Op:
-    # Away from 0, where some of them have a kink.
-    made = [Sample((uniform(0.1, 2.0, 2, 3) * np.array([[1, -1, 1], [-1, 1, -1]]),), attrs), Sample((uniform(-2, -0.1, 4, seed=1),), attrs)]
-    if name in _FAR:
-        made.append(Sample((np.array([-1e4, 1e4]),), attrs, gradients=(np.array(_FAR[name]),)))
+    def samples() -> list[Sample]:
+        mixed = uniform(0.1, 2.0, 2, 3) * np.array([[1, -1, 1], [-1, 1, -1]])  # away from 0, where some of them have a kink
+        far = [Sample((np.array([-1e4, 1e4]),), attrs, gradients=(np.array(_FAR[name]),))] if name in _FAR else []
+        return [Sample((mixed,), attrs), Sample((uniform(-2, -0.1, 4, seed=1),), attrs), *far]
+
     return register(
         Op(
             name,
@@ -49,7 +50,7 @@ def _activation(
             saves=saves,
             promote="float",
             precision=precision,
-            sample=samples(*made),
+            sample=samples,
         )
     )
 
@@ -197,12 +198,12 @@ PRELU = register(
         grad=_prelu_rule,
         saves=(0, 1),
         promote="float",
-        sample=samples(
+        sample=lambda: [
             Sample((_mixed, uniform(0.1, 0.5, 3, seed=1))),
             Sample((_mixed, uniform(0.1, 0.5, 1, seed=2))),
             Sample((np.zeros((1, 1)), np.array([0.5])), gradients=(np.array([[0.5]]), np.array([0.0]))),
             Sample((_mixed, normal(2)), error=ValueError),
-        ),
+        ],
     )
 )
 

@@ -20,7 +20,7 @@ from hybridnet.device import dnn
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.gather import positions
 from hybridnet.ops.array.shape import expand_dims
-from hybridnet.ops.common import by_parts, normal, samples, tensor
+from hybridnet.ops.common import by_parts, normal, tensor
 from hybridnet.ops.nn.common import fill_like, narrow, one_of, wide, wide_dtype
 
 LAYOUTS = ("BHSD", "BSHD")  # batch, heads, sequence, features
@@ -227,11 +227,11 @@ ATTENTION = register(
         promote="float",
         flops=_forward_flops,
         precision="half",
-        sample=samples(
+        sample=lambda: [
             *[Sample(tuple(x), attrs, differentiable=False) for x, attrs in _CASES],
             Sample((normal(1, 2, 3, 4), normal(1, 2, 3, 5), normal(1, 2, 3, 4)), _CASES[0][1], error=ValueError),
             Sample((*_CASES[0][0], normal(2, 2, 3, 4)), _CASES[0][1], error=ValueError),
-        ),
+        ],
     )
 )
 on_cuda(ATTENTION, library=_library)
@@ -246,7 +246,7 @@ ATTENTION_GRAD = register(
         saves=(0, 1, 2, 3, 4, 5, 6),
         flops=_grad_flops,
         precision="follow",
-        sample=samples(*[Sample(_grad_case(x, attrs), attrs, differentiable=False) for x, attrs in _CASES]),
+        sample=lambda: [*[Sample(_grad_case(x, attrs), attrs, differentiable=False) for x, attrs in _CASES]],
     )
 )
 on_cuda(ATTENTION_GRAD, library=_grad_library)

@@ -13,7 +13,7 @@ from typing import Any
 from hybridnet.core import Kind, Op, Sample, Spec, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels, stored_type
 from hybridnet.errors import ShapeError, fail
-from hybridnet.ops.common import normal, samples
+from hybridnet.ops.common import normal
 from hybridnet.ops.kernels.places import each, index_type, once, pack_width
 from hybridnet.ops.nn.common import wide_dtype
 from hybridnet.ops.nn.windows import Geometry, channels_of, inner, output_size, padded, positions, spatial_of, windows, with_channels
@@ -124,7 +124,7 @@ IM2COL = register(
         lambda x, **attrs: Spec(_columns_shape(geometry(x.shape, **attrs)), x.dtype),
         compute=_im2col,
         grad=(lambda g, y, x, **attrs: call("col2im", g, shape=x.shape, **attrs),),
-        sample=samples(*[Sample((normal(*shape),), attrs) for shape, attrs in _CASES]),
+        sample=lambda: [*[Sample((normal(*shape),), attrs) for shape, attrs in _CASES]],
     )
 )
 on_cuda(IM2COL, kernels=_im2col_kernels)
@@ -136,10 +136,10 @@ COL2IM = register(
         _infer_col2im,
         compute=_col2im,
         grad=(lambda g, y, x, *, shape, **attrs: call("im2col", g, **attrs),),
-        sample=samples(
+        sample=lambda: [
             *[Sample((normal(*_columns_shape(geometry(s, **attrs))),), {"shape": s, **attrs}) for s, attrs in _CASES],
             Sample((normal(1, 2, 2),), {"shape": _CASES[0][0], **_CASES[0][1]}, error=ValueError),
-        ),
+        ],
     )
 )
 on_cuda(COL2IM, kernels=_col2im_kernels)

@@ -15,7 +15,7 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.common import normal, samples, tensor
+from hybridnet.ops.common import normal, tensor
 from hybridnet.ops.nn import convolution_library
 from hybridnet.ops.nn.columns import unrolled, unrolled_data_grad, unrolled_weight_grad
 from hybridnet.ops.nn.common import along, as_part, as_tuple, wide_dtype
@@ -179,11 +179,11 @@ CONVOLUTION = register(
         saves=(0, 1),
         promote="float",
         precision="half",
-        sample=samples(
+        sample=lambda: [
             *[Sample((normal(*x), normal(*w, seed=1)), attrs) for x, w, attrs in _CASES],
             Sample((normal(1, 3, 4, 4), normal(2, 2, 3, 3)), _PLAIN, error=ValueError),
             Sample((normal(1, 2, 2, 4), normal(2, 2, 3, 3)), _PLAIN, error=ValueError),
-        ),
+        ],
     )
 )
 on_cuda(CONVOLUTION, decomposition=unrolled, library=convolution_library.convolution, permute=_permuted)
@@ -203,13 +203,13 @@ DATA_GRAD = register(
         saves=(0, 1),
         promote="float",
         precision="half",
-        sample=samples(
+        sample=lambda: [
             *[
                 Sample((_sample_dy(*case), normal(*case[1], seed=1)), {"size": spatial_of(case[0], case[2]["last"]), **case[2]})
                 for case in _CASES
             ],
             Sample((normal(1, 2, 4, 4), normal(2, 3, 3, 3)), {"size": (5, 5), **_PLAIN}, error=ValueError),
-        ),
+        ],
     )
 )
 on_cuda(DATA_GRAD, decomposition=unrolled_data_grad, library=convolution_library.data_grad, permute=_permuted)
@@ -228,10 +228,10 @@ WEIGHT_GRAD = register(
         saves=(0, 1),
         promote="float",
         precision="half",
-        sample=samples(
+        sample=lambda: [
             *[Sample((normal(*x), _sample_dy(x, w, attrs)), {"kernel": spatial_of(w, attrs["last"]), **attrs}) for x, w, attrs in _CASES],
             Sample((normal(1, 3, 5, 5), normal(1, 2, 4, 4)), {"kernel": (3, 3), **_PLAIN}, error=ValueError),
-        ),
+        ],
     )
 )
 on_cuda(WEIGHT_GRAD, decomposition=unrolled_weight_grad, library=convolution_library.weight_grad, permute=_permuted)

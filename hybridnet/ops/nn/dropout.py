@@ -10,7 +10,7 @@ from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, local, on_cuda, register
 from hybridnet.core.random import next_key
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.ops.common import normal, normalize_axes, samples, tensor
+from hybridnet.ops.common import normal, normalize_axes, tensor
 from hybridnet.ops.nn.common import one_of
 from hybridnet.ops.random.philox import DRAW, generator
 
@@ -33,12 +33,12 @@ DROPOUT_MASK = register(
         lambda seed, counter, *, shape, p, dtype: Spec(shape, dtype),
         compute=_mask,
         cost=10,
-        sample=samples(
+        sample=lambda: [
             Sample(_KEY, {"shape": (2, 3), "p": 0.5, "dtype": dtypes.float32}, differentiable=False),
             Sample(_KEY, {"shape": (5,), "p": 1.0, "dtype": dtypes.float64}, differentiable=False),
             Sample(_KEY, {"shape": (), "p": 0.2, "dtype": dtypes.float16}, differentiable=False),
             Sample(_KEY, {"shape": (0, 2), "p": 0.2, "dtype": dtypes.bfloat16}, differentiable=False),
-        ),
+        ],
     )
 )
 on_cuda(DROPOUT_MASK, functor=f"hn_dropout_mask<{{dtype}}, hn_in_16_bits({{p}})>({DRAW}, {{p}})")
@@ -64,11 +64,11 @@ DROPOUT = register(
         decomposition=_dropout,
         grad=(lambda g, y, x, seed, counter, **attrs: g[0] * y[1], None, None),
         saves=("y1",),
-        sample=samples(
+        sample=lambda: [
             Sample((normal(2, 3), *_KEY), {"p": 0.4, "axes": ()}),
             Sample((normal(4, 3), *_KEY), {"p": 0.5, "axes": (0,)}),
             Sample((np.arange(6), *_KEY), {"p": 0.5, "axes": ()}, differentiable=False),
-        ),
+        ],
     )
 )
 

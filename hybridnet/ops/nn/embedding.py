@@ -9,7 +9,7 @@ import numpy as np
 from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.gather import as_indices, take
-from hybridnet.ops.common import normal, samples, tensor
+from hybridnet.ops.common import normal, tensor
 
 _ROWS = (("array",),)
 
@@ -37,11 +37,11 @@ EMBEDDING = register(
         grad=_rule,
         saves=(0,),
         looks_up=(1,),
-        sample=samples(
+        sample=lambda: [
             Sample((np.array([[2, 0, 7], [1, -1, 0]]), normal(4, 3))),
             Sample((np.array([1, 1, 3], np.int32), normal(4, 2))),
             Sample((np.array([1, 0]), normal(4)), error=ValueError),
-        ),
+        ],
     )
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.common import normal, samples
+from hybridnet.ops.common import normal
 from hybridnet.ops.nn.common import narrow, wide, wide_dtype
 from hybridnet.ops.nn.normalize import floating
 from hybridnet.ops.nn.pooling import pooling
@@ -49,11 +49,11 @@ LRN = register(
         decomposition=_lrn,
         grad=(_rule,),
         saves=(0, "y1"),
-        sample=samples(
+        sample=lambda: [
             Sample((normal(2, 5, 2, 3),), {"size": 3, "alpha": 0.5, "beta": 0.75, "knorm": 2.0}),
             Sample((normal(3, 4),), {"size": 5, "alpha": 0.2, "beta": 1.5, "knorm": 1.0}),
             Sample((normal(2, 4, 2),), {"size": 2, "alpha": 0.2, "beta": 1.5, "knorm": 1.0}, error=ValueError),
-        ),
+        ],
     )
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, local, register
 from hybridnet.errors import ShapeError, fail
-from hybridnet.ops.common import normal, normalize_axis, reduced_shape, samples, uniform
+from hybridnet.ops.common import normal, normalize_axis, reduced_shape, uniform
 from hybridnet.ops.nn.common import along, fill_like, narrow, one_of, sum_to, wide, wide_dtype
 from hybridnet.ops.nn.moments import MOMENTS, count, moments_slope, root_of
 from hybridnet.ops.nn.normalize import check_sizes, floating, normalize, normalize_slopes
@@ -94,13 +94,13 @@ GROUP_NORM = register(
         decomposition=_group_norm,
         grad=_group_rule,
         saves=(0, 1, "y1", "y2"),
-        sample=samples(
+        sample=lambda: [
             _sample((2, 4, 3), 4, groups=2),
             _sample((3, 4, 2, 2), 2, groups=2),
             _sample((2, 3, 3), 3, groups=1),
             Sample((normal(2, 3, 4), normal(3), normal(3)), {"groups": 2, "eps": 1e-3}, error=ValueError),
             Sample((normal(2, 4, 4), normal(4), normal(3)), {"groups": 2, "eps": 1e-3}, error=ValueError),
-        ),
+        ],
     )
 )
 INSTANCE_NORM = register(
@@ -111,12 +111,12 @@ INSTANCE_NORM = register(
         decomposition=_instance_norm,
         grad=_instance_rule,
         saves=(0, 1, "y1", "y2"),
-        sample=samples(
+        sample=lambda: [
             _sample((2, 3, 4), 3),
             _sample((3, 2, 2, 3), 2),
             Sample((normal(2, 3), normal(3), normal(3)), {"eps": 1e-3}, error=ValueError),
             Sample((normal(2, 3, 4), normal(4), normal(3)), {"eps": 1e-3}, error=ValueError),
-        ),
+        ],
     )
 )
 
@@ -151,10 +151,10 @@ L2_NORMALIZATION = register(
         decomposition=_l2,
         grad=(_l2_rule,),
         saves=(0, "y1"),
-        sample=samples(
+        sample=lambda: [
             Sample((normal(2, 3, 4),), {"axis": (1, 2), "eps": 1e-3}),
             Sample((normal(2, 3, 4),), {"axis": (1,), "eps": 0.1}),
-        ),
+        ],
     )
 )
 

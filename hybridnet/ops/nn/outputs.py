@@ -14,7 +14,7 @@ import numpy as np
 from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array import gather
-from hybridnet.ops.common import normal, samples, tensor
+from hybridnet.ops.common import normal, tensor
 from hybridnet.ops.math import reduction
 from hybridnet.ops.nn.softmax import softmax
 
@@ -87,14 +87,14 @@ SOFTMAX_OUTPUT = register(
         grad=(_softmax_output_rule, None),
         saves=(1, "y"),
         precision="float32",
-        sample=samples(
+        sample=lambda: [
             _undifferentiated(normal(2, 3), np.array([0, 2]), **_attrs),
             _undifferentiated(
                 _images, _image_labels, **{**_attrs, "multi": True, "ignore": 1.0, "use_ignore": True, "normalization": "valid"}
             ),
             _undifferentiated(normal(2, 3), normal(2, 3, seed=1), **_attrs),
             _undifferentiated(normal(2, 3), np.array([0, 2, 1]), error=ValueError, **_attrs),
-        ),
+        ],
     )
 )
 
@@ -163,10 +163,10 @@ REGRESSION_OUTPUT = register(
         grad=(_regression_rule, None),
         saves=(1, "y"),
         precision="float32",
-        sample=samples(
+        sample=lambda: [
             *(_undifferentiated(normal(2, 3), normal(2, 3, seed=1), kind=kind, grad_scale=1.0) for kind in ("linear", "logistic", "mae")),
             _undifferentiated(normal(2, 3), normal(2), error=ValueError, kind="linear", grad_scale=1.0),
-        ),
+        ],
     )
 )
 
@@ -198,7 +198,7 @@ MAKE_LOSS = register(
         decomposition=lambda x, **attrs: call("copy", x),
         grad=(_make_loss_rule,),
         saves=("y",),
-        sample=samples(*(_undifferentiated(normal(2, 3), grad_scale=2.0, normalization=kind, threshold=0.0) for kind in _NORMALIZATIONS)),
+        sample=lambda: [*(_undifferentiated(normal(2, 3), grad_scale=2.0, normalization=kind, threshold=0.0) for kind in _NORMALIZATIONS)],
     )
 )
 
@@ -221,7 +221,7 @@ GRADIENT_MULTIPLIER = register(
         lambda x, *, scalar: x,
         decomposition=lambda x, *, scalar: call("copy", x),
         grad=(lambda g, y, x, *, scalar: g * scalar,),
-        sample=samples(Sample((normal(2, 3),), {"scalar": 1.0}), _undifferentiated(normal(2, 3), scalar=-0.5)),
+        sample=lambda: [Sample((normal(2, 3),), {"scalar": 1.0}), _undifferentiated(normal(2, 3), scalar=-0.5)],
     )
 )
 

@@ -20,7 +20,7 @@ from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.common import normal, reduced_shape, samples, tensor
+from hybridnet.ops.common import normal, reduced_shape, tensor
 from hybridnet.ops.kernels.places import index_type, once, pack_width
 from hybridnet.ops.math.slopes import ROOT
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide, wide_dtype
@@ -220,7 +220,7 @@ MAX_POOL = register(
         grad=(lambda g, y, x, **attrs: call("max_pool_grad", g, x, y, **attrs),),
         saves=(0, "y"),
         promote="float",
-        sample=samples(*[Sample((normal(*x),), attrs) for x, attrs in _CASES], Sample((normal(3, 4),), _WRONG, error=ValueError)),
+        sample=lambda: [*[Sample((normal(*x),), attrs) for x, attrs in _CASES], Sample((normal(3, 4),), _WRONG, error=ValueError)],
     )
 )
 on_cuda(MAX_POOL, kernels=_max_kernels, permute=_permuted)
@@ -235,10 +235,10 @@ MAX_POOL_GRAD = register(
         grad=(lambda g, y, dy, x, m, **attrs: call("max_pool_gather", g, x, m, **attrs), None, None),
         saves=(1, 2),
         promote="float",
-        sample=samples(
+        sample=lambda: [
             *[Sample(_sample_max(x, attrs), attrs, differentiable=False) for x, attrs in _CASES],
             Sample((normal(1, 1, 2, 2), normal(1, 1, 4, 6), normal(1, 1, 2, 3)), _WRONG, error=ValueError),
-        ),
+        ],
     )
 )
 on_cuda(MAX_POOL_GRAD, kernels=_max_grad_kernels, permute=_permuted)
@@ -251,7 +251,7 @@ MAX_POOL_GATHER = register(
         grad=(lambda g, y, h, x, m, **attrs: call("max_pool_grad", g, x, m, **attrs), None, None),
         saves=(1, 2),
         promote="float",
-        sample=samples(*[Sample((normal(*x, seed=3), *_sample_max(x, attrs)[1:]), attrs, differentiable=False) for x, attrs in _CASES]),
+        sample=lambda: [*[Sample((normal(*x, seed=3), *_sample_max(x, attrs)[1:]), attrs, differentiable=False) for x, attrs in _CASES]],
     )
 )
 on_cuda(MAX_POOL_GATHER, kernels=_max_gather_kernels, permute=_permuted)
@@ -333,7 +333,7 @@ def _sum_samples(size: bool) -> Any:
         shape = _pooled(x, first, attrs["count"]) if size else x
         more = {"size": x[first : first + len(kernel)]} if size else {}
         made.append(Sample((normal(*shape),), {**attrs, "divide": divide, **more}))
-    return samples(*made, Sample((normal(3, 4),), {**_WRONG, "divide": "no", **({"size": (2, 2)} if size else {})}, error=ValueError))
+    return lambda: [*made, Sample((normal(3, 4),), {**_WRONG, "divide": "no", **({"size": (2, 2)} if size else {})}, error=ValueError)]
 
 
 SUM_POOL = register(
@@ -380,7 +380,7 @@ GLOBAL_AVG_POOL = register(
         decomposition=lambda x, *, axis: narrow(call("sum", wide(x), axis=axis, keepdims=True) * _share(x, axis), x.dtype),
         grad=(lambda g, y, x, *, axis: call("broadcast_to", wide(g) * _share(x, axis), shape=x.shape),),
         promote="float",
-        sample=samples(Sample((normal(2, 3, 4),), {"axis": (2,)}), Sample((normal(2, 3, 2, 2),), {"axis": (1, 2)})),
+        sample=lambda: [Sample((normal(2, 3, 4),), {"axis": (2,)}), Sample((normal(2, 3, 2, 2),), {"axis": (1, 2)})],
     )
 )
 

@@ -14,7 +14,7 @@ from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, on_cuda, 
 from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import ShapeError, fail
-from hybridnet.ops.common import by_parts, normal, samples, uniform
+from hybridnet.ops.common import by_parts, normal, uniform
 from hybridnet.ops.kernels.places import pack_width
 from hybridnet.ops.nn.common import along, narrow, wide, wide_dtype
 from hybridnet.ops.nn.moments import add_partials, count, moments, moments_slope, root_of
@@ -226,9 +226,11 @@ def _sample(shape: tuple[int, ...], axis: int, wanted: str) -> Sample:
 
 
 def _record(name: str, wanted: str, **fields: Any) -> Op:
-    wrong = Sample((*_sample((2, 3), 1, wanted).inputs[:-1], normal(4)), {"axis": 1, "eps": 1e-3}, error=ValueError)
-    sample = samples(*(_sample(shape, axis, wanted) for shape, axis in _CASES), wrong)
-    return register(Op(name, Kind.OPAQUE, sample=sample, **fields))
+    def samples() -> list[Sample]:
+        wrong = Sample((*_sample((2, 3), 1, wanted).inputs[:-1], normal(4)), {"axis": 1, "eps": 1e-3}, error=ValueError)
+        return [*(_sample(shape, axis, wanted) for shape, axis in _CASES), wrong]
+
+    return register(Op(name, Kind.OPAQUE, sample=samples, **fields))
 
 
 LAYER_NORM = _record(

@@ -16,7 +16,6 @@ from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.creation import arange
-from hybridnet.ops.common import samples
 from hybridnet.ops.random.philox import DRAW, generator
 
 #: Of draws whose kernels loop until a number is accepted: too dear to be drawn again rather than stored.
@@ -38,7 +37,7 @@ def _drawing(name: str, draw: Callable[..., Any], cuda: str, cost: int, *made: S
         wide = [p.astype(np.float64) if hasattr(p, "dtype") else p for p in parameters]
         return np.asarray(draw(generator(seed, counter), *wide, shape)).astype(dtype, copy=False)
 
-    op = register(Op(name, Kind.RANDOM, infer, compute=compute, cost=cost, sample=samples(*made)))
+    op = register(Op(name, Kind.RANDOM, infer, compute=compute, cost=cost, sample=lambda: [*made]))
     return on_cuda(op, functor=cuda)
 
 
@@ -52,9 +51,11 @@ def _standard(name: str, draw: Callable[..., Any], cost: int) -> Op:
     def compute(xp: Any, seed: Any, counter: Any, *, shape: tuple[int, ...], dtype: Any) -> Any:
         return np.asarray(draw(generator(seed, counter), shape, dtype))
 
-    made = samples(_sample(), _sample(shape=(), dtype=dtypes.float64), _sample(shape=(0, 2), dtype=dtypes.float16))
+    def samples() -> list[Sample]:
+        return [_sample(), _sample(shape=(), dtype=dtypes.float64), _sample(shape=(0, 2), dtype=dtypes.float16)]
+
     cuda = f"hn_{name}<{{dtype}}>({DRAW})"
-    op = register(Op(name, Kind.RANDOM, lambda seed, counter, *, shape, dtype: Spec(shape, dtype), compute, cost=cost, sample=made))
+    op = register(Op(name, Kind.RANDOM, lambda seed, counter, *, shape, dtype: Spec(shape, dtype), compute, cost=cost, sample=samples))
     return on_cuda(op, functor=cuda)
 
 
@@ -134,7 +135,7 @@ PERMUTATION = register(
         Kind.RANDOM,
         lambda seed, counter, *, n: Spec((n,), dtypes.int64),
         compute=_permutation,
-        sample=samples(Sample(_KEY, {"n": 5}, differentiable=False), Sample(_KEY, {"n": 0}, differentiable=False)),
+        sample=lambda: [Sample(_KEY, {"n": 5}, differentiable=False), Sample(_KEY, {"n": 0}, differentiable=False)],
     )
 )
 on_cuda(PERMUTATION, decomposition=_permutation_parts)
@@ -171,11 +172,11 @@ CATEGORICAL = register(
         Kind.RANDOM,
         _infer_categorical,
         compute=_categorical,
-        sample=samples(
+        sample=lambda: [
             Sample((*_KEY, _p), {"shape": (4,), "dtype": dtypes.int32}, differentiable=False),
             Sample((*_KEY, _p[0]), {"shape": (), "dtype": dtypes.int64}, differentiable=False),
             Sample((*_KEY, np.asarray(0.5)), {"shape": (), "dtype": dtypes.int64}, error=ValueError, differentiable=False),
-        ),
+        ],
     )
 )
 on_cuda(CATEGORICAL, decomposition=_categorical_parts)
@@ -205,10 +206,10 @@ MULTINOMIAL = register(
         Kind.RANDOM,
         lambda seed, counter, p, *, n, shape: Spec((*shape, p.shape[0]), dtypes.int64),
         compute=_multinomial,
-        sample=samples(
+        sample=lambda: [
             Sample((*_KEY, _p[0]), {"n": 10, "shape": (2,)}, differentiable=False),
             Sample((*_KEY, _p[1]), {"n": 3, "shape": ()}, differentiable=False),
-        ),
+        ],
     )
 )
 on_cuda(MULTINOMIAL, decomposition=_multinomial_parts)

@@ -9,6 +9,7 @@ costs more than most draws.
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
@@ -32,7 +33,10 @@ class _Philox(threading.local):
         }
 
 
-_philox = _Philox()
+@functools.cache
+def _philox() -> _Philox:
+    """Made at the first draw: importing hybridnet needs no random numbers."""
+    return _Philox()
 
 
 def generator(seed: Any, counter: Any) -> np.random.Generator:
@@ -40,10 +44,11 @@ def generator(seed: Any, counter: Any) -> np.random.Generator:
 
     ``seed`` and ``counter`` are uint64 arrays of no dimensions.
     """
-    _philox.key[0] = seed
-    _philox.position[1] = counter
-    _philox.bits.state = _philox.state
-    return _philox.generator
+    philox = _philox()
+    philox.key[0] = seed
+    philox.position[1] = counter
+    philox.bits.state = philox.state
+    return philox.generator
 
 
 #: The draw of a random operator whose first inputs are seed and counter, in CUDA C++ (``CudaRule.functor``), and the element's number.

@@ -1,0 +1,34 @@
+"""Python's collector of cycles, paused while a graph is made: it would go over all of the growing graph again and again.
+
+What passes leave behind refers to each other, and waits for the collector until the compilation is over.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+
+class _Pause:
+    """A context in which the collector does not run; it goes on when the last of the threads that are in it has left."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._was_on = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._inside += 1
+
+    def __exit__(self, *exc: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._was_on:
+                gc.enable()
+
+
+paused_collector = _Pause()

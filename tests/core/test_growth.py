@@ -1,0 +1,82 @@
+"""Nothing grows with the number of steps, with Python's collector of cycles off: no objects, no memory of the process."""
+
+import gc
+import linecache
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+import hybridnet as hn
+from hybridnet import autograd, gluon, jit
+from hybridnet.gluon import nn
+
+STEPS = 10_000
+PAGE = 4096
+
+
+def _resident() -> int:
+    """Bytes of the process that are in memory."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE
+
+
+def _step(mode: str) -> Callable[[], Any]:
+    """A training step with everything that keeps state: running averages, random numbers, an optimizer's moments."""
+    net = nn.HybridSequential()
+    net.add(nn.Dense(8, activation="relu", in_units=6), nn.BatchNorm(in_channels=8), nn.Dropout(0.5), nn.Dense(3, in_units=8))
+    net.initialize()
+    if mode == "hybridized":
+        net.hybridize()
+    trainer = gluon.Trainer(net.collect_params(), "adam")
+    loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
+    x = hn.nd.array(numpy.random.default_rng(0).uniform(-1, 1, (4, 6)).astype("float32"))
+    y = hn.nd.array(numpy.arange(4) % 3)
+
+    def step(x: Any, y: Any) -> Any:
+        with autograd.record():
+            loss = loss_of(net(x), y)
+        loss.backward()
+        trainer.step(4)
+        return loss
+
+    run = jit(step) if mode == "jit" else step
+    return lambda: run(x, y).asnumpy()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("mode", ["imperative", "hybridized", "jit"])
+def test_steps_leave_nothing(mode: str) -> None:
+    step = _step(mode)
+    for _ in range(200):
+        step()
+    gc.collect()
+    gc.disable()
+    try:
+        objects, bytes_before, texts = len(gc.get_objects()), _resident(), len(linecache.cache)
+        for _ in range(STEPS):
+            step()
+        assert len(gc.get_objects()) - objects < STEPS // 100
+        assert _resident() - bytes_before < 2 << 20
+        assert len(linecache.cache) == texts
+    finally:
+        gc.enable()
+
+
+def test_texts_of_dropped_programs_are_dropped() -> None:
+    """Of programs that are traced again, too."""
+
+    @jit
+    def double(x: Any) -> Any:
+        return x * 2
+
+    gc.collect()
+    before = len(linecache.cache)
+    for n in range(1, 5):
+        double(hn.np.ones((n,)))
+    assert len(linecache.cache) == before + 4
+    double.cache.clear()
+    assert len(linecache.cache) == before
