@@ -33,7 +33,7 @@ def _reduction(compute: Callable[..., Any], doc: str, *names: str) -> Callable[.
         return keep_dtype(compute(data, axes_of(names[0], axis, data.ndim, exclude), keepdims=bool(keepdims)), data)
 
     function.__doc__ = f"{doc} over ``axis`` (all without it), or over all other axes with ``exclude``."
-    return classic(*names)(function)
+    return classic(*names, by_class=True)(function)
 
 
 def _without_nan(compute: Callable[..., Any], neutral: float) -> Callable[..., Any]:
@@ -49,7 +49,7 @@ nansum = _reduction(_without_nan(reduction.sum, 0.0), "The sum of what is not Na
 nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is not NaN", "nanprod")
 
 
-@classic("norm")
+@classic("norm", by_class=True)
 def norm(data: Array, ord: int = 2, axis: Shape | None = None, out_dtype: Dtype | None = None, keepdims: bool = False) -> Any:
     """The L1 (``ord=1``) or L2 norm over axes, of dtype ``out_dtype`` if that is given."""
     if out_dtype is not None:
