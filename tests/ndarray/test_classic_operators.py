@@ -323,7 +323,7 @@ def test_an_rnn_of_flat_parameters() -> None:
     assert outputs.shape == (7, 2, 3)
     numpy.testing.assert_allclose(outputs[-1].asnumpy(), state[-1].asnumpy())
     assert cell.shape == (2, 2, 3)
-    with pytest.raises(ArgumentError, match="lstm_state_clip"):
+    with pytest.raises(ArgumentError, match="clip_min and clip_max"):
         nd.RNN(*arrays, **attributes, lstm_state_clip_min=-1.0)
 
 

@@ -144,8 +144,7 @@ def test_rnn_takes_its_parameters_in_parts(mode: str) -> None:
     """A list of the weights and biases gives what they give as one array, and so do their gradients."""
     x, h0, c0 = (array(normal(*shape, seed=i)) for i, shape in enumerate([(4, 2, 3), (4, 2, 2), (4, 2, 2)]))
     options = {"mode": mode, "state_size": 2, "num_layers": 2, "bidirectional": True}
-    sizes = list(rnn._sizes(mode, 3, 2, 2, 2))
-    shapes = [*sizes, *((rows,) for rows, _ in sizes)]
+    shapes = rnn._shapes(mode, 3, 2, 2, 2, None)
     parts = [normal(*shape, seed=i) * 0.5 for i, shape in enumerate(shapes)]
     flat = np.concatenate([p.ravel() for p in parts])
     assert flat.size == rnn.rnn_param_size(mode, 3, 2, 2, True)
@@ -154,6 +153,52 @@ def test_rnn_takes_its_parameters_in_parts(mode: str) -> None:
     close(np.concatenate([g.ravel() for g in gradients(lambda *p: rnn.rnn(x, p, h0, c0, **options), *parts)]), whole)
     with pytest.raises(ShapeError, match="parameters of shapes"):
         rnn.rnn(x, [array(p) for p in parts[::-1]], h0, c0, **options)
+
+
+def plain_lstm(x: Any, weights: Any, h: Any, c: Any, low: float, high: float) -> tuple[Any, Any, Any]:
+    """An lstm of one layer, projected and clipped, in NumPy."""
+    wi, wh, wr, bi, bh = weights
+    sigmoid, outputs = lambda a: 1 / (1 + np.exp(-a)), []
+    for step in x:
+        i, f, g, o = np.split(step @ wi.T + bi + h @ wh.T + bh, 4, axis=1)
+        c = np.clip(sigmoid(f) * c + sigmoid(i) * np.tanh(g), low, high)
+        h = (sigmoid(o) * np.tanh(c)) @ wr.T
+        outputs.append(h)
+    return np.stack(outputs), h, c
+
+
+def test_lstm_projected_and_clipped() -> None:
+    """Against NumPy, and its gradients against differences of that."""
+    x, h0, c0 = normal(4, 2, 3), normal(2, 2, seed=1), normal(2, 5, seed=2)
+    parts = [normal(*shape, seed=i) * 0.7 for i, shape in enumerate(rnn._shapes("lstm", 3, 5, 1, 1, 2))]
+    assert sum(p.size for p in parts) == rnn.rnn_param_size("lstm", 3, 5, projection_size=2)
+    limits = -0.4, 0.3
+    options = {"mode": "lstm", "state_size": 5, "projection_size": 2, "clip_min": limits[0], "clip_max": limits[1], "state_outputs": True}
+
+    def ours(*p: Any) -> Any:
+        return rnn.rnn(array(x), list(p), array(h0[None]), array(c0[None]), **options)
+
+    expected = plain_lstm(x, parts, h0, c0, *limits)
+    for found, wanted in zip(ours(*map(array, parts)), expected, strict=True):
+        close(found.reshape(wanted.shape), wanted)
+    assert (np.abs(expected[2]) == np.array([0.4, 0.3])[:, None, None]).any(), "some cells are at a limit"
+    for place, slope in enumerate(gradients(lambda *p: ours(*p)[0].sum(), *parts)):
+        at = tuple(n // 2 for n in parts[place].shape)
+        moved = []
+        for step in (1e-6, -1e-6):
+            changed = [p.copy() for p in parts]
+            changed[place][at] += step
+            moved.append(plain_lstm(x, changed, h0, c0, *limits)[0].sum())
+        assert slope[at] == pytest.approx((moved[0] - moved[1]) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+def test_lstm_clips_nan() -> None:
+    cell = np.array([[[np.nan, 0.2]]])
+    weights = [array(normal(*shape) * 0) for shape in rnn._shapes("lstm", 1, 2, 1, 1, None)]
+    options = {"mode": "lstm", "state_size": 2, "clip_min": -0.5, "clip_max": 0.5, "state_outputs": True}
+    for nan, expected in ((False, np.nan), (True, -0.5)):
+        last = rnn.rnn(array(np.ones((1, 1, 1))), weights, array(np.zeros((1, 1, 2))), array(cell), clip_nan=nan, **options)[2]
+        close(last, [[[expected, 0.1]]])
 
 
 def test_rnn_dropout_is_between_layers() -> None:
@@ -175,7 +220,11 @@ def test_rnn_dropout_is_between_layers() -> None:
         ({"mode": "elman"}, "mode rnn_relu"),
         ({"num_layers": 2}, "parameters"),
         ({"state_cell": None}, "state_cell"),
-        ({"projection_size": 2}, "projection_size"),
+        ({"mode": "gru", "projection_size": 2}, "no projection or clipping for mode gru; got 2"),
+        ({"mode": "gru", "clip_min": -1.0, "clip_max": 1.0}, "no projection or clipping"),
+        ({"clip_min": -1.0}, "clip_min and clip_max, or neither"),
+        ({"clip_nan": True}, "clip_min and clip_max, or neither"),
+        ({"projection_size": 2}, "parameters"),
         ({"use_sequence_length": True, "sequence_length": array(np.ones(2))}, "length for each of 3"),
     ],
 )
