@@ -49,9 +49,9 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.gluon": [
         ("data", _LOOP),
         ("model_zoo", "a network of gluon.nn, whose parameter files of MXNet load_parameters reads"),
-        ("contrib", "a block of your own"),
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
     ],
+    "hybridnet.gluon.contrib": [("data", _LOOP), ("estimator", "net.fit(x, y)")],
     "hybridnet.gluon.nn": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
         ("basic_layers conv_layers", "gluon.nn"),
@@ -74,7 +74,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.ndarray.contrib": [
         ("*_update", _TRAINER),
-        ("CTCLoss ctc_loss DeformableConvolution DeformablePSROIPooling ModulatedDeformableConvolution", ""),
+        ("CTCLoss ctc_loss DeformablePSROIPooling", ""),
         ("MultiBoxDetection MultiBoxTarget", ""),
         ("MultiProposal PSROIPooling Proposal ROIAlign RROIAlign bipartite_matching box_decode box_encode count_sketch fft ifft", ""),
         ("BatchNormWithReLU", "BatchNorm and relu, which hybridize() fuses"),

@@ -10,6 +10,7 @@ from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
 from hybridnet.ndarray.attributes import Array, Context, Floats, Shape
+from hybridnet.ndarray.deformable import DeformableConvolution, ModulatedDeformableConvolution
 from hybridnet.ndarray.normalization import sync_batch_norm as SyncBatchNorm
 from hybridnet.ndarray.record import numbered, when
 from hybridnet.ndarray.register import classic
@@ -20,7 +21,7 @@ from hybridnet.ops.math import pointwise
 from hybridnet.ops.nn import boxes, like, loss, outputs, resize
 
 __all__ = [
-    "AdaptiveAvgPooling2D", "BilinearResize2D", "MultiBoxPrior", "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms",
+    "AdaptiveAvgPooling2D", "BilinearResize2D", "DeformableConvolution", "ModulatedDeformableConvolution", "MultiBoxPrior", "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms",
     "cond", "div_sqrt_dim", "foreach", "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk",
     "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan",
     "quadratic", "sparse_softmax_cross_entropy", "while_loop",
