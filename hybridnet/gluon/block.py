@@ -211,17 +211,14 @@ class Block(Trainable):
         places in the structure (``0.weight``).
         """
         by_place = shared.structure if isinstance(shared, ParameterDict) else shared
-        self._share(by_place, "")
+        own = self._collect_params_with_prefix()
+        others = {id(own[place]): other for place, other in by_place.items() if place in own}
+        for block in self._blocks():
+            for name, parameter in list(block._reg_params.items()):
+                if id(parameter) in others:
+                    block._params._params.pop(parameter.name, None)
+                    setattr(block, name, others[id(parameter)])
         return self
-
-    def _share(self, by_place: Mapping[str, Parameter], prefix: str) -> None:
-        for name, own in list(self._reg_params.items()):
-            other = by_place.get(prefix + name)
-            if other is not None:
-                self._params._params.pop(own.name, None)
-                setattr(self, name, other)
-        for name, child in self._children.items():
-            child._share(by_place, f"{prefix}{name}.")
 
     # -- files ----------------------------------------------------------------------------------
 

@@ -18,6 +18,10 @@ class DeformableConvolution(HybridBlock):
     """
 
     _per_place = 2  # numbers that the second convolution gives for an element of a window
+    _own_first = False  # which convolution's parameters come first, as MXNet has them
+    offset_weight: Any
+    deformable_conv_weight: Any
+    deformable_conv_bias: Any
 
     def __init__(
         self,
@@ -58,11 +62,14 @@ class DeformableConvolution(HybridBlock):
         self._deformable_groups = num_deformable_group
         self._places = num_deformable_group * kernel[0] * kernel[1]
         of_offsets = self._per_place * self._places
+        made = [
+            ("offset", of_offsets, offset_weight_initializer, offset_bias_initializer, offset_use_bias),
+            ("deformable_conv", channels, weight_initializer, bias_initializer, use_bias),
+        ]
         with self.name_scope():
-            self.offset_weight = self._weight("offset_weight", of_offsets, offset_weight_initializer)
-            self.offset_bias = self._bias("offset_bias", of_offsets, offset_bias_initializer, offset_use_bias)
-            self.deformable_conv_weight = self._weight("deformable_conv_weight", channels, weight_initializer)
-            self.deformable_conv_bias = self._bias("deformable_conv_bias", channels, bias_initializer, use_bias)
+            for part, filters, of_weight, of_bias, biased in made[:: -1 if self._own_first else 1]:
+                setattr(self, f"{part}_weight", self._weight(f"{part}_weight", filters, of_weight))
+                setattr(self, f"{part}_bias", self._bias(f"{part}_bias", filters, of_bias, biased))
             self.act = activated(activation)
 
     def _alias(self) -> str:
@@ -109,6 +116,7 @@ class ModulatedDeformableConvolution(DeformableConvolution):
     """Deformable convolution whose windows' elements are also multiplied by 0 … 2, which is learnt too (arXiv 1811.11168)."""
 
     _per_place = 3
+    _own_first = True
 
     def _alias(self) -> str:
         return "modulated_deformable_conv"
