@@ -21,10 +21,10 @@ from hybridnet.ops.math import pointwise
 from hybridnet.ops.nn import boxes, like, loss, outputs, resize
 
 __all__ = [
-    "AdaptiveAvgPooling2D", "BilinearResize2D", "DeformableConvolution", "ModulatedDeformableConvolution", "MultiBoxPrior", "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms",
-    "cond", "div_sqrt_dim", "foreach", "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk",
-    "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan",
-    "quadratic", "sparse_softmax_cross_entropy", "while_loop",
+    "AdaptiveAvgPooling2D", "BilinearResize2D", "DeformableConvolution", "ModulatedDeformableConvolution", "MultiBoxPrior",
+    "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms", "cond", "div_sqrt_dim", "foreach", "gradientmultiplier",
+    "index_array", "index_copy", "interleaved_matmul_encdec_qk", "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk",
+    "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan", "quadratic", "sparse_softmax_cross_entropy", "while_loop",
 ]  # fmt: skip
 
 _math = pointwise.FUNCTIONS

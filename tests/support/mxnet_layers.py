@@ -44,7 +44,8 @@ def _recurrent():
         _UNROLL.format(4, "NTC", ""),
     )
     for make, states in (("rnn.RNN(3, 2, 'tanh', 'NTC', 0, True)", [(4, 3, 3)]), ("rnn.LSTM(3, 2, 'NTC', 0, True, 5)", [(4, 3, 3)] * 2),
-                         ("rnn.GRU(3, 1, 'NTC', 0, False, 5)", [(1, 3, 3)]), ("rnn.LSTM(4, 1, 'NTC', projection_size=3)", [(1, 3, 3), (1, 3, 4)]),
+                         ("rnn.GRU(3, 1, 'NTC', 0, False, 5)", [(1, 3, 3)]),
+                         ("rnn.LSTM(4, 1, 'NTC', projection_size=3)", [(1, 3, 3), (1, 3, 4)]),
                          ("rnn.LSTM(4, 2, 'NTC', bidirectional=True, projection_size=2)", [(4, 3, 2), (4, 3, 4)])):  # fmt: skip
         yield make, [_SEQUENCE, *states], "net(x[0], list(x[1:]))"
         if "projection" not in make:
@@ -133,7 +134,7 @@ def evaluate(mx, case, hybridize=False):
         p.set_data(mx.nd.array(drawn(p.shape, 100 + i, name.endswith(("var", "gamma")))))
     if hybridize:
         net.hybridize()
-    for v, s in zip(x, shapes):
+    for v, s in zip(x, shapes, strict=True):
         if isinstance(s, tuple):
             v.attach_grad()
     recorded = not any(word in expression for word in ON_A_GPU)
@@ -147,15 +148,30 @@ def evaluate(mx, case, hybridize=False):
         "parameters": {name: list(p.shape) for name, p in parameters_of(net).items()},
         "places": sorted(net._collect_params_with_prefix()),
         "outputs": [kept(y) for y in found],
-        "inputs": [kept(v.grad) for v, s in zip(x, shapes) if isinstance(s, tuple)],
+        "inputs": [kept(v.grad) for v, s in zip(x, shapes, strict=True) if isinstance(s, tuple)],
         "gradients": {name: kept(p.grad()) for name, p in parameters_of(net).items() if p.grad_req != "null"},
         "states": {name: kept(p.data()) for name, p in parameters_of(net).items() if p.grad_req == "null"},
     }
 
 
+def saved_network(nn):
+    """The network of the files that ``Block.save`` wrote: ``tests/data/mxnet_1_9_1-model.json`` and ``-model.params``."""
+    net = nn.HybridSequential(prefix="outer_")
+    with net.name_scope():
+        net.add(nn.Dense(3, activation="relu", in_units=4), nn.BatchNorm(in_channels=3))
+        inner = nn.HybridSequential(prefix="")
+        with inner.name_scope():
+            inner.add(nn.Dense(2, in_units=3))
+        net.add(inner)
+    return net
+
+
 if __name__ == "__main__":
     import mxnet
 
+    saved = saved_network(mxnet.gluon.nn)
+    saved.initialize(mxnet.init.Constant(0.25))
+    saved.save(str(PATH.with_name("mxnet_1_9_1")))
     with PATH.open("w") as file:
         for case in CASES:
             file.write(json.dumps({"case": case, **evaluate(mxnet, case)}) + "\n")
