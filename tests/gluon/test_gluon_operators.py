@@ -63,6 +63,23 @@ def layers() -> Iterator[Made]:
     yield lambda: listed(nn.HybridConcatenate()), [ROWS]
 
 
+def transformers() -> Iterator[Made]:
+    text, memory, mask = floats(2, 5, 4), floats(2, 3, 4), np.ones((2, 1, 1, 5), np.float32)
+    yield nn.RMSNorm, [ROWS]
+    yield lambda: nn.GELU("sigmoid"), [ROWS]
+    yield lambda: nn.RotaryEmbedding(interleaved=True), [floats(2, 3, 2, 4)]
+    yield lambda: nn.FeedForward(4, 6), [text]
+    yield lambda: nn.SwiGLU(4, 6), [text]
+    yield lambda: nn.MultiHeadAttention(4, 2, 1, True, 100.0), [text]
+    yield lambda: nn.MultiHeadAttention(4, 2), [text, memory]
+    for pre_norm in (False, True):
+        layer = {"num_kv_heads": 1, "pre_norm": pre_norm, "rotary": 10.0, "dropout": 0.2}
+        yield lambda layer=layer: nn.TransformerEncoderLayer(4, 2, 6, **layer), [text, mask]
+        yield lambda layer=layer: nn.TransformerDecoderLayer(4, 2, 6, **layer), [text, memory, mask]
+    cached = [text[:, :2], mask, [floats(5, 2, 1, 2)] * 2, np.array([2], np.float32)]
+    yield lambda: nn.TransformerEncoderLayer(4, 2, 6, 1, causal=True), cached
+
+
 def contributed() -> Iterator[Made]:
     for cls, shape in ((more.PixelShuffle1D, (2, 4, 3)), (more.PixelShuffle2D, (2, 8, 3, 2)), (more.PixelShuffle3D, (1, 8, 2, 3, 2))):
         yield lambda cls=cls: cls(2), [floats(*shape)]
@@ -138,7 +155,7 @@ def keras_layers() -> Iterator[Made]:
     yield lambda: keras.Activation("relu"), [ROWS]
 
 
-CASES: list[Made] = [*layers(), *contributed(), *losses(), *cells(), *keras_layers()]
+CASES: list[Made] = [*layers(), *transformers(), *contributed(), *losses(), *cells(), *keras_layers()]
 IDS = [f"{type(make()).__module__.split('.')[1]}.{type(make()).__name__}" for make, _ in CASES]
 
 
