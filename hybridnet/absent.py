@@ -59,7 +59,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.gluon.rnn": [("rnn_cell rnn_layer", "gluon.rnn")],
     "hybridnet.gluon.loss": [("CTCLoss SDMLLoss", "")],
     "hybridnet.gluon.utils": [("download check_sha1 replace_file", "urllib.request and hashlib")],
-    "hybridnet.optimizer": [("DCASGD LARS LBSGD Test contrib", "another optimizer, or an Optimizer of your own with a rule")],
     "hybridnet.initializer": [("FusedRNN", "the initializers that gluon.rnn's layers take")],
     "hybridnet.ndarray": [
         ("Custom", "autograd.Function"),

@@ -151,7 +151,7 @@ class RMSNorm(HybridBlock):
         return F.contrib.rms_norm(x, gamma, name="fwd", axis=self._axis, eps=self._epsilon)
 
     def __repr__(self) -> str:
-        return f"RMSNorm(eps={self._epsilon}, axis={self._axis}, in_channels={self.gamma.shape[0]})"
+        return f"RMSNorm(eps={self._epsilon}, axis={self._axis})"
 
 
 class GroupNorm(_Norm):

@@ -135,8 +135,8 @@ class _RNNLayer(HybridBlock):
         stack = HybridSequentialRNNCell(prefix=self.prefix, params=self.params)
         with stack.name_scope():
             for layer in range(self._num_layers):
-                cells = [self._cell(f"{direction}{layer}_") for direction in self._directions]
-                stack.add(cells[0] if len(cells) == 1 else BidirectionalCell(*cells))
+                forth, *back = (self._cell(f"{direction}{layer}_") for direction in self._directions)
+                stack.add(BidirectionalCell(forth, back[0]) if back else forth)
                 if self._dropout > 0 and layer < self._num_layers - 1:
                     stack.add(DropoutCell(self._dropout))
         return stack

@@ -42,7 +42,9 @@ def deformable_convolution(
     """
     op = "DeformableConvolution" if mask is None else "ModulatedDeformableConvolution"
     x, offset, weight = tensor(data), tensor(offset), tensor(weight)
-    sides = [as_tuple(op, n, v, 2, d) for n, v, d in (("kernel", kernel, 1), ("stride", stride, 1), ("dilate", dilate, 1), ("pad", pad, 0))]
+    sides: list[Any] = [
+        as_tuple(op, n, v, 2, d) for n, v, d in (("kernel", kernel, 1), ("stride", stride, 1), ("dilate", dilate, 1), ("pad", pad, 0))
+    ]
     window, steps, apart, edge = sides
     if x.ndim != 4:
         fail(ShapeError, op, expected="data (batch, channels, height, width)", got=str(x.shape))

@@ -129,7 +129,7 @@ def rnn_layers(
     return (x, stack(last_h)) + ((stack(last_c),) if mode == "lstm" else ())
 
 
-def _limited(c: Any, low: float, high: float, nan: bool) -> Any:
+def _limited(c: Any, low: float | None, high: float | None, nan: bool) -> Any:
     """A cell state brought to ``low`` … ``high``, as cuDNN clips it."""
     c = clip(c, low, high)
     return call("where", call("isnan", c), low, c) if nan else c
