@@ -57,9 +57,8 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("basic_layers conv_layers", "gluon.nn"),
     ],
     "hybridnet.gluon.rnn": [("rnn_cell rnn_layer", "gluon.rnn")],
-    "hybridnet.gluon.loss": [("CTCLoss SDMLLoss", "")],
+    "hybridnet.gluon.loss": [("CTCLoss", "")],
     "hybridnet.gluon.utils": [("download check_sha1 replace_file", "urllib.request and hashlib")],
-    "hybridnet.initializer": [("FusedRNN", "the initializers that gluon.rnn's layers take")],
     "hybridnet.ndarray": [
         ("Custom", "autograd.Function"),
         ("sparse cast_storage reset_arrays", "dense arrays"),

@@ -189,6 +189,22 @@ class Loss(EvalMetric):
 
 
 @register
+class Torch(Loss):
+    """:class:`Loss` by the name that it has for criterions of Torch."""
+
+    def __init__(self, name: str = "torch", output_names: Any = None, label_names: Any = None) -> None:
+        super().__init__(name, output_names, label_names)
+
+
+@register
+class Caffe(Loss):
+    """:class:`Loss` by the name that it has for criterions of Caffe."""
+
+    def __init__(self, name: str = "caffe", output_names: Any = None, label_names: Any = None) -> None:
+        super().__init__(name, output_names, label_names)
+
+
+@register
 class CustomMetric(EvalMetric):
     """The mean of a function of NumPy arrays ``feval(label, pred)``, which gives a number or a (sum, count)."""
 

@@ -144,7 +144,7 @@ def test_rnn_takes_its_parameters_in_parts(mode: str) -> None:
     """A list of the weights and biases gives what they give as one array, and so do their gradients."""
     x, h0, c0 = (array(normal(*shape, seed=i)) for i, shape in enumerate([(4, 2, 3), (4, 2, 2), (4, 2, 2)]))
     options = {"mode": mode, "state_size": 2, "num_layers": 2, "bidirectional": True}
-    shapes = rnn._shapes(mode, 3, 2, 2, 2, None)
+    shapes = rnn.parameter_shapes(mode, 3, 2, 2, 2, None)
     parts = [normal(*shape, seed=i) * 0.5 for i, shape in enumerate(shapes)]
     flat = np.concatenate([p.ravel() for p in parts])
     assert flat.size == rnn.rnn_param_size(mode, 3, 2, 2, True)
@@ -170,7 +170,7 @@ def plain_lstm(x: Any, weights: Any, h: Any, c: Any, low: float, high: float) ->
 def test_lstm_projected_and_clipped() -> None:
     """Against NumPy, and its gradients against differences of that."""
     x, h0, c0 = normal(4, 2, 3), normal(2, 2, seed=1), normal(2, 5, seed=2)
-    parts = [normal(*shape, seed=i) * 0.7 for i, shape in enumerate(rnn._shapes("lstm", 3, 5, 1, 1, 2))]
+    parts = [normal(*shape, seed=i) * 0.7 for i, shape in enumerate(rnn.parameter_shapes("lstm", 3, 5, 1, 1, 2))]
     assert sum(p.size for p in parts) == rnn.rnn_param_size("lstm", 3, 5, projection_size=2)
     limits = -0.4, 0.3
     options = {"mode": "lstm", "state_size": 5, "projection_size": 2, "clip_min": limits[0], "clip_max": limits[1], "state_outputs": True}
@@ -194,7 +194,7 @@ def test_lstm_projected_and_clipped() -> None:
 
 def test_lstm_clips_nan() -> None:
     cell = np.array([[[np.nan, 0.2]]])
-    weights = [array(normal(*shape) * 0) for shape in rnn._shapes("lstm", 1, 2, 1, 1, None)]
+    weights = [array(normal(*shape) * 0) for shape in rnn.parameter_shapes("lstm", 1, 2, 1, 1, None)]
     options = {"mode": "lstm", "state_size": 2, "clip_min": -0.5, "clip_max": 0.5, "state_outputs": True}
     for nan, expected in ((False, np.nan), (True, -0.5)):
         last = rnn.rnn(array(np.ones((1, 1, 1))), weights, array(np.zeros((1, 1, 2))), array(cell), clip_nan=nan, **options)[2]

@@ -86,6 +86,8 @@ CASES = [
     ("nn.AvgPool1D(3, 2, 1, count_include_pad=False)", [(2, 3, 8)], ""),
     ("nn.GlobalAvgPool3D()", [(1, 2, 3, 4, 3)], ""),
     ("nn.Dense(3, 'sigmoid', flatten=False)", [(2, 3, 4)], ""),
+    ("loss.SDMLLoss()", [(4, 3), (4, 3)], ""),
+    ("loss.SDMLLoss(0.1)", [(2, 5), (2, 5)], ""),
     *_conv_cells(),
     *_recurrent(),
 ]

@@ -28,7 +28,7 @@ from hybridnet.ops.nn.sequence import within_length
 Weights = Sequence[Any]
 
 
-def _shapes(
+def parameter_shapes(
     mode: str, input_size: int, state_size: int, num_layers: int, directions: int, projection_size: int | None
 ) -> list[tuple[int, ...]]:
     """Of all parameters in MXNet's order: the weights, a layer's directions in turn, input, recurrent, projection; then the biases."""
@@ -44,7 +44,7 @@ def rnn_param_size(
     mode: str, input_size: int, state_size: int, num_layers: int = 1, bidirectional: bool = False, projection_size: int | None = None
 ) -> int:
     """How many numbers the flat parameters of :func:`rnn` have."""
-    return sum(map(math.prod, _shapes(mode, input_size, state_size, num_layers, 1 + bidirectional, projection_size)))
+    return sum(map(math.prod, parameter_shapes(mode, input_size, state_size, num_layers, 1 + bidirectional, projection_size)))
 
 
 def _unpacked(parameters: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
@@ -178,7 +178,7 @@ def rnn(
     if mode == "lstm" and state_cell is None:
         fail(ArgumentError, "rnn", expected="state_cell for mode lstm", got="none")
     directions = 1 + bool(bidirectional)
-    shapes = _shapes(mode, data.shape[2], state_size, num_layers, directions, projection_size)
+    shapes = parameter_shapes(mode, data.shape[2], state_size, num_layers, directions, projection_size)
     layers = _layers(_unpacked(parameters, shapes), num_layers, directions)
     for given, size in ((state, projection_size or state_size), (state_cell, state_size))[: 1 + (mode == "lstm")]:
         if given.shape != (num_layers * directions, data.shape[1], size):
