@@ -272,6 +272,32 @@ class SDMLLoss(Loss):
         return _apply_weighting(F, loss, self._weight)
 
 
+class CTCLoss(Loss):
+    """Connectionist temporal classification: minus the logarithm of the probability of a label over all its alignments.
+
+    ``pred``: (batch, time, symbols) before a softmax, or by ``layout`` TNC; the last symbol is the blank. ``label``: (batch, length),
+    or by ``label_layout`` TN, padded by -1. ``pred_lengths`` and ``label_lengths``, (batch,): how much of each counts.
+    """
+
+    def __init__(self, layout: str = "NTC", label_layout: str = "NT", weight: float | None = None, **kwargs: Any) -> None:
+        for name, value, known in (("layout", layout, ("NTC", "TNC")), ("label_layout", label_layout, ("NT", "TN"))):
+            if value not in known:
+                fail(ArgumentError, "CTCLoss", expected=f"{name} {' or '.join(known)}", got=repr(value))
+        self._layout, self._label_layout = layout, label_layout
+        super().__init__(weight, label_layout.index("N"), **kwargs)
+
+    def hybrid_forward(
+        self, F: Any, pred: Any, label: Any, pred_lengths: Any = None, label_lengths: Any = None, sample_weight: Any = None
+    ) -> Any:
+        pred = F.swapaxes(pred, dim1=0, dim2=1) if self._layout == "NTC" else pred
+        label = F.swapaxes(label, dim1=0, dim2=1) if self._label_layout == "TN" else label
+        given = {"data_lengths": pred_lengths, "label_lengths": label_lengths}
+        used = {f"use_{name}": True for name, value in given.items() if value is not None}
+        lengths = {name: value for name, value in given.items() if value is not None}
+        loss = F.CTCLoss(pred, label, blank_label="last", **lengths, **used)
+        return _apply_weighting(F, loss, self._weight, sample_weight)
+
+
 class PoissonNLLLoss(Loss):
     """rate - target · log(rate), the mean over everything; rate is exp(pred), or pred without ``from_logits``.
 

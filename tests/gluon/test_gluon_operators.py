@@ -118,6 +118,7 @@ def losses() -> Iterator[Made]:
         yield lambda given=from_logits: loss.SoftmaxCELoss(1, from_logits=given), [IMAGE, np.ones((2, 6, 6), np.int32)]
         yield lambda given=from_logits: loss.SoftmaxCELoss(sparse_label=False, from_logits=given), [ROWS, ROWS[::-1]]
         yield lambda given=from_logits: loss.PoissonNLLLoss(from_logits=given, compute_full=True), [ROWS, ROWS[::-1] * 4]
+    yield loss.CTCLoss, [floats(3, 5, 4), np.array([[0, 1], [2, -1], [1, 1]], np.float32), np.array([5, 3, 4]), np.array([2, 1, 1])]
     yield loss.SDMLLoss, [ROWS, ROWS[::-1]]
     yield loss.CosineEmbeddingLoss, [ROWS, ROWS[::-1], SIGNS]
     yield loss.TripletLoss, [ROWS, ROWS[::-1], ROWS * 2]

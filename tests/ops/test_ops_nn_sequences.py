@@ -1,5 +1,6 @@
 """Sequence operators and recurrent networks against their definitions, one sequence and one step at a time."""
 
+import itertools
 import math
 from typing import Any
 
@@ -11,6 +12,7 @@ from hybridnet import autograd
 from hybridnet.core import array
 from hybridnet.errors import ArgumentError, HybridnetError, ShapeError
 from hybridnet.ops.nn import rnn, sequence
+from hybridnet.ops.nn.ctc import ctc_loss
 
 # -- sequences ------------------------------------------------------------------------------------
 
@@ -233,3 +235,49 @@ def test_rnn_refuses(change: Any, message: str) -> None:
     options = {"mode": "lstm", "state_size": 5, "state_cell": h, **change}
     with pytest.raises(HybridnetError, match=r"\[rnn\].*" + message):
         rnn.rnn(array(normal(2, 3, 4)), array(normal(rnn.rnn_param_size("lstm", 4, 5))), h, **options)
+
+
+def every_alignment(x: Any, label: list[int], blank: int) -> float:
+    """-log of the sum over all paths that give ``label``, one by one."""
+    p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    total = 0.0
+    for path in itertools.product(range(x.shape[1]), repeat=len(x)):
+        symbols = [s for i, s in enumerate(path) if i == 0 or s != path[i - 1]]
+        if [s for s in symbols if s != blank] == label:
+            total += float(np.prod([p[t, s] for t, s in enumerate(path)]))
+    return -math.log(total) if total else 0.0
+
+
+@pytest.mark.parametrize("blank_first", [True, False])
+def test_ctc_is_the_sum_over_alignments(blank_first: bool) -> None:
+    """Labels with repeats, padding, lengths, one that is empty and one that is too long."""
+    x, none = normal(4, 5, 3), 0 if blank_first else -1
+    labels = [[1, 1], [2, 1], [1], [], [1, 1, 1]]
+    if not blank_first:
+        labels = [[s - 1 for s in row] for row in labels]
+    padded = np.array([row + [none] * (3 - len(row)) for row in labels])
+    steps = [4, 3, 4, 2, 4]
+    blank = 0 if blank_first else 2
+    expected = [every_alignment(x[:n, b], row, blank) for b, (row, n) in enumerate(zip(labels, steps, strict=True))]
+    assert expected[4] == 0
+    found = ctc_loss(array(x), array(padded), array(np.array(steps)), None, blank_first)
+    close(found, expected)
+    close(ctc_loss(array(x), array(padded), array(np.array(steps)), array(np.array([2, 2, 1, 0, 3])), blank_first), expected)
+    (slope,) = gradients(lambda v: ctc_loss(v, array(padded), array(np.array(steps)), None, blank_first).sum(), x)
+    for t, b, s in ((0, 0, 1), (2, 1, 2), (1, 3, 0), (3, 1, 0), (0, 4, 1)):
+        moved = []
+        for step in (1e-6, -1e-6):
+            changed = x.copy()
+            changed[t, b, s] += step
+            moved.append(every_alignment(changed[: steps[b], b], labels[b], blank))
+        assert slope[t, b, s] == pytest.approx((moved[0] - moved[1]) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+def test_ctc_refuses() -> None:
+    for label, lengths, match in (
+        (np.ones(3), None, "label"),
+        (np.ones((3, 0)), None, "one symbol"),
+        (np.ones((3, 2)), np.ones(2), "data_lengths"),
+    ):
+        with pytest.raises(HybridnetError, match=r"\[CTCLoss\].*" + match):
+            ctc_loss(array(normal(4, 3, 3)), array(label), None if lengths is None else array(lengths))
