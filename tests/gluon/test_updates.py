@@ -74,5 +74,8 @@ def test_other_names() -> None:
         assert isinstance(optimizer.create("mine"), Mine)
     finally:
         del optimizer.Optimizer.opt_registry["mine"]
+    state = (hn.np.ones(2), None, (hn.np.ones(1),))
+    moved = optimizer.get_updater(optimizer.SGD()).sync_state_context(state, hn.cpu(1))
+    assert [moved[0].device, moved[1], moved[2][0].device] == [hn.cpu(1), None, hn.cpu(1)]
     with pytest.raises(hn.errors.ArgumentError, match="warmup_strategy linear, power2, sqrt or lars"):
         optimizer.LBSGD(warmup_strategy="cubic")

@@ -118,8 +118,8 @@ class LayerNorm(_Norm):
     def infer_shape(self, x: Any, *args: Any) -> None:
         self._take_size(x, self._axis)
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
-        return F.LayerNorm(x, gamma, beta, name="fwd", axis=self._axis, eps=self._epsilon)
+    def hybrid_forward(self, F: Any, data: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override]
+        return F.LayerNorm(data, gamma, beta, name="fwd", axis=self._axis, eps=self._epsilon)
 
     def __repr__(self) -> str:
         return self._described(eps=self._epsilon, axis=self._axis, center=self._center, scale=self._scale, in_channels=self.gamma.shape[0])
@@ -174,8 +174,8 @@ class GroupNorm(_Norm):
         super().__init__(in_channels or num_groups, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
         self._num_groups = num_groups
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
-        return F.GroupNorm(x, gamma, beta, name="fwd", num_groups=self._num_groups, eps=self._epsilon)
+    def hybrid_forward(self, F: Any, data: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override]
+        return F.GroupNorm(data, gamma, beta, name="fwd", num_groups=self._num_groups, eps=self._epsilon)
 
     def __repr__(self) -> str:
         return self._described(eps=self._epsilon, num_groups=self._num_groups, center=self._center, scale=self._scale)

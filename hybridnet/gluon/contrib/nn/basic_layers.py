@@ -7,9 +7,14 @@ from typing import Any
 
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.gluon.nn.basic import Embedding
+from hybridnet.gluon.nn.basic import Embedding, Identity
 from hybridnet.gluon.nn.containers import Concatenate, HybridConcatenate
 from hybridnet.gluon.nn.normalization import BatchNorm
+
+
+__all__ = [
+    "Concurrent", "HybridConcurrent", "Identity", "PixelShuffle1D", "PixelShuffle2D", "PixelShuffle3D", "SparseEmbedding", "SyncBatchNorm",
+]  # fmt: skip
 
 
 class Concurrent(Concatenate):
