@@ -13,7 +13,9 @@ from hybridnet import (
     context,
     gluon,
     hooks,
+    image,
     initializer,
+    io,
     keras,
     lr_scheduler,
     metric,
@@ -22,8 +24,11 @@ from hybridnet import (
     numpy_extension,
     optimizer,
     random,
+    recordio,
+    test_utils,
     util,
 )
+from hybridnet import image as img
 from hybridnet import initializer as init
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
@@ -55,8 +60,11 @@ __all__ = [
     "gpu",
     "gpu_memory_info",
     "hooks",
+    "image",
+    "img",
     "init",
     "initializer",
+    "io",
     "jit",
     "keras",
     "lr_scheduler",
@@ -70,6 +78,8 @@ __all__ = [
     "numpy_extension",
     "optimizer",
     "random",
+    "recordio",
+    "test_utils",
     "util",
 ]
 

@@ -41,6 +41,7 @@ class Device:
 
     @property
     def is_gpu(self) -> bool:
+        """Whether its arrays lie in a GPU's memory."""
         return self.device_type == "gpu"
 
     @property
@@ -91,6 +92,11 @@ _current = _Current()
 def current_device() -> Device:
     """The device on which new arrays are made: cpu(0) unless in a ``with device:``."""
     return _current.device
+
+
+def set_current_device(device: Device) -> None:
+    """Make a device the current one of this thread from now on, or to the end of the ``with device:`` that this stands in."""
+    _current.device = device
 
 
 def cpu(device_id: int = 0) -> Device:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from hybridnet import absent
 from hybridnet.errors import DeferredInitializationError
-from hybridnet.gluon import contrib, loss, nn, rnn, utils
+from hybridnet.gluon import contrib, data, loss, nn, rnn, utils
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.parameter import Constant, Parameter
@@ -20,6 +20,7 @@ __all__ = [
     "ParameterDict",
     "Trainer",
     "contrib",
+    "data",
     "loss",
     "nn",
     "rnn",

@@ -1,10 +1,15 @@
 """The benchmarks themselves: every workload runs in every mode with the same losses, and the bars judge as they say."""
 
 import time
+from pathlib import Path
 
 import bars
 import busy
 import gluon_networks
+import image_loading
+import images
+import loader
+import loading
 import measure
 import networks
 import numpy as np
@@ -105,3 +110,47 @@ def test_the_report_shows_a_record() -> None:
     assert "operators: add against torch/operators/add" in text and "0.500" in text and "not run" in text
     assert "DIFFER" in text and "mlp-train/hybridized 1.0e+00" in text
     assert "3.50 s, 7 lines; under 3 s: MISS" in text and "0.50 MiB" in text
+
+
+@pytest.mark.parametrize("name", loading.DATASETS)
+def test_every_dataset_of_the_loaders_is_gone_through(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    length, _, dtype = loading.DATASETS[name]
+    monkeypatch.setitem(loading.DATASETS, name, (70, (1, 4, 4), dtype))
+    source, _ = loading.hybridnet(name, 0)
+    first, *speeds = loading.timed(source, 70, 0.0)
+    assert len(speeds) == 3 and min(first, *speeds) > 0
+    assert len(loading.arrays(name)[0]) == 70 < length
+
+
+def test_loaders_are_judged_beside_each_other() -> None:
+    assert loader.judged([3.0, 4.0, 5.0], [2.0, 4.0, 4.0]) == ("1.00", "1.00 to 1.50", "PASS")
+    assert loader.judged([3.0], [4.0])[2] == "MISS"
+    assert loader.judged([3.0], None)[2] == "not run"
+    record = {
+        "machine": {"cpu": "a processor"},
+        "settings": {"batch": 32},
+        "versions": {"torch": {"torch": "2"}},
+        "samples a second": {"digits/0/hybridnet": [2000.0], "digits/0/torch": [1000.0], "digits/2/hybridnet": [5.0]},
+        "first epoch": {"digits/0/hybridnet": [0.5]},
+    }
+    text = loader.report(record)
+    assert "2,000" in text and "2.00 to 2.00" in text and "0.50 s" in text and "not run" in text
+
+
+@pytest.mark.parametrize("reader", image_loading.PEERS["hybridnet"][1])
+def test_every_reader_of_images(reader: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(image_loading, "COUNT", 35)
+    monkeypatch.setattr(image_loading, "SIDES", (80, 60))
+    monkeypatch.setattr(image_loading, "THREADS", 0 if reader == "DataLoader" else 1)
+    image_loading.write(tmp_path)
+    epochs, _ = image_loading.hybridnet(reader, tmp_path)
+    first, *speeds = image_loading.timed(epochs, 0.0)
+    assert len(speeds) == 2 and min(first, *speeds) > 0
+
+
+def test_readers_of_images_are_judged_beside_each_other() -> None:
+    speeds = {"hybridnet/ImageRecordIter": [300.0, 200.0], "mxnet/ImageRecordIter": [100.0, 100.0], "hybridnet/DataLoader": [9.0]}
+    speeds["hybridnet/ImageIter"] = [5.0]
+    record = {"machine": {"cpu": "a processor"}, "settings": {}, "versions": {}, "images a second": speeds}
+    text = images.report({**record, "first epoch": {key: [0.5] for key in speeds}})
+    assert "2.50" in text and "2.00 to 3.00" in text and "1: PASS" in text and text.count("not run") == 2

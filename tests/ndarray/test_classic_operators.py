@@ -48,6 +48,7 @@ OURS = {
     "_contrib_rms_norm",
     "_contrib_scaled_dot_product_attention",
     "_contrib_rotary_embedding",
+    "_image_random_gray",
 }
 
 #: Parameters that only ours have.

@@ -204,7 +204,10 @@ def initialize_missing(net: Any) -> None:
 
 
 def output_spec(net: Any, inputs: tuple[Any, ...]) -> Spec:
-    """Shape and dtype of the network's output, found by tracing: nothing is computed but deferred initial values."""
+    """Shape and dtype of the network's output, found by tracing: nothing is computed but deferred initial values.
+
+    ArgumentError if the network has several outputs.
+    """
     trace = Trace()
     tracers = [wrap(type(x), trace.argument(Spec(x.shape, x._data.dtype), x._device, f"x{i}"), x._device) for i, x in enumerate(inputs)]
     before = local.set(recording=False, training=False)

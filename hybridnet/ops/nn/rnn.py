@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import apply, call
+from hybridnet.core import ArrayLike, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.selection import clip
 from hybridnet.ops.array.shape import concatenate, stack
@@ -82,7 +82,7 @@ def rnn_layers(
     layers: Sequence[Sequence[Weights]],
     h0: Any,
     c0: Any = None,
-    sequence_length: Any = None,
+    sequence_length: ArrayLike | None = None,
     mode: str = "lstm",
     p: float = 0.0,
     limited: Callable[[Any], Any] | None = None,
@@ -93,7 +93,7 @@ def rnn_layers(
     directions, batch, units). Outputs are (time, batch, directions · units). Dropout of ``p`` is between
     layers. Beyond ``sequence_length`` (one a sequence) outputs are 0 and states stay; the other
     direction begins at each sequence's end. What is projected, or whose cell state ``limited`` limits, is
-    computed step by step.
+    computed step by step. ShapeError unless there is a length for each sequence.
     """
     mask = None
     if sequence_length is not None:
@@ -136,7 +136,7 @@ def _limited(c: Any, low: float | None, high: float | None, nan: bool) -> Any:
 
 
 def rnn(
-    data: Any,
+    data: ArrayLike,
     parameters: Any,
     state: Any,
     state_cell: Any = None,
@@ -165,6 +165,7 @@ def rnn(
     Of an lstm alone: with ``projection_size`` each output is projected (projection_size, state_size), a third weight of each
     layer and direction, and outputs and ``state`` have that size. ``clip_min`` and ``clip_max`` limit the cell state of every step
     before the output is made of it; with ``clip_nan`` a NaN in it becomes ``clip_min``.
+    ArgumentError for these in another mode, or lstm without ``state_cell``; ShapeError for states or data of another shape.
     """
     data = tensor(data)
     one_of("rnn", "mode", mode, GATES)

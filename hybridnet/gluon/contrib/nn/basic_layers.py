@@ -11,7 +11,6 @@ from hybridnet.gluon.nn.basic import Embedding, Identity
 from hybridnet.gluon.nn.containers import Concatenate, HybridConcatenate
 from hybridnet.gluon.nn.normalization import BatchNorm
 
-
 __all__ = [
     "Concurrent", "HybridConcurrent", "Identity", "PixelShuffle1D", "PixelShuffle2D", "PixelShuffle3D", "SparseEmbedding", "SyncBatchNorm",
 ]  # fmt: skip
