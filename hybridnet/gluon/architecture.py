@@ -34,7 +34,7 @@ def _key(block: Any, number: int) -> str:
 
 
 def restore_names(net: Any, text: str, source: str) -> None:
-    """Give ``net`` and everything below it the names in a file's text; all or nothing."""
+    """Give ``net`` and everything below it the names in a file's text. FileFormatError, before any changes, for another structure."""
     try:
         found = json.loads(text)
     except ValueError as error:

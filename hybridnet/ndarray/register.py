@@ -118,7 +118,7 @@ def _reader(name: str, record: ClassicOperator) -> Callable[[tuple[Any, ...], di
 def keep_dtype(result: Any, like: Any) -> Any:
     """``result`` in the dtype of the operand, as classic results have it where NumPy's would be wider or floating.
 
-    Of integers only ``nd``'s arrays have it: the mean of ``np``'s integers is no integer.
+    Of integers only ``nd``'s arrays have it: the mean of ``np``'s integers is no integer. The shape stays.
     """
     dtype = like._data.dtype
     if not dtypes.is_floating(dtype) and not isinstance(like, NDArray):

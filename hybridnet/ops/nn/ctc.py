@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import call
+from hybridnet.core import ArrayLike, call
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.gather import positions, take_along_axis
 from hybridnet.ops.array.shape import concatenate, stack
@@ -23,12 +23,19 @@ _NEVER, _HARDLY = -1e30, -1e29
 _ALL = ("slice", None, None, None)
 
 
-def ctc_loss(data: Any, label: Any, data_lengths: Any = None, label_lengths: Any = None, blank_first: bool = True) -> Any:
+def ctc_loss(
+    data: ArrayLike,
+    label: ArrayLike,
+    data_lengths: ArrayLike | None = None,
+    label_lengths: ArrayLike | None = None,
+    blank_first: bool = True,
+) -> Any:
     """(batch,) from ``data`` (time, batch, symbols), before a softmax, and ``label`` (batch, length).
 
     The blank is symbol 0, with 0 for no symbol in labels, or with ``blank_first`` false the last, with -1 for none: a label ends at
     its first such, unless ``label_lengths`` (batch,) says where. ``data_lengths`` (batch,): how many steps count. A label that
-    no alignment gives in so few steps has the loss 0, as in MXNet, and no gradient.
+    no alignment gives in so few steps has the loss 0, as in MXNet, and no gradient. ShapeError for arrays that do not
+    fit together, and for no step or symbol at all.
     """
     data, label = tensor(data), tensor(label, data)
     if data.ndim != 3 or label.ndim != 2 or label.shape[0] != data.shape[1] or not data.shape[0] or not label.shape[1]:
@@ -37,11 +44,12 @@ def ctc_loss(data: Any, label: Any, data_lengths: Any = None, label_lengths: Any
     (time, batch, symbols), length = data.shape, label.shape[1]
     label = call("cast", label, dtype=dtypes.int64)
     blank = 0 if blank_first else symbols - 1
+    steps = data_lengths if data_lengths is None else tensor(data_lengths, data)
     if label_lengths is None:
         count = _count(label, 0 if blank_first else -1)
     else:
         count = call("cast", tensor(label_lengths, label), dtype=dtypes.int64)
-    for lengths, what in ((count, "label_lengths"), (data_lengths, "data_lengths")):
+    for lengths, what in ((count, "label_lengths"), (steps, "data_lengths")):
         if lengths is not None and lengths.shape != (batch,):
             fail(ShapeError, "CTCLoss", expected=f"{what} {(batch,)}", got=str(lengths.shape))
     places = _with_blanks(call("clip", label, a_min=0, a_max=symbols - 1), blank)
@@ -52,8 +60,8 @@ def ctc_loss(data: Any, label: Any, data_lengths: Any = None, label_lengths: Any
     for t in range(1, time):
         after = call("logaddexp", alpha, _moved(alpha, 1))
         after = call("logaddexp", after, call("where", skips, _moved(alpha, 2), _NEVER)) + likely[t]
-        if data_lengths is not None:
-            after = call("where", call("reshape", tensor(data_lengths, data), shape=(batch, 1)) > t, after, alpha)
+        if steps is not None:
+            after = call("where", call("reshape", steps, shape=(batch, 1)) > t, after, alpha)
         alpha = after
     end = call("reshape", count * 2, shape=(batch, 1))
     last, before = (take_along_axis(alpha, call("clip", end - n, a_min=0, a_max=2 * length), 1) for n in (0, 1))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import call
+from hybridnet.core import ArrayLike, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.gather import positions, take
 from hybridnet.ops.common import tensor
@@ -22,11 +22,11 @@ Pair = tuple[int, int]
 
 
 def deformable_convolution(
-    data: Any,
-    offset: Any,
-    mask: Any,
-    weight: Any,
-    bias: Any = None,
+    data: ArrayLike,
+    offset: ArrayLike,
+    mask: ArrayLike | None,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
     kernel: Any = 1,
     stride: Any = 1,
     dilate: Any = 1,
@@ -38,10 +38,12 @@ def deformable_convolution(
 
     ``offset``: (batch, num_deformable_group · 2 · kernel's size, *size of the result), for each element of the window how far
     below and how far to the right of its place it is read, in pixels. ``mask``: (batch, num_deformable_group · kernel's size, *size
-    of the result) for version 2, ``None`` for version 1.
+    of the result) for version 2, ``None`` for version 1. ShapeError for other shapes, ArgumentError for groups that do not divide
+    the channels.
     """
     op = "DeformableConvolution" if mask is None else "ModulatedDeformableConvolution"
     x, offset, weight = tensor(data), tensor(offset), tensor(weight)
+    mask = mask if mask is None else tensor(mask)
     sides: list[Any] = [
         as_tuple(op, n, v, 2, d) for n, v, d in (("kernel", kernel, 1), ("stride", stride, 1), ("dilate", dilate, 1), ("pad", pad, 0))
     ]
@@ -65,7 +67,7 @@ def deformable_convolution(
     rows = call("reshape", pixels, shape=(batch * deformable * size[0] * size[1], share))
     read = _read(rows, y, x_, (size[0], size[1]), mask is None)
     if mask is not None:
-        read = read * call("reshape", wide(tensor(mask)), shape=(*y.shape, 1))
+        read = read * call("reshape", wide(mask), shape=(*y.shape, 1))
     # (batch, groups, elements, places, channels) to the columns of a product for each group of filters.
     read = call("reshape", read, shape=(batch, deformable, elements, out[0] * out[1], share))
     inner = channels // num_group * elements

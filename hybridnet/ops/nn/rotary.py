@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hybridnet.core import call
+from hybridnet.core import ArrayLike, call
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.gather import positions as counted
 from hybridnet.ops.array.shape import concatenate, stack
@@ -15,11 +15,11 @@ from hybridnet.ops.nn.common import narrow, wide
 _WHOLE = ("slice", None, None, None)
 
 
-def rotary_embedding(data: Any, positions: Any, base: float = 10000.0, interleaved: bool = False) -> Any:
+def rotary_embedding(data: ArrayLike, positions: ArrayLike, base: float = 10000.0, interleaved: bool = False) -> Any:
     """``data`` (batch, length, heads, features), the pair i of features at position p turned by p · base^(-2i / features).
 
     ``positions``: one for each of ``length``, or (batch, length). A pair is the features i and i + features / 2, or with
-    ``interleaved`` 2i and 2i + 1. 16-bit data is turned in float32.
+    ``interleaved`` 2i and 2i + 1. 16-bit data is turned in float32. ShapeError for other shapes, or an odd number of features.
     """
     data = tensor(data)
     positions = tensor(positions, data)
