@@ -82,6 +82,9 @@ class RNNCell(_Cell):
         h = self.act(i2h + h2h)
         return h, [h]
 
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, {getattr(self.act, '_act_type', self.act)})"
+
 
 class _LSTM(_Cell):
     """What an lstm does with its gates."""

@@ -106,7 +106,8 @@ class DeformableConvolution(HybridBlock):
 
     def __repr__(self) -> str:
         k = self._sizes
-        parts = [f"{self._in_channels or None} -> {self._channels}", f"kernel_size={k['kernel']}", f"stride={k['stride']}"]
+        inputs = self.deformable_conv_weight.shape[1]  # of a group, as MXNet tells it
+        parts = [f"{inputs or None} -> {self._channels}", f"kernel_size={k['kernel']}", f"stride={k['stride']}"]
         parts += [f"padding={k['pad']}"] * (k["pad"] != (0, 0)) + [f"dilation={k['dilate']}"] * (k["dilate"] != (1, 1))
         parts += [f"groups={self._groups}"] * (self._groups != 1) + ["bias=False"] * (self.deformable_conv_bias is None)
         return f"{type(self).__name__}({', '.join(parts + [repr(self.act)] * (self.act is not None))})"
