@@ -8,11 +8,13 @@ become 0, gammas and running variances 1. Drawing uses the random state of :mod:
 
 from __future__ import annotations
 
+import itertools
 import json
+import logging
 import math
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from hybridnet import absent
 from hybridnet.core import NDArray
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.nn import rnn
 from hybridnet.ops.random import distributions as random
 from hybridnet.registry import Registry
 
@@ -47,18 +50,33 @@ class Initializer:
     Keyword arguments given to the base's ``__init__`` are what :meth:`dumps` writes down.
     """
 
+    _verbose = False
+    _print_func: Callable[[NDArray], str] | None = None
+
     def __init__(self, **kwargs: Any) -> None:
         self._kwargs = kwargs
+
+    def set_verbosity(self, verbose: bool = False, print_func: Callable[[NDArray], str] | None = None) -> Initializer:
+        """Log each array that is filled, with what ``print_func`` says of it: the root of its mean square, unless given."""
+        self._verbose, self._print_func = verbose, print_func
+        return self
+
+    def _tell(self, desc: str, how: str, arr: NDArray) -> None:
+        if self._verbose:
+            print_func = self._print_func or (lambda x: str(np.sqrt(np.mean(np.square(x.asnumpy(), dtype=np.float64)).astype(np.float32))))
+            logging.info("Initialized %s as %s: %s", desc, how, print_func(arr))
 
     def __call__(self, desc: Any, arr: NDArray) -> None:
         """Fill ``arr``: by ``desc``'s own initializer if it has one, else by the end of its name."""
         own = getattr(desc, "attrs", {}).get("__init__")
         if own:
             create(own)._init_weight(desc, arr)
+            self._tell(desc, str(own), arr)
             return
         for pattern, method in _BY_NAME:
-            if pattern.search(desc):
+            if found := pattern.search(desc):
                 getattr(self, method)(desc, arr)
+                self._tell(desc, found.group(), arr)
                 return
         self._init_default(desc, arr)
 
@@ -294,6 +312,64 @@ class LSTMBias(Initializer):
         hidden = arr.shape[0] // 4
         arr[...] = 0
         arr[hidden : 2 * hidden] = self.forget_bias
+
+
+@register
+class FusedRNN(Initializer):
+    """The flat parameters of ``nd.RNN``, part by part: each gate's weight by ``init``, or the network's initializer, biases by their name.
+
+    Of an lstm the biases of the forget gate become ``forget_bias``. The other arguments are those of the operator.
+    """
+
+    def __init__(
+        self, init: Any, num_hidden: int, num_layers: int, mode: str, bidirectional: bool = False, forget_bias: float = 1.0
+    ) -> None:
+        init = create(init) if init is not None else None
+        given = {"num_hidden": num_hidden, "num_layers": num_layers, "mode": mode, "bidirectional": bidirectional}
+        super().__init__(init=None if init is None else init.dumps(), **given, forget_bias=forget_bias)
+        self._init, self._num_hidden, self._num_layers = init, num_hidden, num_layers
+        self._mode, self._bidirectional, self._forget_bias = mode, bidirectional, forget_bias
+
+    def _init_weight(self, name: str, arr: NDArray) -> None:
+        size = self._num_layers, self._bidirectional
+        # The flat array is the longer by one column of the first layer for each input.
+        fixed, one = (rnn.rnn_param_size(self._mode, n, self._num_hidden, *size) for n in (0, 1))
+        inputs, over = divmod(arr.size - fixed, one - fixed)
+        if arr.ndim != 1 or over or inputs < 1:
+            fail(ShapeError, "FusedRNN", expected=f"parameters of {self._mode} with {self._num_hidden} units", got=str(arr.shape))
+        directions, gates = "lr"[: 1 + self._bidirectional], self._GATES[self._mode]
+        shapes = iter(rnn.parameter_shapes(self._mode, inputs, self._num_hidden, self._num_layers, len(directions), None))
+        start = 0
+        for kind in ("weight", "bias"):
+            for layer, direction, part in itertools.product(range(self._num_layers), directions, ("i2h", "h2h")):
+                rows, *columns = next(shapes)
+                for gate in gates:
+                    shape = (rows // len(gates), *columns)
+                    stop = start + math.prod(shape)
+                    full = f"{direction}{layer}_{part}{gate}_{kind}"
+                    arr[start:stop] = self._part(name, full, arr[start:stop].reshape(shape)).reshape(-1)
+                    start = stop
+
+    #: How MXNet calls the gates.
+    _GATES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "rnn_relu": ("",), "rnn_tanh": ("",), "lstm": ("_i", "_f", "_c", "_o"), "gru": ("_r", "_z", "_o")
+    }  # fmt: skip
+
+    def _part(self, name: str, full: str, part: NDArray) -> NDArray:
+        general = getattr(name, "global_init", None)
+        if self._mode == "lstm" and full.endswith("_f_bias"):
+            part[...] = self._forget_bias
+        elif self._init is None and general is None:
+            fail(
+                ArgumentError,
+                "FusedRNN",
+                expected="an initializer, its own or the network's",
+                got="none",
+                fix="FusedRNN(init.Xavier(), ...)",
+            )
+        else:
+            create(self._init or general)(InitDesc(full, global_init=general), part)
+        return part
 
 
 @register

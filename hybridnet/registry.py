@@ -22,10 +22,10 @@ class Registry(Generic[T]):
         self.family = family
         self.classes: dict[str, type[T]] = {}
 
-    def register(self, cls: C) -> C:
+    def register(self, klass: C) -> C:
         """Enter a class under its own name; usable as a decorator. A later one replaces it."""
-        self.classes[cls.__name__.lower()] = cls
-        return cls
+        self.classes[klass.__name__.lower()] = klass
+        return klass
 
     def alias(self, *names: str) -> Callable[[C], C]:
         """A decorator that enters a class under further names."""

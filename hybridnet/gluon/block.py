@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -10,10 +11,11 @@ from typing import Any
 from hybridnet import serialization
 from hybridnet.core import changed, local
 from hybridnet.errors import ArgumentError, DeferredInitializationError, fail, scope_path
-from hybridnet.gluon import naming
+from hybridnet.gluon import architecture, naming
 from hybridnet.gluon.loading import load_values
 from hybridnet.gluon.parameter import Parameter, is_known
 from hybridnet.gluon.parameter_dict import ParameterDict
+from hybridnet.gluon.reporting import OpHook
 from hybridnet.gluon.summary import summarize
 from hybridnet.gluon.training import Trainable
 from hybridnet.name import NameManager
@@ -51,6 +53,7 @@ class Block(Trainable):
     """
 
     _compiled: Any = None  # of a hybridized block
+    _op_hooks: tuple[OpHook, ...] = ()
 
     def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
         self._own_prefix, self._prefix, self._params = naming.create(prefix, params, self._alias())
@@ -211,17 +214,14 @@ class Block(Trainable):
         places in the structure (``0.weight``).
         """
         by_place = shared.structure if isinstance(shared, ParameterDict) else shared
-        self._share(by_place, "")
+        own = self._collect_params_with_prefix()
+        others = {id(own[place]): other for place, other in by_place.items() if place in own}
+        for block in self._blocks():
+            for name, parameter in list(block._reg_params.items()):
+                if id(parameter) in others:
+                    block._params._params.pop(parameter.name, None)
+                    setattr(block, name, others[id(parameter)])
         return self
-
-    def _share(self, by_place: Mapping[str, Parameter], prefix: str) -> None:
-        for name, own in list(self._reg_params.items()):
-            other = by_place.get(prefix + name)
-            if other is not None:
-                self._params._params.pop(own.name, None)
-                setattr(self, name, other)
-        for name, child in self._children.items():
-            child._share(by_place, f"{prefix}{name}.")
 
     # -- files ----------------------------------------------------------------------------------
 
@@ -288,6 +288,23 @@ class Block(Trainable):
             dtype_source=dtype_source,
         )
 
+    def save(self, prefix: str) -> None:
+        """Write the structure to ``<prefix>-model.json`` and the parameters to ``<prefix>-model.params``, as MXNet does."""
+        serialization.write_bytes(f"{prefix}-model.json", json.dumps(architecture.described(self)).encode())
+        self.save_parameters(f"{prefix}-model.params")
+
+    def load(self, prefix: str) -> None:
+        """Read what :meth:`save` wrote, here or in MXNet, into a network made in the same way; it takes over the names that were saved."""
+        path = f"{prefix}-model.json"
+        architecture.restore_names(self, serialization.read_bytes(path).decode(), path)
+        self.load_parameters(f"{prefix}-model.params")
+
+    def _rename(self, prefix: str) -> None:
+        """Begin the names of its own parameters with ``prefix`` in place of what they begin with now."""
+        self._params._rename(self._prefix, prefix)
+        self._prefix = prefix
+        self._note_change("prefix")
+
     # -- calling --------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -302,7 +319,7 @@ class Block(Trainable):
                 path.pop()
         for hook in list(self._forward_pre_hooks):
             hook(self, args)
-        if self._compiled is not None and local.trace is None:
+        if self._compiled is not None and local.trace is None and not self._op_hooks:
             result = self._compiled(*args, **kwargs)
         else:
             result = self._run(*args, **kwargs)
@@ -356,6 +373,14 @@ class Block(Trainable):
     def register_forward_hook(self, hook: Hook) -> HookHandle:
         """Have ``hook(block, inputs, output)`` called after each forward."""
         return HookHandle(self, self._forward_hooks, hook)
+
+    def register_op_hook(self, callback: Callable[[str, str, Any], None], monitor_all: bool = False) -> None:
+        """Have ``callback(name, operator, array)`` called with the result of every operator of ``F`` in the hybrid blocks below.
+
+        ``name``: the node's, as ``dense0_fwd_output``. With ``monitor_all`` of its inputs too. The blocks run imperatively from then on.
+        """
+        for child in self._children.values():
+            child.register_op_hook(callback, monitor_all)
 
     def hybridize(self, active: bool = True, **kwargs: Any) -> None:
         """Compile the hybrid blocks below; see :meth:`HybridBlock.hybridize`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,6 +14,7 @@ from hybridnet.core.tree import flatten
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import shapes
 from hybridnet.gluon.block import Block
+from hybridnet.gluon.reporting import Reporting
 from hybridnet.owned import OwnedMethod
 from hybridnet.runtime.check import Checked
 from hybridnet.runtime.profile import Profile
@@ -36,15 +38,16 @@ class HybridBlock(Block):
 
     def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Call :meth:`hybrid_forward` with the operators and, on the input's device, the parameters."""
+        operators = F if not self._op_hooks else Reporting(self._prefix, self._op_hooks)
         if not self._reg_params:
-            return self.hybrid_forward(F, x, *args, **kwargs)
+            return self.hybrid_forward(operators, x, *args, **kwargs)
         first = x if isinstance(x, Array) else _first_array((x, *args), self)
         if type(first) is not self._array_class:
             self._adopt(type(first))
         device = first._device
         for name, parameter in self._reg_params.items():
             kwargs[name] = parameter.data(device)
-        return self.hybrid_forward(F, x, *args, **kwargs)
+        return self.hybrid_forward(operators, x, *args, **kwargs)
 
     def infer_shape(self, *args: Any) -> None:
         """Set the unknown shapes of its own parameters: those that the operators in :meth:`hybrid_forward` tell."""
@@ -77,6 +80,18 @@ class HybridBlock(Block):
 
     def _jit(self) -> Jit:
         return jit(OwnedMethod(self._run), name=self._label)
+
+    def register_op_hook(self, callback: Callable[[str, str, Any], None], monitor_all: bool = False) -> None:
+        super().register_op_hook(callback, monitor_all)
+        self._op_hooks = (*self._op_hooks, (callback, monitor_all))
+        self._note_change("hooks")
+
+    def optimize_for(self, x: Any, *args: Any, backend: str | None = None, clear: bool = False, **kwargs: Any) -> None:
+        """Hybridize, for inputs like these: they find the shapes of parameters. There is one back end, whatever ``backend`` is called."""
+        if not backend:
+            fail(ArgumentError, "optimize_for", expected="the name of a backend", got=repr(backend), fix="hybridize()")
+        self.hybridize(True, **kwargs)
+        self.graph(x, *args)
 
     def graph(self, *args: Any, stage: str = "optimized") -> Any:
         """The graph of a call with these inputs, in the mode of now; it prints.

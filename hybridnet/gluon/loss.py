@@ -248,6 +248,56 @@ class TripletLoss(Loss):
         return _apply_weighting(F, loss, self._weight, sample_weight)
 
 
+class SDMLLoss(Loss):
+    """Smoothed deep metric learning (Bonadiman et al., arXiv 1905.12786): row i of the one batch belongs to row i of the other.
+
+    ``x1``, ``x2``: (batch, features). For each row of x1, the divergence of softmax(-squared distances to all rows of x2) from a
+    label that gives its own row 1 - ``smoothing_parameter`` and the others the rest in equal parts. (MXNet leaves ``weight`` out.)
+    """
+
+    def __init__(self, smoothing_parameter: float = 0.3, weight: float | None = 1.0, batch_axis: int = 0, **kwargs: Any) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._smoothing_parameter = smoothing_parameter
+
+    @in_wide
+    def hybrid_forward(self, F: Any, x1: Any, x2: Any) -> Any:  # type: ignore[override]
+        apart = F.broadcast_sub(F.expand_dims(x1, axis=1), F.expand_dims(x2, axis=0))
+        likely = F.log_softmax(-F.sum(F.square(apart), axis=2), axis=1)
+        rows = F.contrib.arange_like(x1, axis=0)
+        own = F.broadcast_equal(F.expand_dims(rows, axis=1), F.expand_dims(rows, axis=0))
+        others = 1 - own
+        rest = F.broadcast_div(others * self._smoothing_parameter, F.sum(others, axis=1, keepdims=True))
+        label = own * (1 - self._smoothing_parameter) + rest
+        loss = F.sum(label * (F.log(label + _EPS) - likely), axis=1)
+        return _apply_weighting(F, loss, self._weight)
+
+
+class CTCLoss(Loss):
+    """Connectionist temporal classification: minus the logarithm of the probability of a label over all its alignments.
+
+    ``pred``: (batch, time, symbols) before a softmax, or by ``layout`` TNC; the last symbol is the blank. ``label``: (batch, length),
+    or by ``label_layout`` TN, padded by -1. ``pred_lengths`` and ``label_lengths``, (batch,): how much of each counts.
+    """
+
+    def __init__(self, layout: str = "NTC", label_layout: str = "NT", weight: float | None = None, **kwargs: Any) -> None:
+        for name, value, known in (("layout", layout, ("NTC", "TNC")), ("label_layout", label_layout, ("NT", "TN"))):
+            if value not in known:
+                fail(ArgumentError, "CTCLoss", expected=f"{name} {' or '.join(known)}", got=repr(value))
+        self._layout, self._label_layout = layout, label_layout
+        super().__init__(weight, label_layout.index("N"), **kwargs)
+
+    def hybrid_forward(
+        self, F: Any, pred: Any, label: Any, pred_lengths: Any = None, label_lengths: Any = None, sample_weight: Any = None
+    ) -> Any:
+        pred = F.swapaxes(pred, dim1=0, dim2=1) if self._layout == "NTC" else pred
+        label = F.swapaxes(label, dim1=0, dim2=1) if self._label_layout == "TN" else label
+        given = {"data_lengths": pred_lengths, "label_lengths": label_lengths}
+        used = {f"use_{name}": True for name, value in given.items() if value is not None}
+        lengths = {name: value for name, value in given.items() if value is not None}
+        loss = F.CTCLoss(pred, label, blank_label="last", **lengths, **used)
+        return _apply_weighting(F, loss, self._weight, sample_weight)
+
+
 class PoissonNLLLoss(Loss):
     """rate - target · log(rate), the mean over everything; rate is exp(pred), or pred without ``from_logits``.
 

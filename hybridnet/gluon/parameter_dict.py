@@ -109,6 +109,14 @@ class ParameterDict:
         if parameter.name not in self._params:
             self._params[parameter.name] = parameter
 
+    def _rename(self, old: str, new: str) -> None:
+        """Put the prefix ``new`` in the place of ``old``."""
+        renamed = {}
+        for parameter in self._params.values():
+            parameter.name = new + parameter.name.removeprefix(old) if parameter.name.startswith(old) else parameter.name
+            renamed[parameter.name] = parameter
+        self._prefix, self._params = new, renamed
+
     def update(self, other: ParameterDict | Mapping[str, Parameter]) -> None:
         """Take in the parameters of ``other``; one name may not stand for two."""
         for name, parameter in other.items():

@@ -4,10 +4,12 @@ They are computed in NumPy on the host, over lists of label and prediction array
 """
 
 from hybridnet.metric.base import (
+    Caffe,
     CompositeEvalMetric,
     CustomMetric,
     EvalMetric,
     Loss,
+    Torch,
     alias,
     check_label_shapes,
     create,
@@ -18,6 +20,7 @@ from hybridnet.metric.classification import F1, MCC, PCC, Accuracy, CrossEntropy
 from hybridnet.metric.regression import MAE, MSE, RMSE, PearsonCorrelation
 
 __all__ = [
-    "F1", "MAE", "MCC", "MSE", "PCC", "RMSE", "Accuracy", "CompositeEvalMetric", "CrossEntropy", "CustomMetric", "EvalMetric", "Loss",
-    "NegativeLogLikelihood", "PearsonCorrelation", "Perplexity", "TopKAccuracy", "alias", "check_label_shapes", "create", "np", "register",
+    "F1", "MAE", "MCC", "MSE", "PCC", "RMSE", "Accuracy", "Caffe", "CompositeEvalMetric", "CrossEntropy", "CustomMetric", "EvalMetric",
+    "Loss", "NegativeLogLikelihood", "PearsonCorrelation", "Perplexity", "TopKAccuracy", "Torch", "alias", "check_label_shapes", "create",
+    "np", "register",
 ]  # fmt: skip

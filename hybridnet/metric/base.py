@@ -149,11 +149,11 @@ class CompositeEvalMetric(EvalMetric):
         for metric in self.metrics:
             metric.update(labels, preds)
 
-    def update_dict(self, label: dict[str, Any], pred: dict[str, Any]) -> None:
+    def update_dict(self, labels: dict[str, Any], preds: dict[str, Any]) -> None:
         for metric in self.metrics:
             metric.update_dict(
-                OrderedDict((k, v) for k, v in label.items() if self.label_names is None or k in self.label_names),
-                OrderedDict((k, v) for k, v in pred.items() if self.output_names is None or k in self.output_names),
+                OrderedDict((k, v) for k, v in labels.items() if self.label_names is None or k in self.label_names),
+                OrderedDict((k, v) for k, v in preds.items() if self.output_names is None or k in self.output_names),
             )
 
     def reset(self) -> None:
@@ -183,9 +183,25 @@ class Loss(EvalMetric):
     def __init__(self, name: str = "loss", output_names: Any = None, label_names: Any = None) -> None:
         super().__init__(name, output_names, label_names)
 
-    def update(self, labels: Any, preds: Any) -> None:
+    def update(self, _: Any, preds: Any) -> None:
         for pred in map(host, listed(preds)):
             self.add(float(pred.sum()), pred.size)
+
+
+@register
+class Torch(Loss):
+    """:class:`Loss` by the name that it has for criterions of Torch."""
+
+    def __init__(self, name: str = "torch", output_names: Any = None, label_names: Any = None) -> None:
+        super().__init__(name, output_names, label_names)
+
+
+@register
+class Caffe(Loss):
+    """:class:`Loss` by the name that it has for criterions of Caffe."""
+
+    def __init__(self, name: str = "caffe", output_names: Any = None, label_names: Any = None) -> None:
+        super().__init__(name, output_names, label_names)
 
 
 @register

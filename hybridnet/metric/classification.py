@@ -121,10 +121,13 @@ class MCC(_Binary):
 
 @register
 class PCC(EvalMetric):
-    """The correlation of true and predicted classes, of any number: MCC for more than two."""
+    """The correlation of true and predicted classes, of any number: MCC for more than two.
 
-    def __init__(self, name: str = "pcc", output_names: Any = None, label_names: Any = None) -> None:
-        super().__init__(name, output_names, label_names)
+    ``has_global_stats`` is MXNet's: both what :meth:`get` and what :meth:`get_global` tells is counted always.
+    """
+
+    def __init__(self, name: str = "pcc", output_names: Any = None, label_names: Any = None, has_global_stats: bool = True) -> None:
+        super().__init__(name, output_names, label_names, has_global_stats=has_global_stats)
 
     def reset_local(self) -> None:
         super().reset_local()

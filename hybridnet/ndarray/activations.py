@@ -24,19 +24,19 @@ def activate(
     return activation.activation(data, act_type)
 
 
-@classic("relu", thin=True)
+@classic("relu", by_class=True)
 def relu(data: Array) -> Any:
     """max(data, 0)."""
     return keep_dtype(activation.relu(data), data)
 
 
-@classic("sigmoid", thin=True)
+@classic("sigmoid", by_class=True)
 def sigmoid(data: Array) -> Any:
     """1 / (1 + exp(-data))."""
     return keep_dtype(activation.sigmoid(data), data)
 
 
-@classic("softsign", thin=True)
+@classic("softsign", by_class=True)
 def softsign(data: Array) -> Any:
     """data / (1 + \\|data\\|)."""
     return keep_dtype(activation.softsign(data), data)
@@ -86,7 +86,7 @@ def leaky_relu(
     return activation.leaky_relu(data, gamma, act_type, slope, lower_bound, upper_bound)
 
 
-@classic("smooth_l1")
+@classic("smooth_l1", by_class=True)
 def smooth_l1(data: Array, scalar: float = 1.0) -> Any:
     """(scalar · x)² / 2 where \\|x\\| < 1 / scalar², else \\|x\\| - 1 / (2 scalar²)."""
     return keep_dtype(loss.smooth_l1(data, scalar), data)
@@ -168,7 +168,7 @@ def _rows(data: tuple[int, ...], a: Attributes) -> dict[str, tuple[int, ...]]:
     return {"label": data[:1]}
 
 
-@classic("softmax_cross_entropy", shapes=from_input("data", _rows))
+@classic("softmax_cross_entropy", shapes=from_input("data", _rows), by_class=True)
 def softmax_cross_entropy(data: Array, label: Array) -> Any:
     """The sum over rows of -log softmax(data)[label], as one number."""
     return keep_dtype(reduction.sum(loss.softmax_cross_entropy(data, label)), data)

@@ -9,8 +9,11 @@ from hybridnet import absent, dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
+from hybridnet.ndarray.attention import rms_norm, rotary_embedding, scaled_dot_product_attention
 from hybridnet.ndarray.attributes import Array, Context, Floats, Shape
+from hybridnet.ndarray.deformable import DeformableConvolution, ModulatedDeformableConvolution
 from hybridnet.ndarray.normalization import sync_batch_norm as SyncBatchNorm
+from hybridnet.ndarray.outputs import ctc_loss
 from hybridnet.ndarray.record import numbered, when
 from hybridnet.ndarray.register import classic
 from hybridnet.ops.array import gather
@@ -20,13 +23,15 @@ from hybridnet.ops.math import pointwise
 from hybridnet.ops.nn import boxes, like, loss, outputs, resize
 
 __all__ = [
-    "AdaptiveAvgPooling2D", "BilinearResize2D", "MultiBoxPrior", "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms",
-    "cond", "div_sqrt_dim", "foreach", "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk",
-    "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan",
-    "quadratic", "sparse_softmax_cross_entropy", "while_loop",
+    "AdaptiveAvgPooling2D", "BilinearResize2D", "CTCLoss", "DeformableConvolution", "ModulatedDeformableConvolution", "MultiBoxPrior",
+    "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms", "cond", "ctc_loss", "div_sqrt_dim", "foreach",
+    "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk", "interleaved_matmul_encdec_valatt",
+    "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan", "quadratic", "rms_norm",
+    "rotary_embedding", "scaled_dot_product_attention", "sparse_softmax_cross_entropy", "while_loop",
 ]  # fmt: skip
 
 _math = pointwise.FUNCTIONS
+CTCLoss = ctc_loss
 
 
 @classic("_contrib_arange_like")

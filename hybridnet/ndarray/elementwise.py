@@ -15,7 +15,6 @@ from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import arrays_of, classic, helper, keep_dtype
 from hybridnet.ndarray.shapes import alike, all_alike
 from hybridnet.ops.array import selection
-from hybridnet.ops.common import DIRECT
 from hybridnet.ops.math import pointwise, special
 from hybridnet.ops.nn.like import stop_gradient
 
@@ -132,7 +131,7 @@ def _unary(core_name: str, *names: str) -> Callable[..., Any]:
         return keep_dtype(compute(data), data)
 
     function.__doc__ = compute.__doc__
-    return classic(*(names or (core_name,)), thin=compute in DIRECT)(function)
+    return classic(*(names or (core_name,)), by_class=True)(function)
 
 
 for _name in ("ceil", "floor", "trunc", "square", "sqrt", "cbrt", "exp", "expm1", "log", "log10", "log2", "log1p"):
@@ -154,31 +153,31 @@ def sign(data: Array) -> Any:
     return selection.where(_math["isnan"](data), 0, _math["sign"](data))
 
 
-@classic("gammaln")
+@classic("gammaln", by_class=True)
 def gammaln(data: Array) -> Any:
     """The logarithm of the absolute value of the gamma function; infinite at minus infinity."""
     return keep_dtype(selection.where(call("equal", data, -math.inf), math.inf, _math["gammaln"](data)), data)
 
 
-@classic("round")
+@classic("round", by_class=True)
 def round_(data: Array) -> Any:
     """The nearest integer value, halves away from zero."""
     return keep_dtype(_math["sign"](data) * _math["floor"](_math["absolute"](data) + 0.5), data)
 
 
-@classic("rint")
+@classic("rint", by_class=True)
 def rint(data: Array) -> Any:
     """The nearest integer value, halves downwards."""
     return keep_dtype(_math["ceil"](data - 0.5), data)
 
 
-@classic("rsqrt")
+@classic("rsqrt", by_class=True)
 def rsqrt(data: Array) -> Any:
     """1 / sqrt(data)."""
     return keep_dtype(1 / _math["sqrt"](data), data)
 
 
-@classic("rcbrt")
+@classic("rcbrt", by_class=True)
 def rcbrt(data: Array) -> Any:
     """1 / cbrt(data)."""
     return keep_dtype(1 / _math["cbrt"](data), data)

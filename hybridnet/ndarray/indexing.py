@@ -64,13 +64,13 @@ def scatter_nd(data: Array, indices: Array, shape: Shape) -> Any:
     return gather.scatter_nd(data, indices, shape)
 
 
-@classic("_unravel_index", "unravel_index")
+@classic("_unravel_index", "unravel_index", by_class=True)
 def unravel_index(data: Array, shape: Shape | None = None) -> Any:
     """Flat indices as one row of indices for each axis of ``shape``."""
     return keep_dtype(core_shape.stack(gather.unravel_index(data, as_shape("unravel_index", shape))), data)
 
 
-@classic("_ravel_multi_index", "ravel_multi_index")
+@classic("_ravel_multi_index", "ravel_multi_index", by_class=True)
 def ravel_multi_index(data: Array, shape: Shape | None = None) -> Any:
     """Rows of indices, one for each axis of ``shape``, as flat indices."""
     return keep_dtype(gather.ravel_multi_index(list(data), as_shape("ravel_multi_index", shape)), data)
@@ -85,19 +85,19 @@ def diag(data: Array, k: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 # -- order ----------------------------------------------------------------------------------------
 
 
-@classic("argmax")
+@classic("argmax", by_class=True)
 def argmax(data: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the largest value along an axis (flattened without it), in the dtype of ``data``."""
     return keep_dtype(sorting.argmax(data, axis, keepdims), counted(data))
 
 
-@classic("argmin")
+@classic("argmin", by_class=True)
 def argmin(data: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the smallest value along an axis (flattened without it), in the dtype of ``data``."""
     return keep_dtype(sorting.argmin(data, axis, keepdims), counted(data))
 
 
-@classic("argmax_channel")
+@classic("argmax_channel", by_class=True)
 def argmax_channel(data: Array) -> Any:
     """The index of the largest value along the second axis, in the dtype of ``data``."""
     return keep_dtype(sorting.argmax(data, 1), counted(data))
@@ -128,7 +128,7 @@ def topk(
     return sorting.topk(data, axis, k, ret_typ, is_ascend, dtype)
 
 
-@classic("_np_cumsum", "cumsum")
+@classic("_np_cumsum", "cumsum", by_class=True)
 def cumsum(a: Array, axis: int | None = None, dtype: Dtype | None = None) -> Any:
     """The running sum along an axis (flattened without it)."""
     return keep_dtype(scan.cumsum(a, axis), a) if dtype is None else scan.cumsum(a, axis, dtype)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from hybridnet.core import call
-from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.attributes import Array, Dtype, Shape
 from hybridnet.ndarray.record import Attributes, unless, when
 from hybridnet.ndarray.register import classic
@@ -230,9 +229,10 @@ def embed(
 
 
 def _rnn_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:
-    count = rnn.rnn_param_size(a["mode"], data[2], a["state_size"], a["num_layers"], a["bidirectional"])
-    state = (a["num_layers"] * (1 + a["bidirectional"]), data[1], a["state_size"])
-    return {"parameters": (count,), "state": state, "state_cell": state, "sequence_length": (data[1],)}
+    count = rnn.rnn_param_size(a["mode"], data[2], a["state_size"], a["num_layers"], a["bidirectional"], a["projection_size"])
+    places = (a["num_layers"] * (1 + a["bidirectional"]), data[1])
+    cell, state = (*places, a["state_size"]), (*places, a["projection_size"] or a["state_size"])
+    return {"parameters": (count,), "state": state, "state_cell": cell, "sequence_length": (data[1],)}
 
 
 def _rnn_outputs(a: Attributes) -> tuple[str, ...]:
@@ -268,13 +268,11 @@ def recurrent(
     """A recurrent network of ``num_layers`` layers over ``data`` (time, batch, inputs).
 
     ``parameters``: all weights and then all biases, flattened, or a list of these parts; ``state`` and (lstm) ``state_cell``:
-    (layers · directions, batch, state_size). Gives the outputs (time, batch, directions · state_size) and, with
-    ``state_outputs``, the last states. Cells of an lstm are neither projected nor clipped. ArgumentError for
-    ``lstm_state_clip_*``, which only cuDNN has.
+    (layers · directions, batch, state_size). Gives the outputs (time, batch, directions · state_size) and, with ``state_outputs``, the
+    last states. Of an lstm ``projection_size`` is the size of outputs and ``state``, and cells are clipped, in MXNet by cuDNN alone.
     """
-    if lstm_state_clip_min is not None or lstm_state_clip_max is not None or lstm_state_clip_nan:
-        fail(ArgumentError, "RNN", expected="no lstm_state_clip", got=f"{lstm_state_clip_min} to {lstm_state_clip_max}")
     return rnn.rnn(
         data, parameters, state, state_cell, sequence_length, mode, state_size, num_layers, bool(bidirectional),
         bool(state_outputs), p, bool(use_sequence_length), projection_size,
+        lstm_state_clip_min, lstm_state_clip_max, bool(lstm_state_clip_nan),
     )  # fmt: skip

@@ -1,14 +1,14 @@
-"""Classic output operators, whose gradient is that of the loss they stand for."""
+"""Classic output operators, whose gradient is that of the loss they stand for, and the loss of alignments."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from hybridnet.ndarray.attributes import Array, Shape
-from hybridnet.ndarray.record import Attributes
+from hybridnet.ndarray.record import Attributes, numbered, when
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.shapes import from_input
-from hybridnet.ops.nn import outputs
+from hybridnet.ops.nn import ctc, outputs
 
 
 def _labels(data: Shape, a: Attributes) -> dict[str, Shape]:
@@ -84,3 +84,30 @@ def mae_regression_output(data: Array, label: Array, grad_scale: float = 1.0) ->
     ``label`` has as many elements as ``data``, in any shape; else ShapeError.
     """
     return outputs.regression_output(data, label, "mae", grad_scale)
+
+
+@classic(
+    "CTCLoss",
+    "ctc_loss",
+    "_contrib_CTCLoss",
+    "_contrib_ctc_loss",
+    asked={"data_lengths": when("use_data_lengths"), "label_lengths": when("use_label_lengths")},
+    outputs=numbered(1),
+)
+def ctc_loss(
+    data: Array,
+    label: Array,
+    data_lengths: Array | None = None,
+    label_lengths: Array | None = None,
+    use_data_lengths: bool = False,
+    use_label_lengths: bool = False,
+    blank_label: Literal["first", "last"] = "first",
+) -> Any:
+    """Minus the logarithm of the probability of ``label`` (batch, length) over all its alignments with ``data`` (time, batch, symbols).
+
+    ``data`` comes before the softmax. The blank is symbol 0 and labels are padded by 0, or with ``blank_label`` last the last symbol and
+    labels are padded by -1. With ``use_data_lengths`` and ``use_label_lengths`` the lengths (batch,) count. A label that is too long
+    for the steps has the loss 0. See :func:`hybridnet.ops.nn.ctc.ctc_loss`.
+    """
+    lengths = data_lengths if use_data_lengths else None, label_lengths if use_label_lengths else None
+    return ctc.ctc_loss(data, label, *lengths, blank_label == "first")

@@ -51,6 +51,7 @@ class ClassicOperator:
     and ``listed``: their names then. ``aux``: those that are states, written by the operator. ``asked``: when an optional
     input is one. ``attributes``: in MXNet's order. ``positions``: the parameters that may be given without a name, inputs
     among them. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs that follow from others'.
+    ``by_class``: whether the function is handed arrays of their own class, whose rules may differ.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ClassicOperator:
     positions: tuple[str, ...]
     outputs: Callable[[Attributes], tuple[str, ...]]
     shapes: ShapeRule | None
+    by_class: bool
 
     @property
     def leading(self) -> int:
@@ -129,6 +131,7 @@ def record_of(
     inputs_of: Callable[[Attributes], Sequence[str]] | None,
     outputs: Sequence[str] | Callable[[Attributes], Sequence[str]],
     shapes: ShapeRule | None,
+    by_class: bool = False,
 ) -> ClassicOperator:
     """The record of an operator under ``names`` whose parameters are those of ``function``."""
     hints, inputs, attributes, variadic = hints_of(function), [], {}, ""
@@ -162,4 +165,5 @@ def record_of(
         positions=tuple(name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD),
         outputs=(lambda a: fixed) if fixed is not None else lambda a: tuple(outputs(a)),  # type: ignore[operator]
         shapes=shapes,
+        by_class=by_class,
     )

@@ -27,13 +27,13 @@ def counted(data: Any) -> Any:
     return data.astype(dtypes.default_float) if data._data.dtype == dtypes.bool_ else data
 
 
-def _reduction(compute: Callable[..., Any], doc: str, *names: str, thin: bool = True) -> Callable[..., Any]:
+def _reduction(compute: Callable[..., Any], doc: str, *names: str) -> Callable[..., Any]:
     def function(data: Array, axis: Shape | None = None, keepdims: bool = False, exclude: bool = False) -> Any:
         data = counted(data)
         return keep_dtype(compute(data, axes_of(names[0], axis, len(data._data.shape), exclude), keepdims=bool(keepdims)), data)
 
     function.__doc__ = f"{doc} over ``axis`` (all without it), or over all other axes with ``exclude``."
-    return classic(*names, thin=thin)(function)
+    return classic(*names, by_class=True)(function)
 
 
 def _without_nan(compute: Callable[..., Any], neutral: float) -> Callable[..., Any]:
@@ -45,11 +45,11 @@ mean = _reduction(reduction.mean, "The average", "mean")
 prod = _reduction(reduction.prod, "The product", "prod")
 max_ = _reduction(reduction.max, "The largest value", "max", "max_axis")
 min_ = _reduction(reduction.min, "The smallest value", "min", "min_axis")
-nansum = _reduction(_without_nan(reduction.sum, 0.0), "The sum of what is not NaN", "nansum", thin=False)
-nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is not NaN", "nanprod", thin=False)
+nansum = _reduction(_without_nan(reduction.sum, 0.0), "The sum of what is not NaN", "nansum")
+nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is not NaN", "nanprod")
 
 
-@classic("norm")
+@classic("norm", by_class=True)
 def norm(data: Array, ord: int = 2, axis: Shape | None = None, out_dtype: Dtype | None = None, keepdims: bool = False) -> Any:
     """The L1 (``ord=1``) or L2 norm over axes, of dtype ``out_dtype`` if that is given."""
     if out_dtype is not None:

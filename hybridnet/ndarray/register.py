@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hybridnet import core
+from hybridnet import core, dtypes
 from hybridnet.ndarray.classic import NDArray, finish
 from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, record_of
 from hybridnet.ops.vocabulary import Vocabulary
@@ -48,26 +48,34 @@ def classic(
     outputs: Sequence[str] | Callable[[Attributes], Sequence[str]] = ("output",),
     shapes: ShapeRule | None = None,
     thin: bool = False,
+    by_class: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a typed function as the classic operator of these ``names``; gives it as ``nd`` has it.
 
     ``aux``: the inputs that are states, which the function is handed themselves and may write to. ``asked``: for each optional
     input when it is one. ``required``: attributes that a symbol must give, though a call may do without: the arrays tell.
     ``inputs``: the names of any number of inputs, where they are not arg0, arg1 and so on. ``outputs``: their names.
-    ``shapes``: the shapes of inputs that follow from others. ``thin``: see :meth:`Vocabulary.wrap`. The parameters and all
-    else are read off the function (:mod:`hybridnet.ndarray.record`).
+    ``shapes``: the shapes of inputs that follow from others. ``thin``: see :meth:`Vocabulary.wrap`. ``by_class``: the function is
+    handed arrays of their own class, as :func:`keep_dtype` wants them, and not plain ones. The parameters and all else are read
+    off the function (:mod:`hybridnet.ndarray.record`).
 
     A call also takes ``out=``, an array (or several) that receives the result and is returned; ``name=`` and ``attr=``, which
     are for symbols and ignored; and attributes as the strings that stand for them.
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        record = record_of(function, names, aux, asked, required, inputs, outputs, shapes)
+        record = record_of(function, names, aux, asked, required, inputs, outputs, shapes, by_class)
         text = record.documentation()
         for name in names:
             _enter(OPERATORS, name, record)
             wrapped = CLASSIC.wrap(
-                function, name, also=_FOR_SYMBOLS, prepare=_reader(name, record), arrays=record.leading, writes=bool(aux), thin=thin
+                function,
+                name,
+                also=_FOR_SYMBOLS,
+                prepare=_reader(name, record),
+                arrays=record.leading,
+                writes=bool(aux) or by_class,
+                thin=thin,
             )
             wrapped.__doc__ = text
             _enter(FUNCTIONS, name, wrapped)
@@ -118,9 +126,14 @@ def _reader(name: str, record: ClassicOperator) -> Callable[[tuple[Any, ...], di
 
 
 def keep_dtype(result: Any, like: Any) -> Any:
-    """Classic results have the dtype of their input, where NumPy's would be wider or floating. The shape stays."""
+    """``result`` in the dtype of the operand, as classic results have it where NumPy's would be wider or floating.
+
+    Of integers only ``nd``'s arrays have it: the mean of ``np``'s integers is no integer. The shape stays.
+    """
     dtype = like._data.dtype
-    return result if result._data.dtype is dtype else result.astype(dtype, copy=False)
+    if result._data.dtype is dtype or (not dtypes.is_floating(dtype) and not isinstance(like, NDArray)):
+        return result
+    return result.astype(dtype, copy=False)
 
 
 def arrays_of(args: tuple[Any, ...]) -> list[Any]:

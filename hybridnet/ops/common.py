@@ -154,12 +154,7 @@ def public(op: Op, doc: str, arity: int) -> Callable[..., Any]:
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
-    DIRECT.add(function)
     return function
-
-
-#: The functions that call one operator on their operands and do nothing else.
-DIRECT: set[Callable[..., Any]] = set()
 
 
 def default_dtype(dtype: Any) -> dtypes.Dtype:

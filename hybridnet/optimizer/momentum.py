@@ -1,4 +1,4 @@
-"""Gradient descent, with momentum and without: SGD, NAG, Signum, SGLD."""
+"""Gradient descent, with momentum and without: SGD, NAG, Signum, SGLD, DCASGD."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class SGD(Optimizer):
     ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
     """
 
-    numbers = ("wd", "momentum")
-    state_names = ("momentum",)
+    numbers: tuple[str, ...] = ("wd", "momentum")
+    state_names: tuple[str, ...] = ("momentum",)
 
     def __init__(self, momentum: float = 0.0, lazy_update: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -102,3 +102,45 @@ class SGLD(Optimizer):
         (lr,) = scalars
         noise = normal(0.0, 1.0, weight.shape, dtype=weight.dtype, device=weight.device)
         weight += noise * lr**0.5 - self._decayed(self._clip(grad), weight, wd) * (lr * 0.5)
+
+
+@register
+class DCASGD(Optimizer):
+    """SGD that corrects a late gradient to second order by how far the weight has moved since (Zheng et al., arXiv 1609.08326).
+
+    g = clip(grad); step = g + wd · weight + lamda · g² · (weight - the weight before the last step); m = momentum · m - lr · step.
+    """
+
+    numbers = ("wd", "momentum", "lamda")
+    state_names = ("previous", "momentum")
+
+    def __init__(self, momentum: float = 0.0, lamda: float = 0.04, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.momentum, self.lamda = momentum, lamda
+
+    def create_state(self, index: Any, weight: Any) -> Any:
+        return (weight.detach().copy(), zeros_like(weight)) if self.momentum else (weight.detach().copy(),)
+
+    def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
+        (lr,) = scalars
+        previous, *kept = state
+        g = self._clip(grad)
+        step = (self._decayed(g, weight, wd) + g * g * (weight - previous) * self.lamda) * lr
+        previous._assign(weight)
+        if kept:
+            kept[0]._assign(kept[0] * self.momentum - step)
+            weight += kept[0]
+        else:
+            weight -= step
+
+
+@register
+class Test(Optimizer):
+    """weight += grad, which the state follows: for tests of what drives an optimizer."""
+
+    def create_state(self, index: Any, weight: Any) -> Any:
+        return zeros_like(weight)
+
+    def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
+        weight += grad
+        state._assign(weight)

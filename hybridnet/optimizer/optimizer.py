@@ -62,6 +62,7 @@ class Optimizer:
     _inputs: dict[str, float] | None = None
 
     opt_registry = REGISTRY.classes
+    register = staticmethod(REGISTRY.register)
     create_optimizer: Callable[..., Optimizer]
 
     def __init__(
@@ -187,6 +188,10 @@ class Optimizer:
         """Write ``weight`` and ``state`` in place. ``grad`` is rescaled, but neither clipped nor decayed."""
         raise NotImplementedError(f"{type(self).__name__}.update(self, index, weight, grad, state), or rule")
 
+    def rule_of(self, index: Any) -> Callable[..., None]:
+        """The rule that moves parameter ``index``, for optimizers that have another for some."""
+        return self.rule
+
     @property
     def traceable(self) -> bool:
         """Whether updates can be compiled: not where a subclass does them in a method of its own."""
@@ -211,7 +216,7 @@ class Optimizer:
         scalars = self.scalars(self._get_lr(index), self._index_update_count[index])
         if local.trace is not None:
             local.trace.depends_on(self, type(self).__name__.lower())
-        self._move(self.rule, weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
+        self._move(self.rule_of(index), weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
 
     def _move(self, rule: Callable[..., None], weight: Any, *args: Any) -> None:
         """:meth:`rule`, the first time with a look at whether it writes."""
@@ -278,7 +283,7 @@ class Optimizer:
                 made[key] = self._with(numbers, dtype), scalars
             narrow, (scale, *rest) = made[key]
             with scope("update", self._name_of(index)):
-                self._move(narrow.rule, master, grad.astype(dtype, copy=False) * scale, inner, narrow._get_wd(index), *rest)
+                self._move(narrow.rule_of(index), master, grad.astype(dtype, copy=False) * scale, inner, narrow._get_wd(index), *rest)
                 if master is not weight:
                     weight._assign(master)
 

@@ -25,6 +25,12 @@ class Updater:
                 self._fill(i)
             self.optimizer.update_multi_precision(i, w, g, self.states[i])
 
+    def sync_state_context(self, state: Any, context: Any) -> Any:
+        """A state, ``None``, an array or a tuple of such, on another device."""
+        if isinstance(state, (tuple, list)):
+            return type(state)(self.sync_state_context(s, context) for s in state)
+        return state if state is None else state.to_device(context)
+
     def _fill(self, index: Any) -> None:
         """Give a new state the values that were loaded for it."""
         mine = {name: value for name, value in self._loaded.items() if name.split(".")[0] == str(index)}

@@ -88,6 +88,8 @@ MOVED: dict[str, dict[str, float]] = {
     "ftml": {"beta1": 0.3, "beta2": 0.9, "epsilon": 1e-3, "wd": 0.2},
     "lamb": {"beta1": 0.5, "beta2": 0.9, "epsilon": 1e-3, "wd": 0.2},
     "sgld": {"wd": 0.2},
+    "lars": {"momentum": 0.7, "eta": 0.1, "eps": 0.01, "wd": 0.2},
+    "dcasgd": {"momentum": 0.7, "lamda": 1.0, "wd": 0.2},
 }
 
 

@@ -188,7 +188,7 @@ def test_what_cannot_be() -> None:
     for wrong, error, match in (
         (lambda: rnn.LSTM(2, layout="NCT"), ArgumentError, "TNC or NTC"),
         (lambda: rnn.RNN(2, activation="gelu"), ArgumentError, "relu or tanh"),
-        (lambda: rnn.LSTM(2, projection_size=1), ArgumentError, "Dense"),
+        (lambda: rnn.LSTM(2, state_clip_min=-1, state_clip_max=1).unfuse(), ArgumentError, "without limits"),
         (lambda: layer(x[0]), ShapeError, "three dimensions"),
         (lambda: layer(x, [np.zeros((1, BATCH, UNITS))]), ShapeError, "begin_state"),
         (lambda: rnn.LSTMCell(2).unroll(3, x, layout="TNC"), ShapeError, "4 steps"),

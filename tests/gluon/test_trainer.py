@@ -15,7 +15,7 @@ from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, Trac
 from hybridnet.gluon import nn
 
 ALL = ["sgd", "nag", "adam", "adamw", "rmsprop", "adagrad", "groupadagrad", "adadelta", "adamax", "nadam", "ftrl", "ftml", "signum"]
-ALL += ["lamb", "sgld"]
+ALL += ["lamb", "sgld", "lars", "dcasgd"]
 X = np.array(numpy.random.default_rng(0).normal(size=(6, 5)).astype("float32"))
 Y = np.array(numpy.random.default_rng(1).integers(0, 3, 6))
 LOSS = gluon.loss.SoftmaxCrossEntropyLoss()

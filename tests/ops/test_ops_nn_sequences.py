@@ -1,5 +1,6 @@
 """Sequence operators and recurrent networks against their definitions, one sequence and one step at a time."""
 
+import itertools
 import math
 from typing import Any
 
@@ -11,6 +12,7 @@ from hybridnet import autograd
 from hybridnet.core import array
 from hybridnet.errors import ArgumentError, HybridnetError, ShapeError
 from hybridnet.ops.nn import rnn, sequence
+from hybridnet.ops.nn.ctc import ctc_loss
 
 # -- sequences ------------------------------------------------------------------------------------
 
@@ -144,8 +146,7 @@ def test_rnn_takes_its_parameters_in_parts(mode: str) -> None:
     """A list of the weights and biases gives what they give as one array, and so do their gradients."""
     x, h0, c0 = (array(normal(*shape, seed=i)) for i, shape in enumerate([(4, 2, 3), (4, 2, 2), (4, 2, 2)]))
     options = {"mode": mode, "state_size": 2, "num_layers": 2, "bidirectional": True}
-    sizes = list(rnn._sizes(mode, 3, 2, 2, 2))
-    shapes = [*sizes, *((rows,) for rows, _ in sizes)]
+    shapes = rnn.parameter_shapes(mode, 3, 2, 2, 2, None)
     parts = [normal(*shape, seed=i) * 0.5 for i, shape in enumerate(shapes)]
     flat = np.concatenate([p.ravel() for p in parts])
     assert flat.size == rnn.rnn_param_size(mode, 3, 2, 2, True)
@@ -154,6 +155,52 @@ def test_rnn_takes_its_parameters_in_parts(mode: str) -> None:
     close(np.concatenate([g.ravel() for g in gradients(lambda *p: rnn.rnn(x, p, h0, c0, **options), *parts)]), whole)
     with pytest.raises(ShapeError, match="parameters of shapes"):
         rnn.rnn(x, [array(p) for p in parts[::-1]], h0, c0, **options)
+
+
+def plain_lstm(x: Any, weights: Any, h: Any, c: Any, low: float, high: float) -> tuple[Any, Any, Any]:
+    """An lstm of one layer, projected and clipped, in NumPy."""
+    wi, wh, wr, bi, bh = weights
+    sigmoid, outputs = lambda a: 1 / (1 + np.exp(-a)), []
+    for step in x:
+        i, f, g, o = np.split(step @ wi.T + bi + h @ wh.T + bh, 4, axis=1)
+        c = np.clip(sigmoid(f) * c + sigmoid(i) * np.tanh(g), low, high)
+        h = (sigmoid(o) * np.tanh(c)) @ wr.T
+        outputs.append(h)
+    return np.stack(outputs), h, c
+
+
+def test_lstm_projected_and_clipped() -> None:
+    """Against NumPy, and its gradients against differences of that."""
+    x, h0, c0 = normal(4, 2, 3), normal(2, 2, seed=1), normal(2, 5, seed=2)
+    parts = [normal(*shape, seed=i) * 0.7 for i, shape in enumerate(rnn.parameter_shapes("lstm", 3, 5, 1, 1, 2))]
+    assert sum(p.size for p in parts) == rnn.rnn_param_size("lstm", 3, 5, projection_size=2)
+    limits = -0.4, 0.3
+    options = {"mode": "lstm", "state_size": 5, "projection_size": 2, "clip_min": limits[0], "clip_max": limits[1], "state_outputs": True}
+
+    def ours(*p: Any) -> Any:
+        return rnn.rnn(array(x), list(p), array(h0[None]), array(c0[None]), **options)
+
+    expected = plain_lstm(x, parts, h0, c0, *limits)
+    for found, wanted in zip(ours(*map(array, parts)), expected, strict=True):
+        close(found.reshape(wanted.shape), wanted)
+    assert (np.abs(expected[2]) == np.array([0.4, 0.3])[:, None, None]).any(), "some cells are at a limit"
+    for place, slope in enumerate(gradients(lambda *p: ours(*p)[0].sum(), *parts)):
+        at = tuple(n // 2 for n in parts[place].shape)
+        moved = []
+        for step in (1e-6, -1e-6):
+            changed = [p.copy() for p in parts]
+            changed[place][at] += step
+            moved.append(plain_lstm(x, changed, h0, c0, *limits)[0].sum())
+        assert slope[at] == pytest.approx((moved[0] - moved[1]) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+def test_lstm_clips_nan() -> None:
+    cell = np.array([[[np.nan, 0.2]]])
+    weights = [array(normal(*shape) * 0) for shape in rnn.parameter_shapes("lstm", 1, 2, 1, 1, None)]
+    options = {"mode": "lstm", "state_size": 2, "clip_min": -0.5, "clip_max": 0.5, "state_outputs": True}
+    for nan, expected in ((False, np.nan), (True, -0.5)):
+        last = rnn.rnn(array(np.ones((1, 1, 1))), weights, array(np.zeros((1, 1, 2))), array(cell), clip_nan=nan, **options)[2]
+        close(last, [[[expected, 0.1]]])
 
 
 def test_rnn_dropout_is_between_layers() -> None:
@@ -175,7 +222,11 @@ def test_rnn_dropout_is_between_layers() -> None:
         ({"mode": "elman"}, "mode rnn_relu"),
         ({"num_layers": 2}, "parameters"),
         ({"state_cell": None}, "state_cell"),
-        ({"projection_size": 2}, "projection_size"),
+        ({"mode": "gru", "projection_size": 2}, "no projection or clipping for mode gru; got 2"),
+        ({"mode": "gru", "clip_min": -1.0, "clip_max": 1.0}, "no projection or clipping"),
+        ({"clip_min": -1.0}, "clip_min and clip_max, or neither"),
+        ({"clip_nan": True}, "clip_min and clip_max, or neither"),
+        ({"projection_size": 2}, "parameters"),
         ({"use_sequence_length": True, "sequence_length": array(np.ones(2))}, "length for each of 3"),
     ],
 )
@@ -184,3 +235,49 @@ def test_rnn_refuses(change: Any, message: str) -> None:
     options = {"mode": "lstm", "state_size": 5, "state_cell": h, **change}
     with pytest.raises(HybridnetError, match=r"\[rnn\].*" + message):
         rnn.rnn(array(normal(2, 3, 4)), array(normal(rnn.rnn_param_size("lstm", 4, 5))), h, **options)
+
+
+def every_alignment(x: Any, label: list[int], blank: int) -> float:
+    """-log of the sum over all paths that give ``label``, one by one."""
+    p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    total = 0.0
+    for path in itertools.product(range(x.shape[1]), repeat=len(x)):
+        symbols = [s for i, s in enumerate(path) if i == 0 or s != path[i - 1]]
+        if [s for s in symbols if s != blank] == label:
+            total += float(np.prod([p[t, s] for t, s in enumerate(path)]))
+    return -math.log(total) if total else 0.0
+
+
+@pytest.mark.parametrize("blank_first", [True, False])
+def test_ctc_is_the_sum_over_alignments(blank_first: bool) -> None:
+    """Labels with repeats, padding, lengths, one that is empty and one that is too long."""
+    x, none = normal(4, 5, 3), 0 if blank_first else -1
+    labels = [[1, 1], [2, 1], [1], [], [1, 1, 1]]
+    if not blank_first:
+        labels = [[s - 1 for s in row] for row in labels]
+    padded = np.array([row + [none] * (3 - len(row)) for row in labels])
+    steps = [4, 3, 4, 2, 4]
+    blank = 0 if blank_first else 2
+    expected = [every_alignment(x[:n, b], row, blank) for b, (row, n) in enumerate(zip(labels, steps, strict=True))]
+    assert expected[4] == 0
+    found = ctc_loss(array(x), array(padded), array(np.array(steps)), None, blank_first)
+    close(found, expected)
+    close(ctc_loss(array(x), array(padded), array(np.array(steps)), array(np.array([2, 2, 1, 0, 3])), blank_first), expected)
+    (slope,) = gradients(lambda v: ctc_loss(v, array(padded), array(np.array(steps)), None, blank_first).sum(), x)
+    for t, b, s in ((0, 0, 1), (2, 1, 2), (1, 3, 0), (3, 1, 0), (0, 4, 1)):
+        moved = []
+        for step in (1e-6, -1e-6):
+            changed = x.copy()
+            changed[t, b, s] += step
+            moved.append(every_alignment(changed[: steps[b], b], labels[b], blank))
+        assert slope[t, b, s] == pytest.approx((moved[0] - moved[1]) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+def test_ctc_refuses() -> None:
+    for label, lengths, match in (
+        (np.ones(3), None, "label"),
+        (np.ones((3, 0)), None, "one symbol"),
+        (np.ones((3, 2)), np.ones(2), "data_lengths"),
+    ):
+        with pytest.raises(HybridnetError, match=r"\[CTCLoss\].*" + match):
+            ctc_loss(array(normal(4, 3, 3)), array(label), None if lengths is None else array(lengths))

@@ -37,6 +37,21 @@ SHAPES = [
     ("Deconvolution", {"kernel": (3,), "num_filter": 6, "no_bias": False}, {"data": (2, 4, 5)}),
     ("Deconvolution", {"kernel": (3, 2), "num_filter": 6, "layout": "NHWC"}, {"data": _IMAGES}),
     ("Deconvolution", {"kernel": (3, 3), "num_filter": 6, "stride": (2, 2), "target_shape": (10, 12)}, {"data": _IMAGES}),
+    (
+        "_contrib_DeformableConvolution",
+        {"kernel": (3, 2), "num_filter": 6, "num_group": 2, "num_deformable_group": 2},
+        {"data": _IMAGES, "offset": (2, 24, 3, 5)},
+    ),
+    (
+        "_contrib_DeformableConvolution",
+        {"kernel": (3, 3), "num_filter": 6, "stride": (2, 1), "pad": (1, 0), "no_bias": True},
+        {"data": _IMAGES, "offset": (2, 18, 3, 4)},
+    ),
+    (
+        "_contrib_ModulatedDeformableConvolution",
+        {"kernel": (3, 2), "num_filter": 6, "dilate": (1, 2)},
+        {"data": _IMAGES, "offset": (2, 12, 3, 4), "mask": (2, 6, 3, 4)},
+    ),
     ("Pooling", {"kernel": (2, 3), "stride": (2, 2), "pooling_convention": "full"}, {"data": _IMAGES}),
     ("Pooling", {"global_pool": True, "pool_type": "avg"}, {"data": _IMAGES}),
     ("Pooling", {"kernel": (2,), "layout": "NWC", "pad": (1,)}, {"data": (2, 4, 5)}),
@@ -80,6 +95,11 @@ SHAPES = [
         ("RNN", {"mode": mode, "state_size": 3, "num_layers": 2, "bidirectional": both, "state_outputs": True}, {"data": (7, 2, 5)})
         for mode in ("rnn_relu", "rnn_tanh", "lstm", "gru")
         for both in (False, True)
+    ),
+    (
+        "RNN",
+        {"mode": "lstm", "state_size": 3, "num_layers": 2, "bidirectional": True, "projection_size": 2, "state_outputs": True},
+        {"data": (7, 2, 5)},
     ),
     ("RNN", {"mode": "gru", "state_size": 3, "num_layers": 1, "use_sequence_length": True}, {"data": (7, 2, 5)}),
     *((f"elemwise_{name}", {}, {"lhs": (2, 3)}) for name in ("add", "sub", "mul", "div")),

@@ -1,11 +1,11 @@
-"""What MXNet keeps in ``gluon.contrib``, as far as it is there."""
+"""What MXNet keeps in ``gluon.contrib``."""
 
 from typing import TYPE_CHECKING
 
 from hybridnet import absent
-from hybridnet.gluon.contrib import data
+from hybridnet.gluon.contrib import cnn, data, nn, rnn
 
-__all__ = ["data"]
+__all__ = ["cnn", "data", "nn", "rnn"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)

@@ -6,6 +6,7 @@ from hybridnet import absent
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.nn.activations import ELU, GELU, SELU, Activation, LeakyReLU, PReLU, SiLU, Swish
+from hybridnet.gluon.nn.attention import MultiHeadAttention, RotaryEmbedding
 from hybridnet.gluon.nn.basic import Dense, Dropout, Embedding, Flatten, HybridLambda, Identity, Lambda
 from hybridnet.gluon.nn.containers import Concatenate, HybridConcatenate, HybridSequential, Sequential
 from hybridnet.gluon.nn.convolution import (
@@ -16,7 +17,7 @@ from hybridnet.gluon.nn.convolution import (
     Conv3D,
     Conv3DTranspose,
 )
-from hybridnet.gluon.nn.normalization import BatchNorm, BatchNormReLU, GroupNorm, InstanceNorm, LayerNorm
+from hybridnet.gluon.nn.normalization import BatchNorm, BatchNormReLU, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from hybridnet.gluon.nn.pooling import (
     AvgPool1D,
     AvgPool2D,
@@ -32,13 +33,15 @@ from hybridnet.gluon.nn.pooling import (
     MaxPool3D,
     ReflectionPad2D,
 )
+from hybridnet.gluon.nn.transformer import FeedForward, SwiGLU, TransformerDecoderLayer, TransformerEncoderLayer
 
 __all__ = [
     "ELU", "GELU", "SELU", "Activation", "AvgPool1D", "AvgPool2D", "AvgPool3D", "BatchNorm", "BatchNormReLU", "Block", "Concatenate",
-    "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Dense", "Dropout", "Embedding", "Flatten",
-    "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPool3D", "GroupNorm",
-    "HybridBlock", "HybridConcatenate", "HybridLambda", "HybridSequential", "Identity", "InstanceNorm", "Lambda", "LayerNorm", "LeakyReLU",
-    "MaxPool1D", "MaxPool2D", "MaxPool3D", "PReLU", "ReflectionPad2D", "Sequential", "SiLU", "Swish",
+    "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Dense", "Dropout", "Embedding", "FeedForward",
+    "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPool3D",
+    "GroupNorm", "HybridBlock", "HybridConcatenate", "HybridLambda", "HybridSequential", "Identity", "InstanceNorm", "Lambda",
+    "LayerNorm", "LeakyReLU", "MaxPool1D", "MaxPool2D", "MaxPool3D", "MultiHeadAttention", "PReLU", "RMSNorm", "ReflectionPad2D",
+    "RotaryEmbedding", "Sequential", "SiLU", "SwiGLU", "Swish", "TransformerDecoderLayer", "TransformerEncoderLayer",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

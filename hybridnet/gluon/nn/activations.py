@@ -86,13 +86,15 @@ class SELU(HybridBlock):
 
 
 class GELU(HybridBlock):
-    """x · Φ(x): exact (``erf``), or by the usual formula (``tanh``)."""
+    """x · Φ(x): exact (``erf``), by the usual formula (``tanh``), or as x · sigmoid(1.702 x) (``sigmoid``)."""
 
     def __init__(self, approximation: str = "erf", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._approximation = one_of("GELU", "approximation", approximation, ("erf", "tanh"))
+        self._approximation = one_of("GELU", "approximation", approximation, ("erf", "tanh", "sigmoid"))
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
+        if self._approximation == "sigmoid":
+            return x * F.sigmoid(1.702 * x, name="fwd")
         if self._approximation == "tanh":
             return F.Activation(x, act_type="gelu_tanh", name="fwd")
         return F.LeakyReLU(x, act_type="gelu", name="fwd")

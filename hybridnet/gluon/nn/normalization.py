@@ -1,4 +1,4 @@
-"""Normalisation layers: batch, layer, group and instance norm."""
+"""Normalisation layers: batch, layer, RMS, group and instance norm."""
 
 from __future__ import annotations
 
@@ -118,11 +118,40 @@ class LayerNorm(_Norm):
     def infer_shape(self, x: Any, *args: Any) -> None:
         self._take_size(x, self._axis)
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
-        return F.LayerNorm(x, gamma, beta, name="fwd", axis=self._axis, eps=self._epsilon)
+    def hybrid_forward(self, F: Any, data: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override]
+        return F.LayerNorm(data, gamma, beta, name="fwd", axis=self._axis, eps=self._epsilon)
 
     def __repr__(self) -> str:
         return self._described(eps=self._epsilon, axis=self._axis, center=self._center, scale=self._scale, in_channels=self.gamma.shape[0])
+
+
+class RMSNorm(HybridBlock):
+    """x / sqrt(mean of x² along ``axis`` + epsilon), times gamma (Zhang and Sennrich, arXiv 1910.07467)."""
+
+    def __init__(
+        self,
+        axis: int = -1,
+        epsilon: float = 1e-6,
+        scale: bool = True,
+        gamma_initializer: Any = "ones",
+        in_channels: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._axis, self._epsilon = axis, epsilon
+        shape, req = (in_channels,), "write" if scale else "null"
+        self.gamma = self.params.get(
+            "gamma", grad_req=req, shape=shape, init=gamma_initializer, allow_deferred_init=True, differentiable=scale
+        )
+
+    def infer_shape(self, x: Any, *args: Any) -> None:
+        self.gamma.shape = (x.shape[self._axis],)
+
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any) -> Any:
+        return F.contrib.rms_norm(x, gamma, name="fwd", axis=self._axis, eps=self._epsilon)
+
+    def __repr__(self) -> str:
+        return f"RMSNorm(eps={self._epsilon}, axis={self._axis})"
 
 
 class GroupNorm(_Norm):
@@ -145,8 +174,8 @@ class GroupNorm(_Norm):
         super().__init__(in_channels or num_groups, epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
         self._num_groups = num_groups
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
-        return F.GroupNorm(x, gamma, beta, name="fwd", num_groups=self._num_groups, eps=self._epsilon)
+    def hybrid_forward(self, F: Any, data: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override]
+        return F.GroupNorm(data, gamma, beta, name="fwd", num_groups=self._num_groups, eps=self._epsilon)
 
     def __repr__(self) -> str:
         return self._described(eps=self._epsilon, num_groups=self._num_groups, center=self._center, scale=self._scale)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hybridnet.core import NDArray
+from hybridnet import ndarray as F
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.rnn.recurrent import HybridRecurrentCell, RecurrentCell, as_steps, first_of, masked, merged, time_axis
 from hybridnet.gluon.rnn.states import StateInfo
-from hybridnet.ops.array.shape import concatenate
-from hybridnet.ops.nn.sequence import sequence_reverse
 
 
 def _info_of(cells: Any, batch_size: int) -> StateInfo:
@@ -103,7 +101,7 @@ class DropoutCell(HybridRecurrentCell):
         valid_length: Any = None,
     ) -> tuple[Any, list[Any]]:
         """One call for the whole sequence where it is one array."""
-        if isinstance(inputs, NDArray) and merge_outputs is not False and not self._axes:
+        if not isinstance(inputs, (list, tuple)) and merge_outputs is not False and not self._axes:
             return self(inputs, list(begin_state or []))
         return super().unroll(length, inputs, list(begin_state or []), layout, merge_outputs, valid_length)
 
@@ -204,11 +202,15 @@ class BidirectionalCell(HybridRecurrentCell):
         left, right = _share((self.l_cell, self.r_cell), first_of(self, begin_state, steps[0]))
 
         def backwards(x: Any) -> Any:
-            return sequence_reverse(merged(x, layout), valid_length, valid_length is not None, axis)
+            x = merged(x, layout)
+            if valid_length is None:
+                return F.flip(x, axis=axis)
+            turned = F.SequenceReverse(x if axis == 0 else F.swapaxes(x, dim1=0, dim2=1), valid_length, use_sequence_length=True)
+            return turned if axis == 0 else F.swapaxes(turned, dim1=0, dim2=1)
 
         forth, left = self.l_cell.unroll(length, steps, left, layout, True, valid_length)
         back, right = self.r_cell.unroll(length, backwards(steps), right, layout, True, valid_length)
-        both = concatenate([forth, backwards(back)], -1)
+        both = F.concat(forth, backwards(back), dim=-1)
         both = both if valid_length is None else masked(both, valid_length, layout)
         return (as_steps(name, length, both, layout) if merge_outputs is False else both), [*left, *right]
 

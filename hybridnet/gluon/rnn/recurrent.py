@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hybridnet import ndarray
-from hybridnet.core import NDArray, call
+from hybridnet import ndarray as F
+from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.gluon.rnn.states import StateInfo, first_states, states_like
-from hybridnet.ops.array.shape import stack
-from hybridnet.ops.nn.sequence import sequence_last, sequence_mask
+from hybridnet.gluon.rnn.states import StateInfo, batch_of, first_states, states_like
 
 
 class RecurrentCell(Block):
@@ -62,7 +60,7 @@ class RecurrentCell(Block):
             history.append(states)
         if valid_length is None:
             return (merged(outputs, layout) if merge_outputs else outputs), states
-        states = [sequence_last(stack(each), valid_length, True) for each in zip(*history, strict=True)]
+        states = [F.SequenceLast(F.stack(*each), valid_length, use_sequence_length=True) for each in zip(*history, strict=True)]
         whole = masked(merged(outputs, layout), valid_length, layout)
         return (as_steps(type(self).__name__, length, whole, layout) if merge_outputs is False else whole), states
 
@@ -86,25 +84,24 @@ def as_steps(name: str, length: int, inputs: Any, layout: str) -> list[Any]:
     ShapeError if there are not ``length`` of them, or none.
     """
     axis = time_axis(name, layout)
-    count = inputs.shape[axis] if isinstance(inputs, NDArray) else len(inputs)
+    listed = isinstance(inputs, (list, tuple))
+    count = len(inputs) if listed else inputs.shape[axis] if isinstance(inputs, NDArray) else length
     if count != length or not length:
         fail(ShapeError, name, expected=f"inputs of {length} steps, one or more", got=f"{count} steps")
-    if not isinstance(inputs, NDArray):
-        return list(inputs)
-    before = (("slice", None, None, None),) * axis
-    return [call("slice", inputs, key=(*before, ("int", t))) for t in range(length)]
+    steps = inputs if listed else F.SliceChannel(inputs, num_outputs=length, axis=axis, squeeze_axis=True)
+    return [steps] if length == 1 and not listed else list(steps)
 
 
 def merged(outputs: Any, layout: str) -> Any:
     """The outputs of all steps as one array."""
-    return outputs if isinstance(outputs, NDArray) else stack(outputs, layout.index("T"))
+    return F.stack(*outputs, axis=layout.index("T")) if isinstance(outputs, (list, tuple)) else outputs
 
 
 def masked(outputs: Any, valid_length: Any, layout: str) -> Any:
     """``outputs``, one array, with 0 beyond each sequence's length."""
-    return sequence_mask(outputs, valid_length, True, axis=layout.index("T"))
+    return F.SequenceMask(outputs, valid_length, use_sequence_length=True, axis=layout.index("T"))
 
 
 def first_of(cell: RecurrentCell, states: Sequence[Any] | None, inputs: Any) -> list[Any]:
     """``states``, or zeros for the batch that a step's ``inputs`` are of."""
-    return states_like(ndarray, cell.state_info(inputs.shape[0]), inputs) if states is None else list(states)
+    return states_like(F, cell.state_info(batch_of(inputs, "NC")), inputs) if states is None else list(states)

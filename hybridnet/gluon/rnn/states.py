@@ -18,7 +18,7 @@ StateInfo = list[dict[str, Any]]
 def first_states(info: StateInfo, func: Callable[..., Any] | None, **kwargs: Any) -> list[Any]:
     """``func(shape=..., **kwargs)`` for each state; zeros, by the rules of now, unless ``func`` is given."""
     make = func or (creation.zeros if is_np_array() else ndarray.zeros)
-    return [make(shape=state["shape"], **kwargs) for state in info]
+    return [make(shape=state["shape"], **{"dtype": state["dtype"], **kwargs} if "dtype" in state else kwargs) for state in info]
 
 
 def batch_of(inputs: Any, layout: str) -> int:

@@ -257,8 +257,8 @@ def _backward(f: Any, g: Any, y: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more:
 # -- step by step, in operators -------------------------------------------------------------------
 
 
-def _step_on_arrays(f: Any, mode: str, x: Any, rec: Any, h: Any, c: Any) -> tuple[Any, Any]:
-    """The next state (and cell state) of a step, of which ``x`` and ``rec`` are the gates' two parts."""
+def _step_on_arrays(f: Any, mode: str, x: Any, rec: Any, h: Any, c: Any, limited: Any = None) -> tuple[Any, Any]:
+    """The next state (and cell state) of a step, of which ``x`` and ``rec`` are the gates' two parts; ``limited`` limits the cell."""
     if mode == "rnn_relu":
         return call("maximum", x + rec, 0), None
     if mode == "rnn_tanh":
@@ -267,21 +267,26 @@ def _step_on_arrays(f: Any, mode: str, x: Any, rec: Any, h: Any, c: Any) -> tupl
         # Of slices of each part, not of the sum's: then one kernel reads both where they lie.
         i, forget, g, o = (a + b for a, b in zip(_parts(x, 4), _parts(rec, 4), strict=True))
         c = _sigmoid(f, forget) * c + _sigmoid(f, i) * f.tanh(g)
+        c = c if limited is None else limited(c)
         return _sigmoid(f, o) * f.tanh(c), c
     (xr, xz, xn), (hr, hz, hn) = _parts(x, 3), _parts(rec, 3)
     n = f.tanh(xn + _sigmoid(f, xr + hr) * hn)
     return n + _sigmoid(f, xz + hz) * (h - n), None
 
 
-def _unrolled(gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool) -> Any:
-    """The sequence as a product and one pointwise region a step: a CUDA graph launches hundreds of them for little."""
+def unrolled(gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool, wr: Any = None, limited: Any = None) -> Any:
+    """The sequence as a product and one pointwise region a step: a CUDA graph launches hundreds of them for little.
+
+    ``wr`` (projection, units): of an lstm, projects each output, which is the state then. ``limited`` is done to each cell state.
+    """
     f = _OnArrays()
     c, mask = _unpack(mode, more)
     h = h0
     hs: list[Any] = [None] * gx.shape[0]
     cs: list[Any] = [None] * gx.shape[0]
     for t in _steps(gx.shape[0], reverse):
-        new_h, new_c = _step_on_arrays(f, mode, gx[t], f.product(h, wh, True) + bh, h, c)
+        new_h, new_c = _step_on_arrays(f, mode, gx[t], f.product(h, wh, True) + bh, h, c, limited)
+        new_h = new_h if wr is None else f.product(new_h, wr, True)
         if mask is not None:
             on = mask[t] != 0
             new_h, new_c = f.where(on, new_h, h), None if c is None else f.where(on, new_c, c)
@@ -391,7 +396,7 @@ SEQUENCE = register(
         sample=lambda: [*_good, _wrong],
     )
 )
-on_cuda(SEQUENCE, decomposition=_unrolled)
+on_cuda(SEQUENCE, decomposition=unrolled)
 SEQUENCE_GRAD = register(
     Op(
         "rnn_sequence_grad",
