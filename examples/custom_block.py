@@ -88,9 +88,9 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         trainer.step(x.shape[0])
         return loss.mean()
 
+    loader = gluon.data.DataLoader(gluon.data.ArrayDataset(x, y), 64, shuffle=True)
     for epoch in range(args.epochs):
-        order = np.random.permutation(len(x))
-        losses = [step(x[order[i : i + 64]], y[order[i : i + 64]]) for i in range(0, len(x), 64)]
+        losses = [step(points, label) for points, label in loader]
         if epoch % 20 == 19 or epoch == args.epochs - 1:
             print(f"epoch {epoch + 1}: loss {sum(losses).item() / len(losses):.4f}")
 

@@ -81,18 +81,16 @@ def make_trainer(net: nn.HybridSequential, steps: int) -> gluon.Trainer:
 
 def train(net: nn.HybridSequential, x: Any, y: Any, args: argparse.Namespace, device: hn.Device) -> None:
     """Train for ``args.epochs``, with a progress bar an epoch."""
-    batches = len(x) // args.batch_size  # the few samples over are left for another epoch
-    step = make_step(net, make_trainer(net, args.epochs * batches), args.mode)
-    rng = numpy.random.default_rng(args.seed)
+    # The few samples over are left for another epoch. Arrays in memory need no workers: a batch is a gather.
+    loader = gluon.data.DataLoader(gluon.data.ArrayDataset(x, y), args.batch_size, shuffle=True, last_batch="discard", device=device)
+    step = make_step(net, make_trainer(net, args.epochs * len(loader)), args.mode)
     for epoch in range(args.epochs):
-        order = rng.permutation(len(x))
         seen = total = right = 0.0
-        with tqdm(range(batches), desc=f"epoch {epoch + 1}/{args.epochs}", unit="batch", disable=args.quiet) as bar:
-            for i in bar:
-                at = order[i * args.batch_size : (i + 1) * args.batch_size]
-                loss, correct = step(np.array(x[at], device=device), np.array(y[at], device=device))
-                seen += len(at)
-                total += loss.item() * len(at)
+        with tqdm(loader, desc=f"epoch {epoch + 1}/{args.epochs}", unit="batch", disable=args.quiet) as bar:
+            for images, labels in bar:
+                loss, correct = step(images, labels)
+                seen += len(labels)
+                total += loss.item() * len(labels)
                 right += correct.item()
                 bar.set_postfix(loss=f"{total / seen:.4f}", accuracy=f"{right / seen:.4f}", refresh=False)
 

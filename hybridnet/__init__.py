@@ -12,7 +12,9 @@ from hybridnet import (
     autograd,
     context,
     gluon,
+    image,
     initializer,
+    io,
     keras,
     lr_scheduler,
     metric,
@@ -21,8 +23,11 @@ from hybridnet import (
     numpy_extension,
     optimizer,
     random,
+    recordio,
+    test_utils,
     util,
 )
+from hybridnet import image as img
 from hybridnet import initializer as init
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
@@ -53,8 +58,11 @@ __all__ = [
     "gluon",
     "gpu",
     "gpu_memory_info",
+    "image",
+    "img",
     "init",
     "initializer",
+    "io",
     "jit",
     "keras",
     "lr_scheduler",
@@ -68,6 +76,8 @@ __all__ = [
     "numpy_extension",
     "optimizer",
     "random",
+    "recordio",
+    "test_utils",
     "util",
 ]
 

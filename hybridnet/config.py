@@ -5,8 +5,9 @@ The README shows them in a table, which a test compares with ``SETTINGS``.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +84,13 @@ SETTINGS = {
         int,
         "programs that a compiled function keeps, one for each combination of shapes and modes; the oldest goes",
     ),
+    "home": Setting("MXNET_HOME", "~/.mxnet", str, "folder of downloaded data sets (`datasets/mnist` …), which MXNet uses as well"),
+    "repository": Setting(
+        "MXNET_GLUON_REPO",
+        "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/",
+        str,
+        "url of the folder from which data sets are downloaded, MXNet's own if it is not set",
+    ),
 }
 
 
@@ -104,6 +112,36 @@ def numbers(variables: tuple[str, ...]) -> list[int]:
     return [int(text) for text in texts if text.isdigit() and int(text)]
 
 
+@contextlib.contextmanager
+def variables(values: Mapping[str, str | None]) -> Iterator[None]:
+    """A block in which the environment has these variables; ``None`` takes one out."""
+    before = {name: os.environ.get(name) for name in values}
+    _set_variables(values)
+    try:
+        yield
+    finally:
+        _set_variables(before)
+
+
+def _set_variables(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def is_set(variable: str) -> bool:
+    """Whether one of others' variables says 1 or true."""
+    return os.environ.get(variable, "").lower() in ("1", "true")
+
+
+def one_thread() -> None:
+    """Tell libraries that this process has not loaded yet to work on one thread."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+
+
 class Config:
     """The settings as attributes, read from the environment at import; tests may assign them."""
 
@@ -116,6 +154,8 @@ class Config:
     tf32: bool
     deterministic: bool
     fast_math: bool
+    home: str
+    repository: str
 
     def __init__(self) -> None:
         for name, setting in SETTINGS.items():

@@ -55,6 +55,11 @@ def as_dtype(dtype: Any, default: Dtype | None = None) -> Dtype:
     return result
 
 
+def is_known(dtype: Dtype) -> bool:
+    """Whether arrays can have this type."""
+    return dtype in _KNOWN
+
+
 def is_floating(dtype: Dtype) -> bool:
     """Whether gradients can flow through arrays of this type."""
     return _kind(dtype) == "f" or dtype == bfloat16

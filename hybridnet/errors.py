@@ -75,6 +75,14 @@ class UninitializedError(HybridnetError, RuntimeError):
     """A parameter was asked for its data before ``initialize()``."""
 
 
+class WorkerError(HybridnetError, RuntimeError):
+    """A worker of a ``DataLoader`` ended, or could not start or read."""
+
+
+class WorkerTimeoutError(WorkerError, TimeoutError):
+    """A batch took longer than a ``DataLoader``'s ``timeout``."""
+
+
 class FileFormatError(HybridnetError, ValueError):
     """A file is truncated, foreign, or does not match what it is loaded into."""
 
@@ -82,6 +90,7 @@ class FileFormatError(HybridnetError, ValueError):
 class _Scope(threading.local):
     def __init__(self) -> None:
         self.path: list[str] = []
+        self.caller = "?:0"
 
 
 _scope = _Scope()
@@ -90,6 +99,11 @@ _scope = _Scope()
 def scope_path() -> list[str]:
     """The mutable block path of this thread (``["net", "dense0"]``)."""
     return _scope.path
+
+
+def set_caller(place: str) -> None:
+    """Say where the user's code gave this thread or process its work: the place of errors that no line of the user's led to."""
+    _scope.caller = place
 
 
 class Site:
@@ -116,21 +130,23 @@ class Site:
         return self.code.co_firstlineno
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}"
+        place = f"{self.file}:{self.line}" if self.code else _scope.caller
         return f"{place} in {self.scope}" if self.scope else place
 
 
+#: What stands between the user's code and ours: NumPy, which may dispatch to us, and what runs threads and processes.
+_BETWEEN = tuple(path.replace("/", os.sep) for path in ("/numpy/", "/multiprocessing/", "/concurrent/futures/", "/threading.py"))
 _ours: dict[str, bool] = {}  # by file: whether its code is passed over
 
 
 def user_site() -> Site:
-    """The innermost line outside this package (and outside NumPy, which may dispatch to us)."""
+    """The innermost line outside this package and what stands between."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         ours = _ours.get(file)
         if ours is None:
-            ours = _ours[file] = file.startswith((PACKAGE, "<")) or f"{os.sep}numpy{os.sep}" in file
+            ours = _ours[file] = file.startswith((PACKAGE, "<")) or any(path in file for path in _BETWEEN)
         if not ours:
             break
         frame = frame.f_back

@@ -199,7 +199,8 @@ class NDArray(Operators, Array):
         return ours(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.asnumpy(), self._device)
+        data = self._concrete("pickle")
+        return _rebuild, (type(self), data if isinstance(data, np.ndarray) else data.get(), self._device)
 
     def __copy__(self) -> Any:
         return self.copy()

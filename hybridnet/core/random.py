@@ -3,24 +3,68 @@
 A random operator is a pure function of (seed, counter): drawing takes a counter value and moves
 the counter on. Since the state is held in arrays, a trace sees it read and written, and so a
 compiled function takes it in and gives it back like any other state.
+
+What is drawn on the host alone (where to crop an image, whether to flip it) comes from :func:`host`,
+a generator of Python's that follows the same seed: it costs a hundredth of an operator.
 """
 
 from __future__ import annotations
 
+import random
 import threading
+from types import TracebackType
 from typing import Any
+
+import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core.apply import call
 from hybridnet.core.array import wrap
 from hybridnet.core.ndarray import NDArray, array
 from hybridnet.core.state import local, suspended_trace
-from hybridnet.device import Device, current_device
+from hybridnet.device import Device, cpu, current_device
 from hybridnet.errors import ArgumentError, fail
 
 _lock = threading.Lock()
 _states: dict[Device, tuple[NDArray, NDArray]] = {}
 _DEFAULT_SEED = 0
+
+
+class _Host(threading.local):
+    """A thread's generator for the host, and of which call of ``seed`` it is."""
+
+    generation = -1
+    generator: random.Random
+
+
+class _Seeding:
+    """How often ``seed`` was called for the CPU, with what, and how many threads have drawn on the host since."""
+
+    generation = 0
+    value = 0
+    threads = 0
+
+
+_host, _seeding = _Host(), _Seeding()
+
+
+def host() -> random.Random:
+    """This thread's generator for draws on the host. It begins anew with each :func:`seed`.
+
+    Threads have generators of their own, numbered as they first draw: where the order of threads is not fixed, give each
+    sample its own seed (:func:`seed_host`).
+    """
+    if _host.generation != _seeding.generation:
+        with _lock:
+            number, _seeding.threads = _seeding.threads, _seeding.threads + 1
+        seed_host((number << 64) + _seeding.value)
+    return _host.generator
+
+
+def seed_host(value: int) -> None:
+    """Start the generator of this thread alone anew, until the next :func:`seed`."""
+    _host.generator = random.Random(value)
+    _host.generation = _seeding.generation
 
 
 def _state(device: Device) -> tuple[NDArray, NDArray]:
@@ -46,11 +90,61 @@ def seed(value: int, device: Device | str | None = None) -> None:
         targets = list(_states)
     else:
         targets = [Device(device)]
+    if any(target.device_type == "cpu" for target in targets) or device in (None, "all"):
+        _seeding.generation, _seeding.value, _seeding.threads = _seeding.generation + 1, value, 0
     for target in targets:
-        seed_array, counter = _state(target)
-        with suspended_trace():
-            seed_array[...] = value
-            counter[...] = 0
+        _set(target, value, 0)
+
+
+def _set(device: Device, value: int, count: int) -> None:
+    seed_array, counter = _state(device)
+    with suspended_trace():
+        seed_array[...] = value
+        counter[...] = count
+
+
+def _set_quickly(*values: int) -> None:
+    """The CPU's state, past all operators: for every batch that a loader reads."""
+    for part, value in zip(_state(cpu()), values, strict=True):
+        part.storage().before_write()
+        part._data[...] = value
+
+
+def seedings() -> int:
+    """How often :func:`seed` was called for the CPU: who has drawn a seed of its own from the random state draws it anew after that."""
+    return _seeding.generation
+
+
+class seeded:
+    """``with seeded(value):`` the CPU draws in the body as after ``seed(value)``, and goes on afterwards as if it had not drawn there.
+
+    So does :func:`host`, in this thread.
+    """
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __enter__(self) -> None:
+        self.before = [int(part._data) for part in _state(cpu())]
+        _set_quickly(self.value, 0)
+        self.generator = host()
+        seed_host(self.value)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        _set_quickly(*self.before)
+        _host.generator = self.generator
+
+
+def host_key() -> tuple[int, int]:
+    """The (seed, counter) of the CPU's next draw, as numbers."""
+    with suspended_trace():
+        seed_array, drawn = next_key(cpu())
+    return int(seed_array._data), int(drawn._data)
+
+
+def host_generator() -> np.random.Generator:
+    """A generator of NumPy's that follows the CPU's random state: for draws on the host that no compiled function contains."""
+    return np.random.default_rng(host_key())
 
 
 def next_key(device: Device | None = None) -> tuple[NDArray, NDArray]:

@@ -93,6 +93,11 @@ def current_device() -> Device:
     return _current.device
 
 
+def set_current_device(device: Device) -> None:
+    """Make a device the current one of this thread from now on, or to the end of the ``with device:`` that this stands in."""
+    _current.device = device
+
+
 def cpu(device_id: int = 0) -> Device:
     """The host."""
     return Device("cpu", device_id)

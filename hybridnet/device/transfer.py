@@ -59,9 +59,16 @@ def page_locked(data: Any) -> Any:
     """The values of a NumPy array in page-locked memory, if there is a GPU."""
     if not data.size or not cuda.device_count() or _is_page_locked(data):
         return data
-    made = importlib.import_module("cupyx").empty_pinned(data.shape, data.dtype)
+    made = empty_page_locked(data.nbytes).view(data.dtype).reshape(data.shape)
     made[...] = data
     return made
+
+
+def empty_page_locked(size: int) -> Any:
+    """So many bytes of page-locked memory, if there is a GPU, as a NumPy array; else of other memory."""
+    if not size or not cuda.device_count():
+        return np.empty(size, np.uint8)
+    return importlib.import_module("cupyx").empty_pinned(size, np.uint8)
 
 
 def _is_page_locked(data: Any) -> bool:

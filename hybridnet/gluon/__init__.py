@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from hybridnet import absent
 from hybridnet.errors import DeferredInitializationError
-from hybridnet.gluon import loss, nn, rnn, utils
+from hybridnet.gluon import contrib, data, loss, nn, rnn, utils
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.parameter import Constant, Parameter
@@ -19,6 +19,8 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "Trainer",
+    "contrib",
+    "data",
     "loss",
     "nn",
     "rnn",

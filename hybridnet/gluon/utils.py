@@ -1,4 +1,4 @@
-"""Helpers of training loops: cutting batches up for devices, limiting gradients."""
+"""Helpers of training loops: cutting batches up for devices, limiting gradients, and files from the network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from hybridnet import absent
 from hybridnet.core import asarray, call, local
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.gluon.download import DownloadError, check_sha1, download, replace_file
 from hybridnet.ops.array.shape import slice_axis
 from hybridnet.ops.math.pointwise import FUNCTIONS
+
+__all__ = ["DownloadError", "check_sha1", "clip_global_norm", "download", "replace_file", "split_and_load", "split_data"]
 
 
 def split_data(data: Any, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[Any]:

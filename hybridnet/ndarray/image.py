@@ -18,10 +18,18 @@ from hybridnet.ops.nn import interpolation
 from hybridnet.ops.nn import resize as core_resize
 from hybridnet.ops.random import distributions as draws
 
+#: What red, green and blue add to the brightness that one sees.
+LUMA = (0.299, 0.587, 0.114)
+#: The principal components of ImageNet's colours: standard deviations, and directions as columns.
+PCA_VALUES = (55.46, 4.794, 1.148)
+PCA_VECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+
 
 def _check(op: str, data: Any) -> None:
-    if data.ndim not in (3, 4):
-        fail(ShapeError, op, expected="an image of three dimensions, or a batch of them", got=str(data.shape))
+    dims = getattr(data, "shape", ())
+    if len(dims) not in (3, 4):
+        got = str(dims) if hasattr(data, "shape") else f"a {type(data).__name__}"
+        fail(ShapeError, op, expected="an image of three dimensions, or a batch of them", got=got)
 
 
 @classic("_image_to_tensor")
@@ -96,8 +104,8 @@ def resize(data: Array, size: Shape = (), keep_ratio: bool = False, interp: int 
     if len(size) == 1:
         size = (size[0], size[0])
         if keep_ratio:
-            scale = size[0] / min(height, width)
-            size = (round(width * scale), round(height * scale))
+            short = size[0]
+            size = (short, short * height // width) if height > width else (short * width // height, short)
     batch = data if data.ndim == 4 else call("reshape", data, shape=(1, *data.shape))
     planes = call("transpose", batch, axes=(0, 3, 1, 2))
     if interp == 0:
@@ -125,6 +133,125 @@ def _interpolated(planes: Any, height: int, width: int, interp: int) -> Any:
         matrices = [make(h, height), make(w, width)]
     rows, columns = (array(m, planes.dtype, planes.device) for m in matrices)
     return call("matmul", rows, call("matmul", planes, columns, transpose_b=True))
+
+
+# -- colours ------------------------------------------------------------------------------------------
+
+
+def _coloured(data: Any, change: Any) -> Any:
+    """``change`` of the values as float32; of integers, cut to their range and to whole numbers."""
+    if dtypes.is_floating(data.dtype):
+        return change(data)
+    limits = np.iinfo(data.dtype)
+    result = call("clip", change(data.astype(dtypes.float32)), a_min=float(limits.min), a_max=float(limits.max))
+    return pointwise.FUNCTIONS["trunc"](result).astype(data.dtype)
+
+
+def _factor(op: str, data: Any, min_factor: float, max_factor: float) -> Any:
+    """A number between the two, one for all of ``data``."""
+    _check(op, data)
+    if min_factor < 0 or max_factor < min_factor:
+        fail(ArgumentError, op, expected="factors 0 ≤ min_factor ≤ max_factor", got=f"{min_factor} and {max_factor}")
+    return draws.uniform(min_factor, max_factor, (), None, data.device)
+
+
+def _channel(x: Any, number: int) -> Any:
+    return x[..., number : number + 1]
+
+
+def _gray(x: Any) -> Any:
+    """The brightness that one sees, (..., h, w, 1)."""
+    if x.shape[-1] != 3:
+        return x
+    return sum(_channel(x, i) * weight for i, weight in enumerate(LUMA))
+
+
+@operator("_image_random_brightness")
+def random_brightness(data: Any, min_factor: float, max_factor: float) -> Any:
+    """(h, w, c) times a number between the two."""
+    factor = _factor("random_brightness", data, min_factor, max_factor)
+    return _coloured(data, lambda x: x * factor)
+
+
+@operator("_image_random_contrast")
+def random_contrast(data: Any, min_factor: float, max_factor: float) -> Any:
+    """(h, w, c), its distances from the image's mean brightness times a number between the two."""
+    factor = _factor("random_contrast", data, min_factor, max_factor)
+    return _coloured(data, lambda x: x * factor + _gray(x).mean(axis=(-3, -2, -1), keepdims=True) * (1 - factor))
+
+
+@operator("_image_random_saturation")
+def random_saturation(data: Any, min_factor: float, max_factor: float) -> Any:
+    """(h, w, 3), its distances from gray times a number between the two."""
+    factor = _factor("random_saturation", data, min_factor, max_factor)
+    return _coloured(data, lambda x: x * factor + _gray(x) * (1 - factor))
+
+
+@operator("_image_random_hue")
+def random_hue(data: Any, min_factor: float, max_factor: float) -> Any:
+    """(h, w, 3), its hues in HLS moved on by a number between the two, less 1, of the circle."""
+    factor = _factor("random_hue", data, min_factor, max_factor)
+    return data if data.shape[-1] != 3 else _coloured(data, lambda x: _turned(x, (factor - 1) * 6))
+
+
+def _turned(x: Any, turn: Any) -> Any:
+    """Colours whose hue has moved on by ``turn`` sixths of the circle; the largest and the least of red, green and blue stay."""
+    red, green, blue = (_channel(x, i) for i in range(3))
+    most, least = x.max(axis=-1, keepdims=True), x.min(axis=-1, keepdims=True)
+    span = most - least
+    divisor = selection.where(span == 0, 1, span)
+    of_green, of_blue = (blue - red) / divisor + 2, (red - green) / divisor + 4
+    hue = selection.where(red == most, (green - blue) / divisor, selection.where(green == most, of_green, of_blue)) + turn
+    channels = []
+    for start in (5, 3, 1):
+        place = pointwise.FUNCTIONS["mod"](hue + start, 6)
+        channels.append(most - span * call("clip", call("minimum", place, 4 - place), a_min=0.0, a_max=1.0))
+    return shape.concatenate(channels, -1)
+
+
+@operator("_image_random_gray")
+def random_gray(data: Any, p: float = 0.5) -> Any:
+    """(h, w, 3) without colour, in three channels, with probability ``p``; the weights are those of ``RandomGrayAug``."""
+    _check("random_gray", data)
+    gray = _coloured(data, lambda x: sum(_channel(x, i) * weight for i, weight in enumerate((0.21, 0.72, 0.07))))
+    return selection.where(draws.bernoulli(p, device=data.device), gray, data)
+
+
+@operator("_image_random_color_jitter")
+def random_color_jitter(data: Any, brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0, hue: float = 0.0) -> Any:
+    """Brightness, contrast, saturation and hue changed, in this order, each by 1 ± its number."""
+    for amount, change in (
+        (brightness, random_brightness),
+        (contrast, random_contrast),
+        (saturation, random_saturation),
+        (hue, random_hue),
+    ):
+        if amount > 0:
+            data = change(data, max(0.0, 1 - amount), 1 + amount)
+    return data
+
+
+@operator("_image_adjust_lighting")
+def adjust_lighting(data: Any, alpha: Any) -> Any:
+    """(h, w, 3) with the principal components of ImageNet's colours added, times the three numbers ``alpha``."""
+    _check("adjust_lighting", data)
+    if data.shape[-1] != 3:
+        return data
+    return _coloured(data, lambda x: x + shape.concatenate([_added(row, alpha, x) for row in PCA_VECTORS], 0))
+
+
+def _added(row: Any, alpha: Any, like: Any) -> Any:
+    """What one channel gets: a number, as an array of one element."""
+    total = sum(weight * value * a for weight, value, a in zip(row, PCA_VALUES, alpha, strict=True))
+    if isinstance(total, (int, float)):
+        return creation.full((1,), float(total), like.dtype, like.device)
+    return call("reshape", total, shape=(1,))
+
+
+@operator("_image_random_lighting")
+def random_lighting(data: Any, alpha_std: float = 0.05) -> Any:
+    """As :func:`adjust_lighting`, with numbers of standard deviation ``alpha_std``."""
+    return adjust_lighting(data, [draws.normal(0.0, alpha_std, (), None, data.device) for _ in range(3)])
 
 
 if not TYPE_CHECKING:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
 from hybridnet.device import Device
+from hybridnet.ndarray import image
 from hybridnet.numpy_extension import random
 from hybridnet.numpy_extension.functions import FUNCTIONS
 
 globals().update(FUNCTIONS)
 
-__all__ = [*FUNCTIONS, "Device", "random"]
+__all__ = [*FUNCTIONS, "Device", "image", "random"]
 
 if TYPE_CHECKING:
 

@@ -5,6 +5,8 @@ import time
 import bars
 import busy
 import gluon_networks
+import loader
+import loading
 import measure
 import networks
 import numpy as np
@@ -105,3 +107,28 @@ def test_the_report_shows_a_record() -> None:
     assert "operators: add against torch/operators/add" in text and "0.500" in text and "not run" in text
     assert "DIFFER" in text and "mlp-train/hybridized 1.0e+00" in text
     assert "3.50 s, 7 lines; under 3 s: MISS" in text and "0.50 MiB" in text
+
+
+@pytest.mark.parametrize("name", loading.DATASETS)
+def test_every_dataset_of_the_loaders_is_gone_through(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    length, _, dtype = loading.DATASETS[name]
+    monkeypatch.setitem(loading.DATASETS, name, (70, (1, 4, 4), dtype))
+    source, _ = loading.hybridnet(name, 0)
+    first, *speeds = loading.timed(source, 70, 0.0)
+    assert len(speeds) == 3 and min(first, *speeds) > 0
+    assert len(loading.arrays(name)[0]) == 70 < length
+
+
+def test_loaders_are_judged_beside_each_other() -> None:
+    assert loader.judged([3.0, 4.0, 5.0], [2.0, 4.0, 4.0]) == ("1.00", "1.00 to 1.50", "PASS")
+    assert loader.judged([3.0], [4.0])[2] == "MISS"
+    assert loader.judged([3.0], None)[2] == "not run"
+    record = {
+        "machine": {"cpu": "a processor"},
+        "settings": {"batch": 32},
+        "versions": {"torch": {"torch": "2"}},
+        "samples a second": {"digits/0/hybridnet": [2000.0], "digits/0/torch": [1000.0], "digits/2/hybridnet": [5.0]},
+        "first epoch": {"digits/0/hybridnet": [0.5]},
+    }
+    text = loader.report(record)
+    assert "2,000" in text and "2.00 to 2.00" in text and "0.50 s" in text and "not run" in text

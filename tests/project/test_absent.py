@@ -24,10 +24,10 @@ def test_each_name_is_told(module: str, name: str) -> None:
 
 
 def test_by_import() -> None:
-    with pytest.raises(ImportError, match=r"\[hybridnet.image\].*try nd.image"):
-        from hybridnet import image  # noqa: F401
-    with pytest.raises(AbsentImportError, match=r"\[hybridnet.gluon.data\].*try arrays of NumPy"):
-        from hybridnet.gluon import data  # noqa: F401
+    with pytest.raises(ImportError, match=r"\[hybridnet.visualization\].*try net.summary"):
+        from hybridnet import visualization  # noqa: F401
+    with pytest.raises(AbsentImportError, match=r"\[hybridnet.gluon.model_zoo\].*try a network of gluon.nn"):
+        from hybridnet.gluon import model_zoo  # noqa: F401
 
 
 def test_families_and_misspellings() -> None:

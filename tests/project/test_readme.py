@@ -41,7 +41,7 @@ def test_the_python_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str], 
 
 def test_the_table_of_switches() -> None:
     rows = [f"| `{setting.variable}` | {setting.help} |" for setting in SETTINGS.values()]
-    assert re.findall(r"^\| `HYBRIDNET_.*$", README, re.MULTILINE) == rows, "the table is that of hybridnet.config.SETTINGS"
+    assert re.findall(r"^\| `(?:HYBRIDNET|MXNET)_.*$", README, re.MULTILINE) == rows, "the table is that of hybridnet.config.SETTINGS"
 
 
 def test_the_commands() -> None:

@@ -29,7 +29,7 @@ MAX_LINES = 500
 
 #: A module imports from its own row and the rows above it; see "The layers" in CONTRIBUTING.md.
 LAYERS = (
-    "errors absent config dtypes exact owned registry",
+    "errors absent config dtypes exact opencv owned registry",
     "device",
     "core",
     "ops autograd serialization",
@@ -40,7 +40,7 @@ LAYERS = (
     "traced compile",
     "numpy numpy_extension ndarray symbol random context util",
     "amp name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
-    "compat onnx keras visualization",
+    "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from
 )
 LAYER = {name: number for number, row in enumerate(LAYERS) for name in row.split()}

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy
 
 from hybridnet import dtypes
 from hybridnet.core import Array, asarray
-from hybridnet.device import Device
+from hybridnet.device import Device, cpu
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.io.base import DataBatch, DataIter
 from hybridnet.ops.random.distributions import permutation
 
 Batch = tuple[tuple[Any, ...], Any]  # the network's inputs, the label (None in prediction)
@@ -94,60 +96,111 @@ class Arrays:
 
 
 class Batches:
-    """An iterable of batches ``(x, y)``, gone through anew for each epoch."""
+    """An iterable of batches ``(x, y)``, gone through anew for each epoch.
 
-    def __init__(self, op: str, batches: Any, place: Place, times: int) -> None:
+    The samples that fill up a ``DataIter``'s batch are left out, unless ``padded``: in training they count, as they do in MXNet, since
+    most iterators then go on behind them.
+    """
+
+    def __init__(self, op: str, batches: Any, place: Place, times: int, padded: bool = False) -> None:
         if isinstance(batches, (str, dict)) or not isinstance(batches, Iterable):
             fail(ArgumentError, op, expected="arrays x and y, or an iterable of batches (x, y)", got=type(batches).__name__)
-        if times > 1 and isinstance(batches, Iterator):
+        if times > 1 and isinstance(batches, Iterator) and not isinstance(batches, DataIter):
             got = f"a {type(batches).__name__}, which can be gone through once"
             way_out = "a list, a DataLoader, or an object whose __iter__ starts anew"
             fail(ArgumentError, op, expected="batches that can be gone through in every epoch", got=got, fix=way_out)
-        self.op, self.batches, self.place = op, batches, place
+        self.op, self.batches, self.place, self.padded = op, batches, place, padded
         self.samples: int | None = None  # known after the first time
-        self._ahead: list[Any] = []  # what first() took from an iterator
+        self._begun: Iterator[Any] | None = None  # what first() has begun to go through
+        self._ahead: list[Any] = []  # and has taken from it
         self._check: Check | None = None
+        self._used = False  # whether a DataIter has been gone through, which does not start anew by itself
 
     def check_labels(self, check: Check) -> None:
-        """Have the labels of each batch that comes from the host checked before it is used."""
+        """Have the labels of each batch checked before it is used; not those that lie on a GPU, but for the first."""
         self._check = check
+        for _, label in map(self._batch, self._ahead):
+            if label is not None and label.device.is_gpu:
+                check(label.asnumpy())
 
     def first(self) -> Batch:
-        """The first batch; an iterator's is kept for later."""
-        batch = next(iter(self.batches), None)
+        """The first batch, which the first time through begins with."""
+        self._begun = self._begin()
+        batch = next(self._begun, None)
         if batch is None:
             fail(ArgumentError, self.op, expected="at least one batch", got="none")
-        if isinstance(self.batches, Iterator):
-            self._ahead = [batch]
+        self._ahead = [batch]
         return self._batch(batch)
 
-    def _batch(self, batch: Any) -> Batch:
+    def _begin(self) -> Iterator[Any]:
+        if hasattr(self.batches, "batches_on") and self.place.device.is_gpu:  # a DataLoader copies ahead
+            host = Place(cpu(), self.place.dtype, self.place.cls)
+            return self.batches.batches_on(self.place.device, lambda batch: self._batch(batch, host))
+        if isinstance(self.batches, DataIter):
+            if self._used:
+                self.batches.reset()
+            self._used = True
+            return map(self._taken, self.batches)
+        return iter(self.batches)
+
+    def _taken(self, batch: DataBatch) -> tuple[Any, Any]:
+        """Inputs and label of a ``DataIter``'s batch."""
+        pad = 0 if self.padded else batch.pad or 0
+        data, label = ([x[: len(x) - pad] if pad else x for x in part or []] for part in (batch.data, batch.label))
+        if len(label) > 1:
+            fail(ArgumentError, self.op, expected="batches with one array of labels", got=f"{len(label)} of them")
+        return data[0] if len(data) == 1 else tuple(data), label[0] if label else None
+
+    def _batch(self, batch: Any, place: Place | None = None) -> Batch:
+        x, y = self._parts(batch)
+        part = Arrays(self.op, x, y, 1, False, place or self.place)
+        label = part.label._data if isinstance(part.label, Array) else part.label
+        if self._check is not None and isinstance(label, numpy.ndarray):
+            self._check(label)
+        return part._batch(slice(None))
+
+    def _parts(self, batch: Any) -> tuple[Any, Any]:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             size = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
             fail(ArgumentError, self.op, expected="batches (x, y)", got=f"a {type(batch).__name__}{size}")
         x, y = batch
-        part = Arrays(self.op, x, y, 1, False, self.place)
-        if self._check is not None and not isinstance(y, Array):
-            self._check(part.label)
-        return part._batch(slice(None))
+        if y is None:
+            fail(ArgumentError, self.op, expected="batches (x, y)", got="batches without labels")
+        return x, y
 
     def __iter__(self) -> Iterator[Batch]:
         count = 0
-        pending, self._ahead = self._ahead, []
-        for source in (pending, self.batches):
-            for batch in source:
-                result = self._batch(batch)
-                count += len(result[0][0])
-                yield result
+        ahead, begun = self._ahead, self._begun or self._begin()
+        self._ahead, self._begun = [], None
+        for batch in chain(ahead, begun):
+            result = self._batch(batch)
+            count += len(result[0][0])
+            yield result
         if not count:
             fail(ArgumentError, self.op, expected="at least one batch", got="none")
         self.samples = count
 
 
-def batches(op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place, times: int = 1) -> Arrays | Batches:
-    """The batches of arrays ``x`` and ``y``, or without ``y`` of an iterable of batches ``x``."""
+class Inputs(Batches):
+    """An iterable of batches to predict from: ``x``, or ``(x, y)``, of which ``y`` is left aside."""
+
+    def _parts(self, batch: Any) -> tuple[Any, Any]:
+        return (batch[0] if isinstance(batch, (tuple, list)) and len(batch) in (1, 2) else batch), None
+
+
+def batches(
+    op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place, times: int = 1, padded: bool = False
+) -> Arrays | Batches:
+    """The batches of arrays ``x`` and ``y``, or without ``y`` of an iterable of batches ``x`` (see :class:`Batches`)."""
     if y is not None:
         return Arrays(op, x, y, batch_size, shuffle, place)
     if isinstance(x, (Array, numpy.ndarray)):
         fail(ArgumentError, op, expected="labels y beside the array x", got="x alone")
-    return Batches(op, x, place, times)
+    return Batches(op, x, place, times, padded)
+
+
+def inputs_of(op: str, x: Any, batch_size: int, place: Place) -> Arrays | Batches:
+    """The batches to predict from: of arrays, or of a ``DataLoader`` or another iterable that is no list or tuple."""
+    if isinstance(x, Iterable) and not isinstance(x, (Array, numpy.ndarray, list, tuple, str, dict)):
+        return Inputs(op, x, place, 1)
+    return Arrays(op, x, None, batch_size, False, place)

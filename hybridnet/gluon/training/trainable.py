@@ -9,7 +9,7 @@ from hybridnet import numpy as np
 from hybridnet.compile import jit
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.training.batches import Arrays, Batches, Place, batches
+from hybridnet.gluon.training.batches import Arrays, Batches, Place, batches, inputs_of
 from hybridnet.gluon.training.progress import History, Progress
 from hybridnet.gluon.training.session import Programs, Session, initialize_missing, place_of
 
@@ -60,7 +60,8 @@ class Trainable:
 
         ``x``, ``y``: arrays (ours or NumPy's) with the samples along their first axis; ``x`` a tuple of arrays for a
         network of several inputs. Or ``x`` alone: an iterable of batches ``(x, y)`` that starts anew each epoch (a
-        list, a ``DataLoader``); it then decides on ``batch_size`` and ``shuffle``. The last batch may be smaller.
+        list, a ``DataLoader``, an iterator of ``hybridnet.io``); it then decides on ``batch_size`` and ``shuffle``. The last batch may be
+        smaller; what fills up an iterator's last batch is trained on, as MXNet does, but neither measured nor predicted from.
         ``validation_data``: a tuple ``(x, y)`` or an iterable of batches, measured after each epoch. ``verbose``: 0
         shows nothing, 1 a progress bar an epoch, 2 a line an epoch.
 
@@ -71,7 +72,7 @@ class Trainable:
         if not isinstance(epochs, int) or epochs < 0:
             fail(ArgumentError, "fit", expected="epochs of 0 or more", got=repr(epochs))
         place = _ready_place(self)
-        data = batches("fit", x, y, batch_size, shuffle, place, times=epochs)
+        data = batches("fit", x, y, batch_size, shuffle, place, times=epochs, padded=True)
         session.prepare(self, data)
         validation = None if validation_data is None else _validation(self, session, validation_data, batch_size, place, epochs)
         history = History()
@@ -105,17 +106,19 @@ class Trainable:
     def predict(self, x: Any, batch_size: int = 32, verbose: int | str = 0) -> Any:
         """The outputs for an array of samples (or a tuple of arrays, for several inputs), as one array.
 
+        ``x`` may be a ``DataLoader``, an iterator of ``hybridnet.io`` or another iterable of batches as well, ``x`` or ``(x, y)``, of which
+        ``y`` is left aside.
         Layers behave as in prediction. Needs no ``compile``, but parameters that have values.
         """
         if self._programs is None:
             self._programs = Programs()
         step = self._programs.steps.setdefault("predict", jit(lambda *inputs: self(*inputs), name="predict"))  # type: ignore[operator]
         found = []
-        data = Arrays("predict", x, None, batch_size, False, place_of(self))
+        data = inputs_of("predict", x, batch_size, place_of(self))
         with Progress("Predict", data.samples, verbose) as progress:
-            for inputs, _ in data:
-                found.append(step(*inputs))
-                progress.advance(len(inputs[0]), dict)
+            for arrays, _ in data:
+                found.append(step(*arrays))
+                progress.advance(len(arrays[0]), dict)
             progress.stop_clock()
             progress.finish({})
         if not isinstance(found[0], Array):

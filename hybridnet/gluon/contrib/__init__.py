@@ -1,0 +1,11 @@
+"""What MXNet keeps in ``gluon.contrib``, as far as it is there."""
+
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
+from hybridnet.gluon.contrib import data
+
+__all__ = ["data"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

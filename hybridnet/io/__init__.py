@@ -1,0 +1,43 @@
+"""``mx.io``: iterators that give batches of arrays, from memory and from files.
+
+``for batch in data_iter`` goes through one epoch, ``data_iter.reset()`` starts the next; ``fit`` takes them as they are.
+"""
+
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
+from hybridnet.io.arrays import NDArrayIter
+from hybridnet.io.base import DataBatch, DataDesc, DataIter
+from hybridnet.io.csv_file import CSVIter
+from hybridnet.io.files import MXDataIter
+from hybridnet.io.image_record import (
+    ImageRecordInt8Iter,
+    ImageRecordIter,
+    ImageRecordIter_v1,
+    ImageRecordUInt8Iter,
+    ImageRecordUInt8Iter_v1,
+)
+from hybridnet.io.libsvm import LibSVMIter
+from hybridnet.io.mnist import MNISTIter
+from hybridnet.io.wrappers import PrefetchingIter, ResizeIter
+
+__all__ = [
+    "CSVIter",
+    "DataBatch",
+    "DataDesc",
+    "DataIter",
+    "ImageRecordInt8Iter",
+    "ImageRecordIter",
+    "ImageRecordIter_v1",
+    "ImageRecordUInt8Iter",
+    "ImageRecordUInt8Iter_v1",
+    "LibSVMIter",
+    "MNISTIter",
+    "MXDataIter",
+    "NDArrayIter",
+    "PrefetchingIter",
+    "ResizeIter",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -1,0 +1,158 @@
+"""``LibSVMIter``: samples of which only the numbers that are not 0 are written, ``label index:value index:value …``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy
+
+from hybridnet.errors import ArgumentError, DtypeError, FileFormatError, ShapeError, fail
+from hybridnet.io.base import DataDesc
+from hybridnet.io.files import Host, MXDataIter, check_part, files_of, part_of_bytes, shape_of
+
+_OP = "LibSVMIter"
+
+
+class LibSVMIter(MXDataIter):
+    """Batches of the samples of LibSVM files: indices count from 0, lines are ``label index:value …``, and ``#`` begins a comment.
+
+    ``data_shape`` is ``(width,)``. Without ``label_libsvm`` the labels are the lines' first numbers, of shape ``(batch_size,)``; with it
+    they are that file's samples, of ``label_shape``, whose own first numbers are not read. Files are read whole, at the start, and kept
+    as they are written; a batch is a **dense** array, where MXNet gives one of csr storage. Of ``num_parts`` parts, equally many bytes of
+    the data, ``part_index`` is read. ``round_batch`` must stay true, as in MXNet: the last batch goes on at the start, and the next epoch
+    after that.
+
+    ``prefetch_buffer`` and ``ctx`` tune MXNet's iterator and change nothing here.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_libsvm: Any,
+        data_shape: Any,
+        batch_size: int,
+        label_libsvm: Any = None,
+        label_shape: Any = (1,),
+        num_parts: int = 1,
+        part_index: int = 0,
+        round_batch: bool = True,
+        prefetch_buffer: int = 4,
+        ctx: str = "gpu",
+        dtype: Any = None,
+        data_name: str = "data",
+        label_name: str = "softmax_label",
+    ) -> None:
+        super().__init__(_OP, batch_size, data_name, label_name)
+        if not round_batch:
+            fail(ArgumentError, _OP, expected="round_batch=True", got=repr(round_batch), fix="NDArrayIter, or CSVIter")
+        if numpy.dtype("float32" if dtype is None else dtype) != numpy.float32:
+            fail(DtypeError, _OP, expected="dtype float32", got=repr(dtype), fix="batch.data[0].astype(...)")
+        check_part(_OP, num_parts, part_index)
+        width = _width("data_shape", data_shape)
+        rows = _read(data_libsvm, width)
+        first, last = rows.part(num_parts, part_index)
+        self._data, self._labels, self._first = rows, None, first
+        label: tuple[int, ...] = ()
+        if label_libsvm is not None and label_libsvm != "NULL":
+            label = (_width("label_shape", label_shape),)
+            self._labels = _read(label_libsvm, *label)
+            if len(self._labels) != len(rows):
+                got = f"{len(self._labels)} in {label_libsvm} for {len(rows)} in {data_libsvm}"
+                fail(FileFormatError, _OP, expected="a line of labels for each line of data", got=got)
+        elif _width("label_shape", label_shape) != 1:
+            fail(ShapeError, _OP, expected="a label_shape of (1,), or label_libsvm", got=repr(label_shape))
+        self._open(last - first, DataDesc("data", (width,)), DataDesc("label", label), True)
+
+    def _load(self, rows: Host) -> tuple[Host, Host, Host]:
+        at = rows + self._first
+        label = self._data.first[at] if self._labels is None else self._labels.dense(at)
+        return self._data.dense(at), label, rows
+
+
+def _width(what: str, shape: Any) -> int:
+    numbers = shape_of(_OP, what, shape)
+    if len(numbers) != 1:
+        fail(ShapeError, _OP, expected=f"a {what} of one dimension", got=repr(shape))
+    return numbers[0]
+
+
+@dataclass
+class _Rows:
+    """Samples in compressed rows: sample i has ``values`` at ``columns``, both from ``starts[i]`` to ``starts[i + 1]``."""
+
+    width: int
+    first: Host  # the number that a line begins with
+    starts: Host
+    columns: Host
+    values: Host
+    places: Host  # the byte, in all files, at which a line begins
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def dense(self, rows: Host) -> Host:
+        result = numpy.zeros((len(rows), self.width), numpy.float32)
+        for line, row in zip(result, rows, strict=True):
+            entries = slice(self.starts[row], self.starts[row + 1])
+            line[self.columns[entries]] = self.values[entries]
+        return result
+
+    def part(self, num_parts: int, part_index: int) -> tuple[int, int]:
+        """The samples of a part: a line belongs to the part in which the byte before it lies."""
+        first, end = part_of_bytes(self.size, num_parts, part_index)
+        begin = 0 if not part_index else int(numpy.searchsorted(self.places, first, "right"))
+        return begin, int(numpy.searchsorted(self.places, end, "right"))
+
+
+def _lines(path: Any) -> Iterator[tuple[str, int, int, bytes]]:
+    """File, line number, place and text of each line; the place counts on from file to file."""
+    place = 0
+    for file in files_of(_OP, path):
+        with open(file, "rb") as stream:
+            for number, line in enumerate(stream, 1):
+                yield file, number, place, line
+                place += len(line)
+
+
+_ENTRY = re.compile(rb"(\d+):(\S+)")
+
+
+def _read(path: Any, width: int) -> _Rows:
+    first: list[float] = []
+    starts, columns, places = [0], list[int](), list[int]()
+    values: list[float] = []
+    place, line = 0, b""
+    for file, number, place, line in _lines(path):
+        fields = line.partition(b"#")[0].split()
+        if not fields:
+            continue
+        try:
+            first.append(float(fields[0]))
+        except ValueError:
+            _refuse("a label, a number", fields[0], file, number)
+        for field in fields[1:]:
+            match = _ENTRY.fullmatch(field)
+            try:
+                column, value = int(match[1]), float(match[2])  # type: ignore[index]
+            except (TypeError, ValueError):
+                _refuse("entries index:value", field, file, number)
+            if column >= width:
+                _refuse(f"indices from 0 to below {width}", field, file, number)
+            columns.append(column)
+            values.append(value)
+        starts.append(len(columns))
+        places.append(place)
+    if not first:
+        fail(ArgumentError, _OP, expected="at least one sample", got=f"none in {path}")
+    with numpy.errstate(over="ignore"):  # what float32 has no number for becomes infinite
+        labels, numbers = numpy.array(first, numpy.float32), numpy.array(values, numpy.float32)
+    starts_, columns_, places_ = (numpy.array(x, numpy.int64) for x in (starts, columns, places))
+    return _Rows(width, labels, starts_, columns_, numbers, places_, place + len(line))
+
+
+def _refuse(expected: str, got: bytes, file: str, number: int) -> NoReturn:
+    fail(FileFormatError, _OP, expected=expected, got=f"{got[:40].decode('latin1')!r} at line {number} of {file}")

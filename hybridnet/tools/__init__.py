@@ -1,0 +1,1 @@
+"""Programs to be run as ``python -m hybridnet.tools.NAME``."""
