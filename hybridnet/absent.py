@@ -61,7 +61,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("model_zoo", "a network of gluon.nn, whose parameter files of MXNet load_parameters reads"),
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
     ],
-    "hybridnet.gluon.contrib": [("estimator", "net.fit(x, y)"), ("cnn nn rnn", "a block of your own")],
+    "hybridnet.gluon.contrib": [("cnn nn rnn", "a block of your own")],
     "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],
     "hybridnet.gluon.nn": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),

@@ -166,29 +166,29 @@ def _gray(x: Any) -> Any:
     return sum(_channel(x, i) * weight for i, weight in enumerate(LUMA))
 
 
-@operator("_image_random_brightness")
-def random_brightness(data: Any, min_factor: float, max_factor: float) -> Any:
+@classic("_image_random_brightness")
+def random_brightness(data: Array, min_factor: float, max_factor: float) -> Any:
     """(h, w, c) times a number between the two."""
     factor = _factor("random_brightness", data, min_factor, max_factor)
     return _coloured(data, lambda x: x * factor)
 
 
-@operator("_image_random_contrast")
-def random_contrast(data: Any, min_factor: float, max_factor: float) -> Any:
+@classic("_image_random_contrast")
+def random_contrast(data: Array, min_factor: float, max_factor: float) -> Any:
     """(h, w, c), its distances from the image's mean brightness times a number between the two."""
     factor = _factor("random_contrast", data, min_factor, max_factor)
     return _coloured(data, lambda x: x * factor + _gray(x).mean(axis=(-3, -2, -1), keepdims=True) * (1 - factor))
 
 
-@operator("_image_random_saturation")
-def random_saturation(data: Any, min_factor: float, max_factor: float) -> Any:
+@classic("_image_random_saturation")
+def random_saturation(data: Array, min_factor: float, max_factor: float) -> Any:
     """(h, w, 3), its distances from gray times a number between the two."""
     factor = _factor("random_saturation", data, min_factor, max_factor)
     return _coloured(data, lambda x: x * factor + _gray(x) * (1 - factor))
 
 
-@operator("_image_random_hue")
-def random_hue(data: Any, min_factor: float, max_factor: float) -> Any:
+@classic("_image_random_hue")
+def random_hue(data: Array, min_factor: float, max_factor: float) -> Any:
     """(h, w, 3), its hues in HLS moved on by a number between the two, less 1, of the circle."""
     factor = _factor("random_hue", data, min_factor, max_factor)
     return data if data.shape[-1] != 3 else _coloured(data, lambda x: _turned(x, (factor - 1) * 6))
@@ -209,16 +209,16 @@ def _turned(x: Any, turn: Any) -> Any:
     return shape.concatenate(channels, -1)
 
 
-@operator("_image_random_gray")
-def random_gray(data: Any, p: float = 0.5) -> Any:
+@classic("_image_random_gray")
+def random_gray(data: Array, p: float = 0.5) -> Any:
     """(h, w, 3) without colour, in three channels, with probability ``p``; the weights are those of ``RandomGrayAug``."""
     _check("random_gray", data)
     gray = _coloured(data, lambda x: sum(_channel(x, i) * weight for i, weight in enumerate((0.21, 0.72, 0.07))))
     return selection.where(draws.bernoulli(p, device=data.device), gray, data)
 
 
-@operator("_image_random_color_jitter")
-def random_color_jitter(data: Any, brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0, hue: float = 0.0) -> Any:
+@classic("_image_random_color_jitter")
+def random_color_jitter(data: Array, brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0, hue: float = 0.0) -> Any:
     """Brightness, contrast, saturation and hue changed, in this order, each by 1 ± its number."""
     for amount, change in (
         (brightness, random_brightness),
@@ -231,8 +231,8 @@ def random_color_jitter(data: Any, brightness: float = 0.0, contrast: float = 0.
     return data
 
 
-@operator("_image_adjust_lighting")
-def adjust_lighting(data: Any, alpha: Any) -> Any:
+@classic("_image_adjust_lighting")
+def adjust_lighting(data: Array, alpha: Floats) -> Any:
     """(h, w, 3) with the principal components of ImageNet's colours added, times the three numbers ``alpha``."""
     _check("adjust_lighting", data)
     if data.shape[-1] != 3:
@@ -248,8 +248,8 @@ def _added(row: Any, alpha: Any, like: Any) -> Any:
     return call("reshape", total, shape=(1,))
 
 
-@operator("_image_random_lighting")
-def random_lighting(data: Any, alpha_std: float = 0.05) -> Any:
+@classic("_image_random_lighting")
+def random_lighting(data: Array, alpha_std: float = 0.05) -> Any:
     """As :func:`adjust_lighting`, with numbers of standard deviation ``alpha_std``."""
     return adjust_lighting(data, [draws.normal(0.0, alpha_std, (), None, data.device) for _ in range(3)])
 

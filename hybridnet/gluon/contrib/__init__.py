@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from hybridnet import absent
-from hybridnet.gluon.contrib import data
+from hybridnet.gluon.contrib import data, estimator
 
-__all__ = ["data"]
+__all__ = ["data", "estimator"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)

@@ -1,0 +1,156 @@
+"""The training loop: the only one, for ``net.fit`` and for ``Estimator.fit``.
+
+It goes through epochs and batches, tells the handlers, and knows at every moment where it is, so that a checkpoint can say it and
+another process can go on there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hybridnet.gluon.training import randomness
+from hybridnet.gluon.training.events import EVENTS, EventHandler
+from hybridnet.io.base import DataIter
+
+
+class Source:
+    """The batches of all epochs, and the place in them.
+
+    What has ``state_dict`` and ``load_state_dict`` (a ``DataLoader``) says itself where it is. Of any other data the epoch is begun again
+    from the random state in which it began, and the batches that were done are passed over.
+    """
+
+    def __init__(self, data: Iterable[Any], keeper: Any = None) -> None:
+        self.data = data
+        self.keeper = keeper if hasattr(keeper, "load_state_dict") else None
+        self._begun: Any = None  # the random state in which the epoch began
+        self._skipped = 0  # how many batches of the coming epoch are done already
+        self._resumed = False
+        self._used = False  # whether a DataIter, which does not start anew by itself, has been gone through
+
+    def __iter__(self) -> Iterator[Any]:
+        resumed, self._resumed = self._resumed, False
+        if isinstance(self.data, DataIter):
+            if self._used and not resumed:
+                self.data.reset()
+            self._used = True
+        if not resumed:
+            self._begun = randomness.state_dict()
+            return iter(self.data)
+        return self._rest()
+
+    def _rest(self) -> Iterator[Any]:
+        skipped, self._skipped = self._skipped, 0
+        now = randomness.state_dict()
+        if skipped:
+            randomness.load_state_dict(self._begun)
+        batches = iter(self.data)
+        for _ in range(skipped):
+            next(batches, None)
+        if skipped:
+            randomness.load_state_dict(now)
+        yield from batches
+
+    def state_dict(self, batch: int) -> dict[str, Any]:
+        """The place after ``batch`` batches of this epoch (0: before the next)."""
+        keeper = None if self.keeper is None else self.keeper.state_dict()
+        return {"keeper": keeper, "begun": self._begun if batch and keeper is None else None}
+
+    def load_state_dict(self, state: Mapping[str, Any], epoch: int, batch: int) -> None:
+        """Go on after ``batch`` batches of ``epoch``."""
+        kept = state["keeper"]
+        if self.keeper is not None and kept is not None:
+            if not batch and kept.get("batches"):  # the epoch before was not gone through to its end
+                kept = {**kept, "epoch": kept["epoch"] + 1, "batches": 0}
+            self.keeper.load_state_dict(kept)
+            self._resumed, self._used = bool(batch), True
+            return
+        if isinstance(self.data, DataIter):
+            for _ in range(epoch):
+                self.data.reset()
+            self._used = False
+        self._begun, self._skipped, self._resumed = state["begun"], batch, bool(batch)
+
+
+class Run:
+    """One call of ``fit``: the handlers, the data, and how far it is.
+
+    ``epoch``: how many epochs are done; ``batch``: how many batches of this one are; ``batches``: how many in all.
+    ``resumed``: whether it went on from a checkpoint.
+    """
+
+    def __init__(self, estimator: Any, source: Source, handlers: Sequence[EventHandler]) -> None:
+        self.estimator, self.source = estimator, source
+        self.handlers = sorted(handlers, key=lambda handler: getattr(handler, "priority", 0))
+        self.epoch = self.batch = self.batches = 0
+        self.resumed = False
+        self._afterwards: list[Callable[[], None]] = []
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Do something when all handlers have been told of the event: save what they are then, or go on from what they were."""
+        self._afterwards.append(action)
+
+    def tell(self, event: str, **what: Any) -> bool:
+        """Tell all handlers that hear ``event``; whether one of them wants to stop."""
+        answers = [getattr(h, event)(self.estimator, **what) for h in self.handlers if isinstance(h, EVENTS[event])]
+        actions, self._afterwards = self._afterwards, []
+        for action in actions:
+            action()
+        return any(answer is not None and bool(answer) for answer in answers)
+
+    def go(self, step: Callable[[Any], Mapping[str, Any]]) -> None:
+        """Train until a handler says to stop. ``step`` takes a batch and gives what the handlers are told at its end."""
+        self.tell("train_begin")
+        # What had ended when it was saved stays so, unless it may now go on for longer.
+        stop = self.resumed and any(getattr(handler, "stop_training", False) for handler in self.handlers)
+        while not stop:
+            if not self.batch:
+                self.tell("epoch_begin")
+            self._epoch(step)
+            self.epoch, self.batch = self.epoch + 1, 0
+            stop = self.tell("epoch_end")
+        self.tell("train_end")
+
+    def _epoch(self, step: Callable[[Any], Mapping[str, Any]]) -> None:
+        batches = iter(self.source)
+        try:
+            for batch in batches:
+                self.tell("batch_begin", batch=batch)
+                results = step(batch)
+                self.batch += 1
+                self.batches += 1
+                if self.tell("batch_end", batch=batch, **results):
+                    break
+        finally:
+            if hasattr(batches, "close"):
+                batches.close()
+
+    # -- where it is ----------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the run is, with its data and handlers."""
+        return {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "batches": self.batches,
+            "source": self.source.state_dict(self.batch),
+            "handlers": {name: handler.state_dict() for name, handler in self._named()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another run was. Handlers that it did not have begin anew."""
+        self.epoch, self.batch, self.batches = state["epoch"], state["batch"], state["batches"]
+        self.source.load_state_dict(state["source"], self.epoch, self.batch)
+        for name, handler in self._named():
+            if name in state["handlers"]:
+                handler.load_state_dict(state["handlers"][name])
+        self.resumed = True
+
+    def _named(self) -> Iterator[tuple[str, EventHandler]]:
+        """Handlers by class and number: what tells the same handlers of two processes apart."""
+        seen: dict[str, int] = {}
+        for handler in self.handlers:
+            name = type(handler).__name__
+            seen[name] = seen.get(name, -1) + 1
+            yield f"{name}.{seen[name]}", handler
