@@ -12,7 +12,9 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
@@ -67,6 +69,10 @@ class GraphError(HybridnetError, RuntimeError):
     """A graph breaks a rule of the IR: always a fault of a pass, never of the user."""
 
 
+class MismatchError(HybridnetError, AssertionError):
+    """A compiled program computes something else than its graph says: always a fault of the package."""
+
+
 class DeferredInitializationError(HybridnetError, RuntimeError):
     """A parameter whose shape is not known yet was asked for its data."""
 
@@ -106,15 +112,49 @@ def set_caller(place: str) -> None:
     _scope.caller = place
 
 
-class Site:
-    """A place in the user's code, kept as cheaply as possible and resolved when shown."""
+@contextmanager
+def scope(*names: str) -> Iterator[None]:
+    """Add names to this thread's block path for the body of a ``with``: what is made there belongs to them."""
+    path = _scope.path
+    before = len(path)
+    path.extend(names)
+    try:
+        yield
+    finally:
+        del path[before:]
 
-    __slots__ = ("code", "lasti", "scope")
+
+class Site:
+    """A place in the user's code, kept as cheaply as possible and resolved when shown.
+
+    ``role``: what is computed there besides what the line says, a gradient or a part of an operator.
+    """
+
+    __slots__ = ("code", "lasti", "role", "scope")
 
     def __init__(self, frame: FrameType | None, scope: str) -> None:
         self.code: CodeType | None = frame.f_code if frame else None
         self.lasti = frame.f_lasti if frame else 0
         self.scope = scope
+        self.role = ""
+
+    def marked(self, role: str) -> Site:
+        """The same place with a role, unless it has one: what a part of a gradient computes is that gradient."""
+        if self.role:
+            return self
+        other = Site(None, self.scope)
+        other.code, other.lasti, other.role = self.code, self.lasti, role
+        return other
+
+    @staticmethod
+    def of_all(sites: Sequence[Site]) -> Site:
+        """The place of what was joined from several: that of the first, in the block that has them all."""
+        paths = [site.scope.split(".") for site in sites]
+        shared = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
+        joined = Site(None, ".".join(names[0] for names in shared))
+        joined.code, joined.lasti = sites[0].code, sites[0].lasti
+        joined.role = sites[0].role if len({site.role for site in sites}) == 1 else ""
+        return joined
 
     @property
     def file(self) -> str:
@@ -131,7 +171,8 @@ class Site:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.code else _scope.caller
-        return f"{place} in {self.scope}" if self.scope else place
+        place = f"{place} in {self.scope}" if self.scope else place
+        return f"{place}, {self.role}" if self.role else place
 
 
 #: What stands between the user's code and ours: NumPy, which may dispatch to us, and what runs threads and processes.

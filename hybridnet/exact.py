@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,6 @@ class Exact:
         return repr(self.value)
 
 
-def exact_attrs(attrs: dict[str, Any]) -> Hashable:
+def exact_attrs(attrs: Mapping[str, Any]) -> Hashable:
     """A key of an operator's attributes, in whatever order they were given."""
     return tuple((name, exact(attrs[name])) for name in sorted(attrs))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hybridnet.core import array, call, local, suspended_trace
+from hybridnet.core import array, call, local, named, suspended_trace
 from hybridnet.device import Device
 from hybridnet.ops.math.finite import all_finite
 
@@ -39,7 +39,8 @@ class LossScaler:
     def _on(self, device: Device) -> _Counters:
         if device not in self._counters:
             with suspended_trace():
-                self._counters[device] = _Counters(array(self._first, "float32", device), array(0, "int32", device))
+                scale, good = array(self._first, "float32", device), array(0, "int32", device)
+                self._counters[device] = _Counters(named(scale, "loss_scale"), named(good, "loss_scale.good_steps"))
         return self._counters[device]
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.amp.loss_scaler import LossScaler
-from hybridnet.core import generation, local
+from hybridnet.core import changed, local
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import Trainer
 
@@ -22,7 +22,7 @@ def init_trainer(trainer: Trainer) -> None:
         fail(ArgumentError, "amp.init_trainer", expected="amp.init() before it", got="no mixed precision")
     if local.precision.half == dtypes.float16 and trainer._amp_loss_scaler is None:
         trainer._amp_loss_scaler = LossScaler()
-        generation.bump()  # updates compiled so far know nothing of it
+        changed(trainer, "loss scaling")  # updates compiled so far know nothing of it
 
 
 @contextmanager

@@ -16,16 +16,17 @@ from collections.abc import Sequence
 
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_index import Layout, Space
-from hybridnet.codegen.cuda_pointwise import BLOCKS_PER_SM, THREADS, Element
+from hybridnet.codegen.cuda_pointwise import Element
 from hybridnet.codegen.cuda_stages import Region
 from hybridnet.codegen.cuda_text import Kernel, Table, indented, monoid, parameters
 from hybridnet.core import Kind, Spec
 from hybridnet.core.kernel import computed_dtype, computed_type, stored_type
+from hybridnet.device.hardware import BLOCKS_PER_SM, THREADS
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import CAST
 
 SHORTEST, LONGEST = 2048, 8192  # elements of a chunk, powers of two
-WAVES = 4  # of blocks, where chunks can be shorter: the last one ends soon after the others
+CHUNK_WAVES = 4  # of blocks, where chunks can be shorter: the last one ends soon after the others
 COMBINING = 64  # threads that add up a member's chunks
 
 
@@ -35,14 +36,14 @@ class GroupKernels:
     ``table`` is what they read, ``partials`` the sums of each chunk.
     """
 
-    def __init__(self, node: Node, name: str, sms: int) -> None:
+    def __init__(self, node: Node, name: str, num_sms: int) -> None:
         self.node = node
         self.name = name
         self.members: int = node.attrs["members"]
         self.slots: int = node.attrs["slots"]
         self.device = node.outputs[0].device
         self.shared = node.inputs[self.slots * self.members :]
-        self.chunk = _chunk(sum(v.size for v in node.inputs[: self.members]), sms)
+        self.chunk = _chunk(sum(v.size for v in node.inputs[: self.members]), num_sms)
         self.body, self.sums = _flat(node.attrs["body"], self.chunk)
         # A member in the table: its length, its first chunk, the addresses of its slots and outputs.
         arrays = [self._of_all(node.inputs, s) for s in range(self.slots)]
@@ -161,10 +162,10 @@ class GroupKernels:
         return self._kernel([], listed, body, self.members, COMBINING)
 
 
-def _chunk(total: int, sms: int) -> int:
+def _chunk(total: int, num_sms: int) -> int:
     """How many elements a block handles."""
     chunk = SHORTEST
-    while chunk < LONGEST and chunk * sms * BLOCKS_PER_SM * WAVES < total:
+    while chunk < LONGEST and chunk * num_sms * BLOCKS_PER_SM * CHUNK_WAVES < total:
         chunk *= 2
     return chunk
 
@@ -175,7 +176,7 @@ def _flat(body: Graph, length: int) -> tuple[Graph, dict[Value, Node]]:
     nodes = []
     sums: dict[Value, Node] = {}
     for node in body.nodes:
-        op, attrs, result = node.op, node.attrs, node.output
+        op, attrs, result = node.op, dict(node.attrs), node.output
         spec = Spec((length,) if result.shape else (), result.dtype)
         if op.kind is Kind.REDUCTION:
             spec = Spec((length,), computed_dtype(result.dtype))

@@ -11,13 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from hybridnet.device.hardware import ACCESS_BYTES, LIMIT_32
 from hybridnet.graph.ir import Value
 
 Shape = tuple[int, ...]
 
-#: Above this many elements or steps of memory an index needs 64 bits (a grid's stride is added to it).
-LIMIT_32 = 2**31 - 2**24
-ACCESS_BYTES = 16
 PACK_BYTES = 32  # of one operand that a thread handles at a time, at most
 
 

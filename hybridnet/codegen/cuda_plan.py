@@ -15,33 +15,15 @@ from hybridnet.codegen.memory import Request
 from hybridnet.codegen.plan import Place, Plan
 from hybridnet.codegen.slots import slots
 from hybridnet.core import Kind
-from hybridnet.core.kernel import LibraryCall, Placed
-from hybridnet.graph.accelerated import library_for, written_for
+from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec
+from hybridnet.graph.backend import CUDA, implementation_of
+from hybridnet.graph.implementation import Generated, LibraryPlan
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.refusals import tell_refusal
-from hybridnet.lowering.fuse import FUSED
 from hybridnet.lowering.layout_copies import alignment
-from hybridnet.lowering.multi_tensor import GROUP
 from hybridnet.lowering.shadows import is_whole, shadows
 
 #: Up to this size a constant array is kept from run to run rather than filled in each.
 KEPT_BYTES = 1 << 16
-
-
-def is_generated(node: Node) -> bool:
-    """Whether code generation writes the kernels of a node."""
-    if node.op in (FUSED, GROUP):
-        return True
-    if node.op.decomposition is not None:
-        return False
-    if node.op.kind is Kind.RANDOM:
-        return node.op.cuda is not None
-    return node.op.kind in (Kind.POINTWISE, Kind.REDUCTION)
-
-
-def is_kernel(node: Node, sms: int) -> bool:
-    """Whether kernels compute a node, generated or written by hand."""
-    return is_generated(node) or written_for(node, sms) is not None
 
 
 class CudaPlan(Plan):
@@ -68,20 +50,20 @@ class CudaPlan(Plan):
         direct: bool = False,
     ) -> None:
         self.unit = unit
-        found = slots(graph, shadows(graph), lambda node: is_kernel(node, unit.tuning.sms) or library_for(node) is not None)
-        self.joined = {slot.whole.node for slot in found.values()}
-        self.shadows = shadows(graph, found)
+        slot_of = slots(graph, shadows(graph))
+        self.joined = {slot.whole.node for slot in slot_of.values()}
+        self.shadows = shadows(graph, slot_of)
         self.begins: dict[Value, int] = {}  # the step that computes the first part of a joined array
         for i, node in enumerate(graph.nodes):
             for v in node.outputs:
-                if v in found:
+                if v in slot_of:
                     self.begins.setdefault(self.shadows.root[v], i)
         changing = () if direct else enumerate(graph.inputs)
         self.staged = [v for i, v in changing if i not in fixed and (i >= len(given) or given[i] is None)]
         self.launches: dict[Node, Launches] = {}
         self.calls: dict[Node, LibraryCall] = {}
         self.pairs: dict[Node, set[tuple[Value, Value]]] = {}
-        self._choose(graph)
+        self._find_launches_and_calls(graph)
         results = set(graph.outputs)
         constants = self._constants_in_memory(graph)
         self.kept = [n.output for n in graph.nodes if n in constants and n.output.nbytes <= KEPT_BYTES and n.output not in results]
@@ -94,26 +76,32 @@ class CudaPlan(Plan):
         self.temporaries: dict[Value, Request] = {}
         self._scratch()
 
-    def _choose(self, graph: Graph) -> None:
+    def _find_launches_and_calls(self, graph: Graph) -> None:
         for node in graph.nodes:
-            if node.op.kind is Kind.VIEW or node.output.constant is not None or node in self.joined:
+            if node.output.constant is not None or node in self.joined:
                 continue
-            inputs, outputs = (tuple(Placed(v.shape, v.dtype, self.shadows.strides(v)) for v in vs) for vs in (node.inputs, node.outputs))
-            call = library_for(node, inputs, outputs)
-            if call is not None:
-                self.calls[node] = call
-            elif is_kernel(node, self.unit.tuning.sms):
-                self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in (*node.inputs, *node.outputs)})
-                self.pairs[node] = set(self.launches[node].in_place())
-            else:
-                tell_refusal(node, "computed by CuPy between two graphs")
+            match implementation_of(node):
+                case LibraryPlan(call):
+                    self.calls[node] = self._as_they_lie(node, call)
+                case Generated() | HandKernels():
+                    self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in (*node.inputs, *node.outputs)})
+                    self.pairs[node] = set(self.launches[node].in_place())
+
+    def _as_they_lie(self, node: Node, call: LibraryCall) -> LibraryCall:
+        """The library's call on operands and results as they lie, which may be with gaps, where ``call`` is one on arrays without."""
+        if all(map(self.shadows.is_contiguous, (*node.inputs, *node.outputs))):
+            return call
+        inputs, outputs = ([StridedSpec(v.shape, v.dtype, self.shadows.strides(v)) for v in vs] for vs in (node.inputs, node.outputs))
+        strided = CUDA.plan(node, inputs, outputs)
+        assert strided is not None, f"{node.op.name} has operands that its library does not take as they lie"
+        return strided
 
     def _layout(self, v: Value) -> Layout:
         return Layout(self.shadows.strides(v), alignment(self.shadows.offset(v)))
 
     def _constants_in_memory(self, graph: Graph) -> set[Node]:
         """Constants that are read as arrays; kernels write them as numbers."""
-        read = {v for node in graph.nodes if not is_generated(node) for v in node.inputs} | set(graph.outputs)
+        read = {v for node in graph.nodes if not isinstance(implementation_of(node), Generated) for v in node.inputs} | set(graph.outputs)
         return {v.node for v in read if v.constant is not None and v.node is not None}
 
     def _scratch(self) -> None:

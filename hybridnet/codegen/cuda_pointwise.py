@@ -12,21 +12,18 @@ from hybridnet.codegen.cuda_index import Axis, Space
 from hybridnet.codegen.cuda_stages import Region
 from hybridnet.codegen.cuda_text import Kernel, declared, guarded, indented, parameters, statements
 from hybridnet.core.kernel import computed_type, stored_type
+from hybridnet.device.hardware import BLOCKS_PER_SM, THREADS, WAVES
 from hybridnet.graph.ir import Value
 
-THREADS = 256
-BLOCKS_PER_SM = 8  # as many as fit, if registers allow
-WAVES = 16  # of those at most: fewer blocks than fit at the end, after many, cost little
 
-
-def write_pointwise(region: Region, space: Space, name: str, sms: int) -> Kernel:
-    """The kernel for ``region`` on a device with ``sms`` multiprocessors."""
+def write_pointwise(region: Region, space: Space, name: str, num_sms: int) -> Kernel:
+    """The kernel for ``region`` on a device with ``num_sms`` multiprocessors."""
     inputs, outputs = region.graph.inputs, region.graph.outputs
     width = space.width(inputs, outputs, whole=len(space.axes) > 1)
     packs, tail = divmod(space.size, width)
     listed, pointers = parameters(inputs, outputs)
     scalars = {v: f"s{pointers[v][1:]}" for v in inputs if not any(a.strides[v] for a in space.axes)}
-    resident = sms * BLOCKS_PER_SM
+    resident = num_sms * BLOCKS_PER_SM
     unroll = 2 if len(inputs) - len(scalars) == 1 and packs >= 2 * resident * THREADS else 1
     element = Element(region, space, f"{name}_element", pointers, scalars)
 

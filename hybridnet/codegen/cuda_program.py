@@ -16,16 +16,15 @@ from hybridnet.codegen.cuda_text import Kernel, Table
 from hybridnet.codegen.plan import Place
 from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall
+from hybridnet.device import Device
 from hybridnet.device.compiler import Origin
+from hybridnet.device.hardware import HOST_LAUNCH_BYTES
 from hybridnet.dtypes import Dtype
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering import Target, lower
 
 ARENA = -1
 RESULT = -(1 << 30)
-
-#: Bytes of arguments and results whose copies take as long as launching one step from Python does.
-LAUNCH_BYTES = 8 << 20
 
 
 class Address(NamedTuple):
@@ -173,9 +172,8 @@ def write_cuda_program(
     given: Sequence[Place | None] = (),
     fixed: frozenset[int] = frozenset(),
     resident: frozenset[int] = frozenset(),
-    sms: int = 132,
 ) -> CudaSource:
-    """The CUDA program of a graph, for a GPU with that many multiprocessors.
+    """The CUDA program of a graph.
 
     ``donate`` maps positions of outputs to positions of inputs: that output is written into that
     input's buffer. ``given`` says of the first inputs where in the arena they lie already. ``fixed``:
@@ -185,15 +183,23 @@ def write_cuda_program(
     Where arguments and results are so large that copying them costs more than launching the steps, the program is direct.
     """
     donated = dict(donate or {})
-    lowered = lower(graph, "gpu", Target(donated, sms))
-    source = _Writer(CudaPlan(lowered, donated, given, fixed, Unit(Tuning(sms=sms))), resident).write()
+    device = device_of_graph(graph)
+    lowered = lower(graph, "gpu", Target(donated))
+    tuning = Tuning(num_sms=device.num_sms)
+    source = _Writer(CudaPlan(lowered, donated, given, fixed, Unit(tuning)), resident).write()
     copied = sum(graph.inputs[i].nbytes for i in source.staged) + sum(x.nbytes for x in source.results)
-    if resident or any(given) or copied <= LAUNCH_BYTES * len(source.steps):
+    if resident or any(given) or copied <= HOST_LAUNCH_BYTES * len(source.steps):
         return source
-    direct = _Writer(CudaPlan(lowered, donated, given, fixed, Unit(Tuning(sms=sms)), direct=True), resident, direct=True).write()
+    direct = _Writer(CudaPlan(lowered, donated, given, fixed, Unit(tuning), direct=True), resident, direct=True).write()
     # A table of addresses is made once: it cannot hold those of arguments and results.
     looked_up = {e.base for made in direct.made if isinstance(made, tuple) for e in made if isinstance(e, Address)}
     return direct if looked_up <= fixed | {ARENA} else source
+
+
+def device_of_graph(graph: Graph) -> Device:
+    """The device of a graph's values."""
+    values = [*graph.inputs, *(v for n in graph.nodes for v in n.outputs)]
+    return values[0].device
 
 
 class _Writer:

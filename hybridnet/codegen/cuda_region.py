@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 
 from hybridnet.codegen.cuda_group import GroupKernels
 from hybridnet.codegen.cuda_index import Layout, Space
-from hybridnet.codegen.cuda_pointwise import THREADS, write_pointwise
+from hybridnet.codegen.cuda_pointwise import write_pointwise
 from hybridnet.codegen.cuda_reduce import Shape, Team, column_width, row_width, write_rows
 from hybridnet.codegen.cuda_stages import Region, by_axes, by_level
 from hybridnet.codegen.cuda_text import Kernel, Table, translation_unit
 from hybridnet.codegen.cuda_tiled import tiling_of, write_tiled
 from hybridnet.codegen.cuda_written import write_launches
-from hybridnet.core.kernel import computed_dtype, contiguous
+from hybridnet.core.kernel import HandKernels, computed_dtype, contiguous
 from hybridnet.device.compiler import Origin
-from hybridnet.graph.accelerated import written_for
+from hybridnet.device.hardware import NUM_SMS, THREADS
+from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import FULL
 from hybridnet.lowering.fuse import FUSED
@@ -30,13 +31,13 @@ from hybridnet.lowering.multi_tensor import GROUP
 
 @dataclass(frozen=True)
 class Tuning:
-    """What the shapes of kernels follow from. The defaults are an H200's multiprocessors and first guesses.
+    """What the shapes of kernels follow from. The defaults of the last two are first guesses.
 
     min_chunk: the fewest elements of a row that are worth a block of their own.
     min_column: the same where rows lie as columns in memory, for each of the block's threads.
     """
 
-    sms: int = 132
+    num_sms: int = NUM_SMS
     min_chunk: int = 4096
     min_column: int = 8
 
@@ -70,11 +71,14 @@ class Unit:
         return translation_unit(self.texts, self.headers)
 
     def add(self, node: Node, layouts: Mapping[Value, Layout] | None = None) -> Launches:
-        """The launches that compute a node. ``layouts``: of operands and results that are not contiguous or aligned, if generated."""
-        written = written_for(node, self.tuning.sms)
-        if written is not None:
-            self.headers[written.header] = None
-            launches, temporaries = write_launches(node, written, _NAME)
+        """The launches that compute a node. ``layouts``: of operands and results that are not contiguous or aligned, if generated.
+
+        A node of no lowered graph, for which nothing is chosen, gets kernels for the multiprocessors of ``tuning``.
+        """
+        by_hand = kernels_for(node, self.tuning.num_sms) if node.implementation is None else node.implementation
+        if isinstance(by_hand, HandKernels):
+            self.headers[by_hand.header] = None
+            launches, temporaries = write_launches(node, by_hand, _NAME)
             return Launches(tuple(self._named(k, Graph(node.inputs, (node,), node.outputs)) for k in launches), tuple(temporaries))
         if node.op is GROUP:
             return self._add_group(node, layouts or {})
@@ -92,12 +96,12 @@ class Unit:
         # Members lie in one go, wherever they begin: the plan copies what has gaps.
         for v in node.inputs:
             steps = zip(v.shape, layouts[v].strides if v in layouts else contiguous(v.shape), contiguous(v.shape), strict=True)
-            assert all(found == needed for n, found, needed in steps if n > 1), f"an operand of a group with gaps: {v.spec}"
+            assert all(step == needed for n, step, needed in steps if n > 1), f"an operand of a group with gaps: {v.spec}"
         if not any(v.size for v in node.outputs):
             return Launches((), ())
-        written = GroupKernels(node, _NAME, self.tuning.sms)
-        kernels = tuple(self._named(k, node.attrs["body"]) for k in written.kernels())
-        return Launches(kernels, tuple(written.partials), (written.table,))
+        group = GroupKernels(node, _NAME, self.tuning.num_sms)
+        kernels = tuple(self._named(k, node.attrs["body"]) for k in group.kernels())
+        return Launches(kernels, tuple(group.partials), (group.table,))
 
     def _named(self, kernel: Kernel, graph: Graph) -> Kernel:
         name = self._names.get(kernel.text)
@@ -155,7 +159,7 @@ class _Writer:
             if tiling is not None:
                 self.kernels.append(write_tiled(region, space, tiling, _NAME))
             else:
-                self.kernels.append(write_pointwise(region, space, _NAME, self.tuning.sms))
+                self.kernels.append(write_pointwise(region, space, _NAME, self.tuning.num_sms))
             return
         team = choose_team(region, space, self.tuning)
         if team.splits == 1:
@@ -223,8 +227,8 @@ def choose_team(region: Region, space: Space, tuning: Tuning, split: bool = True
         return _columns(rows, length, column_width(region, space, sum(region.reduces(n) for n in region.graph.nodes)), tuning, split)
     width = row_width(region, space)
     packs = max(1, length // width)
-    if split and rows <= 2 * tuning.sms and length >= 16 * tuning.min_chunk:  # else some multiprocessors would have a row more than others
-        return Team(Shape.BLOCK, 256, 1, width, min(4 * tuning.sms // max(rows, 1), length // tuning.min_chunk))
+    if split and rows <= 2 * tuning.num_sms and length >= 16 * tuning.min_chunk:  # else some would have a row more
+        return Team(Shape.BLOCK, 256, 1, width, min(4 * tuning.num_sms // max(rows, 1), length // tuning.min_chunk))
     if packs <= 32 * STEPS:
         lanes = min(32, _power_of_two(packs))
         return Team(Shape.LANES, lanes, THREADS // lanes, width)
@@ -241,6 +245,6 @@ def _columns(rows: int, length: int, width: int, tuning: Tuning, split: bool) ->
     blocks = -(-packs // side)
     most = length // (lanes * tuning.min_column) if split else 1
     if most <= 1:
-        while side > NARROWEST and blocks < tuning.sms and lanes < threads:
+        while side > NARROWEST and blocks < tuning.num_sms and lanes < threads:
             side, lanes, blocks = side // 2, lanes * 2, -(-packs // (side // 2))
-    return Team(Shape.COLUMN, lanes, side, width, max(1, min(4 * tuning.sms // blocks, most)))
+    return Team(Shape.COLUMN, lanes, side, width, max(1, min(4 * tuning.num_sms // blocks, most)))

@@ -1,6 +1,6 @@
 """Values and single operators as CUDA C++: types, constants, one statement a node; what a kernel is.
 
-Operators' records give their expression (``Op.cuda``), written with the functions of ``kernels/``.
+Operators' rules give their expression (``CudaRule.functor``), written with the functions of ``kernels/``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind
+from hybridnet.core import Kind, cuda_rule
 from hybridnet.core.kernel import computed_type, is_half, stored_type
 from hybridnet.errors import DeviceError, fail
 from hybridnet.graph.ir import Node, Value
@@ -99,10 +99,11 @@ def expression(node: Node, names: Mapping[Value, str], index: str = "") -> str:
     if node.op.kind is Kind.REDUCTION:  # over axes of length 1; a sum begins with 0, which makes 0.0 of -0.0
         x = names[node.inputs[0]]
         return f"hn_cast<{stored}>({f'({x} + 0)' if node.op is SUM else x})"
-    if node.op.cuda is None:
-        fail(DeviceError, node.op.name, expected="an operator with a GPU version", got="none in its record (Op.cuda)", fix="cpu()")
+    functor = cuda_rule(node.op).functor
+    if functor is None:
+        fail(DeviceError, node.op.name, expected="an operator with a GPU version", got="none (on_cuda)", fix="cpu()")
     attrs = {k: _attribute(a) for k, a in node.attrs.items()}
-    text = node.op.cuda.format(*[names[v] for v in node.inputs], index=index, **attrs)
+    text = functor.format(*[names[v] for v in node.inputs], index=index, **attrs)
     # The graph says that this value has 16 bits: round it as NumPy does, so that masks and steps fall the same.
     rounding = f"hn_cast<{stored}>("
     return text if not is_half(node.output.dtype) or text.startswith(rounding) else f"{rounding}{text})"
@@ -110,7 +111,7 @@ def expression(node: Node, names: Mapping[Value, str], index: str = "") -> str:
 
 def monoid(node: Node) -> str:
     """How a reduction combines two values (kernels/reduce.cuh)."""
-    return f"hn_reduce_{node.op.cuda}"
+    return f"hn_reduce_{cuda_rule(node.op).functor}"
 
 
 def statements(nodes: Iterable[Node], names: dict[Value, str], numbers: Mapping[Value, str] | None = None) -> list[str]:

@@ -11,16 +11,16 @@ import math
 from dataclasses import dataclass
 
 from hybridnet.codegen.cuda_index import Axis, Space
-from hybridnet.codegen.cuda_pointwise import THREADS, Element
+from hybridnet.codegen.cuda_pointwise import Element
 from hybridnet.codegen.cuda_stages import Region
 from hybridnet.codegen.cuda_text import Kernel, declared, indented, parameters
 from hybridnet.core.kernel import stored_type
+from hybridnet.device.hardware import SHARED_BYTES, THREADS, WARP
 from hybridnet.graph.ir import Value
 
-WARP, WARPS = 32, THREADS // 32
+WARPS = THREADS // WARP
 SHORTEST = 16  # of the two axes: where one is shorter, most of a tile would be empty
 LARGE_OPERANDS = 2  # with more a large tile's loads would take too many registers
-SHARED_BYTES = 48 * 1024  # that a block gets without asking
 BANK_BYTES = 4
 
 

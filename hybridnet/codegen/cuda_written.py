@@ -1,23 +1,23 @@
-"""Hand-written kernels (``Op.kernels``) as kernels of a graph: each launch gets a ``__global__`` function of its own."""
+"""Hand-written kernels (``CudaRule.kernels``) as kernels of a graph: each launch gets a ``__global__`` function of its own."""
 
 from __future__ import annotations
 
 import re
 
 from hybridnet.codegen.cuda_text import Kernel
-from hybridnet.core.kernel import Launch, Written, stored_type
+from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.graph.ir import Node, Value
 
 _POINTER = re.compile(r"[xyt]\d+")
 
 
-def write_launches(node: Node, written: Written, name: str) -> tuple[list[Kernel], list[Value]]:
+def write_launches(node: Node, by_hand: HandKernels, name: str) -> tuple[list[Kernel], list[Value]]:
     """The kernels of a node, and their temporaries. ``name`` stands for the functions' names in the texts."""
-    temporaries = [Value(s.shape, s.dtype, node.outputs[0].device) for s in written.temporaries]
+    temporaries = [Value(s.shape, s.dtype, node.outputs[0].device) for s in by_hand.temporaries]
     values: dict[str, Value] = {f"x{i}": v for i, v in enumerate(node.inputs)}
     values |= {f"y{i}": v for i, v in enumerate(node.outputs)} | {f"t{i}": v for i, v in enumerate(temporaries)}
-    pairs = tuple((values[x], values[y]) for x, y in written.in_place)
-    return [_kernel(launch, values, pairs, name) for launch in written.launches], temporaries
+    pairs = tuple((values[x], values[y]) for x, y in by_hand.in_place)
+    return [_kernel(launch, values, pairs, name) for launch in by_hand.launches], temporaries
 
 
 def _kernel(launch: Launch, values: dict[str, Value], pairs: tuple[tuple[Value, Value], ...], name: str) -> Kernel:

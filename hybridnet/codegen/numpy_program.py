@@ -22,10 +22,10 @@ from hybridnet.codegen.numpy_text import Namespace, call_text, scalar_literal, v
 from hybridnet.codegen.plan import Place
 from hybridnet.config import config
 from hybridnet.device import threads
+from hybridnet.graph.backend import Generated, implementation_of
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering import Target, lower
-from hybridnet.lowering.fuse import FUSED
 from hybridnet.lowering.multi_tensor import GROUP
 
 
@@ -194,7 +194,7 @@ class _Writer:
 
     def _write_node(self, node: Node) -> None:
         plan, out = self.plan, node.outputs[0]
-        if node.op is FUSED or node.op is GROUP:
+        if isinstance(implementation_of(node), Generated):
             self._write_region(node)
             return
         if node.op in CONTROL:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -156,7 +157,7 @@ def _is_long(node: Node) -> bool:
     return math.prod(node.inputs[0].shape[a] for a in node.attrs["axis"]) > SHORT
 
 
-def _bounds_fit(dtype: Any, attrs: dict[str, Any]) -> bool:
+def _bounds_fit(dtype: Any, attrs: Mapping[str, Any]) -> bool:
     """Whether NumPy takes the bounds of a clip as they are without changing the dtype."""
     bounds = (attrs["a_min"], attrs["a_max"])
     if dtypes.is_floating(dtype):

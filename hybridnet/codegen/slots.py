@@ -8,84 +8,91 @@ run of memory. All operands or none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from hybridnet.codegen.cuda_index import ACCESS_BYTES
 from hybridnet.core import Kind
-from hybridnet.core.kernel import Placed
-from hybridnet.graph.accelerated import library_for, placed
+from hybridnet.core.kernel import HandKernels, StridedSpec
+from hybridnet.device.hardware import ACCESS_BYTES
+from hybridnet.graph.backend import CUDA, implementation_of
+from hybridnet.graph.implementation import Generated, LibraryPlan
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import CONCATENATE
 from hybridnet.lowering.fuse import FUSED
 from hybridnet.lowering.shadows import Shadows, Slot, is_whole
 
 
-def slots(graph: Graph, made: Shadows, writes: Callable[[Node], bool]) -> dict[Value, Slot]:
-    """The values that are computed in a concatenation.
-
-    ``made``: the graph's shadows without any; ``writes``: whether kernels or a library compute a node to arrays without gaps.
-    """
-    fixed = {made.root.get(v, v) for v in graph.outputs}
+def slots(graph: Graph, memory: Shadows) -> dict[Value, Slot]:
+    """The values that are computed in a concatenation. ``memory``: the shadows of the graph without any."""
+    fixed = {memory.root.get(v, v) for v in graph.outputs}
     readers: dict[Value, list[Node]] = {}
     for node in graph.nodes:
         if node.op.kind is not Kind.VIEW:
             for v in node.inputs:
-                readers.setdefault(made.root.get(v, v), []).append(node)
-    found: dict[Value, Slot] = {}
+                readers.setdefault(memory.root.get(v, v), []).append(node)
+    slot_of: dict[Value, Slot] = {}
     joined: set[Value] = set()
     for node in graph.nodes:
         if node.op is not CONCATENATE or node.output in fixed or not node.output.size:
             continue
-        own = _of(node, made)
+        own = _of(node, memory)
         good = [
-            v not in found
+            v not in slot_of
             and v not in fixed
             and v.node is not None
             and v.constant is None
-            and ((v in joined or writes(v.node)) if _is_run(slot, made) else readers[v] == [node] and _in_pieces(v.node, found | own, made))
+            and (
+                (v in joined or _has_steps(v.node))
+                if _is_run(slot, memory)
+                else readers[v] == [node] and _in_pieces(v.node, slot_of | own, memory)
+            )
             for v, slot in own.items()
         ]
         if len(own) == len(node.inputs) and all(good):
-            found |= own
+            slot_of |= own
             joined.add(node.output)
-    return found
+    return slot_of
 
 
-def _of(node: Node, made: Shadows) -> dict[Value, Slot]:
+def _has_steps(node: Node) -> bool:
+    """Whether kernels or a library compute a node, into arrays that are there."""
+    return isinstance(implementation_of(node), (Generated, HandKernels, LibraryPlan))
+
+
+def _of(node: Node, memory: Shadows) -> dict[Value, Slot]:
     """The slots of a concatenation's operands, by the values that they are another shape of; fewer than operands where some are not."""
     axis, start = node.attrs["axis"], 0
-    found = {}
+    slot_of = {}
     for v in node.inputs:
         slot = Slot(node.output, axis, start, v.shape)
         start += v.shape[axis]
-        root = made.root.get(v, v)
-        if is_whole(made, v) and np.may_share_memory(view := slot.of(made.array[node.output]), view.reshape(root.shape)):
-            found[root] = slot
-    return found
+        root = memory.root.get(v, v)
+        if is_whole(memory, v) and np.may_share_memory(view := slot.of(memory.array[node.output]), view.reshape(root.shape)):
+            slot_of[root] = slot
+    return slot_of
 
 
-def _is_aligned(slot: Slot, made: Shadows) -> bool:
+def _is_aligned(slot: Slot, memory: Shadows) -> bool:
     """Whether accesses may begin where a slot does."""
-    whole = made.array[slot.whole]
+    whole = memory.array[slot.whole]
     return (slot.of(whole).ctypes.data - whole.ctypes.data) % ACCESS_BYTES == 0
 
 
-def _is_run(slot: Slot, made: Shadows) -> bool:
+def _is_run(slot: Slot, memory: Shadows) -> bool:
     """Whether a slot is one run of memory that accesses may begin with."""
-    return bool(slot.of(made.array[slot.whole]).flags.c_contiguous) and _is_aligned(slot, made)
+    return bool(slot.of(memory.array[slot.whole]).flags.c_contiguous) and _is_aligned(slot, memory)
 
 
-def _in_pieces(node: Node, taken: dict[Value, Slot], made: Shadows) -> bool:
+def _in_pieces(node: Node, taken: dict[Value, Slot], memory: Shadows) -> bool:
     """Whether what computes a node writes results with gaps, into the slots that its outputs have."""
-    if node.op.library is None:
+    if not isinstance(implementation_of(node), LibraryPlan):
         return _is_elementwise(node)
     own = {v: taken[v] for v in node.outputs if v in taken}
-    strides = {v: slot.of(made.array[slot.whole]).reshape(v.shape).strides for v, slot in own.items()}
-    outputs = [Placed(v.shape, v.dtype, tuple(s // v.dtype.itemsize for s in strides[v])) if v in own else placed(v) for v in node.outputs]
-    inputs = tuple(Placed(v.shape, v.dtype, made.strides(v)) for v in node.inputs)
-    return all(_is_aligned(slot, made) for slot in own.values()) and library_for(node, inputs, tuple(outputs)) is not None
+    outputs = []
+    for v in node.outputs:
+        array = own[v].of(memory.array[own[v].whole]).reshape(v.shape) if v in own else np.empty(v.shape, v.dtype)
+        outputs.append(StridedSpec(v.shape, v.dtype, tuple(s // v.dtype.itemsize for s in array.strides)))
+    inputs = [StridedSpec(v.shape, v.dtype, memory.strides(v)) for v in node.inputs]
+    return all(_is_aligned(slot, memory) for slot in own.values()) and CUDA.plan(node, inputs, outputs) is not None
 
 
 def _is_elementwise(node: Node) -> bool:

@@ -3,12 +3,14 @@
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, Spec, spec_of, wrap
+from hybridnet.core.cuda_rules import CudaRule, Permuted, cuda_rule, on_cuda
 from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
+from hybridnet.core.identity import changed, named
 from hybridnet.core.ndarray import NUMPY_FUNCTIONS, NDArray, array, asarray
-from hybridnet.core.op import OPS, Kind, Op, Permuted, Sample, broadcast_shapes, find, infer_pointwise, register
+from hybridnet.core.op import OPS, Kind, Op, Sample, broadcast_shapes, find, infer_pointwise, register
 from hybridnet.core.precision import Precision
-from hybridnet.core.state import computing_in, generation, local, paused_recording, suspended_trace
+from hybridnet.core.state import computing_in, local, paused_recording, suspended_trace
 
 tape.bind(apply)
 Array._plain = NDArray
@@ -17,6 +19,7 @@ __all__ = [
     "NUMPY_FUNCTIONS",
     "OPS",
     "Array",
+    "CudaRule",
     "Kind",
     "NDArray",
     "Op",
@@ -30,12 +33,15 @@ __all__ = [
     "asarray",
     "broadcast_shapes",
     "call",
+    "changed",
     "computing_in",
+    "cuda_rule",
     "failure",
     "find",
-    "generation",
     "infer_pointwise",
     "local",
+    "named",
+    "on_cuda",
     "paused_recording",
     "plain",
     "register",

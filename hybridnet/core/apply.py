@@ -13,11 +13,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.config import config
 from hybridnet.core import tape
 from hybridnet.core.array import Array, Spec, spec_of, wrap
+from hybridnet.core.cuda_rules import cuda_rule
 from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
+from hybridnet.core.hooks import hooked
+from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.core.op import OPS, Kind, Op, find
 from hybridnet.core.state import computing_in, local, paused_recording
 from hybridnet.device import Device
@@ -90,7 +92,7 @@ def apply(
     if local.special or op.decomposition is not None:
         return _apply_special(op, arrays, operands, attrs, device, cls)
     try:
-        run = op.on_numpy if device.device_type == "cpu" else _elsewhere(op, device)  # type: ignore[union-attr, arg-type]
+        run = NUMPY_FUNCTION_OF[op] if device.device_type == "cpu" else _elsewhere(op, device)  # type: ignore[union-attr, arg-type]
         if out is not None:
             out._before_write()
             run(*operands, out=out._data, **attrs)
@@ -103,8 +105,6 @@ def apply(
     result = wrap(cls, data if type(data) is _ndarray else _as_data(data), device)  # type: ignore[type-var, arg-type]
     if op.is_view:
         _alias(arrays, result)
-    if config.debug >= 3:
-        _check_nan(op, result)
     return result
 
 
@@ -114,8 +114,10 @@ def call(name: str, *arrays: Any, **attrs: Any) -> Any:
 
 
 def _apply_special(op: Op, arrays: Sequence[Any], operands: list[Any], attrs: dict[str, Any], device: Any, cls: Any) -> Any:
-    """Tracing, recording, and composites, each of which is rarer or dearer than plain computing."""
+    """Tracing, recording, hooks, and composites, each of which is rarer or dearer than plain computing."""
     trace = local.trace
+    if local.hooks and trace is None:
+        return hooked(op, arrays, attrs, lambda: apply(op, arrays, attrs, device, cls))
     if trace is None:
         for x in arrays:
             if isinstance(x, Array) and not isinstance(x._data, (_ndarray, np.generic)) and hasattr(x._data, "node"):
@@ -165,11 +167,13 @@ def _elsewhere(op: Op, device: Device) -> Any:
     if device.is_gpu:
         return _on_gpu(op, device)
 
+    function = NUMPY_FUNCTION_OF[op]
+
     def pinned(*data: Any, out: Any = None, **attrs: Any) -> Any:
         if out is not None:
             before_write(device)
-            return op.on_numpy(*data, out=out, **attrs)
-        result = op.on_numpy(*data, **attrs)
+            return function(*data, out=out, **attrs)
+        result = function(*data, **attrs)
         if op.is_view and np.may_share_memory(result, data[0]):
             return result
         return tuple(map(page_locked, result)) if type(result) is tuple else page_locked(result)
@@ -182,7 +186,8 @@ def _on_gpu(op: Op, device: Device) -> Any:
     xp = device.xp
     compute = op.compute
     assert compute is not None
-    if _accelerator is None or (op.kernels is None and op.library is None and (op.kind is not Kind.RANDOM or op.cuda is None)):
+    rule = cuda_rule(op)
+    if _accelerator is None or (rule.kernels is None and rule.library is None and (op.kind is not Kind.RANDOM or rule.functor is None)):
         return lambda *data, **attrs: compute(xp, *data, **attrs)
     run = _accelerator
 
@@ -308,9 +313,3 @@ def _of_a_signal(error: Exception) -> bool:
             return True
         frames = frames.tb_next
     return False
-
-
-def _check_nan(op: Op, result: Array) -> None:
-    data = result._data
-    if dtypes.is_floating(data.dtype) and bool((data != data).any()):
-        fail(HybridnetError, op.name, expected="no NaN (HYBRIDNET_DEBUG=3)", got=f"NaN in its result {Spec(data.shape, data.dtype)}")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from hybridnet.core.identity import Identity
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import DtypeError, fail
@@ -80,12 +81,14 @@ class Storage:
 class Array:
     """A handle to data on a device, with its place on the tape."""
 
-    __slots__ = ("__weakref__", "_behind", "_data", "_device", "_storage", "_tape")
+    __slots__ = ("__weakref__", "_behind", "_data", "_device", "_identity", "_storage", "_tape")
 
     _data: Any
     _device: Device
     _tape: tuple[Any, int] | None
     _storage: Storage | None
+    #: What compiled programs know it by; absent from most arrays: see ``core.identity``.
+    _identity: Identity
     #: Recorded, but by an operator without a gradient: the nodes behind it, to which a backward from here gives zeros.
     _behind: tuple[Any, ...] | None
     #: The class of the same arrays under NumPy's rules: what operators and gradient rules see.

@@ -71,7 +71,7 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Written:
+class HandKernels:
     """An operator by hand-written kernels, over contiguous arrays whose addresses are multiples of 16 bytes.
 
     ``header``: the file of ``kernels/`` that holds them. ``launches`` run one after another. ``temporaries``: arrays
@@ -85,7 +85,7 @@ class Written:
     in_place: tuple[tuple[str, str], ...] = ()
 
 
-class Placed(NamedTuple):
+class StridedSpec(NamedTuple):
     """An array as a library sees it: strides are in elements."""
 
     shape: tuple[int, ...]

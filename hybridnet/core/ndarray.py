@@ -16,10 +16,11 @@ from hybridnet import dtypes
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, from_objects, is_writable, spec_of, wrap
+from hybridnet.core.identity import changed
 from hybridnet.core.indexing import decode, encode, fail_index
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
-from hybridnet.core.state import generation, local, suspended_trace
+from hybridnet.core.state import local, suspended_trace
 from hybridnet.device import Device, current_device
 from hybridnet.device.transfer import before_write, moved, placed
 from hybridnet.errors import ArgumentError, AutogradError, DeviceError, DtypeError, ShapeError, TraceError, fail
@@ -408,7 +409,7 @@ class NDArray(Operators, Array):
             else apply(OPS["full"], (), {"shape": self.shape, "value": 0, "dtype": self._data.dtype}, self._device, type(self))
         )
         self._tape = (tape.Leaf(grad, grad_req), 0) if grad_req != "null" else None
-        generation.changed(self)
+        changed(self, "grad_req")
 
     @property
     def grad(self) -> Any:

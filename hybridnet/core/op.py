@@ -1,8 +1,9 @@
-"""The operator record, the one place where all that is known of an operator stands.
+"""The operator record: an operator's mathematics, in one place.
 
 Adding an operator is writing one :class:`Op` (see ``CONTRIBUTING.md``). The tape reads ``grad``
-and ``saves``, tracing reads ``infer``, fusion reads ``kind``, code generation reads ``ufunc``,
-``out`` and ``cuda``, the contract test reads ``sample``.
+and ``saves``, tracing reads ``infer``, fusion reads ``kind``, code generation reads ``ufunc`` and
+``out``, the contract test reads ``sample``. What one back end knows of an operator besides stands in that
+back end's table (:mod:`hybridnet.core.cuda_rules`, :mod:`hybridnet.core.numpy_functions`), filled in by the same file.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core.array import Spec
-from hybridnet.core.kernel import LibraryCall, Written
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 
 Specs = Spec | tuple[Spec, ...]
@@ -33,6 +33,7 @@ class Kind(Enum):
     CONTRACTION = "contraction"  # sums of products: matrix products and convolutions
     CREATION = "creation"  # no array inputs
     RANDOM = "random"  # a pure function of (seed, counter, ...)
+    REGION = "region"  # what the graph in attribute ``body`` computes, in one piece of generated code; made by fusion and grouping
     OPAQUE = "opaque"  # anything else
 
 
@@ -56,14 +57,6 @@ class Sample:
             object.__setattr__(self, "differentiable", False)
 
 
-class Permuted(NamedTuple):
-    """An operator call on operands whose axes are in another order."""
-
-    attrs: dict[str, Any]
-    inputs: tuple[bool, ...]  # which operands are then in that order; the others are as they were
-    outputs: tuple[bool, ...]
-
-
 @dataclass(frozen=True, eq=False)
 class Op:
     """An operator.
@@ -77,8 +70,6 @@ class Op:
     ufunc: the name of the NumPy (and CuPy) universal function that the operator is.
     decomposition: for a composite with a gradient of its own: ``decomposition(*arrays, **attrs)`` written in
         other operators. Then there is no ``compute``.
-    unroll: for an operator with ``compute``: the same written in other operators, as ``decomposition`` is, for devices on
-        which many small steps cost nothing.
     grad: gradients written in our own operators; ``None`` where there is none (integer results).
         Either one rule for each input, ``rule(g, y, *xs, **attrs) -> array or None``, or a single
         rule ``rule(needs, g, y, *xs, **attrs) -> tuple`` where the inputs' gradients share work
@@ -90,18 +81,6 @@ class Op:
     promote: inputs from this position on are brought to one dtype: ``"same"`` (by promotion), ``"number"`` (bool becomes
         int8 too, as in NumPy's arithmetic) or ``"float"`` (integers become floating too). ``promote_from`` is that position.
     out: whether ``compute`` takes ``out=`` (a preallocated result of the inferred shape and dtype).
-    cuda: the scalar expression of a pointwise operator in CUDA C++, ``{0}``, ``{1}`` … its inputs.
-    kernels: ``kernels(sms, inputs, outputs, **attrs)`` (specs; a GPU's number of multiprocessors) gives the
-        hand-written kernels that compute the operator on a GPU, or None where they do not apply. A composite
-        with kernels stays one node on a GPU.
-    library: ``library(inputs, outputs, **attrs)`` (:class:`~hybridnet.core.kernel.Placed`) gives the planned call
-        of a GPU library, or None where it has none for these arrays or the library is not there.
-    permute: for an operator whose axes have roles, ``permute(order, *specs, **attrs)`` gives the same call with the axes
-        of its operands in ``order`` (as ``transpose`` takes it; operands of fewer axes get leading ones of length 1
-        first), or None where there is none. A contraction that has one gains from channels that come last. Pointwise
-        operators and reductions need none.
-    casts: what may be of a narrower floating type than the other operands, so that a cast beside the operator can be a part
-        of it: numbers of inputs, and ``"y"`` for the first output, whose type attribute ``dtype`` then gives.
     precision: ``"follow"`` its inputs, ``"float32"`` (needs the range), ``"half"`` (gains from it).
     cost: of one element of a pointwise operator, in additions; what a backward would rather store
         than compute again.
@@ -117,23 +96,16 @@ class Op:
     compute: Callable[..., Any] | None = None
     ufunc: str | None = None
     decomposition: Callable[..., Any] | None = None
-    unroll: Callable[..., Any] | None = None
     grad: tuple[GradRule | None, ...] | GradRule | None = None
     saves: tuple[int | str | tuple[int | str, ...], ...] = ()
     promote: str | None = None
     promote_from: int = 0
     out: bool = False
-    cuda: str | None = None
-    kernels: Callable[..., Written | None] | None = None
-    library: Callable[..., LibraryCall | None] | None = None
-    permute: Callable[..., Permuted | None] | None = None
-    casts: tuple[int | str, ...] = ()
     precision: str = "follow"
     cost: int = 1
     flops: Callable[..., int] | None = None
     looks_up: tuple[int, ...] = ()
     sample: Callable[[], Iterable[Sample]] | None = None
-    on_numpy: Callable[..., Any] = field(init=False, repr=False)
     is_view: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -141,11 +113,6 @@ class Op:
             name = self.ufunc
             object.__setattr__(self, "compute", lambda xp, *data, **attrs: getattr(xp, name)(*data, **attrs))
             object.__setattr__(self, "out", True)
-            object.__setattr__(self, "on_numpy", getattr(np, name))
-        elif self.compute is not None:
-            object.__setattr__(self, "on_numpy", functools.partial(self.compute, np))
-        else:
-            object.__setattr__(self, "on_numpy", None)
         object.__setattr__(self, "is_view", self.kind is Kind.VIEW)
         if (self.compute is None) == (self.decomposition is None):
             raise TypeError(f"operator {self.name!r} needs one of compute, ufunc and decomposition")

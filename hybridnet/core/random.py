@@ -20,6 +20,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core.apply import call
 from hybridnet.core.array import wrap
+from hybridnet.core.identity import named
 from hybridnet.core.ndarray import NDArray, array
 from hybridnet.core.state import local, suspended_trace
 from hybridnet.device import Device, cpu, current_device
@@ -71,7 +72,8 @@ def _state(device: Device) -> tuple[NDArray, NDArray]:
     state = _states.get(device)
     if state is None:
         with _lock, suspended_trace():
-            state = _states.setdefault(device, (array(_DEFAULT_SEED, dtypes.uint64, device), array(0, dtypes.uint64, device)))
+            made = array(_DEFAULT_SEED, dtypes.uint64, device), array(0, dtypes.uint64, device)
+            state = _states.setdefault(device, (named(made[0], "random.seed"), named(made[1], "random.counter")))
     return state
 
 

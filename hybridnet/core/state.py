@@ -1,4 +1,4 @@
-"""What a thread is doing: recording a tape, training, tracing a graph, computing in mixed precision.
+"""What a thread is doing: recording a tape, training, tracing a graph, computing in mixed precision, telling hooks.
 
 ``special`` is true when an operator call must do more than compute; the eager fast path
 reads that one flag.
@@ -7,7 +7,6 @@ reads that one flag.
 from __future__ import annotations
 
 import threading
-import weakref
 from typing import Any, Protocol
 
 
@@ -18,6 +17,9 @@ class Trace(Protocol):
 
     def is_written(self, array: Any) -> bool:
         """Whether the trace has written to an array that it did not make."""
+
+    def depends_on(self, thing: Any, name: str = "") -> None:
+        """Note that more than values of arrays is read of an object; its changes are from now on told to ``core.identity``."""
 
     def before_run(self, callback: Any) -> None:
         """Call back on the host before each run of the compiled function."""
@@ -48,6 +50,7 @@ class Local(threading.local):
     recording: bool = False
     training: bool = False
     special: bool = False
+    hooks: tuple[Any, ...] = ()  # around operators: see ``core.hooks``; on the class, those of all threads
     propagation: Any = None  # the backward that is running: ``core.tape.Propagation``
     precision: Any = None  # the policy of mixed precision, ``core.precision.Precision``; on the class, that of all threads
 
@@ -56,7 +59,7 @@ class Local(threading.local):
         before = self.recording, self.training
         if recording is not None:
             self.recording = recording
-            self.special = recording or self.trace is not None
+            self.special = recording or self.trace is not None or bool(self.hooks)
         if training is not None:
             self.training = training
         return before
@@ -64,38 +67,17 @@ class Local(threading.local):
     def set_trace(self, trace: Trace | None) -> Trace | None:
         """Begin or end tracing; returns the trace that was active."""
         before, self.trace = self.trace, trace
-        self.special = self.recording or trace is not None
+        self.special = self.recording or trace is not None or bool(self.hooks)
+        return before
+
+    def set_hooks(self, hooks: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Change the hooks around operators; returns those that were there."""
+        before, self.hooks = self.hooks, hooks
+        self.special = self.recording or self.trace is not None or bool(hooks)
         return before
 
 
 local = Local()
-
-
-class Generation:
-    """Counts changes to Python state that a trace may have read (a parameter's ``grad_req``, say).
-
-    Every compilation's key holds the count, so that such a change retraces and can say why. What
-    no trace has read does not count: building another network retraces nothing.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._read: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-
-    def note(self, array: Any) -> None:
-        """A trace has read ``array``, and whether gradients are delivered to it."""
-        self._read[id(array)] = array
-
-    def changed(self, array: Any) -> None:
-        """Something of ``array`` besides its values changed."""
-        if self._read.get(id(array)) is array:
-            self.bump()
-
-    def bump(self) -> None:
-        self.count += 1
-
-
-generation = Generation()
 
 
 class paused_recording:
@@ -110,7 +92,7 @@ class paused_recording:
 
     def __exit__(self, *exc: object) -> None:
         local.recording = self.before
-        local.special = self.before or local.trace is not None
+        local.special = self.before or local.trace is not None or bool(local.hooks)
 
 
 class computing_in:

@@ -287,7 +287,8 @@ def _walk(
             p is not None and (p[0] in useful or (p in wanted if wanted is not None else isinstance(p[0], Leaf))) for p in node.parents
         )
         if local.trace is not None:
-            local.trace.site = node.site  # a gradient belongs to the line of what it differentiates
+            # A gradient belongs to the line of what it differentiates.
+            local.trace.site = node.site.marked(f"grad of {node.op.name}")
         gradients = node.gradients(needs, filled if len(filled) > 1 else filled[0])
         for parent, spec, need, g in zip(node.parents, node.specs, needs, gradients, strict=True):
             if need and g is not None and parent is not None:

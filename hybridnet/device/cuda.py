@@ -13,6 +13,7 @@ from functools import cache
 from types import ModuleType
 from typing import NoReturn
 
+from hybridnet.device.hardware import NUM_SMS
 from hybridnet.errors import DeviceError, fail
 
 #: Held while a stream captures, and by what a capture of any thread would spoil, or would be spoilt by: planning library calls.
@@ -100,10 +101,10 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 @cache
-def multiprocessors(device_id: int) -> int:
-    """How many multiprocessors a GPU has: what the shapes of kernels follow from. One that is not there is taken for an H200."""
+def num_sms(device_id: int) -> int:
+    """How many multiprocessors a GPU has: what the shapes of kernels follow from. One that is not there has :data:`NUM_SMS`."""
     if device_id >= device_count():
-        return 132
+        return NUM_SMS
     return int(cupy().cuda.runtime.deviceGetAttribute(_MULTIPROCESSORS, device_id))
 
 

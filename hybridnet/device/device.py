@@ -57,9 +57,9 @@ class Device:
         return cuda.cupy()
 
     @property
-    def multiprocessors(self) -> int:
+    def num_sms(self) -> int:
         """Of a GPU: how many of its units run blocks of threads."""
-        return cuda.multiprocessors(self.device_id)
+        return cuda.num_sms(self.device_id)
 
     def __enter__(self) -> Device:
         _current.outer.append(_current.device)

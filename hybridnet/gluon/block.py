@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hybridnet import serialization
-from hybridnet.core import local
-from hybridnet.core.state import generation
+from hybridnet.core import changed, local
 from hybridnet.errors import ArgumentError, DeferredInitializationError, fail, scope_path
 from hybridnet.gluon import naming
 from hybridnet.gluon.loading import load_values
@@ -28,13 +27,13 @@ class HookHandle:
     def __init__(self, block: Block, hooks: list[Hook], hook: Hook) -> None:
         self._block, self._hooks, self._hook = block, hooks, hook
         hooks.append(hook)
-        block._note_change()
+        block._note_change("hooks")
 
     def detach(self) -> None:
         """Take the hook away; nothing happens the second time."""
         if self._hook in self._hooks:
             self._hooks.remove(self._hook)
-            self._block._note_change()
+            self._block._note_change("hooks")
 
     def __enter__(self) -> HookHandle:
         return self
@@ -96,20 +95,25 @@ class Block(Trainable):
         else:
             self._params._take(name, value)
             self._reg_params[name] = value
-            self._note_change()
+            self._note_change("parameters")
+            if isinstance(before, Parameter) and before is not value:
+                before._changed(f"place as {type(self).__name__}.{name}")  # for programs that use it without calling this block
 
     def register_child(self, block: Block, name: str | None = None) -> None:
         """Make ``block`` a part of this one, under ``name`` or the next number."""
         if not isinstance(block, Block):
             fail(ArgumentError, type(self).__name__, expected="a Block as a child", got=type(block).__name__, fix="nn.Lambda(function)")
-        self._children[str(len(self._children)) if name is None else name] = block
-        self._note_change()
+        key = str(len(self._children)) if name is None else name
+        before = self._children.get(key)
+        self._children[key] = block
+        self._note_change("children")
+        if before is not None and before is not block:
+            changed(before, f"place in {type(self).__name__}")  # for programs that call it without calling this block
 
-    def _note_change(self) -> None:
+    def _note_change(self, what: str) -> None:
         """Something changed that calls and compiled programs depend on."""
-        if self._ready or self._plain:  # a block that was never called is in no program
-            generation.bump()
         self._ready = self._plain = False
+        changed(self, what)
 
     @property
     def prefix(self) -> str:
@@ -291,6 +295,8 @@ class Block(Trainable):
             path = scope_path()
             path.append(self._label)
             try:
+                if local.trace is not None:
+                    local.trace.depends_on(self, self._label)
                 return self.forward(*args, **kwargs)
             finally:
                 path.pop()
@@ -311,6 +317,8 @@ class Block(Trainable):
         try:
             if not self._ready:
                 self._get_ready(args)
+            if local.trace is not None:
+                local.trace.depends_on(self, self._label)
             return self.forward(*args, **kwargs)
         finally:
             path.pop()

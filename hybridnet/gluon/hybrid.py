@@ -14,6 +14,7 @@ from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import shapes
 from hybridnet.gluon.block import Block
 from hybridnet.owned import OwnedMethod
+from hybridnet.runtime.check import Checked
 from hybridnet.runtime.profile import Profile
 
 
@@ -71,7 +72,7 @@ class HybridBlock(Block):
         """
         self._active = bool(active)
         self._compiled = self._jit() if self._active else None
-        self._note_change()
+        self._ready = self._plain = False  # programs that contain this block's operators are as they were
         super().hybridize(active, static_alloc=static_alloc, static_shape=static_shape, **kwargs)
 
     def _jit(self) -> Jit:
@@ -105,6 +106,15 @@ class HybridBlock(Block):
         compiled = self._compiled or self._jit()
         with autograd.record() if train else nullcontext():
             return compiled.profile(*args)
+
+    def check(self, *args: Any, train: bool = False) -> list[Checked]:
+        """Hold the compiled program of a call with these inputs against the operators done one by one; an error if they differ.
+
+        ``train``: as under ``autograd.record()``, with the backward. See :meth:`hybridnet.compile.Jit.check`.
+        """
+        compiled = self._compiled or self._jit()
+        with autograd.record() if train else nullcontext():
+            return compiled.check(*args)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_compiled": None}

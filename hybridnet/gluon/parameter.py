@@ -2,8 +2,8 @@
 
 A parameter keeps one array for each device for its whole life: initialising again, ``set_data``
 and loading write into it in place, so that compiled programs and optimizers that hold the array stay
-right. A change that a compiled program must know of (``grad_req``, a multiplier, dtype, device)
-counts in :data:`hybridnet.core.generation`.
+right. Of a change that a compiled program must know of (``grad_req``, a multiplier, dtype, device)
+the arrays' identities are told (:mod:`hybridnet.core.identity`), which also bear the parameter's name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from hybridnet import dtypes, initializer, ndarray
-from hybridnet.core import Array, NDArray, asarray, generation, suspended_trace, wrap
+from hybridnet.core import Array, NDArray, asarray, changed, named, suspended_trace, wrap
 from hybridnet.device import Device, cpu, current_device
 from hybridnet.errors import ArgumentError, DeferredInitializationError, DtypeError, ShapeError, UninitializedError, fail
 from hybridnet.ops.array.creation import zeros, zeros_like
@@ -124,7 +124,7 @@ class Parameter:
         if req != self._grad_req:
             self._grad_req = req
             self._init_grad()
-            self._changed()
+            self._changed("grad_req")
 
     @property
     def lr_mult(self) -> float:
@@ -135,7 +135,7 @@ class Parameter:
     def lr_mult(self, value: float) -> None:
         if value != self._lr_mult:
             self._lr_mult = value
-            self._changed()
+            changed(self, "lr_mult")
 
     @property
     def wd_mult(self) -> float:
@@ -146,12 +146,12 @@ class Parameter:
     def wd_mult(self, value: float) -> None:
         if value != self._wd_mult:
             self._wd_mult = value
-            self._changed()
+            changed(self, "wd_mult")
 
-    def _changed(self) -> None:
+    def _changed(self, what: str) -> None:
         """Something changed that compiled programs which read the arrays depend on."""
         for x in self._data or ():
-            generation.changed(x)
+            changed(x, what)
 
     @property
     def stype(self) -> str:
@@ -297,11 +297,12 @@ class Parameter:
                 array._assign(moved)
             else:
                 array._data, array._storage = moved._data.copy(), None
-                generation.changed(array)
+                changed(array, "shape or dtype")
             arrays.append(array)
             leaves.append(leaf)
-        if old and list(map(id, old)) != list(map(id, arrays)):
-            generation.bump()
+        if list(map(id, old)) != list(map(id, arrays)):
+            for array in old:
+                changed(array, "device")
         self._data, self._leaves, self._deferred_init = arrays, leaves, None
         self._init_grad()
         self.zero_grad()
@@ -313,6 +314,7 @@ class Parameter:
         wanted = self._grad_req != "null" and dtypes.is_floating(self._dtype)
         for i, x in enumerate(self._data):
             leaf = self._leaves[i]
+            named(x, self.name)
             if not wanted:
                 x._tape = None
                 continue
@@ -320,6 +322,7 @@ class Parameter:
                 with suspended_trace():
                     x.attach_grad(self._grad_req)
                 self._leaves[i] = x._tape[0]
+                named(x.grad, f"{self.name}.grad")
                 continue
             if leaf.grad.shape != x.shape or leaf.grad.dtype != x.dtype:
                 with suspended_trace():
@@ -351,7 +354,7 @@ class Parameter:
         self._dtype = dtype
         for x in self._data or ():
             x._data, x._storage = x._data.astype(dtype), None
-            generation.changed(x)
+            changed(x, "dtype")
         self._init_grad()
 
     def reset_ctx(self, ctx: Any) -> None:

@@ -12,10 +12,11 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hybridnet import dtypes, serialization
 from hybridnet import optimizer as optimizers
-from hybridnet import serialization
 from hybridnet.compile import Jit, jit
-from hybridnet.core import array, local, suspended_trace
+from hybridnet.core import array, local, named, suspended_trace
+from hybridnet.core.identity import identity
 from hybridnet.core.tree import flatten
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
@@ -23,23 +24,27 @@ from hybridnet.gluon.parameter import Parameter
 from hybridnet.gluon.parameter_dict import ParameterDict
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer import states as files
+from hybridnet.optimizer.numbers import Numbers
 from hybridnet.owned import OwnedMethod
 
 
 class _Scalars:
-    """What an update on one device reads: learning rate, step count, gradient scale; float64 and of no dimensions."""
+    """What an update on one device reads, as arrays of no dimensions: the step count, learning rate, gradient scale, hyper-parameters."""
 
-    def __init__(self, device: Device, t: int, lr: float) -> None:
+    def __init__(self, device: Device, optimizer: Optimizer) -> None:
         with suspended_trace():
-            self.lr, self.t, self.rescale = (array(float(v), "float64", device) for v in (lr, t, 1.0))
-        self.values = {"lr": lr, "rescale": 1.0}
+            self.t = named(array(float(optimizer.num_update), "float64", device), "trainer.num_update")
+        self.rates = Numbers(device, "trainer.")
+        self.rates.write({"rescale_grad": 1.0, "learning_rate": optimizer.learning_rate})
+        self.numbers = Numbers(device, "trainer.")
+        self._written: Any = None
 
-    def write(self, name: str, value: float) -> None:
-        """Set one of them from the host, if it changed."""
-        if self.values[name] != value:
-            with suspended_trace():
-                getattr(self, name)[...] = value
-            self.values[name] = value
+    def write(self, rate: float, numbers: Mapping[str, float]) -> None:
+        """Set learning rate and hyper-parameters from the host."""
+        self.rates.write({"learning_rate": rate})
+        if self._written is not numbers:  # which are another dict when one of them changed
+            self.numbers.write(numbers)
+            self._written = numbers
 
 
 class Trainer:
@@ -130,7 +135,7 @@ class Trainer:
         else:
             self._host_step()
             for device, scalars in self._scalars.items():
-                scalars.write("rescale", rescale)
+                scalars.rates.write({"rescale_grad": rescale})
                 self._compiled[device](fresh, divide)
 
     def _prepare(self) -> None:
@@ -140,8 +145,11 @@ class Trainer:
             return
         with suspended_trace():
             self._states = [[self._optimizer.create_state_multi_precision(i, x) for x in p.list_data()] for i, p in enumerate(self._params)]
-        done, lr = self._optimizer.num_update, self._optimizer.learning_rate
-        self._scalars = {d: _Scalars(d, done, lr) for d in dict.fromkeys(d for w in where for d in w)}
+        for parameter, states in zip(self._params, self._states, strict=True):
+            for x, state in zip(parameter.list_data(), states, strict=True):
+                self._optimizer.name_states(parameter.name, x, state)
+        identity(self._optimizer, "trainer")
+        self._scalars = {d: _Scalars(d, self._optimizer) for d in dict.fromkeys(d for w in where for d in w)}
         self._compiled = {d: jit(functools.partial(OwnedMethod(self._update_on), d), name="update") for d in self._scalars}
 
     def _fresh(self, ignore_stale_grad: bool) -> tuple[int, ...] | None:
@@ -179,9 +187,9 @@ class Trainer:
     def _host_step(self) -> None:
         """What happens on the host before every update: count it, follow the schedule."""
         self._optimizer.num_update += 1
-        lr = self._optimizer.learning_rate
+        rate, numbers = self._optimizer.learning_rate, self._optimizer.inputs()
         for scalars in self._scalars.values():
-            scalars.write("lr", lr)
+            scalars.write(rate, numbers)
 
     def _trained(self, indices: Sequence[int] | None) -> Any:
         """(index, parameter) of those that are trained, among ``indices``."""
@@ -194,6 +202,8 @@ class Trainer:
 
         ``divide``: whether the gradients are those of a scaled loss.
         """
+        if local.trace is not None:
+            local.trace.depends_on(self, "trainer")  # whether there is a loss scaler
         scalars = self._scalars[device]
         entries = []
         for i, parameter in self._trained(fresh):
@@ -201,11 +211,13 @@ class Trainer:
             if device in devices:
                 at = devices.index(device)
                 entries.append((i, parameter._data[at], parameter.list_grad()[at], self._states[i][at]))  # type: ignore[index]
-        rescale = scalars.rescale if rescale is None else rescale
+        rescale = scalars.rates.array("rescale_grad", dtypes.float64) if rescale is None else rescale
+        lr = scalars.rates.array("learning_rate", dtypes.float64)
+        scalars.numbers.write(self._optimizer.inputs())  # there may be one that was no input so far
 
         def move(factor: Any) -> None:
             scalars.t += 1
-            self._optimizer.update_all(entries, scalars.lr, scalars.t, rescale * factor)
+            self._optimizer.update_all(entries, lr, scalars.t, rescale * factor, scalars.numbers)
 
         if self._amp_loss_scaler is None or not entries:
             move(1.0)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.errors import ArgumentError, TraceError, fail
 from hybridnet.graph.ir import Node, Value
 from hybridnet.graph.operators import INDEX_SET, RESHAPE, SLICE, TRANSPOSE
@@ -47,7 +48,7 @@ class Aliases:
         model = np.empty(source.shape, np.int8) if outer is None else outer.model  # no page of which is ever touched
         depends = outer is not None and outer.depends
         if node is not None:
-            made = node.op.on_numpy(model, **node.attrs)
+            made = NUMPY_FUNCTION_OF[node.op](model, **node.attrs)
             if not np.may_share_memory(made, model) and made.size:
                 return False
             model, depends = made, depends or node.op is RESHAPE

@@ -16,14 +16,10 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import Array, NDArray, Spec, apply, asarray, local, paused_recording, plain, wrap
 from hybridnet.errors import ArgumentError, DtypeError, HybridnetError, ShapeError, TraceError, fail
+from hybridnet.graph.backend import backend_of
 from hybridnet.graph.control_trace import BodyTrace, Branch, Step, emit_cond, emit_foreach, emit_while, in_class, with_writes
 from hybridnet.graph.operators import CAST, FULL, NOT_EQUAL, RESHAPE
 from hybridnet.ops.array.shape import stack
-
-#: Up to so many steps a traced ``foreach`` is written out: there is nothing to gain from a loop then.
-UNROLLED = 8
-#: On a GPU so many: a CUDA graph cannot hold the loop, but its steps.
-UNROLLED_ON_GPU = 256
 
 
 def foreach(body: Callable[[Any, Any], Any], data: Any, init_states: Any, name: str | None = None) -> tuple[Any, Any]:
@@ -40,7 +36,7 @@ def foreach(body: Callable[[Any, Any], Any], data: Any, init_states: Any, name: 
         fail(ShapeError, "foreach", expected="data arrays with the same length of the first axis", got=got)
     length = arrays[0].shape[0]
     step = _Stepper("foreach", lambda x, s: body(_build(structure, x), _build(state_structure, s)), states, state_structure)
-    if local.trace is not None and length > (UNROLLED_ON_GPU if arrays[0]._device.is_gpu else UNROLLED):
+    if local.trace is not None and length > backend_of(arrays[0]._device).limits.unrolled_steps:
         outputs, last = step.emit_foreach(arrays, length)
     elif length == 0:
         outputs, last = step.nothing(arrays, 0), states

@@ -6,7 +6,8 @@ with the old. Values know their producer, so patterns are read off directly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hybridnet.core import Op, Spec
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import Site
+from hybridnet.graph.implementation import Implementation
 from hybridnet.graph.operators import FULL
 
 
@@ -71,21 +73,47 @@ class Value:
 class Node:
     """One operator call."""
 
-    __slots__ = ("attrs", "inputs", "op", "outputs", "scope", "site")
+    __slots__ = ("attrs", "implementation", "inputs", "op", "outputs", "scope", "site")
 
     def __init__(
-        self, op: Op, inputs: Sequence[Value], attrs: dict[str, Any], specs: Sequence[Spec], device: Device, site: Site | None = None
+        self, op: Op, inputs: Sequence[Value], attrs: Mapping[str, Any], specs: Sequence[Spec], device: Device, site: Site | None = None
     ) -> None:
         self.op = op
         self.inputs = tuple(inputs)
-        self.attrs = attrs
+        self.attrs: Mapping[str, Any] = attrs if type(attrs) is MappingProxyType else MappingProxyType(dict(attrs))
         self.outputs = tuple(Value(s.shape, s.dtype, device, self, i) for i, s in enumerate(specs))
         self.site = site
         self.scope = site.scope if site else ""
+        self.implementation: Implementation | None = None  # who computes it, once that is decided
 
     @property
     def output(self) -> Value:
         return self.outputs[0]
+
+    @property
+    def device(self) -> Device:
+        return self.outputs[0].device
+
+    def with_inputs(
+        self,
+        inputs: Sequence[Value],
+        *,
+        attrs: Mapping[str, Any] | None = None,
+        specs: Sequence[Spec] | None = None,
+        site: Site | None = None,
+    ) -> Node:
+        """The same call on other values, at the same place in the user's code; what else is given is other too."""
+        node = Node(
+            self.op,
+            inputs,
+            self.attrs if attrs is None else attrs,
+            [v.spec for v in self.outputs] if specs is None else specs,
+            self.device,
+            site or self.site,
+        )
+        if attrs is None and specs is None and all(now.spec == before.spec for now, before in zip(node.inputs, self.inputs, strict=True)):
+            node.implementation = self.implementation
+        return node
 
     def __repr__(self) -> str:
         return f"<Node {self.op.name}>"
@@ -117,7 +145,7 @@ class Graph:
     __repr__ = __str__
 
 
-def infer_node(op: Op, inputs: Iterable[Value], attrs: dict[str, Any]) -> tuple[Spec, ...]:
+def infer_node(op: Op, inputs: Iterable[Value], attrs: Mapping[str, Any]) -> tuple[Spec, ...]:
     """The specs of a call's outputs."""
     result = op.infer(*[v.spec for v in inputs], **attrs)
     return (result,) if isinstance(result, Spec) else result
@@ -139,14 +167,14 @@ class Rewriter:
         """Take over a node, as it is if its inputs are unchanged."""
         inputs = tuple(self.replaced.get(v, v) for v in node.inputs)
         if inputs != node.inputs:
-            kept = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            kept = node.with_inputs(inputs)
             self.replaced.update(zip(node.outputs, kept.outputs, strict=True))
         else:
             kept = node
         self.nodes.append(kept)
         return kept
 
-    def emit(self, op: Op, inputs: Sequence[Value], attrs: dict[str, Any], like: Node) -> Value:
+    def emit(self, op: Op, inputs: Sequence[Value], attrs: Mapping[str, Any], like: Node) -> Value:
         """Append a new node of one output, placed where ``like`` was in the user's code."""
         node = Node(op, inputs, attrs, infer_node(op, inputs, attrs), like.outputs[0].device, like.site)
         self.nodes.append(node)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hybridnet.core import Kind
-from hybridnet.graph.accelerated import rematerializes_random
+from hybridnet.graph.backend import backend_of
 from hybridnet.graph.ir import Graph, Node, Value
 
 _FREE = (Kind.VIEW, Kind.CREATION)
@@ -109,7 +109,9 @@ def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Valu
     while pending:
         v = pending.pop()
         node = v.node
-        if node is not None and v not in free and node not in again and (node.op.kind in _FREE or rematerializes_random(node)):
+        if node is None or v in free or node in again:
+            continue
+        if node.op.kind in _FREE or backend_of(node.device).rematerializes_random(node):
             again.add(node)
             pending.extend(node.inputs)
     return again | _cheap_beside(backward, again, outputs, free)
@@ -140,7 +142,7 @@ def _standalone(graph: Graph) -> Graph:
         became[v].name = v.name
     nodes = []
     for node in graph.nodes:
-        new = Node(node.op, [became[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+        new = node.with_inputs([became[v] for v in node.inputs])
         became.update(zip(node.outputs, new.outputs, strict=True))
         nodes.append(new)
     return Graph([became[v] for v in graph.inputs], nodes, [became[v] for v in graph.outputs])

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from hybridnet.core import Op
-from hybridnet.device.refusals import Refused, heard
-from hybridnet.graph.accelerated import library_for
+from hybridnet.device.refusals import Refused
+from hybridnet.graph.backend import implementation_of
+from hybridnet.graph.implementation import ArrayModule, Decomposed
 from hybridnet.graph.ir import Node
 
 
@@ -47,21 +48,21 @@ _KEPT = 1000  # refusals that are kept
 
 def refused(node: Node) -> Refused | None:
     """What the library that would compute a node says against it; None where it takes the node, or is not what would."""
-    with heard() as said:
-        return said[-1] if library_for(node) is None and said else None
+    chosen = implementation_of(node)
+    return chosen.refused if isinstance(chosen, (ArrayModule, Decomposed)) else None
 
 
 def tell_refusal(node: Node, instead: str) -> None:
     """Keep account of a node that is computed ``instead``, if a library's refusal is why; the first time of an operator is a warning."""
-    found = refused(node)
-    if found is None:
+    reason = refused(node)
+    if reason is None:
         return
-    refusal = Refusal(node.op.name, str(node.site or ""), *found, instead)
+    refusal = Refusal(node.op.name, str(node.site or ""), *reason, instead)
     if node.op not in _warned:
         _warned.add(node.op)
         logging.getLogger("hybridnet").warning("%s", refusal)
     if len(_refusals) < _KEPT:
-        _refusals.setdefault((node.op.name, found.wanted), refusal)
+        _refusals.setdefault((node.op.name, reason.wanted), refusal)
     if _telling.told is not None:
         _telling.told[refusal] = None
 
@@ -78,4 +79,4 @@ def told_refusals() -> Iterator[dict[Refusal, None]]:
 
 def refusals() -> list[dict[str, str]]:
     """All refusals of this process, the first one of each operator and thing wanted, as JSON has them: the fields of :class:`Refusal`."""
-    return [found._asdict() for found in list(_refusals.values())]
+    return [refusal._asdict() for refusal in list(_refusals.values())]

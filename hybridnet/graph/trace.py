@@ -6,14 +6,15 @@ not make are state: read ones become inputs, written ones become outputs as well
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hybridnet.core import Array, NDArray, Op, Spec, computing_in, wrap
 from hybridnet.core.array import Storage
-from hybridnet.core.state import generation, local
+from hybridnet.core.identity import Identity, identity, name_of
+from hybridnet.core.state import local
 from hybridnet.device import Device
 from hybridnet.errors import TraceError, fail, user_site
 from hybridnet.exact import exact
@@ -43,6 +44,8 @@ class Trace:
         self.nodes: list[Node] = []
         self.states: dict[int, State] = {}  # by id of the array; State keeps it alive
         self.callbacks: list[Callable[[], None]] = []
+        self.read_of: dict[Identity, None] = {}  # the objects that more than values was read of, in order
+        self._named: dict[str, int] = {}  # how many states have a name
         self._constants: dict[tuple[Any, ...], Value] = {}
         self._aliases = Aliases(self.emit, self.outer is not None)
         # Of buffers with several handles: the writes so far, and after how many of them a value is what its handle sees.
@@ -120,6 +123,12 @@ class Trace:
         state = self.states.get(id(array))
         return state is not None and state.now is not state.before
 
+    def depends_on(self, thing: Any, name: str = "") -> None:
+        if self.outer is not None:
+            self.outer.depends_on(thing, name)
+        else:
+            self.read_of[identity(thing, name)] = None
+
     def before_run(self, callback: Callable[[], None]) -> None:
         """Run ``callback`` on the host before each run of what is being compiled, the first included."""
         if callback not in self.callbacks:
@@ -161,11 +170,17 @@ class Trace:
                     fix="returning it from the traced function or body in place of storing it",
                 )
             value = Value(array.shape, array._data.dtype, array._device)
-            value.owner, value.name = self, f"state{len(self.states)}"
+            value.owner, value.name = self, self._name(array)
             state = self.states[id(array)] = State(array, value)
-            generation.note(array)
+            self.depends_on(array)
             self._refuse_aliases(state)
         return state
+
+    def _name(self, array: Any) -> str:
+        """What the graph calls a state: its own name, with a number where another has the same."""
+        name = name_of(array) or "state"
+        number = self._named[name] = self._named.get(name, -1) + 1
+        return f"{name}{number}" if name == "state" else f"{name}:{number}" if number else name
 
     def _encloses(self, owner: object) -> bool:
         """Whether this trace is within ``owner``."""
@@ -223,7 +238,7 @@ class tracing:
         local.set_trace(self.before)
 
 
-def trace_op(name: str, parts: Any, specs: Sequence[Spec], attrs: dict[str, Any], device: Device) -> Graph:
+def trace_op(name: str, parts: Any, specs: Sequence[Spec], attrs: Mapping[str, Any], device: Device) -> Graph:
     """The graph of an operator that ``parts`` writes in other operators."""
     trace = Trace()
     before = local.set(recording=False)

@@ -17,6 +17,7 @@ from hybridnet.graph.passes import PASSES
 from hybridnet.graph.passes.cleanup import dce
 from hybridnet.graph.pipeline import run_pass
 from hybridnet.graph.verify import verify
+from hybridnet.lowering.choose import choose
 from hybridnet.lowering.copies import copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
 from hybridnet.lowering.layout_copies import insert_layout_copies
@@ -39,6 +40,12 @@ _MULTI_TENSOR = Lowering(
     "multi_tensor", lambda graph, target: multi_tensor(graph), "first: regions would take apart what is alike in many tensors"
 )
 _DCE = Lowering("dce-lowered", lambda graph, target: dce(graph), "constants that regions took in have no reader left")
+_CHOOSE = Lowering(
+    "choose",
+    lambda graph, target: choose(graph),
+    "when the nodes are what will be computed; required, since copies, plans and programs read the decisions",
+    required=True,
+)
 
 _CPU_REGIONS = (
     Lowering(
@@ -47,6 +54,7 @@ _CPU_REGIONS = (
         "what no group took; arrays that are less than two blocks stay in the cache by themselves",
     ),
     _DCE,
+    _CHOOSE,
     Lowering(
         "insert_copies",
         lambda graph, target: insert_copies(graph, target.donate),
@@ -81,9 +89,10 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
         Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
         Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),
         _DCE,
+        _CHOOSE,
         Lowering(
             "insert_layout_copies",
-            lambda graph, target: insert_layout_copies(graph, target.multiprocessors),
+            lambda graph, target: insert_layout_copies(graph),
             "when it is settled what computes which arrays; required, since kernels and libraries read them without gaps",
             required=True,
         ),

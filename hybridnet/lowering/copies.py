@@ -35,7 +35,8 @@ def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool =
 
     for node in graph.nodes:
         if node.op.kind is Kind.VIEW and node.output not in memory.root:
-            view = Node(node.op, [copied(rewriter.of(node.inputs[0]))], node.attrs, [node.output.spec], node.output.device, node.site)
+            view = Node(node.op, [copied(rewriter.of(node.inputs[0]))], node.attrs, [node.output.spec], node.device, node.site)
+            view.implementation = node.implementation
             rewriter.nodes.append(view)
             rewriter.replace(node.output, view.output)
         else:

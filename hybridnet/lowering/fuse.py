@@ -16,7 +16,7 @@ import numpy as np
 
 from hybridnet.core import Kind, Op, Spec
 from hybridnet.exact import exact_attrs
-from hybridnet.graph.accelerated import LAUNCH_BYTES, rematerializes_random
+from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 
@@ -28,23 +28,18 @@ def _infer_fused(*specs: Spec, body: Graph) -> tuple[Spec, ...]:
 
 
 #: Made by this pass alone, so it is in no registry.
-FUSED = Op("fused", Kind.OPAQUE, _infer_fused, compute=lambda xp, *data, body: tuple(interpret(body, data, xp)))
+FUSED = Op("fused", Kind.REGION, _infer_fused, compute=lambda xp, *data, body: tuple(interpret(body, data, xp)))
 
 
-#: Operators on single numbers that become one region, at most: each may be a result, and a kernel takes 4 kB of parameters, addresses
-#: of 8 bytes among them (CUDA C++ Programming Guide, "Function Parameters": 4 KB before CUDA 12.1).
-_NUMBERS = 250
-
-
-#: A region that is so many times smaller (in elements) than one that reads it is kept apart, if an element costs more additions than
-#: this too: computed with each of the many it would cost more than a launch and its memory. A guess.
+#: A region that is so many times smaller (in elements) than one that reads it is kept apart, if an element costs much
+#: (``Limits.apart_cost``): computed with each of the many it would cost more than a launch and its memory. A guess.
 _FEWER = 8
 
 
 class _Unit:
     """A region in the making, or a node that stays alone."""
 
-    __slots__ = ("ancestors", "bit", "cost", "domain", "fusable", "is_gpu", "lost", "nodes", "read", "reduced")
+    __slots__ = ("ancestors", "bit", "cost", "domain", "fusable", "limits", "lost", "nodes", "read", "reduced")
 
     def __init__(self, number: int, node: Node, fusable: bool) -> None:
         self.bit = 1 << number
@@ -55,7 +50,7 @@ class _Unit:
         self.reduced: frozenset[int] = frozenset()  # axes of the domain, counted from its end
         self.lost: set[Value] = set()  # results that lack the axes that they were summed over: of no use to others of the region
         self.read = set(node.inputs)
-        self.is_gpu = node.outputs[0].device.is_gpu
+        self.limits = backend_of(node.device).limits
         self.cost = node.op.cost  # of an element
         if fusable:
             reduces = node.op.kind is Kind.REDUCTION
@@ -93,12 +88,12 @@ def _joined(a: _Unit, b: _Unit) -> tuple[Shape, frozenset[int]] | None:
     if a.lost & b.read or b.lost & a.read:
         return None
     # What is made of a few numbers for each of many is a kernel of its own, not computed with each of the many.
-    if a.is_gpu and _FEWER * math.prod(a.domain) <= math.prod(domain) and not b.reduced and a.domain and a.cost > _FEWER:
+    if a.cost > a.limits.apart_cost and _FEWER * math.prod(a.domain) <= math.prod(domain) and not b.reduced and a.domain:
         return None
-    if domain == () and len(a.nodes) + len(b.nodes) > _NUMBERS:
+    if domain == () and len(a.nodes) + len(b.nodes) > a.limits.region_numbers:
         return None
     reduced = a.reduced | b.reduced
-    if reduced and free_axis(domain, reduced) is None and not a.is_gpu:
+    if reduced and free_axis(domain, reduced) is None and not a.limits.reduces_all:
         return None
     # A value summed over an axis may meet values that keep it only as a length-1 axis, which
     # broadcasting guarantees; a region that is narrower there than the domain is fine.
@@ -111,17 +106,18 @@ def is_fusable(node: Node, min_bytes: int = 0) -> bool:
         return False
     if not all(v.size for v in (*node.inputs, *node.outputs)):
         return False  # a region goes over its domain: over none, it would not compute what is larger, of length 1
-    if not node.output.device.is_gpu and not any(v.shape for v in (*node.inputs, *node.outputs)):
-        return False  # numbers: on a GPU each would be a launch, on a CPU a block costs more than they do
+    backend = backend_of(node.device)
+    if not backend.limits.region_numbers and not any(v.shape for v in (*node.inputs, *node.outputs)):
+        return False
     if max(v.nbytes for v in (*node.inputs, *node.outputs)) < min_bytes:
         return False
     if node.op.kind is Kind.REDUCTION:
         if node.inputs[0].constant is not None:
             return False
-        if node.output.device.is_gpu and node.inputs[0].nbytes <= LAUNCH_BYTES:
-            return True
+        if node.inputs[0].nbytes <= backend.limits.launch_bytes:
+            return True  # even where it is then read twice: that takes less than a launch
         return bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
-    return node.op.kind is Kind.POINTWISE or rematerializes_random(node)
+    return node.op.kind is Kind.POINTWISE or backend.rematerializes_random(node)
 
 
 def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
@@ -232,14 +228,11 @@ def _body(nodes: Sequence[Node], inputs: Sequence[Value], outputs: Sequence[Valu
                 constant = Node(v.node.op, (), v.node.attrs, [v.spec], v.device, v.node.site)
                 copied.append(constant)
                 inner[v] = constant.output
-        new = Node(node.op, [inner[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
-        if node.output.device.is_gpu:  # what is computed again for two readers is computed once for both
-            key = node.op, new.inputs, new.output.spec, exact_attrs(node.attrs)
-            inner[node.output] = known.setdefault(key, new.output)
-            if inner[node.output] is not new.output:
-                continue
-        inner.update(zip(node.outputs, new.outputs, strict=True))
-        copied.append(new)
+        new = node.with_inputs([inner[v] for v in node.inputs])
+        key = node.op, new.inputs, new.output.spec, exact_attrs(node.attrs)
+        inner[node.output] = known.setdefault(key, new.output)
+        if inner[node.output] is new.output:  # what is computed again for two readers is computed once for both
+            copied.append(new)
     results = [inner[v] for v in outputs]
     return Graph(parameters, copied, tuple(dict.fromkeys(results))), results
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hybridnet.core.kernel import Placed
-from hybridnet.graph.accelerated import library_for, written_for
+from hybridnet.core.kernel import HandKernels, StridedSpec
+from hybridnet.device.hardware import ACCESS_BYTES
+from hybridnet.graph.backend import CUDA, implementation_of
+from hybridnet.graph.implementation import LibraryPlan
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import COPY
 from hybridnet.lowering.multi_tensor import GROUP
 from hybridnet.lowering.shadows import Shadows
-from hybridnet.ops.kernels.places import ACCESS_BYTES
 
 
 def alignment(offset: int) -> int:
@@ -19,9 +20,8 @@ def alignment(offset: int) -> int:
 class _Fitting:
     """A graph in the making in which every operand lies as its reader needs it."""
 
-    def __init__(self, graph: Graph, sms: int) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.sms = sms
         self.shadows = Shadows(graph.inputs)
         self.nodes: list[Node] = []
         self.replaced: dict[Value, Value] = {}
@@ -31,7 +31,8 @@ class _Fitting:
         for node in self.graph.nodes:
             inputs = self._operands(node, [self.replaced.get(v, v) for v in node.inputs])
             if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-                new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+                new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.device, node.site)
+                new.implementation = node.implementation
                 self.replaced.update(zip(node.outputs, new.outputs, strict=True))
                 node = new
             self._append(node)
@@ -42,12 +43,15 @@ class _Fitting:
         """The operands as the node's kernels or its library take them."""
         if node.op is GROUP:
             return [self._without_gaps(v) for v in inputs]
-        if (call := library_for(node)) is not None:
-            begun = [v if self._begins_at(v, call.alignment) else self._copied(v) for v in inputs]
-            placed = tuple(Placed(v.shape, v.dtype, self.shadows.strides(v)) for v in begun)
-            return begun if library_for(node, placed) is not None else [self._without_gaps(v) for v in begun]
-        if written_for(node, self.sms) is not None:
-            return [self._without_gaps(v, ACCESS_BYTES) for v in inputs]
+        match implementation_of(node):
+            case LibraryPlan(call):
+                aligned = [v if self._begins_at(v, call.alignment) else self._copied(v) for v in inputs]
+                if all(map(self.shadows.is_contiguous, aligned)):
+                    return aligned
+                strided = [StridedSpec(v.shape, v.dtype, self.shadows.strides(v)) for v in aligned]
+                return aligned if CUDA.plan(node, strided) is not None else [self._without_gaps(v) for v in aligned]
+            case HandKernels():
+                return [self._without_gaps(v, ACCESS_BYTES) for v in inputs]
         return inputs
 
     def _append(self, node: Node) -> None:
@@ -70,6 +74,6 @@ class _Fitting:
         return self.copies[v]
 
 
-def insert_layout_copies(graph: Graph, sms: int) -> Graph:
+def insert_layout_copies(graph: Graph) -> Graph:
     """The graph with copies where hand-written kernels, libraries and the graph's results need arrays without gaps."""
-    return _Fitting(graph, sms).fit()
+    return _Fitting(graph).fit()

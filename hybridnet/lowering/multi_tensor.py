@@ -3,7 +3,7 @@
 An optimizer's update is the case: a dozen operators for each parameter, alike but for the shape.
 As one node it is one kernel on a GPU, and on a CPU a few calls over one flat buffer.
 
-On a GPU, where every launch counts, more is grouped. Sums over all elements go along (the norm of every
+Where every launch counts (``Limits.counts_launches``), more is grouped. Sums over all elements go along (the norm of every
 parameter: LAMB, limits of gradients), then the arithmetic on what they give, and numbers that other
 operands are combined with may differ from member to member. So do the casts of parameters to a 16-bit type.
 """
@@ -15,7 +15,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hybridnet.core import Kind, Op, Spec
+from hybridnet.device import Device
+from hybridnet.errors import Site
 from hybridnet.exact import exact, exact_attrs
+from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.operators import CAST, FULL
@@ -40,7 +43,11 @@ def _compute_group(xp: Any, *data: Any, body: Graph, members: int, slots: int) -
 #: ``outputs``: for each output of the body those of all members.
 #: ``body``: the computation on flat arrays, one input a slot, then the shared ones. The first slot is an array;
 #: a slot or output of no dimensions in the body is a number for each member.
-GROUP = Op("group", Kind.OPAQUE, _infer_group, compute=_compute_group)
+GROUP = Op("group", Kind.REGION, _infer_group, compute=_compute_group)
+
+
+def _counts_launches(device: Device) -> bool:
+    return backend_of(device).limits.counts_launches
 
 
 def _domain(node: Node) -> tuple[int, ...]:
@@ -75,12 +82,12 @@ class _Component:
             signature.append((n.op, tuple(reads), attrs, n.output.dtype))
         members = set(nodes)
         self.outputs = [n.output for n in nodes if any(r not in members for r in uses.get(n.output, ()))]
-        same = () if self.device.is_gpu else tuple(self.numbers)
+        same = () if _counts_launches(self.device) else tuple(self.numbers)
         self.signature = (tuple(signature), tuple(inside[v] for v in self.outputs), self.device, self.shape == (), same)
 
 
 def _eligible(graph: Graph) -> list[Node]:
-    """Pointwise nodes with no smaller operands but numbers. On a GPU also sums over all elements, and arithmetic on those."""
+    """Pointwise nodes with no smaller operands but numbers. Where launches count, also sums over all elements, and arithmetic on those."""
     eligible = []
     sums: set[Value] = set()  # numbers that follow from sums over all elements
     for n in graph.nodes:
@@ -88,7 +95,7 @@ def _eligible(graph: Graph) -> list[Node]:
             sums.update(v for v in n.outputs if not v.shape)
         if n.op.decomposition is not None or not n.inputs:
             continue
-        if n.op.kind is Kind.REDUCTION and n.output.device.is_gpu and not n.output.shape and n.inputs[0].shape:
+        if n.op.kind is Kind.REDUCTION and _counts_launches(n.device) and not n.output.shape and n.inputs[0].shape:
             if n.inputs[0].constant is None:
                 eligible.append(n)
                 sums.add(n.output)
@@ -158,7 +165,7 @@ _SMALL_CAST = 1 << 20
 def _is_early(n: Node, uses: Uses) -> bool:
     """Whether a node is a cast of a parameter that may as well be computed early: the backward reads it too, or it is small."""
     x, y = n.inputs[0], n.output
-    return n.op is CAST and x.node is None and x.device.is_gpu and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
+    return n.op is CAST and x.node is None and _counts_launches(x.device) and (y.nbytes <= _SMALL_CAST or len(uses[y]) > 1)
 
 
 def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Component]:
@@ -168,7 +175,7 @@ def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Co
     for nodes in _connected(_eligible(graph), _alike):
         summed = any(n.op.kind is Kind.REDUCTION or not n.output.shape for n in nodes)
         if summed or any(n.output in results for n in nodes) or (len(nodes) == 1 and _is_early(nodes[0], uses)):
-            parts = _in_turn(nodes, uses, position) if nodes[0].output.device.is_gpu else [nodes]
+            parts = _in_turn(nodes, uses, position) if _counts_launches(nodes[0].device) else [nodes]
             components += [_Component(part, uses) for part in parts]
     return [c for c in components if c.slots or not c.shape]
 
@@ -186,7 +193,7 @@ def multi_tensor(graph: Graph) -> Graph:
     for c in _components(graph, uses, position):
         alike.setdefault(c.signature, []).append(c)
     for members in alike.values():
-        if len(members) > 1 and (len(members[0].nodes) > 1 or members[0].device.is_gpu):
+        if len(members) > 1 and (len(members[0].nodes) > 1 or _counts_launches(members[0].device)):
             joined = _join(graph, members, uses)
             if joined is not None:
                 return multi_tensor(joined)
@@ -209,7 +216,7 @@ def _join(graph: Graph, members: list[_Component], uses: Uses) -> Graph | None:
         {"body": _body(first, [*first.slots, *(first.numbers[i] for i in own)], shared), "members": count, "slots": len(slots)},
         [c.outputs[o].spec for o in range(len(first.outputs)) for c in members],
         first.device,
-        first.nodes[-1].site,
+        Site.of_all(sites) if (sites := [c.nodes[-1].site for c in members if c.nodes[-1].site]) else None,
     )
     rewriter = Rewriter(graph)
     for v, result in zip([c.outputs[o] for o in range(len(first.outputs)) for c in members], node.outputs, strict=True):
@@ -264,7 +271,7 @@ def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:
                 inner[v] = constant.output
         sums = n.op.kind is Kind.REDUCTION
         attrs = {"axis": (0,), "keepdims": False} if sums else n.attrs
-        new = Node(n.op, [inner[v] for v in n.inputs], attrs, [flat(n.output, sums)], c.device, n.site)
+        new = n.with_inputs([inner[v] for v in n.inputs], attrs=attrs, specs=[flat(n.output, sums)])
         inner[n.output] = new.output
         nodes.append(new)
     return Graph(parameters, nodes, [inner[v] for v in c.outputs])

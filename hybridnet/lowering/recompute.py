@@ -1,4 +1,4 @@
-"""What a GPU computes again in each region that reads it, because that costs less than to store and load it.
+"""What is computed again in each region that reads it, because that costs less than to store and load it.
 
 Random numbers, which follow from a seed and a counter; plain arithmetic on one large operand that is no larger than
 its result: a difference to a row's mean; and float32 numbers that follow from one 16-bit array with little work: what an
@@ -8,19 +8,12 @@ activation and its gradient have in common. Part of fusion, which then finds suc
 from __future__ import annotations
 
 from hybridnet.core import Kind
-from hybridnet.graph.accelerated import rematerializes_random
+from hybridnet.graph.backend import backend_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.lowering.fuse import is_fusable
 
 #: How many times smaller, in bytes, another operand is than the result, for the one large operand to count alone. A guess.
 SMALL = 8
-
-#: Nodes of plain arithmetic in a row that are computed again, at most: each reader repeats them all. A guess.
-DEPTH = 4
-
-#: Additions for an element, up to which a float32 number is computed again from 16 bits: it would take 8 bytes of memory to store and load.
-#: A guess, well below what would break even by NVIDIA's figures for an H200: 33 T additions and 4.8 TB a second, 7 additions a byte.
-WORK = 24
 
 
 def _large(node: Node) -> list[Value]:
@@ -31,7 +24,7 @@ def _large(node: Node) -> list[Value]:
 def is_cheap(node: Node) -> bool:
     """Whether a node is plain arithmetic on one large operand and small ones."""
     out = node.outputs[0]
-    if node.op.kind is not Kind.POINTWISE or node.op.decomposition is not None or node.op.cost > 1 or not out.device.is_gpu:
+    if node.op.kind is not Kind.POINTWISE or node.op.decomposition is not None or node.op.cost > 1:
         return False
     large = _large(node)
     return len(large) == 1 and large[0].shape == out.shape and large[0].nbytes <= out.nbytes
@@ -50,11 +43,12 @@ class _Repeating:
         self.source: dict[Value, Value] = {}  # of what is computed again, the one array that it follows from
         self.work: dict[Value, int] = {}  # and with how many additions for an element
         for node in graph.nodes:
-            v = node.outputs[0]
+            backend, v = backend_of(node.device), node.outputs[0]
             depth[v] = 1 + max((depth.get(x, 0) for x in node.inputs), default=0)
             # Single numbers are computed once, by one kernel for all.
-            cheap = v.shape != () and v not in stored and (self._follows(node) or (is_cheap(node) and depth[v] <= DEPTH))
-            if node in self.fusable and (rematerializes_random(node) or cheap):
+            plain = depth[v] <= backend.limits.recompute_depth and is_cheap(node)
+            cheap = v.shape != () and v not in stored and (self._follows(node) or plain)
+            if node in self.fusable and (backend.rematerializes_random(node) or cheap):
                 self.repeated.add(v)
             else:
                 depth[v] = 0
@@ -63,13 +57,14 @@ class _Repeating:
     def _follows(self, node: Node) -> bool:
         """Whether a node's result follows with little work from one array of half its bytes."""
         out = node.outputs[0]
-        if node.op.kind is not Kind.POINTWISE or node.op.decomposition is not None or not out.device.is_gpu or node not in self.fusable:
+        if node.op.kind is not Kind.POINTWISE or node.op.decomposition is not None or node not in self.fusable:
             return False
         large = _large(node)
         sources = {self.source.get(v, v) for v in large}
         work = node.op.cost + sum(self.work.get(v, 0) for v in large)
         source = sources.pop() if len(sources) == 1 else None
-        if source is None or source.shape != out.shape or 2 * source.nbytes > out.nbytes or work > WORK:
+        most = backend_of(node.device).limits.recompute_cost
+        if source is None or source.shape != out.shape or 2 * source.nbytes > out.nbytes or work > most:
             return False
         self.source[out], self.work[out] = source, work
         return True
@@ -84,7 +79,7 @@ class _Repeating:
             copies = {v: self._copy(v) for v in mine}
             if copies:
                 inputs = [copies.get(v) or self.rewriter.of(v) for v in node.inputs]
-                new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+                new = node.with_inputs(inputs)
                 self.rewriter.nodes.append(new)
                 for old, now in zip(node.outputs, new.outputs, strict=True):
                     self.rewriter.replace(old, now)
@@ -97,13 +92,11 @@ class _Repeating:
         node = v.node
         assert node is not None
         inputs = [self._copy(x) if x in self.repeated else self.rewriter.of(x) for x in node.inputs]
-        copy = Node(node.op, inputs, node.attrs, [v.spec], v.device, node.site)
+        copy = node.with_inputs(inputs)
         self.rewriter.nodes.append(copy)
         return copy.output
 
 
 def recompute(graph: Graph) -> Graph:
     """The graph with a copy of each node that is computed again for every fusable node that reads it."""
-    if not any(node.outputs[0].device.is_gpu for node in graph.nodes):
-        return graph
     return _Repeating(graph).run()

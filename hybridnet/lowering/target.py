@@ -17,10 +17,8 @@ class Target:
     """A program in the making.
 
     donate: positions of outputs -> positions of inputs, into whose arrays they are written.
-    multiprocessors: of the GPU that runs it.
     unwanted: the groups in a graph that the program cannot compute as one.
     """
 
     donate: Mapping[int, int] = field(default_factory=dict)
-    multiprocessors: int = 132
     unwanted: Callable[[Graph], set[Node]] = _none

@@ -61,4 +61,4 @@ def _outputs(operator: ClassicOperator, shapes: list[Shape], names: tuple[str, .
         traced = Traced(call, structure, leaves, recording=False)
     finally:
         local.set(recording=before[0], training=before[1])
-    return [value.shape for value in traced.graph.outputs[: traced.n_outputs]]
+    return [traced.graph.outputs[i].shape for i in traced.roles.results]

@@ -259,8 +259,8 @@ def recurrent(
     """A recurrent network of ``num_layers`` layers over ``data`` (time, batch, inputs).
 
     ``parameters``: all weights and then all biases, flattened, or a list of these parts; ``state`` and (lstm) ``state_cell``:
-    (layers · directions, batch, state_size). Gives the outputs (time, batch, directions · state_size) and, with ``state_outputs``, the last states. Cells of
-    an lstm are neither projected nor clipped.
+    (layers · directions, batch, state_size). Gives the outputs (time, batch, directions · state_size) and, with
+    ``state_outputs``, the last states. Cells of an lstm are neither projected nor clipped.
     """
     if lstm_state_clip_min is not None or lstm_state_clip_max is not None or lstm_state_clip_nan:
         fail(ArgumentError, "RNN", expected="no lstm_state_clip", got=f"{lstm_state_clip_min} to {lstm_state_clip_max}")

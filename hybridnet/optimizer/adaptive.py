@@ -8,15 +8,16 @@ from hybridnet.core import call
 from hybridnet.ops.array.creation import zeros_like
 from hybridnet.ops.array.selection import clip, where
 from hybridnet.ops.math.pointwise import FUNCTIONS
-from hybridnet.optimizer.optimizer import Optimizer, like, register
+from hybridnet.optimizer.numbers import derived
+from hybridnet.optimizer.optimizer import Optimizer, is_zero, like, register
 
 sqrt, square, maximum = FUNCTIONS["sqrt"], FUNCTIONS["square"], FUNCTIONS["maximum"]
 absolute, sign = FUNCTIONS["absolute"], FUNCTIONS["sign"]
 
 
-def follow(mean: Any, value: Any, beta: float) -> None:
+def follow(mean: Any, value: Any, beta: Any, one_minus_beta: Any) -> None:
     """mean = beta · mean + (1 - beta) · value."""
-    mean._assign(mean * beta + value * (1 - beta))
+    mean._assign(mean * beta + value * one_minus_beta)
 
 
 @register
@@ -25,6 +26,11 @@ class Adam(Optimizer):
 
     ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
     """
+
+    numbers = ("wd", "beta1", "beta2", "epsilon", "one_minus_beta1", "one_minus_beta2")
+    state_names = ("mean", "var")
+    one_minus_beta1 = derived(lambda self: 1 - self.beta1)
+    one_minus_beta2 = derived(lambda self: 1 - self.beta2)
 
     def __init__(
         self,
@@ -47,8 +53,8 @@ class Adam(Optimizer):
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, var = state
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(mean, g, self.beta1)
-        follow(var, square(g), self.beta2)
+        follow(mean, g, self.beta1, self.one_minus_beta1)
+        follow(var, square(g), self.beta2, self.one_minus_beta2)
         weight -= mean * scalars[0] / (sqrt(var) + self.epsilon)
 
 
@@ -81,10 +87,10 @@ class AdamW(Adam):
         mean, var = state
         lr, rate, root = scalars
         g = self._clip(grad)
-        follow(mean, g, self.beta1)
-        follow(var, square(g), self.beta2)
+        follow(mean, g, self.beta1, self.one_minus_beta1)
+        follow(var, square(g), self.beta2, self.one_minus_beta2)
         step = mean * rate / (sqrt(var) + self.epsilon * root)
-        weight -= step + weight * (lr * wd) if wd else step
+        weight -= step if is_zero(wd) else step + weight * (lr * wd)
 
 
 @register
@@ -94,6 +100,10 @@ class RMSProp(Optimizer):
     ``centered``: by Graves (arXiv 1308.0850): sqrt(n - mean(g)² + epsilon), with momentum ``gamma2``.
     ``gamma1`` is how slowly n follows; ``clip_weights`` limits the weights to ±clip_weights.
     """
+
+    numbers = ("wd", "gamma1", "gamma2", "epsilon", "one_minus_gamma1")
+    state_names = ("var", "mean", "delta")
+    one_minus_gamma1 = derived(lambda self: 1 - self.gamma1)
 
     def __init__(
         self,
@@ -115,10 +125,10 @@ class RMSProp(Optimizer):
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         (lr,) = scalars
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(state[0], square(g), self.gamma1)
+        follow(state[0], square(g), self.gamma1, self.one_minus_gamma1)
         if self.centered:
             n, mean, delta = state
-            follow(mean, g, self.gamma1)
+            follow(mean, g, self.gamma1, self.one_minus_gamma1)
             delta._assign(delta * self.gamma2 - g * lr / sqrt(n - square(mean) + self.epsilon))
             moved = weight + delta
         else:
@@ -129,6 +139,9 @@ class RMSProp(Optimizer):
 @register
 class AdaGrad(Optimizer):
     """h += g², g = clip(grad); weight -= lr · (g / sqrt(h + eps) + wd · weight)."""
+
+    numbers = ("wd", "float_stable_eps")
+    state_names = ("history",)
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -146,6 +159,9 @@ class AdaGrad(Optimizer):
 @register
 class GroupAdaGrad(Optimizer):
     """AdaGrad with one history a row: h += mean(g²) of the row; weight -= lr · g / sqrt(h + eps). No weight decay."""
+
+    numbers = ("float_stable_eps",)
+    state_names = ("history",)
 
     def __init__(self, eps: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -165,6 +181,10 @@ class GroupAdaGrad(Optimizer):
 class AdaDelta(Optimizer):
     """Steps in the ratio of the sizes of past steps and past gradients; there is no learning rate."""
 
+    numbers = ("wd", "rho", "epsilon", "one_minus_rho")
+    state_names = ("gradients", "steps")
+    one_minus_rho = derived(lambda self: 1 - self.rho)
+
     def __init__(self, rho: float = 0.9, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rho, self.epsilon = rho, epsilon
@@ -175,15 +195,19 @@ class AdaDelta(Optimizer):
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         gradients, steps = state
         g = self._clip(grad)
-        follow(gradients, square(g), self.rho)
+        follow(gradients, square(g), self.rho, self.one_minus_rho)
         step = sqrt(steps + self.epsilon) / sqrt(gradients + self.epsilon) * g
-        follow(steps, square(step), self.rho)
+        follow(steps, square(step), self.rho, self.one_minus_rho)
         weight -= self._decayed(step, weight, wd)
 
 
 @register
 class Adamax(Optimizer):
     """Adam by the largest gradient: u = max(beta2 · u, abs(g)); weight -= lr / (1 - beta1ᵗ) · m / u."""
+
+    numbers = ("wd", "beta1", "beta2", "one_minus_beta1")
+    state_names = ("mean", "largest")
+    one_minus_beta1 = derived(lambda self: 1 - self.beta1)
 
     def __init__(self, learning_rate: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
@@ -198,7 +222,7 @@ class Adamax(Optimizer):
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, largest = state
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(mean, g, self.beta1)
+        follow(mean, g, self.beta1, self.one_minus_beta1)
         largest._assign(maximum(largest * self.beta2, absolute(g)))
         # An element that never had a gradient has mean 0 and largest 0.
         weight -= mean * scalars[0] / maximum(largest, 1e-30)
@@ -207,6 +231,11 @@ class Adamax(Optimizer):
 @register
 class Nadam(Optimizer):
     """Adam with Nesterov's momentum, whose strength a schedule raises: beta1 (1 - 0.5 · 0.96^(t · schedule_decay))."""
+
+    numbers = ("wd", "beta1", "beta2", "epsilon", "schedule_decay", "one_minus_beta1", "one_minus_beta2")
+    state_names = ("mean", "var", "product")
+    one_minus_beta1 = derived(lambda self: 1 - self.beta1)
+    one_minus_beta2 = derived(lambda self: 1 - self.beta2)
 
     def __init__(
         self,
@@ -238,8 +267,8 @@ class Nadam(Optimizer):
         g = self._clip(self._decayed(grad, weight, wd))
         product *= now
         current = product.astype(weight.dtype)
-        follow(mean, g, self.beta1)
-        follow(var, square(g), self.beta2)
+        follow(mean, g, self.beta1, self.one_minus_beta1)
+        follow(var, square(g), self.beta2, self.one_minus_beta2)
         direction = g * (1 - now) / (1 - current) + mean * then / (1 - current * then)
         weight -= direction * lr / (sqrt(var / of_var) + self.epsilon)
 
@@ -247,6 +276,9 @@ class Nadam(Optimizer):
 @register
 class Ftrl(Optimizer):
     """Follow the regularised leader (McMahan 2013): weights with a small accumulated gradient, up to ``lamda1``, are 0."""
+
+    numbers = ("wd", "lamda1", "beta")
+    state_names = ("z", "n")
 
     def __init__(self, lamda1: float = 0.01, learning_rate: float = 0.1, beta: float = 1, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
@@ -270,6 +302,11 @@ class Ftrl(Optimizer):
 class FTML(Optimizer):
     """Follow the moving leader (Zheng and Kwok 2017)."""
 
+    numbers = ("wd", "beta1", "beta2", "epsilon", "one_minus_beta1", "one_minus_beta2")
+    state_names = ("d", "v", "z")
+    one_minus_beta1 = derived(lambda self: 1 - self.beta1)
+    one_minus_beta2 = derived(lambda self: 1 - self.beta2)
+
     def __init__(self, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
@@ -284,8 +321,8 @@ class FTML(Optimizer):
         d, v, z = state
         slope, of_v = scalars
         g = self._clip(self._decayed(grad, weight, wd))
-        follow(v, square(g), self.beta2)
+        follow(v, square(g), self.beta2, self.one_minus_beta2)
         after = (sqrt(v / of_v) + self.epsilon) * slope
-        z._assign(z * self.beta1 + g * (1 - self.beta1) - (after - d * self.beta1) * weight)
+        z._assign(z * self.beta1 + g * self.one_minus_beta1 - (after - d * self.beta1) * weight)
         d._assign(after)
         weight._assign(-z / after)

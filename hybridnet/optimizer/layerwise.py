@@ -48,8 +48,8 @@ class LAMB(Adam):
         mean, var = state
         lr, of_mean, of_var = scalars
         g = self._clip(grad)
-        follow(mean, g, self.beta1)
-        follow(var, square(g), self.beta2)
+        follow(mean, g, self.beta1, self.one_minus_beta1)
+        follow(var, square(g), self.beta2, self.one_minus_beta2)
         direction = mean / of_mean / (sqrt(var / of_var) + self.epsilon) + weight * wd
         size, length = norm(weight), norm(direction)
         if self.lower_bound is not None or self.upper_bound is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from hybridnet.core import call
 from hybridnet.ops.array.creation import zeros_like
 from hybridnet.ops.random.distributions import normal
+from hybridnet.optimizer.numbers import derived
 from hybridnet.optimizer.optimizer import Optimizer, register
 
 
@@ -16,6 +17,9 @@ class SGD(Optimizer):
 
     ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
     """
+
+    numbers = ("wd", "momentum")
+    state_names = ("momentum",)
 
     def __init__(self, momentum: float = 0.0, lazy_update: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -67,6 +71,10 @@ class Signum(Optimizer):
     m = momentum · m - (1 - momentum)(wd · weight + clip(grad)); weight = (1 - lr · wd_lh) weight + lr · sign(m).
     """
 
+    numbers = ("wd", "momentum", "wd_lh", "one_minus_momentum")
+    state_names = ("momentum",)
+    one_minus_momentum = derived(lambda self: 1 - self.momentum)
+
     def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.momentum, self.wd_lh = momentum, wd_lh
@@ -80,13 +88,15 @@ class Signum(Optimizer):
             # MXNet decays a plain sign step apart from the gradient.
             weight -= self._decayed(call("sign", self._clip(grad)), weight, wd) * lr
             return
-        state._assign(state * self.momentum - self._decayed(self._clip(grad), weight, wd) * (1 - self.momentum))
+        state._assign(state * self.momentum - self._decayed(self._clip(grad), weight, wd) * self.one_minus_momentum)
         weight += (call("sign", state) - weight * self.wd_lh) * lr
 
 
 @register
 class SGLD(Optimizer):
     """Stochastic gradient Langevin dynamics: half a gradient step, and normal noise of variance lr."""
+
+    numbers = ("wd",)
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         (lr,) = scalars

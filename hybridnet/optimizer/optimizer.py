@@ -1,10 +1,11 @@
 """``Optimizer``: how a parameter moves by its gradient.
 
 One of ours is a ``rule`` that writes weight and state in place, and ``scalars`` that say what it needs
-of learning rate and step count. Both are plain arithmetic: with numbers they run one update at a time
-(:meth:`Optimizer.update`, MXNet's interface); with arrays of no dimensions in place of the numbers a
+of learning rate, step count and hyper-parameters. Both are plain arithmetic: with numbers they run one update
+at a time (:meth:`Optimizer.update`, MXNet's interface); with arrays of no dimensions in place of the numbers a
 trace keeps them as graph inputs (:meth:`Optimizer.update_all`), so that one compiled program updates all
-parameters at every step and at every learning rate. A subclass that overrides ``update`` itself, as
+parameters at every step, at every learning rate and with every value of the hyper-parameters that are
+listed in ``numbers``. A subclass that overrides ``update`` itself, as
 MXNet programs do, runs one parameter at a time and imperatively.
 """
 
@@ -14,11 +15,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import NDArray, local
-from hybridnet.core.state import generation
-from hybridnet.errors import ArgumentError, fail
+from hybridnet.core import NDArray, changed, local, named
+from hybridnet.core.identity import name_of
+from hybridnet.errors import ArgumentError, fail, scope
 from hybridnet.ops.array.creation import zeros_like
 from hybridnet.ops.array.selection import clip
+from hybridnet.optimizer.numbers import Numbers
 from hybridnet.registry import Registry
 
 
@@ -49,7 +51,14 @@ class Optimizer:
     ``param_dict`` (index to :class:`Parameter`) say where multipliers are looked up.
     """
 
+    #: Hyper-parameters that :meth:`scalars` and :meth:`rule` calculate with and do not look at: inputs of compiled updates,
+    #: in which they are arrays of no dimensions, so that their values may change at every step.
+    numbers: tuple[str, ...] = ()
+    #: What graphs call the arrays that :meth:`create_state` makes.
+    state_names: tuple[str, ...] = ()
+
     _moves = False  # whether its rule was seen to write
+    _inputs: dict[str, float] | None = None
 
     opt_registry = REGISTRY.classes
     create_optimizer: Callable[..., Optimizer]
@@ -90,10 +99,20 @@ class Optimizer:
     _FREE = frozenset({"lr", "num_update", "begin_num_update", "rescale_grad", "lr_scheduler"})
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # A hyper-parameter is a constant of a compiled update: a new value needs a new program.
-        if name not in self._FREE and name in self.__dict__ and self.__dict__[name] is not value and not name.startswith("_"):
-            generation.bump()
+        # A hyper-parameter that is no input of a compiled update is a constant of it: a new value needs a new program.
+        if name in self.__dict__ and name not in self._FREE and not name.startswith("_"):
+            before = self.__dict__[name]
+            if before is not value and not (name in self.numbers and is_input(name, before) and is_input(name, value)):
+                changed(self, name)
         super().__setattr__(name, value)
+        if name in self.numbers:
+            self._inputs = None
+
+    def inputs(self) -> dict[str, float]:
+        """The hyper-parameters that are inputs of a compiled update, with their values of now: the same dict until one changes."""
+        if self._inputs is None:
+            self._inputs = {name: value for name in self.numbers if is_input(name, value := getattr(self, name))}
+        return self._inputs
 
     # -- learning rate and multipliers ----------------------------------------------------------
 
@@ -125,7 +144,10 @@ class Optimizer:
 
     def _multiplier(self, index: Any, attribute: str) -> float:
         if index in self.param_dict:
-            return float(getattr(self.param_dict[index], attribute))
+            parameter = self.param_dict[index]
+            if local.trace is not None:
+                local.trace.depends_on(parameter, parameter.name)
+            return float(getattr(parameter, attribute))
         table: dict[Any, float] = getattr(self, attribute)
         return table.get(index, table.get(self.idx2name.get(index), 1.0))
 
@@ -143,8 +165,9 @@ class Optimizer:
         return [self._get_lr(i) for i in indices]
 
     def _get_wd(self, index: Any) -> float:
-        """The weight decay of parameter ``index``."""
-        return self.wd * self._multiplier(index, "wd_mult")
+        """The weight decay of parameter ``index``; the number 0 where there is none."""
+        multiplier = self._multiplier(index, "wd_mult")
+        return self.wd if multiplier == 1 else self.wd * multiplier if multiplier else 0.0
 
     def _get_wds(self, indices: Iterable[Any]) -> list[float]:
         return [self._get_wd(i) for i in indices]
@@ -156,7 +179,7 @@ class Optimizer:
         return None
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
-        """What :meth:`rule` needs of the learning rate and of the number of the update (from 1)."""
+        """What :meth:`rule` needs of the learning rate and of the number of the update (from 1); calculated in float64."""
         return (lr,)
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
@@ -173,7 +196,7 @@ class Optimizer:
 
     @staticmethod
     def _decayed(grad: Any, weight: Any, wd: float) -> Any:
-        return grad + weight * wd if wd else grad
+        return grad if is_zero(wd) else grad + weight * wd
 
     # -- doing it -------------------------------------------------------------------------------
 
@@ -185,17 +208,19 @@ class Optimizer:
             return
         self._update_count(index)
         scalars = self.scalars(self._get_lr(index), self._index_update_count[index])
-        self._move(weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
+        if local.trace is not None:
+            local.trace.depends_on(self, type(self).__name__.lower())
+        self._move(self.rule, weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
 
-    def _move(self, weight: Any, *args: Any) -> None:
+    def _move(self, rule: Callable[..., None], weight: Any, *args: Any) -> None:
         """:meth:`rule`, the first time with a look at whether it writes."""
         if self._moves:
-            self.rule(weight, *args)
+            rule(weight, *args)
             return
         trace, watch = local.trace, _Watch()
         before = trace.read(weight) if trace is not None else None
         weight.storage().keep(watch)
-        self.rule(weight, *args)
+        rule(weight, *args)
         self._moves = watch.written if trace is None else trace.read(weight) is not before
         if not self._moves:
             fail(
@@ -228,26 +253,68 @@ class Optimizer:
         else:
             self.update(index, weight, grad, state)
 
-    def update_all(self, entries: Iterable[tuple[Any, Any, Any, Any]], lr: Any, t: Any, rescale: Any) -> None:
+    def update_all(
+        self, entries: Iterable[tuple[Any, Any, Any, Any]], lr: Any, t: Any, rescale: Any, numbers: Numbers | None = None
+    ) -> None:
         """Move many parameters, ``(index, weight, grad, state)`` each.
 
         ``lr``, ``t`` (the number of the update) and ``rescale`` are numbers, or float64 arrays of no dimensions.
+        ``numbers`` has such arrays for the hyper-parameters that :meth:`inputs` gives: in float64 for ``scalars``, and in
+        a weight's dtype for ``rule``.
         """
-        made: dict[Any, tuple[Any, ...]] = {}
+        if local.trace is not None:
+            local.trace.depends_on(self, type(self).__name__.lower())
+        wide = self._with(numbers, dtypes.float64)
+        made: dict[Any, tuple[Optimizer, tuple[Any, ...]]] = {}
         for index, weight, grad, state in entries:
             master, inner = state if self._is_doubled(weight) else (weight, state)
-            key = self._multiplier(index, "lr_mult"), master._data.dtype
+            dtype = master._data.dtype
+            key = self._multiplier(index, "lr_mult"), dtype
             if key not in made:
                 # In float64 up to here: 1 - beta2**t loses its digits in less.
-                scalars = self.scalars(lr if key[0] == 1 else lr * key[0], t)
-                made[key] = tuple(s.astype(master._data.dtype) if isinstance(s, NDArray) else s for s in (rescale, *scalars))
-            scale, *rest = made[key]
-            self._move(master, grad.astype(master._data.dtype, copy=False) * scale, inner, self._get_wd(index), *rest)
-            if master is not weight:
-                weight._assign(master)
+                scalars = wide.scalars(lr if key[0] == 1 else lr * key[0], t)
+                scalars = tuple(s.astype(dtype) if isinstance(s, NDArray) else s for s in (rescale, *scalars))
+                made[key] = self._with(numbers, dtype), scalars
+            narrow, (scale, *rest) = made[key]
+            with scope("update", self._name_of(index)):
+                self._move(narrow.rule, master, grad.astype(dtype, copy=False) * scale, inner, narrow._get_wd(index), *rest)
+                if master is not weight:
+                    weight._assign(master)
+
+    def _name_of(self, index: Any) -> str:
+        """What a parameter is called, in graphs."""
+        return self.param_dict[index].name if index in self.param_dict else str(self.idx2name.get(index, index))
+
+    def _with(self, numbers: Numbers | None, dtype: Any) -> Optimizer:
+        """This optimizer with arrays of that type in place of the hyper-parameters that are inputs."""
+        if numbers is None:
+            return self
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__ | {name: numbers.array(name, dtype) for name in self.inputs()})
+        return other
+
+    def name_states(self, prefix: str, weight: Any, state: Any) -> None:
+        """Give what :meth:`create_state_multi_precision` made for ``weight`` the names under which graphs show it."""
+        if self._is_doubled(weight):
+            named(state[0], f"{prefix}.master")
+            state = state[1]
+        arrays = state if isinstance(state, tuple) else () if state is None else (state,)
+        for i, array in enumerate(arrays):
+            if not name_of(array):  # one that several weights share keeps its first
+                named(array, f"{prefix}.{self.state_names[i] if i < len(self.state_names) else f'state{i}'}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "param_dict": {}}
+
+
+def is_zero(number: Any) -> bool:
+    """Whether a hyper-parameter is the number 0, and no array of no dimensions, whose value a trace does not know."""
+    return isinstance(number, (int, float)) and number == 0
+
+
+def is_input(name: str, value: Any) -> bool:
+    """Whether a hyper-parameter of that value is an input of a compiled update. Without a decay there is no term of it."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and not (name == "wd" and value == 0)
 
 
 Optimizer.create_optimizer = staticmethod(create)  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,23 +27,24 @@ from hybridnet.codegen.cuda_program import (
     Located,
     Made,
     Step,
+    device_of_graph,
     write_cuda_program,
 )
+from hybridnet.core import cuda_rule
 from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream, device_bytes
 from hybridnet.device.compiler import Module
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
+from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.interpret import run_node
-from hybridnet.graph.ir import Graph, Node
+from hybridnet.graph.ir import Node
 from hybridnet.graph.refusals import refused
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.lease import Lease, leased
+from hybridnet.runtime.spec import ProgramSpec
 
 Action = Callable[[int], None]  # puts a step's work on the stream of that handle
-
-#: Addresses of states must be multiples of this, for accesses of 16 bytes.
-ACCESS_BYTES = 16
 
 
 class Segment:
@@ -310,31 +311,19 @@ class CudaProgram:
 
     bound_to_addresses = True
 
-    def __init__(
-        self,
-        graph: Graph,
-        donate: Mapping[int, int] | None = None,
-        resident: frozenset[int] = frozenset(),
-        states: Mapping[int, Any] | None = None,
-        name: str = "program",
-        after: CudaProgram | None = None,
-        fixed: frozenset[int] = frozenset(),
-    ) -> None:
-        """``after``: the program whose resident outputs are this one's first inputs, and in whose arena it runs.
-
-        ``fixed``: inputs besides the states whose arrays are expected to be the same at every call.
-        """
-        self.name = name
+    def __init__(self, spec: ProgramSpec) -> None:
+        graph, donate, after = spec.graph, spec.donate, spec.after
+        self.name = spec.name
         self.device = device_of_graph(graph)
         given = after.source.resident if after is not None else ()
-        fixed = fixed | frozenset(states or {})
-        self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, resident, self.device.multiprocessors)
+        fixed = spec.fixed | frozenset(spec.states)
+        self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, spec.resident)
         self.shapes = [v.shape for v in graph.inputs]
         self.dtypes = [v.dtype for v in graph.inputs]
-        self.written = frozenset((donate or {}).values())
+        self.written = frozenset(donate.values())
         self.fixed = sorted(fixed)
         self.pick = _picker(self.fixed)
-        self.resident = [i in resident for i in range(len(graph.outputs)) if i not in (donate or {})]
+        self.resident = [i in spec.resident for i in range(len(graph.outputs)) if i not in donate]
         self.arena_bytes = self.source.arena_bytes
         if after is not None:
             after.arena_bytes = max(after.arena_bytes, self.arena_bytes)
@@ -432,17 +421,12 @@ def _reason(node: Node) -> str:
     """Why an operator is not part of a CUDA graph."""
     if node.op in CONTROL:
         return "control flow that depends on values is decided on the host; runs through CuPy between two graphs"
-    if (said := refused(node)) is not None:
-        return f"{said.library} has no plan for {said.wanted}: {said.reason}; runs through CuPy between two graphs"
-    if node.op.kernels is not None or node.op.library is not None:
+    if (refusal := refused(node)) is not None:
+        return f"{refusal.library} has no plan for {refusal.wanted}: {refusal.reason}; runs through CuPy between two graphs"
+    rule = cuda_rule(node.op)
+    if rule.kernels is not None or rule.library is not None:
         return "its kernels do not take these shapes or dtypes; runs through CuPy between two graphs"
     return "it has no kernels of its own; runs through CuPy, which allocates, between two graphs"
-
-
-def device_of_graph(graph: Graph) -> Device:
-    """The device of a graph's values."""
-    values = [*graph.inputs, *(v for n in graph.nodes for v in n.outputs)]
-    return values[0].device
 
 
 def _picker(positions: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.codegen.cuda_plan import is_generated
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit, origin
 from hybridnet.config import config
-from hybridnet.core import Kind, Op, Spec
-from hybridnet.core.kernel import LibraryCall, Placed
+from hybridnet.core import Kind, Op, Spec, cuda_rule
+from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec
 from hybridnet.device import Device, current_stream
 from hybridnet.device.compiler import Module
+from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.exact import Exact
-from hybridnet.graph.accelerated import library_for, written_for
+from hybridnet.graph.backend import CUDA, implementation_of
+from hybridnet.graph.implementation import Generated, LibraryPlan
 from hybridnet.graph.ir import Node, Value, infer_node
 from hybridnet.graph.refusals import tell_refusal
 
@@ -29,24 +30,25 @@ _KEPT = 4096  # operators with certain shapes of which what was decided is kept
 class _Prepared:
     """An operator for arrays of certain shapes, strides and dtypes."""
 
-    def __init__(self, op: Op, operands: tuple[Placed, ...], attrs: dict[str, Any], device: Device) -> None:
+    def __init__(self, op: Op, operands: tuple[StridedSpec, ...], attrs: dict[str, Any], device: Device) -> None:
         inputs = [Value(x.shape, x.dtype, device) for x in operands]
         specs = infer_node(op, inputs, attrs)
         self.node = node = Node(op, inputs, attrs, specs, device)
         self.single = isinstance(op.infer(*[v.spec for v in inputs], **attrs), Spec)
-        self.call: LibraryCall | None = library_for(node, operands)
-        self.gaps = False  # whether operands are copied first
-        if self.call is None:
-            self.call = library_for(node)
-            self.gaps = self.call is not None
+        self.call: LibraryCall | None = CUDA.plan(node, operands)
+        self.gaps = self.call is None  # whether operands are copied first, where they have gaps
         self.launches: Launches | None = None
-        if self.call is None and (written_for(node, device.multiprocessors) is not None or is_generated(node)):
-            unit = Unit(Tuning(sms=device.multiprocessors))
-            self.launches = unit.add(node)
-            self.gaps = True
-            self.module = Module(unit.text, device.device_id, [origin(k, node) for k in self.launches.kernels])
-        elif self.call is None:
-            tell_refusal(node, "computed in its parts" if op.compute is None else "computed by CuPy")
+        if self.call is not None:
+            return
+        match implementation_of(node):
+            case LibraryPlan(call):
+                self.call = call
+            case Generated() | HandKernels():
+                unit = Unit(Tuning(num_sms=device.num_sms))
+                self.launches = unit.add(node)
+                self.module = Module(unit.text, device.device_id, [origin(k, node) for k in self.launches.kernels])
+            case _:
+                tell_refusal(node, "computed in its parts" if op.compute is None else "computed by CuPy")
 
     def moved(self, data: Sequence[Any]) -> Sequence[Any]:
         """The operands, or copies of those that begin where the library does not take them, which lie without gaps."""
@@ -81,7 +83,7 @@ class _Prepared:
 
 def _without_gaps(xp: Any, x: Any) -> Any:
     x = xp.ascontiguousarray(x)
-    return x if x.data.ptr % 16 == 0 else x.copy()
+    return x if x.data.ptr % ACCESS_BYTES == 0 else x.copy()
 
 
 def _key(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Device) -> tuple[Any, ...]:
@@ -98,7 +100,7 @@ def _seen(*key: Any) -> list[None]:
 @lru_cache(maxsize=_KEPT)
 def _prepared(op: Op, operands: tuple[Any, ...], attrs: Exact, device: Device, *settings: bool) -> _Prepared:
     """What is decided once for a key; strides are in bytes there."""
-    placed = tuple(Placed(shape, dtype, tuple(s // dtype.itemsize for s in strides)) for shape, dtype, strides in operands)
+    placed = tuple(StridedSpec(shape, dtype, tuple(s // dtype.itemsize for s in strides)) for shape, dtype, strides in operands)
     return _Prepared(op, placed, dict(attrs.value), device)
 
 
@@ -107,7 +109,7 @@ def accelerate(op: Op, data: Sequence[Any], attrs: dict[str, Any], device: Devic
     if not all(hasattr(x, "strides") for x in data):
         return None  # a Python number among the operands
     key = _key(op, data, attrs, device)
-    if op.compute is not None and op.library is None and op.kind is not Kind.RANDOM and not (seen := _seen(*key)):
+    if op.compute is not None and cuda_rule(op).library is None and op.kind is not Kind.RANDOM and not (seen := _seen(*key)):
         seen.append(None)  # kernels of arrays whose shapes are other ones each time would be compiled for one call
         return None
     prepared = _prepared(*key)

@@ -16,10 +16,10 @@ from hybridnet.codegen.numpy_program import Source, write_numpy_program
 from hybridnet.core import failure
 from hybridnet.device import threads
 from hybridnet.errors import HybridnetError
-from hybridnet.graph.ir import Graph
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.flat import FlatState, can_flatten
 from hybridnet.runtime.lease import Lease, leased
+from hybridnet.runtime.spec import ProgramSpec
 from hybridnet.runtime.sweep import sweep
 
 
@@ -49,31 +49,21 @@ class NumpyProgram:
 
     bound_to_addresses = False
 
-    def __init__(
-        self,
-        graph: Graph,
-        donate: Mapping[int, int] | None = None,
-        resident: frozenset[int] = frozenset(),
-        states: Mapping[int, Any] | None = None,
-        name: str = "program",
-        after: NumpyProgram | None = None,
-    ) -> None:
-        """``after``: the program whose resident outputs are this one's first inputs, and in whose arena it runs."""
-        self.name = name
-        arrays = dict(states or {})  # the state arrays by their positions among the inputs
+    def __init__(self, spec: ProgramSpec) -> None:
+        self.name, states, after = spec.name, spec.states, spec.after
         self.source: Source = write_numpy_program(
-            graph,
-            donate,
-            resident,
-            lambda flat: all(i in arrays for i in flat) and can_flatten([arrays[i] for i in flat]),
+            spec.graph,
+            spec.donate,
+            spec.resident,
+            lambda flat: all(i in states for i in flat) and can_flatten([states[i] for i in flat]),
             after.source.resident if after is not None else (),
         )
-        self.written = frozenset((donate or {}).values())
+        self.written = frozenset(spec.donate.values())
         self.arena_bytes = self.source.arena_bytes
         if after is not None:
             after.arena_bytes = max(after.arena_bytes, self.arena_bytes)
-        self.flats = [FlatState([arrays[i] for i in flat]) for flat in self.source.flats]
-        self._file = f"<hybridnet {name} {id(self):x}>"
+        self.flats = [FlatState([states[i] for i in flat]) for flat in self.source.flats]
+        self._file = f"<hybridnet {self.name} {id(self):x}>"
         self.bind = bound_text(self.source.text, self.source.names, self._file)
         self.bound: dict[Arena, Instance] = {}
         self._last: Instance | None = None

@@ -28,6 +28,7 @@ from hybridnet.runtime.numpy_timing import time_numpy
 from hybridnet.runtime.profile_table import duration, quantity, table, totals
 from hybridnet.runtime.program import make_program
 from hybridnet.runtime.record import ProgramRecord, StepRecord
+from hybridnet.runtime.spec import ProgramSpec
 from hybridnet.runtime.timing import Link, TimedProgram, TimedStep
 from hybridnet.runtime.work import product_dtype
 
@@ -160,7 +161,7 @@ def _product_rate(device: Device, dtype: Dtype) -> float:
 def _seconds(graph: Graph, values: Iterable[Any]) -> float:
     """Seconds that a graph of one step takes, which writes its result into its last input."""
     device = graph.inputs[0].device
-    program = make_program(graph, {0: len(graph.inputs) - 1}, name="limit", fixed=frozenset(range(len(graph.inputs))))
+    program = make_program(ProgramSpec(graph, "limit", {0: len(graph.inputs) - 1}, fixed=frozenset(range(len(graph.inputs)))))
     inputs = [placed(x, device) for x in values]
     inputs.append(device.xp.empty_like(inputs[0]))
     (timed,) = _timed([Link(program, lambda results: inputs)])

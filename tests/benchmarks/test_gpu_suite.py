@@ -152,7 +152,7 @@ def test_what_a_program_tells_of_itself() -> None:
 
     class Compiled:
         def __init__(self, made: Any) -> None:
-            self.program, self.halves, self.refusals = made.program, made.halves, {("cuDNN", "a convolution"): None}
+            self.programs, self.refusals = made.programs, {("cuDNN", "a convolution"): None}
 
     class Step:
         """A compiled function that can be profiled, and of which a library refused something."""

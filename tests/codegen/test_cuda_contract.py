@@ -140,8 +140,8 @@ def random_cases() -> Iterator[list[RandomCase]]:
         @given(programs(max_steps=16))
         @settings(max_examples=80)
         def collect(program: Program) -> None:
-            launched = 0 if len(found) % 2 else cuda_program.LAUNCH_BYTES  # every second as if its arrays were large
-            with mock.patch.object(cuda_program, "LAUNCH_BYTES", launched):
+            launched = 0 if len(found) % 2 else cuda_program.HOST_LAUNCH_BYTES  # every second as if its arrays were large
+            with mock.patch.object(cuda_program, "HOST_LAUNCH_BYTES", launched):
                 found.append(RandomCase(program))
             bulk.add_compiled(found[-1].compiled)
 

@@ -111,7 +111,7 @@ CASES: dict[str, tuple[str, list[Any], dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def works() -> tuple[Suite, dict[str, Work]]:
-    suite = Suite(Tuning(sms=2))
+    suite = Suite(Tuning(num_sms=2))
     made = {name: suite.add(node_of(OPS[op], data, attrs), data) for name, (op, data, attrs) in CASES.items()}
     return suite.build(), made
 
@@ -156,7 +156,7 @@ def test_what_is_also_the_value_is_not_written_over() -> None:
 
 def test_an_index_out_of_range_goes_around() -> None:
     """As CuPy has it: nothing outside of the array is ever read."""
-    suite = Suite(Tuning(sms=2))
+    suite = Suite(Tuning(num_sms=2))
     x, indices = whole(5, 4), np.array([5, -6, 104, -1000])
     work = suite.add(node_of(OPS["index"], [x, indices % 5], {"key": (ARRAY,)}), [x, indices % 5])
     work.data[work.node.inputs[1]] = indices

@@ -56,13 +56,13 @@ def update(name: str, dtype: Any, limit: float | None = None, **options: Any) ->
 
     compiled = jit(step)
     graph = compiled.graph(lr, t, rescale)
-    state = next(iter(compiled.cache.values()))[1].state
+    state = next(iter(compiled.cache.values())).states
     return fuse(recompute(multi_tensor(on_gpu(optimize(graph))))), [x._data for x in (lr, t, rescale, *state)]
 
 
 @pytest.fixture(scope="module")
 def updates() -> tuple[Suite, dict[tuple[str, Any], list[Work]]]:
-    suite, works = Suite(Tuning(sms=2)), {}
+    suite, works = Suite(Tuning(num_sms=2)), {}
     for name, options in OPTIMIZERS.items():
         for dtype in dtypes.FLOATS:
             works[name, dtype] = [w for w in suite.add_graph(*update(name, dtype, **options)) if w.node.op is GROUP]
@@ -83,7 +83,7 @@ def test_updates(name: str, dtype: Any, updates: tuple[Suite, dict[tuple[str, An
 
 @pytest.fixture(scope="module")
 def norms() -> tuple[Suite, dict[tuple[str, Any], list[Work]]]:
-    suite, works = Suite(Tuning(sms=2)), {}
+    suite, works = Suite(Tuning(num_sms=2)), {}
     for dtype in dtypes.FLOATS:
         graph, data = update("lamb", dtype, wd=0.01, lower_bound=1e-3)
         works["lamb", dtype] = suite.add_graph(graph, data)

@@ -13,7 +13,7 @@ from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning, Unit
 from hybridnet.core import OPS
 from hybridnet.device import cpu
-from hybridnet.graph.accelerated import written_for
+from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value, infer_node
 
@@ -114,7 +114,7 @@ CASES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def works() -> tuple[Suite, dict[str, list[Work]]]:
-    suite = Suite(Tuning(sms=2))
+    suite = Suite(Tuning(num_sms=2))
     made = {
         case: [suite.add(node_of(name, [(x.shape, x.dtype) for x in data], **attrs), data) for name, data, attrs in make()]
         for case, make in CASES.items()
@@ -127,7 +127,7 @@ def test_against_double(case: str, works: tuple[Suite, dict[str, list[Work]]]) -
     suite, made = works
     for work in made[case]:
         data = [work.data[v] for v in work.node.inputs]
-        assert written_for(work.node, 2) is not None, f"{work.node.op.name} has no kernels for {case}"
+        assert kernels_for(work.node, 2) is not None, f"{work.node.op.name} has no kernels for {case}"
         suite.check(work, 60.0 if "far" in case else 8.0, in_double(work.node, data))
 
 
@@ -161,7 +161,7 @@ def test_the_same_bits_every_time(case: str, works: tuple[Suite, dict[str, list[
 def test_nan_comes_through() -> None:
     x = normal(4, 5000)
     x[1, 77], x[2, 4999] = np.nan, np.inf
-    suite = Suite(Tuning(sms=2))
+    suite = Suite(Tuning(num_sms=2))
     with np.errstate(invalid="ignore"):
         name, data, attrs = next(cross_entropy(x))
     work = suite.add(node_of(name, [(d.shape, d.dtype) for d in data], **attrs), data)
@@ -183,7 +183,7 @@ def test_nan_comes_through() -> None:
 )
 def test_what_is_left_to_generated_kernels(name: str, specs: Any, attrs: Any) -> None:
     """Rows that do not lie along the last axis, that no block's registers hold, or that reductions of rows do as well."""
-    assert written_for(node_of(name, specs, **attrs), 132) is None
+    assert kernels_for(node_of(name, specs, **attrs), 132) is None
 
 
 @pytest.mark.slow
@@ -201,7 +201,7 @@ def test_compiles_almost_without_spills() -> None:
                 node_of("layer_norm_grad", [((8192, n), BF16), ((8192, n), F32)] + [((8192, 1), small)] * 2 + [((n,), F32)], **attrs),
             ]
             for node in made:
-                if written_for(node, 132) is not None:
+                if kernels_for(node, 132) is not None:
                     unit.add(node)
         for length in (1000, 50257):
             row = [((8192, length), dtype), ((8192, 1), I32)]

@@ -12,6 +12,7 @@ from test_cuda_written import node_of
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning
 from hybridnet.core import OPS
+from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.ops.nn.pooling import MAX_POOL
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
@@ -41,14 +42,14 @@ def _data(shape: tuple[int, ...], dtype: Any, seed: int) -> Any:
 
 @pytest.fixture(scope="module")
 def works() -> tuple[Suite, dict[str, list[Work]]]:
-    suite, made = Suite(Tuning(sms=2)), {}
+    suite, made = Suite(Tuning(num_sms=2)), {}
     for name, (shape, attrs) in CASES.items():
         made[name] = []
         for dtype in (dtypes.bfloat16, dtypes.float32):
             x = _data(shape, dtype, 0)
             x.flat[3] = np.nan
             with np.errstate(invalid="ignore"):
-                y = MAX_POOL.on_numpy(x, **attrs)
+                y = NUMPY_FUNCTION_OF[MAX_POOL](x, **attrs)
             g, h = _data(y.shape, dtype, 1), _data(shape, dtype, 2)
             size = shape[attrs["first"] : attrs["first"] + len(attrs["kernel"])]
             for op, data, more in (

@@ -239,7 +239,7 @@ def test_the_program_shows_steps_and_kernels() -> None:
 
 def test_large_arrays_are_not_copied(monkeypatch: pytest.MonkeyPatch, emulated_gpu: Any) -> None:
     """Where copying costs more than launching: arguments are read, and written, where they lie; results are fresh arrays."""
-    monkeypatch.setattr(cuda_program, "LAUNCH_BYTES", 0)
+    monkeypatch.setattr(cuda_program, "HOST_LAUNCH_BYTES", 0)
     copies: list[int] = []
     copy = emulated_gpu.cuda.runtime.memcpyAsync
     monkeypatch.setattr(emulated_gpu.cuda.runtime, "memcpyAsync", lambda *a: (copies.append(a[2]), copy(*a))[1])
@@ -314,7 +314,7 @@ def test_a_failing_launch_names_the_users_line(monkeypatch: pytest.MonkeyPatch) 
     f = hn.jit(lambda x: np.tanh(x) + 1)
     x = on_gpu([1.0])
     f(x)
-    program = next(iter(f.cache.values()))[1].program
+    program = next(iter(f.cache.values())).program
     (instance,) = program.bound.values()
 
     def refuse(stream: int) -> None:

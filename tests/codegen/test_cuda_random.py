@@ -14,7 +14,7 @@ from hybridnet import autograd, dtypes
 from hybridnet import numpy as hnp
 from hybridnet.codegen.cuda_region import Tuning, Unit
 from hybridnet.compile import jit
-from hybridnet.core import OPS, NDArray, Spec, apply, array, wrap
+from hybridnet.core import OPS, NDArray, Op, Spec, apply, array, cuda_rule, wrap
 from hybridnet.core.random import seed
 from hybridnet.device import Device, cpu, gpu
 from hybridnet.graph.interpret import run_node
@@ -146,7 +146,7 @@ class Draws:
     """All draws of these tests, compiled together."""
 
     def __init__(self) -> None:
-        self.suite = Suite(Tuning(sms=2))
+        self.suite = Suite(Tuning(num_sms=2))
         self.layouts = [self.suite.add(n, data_of(n)) for n in LAYOUTS]
         self.statistics = [(self.suite.add(n, data_of(n)), d) for n, d in STATISTICS]
         self.edges = [(self.suite.add(n, data_of(n)), y) for n, y in EDGES]
@@ -251,7 +251,7 @@ def _normalized(x: Any, mask: Any, axis: int) -> Any:
 
 @pytest.fixture(scope="module")
 def regions() -> tuple[Suite, dict[str, tuple[Work, list[Data]]]]:
-    suite, works = Suite(Tuning(sms=2, min_chunk=32, min_column=2)), {}
+    suite, works = Suite(Tuning(num_sms=2, min_chunk=32, min_column=2)), {}
     for name, (fn, shape, dtype) in REGIONS.items():
         # All in one region: fusion would leave what is much smaller than the rest to a kernel of its own.
         body = on_gpu(traced(fn, [((), dtypes.uint64), ((), dtypes.uint64), (shape, dtype)]))
@@ -303,17 +303,23 @@ def test_counters_are_one_kernel() -> None:
     assert sum(n.op.name == "fused" for n in graph.nodes) == 5
 
 
+def parts_of(op: Op) -> Callable[..., Any]:
+    decomposition = cuda_rule(op).decomposition
+    assert decomposition is not None
+    return decomposition
+
+
 def test_draws_made_of_others() -> None:
     """Their parts give what they give: the same uniform numbers, used in the same way."""
     seed, counter = (array(k, dtype="uint64") for k in (SEED, COUNTER))
     p = np.array([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0]])
     attrs: dict[str, Any] = {"shape": (4, 5), "dtype": dtypes.int32}
-    found = CATEGORICAL.unroll(seed, counter, array(p, dtype="float64"), **attrs)
+    found = parts_of(CATEGORICAL)(seed, counter, array(p, dtype="float64"), **attrs)
     np.testing.assert_array_equal(found.asnumpy(), CATEGORICAL.compute(np, SEED, COUNTER, p, **attrs))
     assert found.dtype == np.int32
-    order = PERMUTATION.unroll(seed, counter, n=50)
+    order = parts_of(PERMUTATION)(seed, counter, n=50)
     np.testing.assert_array_equal(order.asnumpy(), PERMUTATION.compute(np, SEED, COUNTER, n=50))
-    counts = MULTINOMIAL.unroll(seed, counter, array(p[0]), n=1000, shape=(2, 3)).asnumpy()
+    counts = parts_of(MULTINOMIAL)(seed, counter, array(p[0]), n=1000, shape=(2, 3)).asnumpy()
     assert counts.shape == (2, 3, 3) and counts.dtype == np.int64 and (counts.sum(-1) == 1000).all()
     assert stats.chisquare(counts.sum((0, 1)), 6000 * p[0]).pvalue > 1e-3
 

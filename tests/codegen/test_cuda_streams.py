@@ -177,7 +177,7 @@ def test_a_capture_that_fails_leaves_nothing_held(emulated_gpu: Any, call: str) 
 
 
 def programs(fn: Any) -> list[Any]:
-    return [compiled.program for _, compiled in fn.cache.values()]
+    return [compiled.program for compiled in fn.cache.values()]
 
 
 def test_a_program_that_did_not_run_through_is_not_captured(emulated_gpu: Any) -> None:
@@ -215,7 +215,7 @@ def test_no_memory_for_results_leaves_states_as_they_were(emulated_gpu: Any) -> 
 
 
 def test_a_direct_program_keeps_no_argument_of_a_run_that_failed(emulated_gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codegen, "LAUNCH_BYTES", 0)
+    monkeypatch.setattr(codegen, "HOST_LAUNCH_BYTES", 0)
     f, pool = hn.jit(lambda x: np.tanh(x) + 1), emulated_gpu.get_default_memory_pool()
     x, y = on(hn.gpu(), [1, 2, 3]), on(hn.gpu(), [4, 5, 6])
     f(x)

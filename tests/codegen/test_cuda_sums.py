@@ -14,7 +14,7 @@ from hybridnet.codegen.cuda_region import Tuning
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
 
 #: No multiprocessor idles, so that no row is split over blocks and threads have long ways to go.
-ONE = Tuning(sms=1, min_chunk=1 << 30, min_column=1 << 30)
+ONE = Tuning(num_sms=1, min_chunk=1 << 30, min_column=1 << 30)
 CASES = {
     "rows": ((2, 400_000), (1,), False),
     "rows of an odd length": ((2, 300_001), (1,), True),

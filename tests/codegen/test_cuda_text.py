@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="nee
 
 POINTWISE = [op for op in ALL_OPS if op.kind is Kind.POINTWISE and op.decomposition is None]
 REDUCTIONS = [op for op in ALL_OPS if op.kind is Kind.REDUCTION]
-SMALL = Tuning(sms=2, min_chunk=32, min_column=2)  # so that small arrays take the paths of large ones
+SMALL = Tuning(num_sms=2, min_chunk=32, min_column=2)  # so that small arrays take the paths of large ones
 F = pointwise.FUNCTIONS
 
 
@@ -459,7 +459,7 @@ def models() -> tuple[Suite, dict[tuple[str, Any], list[Work]]]:
             arrays.append(array(rng.normal(size=fn(*arrays).shape).astype(dtype), dtype=dtype))
             compiled = jit(with_gradients(fn, trained))
             graph = compiled.graph(*arrays)
-            state = next(iter(compiled.cache.values()))[1].state
+            state = next(iter(compiled.cache.values())).states
             works[name, dtype] = fused_works(suite, graph, [x._data for x in (*arrays, *state)])
     return suite.build(), works
 

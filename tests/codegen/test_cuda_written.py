@@ -12,15 +12,15 @@ from support.samples import ALL_OPS, as_arrays, samples_of
 
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning
-from hybridnet.core import OPS, NDArray, Op
-from hybridnet.core.kernel import Written
+from hybridnet.core import OPS, NDArray, Op, cuda_rule
+from hybridnet.core.kernel import HandKernels
 from hybridnet.device import cpu
-from hybridnet.graph.accelerated import written_for
+from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.ir import Node, Value, infer_node
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
 
-WRITTEN = [op for op in ALL_OPS if op.kernels is not None]
+WRITTEN = [op for op in ALL_OPS if cuda_rule(op).kernels is not None]
 
 
 def node_of(op: Op, data: list[Any], attrs: dict[str, Any]) -> Node:
@@ -29,21 +29,21 @@ def node_of(op: Op, data: list[Any], attrs: dict[str, Any]) -> Node:
     return Node(op, inputs, attrs, infer_node(op, inputs, attrs), cpu())
 
 
-def sample_nodes(op: Op, of: Sequence[Any], sms: int) -> Iterator[tuple[Node, list[Any], Written]]:
+def sample_nodes(op: Op, of: Sequence[Any], num_sms: int) -> Iterator[tuple[Node, list[Any], HandKernels]]:
     """The operator's samples that have hand-written kernels, in these floating dtypes, with their data."""
     for sample in samples_of(op):
         if sample.error is None and all(isinstance(x, np.ndarray) for x in sample.inputs):
             for dtype in of:
                 data = [x._data for x in as_arrays(sample.inputs, dtype) if isinstance(x, NDArray)]
                 node = node_of(op, data, sample.attrs)
-                written = written_for(node, sms)
+                written = kernels_for(node, num_sms)
                 if written is not None:
                     yield node, data, written
 
 
 @pytest.fixture(scope="module")
 def samples() -> tuple[Suite, dict[str, list[Work]]]:
-    suite = Suite(Tuning(sms=2, min_chunk=32, min_column=2))
+    suite = Suite(Tuning(num_sms=2, min_chunk=32, min_column=2))
     works = {op.name: [suite.add(node, data) for node, data, _ in sample_nodes(op, dtypes.FLOATS, 2)] for op in WRITTEN}
     return suite.build(), works
 

@@ -187,12 +187,6 @@ def test_every_setting_is_an_attribute_with_help() -> None:
         assert hasattr(config, name) and setting.variable.startswith("HYBRIDNET_") and setting.help
 
 
-def test_debugging_finds_nan(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "debug", 3)
-    with pytest.raises(errors.HybridnetError, match=r"\[log\] expected no NaN.*at test_errors\.py:"), np.errstate(invalid="ignore"):
-        array([-1.0]).log()
-
-
 def test_what_is_no_fault_of_an_operator_passes_through_it() -> None:
     """MemoryError, KeyboardInterrupt, and what the handler of a signal raises while NumPy computes."""
     with pytest.raises(MemoryError, match="allocate"):

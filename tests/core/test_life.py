@@ -130,7 +130,7 @@ def used(block: Any, shapes: list[tuple[int, ...]], hybridize: bool) -> list[wea
         if parameters:
             y.backward()
     call(*inputs)
-    compiled = [] if block._compiled is None else [entry[1] for entry in block._compiled.cache.values()]
+    compiled = [] if block._compiled is None else list(block._compiled.cache.values())
     programs = [c.program for c in compiled]
     return [weakref.ref(x) for x in (block, *parameters, *(p.data()._data for p in parameters), *compiled, *programs)]
 
@@ -165,7 +165,7 @@ def training() -> list[weakref.ref[Any]]:
     trainer.step(2)
     for _ in range(3):
         step(x)
-    compiled = [entry[1] for entry in step.cache.values()]
+    compiled = list(step.cache.values())
     parameters = list(net.collect_params().values())
     arrays = [p.data()._data for p in parameters]
     return [weakref.ref(o) for o in (net, trainer, *parameters, *arrays, *compiled, *(c.program for c in compiled))]

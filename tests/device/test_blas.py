@@ -15,10 +15,10 @@ from emulator.raw import view
 
 from hybridnet import dtypes
 from hybridnet.config import config
-from hybridnet.core import OPS
-from hybridnet.core.kernel import Placed
+from hybridnet.core import OPS, cuda_rule
+from hybridnet.core.kernel import StridedSpec
 from hybridnet.device import Device, blas, cpu, cuda, wheels
-from hybridnet.graph.accelerated import library_for
+from hybridnet.graph.backend import CUDA
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.passes import epilogue
@@ -38,8 +38,8 @@ def one_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def placed(x: Data) -> Placed:
-    return Placed(x.shape, x.dtype, tuple(s // x.itemsize for s in x.strides))
+def placed(x: Data) -> StridedSpec:
+    return StridedSpec(x.shape, x.dtype, tuple(s // x.itemsize for s in x.strides))
 
 
 def filled(*shape: int, dtype: Any = dtypes.float64, seed: int = 0) -> Data:
@@ -55,8 +55,9 @@ def library_call(name: str, arrays: list[Data], attrs: dict[str, Any]) -> Data |
     op = OPS[name]
     spec: Any = op.infer(*arrays, **attrs)
     y = np.full(spec.shape, 77).astype(spec.dtype)
-    assert op.library is not None
-    call = op.library(tuple(map(placed, arrays)), (placed(y),), **attrs)
+    plan = cuda_rule(op).library
+    assert plan is not None
+    call = plan(tuple(map(placed, arrays)), (placed(y),), **attrs)
     if call is None:
         return None
     scratch = np.zeros(call.workspace, np.uint8)
@@ -100,8 +101,8 @@ def test_slices_need_no_copy() -> None:
     assert refused(a[:, ::2], b[:5])  # a gap in both axes
     assert refused(a[:, ::-1], b)
     assert refused(a[::-1], b)
-    one_row = Placed((3, 9), a.dtype, (0, 1))
-    assert product_of(one_row, placed(b), Placed((3, 8), a.dtype, (8, 1))) is None  # columns that lie in one another
+    one_row = StridedSpec((3, 9), a.dtype, (0, 1))
+    assert product_of(one_row, placed(b), StridedSpec((3, 8), a.dtype, (8, 1))) is None  # columns that lie in one another
 
 
 BATCHES: tuple[tuple[str, Any], ...] = (
@@ -154,7 +155,7 @@ def test_the_bias_is_that_of_the_call() -> None:
     """One plan, several biases, one of them captured: a replay uses its own."""
     a, b = filled(3, 5), filled(5, 4)
     biases, y = [filled(4, seed=i) for i in range(3)], np.zeros((3, 4))
-    call: Any = OPS["matmul_bias"].library(tuple(map(placed, (a, b, biases[0]))), (placed(y),))  # type: ignore[misc]
+    call: Any = cuda_rule(OPS["matmul_bias"]).library(tuple(map(placed, (a, b, biases[0]))), (placed(y),))  # type: ignore[misc]
     scratch = np.zeros(call.workspace, np.uint8)
 
     def enqueue(bias: Data, stream: int) -> None:
@@ -181,7 +182,7 @@ def test_operands_at_odd_addresses() -> None:
 
 def test_plans_are_made_once_and_not_while_a_stream_captures() -> None:
     def plan(n: int) -> Any:
-        y = Placed((n, n), dtypes.float32, (n, 1))
+        y = StridedSpec((n, n), dtypes.float32, (n, 1))
         return blas.plan(product_of(y, y, y))  # type: ignore[arg-type]
 
     assert plan(4) is plan(4) is not plan(5)
@@ -208,7 +209,7 @@ def test_tf32_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_integers_and_mixed_types_are_not_for_the_library() -> None:
     assert refused(np.ones((2, 2), np.int32), np.ones((2, 2), np.int32))
-    x = Placed((2, 2), dtypes.float32, (2, 1))
+    x = StridedSpec((2, 2), dtypes.float32, (2, 1))
     assert product_of(x, x._replace(dtype=dtypes.float16), x) is None
 
 
@@ -233,7 +234,7 @@ def test_sums_of_an_operand_come_with_the_product(dtype: Any, of: str, flags: tu
     attrs = {"of": of, "transpose_a": flags[0], "transpose_b": flags[1]}
     specs: Any = OPS["matmul_sums"].infer(a, b, **attrs)
     y, sums = (np.full(s.shape, 77).astype(dtype) for s in specs)
-    call: Any = OPS["matmul_sums"].library((placed(a), placed(b)), (placed(y), placed(sums)), **attrs)  # type: ignore[misc]
+    call: Any = cuda_rule(OPS["matmul_sums"]).library((placed(a), placed(b)), (placed(y), placed(sums)), **attrs)  # type: ignore[misc]
     scratch = np.zeros(call.workspace, np.uint8)
     call.enqueue([*map(address, (a, b, y, sums))], scratch.ctypes.data, 0)
     wide = [x.astype(np.float64).T if flag else x.astype(np.float64) for x, flag in zip((a, b), flags, strict=True)]
@@ -244,7 +245,7 @@ def test_sums_of_an_operand_come_with_the_product(dtype: Any, of: str, flags: tu
 
 def test_sums_in_wider_types_are_left_to_kernels() -> None:
     a = filled(8, 8, dtype=dtypes.float32)
-    assert OPS["matmul_sums"].library((placed(a), placed(a)), (placed(a), placed(a[0])), of="a") is None  # type: ignore[misc]
+    assert cuda_rule(OPS["matmul_sums"]).library((placed(a), placed(a)), (placed(a), placed(a[0])), of="a") is None  # type: ignore[misc]
 
 
 # -- the pass that gives products their bias and relu --------------------------------------------------
@@ -293,12 +294,12 @@ SHAPES = ((3, 5), (4, 5), (4,))
     ],
 )
 def test_epilogue(build: Any, shapes: Any, expected: list[str]) -> None:
-    graph = graph_of(build, *shapes, device=cpu())
-    assert epilogue(graph) is graph  # on the CPU products, sums and maxima fuse otherwise
-    with mock.patch.object(Device, "is_gpu", property(lambda self: True)):
-        exact = epilogue(graph)
-        with mock.patch.object(config, "fast_math", True):
-            after = verify(epilogue(graph), "epilogue")
+    on_cpu = graph_of(build, *shapes, device=cpu())
+    assert epilogue(on_cpu) is on_cpu  # there products, sums and maxima fuse otherwise
+    graph = graph_of(build, *shapes, device=Device("gpu", 0))
+    exact = epilogue(graph)
+    with mock.patch.object(config, "fast_math", True):
+        after = verify(epilogue(graph), "epilogue")
     assert not any(n.attrs.get("relu") for n in exact.nodes)
     assert [n.op.name for n in after.nodes] == expected
     env: dict[Value, Data] = {}
@@ -312,7 +313,7 @@ def test_epilogue(build: Any, shapes: Any, expected: list[str]) -> None:
 
 def test_the_joined_operator_is_what_the_library_computes() -> None:
     graph = graph_of(lambda emit, *v: [emit("matmul_bias", *v, transpose_b=True, relu=True)], *SHAPES, device=Device("gpu", 0))
-    call = library_for(graph.nodes[0])
+    call = CUDA.plan(graph.nodes[0])
     assert call is not None and call.name == "cuBLASLt 1 × 4×5×3 float32 bias_relu"
 
 
@@ -327,7 +328,7 @@ def test_descriptors_of_the_real_library(dtype: Any, epilogue: str) -> None:
     if real is None:
         pytest.skip("cuBLASLt is not installed")
     with mock.patch.object(blas, "library", lambda: real):
-        a, b = (Placed((6, n, n), dtype, (n * n, n, 1)) for n in (8, 8))
+        a, b = (StridedSpec((6, n, n), dtype, (n * n, n, 1)) for n in (8, 8))
         product = product_of(a, b, a, epilogue=epilogue)
         assert product is not None
         made = blas.Matmul(product, None)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy
 import pytest
@@ -13,7 +14,7 @@ from emulator.emulator import COMPILER
 import hybridnet as hn
 from hybridnet import gluon, np
 from hybridnet.config import config
-from hybridnet.core import OPS
+from hybridnet.core import OPS, CudaRule, cuda_rules
 from hybridnet.errors import DeviceError, KernelError, user_site
 from hybridnet.gluon import nn
 
@@ -51,13 +52,8 @@ def network() -> Any:
 @pytest.fixture
 def broken() -> Iterator[None]:
     """Make of two operators' CUDA C++ what no compiler takes."""
-    ops = [OPS["tanh"], OPS["random_uniform"]]
-    before = [op.cuda for op in ops]
-    for op in ops:
-        object.__setattr__(op, "cuda", "nowhere({0})")  # records are frozen
-    yield
-    for op, text in zip(ops, before, strict=True):
-        object.__setattr__(op, "cuda", text)
+    with mock.patch.dict(cuda_rules._RULES, {OPS[name]: CudaRule(functor="nowhere({0})") for name in ("tanh", "random_uniform")}):
+        yield
 
 
 # -- kernels that do not compile ------------------------------------------------------------------------

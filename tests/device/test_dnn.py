@@ -18,8 +18,8 @@ from support.samples import samples_of, wide
 
 from hybridnet import dtypes
 from hybridnet.config import config
-from hybridnet.core import OPS, Op, Sample, Spec
-from hybridnet.core.kernel import Placed
+from hybridnet.core import OPS, Op, Sample, Spec, cuda_rule
+from hybridnet.core.kernel import StridedSpec
 from hybridnet.device import cuda, dnn
 
 Data = np.ndarray[Any, Any]
@@ -37,8 +37,8 @@ def one_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def placed(x: Data) -> Placed:
-    return Placed(x.shape, x.dtype, tuple(s // x.itemsize for s in x.strides))
+def placed(x: Data) -> StridedSpec:
+    return StridedSpec(x.shape, x.dtype, tuple(s // x.itemsize for s in x.strides))
 
 
 def address(x: Data) -> int:
@@ -57,8 +57,9 @@ def by_library(op: Op, arrays: list[Data], attrs: dict[str, Any], stream: int = 
     """What the operator's library call gives for arrays as they lie, or None."""
     specs: Any = op.infer(*[Spec(x.shape, x.dtype) for x in arrays], **attrs)
     ys = [np.full(s.shape, 77).astype(s.dtype) for s in ([specs] if isinstance(specs, Spec) else specs)]
-    assert op.library is not None
-    call = op.library(tuple(map(placed, arrays)), tuple(map(placed, ys)), **attrs)
+    plan = cuda_rule(op).library
+    assert plan is not None
+    call = plan(tuple(map(placed, arrays)), tuple(map(placed, ys)), **attrs)
     if call is None:
         return None
     scratch = np.zeros(call.workspace, np.uint8)
@@ -99,7 +100,7 @@ def test_the_library_refuses_odd_addresses() -> None:
         with pytest.raises(RuntimeError, match="CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER"):
             by_library(op, operands, sample.attrs)
     y = np.zeros(op.infer(Spec(x.shape, x.dtype), Spec(w.shape, w.dtype), **sample.attrs).shape)  # type: ignore[union-attr]
-    call: Any = op.library((placed(x), placed(w)), (placed(y),), **sample.attrs)  # type: ignore[misc]
+    call: Any = cuda_rule(op).library((placed(x), placed(w)), (placed(y),), **sample.attrs)  # type: ignore[misc]
     scratch, places = np.zeros(call.workspace + 8, np.uint8), [*map(address, map(begun, (x, w, y)))]
     for pointers, workspace in (([*places[:2], places[2] + 8], address(scratch)), (places, address(scratch) + 8)):
         with pytest.raises(RuntimeError, match="MISALIGNED_POINTER"):

@@ -97,7 +97,7 @@ def test_what_there_is(cupy: Any) -> None:
     free, total = gpu_memory_info()
     x = np.zeros((1 << 20,), device=gpu(0), dtype="float32")
     assert gpu_memory_info() == (free - (4 << 20), total)
-    assert (gpu(0).multiprocessors, array_module(x._data)) == (132, cupy)
+    assert (gpu(0).num_sms, array_module(x._data)) == (132, cupy)
     del x
     assert gpu_memory_info() == (free, total)
 

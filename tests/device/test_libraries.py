@@ -92,7 +92,7 @@ def test_operands_may_begin_anywhere(seed: int, monkeypatch: pytest.MonkeyPatch)
     """Eagerly and compiled, staged or read where they lie, with gradients: a library takes no address that its plan is not made for."""
     case = Case(seed)
     if case.direct:
-        monkeypatch.setattr(cuda_program, "LAUNCH_BYTES", 0)
+        monkeypatch.setattr(cuda_program, "HOST_LAUNCH_BYTES", 0)
     expected = case.gradients(*(np.array(x).astype(case.dtype).astype("float64") for x in case.data))
     arrays = [on_gpu(x, case.dtype) for x in case.data]
     case.check(case.gradients(*arrays), expected)

@@ -4,7 +4,7 @@ import re
 from typing import Any, NamedTuple
 
 from hybridnet.codegen.cuda_program import KernelStep
-from hybridnet.compile import Compiled
+from hybridnet.compiled import CompiledCall
 from hybridnet.runtime.cuda_program import CudaProgram
 
 from . import loading
@@ -73,11 +73,10 @@ class Bulk:
             found.unit.texts[found.name] = neutral.replace("@", found.name)
         return found
 
-    def add_compiled(self, compiled: Compiled) -> None:
+    def add_compiled(self, compiled: CompiledCall) -> None:
         """All programs of a compiled function."""
-        self.add(compiled.program)  # type: ignore[arg-type]
-        if compiled.halves is not None:
-            self.add(compiled.backward)  # type: ignore[arg-type]
+        for program in compiled.programs:
+            self.add(program)  # type: ignore[arg-type]
 
     def build(self) -> None:
         for unit, module in zip(self.units, modules([u.text for u in self.units]), strict=True):

@@ -13,7 +13,7 @@ from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit
 from hybridnet.core import Kind
 from hybridnet.device import gpu
-from hybridnet.graph.accelerated import written_for
+from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering.fuse import FUSED
@@ -34,7 +34,7 @@ def is_kernel(node: Node) -> bool:
     """Whether generated kernels compute the node."""
     return (
         node.op in (FUSED, GROUP)
-        or written_for(node, 132) is not None
+        or kernels_for(node, 132) is not None
         or (node.op.kind in (Kind.POINTWISE, Kind.REDUCTION) and node.op.decomposition is None)
     )
 

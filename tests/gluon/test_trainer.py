@@ -145,7 +145,9 @@ def test_hyper_parameters_and_multipliers_are_seen_when_changed(mode: str) -> No
     training.trainer.optimizer.momentum = 0.0
     training.run(X, Y)
     numpy.testing.assert_array_equal(training.net[2].weight.data().asnumpy(), kept)
-    assert any("generation" in why for why in training.retraces())
+    (why,) = training.retraces()
+    names = [p.name for p in training.net[2].collect_params().values()]
+    assert sorted(why.split("; ")) == sorted(f"{name}.lr_mult changed" for name in names)
     training.net[2].setattr("grad_req", "null")
     training.run(X, Y)
     numpy.testing.assert_array_equal(training.net[2].weight.data().asnumpy(), kept)

@@ -1,5 +1,6 @@
 """``foreach``, ``while_loop`` and ``cond``: imperative and compiled alike, one loop in the program."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as onp
@@ -22,7 +23,7 @@ from support.control import (  # noqa: F401
 from hybridnet import autograd, nd, np, npx
 from hybridnet.compile import jit
 from hybridnet.config import config
-from hybridnet.graph import control_flow
+from hybridnet.graph.backend import NUMPY
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.passes import optimize
 from hybridnet.graph.trace import Trace, tracing
@@ -52,7 +53,7 @@ def test_foreach_is_one_loop_in_the_program() -> None:
 
 
 def test_short_foreach_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_flow, "UNROLLED", 8)
+    monkeypatch.setattr(NUMPY, "limits", replace(NUMPY.limits, unrolled_steps=8))
     args = array(8, 3, 4), array(3, 4), array(4, 4)
     assert "foreach" not in ops_of(jit(rnn).graph(*args))
     args = array(9, 3, 4), array(3, 4), array(4, 4)

@@ -16,7 +16,7 @@ from hybridnet import autograd
 from hybridnet.config import config
 from hybridnet.core import OPS, Kind, NDArray, Op, Permuted, Sample, Spec, apply, call, local, wrap
 from hybridnet.device import Device, cpu, gpu
-from hybridnet.graph.accelerated import written_for
+from hybridnet.graph.backend.cuda import CUDA, kernels_for
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.passes import layout, optimize
@@ -58,7 +58,7 @@ def a_library() -> Iterator[None]:
     """As if a library computed every convolution; kernels of our own are there."""
 
     def whole(node: Node) -> bool:
-        return node.op.kind is Kind.CONTRACTION or written_for(node, 132) is not None
+        return node.op.kind is Kind.CONTRACTION or kernels_for(node, 132) is not None
 
     with mock.patch.object(sys.modules["hybridnet.graph.passes.decompose"], "has_fused_implementation", whole):
         yield
@@ -67,7 +67,7 @@ def a_library() -> Iterator[None]:
 @pytest.fixture
 def any_floats() -> Iterator[None]:
     """As if tensor cores computed every floating type, so that values can be compared to the last digits."""
-    with mock.patch.object(SOURCE, "is_half", lambda dtype: dtype.kind == "f"):
+    with mock.patch.object(CUDA, "prefers_channels_last", lambda dtype: dtype.kind == "f"):
         yield
 
 
@@ -347,7 +347,7 @@ def test_random_networks(recipe: list[tuple[int, int, int]]) -> None:
 
     data = [normal(2, 3, 5, 4, seed=9), *WEIGHTS]
     graph = traced(network, data)
-    with mock.patch.object(SOURCE, "is_half", lambda dtype: dtype.kind == "f"):
+    with mock.patch.object(CUDA, "prefers_channels_last", lambda dtype: dtype.kind == "f"):
         alone, after = layout(graph), optimize(graph)
         with mock.patch.object(config, "disabled_passes", frozenset({"layout"})):
             plain = optimize(graph)

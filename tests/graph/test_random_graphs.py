@@ -26,6 +26,7 @@ from hybridnet.graph.verify import verify
 from hybridnet.lowering import LOWERING, NAMES, Target
 from hybridnet.lowering.multi_tensor import GROUP
 from hybridnet.runtime.numpy_program import NumpyProgram
+from hybridnet.runtime.spec import ProgramSpec
 
 
 def groups(graph: Graph) -> set[Node]:
@@ -129,7 +130,7 @@ def test_numpy_program(program: Program, block_bytes: int, threads: int) -> None
         mock.patch.object(config, "threads", threads),
         mock.patch.object(numpy_program, "PARALLEL_WORK", 0),
     ):
-        compiled = NumpyProgram(optimize(graph))
+        compiled = NumpyProgram(ProgramSpec(optimize(graph)))
         first = compiled(data)
         second = compiled(data)
     same(first, expected)
@@ -147,14 +148,14 @@ def test_numpy_program_without_one_pass(without: str, program: Program) -> None:
     graph, data = traced(program, *start(program))
     expected = interpret(graph, data)
     with mock.patch.object(config, "disabled_passes", frozenset({without})), mock.patch.object(config, "block_bytes", 64):
-        same(NumpyProgram(optimize(graph))(data), expected)
+        same(NumpyProgram(ProgramSpec(optimize(graph)))(data), expected)
 
 
 @given(programs())
 def test_numpy_program_without_any_pass(program: Program) -> None:
     graph, data = traced(program, *start(program))
     with mock.patch.object(config, "disabled_passes", NAMES):
-        same(NumpyProgram(optimize(graph))(data), interpret(graph, data))
+        same(NumpyProgram(ProgramSpec(optimize(graph)))(data), interpret(graph, data))
 
 
 @given(programs(), st.sampled_from([64, 1 << 17]))
@@ -215,5 +216,5 @@ def test_partition(program: Program) -> None:
         assert len(halves.forward.outputs) == args[1] + halves.residuals
         return halves
 
-    with mock.patch("hybridnet.compile.partition", spy), autograd.record():
+    with mock.patch("hybridnet.compiled.partition", spy), autograd.record():
         jit(lambda a: program.forward(a, []))(xs)

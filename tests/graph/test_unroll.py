@@ -1,11 +1,11 @@
-"""Operators that are also written in other operators (``Op.unroll``): both are the same function. Random ones draw other numbers."""
+"""Operators that are also written in other operators (``CudaRule.decomposition``): one function. Random ones draw other numbers."""
 
 import numpy as np
 import pytest
 from support.samples import ALL_OPS, as_arrays, run, samples_of, wide
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec
+from hybridnet.core import Kind, Op, Sample, Spec, cuda_rule
 from hybridnet.device import cpu, gpu
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
@@ -14,7 +14,7 @@ from hybridnet.graph.passes import optimize
 CASES = [
     pytest.param(op, s, id=f"{op.name}-{i}")
     for op in ALL_OPS
-    if op.unroll is not None and op.kind is not Kind.RANDOM
+    if cuda_rule(op).decomposition is not None and op.kind is not Kind.RANDOM
     for i, s in enumerate(samples_of(op))
     if not s.error
 ]
@@ -22,9 +22,10 @@ CASES = [
 
 @pytest.mark.parametrize(("op", "sample"), CASES)
 def test_eagerly(op: Op, sample: Sample) -> None:
-    assert op.unroll is not None
+    decomposition = cuda_rule(op).decomposition
+    assert decomposition is not None
     arrays = as_arrays(sample.inputs, dtypes.float64)
-    found = op.unroll(*arrays, **sample.attrs)
+    found = decomposition(*arrays, **sample.attrs)
     for y, expected in zip(found if isinstance(found, tuple) else (found,), run(op, arrays, sample.attrs), strict=True):
         assert (y.shape, y.dtype) == (expected.shape, expected.dtype)
         np.testing.assert_allclose(wide(y), wide(expected), rtol=1e-12, atol=1e-12)

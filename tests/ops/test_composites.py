@@ -13,7 +13,7 @@ from hybridnet.graph.passes.decompose import decompose
 from hybridnet.graph.trace import Trace, tracing
 from hybridnet.ops.nn.batch_norm import batch_norm
 
-F = ndarray.OPERATORS
+F = ndarray.FUNCTIONS
 IMAGE, CHANNELS, ROWS = (2, 4, 6, 6), (4,), (6,)
 #: The operator, how it is called, the shapes of its operands.
 CALLS: list[tuple[str, Callable[..., Any], list[tuple[int, ...]]]] = [

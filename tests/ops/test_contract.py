@@ -23,7 +23,7 @@ from support.samples import (
 )
 
 from hybridnet import autograd, dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, spec_of, wrap
+from hybridnet.core import Kind, NDArray, Op, Sample, cuda_rule, spec_of, wrap
 from hybridnet.core.apply import _promote
 from hybridnet.device import cpu
 from hybridnet.errors import DtypeError, HybridnetError
@@ -74,9 +74,10 @@ def test_record(op: Op) -> None:
         assert tested != (op.name in NOT_BY_DIFFERENCES), "the gradient needs a sample, or a reason in NOT_BY_DIFFERENCES; not both"
     if op.kind is not Kind.POINTWISE:
         return
-    assert op.cuda, "a pointwise operator needs a CUDA expression"
-    fields = [name for _, name, _, _ in string.Formatter().parse(op.cuda) if name is not None]
-    assert all(int(f) < len(good[0].inputs) if f.isdigit() else f in good[0].attrs for f in fields), op.cuda
+    functor = cuda_rule(op).functor
+    assert functor, "a pointwise operator needs a CUDA expression"
+    fields = [name for _, name, _, _ in string.Formatter().parse(functor) if name is not None]
+    assert all(int(f) < len(good[0].inputs) if f.isdigit() else f in good[0].attrs for f in fields), functor
 
 
 # -- values ---------------------------------------------------------------------------------------

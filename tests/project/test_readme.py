@@ -28,7 +28,7 @@ def test_the_python_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str], 
     printed = capsys.readouterr().out
     assert len(blocks("python")) >= 8
     (shown,) = (text for _, text in blocks("text"))
-    assert shown in re.sub(r"  # README\.md:\d+ in \S+", "", printed), (
+    assert shown in re.sub(r"  # README\.md:\d+ in .+", "", printed), (
         "the graph that the README shows is not what print(net.graph(x)) gives"
     )
     # What the prose beside the blocks claims.

@@ -37,8 +37,8 @@ LAYERS = (
     "lowering",
     "codegen",
     "runtime",
-    "traced compile",
-    "numpy numpy_extension ndarray symbol random context util",
+    "traced retrace compiled compile",
+    "numpy numpy_extension ndarray symbol random context util hooks",
     "amp name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
     "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from
@@ -169,6 +169,14 @@ def test_only_device_imports_gpu_libraries(module: str) -> None:
     assert not cudnn or module == "hybridnet.device.dnn", f"cudnn is imported at {cudnn}"
     ours = [f"{MODULES[module]}:{line}" for name, line in dynamic if name.split(".")[0] == "hybridnet"]
     assert not ours, f"hybridnet is imported by name at {ours}"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[1:2] in (["graph"], ["lowering"], ["codegen"])])
+def test_passes_ask_the_back_end_and_never_what_a_device_is(module: str) -> None:
+    """``backend_of(device)`` says what it can and what it costs; that is where devices are told apart."""
+    kinds = ("is_gpu",) if module == "hybridnet.graph.backend" else ("is_gpu", "device_type")
+    uses = [f"{MODULES[module]}:{node.lineno}" for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute) and node.attr in kinds]
+    assert not uses, "ask backend_of(device) for its limits and abilities"
 
 
 def rewrites() -> set[str]:

@@ -6,12 +6,12 @@ import numpy
 import pytest
 
 import hybridnet as hn
-from hybridnet.core import OPS, Kind, Sample, Spec
+from hybridnet.core import OPS, Kind, Sample, Spec, cuda_rule
 from hybridnet.graph.ir import Graph, Node
 from hybridnet.graph.trace import trace_op
 from hybridnet.runtime.work import bytes_of, flops_of, operator_of
 
-MADE_OF_PARTS = [op.name for op in OPS.values() if op.flops is not None and (op.unroll or op.decomposition) is not None]
+MADE_OF_PARTS = [op.name for op in OPS.values() if op.flops is not None and (cuda_rule(op).decomposition or op.decomposition) is not None]
 
 
 def specs_of(sample: Sample) -> tuple[Spec, ...]:
@@ -29,7 +29,7 @@ def products(graph: Graph) -> int:
     """The operations of the matrix products that a graph comes to in the end."""
     total = 0
     for node in graph.nodes:
-        parts = node.op.unroll or node.op.decomposition
+        parts = cuda_rule(node.op).decomposition or node.op.decomposition
         if node.op.name == "matmul":
             rows, columns = node.output.shape[-2:]
             batch = node.output.size // max(rows * columns, 1)
@@ -54,7 +54,9 @@ def test_as_many_as_the_parts_take(name: str) -> None:
         if sample.error is not None:
             continue
         node = made(name, specs_of(sample), sample.attrs)
-        parts = products(trace_op(name, op.unroll or op.decomposition, [v.spec for v in node.inputs], node.attrs, hn.cpu()))
+        parts = products(
+            trace_op(name, cuda_rule(op).decomposition or op.decomposition, [v.spec for v in node.inputs], node.attrs, hn.cpu())
+        )
         if node.attrs.get("causal"):  # of which the parts compute all scores
             (b, h, s, _), keys = node.inputs[0].shape, node.inputs[1].shape
             b, h, s, n = (b, h, s, keys[2]) if node.attrs["layout"] == "BHSD" else (b, s, h, keys[1])

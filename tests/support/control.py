@@ -1,6 +1,7 @@
 """What the tests of control flow share: comparing imperative and compiled functions, gradients by differences."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as onp
@@ -9,7 +10,7 @@ import pytest
 from hybridnet import autograd, np, npx
 from hybridnet.compile import jit
 from hybridnet.config import config
-from hybridnet.graph import control_flow
+from hybridnet.graph.backend import NUMPY
 from hybridnet.graph.ir import Graph
 
 RNG = onp.random.default_rng(7)
@@ -19,7 +20,7 @@ RNG = onp.random.default_rng(7)
 def loops_are_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     """No loop is short enough to be written out, graphs are verified after every pass, and the same random numbers come in each test."""
     RNG.bit_generator.state = onp.random.default_rng(7).bit_generator.state
-    monkeypatch.setattr(control_flow, "UNROLLED", 0)
+    monkeypatch.setattr(NUMPY, "limits", replace(NUMPY.limits, unrolled_steps=0))
     monkeypatch.setattr(config, "debug", 1)
 
 

@@ -13,7 +13,7 @@ import numpy
 import hybridnet as hn
 from hybridnet import autograd, gluon, np
 from hybridnet.codegen.cuda_program import KernelStep
-from hybridnet.compile import Compiled
+from hybridnet.compiled import CompiledCall
 from hybridnet.gluon import nn, rnn
 from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.ops.array import gather
@@ -27,7 +27,7 @@ from hybridnet.runtime.cuda_program import CudaProgram
 class Case(NamedTuple):
     """A compiled function, and the arrays that its program takes: arguments, then states."""
 
-    compiled: Compiled
+    compiled: CompiledCall
     arrays: list[Any]
 
     @property
@@ -256,4 +256,4 @@ def made(name: str) -> Case:
     with hn.gpu(), autograd.predict_mode():
         fn, arrays = CASES[name]()
         compiled = hn.jit(fn, name=name)._inspect(arrays, {})
-    return Case(compiled, [*arrays, *compiled.state])
+    return Case(compiled, [*arrays, *compiled.states])

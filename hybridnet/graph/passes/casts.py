@@ -1,7 +1,7 @@
-"""On a GPU, operators that read and write other types take the casts beside them along: one pass over memory less each.
+"""Operators that read and write other types take the casts beside them along: one pass over memory less each.
 
 Mixed precision has them around every norm: the residual stream is float32, the products that read its norms are 16-bit,
-and so are the gradients that come back. ``Op.casts`` says which operands and results an operator has in either type.
+and so are the gradients that come back. ``Backend.casts`` says which operands and results an operator has in either type.
 Reshapes between an operator and a cast stay where they are, in the narrower type.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hybridnet.core.kernel import computed_dtype, is_half
 from hybridnet.dtypes import Dtype
-from hybridnet.graph.accelerated import has_fused_implementation
+from hybridnet.graph.backend import backend_of, has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 from hybridnet.graph.operators import CAST, RESHAPE
 
@@ -18,7 +18,7 @@ Readers = dict[Value, list[Node | None]]  # None stands for a result of the grap
 
 def casts(graph: Graph) -> Graph:
     """Join 16-bit casts of results that nothing reads otherwise, and casts of 16-bit operands, to the operators that allow it."""
-    if not any(node.op.casts and node.outputs[0].device.is_gpu for node in graph.nodes):
+    if not any(map(_casts, graph.nodes)):
         return graph
     rewriter = Rewriter(graph)
     readers: Readers = {}
@@ -31,9 +31,13 @@ def casts(graph: Graph) -> Graph:
     for node in graph.nodes:
         if node.inputs and node.inputs[0] in narrowed:
             _follow(rewriter, node, narrowed)
-        elif not (node.op.casts and _join(rewriter, node, readers, narrowed)):
+        elif not (_casts(node) and _join(rewriter, node, readers, narrowed)):
             rewriter.keep(node)
     return rewriter.finish()
+
+
+def _casts(node: Node) -> tuple[int | str, ...]:
+    return backend_of(node.device).casts(node.op)
 
 
 def _follow(rewriter: Rewriter, node: Node, narrowed: set[Value]) -> None:
@@ -48,10 +52,11 @@ def _follow(rewriter: Rewriter, node: Node, narrowed: set[Value]) -> None:
 
 def _join(rewriter: Rewriter, node: Node, readers: Readers, narrowed: set[Value]) -> bool:
     """Whether the node was replaced by one that has casts in it."""
-    inputs = [_uncast(rewriter, v, node) if i in node.op.casts else rewriter.of(v) for i, v in enumerate(node.inputs)]
-    dtype = _read_as(node.outputs[0], readers) if "y" in node.op.casts and not node.attrs.get("dtype") else None
+    casts = _casts(node)
+    inputs = [_uncast(rewriter, v, node) if i in casts else rewriter.of(v) for i, v in enumerate(node.inputs)]
+    dtype = _read_as(node.outputs[0], readers) if "y" in casts and not node.attrs.get("dtype") else None
     attrs = node.attrs if dtype is None else {**node.attrs, "dtype": dtype}
-    joined = Node(node.op, inputs, attrs, infer_node(node.op, inputs, attrs), node.outputs[0].device, node.site)
+    joined = node.with_inputs(inputs, attrs=attrs, specs=infer_node(node.op, inputs, attrs))
     if (dtype is None and inputs == [rewriter.of(v) for v in node.inputs]) or not has_fused_implementation(joined):
         return False
     rewriter.nodes.append(joined)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet.exact import exact_attrs
-from hybridnet.graph.accelerated import has_fused_implementation
+from hybridnet.graph.backend import backend_of, has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.refusals import tell_refusal
 from hybridnet.graph.trace import trace_op
@@ -20,7 +20,7 @@ def _none(node: Node) -> bool:
 
 
 def decompose(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
-    """Replace each node whose operator has a ``decomposition`` (on a GPU, ``unroll``) by its graph, unless the node is ``spared``."""
+    """Replace each node whose operator its back end decomposes by the graph of that function, unless it is ``spared``."""
     if all(_parts(node) is None for node in graph.nodes):
         return graph
     rewriter = Rewriter(graph)
@@ -32,24 +32,24 @@ def decompose(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
 
 def _parts(node: Node) -> Callable[..., Any] | None:
     """The function that is the node's operator in other operators, where it is to be written out."""
-    return node.op.unroll if node.op.unroll is not None and node.outputs[0].device.is_gpu else node.op.decomposition
+    return backend_of(node.device).decomposition(node.op)
 
 
 def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Callable[[Node], bool]) -> None:
     if _parts(node) is None or spared(node) or has_fused_implementation(node):
         rewriter.keep(node)
         return
-    device = node.outputs[0].device
-    if device.is_gpu:
-        tell_refusal(node, "computed in its parts")
+    device = node.device
+    tell_refusal(node, "computed in its parts")
     specs = tuple(v.spec for v in node.inputs)
     key = node.op, specs, exact_attrs(node.attrs), device
     body = known.get(key)
     if body is None:
         body = known[key] = trace_op(node.op.name, _parts(node), specs, node.attrs, device)
+    site = node.site and node.site.marked(f"part of {node.op.name}")
     inner: dict[Value, Value] = {b: rewriter.of(v) for b, v in zip(body.inputs, node.inputs, strict=True)}
     for part in body.nodes:
-        copied = Node(part.op, [inner[v] for v in part.inputs], part.attrs, [v.spec for v in part.outputs], device, node.site)
+        copied = part.with_inputs([inner[v] for v in part.inputs], site=site)
         _append(rewriter, copied, known, spared)
         inner.update((old, rewriter.of(new)) for old, new in zip(part.outputs, copied.outputs, strict=True))
     for old, new in zip(node.outputs, body.outputs, strict=True):

@@ -1,4 +1,4 @@
-"""On a GPU, a product takes the bias behind it along, and sums of its operands: the library has the numbers at hand.
+"""A library's product takes the bias behind it along, and sums of its operands: the library has the numbers at hand.
 
 It adds a bias before it writes (so that 16-bit results are rounded once, after it); and while it multiplies a gradient by
 a layer's input, for the weight's gradient, it sums that gradient for the bias's. A pass of its own behind differentiation,
@@ -9,10 +9,11 @@ A relu goes along under ``HYBRIDNET_FAST_MATH`` alone: cuBLASLt's gives 0 for Na
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from hybridnet.config import config
-from hybridnet.graph.accelerated import LAUNCH_BYTES, library_for
+from hybridnet.graph.backend import LibraryPlan, backend_of, implementation_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 from hybridnet.graph.operators import ADD, MATMUL, MATMUL_BIAS, MATMUL_SUMS, MAXIMUM, SUM
 from hybridnet.graph.refusals import tell_refusal
@@ -24,7 +25,7 @@ def epilogue(graph: Graph) -> Graph:
 
     And products of 16-bit matrices with sums of an operand over the axis that they sum over.
     """
-    if not any(node.op is MATMUL and node.output.device.is_gpu for node in graph.nodes):
+    if not any(node.op is MATMUL and backend_of(node.device).libraries for node in graph.nodes):
         return graph
     rewriter = Rewriter(graph)
     uses = graph.uses()
@@ -67,7 +68,7 @@ def _pairs(graph: Graph) -> dict[Node, _Pair]:
             ready = all(x.node is None or position[x.node] < first for x in node.inputs)
             if not ready or total.output.dtype != v.dtype:
                 continue
-            if library_for(both) is not None:
+            if isinstance(implementation_of(both), LibraryPlan):
                 pairs[node] = pairs[total] = _Pair(node, total, both)
                 break
             tell_refusal(both, "the sum is a kernel of its own")
@@ -77,7 +78,7 @@ def _pairs(graph: Graph) -> dict[Node, _Pair]:
 def _is_large(total: Node) -> bool:
     """Whether a sum would be a launch of its own, and not a part of what computes its operand."""
     x = total.inputs[0]
-    return x.device.is_gpu and x.ndim == 2 and not total.attrs["keepdims"] and x.nbytes > LAUNCH_BYTES
+    return x.ndim == 2 and not total.attrs["keepdims"] and x.nbytes > backend_of(x.device).limits.launch_bytes
 
 
 def _add_pair(rewriter: Rewriter, pair: _Pair) -> None:
@@ -94,7 +95,7 @@ def _joined(rewriter: Rewriter, node: Node, uses: dict[Value, int]) -> Value | N
         return None
     for old, other in (node.inputs, node.inputs[::-1]):
         product = rewriter.of(old).node
-        if uses[old] != 1 or product is None or old.spec != node.output.spec or not old.device.is_gpu:
+        if uses[old] != 1 or product is None or old.spec != node.output.spec:
             continue
         if node.op is ADD and product.op is MATMUL:
             bias = _vector(rewriter.of(other), old)
@@ -118,11 +119,11 @@ def _vector(bias: Value, product: Value) -> Value | None:
     return bias if bias.shape == (n,) and bias.dtype == product.dtype and bias.constant is None else None
 
 
-def _whole(rewriter: Rewriter, product: Node, inputs: tuple[Value, ...], attrs: dict[str, object], last: Node) -> Value | None:
+def _whole(rewriter: Rewriter, product: Node, inputs: tuple[Value, ...], attrs: Mapping[str, object], last: Node) -> Value | None:
     """The joined node, if the library computes it; the product's is left without a reader."""
     op = MATMUL_BIAS
     joined = Node(op, inputs, attrs, infer_node(op, inputs, attrs), last.output.device, last.site)
-    if library_for(joined) is None:
+    if not isinstance(implementation_of(joined), LibraryPlan):
         tell_refusal(joined, "what is behind the product is a kernel of its own")
         return None
     rewriter.nodes.append(joined)

@@ -1,8 +1,8 @@
-"""Channels last: on a GPU, convolutions that tensor cores compute want their channels on the last axis.
+"""Channels last: convolutions that tensor cores compute want their channels on the last axis.
 
 Such a convolution in channels-first order is computed between transposes, which the library makes unseen. This pass
 writes the convolution with channels last and carries that order on through what lies between convolutions
-(pointwise operators, reductions, and whatever says in ``Op.permute`` how it takes operands in another order), so that
+(pointwise operators, reductions, and whatever says in ``Backend.permutation`` how it takes operands in another order), so that
 transposes remain only at the ends: at the inputs, and where an operator reads the axes in their own order.
 
 Each value of the old graph may have two forms in the new one, the plain and the permuted, each made when it is first
@@ -17,11 +17,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
-from hybridnet.config import config
 from hybridnet.core import Kind, Op, Permuted
-from hybridnet.core.kernel import is_half
-from hybridnet.dtypes import float32
-from hybridnet.graph.accelerated import has_fused_implementation
+from hybridnet.graph.backend import backend_of, has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.operators import BROADCAST_TO, FULL, RESHAPE, TRANSPOSE
 from hybridnet.graph.passes.cleanup import dce
@@ -69,11 +66,8 @@ def _keeps_memory(shape: Shape, axes: Sequence[int]) -> bool:
 
 
 def gains(node: Node) -> bool:
-    """Whether a node is a channels-first contraction that a GPU computes faster with channels last."""
-    v = node.outputs[0]
-    if node.op.kind is not Kind.CONTRACTION or node.op.permute is None or not v.device.is_gpu:
-        return False
-    if not is_half(v.dtype) and not (v.dtype == float32 and config.tf32):
+    """Whether a node is a channels-first contraction that its back end computes faster with channels last."""
+    if node.op.kind is not Kind.CONTRACTION or not backend_of(node.device).prefers_channels_last(node.outputs[0].dtype):
         return False
     return _permuted_call(node) is not None
 
@@ -85,8 +79,9 @@ def _permuted_call(node: Node) -> Permuted | None:
         return _permuted_reduction(node)
     if not 3 <= out.ndim <= 5:
         return None
-    if op.permute is not None:
-        return op.permute(_order(out.ndim), *[v.spec for v in node.inputs], **node.attrs)
+    permutation = backend_of(node.device).permutation(op)
+    if permutation is not None:
+        return permutation(_order(out.ndim), *[v.spec for v in node.inputs], **node.attrs)
     if op.kind is Kind.POINTWISE and node.inputs:
         return Permuted(node.attrs, tuple(v.ndim > 0 for v in node.inputs), (True,) * len(node.outputs))
     return None
@@ -183,7 +178,7 @@ class _Layout:
         ndim = max(v.ndim for v in (*node.inputs, *node.outputs))
         inputs = [self._permuted(v, ndim) if on else self._plain(v) for v, on in zip(node.inputs, call.inputs, strict=True)]
         specs = infer_node(node.op, inputs, call.attrs)
-        new = Node(node.op, inputs, call.attrs, specs, node.outputs[0].device, node.site)
+        new = node.with_inputs(inputs, attrs=call.attrs, specs=specs)
         if node.op.decomposition is not None and not has_fused_implementation(new):
             return False
         self.nodes.append(new)
@@ -196,7 +191,7 @@ class _Layout:
         if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
             new = node
         else:
-            new = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            new = node.with_inputs(inputs)
         self.nodes.append(new)
         self.plain.update(zip(node.outputs, new.outputs, strict=True))
 

@@ -103,7 +103,7 @@ def simplify(graph: Graph) -> Graph:
             rewriter.replace(node.output, new)
             continue
         if inputs != tuple(rewriter.of(v) for v in node.inputs):
-            changed = Node(node.op, inputs, node.attrs, [v.spec for v in node.outputs], node.outputs[0].device, node.site)
+            changed = node.with_inputs(inputs)
             rewriter.nodes.append(changed)
             for old, now in zip(node.outputs, changed.outputs, strict=True):
                 rewriter.replace(old, now)

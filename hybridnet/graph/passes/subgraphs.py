@@ -6,7 +6,7 @@ Constants among what it captured move into the graphs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hybridnet.graph.control_ops import COND, CONTROL, FOREACH, WHILE_LOOP, first_state
@@ -119,5 +119,5 @@ def _reads(graph: Graph, v: Value) -> bool:
     return v in graph.outputs or any(v in node.inputs for node in graph.nodes)
 
 
-def _like(node: Node, inputs: Sequence[Value], attrs: dict[str, Any], outputs: Sequence[Value]) -> Node:
-    return Node(node.op, inputs, attrs, [v.spec for v in outputs], node.outputs[0].device, node.site)
+def _like(node: Node, inputs: Sequence[Value], attrs: Mapping[str, Any], outputs: Sequence[Value]) -> Node:
+    return node.with_inputs(inputs, attrs=attrs, specs=[v.spec for v in outputs])

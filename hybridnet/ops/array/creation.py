@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, local, register, tape
-from hybridnet.core.kernel import Written
+from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, local, on_cuda, register, tape
+from hybridnet.core.kernel import HandKernels
 from hybridnet.device import Device, current_device
 from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.common import as_shape, default_dtype, samples, tensor
@@ -48,13 +48,13 @@ FULL = register(
         _infer_full,
         compute=_full,
         out=True,
-        cuda="{value}",
         sample=samples(
             Sample((), {"shape": (2, 3), "value": 1.5, "dtype": dtypes.float32}),
             Sample((), {"shape": (), "value": 2, "dtype": dtypes.int32}),
         ),
     )
 )
+on_cuda(FULL, functor="{value}")
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
@@ -105,15 +105,15 @@ def ones_like(a: Any, dtype: Any = None) -> Any:
 
 
 def _arange_kernels(
-    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, start: Any, step: Any, length: int, dtype: dtypes.Dtype
-) -> Written | None:
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, start: Any, step: Any, length: int, dtype: dtypes.Dtype
+) -> HandKernels | None:
     if not (math.isfinite(start) and math.isfinite(step)):
         return None
     whole = all(isinstance(n, (int, np.integer)) for n in (start, step))
     numbers = [f"{int(n)}ll" if whole else repr(float(n)) for n in (start, step)]
     width = pack_width(dtype, length)
     function = f"hn_arange<{index_type(length)}, {length // width}, {width}, {'long long' if whole else 'double'}>"
-    return Written("creation.cu", (each(function, ("y0", *numbers), length // width, sms),))
+    return HandKernels("creation.cu", (each(function, ("y0", *numbers), length // width, num_sms),))
 
 
 ARANGE = register(
@@ -122,7 +122,6 @@ ARANGE = register(
         Kind.CREATION,
         lambda *, start, step, length, dtype: Spec((length,), dtype),
         compute=lambda xp, *, start, step, length, dtype: (start + step * xp.arange(length)).astype(dtype),
-        kernels=_arange_kernels,
         sample=samples(
             Sample((), {"start": 1, "step": 2, "length": 5, "dtype": dtypes.float32}),
             Sample((), {"start": 0.5, "step": -0.25, "length": 8, "dtype": dtypes.bfloat16}),
@@ -130,6 +129,7 @@ ARANGE = register(
         ),
     )
 )
+on_cuda(ARANGE, kernels=_arange_kernels)
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
@@ -163,12 +163,12 @@ def linspace(
 
 
 def _eye_kernels(
-    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, rows: int, columns: int, k: int, dtype: dtypes.Dtype
-) -> Written:
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, rows: int, columns: int, k: int, dtype: dtypes.Dtype
+) -> HandKernels:
     width = pack_width(dtype, rows * columns)
     count = rows * columns // width
     function = f"hn_eye<{index_type(rows * columns)}, {count}, {width}, {columns}, {k}>"
-    return Written("creation.cu", (each(function, ("y0",), count, sms),))
+    return HandKernels("creation.cu", (each(function, ("y0",), count, num_sms),))
 
 
 EYE = register(
@@ -177,13 +177,13 @@ EYE = register(
         Kind.CREATION,
         lambda *, rows, columns, k, dtype: Spec((rows, columns), dtype),
         compute=lambda xp, *, rows, columns, k, dtype: xp.eye(rows, columns, k, dtype=dtype),
-        kernels=_eye_kernels,
         sample=samples(
             Sample((), {"rows": 3, "columns": 4, "k": 1, "dtype": dtypes.float32}),
             Sample((), {"rows": 5, "columns": 3, "k": -2, "dtype": dtypes.bool_}),
         ),
     )
 )
+on_cuda(EYE, kernels=_eye_kernels)
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register, wrap
-from hybridnet.core.kernel import Written
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register, wrap
+from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.creation import ARANGE, FULL
 from hybridnet.ops.array.indexing import INDEX, INDEX_SET, add_rows, wrapped
@@ -112,8 +112,8 @@ def _take_along(xp: Any, x: Any, indices: Any, *, axis: int) -> Any:
         raise
 
 
-def _take_along_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> Written:
-    return gather(along_axis(inputs[0].shape, inputs[1].shape, axis), inputs[0], outputs[0], sms)
+def _take_along_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> HandKernels:
+    return gather(along_axis(inputs[0].shape, inputs[1].shape, axis), inputs[0], outputs[0], num_sms)
 
 
 _along = np.array([[0, 2, 2], [1, -1, 0]])
@@ -124,7 +124,6 @@ TAKE_ALONG = register(
         Kind.OPAQUE,
         _infer_along,
         compute=_take_along,
-        kernels=_take_along_kernels,
         looks_up=(0,),
         grad=(lambda g, y, x, indices, *, axis: call("add_along_axis", g, indices, axis=axis, length=x.shape[axis]), None),
         saves=(1,),
@@ -137,6 +136,7 @@ TAKE_ALONG = register(
         ),
     )
 )
+on_cuda(TAKE_ALONG, kernels=_take_along_kernels)
 
 
 def _add_along(xp: Any, g: Any, indices: Any, *, axis: int, length: int) -> Any:
@@ -153,11 +153,11 @@ def _add_along(xp: Any, g: Any, indices: Any, *, axis: int, length: int) -> Any:
     return add_rows(xp, g.reshape(-1, 1), flat, math.prod(shape)).reshape(shape)
 
 
-def _add_along_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, length: int) -> Written | None:
+def _add_along_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, length: int) -> HandKernels | None:
     g, y = inputs[0], outputs[0]
     if g.shape[axis] == 1:
-        return put_one(y.shape, axis, y.dtype, sms)
-    return sum_rows(along_axis(y.shape, g.shape, axis), g, y, sms)
+        return put_one(y.shape, axis, y.dtype, num_sms)
+    return sum_rows(along_axis(y.shape, g.shape, axis), g, y, num_sms)
 
 
 def _infer_add_along(g: Spec, indices: Spec, *, axis: int, length: int) -> Spec:
@@ -172,7 +172,6 @@ ADD_ALONG = register(
         Kind.OPAQUE,
         _infer_add_along,
         compute=_add_along,
-        kernels=_add_along_kernels,
         grad=(lambda g, y, x, indices, *, axis, length: call("take_along_axis", g, indices, axis=axis), None),
         saves=(1,),
         sample=samples(
@@ -182,6 +181,7 @@ ADD_ALONG = register(
         ),
     )
 )
+on_cuda(ADD_ALONG, kernels=_add_along_kernels)
 
 
 def _aligned(op: str, arr: Any, indices: Any, axis: int) -> tuple[Any, Any]:

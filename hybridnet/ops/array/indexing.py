@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, broadcast_shapes, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, broadcast_shapes, call, on_cuda, register
 from hybridnet.core.indexing import Template, decode, fail_index
-from hybridnet.core.kernel import Written
+from hybridnet.core.kernel import HandKernels
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.common import normal, samples
@@ -72,8 +72,8 @@ def _index(xp: Any, x: Any, *indices: Any, key: Template) -> Any:
     return result.copy() if all(i.ndim == 0 for i in indices) else result
 
 
-def _index_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, key: Template) -> Written:
-    return gather(by_key(inputs[0].shape, key, inputs[1:]), inputs[0], outputs[0], sms)
+def _index_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, key: Template) -> HandKernels:
+    return gather(by_key(inputs[0].shape, key, inputs[1:]), inputs[0], outputs[0], num_sms)
 
 
 def _index_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, *indices: Any, key: Template) -> tuple[Any, ...]:
@@ -101,7 +101,6 @@ INDEX = register(
         Kind.OPAQUE,
         lambda x, *indices, key: Spec(indexed_shape("index", x.shape, key, indices), x.dtype),
         compute=_index,
-        kernels=_index_kernels,
         looks_up=(0,),
         grad=_index_rule,
         saves=tuple(range(1, _MOST + 1)),
@@ -112,6 +111,7 @@ INDEX = register(
         ),
     )
 )
+on_cuda(INDEX, kernels=_index_kernels)
 
 # -- the gradient: adding up ----------------------------------------------------------------------
 
@@ -187,8 +187,10 @@ def _add_neighbours(xp: Any, g: Any, indices: tuple[Any, ...], shape: tuple[int,
     return xp.ascontiguousarray(added.reshape(n, outer, inner).transpose(1, 0, 2)).reshape(shape)
 
 
-def _index_add_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: Any, key: Template) -> Written | None:
-    return sum_rows(by_key(shape, key, inputs[1:]), inputs[0], outputs[0], sms)
+def _index_add_kernels(
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: Any, key: Template
+) -> HandKernels | None:
+    return sum_rows(by_key(shape, key, inputs[1:]), inputs[0], outputs[0], num_sms)
 
 
 def _infer_index_add(g: Spec, *indices: Spec, shape: tuple[int, ...], key: Template) -> Spec:
@@ -214,7 +216,6 @@ INDEX_ADD = register(
         Kind.OPAQUE,
         _infer_index_add,
         compute=_index_add,
-        kernels=_index_add_kernels,
         grad=_index_add_rule,
         saves=tuple(range(1, _MOST + 1)),
         sample=samples(
@@ -223,6 +224,7 @@ INDEX_ADD = register(
         ),
     )
 )
+on_cuda(INDEX_ADD, kernels=_index_add_kernels)
 
 # -- assignment -----------------------------------------------------------------------------------
 
@@ -258,12 +260,12 @@ def _index_set(xp: Any, x: Any, value: Any, *indices: Any, key: Template, out: A
     return out
 
 
-def _index_set_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, key: Template) -> Written | None:
+def _index_set_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, key: Template) -> HandKernels | None:
     x, value, *indices = inputs
     if indices:
-        return set_rows(by_key(x.shape, key, indices, value), x, value, sms)
+        return set_rows(by_key(x.shape, key, indices, value), x, value, num_sms)
     target = indexed_shape("index_set", x.shape, key, ())
-    return set_slice(sms, x, key, value, broadcast_strides(value.shape, target), ("y0", "x0", "x1"))
+    return set_slice(num_sms, x, key, value, broadcast_strides(value.shape, target), ("y0", "x0", "x1"))
 
 
 def _index_set_rule(needs: tuple[bool, ...], g: Any, y: Any, x: Any, value: Any, *indices: Any, key: Template) -> tuple[Any, ...]:
@@ -285,7 +287,6 @@ INDEX_SET = register(
         Kind.OPAQUE,
         _infer_index_set,
         compute=_index_set,
-        kernels=_index_set_kernels,
         out=True,
         grad=_index_set_rule,
         saves=tuple(range(2, _MOST + 2)),
@@ -299,3 +300,4 @@ INDEX_SET = register(
         ),
     )
 )
+on_cuda(INDEX_SET, kernels=_index_set_kernels)

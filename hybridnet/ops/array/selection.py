@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, infer_pointwise, register, wrap
+from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, infer_pointwise, on_cuda, register, wrap
 from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.common import NONE, normal, operands, samples, tensor
 from hybridnet.ops.math.pointwise import FUNCTIONS
@@ -56,7 +56,6 @@ WHERE = register(
         saves=(0,),
         promote="same",
         promote_from=1,
-        cuda="({0} ? {1} : {2})",
         sample=samples(
             Sample((_condition, normal(2, 3), normal(3, seed=1))),
             Sample((_condition, normal(2, 1), 0.5)),
@@ -64,6 +63,7 @@ WHERE = register(
         ),
     )
 )
+on_cuda(WHERE, functor="({0} ? {1} : {2})")
 
 
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
@@ -122,7 +122,6 @@ CLIP = register(
         out=True,
         grad=(_clip_rule,),
         saves=(0,),
-        cuda="hn_clip({0}, {a_min}, {a_max})",
         sample=samples(
             Sample((normal(2, 3),), {"a_min": -0.55, "a_max": 0.55}),
             Sample((normal(4),), {"a_min": None, "a_max": 0.1}),
@@ -131,6 +130,7 @@ CLIP = register(
         ),
     )
 )
+on_cuda(CLIP, functor="hn_clip({0}, {a_min}, {a_max})")
 
 
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
@@ -164,12 +164,12 @@ CAST = register(
         compute=_cast,
         out=True,
         grad=(lambda g, y, x, *, dtype: g,),
-        cuda="hn_cast<{dtype}>({0})",
         sample=samples(
             Sample((normal(2, 3),), {"dtype": dtypes.float32}), Sample((normal(3),), {"dtype": dtypes.int32}, differentiable=False)
         ),
     )
 )
+on_cuda(CAST, functor="hn_cast<{dtype}>({0})")
 
 
 def cast(data: Any, dtype: Any) -> Any:
@@ -192,10 +192,10 @@ COPY = register(
         compute=_copy,
         out=True,
         grad=(lambda g, y, x: g,),
-        cuda="{0}",
         sample=samples(Sample((normal(2, 3),))),
     )
 )
+on_cuda(COPY, functor="{0}")
 
 
 def check_floating(op: str, x: Any) -> None:

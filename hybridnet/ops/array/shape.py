@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, register
-from hybridnet.core.kernel import Written, contiguous
+from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
+from hybridnet.core.kernel import HandKernels, contiguous
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axes, normalize_axis, reduced_axes, samples, tensor
 from hybridnet.ops.kernels.cuts import set_slice
@@ -107,11 +107,11 @@ BROADCAST_TO = register(
         Kind.VIEW,
         _infer_broadcast_to,
         compute=lambda xp, x, *, shape: xp.broadcast_to(x, shape),
-        permute=lambda order, x, *, shape: Permuted({"shape": tuple(shape[a] for a in order)}, (True,), (True,)),
         grad=(lambda g, y, x, *, shape: g,),  # the tape sums over the broadcast axes
         sample=samples(Sample((normal(3, 1),), {"shape": (2, 3, 4)}), Sample((normal(3),), {"shape": (2,)}, error=ValueError)),
     )
 )
+on_cuda(BROADCAST_TO, permute=lambda order, x, *, shape: Permuted({"shape": tuple(shape[a] for a in order)}, (True,), (True,)))
 
 
 def broadcast_to(array: Any, shape: Any) -> Any:
@@ -161,7 +161,7 @@ def _concatenate_rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, axis: i
 _MOST_JOINED = 256  # finding an element's operand takes as many comparisons at worst
 
 
-def _concatenate_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> Written | None:
+def _concatenate_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> HandKernels | None:
     if len(inputs) > _MOST_JOINED:
         return None
     result = outputs[0]
@@ -169,7 +169,7 @@ def _concatenate_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec
     width = pack_width(result.dtype, *lengths)
     count, parts = result.size // width, ", ".join(str(n // width) for n in lengths)
     function = f"hn_concatenate<{index_type(result.size)}, {count}, {width}, {sum(lengths) // width}, hn_list<{parts}>>"
-    return Written("joining.cu", (each(function, ("y0", *(f"x{i}" for i in range(len(inputs)))), count, sms),))
+    return HandKernels("joining.cu", (each(function, ("y0", *(f"x{i}" for i in range(len(inputs)))), count, num_sms),))
 
 
 CONCATENATE = register(
@@ -178,8 +178,6 @@ CONCATENATE = register(
         Kind.OPAQUE,
         _infer_concatenate,
         compute=lambda xp, *xs, axis, out=None: xp.concatenate(xs, axis=axis, out=out),
-        kernels=_concatenate_kernels,
-        permute=lambda order, *xs, axis: Permuted({"axis": order.index(axis)}, (True,) * len(xs), (True,)),
         out=True,
         grad=_concatenate_rule,
         promote="same",
@@ -189,6 +187,11 @@ CONCATENATE = register(
             Sample((normal(2, 3), normal(3, 3)), {"axis": 1}, error=ValueError),
         ),
     )
+)
+on_cuda(
+    CONCATENATE,
+    kernels=_concatenate_kernels,
+    permute=lambda order, *xs, axis: Permuted({"axis": order.index(axis)}, (True,) * len(xs), (True,)),
 )
 
 
@@ -255,7 +258,6 @@ SLICE = register(
         Kind.VIEW,
         _infer_slice,
         compute=lambda xp, x, *, key: x[_decode(key)],
-        permute=_permuted_slice,
         grad=(_slice_rule,),
         sample=samples(
             Sample((normal(4, 5),), {"key": (("slice", 1, None, 2), ("int", -1))}),
@@ -263,6 +265,7 @@ SLICE = register(
         ),
     )
 )
+on_cuda(SLICE, permute=_permuted_slice)
 
 
 def _infer_slice_grad(g: Spec, *, shape: tuple[int, ...], key: Any) -> Spec:
@@ -281,8 +284,10 @@ def _slice_grad(xp: Any, g: Any, *, shape: tuple[int, ...], key: Any, out: Any =
     return out
 
 
-def _slice_grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: tuple[int, ...], key: Any) -> Written:
-    return set_slice(sms, outputs[0], key, inputs[0], contiguous(inputs[0].shape), ("y0", "x0"))
+def _slice_grad_kernels(
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, shape: tuple[int, ...], key: Any
+) -> HandKernels:
+    return set_slice(num_sms, outputs[0], key, inputs[0], contiguous(inputs[0].shape), ("y0", "x0"))
 
 
 SLICE_GRAD = register(
@@ -291,8 +296,6 @@ SLICE_GRAD = register(
         Kind.OPAQUE,
         _infer_slice_grad,
         compute=_slice_grad,
-        kernels=_slice_grad_kernels,
-        permute=_permuted_slice,
         out=True,
         grad=(lambda g, y, x, *, shape, key: call("slice", g, key=key),),
         sample=samples(
@@ -302,6 +305,7 @@ SLICE_GRAD = register(
         ),
     )
 )
+on_cuda(SLICE_GRAD, kernels=_slice_grad_kernels, permute=_permuted_slice)
 
 
 def slice_axis(data: Any, axis: int, begin: int, end: int | None) -> Any:

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, register, wrap
-from hybridnet.core.kernel import Launch, Written
+from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, on_cuda, register, wrap
+from hybridnet.core.kernel import HandKernels, Launch
+from hybridnet.device.hardware import THREADS
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import full_like
 from hybridnet.ops.array.gather import TAKE_ALONG, take
 from hybridnet.ops.array.shape import concatenate, reshape, slice_axis
 from hybridnet.ops.common import normal, normalize_axis, reduced_axis, reduced_shape, samples, tensor
-from hybridnet.ops.kernels.places import THREADS, each, index_type, pack_width, parted
+from hybridnet.ops.kernels.places import each, index_type, pack_width, parted
 
 
 def _argsort(xp: Any, x: Any, *, axis: int, descending: bool) -> Any:
@@ -126,8 +127,8 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 
 def _extremum_kernels(
-    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, keepdims: bool, largest: bool
-) -> Written:
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, keepdims: bool, largest: bool
+) -> HandKernels:
     x = inputs[0]
     outer, length, inner = parted(x.shape, axis)
     width = pack_width(x.dtype, length) if inner == 1 else 1
@@ -135,7 +136,7 @@ def _extremum_kernels(
     team = 1 if inner > 1 else THREADS if packs >= 8 * THREADS else min(32, 1 << (packs - 1).bit_length())
     types = f"{str(largest).lower()}, {index_type(2 * x.size)}, {rows}, {length}, {inner}, {width}, {team}, {THREADS}"
     shared = 16 * THREADS // 32 if team > 32 else 0
-    return Written("positions.cu", (Launch(f"hn_extremum<{types}>", ("y0", "x0"), (-(-rows * team // THREADS), 1), THREADS, shared),))
+    return HandKernels("positions.cu", (Launch(f"hn_extremum<{types}>", ("y0", "x0"), (-(-rows * team // THREADS), 1), THREADS, shared),))
 
 
 def _position(name: str) -> Op:
@@ -144,13 +145,12 @@ def _position(name: str) -> Op:
             fail(ShapeError, name, expected="something to choose from", got=f"an empty axis in shape {x.shape}")
         return Spec(reduced_shape(x.shape, (axis,), keepdims), dtypes.int64)
 
-    return register(
+    op = register(
         Op(
             name,
             Kind.OPAQUE,
             infer,
             compute=lambda xp, x, *, axis, keepdims, out=None: getattr(xp, name)(x, axis=axis, keepdims=keepdims, out=out),
-            kernels=functools.partial(_extremum_kernels, largest=name == "argmax"),
             out=True,
             sample=samples(
                 Sample((_ties,), {"axis": 1, "keepdims": False}, differentiable=False),
@@ -159,6 +159,7 @@ def _position(name: str) -> Op:
             ),
         )
     )
+    return on_cuda(op, kernels=functools.partial(_extremum_kernels, largest=name == "argmax"))
 
 
 ARGMAX, ARGMIN = _position("argmax"), _position("argmin")
@@ -186,10 +187,10 @@ argmin = _public(ARGMIN, "The index of the smallest element along")
 # -- searching ------------------------------------------------------------------------------------
 
 
-def _search_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, side: str) -> Written:
+def _search_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, side: str) -> HandKernels:
     count = outputs[0].size
     types = f"{index_type(count)}, {count}, {inputs[0].size}, {str(side == 'right').lower()}"
-    return Written("positions.cu", (each(f"hn_search<{types}>", ("y0", "x0", "x1"), count, sms),))
+    return HandKernels("positions.cu", (each(f"hn_search<{types}>", ("y0", "x0", "x1"), count, num_sms),))
 
 
 def _infer_searchsorted(a: Spec, v: Spec, *, side: str) -> Spec:
@@ -204,7 +205,6 @@ SEARCHSORTED = register(
         Kind.OPAQUE,
         _infer_searchsorted,
         compute=lambda xp, a, v, *, side: xp.searchsorted(a, v, side=side),
-        kernels=_search_kernels,
         promote="same",
         sample=samples(
             Sample((np.array([1.0, 2.0, 2.0, 4.0]), np.array([[0.0, 2.0], [3.0, 9.0]])), {"side": "left"}, differentiable=False),
@@ -213,6 +213,7 @@ SEARCHSORTED = register(
         ),
     )
 )
+on_cuda(SEARCHSORTED, kernels=_search_kernels)
 
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hybridnet.core import Spec
 from hybridnet.core.indexing import Template
-from hybridnet.core.kernel import Written
+from hybridnet.core.kernel import HandKernels
 from hybridnet.ops.kernels.places import each, index_type, pack_width
 
 
@@ -59,7 +59,7 @@ def _merged(cuts: list[_Cut]) -> list[_Cut]:
     return found
 
 
-def set_slice(sms: int, result: Spec, key: Template, value: Spec, strides: Sequence[int], arguments: tuple[str, ...]) -> Written:
+def set_slice(num_sms: int, result: Spec, key: Template, value: Spec, strides: Sequence[int], arguments: tuple[str, ...]) -> HandKernels:
     """The kernel that writes ``value`` into ``x[key]``, or zeros without an ``x``. ``strides``: of the value, for the axes of ``x[key]``.
 
     ``arguments``: the result, ``x`` if there is one, the value.
@@ -76,5 +76,5 @@ def set_slice(sms: int, result: Spec, key: Template, value: Spec, strides: Seque
     count = math.prod(result.shape) // width
     types = f"{index_type(result.size, value.size)}, {count}, {width}, hn_cuts<{', '.join(reversed(texts))}>"
     function = "hn_set_slice" if len(arguments) == 3 else "hn_place_slice"
-    launch = each(f"{function}<{types}, {start}, {int(width > 1 and step == 1)}>", arguments, count, sms)
-    return Written("joining.cu", (launch,), in_place=(("x0", "y0"),) if len(arguments) == 3 else ())
+    launch = each(f"{function}<{types}, {start}, {int(width > 1 and step == 1)}>", arguments, count, num_sms)
+    return HandKernels("joining.cu", (launch,), in_place=(("x0", "y0"),) if len(arguments) == 3 else ())

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from hybridnet import dtypes
 from hybridnet.core import Spec, broadcast_shapes
 from hybridnet.core.indexing import Template
-from hybridnet.core.kernel import Launch, Written, computed_dtype, contiguous, stored_type
-from hybridnet.ops.kernels.places import LIMIT_32, THREADS, Axis, axes_of, axes_type, each, fill, index_type, merged, pack_width, parted
+from hybridnet.core.kernel import HandKernels, Launch, computed_dtype, contiguous, stored_type
+from hybridnet.device.hardware import LIMIT_32, THREADS
+from hybridnet.ops.kernels.places import Axis, axes_of, axes_type, each, fill, index_type, merged, pack_width, parted
 
 
 class Lookup(NamedTuple):
@@ -104,19 +105,19 @@ def along_axis(shape: tuple[int, ...], taken: tuple[int, ...], axis: int) -> Loo
     return Lookup(merged(axes), ((length, inner),), 0)
 
 
-def gather(lookup: Lookup, x: Spec, y: Spec, sms: int) -> Written:
+def gather(lookup: Lookup, x: Spec, y: Spec, num_sms: int) -> HandKernels:
     """The elements of ``x0`` that a lookup says, by indices in ``x1`` …."""
     width = pack_width(x.dtype, lookup.run())
     count = y.size // width
     function = f"hn_gather<{index_type(x.size, y.size)}, {count}, {width}, {lookup.types(width)}>"
-    return Written("gather.cu", (each(function, ("y0", "x0", *_tables(lookup, 1)), count, sms),))
+    return HandKernels("gather.cu", (each(function, ("y0", "x0", *_tables(lookup, 1)), count, num_sms),))
 
 
 def _tables(lookup: Lookup, first: int) -> list[str]:
     return [f"x{first + i}" for i in range(len(lookup.tables))]
 
 
-def set_rows(lookup: Lookup, x: Spec, value: Spec, sms: int) -> Written | None:
+def set_rows(lookup: Lookup, x: Spec, value: Spec, num_sms: int) -> HandKernels | None:
     """``x0`` with the elements that a lookup says set to ``x1``, by indices in ``x2`` …; the last one set holds."""
     run = lookup.run(steps=(0, 1))
     whole = lookup.axes[-1].extent if run > 1 else 1
@@ -131,27 +132,29 @@ def set_rows(lookup: Lookup, x: Spec, value: Spec, sms: int) -> Written | None:
     mark = f"hn_mark_last<{index}, {positions}, {rows.types()}>"
     won = f"hn_set_won<{index}, {count}, {width}, {run // width}, {axes_type(rows.axes)}, {len(rows.tables) + 1}, {step}>"
     launches = (
-        fill("t0", dtypes.int32, numbers, -1, sms),
-        each(mark, ("t0", *_tables(lookup, 2)), positions, sms),
-        each(won, ("y0", "x0", "x1", "t0"), count, sms),
+        fill("t0", dtypes.int32, numbers, -1, num_sms),
+        each(mark, ("t0", *_tables(lookup, 2)), positions, num_sms),
+        each(won, ("y0", "x0", "x1", "t0"), count, num_sms),
     )
-    return Written("gather.cu", launches, (Spec((numbers,), dtypes.int32),), in_place=(("x0", "y0"),))
+    return HandKernels("gather.cu", launches, (Spec((numbers,), dtypes.int32),), in_place=(("x0", "y0"),))
 
 
-def put_one(shape: tuple[int, ...], axis: int, dtype: dtypes.Dtype, sms: int) -> Written:
+def put_one(shape: tuple[int, ...], axis: int, dtype: dtypes.Dtype, num_sms: int) -> HandKernels:
     """Zeros of ``shape`` with ``x0``, which has one element along the axis, where ``x1`` says."""
     _, length, inner = parted(shape, axis)
     size = math.prod(shape)
     width = pack_width(dtype, length if inner == 1 else inner)
     index, count = index_type(size), size // width
-    return Written("gather.cu", (each(f"hn_put_one<{index}, {count}, {width}, {length}, {inner}>", ("y0", "x0", "x1"), count, sms),))
+    return HandKernels(
+        "gather.cu", (each(f"hn_put_one<{index}, {count}, {width}, {length}, {inner}>", ("y0", "x0", "x1"), count, num_sms),)
+    )
 
 
 _TILE = 2048  # HN_SORT_TILE and HN_RADIX of add_rows.cu
 _RADIX = 256
 
 
-def sum_rows(lookup: Lookup, g: Spec, y: Spec, sms: int) -> Written | None:
+def sum_rows(lookup: Lookup, g: Spec, y: Spec, num_sms: int) -> HandKernels | None:
     """Zeros with the elements of ``x0`` added where a lookup by ``x1`` … says: see ``add_rows.cu``."""
     run = lookup.run()
     whole = lookup.axes[-1].extent if run > 1 else 1
@@ -160,7 +163,7 @@ def sum_rows(lookup: Lookup, g: Spec, y: Spec, sms: int) -> Written | None:
     if max(positions, numbers) >= LIMIT_32 or g.dtype == dtypes.bool_:
         return None
     index = index_type(g.size, y.size)
-    keys = each(f"hn_row_numbers<{index}, {positions}, {rows.types()}>", ("t0", *_tables(lookup, 1)), positions, sms)
+    keys = each(f"hn_row_numbers<{index}, {positions}, {rows.types()}>", ("t0", *_tables(lookup, 1)), positions, num_sms)
     sort, order, counts = _sorted(positions, numbers)
     chunk = max(16, min(256, 1 << (math.isqrt(positions) // 3).bit_length()))
     width = pack_width(g.dtype, run)
@@ -171,10 +174,10 @@ def sum_rows(lookup: Lookup, g: Spec, y: Spec, sms: int) -> Written | None:
     blocks = (-(-chunks * groups * lanes // THREADS), 1)
     add = Launch(f"hn_add_runs<{types}>", ("y0", "t4", "t5", "x0", "t0", order), blocks, THREADS)
     join = Launch(f"hn_join_runs<{types}>", ("y0", "t4", "t5", "t0", order), blocks, THREADS)
-    launches = (keys, *sort, fill("y0", y.dtype, y.size, 0, sms), add, *((join,) if chunks > 1 else ()))
+    launches = (keys, *sort, fill("y0", y.dtype, y.size, 0, num_sms), add, *((join,) if chunks > 1 else ()))
     part = Spec((chunks * run,), computed_dtype(g.dtype))
     listed = Spec((positions,), dtypes.int32)
-    return Written("add_rows.cu", launches, (listed, listed, listed, counts, part, part))
+    return HandKernels("add_rows.cu", launches, (listed, listed, listed, counts, part, part))
 
 
 def _sorted(positions: int, numbers: int) -> tuple[list[Launch], str, Spec]:

@@ -12,13 +12,7 @@ from typing import NamedTuple
 
 from hybridnet import dtypes
 from hybridnet.core.kernel import Launch, stored_type
-
-THREADS = 256
-BLOCKS_PER_SM = 8  # as many as fit, if registers allow
-WAVES = 16  # of those at most: fewer blocks than fit at the end, after many, cost little
-ACCESS_BYTES = 16
-#: Above this many elements an index needs 64 bits (twice a grid's stride is added to it).
-LIMIT_32 = 2**31 - 2**24
+from hybridnet.device.hardware import ACCESS_BYTES, BLOCKS_PER_SM, LIMIT_32, THREADS, WAVES
 
 
 class Axis(NamedTuple):
@@ -68,9 +62,9 @@ def index_type(*sizes: int) -> str:
     return "int" if max(sizes) < LIMIT_32 else "long long"
 
 
-def each(function: str, arguments: Sequence[str], count: int, sms: int) -> Launch:
+def each(function: str, arguments: Sequence[str], count: int, num_sms: int) -> Launch:
     """The launch of a kernel that goes over ``count`` packs with ``hn_each``."""
-    blocks, resident = -(-count // THREADS), sms * BLOCKS_PER_SM
+    blocks, resident = -(-count // THREADS), num_sms * BLOCKS_PER_SM
     if blocks > 2 * resident:  # a thread has two packs, whose loads are under way together
         blocks = min(-(-blocks // 2), resident * WAVES)
     return Launch(function, tuple(arguments), (blocks, 1), THREADS)
@@ -81,11 +75,11 @@ def once(function: str, arguments: Sequence[str], count: int) -> Launch:
     return Launch(function, tuple(arguments), (-(-count // THREADS), 1), THREADS)
 
 
-def fill(argument: str, dtype: dtypes.Dtype, size: int, number: float, sms: int) -> Launch:
+def fill(argument: str, dtype: dtypes.Dtype, size: int, number: float, num_sms: int) -> Launch:
     """The launch that puts a number in all ``size`` places of an array."""
     width = pack_width(dtype, size)
     index, count = index_type(size), size // width
-    return each(f"hn_fill_with<{index}, {count}, {width}, {stored_type(dtype)}>", (argument, f"{number}"), count, sms)
+    return each(f"hn_fill_with<{index}, {count}, {width}, {stored_type(dtype)}>", (argument, f"{number}"), count, num_sms)
 
 
 def parted(shape: Sequence[int], axis: int) -> tuple[int, int, int]:

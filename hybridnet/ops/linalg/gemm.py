@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hybridnet import dtypes
 from hybridnet.config import config
-from hybridnet.core.kernel import Placed
+from hybridnet.core.kernel import StridedSpec
 from hybridnet.device import blas
 from hybridnet.device.blas import TYPES, Matmul, Product
 
@@ -36,7 +36,7 @@ class RowMajor:
 
 
 def plan_product(
-    a: Placed, b: Placed, y: Placed, transpose_a: bool = False, transpose_b: bool = False, epilogue: str = ""
+    a: StridedSpec, b: StridedSpec, y: StridedSpec, transpose_a: bool = False, transpose_b: bool = False, epilogue: str = ""
 ) -> RowMajor | None:
     """cuBLASLt's call for ``y = a b`` (see :func:`product_of`), or None."""
     product = product_of(a, b, y, transpose_a, transpose_b, epilogue)
@@ -51,7 +51,9 @@ class Axis(NamedTuple):
     steps: tuple[int, int, int]
 
 
-def product_of(a: Placed, b: Placed, y: Placed, transpose_a: bool = False, transpose_b: bool = False, epilogue: str = "") -> Product | None:
+def product_of(
+    a: StridedSpec, b: StridedSpec, y: StridedSpec, transpose_a: bool = False, transpose_b: bool = False, epilogue: str = ""
+) -> Product | None:
     """The description of ``y = a b`` over the last two axes, the others broadcast; None where operands would have to be copied.
 
     Of each matrix one axis must be without gaps, and the batch axes must join to one, for all three alike.
@@ -113,7 +115,7 @@ def _stored(rows: int, columns: int, row: int, column: int) -> tuple[bool, int] 
     return None
 
 
-def _steps(x: Placed, ndim: int) -> tuple[int, ...]:
+def _steps(x: StridedSpec, ndim: int) -> tuple[int, ...]:
     """The steps along the batch axes of the result; 0 where the operand is broadcast."""
     own = [0 if n == 1 else s for n, s in zip(x.shape[:-2], x.strides[:-2], strict=True)]
     return (0,) * (ndim - len(x.shape)) + tuple(own)

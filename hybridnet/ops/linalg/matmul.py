@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
-from hybridnet.core.kernel import LibraryCall, Placed, is_half
+from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
+from hybridnet.core.kernel import LibraryCall, StridedSpec, is_half
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
 from hybridnet.ops.linalg import cpu_matmul
@@ -63,7 +63,7 @@ def _flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, transpose_a: 
 
 
 def _library(
-    inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, transpose_a: bool = False, transpose_b: bool = False
+    inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], *, transpose_a: bool = False, transpose_b: bool = False
 ) -> LibraryCall | None:
     a, b = inputs
     return plan_product(a, b, outputs[0], transpose_a, transpose_b)
@@ -79,7 +79,6 @@ MATMUL = register(
         grad=(_rule_a, _rule_b),
         saves=((1,), (0,)),
         promote="same",
-        library=_library,
         flops=_flops,
         precision="half",
         sample=samples(
@@ -92,6 +91,7 @@ MATMUL = register(
         ),
     )
 )
+on_cuda(MATMUL, library=_library)
 
 
 def _infer_bias(a: Spec, b: Spec, bias: Spec, *, relu: bool = False, **flags: bool) -> Spec:
@@ -107,7 +107,12 @@ def _bias_decomposed(a: Any, b: Any, bias: Any, *, relu: bool = False, **flags: 
 
 
 def _bias_library(
-    inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, relu: bool = False, transpose_a: bool = False, transpose_b: bool = False
+    inputs: tuple[StridedSpec, ...],
+    outputs: tuple[StridedSpec, ...],
+    *,
+    relu: bool = False,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
 ) -> LibraryCall | None:
     a, b, bias = inputs
     if bias.dtype != a.dtype or bias.strides != (1,):
@@ -123,7 +128,6 @@ MATMUL_BIAS = register(
         _infer_bias,
         decomposition=_bias_decomposed,
         promote="same",
-        library=_bias_library,
         flops=_flops,
         precision="half",
         sample=samples(
@@ -134,6 +138,7 @@ MATMUL_BIAS = register(
         ),
     )
 )
+on_cuda(MATMUL_BIAS, library=_bias_library)
 
 
 def _infer_sums(a: Spec, b: Spec, *, of: str, **flags: bool) -> tuple[Spec, Spec]:
@@ -154,7 +159,7 @@ def _sums_decomposed(a: Any, b: Any, *, of: str, **flags: bool) -> tuple[Any, An
 
 
 def _sums_library(
-    inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, of: str, transpose_a: bool = False, transpose_b: bool = False
+    inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], *, of: str, transpose_a: bool = False, transpose_b: bool = False
 ) -> LibraryCall | None:
     a, b = inputs
     # Of wider types the library does not say what it sums in.
@@ -170,7 +175,6 @@ MATMUL_SUMS = register(
         _infer_sums,
         decomposition=_sums_decomposed,
         promote="same",
-        library=_sums_library,
         flops=_flops,
         precision="half",
         sample=samples(
@@ -182,6 +186,7 @@ MATMUL_SUMS = register(
         ),
     )
 )
+on_cuda(MATMUL_SUMS, library=_sums_library)
 
 
 def matmul(a: Any, b: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, apply, call, infer_pointwise, register
+from hybridnet.core import Kind, NDArray, Op, Sample, apply, call, infer_pointwise, on_cuda, register
 from hybridnet.ops.array.creation import FULL
 from hybridnet.ops.common import normal, public, samples, tensor, uniform
 from hybridnet.ops.math.slopes import PRODUCT, QUOTIENT
@@ -76,11 +76,11 @@ def unary(
             saves=saves,
             promote=promote,
             cost=8 if promote == "float" else 1,
-            cuda=cuda,
             precision=precision,
             sample=samples(Sample((sample,)), Sample((uniform(*domain, 4, seed=1),)), *kinks),
         )
     )
+    on_cuda(op, functor=cuda)
     FUNCTIONS[name] = public(op, doc, 1)
 
 
@@ -124,11 +124,11 @@ def binary(
             saves=saves,
             promote=promote,
             cost=4 if promote == "float" else 1,
-            cuda=cuda,
             precision=precision,
             sample=samples(*made, *kinks, *(() if integers else (from_error,))),
         )
     )
+    on_cuda(op, functor=cuda)
     FUNCTIONS[name] = public(op, doc, 2)
 
 
@@ -339,10 +339,10 @@ INVERT = register(
         Kind.POINTWISE,
         infer_pointwise("invert", ufunc="invert"),
         ufunc="invert",
-        cuda="hn_invert({0})",
         sample=samples(Sample((np.arange(6).reshape(2, 3),), differentiable=False)),
     )
 )
+on_cuda(INVERT, functor="hn_invert({0})")
 FUNCTIONS["invert"] = public(INVERT, "The bits of integers flipped; not x for bool.", 1)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.creation import FULL
 from hybridnet.ops.common import normal, normalize_axes, reduced_axes, reduced_shape, samples, tensor
@@ -76,7 +76,7 @@ def _reduction(
         return reduce(xp, x, axis, keepdims, out)
 
     x = normal(2, 3, 4)
-    return register(
+    op = register(
         Op(
             name,
             Kind.REDUCTION,
@@ -85,7 +85,6 @@ def _reduction(
             out=True,
             grad=(rule,) if rule else None,
             saves=saves,
-            cuda=cuda,
             precision=precision,
             sample=samples(
                 Sample((x,), {"axis": (1,), "keepdims": False}),
@@ -97,6 +96,7 @@ def _reduction(
             ),
         )
     )
+    return on_cuda(op, functor=cuda)
 
 
 def _sum_rule(g: Any, y: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
-from hybridnet.core.kernel import Written
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import FULL
 from hybridnet.ops.array.shape import broadcast_to, concatenate, reshape, slice_axis
@@ -31,13 +31,13 @@ def _accumulated(dtype: dtypes.Dtype) -> dtypes.Dtype:
     return dtype
 
 
-def _scan_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, combine: str) -> Written:
+def _scan_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, combine: str) -> HandKernels:
     x = inputs[0]
     outer, length, inner = parted(x.shape, axis)
     rows = outer * inner
     types = f"{combine}, {index_type(x.size, 32 * rows)}, {rows}, {length}"
     function, threads = (f"hn_scan_rows<{types}>", 32 * rows) if inner == 1 else (f"hn_scan_columns<{types}, {inner}>", rows)
-    return Written("scan.cu", (once(function, ("y0", "x0"), threads),))
+    return HandKernels("scan.cu", (once(function, ("y0", "x0"), threads),))
 
 
 def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op:
@@ -51,13 +51,12 @@ def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op
         out[...] = result
         return out
 
-    return register(
+    op = register(
         Op(
             name,
             Kind.OPAQUE,
             lambda x, *, axis: Spec(x.shape, _accumulated(x.dtype)),
             compute=compute,
-            kernels=functools.partial(_scan_kernels, combine="hn_reduce_add" if name == "cumsum" else "hn_reduce_multiply"),
             out=True,
             grad=(rule,),
             saves=saves,
@@ -65,6 +64,7 @@ def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op
             sample=samples(Sample((sample(2, 3),), {"axis": 1}), Sample((sample(4, 2),), {"axis": 0}), Sample((sample(3),), {"axis": 0})),
         )
     )
+    return on_cuda(op, kernels=functools.partial(_scan_kernels, combine="hn_reduce_add" if name == "cumsum" else "hn_reduce_multiply"))
 
 
 def _reversed_sum(x: Any, axis: int) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Kind, Op, Sample, call, infer_pointwise, register
+from hybridnet.core import Kind, Op, Sample, call, infer_pointwise, on_cuda, register
 from hybridnet.ops.common import normal, samples, uniform
 
 
@@ -44,7 +44,7 @@ _g = normal(2, 3) * np.array([[1, 0, 1], [1, 1, 0]])
 
 
 def _register(name: str, ufunc: str, grad: tuple[Any, Any], saves: tuple[Any, ...], cuda: str) -> Op:
-    return register(
+    op = register(
         Op(
             name,
             Kind.POINTWISE,
@@ -54,7 +54,6 @@ def _register(name: str, ufunc: str, grad: tuple[Any, Any], saves: tuple[Any, ..
             grad=grad,
             saves=saves,
             promote="float",
-            cuda=cuda,
             sample=samples(
                 Sample((normal(2, 3), uniform(0.5, 2, 3, seed=1))),
                 Sample((_g, uniform(0.5, 2, 2, 1, seed=2))),
@@ -62,6 +61,7 @@ def _register(name: str, ufunc: str, grad: tuple[Any, Any], saves: tuple[Any, ..
             ),
         )
     )
+    return on_cuda(op, functor=cuda)
 
 
 #: g / slope, and 0 where g is 0 and the slope 0 or NaN.
@@ -92,10 +92,10 @@ ROOT = register(
         saves=("y",),
         promote="float",
         cost=8,
-        cuda="sqrt({0})",
         sample=samples(
             Sample((uniform(0.5, 2.0, 2, 3),)),
             Sample((np.array([0.0, 4.0]),), gradients=(np.array([0.0, 0.25]),)),
         ),
     )
 )
+on_cuda(ROOT, functor="sqrt({0})")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, apply, call, infer_pointwise, register
+from hybridnet.core import Kind, Op, Sample, apply, call, infer_pointwise, on_cuda, register
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.common import public, samples, tensor, uniform
@@ -44,11 +44,11 @@ def _special(name: str, doc: str, rule: Any, *, saves: tuple[int | str, ...], cu
             grad=(rule,),
             saves=saves,
             promote="float",
-            cuda=cuda,
             precision="float32",
             sample=samples(Sample((uniform(*domain, 2, 3),)), Sample((uniform(*domain, 4, seed=1),))),
         )
     )
+    on_cuda(op, functor=cuda)
     FUNCTIONS[name] = public(op, doc, 1)
 
 
@@ -116,11 +116,11 @@ POLYGAMMA = register(
         grad=(lambda g, y, x, *, n: apply(PRODUCT, (g, call("polygamma", x, n=n + 1))),),
         saves=(0,),
         promote="float",
-        cuda="hn_polygamma({n}, {0})",
         precision="float32",
         sample=samples(Sample((uniform(1, 3, 2, 3),), {"n": 1}), Sample((uniform(1, 3, 4),), {"n": 2})),
     )
 )
+on_cuda(POLYGAMMA, functor="hn_polygamma({n}, {0})")
 
 
 def polygamma(n: int, x: Any) -> Any:

@@ -14,8 +14,8 @@ import ml_dtypes
 
 from hybridnet import dtypes
 from hybridnet.config import config
-from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
-from hybridnet.core.kernel import LibraryCall, Placed
+from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
+from hybridnet.core.kernel import LibraryCall, StridedSpec
 from hybridnet.device import dnn
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.gather import positions
@@ -132,7 +132,15 @@ def _from_the_start(q: Any, k: Any, v: Any, y: Any, sums: Any, g: Any, bias: Any
 
 
 def _described(
-    q: Placed, k: Placed, v: Placed, y: Placed, sums: Placed, *bias: Placed, scale: float, causal: bool, layout: str
+    q: StridedSpec,
+    k: StridedSpec,
+    v: StridedSpec,
+    y: StridedSpec,
+    sums: StridedSpec,
+    *bias: StridedSpec,
+    scale: float,
+    causal: bool,
+    layout: str,
 ) -> dnn.Attention | None:
     """The forward in cuDNN's terms; None for what is not to be rounded as it rounds, or does not lie as it takes it."""
     operands = (q, k, v, y)
@@ -145,12 +153,12 @@ def _described(
     return dnn.Attention(q.dtype, a, b, c, result, dnn.Tensor(sums.shape, sums.strides), scale, causal, extra)
 
 
-def _library(inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], **attrs: Any) -> LibraryCall | None:
+def _library(inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], **attrs: Any) -> LibraryCall | None:
     described = _described(*inputs[:3], *outputs, *inputs[3:], **attrs)
     return None if described is None else dnn.plan(described)
 
 
-def _grad_library(inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], *, layout: str, **attrs: Any) -> LibraryCall | None:
+def _grad_library(inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], *, layout: str, **attrs: Any) -> LibraryCall | None:
     described = _described(*inputs[:5], *inputs[6:], layout=layout, **attrs)
     arrays = (inputs[5], *outputs)
     if described is None or any(min(x.strides) < 1 for x in arrays):
@@ -217,7 +225,6 @@ ATTENTION = register(
         grad=_rule,
         saves=(0, 1, 2, 3, "y"),
         promote="float",
-        library=_library,
         flops=_forward_flops,
         precision="half",
         sample=samples(
@@ -227,6 +234,7 @@ ATTENTION = register(
         ),
     )
 )
+on_cuda(ATTENTION, library=_library)
 
 ATTENTION_GRAD = register(
     Op(
@@ -236,12 +244,12 @@ ATTENTION_GRAD = register(
         decomposition=_attention_grad,
         grad=by_parts(_from_the_start),
         saves=(0, 1, 2, 3, 4, 5, 6),
-        library=_grad_library,
         flops=_grad_flops,
         precision="follow",
         sample=samples(*[Sample(_grad_case(x, attrs), attrs, differentiable=False) for x, attrs in _CASES]),
     )
 )
+on_cuda(ATTENTION_GRAD, library=_grad_library)
 
 
 def scaled_dot_product_attention(

@@ -1,7 +1,7 @@
 """Convolution as a matrix product of columns: what a GPU does where cuDNN is missing or refuses.
 
 ``im2col`` lays the windows of all samples out as a matrix for each group, ``col2im`` adds such columns up to data; each is the
-other's gradient. The three operators of convolution are written with them and ``matmul`` (``Op.unroll``).
+other's gradient. The three operators of convolution are written with them and ``matmul`` (``CudaRule.decomposition``).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hybridnet.core import Kind, Op, Sample, Spec, call, register
-from hybridnet.core.kernel import Written, stored_type
+from hybridnet.core import Kind, Op, Sample, Spec, call, on_cuda, register
+from hybridnet.core.kernel import HandKernels, stored_type
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, samples
 from hybridnet.ops.kernels.places import each, index_type, once, pack_width
@@ -88,24 +88,24 @@ def _types(g: Geometry, *sizes: int) -> tuple[str, list[str]]:
     return f"hn_columns<{index_type(*sizes)}, {last}, {g.batch}, {g.groups}, {g.channels}, {', '.join(axes)}>", axes
 
 
-def _im2col_kernels(sms: int, inputs: Sequence[Spec], outputs: Sequence[Spec], **attrs: Any) -> Written:
+def _im2col_kernels(num_sms: int, inputs: Sequence[Spec], outputs: Sequence[Spec], **attrs: Any) -> HandKernels:
     (x,), (y,) = inputs, outputs
     g = geometry(x.shape, **attrs)
     columns, _ = _types(g, x.size, y.size)
     width = pack_width(y.dtype, y.size)
     load = width if g.last and g.channels % width == 0 else 1
     function = f"hn_im2col<{columns}, {y.size // width}, {width}, {load}, {stored_type(x.dtype)}>"
-    return Written("im2col.cu", (each(function, ("y0", "x0"), y.size // width, sms),))
+    return HandKernels("im2col.cu", (each(function, ("y0", "x0"), y.size // width, num_sms),))
 
 
-def _col2im_kernels(sms: int, inputs: Sequence[Spec], outputs: Sequence[Spec], *, shape: tuple[int, ...], **attrs: Any) -> Written:
+def _col2im_kernels(num_sms: int, inputs: Sequence[Spec], outputs: Sequence[Spec], *, shape: tuple[int, ...], **attrs: Any) -> HandKernels:
     (x,), (y,) = inputs, outputs
     g = geometry(shape, **attrs)
     columns, axes = _types(g, x.size, y.size)
     width = pack_width(y.dtype, y.size)
     load = width if g.last and g.channels % width == 0 else 1
     function = f"hn_col2im<{columns}, {y.size // width}, {width}, {load}, {', '.join(axes)}, {stored_type(x.dtype)}>"
-    return Written("im2col.cu", (once(function, ("y0", "x0"), y.size // width),))
+    return HandKernels("im2col.cu", (once(function, ("y0", "x0"), y.size // width),))
 
 
 _CASES: tuple[tuple[tuple[int, ...], dict[str, Any]], ...] = (
@@ -124,10 +124,10 @@ IM2COL = register(
         lambda x, **attrs: Spec(_columns_shape(geometry(x.shape, **attrs)), x.dtype),
         compute=_im2col,
         grad=(lambda g, y, x, **attrs: call("col2im", g, shape=x.shape, **attrs),),
-        kernels=_im2col_kernels,
         sample=samples(*[Sample((normal(*shape),), attrs) for shape, attrs in _CASES]),
     )
 )
+on_cuda(IM2COL, kernels=_im2col_kernels)
 
 COL2IM = register(
     Op(
@@ -136,13 +136,13 @@ COL2IM = register(
         _infer_col2im,
         compute=_col2im,
         grad=(lambda g, y, x, *, shape, **attrs: call("im2col", g, **attrs),),
-        kernels=_col2im_kernels,
         sample=samples(
             *[Sample((normal(*_columns_shape(geometry(s, **attrs))),), {"shape": s, **attrs}) for s, attrs in _CASES],
             Sample((normal(1, 2, 2),), {"shape": _CASES[0][0], **_CASES[0][1]}, error=ValueError),
         ),
     )
 )
+on_cuda(COL2IM, kernels=_col2im_kernels)
 
 
 # -- the operators of convolution in terms of columns ----------------------------------------------------

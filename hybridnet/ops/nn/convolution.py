@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, register
+from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
 from hybridnet.ops.nn import convolution_library
@@ -170,8 +170,6 @@ CONVOLUTION = register(
         Kind.CONTRACTION,
         _infer_convolution,
         compute=_convolution,
-        unroll=unrolled,
-        library=convolution_library.convolution,
         flops=lambda inputs, outputs, **attrs: _flops_of_window(inputs[1], outputs[0]),
         out=True,
         grad=(
@@ -180,7 +178,6 @@ CONVOLUTION = register(
         ),
         saves=(0, 1),
         promote="float",
-        permute=_permuted,
         precision="half",
         sample=samples(
             *[Sample((normal(*x), normal(*w, seed=1)), attrs) for x, w, attrs in _CASES],
@@ -189,6 +186,7 @@ CONVOLUTION = register(
         ),
     )
 )
+on_cuda(CONVOLUTION, decomposition=unrolled, library=convolution_library.convolution, permute=_permuted)
 
 DATA_GRAD = register(
     Op(
@@ -196,8 +194,6 @@ DATA_GRAD = register(
         Kind.CONTRACTION,
         _infer_data_grad,
         compute=_convolution_data_grad,
-        unroll=unrolled_data_grad,
-        library=convolution_library.data_grad,
         flops=lambda inputs, outputs, **attrs: _flops_of_window(inputs[1], inputs[0]),
         out=True,
         grad=(
@@ -206,7 +202,6 @@ DATA_GRAD = register(
         ),
         saves=(0, 1),
         promote="float",
-        permute=_permuted,
         precision="half",
         sample=samples(
             *[
@@ -217,6 +212,7 @@ DATA_GRAD = register(
         ),
     )
 )
+on_cuda(DATA_GRAD, decomposition=unrolled_data_grad, library=convolution_library.data_grad, permute=_permuted)
 
 WEIGHT_GRAD = register(
     Op(
@@ -224,8 +220,6 @@ WEIGHT_GRAD = register(
         Kind.CONTRACTION,
         _infer_weight_grad,
         compute=_convolution_weight_grad,
-        unroll=unrolled_weight_grad,
-        library=convolution_library.weight_grad,
         flops=lambda inputs, outputs, **attrs: _flops_of_window(outputs[0], inputs[1]),
         grad=(
             lambda g, y, x, dy, *, kernel, **attrs: call("convolution_data_grad", dy, g, size=_spatial(x, attrs["last"]), **attrs),
@@ -233,7 +227,6 @@ WEIGHT_GRAD = register(
         ),
         saves=(0, 1),
         promote="float",
-        permute=_permuted,
         precision="half",
         sample=samples(
             *[Sample((normal(*x), _sample_dy(x, w, attrs)), {"kernel": spatial_of(w, attrs["last"]), **attrs}) for x, w, attrs in _CASES],
@@ -241,6 +234,7 @@ WEIGHT_GRAD = register(
         ),
     )
 )
+on_cuda(WEIGHT_GRAD, decomposition=unrolled_weight_grad, library=convolution_library.weight_grad, permute=_permuted)
 
 
 def convolution(

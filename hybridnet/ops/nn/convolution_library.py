@@ -1,15 +1,15 @@
-"""The three operators of convolution as calls of cuDNN (``Op.library``): arrays of either layout in its order of axes."""
+"""The three operators of convolution as calls of cuDNN (``CudaRule.library``): arrays of either layout in its order of axes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hybridnet.config import config
-from hybridnet.core.kernel import LibraryCall, Placed
+from hybridnet.core.kernel import LibraryCall, StridedSpec
 from hybridnet.device import dnn
 
 
-def tensor_of(x: Placed, last: bool) -> dnn.Tensor:
+def tensor_of(x: StridedSpec, last: bool) -> dnn.Tensor:
     """Data or a weight as cuDNN names its axes: (N, C, *size), of two spatial axes or more."""
     order = (0, len(x.shape) - 1, *range(1, len(x.shape) - 1)) if last else range(len(x.shape))
     shape, strides = tuple(x.shape[i] for i in order), tuple(x.strides[i] for i in order)
@@ -19,7 +19,7 @@ def tensor_of(x: Placed, last: bool) -> dnn.Tensor:
 
 
 def _planned(
-    kind: str, data: Placed, weight: Placed, result: Placed, *, stride: Any, pad: Any, dilate: Any, last: bool, **_: Any
+    kind: str, data: StridedSpec, weight: StridedSpec, result: StridedSpec, *, stride: Any, pad: Any, dilate: Any, last: bool, **_: Any
 ) -> LibraryCall | None:
     if data.dtype not in dnn.TYPES or min(*data.strides, *weight.strides, *result.strides) < 0:
         return None
@@ -29,16 +29,16 @@ def _planned(
     return dnn.plan(dnn.Convolution(kind, data.dtype, x, w, y, pad, stride, dilate, config.tf32))
 
 
-def convolution(inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], **attrs: Any) -> LibraryCall | None:
+def convolution(inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], **attrs: Any) -> LibraryCall | None:
     (x, w), (y,) = inputs, outputs
     return _planned("result", x, w, y, **attrs)
 
 
-def data_grad(inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], **attrs: Any) -> LibraryCall | None:
+def data_grad(inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], **attrs: Any) -> LibraryCall | None:
     (dy, w), (dx,) = inputs, outputs
     return _planned("data", dx, w, dy, **attrs)
 
 
-def weight_grad(inputs: tuple[Placed, ...], outputs: tuple[Placed, ...], **attrs: Any) -> LibraryCall | None:
+def weight_grad(inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], **attrs: Any) -> LibraryCall | None:
     (x, dy), (dw,) = inputs, outputs
     return _planned("weight", x, dw, dy, **attrs)

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, local, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, local, on_cuda, register
 from hybridnet.core.random import next_key
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.common import normal, normalize_axes, samples, tensor
@@ -32,7 +32,6 @@ DROPOUT_MASK = register(
         Kind.RANDOM,
         lambda seed, counter, *, shape, p, dtype: Spec(shape, dtype),
         compute=_mask,
-        cuda=f"hn_dropout_mask<{{dtype}}, hn_in_16_bits({{p}})>({DRAW}, {{p}})",
         cost=10,
         sample=samples(
             Sample(_KEY, {"shape": (2, 3), "p": 0.5, "dtype": dtypes.float32}, differentiable=False),
@@ -42,6 +41,7 @@ DROPOUT_MASK = register(
         ),
     )
 )
+on_cuda(DROPOUT_MASK, functor=f"hn_dropout_mask<{{dtype}}, hn_in_16_bits({{p}})>({DRAW}, {{p}})")
 
 
 def _infer(x: Spec, seed: Spec, counter: Spec, *, p: float, axes: tuple[int, ...]) -> tuple[Spec, Spec]:

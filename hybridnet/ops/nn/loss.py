@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
-from hybridnet.core.kernel import Launch, Written, stored_type
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.array.gather import positions
 from hybridnet.ops.array.shape import expand_dims
@@ -69,7 +69,7 @@ _WARP_PACKS = 8 * 32  # up to so many packs of 16 bytes a row has a warp, above 
 _BATCH = 4  # packs that a thread loads before the first is used
 
 
-def _row_launch(function: str, types: tuple[Spec, ...], arguments: tuple[str, ...], x: Spec, axis: int, sms: int) -> Written | None:
+def _row_launch(function: str, types: tuple[Spec, ...], arguments: tuple[str, ...], x: Spec, axis: int, num_sms: int) -> HandKernels | None:
     """The launch of a function of ``cross_entropy.cu`` over the rows of ``x``."""
     length = x.shape[axis]
     if math.prod(x.shape[axis + 1 :]) != 1 or length >= 2**31:
@@ -78,23 +78,23 @@ def _row_launch(function: str, types: tuple[Spec, ...], arguments: tuple[str, ..
     if packs <= _WARP_PACKS:
         threads, lanes = 256, min(32, 1 << (packs - 1).bit_length())
     else:
-        threads = lanes = 256 if rows >= 2 * sms else 1024
+        threads = lanes = 256 if rows >= 2 * num_sms else 1024
     of = ", ".join(stored_type(s.dtype) for s in types)
     text = f"{function}<{of}, {threads}, {lanes}, {_BATCH}>"
     scratch = threads // 32 * wide_dtype(x.dtype).itemsize
     launch = Launch(text, (*arguments, str(rows), str(length)), (-(-rows * lanes // threads), 1), threads, scratch)
-    return Written("cross_entropy.cu", (launch,), in_place=(("x0", "y0"),) if function.endswith("grad") else ())
+    return HandKernels("cross_entropy.cu", (launch,), in_place=(("x0", "y0"),) if function.endswith("grad") else ())
 
 
-def _kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> Written | None:
-    return _row_launch("hn_cross_entropy", inputs, ("x0", "x1", "y0", "y1"), inputs[0], axis, sms)
+def _kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> HandKernels | None:
+    return _row_launch("hn_cross_entropy", inputs, ("x0", "x1", "y0", "y1"), inputs[0], axis, num_sms)
 
 
-def _grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> Written | None:
+def _grad_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> HandKernels | None:
     x, label, *small = inputs
     if len({s.dtype for s in small}) > 1:
         return None
-    return _row_launch("hn_cross_entropy_grad", (x, small[0], label), ("x0", "x1", "x2", "x3", "x4", "y0"), x, axis, sms)
+    return _row_launch("hn_cross_entropy_grad", (x, small[0], label), ("x0", "x1", "x2", "x3", "x4", "y0"), x, axis, num_sms)
 
 
 _CASES = (  # short rows, rows along the first axis, rows of several packs, rows of a block
@@ -111,13 +111,13 @@ CROSS_ENTROPY = register(
         decomposition=_cross_entropy,
         grad=_cross_entropy_rule,
         saves=(0, 1, "y1"),
-        kernels=_kernels,
         sample=samples(
             *(Sample((x, label), {"axis": axis}) for x, label, axis in _CASES),
             Sample((normal(2, 3), np.array([2, 0])), {"axis": 1}, error=ValueError),
         ),
     )
 )
+on_cuda(CROSS_ENTROPY, kernels=_kernels)
 
 CROSS_ENTROPY_GRAD = register(
     Op(
@@ -127,7 +127,6 @@ CROSS_ENTROPY_GRAD = register(
         decomposition=_cross_entropy_grad,
         grad=by_parts(_cross_entropy_grad),
         saves=(0, 1, 2, 3, 4),
-        kernels=_grad_kernels,
         sample=samples(
             *(
                 Sample(
@@ -138,6 +137,7 @@ CROSS_ENTROPY_GRAD = register(
         ),
     )
 )
+on_cuda(CROSS_ENTROPY_GRAD, kernels=_grad_kernels)
 
 
 def softmax_cross_entropy(data: Any, label: Any, axis: int = -1) -> Any:

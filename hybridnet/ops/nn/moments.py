@@ -11,8 +11,8 @@ import math
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from hybridnet.core import Kind, Op, Permuted, Sample, Spec, broadcast_shapes, call, register
-from hybridnet.core.kernel import Launch, Written, stored_type
+from hybridnet.core import Kind, Op, Permuted, Sample, Spec, broadcast_shapes, call, on_cuda, register
+from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, reduced_shape, samples
 from hybridnet.ops.kernels.places import pack_width
@@ -83,7 +83,7 @@ class _Pass(NamedTuple):
     elements: int  # of a channel in each of those parts
 
 
-def _pass(x: Spec, view: _Channels, batches: tuple[int, int], sms: int) -> _Pass | None:
+def _pass(x: Spec, view: _Channels, batches: tuple[int, int], num_sms: int) -> _Pass | None:
     """``batches``: how many packs a thread loads at a time, channels being side by side, or each by itself."""
     by_rows = view.inner == 1
     width = pack_width(x.dtype, view.channels if by_rows else view.inner)
@@ -98,7 +98,7 @@ def _pass(x: Spec, view: _Channels, batches: tuple[int, int], sms: int) -> _Pass
         columns, threads = 1, min(_THREADS, max(32, 1 << (items // batch).bit_length()))
         blocks = view.channels
     most = items // (threads // columns * batch)
-    chunk = -(-items // max(1, min(most, -(-_BLOCKS_PER_SM * sms // blocks))))
+    chunk = -(-items // max(1, min(most, -(-_BLOCKS_PER_SM * num_sms // blocks))))
     splits = -(-items // chunk)
     form, team = ("rows", f"{columns}, {threads // columns}") if by_rows else ("planes", str(threads))
     extents = (items, view.channels, chunk) if by_rows else (items, view.channels, view.inner // width, chunk)
@@ -113,10 +113,10 @@ def add_partials(arguments: tuple[str, ...], partial: Spec, result: Spec, sums: 
     return Launch(function, (*arguments, str(parts), str(length)), (-(-length // 32), sums), 512, 512 * partial.dtype.itemsize)
 
 
-def _moments_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: tuple[int, ...]) -> Written | None:
+def _moments_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: tuple[int, ...]) -> HandKernels | None:
     (x,) = inputs
     view = _channels_of(x.shape, axis)
-    plan = None if view is None else _pass(x, view, (4, 4), sms)
+    plan = None if view is None else _pass(x, view, (4, 4), num_sms)
     if view is None or plan is None:
         return None
     small = wide_dtype(x.dtype)
@@ -126,16 +126,16 @@ def _moments_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ..
     into = ("t0", "t1") if split else ("y0", "y1")
     launch = Launch(function, ("x0", *into, *plan.arguments), plan.grid, plan.threads, plan.threads // 2 * sums)
     if not split:
-        return Written("batch_norm.cu", (launch,))
+        return HandKernels("batch_norm.cu", (launch,))
     numbers = (str(plan.splits), str(view.channels), f"{plan.elements}.", f"{view.outer * view.inner}.")
     join = Launch("hn_join_moments", ("t0", "t1", "y0", "y1", *numbers), (-(-view.channels // 32), 1), 512, 256 * 3 * small.itemsize)
-    return Written("batch_norm.cu", (launch, join), (Spec((plan.splits, view.channels), small),) * 2)
+    return HandKernels("batch_norm.cu", (launch, join), (Spec((plan.splits, view.channels), small),) * 2)
 
 
-def _sums_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: tuple[int, ...]) -> Written | None:
+def _sums_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: tuple[int, ...]) -> HandKernels | None:
     g, x, mean = inputs
     view = _channels_of(x.shape, axis)
-    plan = None if view is None else _pass(x, view, (2, 4), sms)
+    plan = None if view is None else _pass(x, view, (2, 4), num_sms)
     if view is None or plan is None or g != x or mean.shape != outputs[0].shape:
         return None
     small, split = outputs[0].dtype, plan.splits > 1
@@ -144,10 +144,10 @@ def _sums_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...],
     into = ("t0", "t1") if split else ("y0", "y1")
     launch = Launch(function, ("x0", "x1", "x2", *into, *plan.arguments), plan.grid, plan.threads, plan.threads // 2 * sums)
     if not split:
-        return Written("batch_norm.cu", (launch,))
+        return HandKernels("batch_norm.cu", (launch,))
     partial = Spec((plan.splits, view.channels), small)
     add = add_partials(("t0", "t1", "y0", "y1"), Spec((view.channels,), small), outputs[0], 2, plan.splits)
-    return Written("batch_norm.cu", (launch, add), (partial, partial))
+    return HandKernels("batch_norm.cu", (launch, add), (partial, partial))
 
 
 # -- records --------------------------------------------------------------------------------------
@@ -182,11 +182,10 @@ MOMENTS = register(
         decomposition=lambda x, *, axis: moments(wide(x), axis=axis),
         grad=(_moments_rule,),
         saves=(0, "y"),
-        kernels=_moments_kernels,
-        permute=_permuted,
         sample=samples(*(Sample((normal(*shape),), {"axis": axis}) for shape, axis in _CASES)),
     )
 )
+on_cuda(MOMENTS, kernels=_moments_kernels, permute=_permuted)
 
 
 def _infer_sums(g: Spec, x: Spec, mean: Spec, *, axis: tuple[int, ...]) -> tuple[Spec, Spec]:
@@ -218,8 +217,6 @@ CENTRED_SUMS = register(
         decomposition=_centred_sums,
         grad=_centred_sums_rule,
         saves=(0, 1, 2),
-        kernels=_sums_kernels,
-        permute=_permuted,
         sample=samples(
             *(
                 Sample((normal(*shape, seed=1), normal(*shape), normal(*reduced_shape(shape, axis, True), seed=2)), {"axis": axis})
@@ -229,3 +226,4 @@ CENTRED_SUMS = register(
         ),
     )
 )
+on_cuda(CENTRED_SUMS, kernels=_sums_kernels, permute=_permuted)

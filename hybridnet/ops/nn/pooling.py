@@ -17,8 +17,8 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, register
-from hybridnet.core.kernel import Written
+from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, reduced_shape, samples, tensor
 from hybridnet.ops.kernels.places import index_type, once, pack_width
@@ -107,7 +107,7 @@ def _written(
     stride: Any,
     pad: Any,
     count: Any,
-) -> Written | None:
+) -> HandKernels | None:
     """The launch of a function of ``pooling.cu`` that goes over ``result``; ``more``: template arguments besides the usual ones."""
     if len(kernel) > 3:
         return None
@@ -119,7 +119,7 @@ def _written(
     windows = ["hn_windows<1, 1, 1, 1, 0>"] * (3 - len(windows)) + windows
     pool = f"hn_pool<{index_type(data.size, result.size)}, {width}, {inner}, {', '.join(windows)}>"
     packs = result.size // width
-    return Written("pooling.cu", (once(f"{function}<{pool}, {packs}{more}>", arguments, packs),))
+    return HandKernels("pooling.cu", (once(f"{function}<{pool}, {packs}{more}>", arguments, packs),))
 
 
 # -- the maximum ----------------------------------------------------------------------------------
@@ -184,16 +184,16 @@ def _max_pool_gather(xp: Any, h: Any, x: Any, y: Any, *, first: int, kernel: Any
     return out
 
 
-def _max_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> Written | None:
+def _max_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> HandKernels | None:
     empty = repr(float(ml_dtypes.finfo(outputs[0].dtype).min))
     return _written("hn_max_pool", inputs[0], outputs[0], ("y0", "x0", empty), "", **attrs)
 
 
-def _max_grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> Written | None:
+def _max_grad_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> HandKernels | None:
     return _written("hn_max_pool_grad", inputs[1], outputs[0], ("y0", "x0", "x1", "x2"), "", **attrs)
 
 
-def _max_gather_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> Written | None:
+def _max_gather_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> HandKernels | None:
     return _written("hn_max_pool_gather", inputs[1], outputs[0], ("y0", "x0", "x1", "x2"), "", **attrs)
 
 
@@ -217,24 +217,21 @@ MAX_POOL = register(
         Kind.OPAQUE,
         _infer_max,
         compute=_max_pool,
-        kernels=_max_kernels,
-        permute=_permuted,
         grad=(lambda g, y, x, **attrs: call("max_pool_grad", g, x, y, **attrs),),
         saves=(0, "y"),
         promote="float",
         sample=samples(*[Sample((normal(*x),), attrs) for x, attrs in _CASES], Sample((normal(3, 4),), _WRONG, error=ValueError)),
     )
 )
+on_cuda(MAX_POOL, kernels=_max_kernels, permute=_permuted)
 # Where the maxima lie does not change with an infinitesimal step: gradients flow through the first operand alone.
 # Samples are marked as not differentiable because taking a step off x without y would move them.
-register(
+MAX_POOL_GRAD = register(
     Op(
         "max_pool_grad",
         Kind.OPAQUE,
         _infer_max_grad,
         compute=_max_pool_grad,
-        kernels=_max_grad_kernels,
-        permute=_permuted,
         grad=(lambda g, y, dy, x, m, **attrs: call("max_pool_gather", g, x, m, **attrs), None, None),
         saves=(1, 2),
         promote="float",
@@ -244,20 +241,20 @@ register(
         ),
     )
 )
-register(
+on_cuda(MAX_POOL_GRAD, kernels=_max_grad_kernels, permute=_permuted)
+MAX_POOL_GATHER = register(
     Op(
         "max_pool_gather",
         Kind.OPAQUE,
         _infer_max_gather,
         compute=_max_pool_gather,
-        kernels=_max_gather_kernels,
-        permute=_permuted,
         grad=(lambda g, y, h, x, m, **attrs: call("max_pool_grad", g, x, m, **attrs), None, None),
         saves=(1, 2),
         promote="float",
         sample=samples(*[Sample((normal(*x, seed=3), *_sample_max(x, attrs)[1:]), attrs, differentiable=False) for x, attrs in _CASES]),
     )
 )
+on_cuda(MAX_POOL_GATHER, kernels=_max_gather_kernels, permute=_permuted)
 
 
 # -- sums and means -------------------------------------------------------------------------------
@@ -318,13 +315,13 @@ def _sum_rule(g: Any, y: Any, x: Any, **attrs: Any) -> Any:
 _DIVIDE = {"no": "HN_SUM", "all": "HN_MEAN_WITH_PADDING", "data": "HN_MEAN_OF_DATA"}
 
 
-def _sum_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, divide: str, **attrs: Any) -> Written | None:
+def _sum_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, divide: str, **attrs: Any) -> HandKernels | None:
     return _written("hn_sum_pool", inputs[0], outputs[0], ("y0", "x0"), f", {_DIVIDE[divide]}", **attrs)
 
 
 def _sum_grad_kernels(
-    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, size: Any, divide: str, **attrs: Any
-) -> Written | None:
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, size: Any, divide: str, **attrs: Any
+) -> HandKernels | None:
     return _written("hn_sum_pool_grad", outputs[0], outputs[0], ("y0", "x0"), f", {_DIVIDE[divide]}", **attrs)
 
 
@@ -345,26 +342,24 @@ SUM_POOL = register(
         Kind.OPAQUE,
         _infer_sum,
         compute=_sum_pool,
-        kernels=_sum_kernels,
-        permute=_permuted,
         grad=(_sum_rule,),
         promote="float",
         sample=_sum_samples(False),
     )
 )
-register(
+on_cuda(SUM_POOL, kernels=_sum_kernels, permute=_permuted)
+SUM_POOL_GRAD = register(
     Op(
         "sum_pool_grad",
         Kind.OPAQUE,
         _infer_sum_grad,
         compute=_sum_pool_grad,
-        kernels=_sum_grad_kernels,
-        permute=_permuted,
         grad=(lambda g, y, dy, *, size, **attrs: call("sum_pool", g, **attrs),),
         promote="float",
         sample=_sum_samples(True),
     )
 )
+on_cuda(SUM_POOL_GRAD, kernels=_sum_grad_kernels, permute=_permuted)
 
 
 def _infer_global_avg(x: Spec, *, axis: tuple[int, ...]) -> Spec:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Kind, Op, Sample, Spec, call, local, register
+from hybridnet.core import Kind, Op, Sample, Spec, call, local, on_cuda, register
 from hybridnet.device import threads
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.shape import concatenate, stack
@@ -383,7 +383,6 @@ SEQUENCE = register(
         Kind.OPAQUE,
         _infer,
         compute=_forward,
-        unroll=_unrolled,
         flops=_flops,
         grad=_rule,
         saves=(0, 1, 2, 3, 4, 5, "y"),
@@ -392,16 +391,17 @@ SEQUENCE = register(
         sample=samples(*_good, _wrong),
     )
 )
-register(
+on_cuda(SEQUENCE, decomposition=_unrolled)
+SEQUENCE_GRAD = register(
     Op(
         "rnn_sequence_grad",
         Kind.OPAQUE,
         _infer_grad,
         compute=_compute_grad,
-        unroll=_unrolled_grad,
         flops=_grad_flops,
         promote="float",
         precision="half",
         sample=samples(*map(_grad_sample, _good)),
     )
 )
+on_cuda(SEQUENCE_GRAD, decomposition=_unrolled_grad)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, register
-from hybridnet.core.kernel import Launch, Written, stored_type
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, on_cuda, register
+from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import by_parts, normal, samples, uniform
@@ -149,8 +149,8 @@ def _words(dtype: Any, width: int) -> int:
 
 
 def _kernels(
-    sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, eps: float, dtype: Dtype | None = None
-) -> Written | None:
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, eps: float, dtype: Dtype | None = None
+) -> HandKernels | None:
     x, gamma, *beta = inputs
     found = _rows_of(x, axis)
     if found is None or any(b.dtype != gamma.dtype for b in beta):
@@ -164,10 +164,10 @@ def _kernels(
     mean = ("x2", "y0", "y1", "y2") if beta else ("nullptr", "y0", "nullptr", "y1")
     arguments = ("x0", "x1", *mean, str(rows), str(length), repr(eps))
     launch = Launch(function, arguments, (-(-rows * team.lanes // team.threads), 1), team.threads, team.threads // 32 * wide_type.itemsize)
-    return Written("layer_norm.cu", (launch,), in_place=(("x0", "y0"),) if outputs[0] == x else ())
+    return HandKernels("layer_norm.cu", (launch,), in_place=(("x0", "y0"),) if outputs[0] == x else ())
 
 
-def _grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, eps: float) -> Written | None:
+def _grad_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, eps: float) -> HandKernels | None:
     g, x, *statistics, gamma = inputs
     found = _rows_of(x, axis)
     if found is None or g.dtype != x.dtype != wide_dtype(g.dtype) or len({s.dtype for s in statistics}) > 1:
@@ -183,7 +183,7 @@ def _grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...],
     teams = team.threads // team.lanes
     # The registers of a step, and some for all else.
     resident = _REGISTERS // (team.threads * (8 * wide_type.itemsize + team.steps * step))
-    blocks = min(-(-rows // teams), sms * resident)
+    blocks = min(-(-rows // teams), num_sms * resident)
     function = _function("hn_layer_norm_grad", (g, x, statistics[0], gamma), team, sums == 2)
     of, partial = (("x2", "x3", "x4"), ("t0", "t1")) if sums == 2 else (("nullptr", "x2", "x3"), ("t0", "nullptr"))
     arguments = ("x0", "x1", *of, "y0", *partial, str(rows), str(length), repr(eps))
@@ -192,7 +192,7 @@ def _grad_kernels(sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...],
     results = ("y1", "y2") if sums == 2 else ("y1", "nullptr")
     add = add_partials((*partial, *results), Spec((length,), wide_type), gamma, sums, blocks)
     in_place = (("x1", "y0"), *((("x0", "y0"),) if g.dtype == x.dtype else ()))
-    return Written("layer_norm.cu", (launch, add), (Spec((blocks, length), wide_type),) * sums, in_place)
+    return HandKernels("layer_norm.cu", (launch, add), (Spec((blocks, length), wide_type),) * sums, in_place)
 
 
 def _function(name: str, types: tuple[Spec, ...], team: _Team, centred: bool) -> str:
@@ -238,9 +238,8 @@ LAYER_NORM = _record(
     decomposition=_layer_norm,
     grad=_layer_norm_rule,
     saves=(0, 1, "y1", "y2"),
-    kernels=_kernels,
-    casts=("y",),
 )
+on_cuda(LAYER_NORM, kernels=_kernels, casts=("y",))
 LAYER_NORM_GRAD = _record(
     "layer_norm_grad",
     "gxmvw",
@@ -248,12 +247,10 @@ LAYER_NORM_GRAD = _record(
     decomposition=_layer_norm_grad,
     grad=by_parts(_layer_norm_grad),
     saves=(0, 1, 2, 3, 4),
-    kernels=_grad_kernels,
-    casts=(0,),
 )
-RMS_NORM = _record(
-    "rms_norm", "xw", infer=_infer, decomposition=_rms_norm, grad=_rms_norm_rule, saves=(0, 1, "y1"), kernels=_kernels, casts=("y",)
-)
+on_cuda(LAYER_NORM_GRAD, kernels=_grad_kernels, casts=(0,))
+RMS_NORM = _record("rms_norm", "xw", infer=_infer, decomposition=_rms_norm, grad=_rms_norm_rule, saves=(0, 1, "y1"))
+on_cuda(RMS_NORM, kernels=_kernels, casts=("y",))
 RMS_NORM_GRAD = _record(
     "rms_norm_grad",
     "gxvw",
@@ -261,6 +258,5 @@ RMS_NORM_GRAD = _record(
     decomposition=_rms_norm_grad,
     grad=by_parts(_rms_norm_grad),
     saves=(0, 1, 2, 3),
-    kernels=_grad_kernels,
-    casts=(0,),
 )
+on_cuda(RMS_NORM_GRAD, kernels=_grad_kernels, casts=(0,))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import NDArray, Op, apply, broadcast_shapes, call
+from hybridnet.core import NDArray, Op, apply, broadcast_shapes, call, cuda_rule
 from hybridnet.core.random import next_key
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, ShapeError, fail
@@ -48,7 +48,8 @@ def _drawn(op: Op, device: Device, parameters: Sequence[Any], attrs: dict[str, A
     if not device.is_gpu:
         return apply(op, operands, attrs)
     operands = tuple(x if isinstance(x, NDArray) else full((), x, np.asarray(x).dtype, device) for x in operands)
-    return apply(op, operands, attrs) if op.unroll is None else op.unroll(*operands, **attrs)
+    parts = cuda_rule(op).decomposition
+    return apply(op, operands, attrs) if parts is None else parts(*operands, **attrs)
 
 
 class _Draw:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.creation import arange
 from hybridnet.ops.common import samples
@@ -38,7 +38,8 @@ def _drawing(name: str, draw: Callable[..., Any], cuda: str, cost: int, *made: S
         wide = [p.astype(np.float64) if hasattr(p, "dtype") else p for p in parameters]
         return np.asarray(draw(generator(seed, counter), *wide, shape)).astype(dtype, copy=False)
 
-    return register(Op(name, Kind.RANDOM, infer, compute=compute, cuda=cuda, cost=cost, sample=samples(*made)))
+    op = register(Op(name, Kind.RANDOM, infer, compute=compute, cost=cost, sample=samples(*made)))
+    return on_cuda(op, functor=cuda)
 
 
 def _sample(*parameters: Any, shape: tuple[int, ...] = (2, 3), dtype: Any = dtypes.float32) -> Sample:
@@ -53,9 +54,8 @@ def _standard(name: str, draw: Callable[..., Any], cost: int) -> Op:
 
     made = samples(_sample(), _sample(shape=(), dtype=dtypes.float64), _sample(shape=(0, 2), dtype=dtypes.float16))
     cuda = f"hn_{name}<{{dtype}}>({DRAW})"
-    return register(
-        Op(name, Kind.RANDOM, lambda seed, counter, *, shape, dtype: Spec(shape, dtype), compute, cuda=cuda, cost=cost, sample=made)
-    )
+    op = register(Op(name, Kind.RANDOM, lambda seed, counter, *, shape, dtype: Spec(shape, dtype), compute, cost=cost, sample=made))
+    return on_cuda(op, functor=cuda)
 
 
 def _uniform(g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -134,10 +134,10 @@ PERMUTATION = register(
         Kind.RANDOM,
         lambda seed, counter, *, n: Spec((n,), dtypes.int64),
         compute=_permutation,
-        unroll=_permutation_parts,
         sample=samples(Sample(_KEY, {"n": 5}, differentiable=False), Sample(_KEY, {"n": 0}, differentiable=False)),
     )
 )
+on_cuda(PERMUTATION, decomposition=_permutation_parts)
 
 
 def _infer_categorical(seed: Spec, counter: Spec, p: Spec, *, shape: tuple[int, ...], dtype: Any) -> Spec:
@@ -171,7 +171,6 @@ CATEGORICAL = register(
         Kind.RANDOM,
         _infer_categorical,
         compute=_categorical,
-        unroll=_categorical_parts,
         sample=samples(
             Sample((*_KEY, _p), {"shape": (4,), "dtype": dtypes.int32}, differentiable=False),
             Sample((*_KEY, _p[0]), {"shape": (), "dtype": dtypes.int64}, differentiable=False),
@@ -179,6 +178,7 @@ CATEGORICAL = register(
         ),
     )
 )
+on_cuda(CATEGORICAL, decomposition=_categorical_parts)
 
 
 def _multinomial(xp: Any, seed: Any, counter: Any, p: Any, *, n: int, shape: tuple[int, ...]) -> Any:
@@ -205,10 +205,10 @@ MULTINOMIAL = register(
         Kind.RANDOM,
         lambda seed, counter, p, *, n, shape: Spec((*shape, p.shape[0]), dtypes.int64),
         compute=_multinomial,
-        unroll=_multinomial_parts,
         sample=samples(
             Sample((*_KEY, _p[0]), {"n": 10, "shape": (2,)}, differentiable=False),
             Sample((*_KEY, _p[1]), {"n": 3, "shape": ()}, differentiable=False),
         ),
     )
 )
+on_cuda(MULTINOMIAL, decomposition=_multinomial_parts)

@@ -46,5 +46,5 @@ def generator(seed: Any, counter: Any) -> np.random.Generator:
     return _philox.generator
 
 
-#: The draw of a random operator whose first inputs are seed and counter, in CUDA C++ (``Op.cuda``), and the element's number.
+#: The draw of a random operator whose first inputs are seed and counter, in CUDA C++ (``CudaRule.functor``), and the element's number.
 DRAW = "hn_draw{{{0}, {1}}}, {index}"

@@ -87,14 +87,13 @@ def values(array: Any) -> list[float]:
 
 def sources(function: Any, *arguments: Any) -> list[str]:
     """The CUDA C++ of a compiled function for these arguments; nothing is computed."""
-    compiled = function._inspect(arguments, {})
-    return [program.source.text for program in (compiled.program, *([compiled.backward] if compiled.halves else []))]
+    return [program.source.text for program in function._inspect(arguments, {}).programs]
 
 
 def told(function: Any, *arguments: Any) -> dict[str, Any]:
     """Of a compiled function for these arguments: its graphs and what is not in them, the libraries' algorithms and refusals, a profile."""
     compiled = function._inspect(arguments, {})
-    programs = [compiled.program, *([compiled.backward] if compiled.halves else [])]
+    programs = compiled.programs
     calls = [s.call.name for p in programs if isinstance(p, CudaProgram) for s in p.source.steps if isinstance(s, LibraryStep)]
     return {
         "explain": function.explain(*arguments),

@@ -26,7 +26,7 @@
 //    cast_1<<<(1, 1), 256>>>(in19, arena+247040)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+247552, arena+247296)
 //    multiply_add_2<<<(2, 1), 256>>>(made1)
-//    multiply_add_subtract_1<<<(7, 1), 256>>>(made2, arena+247040)
+//    multiply_add_subtract_1<<<(7, 1), 256>>>(made2, in20, in22, arena+247040)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -464,20 +464,20 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_2(const long long
     }
 }
 
-static __device__ inline void multiply_add_subtract_1_element(float x0, float x1, float x2, float x3, float& y0, float& y1)
+static __device__ inline void multiply_add_subtract_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float& y0, float& y1)
 {
-    const float v5 = (x0 * 0.125f);
-    const float v7 = (x1 * 0.001f);
-    const float v8 = (v5 + v7);
-    const float v10 = (x2 * 0.9f);
-    const float v11 = (v8 * x3);
+    const float v7 = (x0 * 0.125f);
+    const float v8 = (x1 * x3);
+    const float v9 = (v7 + v8);
+    const float v10 = (x2 * x4);
+    const float v11 = (v9 * x5);
     const float v12 = (v10 - v11);
     const float v13 = (x1 + v12);
     y0 = v12;
     y1 = v13;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_1(const long long* table, const float* x3)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_1(const long long* table, const float* x3, const float* x4, const float* x5)
 {
     const long long* const chunk = table + 49 + 2 * blockIdx.x;
     const long long* const member = table + chunk[0] * 7;
@@ -489,6 +489,8 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_1(const 
     float* const y0 = reinterpret_cast<float*>(member[5]) + start;
     float* const y1 = reinterpret_cast<float*>(member[6]) + start;
     const float s3 = hn_load<1>(x3)[0];
+    const float s4 = hn_load<1>(x4)[0];
+    const float s5 = hn_load<1>(x5)[0];
     const int packs = (member[2] | member[3] | member[4] | member[5] | member[6]) % 16 == 0 ? count / 4 : 0;
 #pragma unroll 1
     for (int i = threadIdx.x; i < packs; i += 256) {
@@ -501,7 +503,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_1(const 
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            multiply_add_subtract_1_element(a0[e], a1[e], a2[e], s3, r0, r1);
+            multiply_add_subtract_1_element(a0[e], a1[e], a2[e], s3, s4, s5, r0, r1);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
         }
@@ -517,7 +519,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_1(const 
         hn_pack<float, 1> b1;
         float r0;
         float r1;
-        multiply_add_subtract_1_element(a0[0], a1[0], a2[0], s3, r0, r1);
+        multiply_add_subtract_1_element(a0[0], a1[0], a2[0], s3, s4, s5, r0, r1);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         hn_store(y0 + i, b0);

@@ -5,11 +5,11 @@
 //    multiply_square_sum_1<<<(3, 1), 256>>>(made0, arena+6912)
 //    multiply_square_sum_2<<<(3, 1), 64>>>(made0, arena+6912)
 //    add_sqrt_true_divide_minimum_1<<<(1, 1), 256>>>(arena+7680, arena+7424, arena+7168, arena+7680, arena+7424)
-//    cast_1<<<(1, 1), 256>>>(in8, arena+7168)
-//    add_power_subtract_cast_1<<<(1, 1), 256>>>(in7, in7, arena+7936, arena+8192)
+//    cast_1<<<(1, 1), 256>>>(in10, arena+7168)
+//    add_power_subtract_cast_1<<<(1, 1), 256>>>(in7, in8, in9, in7, arena+7936, arena+8192)
 //    square_sum_1<<<(3, 1), 256>>>(made1, arena+6912)
 //    square_sum_2<<<(3, 1), 64>>>(made1, arena+6912)
-//    multiply_add_square_true_divide_sqrt_sum_1<<<(3, 1), 256>>>(made2, arena+7424, arena+7936, arena+8192, arena+6912)
+//    multiply_add_square_true_divide_sqrt_sum_1<<<(3, 1), 256>>>(made2, arena+7424, in12, in13, in15, in16, arena+7936, arena+8192, in17, in18, arena+6912)
 //    multiply_add_square_true_divide_sqrt_sum_2<<<(3, 1), 64>>>(made2, arena+6912)
 //    sqrt_minimum_greater_true_divide_where_m_1<<<(3, 1), 256>>>(made3, arena+7168)
 //    multiply_subtract_1<<<(3, 1), 256>>>(made4)
@@ -204,23 +204,25 @@ extern "C" __global__ void __launch_bounds__(256) cast_1(const double* x0, float
     }
 }
 
-static __device__ inline void add_power_subtract_cast_1_element(double x0, double& y0, float& y1, float& y2)
+static __device__ inline void add_power_subtract_cast_1_element(double x0, double x1, double x2, double& y0, float& y1, float& y2)
 {
-    const double v2 = (x0 + 1.0);
-    const double v4 = hn_power(0.9, v2);
-    const double v5 = (1.0 - v4);
-    const double v7 = hn_power(0.999, v2);
+    const double v4 = (x0 + 1.0);
+    const double v5 = hn_power(x1, v4);
+    const double v6 = (1.0 - v5);
+    const double v7 = hn_power(x2, v4);
     const double v8 = (1.0 - v7);
-    const float v9 = hn_cast<float>(v5);
+    const float v9 = hn_cast<float>(v6);
     const float v10 = hn_cast<float>(v8);
-    y0 = v2;
+    y0 = v4;
     y1 = v9;
     y2 = v10;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_1(const double* x0, double* y0, float* y1, float* y2)
+extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_1(const double* x0, const double* x1, const double* x2, double* y0, float* y1, float* y2)
 {
     const double s0 = hn_load<1>(x0)[0];
+    const double s1 = hn_load<1>(x1)[0];
+    const double s2 = hn_load<1>(x2)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
     for (int i = first; i < 1; i += step) {
@@ -230,7 +232,7 @@ extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_1(cons
         double r0;
         float r1;
         float r2;
-        add_power_subtract_cast_1_element(s0, r0, r1, r2);
+        add_power_subtract_cast_1_element(s0, s1, s2, r0, r1, r2);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         b2.set_exact(0, r2);
@@ -302,33 +304,33 @@ extern "C" __global__ void __launch_bounds__(64) square_sum_2(const long long* t
     if (threadIdx.x == 0) *reinterpret_cast<float*>(member[3]) = hn_type<float>::store(t0);
 }
 
-static __device__ inline void multiply_add_square_true_divide_sqrt_sum_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float& y0, float& y1, float& y2, float& y3, float& y4)
+static __device__ inline void multiply_add_square_true_divide_sqrt_sum_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float x9, float x10, float x11, float x12, float& y0, float& y1, float& y2, float& y3, float& y4)
 {
-    const float v7 = (x0 * x4);
-    const float v9 = (x1 * 0.9f);
-    const float v11 = (v7 * 0.1f);
-    const float v12 = (v9 + v11);
-    const float v13 = (v7 * v7);
-    const float v15 = (x2 * 0.999f);
-    const float v17 = (v13 * 0.001f);
-    const float v18 = (v15 + v17);
-    const float v19 = (v12 / x5);
-    const float v20 = (v18 / x6);
-    const float v21 = sqrt(v20);
-    const float v23 = (v21 + 1e-06f);
-    const float v24 = (v19 / v23);
-    const float v26 = (x3 * 0.01f);
-    const float v27 = (v24 + v26);
+    const float v13 = (x0 * x4);
+    const float v14 = (x1 * x5);
+    const float v15 = (v13 * x6);
+    const float v16 = (v14 + v15);
+    const float v17 = (v13 * v13);
+    const float v18 = (x2 * x7);
+    const float v19 = (v17 * x8);
+    const float v20 = (v18 + v19);
+    const float v21 = (v16 / x9);
+    const float v22 = (v20 / x10);
+    const float v23 = sqrt(v22);
+    const float v24 = (v23 + x11);
+    const float v25 = (v21 / v24);
+    const float v26 = (x3 * x12);
+    const float v27 = (v25 + v26);
     const float v28 = (v27 * v27);
     const float v29 = hn_cast<float>(v28);
-    y0 = v7;
-    y1 = v12;
-    y2 = v18;
+    y0 = v13;
+    y1 = v16;
+    y2 = v20;
     y3 = v27;
     y4 = v29;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divide_sqrt_sum_1(const long long* table, const float* x4, const float* x5, const float* x6, float* p0)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divide_sqrt_sum_1(const long long* table, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, const float* x9, const float* x10, const float* x11, const float* x12, float* p0)
 {
     HN_SHARED(scratch);
     const long long* const chunk = table + 33 + 2 * blockIdx.x;
@@ -346,6 +348,12 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
     const float s4 = hn_load<1>(x4)[0];
     const float s5 = hn_load<1>(x5)[0];
     const float s6 = hn_load<1>(x6)[0];
+    const float s7 = hn_load<1>(x7)[0];
+    const float s8 = hn_load<1>(x8)[0];
+    const float s9 = hn_load<1>(x9)[0];
+    const float s10 = hn_load<1>(x10)[0];
+    const float s11 = hn_load<1>(x11)[0];
+    const float s12 = hn_load<1>(x12)[0];
     float t0 = hn_reduce_add::start<float>();
     const int packs = (member[2] | member[3] | member[4] | member[5] | member[6] | member[7] | member[8] | member[9]) % 16 == 0 ? count / 4 : 0;
 #pragma unroll 1
@@ -365,7 +373,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
             float r2;
             float r3;
             float r4;
-            multiply_add_square_true_divide_sqrt_sum_1_element(a0[e], a1[e], a2[e], a3[e], s4, s5, s6, r0, r1, r2, r3, r4);
+            multiply_add_square_true_divide_sqrt_sum_1_element(a0[e], a1[e], a2[e], a3[e], s4, s5, s6, s7, s8, s9, s10, s11, s12, r0, r1, r2, r3, r4);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
             b2.set_exact(e, r2);
@@ -392,7 +400,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_true_divid
         float r2;
         float r3;
         float r4;
-        multiply_add_square_true_divide_sqrt_sum_1_element(a0[0], a1[0], a2[0], a3[0], s4, s5, s6, r0, r1, r2, r3, r4);
+        multiply_add_square_true_divide_sqrt_sum_1_element(a0[0], a1[0], a2[0], a3[0], s4, s5, s6, s7, s8, s9, s10, s11, s12, r0, r1, r2, r3, r4);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         b2.set_exact(0, r2);

@@ -14,9 +14,9 @@
 //    matmul: cuBLASLt 1 × 128×32×64 float32(arena+116736, arena+149504, in11)
 //    greater_where_sum_2<<<(4, 1), 256>>>(arena+149504, arena+100352, arena+149504, in12)
 //    matmul: cuBLASLt 1 × 784×32×128 float32(arena+149504, arena, in13)
-//    add_power_subtract_sqrt_multiply_true_di_1<<<(1, 1), 256>>>(in14, in15, in14, arena)
+//    add_power_subtract_sqrt_multiply_true_di_1<<<(1, 1), 256>>>(in14, in15, in16, in17, in14, arena)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+125184, arena+256)
-//    multiply_add_square_sqrt_true_divide_sub_1<<<(57, 1), 256>>>(made1, arena)
+//    multiply_add_square_sqrt_true_divide_sub_1<<<(57, 1), 256>>>(made1, in19, in20, in22, in23, arena, in24)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -189,25 +189,27 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_sum_2(const floa
     if (lane == 0) hn_store(y1 + row * 4, b1);
 }
 
-static __device__ inline void add_power_subtract_sqrt_multiply_true_di_1_element(double x0, double x1, double& y0, float& y1)
+static __device__ inline void add_power_subtract_sqrt_multiply_true_di_1_element(double x0, double x1, double x2, double x3, double& y0, float& y1)
 {
-    const double v3 = (x0 + 1.0);
-    const double v5 = hn_power(0.999, v3);
-    const double v6 = (1.0 - v5);
-    const double v7 = sqrt(v6);
-    const double v8 = (x1 * v7);
-    const double v10 = hn_power(0.9, v3);
+    const double v5 = (x0 + 1.0);
+    const double v6 = hn_power(x1, v5);
+    const double v7 = (1.0 - v6);
+    const double v8 = sqrt(v7);
+    const double v9 = (x2 * v8);
+    const double v10 = hn_power(x3, v5);
     const double v11 = (1.0 - v10);
-    const double v12 = (v8 / v11);
+    const double v12 = (v9 / v11);
     const float v13 = hn_cast<float>(v12);
-    y0 = v3;
+    y0 = v5;
     y1 = v13;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multiply_true_di_1(const double* x0, const double* x1, double* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multiply_true_di_1(const double* x0, const double* x1, const double* x2, const double* x3, double* y0, float* y1)
 {
     const double s0 = hn_load<1>(x0)[0];
     const double s1 = hn_load<1>(x1)[0];
+    const double s2 = hn_load<1>(x2)[0];
+    const double s3 = hn_load<1>(x3)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
     for (int i = first; i < 1; i += step) {
@@ -215,7 +217,7 @@ extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multip
         hn_pack<float, 1> b1;
         double r0;
         float r1;
-        add_power_subtract_sqrt_multiply_true_di_1_element(s0, s1, r0, r1);
+        add_power_subtract_sqrt_multiply_true_di_1_element(s0, s1, s2, s3, r0, r1);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         hn_store(y0, b0);
@@ -249,27 +251,27 @@ extern "C" __global__ void __launch_bounds__(256) sum_true_divide_1(const float*
     if (lane == 0 && active) *(y0) = hn_type<float>::store(v2);
 }
 
-static __device__ inline void multiply_add_square_sqrt_true_divide_sub_1_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1, float& y2)
+static __device__ inline void multiply_add_square_sqrt_true_divide_sub_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float x9, float& y0, float& y1, float& y2)
 {
-    const float v6 = (x0 * 0.03125f);
-    const float v8 = (x1 * 0.9f);
-    const float v10 = (v6 * 0.1f);
-    const float v11 = (v8 + v10);
-    const float v12 = (v6 * v6);
-    const float v14 = (x2 * 0.999f);
-    const float v16 = (v12 * 0.001f);
-    const float v17 = (v14 + v16);
-    const float v18 = (v11 * x4);
-    const float v19 = sqrt(v17);
-    const float v21 = (v19 + 1e-08f);
-    const float v22 = (v18 / v21);
+    const float v11 = (x0 * 0.03125f);
+    const float v12 = (x1 * x4);
+    const float v13 = (v11 * x5);
+    const float v14 = (v12 + v13);
+    const float v15 = (v11 * v11);
+    const float v16 = (x2 * x6);
+    const float v17 = (v15 * x7);
+    const float v18 = (v16 + v17);
+    const float v19 = (v14 * x8);
+    const float v20 = sqrt(v18);
+    const float v21 = (v20 + x9);
+    const float v22 = (v19 / v21);
     const float v23 = (x3 - v22);
-    y0 = v11;
-    y1 = v17;
+    y0 = v14;
+    y1 = v18;
     y2 = v23;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_divide_sub_1(const long long* table, const float* x4)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_divide_sub_1(const long long* table, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, const float* x9)
 {
     const long long* const chunk = table + 54 + 2 * blockIdx.x;
     const long long* const member = table + chunk[0] * 9;
@@ -283,6 +285,11 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_
     float* const y1 = reinterpret_cast<float*>(member[7]) + start;
     float* const y2 = reinterpret_cast<float*>(member[8]) + start;
     const float s4 = hn_load<1>(x4)[0];
+    const float s5 = hn_load<1>(x5)[0];
+    const float s6 = hn_load<1>(x6)[0];
+    const float s7 = hn_load<1>(x7)[0];
+    const float s8 = hn_load<1>(x8)[0];
+    const float s9 = hn_load<1>(x9)[0];
     const int packs = (member[2] | member[3] | member[4] | member[5] | member[6] | member[7] | member[8]) % 16 == 0 ? count / 4 : 0;
 #pragma unroll 1
     for (int i = threadIdx.x; i < packs; i += 256) {
@@ -298,7 +305,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_
             float r0;
             float r1;
             float r2;
-            multiply_add_square_sqrt_true_divide_sub_1_element(a0[e], a1[e], a2[e], a3[e], s4, r0, r1, r2);
+            multiply_add_square_sqrt_true_divide_sub_1_element(a0[e], a1[e], a2[e], a3[e], s4, s5, s6, s7, s8, s9, r0, r1, r2);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
             b2.set_exact(e, r2);
@@ -319,7 +326,7 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_
         float r0;
         float r1;
         float r2;
-        multiply_add_square_sqrt_true_divide_sub_1_element(a0[0], a1[0], a2[0], a3[0], s4, r0, r1, r2);
+        multiply_add_square_sqrt_true_divide_sub_1_element(a0[0], a1[0], a2[0], a3[0], s4, s5, s6, s7, s8, s9, r0, r1, r2);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         b2.set_exact(0, r2);

@@ -66,7 +66,7 @@ def copy_bandwidth(folder: Path) -> Any:
     rate = lambda call: 2 * x.nbytes / per_call(call, 20)["device"] / 1e6
     found = {"library": rate(lambda: y.data.copy_from_device_async(x.data, x.nbytes, stream))}
     for blocks in (2, 4, 8, 16):
-        grid = (blocks * cuda.multiprocessors(0),)
+        grid = (blocks * cuda.num_sms(0),)
         found[f"kernel, {blocks}"] = rate(lambda grid=grid: run(grid, (512,), (x, y, np.int64(x.size // 4))))
     return found
 
@@ -79,7 +79,7 @@ def copies_in_a_graph(folder: Path) -> Any:
     for size in COPIED:
         x, y = cp.zeros(size, "uint8"), cp.zeros(size, "uint8")
         packs = size // 16
-        grid = (min(-(-packs // 256), 8 * cuda.multiprocessors(0)),)
+        grid = (min(-(-packs // 256), 8 * cuda.num_sms(0)),)
 
         def by_library(stream: Any, x: Any = x, y: Any = y, size: int = size) -> None:
             for i in range(CHAIN):

@@ -1,0 +1,76 @@
+"""What CUDA knows of operators: a table beside the records, filled in by the files of the operators.
+
+A record (:class:`~hybridnet.core.op.Op`) is an operator's mathematics. How a GPU computes it, if not by the record's ``compute`` on CuPy
+arrays, is a rule of this table; another back end has a table of its own, and no record changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from hybridnet.core.kernel import HandKernels, LibraryCall
+from hybridnet.core.op import Op
+
+
+class Permuted(NamedTuple):
+    """An operator call on operands whose axes are in another order."""
+
+    attrs: Mapping[str, Any]
+    inputs: tuple[bool, ...]  # which operands are then in that order; the others are as they were
+    outputs: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class CudaRule:
+    """How a GPU computes an operator.
+
+    functor: the scalar expression of a pointwise operator or a draw in CUDA C++, ``{0}``, ``{1}`` … its inputs, ``{name}`` its
+        attributes; of a reduction the name of the monoid (``hn_reduce_<name>``).
+    kernels: ``kernels(num_sms, inputs, outputs, **attrs)`` (specs; a GPU's number of multiprocessors) gives the
+        hand-written kernels that compute the operator, or None where they do not apply. A composite with kernels stays one node.
+    library: ``library(inputs, outputs, **attrs)`` (:class:`~hybridnet.core.kernel.StridedSpec`) gives the planned call
+        of a GPU library, or None where it has none for these arrays or the library is not there.
+    decomposition: for an operator with ``compute``: the same written in other operators, since on a GPU many small steps in a
+        CUDA graph cost less than one of CuPy's between two.
+    permute: for an operator whose axes have roles, ``permute(order, *specs, **attrs)`` gives the same call with the axes
+        of its operands in ``order`` (as ``transpose`` takes it; operands of fewer axes get leading ones of length 1
+        first), or None where there is none. A contraction that has one gains from channels that come last. Pointwise
+        operators and reductions need none.
+    casts: what may be of a narrower floating type than the other operands, so that a cast beside the operator can be a part
+        of it: numbers of inputs, and ``"y"`` for the first output, whose type attribute ``dtype`` then gives.
+    """
+
+    functor: str | None = None
+    kernels: Callable[..., HandKernels | None] | None = None
+    library: Callable[..., LibraryCall | None] | None = None
+    decomposition: Callable[..., Any] | None = None
+    permute: Callable[..., Permuted | None] | None = None
+    casts: tuple[int | str, ...] = ()
+
+
+_RULES: dict[Op, CudaRule] = {}
+_NO_RULE = CudaRule()
+
+
+def on_cuda(
+    op: Op,
+    *,
+    functor: str | None = None,
+    kernels: Callable[..., HandKernels | None] | None = None,
+    library: Callable[..., LibraryCall | None] | None = None,
+    decomposition: Callable[..., Any] | None = None,
+    permute: Callable[..., Permuted | None] | None = None,
+    casts: tuple[int | str, ...] = (),
+) -> Op:
+    """Say how a GPU computes an operator, once (the fields of :class:`CudaRule`). Gives the operator."""
+    if op in _RULES:
+        raise ValueError(f"operator {op.name!r} has a rule for CUDA already")
+    _RULES[op] = CudaRule(functor, kernels, library, decomposition, permute, casts)
+    return op
+
+
+def cuda_rule(op: Op) -> CudaRule:
+    """How a GPU computes an operator; an empty rule where nothing has been said."""
+    return _RULES.get(op, _NO_RULE)

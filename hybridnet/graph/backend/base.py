@@ -1,0 +1,108 @@
+"""What passes ask of the back end that computes a node: what it can, what it plans, what its limits are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hybridnet.core import Kind, Op, Permuted
+from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec
+from hybridnet.device.refusals import heard
+from hybridnet.dtypes import Dtype
+from hybridnet.graph.implementation import Alias, ArrayModule, Decomposed, Generated, Implementation, LibraryPlan
+from hybridnet.graph.ir import Node
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The numbers by which passes decide what is worth joining, computing again or leaving alone. Costs are in additions an element.
+
+    launch_bytes: what is read in the time that starting a kernel takes, in bytes; 0 where starting one costs nothing.
+    unrolled_steps: up to so many steps a loop over an array is traced step by step.
+    region_numbers: how many operators on single numbers are one region, at most; 0 where such a region costs more than they do.
+    reduces_all: whether a region may sum over all its axes.
+    apart_cost: a region that much smaller ones are part of keeps one that costs more than this apart, as a launch of its own.
+    redraw_cost: random numbers that cost no more are drawn anew by each reader; 0: all are stored.
+    recompute_cost: what follows from half its bytes is computed anew by each reader, up to this cost; 0: all is stored.
+    recompute_depth: so many operators of plain arithmetic in a row are computed anew by each reader; 0: none.
+    """
+
+    launch_bytes: int
+    unrolled_steps: int
+    region_numbers: int
+    reduces_all: bool
+    apart_cost: float
+    redraw_cost: int
+    recompute_cost: int
+    recompute_depth: int
+
+    @property
+    def counts_launches(self) -> bool:
+        """Whether it pays to save launches alone, with the same bytes moved."""
+        return self.launch_bytes > 0
+
+
+class Backend:
+    """What computes the nodes of one kind of device.
+
+    The defaults are those of a back end that generates code for regions, computes all else by the operators' ``compute``,
+    and knows of no library.
+    """
+
+    name: str
+    limits: Limits
+    libraries: tuple[str, ...] = ()  # that ``plan`` may find calls of
+
+    def implement(self, node: Node) -> Implementation:
+        """Decide who computes a node: a library before kernels written by hand, those before generated ones, the array module last.
+
+        Passes ask :func:`~hybridnet.graph.backend.implementation_of`, which keeps the answer.
+        """
+        if node.op.kind is Kind.VIEW:
+            return Alias()
+        with heard() as refusals:
+            call = self.plan(node)
+        if call is not None:
+            return LibraryPlan(call)
+        kernels = self.kernels(node)
+        if kernels is not None:
+            return kernels
+        if self.generates(node.op):
+            return Generated()
+        refused = refusals[-1] if refusals else None
+        return ArrayModule(refused) if node.op.compute is not None else Decomposed(refused)
+
+    def plan(
+        self, node: Node, inputs: Sequence[StridedSpec] | None = None, outputs: Sequence[StridedSpec] | None = None
+    ) -> LibraryCall | None:
+        """The library call that computes a node, of arrays without gaps unless told otherwise; None where there is none."""
+        return None
+
+    def kernels(self, node: Node) -> HandKernels | None:
+        """The hand-written kernels of a node; None where there are none."""
+        return None
+
+    def generates(self, op: Op) -> bool:
+        """Whether code generation writes what computes an operator's nodes."""
+        return op.kind is Kind.REGION
+
+    def decomposition(self, op: Op) -> Callable[..., Any] | None:
+        """The function that writes an operator in other operators, where that is how it is computed (unless in one step)."""
+        return op.decomposition
+
+    def permutation(self, op: Op) -> Callable[..., Permuted | None] | None:
+        """How a call of an operator is one on operands whose axes are in another order (``CudaRule.permute``)."""
+        return None
+
+    def casts(self, op: Op) -> tuple[int | str, ...]:
+        """Which operands and results of an operator may be of a narrower floating type (``CudaRule.casts``)."""
+        return ()
+
+    def prefers_channels_last(self, dtype: Dtype) -> bool:
+        """Whether contractions of that type are faster with channels on the last axis."""
+        return False
+
+    def rematerializes_random(self, node: Node) -> bool:
+        """Whether random numbers are drawn anew by every kernel that reads them, and not stored."""
+        return False
