@@ -26,7 +26,7 @@ class Source:
         self.keeper = keeper if hasattr(keeper, "load_state_dict") else None
         self._begun: Any = None  # the random state in which the epoch began
         self._skipped = 0  # how many batches of the coming epoch are done already
-        self._resumed = False
+        self._resumed = self._primed = False
         self._used = False  # whether a DataIter, which does not start anew by itself, has been gone through
 
     def __iter__(self) -> Iterator[Any]:
@@ -35,10 +35,16 @@ class Source:
             if self._used and not resumed:
                 self.data.reset()
             self._used = True
-        if not resumed:
+        if resumed:
+            return self._rest()
+        if not self._primed:
             self._begun = randomness.state_dict()
-            return iter(self.data)
-        return self._rest()
+        self._primed = False
+        return iter(self.data)
+
+    def prime(self) -> None:
+        """The first epoch begins in the random state of now: before somebody looks at the data."""
+        self._begun, self._primed = randomness.state_dict(), True
 
     def _rest(self) -> Iterator[Any]:
         skipped, self._skipped = self._skipped, 0
@@ -60,15 +66,19 @@ class Source:
     def load_state_dict(self, state: Mapping[str, Any], epoch: int, batch: int) -> None:
         """Go on after ``batch`` batches of ``epoch``."""
         kept = state["keeper"]
+        self._primed = False
+        if hasattr(self.data, "go_on"):
+            self.data.go_on(behind=kept is not None and not batch)
         if self.keeper is not None and kept is not None:
             if not batch and kept.get("batches"):  # the epoch before was not gone through to its end
                 kept = {**kept, "epoch": kept["epoch"] + 1, "batches": 0}
             self.keeper.load_state_dict(kept)
             self._resumed, self._used = bool(batch), True
             return
-        if isinstance(self.data, DataIter):
+        batches = getattr(self.data, "batches", self.data)
+        if isinstance(batches, DataIter):
             for _ in range(epoch):
-                self.data.reset()
+                batches.reset()
             self._used = False
         self._begun, self._skipped, self._resumed = state["begun"], batch, bool(batch)
 
@@ -102,8 +112,7 @@ class Run:
     def go(self, step: Callable[[Any], Mapping[str, Any]]) -> None:
         """Train until a handler says to stop. ``step`` takes a batch and gives what the handlers are told at its end."""
         self.tell("train_begin")
-        # What had ended when it was saved stays so, unless it may now go on for longer.
-        stop = self.resumed and any(getattr(handler, "stop_training", False) for handler in self.handlers)
+        stop = self.resumed and self._had_ended()
         while not stop:
             if not self.batch:
                 self.tell("epoch_begin")
@@ -111,6 +120,13 @@ class Run:
             self.epoch, self.batch = self.epoch + 1, 0
             stop = self.tell("epoch_end")
         self.tell("train_end")
+
+    def _had_ended(self) -> bool:
+        """Whether there was nothing left to do when it was saved, and is nothing now."""
+        epochs, batches = self.estimator.max_epoch, self.estimator.max_batch
+        if (epochs is not None and self.epoch >= epochs) or (batches is not None and self.batches >= batches):
+            return True
+        return any(getattr(handler, "stop_training", False) for handler in self.handlers)
 
     def _epoch(self, step: Callable[[Any], Mapping[str, Any]]) -> None:
         batches = iter(self.source)

@@ -35,10 +35,11 @@ from hybridnet.metric import Loss as LossMetric
 class Estimator:
     """Trains ``net`` by ``loss`` (a ``gluon.loss`` block).
 
-    ``train_metrics``: a metric or several; the loss, and the accuracy for a loss of classes, without. ``val_metrics``: those of validation, copies of the training's if they are
-    not given. ``trainer``: a ``gluon.Trainer``; SGD at a rate of 0.001 without. ``context``: a device or several, among which each batch is
-    divided; the current one without. ``initializer``: for a network that has no values yet. ``val_net``, ``val_loss``: what validation
-    uses, where it differs. ``batch_processor``: what is done with a batch, a :class:`BatchProcessor`.
+    ``train_metrics``: a metric or several; without, the loss, and for a loss of classes the accuracy. ``val_metrics``: those of validation,
+    copies of the training's if they are not given. ``trainer``: a ``gluon.Trainer``; SGD at a rate of 0.001 without. ``context``: a device
+    or several, among which each batch is divided; the current one without. ``initializer``: for a network that has no values yet.
+    ``val_net``, ``val_loss``: what validation uses, where it differs. ``batch_processor``: what is done with a batch, a
+    :class:`BatchProcessor`.
 
     ``run`` is where the call of ``fit`` is that is under way, or was the last.
     """

@@ -72,8 +72,8 @@ class LoggingHandler(TrainBegin, TrainEnd, EpochBegin, EpochEnd, BatchBegin, Bat
     def batch_end(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         self._show(estimator)
         self.log_interval_time += time.perf_counter() - self._batch_start
-        losses = kwargs["loss"] if isinstance(kwargs["loss"], list) else [kwargs["loss"]]
-        self.processed_samples += sum(len(loss) for loss in losses)
+        labels = kwargs["label"] if isinstance(kwargs["label"], (list, tuple)) else [kwargs["label"]]
+        self.processed_samples += sum(map(len, labels))
         if isinstance(self.log_interval, int) and self.batch_index % self.log_interval == 0:
             place = f"[Epoch {self.current_epoch}][Batch {self.batch_index}][Samples {self.processed_samples}]"
             estimator.logger.info("%s time/interval: %.3fs %s", place, self.log_interval_time, self._values())

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.training.events import BatchEnd, EpochBegin, EpochEnd, TrainBegin
 from hybridnet.metric import EvalMetric, Loss
+
+
+def _told(op: str, what: dict[str, Any], name: str) -> list[Any]:
+    """The parts of a batch's losses or predictions."""
+    if name not in what:
+        fix = "an Estimator, or net.compile(metrics=...)"
+        fail(ArgumentError, op, expected=f"an estimator that tells of each batch's {name}", got="net.fit, whose step is compiled", fix=fix)
+    return what[name] if isinstance(what[name], list) else [what[name]]
 
 
 class GradientUpdateHandler(BatchEnd):
@@ -16,7 +25,7 @@ class GradientUpdateHandler(BatchEnd):
         self.priority = priority
 
     def batch_end(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
-        losses = kwargs["loss"] if isinstance(kwargs["loss"], list) else [kwargs["loss"]]
+        losses = _told("GradientUpdateHandler", kwargs, "loss")
         estimator.trainer.step(sum(len(loss) for loss in losses))
 
 
@@ -34,9 +43,9 @@ class MetricHandler(EpochBegin, BatchEnd):
     def batch_end(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         for metric in self.metrics:
             if isinstance(metric, Loss):
-                metric.update(0, kwargs["loss"])
+                metric.update(0, _told("MetricHandler", kwargs, "loss"))
             else:
-                metric.update(kwargs["label"], kwargs["pred"])
+                metric.update(kwargs["label"], _told("MetricHandler", kwargs, "pred"))
 
 
 class ValidationHandler(TrainBegin, BatchEnd, EpochEnd):

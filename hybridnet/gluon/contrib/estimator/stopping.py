@@ -22,12 +22,6 @@ class StoppingHandler(TrainBegin, BatchEnd, EpochEnd):
         self.stop_training = self.current_batch == self.max_batch or self.current_epoch == self.max_epoch
         return self.stop_training
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        # What has been trained may be more than is now asked for.
-        many = self.max_batch is not None and self.current_batch >= self.max_batch
-        self.stop_training = many or (self.max_epoch is not None and self.current_epoch >= self.max_epoch)
-
     def train_begin(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         self.max_epoch, self.max_batch = estimator.max_epoch, estimator.max_batch
         self.current_batch = self.current_epoch = 0
@@ -45,9 +39,9 @@ class StoppingHandler(TrainBegin, BatchEnd, EpochEnd):
 class EarlyStoppingHandler(TrainBegin, EpochEnd, TrainEnd):
     """Stops when ``monitor`` has not become better, by more than ``min_delta``, in ``patience`` epochs one after the other (0 is as 1).
 
-    ``monitor``: a metric of the estimator, or with ``net.fit`` the name of a result (``"val_loss"``). ``mode``: whether ``min`` or ``max`` is
-    better, or ``auto`` by the name. ``baseline``: what it must be better than to begin with. ``stopped_epoch`` is the epoch in which it
-    stopped.
+    ``monitor``: a metric of the estimator, or with ``net.fit`` the name of a result (``"val_loss"``). ``mode``: whether ``min`` or
+    ``max`` is better, or ``auto`` by the name. ``baseline``: what it must be better than to begin with. ``stopped_epoch`` is the epoch in
+    which it stopped.
     """
 
     kept = ("wait", "stopped_epoch", "current_epoch", "stop_training", "best")
