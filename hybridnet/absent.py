@@ -43,7 +43,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("onnx engine library libinfo log notebook rtc runtime th torch tvmop misc", ""),
     ],
     "hybridnet.io": [
-        ("io utils", "hybridnet.io"),
+        ("utils", "hybridnet.io"),
     ],
     "hybridnet.kvstore": [("kvstore_server KVStoreServer", "training on one machine")],
     "hybridnet.gluon.contrib.estimator": [("utils", "hybridnet.gluon.contrib.estimator")],
@@ -55,7 +55,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("same_symbol_structure", "print(net.graph(x)) of both"),
         ("rand_sparse_ndarray create_sparse_array create_sparse_array_zd shuffle_csr_column_indices", "rand_ndarray: arrays are dense"),
         ("download_model", "gluon.utils.download"),
-        ("get_im2rec_path", ""),
         ("mx", "import hybridnet as mx"),
     ],
     "hybridnet.gluon": [
@@ -76,7 +75,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("Custom", "autograd.Function"),
         ("sparse cast_storage reset_arrays", "dense arrays"),
         ("CachedOp", "hybridnet.jit"),
-        ("imdecode onehot_encode", "an image library; nd.one_hot"),
+        ("imdecode onehot_encode", "hybridnet.image.imdecode; nd.one_hot"),
         ("CTCLoss ctc_loss BilinearSampler Correlation GridGenerator IdentityAttachKLSparseReg ROIPooling SVMOutput", ""),
         ("SpatialTransformer im2col col2im", ""),
         ("numpy numpy_extension np npx", "hybridnet.np and hybridnet.npx"),

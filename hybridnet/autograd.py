@@ -71,7 +71,10 @@ def _listed(x: Any) -> list[Any]:
 
 
 def mark_variables(variables: Any, gradients: Any, grad_reqs: Any = "write") -> None:
-    """Make ``variables`` differentiable; their gradients will be delivered into ``gradients``."""
+    """Make ``variables`` differentiable; their gradients will be delivered into ``gradients``.
+
+    ShapeError if a gradient is not of its variable's shape.
+    """
     variables, gradients = _listed(variables), _listed(gradients)
     reqs = [grad_reqs] * len(variables) if isinstance(grad_reqs, str) else list(grad_reqs)
     for x, g, req in zip(variables, gradients, reqs, strict=True):
@@ -86,7 +89,7 @@ def backward(heads: Any, head_grads: Any = None, retain_graph: bool = False, tra
     """Deliver the gradients of ``heads`` to the variables that they were computed from.
 
     ``head_grads``: a gradient for each head, or ``None`` for ones. The tape is freed unless
-    ``retain_graph``.
+    ``retain_graph``. ArgumentError unless there are as many head gradients as heads.
     """
     heads = _listed(heads)
     grads = [None] * len(heads) if head_grads is None else _listed(head_grads)
@@ -106,7 +109,7 @@ def grad(
     """The gradients of ``heads`` with respect to ``variables``, returned rather than delivered.
 
     With ``create_graph`` they are recorded themselves, for gradients of gradients. One variable
-    gives one array, a list gives a list.
+    gives one array, a list gives a list. AutogradError for a variable that is none, or that no head was computed from.
     """
     heads, single = _listed(heads), not isinstance(variables, (list, tuple))
     variables = _listed(variables)
@@ -142,7 +145,7 @@ def grad(
 
 
 def get_symbol(x: Any) -> Any:
-    """MXNet's way to see the recorded graph; here ``net.graph(x)`` shows it."""
+    """MXNet's way to see the recorded graph; here ``net.graph(x)`` shows it. Always an ArgumentError, which says so."""
     fail(ArgumentError, "get_symbol", expected="net.graph(x) or hybridnet.jit(fn).graph(x)", got="get_symbol")
 
 
@@ -163,12 +166,15 @@ class Function:
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
+        """What ``save_for_backward`` was given."""
         return self._saved
 
     def forward(self, *inputs: Any) -> Any:
+        """Computes the results from ``inputs``, unrecorded; to be written by the subclass."""
         raise NotImplementedError(f"{type(self).__name__}.forward(self, *inputs)")
 
     def backward(self, *output_grads: Any) -> Any:
+        """The inputs' gradients, each of its input's shape, from the results'; to be written by the subclass."""
         raise NotImplementedError(f"{type(self).__name__}.backward(self, *output_grads)")
 
     def __call__(self, *inputs: Any) -> Any:

@@ -41,7 +41,10 @@ default_float = float32
 
 
 def as_dtype(dtype: Any, default: Dtype | None = None) -> Dtype:
-    """The dtype that a name, a NumPy type or a Python type means; ``None`` means ``default``."""
+    """The dtype that a name, a NumPy type or a Python type means; ``None`` means ``default``.
+
+    DtypeError for a type that arrays do not have.
+    """
     if dtype is None:
         return default if default is not None else default_float
     if isinstance(dtype, str) and dtype == "bfloat16":
@@ -66,6 +69,7 @@ def is_floating(dtype: Dtype) -> bool:
 
 
 def is_integer(dtype: Dtype) -> bool:
+    """Whether a dtype is one of integers, signed or not; bool is none."""
     return _kind(dtype) in "iu"
 
 

@@ -158,10 +158,12 @@ class Site:
 
     @property
     def file(self) -> str:
+        """The name of the user's file, without its folder; ``?`` if it is not known."""
         return os.path.basename(self.code.co_filename) if self.code else "?"
 
     @property
     def line(self) -> int:
+        """The number of the line in the user's file; 0 if it is not known."""
         if self.code is None:
             return 0
         for start, end, line in self.code.co_lines():

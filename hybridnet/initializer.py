@@ -110,7 +110,7 @@ _BY_NAME = [
 
 
 def create(init: Any, **kwargs: Any) -> Any:
-    """An initializer from an object, a name, or the text that ``dumps`` gave."""
+    """An initializer from an object, a name, or the text that ``dumps`` gave. ArgumentError for what is none of these."""
     if not isinstance(init, str):
         if not callable(init):
             fail(ArgumentError, "initializer", expected="an initializer or its name", got=repr(init), fix="init.Normal(0.01) or 'normal'")

@@ -216,7 +216,7 @@ def load(filename: str | os.PathLike[str]) -> Arrays:
 
 
 def load_named(filename: str | os.PathLike[str]) -> dict[str, Host]:
-    """As :func:`load`, of a file in which the arrays have names."""
+    """As :func:`load`, of a file in which the arrays have names. FileFormatError if they have none."""
     arrays = load(filename)
     if isinstance(arrays, list):
         fail(

@@ -32,7 +32,8 @@ def convert_hybrid_block(
 ) -> HybridBlock:
     """A block that computes what ``block`` does in mixed precision, :func:`init` or not.
 
-    It shares the parameters, which stay float32, and can be hybridized. The arguments are those of :func:`init`.
+    It shares the parameters, which stay float32, and can be hybridized. The arguments are those of :func:`init`. ArgumentError if
+    ``block`` is no HybridBlock.
     """
     if not isinstance(block, HybridBlock):
         fail(ArgumentError, "convert_hybrid_block", expected="a HybridBlock", got=type(block).__name__)

@@ -11,7 +11,10 @@ from hybridnet.errors import ArgumentError, fail
 
 
 def make_policy(op: str, target_dtype: Any, halved: Iterable[str] | None, kept: Iterable[str] | None) -> Precision:
-    """The policy of a 16-bit type, with operators (by their names in graphs) moved from what their records say."""
+    """The policy of a 16-bit type, with operators (by their names in graphs) moved from what their records say.
+
+    ArgumentError if the type is neither float16 nor bfloat16, or an operator is in two lists.
+    """
     dtype = dtypes.as_dtype(target_dtype)
     if dtype not in (dtypes.float16, dtypes.bfloat16):
         fail(ArgumentError, op, expected="target_dtype float16 or bfloat16", got=repr(target_dtype))

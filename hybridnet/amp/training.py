@@ -17,6 +17,7 @@ def init_trainer(trainer: Trainer) -> None:
     """Have ``trainer`` leave out the steps whose gradients overflow, and its scale follow them.
 
     ``trainer._amp_loss_scaler.loss_scale`` is the scale. With bfloat16, whose range is float32's, there is nothing to do.
+    ArgumentError if :func:`init` was not called before.
     """
     if local.precision is None:
         fail(ArgumentError, "amp.init_trainer", expected="amp.init() before it", got="no mixed precision")
@@ -30,7 +31,8 @@ def scale_loss(loss: Any, trainer: Trainer) -> Iterator[Any]:
     """The loss, or each of a list of losses, times the scale: call ``backward`` of that, inside ``autograd.record()``.
 
     Too large a scale is found out by trying, so that NumPy may warn of overflows on the CPU.
-    The gradients are too large by the scale until ``trainer.step`` divides by it, or :func:`unscale` does.
+    The gradients are too large by the scale until ``trainer.step`` divides by it, or :func:`unscale` does. ArgumentError in
+    float16 if :func:`init_trainer` has not seen the trainer.
     """
     scaler = trainer._amp_loss_scaler
     if scaler is None:
@@ -49,6 +51,7 @@ def unscale(trainer: Trainer) -> None:
     """Divide the gradients by the scale now, before they are looked at or limited.
 
     Then ``trainer.update(batch_size)`` in place of ``step``; with several devices ``trainer.allreduce_grads()`` comes first.
+    ArgumentError if no loss was scaled since the last update.
     """
     scaler = trainer._amp_loss_scaler
     if scaler is None:

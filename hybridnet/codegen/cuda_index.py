@@ -48,10 +48,12 @@ class Space:
 
     @property
     def free(self) -> list[Axis]:
+        """The axes that the result has."""
         return [a for a in self.axes if not a.reduced]
 
     @property
     def reduced(self) -> list[Axis]:
+        """The axes that are summed over (or the like)."""
         return [a for a in self.axes if a.reduced]
 
     @property

@@ -69,6 +69,7 @@ class Element:
         self.numbers = {v: f"n{i}" for i, v in enumerate(region.random)}
 
     def function(self) -> list[str]:
+        """The text of a device function that computes one element."""
         graph = self.region.graph
         names = {v: self.pointers[v] for v in graph.inputs}
         words = [f"{computed_type(v.dtype)} {names[v]}" for v in graph.inputs]
@@ -103,9 +104,11 @@ class Element:
         return width if self.space.inner is not None and self.space.inner.strides[value] else 1
 
     def pack(self, value: Value, width: int) -> str:
+        """The C++ type of as many neighbouring elements of a value as one access has."""
         return f"hn_pack<{stored_type(value.dtype)}, {self.width(value, width)}>"
 
     def address(self, value: Value, at: dict[Axis, str], width: int) -> str:
+        """The text of the address of a value's element, or pack of ``width``, at an index."""
         return " + ".join(filter(None, (self.pointers[value], self.space.offset(value, at, width))))
 
     def loads(self, at: dict[Axis, str], width: int, which: str = "") -> list[str]:

@@ -66,6 +66,7 @@ class Located(NamedTuple):
 
     @property
     def nbytes(self) -> int:
+        """Its size in bytes."""
         size = self.dtype.itemsize
         for n in self.shape:
             size *= n

@@ -54,6 +54,7 @@ class Team:
 
     @property
     def threads(self) -> int:
+        """How many threads work on one result."""
         return self.lanes * self.rows
 
     def reduce(self, combine: str, x: str) -> str:

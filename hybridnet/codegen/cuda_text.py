@@ -93,7 +93,8 @@ def _attribute(value: Any) -> str:
 def expression(node: Node, names: Mapping[Value, str], index: str = "") -> str:
     """A node that works element by element, as an expression of its output's ``computed_type`` (or one that converts to it).
 
-    ``index``: for a random node, the element's number within the node's own output.
+    ``index``: for a random node, the element's number within the node's own output. DeviceError for an operator that has no
+    functor.
     """
     stored = stored_type(node.output.dtype)
     if node.op.kind is Kind.REDUCTION:  # over axes of length 1; a sum begins with 0, which makes 0.0 of -0.0
@@ -147,6 +148,7 @@ def indented(lines: Iterable[str], depth: int) -> list[str]:
 
 
 def guarded(conditions: Sequence[str], statement: str) -> str:
+    """A statement that is executed where all conditions hold."""
     return f"if ({' && '.join(conditions)}) {statement}" if conditions else statement
 
 

@@ -37,6 +37,7 @@ class Tiling:
         return self.side + max(1, BANK_BYTES // value.dtype.itemsize)
 
     def shared_bytes(self, value: Value) -> int:
+        """The shared memory that a value's tile takes, in bytes, a multiple of 16."""
         return -(-self.side * self.pitch(value) * value.dtype.itemsize // 16) * 16
 
 

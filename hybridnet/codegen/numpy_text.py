@@ -52,6 +52,7 @@ class Namespace:
         return f"{prefix}{number}"
 
     def dtype(self, dtype: Any) -> str:
+        """A name for a dtype in the program's text."""
         return self.bind(str(dtype), dtype, ("dtype", dtype))
 
     def literal(self, value: Any) -> str:

@@ -56,6 +56,7 @@ class Plan:
         self._make_requests()
 
     def root_of(self, v: Value) -> Value:
+        """The value whose memory ``v`` lies in: itself, unless it is a view."""
         return self.root.get(v, v)
 
     def _roots(self) -> dict[Value, Value]:

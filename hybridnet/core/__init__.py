@@ -2,7 +2,7 @@
 
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
-from hybridnet.core.array import Array, Spec, spec_of, wrap
+from hybridnet.core.array import Array, ArrayLike, Spec, spec_of, wrap
 from hybridnet.core.cuda_rules import CudaRule, Permuted, cuda_rule, on_cuda
 from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
@@ -19,6 +19,7 @@ __all__ = [
     "NUMPY_FUNCTIONS",
     "OPS",
     "Array",
+    "ArrayLike",
     "CudaRule",
     "Kind",
     "NDArray",

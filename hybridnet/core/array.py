@@ -6,7 +6,8 @@ A handle holds a NumPy array, a CuPy array, or, while tracing, a value of the gr
 from __future__ import annotations
 
 import weakref
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -31,10 +32,12 @@ class Spec(NamedTuple):
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         size = 1
         for n in self.shape:
             size *= n
@@ -42,6 +45,7 @@ class Spec(NamedTuple):
 
     @property
     def nbytes(self) -> int:
+        """The size of the elements in bytes."""
         return self.size * self.dtype.itemsize
 
     def __str__(self) -> str:
@@ -96,18 +100,22 @@ class Array:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
         return self._data.shape
 
     @property
     def dtype(self) -> Dtype:
+        """The type of the elements."""
         return self._data.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions."""
         return len(self._data.shape)
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return int(self._data.size)
 
     def storage(self) -> Storage:
@@ -116,6 +124,9 @@ class Array:
             self._storage = Storage()
         return self._storage
 
+
+#: What functions of arrays take as one: an array, or what becomes one (NumPy's arrays and numbers, nested sequences of numbers).
+ArrayLike: TypeAlias = "Array | np.ndarray[Any, Any] | np.generic | float | Sequence[Any]"
 
 A = TypeVar("A", bound=Array)
 _new = object.__new__
@@ -140,7 +151,10 @@ def is_writable(data: Any) -> bool:
 
 
 def from_objects(data: np.ndarray[Any, Any], dtype: Dtype) -> np.ndarray[Any, Any]:
-    """An array of objects, which are numbers, in the dtype that is asked for."""
+    """An array of objects, which are numbers, in the dtype that is asked for.
+
+    DtypeError if one of them is no number. The shape stays.
+    """
     odd = next((x for x in data.flat if not isinstance(x, (int, float, np.number, np.bool_))), None)
     if odd is not None:
         fail(DtypeError, "array", expected="numbers", got=f"an object of type {type(odd).__name__} among them")

@@ -37,7 +37,8 @@ def encode(key: Any, shape: tuple[int, ...]) -> tuple[Template, list[Any]]:
     """The template of ``key`` for an array of ``shape``, and its index arrays.
 
     Index arrays are still NumPy arrays, lists or :class:`Array` s: the caller makes them arrays
-    of its own class. Boolean masks are left as they are.
+    of its own class. Boolean masks are left as they are. AxisError for too many indices, a second ellipsis or an index out of
+    range, DtypeError for one of another type.
     """
     items = list(key) if isinstance(key, tuple) else [key]
     used = sum(_rank(k) for k in items)

@@ -54,10 +54,12 @@ class NDArray(Operators, Array):
 
     @property
     def itemsize(self) -> int:
+        """The size of one element in bytes."""
         return self._data.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
+        """The size of all elements in bytes."""
         return self.size * self._data.dtype.itemsize
 
     @property
@@ -477,7 +479,7 @@ def asarray(value: Any, dtype: Any = None, device: Device | None = None, cls: ty
 
 
 def array(value: Any, dtype: Any = None, device: Device | None = None, cls: type[NDArray] = NDArray) -> Any:
-    """A new array with the values of a NumPy array, number, nested list or array."""
+    """A new array with the values of a NumPy array, number, array or nested list (ShapeError if its parts differ in length)."""
     if isinstance(value, Array):
         result = asarray(value, dtype, device)
         return result.copy() if result is value else result  # type: ignore[attr-defined]

@@ -81,7 +81,7 @@ def seed(value: int, device: Device | str | None = None) -> None:
     """Start the random numbers anew; of every device, or of one.
 
     The same seed gives the same numbers on the same kind of device, however the operators run:
-    imperatively, hybridized or as one compiled step.
+    imperatively, hybridized or as one compiled step. ArgumentError if it is negative.
     """
     global _DEFAULT_SEED
     value = int(value)

@@ -54,9 +54,11 @@ class Saved:
             self.storage.keep(self)
 
     def take_copy(self) -> None:
+        """Keep the values as they are now, in memory of our own: the buffer is about to be written."""
         self.data, self.storage = self.data.copy(), None
 
     def restore(self, ref: Ref | None) -> Array:
+        """An array of what was kept, at the place on the tape that ``ref`` is."""
         x = wrap(self.cls, self.data, self.device)
         x._storage = self.storage
         x._tape = ref
@@ -218,7 +220,7 @@ def propagate(
 
     With ``targets`` it gives the gradient of each that was reached and goes no further back than
     they are; otherwise each leaf's gradient is handed to ``deliver``. Nodes older than ``since``
-    are not entered.
+    are not entered. AutogradError for a head that was not recorded, or a head gradient of another shape.
     """
     pending: dict[Ref, Array] = {}
     behind: list[Any] = []
@@ -354,6 +356,7 @@ def fit(g: Array, spec: Spec) -> Array:
 
 
 def ones_like(x: Array) -> Array:
+    """Ones of the shape, dtype and device of ``x``: the head gradient of a backward that is given none."""
     return _full(Spec(x.shape, x._data.dtype), 1, x._plain, x._device)
 
 
@@ -363,6 +366,7 @@ _apply: Callable[..., Any]
 
 
 def bind(apply: Callable[..., Any]) -> None:
+    """Tell the tape what ``apply`` is, which is defined above it."""
     global _apply
     _apply = apply
 

@@ -18,7 +18,7 @@ LEAF = "*"  # stands for an array in a structure
 
 
 def flatten(value: Any, leaves: list[Any]) -> Any:
-    """Append the arrays in ``value`` to ``leaves``; gives its hashable structure."""
+    """Append the arrays in ``value`` to ``leaves``; gives its hashable structure. ArgumentError for what is none of these."""
     if isinstance(value, Array):
         leaves.append(value)
         return LEAF

@@ -157,6 +157,7 @@ class Matmul:
 
     @property
     def name(self) -> str:
+        """What profiles call it."""
         return f"cuBLASLt {self.product}"
 
     @property

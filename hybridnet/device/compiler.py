@@ -55,6 +55,7 @@ def target(architecture: str) -> str:
     """What to compile for, so that a GPU of an architecture (``"sm_90"``) can load it.
 
     That is PTX where NVRTC is older than the GPU: of the newest architecture that it knows, which the driver takes from there.
+    DeviceError for a GPU older than all that this NVRTC compiles for.
     """
     known = [int(a) for a in cuda.nvrtc().getSupportedArchs()]
     number = int(architecture.removeprefix("sm_"))

@@ -41,6 +41,7 @@ class Device:
 
     @property
     def is_gpu(self) -> bool:
+        """Whether its arrays lie in a GPU's memory."""
         return self.device_type == "gpu"
 
     @property

@@ -157,6 +157,7 @@ class Handle:
         self.stream = 0
 
     def set_stream(self, stream: int) -> None:
+        """Have all calls from here on run on a CUDA stream."""
         library().set_stream(handle=self.value, stream=stream)
         self.stream = stream
 

@@ -12,7 +12,10 @@ _NOT_LOADABLE = (200, 209, 218, 222)
 
 
 def fail_absent(device_id: int) -> NoReturn:
-    """Say why the GPU of that number cannot be used."""
+    """Say why the GPU of that number cannot be used.
+
+    Always a DeviceError: there is no GPU, not this one, no driver, or a forked process.
+    """
     runtime, count = cuda.cupy().cuda.runtime, cuda.devices()
     if isinstance(count, int):
         fail(DeviceError, "gpu", expected=f"a GPU number below {count}", got=f"gpu({device_id})", fix="num_gpus() to ask first")
@@ -87,7 +90,7 @@ def raise_if_out_of_memory(op: str, error: Exception, device_id: int) -> None:
 
 
 def fail_memory(op: str, wanted: int, device_id: int) -> NoReturn:
-    """Say what memory was asked for and what there is."""
+    """Say what memory was asked for and what there is. Always an OutOfMemoryError, in bytes."""
     free, total = cuda.memory_info(device_id)
     fail(
         OutOfMemoryError,

@@ -29,7 +29,7 @@ def is_known(shape: tuple[int, ...] | None) -> bool:
 
 
 def as_devices(ctx: Any) -> list[Device]:
-    """A list of devices from one, several, or ``None`` for the current one."""
+    """A list of devices from one, several, or ``None`` for the current one. ArgumentError if one is named twice."""
     if ctx is None:
         return [current_device()]
     devices = [Device(d) for d in ctx] if isinstance(ctx, (list, tuple)) else [Device(ctx)]

@@ -39,12 +39,15 @@ class ParameterDict:
         return key in self._params
 
     def items(self) -> ItemsView[str, Parameter]:
+        """Names, prefix included, with their parameters, in the order in which they were made."""
         return self._params.items()
 
     def keys(self) -> KeysView[str]:
+        """The names, prefix included."""
         return self._params.keys()
 
     def values(self) -> ValuesView[Parameter]:
+        """The parameters, in the order in which they were made."""
         return self._params.values()
 
     @property

@@ -23,7 +23,10 @@ def _count(parameters: Any) -> int:
 
 
 def summarize(net: Any, inputs: tuple[Any, ...]) -> str:
-    """Run ``net`` once, imperatively and without recording, and tell what each block did."""
+    """Run ``net`` once, imperatively and without recording, and tell what each block did.
+
+    ArgumentError if a block has been compiled: hooks do not run in a program.
+    """
     blocks = list(net._blocks())
     if any(block._compiled is not None for block in blocks):
         fail(

@@ -19,7 +19,10 @@ __all__ = ["DownloadError", "check_sha1", "clip_global_norm", "download", "repla
 
 
 def split_data(data: Any, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[Any]:
-    """``data`` cut into ``num_slice`` parts along ``batch_axis``; equal ones, unless ``even_split`` is false."""
+    """``data`` cut into ``num_slice`` parts along ``batch_axis``; equal ones, unless ``even_split`` is false.
+
+    ShapeError if there are fewer elements than slices, or they do not come out even with ``even_split``.
+    """
     size = data.shape[batch_axis]
     if size < num_slice or (even_split and size % num_slice):
         fail(

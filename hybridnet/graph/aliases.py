@@ -78,6 +78,7 @@ class Aliases:
         return link is not None and link.source is source and link.node is not None and link.node.attrs.get("key") == key
 
     def is_view(self, array: Any) -> bool:
+        """Whether an array of the trace is a view of another."""
         return id(array) in self._links
 
     def _rely(self, link: Link) -> None:

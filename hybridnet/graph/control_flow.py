@@ -27,7 +27,8 @@ def foreach(body: Callable[[Any, Any], Any], data: Any, init_states: Any, name: 
 
     ``data``, ``init_states`` and what the body gives are arrays or nested lists of arrays. Gives the
     outputs, each stacked along a new first axis, and the last states. States keep their structure,
-    shapes and dtypes. ``name`` is for symbols and is ignored.
+    shapes and dtypes. ``name`` is for symbols and is ignored. ShapeError if the data's first axes differ in length or there is no
+    data.
     """
     arrays, structure = _flatten("foreach", "data", data)
     states, state_structure = _flatten("foreach", "states", init_states)

@@ -210,6 +210,7 @@ class Step:
     written: list[Any]
 
     def captured(self) -> list[Any]:
+        """The arrays from outside that the body reads and does not write."""
         return self.trace.captured([id(a) for a in self.written])
 
 

@@ -36,10 +36,12 @@ class Value:
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         size = 1
         for n in self.shape:
             size *= n
@@ -47,10 +49,12 @@ class Value:
 
     @property
     def nbytes(self) -> int:
+        """The size of the elements in bytes."""
         return self.size * self.dtype.itemsize
 
     @property
     def spec(self) -> Spec:
+        """Its shape and dtype."""
         return Spec(self.shape, self.dtype)
 
     @property
@@ -88,10 +92,12 @@ class Node:
 
     @property
     def output(self) -> Value:
+        """The first of its outputs."""
         return self.outputs[0]
 
     @property
     def device(self) -> Device:
+        """The device of its outputs."""
         return self.outputs[0].device
 
     def with_inputs(
@@ -185,6 +191,7 @@ class Rewriter:
         self.replaced[old] = new
 
     def finish(self) -> Graph:
+        """The new graph: the same inputs, the nodes so far, and what the outputs have become."""
         return Graph(self.graph.inputs, self.nodes, [self.of(v) for v in self.graph.outputs])
 
 

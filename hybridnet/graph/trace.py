@@ -55,6 +55,7 @@ class Trace:
     # -- what the core asks ---------------------------------------------------------------------
 
     def read(self, array: Any) -> Value:
+        """The value that an array has now, at this point of the trace; of an array from outside, an input."""
         value = self._value(array)
         storage = array._storage
         if storage is not None and self._current.get((storage, value), 0) != self._writes.get(storage, 0):
@@ -82,6 +83,7 @@ class Trace:
         return self._state(array).now
 
     def alias(self, source: Any, view: Any) -> None:
+        """Note that ``view`` shares the memory of ``source``, so that a write to one shows in the other."""
         before, after = self._value(source), self._value(view)
         if not self._aliases.add(source, view, after.node if after is not before else None):
             return
@@ -90,12 +92,15 @@ class Trace:
             self._current[storage, value] = self._writes.get(storage, 0)
 
     def is_part(self, view: Any, source: Any, key: Any) -> bool:
+        """Whether ``view`` is the part of ``source`` that ``key`` names."""
         return self._aliases.is_part(view, source, key)
 
     def is_view(self, array: Any) -> bool:
+        """Whether an array shares the memory of another that the trace knows."""
         return self._aliases.is_view(array)
 
     def write(self, array: Any, value: Value) -> None:
+        """From here on ``array``, and what shares its memory, has ``value``."""
         if (storage := array._storage) is not None:
             self._writes[storage] = self._writes.get(storage, 0) + 1
         self._hold(array, value)
@@ -120,10 +125,12 @@ class Trace:
         return set(self._aliases.in_order)
 
     def is_written(self, array: Any) -> bool:
+        """Whether the trace has written to an array from outside."""
         state = self.states.get(id(array))
         return state is not None and state.now is not state.before
 
     def depends_on(self, thing: Any, name: str = "") -> None:
+        """Note that the trace read ``name`` of an object: another version of it is another program."""
         if self.outer is not None:
             self.outer.depends_on(thing, name)
         else:
@@ -135,6 +142,7 @@ class Trace:
             self.callbacks.append(callback)
 
     def emit(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any], device: Device) -> Any:
+        """Append a node; its output, or a tuple of them. Python numbers among the operands become constants."""
         if any(type(x) is not Value for x in operands):
             # Beside arrays of one dtype a number is of that; to other operators it is a value by itself.
             dtype = next((x.dtype for x in operands[op.promote_from :] if type(x) is Value), None) if op.promote else None
@@ -216,6 +224,7 @@ class Trace:
 
     @property
     def written(self) -> list[State]:
+        """The arrays from outside that the trace has written to."""
         return [s for s in self.states.values() if s.now is not s.before]
 
     def graph(self, outputs: Sequence[Value]) -> Graph:
@@ -239,7 +248,10 @@ class tracing:
 
 
 def trace_op(name: str, parts: Any, specs: Sequence[Spec], attrs: Mapping[str, Any], device: Device) -> Graph:
-    """The graph of an operator that ``parts`` writes in other operators."""
+    """The graph of an operator that ``parts`` writes in other operators.
+
+    TraceError if it reads an array that is no operand.
+    """
     trace = Trace()
     before = local.set(recording=False)
     try:

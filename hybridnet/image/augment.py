@@ -248,7 +248,7 @@ class ColorNormalizeAug(PixelAugmenter):
         self.mean, self.std = mean, std
 
     def pixels(self, image: Image) -> Image:
-        return colours.normalized(image, *(None if v is None else np.asarray(v) for v in (self.mean, self.std)))
+        return colours.normalized_colours(image, *(None if v is None else np.asarray(v) for v in (self.mean, self.std)))
 
 
 class CastAug(PixelAugmenter):

@@ -6,10 +6,12 @@
 from typing import TYPE_CHECKING
 
 from hybridnet import absent
+from hybridnet.io import io
 from hybridnet.io.arrays import NDArrayIter
 from hybridnet.io.base import DataBatch, DataDesc, DataIter
 from hybridnet.io.csv_file import CSVIter
 from hybridnet.io.files import MXDataIter
+from hybridnet.io.image_det_record import ImageDetRecordIter
 from hybridnet.io.image_record import (
     ImageRecordInt8Iter,
     ImageRecordIter,
@@ -26,6 +28,7 @@ __all__ = [
     "DataBatch",
     "DataDesc",
     "DataIter",
+    "ImageDetRecordIter",
     "ImageRecordInt8Iter",
     "ImageRecordIter",
     "ImageRecordIter_v1",
@@ -37,6 +40,7 @@ __all__ = [
     "NDArrayIter",
     "PrefetchingIter",
     "ResizeIter",
+    "io",
 ]
 
 if not TYPE_CHECKING:

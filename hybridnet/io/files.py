@@ -58,6 +58,7 @@ class MXDataIter(DataIter):
     def __init__(self, op: str, batch_size: int, data_name: str = "data", label_name: str = "softmax_label") -> None:
         super().__init__(check_batch_size(op, batch_size))
         self._op, self._names = op, (data_name, label_name)
+        self._skipping = False
 
     def _open(self, samples: int, data: DataDesc, label: DataDesc, round_batch: bool | None) -> None:
         """Begin: ``data`` and ``label`` describe one sample."""
@@ -87,9 +88,13 @@ class MXDataIter(DataIter):
         self._current = array_of(data), array_of(label), index, batch[1]
         return True
 
+    def debug_skip_load(self) -> None:
+        """From now on give the next batch again and again, without end: for measuring how fast all else is."""
+        self._skipping = True
+
     def next(self) -> DataBatch:
         """The next batch, in which data and labels are lists of one array."""
-        if not self.iter_next():
+        if not (self._skipping and self._current is not None) and not self.iter_next():
             raise StopIteration
         return DataBatch([self.getdata()], [self.getlabel()], self.getpad(), self.getindex())
 

@@ -166,7 +166,7 @@ class ImageChanges(PixelAugmenter):
         jitters: list[Any] = [
             (colours.brightness, self.brightness),
             (colours.contrast, self.contrast),
-            (colours.saturation, self.saturation),
+            (saturated, self.saturation),
         ]
         jitters = [(change, most) for change, most in jitters if most > 0]
         for change, most in draw.sample(jitters, len(jitters)):
@@ -176,6 +176,13 @@ class ImageChanges(PixelAugmenter):
         if self.pca_noise > 0:
             image = colours.lighting(image, [draw.gauss(0, self.pca_noise) for _ in range(3)])
         return image
+
+
+def saturated(image: Image, factor: float) -> Image:
+    """The distance of every colour from its gray, times ``factor``: of bytes, rounded, many times as fast as through floats."""
+    cv2 = opencv()
+    gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, factor, gray, 1 - factor, 0)
 
 
 def moved_in_hls(image: Image, hue: int, lightness: int, saturation: int) -> Image:

@@ -177,7 +177,7 @@ class ImageRecordIter(RecordImages):
         normalizing, changing = _sorted(self._op, changes)
         self._changes = ImageChanges((width, height), **changing)
         self._records = Records(self._op, path_imgrec, path_imgidx, num_parts, part_index)
-        self._listed = _labels_of(self._op, os.fspath(path_imglist), self._width) if path_imglist else None
+        self._listed = labels_in(self._op, os.fspath(path_imglist)) if path_imglist else None
         self._normalizing = Normalizing(**normalizing)
         data, label = DataDesc("data", (channels, height, width), kind.type), DataDesc("label", () if self._width == 1 else (self._width,))
         if mean_img:
@@ -208,14 +208,8 @@ class ImageRecordIter(RecordImages):
         header, image = self._decoded(number)
         source = self._records.name(number)
         self._normalizing.write(image, data, source, self._normalizing.mirrors())
-        if self._listed is None:
-            label[...] = label_of(header.label, self._width, source).reshape(label.shape)
-        elif header.id in self._listed:
-            label[...] = self._listed[header.id].reshape(label.shape)
-        else:
-            fail(
-                FileFormatError, self._op, expected="labels in path_imglist for each record", got=f"none for the id {header.id} of {source}"
-            )
+        found = header.label if self._listed is None else listed_label(self._op, self._listed, header.id, source)
+        label[...] = label_of(found, self._width, source).reshape(label.shape)
         return header.id
 
     def _mean_image(self, path: str, shape: tuple[int, ...]) -> Host:
@@ -284,8 +278,15 @@ def _sorted(op: str, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
     return tuple({name: changes[name] for name in changes if name in names} for names in known)  # type: ignore[return-value]
 
 
-def _labels_of(op: str, path: str, width: int) -> dict[int, Host]:
+def listed_label(op: str, labels: dict[int, Any], key: int, source: str) -> Any:
+    """The label of an image in a list."""
+    if key not in labels:
+        fail(FileFormatError, op, expected="labels in path_imglist for each record", got=f"none for the id {key} of {source}")
+    return labels[key]
+
+
+def labels_in(op: str, path: str) -> dict[int, Any]:
     """The labels in a list of images, by the images' ids."""
     if not os.path.isfile(path):
         fail(FileFormatError, op, expected="a list of images", got=f"{path!r}, which is not there")
-    return {key: label_of(label, width, f"the image {key} in {path}") for key, (label, _) in read_list(path).items()}
+    return {key: label for key, (label, _) in read_list(path).items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import warnings
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -108,50 +108,86 @@ class _Rows:
         return begin, int(numpy.searchsorted(self.places, end, "right"))
 
 
-def _lines(path: Any) -> Iterator[tuple[str, int, int, bytes]]:
-    """File, line number, place and text of each line; the place counts on from file to file."""
-    place = 0
+@dataclass
+class _Line:
+    """A line with a sample: its text without a comment, and where it stands; the place counts on from file to file."""
+
+    text: bytes
+    file: str
+    number: int
+    place: int
+
+
+def _lines(path: Any) -> tuple[list[_Line], int]:
+    """The lines with samples, and how many bytes all files have."""
+    lines, place = [], 0
     for file in files_of(_OP, path):
         with open(file, "rb") as stream:
             for number, line in enumerate(stream, 1):
-                yield file, number, place, line
+                text = line.partition(b"#")[0].strip()
+                if text:
+                    lines.append(_Line(text, file, number, place))
                 place += len(line)
+    return lines, place
 
 
+_WHOLE = re.compile(rb"[^\s:]+(?:\s+\d+:[^\s:]+)*")
 _ENTRY = re.compile(rb"(\d+):(\S+)")
 
 
 def _read(path: Any, width: int) -> _Rows:
-    first: list[float] = []
-    starts, columns, places = [0], list[int](), list[int]()
-    values: list[float] = []
-    place, line = 0, b""
-    for file, number, place, line in _lines(path):
-        fields = line.partition(b"#")[0].split()
-        if not fields:
-            continue
-        try:
-            first.append(float(fields[0]))
-        except ValueError:
-            _refuse("a label, a number", fields[0], file, number)
-        for field in fields[1:]:
-            match = _ENTRY.fullmatch(field)
-            try:
-                column, value = int(match[1]), float(match[2])  # type: ignore[index]
-            except (TypeError, ValueError):
-                _refuse("entries index:value", field, file, number)
-            if column >= width:
-                _refuse(f"indices from 0 to below {width}", field, file, number)
-            columns.append(column)
-            values.append(value)
-        starts.append(len(columns))
-        places.append(place)
-    if not first:
+    lines, size = _lines(path)
+    if not lines:
         fail(ArgumentError, _OP, expected="at least one sample", got=f"none in {path}")
-    with numpy.errstate(over="ignore"):  # what float32 has no number for becomes infinite
-        labels, numbers = numpy.array(first, numpy.float32), numpy.array(values, numpy.float32)
-    starts_, columns_, places_ = (numpy.array(x, numpy.int64) for x in (starts, columns, places))
-    return _Rows(width, labels, starts_, columns_, numbers, places_, place + len(line))
+    counts = numpy.array([line.text.count(b":") for line in lines])
+    starts = numpy.concatenate([[0], numpy.cumsum(counts)])
+    at = 2 * starts[:-1] + numpy.arange(len(lines))  # of each label among all numbers
+    numbers = _numbers(lines)
+    if numbers is None or len(numbers) != len(lines) + 2 * starts[-1]:
+        _explain(lines, width)
+    first, entries = numbers[at], numpy.delete(numbers, at).reshape(-1, 2)
+    if (entries[:, 0] >= width).any():
+        _explain(lines, width)
+    with numpy.errstate(over="ignore"):  # what float32 has no room for becomes infinite
+        labels, values = first.astype(numpy.float32), entries[:, 1].astype(numpy.float32)
+    places = numpy.array([line.place for line in lines])
+    return _Rows(width, labels, starts, entries[:, 0].astype(numpy.int64), values, places, size)
+
+
+def _numbers(lines: list[_Line]) -> Host | None:
+    """All numbers of all lines, in one go; ``None`` if something is none."""
+    if not all(_WHOLE.fullmatch(line.text) for line in lines):
+        return None
+    text = b" ".join(line.text for line in lines).replace(b":", b" ").decode("latin1")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # NumPy warns of what is no number, and stops there
+            return numpy.fromstring(text, sep=" ")
+    except (DeprecationWarning, ValueError):
+        return None
+
+
+def _explain(lines: list[_Line], width: int) -> NoReturn:
+    """Raise for the first thing that is not as it should be."""
+    for line in lines:
+        label, *fields = line.text.split()
+        if not _is_number(label):
+            _refuse("a label, a number", label, line.file, line.number)
+        for field in fields:
+            match = _ENTRY.fullmatch(field)
+            if match is None or not _is_number(match[2]):
+                _refuse("entries index:value", field, line.file, line.number)
+            if int(match[1]) >= width:
+                _refuse(f"indices from 0 to below {width}", field, line.file, line.number)
+    _refuse("labels and entries index:value", lines[0].text, lines[0].file, lines[0].number)
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return b"_" not in text  # which Python passes over in numbers
 
 
 def _refuse(expected: str, got: bytes, file: str, number: int) -> NoReturn:

@@ -23,7 +23,10 @@ _OTHERS: dict[str, Any] = {
 
 
 def get(activation: Any) -> Any:
-    """The layer that an activation is, by Keras's name a function of an array or a block; ``None`` for ``linear``."""
+    """The layer that an activation is, by Keras's name a function of an array or a block; ``None`` for ``linear``.
+
+    ArgumentError for another name.
+    """
     if activation is None or activation == "linear":
         return None
     if isinstance(activation, nn.Block):

@@ -15,7 +15,7 @@ _CUT = 0.87962566103423978
 
 
 def RandomNormal(mean: float = 0.0, stddev: float = 0.05) -> Any:
-    """Normal around 0 with that deviation."""
+    """Normal around 0 with that deviation. ArgumentError for a ``mean`` other than 0."""
     if mean:
         fail(ArgumentError, "RandomNormal", expected="mean 0", got=str(mean), fix="TruncatedNormal(mean, stddev)")
     return initializer.Normal(stddev)
@@ -27,7 +27,10 @@ def TruncatedNormal(mean: float = 0.0, stddev: float = 0.05) -> Any:
 
 
 def RandomUniform(minval: float = -0.05, maxval: float = 0.05) -> Any:
-    """Uniform on ±maxval."""
+    """Uniform on ±maxval.
+
+    ArgumentError unless ``minval`` is -``maxval``.
+    """
     if minval != -maxval:
         fail(ArgumentError, "RandomUniform", expected="minval = -maxval", got=f"{minval} and {maxval}")
     return initializer.Uniform(maxval)
@@ -86,7 +89,7 @@ LecunUniform, LecunNormal = _NAMED["lecun_uniform"], _NAMED["lecun_normal"]
 
 
 def get(given: Any) -> Any:
-    """An initializer of Gluon's from Keras's name, from a saved model, or one itself."""
+    """An initializer of Gluon's from Keras's name, from a saved model, or one itself. ArgumentError for another name."""
     if not isinstance(given, str) or given.startswith("["):  # the text that dumps gave
         return initializer.create(given)
     if given not in _NAMED:

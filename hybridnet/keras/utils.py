@@ -10,7 +10,10 @@ from hybridnet.errors import ArgumentError, fail
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
-    """Numbers of classes as one-hot rows: a NumPy array of shape x.shape + (num_classes,), float32."""
+    """Numbers of classes as one-hot rows: a NumPy array of shape x.shape + (num_classes,), float32.
+
+    ArgumentError for a number that is no class.
+    """
     numbers = np.asarray(x, dtype=np.int64)
     if numbers.ndim > 1 and numbers.shape[-1] == 1:
         numbers = numbers[..., 0]

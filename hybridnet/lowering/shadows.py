@@ -67,6 +67,7 @@ class Shadows:
         return int(self.array[v].ctypes.data - self.array[self.root.get(v, v)].ctypes.data) if v.size else 0
 
     def is_contiguous(self, v: Value) -> bool:
+        """Whether a value's elements will lie without gaps in C order."""
         return bool(self.array[v].flags.c_contiguous)
 
 

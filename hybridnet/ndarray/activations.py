@@ -148,7 +148,10 @@ def masked_softmax(data: Array, mask: Array, axis: int = -1, temperature: float 
 
 @classic("masked_log_softmax")
 def masked_log_softmax(data: Array, mask: Array, axis: int = -1, temperature: float | None = 1.0, dtype: Dtype | None = None) -> Any:
-    """``log_softmax`` over the elements where ``mask`` is true; minus infinity elsewhere."""
+    """``log_softmax`` over the elements where ``mask`` is true; minus infinity elsewhere.
+
+    ``mask`` broadcasts to ``data``; the softmax is along ``axis``.
+    """
     return core_softmax.masked_log_softmax(data, mask, axis, temperature, dtype)
 
 

@@ -152,7 +152,7 @@ def _operator(name: str, lhs: Any, rhs: Any) -> Any:
 
 
 def combine(name: str, lhs: Any, rhs: Any) -> Any:
-    """The operator ``name`` on two arrays, or an array and a number, by 1.x's dtype rules."""
+    """The operator ``name`` on two arrays, or an array and a number, by 1.x's dtype rules. Two arrays broadcast."""
     array = lhs if isinstance(lhs, core.NDArray) else rhs
     if not isinstance(array, core.NDArray):
         lhs = array = core.array(lhs, dtypes.default_float, cls=NDArray)

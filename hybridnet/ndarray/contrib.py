@@ -81,6 +81,7 @@ def BilinearResize2D(
 
     By ``mode``: ``size``, ``height`` × ``width`` or multiples of the size; ``like``, the size of ``like``; ``odd_scale``, multiples
     that keep an odd size odd; ``to_even_down``, ``to_even_up``, ``to_odd_down``, ``to_odd_up``, the next even or odd size.
+    ArgumentError for another ``mode``. Images are (N, C, height, width).
     """
     if mode == "like" and like is not None:
         height, width = like.shape[2:]
@@ -180,7 +181,11 @@ def interleaved_matmul_selfatt_qk(queries_keys_values: Array, heads: int) -> Any
 
 @classic("_contrib_interleaved_matmul_selfatt_valatt")
 def interleaved_matmul_selfatt_valatt(queries_keys_values: Array, attention: Array, heads: int) -> Any:
-    """The values weighted by ``attention``."""
+    """The values weighted by ``attention``.
+
+    ``queries_keys_values``: (time, batch, heads · 3 · features); ``attention``: (batch · heads, time, time); gives (time, batch,
+    heads · features).
+    """
     return _joined(call("matmul", attention, _interleaved(queries_keys_values, heads, 3)[2]), heads)
 
 
@@ -193,7 +198,11 @@ def interleaved_matmul_encdec_qk(queries: Array, keys_values: Array, heads: int)
 
 @classic("_contrib_interleaved_matmul_encdec_valatt")
 def interleaved_matmul_encdec_valatt(keys_values: Array, attention: Array, heads: int) -> Any:
-    """The values weighted by ``attention``."""
+    """The values weighted by ``attention``.
+
+    ``keys_values``: (time, batch, heads · 2 · features); ``attention``: (batch · heads, queries, time); gives (queries, batch,
+    heads · features).
+    """
     return _joined(call("matmul", attention, _interleaved(keys_values, heads, 2)[1]), heads)
 
 

@@ -215,7 +215,10 @@ def all_finite(data: Array, init_output: bool = True) -> Any:
 
 @classic("multi_all_finite", inputs=lambda a: [f"array_{i}" for i in range(a["num_arrays"])])
 def multi_all_finite(*arrays: Array, num_arrays: int = 1, init_output: bool = True) -> Any:
-    """One number: 1 where every element of every array is finite, else 0."""
+    """One number: 1 where every element of every array is finite, else 0.
+
+    The arrays may be of any shapes; the result is of shape (1,).
+    """
     first, *rest = arrays_of(arrays)
     result = all_finite(first)
     for x in rest:
@@ -229,7 +232,7 @@ def multi_all_finite(*arrays: Array, num_arrays: int = 1, init_output: bool = Tr
     outputs=lambda a: numbered(a["num_outputs"]),
 )
 def amp_multicast(*data: Array, num_outputs: int | None = None, cast_narrow: bool = False) -> Any:
-    """The arrays cast to one dtype: the widest of theirs (the narrowest with ``cast_narrow``)."""
+    """The arrays cast to one dtype: the widest of theirs (the narrowest with ``cast_narrow``). Each keeps its shape."""
     arrays = arrays_of(data)
     order = sorted((x._data.dtype for x in arrays), key=lambda d: d.itemsize)
     return [x.astype(order[0] if cast_narrow else order[-1], copy=False) for x in arrays]

@@ -81,7 +81,7 @@ def random_flip_top_bottom(data: Array, p: float = 0.5) -> Any:
 
 @classic("_image_crop")
 def crop(data: Array, x: int, y: int, width: int, height: int) -> Any:
-    """The window of (h, w, c) that begins at column ``x`` and row ``y``."""
+    """The window of (h, w, c) that begins at column ``x`` and row ``y``. ShapeError if it is not inside the image."""
     _check("crop", data)
     if not (0 <= x <= x + width <= data.shape[-2] and 0 <= y <= y + height <= data.shape[-3]):
         fail(ShapeError, "crop", expected=f"a window inside {data.shape[-3:-1]}", got=f"{(height, width)} at row {y}, column {x}")
@@ -92,7 +92,8 @@ def crop(data: Array, x: int, y: int, width: int, height: int) -> Any:
 def resize(data: Array, size: Shape = (), keep_ratio: bool = False, interp: int = 1) -> Any:
     """(h, w, c) in another ``size`` (width, height), or one number for both (for the shorter side with ``keep_ratio``).
 
-    ``interp``, OpenCV's numbers: 0 nearest, 1 linear, 2 cubic, 3 area, 4 Lanczos.
+    ``interp``, OpenCV's numbers: 0 nearest, 1 linear, 2 cubic, 3 area, 4 Lanczos. ArgumentError for another ``interp`` or more
+    than two sizes.
     """
     _check("resize", data)
     if interp not in range(5):
@@ -218,7 +219,7 @@ def random_gray(data: Array, p: float = 0.5) -> Any:
 
 
 @classic("_image_random_color_jitter")
-def random_color_jitter(data: Array, brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0, hue: float = 0.0) -> Any:
+def random_color_jitter(data: Array, brightness: float, contrast: float, saturation: float, hue: float) -> Any:
     """Brightness, contrast, saturation and hue changed, in this order, each by 1 ± its number."""
     for amount, change in (
         (brightness, random_brightness),
@@ -234,7 +235,12 @@ def random_color_jitter(data: Array, brightness: float = 0.0, contrast: float = 
 @classic("_image_adjust_lighting")
 def adjust_lighting(data: Array, alpha: Floats) -> Any:
     """(h, w, 3) with the principal components of ImageNet's colours added, times the three numbers ``alpha``."""
-    _check("adjust_lighting", data)
+    return _lit("adjust_lighting", data, alpha)
+
+
+def _lit(op: str, data: Any, alpha: Any) -> Any:
+    """``data`` lit by ``alpha``: numbers, or arrays without dimensions."""
+    _check(op, data)
     if data.shape[-1] != 3:
         return data
     return _coloured(data, lambda x: x + shape.concatenate([_added(row, alpha, x) for row in PCA_VECTORS], 0))
@@ -251,7 +257,7 @@ def _added(row: Any, alpha: Any, like: Any) -> Any:
 @classic("_image_random_lighting")
 def random_lighting(data: Array, alpha_std: float = 0.05) -> Any:
     """As :func:`adjust_lighting`, with numbers of standard deviation ``alpha_std``."""
-    return adjust_lighting(data, [draws.normal(0.0, alpha_std, (), None, data.device) for _ in range(3)])
+    return _lit("random_lighting", data, [draws.normal(0.0, alpha_std, (), None, data.device) for _ in range(3)])
 
 
 if not TYPE_CHECKING:

@@ -48,13 +48,19 @@ def one_hot(indices: Array, depth: int, on_value: float = 1.0, off_value: float 
 
 @classic("gather_nd")
 def gather_nd(data: Array, indices: Array) -> Any:
-    """``data[indices[0], indices[1], ...]``."""
+    """``data[indices[0], indices[1], ...]``.
+
+    ``indices``: (axes, *rest), the first ``axes`` axes of ``data`` indexed; gives shape (*rest, *data.shape[axes:]).
+    """
     return gather.gather_nd(data, indices)
 
 
 @classic("scatter_nd")
 def scatter_nd(data: Array, indices: Array, shape: Shape) -> Any:
-    """Zeros with ``data`` at ``[indices[0], indices[1], ...]``."""
+    """Zeros with ``data`` at ``[indices[0], indices[1], ...]``.
+
+    ``indices``: (axes, *rest); ``data``: (*rest, *shape[axes:]). The last of equal indices holds.
+    """
     return gather.scatter_nd(data, indices, shape)
 
 

@@ -161,7 +161,11 @@ def pool(
     count_include_pad: bool | None = None,
     layout: Literal["NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC"] | None = None,
 ) -> Any:
-    """The max, avg, sum or lp of each window, or of the whole image with ``global_pool``."""
+    """The max, avg, sum or lp of each window, or of the whole image with ``global_pool``.
+
+    ``data``: (N, C, *size), or with the channels last by ``layout``; ``kernel``, ``stride`` and ``pad`` have a number a spatial
+    axis.
+    """
     counted = True if count_include_pad is None else count_include_pad
     return pooling.pooling(
         data, kernel or None, stride or None, pad or None, pool_type, pooling_convention, global_pool, p_value, counted, layout
@@ -187,7 +191,10 @@ def upsampling(
     num_args: int | None = None,
     workspace: int = 512,
 ) -> Any:
-    """Images ``scale`` times as large: several of them by repeated elements, joined or added, or one and the weight of a deconvolution."""
+    """Images ``scale`` times as large: several of them by repeated elements, joined or added, or one and the weight of a deconvolution.
+
+    Images are (N, C, height, width).
+    """
     return resize.upsampling(
         *data, scale=scale, sample_type=sample_type, num_filter=num_filter, multi_input_mode=multi_input_mode, num_args=num_args
     )
@@ -260,7 +267,8 @@ def recurrent(
 
     ``parameters``: all weights and then all biases, flattened, or a list of these parts; ``state`` and (lstm) ``state_cell``:
     (layers · directions, batch, state_size). Gives the outputs (time, batch, directions · state_size) and, with
-    ``state_outputs``, the last states. Cells of an lstm are neither projected nor clipped.
+    ``state_outputs``, the last states. Cells of an lstm are neither projected nor clipped. ArgumentError for
+    ``lstm_state_clip_*``, which only cuDNN has.
     """
     if lstm_state_clip_min is not None or lstm_state_clip_max is not None or lstm_state_clip_nan:
         fail(ArgumentError, "RNN", expected="no lstm_state_clip", got=f"{lstm_state_clip_min} to {lstm_state_clip_max}")

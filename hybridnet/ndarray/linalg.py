@@ -34,7 +34,10 @@ def _transposed(x: Any) -> Any:
 
 @classic("_linalg_gemm2", "linalg_gemm2")
 def gemm2(A: Array, B: Array, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0, axis: int = -2) -> Any:
-    """alpha · A·B, either transposed on request."""
+    """alpha · A·B, either transposed on request.
+
+    ``A``: (..., n, k) and ``B``: (..., k, m) give (..., n, m); ``axis``: where the rows are, the columns being last.
+    """
     if axis == -2:
         return _product(A, B, transpose_a, transpose_b, alpha)
     a, b = (rearrange.moveaxis(x, axis, -2) for x in (A, B))
@@ -52,7 +55,10 @@ def gemm(
     beta: float = 1.0,
     axis: int = -2,
 ) -> Any:
-    """alpha · A·B + beta · C."""
+    """alpha · A·B + beta · C.
+
+    ``A``: (..., n, k), ``B``: (..., k, m), ``C``: (..., n, m); ``axis``: where the rows are, the columns being last.
+    """
     return gemm2(A, B, transpose_a, transpose_b, alpha, axis) + C * float(beta)
 
 
@@ -81,14 +87,20 @@ def _triangle(A: Any, lower: bool) -> Any:
 
 @classic("_linalg_trmm", "linalg_trmm")
 def trmm(A: Array, B: Array, transpose: bool = False, rightside: bool = False, lower: bool = True, alpha: float = 1.0) -> Any:
-    """alpha · A·B for a triangular A (alpha · B·A with ``rightside``), A transposed on request."""
+    """alpha · A·B for a triangular A (alpha · B·A with ``rightside``), A transposed on request.
+
+    ``A``: (..., n, n), ``B``: (..., n, m), or (..., m, n) with ``rightside``. Only the triangle that ``lower`` says is read.
+    """
     A = _triangle(A, lower)
     return _product(B, A, False, transpose, alpha) if rightside else _product(A, B, transpose, False, alpha)
 
 
 @classic("_linalg_trsm", "linalg_trsm")
 def trsm(A: Array, B: Array, transpose: bool = False, rightside: bool = False, lower: bool = True, alpha: float = 1.0) -> Any:
-    """X with A·X = alpha · B for a triangular A (X·A = alpha · B with ``rightside``), A transposed on request."""
+    """X with A·X = alpha · B for a triangular A (X·A = alpha · B with ``rightside``), A transposed on request.
+
+    ``A``: (..., n, n), ``B``: (..., n, m), or (..., m, n) with ``rightside``. Only the triangle that ``lower`` says is read.
+    """
     A, B = _triangle(A, lower), B * float(alpha)
     A = _transposed(A) if transpose else A
     return _transposed(linalg.solve(_transposed(A), _transposed(B))) if rightside else linalg.solve(A, B)
@@ -109,7 +121,10 @@ def syevd(A: Array) -> Any:
 
 @classic("_linalg_gelqf", "linalg_gelqf", outputs=numbered(2))
 def gelqf(A: Array) -> Any:
-    """Q with orthonormal rows and the lower triangular L with A = L·Q."""
+    """Q with orthonormal rows and the lower triangular L with A = L·Q.
+
+    ShapeError if a matrix (..., n, m) has more rows than columns.
+    """
     if A.shape[-2] > A.shape[-1]:
         fail(ShapeError, "linalg_gelqf", expected="at most as many rows as columns", got=str(A.shape))
     q, r = linalg.qr(_transposed(A))
@@ -155,7 +170,7 @@ def makediag(A: Array, offset: int = 0) -> Any:
 def extracttrian(A: Array, offset: int = 0, lower: bool = True) -> Any:
     """A triangle of square matrices as vectors: a lower one row by row, an upper one column by column, as it stands transposed.
 
-    An ``offset`` above or below the diagonal chooses which.
+    An ``offset`` above or below the diagonal chooses which. ShapeError unless they are square, (..., n, n).
     """
     n = A.shape[-1]
     if A.shape[-2] != n:
@@ -167,7 +182,10 @@ def extracttrian(A: Array, offset: int = 0, lower: bool = True) -> Any:
 
 @classic("_linalg_maketrian", "linalg_maketrian")
 def maketrian(A: Array, offset: int = 0, lower: bool = True) -> Any:
-    """Matrices of zeros with vectors as a triangle: the opposite of :func:`extracttrian`."""
+    """Matrices of zeros with vectors as a triangle: the opposite of :func:`extracttrian`.
+
+    ArgumentError unless they are as long as a triangle: 1, 3, 6, 10 …
+    """
     side = int((8 * A.shape[-1] + 1) ** 0.5 - 1) // 2
     if side * (side + 1) // 2 != A.shape[-1]:
         fail(ArgumentError, "linalg_maketrian", expected="as many elements as a triangle has (1, 3, 6, 10 ...)", got=str(A.shape[-1]))

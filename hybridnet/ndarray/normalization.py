@@ -39,7 +39,10 @@ def batch_norm(
     min_calib_range: float | None = None,
     max_calib_range: float | None = None,
 ) -> Any:
-    """Batch normalisation; in training the moving statistics are updated in place. ``fix_gamma`` writes 1 into gamma."""
+    """Batch normalisation; in training the moving statistics are updated in place. ``fix_gamma`` writes 1 into gamma.
+
+    ``data`` has its channels on ``axis``; all others are of shape (channels,).
+    """
     if fix_gamma:
         core_batch_norm.fix(gamma)
     return core_batch_norm.batch_norm(
@@ -68,7 +71,10 @@ def sync_batch_norm(
     ndev: int = 1,
     key: str = "",
 ) -> Any:
-    """Batch normalisation over the batches of all devices; one process has one batch, so there is nothing to bring together."""
+    """Batch normalisation over the batches of all devices; one process has one batch, so there is nothing to bring together.
+
+    ``data``: (N, channels, ...); all others are of shape (channels,).
+    """
     return batch_norm(data, gamma, beta, moving_mean, moving_var, eps, momentum, fix_gamma, use_global_stats, output_mean_var)
 
 

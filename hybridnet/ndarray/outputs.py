@@ -28,7 +28,11 @@ def softmax_output(
     out_grad: bool = False,
     smooth_alpha: float = 0.0,
 ) -> Any:
-    """softmax(data), with the gradient of the cross entropy with ``label``."""
+    """softmax(data), with the gradient of the cross entropy with ``label``.
+
+    ``data``: (N, classes) with ``label``: (N,); with ``multi_output`` (N, classes, ...) and (N, ...). A label of ``data``'s shape
+    holds probabilities.
+    """
     return outputs.softmax_output(
         data, label, grad_scale, ignore_label, multi_output, use_ignore, preserve_shape, normalization, out_grad, smooth_alpha
     )
@@ -57,17 +61,26 @@ def make_loss(data: Array) -> Any:
 
 @classic("LinearRegressionOutput", shapes=_TARGETS)
 def linear_regression_output(data: Array, label: Array, grad_scale: float = 1.0) -> Any:
-    """``data``, with the gradient of half the squared error."""
+    """``data``, with the gradient of half the squared error.
+
+    ``label`` has as many elements as ``data``, in any shape; else ShapeError.
+    """
     return outputs.regression_output(data, label, "linear", grad_scale)
 
 
 @classic("LogisticRegressionOutput", shapes=_TARGETS)
 def logistic_regression_output(data: Array, label: Array, grad_scale: float = 1.0) -> Any:
-    """sigmoid(data), with the gradient of the cross entropy."""
+    """sigmoid(data), with the gradient of the cross entropy.
+
+    ``label`` has as many elements as ``data``, in any shape; else ShapeError.
+    """
     return outputs.regression_output(data, label, "logistic", grad_scale)
 
 
 @classic("MAERegressionOutput", shapes=_TARGETS)
 def mae_regression_output(data: Array, label: Array, grad_scale: float = 1.0) -> Any:
-    """``data``, with the gradient of the absolute error."""
+    """``data``, with the gradient of the absolute error.
+
+    ``label`` has as many elements as ``data``, in any shape; else ShapeError.
+    """
     return outputs.regression_output(data, label, "mae", grad_scale)

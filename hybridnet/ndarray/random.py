@@ -105,13 +105,19 @@ def random_randint(low: int, high: int, shape: Shape | None = None, ctx: Context
 
 @classic("_sample_uniform", "sample_uniform")
 def sample_uniform(low: Array, high: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
-    """Uniform on [low, high) for each of their elements."""
+    """Uniform on [low, high) for each of their elements.
+
+    ``low`` and ``high`` are of one shape; gives that shape followed by ``shape``.
+    """
     return _draw(draws.uniform, (low, high), shape, dtype, None)
 
 
 @classic("_sample_normal", "sample_normal")
 def sample_normal(mu: Array, sigma: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
-    """Normal for each mean ``mu`` and standard deviation ``sigma``."""
+    """Normal for each mean ``mu`` and standard deviation ``sigma``.
+
+    ``mu`` and ``sigma`` are of one shape; gives that shape followed by ``shape``.
+    """
     return _draw(draws.normal, (mu, sigma), shape, dtype, None)
 
 
@@ -123,25 +129,37 @@ def sample_gamma(alpha: Array, beta: Array, shape: Shape = (), dtype: Dtype | No
 
 @classic("_sample_exponential", "sample_exponential")
 def sample_exponential(lam: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
-    """Exponential for each rate ``lam``."""
+    """Exponential for each rate ``lam``.
+
+    Gives the shape of ``lam`` followed by ``shape``.
+    """
     return _draw(draws.exponential, (1 / lam,), shape, dtype, None)
 
 
 @classic("_sample_poisson", "sample_poisson")
 def sample_poisson(lam: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
-    """Poisson counts for each mean ``lam``."""
+    """Poisson counts for each mean ``lam``.
+
+    Gives the shape of ``lam`` followed by ``shape``.
+    """
     return _draw(draws.poisson, (lam,), shape, dtype, None)
 
 
 @classic("_sample_negative_binomial", "sample_negative_binomial")
 def sample_negative_binomial(k: Array, p: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
-    """Failures before the ``k``-th success of probability ``p``, for each of their elements."""
+    """Failures before the ``k``-th success of probability ``p``, for each of their elements.
+
+    ``k`` and ``p`` are of one shape; gives that shape followed by ``shape``.
+    """
     return _draw(draws.negative_binomial, (k, p), shape, dtype, None)
 
 
 @classic("_sample_generalized_negative_binomial", "sample_generalized_negative_binomial")
 def sample_generalized_negative_binomial(mu: Array, alpha: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
-    """Counts of mean ``mu`` and variance mu + alpha·mu², for each of their elements."""
+    """Counts of mean ``mu`` and variance mu + alpha·mu², for each of their elements.
+
+    ``mu`` and ``alpha`` are of one shape; gives that shape followed by ``shape``.
+    """
     return _draw(draws.generalized_negative_binomial, (mu, alpha), shape, dtype, None)
 
 

@@ -114,7 +114,7 @@ def _reader(name: str, record: ClassicOperator) -> Callable[[tuple[Any, ...], di
 
 
 def keep_dtype(result: Any, like: Any) -> Any:
-    """Classic results have the dtype of their input, where NumPy's would be wider or floating."""
+    """Classic results have the dtype of their input, where NumPy's would be wider or floating. The shape stays."""
     return result.astype(like._data.dtype, copy=False)
 
 

@@ -181,7 +181,10 @@ def split_v2(ary: Array, indices_or_sections: int | Shape, axis: int = 0, squeez
 
 @classic("slice", "crop")
 def slice_(data: Array, begin: Bounds, end: Bounds, step: Bounds = ()) -> Any:
-    """``data[begin[0]:end[0]:step[0], ...]``; ``None`` stands for a whole bound."""
+    """``data[begin[0]:end[0]:step[0], ...]``; ``None`` stands for a whole bound.
+
+    ArgumentError unless there are as many begins as ends, and no more than axes.
+    """
     begin, end, step = (x if isinstance(x, (tuple, list)) else (x,) for x in (begin, end, step))
     if not len(begin) == len(end) <= data.ndim:
         fail(ArgumentError, "slice", expected=f"as many begins as ends, at most {data.ndim}", got=f"{begin} and {end}")
@@ -204,7 +207,10 @@ def slice_like(data: Array, shape_like: Array, axes: Shape = ()) -> Any:
 
 @classic("Crop")
 def crop(*data: Array, num_args: int | None = None, offset: Shape = (0, 0), h_w: Shape = (0, 0), center_crop: bool = False) -> Any:
-    """The last two axes cut to ``h_w``, or to the size of a second array, at an offset or in the middle."""
+    """The last two axes cut to ``h_w``, or to the size of a second array, at an offset or in the middle.
+
+    ShapeError if the window is not inside the image.
+    """
     image = data[0]
     height, width = data[1].shape[2:] if len(data) > 1 else h_w
     top, left = ((image.shape[2] - height) // 2, (image.shape[3] - width) // 2) if center_crop else offset
@@ -216,7 +222,10 @@ def crop(*data: Array, num_args: int | None = None, offset: Shape = (0, 0), h_w:
 
 @classic("Pad", "pad", required=("mode", "pad_width"))
 def pad(data: Array, mode: Literal["constant", "edge", "reflect"] = "constant", pad_width: Shape = (), constant_value: float = 0.0) -> Any:
-    """Widened along each axis; ``pad_width`` holds (before, after) of every axis in one flat tuple."""
+    """Widened along each axis; ``pad_width`` holds (before, after) of every axis in one flat tuple.
+
+    ArgumentError for another ``mode`` than constant, edge and reflect, or unless there are two widths an axis.
+    """
     widths = tuple(zip(pad_width[::2], pad_width[1::2], strict=True))
     if len(widths) != data.ndim or mode not in ("constant", "edge", "reflect"):
         fail(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import core, dtypes
-from hybridnet.core import NDArray, call
+from hybridnet.core import ArrayLike, NDArray, call
 from hybridnet.core.ndarray import from_data
 from hybridnet.device import Device, device_of
 from hybridnet.errors import ArgumentError, ShapeError, fail
@@ -71,7 +71,7 @@ def from_dlpack(x: Any) -> Any:
     return from_data(data, device_of(data))
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None, device: Any = None, ctx: Any = None, shape: Any = None) -> Any:
+def full_like(a: ArrayLike, fill_value: Any, dtype: Any = None, device: Any = None, ctx: Any = None, shape: Any = None) -> Any:
     """An array of ``a``'s shape, dtype and device, where none is given, filled with a number."""
     a, target = tensor(a), device if device is not None else ctx
     if shape is None and target is None:
@@ -95,7 +95,7 @@ def empty_like(prototype: Any, dtype: Any = None, device: Any = None, ctx: Any =
     return full_like(prototype, 0, dtype, device, ctx, shape)
 
 
-def copy(a: Any) -> Any:
+def copy(a: ArrayLike) -> Any:
     """A new array with the values of ``a``."""
     return call("copy", tensor(a))
 
@@ -114,14 +114,14 @@ def logspace(
     return _math["power"](base, creation.linspace(start, stop, num, endpoint, False, dtype, device, ctx))
 
 
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Any:
     """The powers of ``x`` as columns, falling unless ``increasing``."""
     x = tensor(x)
     powers = [x**n for n in range(x.shape[0] if N is None else N)]
     return shape.stack(powers if increasing else powers[::-1], axis=1)
 
 
-def _window(terms: tuple[float, ...]) -> Callable[..., Any]:
+def _window(name: str, terms: tuple[float, ...]) -> Callable[..., Any]:
     """A window made of cosines; NumPy's definition, symmetric."""
 
     def window(M: int, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
@@ -131,32 +131,36 @@ def _window(terms: tuple[float, ...]) -> Callable[..., Any]:
         result = terms[0] - terms[1] * _math["cos"](angle)
         return result if len(terms) == 2 else result + terms[2] * _math["cos"](angle * 2)
 
+    window.__name__ = window.__qualname__ = name
+    second = f" + {terms[2]} · cos(4πn / (M - 1))" if len(terms) == 3 else ""
+    window.__doc__ = f"{terms[0]} - {terms[1]} · cos(2πn / (M - 1)){second} for n from 0 to M - 1; of shape (M,), empty if M is below 1."
     return window
 
 
-hanning, hamming, blackman = _window((0.5, 0.5)), _window((0.54, 0.46)), _window((0.42, 0.5, 0.08))
+hanning, hamming = _window("hanning", (0.5, 0.5)), _window("hamming", (0.54, 0.46))
+blackman = _window("blackman", (0.42, 0.5, 0.08))
 
 
 # -- small compositions ---------------------------------------------------------------------------
 
 
-def ndim(a: Any) -> int:
+def ndim(a: ArrayLike) -> int:
     """The number of dimensions."""
     return tensor(a).ndim
 
 
-def shape_of(a: Any) -> tuple[int, ...]:
+def shape_of(a: ArrayLike) -> tuple[int, ...]:
     """The shape."""
     return tensor(a).shape
 
 
-def size(a: Any, axis: int | None = None) -> int:
+def size(a: ArrayLike, axis: int | None = None) -> int:
     """The number of elements, or the length of an axis."""
     a = tensor(a)
     return a.size if axis is None else a.shape[axis]
 
 
-def astype(x: Any, dtype: Any, copy: bool = True) -> Any:
+def astype(x: ArrayLike, dtype: Any, copy: bool = True) -> Any:
     """The values cast to ``dtype``."""
     return tensor(x).astype(dtype, copy)
 
@@ -167,7 +171,10 @@ def copyto(dst: Any, src: Any) -> None:
 
 
 def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
-    """Write ``val`` to the main diagonal of ``a``, in place."""
+    """Write ``val`` to the main diagonal of ``a``, in place.
+
+    As long as the shortest axis. ArgumentError for fewer than two dimensions, or with ``wrap``.
+    """
     if a.ndim < 2 or wrap:
         fail(ArgumentError, "fill_diagonal", expected="two dimensions or more, and no wrapping", got=f"shape {a.shape}, wrap={wrap}")
     n = min(a.shape)
@@ -175,7 +182,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
 
 
 def ldexp(x1: Any, x2: Any) -> Any:
-    """x1 · 2**x2."""
+    """x1 · 2**x2. Element by element; the two broadcast."""
     return _math["multiply"](x1, _math["exp2"](x2))
 
 
@@ -185,7 +192,7 @@ def _floating(x: Any) -> Any:
 
 
 def heaviside(x1: Any, x2: Any) -> Any:
-    """0 below 0, ``x2`` at 0, 1 above, NaN for NaN; integers give float32."""
+    """0 below 0, ``x2`` at 0, 1 above, NaN for NaN; integers give float32. Element by element; the two broadcast."""
     x1 = _floating(x1)
     sides = call("where", call("isnan", x1), math.nan, call("greater", x1, 0).astype(x1.dtype))
     return selection.where(call("equal", x1, 0), _floating(x2), sides)
@@ -197,12 +204,15 @@ def fabs(x: Any) -> Any:
 
 
 def float_power(x1: Any, x2: Any) -> Any:
-    """``x1`` to the power of ``x2``; integers give float32."""
+    """``x1`` to the power of ``x2``; integers give float32. Element by element; the two broadcast."""
     return _math["power"](_floating(x1), _floating(x2) if isinstance(x2, NDArray) else x2)
 
 
 def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
-    """The whole quotient and the remainder."""
+    """The whole quotient and the remainder.
+
+    Element by element; the two broadcast. A tuple.
+    """
     return _math["floor_divide"](x1, x2), _math["mod"](x1, x2)
 
 
@@ -212,12 +222,12 @@ def modf(x: Any) -> tuple[Any, Any]:
     return x - whole, whole
 
 
-def signbit(x: Any) -> Any:
+def signbit(x: ArrayLike) -> Any:
     """Whether the sign of ``x`` is minus, that of -0.0 and of a NaN included."""
     return call("less", call("copysign", 1.0, tensor(x)), 0)
 
 
-def sinc(x: Any) -> Any:
+def sinc(x: ArrayLike) -> Any:
     """sin(πx) / (πx), and 1 at 0."""
     x = tensor(x)
     zero = call("equal", x, 0)
@@ -225,18 +235,21 @@ def sinc(x: Any) -> Any:
     return selection.where(zero, 1.0, _math["sin"](angle) / angle)
 
 
-def isposinf(x: Any) -> Any:
+def isposinf(x: ArrayLike) -> Any:
     """Whether ``x`` is positive infinity."""
     return call("equal", tensor(x), math.inf)
 
 
-def isneginf(x: Any) -> Any:
+def isneginf(x: ArrayLike) -> Any:
     """Whether ``x`` is negative infinity."""
     return call("equal", tensor(x), -math.inf)
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
-    """From the first condition that holds its choice, else ``default``."""
+    """From the first condition that holds its choice, else ``default``.
+
+    ShapeError unless there are as many conditions as choices, and at least one; all broadcast.
+    """
     if len(condlist) != len(choicelist) or not condlist:
         fail(ShapeError, "select", expected="as many conditions as choices", got=f"{len(condlist)} and {len(choicelist)}")
     result = default
@@ -245,9 +258,13 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     return result
 
 
-def polyval(p: Any, x: Any) -> Any:
-    """The polynomial with coefficients ``p``, the highest power first, at ``x``."""
-    p, x = tensor(p), tensor(x)
+def polyval(p: ArrayLike, x: ArrayLike) -> Any:
+    """The polynomial with coefficients ``p``, the highest power first, at ``x``.
+
+    ``p`` is of one dimension, ``x`` of any shape, which the result has.
+    """
+    p = tensor(p)
+    x = tensor(x)
     result = x * 0
     for i in range(p.shape[0]):
         result = result * x + p[i]
@@ -275,7 +292,10 @@ def genfromtxt(*args: Any, **kwargs: Any) -> Any:
 
 
 def may_share_memory(a: Any, b: Any) -> bool:
-    """Whether two arrays may lie in the same memory."""
+    """Whether two arrays may lie in the same memory.
+
+    Told by where their memory, of whatever shapes, begins and ends: views that interleave may.
+    """
     return bool(np.may_share_memory(a._concrete("may_share_memory"), b._concrete("may_share_memory")))
 
 

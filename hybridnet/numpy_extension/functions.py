@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from hybridnet import serialization
-from hybridnet.core import NDArray, call
+from hybridnet.core import ArrayLike, NDArray, call
 from hybridnet.core.random import seed
 from hybridnet.device import cpu, cpu_pinned, current_device, gpu, gpu_memory_info, num_gpus
 from hybridnet.graph import control_flow
@@ -54,7 +54,7 @@ from hybridnet.util import (
 )
 
 
-def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> Any:
+def reshape(a: ArrayLike, newshape: Any, reverse: bool = False, order: str = "C") -> Any:
     """The same elements in another shape.
 
     -1 is what makes up the size, -2 copies a dimension, -3 leaves out one of length 1, -4 copies all
@@ -65,7 +65,7 @@ def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> A
     return call("reshape", a, shape=resolve_codes(a.shape, as_shape("reshape", newshape), EXTENDED, bool(reverse)))
 
 
-def batch_flatten(data: Any) -> Any:
+def batch_flatten(data: ArrayLike) -> Any:
     """Two dimensions: the first, and all others as one."""
     x = tensor(data)
     return call("reshape", x, shape=(x.shape[0], math.prod(x.shape[1:])))
@@ -73,6 +73,7 @@ def batch_flatten(data: Any) -> Any:
 
 @functools.wraps(core_batch_norm.batch_norm)
 def batch_norm(x: Any, gamma: Any, *args: Any, **kwargs: Any) -> Any:
+    """As ``batch_norm`` of :mod:`hybridnet.ops.nn`, shapes too; ``fix_gamma`` also writes ones into ``gamma``, as in MXNet."""
     if kwargs.get("fix_gamma", args[5] if len(args) > 5 else True):
         core_batch_norm.fix(gamma)
     return core_batch_norm.batch_norm(x, gamma, *args, **kwargs)
@@ -83,15 +84,21 @@ def nonzero(a: Any) -> Any:
     return gather.argwhere(a)
 
 
-def index_update(a: Any, indices: Any, val: Any) -> Any:
-    """A copy of ``a`` with ``val`` at ``[indices[0], indices[1], ...]``."""
+def index_update(a: Any, indices: ArrayLike, val: Any) -> Any:
+    """A copy of ``a`` with ``val`` at ``[indices[0], indices[1], ...]``.
+
+    ``indices``: (axes, ...), one row for each of the first axes of ``a``; ``val`` broadcasts to what they select.
+    """
     result = call("copy", a)
     result[tuple(tensor(indices, a))] = val
     return result
 
 
-def index_add(a: Any, indices: Any, val: Any) -> Any:
-    """``a`` plus ``val`` at ``[indices[0], indices[1], ...]``, where equal indices add up."""
+def index_add(a: Any, indices: Any, val: ArrayLike) -> Any:
+    """``a`` plus ``val`` at ``[indices[0], indices[1], ...]``, where equal indices add up.
+
+    ``indices``: (axes, ...), one row for each of the first axes of ``a``; ``val`` broadcasts to what they select.
+    """
     rows = list(gather.as_indices("index_add", indices, a))
     spread = call("broadcast_to", tensor(val, a).astype(a.dtype, copy=False), shape=rows[0].shape + a.shape[len(rows) :])
     return a + call("index_add", spread, *rows, shape=a.shape, key=(("array",),) * len(rows))

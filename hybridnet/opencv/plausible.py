@@ -29,7 +29,7 @@ def fault(data: np.ndarray[Any, Any]) -> str | None:
 
 def _missing(data: np.ndarray[Any, Any]) -> int:
     """How many bytes a PNG lacks, as its chunks say."""
-    view, at = memoryview(data.reshape(-1)), 8
+    view, at = data.reshape(-1).data, 8
     while at + 8 <= len(view) and view[at + 4 : at + 8] != b"IEND":
         at += 12 + int.from_bytes(view[at : at + 4], "big")
     return max(0, at - len(view))
@@ -43,7 +43,7 @@ def png_size(data: np.ndarray[Any, Any]) -> tuple[int, int]:
 
 def jpeg_size(data: np.ndarray[Any, Any]) -> tuple[int, int]:
     """The width and the height of a JPEG, as its frame says; (0, 0) if there is none to be found."""
-    view = memoryview(data.reshape(-1))
+    view = data.reshape(-1).data
     at, end = 2, len(view) - 9
     while at <= end and view[at] == 0xFF:
         marker = view[at + 1]

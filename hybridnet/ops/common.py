@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Array, NDArray, Op, Sample, apply, asarray, call, local, tape
+from hybridnet.core import Array, ArrayLike, NDArray, Op, Sample, apply, asarray, call, local, tape
 from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
 
 NONE: dict[str, Any] = {}
@@ -27,13 +27,16 @@ def operand(x: Any, like: Any = None) -> Any:
     return asarray(x, device=None if like is None else like.device)
 
 
-def tensor(x: Any, like: Any = None) -> Any:
+def tensor(x: ArrayLike, like: Any = None) -> NDArray:
     """``x`` as an array, numbers included."""
     return x if isinstance(x, NDArray) else asarray(x, device=None if like is None else like.device)
 
 
 def operands(*xs: Any) -> tuple[Any, ...]:
-    """Operands of one operator call; if all are numbers the first becomes an array."""
+    """Operands of one operator call; if all are numbers the first becomes an array.
+
+    Their shapes are looked at by the operator, not here.
+    """
     like = next((x for x in xs if isinstance(x, NDArray)), None)
     found = tuple(operand(x, like) for x in xs)
     if not any(isinstance(x, NDArray) for x in found):
@@ -85,7 +88,7 @@ def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool)
 
 
 def as_shape(op: str, shape: Any) -> tuple[int, ...]:
-    """A shape from an integer or a sequence of integers."""
+    """A shape from an integer or a sequence of integers. ShapeError for anything else."""
     if isinstance(shape, (int, np.integer)):
         return (int(shape),)
     try:

@@ -25,7 +25,10 @@ def _flatten(state: Any, name: str, found: dict[str, Any]) -> None:
 
 
 def pack(states: Mapping[Any, Any], header: Mapping[str, Any]) -> bytes:
-    """The bytes of states by key and of a JSON-able header."""
+    """The bytes of states by key and of a JSON-able header.
+
+    FileFormatError for a state that is no array, nor a tuple or list of them.
+    """
     found: dict[str, Any] = {}
     for key, state in states.items():
         _flatten(state, str(key), found)
@@ -59,7 +62,10 @@ def unpack(data: bytes, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def check(states: Mapping[Any, Any], arrays: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The arrays of ``states`` by name, after comparing them with what was loaded."""
+    """The arrays of ``states`` by name, after comparing them with what was loaded.
+
+    FileFormatError if there are others, or of another shape or dtype.
+    """
     found: dict[str, Any] = {}
     for key, state in states.items():
         _flatten(state, str(key), found)

@@ -11,7 +11,7 @@ import io
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from hybridnet.errors import ArgumentError, AxisError, DtypeError, FileFormatError, HybridnetError, fail
 from hybridnet.recordio.parts import RecordFile, encode
@@ -122,7 +122,7 @@ class MXRecordIO:
             fix="" if self.is_open else "reset(), which opens it again",
         )
 
-    def __enter__(self) -> MXRecordIO:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -28,6 +28,17 @@ _WHOLE, _FIRST, _BETWEEN, _LAST = range(4)
 #: Bytes that a part may have: its length is written in 29 bits.
 LONGEST = (1 << 29) - 1
 
+_one_at_a_time = threading.Lock()
+
+
+def _seek_and_read(number: int, length: int, at: int, /) -> bytes:
+    with _one_at_a_time:
+        os.lseek(number, at, os.SEEK_SET)
+        return os.read(number, length)
+
+
+_pread = getattr(os, "pread", _seek_and_read)  # Windows has none
+
 
 def encode(data: bytes) -> bytes:
     """A record as it stands in a file."""
@@ -161,14 +172,3 @@ def positions(uri: str) -> Iterator[int]:
             at = following
     finally:
         file.close()
-
-
-if hasattr(os, "pread"):
-    _pread = os.pread
-else:  # Windows
-    _one_at_a_time = threading.Lock()
-
-    def _pread(number: int, length: int, at: int, /) -> bytes:
-        with _one_at_a_time:
-            os.lseek(number, at, os.SEEK_SET)
-            return os.read(number, length)

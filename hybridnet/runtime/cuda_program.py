@@ -58,6 +58,7 @@ class Segment:
         self.graph: Any = None
 
     def run(self, stream: Any) -> None:
+        """Start all steps on a stream: one by one, or as a CUDA graph once they are captured."""
         if self.graph is not None:
             self.graph.launch(stream)
             return

@@ -11,7 +11,7 @@ Program = NumpyProgram | CudaProgram
 
 
 def make_program(spec: ProgramSpec) -> Program:
-    """Compile a graph for the device that its values are on."""
+    """Compile a graph for the device that its values are on. DeviceError if there are several."""
     graph = spec.graph
     devices = dict.fromkeys(v.device for v in (*graph.inputs, *(v for n in graph.nodes for v in n.outputs)))
     if len({d if d.is_gpu else None for d in devices}) > 1:

@@ -38,14 +38,14 @@ def _floats(half: float, single: float, double: float, brain: float) -> dict[Any
     return {**dict(zip(map(numpy.dtype, kinds), (half, single, double), strict=True)), dtypes.bfloat16: brain}
 
 
-def get_rtol(rtol: float | None = None) -> float:
-    """``rtol``, or float64's relative tolerance."""
-    return default_rtols()[numpy.dtype("float64")] if rtol is None else rtol
+def get_rtol(rtol: float | None = None, dtype: Any = "float64") -> float:
+    """``rtol``, or the relative tolerance of a dtype."""
+    return default_rtols()[numpy.dtype(dtype)] if rtol is None else rtol
 
 
-def get_atol(atol: float | None = None) -> float:
-    """``atol``, or float64's absolute tolerance."""
-    return default_atols()[numpy.dtype("float64")] if atol is None else atol
+def get_atol(atol: float | None = None, dtype: Any = "float64") -> float:
+    """``atol``, or the absolute tolerance of a dtype."""
+    return default_atols()[numpy.dtype(dtype)] if atol is None else atol
 
 
 def get_etol(etol: float | None = None) -> float:

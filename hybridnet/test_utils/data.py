@@ -124,6 +124,13 @@ def get_bz2_data(data_dir: str, data_name: str, url: str, data_origin_name: str)
     os.unlink(packed)
 
 
+def get_im2rec_path(home_env: str = "MXNET_HOME") -> str:
+    """The path of the tool that makes record files of images, ``python -m hybridnet.tools.im2rec``. It is part of the package,
+    wherever the variable ``home_env`` points.
+    """
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tools", "im2rec.py")
+
+
 class DummyIter(DataIter):
     """The first batch of another iterator, again and again without end: for measuring how fast all else is."""
 

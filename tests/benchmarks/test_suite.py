@@ -1,10 +1,13 @@
 """The benchmarks themselves: every workload runs in every mode with the same losses, and the bars judge as they say."""
 
 import time
+from pathlib import Path
 
 import bars
 import busy
 import gluon_networks
+import image_loading
+import images
 import loader
 import loading
 import measure
@@ -132,3 +135,22 @@ def test_loaders_are_judged_beside_each_other() -> None:
     }
     text = loader.report(record)
     assert "2,000" in text and "2.00 to 2.00" in text and "0.50 s" in text and "not run" in text
+
+
+@pytest.mark.parametrize("reader", image_loading.PEERS["hybridnet"][1])
+def test_every_reader_of_images(reader: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(image_loading, "COUNT", 35)
+    monkeypatch.setattr(image_loading, "SIDES", (80, 60))
+    monkeypatch.setattr(image_loading, "THREADS", 0 if reader == "DataLoader" else 1)
+    image_loading.write(tmp_path)
+    epochs, _ = image_loading.hybridnet(reader, tmp_path)
+    first, *speeds = image_loading.timed(epochs, 0.0)
+    assert len(speeds) == 2 and min(first, *speeds) > 0
+
+
+def test_readers_of_images_are_judged_beside_each_other() -> None:
+    speeds = {"hybridnet/ImageRecordIter": [300.0, 200.0], "mxnet/ImageRecordIter": [100.0, 100.0], "hybridnet/DataLoader": [9.0]}
+    speeds["hybridnet/ImageIter"] = [5.0]
+    record = {"machine": {"cpu": "a processor"}, "settings": {}, "versions": {}, "images a second": speeds}
+    text = images.report({**record, "first epoch": {key: [0.5] for key in speeds}})
+    assert "2.50" in text and "2.00 to 3.00" in text and "1: PASS" in text and text.count("not run") == 2

@@ -184,7 +184,7 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 def test_every_setting_is_an_attribute_with_help() -> None:
     for name, setting in SETTINGS.items():
-        assert hasattr(config, name) and setting.variable.startswith("HYBRIDNET_") and setting.help
+        assert hasattr(config, name) and setting.variable.startswith(("HYBRIDNET_", "MXNET_")) and setting.help
 
 
 def test_what_is_no_fault_of_an_operator_passes_through_it() -> None:

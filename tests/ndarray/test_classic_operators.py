@@ -45,6 +45,7 @@ OURS = {
     "_contrib_isinf",
     "_contrib_isfinite",
     "_contrib_sparse_softmax_cross_entropy",
+    "_image_random_gray",
 }
 
 #: Parameters that only ours have.

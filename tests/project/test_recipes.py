@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md for passes, followed: the text there is entered where it says, and does what it says."""
+"""The recipes of CONTRIBUTING.md, followed: the text there is entered where it says, and does what it says."""
 
 import re
 from typing import Any
@@ -9,7 +9,9 @@ import pytest
 from support.paths import ROOT
 
 import hybridnet as hn
+from hybridnet import autograd, gluon
 from hybridnet.config import config
+from hybridnet.core import OPS, cuda_rules
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.ir import Graph
 from hybridnet.graph.passes import PASSES, Pass
@@ -18,11 +20,11 @@ from hybridnet.lowering import LOWERING, Lowering
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-def recipe(name: str) -> dict[str, Any]:
-    """What the Python of a recipe defines."""
+def recipe(name: str, before: str = "") -> dict[str, Any]:
+    """What the Python of a recipe defines; ``before``: imports that stand at the head of the file that it is for."""
     (code,) = re.findall(rf"<!-- recipe: {name} -->\n```python\n(.*?)```", TEXT, re.DOTALL)
     defined: dict[str, Any] = {}
-    exec(compile(code, f"CONTRIBUTING.md, {name}", "exec"), defined)
+    exec(compile(before + code, f"CONTRIBUTING.md, {name}", "exec"), defined)
     return defined
 
 
@@ -33,6 +35,49 @@ def names(graph: Graph) -> list[str]:
 @pytest.fixture(autouse=True)
 def verified(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "debug", 1)
+
+
+def test_an_operator() -> None:
+    """By its text alone, imports and all; its samples hold against differences."""
+    with mock.patch.dict(OPS), mock.patch.dict(cuda_rules._RULES):
+        made = recipe("operator")
+        for sample in made["SINC_SQUARED"].sample():
+            x = hn.np.array(sample.inputs[0], dtype="float64")
+            x.attach_grad()
+            with autograd.record():
+                y = made["sinc_squared"](x)
+            y.backward()
+            np.testing.assert_allclose(y.asnumpy(), np.sinc(sample.inputs[0]) ** 2, rtol=1e-12)
+            step = 1e-6
+            slope = (np.sinc(sample.inputs[0] + step) ** 2 - np.sinc(sample.inputs[0] - step) ** 2) / (2 * step)
+            np.testing.assert_allclose(x.grad.asnumpy(), slope, rtol=1e-6, atol=1e-8)
+    assert "sinc_squared" not in OPS
+
+
+def test_a_layer() -> None:
+    code = "from typing import Any\nfrom hybridnet.gluon import HybridBlock\n"
+    layer = recipe("layer", code)["Scale"]()
+    layer.initialize("ones")
+    x = hn.nd.array(np.arange(6.0).reshape(2, 3))
+    layer(x)
+    layer.factor.set_data(hn.nd.array([1.0, 2.0, 3.0]))
+    plain = layer(x).asnumpy()
+    np.testing.assert_array_equal(plain, x.asnumpy() * [1, 2, 3])
+    layer.hybridize()
+    np.testing.assert_array_equal(layer(x).asnumpy(), plain)
+    assert [*layer.collect_params()] == [f"{layer.prefix}factor"]
+    assert isinstance(layer, gluon.HybridBlock)
+
+
+def test_every_path_exists() -> None:
+    """What a page names as a file of the checkout, by a path with a folder in it, is one."""
+    bases = [ROOT, ROOT / "hybridnet", ROOT / "hybridnet" / "gluon", ROOT / "tests"]
+    for page in ("CONTRIBUTING.md", "docs/design.md", "kernels/README.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        paths = {p for p in re.findall(r"\w[\w/]*\.(?:py|cuh?|tsv|md)\b", text) if "/" in p}
+        missing = {p for p in paths if not any((base / p).exists() for base in bases)}
+        assert paths, page
+        assert not missing, f"{page} names {sorted(missing)}"
 
 
 def test_a_pass() -> None:

@@ -14,6 +14,7 @@ import hybridnet as hn
 from hybridnet import autograd, dtypes, gluon, np, npx
 from hybridnet.codegen import cuda_program
 from hybridnet.core import Kind, Op, apply, random
+from hybridnet.core.tree import flatten
 from hybridnet.errors import ArgumentError, TraceError, UninitializedError
 from hybridnet.gluon import nn, rnn
 from hybridnet.runtime import arena, cuda_timing, profile, timing
@@ -83,7 +84,7 @@ class Training:
         parameters = self.net.collect_params().values()
         found = {p.name: p.data() for p in parameters} | {f"{p.name} grad": p.grad() for p in parameters}
         states: list[Any] = []
-        hn.tree.flatten(self.trainer._states, states)
+        flatten(self.trainer._states, states)
         found |= {f"state {i}": s for i, s in enumerate(states)}
         found |= {"x": self.x, "y": self.y, "count": self.count}
         scalars = self.trainer._scalars[self.device]

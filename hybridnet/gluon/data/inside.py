@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
+from hybridnet.core.random import seed_host
 from hybridnet.errors import WorkerTimeoutError, fail
 from hybridnet.gluon.data.reading import Reader, Task
 
@@ -54,7 +55,9 @@ class Here:
 
 
 class Threads:
-    """Reads batches in threads, which share the generators of random numbers, so that no task says from what they draw."""
+    """Reads batches in threads. These share all generators of random numbers but that of ``core.random.host``, which transforms draw
+    from: this one alone begins where the task says.
+    """
 
     def __init__(self, reader: Reader, number: int) -> None:
         self._reader = reader
@@ -62,7 +65,12 @@ class Threads:
         self.closed = False
 
     def submit(self, task: Task) -> Future[Any]:
-        return self._pool.submit(self._reader, task._replace(seed=None))
+        return self._pool.submit(self._read, task)
+
+    def _read(self, task: Task) -> Any:
+        if task.seed is not None:
+            seed_host(task.seed)
+        return self._reader(task._replace(seed=None))
 
     def is_ready(self, ticket: Future[Any]) -> bool:
         return ticket.done()

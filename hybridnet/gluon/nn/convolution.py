@@ -14,7 +14,7 @@ LAYOUTS = {1: ("NCW", "NWC"), 2: ("NCHW", "NHWC"), 3: ("NCDHW", "NDHWC")}
 
 
 def checked_layout(name: str, layout: str, nd: int) -> str:
-    """``layout`` if it is one of ``nd`` dimensions."""
+    """``layout`` if it is one of ``nd`` dimensions. Else an ArgumentError, which lists them."""
     if layout not in LAYOUTS[nd]:
         fail(ArgumentError, name, expected=f"layout {' or '.join(LAYOUTS[nd])}", got=repr(layout))
     return layout

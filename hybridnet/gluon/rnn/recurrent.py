@@ -74,14 +74,17 @@ class HybridRecurrentCell(RecurrentCell, HybridBlock):
 
 
 def time_axis(name: str, layout: str) -> int:
-    """Which axis of ``layout`` is time."""
+    """Which axis of ``layout`` is time. ArgumentError if it is neither NTC nor TNC."""
     if layout not in ("NTC", "TNC"):
         fail(ArgumentError, name, expected="layout NTC or TNC", got=repr(layout))
     return layout.index("T")
 
 
 def as_steps(name: str, length: int, inputs: Any, layout: str) -> list[Any]:
-    """The inputs of each step, from one array or from a list."""
+    """The inputs of each step, from one array or from a list.
+
+    ShapeError if there are not ``length`` of them, or none.
+    """
     axis = time_axis(name, layout)
     count = inputs.shape[axis] if isinstance(inputs, NDArray) else len(inputs)
     if count != length or not length:

@@ -52,6 +52,7 @@ class Place:
         return self.cast(x).to_device(self.device)  # type: ignore[attr-defined]
 
     def cast(self, x: Any) -> Any:
+        """``x`` in the network's dtype if it is floating; classes and other integers as they are."""
         return x.astype(self.dtype) if dtypes.is_floating(x.dtype) and x.dtype != self.dtype else x
 
 
@@ -137,7 +138,7 @@ class Batches:
         self._begun: Iterator[Any] | None = None  # what first() has begun to go through
         self._ahead: list[Any] = []  # and has taken from it
         self._check: Check | None = None
-        self._used = False  # whether a DataIter has been gone through, which does not start anew by itself
+        self._used = False  # whether a DataIter has been gone through
 
     def check_labels(self, check: Check) -> None:
         """Have the labels of each batch checked before it is used; not those that lie on a GPU, but for the first."""
@@ -160,11 +161,19 @@ class Batches:
             host = Place(cpu(), self.place.dtype, self.place.cls)
             return self.batches.batches_on(self.place.device, lambda batch: self._batch(batch, host))
         if isinstance(self.batches, DataIter):
-            if self._used:
-                self.batches.reset()
-            self._used = True
-            return map(self._taken, self.batches)
+            return map(self._taken, self._epoch(self.batches))
         return iter(self.batches)
+
+    def _epoch(self, source: DataIter) -> Iterator[DataBatch]:
+        """The batches of an epoch of an iterator, which does not start anew by itself: what is left of it the first time."""
+        if self._used:
+            source.reset()
+        first = next(source, None)
+        if first is None and not self._used:  # who used it before has not reset it
+            source.reset()
+            first = next(source, None)
+        self._used = True
+        return source if first is None else chain([first], source)
 
     def _taken(self, batch: DataBatch) -> tuple[Any, Any]:
         """Inputs and label of a ``DataIter``'s batch."""
@@ -176,6 +185,8 @@ class Batches:
         if isinstance(batch, Batch):  # a loader that copies ahead has made it
             return batch
         x, y, weight = self._parts(batch)
+        if isinstance(x, list) and x and all(isinstance(part, (Array, numpy.ndarray)) for part in x):
+            x = tuple(x)  # a network of several inputs: what a DataLoader makes of samples ((a, b), label)
         part = Arrays(self.op, x, y, 1, False, place or self.place, weight)
         labels = [label._data if isinstance(label, Array) else label for label in part.labels]
         if self._check is not None and all(isinstance(label, numpy.ndarray) for label in labels):
@@ -218,7 +229,10 @@ class Inputs(Batches):
 def batches(
     op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place, times: int = 1, padded: bool = False, weight: Any = None
 ) -> Arrays | Batches:
-    """The batches of arrays ``x`` and ``y``, or without ``y`` of an iterable of batches ``x`` (see :class:`Batches`)."""
+    """The batches of arrays ``x`` and ``y``, or without ``y`` of an iterable of batches ``x`` (see :class:`Batches`).
+
+    ArgumentError for an array ``x`` without ``y``.
+    """
     if y is not None:
         return Arrays(op, x, y, batch_size, shuffle, place, weight)
     if weight is not None:

@@ -195,7 +195,10 @@ def named(name: str) -> Loss | None:
 
 
 def find(loss: Any) -> Loss:
-    """A loss from its name, a Gluon ``Loss`` block or any function ``(output, label)`` of arrays."""
+    """A loss from its name, a Gluon ``Loss`` block or any function ``(output, label)`` of arrays.
+
+    ArgumentError for another name or object.
+    """
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):

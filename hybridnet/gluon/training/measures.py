@@ -53,7 +53,7 @@ def _accuracy(output: Any, label: Any, loss: Loss) -> Any:
 
 
 def top_k(k: int, name: str | None = None) -> Measure:
-    """The share of labels that are among the ``k`` classes with the largest outputs."""
+    """The share of labels that are among the ``k`` classes with the largest outputs. ArgumentError if ``k`` is below 1."""
     if k < 1:
         fail(ArgumentError, "top_k_accuracy", expected="k of 1 or more", got=str(k))
 
@@ -76,7 +76,10 @@ _TOP_K = re.compile(r"(?:sparse_)?top_(k|\d+)_?(?:categorical_)?acc(?:uracy)?")
 
 
 def find(given: Any) -> Any:
-    """A :class:`Measure` or a metric of the host, from a name, a metric object, or a function of NumPy arrays."""
+    """A :class:`Measure` or a metric of the host, from a name, a metric object, or a function of NumPy arrays.
+
+    ArgumentError for an unknown name, which lists those that there are.
+    """
     if isinstance(given, Measure):
         return given
     if not isinstance(given, str):
@@ -97,7 +100,10 @@ def find(given: Any) -> Any:
 
 
 def checked_per_sample(measure: Measure, output: Any, label: Any, loss: Loss) -> Any:
-    """What ``measure`` says of each sample, as floating numbers."""
+    """What ``measure`` says of each sample, as floating numbers.
+
+    ShapeError if it is not a number for each sample (the first axis of ``output``).
+    """
     values = measure.of(plain(output), plain(label), loss)
     if not values.ndim or values.shape[0] != output.shape[0]:
         fail(ShapeError, measure.name, expected=f"a number for each of {output.shape[0]} samples", got=str(values.shape))

@@ -53,6 +53,7 @@ class Call(NamedTuple):
     uses: dict[Value, int]
 
     def emit(self, op: Op, *inputs: Value, **attrs: Any) -> Value:
+        """A new node's output, at the place of this call in the user's code."""
         return self.rewriter.emit(op, inputs, attrs, self.node)
 
     def number(self, value: float) -> Value:
@@ -65,6 +66,7 @@ class Call(NamedTuple):
 
     @property
     def floating(self) -> bool:
+        """Whether its result is of a floating type."""
         return is_floating(self.node.output.dtype)
 
 
@@ -286,6 +288,7 @@ def whole_slice(call: Call) -> Value | None:
 
 @rule(RESHAPE)
 def reshape_of_reshape(call: Call) -> Value | None:
+    """reshape(reshape(x)) is one reshape of x, or x itself where that has the shape already."""
     inner = _made_by(call.inputs[0], RESHAPE)
     if inner is None:
         return None
@@ -295,12 +298,14 @@ def reshape_of_reshape(call: Call) -> Value | None:
 
 @rule(TRANSPOSE)
 def transpose_of_nothing(call: Call) -> Value | None:
+    """A transpose that leaves all axes where they are is its input."""
     axes = call.node.attrs["axes"]
     return call.inputs[0] if axes == tuple(range(len(axes))) else None
 
 
 @rule(TRANSPOSE)
 def transpose_of_transpose(call: Call) -> Value | None:
+    """transpose(transpose(x)) is one transpose of x."""
     axes, inner = call.node.attrs["axes"], _made_by(call.inputs[0], TRANSPOSE)
     if inner is None:
         return None

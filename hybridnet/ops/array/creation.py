@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, local, on_cuda, register, tape
+from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, local, on_cuda, register, tape
 from hybridnet.core.kernel import HandKernels
 from hybridnet.device import Device, current_device
 from hybridnet.errors import DtypeError, ShapeError, fail
@@ -57,8 +57,8 @@ FULL = register(
 on_cuda(FULL, functor="{value}")
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
-    """An array of ``shape`` filled with a number."""
+def full(shape: Any, fill_value: ArrayLike, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """An array of ``shape`` filled with a number. ShapeError if a dimension is negative."""
     shape = as_shape("full", shape)
     if any(n < 0 for n in shape):
         fail(ShapeError, "full", expected="no negative dimensions", got=str(shape))
@@ -84,7 +84,7 @@ def empty(shape: Any, dtype: Any = None, device: Any = None, ctx: Any = None) ->
     return zeros(shape, dtype, device, ctx)
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
+def full_like(a: ArrayLike, fill_value: Any, dtype: Any = None) -> Any:
     """An array of ``a``'s shape, device and (unless given) dtype, filled with a number."""
     a = tensor(a)
     attrs = {"shape": a.shape, "value": fill_value, "dtype": dtypes.as_dtype(dtype, a._data.dtype)}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register, wrap
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register, wrap
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.creation import ARANGE, FULL
@@ -31,8 +31,11 @@ def positions(like: Any, n: int, dtype: Any = dtypes.int64) -> Any:
     return apply(ARANGE, (), {"start": 0, "step": 1, "length": n, "dtype": dtype}, like.device, type(like))
 
 
-def as_indices(op: str, x: Any, like: Any) -> Any:
-    """Indices as an array of int64 (or of int32, if they are)."""
+def as_indices(op: str, x: ArrayLike, like: Any) -> Any:
+    """Indices as an array of int64 (or of int32, if they are).
+
+    The shape stays. DtypeError if they are bools; only numbers are indices here.
+    """
     x = tensor(x, like)
     if x.dtype == dtypes.bool_:
         fail(DtypeError, op, expected="indices of integers", got="bool", fix="npx.boolean_mask")
@@ -64,7 +67,7 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     return apply(INDEX, (a, indices), {"key": (_FULL,) * axis + (("array",),)})
 
 
-def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+def compress(condition: ArrayLike, a: ArrayLike, axis: int | None = None) -> Any:
     """The slices of ``a`` along ``axis`` where the one-dimensional ``condition`` holds; eager only."""
     a = tensor(a)
     found = nonzero(tensor(condition, a))
@@ -73,13 +76,13 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     return take(a, found[0], axis)
 
 
-def extract(condition: Any, arr: Any) -> Any:
+def extract(condition: ArrayLike, arr: ArrayLike) -> Any:
     """The elements of ``arr`` where ``condition`` (of the same size) holds, in one dimension; eager only."""
     arr = tensor(arr)
     return compress(reshape(tensor(condition, arr), -1), reshape(arr, -1), 0)
 
 
-def choose(a: Any, choices: Any, mode: str = "raise") -> Any:
+def choose(a: ArrayLike, choices: Any, mode: str = "raise") -> Any:
     """From each position, the element of ``choices[a]`` there."""
     a = tensor(a)
     stacked = stack([broadcast_to(tensor(c, a), a.shape) for c in choices])
@@ -208,7 +211,10 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
 
 
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int) -> None:
-    """Write ``values`` into ``arr`` where :func:`take_along_axis` would read; in place."""
+    """Write ``values`` into ``arr`` where :func:`take_along_axis` would read; in place.
+
+    ``values`` broadcasts to ``indices``, which must have as many dimensions as ``arr`` (else ShapeError).
+    """
     axis = normalize_axis("put_along_axis", axis, arr.ndim)
     indices = as_indices("put_along_axis", indices, arr)
     if indices.ndim != arr.ndim:
@@ -252,14 +258,14 @@ def _rows_of(op: str, indices: Any, most: int) -> tuple[Any, ...]:
     return tuple(call("slice", indices, key=(("int", i),)) for i in range(indices.shape[0]))
 
 
-def gather_nd(data: Any, indices: Any) -> Any:
+def gather_nd(data: ArrayLike, indices: Any) -> Any:
     """The slices ``data[indices[0], indices[1], …]``: ``indices`` has shape (m, …), a row for each of m axes."""
     data = tensor(data)
     rows = _rows_of("gather_nd", as_indices("gather_nd", indices, data), data.ndim)
     return apply(INDEX, (data, *rows), {"key": (("array",),) * len(rows)})
 
 
-def scatter_nd(data: Any, indices: Any, shape: Any) -> Any:
+def scatter_nd(data: ArrayLike, indices: Any, shape: Any) -> Any:
     """Zeros of ``shape`` with ``data`` written where :func:`gather_nd` would read; the last of equal indices holds."""
     data = tensor(data)
     shape = as_shape("scatter_nd", shape)
@@ -285,7 +291,7 @@ def one_hot(indices: Any, depth: int, on_value: float = 1.0, off_value: float = 
 # -- where the shape depends on values ------------------------------------------------------------
 
 
-def boolean_mask(data: Any, index: Any, axis: int = 0) -> Any:
+def boolean_mask(data: ArrayLike, index: ArrayLike, axis: int = 0) -> Any:
     """The slices of ``data`` along ``axis`` where ``index`` (one-dimensional) is not zero.
 
     Eager only, since the result's shape depends on values: hybridized code uses ``np.where``.
@@ -303,14 +309,14 @@ def flatnonzero(a: Any) -> Any:
     return nonzero(reshape(a, -1))[0]
 
 
-def argwhere(a: Any) -> Any:
+def argwhere(a: ArrayLike) -> Any:
     """The indices of the elements that are not zero, one a row; eager only."""
     a = tensor(a)
     data = a._concrete("argwhere")
     return wrap(type(a), a.device.xp.argwhere(data), a.device)
 
 
-def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
+def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Any, ...]:
     """Flat indices into an array of ``shape`` as one index array for each of its axes."""
     indices = tensor(indices)
     flat = as_indices("unravel_index", indices, indices)
@@ -322,7 +328,10 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
 
 
 def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise") -> Any:
-    """One flat index for each tuple of indices into an array of shape ``dims``."""
+    """One flat index for each tuple of indices into an array of shape ``dims``.
+
+    ShapeError unless there are as many index arrays as ``dims``; these broadcast.
+    """
     dims = as_shape("ravel_multi_index", dims)
     if len(multi_index) != len(dims):
         fail(ShapeError, "ravel_multi_index", expected=f"{len(dims)} index arrays", got=str(len(multi_index)))

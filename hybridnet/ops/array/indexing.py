@@ -29,7 +29,7 @@ def indexed_shape(op: str, shape: tuple[int, ...], key: Template, indices: tuple
     """The shape of ``x[key]`` by NumPy's rules.
 
     The broadcast shape of the index arrays stands where they stood if they (and the integers
-    beside them) are neighbours in the key, else first.
+    beside them) are neighbours in the key, else first. DtypeError for index arrays of other than integers.
     """
     for i in indices:
         if not dtypes.is_integer(i.dtype):
@@ -117,7 +117,10 @@ on_cuda(INDEX, kernels=_index_kernels)
 
 
 def wrapped(xp: Any, op: str, index: Any, n: int) -> Any:
-    """Non-negative indices into an axis of length ``n``; checked where that costs no stall."""
+    """Non-negative indices into an axis of length ``n``; checked where that costs no stall.
+
+    On the CPU AxisError for one out of range; on a GPU that is not looked at.
+    """
     if xp is np and index.size and not (-n <= index.min() and index.max() < n):
         fail(AxisError, op, expected=f"indices from {-n} to {n - 1}", got=f"indices from {index.min()} to {index.max()}")
     return xp.where(index < 0, index + n, index) if dtypes.is_integer(index.dtype) and index.dtype.kind == "i" else index

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet.core import ArrayLike
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.rearrange import taken_in_runs
 from hybridnet.ops.array.shape import broadcast_to, concatenate, expand_dims, reshape, slice_axis, split
@@ -61,14 +62,17 @@ def column_stack(tup: Sequence[Any]) -> Any:
     return concatenate(_each(tup, lambda x: expand_dims(atleast_1d(x), 1) if tensor(x).ndim < 2 else tensor(x)), 1)
 
 
-def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Any:
     """``values`` joined to the end of ``arr`` along ``axis`` (both flattened if it is ``None``)."""
     arr = tensor(arr)
     return concatenate([arr, tensor(values, arr)], axis)
 
 
-def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """As ``split``, but the parts need not be equal: the first ones are longer by 1."""
+def array_split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """As ``split``, but the parts need not be equal: the first ones are longer by 1.
+
+    ArgumentError if there is not at least one part. Cut at given indices like ``split`` along ``axis``.
+    """
     ary = tensor(ary)
     axis = normalize_axis("array_split", axis, ary.ndim)
     if not isinstance(indices_or_sections, (int, np.integer)):
@@ -114,7 +118,10 @@ def _chosen(op: str, obj: Any, n: int) -> np.ndarray[Any, Any]:
 
 
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
-    """``arr`` without the elements (or slices along ``axis``) at ``obj``: an integer, a slice or several integers."""
+    """``arr`` without the elements (or slices along ``axis``) at ``obj``: an integer, a slice or several integers.
+
+    ShapeError for a place that is not on the axis.
+    """
     arr = tensor(arr)
     if axis is None:
         arr, axis = reshape(arr, -1), 0
@@ -147,7 +154,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     return concatenate([*parts, slice_axis(arr, axis, done, None)], axis)
 
 
-def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
+def unstack(x: ArrayLike, axis: int = 0) -> tuple[Any, ...]:
     """The slices of ``x`` along an axis, without it: what ``stack`` joins."""
     x = tensor(x)
     axis = normalize_axis("unstack", axis, x.ndim)

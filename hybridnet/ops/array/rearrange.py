@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import apply, broadcast_shapes, call
+from hybridnet.core import ArrayLike, apply, broadcast_shapes, call
 from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
 from hybridnet.ops.array.creation import FULL, arange
 from hybridnet.ops.array.gather import positions, take
@@ -24,7 +24,7 @@ _FULL = ("slice", None, None, None)
 # -- the order of axes ----------------------------------------------------------------------------
 
 
-def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+def swapaxes(a: ArrayLike, axis1: int, axis2: int) -> Any:
     """``a`` with two of its axes exchanged, as a view."""
     a = tensor(a)
     order = list(range(a.ndim))
@@ -33,8 +33,11 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     return transpose(a, order)
 
 
-def moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    """``a`` with the axes ``source`` moved to the places ``destination``, as a view."""
+def moveaxis(a: ArrayLike, source: Any, destination: Any) -> Any:
+    """``a`` with the axes ``source`` moved to the places ``destination``, as a view.
+
+    AxisError unless there are as many different destinations as sources.
+    """
     a = tensor(a)
     sources = [normalize_axis("moveaxis", x, a.ndim) for x in _listed(source)]
     targets = [normalize_axis("moveaxis", x, a.ndim) for x in _listed(destination)]
@@ -46,8 +49,11 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     return transpose(a, order)
 
 
-def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    """``a`` with ``axis`` moved to before ``start``, as a view."""
+def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Any:
+    """``a`` with ``axis`` moved to before ``start``, as a view.
+
+    AxisError if ``start`` is not from -ndim to ndim.
+    """
     a = tensor(a)
     axis = normalize_axis("rollaxis", axis, a.ndim)
     if not -a.ndim <= start <= a.ndim:
@@ -61,7 +67,7 @@ def _listed(x: Any) -> list[Any]:
 
 
 def ravel(a: Any, order: str = "C") -> Any:
-    """The elements in one dimension; ``order`` ``F`` takes the first axis fastest."""
+    """The elements in one dimension; ``order`` ``F`` takes the first axis fastest. ArgumentError for another order than C and F."""
     if order not in ("C", "F"):
         fail(ArgumentError, "ravel", expected="order C or F", got=repr(order))
     return reshape(transpose(a) if order == "F" else a, -1)
@@ -70,7 +76,7 @@ def ravel(a: Any, order: str = "C") -> Any:
 # -- flipping and turning -------------------------------------------------------------------------
 
 
-def flip(m: Any, axis: Any = None) -> Any:
+def flip(m: ArrayLike, axis: Any = None) -> Any:
     """``m`` backwards along the given axes (all without ``axis``), as a view."""
     m = tensor(m)
     axes = normalize_axes("flip", axis, m.ndim)
@@ -88,8 +94,8 @@ def flipud(m: Any) -> Any:
     return flip(m, 0)
 
 
-def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
-    """``m`` turned by ``k`` times 90 degrees, from the first of ``axes`` towards the second."""
+def rot90(m: ArrayLike, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
+    """``m`` turned by ``k`` times 90 degrees, from the first of ``axes`` towards the second. AxisError if the axes are one."""
     m = tensor(m)
     first, second = (normalize_axis("rot90", x, m.ndim) for x in axes)
     if first == second:
@@ -105,7 +111,8 @@ def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """``a`` with its elements moved on by ``shift`` along ``axis``; what leaves at the end enters at the start.
 
-    Without ``axis``, along the flattened array. Several shifts go with several axes.
+    Without ``axis``, along the flattened array. Several shifts go with several axes. ArgumentError if shifts and axes are neither
+    one nor equally many.
     """
     a = tensor(a)
     if axis is None:
@@ -127,8 +134,11 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 # -- repeating ------------------------------------------------------------------------------------
 
 
-def tile(A: Any, reps: Any) -> Any:
-    """``A`` laid side by side ``reps`` times along each axis (the last axes, if fewer are given)."""
+def tile(A: ArrayLike, reps: Any) -> Any:
+    """``A`` laid side by side ``reps`` times along each axis (the last axes, if fewer are given).
+
+    ArgumentError for a negative repetition.
+    """
     A = tensor(A)
     counts = [int(r) for r in (reps if isinstance(reps, (list, tuple)) else np.atleast_1d(reps))]
     if any(r < 0 for r in counts):
@@ -164,8 +174,11 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     return reshape(spread, (*before, n * counts[0], *after))
 
 
-def resize(a: Any, new_shape: Any) -> Any:
-    """``a`` in ``new_shape``, its elements repeated from the start, or left out, to fill it."""
+def resize(a: ArrayLike, new_shape: Any) -> Any:
+    """``a`` in ``new_shape``, its elements repeated from the start, or left out, to fill it.
+
+    ShapeError if there is no element to repeat.
+    """
     a = tensor(a)
     shape = tuple(int(n) for n in (new_shape if isinstance(new_shape, (list, tuple)) else (new_shape,)))
     size = int(np.prod(shape, dtype=np.int64))
@@ -193,7 +206,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
     ``pad_width``: one number, a pair (before, after), or a pair for each axis. ``mode``: ``constant`` (filled with
     ``constant_values``, one number, 0 without it), ``edge``, ``reflect``, ``symmetric`` (both with ``reflect_type``), ``wrap``,
     ``maximum``, ``minimum``, ``mean`` (of each row, or of ``stat_length`` elements at its end), ``linear_ramp`` (to
-    ``end_values``, one number) or ``empty``.
+    ``end_values``, one number) or ``empty``. ShapeError for widths that are negative or not of this form, ArgumentError for
+    another mode or a keyword that it does not have.
     """
     array = tensor(array)
     try:
@@ -306,7 +320,10 @@ def _run(x: Any, axis: int, first: int, step: int, length: int) -> Any:
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonal of the matrices that two axes make up, ``offset`` above the main one; it becomes the last axis."""
+    """The diagonal of the matrices that two axes make up, ``offset`` above the main one; it becomes the last axis.
+
+    AxisError if the axes are one.
+    """
     a = tensor(a)
     first, second = normalize_axis("diagonal", axis1, a.ndim), normalize_axis("diagonal", axis2, a.ndim)
     if first == second:
@@ -323,8 +340,11 @@ def _diagonal(rows: int, columns: int, offset: int) -> tuple[Any, ...]:
     return ("slice", start, start + (length - 1) * (columns + 1) + 1, columns + 1) if length else ("slice", 0, 0, 1)
 
 
-def diag(v: Any, k: int = 0) -> Any:
-    """The ``k``-th diagonal of a matrix, or the matrix that has the vector ``v`` there and zeros elsewhere."""
+def diag(v: ArrayLike, k: int = 0) -> Any:
+    """The ``k``-th diagonal of a matrix, or the matrix that has the vector ``v`` there and zeros elsewhere.
+
+    ShapeError for other than one or two dimensions.
+    """
     v = tensor(v)
     if v.ndim == 2:
         return diagonal(v, k)
@@ -386,7 +406,7 @@ def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, ...]:
 
 
 def diag_indices_from(arr: Any) -> tuple[Any, ...]:
-    """The indices of the main diagonal of an array whose axes are all of one length."""
+    """The indices of the main diagonal of an array whose axes are all of one length. ShapeError unless they are, and two or more."""
     if len(set(arr.shape)) != 1 or arr.ndim < 2:
         fail(ShapeError, "diag_indices_from", expected="two or more axes of one length", got=str(arr.shape))
     return (positions(arr, arr.shape[0]),) * arr.ndim
@@ -398,7 +418,8 @@ def diag_indices_from(arr: Any) -> tuple[Any, ...]:
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> list[Any]:
     """Coordinate arrays of the grid that vectors span; with ``xy`` the first two axes are exchanged.
 
-    ``sparse`` leaves the other axes at length 1. ``copy`` is NumPy's; results are views either way.
+    ``sparse`` leaves the other axes at length 1. ``copy`` is NumPy's; results are views either way. ArgumentError for another
+    ``indexing`` than xy and ij.
     """
     if indexing not in ("xy", "ij"):
         fail(ArgumentError, "meshgrid", expected="indexing xy or ij", got=repr(indexing))

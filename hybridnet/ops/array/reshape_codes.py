@@ -31,7 +31,10 @@ EXTENDED = {-2: Code.COPY, -3: Code.DROP, -4: Code.REST, -5: Code.MERGE, -6: Cod
 
 
 def resolve_codes(old: tuple[int, ...], asked: Sequence[int], codes: Mapping[int, Code], reverse: bool = False) -> tuple[int, ...]:
-    """The shape that ``asked`` means for an array of shape ``old``; with ``reverse`` matched from the right."""
+    """The shape that ``asked`` means for an array of shape ``old``; with ``reverse`` matched from the right.
+
+    ShapeError for codes that ``old`` has no dimensions for, or that leave out one longer than 1.
+    """
     if not any(n in codes for n in asked):
         return resolve_shape("reshape", math.prod(old), tuple(asked), old)
     source, items = (old[::-1], list(asked)[::-1]) if reverse else (old, list(asked))

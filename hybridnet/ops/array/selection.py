@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, infer_pointwise, on_cuda, register, wrap
+from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, call, infer_pointwise, on_cuda, register, wrap
 from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.common import NONE, normal, operands, samples, tensor
 from hybridnet.ops.math.pointwise import FUNCTIONS
@@ -66,7 +66,7 @@ WHERE = register(
 on_cuda(WHERE, functor="({0} ? {1} : {2})")
 
 
-def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+def where(condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None = None) -> Any:
     """``x`` where ``condition`` holds, else ``y``; with the condition alone, the indices of its true elements."""
     condition = tensor(condition)
     if x is None or y is None:
@@ -77,7 +77,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     return apply(WHERE, (condition, x, y), NONE)
 
 
-def nonzero(condition: Any) -> Any:
+def nonzero(condition: ArrayLike) -> Any:
     """The indices of the elements that are not zero, one int64 array an axis; eager only."""
     condition = tensor(condition)
     if not condition.ndim:
@@ -172,7 +172,7 @@ CAST = register(
 on_cuda(CAST, functor="hn_cast<{dtype}>({0})")
 
 
-def cast(data: Any, dtype: Any) -> Any:
+def cast(data: ArrayLike, dtype: Any) -> Any:
     """``data`` with its values converted to ``dtype``."""
     return tensor(data).astype(dtype)
 

@@ -106,7 +106,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, wh
 
 
 def var(
-    a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True, mean: Any = None,
+    a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True, mean: Any | None = None,
     correction: float | None = None,
 ) -> Any:  # fmt: skip
     """The variance over axes of the elements that ``where`` selects: the mean squared distance from the mean, over n - ``ddof``.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels, contiguous
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axes, normalize_axis, reduced_axes, samples, tensor
@@ -38,7 +38,10 @@ RESHAPE = register(
 
 
 def resolve_shape(op: str, size: int, shape: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
-    """Replace one -1 in ``shape`` by what makes up ``size`` elements."""
+    """Replace one -1 in ``shape`` by what makes up ``size`` elements.
+
+    ShapeError if it does not come out even, or for other negative dimensions.
+    """
     if shape.count(-1) > 1 or any(n < -1 for n in shape):
         fail(ShapeError, op, expected="non-negative dimensions and at most one -1", got=str(shape))
     if -1 in shape:
@@ -49,8 +52,11 @@ def resolve_shape(op: str, size: int, shape: tuple[int, ...], old: tuple[int, ..
     return shape
 
 
-def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
-    """``a`` in another shape of as many elements; one dimension may be -1. ``order`` ``F``: the first axis runs fastest."""
+def reshape(a: ArrayLike, newshape: Any, order: str = "C") -> Any:
+    """``a`` in another shape of as many elements; one dimension may be -1. ``order`` ``F``: the first axis runs fastest.
+
+    ShapeError if the sizes differ, ArgumentError for another order.
+    """
     a = tensor(a)
     shape = resolve_shape("reshape", a.size, as_shape("reshape", newshape), a.shape)
     if order == "F":
@@ -85,7 +91,7 @@ TRANSPOSE = register(
 )
 
 
-def transpose(a: Any, axes: Any = None) -> Any:
+def transpose(a: ArrayLike, axes: Any = None) -> Any:
     """``a`` with its axes in another order; reversed without ``axes``."""
     a = tensor(a)
     if axes is None:
@@ -114,12 +120,12 @@ BROADCAST_TO = register(
 on_cuda(BROADCAST_TO, permute=lambda order, x, *, shape: Permuted({"shape": tuple(shape[a] for a in order)}, (True,), (True,)))
 
 
-def broadcast_to(array: Any, shape: Any) -> Any:
+def broadcast_to(array: ArrayLike, shape: Any) -> Any:
     """``array`` repeated along new and length-1 axes to ``shape``; a read-only view."""
     return apply(BROADCAST_TO, (tensor(array),), {"shape": as_shape("broadcast_to", shape)})
 
 
-def expand_dims(a: Any, axis: Any) -> Any:
+def expand_dims(a: ArrayLike, axis: Any) -> Any:
     """``a`` with new axes of length 1 at the positions ``axis`` of the result."""
     a = tensor(a)
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
@@ -128,8 +134,8 @@ def expand_dims(a: Any, axis: Any) -> Any:
     return apply(RESHAPE, (a,), {"shape": tuple(1 if i in places else next(old) for i in range(a.ndim + len(axes)))})
 
 
-def squeeze(a: Any, axis: Any = None) -> Any:
-    """``a`` without its axes of length 1, or without those in ``axis``."""
+def squeeze(a: ArrayLike, axis: Any = None) -> Any:
+    """``a`` without its axes of length 1, or without those in ``axis``. ShapeError if one of those is longer."""
     a = tensor(a)
     axes = tuple(i for i, n in enumerate(a.shape) if n == 1) if axis is None else reduced_axes("squeeze", axis, a.ndim)
     for i in axes:
@@ -196,7 +202,10 @@ on_cuda(
 
 
 def concatenate(seq: Sequence[Any], axis: int | None = 0) -> Any:
-    """The arrays joined along an existing axis (flattened first if it is ``None``)."""
+    """The arrays joined along an existing axis (flattened first if it is ``None``).
+
+    ShapeError unless there is at least one array, of one dimension or more, and all other axes agree.
+    """
     if not len(seq):
         fail(ShapeError, "concatenate", expected="at least one array", got="none")
     arrays = [tensor(x) for x in seq]
@@ -208,7 +217,10 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0) -> Any:
 
 
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
-    """The arrays, all of one shape, joined along a new axis."""
+    """The arrays, all of one shape, joined along a new axis.
+
+    ShapeError if their shapes differ or there is none.
+    """
     found = [tensor(x) for x in arrays]
     if not found:
         fail(ShapeError, "stack", expected="at least one array", got="none")
@@ -314,8 +326,11 @@ def slice_axis(data: Any, axis: int, begin: int, end: int | None) -> Any:
     return apply(SLICE, (data,), {"key": (("slice", None, None, None),) * axis + (("slice", begin, end, None),)})
 
 
-def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """The parts of ``ary`` along an axis: as many equal ones as given, or cut at the given indices."""
+def split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """The parts of ``ary`` along an axis: as many equal ones as given, or cut at the given indices.
+
+    ShapeError unless the number of parts divides the axis.
+    """
     ary = tensor(ary)
     axis = normalize_axis("split", axis, ary.ndim)
     n = ary.shape[axis]

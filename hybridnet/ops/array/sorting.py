@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, on_cuda, register, wrap
+from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, call, on_cuda, register, wrap
 from hybridnet.core.kernel import HandKernels, Launch
 from hybridnet.device.hardware import THREADS
 from hybridnet.errors import ArgumentError, ShapeError, fail
@@ -57,7 +57,7 @@ def _order(op: str, a: Any, axis: int | None, descending: bool) -> tuple[Any, An
     return a, apply(ARGSORT, (a,), {"axis": axis, "descending": bool(descending)}), axis
 
 
-def argsort(a: Any, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False) -> Any:
+def argsort(a: ArrayLike, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False) -> Any:
     """The int64 indices that sort ``a`` along ``axis`` (flattened if it is ``None``); stable whatever ``kind`` is."""
     _no_fields("argsort", order)
     a = tensor(a)
@@ -66,7 +66,7 @@ def argsort(a: Any, axis: int | None = -1, kind: str | None = None, order: Any =
     return _order("argsort", a, axis, descending)[1]
 
 
-def sort(a: Any, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False) -> Any:
+def sort(a: ArrayLike, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False) -> Any:
     """``a`` sorted along ``axis`` (flattened if it is ``None``); NaN last. Differentiable."""
     _no_fields("sort", order)
     a, indices, axis = _order("sort", a, axis, descending)
@@ -82,7 +82,8 @@ def topk(data: Any, axis: int | None = -1, k: int = 1, ret_typ: str = "indices",
     """The ``k`` largest elements (smallest with ``is_ascend``) along ``axis``, in order; all of them if ``k`` is 0.
 
     ``ret_typ``: ``indices`` (of ``dtype``), ``value``, ``both`` (a list: values, indices), or ``mask``, an
-    array shaped as ``data`` with 1 at the elements chosen. Of equal elements the first come first.
+    array shaped as ``data`` with 1 at the elements chosen. Of equal elements the first come first. ArgumentError for another
+    ``ret_typ``, or a ``k`` beyond the axis.
     """
     if ret_typ not in ("indices", "value", "both", "mask"):
         fail(ArgumentError, "topk", expected="ret_typ indices, value, both or mask", got=repr(ret_typ))
@@ -102,18 +103,27 @@ def topk(data: Any, axis: int | None = -1, k: int = 1, ret_typ: str = "indices",
     return values if ret_typ == "value" else [values, numbered]
 
 
-def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
-    """``a`` with the elements at ``kth`` where sorting would put them; here, simply sorted."""
+def partition(a: ArrayLike, kth: Any, axis: int | None = -1) -> Any:
+    """``a`` with the elements at ``kth`` where sorting would put them; here, simply sorted.
+
+    Along ``axis`` (flattened, if ``None``); the shape stays. So ``kth`` has no effect.
+    """
     return sort(a, axis)
 
 
-def argpartition(a: Any, kth: Any, axis: int | None = -1) -> Any:
-    """The indices of :func:`partition`; here, those that sort."""
+def argpartition(a: ArrayLike, kth: Any, axis: int | None = -1) -> Any:
+    """The indices of :func:`partition`; here, those that sort.
+
+    Along ``axis`` (flattened, if ``None``); int64, of the shape of ``a``.
+    """
     return argsort(a, axis)
 
 
 def lexsort(keys: Any, axis: int = -1) -> Any:
-    """The indices that sort by the last of ``keys``, equal ones by the key before it, and so on."""
+    """The indices that sort by the last of ``keys``, equal ones by the key before it, and so on.
+
+    ``keys``: (keys, ...) or as many arrays of one shape; gives int64 indices of that shape, sorted along ``axis`` of it.
+    """
     keys = [tensor(k) for k in keys]
     order = argsort(keys[0], axis)
     for key in keys[1:]:
@@ -216,23 +226,32 @@ SEARCHSORTED = register(
 on_cuda(SEARCHSORTED, kernels=_search_kernels)
 
 
-def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
-    """Where in the sorted ``a`` to insert ``v`` so that it stays sorted: before equal elements (``left``) or after (``right``)."""
+def searchsorted(a: ArrayLike, v: ArrayLike, side: str = "left", sorter: Any = None) -> Any:
+    """Where in the sorted ``a`` to insert ``v`` so that it stays sorted: before equal elements (``left``) or after (``right``).
+
+    ``a`` is of one dimension; gives int64 places of the shape of ``v``. ``sorter``: indices that sort ``a``, if it is not sorted.
+    ArgumentError for another ``side``.
+    """
     if side not in ("left", "right"):
         fail(ArgumentError, "searchsorted", expected="side left or right", got=repr(side))
     a = tensor(a)
     return apply(SEARCHSORTED, (a if sorter is None else take(a, sorter), tensor(v, a)), {"side": side})
 
 
-def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    """The number of the bin, between the ascending edges ``bins``, that holds each element of ``x``."""
+def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Any:
+    """The number of the bin, between the ascending edges ``bins``, that holds each element of ``x``.
+
+    ``bins`` is of one dimension; gives int64 of the shape of ``x``, 0 before the first edge and their number behind the last.
+    """
     return searchsorted(bins, x, side="left" if right else "right")
 
 
 # -- sets: the shape depends on values, so eager only ---------------------------------------------
 
 
-def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None) -> Any:
+def unique(
+    ar: ArrayLike, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None
+) -> Any:
     """The distinct elements (or slices along ``axis``), sorted; with the flags also where each first stood,
     which of them each element is, and how often each came. Eager only."""
     ar = tensor(ar)
@@ -248,8 +267,11 @@ def _flat_pair(x1: Any, x2: Any) -> tuple[Any, Any]:
     return reshape(x1, -1), reshape(tensor(x2, x1), -1)
 
 
-def isin(element: Any, test_elements: Any, invert: bool = False) -> Any:
-    """Whether each of ``element`` is among ``test_elements``."""
+def isin(element: ArrayLike, test_elements: ArrayLike, invert: bool = False) -> Any:
+    """Whether each of ``element`` is among ``test_elements``.
+
+    Bools of the shape of ``element``; ``test_elements`` is of any shape.
+    """
     element = tensor(element)
     tested = reshape(tensor(test_elements, element), -1)
     same = call("equal", reshape(element, (*element.shape, 1)), tested)
@@ -257,24 +279,36 @@ def isin(element: Any, test_elements: Any, invert: bool = False) -> Any:
     return call("logical_not", among) if invert else among
 
 
-def union1d(ar1: Any, ar2: Any) -> Any:
-    """The distinct elements of both arrays, sorted; eager only."""
+def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Any:
+    """The distinct elements of both arrays, sorted; eager only.
+
+    Arrays of any shapes are flattened; gives one dimension, of a length that depends on the values.
+    """
     return unique(concatenate(_flat_pair(ar1, ar2)))
 
 
-def intersect1d(ar1: Any, ar2: Any) -> Any:
-    """The distinct elements that both arrays hold, sorted; eager only."""
+def intersect1d(ar1: ArrayLike, ar2: ArrayLike) -> Any:
+    """The distinct elements that both arrays hold, sorted; eager only.
+
+    Arrays of any shapes are flattened; gives one dimension, of a length that depends on the values.
+    """
     a, b = _flat_pair(ar1, ar2)
     return unique(a[isin(a, b)])
 
 
-def setdiff1d(ar1: Any, ar2: Any) -> Any:
-    """The distinct elements of ``ar1`` that ``ar2`` does not hold, sorted; eager only."""
+def setdiff1d(ar1: ArrayLike, ar2: ArrayLike) -> Any:
+    """The distinct elements of ``ar1`` that ``ar2`` does not hold, sorted; eager only.
+
+    Arrays of any shapes are flattened; gives one dimension, of a length that depends on the values.
+    """
     a, b = _flat_pair(ar1, ar2)
     return unique(a[isin(a, b, invert=True)])
 
 
-def setxor1d(ar1: Any, ar2: Any) -> Any:
-    """The distinct elements that one array holds and the other does not, sorted; eager only."""
+def setxor1d(ar1: ArrayLike, ar2: ArrayLike) -> Any:
+    """The distinct elements that one array holds and the other does not, sorted; eager only.
+
+    Arrays of any shapes are flattened; gives one dimension, of a length that depends on the values.
+    """
     a, b = _flat_pair(ar1, ar2)
     return unique(concatenate([a[isin(a, b, invert=True)], b[isin(b, a, invert=True)]]))

@@ -29,6 +29,7 @@ class RowMajor:
         self.alignment = columns.alignment
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Start the product on a stream, with the operands exchanged."""
         a, b, *rest = pointers
         if self.columns.product.epilogue in SUMS.values():
             rest.reverse()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
 from hybridnet.core.kernel import LibraryCall, StridedSpec, is_half
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
@@ -189,9 +189,13 @@ MATMUL_SUMS = register(
 on_cuda(MATMUL_SUMS, library=_sums_library)
 
 
-def matmul(a: Any, b: Any) -> Any:
-    """The matrix product of the last two axes, the others broadcast; vectors as in NumPy."""
-    a, b = tensor(a), tensor(b)
+def matmul(a: ArrayLike, b: ArrayLike) -> Any:
+    """The matrix product of the last two axes, the others broadcast; vectors as in NumPy.
+
+    (..., n, k) and (..., k, m) give (..., n, m). ShapeError for a number without dimensions, or if the inner lengths differ.
+    """
+    a = tensor(a)
+    b = tensor(b)
     if a.ndim == 0 or b.ndim == 0:
         fail(ShapeError, "matmul", expected="arrays of one dimension or more", got=f"{a.shape} and {b.shape}", fix="*")
     if a.ndim > 1 and b.ndim > 1:

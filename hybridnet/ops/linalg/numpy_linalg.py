@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import apply, call
+from hybridnet.core import ArrayLike, apply, call
 from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
 from hybridnet.ops.array.creation import EYE
 from hybridnet.ops.array.rearrange import moveaxis, swapaxes
@@ -28,12 +28,12 @@ from hybridnet.ops.math.wide import in_wide
 # -- inverses and equations -----------------------------------------------------------------------
 
 
-def inv(a: Any) -> Any:
+def inv(a: ArrayLike) -> Any:
     """The inverse of a square matrix."""
     return apply(lapack.INV, (tensor(a),))
 
 
-def pinv(a: Any, rcond: float = 1e-15, hermitian: bool = False) -> Any:
+def pinv(a: ArrayLike, rcond: float = 1e-15, hermitian: bool = False) -> Any:
     """The Moore-Penrose inverse; singular values below ``rcond`` times the largest count as 0.
 
     ``hermitian`` is NumPy's hint that ``a`` is symmetric; results are the same.
@@ -41,7 +41,7 @@ def pinv(a: Any, rcond: float = 1e-15, hermitian: bool = False) -> Any:
     return apply(lapack.PINV, (tensor(a),), {"rcond": float(rcond)})
 
 
-def solve(a: Any, b: Any) -> Any:
+def solve(a: ArrayLike, b: ArrayLike) -> Any:
     """x with ``a @ x = b``; ``b`` a vector, or matrices of right-hand sides."""
     a = tensor(a)
     b = tensor(b, a)
@@ -50,7 +50,7 @@ def solve(a: Any, b: Any) -> Any:
     return apply(lapack.SOLVE, (a, b))
 
 
-def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
+def lstsq(a: ArrayLike, b: ArrayLike, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """x that minimises |a x - b|², with the sums of squared residuals, the rank of ``a`` and its singular values.
 
     The residuals are empty unless ``a`` has full rank and more rows than columns, so this is eager only; x is
@@ -84,8 +84,11 @@ def _squared_residuals(a: Any, x: Any, b: Any) -> Any:
     return reduction.sum(left * left, axis=0)
 
 
-def tensorinv(a: Any, ind: int = 2) -> Any:
-    """The inverse under ``tensordot(a, x, ind)``: of ``a`` as a matrix whose rows are its first ``ind`` axes."""
+def tensorinv(a: ArrayLike, ind: int = 2) -> Any:
+    """The inverse under ``tensordot(a, x, ind)``: of ``a`` as a matrix whose rows are its first ``ind`` axes.
+
+    ArgumentError unless ``ind`` is above 0.
+    """
     a = tensor(a)
     if ind <= 0:
         fail(ArgumentError, "tensorinv", expected="ind above 0", got=str(ind))
@@ -94,7 +97,10 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
-    """x with ``tensordot(a, x, x.ndim) = b``; ``axes`` of ``a`` are moved to its end first."""
+    """x with ``tensordot(a, x, x.ndim) = b``; ``axes`` of ``a`` are moved to its end first.
+
+    ShapeError unless the remaining axes of ``a`` have as many elements as ``b``.
+    """
     a = tensor(a)
     b = tensor(b, a)
     if axes is not None:
@@ -109,18 +115,21 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 # -- determinants, powers, rank -------------------------------------------------------------------
 
 
-def det(a: Any) -> Any:
+def det(a: ArrayLike) -> Any:
     """The determinant."""
     return apply(lapack.DET, (tensor(a),))
 
 
-def slogdet(a: Any) -> tuple[Any, Any]:
+def slogdet(a: ArrayLike) -> tuple[Any, Any]:
     """The sign of the determinant and the logarithm of its absolute value."""
     return apply(lapack.SLOGDET, (tensor(a),))
 
 
-def matrix_power(a: Any, n: int) -> Any:
-    """``a`` multiplied by itself, ``n`` factors in all; the inverse's power for negative ``n``."""
+def matrix_power(a: ArrayLike, n: int) -> Any:
+    """``a`` multiplied by itself, ``n`` factors in all; the inverse's power for negative ``n``.
+
+    ShapeError unless the matrices (..., n, n) are square.
+    """
     a = tensor(a)
     rows, columns = _matrix_shape("matrix_power", a)
     if rows != columns:
@@ -144,7 +153,7 @@ def _power(a: Any, n: int) -> Any:
     return result
 
 
-def matrix_rank(M: Any, tol: Any = None, hermitian: bool = False) -> Any:
+def matrix_rank(M: Any, tol: Any | None = None, hermitian: bool = False) -> Any:
     """How many singular values lie above ``tol`` (machine precision times the larger dimension times the largest)."""
     M = tensor(M)
     if M.ndim < 2:
@@ -157,7 +166,7 @@ def matrix_rank(M: Any, tol: Any = None, hermitian: bool = False) -> Any:
     return reduction.sum(call("greater", s, tol), axis=-1)
 
 
-def cond(x: Any, p: Any = None) -> Any:
+def cond(x: ArrayLike, p: Any = None) -> Any:
     """The condition number: the norm of ``x`` times that of its inverse; of singular values by default."""
     return _cond(tensor(x), p)
 
@@ -198,10 +207,11 @@ def cholesky(a: Any, upper: bool = False) -> Any:
     return swapaxes(found, -1, -2) if upper else found
 
 
-def qr(a: Any, mode: str = "reduced") -> Any:
+def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     """The orthonormal Q and upper triangular R with ``Q @ R = a``.
 
-    ``mode``: ``reduced``, ``complete`` (Q square) or ``r`` (R alone).
+    ``mode``: ``reduced``, ``complete`` (Q square) or ``r`` (R alone). ``a``: (..., n, m); with k = min(n, m) reduced gives (...,
+    n, k) and (..., k, m). ArgumentError for another mode.
     """
     if mode not in ("reduced", "complete", "r"):
         fail(ArgumentError, "qr", expected="mode reduced, complete or r", got=repr(mode))
@@ -209,7 +219,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     return r if mode == "r" else (q, r)
 
 
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     """U, the singular values s (descending) and Vᵀ, with ``(U * s) @ Vᵀ = a``; s alone without ``compute_uv``.
 
     ``full_matrices`` gives square U and Vᵀ; their gradient wants ``full_matrices=False``.
@@ -225,7 +235,10 @@ def svdvals(x: Any) -> Any:
 
 
 def eigh(a: Any, UPLO: str = "L") -> tuple[Any, Any]:
-    """The eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix."""
+    """The eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix.
+
+    ``a``: (..., n, n), of which only the triangle ``UPLO`` (L or U, else ArgumentError) is read; gives (..., n) and (..., n, n).
+    """
     if UPLO not in ("L", "U"):
         fail(ArgumentError, "eigh", expected="UPLO L or U", got=repr(UPLO))
     return apply(lapack.EIGH, (_symmetric("eigh", a),), {"upper": UPLO == "U"})
@@ -236,7 +249,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return eigh(a, UPLO)[0]
 
 
-def eig(a: Any) -> tuple[Any, Any]:
+def eig(a: ArrayLike) -> tuple[Any, Any]:
     """The eigenvalues and eigenvectors of a square matrix whose eigenvalues are real. No gradient."""
     return apply(lapack.EIG, (tensor(a),))
 
@@ -253,7 +266,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     """The norm of vectors (one axis) or matrices (two axes); without ``ord`` the root of the sum of squares.
 
     ``ord`` of vectors: any number, inf, -inf, 0; of matrices: 1, -1, 2, -2, inf, -inf, ``"fro"``, ``"nuc"``.
-    Without ``axis`` and ``ord``, of the flattened array. The gradient at 0 is 0.
+    Without ``axis`` and ``ord``, of the flattened array. The gradient at 0 is 0. AxisError for more than two axes; ShapeError for
+    an ``ord`` without ``axis`` of other than one or two dimensions.
     """
     x = tensor(x)
     x = x.astype(dtypes.floating(x.dtype), copy=False)
@@ -272,8 +286,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return vector_norm(x, ord, axes[0], keepdims) if len(axes) == 1 else matrix_norm(x, ord, axes, keepdims)
 
 
-def vector_norm(x: Any, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Any:
-    """The norm of vectors along an axis, of what several axes hold, or of all elements without ``axis``."""
+def vector_norm(x: ArrayLike, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Any:
+    """The norm of vectors along an axis, of what several axes hold, or of all elements without ``axis``.
+
+    ArgumentError if ``ord`` is no number.
+    """
     x = tensor(x)
     if not isinstance(ord, (int, float)):
         fail(ArgumentError, "norm", expected="a number, inf or -inf as ord of vectors", got=repr(ord))
@@ -281,7 +298,10 @@ def vector_norm(x: Any, ord: Any = 2, axis: Any = None, keepdims: bool = False) 
 
 
 def matrix_norm(x: Any, ord: Any = "fro", axis: Sequence[int] = (-2, -1), keepdims: bool = False) -> Any:
-    """The norm of matrices over two axes, rows first."""
+    """The norm of matrices over two axes, rows first.
+
+    ArgumentError for an ``ord`` that matrices do not have.
+    """
     x = moveaxis(tensor(x), axis, (-2, -1))
     if ord not in ("fro", None, 1, -1, 2, -2, math.inf, -math.inf, "nuc"):
         fail(ArgumentError, "norm", expected='1, -1, 2, -2, inf, -inf, "fro" or "nuc" as ord of matrices', got=repr(ord))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import apply, call
+from hybridnet.core import ArrayLike, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.rearrange import moveaxis
 from hybridnet.ops.array.shape import concatenate, expand_dims, reshape, slice_axis, squeeze, transpose
@@ -34,7 +34,10 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def vdot(a: Any, b: Any) -> Any:
-    """The sum of products of all elements, in order."""
+    """The sum of products of all elements, in order.
+
+    Both are flattened and must be of one size; the result has no dimensions.
+    """
     return dot(reshape(a, -1), reshape(b, -1))
 
 
@@ -51,12 +54,14 @@ def outer(a: Any, b: Any) -> Any:
     return call("multiply", reshape(a, (-1, 1)), reshape(b, (1, -1)))
 
 
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2) -> Any:
     """The sum of products over several axes of both.
 
-    ``axes``: how many, the last of ``a`` and the first of ``b``; or the axes of ``a`` and those of ``b``.
+    ``axes``: how many, the last of ``a`` and the first of ``b``; or the axes of ``a`` and those of ``b``. ShapeError unless these
+    are of equal lengths.
     """
-    a, b = tensor(a), tensor(b)
+    a = tensor(a)
+    b = tensor(b)
     left, right = _contracted(a, b, axes)
     if [a.shape[i] for i in left] != [b.shape[j] for j in right]:
         fail(ShapeError, "tensordot", expected="axes of equal lengths", got=f"{a.shape} over {left} and {b.shape} over {right}")
@@ -89,9 +94,13 @@ def _contracted(a: Any, b: Any, axes: Any) -> tuple[list[int], list[int]]:
     return [normalize_axis("tensordot", x, a.ndim) for x in pair[0]], [normalize_axis("tensordot", x, b.ndim) for x in pair[1]]
 
 
-def kron(a: Any, b: Any) -> Any:
-    """The Kronecker product: ``b`` times each element of ``a``, put together in the layout of ``a``."""
-    a, b = tensor(a), tensor(b)
+def kron(a: ArrayLike, b: ArrayLike) -> Any:
+    """The Kronecker product: ``b`` times each element of ``a``, put together in the layout of ``a``.
+
+    Each axis is as long as the product of both's; fewer dimensions count as leading ones of length 1.
+    """
+    a = tensor(a)
+    b = tensor(b)
     ndim = max(a.ndim, b.ndim)
     m, n = (1,) * (ndim - a.ndim) + a.shape, (1,) * (ndim - b.ndim) + b.shape
     wide = call("multiply", reshape(a, [size for i in m for size in (i, 1)]), reshape(b, [size for j in n for size in (1, j)]))
@@ -101,11 +110,12 @@ def kron(a: Any, b: Any) -> Any:
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
     """The cross product of vectors of 3 (or 2) components along the given axes.
 
-    Two vectors of 2 components give the third component alone.
+    Two vectors of 2 components give the third component alone. ShapeError for vectors of other lengths.
     """
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = tensor(a), tensor(b)
+    a = tensor(a)
+    b = tensor(b)
     a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
     sizes = (a.shape[-1], b.shape[-1])
     if not set(sizes) <= {2, 3}:
@@ -126,7 +136,10 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 
 def multi_dot(arrays: Sequence[Any]) -> Any:
-    """The product of a chain of matrices, in the order that takes the fewest multiplications; the ends may be vectors."""
+    """The product of a chain of matrices, in the order that takes the fewest multiplications; the ends may be vectors.
+
+    ArgumentError for fewer than two arrays, ShapeError for other dimensions.
+    """
     found = [tensor(x) for x in arrays]
     if len(found) < 2:
         fail(ArgumentError, "multi_dot", expected="two arrays or more", got=str(len(found)))

@@ -44,7 +44,7 @@ ALL_FINITE = register(
 
 
 def all_finite(arrays: Sequence[Any]) -> Any:
-    """Whether no element of any of the arrays is infinite or NaN: a bool of no dimensions."""
+    """Whether no element of any of the arrays is infinite or NaN: a bool of no dimensions. ArgumentError if there is no array."""
     if not len(arrays):
         fail(ArgumentError, "all_finite", expected="at least one array", got="none")
     return apply(ALL_FINITE, [tensor(x) for x in arrays])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, NDArray, Op, Sample, apply, call, infer_pointwise, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, apply, call, infer_pointwise, on_cuda, register
 from hybridnet.ops.array.creation import FULL
 from hybridnet.ops.common import normal, public, samples, tensor, uniform
 from hybridnet.ops.math.slopes import PRODUCT, QUOTIENT
@@ -465,12 +465,12 @@ unary(
 )
 
 
-def degrees(x: Any) -> Any:
+def degrees(x: ArrayLike) -> Any:
     """Radians to degrees."""
     return tensor(x) * (180 / math.pi)
 
 
-def radians(x: Any) -> Any:
+def radians(x: ArrayLike) -> Any:
     """Degrees to radians."""
     return tensor(x) * (math.pi / 180)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.creation import FULL
 from hybridnet.ops.common import normal, normalize_axes, reduced_axes, reduced_shape, samples, tensor
@@ -296,7 +296,7 @@ LOGSUMEXP = register(
 )
 
 
-def logsumexp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def logsumexp(a: ArrayLike, axis: Any = None, keepdims: bool = False) -> Any:
     """log(sum(exp(a))) over axes, without overflow; minus infinity over nothing."""
     a = tensor(a)
     return apply(LOGSUMEXP, (a,), {"axis": normalize_axes("logsumexp", axis, a.ndim), "keepdims": bool(keepdims)})

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import FULL
@@ -173,7 +173,8 @@ cumprod = _public(CUMPROD, "The running product along an axis. Integers are mult
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """The differences of neighbours along ``axis``, ``n`` times over.
 
-    ``prepend`` and ``append``, numbers or arrays, are joined to the ends first.
+    ``prepend`` and ``append``, numbers or arrays, are joined to the ends first. Each time the axis is one shorter. ArgumentError
+    for a negative ``n``.
     """
     a = tensor(a)
     if n < 0:
@@ -195,7 +196,7 @@ def _end(a: Any, end: Any, axis: int) -> Any:
     return broadcast_to(end, (*a.shape[:axis], 1, *a.shape[axis + 1 :])) if end.ndim == 0 else end
 
 
-def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+def ediff1d(ary: ArrayLike, to_end: ArrayLike | None = None, to_begin: ArrayLike | None = None) -> Any:
     """The differences of neighbours in the flattened array, between ``to_begin`` and ``to_end``."""
     ary = tensor(ary)
     parts = [diff(reshape(ary, -1))]
@@ -206,7 +207,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     return concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
+def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: float = 1.0, axis: int = -1) -> Any:
     """The integral of ``y`` over ``axis`` by the trapezoidal rule, at the points ``x`` or ``dx`` apart."""
     y = tensor(y)
     return _trapezoid(y, None if x is None else tensor(x, y), dx, normalize_axis("trapezoid", axis, y.ndim))

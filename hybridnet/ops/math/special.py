@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, apply, call, infer_pointwise, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, apply, call, infer_pointwise, on_cuda, register
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.common import public, samples, tensor, uniform
@@ -123,8 +123,11 @@ POLYGAMMA = register(
 on_cuda(POLYGAMMA, functor="hn_polygamma({n}, {0})")
 
 
-def polygamma(n: int, x: Any) -> Any:
-    """The ``n``-th derivative of digamma at ``x``."""
+def polygamma(n: int, x: ArrayLike) -> Any:
+    """The ``n``-th derivative of digamma at ``x``.
+
+    ArgumentError unless ``n`` is an integer of 0 or more.
+    """
     if not isinstance(n, int) or n < 0:
         fail(ArgumentError, "polygamma", expected="an integer n of 0 or more", got=repr(n))
     return apply(POLYGAMMA, (tensor(x),), {"n": n}) if n else FUNCTIONS["digamma"](x)

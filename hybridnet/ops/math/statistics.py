@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register, wrap
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register, wrap
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.ops.array import sorting
 from hybridnet.ops.array.creation import FULL
@@ -27,8 +27,11 @@ from hybridnet.ops.math.wide import in_wide
 # -- averages and spreads -------------------------------------------------------------------------
 
 
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
-    """The mean over axes, weighted by ``weights`` (of ``a``'s shape, or of the one axis); with ``returned`` also the weights' sum."""
+def average(a: Any, axis: Any = None, weights: Any | None = None, returned: bool = False, keepdims: bool = False) -> Any:
+    """The mean over axes, weighted by ``weights`` (of ``a``'s shape, or of the one axis); with ``returned`` also the weights' sum.
+
+    ShapeError for weights of another shape.
+    """
     a = tensor(a)
     a = a.astype(dtypes.floating(a.dtype), copy=False)
     axes = normalize_axes("average", axis, a.ndim)
@@ -55,7 +58,7 @@ def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return reduction.max(a, axis, keepdims=keepdims) - reduction.min(a, axis, keepdims=keepdims)
 
 
-def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def count_nonzero(a: ArrayLike, axis: Any = None, keepdims: bool = False) -> Any:
     """How many elements over axes are not zero."""
     return reduction.sum(call("not_equal", tensor(a), 0), axis, keepdims=keepdims)
 
@@ -85,7 +88,7 @@ def _variables(m: Any, rowvar: bool) -> Any:
     return m if rowvar or m.shape[0] == 1 else transpose(m)
 
 
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
+def corrcoef(x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True) -> Any:
     """The correlation coefficients of variables: their covariances over the products of their deviations."""
     return _corrcoef(tensor(x), None if y is None else tensor(y), rowvar)
 
@@ -104,7 +107,9 @@ def _corrcoef(x: Any, y: Any, rowvar: bool) -> Any:
 _BETWEEN = ("linear", "lower", "higher", "nearest", "midpoint")
 
 
-def quantile(a: Any, q: Any, axis: Any = None, interpolation: str = "linear", keepdims: bool = False, method: str | None = None) -> Any:
+def quantile(
+    a: ArrayLike, q: Any, axis: Any = None, interpolation: str = "linear", keepdims: bool = False, method: str | None = None
+) -> Any:
     """The values below which the fractions ``q`` (from 0 to 1) of the elements over axes lie.
 
     Between two elements by ``method`` (NumPy 1 and MXNet: ``interpolation``): linear, lower, higher, nearest or
@@ -113,12 +118,17 @@ def quantile(a: Any, q: Any, axis: Any = None, interpolation: str = "linear", ke
     return _quantile(tensor(a), np.asarray(q, dtype=np.float64), axis, method or interpolation, keepdims)
 
 
-def percentile(a: Any, q: Any, axis: Any = None, interpolation: str = "linear", keepdims: bool = False, method: str | None = None) -> Any:
-    """As :func:`quantile`, with ``q`` from 0 to 100."""
+def percentile(
+    a: ArrayLike, q: Any, axis: Any = None, interpolation: str = "linear", keepdims: bool = False, method: str | None = None
+) -> Any:
+    """As :func:`quantile`, with ``q`` from 0 to 100.
+
+    Shapes are those of :func:`quantile`: that of ``q``, followed by that of ``a`` without ``axis``.
+    """
     return _quantile(tensor(a), np.asarray(q, dtype=np.float64) / 100, axis, method or interpolation, keepdims)
 
 
-def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def median(a: ArrayLike, axis: Any = None, keepdims: bool = False) -> Any:
     """The middle value over axes; the mean of the two middle ones of an even number, NaN of none."""
     return _quantile(tensor(a), np.asarray(0.5), axis, "linear", keepdims, empty=True)
 
@@ -190,7 +200,7 @@ HISTOGRAM = register(
 )
 
 
-def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool = False) -> tuple[Any, Any]:
+def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any | None = None, density: bool = False) -> tuple[Any, Any]:
     """How many elements fall into each bin, and the bins' edges.
 
     ``bins``: the edges, ascending, or a number of equal bins over ``range`` (from the smallest to the largest
@@ -222,7 +232,7 @@ def _weighted(a: Any, edges: Any, weights: Any) -> Any:
     return apply(INDEX_ADD, (weights, bins), {"shape": (n,), "key": (("array",),)})
 
 
-def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+def bincount(x: ArrayLike, weights: ArrayLike | None = None, minlength: int = 0) -> Any:
     """How often each integer from 0 to the largest of ``x`` occurs, or the sum of its ``weights``; eager only."""
     x = tensor(x)
     if not dtypes.is_integer(x.dtype) and x.dtype != dtypes.bool_:
@@ -252,18 +262,18 @@ def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
 
 
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether all elements are close (:func:`isclose`); a Python bool."""
+    """Whether all elements are close (:func:`isclose`); a Python bool. The two must broadcast."""
     return bool(reduction.all(isclose(a, b, rtol, atol, equal_nan)))
 
 
-def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> bool:
     """Whether two arrays have the same shape and elements; a Python bool."""
     a1 = tensor(a1)
     a2 = tensor(a2, a1)
     return a1.shape == a2.shape and _all_equal(a1, a2, equal_nan)
 
 
-def array_equiv(a1: Any, a2: Any) -> bool:
+def array_equiv(a1: ArrayLike, a2: ArrayLike) -> bool:
     """Whether two arrays, one broadcast to the other, have the same elements; a Python bool."""
     a1 = tensor(a1)
     a2 = tensor(a2, a1)
@@ -284,7 +294,7 @@ def _all_equal(a: Any, b: Any, equal_nan: bool) -> bool:
 # -- rounding and interpolation -------------------------------------------------------------------
 
 
-def around(a: Any, decimals: int = 0) -> Any:
+def around(a: ArrayLike, decimals: int = 0) -> Any:
     """Rounded to ``decimals`` places after the point (before it, if negative); halves to even."""
     a = tensor(a)
     if not dtypes.is_floating(a.dtype):
@@ -306,7 +316,8 @@ def fix(x: Any) -> Any:
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None) -> Any:
     """The values at ``x`` of the line through the points (``xp``, ``fp``), ``xp`` ascending.
 
-    Outside it, ``left`` and ``right`` (the end values without them); with ``period``, periodic.
+    Outside it, ``left`` and ``right`` (the end values without them); with ``period``, periodic. ``x`` is of any shape, which the
+    result has; ShapeError unless ``xp`` and ``fp`` are of one dimension and of equal lengths above 0.
     """
     x = tensor(x)
     x = x.astype(dtypes.floating(x.dtype), copy=False)
@@ -337,7 +348,7 @@ def _on_line(x: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
 # -- passing over NaN -----------------------------------------------------------------------------
 
 
-def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+def nan_to_num(x: ArrayLike, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """``x`` with NaN replaced by ``nan`` and infinities by ``posinf`` and ``neginf`` (the largest finite numbers without them).
 
     Without ``copy`` it is written into ``x``, and ``x`` is returned.
@@ -382,7 +393,7 @@ def _counted(a: Any, axis: Any, keepdims: bool) -> Any:
     return reduction.sum(call("cast", call("logical_not", call("isnan", a)), dtype=a.dtype), axis, keepdims=keepdims)
 
 
-def nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def nanmean(a: ArrayLike, axis: Any = None, keepdims: bool = False) -> Any:
     """The mean over axes of the elements that are not NaN; NaN where there are none."""
     a = tensor(a)
     return _nanmean(a.astype(dtypes.floating(a.dtype), copy=False), axis, keepdims)
@@ -393,7 +404,7 @@ def _nanmean(a: Any, axis: Any, keepdims: bool) -> Any:
     return nansum(a, axis, keepdims=keepdims) / _counted(a, axis, keepdims)
 
 
-def nanvar(a: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+def nanvar(a: ArrayLike, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """The variance over axes of the elements that are not NaN."""
     a = tensor(a)
     return _nanvar(a.astype(dtypes.floating(a.dtype), copy=False), axis, ddof, keepdims)
@@ -410,7 +421,7 @@ def _nanvar(a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     return total / call("where", call("greater", free, 0), free, np.nan)
 
 
-def nanstd(a: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+def nanstd(a: ArrayLike, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """The standard deviation over axes of the elements that are not NaN. Its gradient where all are equal is 0."""
     a = tensor(a)
     return _nanstd(a.astype(dtypes.floating(a.dtype), copy=False), axis, ddof, keepdims)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, local, register
 from hybridnet.core.random import next_key
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import NONE, normal, samples, tensor, uniform
@@ -226,40 +226,40 @@ mish = _public(MISH, "x · tanh(softrelu(x)).")
 selu = _public(SELU, "The self-normalising ELU, with the two constants of its paper (arXiv 1706.02515).")
 
 
-def tanh(data: Any) -> Any:
+def tanh(data: ArrayLike) -> Any:
     """The hyperbolic tangent."""
     return call("tanh", tensor(data))
 
 
-def swish(data: Any, beta: float = 1.0) -> Any:
+def swish(data: ArrayLike, beta: float = 1.0) -> Any:
     """x · sigmoid(beta · x)."""
     return silu(data) if beta == 1 else apply(SWISH, (tensor(data),), {"beta": float(beta)})
 
 
-def gelu(data: Any, approximation: str = "erf") -> Any:
+def gelu(data: ArrayLike, approximation: str = "erf") -> Any:
     """x · Φ(x), Φ the normal distribution function: exact (``erf``) or by its usual formula (``tanh``)."""
     return apply(GELU if one_of("gelu", "approximation", approximation, ("erf", "tanh")) == "erf" else GELU_TANH, (tensor(data),))
 
 
-def hard_sigmoid(data: Any, alpha: float = 0.2, beta: float = 0.5) -> Any:
+def hard_sigmoid(data: ArrayLike, alpha: float = 0.2, beta: float = 0.5) -> Any:
     """alpha · x + beta, cut to 0 … 1; where it is cut, and just there, the gradient is 0."""
     return apply(HARD_SIGMOID, (tensor(data),), {"alpha": float(alpha), "beta": float(beta)})
 
 
-def elu(data: Any, alpha: float = 1.0) -> Any:
-    """x where x > 0, else alpha · (exp(x) - 1); ``alpha`` is not negative."""
+def elu(data: ArrayLike, alpha: float = 1.0) -> Any:
+    """x where x > 0, else alpha · (exp(x) - 1); ``alpha`` is not negative. ArgumentError if it is."""
     if alpha < 0:
         fail(ArgumentError, "elu", expected="alpha of 0 or more", got=str(alpha))
     return apply(ELU, (tensor(data),), {"alpha": float(alpha)})
 
 
-def prelu(data: Any, gamma: Any) -> Any:
+def prelu(data: ArrayLike, gamma: ArrayLike) -> Any:
     """x where x > 0, else gamma · x; ``gamma`` has one element, or one for each channel (axis 1). At 0 the slope is gamma."""
     data = tensor(data)
     return apply(PRELU, (data, tensor(gamma, data)))
 
 
-def rrelu(data: Any, lower: float = 0.125, upper: float = 0.334) -> tuple[Any, Any]:
+def rrelu(data: ArrayLike, lower: float = 0.125, upper: float = 0.334) -> tuple[Any, Any]:
     """x where x > 0, else slope · x, and the slopes, drawn from ``lower`` … ``upper``. In prediction they are the mean, and given as 0."""
     data = tensor(data)
     if not local.training:
@@ -271,12 +271,13 @@ def rrelu(data: Any, lower: float = 0.125, upper: float = 0.334) -> tuple[Any, A
 
 
 def leaky_relu(
-    data: Any, gamma: Any = None, act_type: str = "leaky", slope: float = 0.25, lower_bound: float = 0.125, upper_bound: float = 0.334
+    data: ArrayLike, gamma: Any = None, act_type: str = "leaky", slope: float = 0.25, lower_bound: float = 0.125, upper_bound: float = 0.334
 ) -> Any:
     """The activations with a slope below 0, by name.
 
     ``leaky``: slope · x; ``prelu``: gamma · x; ``elu``: slope · (exp(x) - 1); ``rrelu``: a slope drawn from
-    ``lower_bound`` … ``upper_bound`` for each element in training, their mean in prediction; ``selu``; ``gelu``.
+    ``lower_bound`` … ``upper_bound`` for each element in training, their mean in prediction; ``selu``; ``gelu``. ArgumentError
+    for another name, or for ``prelu`` without ``gamma``.
     """
     data = tensor(data)
     if act_type == "prelu" and gamma is None:

@@ -256,7 +256,7 @@ def scaled_dot_product_attention(
     query: Any,
     key: Any,
     value: Any,
-    mask: Any = None,
+    mask: Any | None = None,
     causal: bool = False,
     scale: float | None = None,
     layout: str = "BHSD",
@@ -268,7 +268,8 @@ def scaled_dot_product_attention(
     layer's output gives); the result is like ``query`` with the values' features. ``scale`` is 1 / √features unless given.
     With ``causal`` a query counts the keys up to its own position. ``mask`` broadcasts to (batch, heads, queries, keys): a
     boolean one is true where a key counts, any other is added to the scores. A query for which no key counts (or all have minus
-    infinity added to their scores) has the result 0, and no gradient.
+    infinity added to their scores) has the result 0, and no gradient. ShapeError if the shapes do not fit together, or a mask has
+    more than 4 dimensions.
     """
     query, key, value = tensor(query), tensor(key), tensor(value)
     one_of("attention", "layout", layout, LAYOUTS)

@@ -14,7 +14,7 @@ on a GPU           ``moments`` and ``centred_sums`` (:mod:`hybridnet.ops.nn.mome
 channels last      ``_permuted`` in moments.py, by which the layout pass turns the two; pointwise parts need nothing
 =================  ====================================================================================================
 
-The pass ``expand`` writes the operator out in its decomposition, and keeps ``moments`` and ``centred_sums`` whole on a GPU because
+The pass ``decompose`` writes the operator out in its decomposition, and keeps ``moments`` and ``centred_sums`` whole on a GPU because
 they have kernels. Statistics of 16-bit data are float32.
 """
 

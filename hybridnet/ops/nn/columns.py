@@ -164,7 +164,10 @@ def _filters(w: Any, g: Geometry) -> Any:
 
 
 def unrolled(x: Any, w: Any, *, last: bool, **attrs: Any) -> Any:
-    """The convolution."""
+    """The convolution.
+
+    ``x``: (N, C, *size), or (N, *size, C) with ``last``; ``w``: (filters, C / groups, *kernel), or channels last too.
+    """
     attrs = {"kernel": spatial_of(w.shape, last), "last": last, **attrs}
     g = geometry(x.shape, **attrs)
     columns, filters, number = call("im2col", x, **attrs), _filters(w, g), w.shape[0]
@@ -176,7 +179,10 @@ def unrolled(x: Any, w: Any, *, last: bool, **attrs: Any) -> Any:
 
 
 def unrolled_data_grad(dy: Any, w: Any, *, size: tuple[int, ...], groups: int, last: bool, **attrs: Any) -> Any:
-    """The gradient with respect to the data."""
+    """The gradient with respect to the data.
+
+    ``dy`` is of the result's shape, ``size`` the data's spatial shape.
+    """
     shape = with_channels(dy.shape[0], channels_of(w.shape, last) * groups, size, last)
     attrs = {"kernel": spatial_of(w.shape, last), "groups": groups, "last": last, **attrs}
     g = geometry(shape, **attrs)
@@ -186,7 +192,10 @@ def unrolled_data_grad(dy: Any, w: Any, *, size: tuple[int, ...], groups: int, l
 
 
 def unrolled_weight_grad(x: Any, dy: Any, **attrs: Any) -> Any:
-    """The gradient with respect to the weight."""
+    """The gradient with respect to the weight.
+
+    ``x`` is of the data's shape, ``dy`` of the result's.
+    """
     g = geometry(x.shape, **attrs)
     rows, columns = _matrices(dy, g), call("im2col", x, **attrs)
     dw = call("matmul", rows, columns, transpose_a=True) if g.last else call("matmul", rows, columns, transpose_b=True)

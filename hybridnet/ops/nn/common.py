@@ -18,7 +18,7 @@ __all__ = ["along", "as_part", "as_tuple", "fill_like", "in_wide", "narrow", "on
 
 
 def as_part(bias: Any, y: Any) -> Any:
-    """A float32 bias of 16-bit sums in their type, as a part of the product that they are."""
+    """A float32 bias of 16-bit sums in their type, as a part of the product that they are. The shape stays."""
     return narrow(bias, y.dtype) if bias.dtype == wide_dtype(y.dtype) else bias
 
 
@@ -28,7 +28,7 @@ def along(x: Any, axis: int, ndim: int) -> Any:
 
 
 def fill_like(x: Any, shape: tuple[int, ...], value: float, dtype: dtypes.Dtype | None = None) -> Any:
-    """A constant of the class, device and (unless given) dtype of ``x``."""
+    """A constant of the class, device and (unless given) dtype of ``x``. It has ``shape``, whatever that of ``x``."""
     return apply(FULL, (), {"shape": shape, "value": value, "dtype": dtype or x.dtype}, x.device, type(x))
 
 
@@ -46,7 +46,10 @@ def one_of(op: str, name: str, value: Any, choices: Collection[Any]) -> Any:
 
 
 def as_tuple(op: str, name: str, value: Any, n: int, default: int) -> tuple[int, ...]:
-    """``value`` as ``n`` integers: a number stands for ``n`` of them, ``None`` and () for the default."""
+    """``value`` as ``n`` integers: a number stands for ``n`` of them, ``None`` and () for the default.
+
+    ShapeError if there are not ``n``.
+    """
     if value is None or value == ():
         return (default,) * n
     if isinstance(value, int):

@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, samples, tensor
 from hybridnet.ops.nn import convolution_library
@@ -238,8 +238,8 @@ on_cuda(WEIGHT_GRAD, decomposition=unrolled_weight_grad, library=convolution_lib
 
 
 def convolution(
-    data: Any,
-    weight: Any,
+    data: ArrayLike,
+    weight: ArrayLike,
     bias: Any = None,
     kernel: Any = None,
     stride: Any = None,
@@ -255,9 +255,11 @@ def convolution(
     ``data``: (N, C, *size) or, by ``layout`` NWC, NHWC or NDHWC, (N, *size, C); ``weight``: (num_filter,
     C / num_group, *kernel) or (num_filter, *kernel, C / num_group); ``stride``, ``dilate`` and ``pad`` (on
     both sides, with zeros) one number an axis. The result has ``num_filter`` channels and
-    floor((size + 2 pad - dilate (kernel - 1) - 1) / stride) + 1 elements on an axis.
+    floor((size + 2 pad - dilate (kernel - 1) - 1) / stride) + 1 elements on an axis. ShapeError if ``data``, ``weight``,
+    ``bias``, ``kernel`` and ``num_filter`` do not fit together.
     """
-    data, weight = tensor(data), tensor(weight)
+    data = tensor(data)
+    weight = tensor(weight)
     nd = weight.ndim - 2
     last = is_last("convolution", layout, nd)
     if kernel is not None and as_tuple("convolution", "kernel", kernel, nd, 1) != spatial_of(weight.shape, last):
@@ -269,6 +271,10 @@ def convolution(
 
 
 def convolution_attrs(op: str, nd: int, stride: Any, pad: Any, dilate: Any, groups: int, last: bool) -> Attrs:
+    """The attributes that the operators take, from the arguments of a public function; ``nd`` is the number of spatial axes.
+
+    ArgumentError unless strides and dilations are positive and no padding is negative.
+    """
     attrs: Attrs = {
         "stride": as_tuple(op, "stride", stride, nd, 1),
         "pad": as_tuple(op, "pad", pad, nd, 0),
@@ -283,6 +289,7 @@ def convolution_attrs(op: str, nd: int, stride: Any, pad: Any, dilate: Any, grou
 
 
 def with_bias(op: str, y: Any, bias: Any, last: bool) -> Any:
+    """``y`` plus ``bias``, of shape (channels,), on the channel axis; ShapeError if it is of another shape."""
     if bias is None:
         return y
     axis = y.ndim - 1 if last else 1

@@ -30,15 +30,18 @@ def _planned(
 
 
 def convolution(inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], **attrs: Any) -> LibraryCall | None:
+    """cuDNN's plan for y = convolution(x, w); ``None`` where it has none."""
     (x, w), (y,) = inputs, outputs
     return _planned("result", x, w, y, **attrs)
 
 
 def data_grad(inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], **attrs: Any) -> LibraryCall | None:
+    """cuDNN's plan for the data's gradient from (dy, w); ``None`` where it has none."""
     (dy, w), (dx,) = inputs, outputs
     return _planned("data", dx, w, dy, **attrs)
 
 
 def weight_grad(inputs: tuple[StridedSpec, ...], outputs: tuple[StridedSpec, ...], **attrs: Any) -> LibraryCall | None:
+    """cuDNN's plan for the weight's gradient from (x, dy); ``None`` where it has none."""
     (x, dy), (dw,) = inputs, outputs
     return _planned("weight", x, dw, dy, **attrs)

@@ -67,7 +67,10 @@ def _filters(w: Any, g: Geometry) -> Any:
 
 
 def forward(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
-    """The convolution of ``x`` with ``w``, into ``out``."""
+    """The convolution of ``x`` with ``w``, into ``out``.
+
+    ``x``: (N, groups · channels, *size), ``w``: (filters, channels, *kernel), with the channels last where ``g`` says so.
+    """
     if g.is_depthwise:
         return _forward_depthwise(xp, x, w, g, out)
     length, filters, product = math.prod(g.out), _filters(w, g), cpu_matmul.matmul_of(xp)
@@ -103,7 +106,10 @@ def _is_convolution(g: Geometry) -> bool:
 
 
 def data_grad(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any:
-    """The data's gradient, into ``out``."""
+    """The data's gradient, into ``out``.
+
+    ``dy`` is of the result's shape, ``out`` of the data's.
+    """
     if g.is_depthwise:
         return _data_grad_depthwise(xp, dy, w, g, out)
     if _is_convolution(g):
@@ -147,7 +153,10 @@ def _add_columns(xp: Any, columns: Any, g: Geometry, out: Any) -> None:
 
 
 def weight_grad(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -> Any:
-    """The weight's gradient."""
+    """The weight's gradient.
+
+    ``x`` is of the data's shape, ``dy`` of the result's; gives ``shape``, the weight's.
+    """
     if g.is_depthwise:
         return _weight_grad_depthwise(xp, x, dy, g, shape)
     length, depth, product = math.prod(g.out), g.channels * math.prod(g.kernel), cpu_matmul.matmul_of(xp)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hybridnet.core import apply
+from hybridnet.core import ArrayLike, apply
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import tensor
 from hybridnet.ops.nn.common import as_tuple
@@ -21,8 +21,8 @@ def _target(size: tuple[int, ...], reach: tuple[int, ...], attrs: dict[str, Any]
 
 
 def deconvolution(
-    data: Any,
-    weight: Any,
+    data: ArrayLike,
+    weight: ArrayLike,
     bias: Any = None,
     kernel: Any = None,
     stride: Any = None,
@@ -40,9 +40,11 @@ def deconvolution(
     ``data``: (N, C, *size) or, by ``layout``, (N, *size, C); ``weight``: (C, num_filter / num_group,
     *kernel) or (C, *kernel, num_filter / num_group). The result has (size - 1) stride - 2 pad +
     dilate (kernel - 1) + 1 + adj elements on an axis, ``adj`` being less than the stride; or
-    ``target_shape``, which then decides ``pad`` and ``adj``.
+    ``target_shape``, which then decides ``pad`` and ``adj``. ShapeError if ``data``, ``weight``, ``kernel`` and ``num_filter`` do
+    not fit together, ArgumentError if ``adj`` is not below ``stride``.
     """
-    data, weight = tensor(data), tensor(weight)
+    data = tensor(data)
+    weight = tensor(weight)
     nd = weight.ndim - 2
     last = is_last("deconvolution", layout, nd)
     attrs = convolution_attrs("deconvolution", nd, stride, pad, dilate, num_group, last)

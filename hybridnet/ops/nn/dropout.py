@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, local, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, local, on_cuda, register
 from hybridnet.core.random import next_key
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.common import normal, normalize_axes, samples, tensor
@@ -73,7 +73,7 @@ DROPOUT = register(
 )
 
 
-def dropout(data: Any, p: float = 0.5, mode: str = "training", axes: Any = ()) -> Any:
+def dropout(data: ArrayLike, p: float = 0.5, mode: str = "training", axes: Any = ()) -> Any:
     """Each element set to 0 with probability ``p``, the others divided by 1 - p.
 
     In training only, unless ``mode`` is ``always``. Along ``axes`` elements share their fate. ``p`` is

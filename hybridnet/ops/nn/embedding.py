@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.gather import as_indices, take
 from hybridnet.ops.common import normal, samples, tensor
@@ -47,11 +47,12 @@ EMBEDDING = register(
 
 
 def embedding(
-    data: Any, weight: Any, input_dim: int | None = None, output_dim: int | None = None, dtype: Any = None, sparse_grad: bool = False
+    data: ArrayLike, weight: Any, input_dim: int | None = None, output_dim: int | None = None, dtype: Any = None, sparse_grad: bool = False
 ) -> Any:
     """``weight[data]``: a row of ``weight`` (input_dim, output_dim) for each element of ``data``.
 
-    Numbers out of range count as the nearest row. ``sparse_grad`` is MXNet's; gradients are dense.
+    Numbers out of range count as the nearest row. ``sparse_grad`` is MXNet's; gradients are dense. Gives (*data.shape,
+    output_dim). ShapeError if ``weight`` has other dimensions than are given.
     """
     given = input_dim, output_dim
     if weight.ndim != 2 or any(n is not None and n != m for n, m in zip(given, weight.shape, strict=True)):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hybridnet.core import apply, call, local, tape
+from hybridnet.core import ArrayLike, apply, call, local, tape
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import ARANGE
 from hybridnet.ops.common import normalize_axis, tensor
 
 
-def stop_gradient(data: Any) -> Any:
+def stop_gradient(data: ArrayLike) -> Any:
     """``data`` through which no gradient flows: as a head of ``backward`` it gives zeros."""
     data = tensor(data)
     result = data.detach()
@@ -20,10 +20,11 @@ def stop_gradient(data: Any) -> Any:
     return result
 
 
-def arange_like(data: Any, start: float = 0.0, step: float = 1.0, repeat: int = 1, ctx: Any = None, axis: int | None = None) -> Any:
+def arange_like(data: ArrayLike, start: float = 0.0, step: float = 1.0, repeat: int = 1, ctx: Any = None, axis: int | None = None) -> Any:
     """``start``, ``start + step``, …, each ``repeat`` times, in the shape of ``data``, or of one dimension as long as ``axis``.
 
-    Of the dtype and (``ctx`` being MXNet's way to say the same) on the device of ``data``.
+    Of the dtype and (``ctx`` being MXNet's way to say the same) on the device of ``data``. ArgumentError if ``repeat`` is below
+    1.
     """
     data = tensor(data)
     if repeat < 1:
@@ -48,13 +49,19 @@ def _span(op: str, begin: int | None, end: int | None, ndim: int) -> tuple[int, 
 
 
 def reshape_like(
-    lhs: Any, rhs: Any, lhs_begin: int | None = None, lhs_end: int | None = None, rhs_begin: int | None = None, rhs_end: int | None = None
+    lhs: ArrayLike,
+    rhs: ArrayLike,
+    lhs_begin: int | None = None,
+    lhs_end: int | None = None,
+    rhs_begin: int | None = None,
+    rhs_end: int | None = None,
 ) -> Any:
     """``lhs`` with its axes from ``lhs_begin`` to before ``lhs_end`` replaced by those of ``rhs`` in its range.
 
-    Without ranges, in the shape of ``rhs``.
+    Without ranges, in the shape of ``rhs``. ShapeError if the sizes differ.
     """
-    lhs, rhs = tensor(lhs), tensor(rhs)
+    lhs = tensor(lhs)
+    rhs = tensor(rhs)
     a, b = _span("reshape_like", lhs_begin, lhs_end, lhs.ndim)
     c, d = _span("reshape_like", rhs_begin, rhs_end, rhs.ndim)
     shape = (*lhs.shape[:a], *rhs.shape[c:d], *lhs.shape[b:])
@@ -63,9 +70,13 @@ def reshape_like(
     return call("reshape", lhs, shape=shape)
 
 
-def broadcast_like(lhs: Any, rhs: Any, lhs_axes: Any = None, rhs_axes: Any = None) -> Any:
-    """``lhs`` broadcast to the shape of ``rhs``, or its axes ``lhs_axes`` to the lengths of ``rhs``'s ``rhs_axes``."""
-    lhs, rhs = tensor(lhs), tensor(rhs)
+def broadcast_like(lhs: ArrayLike, rhs: ArrayLike, lhs_axes: Any = None, rhs_axes: Any = None) -> Any:
+    """``lhs`` broadcast to the shape of ``rhs``, or its axes ``lhs_axes`` to the lengths of ``rhs``'s ``rhs_axes``.
+
+    ArgumentError unless there are as many of both; ShapeError if the axes do not broadcast.
+    """
+    lhs = tensor(lhs)
+    rhs = tensor(rhs)
     if (lhs_axes is None) != (rhs_axes is None) or (lhs_axes is not None and len(lhs_axes) != len(rhs_axes)):
         fail(ArgumentError, "broadcast_like", expected="as many lhs_axes as rhs_axes", got=f"{lhs_axes} and {rhs_axes}")
     shape = list(rhs.shape if lhs_axes is None else lhs.shape)
@@ -74,9 +85,13 @@ def broadcast_like(lhs: Any, rhs: Any, lhs_axes: Any = None, rhs_axes: Any = Non
     return call("broadcast_to", lhs, shape=tuple(shape))
 
 
-def slice_like(data: Any, shape_like: Any, axes: Any = None) -> Any:
-    """The first elements of ``data``, as many as ``shape_like`` has, on ``axes`` (all without)."""
-    data, shape_like = tensor(data), tensor(shape_like)
+def slice_like(data: ArrayLike, shape_like: ArrayLike, axes: Any = None) -> Any:
+    """The first elements of ``data``, as many as ``shape_like`` has, on ``axes`` (all without).
+
+    ShapeError if ``shape_like`` is longer on one of them or has other dimensions.
+    """
+    data = tensor(data)
+    shape_like = tensor(shape_like)
     if not axes and data.ndim != shape_like.ndim:
         fail(ShapeError, "slice_like", expected=f"{data.ndim} dimensions, or axes", got=str(shape_like.shape))
     chosen = [normalize_axis("slice_like", a, data.ndim) for a in (axes or range(data.ndim))]

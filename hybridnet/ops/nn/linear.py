@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hybridnet.core import apply, call
+from hybridnet.core import ArrayLike, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import tensor
 from hybridnet.ops.linalg.matmul import MATMUL
@@ -16,13 +16,13 @@ from hybridnet.ops.nn.common import as_part
 
 
 def fully_connected(
-    data: Any, weight: Any, bias: Any = None, num_hidden: int | None = None, no_bias: bool = False, flatten: bool = True
+    data: ArrayLike, weight: Any, bias: Any = None, num_hidden: int | None = None, no_bias: bool = False, flatten: bool = True
 ) -> Any:
     """data · weightᵀ + bias.
 
     ``weight``: (num_hidden, inputs); ``bias``: (num_hidden,). With ``flatten`` all axes of ``data`` but the
     first are one axis of inputs and the result is (batch, num_hidden); without, the last axis alone is
-    and the others stay.
+    and the others stay. ShapeError if ``data``, ``weight``, ``bias`` and ``num_hidden`` do not fit together.
     """
     data = tensor(data)
     if weight.ndim != 2 or (num_hidden is not None and weight.shape[0] != num_hidden):
@@ -48,8 +48,11 @@ def fully_connected(
     return y if len(lead) == 1 else call("reshape", y, shape=(*lead, weight.shape[0]))
 
 
-def batch_dot(lhs: Any, rhs: Any, transpose_a: bool = False, transpose_b: bool = False, forward_stype: Any = None) -> Any:
-    """Products of the matrices in two batches of the same shape before the last two axes."""
+def batch_dot(lhs: ArrayLike, rhs: ArrayLike, transpose_a: bool = False, transpose_b: bool = False, forward_stype: Any = None) -> Any:
+    """Products of the matrices in two batches of the same shape before the last two axes.
+
+    ShapeError unless both have the same three or more dimensions before them; ArgumentError for a sparse ``forward_stype``.
+    """
     a, b = tensor(lhs), tensor(rhs)
     if forward_stype not in (None, "default"):
         fail(ArgumentError, "batch_dot", expected="dense results", got=f"forward_stype={forward_stype!r}")

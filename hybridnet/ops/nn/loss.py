@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.array.gather import positions
@@ -144,7 +144,7 @@ def softmax_cross_entropy(data: Any, label: Any, axis: int = -1) -> Any:
     """-log(softmax(data))[label] along ``axis``: a loss for each label.
 
     ``label``: classes as numbers of any dtype, of the shape of ``data`` without ``axis``; those out of
-    range count as the nearest class. 16-bit data gives float32 losses.
+    range count as the nearest class. 16-bit data gives float32 losses. ShapeError for labels of another shape.
     """
     data = tensor(data)
     label = tensor(label, data)
@@ -178,6 +178,6 @@ SMOOTH_L1 = register(
 )
 
 
-def smooth_l1(data: Any, scalar: float = 1.0) -> Any:
+def smooth_l1(data: ArrayLike, scalar: float = 1.0) -> Any:
     """(scalar · x)² / 2 near 0, the line abs(x) - 1 / (2 · scalar²) from abs(x) = 1 / scalar² on."""
     return apply(SMOOTH_L1, (tensor(data),), {"scalar": float(scalar)})

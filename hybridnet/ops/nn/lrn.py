@@ -59,7 +59,10 @@ LRN = register(
 
 
 def lrn(data: Any, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.0, nsize: int | None = None) -> Any:
-    """x / (knorm + alpha / nsize · the sum of squares over ``nsize`` neighbouring channels, an odd number)**beta; channels are axis 1."""
+    """x / (knorm + alpha / nsize · the sum of squares over ``nsize`` neighbouring channels, an odd number)**beta; channels are axis 1.
+
+    ArgumentError without ``nsize``.
+    """
     if nsize is None:
         fail(ArgumentError, "LRN", expected="nsize, a number of channels", got="none")
     return apply(LRN, (floating(data),), {"size": nsize, "alpha": float(alpha), "beta": float(beta), "knorm": float(knorm)})[0]

@@ -20,7 +20,10 @@ from hybridnet.ops.nn.common import wide, wide_dtype
 
 
 def count(x: Any, axis: tuple[int, ...]) -> float:
-    """How many elements one mean is made of; 1 where there are none, so that an empty batch gives zeros."""
+    """How many elements one mean is made of; 1 where there are none, so that an empty batch gives zeros.
+
+    That is the product of the lengths of ``axis``.
+    """
     return float(max(math.prod(x.shape[a] for a in axis), 1))
 
 
@@ -35,7 +38,8 @@ def moments(x: Any, *, axis: tuple[int, ...]) -> tuple[Any, Any]:
 def moments_slope(x: Any, mean: Any, of_mean: Any, of_var: Any, n: float) -> Any:
     """The gradient of wide ``x``, from those of its moments over ``n`` elements: of_mean / n + (x - mean) · 2 of_var / n.
 
-    What does not depend on x is joined.
+    What does not depend on x is joined. ``mean``, ``of_mean`` and ``of_var`` broadcast to ``x``, with length 1 on the axes that
+    were reduced.
     """
     slope = of_var * (2 / n)
     return x * slope + (of_mean / n - mean * slope)

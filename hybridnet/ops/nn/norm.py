@@ -199,7 +199,10 @@ _L2_AXES = {
 
 
 def l2_normalization(data: Any, eps: float = 1e-10, mode: str = "instance") -> Any:
-    """x / sqrt(sum of x² + eps), over each sample (``instance``), over axis 1 (``channel``), or over axes 2 on (``spatial``)."""
+    """x / sqrt(sum of x² + eps), over each sample (``instance``), over axis 1 (``channel``), or over axes 2 on (``spatial``).
+
+    ShapeError if ``data`` has not the axes of the mode.
+    """
     data = floating(data)
     axes = _L2_AXES[one_of("l2_normalization", "mode", mode, _L2_AXES)](data.ndim)
     if data.ndim < (3 if mode == "spatial" else 2):

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from hybridnet import dtypes
-from hybridnet.core import Spec, apply, broadcast_shapes
+from hybridnet.core import ArrayLike, Spec, apply, broadcast_shapes
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import tensor
 from hybridnet.ops.nn.common import narrow, sum_to, wide
 from hybridnet.ops.nn.moments import CENTRED_SUMS, root_of
 
 
-def floating(x: Any) -> Any:
+def floating(x: ArrayLike) -> Any:
     """``x`` as an array of a floating type."""
     x = tensor(x)
     return x.astype(dtypes.floating(x.dtype), copy=False)
@@ -62,7 +62,11 @@ class Slopes(NamedTuple):
 def normalize_slopes(
     of_y: Any, x: Any, mean: Any, var: Any, gamma: Any, eps: float, of_x: bool, of_statistics: bool, of_parameters: bool
 ) -> Slopes:
-    """The gradients of what :func:`normalize` takes, of those that are needed."""
+    """The gradients of what :func:`normalize` takes, of those that are needed.
+
+    ``of_y`` is of the shape of ``x``; each gradient is of the shape of what it belongs to, with length 1 where that was
+    broadcast.
+    """
     root = root_of(var, eps)
     scale = root * gamma
     dx = wide(of_y) * scale if of_x else None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array import gather
 from hybridnet.ops.common import normal, samples, tensor
@@ -100,8 +100,8 @@ SOFTMAX_OUTPUT = register(
 
 
 def softmax_output(
-    data: Any,
-    label: Any,
+    data: ArrayLike,
+    label: ArrayLike,
     grad_scale: float = 1.0,
     ignore_label: float = -1.0,
     multi_output: bool = False,
@@ -118,7 +118,8 @@ def softmax_output(
     (``null``), the rows (``batch``) or the labels that are not ``ignore_label`` (``valid``); with ``multi_output`` by the
     positions of an image too, but for ``valid``. Labels of the shape of ``data`` are probabilities: then only ``grad_scale`` counts.
     """
-    data, label = tensor(data), tensor(label)
+    data = tensor(data)
+    label = tensor(label)
     if normalization not in _NORMALIZATIONS:
         fail(ArgumentError, "softmax_output", expected="normalization " + ", ".join(_NORMALIZATIONS), got=repr(normalization))
     attrs = {
@@ -170,8 +171,11 @@ REGRESSION_OUTPUT = register(
 )
 
 
-def regression_output(data: Any, label: Any, kind: str, grad_scale: float = 1.0) -> Any:
-    """``data`` (its sigmoid for ``logistic``), with the gradient of the squared or (``mae``) absolute error an output."""
+def regression_output(data: ArrayLike, label: ArrayLike, kind: str, grad_scale: float = 1.0) -> Any:
+    """``data`` (its sigmoid for ``logistic``), with the gradient of the squared or (``mae``) absolute error an output.
+
+    ``label`` has as many elements as ``data``, in any shape; else ShapeError.
+    """
     return apply(REGRESSION_OUTPUT, (tensor(data), tensor(label)), {"kind": kind, "grad_scale": float(grad_scale)})
 
 
@@ -199,8 +203,11 @@ MAKE_LOSS = register(
 )
 
 
-def make_loss(data: Any, grad_scale: float = 1.0, valid_thresh: float = 0.0, normalization: str = "null") -> Any:
-    """``data`` as a loss: its gradient is ``grad_scale``, over the batch or the elements above ``valid_thresh`` on request."""
+def make_loss(data: ArrayLike, grad_scale: float = 1.0, valid_thresh: float = 0.0, normalization: str = "null") -> Any:
+    """``data`` as a loss: its gradient is ``grad_scale``, over the batch or the elements above ``valid_thresh`` on request.
+
+    ArgumentError for another ``normalization``.
+    """
     if normalization not in _NORMALIZATIONS:
         fail(ArgumentError, "make_loss", expected="normalization " + ", ".join(_NORMALIZATIONS), got=repr(normalization))
     attrs = {"grad_scale": float(grad_scale), "normalization": normalization, "threshold": float(valid_thresh)}
@@ -219,6 +226,6 @@ GRADIENT_MULTIPLIER = register(
 )
 
 
-def gradient_multiplier(data: Any, scalar: float = 1.0) -> Any:
+def gradient_multiplier(data: ArrayLike, scalar: float = 1.0) -> Any:
     """``data``, with its gradient times ``scalar`` (below 0: gradient reversal)."""
     return apply(GRADIENT_MULTIPLIER, (tensor(data),), {"scalar": float(scalar)})

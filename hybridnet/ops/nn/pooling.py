@@ -17,7 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, reduced_shape, samples, tensor
@@ -396,7 +396,7 @@ def _count(size: int, kernel: int, stride: int, pad: int, convention: str) -> in
 
 
 def pooling(
-    data: Any,
+    data: ArrayLike,
     kernel: Any = None,
     stride: Any = None,
     pad: Any = None,
@@ -412,7 +412,8 @@ def pooling(
     ``data``: (N, C, *size), or (N, *size, C) by ``layout`` NWC, NHWC or NDHWC. ``pooling_convention``:
     ``valid`` has floor((size + 2 pad - kernel) / stride) + 1 windows on an axis, ``full`` takes the
     ceiling, ``same`` has ceil(size / stride) and takes no ``pad``. ``global_pool``: one window of all
-    data, on axes kept with length 1. ``count_include_pad``: whether a mean counts the padding's zeros.
+    data, on axes kept with length 1. ``count_include_pad``: whether a mean counts the padding's zeros. ArgumentError without a
+    kernel (or ``global_pool``), or for a padding that is not below it; ShapeError if the data are smaller than the kernel.
     """
     data = tensor(data)
     nd = data.ndim - 2

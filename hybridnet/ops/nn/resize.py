@@ -67,7 +67,8 @@ def upsampling(
     ``nearest`` repeats elements; several images are brought to the size of the first one's result and
     joined along the channels (``concat``) or added (``sum``). ``bilinear`` takes one image and a weight
     (num_filter, 1, 2 scale - scale % 2, the same) and is the deconvolution with it. ``num_args`` and
-    ``workspace`` are MXNet's and are not needed.
+    ``workspace`` are MXNet's and are not needed. ArgumentError for a scale below 1 or no image, ShapeError for heights that do
+    not divide the first's. Images are (N, C, height, width).
     """
     if scale < 1:
         fail(ArgumentError, "upsampling", expected="a scale of 1 or more", got=str(scale))
@@ -140,7 +141,8 @@ def bilinear_resize2d(
 ) -> Any:
     """Images of another size (or size times a scale, rounded down), interpolated linearly on both axes.
 
-    ``align_corners``: the corner elements' centres stay corners; else the image's edges do.
+    ``align_corners``: the corner elements' centres stay corners; else the image's edges do. Images are (N, C, height, width);
+    ShapeError if the size is not positive.
     """
     data = _image("bilinear_resize2d", data)
     size = [
@@ -154,7 +156,10 @@ def bilinear_resize2d(
 
 
 def adaptive_avg_pooling2d(data: Any, output_size: Any = 1) -> Any:
-    """Images of ``output_size``, each element the mean of its share of the image."""
+    """Images of ``output_size``, each element the mean of its share of the image.
+
+    Images are (N, C, height, width); ShapeError if the size is not positive.
+    """
     data = _image("adaptive_avg_pooling2d", data)
     size = as_tuple("adaptive_avg_pooling2d", "output_size", output_size, 2, 1)
     if min(size) < 1:

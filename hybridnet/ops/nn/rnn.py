@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import apply, call
+from hybridnet.core import ArrayLike, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.shape import concatenate, stack
 from hybridnet.ops.common import tensor
@@ -68,14 +68,20 @@ def _layers(parameters: list[Any], directions: int) -> list[list[Weights]]:
 
 
 def rnn_layers(
-    data: Any, layers: Sequence[Sequence[Weights]], h0: Any, c0: Any = None, sequence_length: Any = None, mode: str = "lstm", p: float = 0.0
+    data: Any,
+    layers: Sequence[Sequence[Weights]],
+    h0: Any,
+    c0: Any = None,
+    sequence_length: ArrayLike | None = None,
+    mode: str = "lstm",
+    p: float = 0.0,
 ) -> tuple[Any, ...]:
     """Layers of one or two directions over ``data`` (time, batch, inputs): outputs and last states.
 
     ``layers``: for each layer the weights of each direction; ``h0`` and (lstm) ``c0``: (layers ·
     directions, batch, units). Outputs are (time, batch, directions · units). Dropout of ``p`` is between
     layers. Beyond ``sequence_length`` (one a sequence) outputs are 0 and states stay; the other
-    direction begins at each sequence's end.
+    direction begins at each sequence's end. ShapeError unless there is a length for each sequence.
     """
     mask = None
     if sequence_length is not None:
@@ -109,7 +115,7 @@ def rnn_layers(
 
 
 def rnn(
-    data: Any,
+    data: ArrayLike,
     parameters: Any,
     state: Any,
     state_cell: Any = None,
@@ -131,6 +137,7 @@ def rnn(
     as they are, of which nothing is copied. ``state`` and (lstm) ``state_cell``: (num_layers · directions,
     batch, state_size). Gives the outputs (time, batch, directions · state_size); with ``state_outputs`` a
     list of those, the last state and (lstm) the last cell state. See :func:`rnn_layers` for ``p`` and ``sequence_length``.
+    ArgumentError for a ``projection_size``, or lstm without ``state_cell``; ShapeError for states or data of another shape.
     """
     data = tensor(data)
     one_of("rnn", "mode", mode, GATES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import apply, call
+from hybridnet.core import ArrayLike, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.gather import positions
 from hybridnet.ops.array.indexing import INDEX
@@ -36,7 +36,9 @@ def within_length(like: Any, lengths: Any, time: int, axis: int = 0) -> Any:
     return along(positions(like, time), axis, 2) < along(lengths, 1 - axis, 2)
 
 
-def sequence_mask(data: Any, sequence_length: Any = None, use_sequence_length: bool = False, value: float = 0.0, axis: int = 0) -> Any:
+def sequence_mask(
+    data: ArrayLike, sequence_length: Any = None, use_sequence_length: bool = False, value: float = 0.0, axis: int = 0
+) -> Any:
     """``data`` with the steps at and after each sequence's length set to ``value``."""
     data = tensor(data)
     if not use_sequence_length:
@@ -46,7 +48,7 @@ def sequence_mask(data: Any, sequence_length: Any = None, use_sequence_length: b
     return where(call("reshape", mask, shape=mask.shape + (1,) * (data.ndim - 2)), data, value)
 
 
-def sequence_last(data: Any, sequence_length: Any = None, use_sequence_length: bool = False, axis: int = 0) -> Any:
+def sequence_last(data: ArrayLike, sequence_length: Any = None, use_sequence_length: bool = False, axis: int = 0) -> Any:
     """The last step of each sequence: (batch, ...)."""
     data = tensor(data)
     if not use_sequence_length:
@@ -57,7 +59,7 @@ def sequence_last(data: Any, sequence_length: Any = None, use_sequence_length: b
     return apply(INDEX, (data, last, each) if axis == 0 else (data, each, last), {"key": (("array",), ("array",))})
 
 
-def sequence_reverse(data: Any, sequence_length: Any = None, use_sequence_length: bool = False, axis: int = 0) -> Any:
+def sequence_reverse(data: ArrayLike, sequence_length: Any = None, use_sequence_length: bool = False, axis: int = 0) -> Any:
     """Each sequence backwards, its steps at and after its length left where they are."""
     data = tensor(data)
     if not use_sequence_length:

@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.gather import positions
 from hybridnet.ops.array.selection import check_floating
@@ -162,8 +162,8 @@ def _like(result: Any, data: Any, dtype: Any) -> Any:
     return result.astype(dtypes.floating(tensor(data).dtype) if dtype is None else dtype, copy=False)
 
 
-def length_mask(length: Any, n: int, axis: int, ndim: int) -> Any:
-    """Whether the position on ``axis`` (of ``n``) is below ``length``, which has all other axes."""
+def length_mask(length: ArrayLike, n: int, axis: int, ndim: int) -> Any:
+    """Whether the position on ``axis`` (of ``n``) is below ``length``, which has all other axes. ShapeError if it does not."""
     length = tensor(length)
     if length.ndim != ndim - 1:
         fail(ShapeError, "softmax", expected=f"a length for each row: {ndim - 1} dimensions", got=str(length.shape))
@@ -197,9 +197,9 @@ def log_softmax(
 
 
 def softmin(
-    data: Any, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False, length: Any = None
+    data: ArrayLike, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False, length: Any = None
 ) -> Any:
-    """:func:`softmax` of -x."""
+    """:func:`softmax` of -x. Along ``axis``, in the shape of ``data``."""
     return softmax(-tensor(data), length, axis, temperature, dtype, use_length)
 
 
@@ -215,6 +215,9 @@ def masked_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | No
 
 
 def masked_log_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | None = 1.0, dtype: Any = None) -> Any:
-    """:func:`log_softmax` over the elements where ``mask`` is true; minus infinity elsewhere."""
+    """:func:`log_softmax` over the elements where ``mask`` is true; minus infinity elsewhere.
+
+    ``mask`` broadcasts to ``data``; the softmax is along ``axis``.
+    """
     scores, attrs = _ready("masked_log_softmax", data, axis, temperature, dtype)
     return _like(apply(MASKED_LOG_SOFTMAX, (scores, _mask_operand(scores, mask)), attrs), data, dtype)

@@ -49,6 +49,7 @@ class Geometry(NamedTuple):
 
     @property
     def is_depthwise(self) -> bool:
+        """Whether each filter reads one channel."""
         return self.channels == 1 and self.groups > 1
 
     def blocks(self, least: int = BLOCKS) -> list[slice]:
@@ -76,6 +77,7 @@ def spatial_of(shape: tuple[int, ...], last: bool) -> tuple[int, ...]:
 
 
 def channels_of(shape: tuple[int, ...], last: bool) -> int:
+    """The number of channels of data of a shape: (N, C, *size), or (N, *size, C) with ``last``."""
     return shape[-1] if last else shape[1]
 
 
@@ -85,7 +87,10 @@ def with_channels(first: int, channels: int, spatial: tuple[int, ...], last: boo
 
 
 def is_last(op: str, layout: str | None, spatial: int) -> bool:
-    """Whether a layout has the channels last; ``None`` is channels first."""
+    """Whether a layout has the channels last; ``None`` is channels first.
+
+    ShapeError for other than 1 to 3 spatial axes, ArgumentError for a layout that these do not have.
+    """
     if spatial not in LAYOUTS:
         fail(ShapeError, op, expected="1, 2 or 3 spatial axes", got=str(spatial))
     if layout is None:

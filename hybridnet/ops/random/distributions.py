@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import NDArray, Op, apply, broadcast_shapes, call, cuda_rule
+from hybridnet.core import ArrayLike, NDArray, Op, apply, broadcast_shapes, call, cuda_rule
 from hybridnet.core.random import next_key
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, ShapeError, fail
@@ -142,7 +142,10 @@ def gamma(shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = None, dev
 
 
 def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
-    """Beta: x / (x + y) of two gamma variates."""
+    """Beta: x / (x + y) of two gamma variates.
+
+    ``a`` and ``b`` broadcast, and to ``size`` if that is given.
+    """
     draw = _Draw("beta", size, dtype, device, ctx, a, b)
     x, y = (draw(GAMMA, p) for p in draw.parameters)
     return x / (x + y)
@@ -155,7 +158,10 @@ def chisquare(df: Any, size: Any = None, dtype: Any = None, device: Any = None, 
 
 
 def f(dfnum: Any, dfden: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
-    """F: the ratio of two chi-square variates, each over its degrees of freedom."""
+    """F: the ratio of two chi-square variates, each over its degrees of freedom.
+
+    ``dfnum`` and ``dfden`` broadcast, and to ``size`` if that is given.
+    """
     draw = _Draw("f", size, dtype, device, ctx, dfnum, dfden)
     top, bottom = ((draw(GAMMA, p / 2) / p) for p in draw.parameters)
     return top / bottom
@@ -185,9 +191,10 @@ def weibull(a: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx
     return draw(EXPONENTIAL) ** (1 / draw.parameters[0])
 
 
-def multivariate_normal(mean: Any, cov: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
-    """Normal vectors of the given mean (..., n) and positive definite covariance (..., n, n)."""
-    mean, cov = tensor(mean), tensor(cov)
+def multivariate_normal(mean: ArrayLike, cov: ArrayLike, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    """Normal vectors of the given mean (..., n) and positive definite covariance (..., n, n). Else ShapeError."""
+    mean = tensor(mean)
+    cov = tensor(cov)
     if cov.ndim < 2 or mean.ndim < 1 or cov.shape[-1] != cov.shape[-2] or cov.shape[-1] != mean.shape[-1]:
         fail(ShapeError, "multivariate_normal", expected="mean (..., n) and cov (..., n, n)", got=f"{mean.shape} and {cov.shape}")
     batch = broadcast_shapes("multivariate_normal", mean.shape[:-1], cov.shape[:-2])
@@ -270,7 +277,10 @@ def geometric(p: Any, size: Any = None, dtype: Any = None, device: Any = None, c
 
 
 def bernoulli(prob: Any = None, logit: Any = None, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
-    """1 with probability ``prob`` (or with log-odds ``logit``), else 0."""
+    """1 with probability ``prob`` (or with log-odds ``logit``), else 0.
+
+    ArgumentError unless one of the two is given. The shape is ``size``, or that of the array.
+    """
     if (prob is None) == (logit is None):
         fail(ArgumentError, "bernoulli", expected="one of prob and logit", got="both" if prob is not None else "neither")
     if prob is None:
@@ -280,7 +290,10 @@ def bernoulli(prob: Any = None, logit: Any = None, size: Any = None, dtype: Any 
 
 
 def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
-    """Integers from ``low`` to below ``high`` (from 0 to below ``low`` without it); int64 by default."""
+    """Integers from ``low`` to below ``high`` (from 0 to below ``low`` without it); int64 by default.
+
+    ArgumentError unless ``low`` is below ``high``.
+    """
     if high is None:
         low, high = 0, low
     if int(low) >= int(high):
@@ -290,14 +303,17 @@ def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = No
     return _drawn(RANDINT, target, (int(low), int(high)), {"shape": shape, "dtype": dtypes.as_dtype(dtype, dtypes.int64)})
 
 
-def categorical(p: Any, shape: Any = (), dtype: Any = "int32") -> Any:
+def categorical(p: ArrayLike, shape: Any = (), dtype: Any = "int32") -> Any:
     """Class numbers drawn by the probabilities on the last axis of ``p``: of shape p.shape[:-1] + shape."""
     p = tensor(p)
     return _drawn(CATEGORICAL, p.device, (p,), {"shape": as_shape("categorical", shape), "dtype": dtypes.as_dtype(dtype)})
 
 
-def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
-    """How often each class came in ``n`` draws by the probabilities ``pvals``: of shape size + (classes,)."""
+def multinomial(n: int, pvals: ArrayLike, size: Any = None) -> Any:
+    """How often each class came in ``n`` draws by the probabilities ``pvals``: of shape size + (classes,).
+
+    ShapeError unless ``pvals`` is of one dimension, and not empty.
+    """
     pvals = tensor(pvals)
     if pvals.ndim != 1 or not pvals.size:
         fail(ShapeError, "multinomial", expected="pvals of one dimension", got=str(pvals.shape))
@@ -308,8 +324,8 @@ def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
 # -- orders and choices ---------------------------------------------------------------------------
 
 
-def permutation(x: Any) -> Any:
-    """The numbers below an integer, or the rows of an array, in random order."""
+def permutation(x: ArrayLike) -> Any:
+    """The numbers below an integer, or the rows of an array, in random order. ShapeError for an array without dimensions."""
     if isinstance(x, (int, np.integer)):
         return _drawn(PERMUTATION, current_device(), (), {"n": int(x)})
     x = tensor(x)
@@ -324,7 +340,10 @@ def shuffle(x: Any) -> None:
 
 
 def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, device: Any = None, ctx: Any = None) -> Any:
-    """Elements of a one-dimensional array (or numbers below an integer), with probabilities ``p`` if given."""
+    """Elements of a one-dimensional array (or numbers below an integer), with probabilities ``p`` if given.
+
+    ArgumentError for more than there are without ``replace``, or if there is nothing to choose from.
+    """
     source = None if isinstance(a, (int, np.integer)) else tensor(a)
     n = int(a) if source is None else source.shape[0]
     shape = () if size is None else as_shape("choice", size)

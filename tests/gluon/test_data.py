@@ -6,9 +6,9 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import loader_samples as some
 import numpy
 import pytest
+from support import loader_samples as some
 
 import hybridnet as hn
 from hybridnet import nd, np, recordio

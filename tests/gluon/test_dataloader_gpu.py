@@ -6,12 +6,12 @@ import gc
 from typing import Any
 from unittest import mock
 
-import loader_samples as some
 import numpy
 import pytest
 from emulator import memory, runtime, streams
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
+from support import loader_samples as some
 
 import hybridnet as hn
 from hybridnet import gluon, np
@@ -136,6 +136,10 @@ def test_fit_on_a_gpu_takes_a_loader_and_checks_labels() -> None:
     with emulated_gpu(asynchronous=2):
         found = trained(hn.gpu(), data.DataLoader(data.ArrayDataset(x, y), 8))
         numpy.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+        net = gluon.nn.Dense(2, in_units=4)
+        net.initialize(ctx=hn.gpu())
+        loader = data.DataLoader(data.ArrayDataset(data.ArrayDataset(x), y), 8)
+        numpy.testing.assert_allclose(net.predict(loader).asnumpy(), net.predict(x).asnumpy(), rtol=1e-5, atol=1e-6)
         for at in (0, 20):
             wrong = y.copy()
             wrong[at] = 2

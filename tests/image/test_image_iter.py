@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_files import COUNT, picture, write_files
+from support.image_files import COUNT, picture, write_files
 
 import hybridnet as hn
 from hybridnet import image

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import picture
+from support.image_files import picture
 
 from hybridnet.errors import ArgumentError, FileFormatError
 from hybridnet.recordio import MXIndexedRecordIO, unpack, unpack_img

@@ -91,6 +91,14 @@ class TestCSV:
         assert it.next().label[0].shape == (4, 3) and it.provide_data[0].dtype == numpy.float32
         assert (CSVIter(data_csv=data, data_shape=3, batch_size=4).next().label[0].asnumpy() == 0).all()
 
+    def test_one_batch_for_ever(self, write: Write) -> None:
+        it = CSVIter(data_csv=write("d", CSV), data_shape=(3,), batch_size=2)
+        next(it), it.reset()
+        it.debug_skip_load()
+        assert [it.next().index.tolist() for _ in range(5)] == [[0, 1]] * 5
+        it.reset()
+        assert it.next().index.tolist() == [0, 1]
+
     def test_large_integers_stay_exact(self, write: Write) -> None:
         it = CSVIter(data_csv=write("d", f"{2**53 + 1}\n"), data_shape=(1,), batch_size=1, dtype="int64")
         assert it.next().data[0].asnumpy() == 2**53 + 1
@@ -106,6 +114,8 @@ class TestCSV:
         [
             ("1,2,3\n1,x,3\n", FileFormatError, r"numbers \(float32\), separated by commas; got 'x' at line 2, field 2 of .*bad"),
             ("1,2,3\n\n1,,3\n", FileFormatError, r"got '' at line 3, field 2 of .*bad"),
+            ("1,2,3,\n1,2,3,\n", FileFormatError, r"got '' at line 1, field 4"),
+            ("1,2 3,4\n", FileFormatError, r"got '2 3' at line 1, field 2"),
             ("1,2,3\n1,2\n", FileFormatError, r"3 numbers in each row; got 2 at line 2 of .*bad"),
             ("1,2\n1,2\n", ShapeError, r"rows of 3 numbers, for the shape \(3,\); got rows of 2 in .*bad"),
             ("\n\n", ArgumentError, r"at least one row; got none in .*bad"),
@@ -149,6 +159,10 @@ class TestLibSVM:
     def test_comments_and_empty_lines(self, write: Write) -> None:
         it = LibSVMIter(data_libsvm=write("d", "# head\n1 0:2 # one\n\n2 1:1 0:3"), data_shape=(2,), batch_size=2)
         assert it.next().data[0].asnumpy().tolist() == [[2, 0], [3, 1]]
+        it = LibSVMIter(data_libsvm=write("d", "1e99\t1:nan \r\n-inf 0:1e-99\n"), data_shape=(2,), batch_size=2)
+        batch = it.next()
+        assert repr(batch.data[0].asnumpy().tolist()) == "[[0.0, nan], [0.0, 0.0]]"
+        assert batch.label[0].asnumpy().tolist() == [numpy.inf, -numpy.inf]
 
     def test_parts_are_mxnets(self, write: Write) -> None:
         data, label = write("d", SVM), write("l", SVM_LABELS)
@@ -158,6 +172,9 @@ class TestLibSVM:
             return [batch.label[0].asnumpy().tolist()[0] for batch in it]
 
         assert [rows(0), rows(1)] == [[1, -2, -3], [4]]
+        data = write("even", "1 0:1\n2 0:1\n3 0:1\n4 0:1\n")  # the third line begins where the second half does
+        assert [rows(0), rows(1)] == [[1, 2, 3], [4]]
+        data = write("d", SVM)
         labels = rows(1, label_libsvm=label, label_shape=(3,))  # those of the same lines
         assert labels == [[0, 1, pytest.approx(-1.2)]]
 
@@ -165,6 +182,7 @@ class TestLibSVM:
     def test_each_line_is_in_one_part(self, lengths: list[int], parts: int) -> None:
         total = sum(lengths)
         bounds = [part_of_bytes(total, parts, i) for i in range(parts)]
+        assert [part_of_bytes(100, 3, i, align=4) for i in range(3)] == [(0, 36), (36, 72), (72, 100)]
         assert bounds[0][0] == 0 and bounds[-1][1] == total and all(a[1] == b[0] for a, b in pairwise(bounds))
 
     @pytest.mark.parametrize(
@@ -175,6 +193,9 @@ class TestLibSVM:
             ("1 0:1 2\n", r"entries index:value; got '2' at line 1"),
             ("1e99 0:1e99\n1 -1:1\n", r"entries index:value; got '-1:1'"),
             ("1 0:1\n\n2 3:1\n", r"indices from 0 to below 3; got '3:1' at line 3"),
+            ("1 0:1:2 2\n", r"entries index:value; got '0:1:2' at line 1"),
+            ("1 0:1\n2 0: 1:5\n", r"entries index:value; got '0:' at line 2"),
+            ("1_0 0:1\n", r"a label, a number; got '1_0'"),
             ("# nothing\n", r"at least one sample; got none in .*bad"),
         ],
     )

@@ -13,19 +13,20 @@ from typing import Any
 
 import numpy
 import pytest
+from support.paths import DATA
 
 import hybridnet as hn
 from hybridnet import io, nd
 from hybridnet.core.random import seed_host
 from hybridnet.errors import ArgumentError, DtypeError, FileFormatError, HybridnetError, ShapeError, SignatureError
 from hybridnet.image import colours
-from hybridnet.io.image_changes import ImageChanges, moved_in_hls
+from hybridnet.io.image_changes import ImageChanges, moved_in_hls, saturated
 from hybridnet.io.pipeline import Buffers
 from hybridnet.opencv import opencv
 from hybridnet.recordio import MXIndexedRecordIO, pack
 
 Image = numpy.ndarray[Any, Any]
-RECORD = numpy.load(Path(__file__).parent / "data" / "mxnet_1_9_1_image_record_iter.npz")
+RECORD = numpy.load(DATA / "mxnet_1_9_1_image_record_iter.npz")
 CASES = json.loads(str(RECORD["cases"]))
 
 #: Parameters by which an image is turned, sheared and scaled in one go.
@@ -145,8 +146,8 @@ class TestLabels:
         ):
             make(ten, path_imglist=tmp_path / "l.lst").next()
         (tmp_path / "l.lst").write_text("0\t5\t6\tx.jpg\n")
-        with pytest.raises(FileFormatError, match=r"1 numbers as a label; got 2 of the image 0 in .*l.lst"):
-            make(ten, path_imglist=tmp_path / "l.lst")
+        with pytest.raises(FileFormatError, match=r"1 numbers as a label; got 2 of the record at byte 0 of .*ten.rec"):
+            make(ten, path_imglist=tmp_path / "l.lst").next()
         with pytest.raises(FileFormatError, match="a list of images; got 'nowhere'"):
             make(ten, path_imglist="nowhere")
 
@@ -255,11 +256,12 @@ class TestRandom:
     def test_colours(self) -> None:
         image = numpy.full((8, 8, 3), (110, 140, 100), numpy.uint8)
         image[4:] = (150, 120, 90)
-        for name, change in (("brightness", colours.brightness), ("contrast", colours.contrast), ("saturation", colours.saturation)):
+        for name, change in (("brightness", colours.brightness), ("contrast", colours.contrast), ("saturation", saturated)):
             results = drawn(image, 40, (8, 8), **{name: 0.4})
             possible = numpy.stack([change(image, factor) for factor in numpy.linspace(0.6, 1.4, 801)])
             assert all((abs(possible.astype(int) - r) <= 1).all(axis=(1, 2, 3)).any() for r in results)
             assert len({r.tobytes() for r in results}) > 20
+        assert abs(saturated(image, 1.3).astype(int) - colours.saturation(image, 1.3)).max() <= 1
         assert (moved_in_hls(image, 0, 0, 0).astype(int) - image).max() <= 2
         moved = {m.tobytes() for m in (moved_in_hls(image, h, 0, 0) for h in range(-9, 10))}
         assert {r.tobytes() for r in drawn(image, 200, (8, 8), random_h=9)} <= moved

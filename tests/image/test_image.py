@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.image_values import MXNET, PICTURE, array, close
 
 import hybridnet as hn
 from hybridnet import image
@@ -18,9 +19,6 @@ from hybridnet.opencv import library
 from hybridnet.util import np_array
 
 cv2 = pytest.importorskip("cv2")
-#: What MXNet 1.9.1 makes of one image; see tests/test_transforms.py for the rest of it.
-MXNET = dict(np.load(Path(__file__).parent / "data" / "mxnet_1_9_1_images.npz"))
-PICTURE = MXNET["image"]
 
 
 class Fixed:
@@ -43,16 +41,6 @@ class Fixed:
 def _fixed(monkeypatch: pytest.MonkeyPatch) -> None:
     core_random.host()
     monkeypatch.setattr(core_random._host, "generator", Fixed())
-
-
-def array(x: np.ndarray = PICTURE, cls: Any = hn.np) -> Any:
-    return cls.array(x, dtype=x.dtype)
-
-
-def close(found: Any, name: str, tolerance: float = 0) -> None:
-    found = found if isinstance(found, np.ndarray) else found.asnumpy()
-    assert found.dtype == MXNET[name].dtype, name
-    np.testing.assert_allclose(found.astype(float), MXNET[name].astype(float), rtol=0, atol=tolerance, err_msg=name)
 
 
 # -- values -----------------------------------------------------------------------------------------
@@ -103,6 +91,10 @@ def test_rotation(degrees: int, zoom: tuple[int, int]) -> None:
 def test_normalized() -> None:
     for statistics in (hn.nd.array([1, 2, 3]), np.array([1, 2, 3])):
         close(image.color_normalize(array(cls=hn.nd).astype("float32"), statistics, statistics + 3), "normalized", 1e-4)
+
+        close(image.ColorNormalizeAug(statistics, statistics + 3)(array(cls=hn.nd).astype("float32")), "normalized", 1e-4)
+    close(image.ColorNormalizeAug(np.array([1, 2, 3]), None)(array()) / hn.np.array([4, 5, 6]), "normalized", 1e-4)
+    assert image.ColorNormalizeAug(None, np.array([2.0]))(array(PICTURE[..., :1].copy())).asnumpy().ravel()[0] == PICTURE.ravel()[0] / 2
 
 
 @pytest.mark.usefixtures("fixed")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_files import write_files
+from support.image_files import write_files
 
 from hybridnet import image, recordio
 from hybridnet.errors import HybridnetError

@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from support.paths import ROOT
+
 SHARED = Path("/dev/shm")
 available = SHARED.exists() and Path("/proc/self/stat").exists()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import loader_samples as some
 import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import loader_samples as some
 
 from hybridnet import dtypes, np
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import loader_samples as some
 import numpy
 import pytest
+from support import loader_samples as some
 
 import hybridnet as hn
 from hybridnet import gluon, nd, np, util
@@ -385,3 +385,31 @@ def test_fit_checks_the_labels_of_a_loader() -> None:
     x, y = numpy.ones((8, 4)), numpy.array([0, 1, 2, 0, 1, 2, 0, 3])
     with pytest.raises(ArgumentError, match="labels from 0 to 2, for 3 outputs; got labels from 0 to 3"):
         _net().fit(data.DataLoader(data.ArrayDataset(x, y), 4), verbose=0)
+
+
+class Sum(gluon.HybridBlock):
+    """A network of two inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = gluon.nn.Dense(2, in_units=3)
+
+    def forward(self, a: Any, b: Any) -> Any:
+        return self.dense(a) + self.dense(b)
+
+
+def test_a_network_of_several_inputs_takes_samples_that_are_nested() -> None:
+    a, b = numpy.random.default_rng(0).normal(size=(2, 20, 3)).astype("float32")
+    y = (a[:, 0] + b[:, 0] > 0).astype("int64")
+    nets = []
+    loader = data.DataLoader(data.ArrayDataset(data.ArrayDataset(a, b), y), 8)
+    for given in (((a, b), y), (loader,)):
+        hn.random.seed(0)
+        net = Sum()
+        net.initialize()
+        net.compile("sgd", "softmax_cross_entropy")
+        net.fit(*given, batch_size=8, shuffle=False, epochs=2, verbose=0)
+        nets.append(net)
+    assert (nets[0].predict((a, b)) == nets[1].predict((a, b))).all()
+    assert (nets[0].predict(loader) == nets[0].predict((a, b))).all()
+    assert nets[0].evaluate(loader)["loss"] == pytest.approx(nets[0].evaluate((a, b), y)["loss"])

@@ -42,6 +42,7 @@ class TestComparing:
             3,
             0.1,
         )
+        assert (tu.get_rtol(dtype="float16"), tu.get_atol(None, numpy.float32)) == (1e-2, 1e-3)
         single, half = nd.ones(3), nd.ones(3, dtype="float16")
         assert tu.get_tols(single, half, None, None) == (1e-2, 1e-1)
         assert tu.get_tols(ONES, single, None, 1) == (1e-4, 1)
@@ -392,6 +393,9 @@ class TestData:
             (folder / "data" / "cifar" / name).write_bytes(b"")
         (folder / "data" / "mnist.pkl.gz").write_bytes(b"")
         tu.get_cifar10(), tu.get_mnist_pkl()
+
+    def test_the_tool_for_records(self) -> None:
+        assert Path(tu.get_im2rec_path()).is_file()
 
     def test_the_first_batch_for_ever(self) -> None:
         it = tu.DummyIter(hn.io.NDArrayIter(numpy.arange(4), None, 2))

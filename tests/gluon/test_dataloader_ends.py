@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import loader_samples as some
 import numpy
 import pytest
-from processes import Program, available, left_in_shared_memory, until
+from support import loader_samples as some
+from support.processes import Program, available, left_in_shared_memory, until
 
 from hybridnet.errors import ArgumentError, OutOfMemoryError, WorkerError, WorkerTimeoutError
 from hybridnet.gluon import data
@@ -208,7 +208,7 @@ def test_the_workers_message_of_an_error_that_is_long() -> None:
 # -- whole programs -----------------------------------------------------------------------------------
 
 ENDLESS = """
-import loader_samples as some
+from support import loader_samples as some
 from hybridnet.errors import WorkerError
 from hybridnet.gluon import data
 

@@ -31,10 +31,12 @@ def test_the_same_as_with_arrays(wrap: Any) -> None:
     numpy.testing.assert_allclose(with_iterator.weight.data().asnumpy(), with_arrays.weight.data().asnumpy(), rtol=1e-5)
     assert len(history.history["val_accuracy"]) == 3
     expected = with_arrays.evaluate(X, Y, batch_size=4)
-    it = io.NDArrayIter(X, Y, 4)
-    for _ in range(2):
-        assert with_iterator.evaluate(wrap(it))["accuracy"] == expected["accuracy"]
-        it.reset()
+    it = wrap(io.NDArrayIter(X, Y, 4))
+    for _ in range(2):  # the second time it is at its end
+        assert with_iterator.evaluate(it)["accuracy"] == expected["accuracy"]
+    with_arrays.fit(*filled, batch_size=4, shuffle=False, verbose=0)
+    with_iterator.fit(it, verbose=0)
+    numpy.testing.assert_allclose(with_iterator.weight.data().asnumpy(), with_arrays.weight.data().asnumpy(), rtol=1e-5)
 
 
 def test_prediction_leaves_the_padding_out() -> None:
@@ -82,3 +84,18 @@ def test_several_inputs() -> None:
     net.compile("sgd", "softmax_cross_entropy")
     history = net.fit(io.NDArrayIter({"a": X, "b": -X}, Y, 4), epochs=2, verbose=0)
     assert len(history.history["loss"]) == 2 and net.predict(io.NDArrayIter([X, X], None, 4)).shape == (10, 2)
+
+
+def test_on_a_gpu(emulated_gpu: Any) -> None:
+    """Batches lie on the host and are moved to the network's device."""
+    gpu = hn.gpu()
+    net = nn.Dense(2)
+    net.initialize(hn.init.Constant(0.1), ctx=gpu)
+    net.compile("sgd", "softmax_cross_entropy", None, {"learning_rate": 0.5})
+    net.fit(io.NDArrayIter(X, Y, 5), epochs=2, verbose=0)
+    host = network()
+    host.fit(io.NDArrayIter(X, Y, 5), epochs=2, verbose=0)
+    numpy.testing.assert_allclose(net.weight.data(gpu).asnumpy(), host.weight.data().asnumpy(), rtol=1e-5)
+    assert net.predict(io.NDArrayIter(X, Y, 4)).device == gpu
+    with gpu:
+        assert io.NDArrayIter(X, Y, 4).next().data[0].device == gpu  # arrays that are made from NumPy's lie where new ones do

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.paths import DATA
 
 import hybridnet as hn
 from hybridnet import recordio
@@ -21,7 +22,6 @@ from hybridnet.recordio.files import RecordFileError
 from hybridnet.tools import rec2idx
 
 cv2 = pytest.importorskip("cv2")
-DATA = Path(__file__).parent / "data"
 MAGIC = struct.pack("<I", 0xCED7230A)
 PAYLOADS = [
     b"", b"a", b"abcd", MAGIC, MAGIC * 2, b"abcd" + MAGIC, b"ab" + MAGIC + b"cd", b"abc" + MAGIC + b"def0", MAGIC * 3 + b"xy",
@@ -130,7 +130,9 @@ def test_a_record_may_not_be_too_long(tmp_path: Path, monkeypatch: pytest.Monkey
     assert all_of(MXRecordIO(tmp_path / "a.rec", "r")) == [b"y" * 10]
 
 
-def test_several_threads_read_one_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["_pread", "_seek_and_read"])
+def test_several_threads_read_one_file(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordio.parts, "_pread", getattr(recordio.parts, way))
     payloads = [bytes([i % 256]) * (1000 + i) for i in range(300)]
     path = written(tmp_path / "a.rec", payloads)
     rec2idx.main([path, str(tmp_path / "a.idx")])

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_image import MXNET, PICTURE, array, close
+from hypothesis import given
+from hypothesis import strategies as st
+from support.image_values import MXNET, PICTURE, array, close
 
 import hybridnet as hn
 from hybridnet import autograd
 from hybridnet.errors import ArgumentError, HybridnetError
-from hybridnet.gluon import nn
+from hybridnet.gluon import data, nn
 from hybridnet.gluon.data.vision import transforms
 
 #: By name: a transform without chance, and what it is given.
@@ -107,6 +109,35 @@ def test_both_ways_do_the_same() -> None:
         assert (pixels != PICTURE).any()
 
 
+@given(
+    shape=st.tuples(st.integers(1, 20), st.integers(1, 20), st.sampled_from([1, 3])),
+    dtype=st.sampled_from(["uint8", "float32"]),
+    size=st.one_of(st.integers(1, 24), st.tuples(st.integers(1, 24), st.integers(1, 24))),
+    interpolation=st.integers(0, 4),
+    kind=st.sampled_from(["resize", "short", "center", "tensor", "left", "top"]),
+    seed=st.integers(0, 99),
+)
+def test_pixels_as_operators(shape: Any, dtype: str, size: Any, interpolation: int, kind: str, seed: int) -> None:
+    """Any image, either way: equal to the bit, or for interpolated values to one step of bytes."""
+    source = np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
+    short = isinstance(size, int) and size * max(shape[:2]) // min(shape[:2]) > 0
+    transform = {
+        "resize": lambda: transforms.Resize(size, interpolation=interpolation),
+        "short": lambda: transforms.Resize(size, short, interpolation),
+        "center": lambda: transforms.CenterCrop(size, interpolation),
+        "tensor": transforms.ToTensor,
+        "left": lambda: transforms.RandomFlipLeftRight(1),
+        "top": lambda: transforms.RandomFlipTopBottom(1),
+    }[kind]()
+    pixels = transform(array(source)).asnumpy()
+    with autograd.record():
+        operators = transform(array(source)).asnumpy()
+    assert (pixels.dtype, pixels.shape) == (operators.dtype, operators.shape)
+    interpolated = kind in ("resize", "short", "center")
+    tolerance = 0.0 if not interpolated or not interpolation else 1.0 if dtype == "uint8" else 0.05
+    np.testing.assert_allclose(pixels.astype(float), operators.astype(float), rtol=0, atol=tolerance)
+
+
 def test_compose() -> None:
     hn.random.seed(1)
     chain = transforms.Compose([
@@ -148,14 +179,32 @@ def test_pickled_for_workers() -> None:
     np.testing.assert_array_equal(again(array()).asnumpy(), first)
 
 
+def test_the_same_in_a_loaders_threads() -> None:
+    """Each batch draws from its own seed, in whichever thread it is read."""
+    images = np.stack([PICTURE + i for i in range(24)])
+    chain = transforms.Compose([
+        transforms.RandomCrop(9), transforms.RandomFlipLeftRight(), transforms.RandomColorJitter(0.4, 0.4, 0.4, 0.1),
+        transforms.RandomLighting(0.1), transforms.ToTensor(),
+    ])  # fmt: skip
+    dataset = data.ArrayDataset(images, np.arange(24)).transform_first(chain)
+    found = []
+    for threads in (0, 1, 3):
+        hn.random.seed(4)
+        loader = data.DataLoader(dataset, 4, shuffle=True, num_workers=threads, thread_pool=True)
+        found.append([np.concatenate([batch.asnumpy() for batch, _ in loader]) for _ in range(2)])
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    assert (found[0][0] != found[0][1]).any()
+
+
 def test_what_is_given_stays() -> None:
     for transform, source in (*RANDOM, *FIXED.values()):
-        for given in (array(source), source.copy()):
-            before = np.asarray(given).copy()
-            found = transform(given)
-            if found is not given:  # as a transform does that is not applied
+        for image in (array(source), source.copy()):
+            before = np.asarray(image).copy()
+            found = transform(image)
+            if found is not image:  # as a transform does that is not applied
                 found[:] = 0
-            np.testing.assert_array_equal(np.asarray(given), before)
+            np.testing.assert_array_equal(np.asarray(image), before)
 
 
 def test_on_a_gpu(emulated_gpu: Any) -> None:
