@@ -139,6 +139,7 @@ class Batches:
         self._ahead: list[Any] = []  # and has taken from it
         self._check: Check | None = None
         self._used = False  # whether a DataIter has been gone through
+        self._rest = False  # whether what comes may be the rest of an epoch
 
     def check_labels(self, check: Check) -> None:
         """Have the labels of each batch checked before it is used; not those that lie on a GPU, but for the first."""
@@ -205,15 +206,19 @@ class Batches:
     def go_on(self, behind: bool) -> None:
         """Begin anew, at the place to which what gives the batches has been set; ``behind`` the end of an epoch, or in one."""
         self._begun, self._ahead, self._used = None, [], behind
+        self._rest = not behind
 
     def __iter__(self) -> Iterator[Batch]:
         count = 0
         ahead, begun = self._ahead, self._begun or self._begin()
         self._ahead, self._begun = [], None
+        rest, self._rest = self._rest, False
         for batch in chain(ahead, begun):
             result = self._batch(batch)
             count += len(result.inputs[0])
             yield result
+        if rest:
+            return
         if not count:
             fail(ArgumentError, self.op, expected="at least one batch", got="none")
         self.samples = count

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy
 
@@ -22,12 +22,10 @@ from hybridnet.gluon.trainer import Trainer
 from hybridnet.gluon.training import measures
 from hybridnet.gluon.training.batches import Batch
 from hybridnet.gluon.training.network import outputs_of
+from hybridnet.gluon.training.outputs import Output
 from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.ops.array.creation import zeros_like
 from hybridnet.ops.array.shape import slice_axis
-
-if TYPE_CHECKING:
-    from hybridnet.gluon.training.session import Output
 
 
 class Programs:
