@@ -170,7 +170,7 @@ class Batches:
         if self._used:
             source.reset()
         first = next(source, None)
-        if first is None and not self._used:  # who used it before has not reset it
+        if first is None and not self._used and not self._rest:  # who used it before has not reset it
             source.reset()
             first = next(source, None)
         self._used = True
