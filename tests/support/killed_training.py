@@ -52,15 +52,15 @@ def checkpoints(folder: str) -> CheckpointHandler:
     return CheckpointHandler(folder, batch_period=2, max_checkpoints=2, resume_from_checkpoint=True)
 
 
-def by_estimator(folder: str, workers: int = 0, devices: Any = None, **trainer: Any) -> Any:
-    """``Estimator.fit`` over a loader."""
+def by_estimator(folder: str, workers: int = 0, devices: Any = None, validates: bool = False, **trainer: Any) -> Any:
+    """``Estimator.fit`` over a loader; validation draws from the random state too."""
     devices = devices or [hn.cpu()]
     net = network(devices)
     net.hybridize()
     made = gluon.Trainer(net.collect_params(), "adam", {"lr_scheduler": schedule()}, **trainer)
     estimator = Estimator(net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer=made, context=devices)
     estimator.logger.setLevel("ERROR")
-    estimator.fit(loader(workers), epochs=EPOCHS, event_handlers=[checkpoints(folder)])
+    estimator.fit(loader(workers), loader() if validates else None, epochs=EPOCHS, event_handlers=[checkpoints(folder)])
     return net
 
 
@@ -109,12 +109,14 @@ TWO = [hn.cpu(0), hn.cpu(1)]
 
 WAYS: dict[str, Callable[[str], Any]] = {
     "estimator": by_estimator,
+    "estimator, validation": lambda folder: by_estimator(folder, validates=True),
     "estimator, worker": lambda folder: by_estimator(folder, workers=1),
     "estimator, two devices": lambda folder: by_estimator(folder, devices=TWO),
     "estimator, two devices that part": lambda folder: by_estimator(folder, devices=TWO, kvstore=None),
     "estimator, float16": in_float16,
     "fit, arrays": by_fit,
     "fit, loader": lambda folder: by_fit(folder, loader),
+    "fit, validation": lambda folder: by_fit(folder, loader, validation_data=loader()),
     "fit, iterator": lambda folder: by_fit(folder, iterator),
     "fit, accumulated and clipped": lambda folder: by_fit(folder, accumulate=3, clip_global_norm=0.5),
     "fit, two devices": lambda folder: by_fit(folder, devices=TWO),

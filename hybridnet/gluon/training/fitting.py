@@ -15,7 +15,7 @@ from hybridnet.gluon.training import saved
 from hybridnet.gluon.training.batches import Place
 from hybridnet.gluon.training.events import BatchBegin, BatchEnd, EpochBegin, EpochEnd, EventHandler, TrainBegin, TrainEnd
 from hybridnet.gluon.training.progress import History, Progress
-from hybridnet.gluon.training.run import Run, Source
+from hybridnet.gluon.training.run import Beside, Run, Source
 from hybridnet.gluon.training.session import Session
 from hybridnet.gluon.training.steps import Plan, Steps
 
@@ -53,9 +53,11 @@ class Fit:
         self.logger.addHandler(logging.StreamHandler(sys.stdout))
         self.run: Run | None = None
 
-    def go(self, source: Source, validate: Callable[[], dict[str, float]] | None, callbacks: list[EventHandler], verbose: Any) -> History:
-        """Train; gives the history."""
-        self.run = Run(self, source, [_Epochs(validate), _Shown(source.data, verbose), *callbacks])
+    def go(
+        self, source: Source, validation: Any, measure: Callable[[Any], dict[str, float]], callbacks: list[EventHandler], verbose: Any
+    ) -> History:
+        """Train, and ``measure`` validation data, if there are some, after each epoch; gives the history."""
+        self.run = Run(self, source, [_Epochs(validation, measure), _Shown(source.data, verbose), *callbacks])
         try:
             self.run.go(self._step)
         finally:
@@ -94,8 +96,14 @@ class _Epochs(EpochBegin, BatchEnd, EpochEnd):
 
     priority = -math.inf
 
-    def __init__(self, validate: Callable[[], dict[str, float]] | None) -> None:
-        self.validate = validate
+    def __init__(self, validation: Any, measure: Callable[[Any], dict[str, float]]) -> None:
+        self.validation, self.measure = validation, measure
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"validation": Beside(self.validation).state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        Beside(self.validation).load_state_dict(state["validation"])
 
     def epoch_begin(self, estimator: Fit, *args: Any, **kwargs: Any) -> None:
         estimator.results = {}
@@ -110,8 +118,8 @@ class _Epochs(EpochBegin, BatchEnd, EpochEnd):
         estimator.steps.update()
         estimator.results = estimator.session.results()
         estimator._shown().stop_clock()
-        if self.validate is not None:
-            estimator.results |= {f"val_{name}": value for name, value in self.validate().items()}
+        if self.validation is not None:
+            estimator.results |= {f"val_{name}": value for name, value in self.measure(self.validation).items()}
         estimator.history.add(estimator.run.epoch - 1, estimator.results)
         return estimator.run.epoch >= estimator.max_epoch
 

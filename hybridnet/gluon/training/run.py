@@ -83,6 +83,26 @@ class Source:
         self._begun, self._skipped, self._resumed = state["begun"], batch, bool(batch)
 
 
+class Beside:
+    """Data that is gone through as a whole beside a run's: to validate. A loader draws a key of its own, which a checkpoint keeps."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        loader = getattr(data, "batches", data)
+        self._loader = loader if hasattr(loader, "load_state_dict") and not isinstance(loader, DataIter) else None
+
+    def state_dict(self) -> Any:
+        """Which time through is the next; ``None`` for what is no loader."""
+        return None if self._loader is None else self._loader.state_dict()
+
+    def load_state_dict(self, state: Any) -> None:
+        """Go on with that time; one that has only been looked into is begun again."""
+        if self._loader is not None and state is not None:
+            self._loader.load_state_dict({**state, "batches": 0})
+            if hasattr(self.data, "go_on"):
+                self.data.go_on(behind=True)
+
+
 class Run:
     """One call of ``fit``: the handlers, the data, and how far it is.
 

@@ -101,8 +101,10 @@ class Trainable:
         session.prepare(self, data)
         validation = None if validation_data is None else _validation(self, session, validation_data, batch_size, place, epochs)
         fit = Fit(self, session, place, plan, epochs)
-        validate = None if validation is None else lambda: _measure(self, session, validation, place)
-        return fit.go(source, validate, _handlers(callbacks), verbose) if epochs else fit.history
+        handlers = _handlers(callbacks)
+        if not epochs:
+            return fit.history
+        return fit.go(source, validation, lambda data: _measure(self, session, data, place), handlers, verbose)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int = 32, verbose: int | str = 0) -> Any:
         """The loss and the metrics over data (as :meth:`fit` takes it), as a dict by name."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.training.events import BatchEnd, EpochBegin, EpochEnd, TrainBegin
+from hybridnet.gluon.training.run import Beside
 from hybridnet.metric import EvalMetric, Loss
 
 
@@ -67,6 +68,13 @@ class ValidationHandler(TrainBegin, BatchEnd, EpochEnd):
         self.epoch_period, self.batch_period = epoch_period, batch_period
         self.priority, self.event_handlers = priority, event_handlers
         self.current_batch = self.current_epoch = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "data": Beside(self.val_data).state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        Beside(self.val_data).load_state_dict(state["data"])
 
     def train_begin(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         self.current_batch = self.current_epoch = 0
