@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,11 @@ from hybridnet.gluon.training.steps import Programs
 
 #: Of a loss that is scaled too far for float16.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
+
+
+def some(cases: Iterable[str], fast: set[str]) -> list[Any]:
+    """The cases, of which those that are not ``fast`` are among the slow tests."""
+    return [case if case in fast else pytest.param(case, marks=pytest.mark.slow) for case in cases]
 
 
 class Stopped(Exception):
@@ -54,7 +59,7 @@ def ended(way: str, folder: Path) -> str:
     return found
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way != "estimator, worker"])
+@pytest.mark.parametrize("way", some([way for way in WAYS if way != "estimator, worker"], {"fit, arrays", "estimator, validation"}))
 def test_a_run_goes_on_to_the_same_bits(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped in the first epoch, and once more in a later one; the sixth checkpoint is one of an epoch's end."""
     wanted = ended(way, tmp_path / "undisturbed")
@@ -63,7 +68,7 @@ def test_a_run_goes_on_to_the_same_bits(way: str, tmp_path: Path, monkeypatch: p
     assert ended(way, tmp_path / "stopped") == wanted
 
 
-@pytest.mark.parametrize("way", ["estimator", "fit, arrays", "fit, loader", "fit, iterator"])
+@pytest.mark.parametrize("way", some(["estimator", "fit, arrays", "fit, loader", "fit, iterator"], {"fit, iterator"}))
 def test_a_run_goes_on_after_the_last_batch_of_an_epoch(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a checkpoint by batches stands before the epoch's end is told: no batch is left, and that is no fault."""
     wanted = ended(way, tmp_path / "undisturbed")
@@ -73,7 +78,7 @@ def test_a_run_goes_on_after_the_last_batch_of_an_epoch(way: str, tmp_path: Path
     assert ended(way, tmp_path / "stopped") == wanted
 
 
-@pytest.mark.parametrize("part", ["random", "source", "sums", "devices", "scaler"])
+@pytest.mark.parametrize("part", some(["random", "source", "sums", "devices", "scaler"], {"sums", "scaler"}))
 def test_every_part_is_needed(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one part of what is saved the bits are others: so the test above would notice."""
     way = {
@@ -99,7 +104,7 @@ def test_every_part_is_needed(part: str, tmp_path: Path, monkeypatch: pytest.Mon
     assert ended(way, tmp_path / "stopped") != wanted
 
 
-@pytest.mark.parametrize("damage", ["a missing file", "half a file", "another file"])
+@pytest.mark.parametrize("damage", some(["a missing file", "half a file", "another file"], {"half a file"}))
 def test_a_damaged_checkpoint_is_left_out(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one before it is taken, and the end is the same."""
     folder, way = tmp_path / "stopped", "fit, arrays"
