@@ -130,6 +130,29 @@ def test_what_is_logged() -> None:
     assert "validation accuracy: " in heard.lines[6] and "training accuracy: " in heard.lines[7]
 
 
+def test_bars_know_how_many_batches_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of training, of its validation, and of a validation alone; a terminal would show them."""
+    bars: list[list[Any]] = []
+
+    class Bar:
+        def __init__(self, total: int, **kwargs: Any) -> None:
+            bars.append([total, 0])
+
+        def update(self) -> None:
+            bars[-1][1] += 1
+
+        def close(self) -> None:
+            bars[-1].append("closed")
+
+    monkeypatch.setattr("hybridnet.gluon.contrib.estimator.logs.tqdm", Bar)
+    estimator = made()
+    estimator.evaluate(loader(10))
+    estimator.fit(loader(), loader(5), epochs=1)
+    # The bar of training is closed when its epoch has been validated: the mock's last one is the validation's.
+    assert [bar[:2] for bar in bars] == [[2, 2], [3, 3], [4, 4]]
+    assert sum(bar.count("closed") for bar in bars) == 3
+
+
 class Given(metric.EvalMetric):
     """A metric whose values by epoch are given."""
 

@@ -41,7 +41,7 @@ class Estimator:
     ``val_net``, ``val_loss``: what validation uses, where it differs. ``batch_processor``: what is done with a batch, a
     :class:`BatchProcessor`.
 
-    ``run`` is where the call of ``fit`` is that is under way, or was the last.
+    ``run`` is the call of ``fit`` that is under way, or was the last; ``running`` what goes through data now, ``evaluate`` too.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Estimator:
         self.max_batch: int | None = None
         self.batch_axis = 0
         self.run: Run | None = None
+        self.running: Run | None = None
 
     # -- what it was given ----------------------------------------------------------------------
 
@@ -164,11 +165,15 @@ class Estimator:
         """
         _check_data("Estimator.evaluate", val_data)
         run = Run(self, Source(val_data), self._prepare_default_validation_handlers(event_handlers))
-        run.tell("epoch_begin")
-        for batch in run.source:
-            run.tell("batch_begin", batch=batch)
-            run.tell("batch_end", batch=batch, **_told(self.evaluate_batch(batch, batch_axis)))
-        run.tell("epoch_end")
+        before, self.running = self.running, run
+        try:
+            run.tell("epoch_begin")
+            for batch in run.source:
+                run.tell("batch_begin", batch=batch)
+                run.tell("batch_end", batch=batch, **_told(self.evaluate_batch(batch, batch_axis)))
+            run.tell("epoch_end")
+        finally:
+            self.running = before
 
     def fit(
         self,
@@ -190,7 +195,7 @@ class Estimator:
         _check_data("Estimator.fit", train_data)
         self.max_epoch, self.max_batch, self.batch_axis = epochs, batches, batch_axis
         handlers = self._prepare_default_handlers(val_data, event_handlers)
-        self.run = Run(self, Source(train_data, keeper=train_data), handlers)
+        self.run = self.running = Run(self, Source(train_data, keeper=train_data), handlers)
         self.run.go(lambda batch: _told(self.fit_batch(batch, batch_axis)))
 
     # -- handlers -------------------------------------------------------------------------------

@@ -59,12 +59,11 @@ class LoggingHandler(TrainBegin, TrainEnd, EpochBegin, EpochEnd, BatchBegin, Bat
 
     def _show(self, estimator: Any) -> None:
         """A bar that begins with the first batch; tqdm leaves it out where there is no terminal."""
-        if self._bar is None and estimator.run is not None:
-            data = estimator.run.source.data
+        if self._bar is None:
+            data = getattr(estimator, "running", estimator.run).source.data
             total = len(data) if hasattr(data, "__len__") else None
             self._bar = tqdm(total=total, initial=self.batch_index, desc=f"[Epoch {self.current_epoch}]", disable=None, leave=False)
-        if self._bar is not None:
-            self._bar.update()
+        self._bar.update()
 
     def batch_begin(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         self._batch_start = time.perf_counter()
