@@ -140,13 +140,15 @@ def test_several_outputs() -> None:
 # -- several devices --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("devices", [2, 8])
-def test_several_devices_train_as_one(devices: int) -> None:
+@pytest.mark.parametrize(("devices", "arguments"), [(2, {}), (8, {}), (2, {"accumulate": 2, "clip_global_norm": 0.3})])
+def test_several_devices_train_as_one(devices: int, arguments: dict[str, Any]) -> None:
     """A last batch of 5 leaves three of eight devices without samples."""
     x, y = blobs(37)
     one, several = network(), network()
     several.collect_params().reset_ctx([hn.cpu(i) for i in range(devices)])
-    histories = [fit(net, x, y, metrics=["accuracy", hn.metric.TopKAccuracy(top_k=2)], validation_data=(x, y)) for net in (one, several)]
+    histories = [
+        fit(net, x, y, metrics=["accuracy", hn.metric.TopKAccuracy(top_k=2)], validation_data=(x, y), **arguments) for net in (one, several)
+    ]
     for parameter, expected in zip(several.collect_params().values(), values(one), strict=True):
         for copy in parameter.list_data():
             np.testing.assert_allclose(copy.asnumpy(), expected, rtol=2e-5, atol=1e-6)

@@ -57,6 +57,8 @@ class Fit:
         self, source: Source, validation: Any, measure: Callable[[Any], dict[str, float]], callbacks: list[EventHandler], verbose: Any
     ) -> History:
         """Train, and ``measure`` validation data, if there are some, after each epoch; gives the history."""
+        if not verbose:
+            self.logger.setLevel(logging.WARNING)
         self.run = Run(self, source, [_Epochs(validation, measure), _Shown(source.data, verbose), *callbacks])
         try:
             self.run.go(self._step)
