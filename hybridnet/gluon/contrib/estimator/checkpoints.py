@@ -19,6 +19,7 @@ class CheckpointHandler(TrainBegin, BatchEnd, EpochEnd):
     A checkpoint is ``<model_dir>/<model_prefix>-epoch<e>batch<b>``: ``.params`` and ``.states``, as MXNet writes them, and ``.run``, by
     which ``resume_from_checkpoint=True`` goes on in the middle of an epoch too: the same program, killed at any moment and started again,
     ends with the same parameters, to the bit. With none there it begins at the beginning. ``fit(epochs=...)`` is what is trained in all.
+    Each run has a prefix or a folder of its own; checkpoints that MXNet wrote have no ``.run``, and are left alone.
 
     With ``save_best`` ``<model_prefix>-best`` has parameters and states of the best ``monitor`` so far (a metric, or the name of one of
     ``net.fit``'s results), by ``mode`` as in ``EarlyStoppingHandler``. ``verbose=1`` logs what is saved.
