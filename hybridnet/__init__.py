@@ -17,6 +17,7 @@ from hybridnet import (
     initializer,
     io,
     keras,
+    kvstore,
     lr_scheduler,
     metric,
     ndarray,
@@ -30,6 +31,7 @@ from hybridnet import (
 )
 from hybridnet import image as img
 from hybridnet import initializer as init
+from hybridnet import kvstore as kv
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
 from hybridnet import numpy_extension as npx
@@ -67,6 +69,8 @@ __all__ = [
     "io",
     "jit",
     "keras",
+    "kv",
+    "kvstore",
     "lr_scheduler",
     "metric",
     "nd",

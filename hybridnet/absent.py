@@ -32,7 +32,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet": [
         ("sym symbol AttrScope attribute executor executor_manager model", _GRAPH),
         ("mod module rnn", "gluon.Trainer in a loop, or net.fit(x, y); gluon.rnn for cells and layers"),
-        ("kv kvstore", "gluon.Trainer, which adds up the gradients of all devices"),
         ("callback mon monitor", "net.fit, which shows its progress, or register_forward_hook"),
         ("operator", "autograd.Function for an operator with a gradient of its own"),
         ("profiler", "net.profile(x), net.explain(x) and net.memory(x)"),
@@ -46,6 +45,8 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.io": [
         ("utils", "hybridnet.io"),
     ],
+    "hybridnet.kvstore": [("kvstore_server KVStoreServer", "training on one machine")],
+    "hybridnet.gluon.contrib.estimator": [("utils", "hybridnet.gluon.contrib.estimator")],
     "hybridnet.test_utils": [
         ("check_symbolic_forward check_symbolic_backward simple_forward", "assert_almost_equal of what a function or a block gives"),
         ("numeric_grad", "check_numeric_gradient of a function or a block"),
@@ -59,7 +60,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.gluon": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
     ],
-    "hybridnet.gluon.contrib": [("estimator", "net.fit(x, y)")],
     "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],
     "hybridnet.gluon.nn": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -168,19 +169,34 @@ def _decode_array(reader: _Reader) -> Host:
 
 
 def write_bytes(filename: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file whole or not at all: to a temporary file beside it that is then renamed."""
+    """Write a file whole or not at all, and to the disk: to a temporary file beside it that is then renamed.
+
+    What a process of the same number left when it was killed is written over.
+    """
     path = os.fspath(filename)
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sync_folder(os.path.dirname(path) or ".")
     except BaseException:
         if os.path.exists(temporary):
             os.remove(temporary)
         raise
+
+
+def _sync_folder(path: str) -> None:
+    """Have the new name on the disk as well, where a folder can be opened for that."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def read_bytes(filename: str | os.PathLike[str]) -> bytes:

@@ -48,6 +48,25 @@ class LossScaler:
         """The scale of now; reading it waits for the device."""
         return next((float(c.scale.item()) for c in self._counters.values()), self._first)
 
+    def spread(self, device: Device) -> None:
+        """Give the counters of all devices the values of those of ``device``, which has updated for the others."""
+        for counters in self._counters.values():
+            for mine, theirs in zip(counters, self._on(device), strict=True):
+                if mine is not theirs:
+                    mine._assign(theirs.to_device(mine.device))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The scale and how many good steps it has lasted, on each device that has counters, as plain numbers."""
+        return {"counters": [[d.device_type, d.device_id, c.scale.item(), c.good.item()] for d, c in self._counters.items()]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what :meth:`state_dict` gave."""
+        with suspended_trace():
+            for kind, number, scale, good in state["counters"]:
+                counters = self._on(Device(kind, number))
+                counters.scale[...] = scale
+                counters.good[...] = good
+
     # -- around the backward --------------------------------------------------------------------
 
     def scaled(self, loss: Any) -> Any:

@@ -149,6 +149,36 @@ def host_generator() -> np.random.Generator:
     return np.random.default_rng(host_key())
 
 
+def state_dict() -> dict[str, Any]:
+    """The random state of all devices and of this thread's draws on the host, as plain numbers and lists."""
+    generator = None
+    if _host.generation == _seeding.generation:
+        version, numbers, gauss = _host.generator.getstate()
+        generator = [version, list(numbers), gauss]
+    return {
+        "default": _DEFAULT_SEED,
+        "devices": [[d.device_type, d.device_id, *(int(part.item()) for part in state)] for d, state in _states.items()],
+        "host": generator,
+        "seeding": [_seeding.value, _seeding.threads],
+    }
+
+
+def load_state_dict(state: dict[str, Any]) -> None:
+    """Draw on as where :func:`state_dict` was called; loaders that have drawn keys of their own keep them."""
+    global _DEFAULT_SEED
+    _DEFAULT_SEED = state["default"]
+    known = {Device(kind, number): (value, count) for kind, number, value, count in state["devices"]}
+    for device in {**dict.fromkeys(_states), **known}:
+        _set(device, *known.get(device, (_DEFAULT_SEED, 0)))
+    _seeding.value, _seeding.threads = state["seeding"]
+    _host.generation = -1
+    if state["host"] is not None:
+        version, numbers, gauss = state["host"]
+        _host.generator = random.Random()
+        _host.generator.setstate((version, tuple(numbers), gauss))
+        _host.generation = _seeding.generation
+
+
 def next_key(device: Device | None = None) -> tuple[NDArray, NDArray]:
     """The (seed, counter) of the next draw, as two uint64 arrays of no dimensions."""
     device = current_device() if device is None else device

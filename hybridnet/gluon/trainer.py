@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hybridnet import dtypes, serialization
+from hybridnet import kvstore as kvstores
 from hybridnet import optimizer as optimizers
 from hybridnet.compile import Jit, jit
 from hybridnet.core import array, local, named, suspended_trace
@@ -22,6 +23,7 @@ from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
 from hybridnet.gluon.parameter import Parameter
 from hybridnet.gluon.parameter_dict import ParameterDict
+from hybridnet.kvstore import KVStore, KVStoreBase
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer import states as files
 from hybridnet.optimizer.numbers import Numbers
@@ -51,9 +53,12 @@ class Trainer:
     """Applies an optimizer to parameters.
 
     ``params``: what ``collect_params()`` gives, a dict, or a list. ``optimizer``: a name, with its
-    arguments in ``optimizer_params``, or an :class:`Optimizer`. ``kvstore``, ``compression_params`` and
-    ``update_on_kvstore`` are MXNet's: on one machine gradients are summed over the devices of a
-    parameter, and each device updates its own copy.
+    arguments in ``optimizer_params``, or an :class:`Optimizer`.
+
+    For parameters on several devices ``kvstore`` sums their gradients: ``device``, ``local``, or a store (see :mod:`hybridnet.kvstore`);
+    with ``None`` each device's copy goes its own way. With ``update_on_kvstore``, which is the default for a store of the first two
+    kinds, the first device alone updates, and the others get its parameters; without, each updates its own copy by the summed gradients,
+    which can be looked at and changed between ``allreduce_grads`` and ``update``.
     """
 
     def __init__(
@@ -84,7 +89,22 @@ class Trainer:
         self._states: list[list[Any]] = []  # of each parameter, on each of its devices
         self._scalars: dict[Device, _Scalars] = {}
         self._compiled: dict[Device, Jit] = {}
+        self._kvstore = kvstores.create(kvstore) if isinstance(kvstore, str) else kvstore
+        self._update_on_kvstore = self._on_store(update_on_kvstore)
+        self._broadcast = False  # whether a store of the user's has been told of the parameters
+        if compression_params is not None and self._kvstore is not None:
+            self._kvstore.set_gradient_compression(compression_params)
         self._amp_loss_scaler: Any = None  # from ``amp.init_trainer``: the name is MXNet's, and programs read it
+
+    def _on_store(self, asked: bool | None) -> bool | None:
+        """Whether one device updates for all; ``None``: as long as the user does not sum gradients by himself."""
+        store = self._kvstore
+        if store is not None and not isinstance(store, KVStoreBase):
+            fail(ArgumentError, "Trainer", expected="kvstore to be a store, its name or None", got=repr(store), fix="kvstore='device'")
+        if asked and not isinstance(store, KVStore):
+            got = "no store" if store is None else type(store).__name__
+            fail(ArgumentError, "Trainer", expected="a store of one machine for update_on_kvstore", got=got, fix="kvstore='device'")
+        return asked if isinstance(store, KVStore) else False
 
     @property
     def optimizer(self) -> Optimizer:
@@ -108,20 +128,45 @@ class Trainer:
         A gradient that no backward delivered since the last step is an error, or with
         ``ignore_stale_grad`` its parameter stays where it is.
         """
-        self.allreduce_grads()
-        self.update(batch_size, ignore_stale_grad)
+        self._allreduce()
+        self._update(batch_size, ignore_stale_grad)
 
     def allreduce_grads(self) -> None:
-        """Make the gradients on all devices of each parameter their sum."""
-        for parameter in self._params:
-            if parameter.grad_req != "null" and len(parameter.list_ctx()) > 1:
-                grads = parameter.list_grad()
-                total = sum((g.to_device(grads[0].device) for g in grads[1:]), grads[0])
-                for g in grads:
-                    g._assign(total.to_device(g.device))
+        """Make the gradients on all devices of each parameter their sum: for :meth:`update`, in place of ``step``."""
+        self._by_hand("allreduce_grads")
+        self._allreduce()
 
     def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
         """Move the parameters, without summing over devices first: for gradients that were changed after ``allreduce_grads``."""
+        self._by_hand("update")
+        self._update(batch_size, ignore_stale_grad)
+
+    def _by_hand(self, op: str) -> None:
+        """The two halves of a step one by one: from now on each device updates its own copy."""
+        if self._update_on_kvstore and self._divided():
+            fix = "Trainer(..., update_on_kvstore=False)"
+            fail(ArgumentError, f"Trainer.{op}", expected="a trainer without update_on_kvstore, or step", got="one with it", fix=fix)
+        if self._update_on_kvstore is None and self._divided():
+            self._update_on_kvstore = False
+
+    def _divided(self) -> bool:
+        """Whether a parameter is on several devices."""
+        return any(len(parameter.list_ctx()) > 1 for parameter in self._params)
+
+    def _allreduce(self) -> None:
+        store = self._kvstore
+        if store is None:
+            return
+        foreign = not isinstance(store, KVStore)  # one of the user's, which may sum over processes
+        if foreign and not self._broadcast:
+            self._broadcast = True
+            for i, parameter in enumerate(self._params):
+                store.broadcast(i, parameter.list_data()[0], parameter.list_data())
+        for i, parameter in enumerate(self._params):
+            if parameter.grad_req != "null" and (foreign or len(parameter.list_ctx()) > 1):
+                store.pushpull(i, parameter.list_grad(), out=parameter.list_grad(), priority=-i)
+
+    def _update(self, batch_size: float, ignore_stale_grad: bool) -> None:
         self._prepare()
         fresh = self._fresh(ignore_stale_grad)
         rescale = self._scale / batch_size
@@ -137,16 +182,34 @@ class Trainer:
             for device, scalars in self._scalars.items():
                 scalars.rates.write({"rescale_grad": rescale})
                 self._compiled[device](fresh, divide)
+        if self._update_on_kvstore is not False:
+            self._copy_to_others(fresh)
+
+    def _copy_to_others(self, fresh: tuple[int, ...] | None) -> None:
+        """Give the other devices what the first has updated."""
+        for _, parameter in self._trained(fresh):
+            first, *others = parameter.list_data()
+            for x in others:
+                x._assign(first.detach().to_device(x.device))
+        if self._amp_loss_scaler is not None:
+            for device in self._scalars:
+                self._amp_loss_scaler.spread(device)
+
+    def _updating(self, parameter: Parameter) -> list[Any]:
+        """The arrays of a parameter that are updated, each with a state of its own."""
+        return parameter.list_data() if self._update_on_kvstore is False else parameter.list_data()[:1]
 
     def _prepare(self) -> None:
         """Make the states, once; again after parameters moved to other devices."""
-        where = [p.list_ctx() if p._data is not None else p.list_data() for p in self._params]
+        where = [[x.device for x in self._updating(p)] for p in self._params]
         if self._states and [len(s) for s in self._states] == [len(w) for w in where] and all(d in self._scalars for w in where for d in w):
             return
         with suspended_trace():
-            self._states = [[self._optimizer.create_state_multi_precision(i, x) for x in p.list_data()] for i, p in enumerate(self._params)]
+            self._states = [
+                [self._optimizer.create_state_multi_precision(i, x) for x in self._updating(p)] for i, p in enumerate(self._params)
+            ]
         for parameter, states in zip(self._params, self._states, strict=True):
-            for x, state in zip(parameter.list_data(), states, strict=True):
+            for x, state in zip(self._updating(parameter), states, strict=True):
                 self._optimizer.name_states(parameter.name, x, state)
         identity(self._optimizer, "trainer")
         self._scalars = {d: _Scalars(d, self._optimizer) for d in dict.fromkeys(d for w in where for d in w)}
@@ -207,7 +270,7 @@ class Trainer:
         scalars = self._scalars[device]
         entries = []
         for i, parameter in self._trained(fresh):
-            devices = parameter.list_ctx()
+            devices = [x.device for x in self._updating(parameter)]
             if device in devices:
                 at = devices.index(device)
                 entries.append((i, parameter._data[at], parameter.list_grad()[at], self._states[i][at]))  # type: ignore[index]
@@ -246,26 +309,38 @@ class Trainer:
             if not scaler.admits(grads):
                 return
         self._optimizer.rescale_grad = rescale
-        for i, parameter in self._trained(fresh):
-            for weight, grad, state in zip(parameter.list_data(), parameter.list_grad(), self._states[i], strict=True):
-                self._optimizer.update_multi_precision(i, weight, grad, state)
+        counts = self._optimizer._index_update_count
+        for at in range(max((len(states) for states in self._states), default=0)):
+            self._optimizer._index_update_count = dict(counts)  # a step is one update, on however many devices
+            for i, parameter in self._trained(fresh):
+                if at < len(self._states[i]):
+                    weight, grad = parameter.list_data()[at], parameter.list_grad()[at]
+                    self._optimizer.update_multi_precision(i, weight, grad, self._states[i][at])
 
     # -- files ----------------------------------------------------------------------------------
 
-    def _first_states(self) -> dict[int, Any]:
-        return {i: states[0] for i, states in enumerate(self._states)}
+    def _kept_states(self, devices: int) -> dict[str, Any]:
+        """The states by parameter, of the first device or of so many: those of several are alike, unless nothing sums their gradients."""
+        if devices == 1:
+            return {str(i): states[0] for i, states in enumerate(self._states)}
+        return {f"{i}@{at}": state for i, states in enumerate(self._states) for at, state in enumerate(states)}
 
     def save_states(self, fname: str) -> None:
-        """Write optimizer states, step count and learning rate to a file."""
+        """Write optimizer states, step count, learning rate and the loss's scale to a file."""
         self._prepare()
-        opt = self._optimizer
+        opt, scaler = self._optimizer, self._amp_loss_scaler
+        devices = 1 if self._kvstore is not None else max(map(len, self._states), default=1)
         header = {
             "optimizer": type(opt).__name__,
             "num_update": opt.num_update,
             "lr": opt.lr,
             "counts": list(opt._index_update_count.items()),
+            "devices": devices,
+            # With a loss scaler these are not the number of updates: steps that it left out do not count.
+            "t": [scalars.t.item() for scalars in self._scalars.values()],
+            "scaler": None if scaler is None else scaler.state_dict(),
         }
-        serialization.write_bytes(fname, files.pack(self._first_states(), header))
+        serialization.write_bytes(fname, files.pack(self._kept_states(devices), header))
 
     def load_states(self, fname: str) -> None:
         """Continue from a file that :meth:`save_states` wrote. Either all is loaded or nothing; no code in it is run."""
@@ -274,17 +349,23 @@ class Trainer:
         if header.get("optimizer") != type(opt).__name__:
             fail(FileFormatError, "load_states", expected=f"states of {type(opt).__name__} in {fname}", got=f"of {header.get('optimizer')}")
         self._prepare()
-        checked = [
-            files.check({i: s[at] for i, s in enumerate(self._states) if at < len(s)}, arrays, fname)
-            for at in range(max(map(len, self._states), default=0))
-        ]
+        if (devices := header.get("devices", 1)) > 1:
+            checked = [files.check(self._kept_states(devices), arrays, fname)]
+        else:
+            checked = [
+                files.check({i: s[at] for i, s in enumerate(self._states) if at < len(s)}, arrays, fname)
+                for at in range(max(map(len, self._states), default=0))
+            ]
         for found in checked:
             files.write(found, arrays)
         opt.num_update, opt.lr = header["num_update"], header.get("lr", opt.lr)
         opt._index_update_count = dict(header["counts"])
-        for scalars in self._scalars.values():
+        counts = header.get("t", [])
+        for at, scalars in enumerate(self._scalars.values()):
             with suspended_trace():
-                scalars.t[...] = float(opt.num_update)
+                scalars.t[...] = counts[at] if len(counts) == len(self._scalars) else counts[0] if counts else float(opt.num_update)
+        if self._amp_loss_scaler is not None and header.get("scaler") is not None:
+            self._amp_loss_scaler.load_state_dict(header["scaler"])
 
 
 def _listed(params: Any) -> list[Parameter]:

@@ -92,6 +92,18 @@ class NDArrayIter(DataIter):
         self._shuffle()
         self.cursor = -left - self.batch_size
 
+    def state_dict(self) -> dict[str, Any]:
+        """Where the iterator is, after the last batch that it has given out."""
+        return {"idx": self.idx.tolist(), "order": self._order.tolist(), "rest": self._rest.tolist(), "cursor": self.cursor}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where an iterator over the same data was."""
+        if len(state["idx"]) != self.num_data:
+            fail(ArgumentError, _OP, expected=f"the state of an iterator over {self.num_data} samples", got=f"{len(state['idx'])} of them")
+        for name, key in (("idx", "idx"), ("_order", "order"), ("_rest", "rest")):
+            setattr(self, name, numpy.array(state[key], self.idx.dtype))
+        self.cursor = state["cursor"]
+
     def iter_next(self) -> bool:
         """Go to the next batch; whether there is one."""
         if not self._reaches(self.cursor):  # already past the end

@@ -17,7 +17,7 @@ from hybridnet.gluon import nn
 from hybridnet.gluon.training import History
 from hybridnet.gluon.training.losses import LOSSES
 from hybridnet.gluon.training.losses import find as find_loss
-from hybridnet.gluon.training.session import initialize_missing, output_spec
+from hybridnet.gluon.training.network import initialize_missing, output_specs
 from hybridnet.keras import optimizers
 from hybridnet.keras.layers import LAYERS, InputLayer, Layer, snake
 from hybridnet.keras.saving import foreign, pack, unpack
@@ -68,7 +68,9 @@ class Sequential(nn.HybridSequential):
 
     # -- training -------------------------------------------------------------------------------
 
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, optimizer_params: Any = None) -> None:
+    def compile(  # type: ignore[override]
+        self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, optimizer_params: Any = None
+    ) -> None:
         """As Gluon's :meth:`Block.compile`; ``sgd``, ``adam`` and ``rmsprop`` have Keras's defaults."""
         if not optimizer_params:
             optimizer = optimizers.get(optimizer)
@@ -85,6 +87,9 @@ class Sequential(nn.HybridSequential):
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        callbacks: Any = None,
     ) -> History:
         """Train, as Gluon's :meth:`Block.fit`. ``validation_split``: the share of the samples, from the end, to validate with."""
         if validation_split:
@@ -94,8 +99,10 @@ class Sequential(nn.HybridSequential):
             kept = math.ceil(len(y) * (1 - validation_split) - 1e-9)
             x, held = _split(x, kept)
             (y, truth) = _split(y, kept)
+            sample_weight = None if sample_weight is None else sample_weight[:kept]
             validation_data = (held, truth)
-        return super().fit(x, y, epochs, 32 if batch_size is None else batch_size, validation_data, shuffle, verbose)
+        batch_size = 32 if batch_size is None else batch_size
+        return super().fit(x, y, epochs, batch_size, validation_data, shuffle, verbose, callbacks, sample_weight, class_weight)
 
     def evaluate(  # type: ignore[override]
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: int | str = "auto", return_dict: bool = False
@@ -122,7 +129,7 @@ class Sequential(nn.HybridSequential):
         x = array(numpy.zeros((1, *shape[1:]), "float32"))
         shapes: list[tuple[int | None, ...]] = []
         for layer in self.layers:
-            spec = output_spec(layer, (x,))
+            (spec,) = output_specs(layer, (x,))
             x = array(numpy.zeros(spec.shape, spec.dtype))
             shapes.append((None, *spec.shape[1:]))
         return shapes

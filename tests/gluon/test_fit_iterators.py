@@ -59,7 +59,7 @@ def test_an_iterator_without_batches_or_labels() -> None:
         network().fit(io.NDArrayIter(X, Y, 20, last_batch_handle="discard"), verbose=0)
     with pytest.raises(ArgumentError, match=r"\[fit\] expected batches \(x, y\); got batches without labels"):
         network().fit(io.NDArrayIter(X, None, 4), verbose=0)
-    with pytest.raises(ArgumentError, match=r"\[fit\] expected batches with one array of labels; got 2"):
+    with pytest.raises(ArgumentError, match=r"\[fit\] expected as many labels as the network has outputs, 1; got 2"):
         network().fit(io.NDArrayIter(X, [Y, Y], 4), verbose=0)
 
 

@@ -122,7 +122,7 @@ def test_unknown_names(arguments: dict[str, Any], message: str) -> None:
         ({"x": np.zeros((0, 2)), "y": np.zeros(0, int)}, "at least one sample; got empty data"),
         ({"y": None}, "labels y beside the array x"),
         ({"x": [], "y": None}, "at least one batch; got none"),
-        ({"x": [(np.zeros((2, 2)),)], "y": None}, r"batches \(x, y\); got a tuple of 1"),
+        ({"x": [(np.zeros((2, 2)),)], "y": None}, r"batches \(x, y\) or \(x, y, sample_weight\); got a tuple of 1"),
         ({"x": 3.0, "y": None}, "an iterable of batches"),
         ({"x": np.array([["a", "b"]] * 60)}, "arrays of numbers"),
         ({"y": np.full(60, CLASSES)}, "labels from 0 to 2, for 3 outputs; got labels from 3 to 3"),

@@ -11,6 +11,7 @@ from emulator.emulator import COMPILER
 from support.example import EXAMPLES, example
 
 import hybridnet as hn
+from hybridnet.gluon.training import checkpoint
 
 datasets = pytest.importorskip("sklearn.datasets")
 
@@ -130,3 +131,26 @@ def test_every_example_says_what_it_shows_and_is_tested() -> None:
     for path in EXAMPLES.glob("*.py"):
         assert path.read_text(encoding="utf-8").startswith('"""'), path.name
         assert f'"{path.stem}"' in tested, f"{path.name} has no test"
+
+
+def test_the_estimator_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = example("estimator_resume").train
+    wanted, accuracy = train(str(tmp_path / "undisturbed"), epochs=3, samples=600)
+    assert accuracy > 0.5
+    real, left = checkpoint.save, [2]
+
+    def save(prefix: str, estimator: Any) -> None:
+        real(prefix, estimator)
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoint, "save", save)
+        train(str(tmp_path / "stopped"), epochs=3, samples=600)
+    assert train(str(tmp_path / "stopped"), epochs=3, samples=600)[0] == wanted
+
+
+def test_several_devices_learn_as_one() -> None:
+    one, several, by_fit = example("several_devices").main(2, epochs=3, samples=640)
+    assert one > 0.85 and by_fit > 0.85 and several == pytest.approx(one, abs=0.01)

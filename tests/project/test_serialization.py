@@ -1,7 +1,9 @@
 """MXNet's parameter files: read and written byte for byte as MXNet 1.9.1 does, and what is wrong with a file is said."""
 
 import contextlib
+import os
 import struct
+import threading
 from pathlib import Path
 
 import ml_dtypes
@@ -117,3 +119,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         serialization.save(path, {"x": np.zeros(3)})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_written_over(tmp_path: Path) -> None:
+    """In a container a program that is started again has the number of the one that was killed."""
+    path = tmp_path / "file"
+    left = tmp_path / f"file.{os.getpid()}.{threading.get_ident()}.tmp"
+    left.write_bytes(b"half")
+    serialization.write_bytes(path, b"whole")
+    assert path.read_bytes() == b"whole" and not left.exists()

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from hybridnet import absent
-from hybridnet.gluon.contrib import cnn, data, nn, rnn
+from hybridnet.gluon.contrib import cnn, data, estimator, nn, rnn
 
-__all__ = ["cnn", "data", "nn", "rnn"]
+__all__ = ["cnn", "data", "estimator", "nn", "rnn"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)

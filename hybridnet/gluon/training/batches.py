@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 
@@ -20,8 +20,15 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.io.base import DataBatch, DataIter
 from hybridnet.ops.random.distributions import permutation
 
-Batch = tuple[tuple[Any, ...], Any]  # the network's inputs, the label (None in prediction)
-Check = Callable[[Any], None]  # of labels that lie on the host
+Check = Callable[[list[Any]], None]  # of labels that lie on the host, one for each output
+
+
+class Batch(NamedTuple):
+    """A batch: the network's inputs, a label for each of its outputs (none in prediction), the weights of samples if they have some."""
+
+    inputs: tuple[Any, ...]
+    labels: tuple[Any, ...]
+    weight: Any = None
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,12 @@ class Place:
     device: Device
     dtype: dtypes.Dtype
     cls: type[Any]
+    others: tuple[Device, ...] = ()  # on which training goes on as well
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """All devices, of which batches go to the first."""
+        return (self.device, *self.others)
 
     def put(self, x: Any) -> Any:
         """An array of anything, there."""
@@ -60,15 +73,24 @@ def _array(op: str, x: Any, place: Place) -> Any:
     return place.cast(x)
 
 
+def _several(y: Any) -> tuple[Any, ...]:
+    """The labels of several outputs, or of one: a tuple, or a list of arrays, is several."""
+    several = isinstance(y, tuple) or (isinstance(y, list) and y and all(hasattr(part, "shape") for part in y))
+    return tuple(y) if several else (y,)
+
+
 class Arrays:
     """Arrays cut into batches, in a new random order each time they are gone through if ``shuffle``."""
 
-    def __init__(self, op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place) -> None:
+    def __init__(self, op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place, weight: Any = None) -> None:
         if not isinstance(batch_size, int) or batch_size < 1:
             fail(ArgumentError, op, expected="a batch_size of 1 or more", got=repr(batch_size))
         self.inputs = [_array(op, part, place) for part in (x if isinstance(x, tuple) else (x,))]
-        self.label = None if y is None else _array(op, y, place)
-        parts = [*self.inputs, *([] if y is None else [self.label])]
+        self.labels = [_array(op, part, place) for part in (() if y is None else _several(y))]
+        self.weight = None if weight is None else _array(op, weight, place)
+        if self.weight is not None and self.weight.ndim != 1:
+            fail(ShapeError, op, expected="one sample_weight a sample", got=f"weights of shape {self.weight.shape}")
+        parts = [*self.inputs, *self.labels, *([] if self.weight is None else [self.weight])]
         if len({len(part) for part in parts}) != 1:
             fail(ShapeError, op, expected="as many labels as samples", got=" and ".join(str(part.shape) for part in parts))
         self.samples: int | None = len(parts[0])
@@ -78,7 +100,7 @@ class Arrays:
 
     def check_labels(self, check: Check) -> None:
         """Have all labels checked, before anything is trained on them."""
-        check(self.label.asnumpy() if isinstance(self.label, Array) else self.label)  # type: ignore[attr-defined]
+        check([x.asnumpy() if isinstance(x, Array) else x for x in self.labels])  # type: ignore[attr-defined]
 
     def first(self) -> Batch:
         """A batch, to learn shapes from."""
@@ -86,7 +108,8 @@ class Arrays:
 
     def _batch(self, at: Any) -> Batch:
         put = self.place.put
-        return tuple(put(x[at]) for x in self.inputs), None if self.label is None else put(self.label[at])
+        weight = None if self.weight is None else put(self.weight[at])
+        return Batch(tuple(put(x[at]) for x in self.inputs), tuple(put(x[at]) for x in self.labels), weight)
 
     def __iter__(self) -> Iterator[Batch]:
         assert self.samples is not None
@@ -116,13 +139,14 @@ class Batches:
         self._ahead: list[Any] = []  # and has taken from it
         self._check: Check | None = None
         self._used = False  # whether a DataIter has been gone through
+        self._rest = False  # whether what comes may be the rest of an epoch
 
     def check_labels(self, check: Check) -> None:
         """Have the labels of each batch checked before it is used; not those that lie on a GPU, but for the first."""
         self._check = check
-        for _, label in map(self._batch, self._ahead):
-            if label is not None and label.device.is_gpu:
-                check(label.asnumpy())
+        for batch in map(self._batch, self._ahead):
+            if any(label.device.is_gpu for label in batch.labels):
+                check([label.asnumpy() for label in batch.labels])
 
     def first(self) -> Batch:
         """The first batch, which the first time through begins with."""
@@ -146,7 +170,7 @@ class Batches:
         if self._used:
             source.reset()
         first = next(source, None)
-        if first is None and not self._used:  # who used it before has not reset it
+        if first is None and not self._used and not self._rest:  # who used it before has not reset it
             source.reset()
             first = next(source, None)
         self._used = True
@@ -156,37 +180,45 @@ class Batches:
         """Inputs and label of a ``DataIter``'s batch."""
         pad = 0 if self.padded else batch.pad or 0
         data, label = ([x[: len(x) - pad] if pad else x for x in part or []] for part in (batch.data, batch.label))
-        if len(label) > 1:
-            fail(ArgumentError, self.op, expected="batches with one array of labels", got=f"{len(label)} of them")
-        return data[0] if len(data) == 1 else tuple(data), label[0] if label else None
+        return data[0] if len(data) == 1 else tuple(data), (label[0] if len(label) == 1 else tuple(label)) if label else None
 
     def _batch(self, batch: Any, place: Place | None = None) -> Batch:
-        x, y = self._parts(batch)
+        if isinstance(batch, Batch):  # a loader that copies ahead has made it
+            return batch
+        x, y, weight = self._parts(batch)
         if isinstance(x, list) and x and all(isinstance(part, (Array, numpy.ndarray)) for part in x):
             x = tuple(x)  # a network of several inputs: what a DataLoader makes of samples ((a, b), label)
-        part = Arrays(self.op, x, y, 1, False, place or self.place)
-        label = part.label._data if isinstance(part.label, Array) else part.label
-        if self._check is not None and isinstance(label, numpy.ndarray):
-            self._check(label)
+        part = Arrays(self.op, x, y, 1, False, place or self.place, weight)
+        labels = [label._data if isinstance(label, Array) else label for label in part.labels]
+        if self._check is not None and all(isinstance(label, numpy.ndarray) for label in labels):
+            self._check(labels)
         return part._batch(slice(None))
 
-    def _parts(self, batch: Any) -> tuple[Any, Any]:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+    def _parts(self, batch: Any) -> tuple[Any, Any, Any]:
+        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
             size = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
-            fail(ArgumentError, self.op, expected="batches (x, y)", got=f"a {type(batch).__name__}{size}")
-        x, y = batch
+            fail(ArgumentError, self.op, expected="batches (x, y) or (x, y, sample_weight)", got=f"a {type(batch).__name__}{size}")
+        x, y, *weight = batch
         if y is None:
             fail(ArgumentError, self.op, expected="batches (x, y)", got="batches without labels")
-        return x, y
+        return x, y, weight[0] if weight else None
+
+    def go_on(self, behind: bool) -> None:
+        """Begin anew, at the place to which what gives the batches has been set; ``behind`` the end of an epoch, or in one."""
+        self._begun, self._ahead, self._used = None, [], behind
+        self._rest = not behind
 
     def __iter__(self) -> Iterator[Batch]:
         count = 0
         ahead, begun = self._ahead, self._begun or self._begin()
         self._ahead, self._begun = [], None
+        rest, self._rest = self._rest, False
         for batch in chain(ahead, begun):
             result = self._batch(batch)
-            count += len(result[0][0])
+            count += len(result.inputs[0])
             yield result
+        if rest:
+            return
         if not count:
             fail(ArgumentError, self.op, expected="at least one batch", got="none")
         self.samples = count
@@ -195,19 +227,21 @@ class Batches:
 class Inputs(Batches):
     """An iterable of batches to predict from: ``x``, or ``(x, y)``, of which ``y`` is left aside."""
 
-    def _parts(self, batch: Any) -> tuple[Any, Any]:
-        return (batch[0] if isinstance(batch, (tuple, list)) and len(batch) in (1, 2) else batch), None
+    def _parts(self, batch: Any) -> tuple[Any, Any, Any]:
+        return (batch[0] if isinstance(batch, (tuple, list)) and len(batch) in (1, 2) else batch), None, None
 
 
 def batches(
-    op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place, times: int = 1, padded: bool = False
+    op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place, times: int = 1, padded: bool = False, weight: Any = None
 ) -> Arrays | Batches:
     """The batches of arrays ``x`` and ``y``, or without ``y`` of an iterable of batches ``x`` (see :class:`Batches`).
 
     ArgumentError for an array ``x`` without ``y``.
     """
     if y is not None:
-        return Arrays(op, x, y, batch_size, shuffle, place)
+        return Arrays(op, x, y, batch_size, shuffle, place, weight)
+    if weight is not None:
+        fail(ArgumentError, op, expected="sample_weight beside arrays x and y", got="an iterable", fix="batches (x, y, sample_weight)")
     if isinstance(x, (Array, numpy.ndarray)):
         fail(ArgumentError, op, expected="labels y beside the array x", got="x alone")
     return Batches(op, x, place, times, padded)

@@ -58,13 +58,13 @@ def shown(values: Mapping[str, float]) -> str:
 
 
 class Progress:
-    """One pass over the data; ``verbose`` 0 shows nothing, 1 a bar, 2 a line at the end."""
+    """One pass over the data, of which ``done`` samples are done; ``verbose`` 0 shows nothing, 1 a bar, 2 a line at the end."""
 
-    def __init__(self, title: str, samples: int | None, verbose: int | str) -> None:
+    def __init__(self, title: str, samples: int | None, verbose: int | str, done: int = 0) -> None:
         if verbose not in (0, 1, 2, "auto"):
             fail(ArgumentError, "fit", expected="verbose 0 (nothing), 1 (a progress bar) or 2 (a line an epoch)", got=repr(verbose))
         self.title, self.samples, self.verbose = title, samples, verbose
-        self.done = 0
+        self.done = self._before = done  # samples, of which so many in another process
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
@@ -72,7 +72,7 @@ class Progress:
         self._next = self._start + _REFRESH
         if self.verbose in (1, "auto"):
             self._bar = importlib.import_module("tqdm").tqdm(
-                total=self.samples, desc=self.title, bar_format=_FORMAT if self.samples else _FORMAT_UNKNOWN
+                total=self.samples, initial=self.done, desc=self.title, bar_format=_FORMAT if self.samples else _FORMAT_UNKNOWN
             )
         return self
 
@@ -92,7 +92,7 @@ class Progress:
         self._stop = time.perf_counter()
 
     def _with_speed(self, values: Mapping[str, float], now: float) -> str:
-        return f"{shown(values)}, {self.done / max(now - self._start, 1e-9):.0f} samples/s"
+        return f"{shown(values)}, {(self.done - self._before) / max(now - self._start, 1e-9):.0f} samples/s"
 
     def finish(self, values: Mapping[str, float]) -> None:
         """Show the values of the whole pass."""

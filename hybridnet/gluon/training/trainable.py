@@ -10,8 +10,13 @@ from hybridnet.compile import jit
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.training.batches import Arrays, Batches, Place, batches, inputs_of
+from hybridnet.gluon.training.events import EventHandler
+from hybridnet.gluon.training.fitting import Fit
+from hybridnet.gluon.training.network import initialize_missing, outputs_of, place_of
 from hybridnet.gluon.training.progress import History, Progress
-from hybridnet.gluon.training.session import Programs, Session, initialize_missing, place_of
+from hybridnet.gluon.training.run import Source
+from hybridnet.gluon.training.session import Session
+from hybridnet.gluon.training.steps import Plan, Programs, Steps
 
 
 class Trainable:
@@ -26,6 +31,7 @@ class Trainable:
         loss: Any = None,
         metrics: Sequence[Any] | None = None,
         optimizer_params: Mapping[str, Any] | None = None,
+        loss_weights: Sequence[float] | None = None,
     ) -> None:
         """Say how :meth:`fit` trains.
 
@@ -43,8 +49,11 @@ class Trainable:
 
         ``metrics``: ``accuracy`` (``acc``), ``top_k_accuracy`` (of 5; ``top_3_accuracy`` of 3), any loss by name, or
         metrics of :mod:`hybridnet.metric` by name or as objects.
+
+        A network of several outputs has a list of losses, whose sum, each times its number in ``loss_weights``, is minimised, and for each
+        output an entry in ``metrics``: a metric, a list of them, or ``None``. Results are named ``output0_loss``, ``output1_accuracy``.
         """
-        self._session = Session(optimizer, loss, metrics, optimizer_params)
+        self._session = Session(optimizer, loss, metrics, optimizer_params, loss_weights)
 
     def fit(
         self,
@@ -55,41 +64,47 @@ class Trainable:
         validation_data: Any = None,
         shuffle: bool = True,
         verbose: int | str = 1,
+        callbacks: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        accumulate: int = 1,
+        clip_global_norm: float | None = None,
     ) -> History:
         """Train, ``epochs`` times over the data, by one compiled step; gives the :class:`History`.
 
         ``x``, ``y``: arrays (ours or NumPy's) with the samples along their first axis; ``x`` a tuple of arrays for a
-        network of several inputs. Or ``x`` alone: an iterable of batches ``(x, y)`` that starts anew each epoch (a
-        list, a ``DataLoader``, an iterator of ``hybridnet.io``); it then decides on ``batch_size`` and ``shuffle``. The last batch may be
-        smaller; what fills up an iterator's last batch is trained on, as MXNet does, but neither measured nor predicted from.
+        network of several inputs, ``y`` for one of several outputs. Or ``x`` alone: an iterable of batches ``(x, y)`` that starts anew each
+        epoch (a list, a ``DataLoader``, an iterator of ``hybridnet.io``); it then decides on ``batch_size`` and ``shuffle``. The last batch
+        may be smaller; what fills up an iterator's last batch is trained on, as MXNet does, but neither measured nor predicted from.
         ``validation_data``: a tuple ``(x, y)`` or an iterable of batches, measured after each epoch. ``verbose``: 0
         shows nothing, 1 a progress bar an epoch, 2 a line an epoch.
 
-        Parameters that have no values yet get them (Xavier's, unless they have an initializer of their own).
+        ``callbacks``: handlers of ``gluon.contrib.estimator``, or of your own. With a ``CheckpointHandler`` that resumes, ``epochs`` is
+        what is trained in all, and a program that was killed and started again ends with the same parameters, to the bit.
+        ``sample_weight``: a number for each sample, which its loss is multiplied by; an iterable gives ``(x, y, sample_weight)``.
+        ``class_weight``: numbers by class, 1 for others. ``accumulate``: an update from the mean gradient over so many batches.
+        ``clip_global_norm``: gradients are scaled so that the norm of all together is at most that.
+
+        Parameters that have no values yet get them (Xavier's, unless they have an initializer of their own). Parameters on several devices
+        have each batch divided among these; validation and prediction use the first.
         The order of the data follows ``hybridnet.random.seed``.
         """
         session = _session_of(self, "fit")
         if not isinstance(epochs, int) or epochs < 0:
             fail(ArgumentError, "fit", expected="epochs of 0 or more", got=repr(epochs))
         place = _ready_place(self)
-        data = batches("fit", x, y, batch_size, shuffle, place, times=epochs, padded=True)
+        plan = _plan(session, place, accumulate, clip_global_norm, class_weight)
+        data = batches("fit", x, y, batch_size, shuffle, place, times=epochs, padded=True, weight=sample_weight)
+        source = Source(data, keeper=getattr(data, "batches", None))
+        if isinstance(data, Batches):  # of which prepare takes the first
+            source.prime()
         session.prepare(self, data)
         validation = None if validation_data is None else _validation(self, session, validation_data, batch_size, place, epochs)
-        history = History()
-        for epoch in range(epochs):
-            session.start(self, place.device)
-            with Progress(f"Epoch {epoch + 1}/{epochs}", data.samples, verbose) as progress:
-                for inputs, label in data:
-                    session.train(self, inputs, label)
-                    progress.advance(len(inputs[0]), session.results)
-                session.finish_epoch(self, place.device)
-                results = session.results()
-                progress.stop_clock()
-                if validation is not None:
-                    results |= {f"val_{name}": value for name, value in _measure(self, session, validation, place).items()}
-                progress.finish(results)
-            history.add(epoch, results)
-        return history
+        fit = Fit(self, session, place, plan, epochs)
+        handlers = _handlers(callbacks)
+        if not epochs:
+            return fit.history
+        return fit.go(source, validation, lambda data: _measure(self, session, data, place), handlers, verbose)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int = 32, verbose: int | str = 0) -> Any:
         """The loss and the metrics over data (as :meth:`fit` takes it), as a dict by name."""
@@ -104,7 +119,7 @@ class Trainable:
         return results
 
     def predict(self, x: Any, batch_size: int = 32, verbose: int | str = 0) -> Any:
-        """The outputs for an array of samples (or a tuple of arrays, for several inputs), as one array.
+        """The outputs for an array of samples (or a tuple of arrays, for several inputs), as one array; of several outputs a tuple.
 
         ``x`` may be a ``DataLoader``, an iterator of ``hybridnet.io`` or another iterable of batches as well, ``x`` or ``(x, y)``, of which
         ``y`` is left aside.
@@ -116,14 +131,14 @@ class Trainable:
         found = []
         data = inputs_of("predict", x, batch_size, place_of(self))
         with Progress("Predict", data.samples, verbose) as progress:
-            for arrays, _ in data:
-                found.append(step(*arrays))
-                progress.advance(len(arrays[0]), dict)
+            for batch in data:
+                found.append(step(*batch.inputs))
+                progress.advance(len(batch.inputs[0]), dict)
             progress.stop_clock()
             progress.finish({})
-        if not isinstance(found[0], Array):
-            fail(ArgumentError, "predict", expected="a network with one output", got=f"a {type(found[0]).__name__}")
-        return np.concatenate(found) if len(found) > 1 else found[0]
+        if isinstance(found[0], Array):
+            return _joined(found)
+        return tuple(_joined(list(parts)) for parts in zip(*map(outputs_of, found), strict=True))
 
 
 def _session_of(net: Trainable, what: str) -> Session:
@@ -150,8 +165,41 @@ def _validation(net: Trainable, session: Session, given: Any, batch_size: int, p
 def _measure(net: Trainable, session: Session, data: Arrays | Batches, place: Place, progress: Progress | None = None) -> dict[str, float]:
     """Loss and metrics over data, in prediction mode."""
     session.reset(place.device)
-    for inputs, label in data:
-        session.test(net, inputs, label)
+    steps = Steps(net, session.outputs, session.programs, Plan((place.device,)))
+    for batch in data:
+        steps.test(batch)
         if progress is not None:
-            progress.advance(len(inputs[0]), session.results)
+            progress.advance(len(batch.inputs[0]), session.results)
     return session.results()
+
+
+def _joined(parts: list[Any]) -> Any:
+    if not isinstance(parts[0], Array):
+        fail(ArgumentError, "predict", expected="a network whose outputs are arrays", got=f"a {type(parts[0]).__name__}")
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def _plan(session: Session, place: Place, accumulate: int, clip: float | None, class_weight: Mapping[int, float] | None) -> Plan:
+    """How ``fit`` trains, from its arguments."""
+    if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
+        fail(ArgumentError, "fit", expected="accumulate of 1 or more batches", got=repr(accumulate))
+    if accumulate > 1 and session.full_batch:
+        fail(ArgumentError, "fit", expected="accumulate or the optimizer bgd, which accumulates over an epoch", got="both")
+    if clip is not None and not (isinstance(clip, (int, float)) and clip > 0):
+        fail(ArgumentError, "fit", expected="clip_global_norm to be a number above 0", got=repr(clip))
+    classes = tuple(sorted((int(number), float(weight)) for number, weight in (class_weight or {}).items()))
+    if classes and (len(session.outputs) > 1 or session.outputs[0].loss.kind not in ("classes", "binary")):
+        got = "several losses" if len(session.outputs) > 1 else session.outputs[0].loss.name
+        fail(ArgumentError, "fit", expected="one loss of classes, by name, beside class_weight", got=got, fix="sample_weight")
+    if classes and classes[0][0] < 0:
+        fail(ArgumentError, "fit", expected="class_weight by numbers of classes", got=str(classes[0][0]))
+    return Plan(place.devices, 0 if session.full_batch else accumulate, clip, classes)
+
+
+def _handlers(callbacks: Any) -> list[EventHandler]:
+    handlers = [] if callbacks is None else list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    for handler in handlers:
+        if not isinstance(handler, EventHandler):
+            fix = "gluon.contrib.estimator has them; of your own: class Mine(EpochEnd): def epoch_end(self, estimator): ..."
+            fail(ArgumentError, "fit", expected="callbacks to be event handlers", got=repr(handler), fix=fix)
+    return handlers

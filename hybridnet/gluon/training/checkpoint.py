@@ -1,0 +1,111 @@
+"""A checkpoint: all that another process needs to go on as if nothing had happened, to the bit.
+
+Three files of one prefix. ``.params`` and ``.states`` are those of ``save_parameters`` and ``Trainer.save_states``. ``.run`` has the rest:
+random state, the place in the data, handlers, metrics, the optimizer's numbers and schedule, what differs between devices, and the
+checksums of the other two. It is written last, so it says that the checkpoint is whole; each file comes whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+from hybridnet import serialization
+from hybridnet.core import asarray, suspended_trace
+from hybridnet.errors import FileFormatError, HybridnetError, fail
+from hybridnet.gluon.training import randomness, saved
+
+RUN, PARTS = ".run", (".params", ".states")
+
+
+def save(prefix: str, estimator: Any) -> None:
+    """Write the checkpoint of a run, ``estimator.run``, as it is now."""
+    save_network(prefix, estimator)
+    # Checksums of what is there: a crash of the machine may still lose what a rename has promised.
+    sums = {part: _checksum(serialization.read_bytes(prefix + part)) for part in PARTS}
+    serialization.write_bytes(prefix + RUN, saved.pack({"sums": sums, **_state(estimator)}))
+
+
+def save_network(prefix: str, estimator: Any) -> None:
+    """Write the parameters and the optimizer's states alone."""
+    estimator.net.save_parameters(prefix + ".params")
+    estimator.trainer.save_states(prefix + ".states")
+
+
+def read(prefix: str) -> dict[str, Any] | None:
+    """What a checkpoint's ``.run`` holds; ``None`` where a file of it is missing or damaged."""
+    try:
+        state = saved.unpack(serialization.read_bytes(prefix + RUN), prefix + RUN)
+        whole = all(_checksum(serialization.read_bytes(prefix + part)) == state["sums"].get(part) for part in PARTS)
+    except (OSError, HybridnetError):
+        return None
+    return state if whole else None
+
+
+def load(prefix: str, state: dict[str, Any], estimator: Any) -> None:
+    """Go on from a checkpoint whose ``.run`` was read: into the network, the trainer, the handlers, the random state."""
+    estimator.net.load_parameters(prefix + ".params")
+    estimator.trainer.load_states(prefix + ".states")
+    parameters = _parameters(estimator)
+    if len(parameters) != len(state["parameters"]):
+        got = f"{len(state['parameters'])} in {prefix}{RUN}"
+        fail(FileFormatError, "resume", expected=f"a checkpoint of {len(parameters)} parameters", got=got)
+    for parameter, kept in zip(parameters, state["parameters"], strict=True):
+        _write(parameter.list_data, kept["data"], parameter.name, prefix)
+        _write(parameter.list_grad, kept["grad"], parameter.name, prefix)
+    saved.restore(estimator.trainer.optimizer, state["optimizer"])
+    for metric, kept in zip([*estimator.train_metrics, *estimator.val_metrics], state["metrics"], strict=True):
+        saved.restore(metric, kept)
+    if state["more"] is not None:
+        estimator.load_state_dict(state["more"])
+    estimator.run.load_state_dict(state["run"])
+    randomness.load_state_dict(state["random"])
+
+
+def _state(estimator: Any) -> dict[str, Any]:
+    return {
+        "parameters": [_of_parameter(parameter) for parameter in _parameters(estimator)],
+        "optimizer": saved.snapshot(estimator.trainer.optimizer),
+        "metrics": [saved.snapshot(metric) for metric in [*estimator.train_metrics, *estimator.val_metrics]],
+        "more": estimator.state_dict() if hasattr(estimator, "state_dict") else None,
+        "run": estimator.run.state_dict(),
+        "random": randomness.state_dict(),
+    }
+
+
+def _parameters(estimator: Any) -> list[Any]:
+    """The network's parameters, and those that the trainer has beside them."""
+    found = {id(p): p for p in [*estimator.net.collect_params().values(), *estimator.trainer._params]}
+    return list(found.values())
+
+
+def _of_parameter(parameter: Any) -> dict[str, Any]:
+    """What the other files do not hold: copies that may differ between devices, and gradients that are being added up."""
+    data = parameter.list_data()
+    return {"data": data if len(data) > 1 else None, "grad": parameter.list_grad() if parameter.grad_req == "add" else None}
+
+
+def _write(arrays: Callable[[], list[Any]], values: list[Any] | None, name: str, prefix: str) -> None:
+    if values is None:
+        return
+    there = arrays()
+    if [x.shape for x in there] != [value.shape for value in values]:
+        got = f"{len(there)} of {there[0].shape} now" if there else "none now"
+        expected = f"{len(values)} devices for {name!r}, as in {prefix}{RUN}"
+        fail(FileFormatError, "resume", expected=expected, got=got, fix="training on as many devices as before")
+    with suspended_trace():
+        for x, value in zip(there, values, strict=True):
+            x._assign(asarray(value, device=x.device))
+
+
+def _checksum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def remove(prefix: str) -> None:
+    """Delete a checkpoint, last the file by which it is found: killed meanwhile, the next run deletes the rest."""
+    for part in (*PARTS, RUN):
+        if os.path.exists(prefix + part):
+            os.remove(prefix + part)
