@@ -92,6 +92,8 @@ class Suite:
         if self.written >= KERNELS_A_UNIT:
             self.units.append(Unit(self.tuning))
             self.written = 0
+        if not node.device.is_gpu:
+            node.implementation = None  # which was chosen for the host, whose values are in the graph
         launches = self.units[-1].add(node)
         self.written += len(launches.kernels)
         return Work(node, dict(zip(node.inputs, data, strict=True)), launches, len(self.units) - 1)
