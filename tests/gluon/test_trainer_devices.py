@@ -44,7 +44,7 @@ PARTED = [[2.3274999, 2.965, 3.6024997], [409.6675, 462.325, 514.9825]]
 
 
 @pytest.mark.parametrize("update_on_kvstore", [None, True, False])
-@pytest.mark.parametrize("store", ["device", "local", kv.create("local")], ids=str)
+@pytest.mark.parametrize("store", ["device", "local", kv.create("local")], ids=["device", "local", "a store"])
 def test_stores_sum(store: Any, update_on_kvstore: bool | None) -> None:
     net = network()
     trained(net, gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1}, store, update_on_kvstore=update_on_kvstore))
