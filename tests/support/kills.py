@@ -1,8 +1,8 @@
 """Kills programs that train, at random moments, and starts them again: do they end with the bits of one that nobody killed?
 
-``python -m support.kills 200 --record data/kills.json``, from ``tests/``, is the long campaign; the slow test is a short one. A program is
-killed (``SIGKILL``) between its first step and about the time at which it would have ended; where it has workers, one of these is killed
-instead now and then. Or it kills itself in the middle of a save, at a random one of the calls that write, sync, rename or delete.
+``python -m support.kills 200``, from ``tests/``, is a long campaign; the slow test is a short one, and ``data/kills.json`` records two.
+A program is killed (``SIGKILL``) between its first step and about the time at which it would have ended; where it has workers, one of
+these is killed instead now and then. Or it kills itself in the middle of a save, at a random one of the calls that sync, rename or delete.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from tqdm import tqdm
 #: In this variable, before which call a program kills itself: "fsync:3" is the third call of os.fsync.
 IN_A_SAVE = "TEST_KILL_IN"
 CALLS = ("fsync", "replace", "remove")
+
+#: How many of the kills left a file that was not written to its end.
+UNFINISHED = "that left an unfinished file"
 
 
 def start(way: str, folder: str, in_a_save: str = "") -> subprocess.Popen[str]:
@@ -95,7 +98,7 @@ def one_run(way: str, seconds: float, rng: random.Random, most: int, counts: Cou
                 raise RuntimeError(f"{way} failed: {complaints(folder)}")
             killed += 1
             counts["in a save, by itself" if what == "save" else f"at a random moment, the {what}"] += 1
-            counts["that left an unfinished file"] += bool(list(Path(folder).glob("*.tmp")))
+            counts[UNFINISHED] += bool(list(Path(folder).glob("*.tmp")))
             bar.update()
         return found, time.perf_counter() - begin
     finally:
@@ -104,17 +107,22 @@ def one_run(way: str, seconds: float, rng: random.Random, most: int, counts: Cou
             Path(f"{folder}.{end}").unlink(missing_ok=True)
 
 
+def killed_so_far(counts: Counter[str]) -> int:
+    """How many kills there were, of all kinds."""
+    return sum(number for kind, number in counts.items() if kind != UNFINISHED)
+
+
 def campaign(kills: int, ways: list[str], seed: int) -> dict[str, Any]:
     """Kill so many times, way after way; what happened, and which ways ended otherwise than undisturbed."""
     rng, counts, undisturbed = random.Random(seed), Counter[str](), {}
     runs, different = 0, []
     with tqdm(total=kills, desc="kills", disable=None) as bar:
-        while bar.n < kills:
+        while (done := killed_so_far(counts)) < kills:  # the bar counts nothing where it is not shown
             way = ways[runs % len(ways)]
             if way not in undisturbed:
                 undisturbed[way] = one_run(way, 0, rng, 0, Counter(), bar)
             wanted, seconds = undisturbed[way]
-            found, _ = one_run(way, seconds, rng, min(rng.randint(2, 6), kills - bar.n), counts, bar)
+            found, _ = one_run(way, seconds, rng, min(rng.randint(2, 6), kills - done), counts, bar)
             runs += 1
             if found != wanted:
                 different.append(way)
