@@ -46,5 +46,6 @@ def _of_a_signal(error: Exception) -> bool:
 
 
 def fail_two_devices(op: Op, arrays: Sequence[Any]) -> NoReturn:
+    """Raise the DeviceError for operands on several devices, each with its shape and dtype."""
     got = " and ".join(f"{spec_of(a)} on {a._device}" for a in arrays if isinstance(a, Array))
     fail(DeviceError, op.name, expected="arrays on one device", got=got, fix="x.as_in_context(device)")

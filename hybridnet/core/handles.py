@@ -11,6 +11,8 @@ from typing import Any
 
 from hybridnet.core.array import Array, wrap
 from hybridnet.core.state import local
+from hybridnet.device import Device
+from hybridnet.device.transfer import placed
 
 
 def as_class(x: Any, cls: type[Array]) -> Any:
@@ -29,3 +31,8 @@ def as_class(x: Any, cls: type[Array]) -> Any:
 def plain(x: Any) -> Any:
     """``x`` under NumPy's rules; anything but an array as it is."""
     return x if not isinstance(x, Array) or type(x) is x._plain else as_class(x, x._plain)
+
+
+def rebuilt(cls: type[Array], data: Any, device: Device) -> Array:
+    """A new array with the values of a NumPy array, on a device: what a pickled one becomes."""
+    return wrap(cls, placed(data, device), device)

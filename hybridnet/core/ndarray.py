@@ -16,6 +16,7 @@ from hybridnet import dtypes
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, from_objects, is_writable, spec_of, wrap
+from hybridnet.core.handles import rebuilt
 from hybridnet.core.identity import changed
 from hybridnet.core.indexing import decode, encode, fail_index, plain_template
 from hybridnet.core.op import OPS, Kind, Op
@@ -203,7 +204,7 @@ class NDArray(Operators, Array):
 
     def __reduce__(self) -> tuple[Any, ...]:
         data = self._concrete("pickle")
-        return _rebuild, (type(self), data if isinstance(data, np.ndarray) else data.get(), self._device)
+        return rebuilt, (type(self), data if isinstance(data, np.ndarray) else data.get(), self._device)
 
     def __copy__(self) -> Any:
         return self.copy()
@@ -456,10 +457,6 @@ _MOVE = Op(
     compute=lambda xp, x, *, source: x,
     grad=(lambda g, y, x, *, source: g.to_device(source),),
 )
-
-
-def _rebuild(cls: type[NDArray], data: np.ndarray[Any, Any], device: Device) -> NDArray:
-    return wrap(cls, placed(data, device), device)
 
 
 def from_data(data: Any, device: Device | None = None, cls: type[NDArray] = NDArray) -> NDArray:

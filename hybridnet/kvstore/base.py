@@ -74,7 +74,10 @@ LOCAL: dict[str, Any] = {}
 
 
 def create(name: str = "local") -> Any:
-    """The store of that name: ``local`` or ``device`` (here the same: sums are made where the first value lies), or a registered one."""
+    """The store of that name: ``local`` or ``device`` (here the same: sums are made where the first value lies), or a registered one.
+
+    ArgumentError for other names, among them those of stores of several machines.
+    """
     if not isinstance(name, str):
         fail(ArgumentError, "kvstore.create", expected="the name of a store", got=repr(name))
     lower = name.lower()

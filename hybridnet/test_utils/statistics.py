@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy
-from scipy.special import chdtrc
 
+from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.test_utils.comparing import host
 
@@ -56,7 +56,7 @@ def chi_square_check(
         fail(ArgumentError, "chi_square_check", expected="buckets that hold all numbers that are generated", got=got)
     expected = numpy.array(probs, numpy.float64) / sum(probs) * nsamples
     statistic = ((counts - expected) ** 2 / expected).sum()
-    return float(chdtrc(len(buckets) - 1, statistic)), counts, expected
+    return float(scipy_module(numpy, "special").chdtrc(len(buckets) - 1, statistic)), counts, expected
 
 
 def verify_generator(

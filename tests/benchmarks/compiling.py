@@ -17,7 +17,7 @@ from networks import resnet50
 
 import hybridnet as hn
 import hybridnet.compile as compiler
-from hybridnet import autograd, jit, lowering
+from hybridnet import autograd, compiled, jit, lowering
 from hybridnet.codegen import numpy_program as codegen
 from hybridnet.graph import passes
 from hybridnet.runtime import numpy_program as runtime
@@ -47,7 +47,7 @@ class Stopwatch:
 #: The steps of compiling: a module, a function or class in it, and what to call it.
 PARTS = (
     (compiler, "Traced", "trace"),
-    (compiler, "partition", "split forward and backward"),
+    (compiled, "partition", "split forward and backward"),
     (runtime, "write_numpy_program", "text: writing"),
     (codegen, "NumpyPlan", "text: plan"),
 )

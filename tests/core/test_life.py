@@ -38,6 +38,7 @@ def _sequential(kind: Any) -> Any:
 _IMAGE = [(2, 3, 8, 8)]
 _SPATIAL = {"1D": [(2, 3, 8)], "2D": _IMAGE, "3D": [(2, 3, 6, 6, 6)]}
 _VECTORS = [(2, 4)]
+_SEQUENCE = [(2, 3, 4)]
 
 LAYERS: dict[str, Callable[[], Made]] = {
     **{f"{kind}{n}": lambda kind=kind, n=n: (getattr(nn, f"{kind}{n}")(4, 3), _SPATIAL[n]) for n in _SPATIAL for kind in ("Conv",)},
@@ -68,6 +69,13 @@ LAYERS: dict[str, Callable[[], Made]] = {
     "InstanceNorm": lambda: (nn.InstanceNorm(), _IMAGE),
     "LayerNorm": lambda: (nn.LayerNorm(), _VECTORS),
     "ReflectionPad2D": lambda: (nn.ReflectionPad2D(1), _IMAGE),
+    "RMSNorm": lambda: (nn.RMSNorm(), _VECTORS),
+    "SwiGLU": lambda: (nn.SwiGLU(4, 8), _VECTORS),
+    "FeedForward": lambda: (nn.FeedForward(4, 8), _VECTORS),
+    "RotaryEmbedding": lambda: (nn.RotaryEmbedding(), [(2, 3, 2, 4)]),
+    "MultiHeadAttention": lambda: (nn.MultiHeadAttention(4, 2), _SEQUENCE),
+    "TransformerEncoderLayer": lambda: (nn.TransformerEncoderLayer(4, 2, 8), _SEQUENCE),
+    "TransformerDecoderLayer": lambda: (nn.TransformerDecoderLayer(4, 2, 8), _SEQUENCE * 2),
 }
 
 
@@ -94,7 +102,10 @@ def _cells(stack: Any) -> Any:
 
 
 LOSSES: dict[str, Callable[[], Made]] = {
-    name: lambda name=name: (getattr(loss, name)(), [(2, 4)] * (3 if name in ("CosineEmbeddingLoss", "TripletLoss") else 2))
+    name: lambda name=name: (
+        getattr(loss, name)(),
+        [(2, 5, 4), (2, 3)] if name == "CTCLoss" else [(2, 4)] * (3 if name in ("CosineEmbeddingLoss", "TripletLoss") else 2),
+    )
     for name, cls in vars(loss).items()
     if inspect.isclass(cls) and issubclass(cls, loss.Loss) and cls is not loss.Loss
 }

@@ -245,7 +245,7 @@ def from_folder(folder: str | os.PathLike[str], allow_missing: bool = False, ign
     """The ``GPT2``, ``BERT`` or ``ViT`` that ``config.json`` in ``folder`` describes, with the weights that lie beside it.
 
     ``kwargs`` go to the network and count more than the file; the rest as of :func:`load`. Parameters that a file lacks, where that is
-    allowed, are initialized.
+    allowed, are initialized. ArgumentError for another ``model_type``, or a setting that these networks do not have.
     """
     with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
         described = json.load(file)

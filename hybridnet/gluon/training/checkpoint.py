@@ -45,7 +45,10 @@ def read(prefix: str) -> dict[str, Any] | None:
 
 
 def load(prefix: str, state: dict[str, Any], estimator: Any) -> None:
-    """Go on from a checkpoint whose ``.run`` was read: into the network, the trainer, the handlers, the random state."""
+    """Go on from a checkpoint whose ``.run`` was read: into the network, the trainer, the handlers, the random state.
+
+    FileFormatError if it is one of another network.
+    """
     estimator.net.load_parameters(prefix + ".params")
     estimator.trainer.load_states(prefix + ".states")
     parameters = _parameters(estimator)

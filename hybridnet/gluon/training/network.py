@@ -33,7 +33,10 @@ def initialize_missing(net: Any) -> None:
 
 
 def output_specs(net: Any, inputs: tuple[Any, ...]) -> list[Spec]:
-    """Shape and dtype of each of the network's outputs, found by tracing: nothing is computed but deferred initial values."""
+    """Shape and dtype of each of the network's outputs, found by tracing: nothing is computed but deferred initial values.
+
+    An error if one of them is no array.
+    """
     trace = Trace()
     tracers = [wrap(type(x), trace.argument(Spec(x.shape, x._data.dtype), x._device, f"x{i}"), x._device) for i, x in enumerate(inputs)]
     before = local.set(recording=False, training=False)

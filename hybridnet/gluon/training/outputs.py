@@ -27,7 +27,7 @@ class Output:
 
 
 def outputs_from(loss: Any, metrics: Any, shares: Sequence[float] | None) -> list[Output]:
-    """Losses and metrics by output: of one, unless ``loss`` is a list."""
+    """Losses and metrics by output: of one, unless ``loss`` is a list. ArgumentError if weights or metrics are not as many."""
     several = isinstance(loss, (list, tuple))
     found = [losses.find(one) for one in (loss if several else [loss])]
     if shares is None:

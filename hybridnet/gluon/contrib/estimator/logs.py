@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import time
 from typing import Any
-
-from tqdm import tqdm
 
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.training.events import BatchBegin, BatchEnd, EpochBegin, EpochEnd, TrainBegin, TrainEnd
@@ -62,7 +61,9 @@ class LoggingHandler(TrainBegin, TrainEnd, EpochBegin, EpochEnd, BatchBegin, Bat
         if self._bar is None:
             data = getattr(estimator, "running", estimator.run).source.data
             total = len(data) if hasattr(data, "__len__") else None
-            self._bar = tqdm(total=total, initial=self.batch_index, desc=f"[Epoch {self.current_epoch}]", disable=None, leave=False)
+            self._bar = importlib.import_module("tqdm").tqdm(
+                total=total, initial=self.batch_index, desc=f"[Epoch {self.current_epoch}]", disable=None, leave=False
+            )
         self._bar.update()
 
     def batch_begin(self, estimator: Any, *args: Any, **kwargs: Any) -> None:

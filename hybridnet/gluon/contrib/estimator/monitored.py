@@ -37,7 +37,7 @@ def name_of(monitor: Any) -> str:
 
 
 def value_of(op: str, monitor: Any, estimator: Any) -> float:
-    """The number of now."""
+    """The number of now: of a metric, or of the metric of the estimator that has that name (ArgumentError if none has)."""
     if not isinstance(monitor, str):
         return float(monitor.get()[1])
     results = {name: value for m in [*estimator.train_metrics, *estimator.val_metrics] for name, value in m.get_name_value()}
