@@ -29,8 +29,9 @@ def fault(data: np.ndarray[Any, Any]) -> str | None:
 
 def _missing(data: np.ndarray[Any, Any]) -> int:
     """How many bytes a PNG lacks, as its chunks say."""
-    view, at = data.reshape(-1).data, 8
-    while at + 8 <= len(view) and view[at + 4 : at + 8] != b"IEND":
+    view, at, ended = data.reshape(-1).data, 8, False
+    while at + 8 <= len(view) and not ended:
+        ended = view[at + 4 : at + 8] == b"IEND"  # which is empty, and may claim not to be
         at += 12 + int.from_bytes(view[at : at + 4], "big")
     return max(0, at - len(view))
 
