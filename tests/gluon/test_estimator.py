@@ -144,7 +144,7 @@ def test_bars_know_how_many_batches_there_are(monkeypatch: pytest.MonkeyPatch) -
         def close(self) -> None:
             bars[-1].append("closed")
 
-    monkeypatch.setattr("hybridnet.gluon.contrib.estimator.logs.tqdm", Bar)
+    monkeypatch.setattr("tqdm.tqdm", Bar)
     estimator = made()
     estimator.evaluate(loader(10))
     estimator.fit(loader(), loader(5), epochs=1)

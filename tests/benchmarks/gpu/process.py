@@ -5,6 +5,7 @@ Relies on nothing but the standard library, so that a run can say what went wron
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import faulthandler
 import json
@@ -147,6 +148,7 @@ def ends_on_request() -> None:
             raise SystemExit(STOPPED)
 
     signal.signal(signal.SIGTERM, stop)
+    atexit.register(end_all)  # a process may have been started right before, and nobody hold it yet
 
 
 # -- the other side -------------------------------------------------------------------------------------
