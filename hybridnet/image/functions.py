@@ -142,7 +142,8 @@ def imrotate(src: Any, rotation_degrees: Any, zoom_in: bool = False, zoom_out: b
         return image_like(rotation.rotated(image, degrees.item(), zoom_in, zoom_out), src)
     if degrees.size != len(image):
         fail(ArgumentError, "imrotate", expected=f"{len(image)} angles, one an image, or one for all", got=f"{degrees.size} angles")
-    return image_like(np.stack([rotation.rotated(x, d, zoom_in, zoom_out) for x, d in zip(image, degrees.tolist(), strict=True)]), src)
+    turned = [rotation.rotated(x, d, zoom_in, zoom_out) for x, d in zip(image, degrees.tolist(), strict=True)]
+    return image_like(np.stack(turned) if turned else image.copy(), src)
 
 
 def random_rotate(src: Any, angle_limits: tuple[float, float], zoom_in: bool = False, zoom_out: bool = False) -> Any:

@@ -154,8 +154,10 @@ def border(image: Image, top: int, bot: int, left: int, right: int, kind: int = 
     """The image with pixels around it.
 
     ``kind``: 0 of ``value`` (a number, or one a channel), 1 those of the edge, 2 mirrored with the edge, 3 from the other side, 4 mirrored
-    without the edge. ArgumentError for a negative number of pixels, or another ``kind``.
+    without the edge. ArgumentError for a negative number of pixels, or another ``kind``; ShapeError for an image without channels.
     """
+    if image.ndim != 3:
+        fail(ShapeError, "copyMakeBorder", expected="an image (height, width, channels)", got=str(image.shape))
     if min(top, bot, left, right) < 0 or kind not in range(5):
         got = f"top {top}, bot {bot}, left {left}, right {right}, type {kind}"
         fail(ArgumentError, "copyMakeBorder", expected="widths of 0 or more and a type 0 to 4", got=got)

@@ -215,6 +215,14 @@ def test_an_image_that_its_bytes_cannot_hold() -> None:
             assert image.imdecode(cv2.imencode(kind, blank, options)[1].tobytes()).shape == blank.shape
 
 
+def test_nothing_to_turn_and_no_channels() -> None:
+    """A batch of no images stays one; an image without channels has no border."""
+    assert image.imrotate(hn.nd.zeros((0, 3, 4, 4)), []).shape == (0, 3, 4, 4)
+    for kind in range(5):
+        with pytest.raises(ShapeError, match=r"\[copyMakeBorder\] expected an image \(height, width, channels\); got \(4, 4\)"):
+            image.copyMakeBorder(hn.np.zeros((4, 4)), 1, 1, 1, 1, kind)
+
+
 def test_errors() -> None:
     with pytest.raises(ArgumentError, match=r"an interpolation 0 .nearest.*got 5"):
         image.imresize(array(), 3, 4, 5)
