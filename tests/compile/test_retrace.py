@@ -19,14 +19,15 @@ from hybridnet.optimizer.numbers import derived
 class Training:
     """A network in training in one compiled step, or block by block."""
 
-    def __init__(self, compiled: bool, name: str = "sgd", **options: Any) -> None:
+    def __init__(self, compiled: bool, name: str = "sgd", dtype: str = "float32", **options: Any) -> None:
         hn.random.seed(3)
         self.net = nn.HybridSequential()
         self.net.add(nn.Dense(4, activation="tanh", in_units=3), nn.Dense(2, in_units=4))
         self.net.initialize(hn.init.Normal(0.5))
+        self.net.cast(dtype)
         self.net.hybridize(not compiled)
         self.trainer = gluon.Trainer(self.net.collect_params(), name, {"learning_rate": 0.05, **options})
-        self.x = np.array([[0.3, -0.2, 0.9], [1.0, 0.4, -0.5]])
+        self.x = np.array([[0.3, -0.2, 0.9], [1.0, 0.4, -0.5]], dtype=dtype)
         self.compiled = jit(self._step, name="step") if compiled else None
         self.step = self.compiled or self._step
 
@@ -108,13 +109,16 @@ def test_every_number_of_every_optimizer_is_moved() -> None:
 
 @pytest.mark.parametrize("name", MOVED)
 def test_hyper_parameters_are_inputs(name: str) -> None:
-    """Each moves at every step: one program, and the values of updates done one by one."""
+    """Each moves at every step: one program, and the values of updates done one by one.
+
+    In float64: where a gradient crosses zero, Adam's kin make much of a rounding.
+    """
     options: dict[str, Any] = {"wd": 0.1} if "wd" in MOVED[name] else {}
     options |= {"momentum": 0.9} if "momentum" in MOVED[name] else {}
     options |= {"centered": True} if name == "rmsprop" else {}
     ended = []
     for compiled in (True, False):
-        training = Training(compiled, name, **options)
+        training = Training(compiled, name, "float64", **options)
         if not compiled:
             _one_by_one(training.trainer)
         training.run()
@@ -126,11 +130,11 @@ def test_hyper_parameters_are_inputs(name: str) -> None:
             training.run()
         assert training.retraces() == []
         ended.append(training.weights())
-    plain = Training(True, name, **options)
+    plain = Training(True, name, "float64", **options)
     for _ in range(6):
         plain.run()
     for a, b, unmoved in zip(*ended, plain.weights(), strict=True):
-        numpy.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5)
+        numpy.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
         assert abs(a - unmoved).max() > 1e-4, "the values have an effect"
 
 

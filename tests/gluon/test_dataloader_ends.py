@@ -9,13 +9,14 @@ import os
 import random
 import signal
 import time
+from multiprocessing import connection, popen_forkserver
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
 from support import loader_samples as some
-from support.processes import Program, available, left_in_shared_memory, until
+from support.processes import Program, available, is_gone, left_in_shared_memory, until
 
 from hybridnet.errors import ArgumentError, OutOfMemoryError, WorkerError, WorkerTimeoutError
 from hybridnet.gluon import data
@@ -93,6 +94,51 @@ def test_a_worker_that_is_gone(transform: Any, how: str) -> None:
             list(loader)
         assert time.monotonic() - begin < 20
         assert not children()
+
+
+@on_linux
+def test_a_worker_that_is_killed_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its fork, and before what it is to do has been sent to it."""
+    real = popen_forkserver.forkserver.read_signed
+
+    def read(descriptor: int) -> int:
+        number: int = real(descriptor)
+        if number > 0:  # the worker's; later its exit code
+            os.kill(number, signal.SIGKILL)
+            until(lambda: is_gone(number))
+        return number
+
+    monkeypatch.setattr(popen_forkserver.forkserver, "read_signed", read)
+    with pytest.raises(WorkerError, match=r"gone before it was told what to do|ended by signal SIGKILL while it started"):
+        list(data.DataLoader(some.Images(8), 4, num_workers=2))
+
+
+@pytest.mark.parametrize("kind", ["between messages", "in a message", "while it is told"])
+def test_a_pipe_that_breaks(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def breaks(*_: Any) -> Any:
+        for worker in made:
+            worker.process.kill()
+            worker.process.join()
+        raise {
+            "between messages": EOFError(),
+            "in a message": OSError("got end of file during message"),
+            "while it is told": BrokenPipeError(errno.EPIPE, "Broken pipe"),
+        }[kind]
+
+    made: list[Any] = []
+    real = workers._Worker.__init__
+
+    def init(self: Any, *arguments: Any) -> None:
+        real(self, *arguments)
+        made.append(self)
+
+    monkeypatch.setattr(workers._Worker, "__init__", init)
+    if kind == "while it is told":
+        monkeypatch.setattr(workers._Worker, "enlarge", breaks)
+    else:
+        monkeypatch.setattr(connection.Connection, "recv", breaks)
+    with pytest.raises(WorkerError, match=r"ended by signal SIGKILL"):
+        list(data.DataLoader(some.Images(8), 2, num_workers=1))
 
 
 def test_a_worker_that_hangs() -> None:
@@ -322,7 +368,7 @@ def test_workers_are_killed_at_random_moments(tmp_path: Path) -> None:
             begin = time.monotonic()
             while line == "an epoch\n":
                 (line,) = program.lines(1)
-            assert line.startswith("error") and "SIGKILL" in line
+            assert line.startswith("error") and ("SIGKILL" in line or "gone before" in line)
             assert time.monotonic() - begin < 20
         assert len(program.alive()) <= 5  # itself, the server of forks, the tracker of resources, two workers
         program.process.send_signal(signal.SIGINT)

@@ -34,6 +34,12 @@ def _command(pid: int) -> str:
         return ""
 
 
+def is_gone(pid: int) -> bool:
+    """Whether there is no such process, or only what its parent has yet to ask for."""
+    stat = _stat(pid)
+    return stat is None or stat[0] in "ZX"
+
+
 def left_in_shared_memory(pid: int) -> list[str]:
     """The names that a loader of that process has there."""
     return sorted(p.name for p in SHARED.glob(f"hybridnet-{pid}-*"))

@@ -9,6 +9,7 @@ however it does: nothing is left behind, and nothing waits for what is gone.
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import signal
@@ -30,6 +31,7 @@ from hybridnet.gluon.data.starting import GUARD, context, main_left_out, packed_
 
 _START_SECONDS = 60.0  # at least, for a worker to start: it may import what the dataset needs
 _END_SECONDS = 2.0  # for one to end by itself
+_GONE = (errno.EPIPE, errno.ECONNRESET, None)  # what a pipe says whose other end is gone; without a number, in the middle of a message
 
 
 class WorkerTraceback(Exception):
@@ -41,6 +43,19 @@ class WorkerTraceback(Exception):
 
     def __str__(self) -> str:
         return f"\n{self.text}"
+
+
+class _Reach:
+    """``with _Reach() as reach:`` around the use of a pipe: whether its other end was ``gone``, between two messages or in one."""
+
+    gone = False
+
+    def __enter__(self) -> _Reach:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        self.gone = isinstance(error, EOFError) or (isinstance(error, OSError) and error.errno in _GONE)
+        return self.gone
 
 
 class _Slot:
@@ -78,9 +93,13 @@ class _Worker:
             target=messages.work, args=(theirs, payload.name, size), name=f"DataLoader worker {number}", daemon=True
         )
         try:
-            self.process.start()
+            with _Reach() as reach:
+                self.process.start()
         finally:
             theirs.close()
+        if reach.gone:
+            got = f"worker {number} gone before it was told what to do"
+            fail(WorkerError, "DataLoader", expected="workers that live", got=got, fix="a look at what ends processes on this machine")
 
     def send(self, ticket: int, task: Task, size: int) -> None:
         """Have a batch read, into a free slot or a new one of ``size`` bytes; of a first one the size is not known yet."""
@@ -138,11 +157,9 @@ class Processes(Source):
         worker = min(self._workers, key=lambda w: len(w.tasks))
         ticket, self._next = self._next, self._next + 1
         with self._closing():
-            sent = False
-            with suppress(BrokenPipeError, ConnectionResetError):
+            with _Reach() as reach:
                 worker.send(ticket, task, self._size)
-                sent = True
-            if not sent:
+            if reach.gone:
                 self._fail_ended(worker)
         self._owner[ticket] = worker
         return ticket
@@ -238,7 +255,7 @@ class Processes(Source):
         for pipe in found:
             worker = pipes[pipe]
             message = None
-            with suppress(EOFError, ConnectionResetError):
+            with _Reach():
                 message = worker.pipe.recv()
             if message is None:
                 self._fail_ended(worker)
@@ -254,7 +271,10 @@ class Processes(Source):
         elif kind == messages.LARGER:
             (needed,) = rest
             self._size = max(self._size, needed + needed // 4)
-            worker.enlarge(ticket, self._size)
+            with _Reach() as reach:
+                worker.enlarge(ticket, self._size)
+            if reach.gone:
+                self._fail_ended(worker)
         elif ticket < 0:
             self._fail_start(*rest)
         else:
