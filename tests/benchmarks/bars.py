@@ -81,4 +81,4 @@ def disagreements(losses: Mapping[str, Sequence[float]], tolerances: Mapping[str
 
 
 #: Losses of equal training steps from equal weights. PyTorch's Adam adds epsilon elsewhere.
-TOLERANCES: dict[str, Any] = {"hybridnet": 1e-4, "numpy": 1e-3, "mxnet": 1e-3, "torch": 1e-2}
+TOLERANCES: dict[str, Any] = {"hybridnet": 1e-4, "baseline": 1e-4, "numpy": 1e-3, "mxnet": 1e-3, "torch": 1e-2}

@@ -82,7 +82,7 @@ def parsed() -> argparse.Namespace:
 def schedule(peers: list[str], workloads: list[str]) -> Iterator[tuple[str, str]]:
     """Who measures what in a round: the peers of a workload one after another."""
     for workload in workloads:
-        yield from ((peer, workload) for peer in peers if peer == "hybridnet" or workload in SHARED_WORKLOADS)
+        yield from ((peer, workload) for peer in peers if peer in ("hybridnet", "baseline") or workload in SHARED_WORKLOADS)
 
 
 def measure(workers: Workers, workloads: list[str], rounds: int, seconds: float) -> dict[str, Any]:
@@ -128,7 +128,6 @@ def main() -> None:
     found = measure(workers, workloads, rounds, seconds)
     settings = {"threads": THREADS, "rounds": rounds, "seconds a case and round": seconds}
     record = {"machine": machine, "settings": settings, "versions": workers.versions, **found}
-    print(report(record))
     output = arguments.output
     if output is None and not arguments.quick and not arguments.only:
         output = HERE / "records" / f"{machine['date'][:10]}.json"
@@ -136,6 +135,7 @@ def main() -> None:
         output.parent.mkdir(exist_ok=True)
         output.write_text(json.dumps(record, indent=1) + "\n")
         print(f"written to {output}", file=sys.stderr)
+    print(report(record))
 
 
 if __name__ == "__main__":

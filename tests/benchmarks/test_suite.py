@@ -101,7 +101,7 @@ def test_the_report_shows_a_record() -> None:
         "settings": {"threads": "2"},
         "versions": {"torch": {"torch": "2"}},
         "times": {name: [1e-6 * (i + 1)] * 3 for i, name in enumerate(names)},
-        "losses": {names[2]: [1.0], names[3]: [2.0]},
+        "losses": {names[2]: [1.0], names[3]: [2.0], "baseline/mlp-train/imperative": [1.0]},
         "arrays": {names[2]: 2**20, names[3]: 2**19},
         "process": {names[2]: 2**26, names[3]: 2**26},
         "compile": [{"one step": {"seconds": 3.5, "parts": {"trace": 3.5}, "lines": 7}}],
