@@ -215,3 +215,34 @@ def test_no_gradient_whatever_the_slope(name: str, slope: float) -> None:
     with np.errstate(all="ignore"):
         used = call(name, g + 1, hn.np.full((2,), slope)).asnumpy()
         np.testing.assert_array_equal(used, np.divide(1, slope) if name == "quotient" else slope)
+
+
+# -- numbers as operands ----------------------------------------------------------------------------------
+
+SPECIAL = [0.0, -0.0, 1.0, -1.5, math.inf, -math.inf, math.nan]
+CHOOSING = ["where", "maximum", "minimum", "add", "subtract", "multiply", "divide", "copysign"]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("dtype", dtypes.FLOATS, ids=str)
+@pytest.mark.parametrize("name", CHOOSING)
+def test_a_number_gives_what_an_array_of_it_gives(name: str, dtype: Any, compiled: bool) -> None:
+    """To the bit, signs of zero included, on either side."""
+    x = hn.np.array(SPECIAL, dtype=dtype)
+    first = [hn.np.array([True, False, False, True, False, True, False])] if name == "where" else []
+    for value in SPECIAL:
+        for number_first in (False, True):
+
+            def computed(x: Any, number: Any, *first: Any, turned: bool = number_first) -> Any:
+                operands = (number, x) if turned else (x, number)
+                return getattr(hn.np, name)(*first, *operands)
+
+            def with_number(x: Any, *first: Any, value: float = value, computed: Any = computed) -> Any:
+                return computed(x, value, *first)
+
+            with np.errstate(all="ignore"):
+                found = (jit(with_number) if compiled else with_number)(x, *first).asnumpy()
+                expected = computed(x, hn.np.array([value] * len(SPECIAL), dtype=dtype), *first).asnumpy()
+            kept = ~np.isnan(expected.astype(np.float64))  # a NaN has many bits
+            assert (np.isnan(found.astype(np.float64)) == ~kept).all()
+            assert found[kept].tobytes() == expected[kept].tobytes(), (value, number_first)

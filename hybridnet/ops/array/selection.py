@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def _where(xp: Any, condition: Any, a: Any, b: Any, *, out: Any = None) -> Any:
     bits = _BITS[out.itemsize]
     mask = np.negative(np.asarray(condition).view(np.int8), dtype=bits)
     a_bits, result = np.asarray(a, out.dtype).view(bits), out.view(bits)
-    if type(b) in (int, float) and b == 0:  # the gradient of a relu, above all
+    if type(b) in (int, float) and b == 0 and math.copysign(1, b) > 0:  # the gradient of a relu, above all; all bits of 0 are 0
         np.bitwise_and(a_bits, mask, out=result)
     else:
         b_bits = np.asarray(b, out.dtype).view(bits)
