@@ -172,7 +172,7 @@ def _chunk(total: int, num_sms: int) -> int:
 
 def _flat(body: Graph, length: int) -> tuple[Graph, dict[Value, Node]]:
     """The computation on arrays of that length; in place of a sum over all elements, what is added up, and of each such output the sum."""
-    became = {v: Value((length,) if v.shape else (), v.dtype, v.device) for v in body.inputs}
+    replacement = {v: Value((length,) if v.shape else (), v.dtype, v.device) for v in body.inputs}
     nodes = []
     sums: dict[Value, Node] = {}
     for node in body.nodes:
@@ -181,9 +181,9 @@ def _flat(body: Graph, length: int) -> tuple[Graph, dict[Value, Node]]:
         if op.kind is Kind.REDUCTION:
             spec = Spec((length,), computed_dtype(result.dtype))
             op, attrs = CAST, {"dtype": spec.dtype}
-        new = Node(op, [became[v] for v in node.inputs], attrs, [spec], result.device)
+        new = Node(op, [replacement[v] for v in node.inputs], attrs, [spec], result.device)
         nodes.append(new)
-        became[result] = new.output
+        replacement[result] = new.output
         if node.op.kind is Kind.REDUCTION:
             sums[new.output] = node
-    return Graph([became[v] for v in body.inputs], nodes, [became[v] for v in body.outputs]), sums
+    return Graph([replacement[v] for v in body.inputs], nodes, [replacement[v] for v in body.outputs]), sums

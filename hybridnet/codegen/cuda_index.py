@@ -148,13 +148,13 @@ def _stride(shape: Shape, layout: Layout, axis: int) -> int:
 
 def _merged(axes: list[Axis]) -> list[Axis]:
     """Without axes of length 1, and neighbours that every operand runs through in one go as one."""
-    found: list[Axis] = []
+    merged: list[Axis] = []
     for axis in axes:
         if axis.extent == 1:
             continue
-        last = found[-1] if found else None
+        last = merged[-1] if merged else None
         if last is not None and last.reduced == axis.reduced and all(last.strides[v] == s * axis.extent for v, s in axis.strides.items()):
-            found[-1] = Axis(last.extent * axis.extent, axis.reduced, axis.strides)
+            merged[-1] = Axis(last.extent * axis.extent, axis.reduced, axis.strides)
         else:
-            found.append(axis)
-    return found
+            merged.append(axis)
+    return merged

@@ -45,7 +45,7 @@ class CudaPlan(Plan):
         self,
         graph: Graph,
         donate: dict[int, int],
-        given: Sequence[Place | None],
+        input_places: Sequence[Place | None],
         fixed: frozenset[int],
         unit: Unit,
         direct: bool = False,
@@ -60,7 +60,7 @@ class CudaPlan(Plan):
                 if v in slot_of:
                     self.begins.setdefault(self.shadows.root[v], i)
         changing = () if direct else enumerate(graph.inputs)
-        self.staged = [v for i, v in changing if i not in fixed and (i >= len(given) or given[i] is None)]
+        self.staged = [v for i, v in changing if i not in fixed and (i >= len(input_places) or input_places[i] is None)]
         self.launches: dict[Node, Launches] = {}
         self.calls: dict[Node, LibraryCall] = {}
         self.pairs: dict[Node, dict[Value, list[Value]]] = {}  # of each result the operands over which a node may write it
@@ -72,7 +72,7 @@ class CudaPlan(Plan):
         for node in self.materialized:
             self.launches[node] = unit.add(node)
         stay = frozenset[int]() if direct else frozenset(i for i in range(len(graph.outputs)) if i not in donate)
-        super().__init__(graph, donate, stay, given)
+        super().__init__(graph, donate, stay, input_places)
         self.workspaces: dict[Node, Request] = {}
         self.temporaries: dict[Value, Request] = {}
         self._scratch()
@@ -154,14 +154,14 @@ class CudaPlan(Plan):
     def _starts(self) -> set[Value]:
         return set()
 
-    def _take_given(self, given: Sequence[Place | None]) -> None:
-        super()._take_given(given)
+    def _place_inputs(self, input_places: Sequence[Place | None]) -> None:
+        super()._place_inputs(input_places)
         replaced = {self.graph.inputs[i] for i in self.donate.values()}
         for v in self.staged:
             if v in replaced or v in self.last_use:
                 stop = self.end if v in replaced else self.last_use[v]
-                made = Request(v.nbytes, 0, stop)
-                self.requests.append(made)
+                request = Request(v.nbytes, 0, stop)
+                self.requests.append(request)
                 self.request_names.append(f"{v.spec} {v.name or 'argument'}")
-                self.places[v] = made
-                self._owner_last[id(made)] = stop
+                self.places[v] = request
+                self._owner_last[id(request)] = stop

@@ -122,12 +122,12 @@ class Element:
         """Compute the elements of every output's pack, and store them or add them up."""
         stored = {v: n for v, n in self.outputs.items() if v not in self.sums}
         e = "e" if width > 1 else "0"
-        given = [
+        arguments = [
             self.scalars.get(v) or f"{self.packs[v]}{which}[{e if self.width(v, width) > 1 else '0'}]" for v in self.region.graph.inputs
         ]
-        given += [self.space.number(v, at, width) for v in self.numbers]
+        arguments += [self.space.number(v, at, width) for v in self.numbers]
         lines = [f"{computed_type(v.dtype)} r{n};" for v, n in self.outputs.items()]
-        lines += [f"{self.name}({', '.join([*given, *(f'r{n}' for n in self.outputs.values())])});"]
+        lines += [f"{self.name}({', '.join([*arguments, *(f'r{n}' for n in self.outputs.values())])});"]
         lines += [f"b{n}.set_exact({e}, r{n});" for n in stored.values()]
         lines += [statement.format(f"r{self.outputs[v]}") for v, statement in self.sums.items()]
         if width > 1:

@@ -50,7 +50,7 @@ class Filled:
 
 
 #: An array that is made when a program is bound: 64-bit numbers (an address stands for itself), or one number throughout.
-Made = tuple[int | Address, ...] | Filled
+AtBind = tuple[int | Address, ...] | Filled
 
 
 Extent = tuple[Address, int]  # a place and how many bytes
@@ -140,7 +140,7 @@ class CudaSource:
     staged: inputs that are copied to a place of the program before it runs, by their numbers.
     returned: places whose contents are copied to staged inputs afterwards (arguments that the function writes).
     results: the outputs that are not written over an input, in order.
-    made: arrays that are made when the program is bound.
+    at_bind: arrays that are made when the program is bound.
     direct: the bytes of the fresh buffers that each call computes its results in, if the program is direct: launched
         step by step on its arguments where they lie. Else None.
     resident: where in the arena the outputs that the caller keeps there lie.
@@ -155,7 +155,7 @@ class CudaSource:
     staged: dict[int, Address]
     returned: dict[int, Address]
     results: list[Located]
-    made: list[Made]
+    at_bind: list[AtBind]
     direct: list[int] | None = None
     resident: tuple[Place | None, ...] = ()
     largest: list[tuple[int, str]] = field(default_factory=list)
@@ -170,14 +170,14 @@ class CudaSource:
 def write_cuda_program(
     graph: Graph,
     donate: Mapping[int, int] | None = None,
-    given: Sequence[Place | None] = (),
+    input_places: Sequence[Place | None] = (),
     fixed: frozenset[int] = frozenset(),
     resident: frozenset[int] = frozenset(),
 ) -> CudaSource:
     """The CUDA program of a graph.
 
     ``donate`` maps positions of outputs to positions of inputs: that output is written into that
-    input's buffer. ``given`` says of the first inputs where in the arena they lie already. ``fixed``:
+    input's buffer. ``input_places`` says of the first inputs where in the arena they lie already. ``fixed``:
     inputs whose arrays stay where they are from call to call; others are copied to a place of the program.
     ``resident``: outputs that the caller keeps in the arena.
 
@@ -187,13 +187,13 @@ def write_cuda_program(
     device = device_of_graph(graph)
     lowered = lower(graph, "gpu", Target(donated))
     tuning = Tuning(num_sms=device.num_sms)
-    source = _Writer(CudaPlan(lowered, donated, given, fixed, Unit(tuning)), resident).write()
+    source = _Writer(CudaPlan(lowered, donated, input_places, fixed, Unit(tuning)), resident).write()
     copied = sum(graph.inputs[i].nbytes for i in source.staged) + sum(x.nbytes for x in source.results)
-    if resident or any(given) or copied <= HOST_LAUNCH_BYTES * len(source.steps):
+    if resident or any(input_places) or copied <= HOST_LAUNCH_BYTES * len(source.steps):
         return source
-    direct = _Writer(CudaPlan(lowered, donated, given, fixed, Unit(tuning), direct=True), resident, direct=True).write()
+    direct = _Writer(CudaPlan(lowered, donated, input_places, fixed, Unit(tuning), direct=True), resident, direct=True).write()
     # A table of addresses is made once: it cannot hold those of arguments and results.
-    looked_up = {e.base for made in direct.made if isinstance(made, tuple) for e in made if isinstance(e, Address)}
+    looked_up = {e.base for table in direct.at_bind if isinstance(table, tuple) for e in table if isinstance(e, Address)}
     return direct if looked_up <= fixed | {ARENA} else source
 
 
@@ -213,7 +213,7 @@ class _Writer:
         self.graph = plan.graph
         self.resident = resident
         self.number = {v: i for i, v in enumerate(self.graph.inputs)}
-        self.made: list[Made] = [Filled(v.constant, v.shape, v.dtype) for v in plan.kept]
+        self.at_bind: list[AtBind] = [Filled(v.constant, v.shape, v.dtype) for v in plan.kept]
         self.base = {v: -2 - k for k, v in enumerate(plan.kept)}
         self.steps: list[Step] = []
         self.writes: dict[Node, tuple[Extent, ...]] = {}
@@ -241,7 +241,7 @@ class _Writer:
             staged,
             returned,
             results,
-            self.made,
+            self.at_bind,
             [v.nbytes for v in self.buffers] if self.direct else None,
             tuple((x.address.offset, x.nbytes) if x.address.base == ARENA else None for x in places),
             largest,
@@ -289,5 +289,5 @@ class _Writer:
             self.steps.append(CupyStep(node, tuple(map(self.located, node.inputs)), tuple(map(self.located, node.outputs))))
 
     def _table(self, table: Table) -> Address:
-        self.made.append(tuple(e if isinstance(e, int) else self.address(e) for e in table.entries))
-        return Address(-1 - len(self.made))
+        self.at_bind.append(tuple(e if isinstance(e, int) else self.address(e) for e in table.entries))
+        return Address(-1 - len(self.at_bind))

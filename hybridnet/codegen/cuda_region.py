@@ -200,18 +200,18 @@ class _Writer:
 
     def _combine(self, partials: Mapping[Value, Value]) -> None:
         """Reduce the splits' results, which lie along a first axis."""
-        became: dict[Value, Value] = {}
+        replacement: dict[Value, Value] = {}
         nodes = []
         for v, partial in partials.items():
             assert v.node is not None
             node = Node(v.node.op, [partial], {"axis": (0,), "keepdims": False}, [v.spec._replace(shape=partial.shape[1:])], v.device)
-            became[node.output] = v
+            replacement[node.output] = v
             self.layouts[node.output] = Layout(contiguous(node.output.shape))
             nodes.append(node)
-        region = Region(Graph(tuple(partials.values()), nodes, tuple(became)))
+        region = Region(Graph(tuple(partials.values()), nodes, tuple(replacement)))
         space = self._space(region)
         team = choose_team(region, space, self.tuning, split=False)
-        self.kernels.append(write_rows(region, space, _NAME, team, {}).renamed(became))
+        self.kernels.append(write_rows(region, space, _NAME, team, {}).renamed(replacement))
 
 
 def _power_of_two(n: int) -> int:

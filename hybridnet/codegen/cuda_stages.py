@@ -82,19 +82,19 @@ def by_level(region: Region) -> list[Graph]:
 
 def _cut(region: Region, targets: list[list[Value]], stage_of: Callable[[Value], int]) -> list[Graph]:
     """A graph for each stage's targets; results of reductions that later stages need are added to them."""
-    given = set(region.graph.inputs)
-    stored = {v: i for i, found in enumerate(targets) for v in found}
+    inputs = set(region.graph.inputs)
+    stored = {v: i for i, values in enumerate(targets) for v in values}
     graphs: list[Graph] = []
     for stage in reversed(range(len(targets))):
 
         def in_memory(v: Value, stage: int = stage) -> bool:
-            if v in given or stored.get(v, stage) < stage:
+            if v in inputs or stored.get(v, stage) < stage:
                 return True
             return region.reduces(v.node) and v not in targets[stage] and stage_of(v) < stage
 
         graph = _closure(region.graph.nodes, targets[stage], in_memory)
         for v in graph.inputs:
-            if v not in given and v not in stored:
+            if v not in inputs and v not in stored:
                 stored[v] = stage_of(v)
                 targets[stage_of(v)].append(v)
         graphs.append(graph)
@@ -109,6 +109,6 @@ def _closure(nodes: Sequence[Node], outputs: Sequence[Value], in_memory: Callabl
         if node.output in needed and (node.output in outputs or not in_memory(node.output)):
             kept.append(node)
             needed.update(node.inputs)
-    made = {n.output for n in kept}
-    inputs = [v for v in dict.fromkeys(v for n in reversed(kept) for v in n.inputs) if v not in made]
+    computed = {n.output for n in kept}
+    inputs = [v for v in dict.fromkeys(v for n in reversed(kept) for v in n.inputs) if v not in computed]
     return Graph(inputs, kept[::-1], outputs)

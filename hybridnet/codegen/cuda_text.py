@@ -40,10 +40,10 @@ class Kernel:
     arguments: tuple[Value, ...]
     in_place: tuple[tuple[Value, Value], ...] = ()
 
-    def renamed(self, became: Mapping[Value, Value]) -> Kernel:
+    def renamed(self, replacement: Mapping[Value, Value]) -> Kernel:
         """The kernel for other values."""
-        arguments = tuple(became.get(v, v) for v in self.arguments)
-        return replace(self, arguments=arguments, in_place=tuple((became.get(x, x), became.get(y, y)) for x, y in self.in_place))
+        arguments = tuple(replacement.get(v, v) for v in self.arguments)
+        return replace(self, arguments=arguments, in_place=tuple((replacement.get(x, x), replacement.get(y, y)) for x, y in self.in_place))
 
 
 @dataclass(frozen=True)

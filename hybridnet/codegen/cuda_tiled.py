@@ -73,8 +73,8 @@ def write_tiled(region: Region, space: Space, tiling: Tiling, name: str) -> Kern
 
     def each(along: str, across: str, lines: list[str]) -> list[str]:
         """``lines`` for all of a thread's places ``u``: the threads of a warp stand side by side along one axis."""
-        found = {along: f"lane + u % {side // WARP} * {WARP}", across: f"warp + u / {side // WARP} * {WARPS}"}
-        begin = [f"const int {c} = {found[c]};" for c in ("in_i", "in_j")]
+        start = {along: f"lane + u % {side // WARP} * {WARP}", across: f"warp + u / {side // WARP} * {WARPS}"}
+        begin = [f"const int {c} = {start[c]};" for c in ("in_i", "in_j")]
         begin += [f"const {space.index} i = left + in_i;", f"const {space.index} j = top + in_j;"]
         inside = [f"{n} < {a.extent}" for n, a in (("i", inner), ("j", other)) if a.extent % side]
         body = [f"if ({' && '.join(inside)}) {{", *indented(lines, 1), "}"] if inside else lines

@@ -34,10 +34,10 @@ def write_control(writer: Writer, node: Node, inputs: list[str], outputs: list[s
 def _into(writer: Writer, graph: Graph, node: Node, inputs: Sequence[str], targets: Sequence[str], positions: Sequence[int]) -> list[str]:
     """The lines of a graph whose results go into ``targets``, which are the inputs at ``positions``, or further arrays if those end."""
     further = [Value(v.shape, v.dtype, v.device) for v in graph.outputs[: len(graph.outputs) - len(positions)]]
-    given = Graph([*graph.inputs, *further], graph.nodes, graph.outputs)
+    extended = Graph([*graph.inputs, *further], graph.nodes, graph.outputs)
     donate = {i: len(graph.inputs) + i for i in range(len(further))}
     donate |= {len(further) + i: at for i, at in enumerate(positions)}
-    return _indented(writer.part(given, node, [*inputs, *targets[: len(further)]], donate)[0])
+    return _indented(writer.part(extended, node, [*inputs, *targets[: len(further)]], donate)[0])
 
 
 def _indented(lines: Sequence[str]) -> list[str]:
@@ -72,8 +72,8 @@ def _write_foreach(writer: Writer, node: Node, inputs: list[str], outputs: list[
     lines = _started(inputs[scanned : scanned + n], states)
     lines.append(f"for {k} in reversed(range({steps})):" if attrs["reverse"] else f"for {k} in range({steps}):")
     lines += _indented([f"{e} = {_element(x, k, ndim)}" for e, x, ndim in zip(elements, arrays, ndims, strict=True)])
-    given = [*elements[:scanned], *states, *inputs[scanned + n :]]
-    lines += _into(writer, body, node, given, elements[scanned:], range(scanned, scanned + n))
+    operands = [*elements[:scanned], *states, *inputs[scanned + n :]]
+    lines += _into(writer, body, node, operands, elements[scanned:], range(scanned, scanned + n))
     if counted:
         lines += [f"{x}[{steps}:] = 0" for x in outputs[:stacked]]
     return lines
@@ -86,12 +86,12 @@ def _write_while(writer: Writer, node: Node, inputs: list[str], outputs: list[st
     states, steps = outputs[stacked:-1], outputs[-1]
     k = writer.ns.fresh("k")
     elements = [writer.ns.fresh("e") for _ in range(stacked)]
-    given = [*states, *inputs[n:]]
+    operands = [*states, *inputs[n:]]
     lines = [*_started(inputs[:n], states), f"{k} = 0", f"while {k} < {length}:"]
-    tested, (holds,) = writer.part(test, node, given, {})
+    tested, (holds,) = writer.part(test, node, operands, {})
     lines += _indented([*tested, f"if not {holds}: break"])
     lines += _indented([f"{e} = {_element(x, k, v.ndim + 1)}" for e, x, v in zip(elements, outputs, body.outputs[:stacked], strict=False)])
-    lines += _into(writer, body, node, given, elements, range(n))
+    lines += _into(writer, body, node, operands, elements, range(n))
     lines += [f"    {k} += 1", f"{steps}.fill({k})"]
     lines += [f"{x}[{k}:] = 0" for x in outputs[:stacked]]
     return lines

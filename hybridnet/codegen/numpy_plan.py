@@ -44,7 +44,7 @@ class _Body:
         self.graph = body
         self.axis = axis
         self.domain = np.broadcast_shapes(*[v.shape for n in body.nodes for v in (*n.inputs, *n.outputs)])
-        self.made = {n: i for i, n in enumerate(body.nodes)}
+        self.computed_at = {n: i for i, n in enumerate(body.nodes)}
         self.last_read = {v: i for i, n in enumerate(body.nodes) for v in n.inputs}
         self.times = Counter(body.outputs)
 
@@ -54,8 +54,8 @@ class _Body:
             return False
         if self.axis is not None and (parameter.ndim < -self.axis or parameter.shape[self.axis] != self.domain[self.axis]):
             return False
-        made, last = self.made[result.node], self.last_read.get(parameter, -1)
-        return last < made or (last == made and is_ufunc(result.node.op))
+        computed_at, last = self.computed_at[result.node], self.last_read.get(parameter, -1)
+        return last < computed_at or (last == computed_at and is_ufunc(result.node.op))
 
 
 class _Operands:
@@ -72,10 +72,10 @@ class _Operands:
 class NumpyPlan(Plan):
     """The plan of a NumPy program."""
 
-    def __init__(self, graph: Graph, donate: dict[int, int], resident: frozenset[int], given: Sequence[Place | None] = ()) -> None:
+    def __init__(self, graph: Graph, donate: dict[int, int], resident: frozenset[int], input_places: Sequence[Place | None] = ()) -> None:
         self._operands: dict[Node, _Operands] = {}
         self._bodies: dict[Node, _Body] = {}
-        super().__init__(graph, donate, resident, given)
+        super().__init__(graph, donate, resident, input_places)
 
     def planned(self, node: Node) -> bool:
         return planned(node)

@@ -76,21 +76,21 @@ def write_numpy_program(
     donate: Mapping[int, int] | None = None,
     resident: frozenset[int] = frozenset(),
     can_flatten: Callable[[Flat], bool] = lambda flat: False,
-    given: Sequence[Place | None] = (),
+    input_places: Sequence[Place | None] = (),
 ) -> Source:
     """The NumPy program of a graph.
 
     ``donate`` maps positions of outputs to positions of inputs: that output is written into that
     input's buffer and not returned. All other outputs are returned in order, those in
     ``resident`` as arrays that lie in the arena, which the caller must keep from running again.
-    ``can_flatten`` says whether state inputs can be moved into one flat buffer. ``given`` says of
+    ``can_flatten`` says whether state inputs can be moved into one flat buffer. ``input_places`` says of
     the first inputs where in the arena they lie already: a backward runs in its forward's arena.
     """
     donated = dict(donate or {})
 
     @lru_cache(maxsize=1)  # what the last rewrite asked about is what is written
     def plan_of(graph: Graph) -> tuple[NumpyPlan, dict[Node, list[Flat] | None]]:
-        plan = NumpyPlan(graph, donated, resident, given)
+        plan = NumpyPlan(graph, donated, resident, input_places)
         return plan, group_flats(plan, can_flatten)
 
     def unwanted(graph: Graph) -> set[Node]:

@@ -31,18 +31,18 @@ class _Scratch:
     """Scratch arrays by shape and dtype, taken and given back while a block is written."""
 
     def __init__(self) -> None:
-        self.made: list[tuple[tuple[int, ...], np.dtype]] = []  # type: ignore[type-arg]
+        self.buffers: list[tuple[tuple[int, ...], np.dtype]] = []  # type: ignore[type-arg]
         self.free: dict[tuple[tuple[int, ...], np.dtype], list[int]] = {}  # type: ignore[type-arg]
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype) -> int:  # type: ignore[type-arg]
         available = self.free.get((shape, dtype))
         if available:
             return available.pop()
-        self.made.append((shape, dtype))
-        return len(self.made) - 1
+        self.buffers.append((shape, dtype))
+        return len(self.buffers) - 1
 
     def give(self, index: int) -> None:
-        self.free.setdefault(self.made[index], []).append(index)
+        self.free.setdefault(self.buffers[index], []).append(index)
 
 
 def write_region(
@@ -90,7 +90,7 @@ class _RegionWriter:
                 self._write_node(i, node)
                 nodes += [node] * (len(self.lines) - len(nodes))
         work = sum(math.prod(self.shape_of(n.output)) for n in self.body.nodes)
-        return Region(self.lines, self.extent, self.block, self.scratch.made, work, nodes)
+        return Region(self.lines, self.extent, self.block, self.scratch.buffers, work, nodes)
 
     def shape_of(self, v: Value) -> tuple[int, ...]:
         if self.flat_size is None:

@@ -39,12 +39,12 @@ class Namespace:
     def bind(self, name: str, value: Any, key: Any = None) -> str:
         """A name for ``value``, near ``name``; the same name for the same key."""
         key = (name, id(value)) if key is None else key
-        found = self._known.get(key)
-        if found is None:
-            found = name if name not in self.names else f"{name}_{len(self.names)}"
-            self.names[found] = value
-            self._known[key] = found
-        return found
+        unique = self._known.get(key)
+        if unique is None:
+            unique = name if name not in self.names else f"{name}_{len(self.names)}"
+            self.names[unique] = value
+            self._known[key] = unique
+        return unique
 
     def fresh(self, prefix: str) -> str:
         """A new name of a local variable."""

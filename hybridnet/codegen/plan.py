@@ -35,7 +35,7 @@ class Plan:
 
     alignment = ALIGNMENT
 
-    def __init__(self, graph: Graph, donate: dict[int, int], resident: frozenset[int], given: Sequence[Place | None] = ()) -> None:
+    def __init__(self, graph: Graph, donate: dict[int, int], resident: frozenset[int], input_places: Sequence[Place | None] = ()) -> None:
         self.graph = graph
         self.resident = resident
         self.donate = donate
@@ -53,7 +53,7 @@ class Plan:
         self.places: dict[Value, Request] = {}
         self._owner_last: dict[int, int] = {}
         self.overwrites: dict[Value, Value] = {}  # result -> the operand whose place it takes
-        self._take_given(given)
+        self._place_inputs(input_places)
         self._share_returned()
         self._make_requests()
 
@@ -68,18 +68,18 @@ class Plan:
         """Give the requests their offsets; gives the arena's bytes."""
         return place(self.requests, self.alignment)
 
-    def _take_given(self, given: Sequence[Place | None]) -> None:
+    def _place_inputs(self, input_places: Sequence[Place | None]) -> None:
         """Inputs that lie in the arena already: their places are free once they have been read."""
-        unshared = alone([p for p in given if p is not None])
-        for v, at in zip(self.graph.inputs, given, strict=False):
+        unshared = alone([p for p in input_places if p is not None])
+        for v, at in zip(self.graph.inputs, input_places, strict=False):
             if at is None:
                 continue
             stop = self.last_use.get(v, 0) if at in unshared and at[1] == v.nbytes else self.end
-            made = Request(at[1], 0, stop, at[0])
-            self.requests.append(made)
+            request = Request(at[1], 0, stop, at[0])
+            self.requests.append(request)
             self.request_names.append(f"{v.spec} kept by the forward")
-            self.places[v] = made
-            self._owner_last[id(made)] = stop
+            self.places[v] = request
+            self._owner_last[id(request)] = stop
 
     def resident_places(self) -> list[Place | None]:
         """Where in the arena each resident output lies, once placed; None for results outside it."""
@@ -102,12 +102,12 @@ class Plan:
         return last
 
     def _starts(self) -> set[Value]:
-        found = {v for node in self.graph.nodes for v in initials(node) if v.constant is not None and v.shape}
-        if not found:
-            return found
+        constants = {v for node in self.graph.nodes for v in initials(node) if v.constant is not None and v.shape}
+        if not constants:
+            return constants
         for node in self.graph.nodes:
-            found -= (Counter(node.inputs) - Counter(initials(node))).keys()
-        return found - set(self.graph.outputs)
+            constants -= (Counter(node.inputs) - Counter(initials(node))).keys()
+        return constants - set(self.graph.outputs)
 
     def planned(self, node: Node) -> bool:
         """Whether the node's results are written into planned buffers; others allocate their own."""
@@ -200,18 +200,18 @@ class Plan:
 
     def request(self, v: Value, node: Node, start: int, stop: int) -> None:
         """A place of its own in the arena for ``v``."""
-        made = Request(v.nbytes, start, stop)
-        self.requests.append(made)
+        request = Request(v.nbytes, start, stop)
+        self.requests.append(request)
         self.request_names.append(f"{v.spec} {node.op.name} {node.site or ''}".strip())
-        self.places[v] = made
-        self._owner_last[id(made)] = stop
+        self.places[v] = request
+        self._owner_last[id(request)] = stop
 
     def scratch(self, size: int, step: int, name: str = "scratch of a block") -> Request:
         """Bytes that are used within one step alone."""
-        made = Request(size, step, step)
-        self.requests.append(made)
+        request = Request(size, step, step)
+        self.requests.append(request)
         self.request_names.append(name)
-        return made
+        return request
 
     def _dying(self, node: Node, step: int) -> dict[Value, Request]:
         """The operands in whose places nothing is read after this step, with these places."""
@@ -221,11 +221,11 @@ class Plan:
 
 def alone(extents: Sequence[Place]) -> set[Place]:
     """Those that share no byte with another one."""
-    found: set[Place] = set()
+    unshared: set[Place] = set()
     ordered = sorted(extents)
     end = 0  # of all before
     for (start, size), following in zip(ordered, [*(other for other, _ in ordered[1:]), math.inf], strict=False):
         if size and end <= start and start + size <= following:
-            found.add((start, size))
+            unshared.add((start, size))
         end = max(end, start + size)
-    return found
+    return unshared

@@ -37,24 +37,24 @@ def partition(graph: Graph, n_inputs: int, n_outputs: int, overwritten: frozense
 
     ``overwritten`` are the inputs that the forward replaces: the backward reads a stored copy.
     """
-    given = graph.inputs[:n_inputs]
+    inputs = graph.inputs[:n_inputs]
     heads = graph.inputs[n_inputs:]
-    position = {v: i for i, v in enumerate(given)}
+    position = {v: i for i, v in enumerate(inputs)}
     from_outside = set(heads)
     from_heads = _reached(graph, from_outside)
     needed = _needed(graph.nodes, graph.outputs[:n_outputs], {n for n in graph.nodes if n.communicates} - from_heads)
-    stale = {given[i] for i in overwritten}
+    stale = {inputs[i] for i in overwritten}
     forward_nodes = [n for n in graph.nodes if n in needed]
     backward_needed = _needed(graph.nodes, graph.outputs[n_outputs:], {n for n in from_heads if n.communicates})
     backward_nodes = [n for n in graph.nodes if n in backward_needed and (n in from_heads or n not in needed)]
     again = _recomputed(backward_nodes, graph.outputs[n_outputs:], position.keys() - stale)
     backward_nodes = _sunk(backward_nodes, again)
-    made = {v for n in backward_nodes for v in n.outputs}
-    outside = dict.fromkeys(v for n in backward_nodes for v in n.inputs if v not in made)
-    outside.update(dict.fromkeys(v for v in graph.outputs[n_outputs:] if v not in made))
+    computed = {v for n in backward_nodes for v in n.outputs}
+    outside = dict.fromkeys(v for n in backward_nodes for v in n.inputs if v not in computed)
+    outside.update(dict.fromkeys(v for v in graph.outputs[n_outputs:] if v not in computed))
     residuals = [v for v in outside if v not in from_outside and (v not in position or v in stale)]
     read = [v for v in outside if v in position and v not in stale]
-    forward = Graph(given, forward_nodes, [*graph.outputs[:n_outputs], *residuals])
+    forward = Graph(inputs, forward_nodes, [*graph.outputs[:n_outputs], *residuals])
     backward = _standalone(Graph([*residuals, *read, *heads], backward_nodes, graph.outputs[n_outputs:]))
     return Halves(forward, backward, len(residuals), tuple(position[v] for v in read))
 
@@ -81,23 +81,23 @@ def _sunk(nodes: list[Node], again: dict[Node, None]) -> list[Node]:
 
 def _reached(graph: Graph, start: set[Value]) -> set[Node]:
     known = set(start)
-    found: set[Node] = set()
+    nodes_reached: set[Node] = set()
     for node in graph.nodes:
         if any(v in known for v in node.inputs):
-            found.add(node)
+            nodes_reached.add(node)
             known.update(node.outputs)
-    return found
+    return nodes_reached
 
 
 def _needed(nodes: tuple[Node, ...], outputs: tuple[Value, ...], always: set[Node]) -> set[Node]:
     """The nodes that compute the outputs, those that run in any case, and what they need."""
     live = set(outputs)
-    found: set[Node] = set()
+    nodes_reached: set[Node] = set()
     for node in reversed(nodes):
         if node in always or any(v in live for v in node.outputs):
-            found.add(node)
+            nodes_reached.add(node)
             live.update(node.inputs)
-    return found
+    return nodes_reached
 
 
 def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Value]) -> dict[Node, None]:
@@ -106,8 +106,8 @@ def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Valu
     Views, constants and cheap random numbers, whose operands are given or stored in their place; and plain
     arithmetic on what is stored anyway (x - mean beside x), which costs less than the memory of its result.
     """
-    made = {v for n in backward for v in n.outputs}
-    pending = [v for n in backward for v in n.inputs if v not in made] + [v for v in outputs if v not in made]
+    computed = {v for n in backward for v in n.outputs}
+    pending = [v for n in backward for v in n.inputs if v not in computed] + [v for v in outputs if v not in computed]
     again: dict[Node, None] = {}  # in an order that is the same every time, as the backward has it
     while pending:
         v = pending.pop()
@@ -122,30 +122,30 @@ def _recomputed(backward: list[Node], outputs: tuple[Value, ...], free: set[Valu
 
 def _cheap_beside(backward: list[Node], again: dict[Node, None], outputs: tuple[Value, ...], free: set[Value]) -> dict[Node, None]:
     """Pointwise nodes whose operands the backward has besides, but for much smaller ones."""
-    made = {v for n in (*backward, *again) for v in n.outputs}
-    stored = dict.fromkeys(v for n in (*backward, *again) for v in n.inputs if v not in made and v not in free)
-    found: dict[Node, None] = {}
+    computed = {v for n in (*backward, *again) for v in n.outputs}
+    stored = dict.fromkeys(v for n in (*backward, *again) for v in n.inputs if v not in computed and v not in free)
+    cheap: dict[Node, None] = {}
     needed = set(outputs)
     for v in sorted(stored, key=lambda v: -v.nbytes):
         node = v.node
         if node is None or v in needed or node.op.kind is not Kind.POINTWISE or node.op.cost > 1 or node.op.decomposition is not None:
             continue
-        if all(x in free or (x in stored and x.node not in found) or _SMALL * x.nbytes <= v.nbytes for x in node.inputs):
-            found[node] = None
-            found.update(dict.fromkeys(x.node for x in node.inputs if x.constant is not None and x.node is not None))
+        if all(x in free or (x in stored and x.node not in cheap) or _SMALL * x.nbytes <= v.nbytes for x in node.inputs):
+            cheap[node] = None
+            cheap.update(dict.fromkeys(x.node for x in node.inputs if x.constant is not None and x.node is not None))
             needed.update(node.inputs)
-    return found
+    return cheap
 
 
 def _standalone(graph: Graph) -> Graph:
     """A copy with inputs of its own: a residual is a node's output in the forward, an input here."""
-    became: dict[Value, Value] = {}
+    replacement: dict[Value, Value] = {}
     for v in graph.inputs:
-        became[v] = Value(v.shape, v.dtype, v.device)
-        became[v].name = v.name
+        replacement[v] = Value(v.shape, v.dtype, v.device)
+        replacement[v].name = v.name
     nodes = []
     for node in graph.nodes:
-        new = node.with_inputs([became[v] for v in node.inputs])
-        became.update(zip(node.outputs, new.outputs, strict=True))
+        new = node.with_inputs([replacement[v] for v in node.inputs])
+        replacement.update(zip(node.outputs, new.outputs, strict=True))
         nodes.append(new)
-    return Graph([became[v] for v in graph.inputs], nodes, [became[v] for v in graph.outputs])
+    return Graph([replacement[v] for v in graph.inputs], nodes, [replacement[v] for v in graph.outputs])

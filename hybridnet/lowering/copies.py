@@ -12,8 +12,8 @@ from hybridnet.lowering.shadows import is_whole, shadows
 
 def copy_inputs(graph: Graph) -> Graph:
     """Copies at the start for results that are inputs as they are, while these hold what they did: a step of a loop overwrites them."""
-    given = set(graph.inputs)
-    copies = {i: Node(COPY, (v,), {}, [v.spec], v.device) for i, v in enumerate(graph.outputs) if v in given}
+    inputs = set(graph.inputs)
+    copies = {i: Node(COPY, (v,), {}, [v.spec], v.device) for i, v in enumerate(graph.outputs) if v in inputs}
     if not copies:
         return graph
     outputs = [copies[i].output if i in copies else v for i, v in enumerate(graph.outputs)]
@@ -43,12 +43,12 @@ def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool =
         else:
             rewriter.keep(node)
     outputs = [rewriter.of(v) for v in graph.outputs]
-    given = set(graph.inputs)
+    inputs = set(graph.inputs)
     root = {rewriter.of(v): rewriter.of(r) for v, r in memory.root.items()}
     whole = {rewriter.of(v) for v in whole}
     taken: set[Value] = set()
     for i, v in enumerate(outputs):
-        if root.get(v, v) in given or (i in donate and (root.get(v, v) in taken or (v in root and v not in whole))):
+        if root.get(v, v) in inputs or (i in donate and (root.get(v, v) in taken or (v in root and v not in whole))):
             outputs[i] = v = copied(v)
         if i in donate:
             taken.add(root.get(v, v))

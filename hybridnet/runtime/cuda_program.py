@@ -18,6 +18,7 @@ from hybridnet.codegen.cuda_program import (
     ARENA,
     RESULT,
     Address,
+    AtBind,
     CopyStep,
     CudaSource,
     CupyStep,
@@ -25,7 +26,6 @@ from hybridnet.codegen.cuda_program import (
     KernelStep,
     LibraryStep,
     Located,
-    Made,
     Step,
     device_of_graph,
     write_cuda_program,
@@ -119,8 +119,8 @@ class Instance:
         self.owners = states | self.stand_ins
         self.bases = {i: x.data.ptr for i, x in self.owners.items()}
         self.bases[ARENA] = arena.address
-        for k, made in enumerate(source.made):
-            self.owners[-2 - k] = self._make(made)
+        for k, wanted in enumerate(source.at_bind):
+            self.owners[-2 - k] = self._make(wanted)
             self.bases[-2 - k] = self.owners[-2 - k].data.ptr
         arena.trail.hold(self, *(x for i, x in self.owners.items() if i not in states or i in self.stand_ins))
         self.staged = [
@@ -158,11 +158,11 @@ class Instance:
             pointer = self.owners[address.base].data + address.offset
         return xp.ndarray(located.shape, located.dtype, pointer, located.strides)
 
-    def _make(self, made: Made) -> Any:
+    def _make(self, wanted: AtBind) -> Any:
         xp = self.program.device.xp
-        if isinstance(made, Filled):
-            return xp.full(made.shape, made.number, made.dtype)
-        return xp.asarray(np.array([e if isinstance(e, int) else self.at(e) for e in made], np.int64))
+        if isinstance(wanted, Filled):
+            return xp.full(wanted.shape, wanted.number, wanted.dtype)
+        return xp.asarray(np.array([e if isinstance(e, int) else self.at(e) for e in wanted], np.int64))
 
     def _segments(self, steps: Sequence[Step]) -> list[Segment]:
         segments: list[Segment] = []
@@ -187,8 +187,8 @@ class Instance:
                 begin, end = self.at(source), self.at(target)
                 return lambda stream: copy_bytes(end, begin, nbytes, stream)
             case CupyStep(node, inputs, outputs):
-                given, made = [self.array(x) for x in inputs], [self.array(y) for y in outputs]
-                return lambda stream: _compute(node, given, made, cuda.cupy())
+                read, written = [self.array(x) for x in inputs], [self.array(y) for y in outputs]
+                return lambda stream: _compute(node, read, written, cuda.cupy())
         raise TypeError(step)
 
     def is_bound_to(self, inputs: Sequence[Any]) -> bool:

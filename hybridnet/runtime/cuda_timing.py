@@ -127,7 +127,7 @@ def _described(step: Step, source: CudaSource) -> tuple[str, str, str, Iterable[
 
 def _made(source: CudaSource, base: int) -> Any:
     at = -2 - base
-    return source.made[at] if at < len(source.made) else None
+    return source.at_bind[at] if at < len(source.at_bind) else None
 
 
 class _Kept:
