@@ -2,7 +2,7 @@
 
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
-from hybridnet.core.array import Array, ArrayLike, Spec, spec_of, wrap
+from hybridnet.core.array import Array, ArrayLike, DeviceLike, DTypeLike, Spec, spec_of, wrap
 from hybridnet.core.cuda_rules import CudaRule, Permuted, cuda_rule, on_cuda
 from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
@@ -22,6 +22,8 @@ __all__ = [
     "Array",
     "ArrayLike",
     "CudaRule",
+    "DTypeLike",
+    "DeviceLike",
     "Kind",
     "NDArray",
     "Op",

@@ -127,6 +127,9 @@ class Array:
 
 #: What functions of arrays take as one: an array, or what becomes one (NumPy's arrays and numbers, nested sequences of numbers).
 ArrayLike: TypeAlias = "Array | np.ndarray[Any, Any] | np.generic | float | Sequence[Any]"
+#: What names an element type, and a device; ``None``: that of the other operands, or the default one.
+DTypeLike: TypeAlias = "np.dtype[Any] | type | str | None"
+DeviceLike: TypeAlias = "Device | str | None"
 
 A = TypeVar("A", bound=Array)
 _new = object.__new__

@@ -15,7 +15,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
-from hybridnet.core.array import Array, from_objects, is_writable, spec_of, wrap
+from hybridnet.core.array import Array, ArrayLike, DTypeLike, from_objects, is_writable, spec_of, wrap
 from hybridnet.core.handles import rebuilt
 from hybridnet.core.identity import changed
 from hybridnet.core.indexing import decode, encode, fail_index, plain_template
@@ -477,7 +477,7 @@ def asarray(value: Any, dtype: Any = None, device: Device | None = None, cls: ty
         return array(value, dtype, device, cls)
 
 
-def array(value: Any, dtype: Any = None, device: Device | None = None, cls: type[NDArray] = NDArray) -> Any:
+def array(value: ArrayLike, dtype: DTypeLike = None, device: Device | None = None, cls: type[NDArray] = NDArray) -> Any:
     """A new array with the values of a NumPy array, number, array or nested list (ShapeError if its parts differ in length)."""
     if isinstance(value, Array):
         result = asarray(value, dtype, device)

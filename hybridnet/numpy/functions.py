@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import core, dtypes
-from hybridnet.core import ArrayLike, NDArray, call
+from hybridnet.core import ArrayLike, DeviceLike, DTypeLike, NDArray, call
 from hybridnet.core.ndarray import from_data
 from hybridnet.device import Device, device_of
 from hybridnet.errors import ArgumentError, ShapeError, fail
@@ -32,7 +32,9 @@ _math = pointwise.FUNCTIONS
 # -- making arrays --------------------------------------------------------------------------------
 
 
-def array(object: Any, dtype: Any = None, device: Any = None, ctx: Any = None, copy: bool = True, ndmin: int = 0) -> Any:
+def array(
+    object: Any, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None, copy: bool = True, ndmin: int = 0
+) -> Any:
     """A new array of anything array-like, of ``ndmin`` dimensions or more.
 
     Without ``dtype`` what has a dtype keeps it, and Python's numbers, integers and booleans as well as floats, become float32,
@@ -46,7 +48,7 @@ def array(object: Any, dtype: Any = None, device: Any = None, ctx: Any = None, c
     return made if made.ndim >= ndmin else shape.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
 
 
-def asarray(a: Any, dtype: Any = None, device: Any = None, ctx: Any = None, copy: bool | None = None) -> Any:
+def asarray(a: ArrayLike, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None, copy: bool | None = None) -> Any:
     """An array of anything array-like, by the rules of :func:`array`; one of ours as it is, if dtype and device are right.
 
     ``copy``: whether always to copy; false: never, which is an error for what is not one of ours already.
@@ -57,7 +59,7 @@ def asarray(a: Any, dtype: Any = None, device: Any = None, ctx: Any = None, copy
     return made
 
 
-def ascontiguousarray(a: Any, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def ascontiguousarray(a: ArrayLike, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array whose elements lie in order in memory, of one dimension or more."""
     made = array(a, dtype, device, ctx, copy=False, ndmin=1)
     return made if made._data.flags.c_contiguous else made.copy()
@@ -71,7 +73,14 @@ def from_dlpack(x: Any) -> Any:
     return from_data(data, device_of(data))
 
 
-def full_like(a: ArrayLike, fill_value: Any, dtype: Any = None, device: Any = None, ctx: Any = None, shape: Any = None) -> Any:
+def full_like(
+    a: ArrayLike,
+    fill_value: ArrayLike,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
+    shape: Any = None,
+) -> Any:
     """An array of ``a``'s shape, dtype and device, where none is given, filled with a number."""
     a, target = tensor(a), device if device is not None else ctx
     if shape is None and target is None:
@@ -80,17 +89,17 @@ def full_like(a: ArrayLike, fill_value: Any, dtype: Any = None, device: Any = No
     return creation.full(a.shape if shape is None else shape, fill_value, dtype, a.device if target is None else Device(target))
 
 
-def zeros_like(a: Any, dtype: Any = None, device: Any = None, ctx: Any = None, shape: Any = None) -> Any:
+def zeros_like(a: ArrayLike, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None, shape: Any = None) -> Any:
     """Zeros of ``a``'s shape, dtype and device, where none is given."""
     return full_like(a, 0, dtype, device, ctx, shape)
 
 
-def ones_like(a: Any, dtype: Any = None, device: Any = None, ctx: Any = None, shape: Any = None) -> Any:
+def ones_like(a: ArrayLike, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None, shape: Any = None) -> Any:
     """Ones of ``a``'s shape, dtype and device, where none is given."""
     return full_like(a, 1, dtype, device, ctx, shape)
 
 
-def empty_like(prototype: Any, dtype: Any = None, device: Any = None, ctx: Any = None, shape: Any = None) -> Any:
+def empty_like(prototype: ArrayLike, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None, shape: Any = None) -> Any:
     """An array of ``prototype``'s shape, dtype and device, where none is given; its values do not matter yet."""
     return full_like(prototype, 0, dtype, device, ctx, shape)
 
@@ -106,9 +115,9 @@ def logspace(
     num: int = 50,
     endpoint: bool = True,
     base: float = 10.0,
-    dtype: Any = None,
-    device: Any = None,
-    ctx: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
 ) -> Any:
     """``base`` to the power of evenly spaced exponents."""
     return _math["power"](base, creation.linspace(start, stop, num, endpoint, False, dtype, device, ctx))
@@ -124,7 +133,7 @@ def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Any:
 def _window(name: str, terms: tuple[float, ...]) -> Callable[..., Any]:
     """A window made of cosines; NumPy's definition, symmetric."""
 
-    def window(M: int, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+    def window(M: int, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
         if M <= 1:
             return creation.ones((max(M, 0),), dtype, device, ctx)
         angle = creation.linspace(0.0, 2 * math.pi, M, dtype=dtype, device=device, ctx=ctx)
@@ -160,7 +169,7 @@ def size(a: ArrayLike, axis: int | None = None) -> int:
     return a.size if axis is None else a.shape[axis]
 
 
-def astype(x: ArrayLike, dtype: Any, copy: bool = True) -> Any:
+def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True) -> Any:
     """The values cast to ``dtype``."""
     return tensor(x).astype(dtype, copy)
 
@@ -181,7 +190,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     a[tuple(creation.arange(n, dtype=dtypes.int64) for _ in a.shape)] = val
 
 
-def ldexp(x1: Any, x2: Any) -> Any:
+def ldexp(x1: ArrayLike, x2: ArrayLike) -> Any:
     """x1 · 2**x2. Element by element; the two broadcast."""
     return _math["multiply"](x1, _math["exp2"](x2))
 
@@ -198,17 +207,17 @@ def heaviside(x1: Any, x2: Any) -> Any:
     return selection.where(call("equal", x1, 0), _floating(x2), sides)
 
 
-def fabs(x: Any) -> Any:
+def fabs(x: ArrayLike) -> Any:
     """The absolute value; integers give float32."""
     return call("absolute", _floating(x))
 
 
-def float_power(x1: Any, x2: Any) -> Any:
+def float_power(x1: ArrayLike, x2: ArrayLike) -> Any:
     """``x1`` to the power of ``x2``; integers give float32. Element by element; the two broadcast."""
     return _math["power"](_floating(x1), _floating(x2) if isinstance(x2, NDArray) else x2)
 
 
-def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
+def divmod(x1: ArrayLike, x2: ArrayLike) -> tuple[Any, Any]:
     """The whole quotient and the remainder.
 
     Element by element; the two broadcast. A tuple.
@@ -216,7 +225,7 @@ def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
     return _math["floor_divide"](x1, x2), _math["mod"](x1, x2)
 
 
-def modf(x: Any) -> tuple[Any, Any]:
+def modf(x: ArrayLike) -> tuple[Any, Any]:
     """The fraction and the whole part, both with the sign of ``x``."""
     whole = _math["trunc"](x)
     return x - whole, whole
@@ -280,7 +289,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     return rearrange.moveaxis(placed, -1, axis) if results.ndim > 1 else placed
 
 
-def matrix_transpose(x: Any) -> Any:
+def matrix_transpose(x: ArrayLike) -> Any:
     """The last two axes exchanged."""
     return rearrange.swapaxes(x, -1, -2)
 

@@ -79,12 +79,12 @@ def batch_norm(x: Any, gamma: Any, *args: Any, **kwargs: Any) -> Any:
     return core_batch_norm.batch_norm(x, gamma, *args, **kwargs)
 
 
-def nonzero(a: Any) -> Any:
+def nonzero(a: ArrayLike) -> Any:
     """The indices of the elements that are not zero, one a row; eager only."""
     return gather.argwhere(a)
 
 
-def index_update(a: Any, indices: ArrayLike, val: Any) -> Any:
+def index_update(a: ArrayLike, indices: ArrayLike, val: Any) -> Any:
     """A copy of ``a`` with ``val`` at ``[indices[0], indices[1], ...]``.
 
     ``indices``: (axes, ...), one row for each of the first axes of ``a``; ``val`` broadcasts to what they select.
@@ -94,7 +94,7 @@ def index_update(a: Any, indices: ArrayLike, val: Any) -> Any:
     return result
 
 
-def index_add(a: Any, indices: Any, val: ArrayLike) -> Any:
+def index_add(a: Any, indices: Any, val: Any) -> Any:
     """``a`` plus ``val`` at ``[indices[0], indices[1], ...]``, where equal indices add up.
 
     ``indices``: (axes, ...), one row for each of the first axes of ``a``; ``val`` broadcasts to what they select.
@@ -104,7 +104,7 @@ def index_add(a: Any, indices: Any, val: ArrayLike) -> Any:
     return a + call("index_add", spread, *rows, shape=a.shape, key=(("array",),) * len(rows))
 
 
-def constraint_check(x: Any, msg: str = "Constraint violated!") -> Any:
+def constraint_check(x: ArrayLike, msg: str = "Constraint violated!") -> Any:
     """True if every element of ``x`` holds, else an error; eager only."""
     result = pointwise.FUNCTIONS["logical_and"](x, True).all()
     if not bool(result):
@@ -112,7 +112,7 @@ def constraint_check(x: Any, msg: str = "Constraint violated!") -> Any:
     return result
 
 
-def save(file_name: str | os.PathLike[str], arr: Any) -> None:
+def save(file_name: str | os.PathLike[str], arr: ArrayLike) -> None:
     """Write an array, a list of arrays, or arrays by name, to a file that MXNet reads too."""
     file.save(file_name, arr)
 

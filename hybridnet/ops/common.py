@@ -142,12 +142,12 @@ def public(op: Op, doc: str, arity: int) -> Callable[..., Any]:
     """The public function of a pointwise operator of one or two operands."""
     if arity == 1:
 
-        def function(x: Any) -> Any:
+        def function(x: ArrayLike) -> Any:
             return apply(op, (x,) if isinstance(x, NDArray) else (tensor(x),), NONE)
 
     else:
 
-        def function(x1: Any, x2: Any) -> Any:  # type: ignore[misc]
+        def function(x1: ArrayLike, x2: ArrayLike) -> Any:  # type: ignore[misc]
             if isinstance(x1, NDArray) and isinstance(x2, NDArray):
                 return apply(op, (x1, x2), NONE)
             return apply(op, operands(x1, x2), NONE)

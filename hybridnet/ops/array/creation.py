@@ -8,7 +8,22 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, local, on_cuda, on_numpy, register, tape
+from hybridnet.core import (
+    ArrayLike,
+    DeviceLike,
+    DTypeLike,
+    Kind,
+    NDArray,
+    Op,
+    Sample,
+    Spec,
+    apply,
+    local,
+    on_cuda,
+    on_numpy,
+    register,
+    tape,
+)
 from hybridnet.core.kernel import HandKernels
 from hybridnet.device import Device, current_device
 from hybridnet.errors import DtypeError, ShapeError, fail
@@ -68,7 +83,7 @@ on_numpy(FULL, _filled)
 on_cuda(FULL, functor="{value}")
 
 
-def full(shape: Any, fill_value: ArrayLike, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def full(shape: Any, fill_value: ArrayLike, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array of ``shape`` filled with a number. ShapeError if a dimension is negative."""
     shape = as_shape("full", shape)
     if any(n < 0 for n in shape):
@@ -80,17 +95,17 @@ def full(shape: Any, fill_value: ArrayLike, dtype: Any = None, device: Any = Non
     return _create(FULL, {"shape": shape, "value": fill_value, "dtype": default_dtype(dtype)}, device or ctx)
 
 
-def zeros(shape: Any, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def zeros(shape: Any, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array of zeros."""
     return full(shape, 0, default_dtype(dtype), device, ctx)
 
 
-def ones(shape: Any, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def ones(shape: Any, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array of ones."""
     return full(shape, 1, default_dtype(dtype), device, ctx)
 
 
-def empty(shape: Any, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def empty(shape: Any, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array whose values do not matter yet; zeros, so that programs are reproducible."""
     return zeros(shape, dtype, device, ctx)
 
@@ -143,7 +158,7 @@ ARANGE = register(
 on_cuda(ARANGE, kernels=_arange_kernels)
 
 
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Evenly spaced values from ``start`` (0 if only one bound is given) to below ``stop``.
 
     Unlike NumPy's, of float32 by default, as MXNet's.
@@ -162,9 +177,9 @@ def linspace(
     num: int = 50,
     endpoint: bool = True,
     retstep: bool = False,
-    dtype: Any = None,
-    device: Any = None,
-    ctx: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
 ) -> Any:
     """``num`` evenly spaced values over an interval; with ``retstep`` also their distance."""
     steps = num - 1 if endpoint else num
@@ -197,11 +212,11 @@ EYE = register(
 on_cuda(EYE, kernels=_eye_kernels)
 
 
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def eye(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Ones on the ``k``-th diagonal of an N×M matrix of zeros."""
     return _create(EYE, {"rows": int(N), "columns": int(N if M is None else M), "k": int(k), "dtype": default_dtype(dtype)}, device or ctx)
 
 
-def identity(n: int, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def identity(n: int, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """The n×n identity matrix."""
     return eye(n, dtype=dtype, device=device, ctx=ctx)

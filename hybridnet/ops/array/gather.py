@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register, wrap
+from hybridnet.core import ArrayLike, DTypeLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register, wrap
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.creation import ARANGE, FULL
@@ -258,14 +258,14 @@ def _rows_of(op: str, indices: Any, most: int) -> tuple[Any, ...]:
     return tuple(call("slice", indices, key=(("int", i),)) for i in range(indices.shape[0]))
 
 
-def gather_nd(data: ArrayLike, indices: Any) -> Any:
+def gather_nd(data: ArrayLike, indices: ArrayLike) -> Any:
     """The slices ``data[indices[0], indices[1], …]``: ``indices`` has shape (m, …), a row for each of m axes."""
     data = tensor(data)
     rows = _rows_of("gather_nd", as_indices("gather_nd", indices, data), data.ndim)
     return apply(INDEX, (data, *rows), {"key": (("array",),) * len(rows)})
 
 
-def scatter_nd(data: ArrayLike, indices: Any, shape: Any) -> Any:
+def scatter_nd(data: ArrayLike, indices: ArrayLike, shape: Any) -> Any:
     """Zeros of ``shape`` with ``data`` written where :func:`gather_nd` would read; the last of equal indices holds."""
     data = tensor(data)
     shape = as_shape("scatter_nd", shape)
@@ -274,7 +274,7 @@ def scatter_nd(data: ArrayLike, indices: Any, shape: Any) -> Any:
     return apply(INDEX_SET, (zeros, data, *rows), {"key": (("array",),) * len(rows)})
 
 
-def one_hot(indices: Any, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: Any = None) -> Any:
+def one_hot(indices: Any, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: DTypeLike = None) -> Any:
     """``on_value`` at each index along a new last axis of length ``depth``, ``off_value`` elsewhere.
 
     An index out of range gives a row of ``off_value``. float32 unless ``dtype`` is given.
@@ -304,7 +304,7 @@ def boolean_mask(data: ArrayLike, index: ArrayLike, axis: int = 0) -> Any:
     return take(data, nonzero(index)[0], axis)
 
 
-def flatnonzero(a: Any) -> Any:
+def flatnonzero(a: ArrayLike) -> Any:
     """The indices, in the flattened array, of the elements that are not zero; eager only."""
     return nonzero(reshape(a, -1))[0]
 

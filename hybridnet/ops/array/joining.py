@@ -90,12 +90,12 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     return split(ary, indices_or_sections, 0 if ary.ndim == 1 else 1)
 
 
-def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def vsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Any]:
     """``split`` along the first axis of an array of two dimensions or more."""
     return split(_with_dimensions("vsplit", ary, 2), indices_or_sections, 0)
 
 
-def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def dsplit(ary: ArrayLike, indices_or_sections: Any) -> list[Any]:
     """``split`` along the third axis."""
     return split(_with_dimensions("dsplit", ary, 3), indices_or_sections, 2)
 

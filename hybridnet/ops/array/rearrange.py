@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, apply, broadcast_shapes, call
+from hybridnet.core import ArrayLike, DeviceLike, DTypeLike, apply, broadcast_shapes, call
 from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
 from hybridnet.ops.array.creation import FULL, arange
 from hybridnet.ops.array.gather import positions, take
@@ -66,7 +66,7 @@ def _listed(x: Any) -> list[Any]:
     return list(x) if isinstance(x, (list, tuple)) else [x]
 
 
-def ravel(a: Any, order: str = "C") -> Any:
+def ravel(a: ArrayLike, order: str = "C") -> Any:
     """The elements in one dimension; ``order`` ``F`` takes the first axis fastest. ArgumentError for another order than C and F."""
     if order not in ("C", "F"):
         fail(ArgumentError, "ravel", expected="order C or F", got=repr(order))
@@ -76,7 +76,7 @@ def ravel(a: Any, order: str = "C") -> Any:
 # -- flipping and turning -------------------------------------------------------------------------
 
 
-def flip(m: ArrayLike, axis: Any = None) -> Any:
+def flip(m: ArrayLike, axis: int | tuple[int, ...] | None = None) -> Any:
     """``m`` backwards along the given axes (all without ``axis``), as a view."""
     m = tensor(m)
     axes = normalize_axes("flip", axis, m.ndim)
@@ -84,12 +84,12 @@ def flip(m: ArrayLike, axis: Any = None) -> Any:
     return call("slice", m, key=key)
 
 
-def fliplr(m: Any) -> Any:
+def fliplr(m: ArrayLike) -> Any:
     """``m`` backwards along its second axis."""
     return flip(m, 1)
 
 
-def flipud(m: Any) -> Any:
+def flipud(m: ArrayLike) -> Any:
     """``m`` backwards along its first axis."""
     return flip(m, 0)
 
@@ -108,7 +108,7 @@ def rot90(m: ArrayLike, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
     return reversed_along(swapaxes(m, first, second), second) if turns else m
 
 
-def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+def roll(a: Any, shift: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """``a`` with its elements moved on by ``shift`` along ``axis``; what leaves at the end enters at the start.
 
     Without ``axis``, along the flattened array. Several shifts go with several axes. ArgumentError if shifts and axes are neither
@@ -354,12 +354,12 @@ def diag(v: ArrayLike, k: int = 0) -> Any:
     return reshape(call("slice_grad", v, shape=(n * n,), key=(_diagonal(n, n, k),)), (n, n))
 
 
-def diagflat(v: Any, k: int = 0) -> Any:
+def diagflat(v: ArrayLike, k: int = 0) -> Any:
     """The matrix with the flattened ``v`` on its ``k``-th diagonal."""
     return diag(ravel(v), k)
 
 
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of a diagonal."""
     found = diagonal(a, offset, axis1, axis2)
     return call("sum", found, axis=(found.ndim - 1,), keepdims=False)
@@ -389,7 +389,7 @@ def _matrices(op: str, m: Any) -> Any:
     return broadcast_to(m, m.shape * 2) if m.ndim == 1 else m
 
 
-def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Ones on and below the ``k``-th diagonal of an N×M matrix of zeros."""
     like = arange(0, dtype=dtypes.int64, device=device, ctx=ctx)
     return call("cast", _not_above(like, int(N), int(N if M is None else M), k), dtype=default_dtype(dtype))
@@ -438,7 +438,7 @@ def broadcast_arrays(*args: Any) -> list[Any]:
     return [x if x.shape == shape else broadcast_to(x, shape) for x in arrays]
 
 
-def indices(dimensions: Sequence[int], dtype: Any = dtypes.int64, device: Any = None, ctx: Any = None) -> Any:
+def indices(dimensions: Sequence[int], dtype: DTypeLike = dtypes.int64, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """The index of each place along each axis of an array of shape ``dimensions``: shape (n, \\*dimensions)."""
     grids = meshgrid(*[arange(n, dtype=dtype, device=device, ctx=ctx) for n in dimensions], indexing="ij")
     return concatenate([expand_dims(g, 0) for g in grids], 0)

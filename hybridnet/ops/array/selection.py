@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, call, infer_pointwise, on_cuda, register, wrap
+from hybridnet.core import ArrayLike, DTypeLike, Kind, NDArray, Op, Sample, Spec, apply, call, infer_pointwise, on_cuda, register, wrap
 from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.common import NONE, normal, operands, tensor
 from hybridnet.ops.math.pointwise import FUNCTIONS
@@ -175,7 +175,7 @@ CAST = register(
 on_cuda(CAST, functor="hn_cast<{dtype}>({0})")
 
 
-def cast(data: ArrayLike, dtype: Any) -> Any:
+def cast(data: ArrayLike, dtype: DTypeLike) -> Any:
     """``data`` with its values converted to ``dtype``."""
     return tensor(data).astype(dtype)
 

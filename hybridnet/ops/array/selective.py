@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import call
+from hybridnet.core import ArrayLike, DTypeLike, call
 from hybridnet.core.op import broadcast_shapes
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import full
@@ -34,7 +34,9 @@ def _mask(op: str, a: Any, where: Any) -> Any:
 def _selecting(name: str, neutral: Any) -> Callable[..., Any]:
     reduce = getattr(reduction, name)
 
-    def function(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, where: Any = True) -> Any:
+    def function(
+        a: ArrayLike, axis: int | tuple[int, ...] | None = None, dtype: DTypeLike = None, keepdims: bool = False, where: Any = True
+    ) -> Any:
         a = tensor(a)
         return reduce(a if where is True else call("where", _mask(name, a, where), a, neutral), axis, dtype, keepdims)
 
@@ -46,7 +48,14 @@ def _selecting(name: str, neutral: Any) -> Callable[..., Any]:
 def _starting(select: Callable[..., Any], join: str) -> Callable[..., Any]:
     reduce = getattr(reduction, select.__name__)
 
-    def function(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+    def function(
+        a: ArrayLike,
+        axis: int | tuple[int, ...] | None = None,
+        dtype: DTypeLike = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Any:
         if initial is None and where is True:
             return reduce(a, axis, dtype, keepdims)
         found = select(a, axis, dtype, keepdims, where)
@@ -66,7 +75,7 @@ all = _selecting("all", True)
 def _extremum(name: str, join: str) -> Callable[..., Any]:
     reduce = getattr(reduction, name)
 
-    def function(a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+    def function(a: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
         a = tensor(a)
         if initial is None:
             if where is not True:
@@ -97,7 +106,7 @@ max = _extremum("max", "maximum")
 min = _extremum("min", "minimum")
 
 
-def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, where: Any = True) -> Any:
+def mean(a: Any, axis: int | tuple[int, ...] | None = None, dtype: DTypeLike = None, keepdims: bool = False, where: Any = True) -> Any:
     """The average over axes of the elements that ``where`` selects; integers give float32, no elements NaN."""
     if where is True:
         return reduction.mean(a, axis, dtype, keepdims)
@@ -110,9 +119,15 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, wh
 
 
 def var(
-    a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True, mean: Any | None = None,
+    a: Any,
+    axis: int | tuple[int, ...] | None = None,
+    dtype: DTypeLike = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    mean: Any | None = None,
     correction: float | None = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """The variance over axes of the elements that ``where`` selects: the mean squared distance from the mean, over n - ``ddof``.
 
     ``mean``: the mean, with the axes kept as 1, if it is known; ``correction``: the array standard's name of ``ddof``.
@@ -132,9 +147,15 @@ def _average(a: Any, axis: Any, mask: Any) -> Any:
 
 
 def std(
-    a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True, mean: Any = None,
+    a: ArrayLike,
+    axis: int | tuple[int, ...] | None = None,
+    dtype: DTypeLike = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    mean: ArrayLike | None = None,
     correction: float | None = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """The standard deviation over axes: the square root of :func:`var`."""
     if where is True and mean is None:
         return reduction.std(a, axis, dtype, ddof if correction is None else correction, keepdims)  # type: ignore[arg-type]
@@ -145,7 +166,14 @@ def _passing_over(name: str) -> Callable[..., Any]:
     """A reduction that passes over NaN, with ``where=`` and ``dtype=``: what is not selected becomes NaN."""
     reduce = getattr(statistics, name)
 
-    def function(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, where: Any = True, **kwargs: Any) -> Any:
+    def function(
+        a: Any,
+        axis: int | tuple[int, ...] | None = None,
+        dtype: DTypeLike = None,
+        keepdims: bool = False,
+        where: Any = True,
+        **kwargs: Any,
+    ) -> Any:
         a = tensor(a)
         if where is not True:
             a = call("where", _mask(name, a, where), a.astype(dtypes.floating(a.dtype), copy=False), np.nan)
@@ -159,7 +187,14 @@ def _passing_over(name: str) -> Callable[..., Any]:
 def _nan_starting(name: str, join: str) -> Callable[..., Any]:
     reduce = _passing_over(name)
 
-    def function(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+    def function(
+        a: ArrayLike,
+        axis: int | tuple[int, ...] | None = None,
+        dtype: DTypeLike = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Any:
         found = reduce(a, axis, dtype, keepdims, where)
         if initial is None:
             return found
@@ -180,9 +215,14 @@ def _nan_spread(name: str) -> Callable[..., Any]:
     reduce = _passing_over(name)
 
     def function(
-        a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, keepdims: bool = False, where: Any = True,
+        a: ArrayLike,
+        axis: int | tuple[int, ...] | None = None,
+        dtype: DTypeLike = None,
+        ddof: float = 0,
+        keepdims: bool = False,
+        where: Any = True,
         correction: float | None = None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         return reduce(a, axis, dtype, keepdims, where, ddof=ddof if correction is None else correction)
 
     function.__name__ = function.__qualname__ = name

@@ -157,7 +157,7 @@ def broadcast_to(array: ArrayLike, shape: Any) -> Any:
     return apply(BROADCAST_TO, (tensor(array),), {"shape": as_shape("broadcast_to", shape)})
 
 
-def expand_dims(a: ArrayLike, axis: Any) -> Any:
+def expand_dims(a: ArrayLike, axis: int | tuple[int, ...] | None) -> Any:
     """``a`` with new axes of length 1 at the positions ``axis`` of the result."""
     a = tensor(a)
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
@@ -166,7 +166,7 @@ def expand_dims(a: ArrayLike, axis: Any) -> Any:
     return apply(RESHAPE, (a,), {"shape": tuple(1 if i in places else next(old) for i in range(a.ndim + len(axes)))})
 
 
-def squeeze(a: ArrayLike, axis: Any = None) -> Any:
+def squeeze(a: ArrayLike, axis: int | tuple[int, ...] | None = None) -> Any:
     """``a`` without its axes of length 1, or without those in ``axis``. ShapeError if one of those is longer."""
     a = tensor(a)
     axes = tuple(i for i, n in enumerate(a.shape) if n == 1) if axis is None else reduced_axes("squeeze", axis, a.ndim)

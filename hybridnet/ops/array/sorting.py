@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, call, on_cuda, register, wrap
+from hybridnet.core import ArrayLike, DTypeLike, Kind, NDArray, Op, Sample, Spec, apply, call, on_cuda, register, wrap
 from hybridnet.core.kernel import HandKernels, Launch
 from hybridnet.device.hardware import THREADS
 from hybridnet.errors import ArgumentError, ShapeError, fail
@@ -78,7 +78,9 @@ def _no_fields(op: str, order: Any) -> None:
         fail(ArgumentError, op, expected="order None: arrays have no fields", got=repr(order))
 
 
-def topk(data: Any, axis: int | None = -1, k: int = 1, ret_typ: str = "indices", is_ascend: bool = False, dtype: Any = "float32") -> Any:
+def topk(
+    data: Any, axis: int | None = -1, k: int = 1, ret_typ: str = "indices", is_ascend: bool = False, dtype: DTypeLike = "float32"
+) -> Any:
     """The ``k`` largest elements (smallest with ``is_ascend``) along ``axis``, in order; all of them if ``k`` is 0.
 
     ``ret_typ``: ``indices`` (of ``dtype``), ``value``, ``both`` (a list: values, indices), or ``mask``, an
@@ -176,7 +178,7 @@ ARGMAX, ARGMIN = _position("argmax"), _position("argmin")
 
 
 def _public(op: Op, doc: str) -> Callable[..., Any]:
-    def function(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    def function(a: ArrayLike, axis: int | None = None, keepdims: bool = False) -> Any:
         a = tensor(a)
         if axis is None:
             found = apply(op, (reshape(a, -1),), {"axis": 0, "keepdims": False})

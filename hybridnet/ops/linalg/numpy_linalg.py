@@ -166,7 +166,7 @@ def matrix_rank(M: Any, tol: Any | None = None, hermitian: bool = False) -> Any:
     return reduction.sum(call("greater", s, tol), axis=-1)
 
 
-def cond(x: ArrayLike, p: Any = None) -> Any:
+def cond(x: ArrayLike, p: ArrayLike | None = None) -> Any:
     """The condition number: the norm of ``x`` times that of its inverse; of singular values by default."""
     return _cond(tensor(x), p)
 
@@ -201,7 +201,7 @@ def _symmetric(op: str, a: Any) -> Any:
     return (a + swapaxes(a, -1, -2)) * 0.5
 
 
-def cholesky(a: Any, upper: bool = False) -> Any:
+def cholesky(a: ArrayLike, upper: bool = False) -> Any:
     """The lower triangular L with ``L @ L.T = a``, for a symmetric positive definite ``a``; with ``upper`` its transpose."""
     found = apply(lapack.CHOLESKY, (_symmetric("cholesky", a),))
     return swapaxes(found, -1, -2) if upper else found
@@ -229,12 +229,12 @@ def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermi
     return (u, s, vh) if compute_uv else s
 
 
-def svdvals(x: Any) -> Any:
+def svdvals(x: ArrayLike) -> Any:
     """The singular values, descending."""
     return svd(x, compute_uv=False)
 
 
-def eigh(a: Any, UPLO: str = "L") -> tuple[Any, Any]:
+def eigh(a: ArrayLike, UPLO: str = "L") -> tuple[Any, Any]:
     """The eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix.
 
     ``a``: (..., n, n), of which only the triangle ``UPLO`` (L or U, else ArgumentError) is read; gives (..., n) and (..., n, n).
@@ -244,7 +244,7 @@ def eigh(a: Any, UPLO: str = "L") -> tuple[Any, Any]:
     return apply(lapack.EIGH, (_symmetric("eigh", a),), {"upper": UPLO == "U"})
 
 
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+def eigvalsh(a: ArrayLike, UPLO: str = "L") -> Any:
     """The eigenvalues of a symmetric matrix, ascending."""
     return eigh(a, UPLO)[0]
 
@@ -254,7 +254,7 @@ def eig(a: ArrayLike) -> tuple[Any, Any]:
     return apply(lapack.EIG, (tensor(a),))
 
 
-def eigvals(a: Any) -> Any:
+def eigvals(a: ArrayLike) -> Any:
     """The eigenvalues of a square matrix whose eigenvalues are real. No gradient."""
     return eig(a)[0]
 
@@ -262,7 +262,7 @@ def eigvals(a: Any) -> Any:
 # -- norms ----------------------------------------------------------------------------------------
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def norm(x: Any, ord: Any = None, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """The norm of vectors (one axis) or matrices (two axes); without ``ord`` the root of the sum of squares.
 
     ``ord`` of vectors: any number, inf, -inf, 0; of matrices: 1, -1, 2, -2, inf, -inf, ``"fro"``, ``"nuc"``.
@@ -286,7 +286,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return vector_norm(x, ord, axes[0], keepdims) if len(axes) == 1 else matrix_norm(x, ord, axes, keepdims)
 
 
-def vector_norm(x: ArrayLike, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Any:
+def vector_norm(x: ArrayLike, ord: Any = 2, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """The norm of vectors along an axis, of what several axes hold, or of all elements without ``axis``.
 
     ArgumentError if ``ord`` is no number.

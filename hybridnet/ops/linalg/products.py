@@ -35,7 +35,7 @@ def dot(a: Any, b: Any) -> Any:
     return tensordot(a, b, ((a.ndim - 1,), (max(b.ndim - 2, 0),)))
 
 
-def vdot(a: Any, b: Any) -> Any:
+def vdot(a: ArrayLike, b: ArrayLike) -> Any:
     """The sum of products of all elements, in order.
 
     Both are flattened and must be of one size; the result has no dimensions.
@@ -51,7 +51,7 @@ def inner(a: Any, b: Any) -> Any:
     return tensordot(a, b, ((a.ndim - 1,), (b.ndim - 1,)))
 
 
-def outer(a: Any, b: Any) -> Any:
+def outer(a: ArrayLike, b: ArrayLike) -> Any:
     """The products of each element of ``a`` with each of ``b``, both flattened."""
     return call("multiply", reshape(a, (-1, 1)), reshape(b, (1, -1)))
 

@@ -316,7 +316,7 @@ LOGSUMEXP = register(
 )
 
 
-def logsumexp(a: ArrayLike, axis: Any = None, keepdims: bool = False) -> Any:
+def logsumexp(a: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """log(sum(exp(a))) over axes, without overflow; minus infinity over nothing."""
     a = tensor(a)
     return apply(LOGSUMEXP, (a,), {"axis": normalize_axes("logsumexp", axis, a.ndim), "keepdims": bool(keepdims)})

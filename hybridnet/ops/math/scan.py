@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core import ArrayLike, DTypeLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import FULL
@@ -150,7 +150,7 @@ LINEAR_RECURRENCE = register(
 
 
 def _public(op: Op, doc: str) -> Callable[..., Any]:
-    def function(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    def function(a: Any, axis: int | None = None, dtype: DTypeLike = None) -> Any:
         a = tensor(a)
         if axis is None:
             a, axis = reshape(a, -1), 0

@@ -27,7 +27,9 @@ from hybridnet.ops.math.wide import in_wide
 # -- averages and spreads -------------------------------------------------------------------------
 
 
-def average(a: Any, axis: Any = None, weights: Any | None = None, returned: bool = False, keepdims: bool = False) -> Any:
+def average(
+    a: Any, axis: int | tuple[int, ...] | None = None, weights: Any | None = None, returned: bool = False, keepdims: bool = False
+) -> Any:
     """The mean over axes, weighted by ``weights`` (of ``a``'s shape, or of the one axis); with ``returned`` also the weights' sum.
 
     ShapeError for weights of another shape.
@@ -53,17 +55,17 @@ def _weighted_mean(a: Any, weights: Any, axes: tuple[int, ...], keepdims: bool) 
     return reduction.sum(a * weights, axes, keepdims=keepdims) / total, total
 
 
-def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def ptp(a: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """The largest minus the smallest value over axes."""
     return reduction.max(a, axis, keepdims=keepdims) - reduction.min(a, axis, keepdims=keepdims)
 
 
-def count_nonzero(a: ArrayLike, axis: Any = None, keepdims: bool = False) -> Any:
+def count_nonzero(a: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """How many elements over axes are not zero."""
     return reduction.sum(call("not_equal", tensor(a), 0), axis, keepdims=keepdims)
 
 
-def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
+def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
     """The covariance matrix of variables, one a row (a column without ``rowvar``); over n - 1 unless ``bias`` or ``ddof`` says else."""
     x = _variables(m, rowvar)
     if y is not None:
@@ -108,7 +110,12 @@ _BETWEEN = ("linear", "lower", "higher", "nearest", "midpoint")
 
 
 def quantile(
-    a: ArrayLike, q: Any, axis: Any = None, interpolation: str = "linear", keepdims: bool = False, method: str | None = None
+    a: ArrayLike,
+    q: ArrayLike,
+    axis: int | tuple[int, ...] | None = None,
+    interpolation: str = "linear",
+    keepdims: bool = False,
+    method: str | None = None,
 ) -> Any:
     """The values below which the fractions ``q`` (from 0 to 1) of the elements over axes lie.
 
@@ -119,7 +126,12 @@ def quantile(
 
 
 def percentile(
-    a: ArrayLike, q: Any, axis: Any = None, interpolation: str = "linear", keepdims: bool = False, method: str | None = None
+    a: ArrayLike,
+    q: ArrayLike,
+    axis: int | tuple[int, ...] | None = None,
+    interpolation: str = "linear",
+    keepdims: bool = False,
+    method: str | None = None,
 ) -> Any:
     """As :func:`quantile`, with ``q`` from 0 to 100.
 
@@ -128,7 +140,7 @@ def percentile(
     return _quantile(tensor(a), np.asarray(q, dtype=np.float64) / 100, axis, method or interpolation, keepdims)
 
 
-def median(a: ArrayLike, axis: Any = None, keepdims: bool = False) -> Any:
+def median(a: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """The middle value over axes; the mean of the two middle ones of an even number, NaN of none."""
     return _quantile(tensor(a), np.asarray(0.5), axis, "linear", keepdims, empty=True)
 
@@ -261,7 +273,7 @@ def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
     return call("logical_or", found, call("logical_and", call("isnan", a), call("isnan", b))) if equal_nan else found
 
 
-def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+def allclose(a: ArrayLike, b: ArrayLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Whether all elements are close (:func:`isclose`); a Python bool. The two must broadcast."""
     return bool(reduction.all(isclose(a, b, rtol, atol, equal_nan)))
 
@@ -308,7 +320,7 @@ def around(a: ArrayLike, decimals: int = 0) -> Any:
     return call("rint", a * scale) / scale if decimals > 0 else call("rint", a / scale) * scale
 
 
-def fix(x: Any) -> Any:
+def fix(x: ArrayLike) -> Any:
     """Rounded towards zero."""
     return pointwise.FUNCTIONS["trunc"](x)
 
@@ -372,7 +384,7 @@ def _without_nan(a: Any, value: float) -> Any:
 
 
 def _passing(function: Callable[..., Any], name: str, value: float) -> Callable[..., Any]:
-    def passing(a: Any, *args: Any, **kwargs: Any) -> Any:
+    def passing(a: ArrayLike, *args: Any, **kwargs: Any) -> Any:
         return function(_without_nan(a, value), *args, **kwargs)
 
     passing.__name__ = passing.__qualname__ = name

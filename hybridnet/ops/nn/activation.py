@@ -209,7 +209,7 @@ PRELU = register(
 
 
 def _public(op: Op, doc: str) -> Callable[..., Any]:
-    def function(data: Any) -> Any:
+    def function(data: ArrayLike) -> Any:
         return apply(op, (tensor(data),), NONE)
 
     function.__name__ = function.__qualname__ = op.name
@@ -272,7 +272,12 @@ def rrelu(data: ArrayLike, lower: float = 0.125, upper: float = 0.334) -> tuple[
 
 
 def leaky_relu(
-    data: ArrayLike, gamma: Any = None, act_type: str = "leaky", slope: float = 0.25, lower_bound: float = 0.125, upper_bound: float = 0.334
+    data: Any,
+    gamma: Any = None,
+    act_type: str = "leaky",
+    slope: float = 0.25,
+    lower_bound: float = 0.125,
+    upper_bound: float = 0.334,
 ) -> Any:
     """The activations with a slope below 0, by name.
 
@@ -309,6 +314,6 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def activation(data: Any, act_type: str = "relu") -> Any:
+def activation(data: ArrayLike, act_type: str = "relu") -> Any:
     """An activation function by its name in :data:`ACTIVATIONS`."""
     return ACTIVATIONS[one_of("activation", "act_type", act_type, ACTIVATIONS)](data)

@@ -14,7 +14,7 @@ import ml_dtypes
 
 from hybridnet import dtypes
 from hybridnet.config import config
-from hybridnet.core import Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, register
 from hybridnet.core.kernel import LibraryCall, StridedSpec
 from hybridnet.device import dnn
 from hybridnet.errors import ShapeError, fail
@@ -253,9 +253,9 @@ on_cuda(ATTENTION_GRAD, library=_grad_library)
 
 
 def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
     mask: Any | None = None,
     causal: bool = False,
     scale: float | None = None,

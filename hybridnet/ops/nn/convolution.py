@@ -240,7 +240,7 @@ on_cuda(WEIGHT_GRAD, decomposition=unrolled_weight_grad, library=convolution_lib
 def convolution(
     data: ArrayLike,
     weight: ArrayLike,
-    bias: Any = None,
+    bias: ArrayLike | None = None,
     kernel: Any = None,
     stride: Any = None,
     dilate: Any = None,

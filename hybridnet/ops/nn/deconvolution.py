@@ -23,7 +23,7 @@ def _target(size: tuple[int, ...], reach: tuple[int, ...], attrs: dict[str, Any]
 def deconvolution(
     data: ArrayLike,
     weight: ArrayLike,
-    bias: Any = None,
+    bias: ArrayLike | None = None,
     kernel: Any = None,
     stride: Any = None,
     dilate: Any = None,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.core import DTypeLike, Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.gather import as_indices, take
 from hybridnet.ops.common import normal, tensor
@@ -47,7 +47,12 @@ EMBEDDING = register(
 
 
 def embedding(
-    data: ArrayLike, weight: Any, input_dim: int | None = None, output_dim: int | None = None, dtype: Any = None, sparse_grad: bool = False
+    data: Any,
+    weight: Any,
+    input_dim: int | None = None,
+    output_dim: int | None = None,
+    dtype: DTypeLike = None,
+    sparse_grad: bool = False,
 ) -> Any:
     """``weight[data]``: a row of ``weight`` (input_dim, output_dim) for each element of ``data``.
 

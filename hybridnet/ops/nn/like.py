@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hybridnet.core import ArrayLike, apply, call, local, tape
+from hybridnet.core import ArrayLike, DeviceLike, apply, call, local, tape
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import ARANGE
 from hybridnet.ops.common import normalize_axis, tensor
@@ -20,7 +20,9 @@ def stop_gradient(data: ArrayLike) -> Any:
     return result
 
 
-def arange_like(data: ArrayLike, start: float = 0.0, step: float = 1.0, repeat: int = 1, ctx: Any = None, axis: int | None = None) -> Any:
+def arange_like(
+    data: ArrayLike, start: float = 0.0, step: float = 1.0, repeat: int = 1, ctx: DeviceLike = None, axis: int | None = None
+) -> Any:
     """``start``, ``start + step``, …, each ``repeat`` times, in the shape of ``data``, or of one dimension as long as ``axis``.
 
     Of the dtype and (``ctx`` being MXNet's way to say the same) on the device of ``data``. ArgumentError if ``repeat`` is below

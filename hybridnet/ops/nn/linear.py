@@ -16,7 +16,12 @@ from hybridnet.ops.nn.common import as_part
 
 
 def fully_connected(
-    data: ArrayLike, weight: Any, bias: Any = None, num_hidden: int | None = None, no_bias: bool = False, flatten: bool = True
+    data: Any,
+    weight: Any,
+    bias: Any = None,
+    num_hidden: int | None = None,
+    no_bias: bool = False,
+    flatten: bool = True,
 ) -> Any:
     """data · weightᵀ + bias.
 

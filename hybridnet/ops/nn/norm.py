@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hybridnet.core import Kind, NDArray, Op, Sample, Spec, apply, call, local, register
+from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, call, local, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, normalize_axis, reduced_shape, uniform
 from hybridnet.ops.nn.common import along, fill_like, narrow, one_of, sum_to, wide, wide_dtype
@@ -174,7 +174,9 @@ def layer_norm(data: Any, gamma: Any, beta: Any, axis: int = -1, eps: float = 1e
     return (y, mean, call("sqrt", var + eps)) if output_mean_var else y
 
 
-def group_norm(data: Any, gamma: Any, beta: Any, num_groups: int = 1, eps: float = 1e-5, output_mean_var: bool = False) -> Any:
+def group_norm(
+    data: ArrayLike, gamma: ArrayLike, beta: ArrayLike, num_groups: int = 1, eps: float = 1e-5, output_mean_var: bool = False
+) -> Any:
     """Each group of channels (axis 1) of each sample brought to mean 0 and variance 1, times gamma plus beta.
 
     ``gamma`` and ``beta`` have one element a channel, or one a group. With ``output_mean_var`` the mean
@@ -186,7 +188,7 @@ def group_norm(data: Any, gamma: Any, beta: Any, num_groups: int = 1, eps: float
     return y, call("reshape", mean, shape=mean.shape[:2]), call("reshape", call("sqrt", var + eps), shape=var.shape[:2])
 
 
-def instance_norm(data: Any, gamma: Any, beta: Any, eps: float = 1e-3) -> Any:
+def instance_norm(data: ArrayLike, gamma: ArrayLike, beta: ArrayLike, eps: float = 1e-3) -> Any:
     """Each channel (axis 1) of each sample brought to mean 0 and variance 1, times gamma plus beta."""
     return apply(INSTANCE_NORM, (floating(data), gamma, beta), {"eps": float(eps)})[0]
 

@@ -37,7 +37,7 @@ def within_length(like: Any, lengths: Any, time: int, axis: int = 0) -> Any:
 
 
 def sequence_mask(
-    data: ArrayLike, sequence_length: Any = None, use_sequence_length: bool = False, value: float = 0.0, axis: int = 0
+    data: ArrayLike, sequence_length: ArrayLike | None = None, use_sequence_length: bool = False, value: float = 0.0, axis: int = 0
 ) -> Any:
     """``data`` with the steps at and after each sequence's length set to ``value``."""
     data = tensor(data)
@@ -48,7 +48,7 @@ def sequence_mask(
     return where(call("reshape", mask, shape=mask.shape + (1,) * (data.ndim - 2)), data, value)
 
 
-def sequence_last(data: ArrayLike, sequence_length: Any = None, use_sequence_length: bool = False, axis: int = 0) -> Any:
+def sequence_last(data: ArrayLike, sequence_length: ArrayLike | None = None, use_sequence_length: bool = False, axis: int = 0) -> Any:
     """The last step of each sequence: (batch, ...)."""
     data = tensor(data)
     if not use_sequence_length:
@@ -59,7 +59,7 @@ def sequence_last(data: ArrayLike, sequence_length: Any = None, use_sequence_len
     return apply(INDEX, (data, last, each) if axis == 0 else (data, each, last), {"key": (("array",), ("array",))})
 
 
-def sequence_reverse(data: ArrayLike, sequence_length: Any = None, use_sequence_length: bool = False, axis: int = 0) -> Any:
+def sequence_reverse(data: ArrayLike, sequence_length: ArrayLike | None = None, use_sequence_length: bool = False, axis: int = 0) -> Any:
     """Each sequence backwards, its steps at and after its length left where they are."""
     data = tensor(data)
     if not use_sequence_length:

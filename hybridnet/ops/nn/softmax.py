@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core import ArrayLike, DTypeLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.gather import positions
 from hybridnet.ops.array.selection import check_floating
@@ -171,7 +171,12 @@ def length_mask(length: ArrayLike, n: int, axis: int, ndim: int) -> Any:
 
 
 def softmax(
-    data: Any, length: Any = None, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False
+    data: ArrayLike,
+    length: ArrayLike | None = None,
+    axis: int = -1,
+    temperature: float | None = None,
+    dtype: DTypeLike = None,
+    use_length: bool = False,
 ) -> Any:
     """exp(x / temperature) over its sum along ``axis``.
 
@@ -186,7 +191,12 @@ def softmax(
 
 
 def log_softmax(
-    data: Any, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False, length: Any = None
+    data: ArrayLike,
+    axis: int = -1,
+    temperature: float | None = None,
+    dtype: DTypeLike = None,
+    use_length: bool = False,
+    length: ArrayLike | None = None,
 ) -> Any:
     """The logarithm of :func:`softmax`, without its rounding; minus infinity beyond ``length``."""
     scores, attrs = _ready("log_softmax", data, axis, temperature, dtype)
@@ -197,7 +207,12 @@ def log_softmax(
 
 
 def softmin(
-    data: ArrayLike, axis: int = -1, temperature: float | None = None, dtype: Any = None, use_length: bool = False, length: Any = None
+    data: ArrayLike,
+    axis: int = -1,
+    temperature: float | None = None,
+    dtype: DTypeLike = None,
+    use_length: bool = False,
+    length: ArrayLike | None = None,
 ) -> Any:
     """:func:`softmax` of -x. Along ``axis``, in the shape of ``data``."""
     return softmax(-tensor(data), length, axis, temperature, dtype, use_length)
@@ -208,13 +223,13 @@ def _mask_operand(data: Any, mask: Any) -> Any:
     return mask if mask.dtype == np.bool_ else mask != 0
 
 
-def masked_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | None = 1.0, dtype: Any = None) -> Any:
+def masked_softmax(data: ArrayLike, mask: ArrayLike, axis: int = -1, temperature: float | None = 1.0, dtype: DTypeLike = None) -> Any:
     """:func:`softmax` over the elements where ``mask`` (broadcast to ``data``) is true; 0 elsewhere."""
     scores, attrs = _ready("masked_softmax", data, axis, temperature, dtype)
     return _like(apply(MASKED_SOFTMAX, (scores, _mask_operand(scores, mask)), attrs), data, dtype)
 
 
-def masked_log_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | None = 1.0, dtype: Any = None) -> Any:
+def masked_log_softmax(data: ArrayLike, mask: ArrayLike, axis: int = -1, temperature: float | None = 1.0, dtype: DTypeLike = None) -> Any:
     """:func:`log_softmax` over the elements where ``mask`` is true; minus infinity elsewhere.
 
     ``mask`` broadcasts to ``data``; the softmax is along ``axis``.

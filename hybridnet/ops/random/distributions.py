@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, NDArray, Op, apply, broadcast_shapes, call, cuda_rule
+from hybridnet.core import ArrayLike, DeviceLike, DTypeLike, NDArray, Op, apply, broadcast_shapes, call, cuda_rule
 from hybridnet.core.random import next_key
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, ShapeError, fail
@@ -82,7 +82,14 @@ def _log_exponential(draw: _Draw) -> Any:
 # -- continuous distributions ---------------------------------------------------------------------
 
 
-def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def uniform(
+    low: ArrayLike = 0.0,
+    high: ArrayLike = 1.0,
+    size: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
+) -> Any:
     """Uniform on [low, high)."""
     draw = _Draw("uniform", size, dtype, device, ctx, low, high)
     low, high = draw.parameters
@@ -93,7 +100,14 @@ def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None, dtype: Any = None
     return u if low == 0 else u + float(low)
 
 
-def normal(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def normal(
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    size: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
+) -> Any:
     """Normal with mean ``loc`` and standard deviation ``scale``."""
     draw = _Draw("normal", size, dtype, device, ctx, loc, scale)
     return _scaled(draw(NORMAL), *draw.parameters)
@@ -106,42 +120,79 @@ def _scaled(x: Any, loc: Any, scale: Any) -> Any:
     return x + loc if isinstance(loc, NDArray) or loc != 0 else x
 
 
-def lognormal(mean: Any = 0.0, sigma: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def lognormal(
+    mean: ArrayLike = 0.0,
+    sigma: ArrayLike = 1.0,
+    size: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
+) -> Any:
     """The exponential of a normal variate."""
     return _math["exp"](normal(mean, sigma, size, dtype, device, ctx))
 
 
-def exponential(scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def exponential(
+    scale: ArrayLike = 1.0, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None
+) -> Any:
     """Exponential with mean ``scale``."""
     draw = _Draw("exponential", size, dtype, device, ctx, scale)
     return _scaled(draw(EXPONENTIAL), 0, draw.parameters[0])
 
 
-def gumbel(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def gumbel(
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    size: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
+) -> Any:
     """Gumbel, the distribution of maxima: loc - scale · log(exponential)."""
     draw = _Draw("gumbel", size, dtype, device, ctx, loc, scale)
     return _scaled(-_log_exponential(draw), *draw.parameters)
 
 
-def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def logistic(
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    size: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
+) -> Any:
     """Logistic: the difference of two Gumbel variates."""
     draw = _Draw("logistic", size, dtype, device, ctx, loc, scale)
     return _scaled(_log_exponential(draw) - _log_exponential(draw), *draw.parameters)
 
 
-def laplace(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def laplace(
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    size: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
+) -> Any:
     """Laplace: the difference of two exponential variates."""
     draw = _Draw("laplace", size, dtype, device, ctx, loc, scale)
     return _scaled(draw(EXPONENTIAL) - draw(EXPONENTIAL), *draw.parameters)
 
 
-def gamma(shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def gamma(
+    shape: Any,
+    scale: ArrayLike = 1.0,
+    size: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
+) -> Any:
     """Gamma of shape ``shape``; gradients flow to ``scale`` alone."""
     draw = _Draw("gamma", size, dtype, device, ctx, shape, scale)
     return _scaled(draw(GAMMA, draw.parameters[0]), 0, draw.parameters[1])
 
 
-def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def beta(a: ArrayLike, b: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Beta: x / (x + y) of two gamma variates.
 
     ``a`` and ``b`` broadcast, and to ``size`` if that is given.
@@ -151,13 +202,13 @@ def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, device: Any = None
     return x / (x + y)
 
 
-def chisquare(df: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def chisquare(df: Any, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Chi-square with ``df`` degrees of freedom."""
     draw = _Draw("chisquare", size, dtype, device, ctx, df)
     return draw(GAMMA, draw.parameters[0] / 2) * 2
 
 
-def f(dfnum: Any, dfden: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def f(dfnum: Any, dfden: Any, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """F: the ratio of two chi-square variates, each over its degrees of freedom.
 
     ``dfnum`` and ``dfden`` broadcast, and to ``size`` if that is given.
@@ -167,31 +218,33 @@ def f(dfnum: Any, dfden: Any, size: Any = None, dtype: Any = None, device: Any =
     return top / bottom
 
 
-def pareto(a: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def pareto(a: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Pareto II (Lomax) of shape ``a``, as NumPy's."""
     draw = _Draw("pareto", size, dtype, device, ctx, a)
     return _math["expm1"](draw(EXPONENTIAL) / draw.parameters[0])
 
 
-def power(a: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def power(a: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """On [0, 1] with density a·x**(a-1)."""
     draw = _Draw("power", size, dtype, device, ctx, a)
     return draw(UNIFORM) ** (1 / draw.parameters[0])
 
 
-def rayleigh(scale: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def rayleigh(scale: ArrayLike = 1.0, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Rayleigh: the length of a two-dimensional normal vector."""
     draw = _Draw("rayleigh", size, dtype, device, ctx, scale)
     return _scaled(_math["sqrt"](draw(EXPONENTIAL) * 2), 0, draw.parameters[0])
 
 
-def weibull(a: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def weibull(a: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Weibull of shape ``a``."""
     draw = _Draw("weibull", size, dtype, device, ctx, a)
     return draw(EXPONENTIAL) ** (1 / draw.parameters[0])
 
 
-def multivariate_normal(mean: ArrayLike, cov: ArrayLike, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def multivariate_normal(
+    mean: ArrayLike, cov: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None
+) -> Any:
     """Normal vectors of the given mean (..., n) and positive definite covariance (..., n, n). Else ShapeError."""
     mean = tensor(mean)
     cov = tensor(cov)
@@ -214,22 +267,22 @@ def randn(*size: int, **kwargs: Any) -> Any:
     return normal(0.0, 1.0, size, **kwargs)
 
 
-def random(size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def random(size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Uniform on [0, 1)."""
     return uniform(0.0, 1.0, size, dtype, device, ctx)
 
 
-def standard_normal(size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def standard_normal(size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Normal with mean 0 and standard deviation 1."""
     return normal(0.0, 1.0, size, dtype, device, ctx)
 
 
-def standard_exponential(size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def standard_exponential(size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Exponential with mean 1."""
     return exponential(1.0, size, dtype, device, ctx)
 
 
-def standard_gamma(shape: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def standard_gamma(shape: Any, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Gamma with scale 1."""
     return gamma(shape, 1.0, size, dtype, device, ctx)
 
@@ -237,12 +290,14 @@ def standard_gamma(shape: Any, size: Any = None, dtype: Any = None, device: Any 
 # -- discrete distributions -----------------------------------------------------------------------
 
 
-def poisson(lam: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def poisson(lam: ArrayLike = 1.0, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Poisson counts with mean ``lam``, as floating numbers unless ``dtype`` says else."""
     return _counts("poisson", POISSON, size, dtype, device, ctx, lam)
 
 
-def binomial(n: Any, p: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def binomial(
+    n: ArrayLike, p: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None
+) -> Any:
     """The number of successes in ``n`` trials of probability ``p``."""
     return _counts("binomial", BINOMIAL, size, dtype, device, ctx, n, p)
 
@@ -253,7 +308,9 @@ def _counts(name: str, op: Op, size: Any, dtype: Any, device: Any, ctx: Any, *pa
     return draw(op, *draw.parameters)
 
 
-def negative_binomial(n: Any, p: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def negative_binomial(
+    n: ArrayLike, p: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None
+) -> Any:
     """Failures before the ``n``-th success of probability ``p``: Poisson with a gamma mean."""
     draw = _Draw("negative_binomial", size, None, device, ctx, n, p)
     n, p = draw.parameters
@@ -261,7 +318,12 @@ def negative_binomial(n: Any, p: Any, size: Any = None, dtype: Any = None, devic
 
 
 def generalized_negative_binomial(
-    mu: Any = 1.0, alpha: Any = 1.0, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None
+    mu: Any = 1.0,
+    alpha: ArrayLike = 1.0,
+    size: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
 ) -> Any:
     """Poisson with a gamma mean: mean ``mu``, variance mu + alpha·mu²."""
     draw = _Draw("generalized_negative_binomial", size, None, device, ctx, mu, alpha)
@@ -269,14 +331,21 @@ def generalized_negative_binomial(
     return poisson(draw(GAMMA, 1 / alpha) * (alpha * mu), None, dtype)
 
 
-def geometric(p: Any, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def geometric(p: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Trials up to the first success of probability ``p``."""
     draw = _Draw("geometric", size, None, device, ctx, p)
     draws = _math["ceil"](draw(EXPONENTIAL) / -_math["log1p"](-draw.parameters[0]))
     return _math["maximum"](draws, 1).astype(default_dtype(dtype), copy=False)
 
 
-def bernoulli(prob: Any = None, logit: Any = None, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def bernoulli(
+    prob: Any = None,
+    logit: Any = None,
+    size: Any = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
+) -> Any:
     """1 with probability ``prob`` (or with log-odds ``logit``), else 0.
 
     ArgumentError unless one of the two is given. The shape is ``size``, or that of the array.
@@ -339,7 +408,14 @@ def shuffle(x: Any) -> None:
     x._assign(permutation(x))
 
 
-def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, device: Any = None, ctx: Any = None) -> Any:
+def choice(
+    a: Any,
+    size: Any = None,
+    replace: bool = True,
+    p: Any = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
+) -> Any:
     """Elements of a one-dimensional array (or numbers below an integer), with probabilities ``p`` if given.
 
     ArgumentError for more than there are without ``replace``, or if there is nothing to choose from.
