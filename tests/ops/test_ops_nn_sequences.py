@@ -9,9 +9,9 @@ import pytest
 from support.nn_values import Data, close, gradients, normal
 
 from hybridnet import autograd
-from hybridnet.core import array
+from hybridnet.core import apply, array
 from hybridnet.errors import ArgumentError, HybridnetError, ShapeError
-from hybridnet.ops.nn import rnn, sequence
+from hybridnet.ops.nn import recurrence, rnn, sequence
 from hybridnet.ops.nn.ctc import ctc_loss
 
 # -- sequences ------------------------------------------------------------------------------------
@@ -281,3 +281,31 @@ def test_ctc_refuses() -> None:
     ):
         with pytest.raises(HybridnetError, match=r"\[CTCLoss\].*" + match):
             ctc_loss(array(normal(4, 3, 3)), array(label), None if lengths is None else array(lengths))
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_one_recurrence_however_it_is_written(seed: int) -> None:
+    """Gradients from kept gates, from gates that are computed again, and by the recurrence in operators: the same."""
+    rng = np.random.default_rng(seed)
+    mode = ["rnn_relu", "rnn_tanh", "lstm", "gru"][seed % 4]
+    time, batch, units = (int(n) for n in rng.integers(1, 5, 3))
+    rows = recurrence.GATES[mode] * units
+    shapes = [(time, batch, rows), (rows, units), (rows,), (batch, units)] + [(batch, units)] * (mode == "lstm")
+    xs = [array(rng.normal(size=shape)) for shape in shapes]
+    mask = [array(rng.integers(0, 2, (time, batch, 1)).astype(bool))] * int(rng.integers(2))
+    attrs = {"mode": mode, "reverse": bool(rng.integers(2))}
+    weights = [array(rng.normal(size=(time, batch, units))) for _ in range(recurrence.STATES[mode])]
+
+    def gradients_of(create_graph: bool, **more: Any) -> list[Any]:
+        for x in xs:
+            x.attach_grad()
+        with autograd.record():
+            y = apply(recurrence.SEQUENCE, (*xs, *mask), {**attrs, **more})
+            loss = sum((a * w).sum() for a, w in zip(y if isinstance(y, tuple) else (y,), weights, strict=False))
+        return [g.asnumpy() for g in autograd.grad(loss, xs, create_graph=create_graph)]
+
+    expected = gradients_of(True)
+    ways = [gradients_of(False)] + ([gradients_of(False, keep=True), gradients_of(True, keep=True)] if mode in recurrence.KEPT else [])
+    for found in ways:
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)

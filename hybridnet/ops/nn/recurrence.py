@@ -2,9 +2,10 @@
 
 One operator, not an unrolled graph: a sequence of 35 steps is one node in place of hundreds, and the
 weight's gradient is one product over all steps in place of 35 products and 34 sums of arrays of the
-weight's size. The gradient recomputes the gates of all steps by one product rather than keep them.
-Higher orders need operators that are differentiable: then, and only then, the same backward
-recurrence runs on arrays in place of data, step by step. It is therefore written once, over either.
+weight's size. In training the forward of an lstm or gru also gives its gates (``keep``), of which the gradient is made;
+without them it computes them again, by one product. The recurrences on data (:mod:`hybridnet.ops.nn.recurrence_data`)
+write into arrays that are made once. What differentiates the gradient once more, and a GPU, have the same
+written in operators, below.
 
 Gates are in cuDNN's order: lstm input, forget, cell, output; gru reset, update, new.
 """
@@ -12,39 +13,26 @@ Gates are in cuDNN's order: lstm input, forget, cell, output; gru reset, update,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from hybridnet.core import Kind, Op, Sample, Spec, call, local, on_cuda, register
-from hybridnet.device import threads
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.shape import concatenate, stack
 from hybridnet.ops.common import normal
-from hybridnet.ops.linalg import cpu_matmul
+from hybridnet.ops.nn import recurrence_data
 from hybridnet.ops.nn.common import wide_dtype
+from hybridnet.ops.nn.recurrence_data import steps
 
 GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
-
-
-class _OnData:
-    """The functions that the backward recurrence needs beside Python's operators, on NumPy or CuPy arrays."""
-
-    def __init__(self, xp: Any) -> None:
-        self.tanh, self.where, self.concatenate, self.stack = xp.tanh, xp.where, xp.concatenate, xp.stack
-        self._matmul = cpu_matmul.matmul_of(xp)
-
-    def positive(self, x: Any) -> Any:
-        return (x > 0).astype(x.dtype)
-
-    def product(self, x: Any, w: Any, transpose: bool) -> Any:
-        rows = self._matmul(x.reshape(-1, x.shape[-1]), w.T if transpose else w)
-        return rows.reshape(*x.shape[:-1], rows.shape[-1])
+#: How many states each step gives, and how many gates of each the gradient needs: of a gru also the new gate's recurrent product.
+STATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 2, "gru": 1}
+KEPT = {"lstm": 4, "gru": 4}
 
 
 class _OnArrays:
-    """The same on arrays of ours, recorded."""
+    """The functions that the backward recurrence needs beside Python's operators, on arrays."""
 
     def __init__(self) -> None:
         self.concatenate, self.stack = concatenate, stack
@@ -62,7 +50,7 @@ class _OnArrays:
         return call("matmul", x, w, transpose_b=transpose)
 
 
-def _infer(gx: Spec, wh: Spec, bh: Spec, h0: Spec, *more: Spec, mode: str, reverse: bool) -> Spec | tuple[Spec, Spec]:
+def _infer(gx: Spec, wh: Spec, bh: Spec, h0: Spec, *more: Spec, mode: str, reverse: bool, keep: bool = False) -> Spec | tuple[Spec, ...]:
     gates = GATES[mode]
     if gx.ndim != 3 or not gx.shape[0] or gx.shape[2] % gates:
         fail(ShapeError, "rnn_sequence", expected=f"inputs (time, batch, {gates} · units), a time of 1 or more", got=str(gx.shape))
@@ -72,7 +60,8 @@ def _infer(gx: Spec, wh: Spec, bh: Spec, h0: Spec, *more: Spec, mode: str, rever
     if len(given) < len(wanted) - 1 or any(g != w for g, w in zip(given, wanted, strict=False)):
         fail(ShapeError, "rnn_sequence", expected=" and ".join(map(str, wanted[: len(given)])), got=" and ".join(map(str, given)))
     state = Spec((time, batch, units), gx.dtype)
-    return (state, state) if mode == "lstm" else state
+    states = (state,) * STATES[mode] + ((Spec((time, batch, KEPT[mode] * units), wide_dtype(gx.dtype)),) if keep else ())
+    return states if len(states) > 1 else state
 
 
 def _unpack(mode: str, more: Sequence[Any]) -> tuple[Any, Any]:
@@ -82,85 +71,16 @@ def _unpack(mode: str, more: Sequence[Any]) -> tuple[Any, Any]:
     return cell, rest[0] if rest else None
 
 
-def _steps(time: int, reverse: bool) -> list[int]:
-    return list(range(time))[:: -1 if reverse else 1]
-
-
-# -- forward --------------------------------------------------------------------------------------
-
-
-def _forward(xp: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool) -> Any:
+def _forward(xp: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool, keep: bool = False) -> Any:
     dtype = gx.dtype
-    gx, wh, bh, h, *more = (a.astype(wide_dtype(dtype), copy=False) for a in (gx, wh, bh, h0, *more))  # type: ignore[assignment]
-    c, mask = _unpack(mode, more)
-    time, batch, units = gx.shape[0], gx.shape[1], wh.shape[1]
-    weight = xp.ascontiguousarray(wh.T)
-    hs = xp.empty((time, batch, units), gx.dtype)
-    cs = xp.empty_like(hs) if mode == "lstm" else None
-    step, product = _STEPS[mode](xp, units, gx.dtype), cpu_matmul.matmul_of(xp)
-    with _one_thread(xp):
-        for t in _steps(time, reverse):
-            rec = product(h, weight)
-            rec += bh
-            new_h, new_c = step(gx[t], rec, h, c)
-            if mask is not None:
-                new_h = xp.where(mask[t] != 0, new_h, h)
-                new_c = None if c is None else xp.where(mask[t] != 0, new_c, c)
-            hs[t] = h = new_h
-            if cs is not None:
-                cs[t] = c = new_c
-    hs = hs.astype(dtype, copy=False)
-    return hs if cs is None else (hs, cs.astype(dtype, copy=False))
+    gx, wh, bh, h0, *more = (a.astype(wide_dtype(dtype), copy=False) for a in (gx, wh, bh, h0, *more))  # type: ignore[assignment]
+    c0, mask = _unpack(mode, more)
+    found = recurrence_data.forward(xp, gx, wh, bh, h0, c0, mask, mode, reverse, KEPT[mode] if keep else 0)
+    found = (*(a.astype(dtype, copy=False) for a in found[: STATES[mode]]), *found[STATES[mode] :])  # the gates stay wide
+    return found if len(found) > 1 else found[0]
 
 
-def _one_thread(xp: Any) -> AbstractContextManager[None]:
-    """Around the products of all steps, so that not each of them has to tell BLAS."""
-    return threads.one_thread if xp is np else nullcontext()
-
-
-def _relu_step(xp: Any, units: int, dtype: Any) -> Any:
-    return lambda x, rec, h, c: (xp.maximum(x + rec, 0), None)
-
-
-def _tanh_step(xp: Any, units: int, dtype: Any) -> Any:
-    return lambda x, rec, h, c: (xp.tanh(x + rec), None)
-
-
-def _lstm_step(xp: Any, units: int, dtype: Any) -> Any:
-    # sigmoid(a) = tanh(a / 2) / 2 + 1 / 2, so that all four gates are one call.
-    half = xp.repeat(xp.asarray([0.5, 0.5, 1, 0.5], dtype), units)
-    shift = xp.repeat(xp.asarray([0.5, 0.5, 0, 0.5], dtype), units)
-
-    def step(x: Any, rec: Any, h: Any, c: Any) -> Any:
-        gates = rec  # made for this step: computed in place
-        gates += x
-        gates *= half
-        xp.tanh(gates, out=gates)
-        gates *= half
-        gates += shift
-        c = gates[:, units : 2 * units] * c
-        c += gates[:, :units] * gates[:, 2 * units : 3 * units]
-        new = xp.tanh(c)
-        new *= gates[:, 3 * units :]
-        return new, c
-
-    return step
-
-
-def _gru_step(xp: Any, units: int, dtype: Any) -> Any:
-    def step(x: Any, rec: Any, h: Any, c: Any) -> Any:
-        gates = xp.tanh((x[:, : 2 * units] + rec[:, : 2 * units]) * 0.5) * 0.5 + 0.5
-        r, z = gates[:, :units], gates[:, units:]
-        n = xp.tanh(x[:, 2 * units :] + r * rec[:, 2 * units :])
-        return n + z * (h - n), None
-
-    return step
-
-
-_STEPS = {"rnn_relu": _relu_step, "rnn_tanh": _tanh_step, "lstm": _lstm_step, "gru": _gru_step}
-
-
-# -- backward, over data or arrays ----------------------------------------------------------------
+# -- backward, over arrays ------------------------------------------------------------------------
 
 
 def _parts(x: Any, n: int) -> list[Any]:
@@ -207,8 +127,8 @@ def _lstm_slopes(f: Any, gx: Any, rec: Any, c_before: Any, cs: Any) -> tuple[lis
 def _backward(f: Any, g: Any, y: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool) -> tuple[Any, ...]:
     """The gradients of gx, of the recurrent product (gru only, else the same), of h0 and (lstm) of c0."""
     c0, mask = _unpack(mode, more)
-    gh, gc = g if mode == "lstm" else (g, None)
-    hs, cs = y if mode == "lstm" else (y, None)
+    gh, gc = g[:2] if mode == "lstm" else (g[0], None)
+    hs, cs = y[:2] if mode == "lstm" else (y[0], None)
     before = _before(f, h0, hs, reverse)
     rec = f.product(before, wh, True) + bh
     keep: Any = None
@@ -224,7 +144,7 @@ def _backward(f: Any, g: Any, y: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more:
     products: list[Any] = [None] * time
     dh: Any = None
     dc: Any = None
-    for t in reversed(_steps(time, reverse)):
+    for t in reversed(steps(time, reverse)):
         dh = gh[t] if dh is None else gh[t] + dh
         skipped_h = skipped_c = None
         if mask is not None:
@@ -284,7 +204,7 @@ def unrolled(gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse:
     h = h0
     hs: list[Any] = [None] * gx.shape[0]
     cs: list[Any] = [None] * gx.shape[0]
-    for t in _steps(gx.shape[0], reverse):
+    for t in steps(gx.shape[0], reverse):
         new_h, new_c = _step_on_arrays(f, mode, gx[t], f.product(h, wh, True) + bh, h, c, limited)
         new_h = new_h if wr is None else f.product(new_h, wr, True)
         if mask is not None:
@@ -294,45 +214,73 @@ def unrolled(gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse:
     return (f.stack(hs), f.stack(cs)) if mode == "lstm" else f.stack(hs)
 
 
-def _unrolled_grad(*operands: Any, mode: str, reverse: bool) -> tuple[Any, ...]:
-    n = 2 if mode == "lstm" else 1
-    g, y = (operands[:n], operands[n : 2 * n]) if n == 2 else operands[:2]
-    found = _backward(_OnArrays(), g, y, *operands[2 * n :], mode=mode, reverse=reverse)
+def _gates_on_arrays(f: Any, mode: str, x: Any, rec: Any) -> Any:
+    """The gates of a step as a gradient needs them."""
+    if mode == "lstm":
+        i, forget, g, o = _parts(x + rec, 4)
+        return f.concatenate([_sigmoid(f, i), _sigmoid(f, forget), f.tanh(g), _sigmoid(f, o)], -1)
+    (xr, xz, xn), (hr, hz, hn) = _parts(x, 3), _parts(rec, 3)
+    r = _sigmoid(f, xr + hr)
+    return f.concatenate([r, _sigmoid(f, xz + hz), f.tanh(xn + r * hn), hn], -1)
+
+
+def _unrolled(gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool, keep: bool = False) -> Any:
+    found = unrolled(gx, wh, bh, h0, *more, mode=mode, reverse=reverse)
+    if not keep:
+        return found
+    # No one reads them: what a GPU computes again in a kernel, it need not store.
+    f, hs = _OnArrays(), found[0] if mode == "lstm" else found
+    rec = f.product(_before(f, h0, hs, reverse), wh, True) + bh
+    gates = call("cast", _gates_on_arrays(f, mode, gx, rec), dtype=wide_dtype(gx.dtype))
+    return (*found, gates) if mode == "lstm" else (found, gates)
+
+
+def _unrolled_grad(*operands: Any, mode: str, reverse: bool, keep: bool = False) -> tuple[Any, ...]:
+    g, y, _, xs = _grouped(operands, mode, keep)
+    found = _backward(_OnArrays(), g, y, *xs, mode=mode, reverse=reverse)
     return tuple(a for i, a in enumerate(found) if i != 1 or mode == "gru")
 
 
 # -- the operators --------------------------------------------------------------------------------
 
 
-def _grad_operands(mode: str, g: Any, y: Any, xs: Sequence[Any]) -> list[Any]:
-    return [*(g if mode == "lstm" else (g,)), *(y if mode == "lstm" else (y,)), *xs]
+def _grad_operands(mode: str, g: Sequence[Any], y: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
+    """Of the gradient's operator: gradients of the states, the states, the gates if they were kept, and the forward's operands."""
+    return [*g[: STATES[mode]], *y, *xs]
 
 
-def _compute_grad(xp: Any, *operands: Any, mode: str, reverse: bool) -> tuple[Any, ...]:
+def _grouped(operands: Sequence[Any], mode: str, keep: bool) -> tuple[Sequence[Any], Sequence[Any], Any, Sequence[Any]]:
+    """Of such operands those four."""
+    n = STATES[mode]
+    g, y, rest = operands[:n], operands[n : 2 * n], operands[2 * n :]
+    return (g, y, rest[0], rest[1:]) if keep else (g, y, None, rest)
+
+
+def _compute_grad(xp: Any, *operands: Any, mode: str, reverse: bool, keep: bool = False) -> tuple[Any, ...]:
     dtype = operands[0].dtype
-    operands = tuple(a.astype(wide_dtype(dtype), copy=False) for a in operands)
-    n = 2 if mode == "lstm" else 1
-    g, y = (operands[:n], operands[n : 2 * n]) if n == 2 else operands[:2]
-    with _one_thread(xp):
-        found = _backward(_OnData(xp), g, y, *operands[2 * n :], mode=mode, reverse=reverse)
-    return tuple(a.astype(dtype, copy=False) for i, a in enumerate(found) if i != 1 or mode == "gru")
+    g, y, gates, xs = _grouped([a.astype(wide_dtype(dtype), copy=False) for a in operands], mode, keep)
+    cell, mask = _unpack(mode, xs[4:])
+    of_states, states = ((*pair, None)[:2] for pair in (g, y))  # no cell states but an lstm's
+    found = recurrence_data.backward(xp, of_states, states, gates, (*xs[:4], cell), mask, mode, reverse)
+    return tuple(a.astype(dtype, copy=False) for a in found)
 
 
-def _infer_grad(*specs: Spec, mode: str, reverse: bool) -> tuple[Spec, ...]:
-    n = 2 if mode == "lstm" else 1
-    gx, wh, bh, h0, *more = specs[2 * n :]
-    states = _infer(gx, wh, bh, h0, *more, mode=mode, reverse=reverse)
-    expected = states if isinstance(states, tuple) and n == 2 else (states,)
-    if any(s.shape != e.shape for s, e in zip(specs[: 2 * n], (*expected, *expected), strict=True)):  # type: ignore[union-attr]
-        fail(ShapeError, "rnn_sequence_grad", expected=f"gradients and states of shape {expected[0].shape}", got=str(specs[0].shape))  # type: ignore[union-attr]
+def _infer_grad(*specs: Spec, mode: str, reverse: bool, keep: bool = False) -> tuple[Spec, ...]:
+    g, y, gates, (gx, wh, bh, h0, *more) = _grouped(specs, mode, keep)
+    inferred = _infer(gx, wh, bh, h0, *more, mode=mode, reverse=reverse, keep=keep)
+    expected: Any = inferred if STATES[mode] + keep > 1 else (inferred,)
+    given = (*g, *y, *(() if gates is None else (gates,)))
+    if [s.shape for s in given] != [s.shape for s in (*expected[: STATES[mode]], *expected)]:
+        fail(ShapeError, "rnn_sequence_grad", expected=f"gradients and states of shape {expected[0].shape}", got=str(specs[0].shape))
     return (gx, gx, h0) if mode == "gru" else (gx, h0, h0) if mode == "lstm" else (gx, h0)
 
 
-def _rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, mode: str, reverse: bool) -> tuple[Any, ...]:
-    if local.recording:
+def _rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, mode: str, reverse: bool, keep: bool = False) -> tuple[Any, ...]:
+    g, y = (a if isinstance(a, tuple) else (a,) for a in (g, y))
+    if local.recording:  # the gates are not differentiated: they are computed again
         found = _backward(_OnArrays(), g, y, *xs, mode=mode, reverse=reverse)
     else:
-        found = call("rnn_sequence_grad", *_grad_operands(mode, g, y, xs), mode=mode, reverse=reverse)
+        found = call("rnn_sequence_grad", *_grad_operands(mode, g, y, xs), mode=mode, reverse=reverse, keep=keep)
         if mode != "gru":
             found = (found[0], *found)
     dgx, dproduct, *states = found
@@ -341,7 +289,7 @@ def _rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, mode: str, reverse:
     flat = call("reshape", dproduct, shape=(rows, gx.shape[2]))
     dwh = None
     if needs[1]:
-        before = _before(_OnArrays(), h0, y[0] if mode == "lstm" else y, reverse)
+        before = _before(_OnArrays(), h0, y[0], reverse)
         dwh = call("matmul", flat, call("reshape", before, shape=(rows, wh.shape[1])), transpose_a=True)
     dbh = call("sum", flat, axis=(0,), keepdims=False) if needs[2] else None
     return (dgx, dwh, dbh, *states, *[None] * (len(more) - (mode == "lstm")))
@@ -352,15 +300,16 @@ def _flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) ->
     return 2 * gx.size * wh.shape[1]  # the bias and the gates are no products
 
 
-def _grad_flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, mode: str, **attrs: Any) -> int:
-    # The states' products again, and those of the gradients.
-    return 2 * _flops(inputs[4 if mode == "lstm" else 2 :], outputs)
+def _grad_flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, mode: str, keep: bool = False, **attrs: Any) -> int:
+    # The products of the gradients, and those of the states again where their gates were not kept.
+    again = mode in KEPT and not keep
+    return (1 + again) * _flops(_grouped(inputs, mode, keep)[3], outputs)  # type: ignore[arg-type]
 
 
 _mask = np.array([[True, True], [True, False], [True, False]])[:, :, None]
 
 
-def _sample(mode: str, masked: bool, reverse: bool, time: int = 3) -> Sample:
+def _sample(mode: str, masked: bool, reverse: bool, time: int = 3, keep: bool = False) -> Sample:
     gates = GATES[mode]
     inputs = [
         normal(time, 2, gates * 2),
@@ -369,17 +318,20 @@ def _sample(mode: str, masked: bool, reverse: bool, time: int = 3) -> Sample:
         normal(2, 2, seed=3),
     ]
     inputs += [normal(2, 2, seed=4)] if mode == "lstm" else []
-    return Sample((*inputs, *([_mask[:time]] if masked else [])), {"mode": mode, "reverse": reverse})
+    attrs = {"mode": mode, "reverse": reverse, **({"keep": True} if keep else {})}
+    return Sample((*inputs, *([_mask[:time]] if masked else [])), attrs, differentiable=not keep)  # gates have no gradient
 
 
 def _grad_sample(forward: Sample) -> Sample:
     mode = forward.attrs["mode"]
     y = _forward(np, *forward.inputs, **forward.attrs)
-    g = tuple(normal(*a.shape, seed=7) for a in y) if mode == "lstm" else normal(*y.shape, seed=7)
+    y = y if isinstance(y, tuple) else (y,)
+    g = [normal(*a.shape, seed=7) for a in y]
     return Sample(tuple(_grad_operands(mode, g, y, forward.inputs)), forward.attrs, differentiable=False)
 
 
 _good = [_sample(mode, both, both) for mode in GATES for both in (False, True)] + [_sample("lstm", False, True, time=1)]
+_good += [_sample(mode, both, both, keep=True) for mode in KEPT for both in (False, True)]
 _wrong = Sample((normal(3, 2, 4), normal(4, 3), normal(4), normal(2, 4)), {"mode": "rnn_tanh", "reverse": False}, error=ValueError)
 
 SEQUENCE = register(
@@ -396,7 +348,7 @@ SEQUENCE = register(
         sample=lambda: [*_good, _wrong],
     )
 )
-on_cuda(SEQUENCE, decomposition=unrolled)
+on_cuda(SEQUENCE, decomposition=_unrolled)
 SEQUENCE_GRAD = register(
     Op(
         "rnn_sequence_grad",

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, apply, call
+from hybridnet.core import ArrayLike, apply, call, local
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.selection import clip
 from hybridnet.ops.array.shape import concatenate, stack
@@ -21,7 +21,7 @@ from hybridnet.ops.common import tensor
 from hybridnet.ops.nn.common import one_of
 from hybridnet.ops.nn.dropout import dropout
 from hybridnet.ops.nn.linear import fully_connected
-from hybridnet.ops.nn.recurrence import GATES, SEQUENCE, unrolled
+from hybridnet.ops.nn.recurrence import GATES, KEPT, SEQUENCE, STATES, unrolled
 from hybridnet.ops.nn.sequence import within_length
 
 #: (input weight, recurrent weight, input bias, recurrent bias) of one direction of one layer, and its projection where there is one.
@@ -117,8 +117,9 @@ def rnn_layers(
             if projection or limited is not None:
                 found = unrolled(*operands, mode=mode, reverse=direction == 1, wr=projection[0] if projection else None, limited=limited)
             else:
-                found = apply(SEQUENCE, operands, {"mode": mode, "reverse": direction == 1})
-            hs, *cs = found if mode == "lstm" else (found,)
+                keep = {"keep": True} if mode in KEPT and local.recording else {}  # what the gradient is made of
+                found = apply(SEQUENCE, operands, {"mode": mode, "reverse": direction == 1, **keep})
+            hs, *cs = found[: STATES[mode]] if isinstance(found, tuple) else (found,)
             end = 0 if direction else -1
             last_h.append(hs[end])
             last_c.extend(c[end] for c in cs)
