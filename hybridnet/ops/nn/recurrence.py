@@ -99,46 +99,51 @@ def _sigmoid(f: Any, x: Any) -> Any:
     return f.tanh(x * 0.5) * 0.5 + 0.5
 
 
-def _simple_slopes(f: Any, mode: str, gx: Any, rec: Any, before: Any) -> list[Any]:
-    a = gx + rec
-    if mode == "rnn_relu":
-        return [f.positive(a)]
-    y = f.tanh(a)
-    return [1 - y * y]
+def _gates_on_arrays(f: Any, mode: str, x: Any, rec: Any) -> Any:
+    """The gates of a step, or of all, as a gradient needs them."""
+    if mode == "lstm":
+        i, forget, g, o = (a + b for a, b in zip(_parts(x, 4), _parts(rec, 4), strict=True))
+        return f.concatenate([_sigmoid(f, i), _sigmoid(f, forget), f.tanh(g), _sigmoid(f, o)], -1)
+    (xr, xz, xn), (hr, hz, hn) = _parts(x, 3), _parts(rec, 3)
+    r = _sigmoid(f, xr + hr)
+    return f.concatenate([r, _sigmoid(f, xz + hz), f.tanh(xn + r * hn), hn], -1)
 
 
-def _gru_slopes(f: Any, gx: Any, rec: Any, before: Any) -> tuple[list[Any], Any, Any]:
+def _gru_slopes(gates: Any, before: Any) -> tuple[list[Any], Any, Any]:
     """What dh is multiplied by for each gate, r, and z."""
-    (xr, xz, xn), (hr, hz, hn) = _parts(gx, 3), _parts(rec, 3)
-    r, z = _sigmoid(f, xr + hr), _sigmoid(f, xz + hz)
-    n = f.tanh(xn + r * hn)
+    r, z, n, hn = _parts(gates, 4)
     new = (1 - z) * (1 - n * n)
     return [new * hn * r * (1 - r), (before - n) * z * (1 - z), new], r, z
 
 
-def _lstm_slopes(f: Any, gx: Any, rec: Any, c_before: Any, cs: Any) -> tuple[list[Any], Any, Any]:
+def _lstm_slopes(f: Any, gates: Any, c_before: Any, cs: Any) -> tuple[list[Any], Any, Any]:
     """What dc (for the output gate dh) is multiplied by for each gate, the forget gate, and dc by dh."""
-    xi, xf, xg, xo = _parts(gx + rec, 4)
-    i, forget, g, o = _sigmoid(f, xi), _sigmoid(f, xf), f.tanh(xg), _sigmoid(f, xo)
+    i, forget, g, o = _parts(gates, 4)
     tc = f.tanh(cs)
     return [g * i * (1 - i), c_before * forget * (1 - forget), i * (1 - g * g), tc * o * (1 - o)], forget, o * (1 - tc * tc)
 
 
-def _backward(f: Any, g: Any, y: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool) -> tuple[Any, ...]:
-    """The gradients of gx, of the recurrent product (gru only, else the same), of h0 and (lstm) of c0."""
+def _backward(
+    f: Any, g: Any, y: Any, gates: Any, gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool
+) -> tuple[Any, ...]:
+    """The gradients of gx, of the recurrent product (gru only, else the same), of h0 and (lstm) of c0.
+
+    ``gates``: those that were kept; ``None``: they are computed again.
+    """
     c0, mask = _unpack(mode, more)
     gh, gc = g[:2] if mode == "lstm" else (g[0], None)
     hs, cs = y[:2] if mode == "lstm" else (y[0], None)
     before = _before(f, h0, hs, reverse)
-    rec = f.product(before, wh, True) + bh
+    if gates is None and mode in KEPT:
+        gates = _gates_on_arrays(f, mode, gx, f.product(before, wh, True) + bh)
     keep: Any = None
     r: Any = None
     if mode == "lstm":
-        slopes, keep, through = _lstm_slopes(f, gx, rec, _before(f, c0, cs, reverse), cs)
+        slopes, keep, through = _lstm_slopes(f, gates, _before(f, c0, cs, reverse), cs)
     elif mode == "gru":
-        slopes, r, keep = _gru_slopes(f, gx, rec, before)
+        slopes, r, keep = _gru_slopes(gates, before)
     else:
-        slopes = _simple_slopes(f, mode, gx, rec, before)
+        slopes = [f.positive(hs) if mode == "rnn_relu" else 1 - hs * hs]
     time = gx.shape[0]
     inputs: list[Any] = [None] * time
     products: list[Any] = [None] * time
@@ -194,7 +199,9 @@ def _step_on_arrays(f: Any, mode: str, x: Any, rec: Any, h: Any, c: Any, limited
     return n + _sigmoid(f, xz + hz) * (h - n), None
 
 
-def unrolled(gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool, wr: Any = None, limited: Any = None) -> Any:
+def unrolled(
+    gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool, keep: bool = False, wr: Any = None, limited: Any = None
+) -> Any:
     """The sequence as a product and one pointwise region a step: a CUDA graph launches hundreds of them for little.
 
     ``wr`` (projection, units): of an lstm, projects each output, which is the state then. ``limited`` is done to each cell state.
@@ -204,40 +211,25 @@ def unrolled(gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse:
     h = h0
     hs: list[Any] = [None] * gx.shape[0]
     cs: list[Any] = [None] * gx.shape[0]
+    gates: list[Any] = [None] * gx.shape[0]
     for t in steps(gx.shape[0], reverse):
-        new_h, new_c = _step_on_arrays(f, mode, gx[t], f.product(h, wh, True) + bh, h, c, limited)
+        x, rec = gx[t], f.product(h, wh, True) + bh
+        new_h, new_c = _step_on_arrays(f, mode, x, rec, h, c, limited)
+        if keep:
+            gates[t] = _gates_on_arrays(f, mode, x, rec)
         new_h = new_h if wr is None else f.product(new_h, wr, True)
         if mask is not None:
             on = mask[t] != 0
             new_h, new_c = f.where(on, new_h, h), None if c is None else f.where(on, new_c, c)
         hs[t], cs[t] = h, c = new_h, new_c
-    return (f.stack(hs), f.stack(cs)) if mode == "lstm" else f.stack(hs)
-
-
-def _gates_on_arrays(f: Any, mode: str, x: Any, rec: Any) -> Any:
-    """The gates of a step as a gradient needs them."""
-    if mode == "lstm":
-        i, forget, g, o = _parts(x + rec, 4)
-        return f.concatenate([_sigmoid(f, i), _sigmoid(f, forget), f.tanh(g), _sigmoid(f, o)], -1)
-    (xr, xz, xn), (hr, hz, hn) = _parts(x, 3), _parts(rec, 3)
-    r = _sigmoid(f, xr + hr)
-    return f.concatenate([r, _sigmoid(f, xz + hz), f.tanh(xn + r * hn), hn], -1)
-
-
-def _unrolled(gx: Any, wh: Any, bh: Any, h0: Any, *more: Any, mode: str, reverse: bool, keep: bool = False) -> Any:
-    found = unrolled(gx, wh, bh, h0, *more, mode=mode, reverse=reverse)
-    if not keep:
-        return found
-    # No one reads them: what a GPU computes again in a kernel, it need not store.
-    f, hs = _OnArrays(), found[0] if mode == "lstm" else found
-    rec = f.product(_before(f, h0, hs, reverse), wh, True) + bh
-    gates = call("cast", _gates_on_arrays(f, mode, gx, rec), dtype=wide_dtype(gx.dtype))
-    return (*found, gates) if mode == "lstm" else (found, gates)
+    found = [f.stack(hs)] + ([f.stack(cs)] if mode == "lstm" else [])
+    found += [call("cast", f.stack(gates), dtype=wide_dtype(gx.dtype))] if keep else []
+    return tuple(found) if len(found) > 1 else found[0]
 
 
 def _unrolled_grad(*operands: Any, mode: str, reverse: bool, keep: bool = False) -> tuple[Any, ...]:
-    g, y, _, xs = _grouped(operands, mode, keep)
-    found = _backward(_OnArrays(), g, y, *xs, mode=mode, reverse=reverse)
+    g, y, gates, xs = _grouped(operands, mode, keep)
+    found = _backward(_OnArrays(), g, y, gates, *xs, mode=mode, reverse=reverse)
     return tuple(a for i, a in enumerate(found) if i != 1 or mode == "gru")
 
 
@@ -278,7 +270,7 @@ def _infer_grad(*specs: Spec, mode: str, reverse: bool, keep: bool = False) -> t
 def _rule(needs: tuple[bool, ...], g: Any, y: Any, *xs: Any, mode: str, reverse: bool, keep: bool = False) -> tuple[Any, ...]:
     g, y = (a if isinstance(a, tuple) else (a,) for a in (g, y))
     if local.recording:  # the gates are not differentiated: they are computed again
-        found = _backward(_OnArrays(), g, y, *xs, mode=mode, reverse=reverse)
+        found = _backward(_OnArrays(), g, y, None, *xs, mode=mode, reverse=reverse)
     else:
         found = call("rnn_sequence_grad", *_grad_operands(mode, g, y, xs), mode=mode, reverse=reverse, keep=keep)
         if mode != "gru":
@@ -348,7 +340,7 @@ SEQUENCE = register(
         sample=lambda: [*_good, _wrong],
     )
 )
-on_cuda(SEQUENCE, decomposition=_unrolled)
+on_cuda(SEQUENCE, decomposition=unrolled)
 SEQUENCE_GRAD = register(
     Op(
         "rnn_sequence_grad",

@@ -45,7 +45,10 @@ def _parts(x: Any, n: int) -> Iterator[Any]:
 
 
 def forward(xp: Any, gx: Any, wh: Any, bh: Any, h: Any, c: Any, mask: Any, mode: str, reverse: bool, kept: int) -> tuple[Any, ...]:
-    """The states of all steps, of an lstm also the cell states, and if asked for (``kept``: how many) the gates."""
+    """The states of all steps, (time, batch, units), of an lstm also the cell states, and if asked for (``kept``: how many) the gates.
+
+    ``gx`` (time, batch, gates · units), ``wh`` (gates · units, units), ``bh``, first states (batch, units), mask (time, batch, 1).
+    """
     time, batch, units = gx.shape[0], gx.shape[1], wh.shape[1]
     hs = xp.empty((time, batch, units), gx.dtype)
     cs = xp.empty_like(hs) if mode == "lstm" else None
@@ -145,8 +148,8 @@ def backward(
 ) -> tuple[Any, ...]:
     """The gradients of gx, of a gru's recurrent products, of h0 and of an lstm's c0, from those (``g``) of all states (``y``).
 
-    ``g`` and ``y``: of h and, ``None`` but of an lstm, of c. ``gates``: those that :func:`forward` kept; ``None``: they are computed
-    again. ``xs``: gx, wh, bh, h0 and c0.
+    ``g`` and ``y``: of h and, ``None`` but of an lstm, of c: (time, batch, units). ``gates``: those that :func:`forward` kept;
+    ``None``: they are computed again. ``xs``: gx, wh, bh, h0 and c0.
     """
     (gh, gc), (hs, cs), (gx, wh, bh, h0, c0) = g, y, xs
     time, batch, units = hs.shape
