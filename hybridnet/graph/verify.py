@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from hybridnet.errors import GraphError
 from hybridnet.exact import exact_attrs
 from hybridnet.graph.ir import Graph, Node, Value, format_node, infer_node, value_names
@@ -15,33 +17,38 @@ def verify(graph: Graph, after: str = "") -> Graph:
     The error names the pass that it is ``after``, and shows the nodes around the one at fault, which ``>`` marks.
     """
 
-    def check(holds: bool, what: str, at: int) -> None:
-        if not holds:
-            raise GraphError(f"{what}{f' after pass {after}' if after else ''}\n{neighbourhood(graph, at)}")
+    def fault(what: str, at: int) -> NoReturn:
+        raise GraphError(f"{what}{f' after pass {after}' if after else ''}\n{neighbourhood(graph, at)}")
 
     known: set[Value] = set(graph.inputs)
-    check(len(known) == len(graph.inputs), "an input appears twice", -1)
-    check(all(v.node is None for v in graph.inputs), "an input has a producer", -1)
+    if len(known) != len(graph.inputs):
+        fault("an input appears twice", -1)
+    if any(v.node is not None for v in graph.inputs):
+        fault("an input has a producer", -1)
     for at, node in enumerate(graph.nodes):
-        for v in node.inputs:
-            check(v in known, f"{node.op.name} reads a value that is not computed before it", at)
+        if not known.issuperset(node.inputs):
+            fault(f"{node.op.name} reads a value that is not computed before it", at)
         specs = infer_node(node.op, node.inputs, node.attrs)
-        check(len(specs) == len(node.outputs), f"{node.op.name} has {len(node.outputs)} outputs, infer says {len(specs)}", at)
+        if len(specs) != len(node.outputs):
+            fault(f"{node.op.name} has {len(node.outputs)} outputs, infer says {len(specs)}", at)
         for i, (spec, v) in enumerate(zip(specs, node.outputs, strict=True)):
-            check(spec == v.spec, f"{node.op.name} gives {v.spec}, infer says {spec}", at)
-            check(v not in known, f"{node.op.name} assigns a value twice", at)
-            check(v.node is node and v.index == i, f"an output of {node.op.name} names another producer", at)
+            if spec != v.spec:
+                fault(f"{node.op.name} gives {v.spec}, infer says {spec}", at)
+            if v in known:
+                fault(f"{node.op.name} assigns a value twice", at)
+            if v.node is not node or v.index != i:
+                fault(f"an output of {node.op.name} names another producer", at)
             known.add(v)
         for name, attr in node.attrs.items():
             if isinstance(attr, Graph):
                 verify(attr, f"{after} in {node.op.name}")
-            else:
-                try:
-                    hash(attr)
-                except TypeError:
-                    check(False, f"attribute {name} of {node.op.name} is not hashable: {attr!r}", at)
-    for v in graph.outputs:
-        check(v in known, "the graph returns a value that it does not compute", len(graph.nodes))
+                continue
+            try:
+                hash(attr)
+            except TypeError:
+                fault(f"attribute {name} of {node.op.name} is not hashable: {attr!r}", at)
+    if not known.issuperset(graph.outputs):
+        fault("the graph returns a value that it does not compute", len(graph.nodes))
     return graph
 
 

@@ -16,10 +16,11 @@ ImageList = dict[Any, tuple[Any, str]]
 def read_list(path: str | os.PathLike[str]) -> ImageList:
     """A ``.lst`` file: in each line a number, a label or several, and a file, with tabs between; by the numbers, labels as lists of floats.
 
-    FileFormatError for a line that is not of this form, unless it is empty.
+    The names of files are in UTF-8, or in whatever bytes the file system has for them. FileFormatError for a line that is not of this
+    form, unless it is empty.
     """
     found: ImageList = {}
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
         for number, line in enumerate(file, 1):
             parts = line.rstrip("\n").split("\t")
             if not line.strip():
@@ -27,6 +28,8 @@ def read_list(path: str | os.PathLike[str]) -> ImageList:
             try:
                 if len(parts) < 3:
                     raise ValueError(f"{len(parts)} parts")
+                if "\0" in parts[-1]:
+                    raise ValueError("no file has a byte 0 in its name")
                 key, label = int(parts[0]), [float(x) for x in parts[1:-1]]
             except ValueError as error:
                 expected = "a number, a label (or several) and a file, with tabs between"

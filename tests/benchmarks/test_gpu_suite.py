@@ -328,10 +328,10 @@ def test_samples_are_taken_until_the_time_is_over() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(COMPILER is None, reason="needs g++")
 def test_steps_compile() -> None:
-    """By every version of NVRTC that may be there."""
+    """By every version of NVRTC that may be there; what they come to on each architecture is a matter of tests/codegen."""
     sources = [source for workload in precompile.WORKLOADS for source in precompile.written(workload, "tiny")]
     for version in VERSIONS:
-        nvrtc.compile_all(sources, version=version)
+        nvrtc.compile_all(sources, ["sm_90"], version)
 
 
 @pytest.mark.slow

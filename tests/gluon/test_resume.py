@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy
 import pytest
 from support import kills
 from support.killed_training import WAYS, train
+from support.paths import DATA
 
 from hybridnet import amp
 from hybridnet.gluon.training import checkpoint, randomness, saved
@@ -153,3 +155,9 @@ def test_programs_that_are_killed_end_with_the_same_bits() -> None:
     """Thirty kills at random moments, in saves, and of workers; ``python -m support.kills 200`` is the long campaign."""
     found = kills.campaign(30, list(WAYS), seed=11)
     assert found["kills"] == 30 and not found["different"], json.dumps(found)
+
+
+def test_the_recorded_campaign() -> None:
+    record = json.loads((DATA / "kills.json").read_text(encoding="utf-8"))
+    assert record["kills"] == 200 and not record["different"] and record["ways"] == sorted(WAYS)
+    assert kills.killed_so_far(Counter(record["kinds"])) == 200

@@ -3,7 +3,7 @@
 Shorter runs of the same programs on the emulated device are in test_exact_programs_on_a_gpu.
 """
 
-from collections.abc import Callable
+import json
 from typing import Any
 from unittest import mock
 
@@ -11,73 +11,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.exact_programs import ExactProgram, drawn, exact_programs
+from support import program_campaign
+from support.exact_programs import ExactProgram, exact_programs
+from support.paths import DATA
+from support.program_campaign import BLOCKS, campaign, check
 from support.special_values import same_bits
 
-from hybridnet import autograd
-from hybridnet.codegen import numpy_program
 from hybridnet.compile import jit
 from hybridnet.config import config
-from hybridnet.core import NDArray, array
-from hybridnet.errors import HybridnetError
+from hybridnet.core import array
 from hybridnet.lowering import NAMES
 from hybridnet.numpy import logical_and, logical_or, logical_xor
-
-PER_TEST = 1000  # programs of the campaign
-BLOCKS = (1, 64, 1 << 17)
-
-
-def outcome(fn: Callable[[list[Any]], list[Any]], program: ExactProgram) -> Any:
-    """The results' data, or the error's type."""
-    with np.errstate(all="ignore"):
-        try:
-            found = [y._data for y in fn(program.arrays(1))]
-        except HybridnetError as error:
-            return type(error)
-    assert all(type(y) is np.ndarray for y in found), "a number in place of an array"
-    return [y.copy() for y in found]
-
-
-def compare(found: Any, expected: Any, program: ExactProgram) -> None:
-    if isinstance(found, type) or isinstance(expected, type):
-        assert found is expected, program
-        return
-    assert len(found) == len(expected)
-    for y, e in zip(found, expected, strict=True):
-        same_bits(y, e, str(program))
-
-
-def separate(program: ExactProgram, forward: Callable[[list[Any]], list[Any]]) -> Callable[[list[Any]], list[Any]]:
-    """A forward, compiled or not, with its backward outside."""
-
-    def run(xs: list[NDArray]) -> list[NDArray]:
-        variables = [x for x in xs if x.dtype.kind in "fV"]
-        for x in variables:
-            x.attach_grad()
-        with autograd.record():
-            ys = forward(xs)
-        heads = [y for y in ys if y.dtype.kind in "fV" and y._tape is not None]
-        if heads:
-            autograd.backward(heads)
-        return [*ys, *(x.grad for x in variables)]
-
-    return run
-
-
-def check(program: ExactProgram, block_bytes: int, without: frozenset[str] = frozenset()) -> None:
-    expected = outcome(program, program)
-    with (
-        mock.patch.object(config, "block_bytes", block_bytes),
-        mock.patch.object(numpy_program, "PARALLEL_WORK", 1),
-        mock.patch.object(config, "disabled_passes", without),
-    ):
-        compiled = jit(lambda xs: program(xs))
-        compare(outcome(compiled, program), expected, program)
-        compare(outcome(compiled, program), expected, program)  # the arena is used again
-        if program.backward:
-            forward = jit(lambda xs: program.forward(xs))
-            plain = separate(program, program.forward)
-            compare(outcome(separate(program, forward), program), outcome(plain, program), program)
 
 
 @given(exact_programs(), st.sampled_from(BLOCKS))
@@ -99,10 +43,22 @@ def test_without_any_pass(program: ExactProgram) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(10))
-def test_ten_thousand_programs(part: int) -> None:
-    for seed in range(part * PER_TEST, (part + 1) * PER_TEST):
-        check(drawn(seed), BLOCKS[seed % 3])
+def test_two_thousand_programs() -> None:
+    """Other ones than those of the recorded campaign, ``python -m support.program_campaign 10000``."""
+    found = campaign(2000, first=10_000)
+    assert not found["faults"], "\n".join(found["faults"])
+
+
+def test_the_recorded_campaign() -> None:
+    record = json.loads((DATA / "programs.json").read_text(encoding="utf-8"))
+    assert record["programs"] == 10_000 and record["first"] == 0 and not record["faults"]
+    assert record["with a backward"] > 2000 and record["without a pass"] == 5000
+
+
+def test_a_campaign_notices_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signs, were it that of a zero."""
+    monkeypatch.setattr(program_campaign, "jit", lambda function: lambda xs: [-y for y in function(xs)])
+    assert len(campaign(10)["faults"]) > 5
 
 
 def test_arrays_of_no_elements_beside_others() -> None:

@@ -13,7 +13,7 @@ from emulator.bulk import Bulk
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
 from support.exact_programs import NAMES, ExactProgram, drawn
-from test_exact_programs import compare, outcome
+from support.program_campaign import compare, outcome
 
 from hybridnet.compile import jit
 from hybridnet.device import gpu

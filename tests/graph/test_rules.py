@@ -363,9 +363,8 @@ def named_operators(tree: ast.AST) -> Iterator[tuple[str, int]]:
         yield from ((v.value, v.lineno) for v in named if isinstance(v, ast.Constant) and isinstance(v.value, str))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_names_of_operators_exist(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def test_names_of_operators_exist() -> None:
     known = {op.name for op in ALL_OPS}
-    unknown = [f"{path}:{line} {name}" for name, line in named_operators(tree) if name not in known]
-    assert not unknown, "no operator has that name"
+    named = [(path, line, name) for path in MODULES for name, line in named_operators(ast.parse(path.read_text(encoding="utf-8")))]
+    assert len(named) > 100
+    assert not [f"{path}:{line} {name}" for path, line, name in named if name not in known], "no operator has that name"

@@ -2,7 +2,6 @@
 
 import gzip
 import struct
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -275,34 +274,3 @@ class TestMNIST:
             MNISTIter(image="nowhere", label=files["label"])
         with pytest.raises(DtypeError, match=r"dtype float32; got 'uint8'"):
             MNISTIter(**files, dtype="uint8")
-
-
-@pytest.mark.slow
-def test_mutated_files_give_an_error_or_batches(write: Write) -> None:
-    """Bytes changed, cut and put in at random: an error of ours or whole batches, never another one."""
-    small = idx(numpy.arange(4, dtype=numpy.uint8))
-    kinds: list[tuple[bytes, Callable[[str], MXDataIter]]] = [
-        (CSV.encode(), lambda path: CSVIter(data_csv=path, data_shape=(3,), batch_size=2)),
-        (CSV.encode(), lambda path: CSVIter(data_csv=path, data_shape=(3,), batch_size=2, dtype="int64")),
-        (SVM.encode(), lambda path: LibSVMIter(data_libsvm=path, data_shape=(3,), batch_size=2)),
-        (idx(IMAGES[:4]), lambda path: MNISTIter(image=path, label=label, batch_size=2, silent=True)),
-        (gzip.compress(small), lambda path: MNISTIter(image=image, label=path, batch_size=2, silent=True)),
-    ]
-    label, image = write("label", small), write("image", idx(IMAGES[:4]))
-    rng = numpy.random.RandomState(0)
-    outcomes = {"error": 0, "batches": 0}
-    until = time.monotonic() + 12
-    while time.monotonic() < until:
-        for text, make in kinds:
-            mutated = bytearray(text)
-            for _ in range(rng.randint(1, 4)):
-                at = rng.randint(len(mutated) + 1)
-                mutated[at : at + rng.randint(3)] = rng.choice([b"", b"\0", b",", b"\n", b":", b"-", b"e9", b"1" * 30, rng.bytes(2)])
-            try:
-                batches = list(make(write("mutated", bytes(mutated))))
-                assert all(batch.data[0].shape[0] == batch.label[0].shape[0] == 2 for batch in batches)
-                outcomes["batches"] += 1
-            except HybridnetError as error:
-                assert "mutated" in str(error)
-                outcomes["error"] += 1
-    assert min(outcomes.values()) > 100, outcomes

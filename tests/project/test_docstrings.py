@@ -1,37 +1,42 @@
 """Public functions say what they take: all have a docstring, those of arrays name shapes, those that refuse something say what."""
 
 import ast
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.docstrings import DIMENSIONS, OF_ARRAYS, REFUSALS, Function, inherited, public_functions
+from support.docstrings import DIMENSIONS, OF_ARRAYS, REFUSALS, Function, forget, inherited, public_functions
 
 import hybridnet as hn
 
-FUNCTIONS = list(public_functions())
+
+@pytest.fixture(name="functions", scope="module")
+def _functions() -> Iterator[list[Function]]:
+    yield list(public_functions())
+    forget()
 
 
 def listed(functions: list[Function]) -> list[str]:
     return [f"{f.where}:{f.node.lineno} {f.name}" for f in functions]
 
 
-def test_every_public_function_has_a_docstring() -> None:
+def test_every_public_function_has_a_docstring(functions: list[Function]) -> None:
     """A method may have it from the class that it is declared in."""
-    assert len(FUNCTIONS) > 1500
-    assert not listed([f for f in FUNCTIONS if not f.doc])
+    assert len(functions) > 1500
+    assert not listed([f for f in functions if not f.doc])
 
 
-def test_functions_of_arrays_name_shapes() -> None:
+def test_functions_of_arrays_name_shapes(functions: list[Function]) -> None:
     """Where several arrays, or an array and axes, have to fit together."""
-    functions = [f for f in FUNCTIONS if f.owner is None and f.where.split("/")[0] in OF_ARRAYS and f.has_shapes]
-    assert len(functions) > 250
-    assert not listed([f for f in functions if not DIMENSIONS.search(f.doc)])
+    of_arrays = [f for f in functions if f.owner is None and f.where.split("/")[0] in OF_ARRAYS and f.has_shapes]
+    assert len(of_arrays) > 250
+    assert not listed([f for f in of_arrays if not DIMENSIONS.search(f.doc)])
 
 
-def test_functions_that_fail_say_when() -> None:
-    functions = [f for f in FUNCTIONS if f.owner is None and f.fails]
-    assert len(functions) > 150
-    assert not listed([f for f in functions if not REFUSALS.search(f.doc)])
+def test_functions_that_fail_say_when(functions: list[Function]) -> None:
+    failing = [f for f in functions if f.owner is None and f.fails]
+    assert len(failing) > 150
+    assert not listed([f for f in failing if not REFUSALS.search(f.doc)])
 
 
 NAMESPACES = (hn.np, hn.npx, hn.nd, hn.np.linalg, hn.np.random, hn.nd.linalg, hn.nd.contrib)
@@ -64,8 +69,8 @@ def test_what_is_counted() -> None:
     assert not REFUSALS.search("The product of a and b.")
 
 
-def test_docstrings_are_inherited_from_where_a_method_is_declared() -> None:
-    (adam,) = [f.owner for f in FUNCTIONS if f.where == "optimizer/adaptive.py" and f.name == "Adam.rule"]
+def test_docstrings_are_inherited_from_where_a_method_is_declared(functions: list[Function]) -> None:
+    (adam,) = [f.owner for f in functions if f.where == "optimizer/adaptive.py" and f.name == "Adam.rule"]
     assert adam is not None
     assert "weight" in inherited(adam, "rule")
     assert not inherited(adam, "no_such_method")

@@ -3,19 +3,13 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from support.paths import ROOT
 
 PACKAGE = ROOT / "hybridnet"
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
-#: Classes by name; a few names are of several, as ``SGD`` is Keras' and Gluon's.
-CLASSES: dict[str, list[ast.ClassDef]] = {}
-for _tree in TREES.values():
-    for _node in _tree.body:
-        if isinstance(_node, ast.ClassDef):
-            CLASSES.setdefault(_node.name, []).append(_node)
-
 #: The folders whose functions take arrays.
 OF_ARRAYS = ("ops", "numpy", "numpy_extension", "ndarray")
 #: Parameters that speak of dimensions.
@@ -27,6 +21,29 @@ DIMENSIONS = re.compile(
 )
 #: Words for what is refused.
 REFUSALS = re.compile(r"error|raise|must|\bonly\b|at least|refuse|no more than|at most|\bif not\b", re.IGNORECASE)
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """The package's files as syntax trees."""
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@cache
+def classes() -> dict[str, list[ast.ClassDef]]:
+    """The package's classes by name; a few names are of several, as ``SGD`` is Keras' and Gluon's."""
+    found: dict[str, list[ast.ClassDef]] = {}
+    for tree in trees().values():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(node)
+    return found
+
+
+def forget() -> None:
+    """Let go of the trees, which are a million objects, through all of which the collector of cycles would go in later tests."""
+    trees.cache_clear()
+    classes.cache_clear()
 
 
 class Function(NamedTuple):
@@ -98,7 +115,7 @@ def inherited(owner: ast.ClassDef, name: str, seen: tuple[ast.ClassDef, ...] = (
     seen = (*seen, owner)
     for base in owner.bases:
         target = base.value if isinstance(base, ast.Subscript) else base
-        for cls in CLASSES.get(target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", ""), ()):
+        for cls in classes().get(target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", ""), ()):
             if cls in seen:
                 continue
             own = next((n for n in cls.body if isinstance(n, ast.FunctionDef) and n.name == name), None)
@@ -114,7 +131,7 @@ def _is_setter(method: ast.FunctionDef) -> bool:
 
 def public_functions() -> Iterator[Function]:
     """All of the package, in the order of its files."""
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         where = str(path.relative_to(PACKAGE))
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):

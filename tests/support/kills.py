@@ -1,6 +1,6 @@
 """Kills programs that train, at random moments, and starts them again: do they end with the bits of one that nobody killed?
 
-``python -m support.kills 200``, from ``tests/``, is a long campaign; the slow test is a short one, and ``data/kills.json`` records two.
+``python -m support.kills 200``, from ``tests/``, is the long campaign, which ``data/kills.json`` records; the slow test is a short one.
 A program is killed (``SIGKILL``) between its first step and about the time at which it would have ended; where it has workers, one of
 these is killed instead now and then. Or it kills itself in the middle of a save, at a random one of the calls that sync, rename or delete.
 """
