@@ -14,7 +14,7 @@ from hybridnet.core.precision import Precision
 from hybridnet.core.state import computing_in, local, paused_recording, suspended_trace
 
 tape.bind(apply)
-Array._plain = NDArray
+Array._plain = Array._kept = NDArray
 
 __all__ = [
     "NUMPY_FUNCTIONS",

@@ -21,6 +21,8 @@ from hybridnet.core.hooks import hooked
 from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.core.op import OPS, Op, find
 from hybridnet.core.promotion import promote
+from hybridnet.core import storage
+from hybridnet.core.stored import HANDLE_OF
 from hybridnet.core.state import COMPUTING, ELSEWHERE, computing_in, local, paused_recording
 from hybridnet.device import Device
 from hybridnet.errors import HybridnetError, fail
@@ -113,8 +115,10 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
         arrays = policy.operands(op, arrays, _cast)
     dtype: Any = None
     alike = True  # arrays of one dtype, and no numbers: the common case needs no promotion
+    stored = False  # whether one is of another storage than dense
     for x in arrays:
         if isinstance(x, Array):
+            stored = stored or x._data.__class__ in HANDLE_OF
             if dtype is None:
                 dtype, device, cls = x._data.dtype, x._device, type(x)
             else:
@@ -133,6 +137,8 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
         if local.trace is None:
             return hooked(op, arrays, attrs, lambda: apply(op, arrays, attrs, device, cls))
         return _traced(op, arrays, attrs, device, cls)
+    if stored:
+        return _in_storage(op, arrays, attrs, device, out)
     operands = [x._data if isinstance(x, Array) else x for x in arrays]
     if special or op.decomposition is not None:
         _check_concrete(op, operands)
@@ -154,6 +160,27 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
     if special:
         tape.record(op, arrays, operands, attrs, result)
     return result
+
+
+def _in_storage(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: Any, out: Any) -> Any:
+    """A call with arrays of which some are not dense: by the operator's rule for their storages, or with dense ones in their place."""
+    specs = [spec_of(x) for x in arrays]
+    cls = next((x._dense or type(x) for x in arrays if isinstance(x, Array)), None)
+    if (rule := storage.rule_of(op, specs, attrs)) is None:
+        result = apply(op, storage.dense_forms(op, arrays, apply), attrs, device, cls)
+    else:
+        operands = [x._data if isinstance(x, Array) else x for x in arrays]
+        op.infer(*specs, **attrs)
+        try:
+            result = _results(rule.compute(device.xp, *operands, **attrs), cls, device)
+        except Exception as error:
+            explain(op, arrays, attrs, error, device)
+        if local.special:
+            tape.record(op, arrays, operands, attrs, result)
+    if out is None:
+        return result
+    out._assign(result)
+    return out
 
 
 def _traced(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: Any, cls: Any) -> Any:
@@ -200,9 +227,11 @@ def _check_concrete(op: Op, operands: Sequence[Any]) -> None:
 
 def _results(made: Any, cls: Any, device: Device) -> Any:
     """Handles to what an operator gave, which of NumPy's may be scalars in place of arrays without dimensions."""
+    if made.__class__ is _ndarray:
+        return wrap(cls, made, device)
     if made.__class__ is tuple:
         return tuple([_results(d, cls, device) for d in made])
-    return wrap(cls, np.asarray(made) if isinstance(made, np.generic) else made, device)
+    return wrap(HANDLE_OF.get(made.__class__, cls), np.asarray(made) if isinstance(made, np.generic) else made, device)
 
 
 def _cast(x: Any, dtype: dtypes.Dtype) -> Any:

@@ -22,6 +22,7 @@ from hybridnet.core.indexing import decode, encode, fail_index, plain_template
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
 from hybridnet.core.state import local, suspended_trace
+from hybridnet.core.stored import HANDLE_OF, STORAGES, nothing
 from hybridnet.device import Device, current_device
 from hybridnet.device.transfer import before_write, moved, placed
 from hybridnet.errors import ArgumentError, AutogradError, DeviceError, DtypeError, ShapeError, TraceError, fail
@@ -67,11 +68,6 @@ class NDArray(Operators, Array):
     def T(self) -> Any:
         """The array with its axes reversed."""
         return apply(OPS["transpose"], (self,), {"axes": tuple(range(len(self._data.shape) - 1, -1, -1))})
-
-    @property
-    def stype(self) -> str:
-        """MXNet's storage type: always ``default`` (dense)."""
-        return "default"
 
     def __len__(self) -> int:
         if not self.shape:
@@ -248,11 +244,14 @@ class NDArray(Operators, Array):
                 got=f"a move from {self._device} to {device}",
                 fix="moving the arrays before the call",
             )
-        data = self._concrete("to_device")
-        result = wrap(type(self), moved(data, device), device)
+        result = wrap(type(self), self._copied_to(device), device)
         if local.recording and self._tape is not None:
-            tape.record(_MOVE, (self,), (data,), {"source": self._device}, result)
+            tape.record(_MOVE, (self,), (self._data,), {"source": self._device}, result)
         return result
+
+    def _copied_to(self, device: Device) -> Any:
+        """A copy of its data on a device."""
+        return moved(self._concrete("to_device"), device)
 
     def copyto(self, other: Any) -> Any:
         """Copy the values into ``other`` (an array of the same shape, or a device)."""
@@ -352,6 +351,8 @@ class NDArray(Operators, Array):
             value = call("cast", value, dtype=self._data.dtype)
         if value.shape != self.shape:
             value = call("broadcast_to", value, shape=self.shape)
+        if value.stype != self.stype:
+            value = call("cast_storage", value, stype=self.stype)
         recorded = value._tape if local.recording else None
         trace = local.trace
         if recorded is not None and self._is_view():
@@ -368,10 +369,14 @@ class NDArray(Operators, Array):
             if value._device is not self._device:
                 fail(DeviceError, "in-place write", expected=f"a value on {self._device}", got=str(value._device), fix="as_in_context")
             if value._data is not self._data:
-                self._before_write()
-                self._device.xp.copyto(self._data, value._data)
+                self._write(value._data)
         if recorded is not None or not (self._tape is not None and isinstance(self._tape[0], tape.Leaf)):
             self._tape, self._behind = recorded, value._behind if local.recording else None
+
+    def _write(self, data: Any) -> None:
+        """Make data of this array's shape, dtype, storage and device its own."""
+        self._before_write()
+        self._device.xp.copyto(self._data, data)
 
     def _is_view(self) -> bool:
         """Whether it is a view of another array."""
@@ -402,19 +407,25 @@ class NDArray(Operators, Array):
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
         """Make it a variable: ``backward`` will deliver its gradient in ``grad``.
 
-        ``grad_req``: ``write`` replaces, ``add`` accumulates, ``null`` delivers none.
+        ``grad_req``: ``write`` replaces, ``add`` accumulates, ``null`` delivers none. ``stype``: the storage of the gradient; without,
+        that of the array.
         """
         if grad_req not in ("write", "add", "null"):
             fail(ArgumentError, "attach_grad", expected="grad_req write, add or null", got=repr(grad_req))
         if not (dtypes.is_floating(self._data.dtype) or (self._integer_variables and dtypes.is_integer(self._data.dtype))):
             fail(DtypeError, "attach_grad", expected="a floating dtype", got=str(self._data.dtype), fix="x.astype('float32')")
-        grad = (
-            None
-            if grad_req == "null"
-            else apply(OPS["full"], (), {"shape": self.shape, "value": 0, "dtype": self._data.dtype}, self._device, type(self))
-        )
-        self._tape = (tape.Leaf(grad, grad_req), 0) if grad_req != "null" else None
+        self._tape = (tape.Leaf(self._zeros(stype or self.stype), grad_req), 0) if grad_req != "null" else None
         changed(self, "grad_req")
+
+    def _zeros(self, stype: str) -> Any:
+        """Zeros of this array's shape and dtype, on its device, in a storage."""
+        if stype in STORAGES:
+            data = nothing(stype, self.shape, self._data.dtype, self._device.xp)
+            return wrap(HANDLE_OF[type(data)], data, self._device)
+        if stype != "default":
+            fail(ArgumentError, "attach_grad", expected="stype default, csr or row_sparse", got=repr(stype))
+        attrs = {"shape": self.shape, "value": 0, "dtype": self._data.dtype}
+        return apply(OPS["full"], (), attrs, self._device, self._dense or type(self))
 
     @property
     def grad(self) -> Any:

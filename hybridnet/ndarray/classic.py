@@ -77,8 +77,8 @@ class NDArray(core.NDArray):
         return finish(core.NDArray.__getitem__(self, key), NDArray)
 
     def tostype(self, stype: str) -> Any:
-        """The array itself: storage is always dense."""
-        return self
+        """The same elements in storage ``default``, ``csr`` (of matrices) or ``row_sparse``: itself if that is its own."""
+        return self if stype == self.stype else call("cast_storage", self, stype=stype)
 
     __add__, __radd__ = _arithmetic("add")
     __sub__, __rsub__ = _arithmetic("subtract")
