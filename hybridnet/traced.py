@@ -65,9 +65,7 @@ class Traced:
         trace = Trace()
         self.arguments = structure
         self.start = next(tape._sequence)
-        arguments = [
-            wrap(type(x), trace.argument(spec_of(x), x._device, f"arg{i}"), x._device) for i, x in enumerate(leaves)
-        ]
+        arguments = [wrap(type(x), trace.argument(spec_of(x), x._device, f"arg{i}"), x._device) for i, x in enumerate(leaves)]
         variables: list[tuple[Any, tuple[Any, int]]] = []  # (argument position or State, its place on the tape)
         if recording:
             for i, (tracer, x) in enumerate(zip(arguments, leaves, strict=True)):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import tape
+from hybridnet.core import storage, tape
 from hybridnet.core.array import Array, spec_of, wrap
 from hybridnet.core.elsewhere import function_on, whole
 from hybridnet.core.failure import explain, fail_two_devices
@@ -21,9 +21,8 @@ from hybridnet.core.hooks import hooked
 from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.core.op import OPS, Op, find
 from hybridnet.core.promotion import promote
-from hybridnet.core import storage
-from hybridnet.core.stored import HANDLE_OF
 from hybridnet.core.state import COMPUTING, ELSEWHERE, computing_in, local, paused_recording
+from hybridnet.core.stored import HANDLE_OF
 from hybridnet.device import Device
 from hybridnet.errors import HybridnetError, fail
 

@@ -32,6 +32,7 @@ from hybridnet.ndarray.classic import NDArray
 from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
 from hybridnet.ndarray.file import load, load_frombuffer, save
 from hybridnet.ndarray.register import FUNCTIONS, OPERATORS
+
 from hybridnet.ndarray import sparse  # isort: skip  (its functions are those above)
 
 globals().update(FUNCTIONS)

@@ -14,13 +14,14 @@ from hybridnet.ndarray.sparse.arrays import BaseSparseNDArray, CSRNDArray, RowSp
 from hybridnet.ndarray.sparse.creation import array, csr_matrix, empty, row_sparse_array, zeros
 
 #: MXNet's names of this module that are functions of ``nd``.
-_SHARED = """
+_NAMES = """
     ElementWiseSum Embedding FullyConnected LinearRegressionOutput LogisticRegressionOutput MAERegressionOutput abs add_n arccos arccosh
     arcsin arcsinh arctan arctanh broadcast_add broadcast_div broadcast_minus broadcast_mul broadcast_plus broadcast_sub cast_storage cbrt
     ceil clip concat cos cosh degrees dot elemwise_add elemwise_div elemwise_mul elemwise_sub exp expm1 fix floor gamma gammaln log log10
     log1p log2 make_loss mean negative norm radians relu rint round rsqrt sigmoid sign sin sinh slice sqrt square stop_gradient sum tan
     tanh trunc where zeros_like add subtract multiply divide
-""".split()
+"""
+_SHARED = _NAMES.split()
 
 globals().update({name: FUNCTIONS[name] for name in _SHARED})
 retain = functions.retain

@@ -18,6 +18,8 @@ from hybridnet.device.transfer import moved
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.classic import NDArray
 
+_DENSELY = "x.tostype('default')[key]"
+
 
 class BaseSparseNDArray(NDArray):
     """What arrays of ``csr`` and ``row_sparse`` storage have in common."""
@@ -73,12 +75,18 @@ class BaseSparseNDArray(NDArray):
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
         """Refused, as in MXNet: the storage depends on the shape."""
-        fail(ArgumentError, f"{type(self).__name__}.reshape", expected="a dense array", got=self.stype, fix="x.tostype('default').reshape(...)")
+        fail(
+            ArgumentError,
+            f"{type(self).__name__}.reshape",
+            expected="a dense array",
+            got=self.stype,
+            fix="x.tostype('default').reshape(...)",
+        )
 
     def __getitem__(self, key: Any) -> Any:
         """The array itself, for ``[:]`` and ``[...]``."""
         if not _is_whole(key):
-            fail(ArgumentError, f"{type(self).__name__}[key]", expected="x[:]", got=repr(key), fix="x.tostype('default')[key]")
+            fail(ArgumentError, f"{type(self).__name__}[key]", expected="x[:]", got=repr(key), fix=_DENSELY)
         return self
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -148,13 +156,25 @@ class CSRNDArray(BaseSparseNDArray):
                 raise IndexError(f"csr: expected a row from {-n} to {n - 1}, got {key}")
             key = slice(key % n, key % n + 1)
         if not isinstance(key, slice) or key.step not in (None, 1):
-            fail(ArgumentError, "CSRNDArray[key]", expected="a row, or a slice of rows in steps of 1", got=repr(key), fix="x.tostype('default')[key]")
+            fail(
+                ArgumentError,
+                "CSRNDArray[key]",
+                expected="a row, or a slice of rows in steps of 1",
+                got=repr(key),
+                fix="x.tostype('default')[key]",
+            )
         return call("slice", self, key=(("slice", key.start, key.stop, None),))
 
     def tostype(self, stype: str) -> Any:
         """The same elements in storage ``default``; ArgumentError for ``row_sparse``, as in MXNet."""
         if stype == "row_sparse":
-            fail(ArgumentError, "CSRNDArray.tostype", expected="default or csr", got=repr(stype), fix="x.tostype('default').tostype('row_sparse')")
+            fail(
+                ArgumentError,
+                "CSRNDArray.tostype",
+                expected="default or csr",
+                got=repr(stype),
+                fix="x.tostype('default').tostype('row_sparse')",
+            )
         return super().tostype(stype)
 
 
@@ -172,12 +192,19 @@ class RowSparseNDArray(BaseSparseNDArray):
     def tostype(self, stype: str) -> Any:
         """The same elements in storage ``default``; ArgumentError for ``csr``, as in MXNet."""
         if stype == "csr":
-            fail(ArgumentError, "RowSparseNDArray.tostype", expected="default or row_sparse", got=repr(stype), fix="x.tostype('default').tostype('csr')")
+            fail(
+                ArgumentError,
+                "RowSparseNDArray.tostype",
+                expected="default or row_sparse",
+                got=repr(stype),
+                fix="x.tostype('default').tostype('csr')",
+            )
         return super().tostype(stype)
 
 
 for _class, _data in ((CSRNDArray, Csr), (RowSparseNDArray, RowSparse)):
     HANDLE_OF[_data] = _class._kept = _class
+
 
 def _is_whole(key: Any) -> bool:
     return key is Ellipsis or (isinstance(key, slice) and key == slice(None))

@@ -22,9 +22,10 @@ from hybridnet.ndarray.sparse.arrays import BaseSparseNDArray, CSRNDArray, RowSp
 def csr_matrix(arg1: Any, shape: Any = None, ctx: Any = None, dtype: Any = None) -> CSRNDArray:
     """A matrix of csr storage.
 
-    ``arg1``: ``(data, indices, indptr)``; ``(data, (row, column))``, in any order, equal places being added; a shape ``(m, n)``, for zeros; a
-    csr array, a matrix of ``scipy.sparse``, a dense array or nested lists. ``shape`` is found from the parts where it is not given. The dtype
-    is float32 unless ``arg1`` has one. ArgumentError for indices out of range or twice in a row, ShapeError for parts that do not fit.
+    ``arg1``: ``(data, indices, indptr)``; ``(data, (row, column))``, in any order, equal places being added; a shape
+    ``(m, n)``, for zeros; a csr array, a matrix of ``scipy.sparse``, a dense array or nested lists. ``shape`` is found from the
+    parts where it is not given. The dtype is float32 unless ``arg1`` has one. ArgumentError for indices out of range or twice in
+    a row, ShapeError for parts that do not fit.
     """
     device = _device(arg1, ctx)
     if isinstance(arg1, tuple) and len(arg1) == 2 and not _are_numbers(arg1):

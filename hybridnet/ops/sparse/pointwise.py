@@ -13,11 +13,12 @@ from hybridnet.ops.array import selection  # noqa: F401  (they register the oper
 from hybridnet.ops.math import pointwise, special  # noqa: F401
 from hybridnet.ops.nn import activation, outputs  # noqa: F401
 
+_NAMES = """
+    absolute negative sign sin tan arcsin arctan sinh tanh arcsinh arctanh expm1 log1p sqrt cbrt square floor ceil trunc rint isnan isinf
+    copy cast
+"""
 #: Those of one operand.
-KEEPING = (
-    "absolute negative sign sin tan arcsin arctan sinh tanh arcsinh arctanh expm1 log1p sqrt cbrt square floor ceil trunc rint "
-    "isnan isinf copy"
-).split()
+KEEPING = _NAMES.split()
 
 
 def _of_values(op: Op) -> Any:
@@ -25,7 +26,7 @@ def _of_values(op: Op) -> Any:
     return lambda xp, x, **attrs: x.with_values(compute(xp, x.data, **attrs))
 
 
-for _name in (*KEEPING, "cast"):
+for _name in KEEPING:
     for _storage in STORAGES:
         on_storage(OPS[_name], _storage, gives=_storage)(_of_values(OPS[_name]))
 
@@ -72,8 +73,8 @@ def _with_number(name: str, first: bool) -> None:
             return x.with_values(compute(xp, *((x.data, b) if first else (a, x.data))))
 
 
-for _name in "multiply add maximum minimum equal not_equal less less_equal greater greater_equal".split():
+for _name in ["multiply", "add", "maximum", "minimum", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"]:
     _with_number(_name, True)
     _with_number(_name, False)
-for _name in "subtract true_divide".split():
+for _name in ["subtract", "true_divide"]:
     _with_number(_name, True)

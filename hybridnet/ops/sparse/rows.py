@@ -21,7 +21,9 @@ def _infer_sums(g: Spec, numbers: Spec, *, rows: int) -> Spec:
 
 def _row_sums(xp: Any, g: Any, numbers: Any, *, rows: int) -> RowSparse:
     indices, places = xp.unique(numbers.reshape(-1), return_inverse=True)
-    return RowSparse(add_rows(xp, g.reshape(numbers.size, g.shape[-1]), places.reshape(-1), len(indices)), indices.astype(np.int64), (rows, g.shape[-1]))
+    return RowSparse(
+        add_rows(xp, g.reshape(numbers.size, g.shape[-1]), places.reshape(-1), len(indices)), indices.astype(np.int64), (rows, g.shape[-1])
+    )
 
 
 #: The gradient of an embedding's table of so many rows: of the rows that were taken, the sums of what comes to each.
@@ -49,7 +51,12 @@ def _(xp: Any, numbers: Any, weight: RowSparse, **attrs: Any) -> Any:
 
 def _infer_retain(x: Spec, rows: Spec) -> Spec:
     if rows.ndim != 1 or not x.ndim:
-        fail(ShapeError, "sparse_retain", expected="an array with rows, and their numbers in one dimension", got=f"{x.shape} and {rows.shape}")
+        fail(
+            ShapeError,
+            "sparse_retain",
+            expected="an array with rows, and their numbers in one dimension",
+            got=f"{x.shape} and {rows.shape}",
+        )
     return Spec(x.shape, x.dtype, "row_sparse")
 
 
