@@ -76,7 +76,10 @@ def array(source_array: Any, ctx: Any = None, dtype: Any = None) -> Any:
 
 
 def zeros(stype: str, shape: Any, ctx: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
-    """Zeros of storage ``default``, ``csr`` or ``row_sparse``: nothing is stored in the last two. float32 without ``dtype``."""
+    """Zeros of storage ``default``, ``csr`` or ``row_sparse``: nothing is stored in the last two. float32 without ``dtype``.
+
+    ArgumentError for another storage, ShapeError for csr of other than two dimensions.
+    """
     if stype == "default":
         return dense_zeros(shape, ctx, dtype)
     if stype not in STORAGES:
@@ -89,7 +92,7 @@ def zeros(stype: str, shape: Any, ctx: Any = None, dtype: Any = None, **kwargs: 
 
 
 def empty(stype: str, shape: Any, ctx: Any = None, dtype: Any = None) -> Any:
-    """As :func:`zeros`: what holds nothing is zeros."""
+    """As :func:`zeros`: what holds nothing is zeros. ArgumentError for another storage than csr and row_sparse."""
     if stype not in STORAGES:
         fail(ArgumentError, "sparse.empty", expected="stype csr or row_sparse", got=repr(stype), fix="nd.empty")
     return zeros(stype, shape, ctx, dtype)

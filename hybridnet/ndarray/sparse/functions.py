@@ -17,13 +17,13 @@ def cast_storage(data: Array, stype: Literal["csr", "default", "row_sparse"]) ->
     return data.tostype(stype)
 
 
-@classic("_sparse_retain", "sparse_retain")
+@classic("_sparse_retain")
 def retain(data: Array, indices: Array) -> Any:
     """Of ``data`` the rows that are named by ``indices``, as an array of row_sparse storage; the others are 0."""
     return call("sparse_retain", data, indices)
 
 
-@classic("_square_sum", "square_sum")
+@classic("_square_sum")
 def square_sum(data: Array, axis: Shape | None = None, keepdims: bool = False, exclude: bool = False) -> Any:
     """The sum of squares over axes. Of row_sparse storage, as its input, where the rows stay, with ``keepdims``."""
     total = call("sum", call("square", data), axis=axes_of("square_sum", axis, data.ndim, exclude), keepdims=bool(keepdims))
