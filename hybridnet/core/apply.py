@@ -227,7 +227,7 @@ def _check_concrete(op: Op, operands: Sequence[Any]) -> None:
 def _results(made: Any, cls: Any, device: Device) -> Any:
     """Handles to what an operator gave, which of NumPy's may be scalars in place of arrays without dimensions."""
     if made.__class__ is _ndarray:
-        return wrap(cls, made, device)
+        return wrap(cls._dense or cls, made, device)
     if made.__class__ is tuple:
         return tuple([_results(d, cls, device) for d in made])
     return wrap(HANDLE_OF.get(made.__class__, cls), np.asarray(made) if isinstance(made, np.generic) else made, device)

@@ -226,6 +226,10 @@ class NDArray(Operators, Array):
             return self.copy() if copy else self
         return call("cast", self, dtype=dtype)
 
+    def tostype(self, stype: str) -> Any:
+        """The same elements in storage ``default``, ``csr`` (of matrices) or ``row_sparse``: itself if that is its own."""
+        return self if stype == self.stype else call("cast_storage", self, stype=stype)
+
     def to_device(self, device: Device) -> Any:
         """The array itself if it lies on ``device``, else a copy there."""
         device = Device(device)

@@ -1,7 +1,7 @@
 """Data of the storages beside dense arrays: a matrix by compressed rows, and an array of which few rows are there.
 
-They are what ``Array._data`` holds in place of a NumPy or CuPy array, and are made of such. They are never written: an array
-that changes gets other data, so that whoever keeps one keeps its values.
+They are what ``Array._data`` holds in place of a NumPy or CuPy array, and are made of such. An array that is assigned to gets other
+data; only the update of a parameter's rows (``RowSparseNDArray.set_rows``) writes values in place.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class _Stored:
         return math.prod(self.shape)
 
     def copy(self) -> Any:
-        """Itself: it is never written."""
-        return self
+        """The same with values of its own."""
+        return self.with_values(self.data.copy())
 
     def with_values(self, values: Any) -> Any:
         """Other values in the same places."""

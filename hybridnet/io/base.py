@@ -13,6 +13,7 @@ import numpy
 
 from hybridnet import ndarray
 from hybridnet.core import Array, NDArray, wrap
+from hybridnet.core.stored import HANDLE_OF
 from hybridnet.device import Device, cpu
 from hybridnet.device.transfer import placed
 from hybridnet.errors import ArgumentError, fail
@@ -138,9 +139,14 @@ class DataIter:
         return None
 
 
-def array_of(values: numpy.ndarray[Any, Any], device: Device | None = None) -> Array:
-    """An array over ``values`` (which the caller gives away), of the class that the current rules ask for; on the CPU unless told."""
+def array_of(values: Any, device: Device | None = None) -> Array:
+    """An array over ``values`` (which the caller gives away), NumPy's or stored, of the class that the current rules ask for.
+
+    On the CPU unless told.
+    """
     place = cpu() if device is None else device
+    if type(values) in HANDLE_OF:
+        return wrap(HANDLE_OF[type(values)], values, place)
     return wrap(NDArray if is_np_array() else ndarray.NDArray, placed(values, place), place)
 
 

@@ -76,10 +76,6 @@ class NDArray(core.NDArray):
     def __getitem__(self, key: Any) -> Any:
         return finish(core.NDArray.__getitem__(self, key), NDArray)
 
-    def tostype(self, stype: str) -> Any:
-        """The same elements in storage ``default``, ``csr`` (of matrices) or ``row_sparse``: itself if that is its own."""
-        return self if stype == self.stype else call("cast_storage", self, stype=stype)
-
     __add__, __radd__ = _arithmetic("add")
     __sub__, __rsub__ = _arithmetic("subtract")
     __mul__, __rmul__ = _arithmetic("multiply")

@@ -24,7 +24,7 @@ def follow(mean: Any, value: Any, beta: Any, one_minus_beta: Any) -> None:
 class Adam(Optimizer):
     """g = clip(grad + wd · weight); m and v follow g and g²; weight -= lr · sqrt(1 - beta2ᵗ) / (1 - beta1ᵗ) · m / (sqrt(v) + epsilon).
 
-    ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
+    With ``lazy_update`` of a gradient of row_sparse storage only the rows that it has are updated, those of m and v too.
     """
 
     numbers = ("wd", "beta1", "beta2", "epsilon", "one_minus_beta1", "one_minus_beta2")
@@ -43,6 +43,11 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.lazy_update = lazy_update
+
+    @property
+    def by_rows(self) -> bool:
+        return self.lazy_update
 
     def create_state(self, index: Any, weight: Any) -> Any:
         return like(weight, 2)
@@ -64,6 +69,8 @@ class AdamW(Adam):
 
     ``correct_bias``: whether m̂ and v̂ are m / (1 - beta1ᵗ) and v / (1 - beta2ᵗ), or m and v.
     """
+
+    by_rows = False  # MXNet has no update of rows for it
 
     def __init__(
         self,
@@ -142,6 +149,7 @@ class AdaGrad(Optimizer):
 
     numbers = ("wd", "float_stable_eps")
     state_names = ("history",)
+    by_rows = True
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -162,6 +170,7 @@ class GroupAdaGrad(Optimizer):
 
     numbers = ("float_stable_eps",)
     state_names = ("history",)
+    by_rows = True
 
     def __init__(self, eps: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -279,6 +288,7 @@ class Ftrl(Optimizer):
 
     numbers = ("wd", "lamda1", "beta")
     state_names = ("z", "n")
+    by_rows = True
 
     def __init__(self, lamda1: float = 0.01, learning_rate: float = 0.1, beta: float = 1, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)

@@ -32,6 +32,8 @@ class LARS(SGD):
     numbers = ("wd", "momentum", "eta", "eps")
     state_names = ("momentum", "rate")
 
+    by_rows = False  # MXNet has no update of rows for it
+
     def __init__(
         self,
         momentum: float = 0.0,
@@ -88,6 +90,8 @@ class LBSGD(SGD):
     (``linear``), its square (``power2``) or root (``sqrt``); with ``lars`` it is norm(weight) / norm(gradient, decay included), within
     0.01 and 100. ``begin_epoch``: where counting begins. Updates run one by one, imperatively.
     """
+
+    by_rows = False  # MXNet has no update of rows for it
 
     def __init__(
         self,

@@ -27,6 +27,8 @@ class LAMB(Adam):
     ``lower_bound`` and ``upper_bound`` limit that norm; ``bias_correction`` as in AdamW.
     """
 
+    by_rows = False  # MXNet has no update of rows for it
+
     def __init__(
         self,
         learning_rate: float = 0.001,

@@ -1,7 +1,7 @@
 """``CSRNDArray`` and ``RowSparseNDArray``: arrays of ``nd`` of which only what is not 0 is stored.
 
-Operators find their way by the storage rules (:mod:`hybridnet.core.storage`); what is here is MXNet's interface to such arrays. Their data
-are never written: an array that is assigned to gets others.
+Operators find their way by the storage rules (:mod:`hybridnet.core.storage`); what is here is MXNet's interface to such arrays. An
+array that is assigned to gets other data; the rows of a parameter alone are written in place.
 """
 
 from __future__ import annotations
@@ -188,6 +188,18 @@ class RowSparseNDArray(BaseSparseNDArray):
     def retain(self, indices: Any) -> Any:
         """The array with those of its rows that are named, the others being 0."""
         return call("sparse_retain", self, indices if isinstance(indices, core.NDArray) else self._part(self._device.xp.asarray(indices)))
+
+    @classmethod
+    def of_all_rows(cls, x: Any) -> RowSparseNDArray:
+        """A copy of a dense array, in which every row is stored, zeros too: what a parameter is, so that its rows can be written."""
+        rows = x._device.xp.arange(x.shape[0], dtype=np.int64)
+        return wrap(cls, RowSparse(x._data.copy(), rows, x.shape), x._device)
+
+    def set_rows(self, rows: Any, values: Any) -> None:
+        """Make ``values`` (dense, one for each of ``rows``, which are stored) those of these rows, in place."""
+        if self._storage is not None:
+            self._storage.before_write()
+        self._data.data[self._device.xp.searchsorted(self._data.indices, rows._data)] = values._data
 
     def tostype(self, stype: str) -> Any:
         """The same elements in storage ``default``; ArgumentError for ``csr``, as in MXNet."""
