@@ -13,9 +13,11 @@ from hybridnet.core.numpy_functions import on_numpy
 from hybridnet.core.op import OPS, Kind, Op, Sample, broadcast_shapes, find, infer_pointwise, register
 from hybridnet.core.precision import Precision
 from hybridnet.core.state import computing_in, local, paused_recording, suspended_trace
+from hybridnet.core.stored_arrays import StoredArray
 
 tape.bind(apply)
-Array._plain = Array._kept = NDArray
+Array._plain = NDArray
+NDArray._kept = NDArray
 
 __all__ = [
     "NUMPY_FUNCTIONS",
@@ -30,6 +32,7 @@ __all__ = [
     "Precision",
     "Sample",
     "Spec",
+    "StoredArray",
     "apply",
     "array",
     "as_class",

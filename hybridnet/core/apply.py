@@ -22,7 +22,6 @@ from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.core.op import OPS, Op, find
 from hybridnet.core.promotion import promote
 from hybridnet.core.state import COMPUTING, ELSEWHERE, computing_in, local, paused_recording
-from hybridnet.core.stored import HANDLE_OF
 from hybridnet.device import Device
 from hybridnet.errors import HybridnetError, fail
 
@@ -117,7 +116,7 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
     stored = False  # whether one is of another storage than dense
     for x in arrays:
         if isinstance(x, Array):
-            stored = stored or x._data.__class__ in HANDLE_OF
+            stored = stored or x._dense is not None
             if dtype is None:
                 dtype, device, cls = x._data.dtype, x._device, type(x)
             else:
@@ -230,7 +229,7 @@ def _results(made: Any, cls: Any, device: Device) -> Any:
         return wrap(cls._dense or cls, made, device)
     if made.__class__ is tuple:
         return tuple([_results(d, cls, device) for d in made])
-    return wrap(HANDLE_OF.get(made.__class__, cls), np.asarray(made) if isinstance(made, np.generic) else made, device)
+    return wrap(cls._stored_as.get(made.__class__, cls), np.asarray(made) if isinstance(made, np.generic) else made, device)
 
 
 def _cast(x: Any, dtype: dtypes.Dtype) -> Any:

@@ -99,10 +99,12 @@ class Array:
     _behind: tuple[Any, ...] | None
     #: The class of the same arrays under NumPy's rules: what operators and gradient rules see.
     _plain: ClassVar[type[Array]]
-    #: The class as which the tape keeps one: ``_plain``, but of arrays of another storage their own.
+    #: The class as which the tape keeps one: that of ``_plain`` for the storage.
     _kept: ClassVar[type[Array]]
     #: Of classes of arrays of another storage, the class of dense ones beside them.
     _dense: ClassVar[type[Array] | None] = None
+    #: The classes of arrays of other storages beside one of dense arrays, by the kind of their data.
+    _stored_as: ClassVar[dict[type[Any], type[Array]]] = {}
     #: How the elements are stored: ``default`` (dense), ``csr`` or ``row_sparse``. It goes with the class.
     stype: ClassVar[str] = "default"
 

@@ -11,7 +11,7 @@ from hybridnet.core.apply import call
 from hybridnet.core.array import Array, from_objects, wrap
 from hybridnet.core.ndarray import NDArray
 from hybridnet.core.state import suspended_trace
-from hybridnet.core.stored import HANDLE_OF
+from hybridnet.core.stored import KINDS
 from hybridnet.device import Device, current_device
 from hybridnet.device.transfer import placed
 from hybridnet.errors import ShapeError, fail
@@ -40,9 +40,9 @@ def array(value: Any, dtype: Any = None, device: Device | None = None, cls: type
     if isinstance(value, Array):
         result = asarray(value, dtype, device)
         return result.copy() if result is value else result  # type: ignore[attr-defined]
-    if type(value) in HANDLE_OF:
+    if isinstance(value, KINDS):
         place = current_device() if device is None else Device(device)
-        handle = wrap(HANDLE_OF[type(value)], value.moved(lambda part: placed(part, place)), place)
+        handle: Any = wrap(cls._stored_as[type(value)], value.moved(lambda part: placed(part, place)), place)
         return handle if dtype is None else handle.astype(dtype, copy=False)
     if isinstance(value, (list, tuple)) and any(isinstance(v, Array) for v in value):
         value = [v.asnumpy() if isinstance(v, Array) else v for v in value]  # type: ignore[attr-defined]

@@ -11,14 +11,14 @@ from typing import Any
 
 from hybridnet.core.array import Array, wrap
 from hybridnet.core.state import local
-from hybridnet.core.stored import HANDLE_OF
 from hybridnet.device import Device
 from hybridnet.device.transfer import placed
 
 
 def as_class(x: Any, cls: type[Array]) -> Any:
-    """A handle of class ``cls`` to the data of ``x``, at the same place on the tape. What is not dense keeps its class."""
-    cls = HANDLE_OF.get(x._data.__class__, cls._dense or cls)
+    """A handle of class ``cls`` to the data of ``x``, at the same place on the tape. Of what is not dense, the class beside it."""
+    cls = cls._dense or cls
+    cls = cls._stored_as.get(x._data.__class__, cls)
     if type(x) is cls:
         return x
     trace = local.trace

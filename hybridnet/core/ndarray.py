@@ -22,7 +22,7 @@ from hybridnet.core.indexing import decode, encode, fail_index, plain_template
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
 from hybridnet.core.state import local
-from hybridnet.core.stored import HANDLE_OF, STORAGES, nothing
+from hybridnet.core.stored import STORAGES, nothing
 from hybridnet.device import Device
 from hybridnet.device.transfer import before_write, moved, placed
 from hybridnet.errors import ArgumentError, AutogradError, DeviceError, DtypeError, ShapeError, TraceError, fail
@@ -425,7 +425,7 @@ class NDArray(Operators, Array):
         """Zeros of this array's shape and dtype, on its device, in a storage."""
         if stype in STORAGES:
             data = nothing(stype, self.shape, self._data.dtype, self._device.xp)
-            return wrap(HANDLE_OF[type(data)], data, self._device)
+            return wrap((self._dense or type(self))._stored_as[type(data)], data, self._device)
         if stype != "default":
             fail(ArgumentError, "attach_grad", expected="stype default, csr or row_sparse", got=repr(stype))
         attrs = {"shape": self.shape, "value": 0, "dtype": self._data.dtype}

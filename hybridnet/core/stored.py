@@ -16,9 +16,6 @@ import numpy as np
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.dtypes import Dtype
 
-#: The class of handles to each kind of data that is not dense; entered by the vocabulary that has them.
-HANDLE_OF: dict[type[Any], type[Any]] = {}
-
 
 class _Stored:
     """What both have in common."""
@@ -108,8 +105,11 @@ class RowSparse(_Stored):
 
 Stored: TypeAlias = Csr | RowSparse
 
+#: Both, for ``isinstance``.
+KINDS = (Csr, RowSparse)
+
 #: Each kind of data by its storage's name.
-STORAGES: dict[str, type[Any]] = {kind.storage: kind for kind in (Csr, RowSparse)}
+STORAGES: dict[str, type[Any]] = {kind.storage: kind for kind in KINDS}
 
 
 def index_dtype(shape: tuple[int, ...], count: int) -> Dtype:

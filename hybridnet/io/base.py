@@ -13,7 +13,7 @@ import numpy
 
 from hybridnet import ndarray
 from hybridnet.core import Array, NDArray, wrap
-from hybridnet.core.stored import HANDLE_OF
+from hybridnet.core.stored import KINDS
 from hybridnet.device import Device, cpu
 from hybridnet.device.transfer import placed
 from hybridnet.errors import ArgumentError, fail
@@ -145,9 +145,10 @@ def array_of(values: Any, device: Device | None = None) -> Array:
     On the CPU unless told.
     """
     place = cpu() if device is None else device
-    if type(values) in HANDLE_OF:
-        return wrap(HANDLE_OF[type(values)], values, place)
-    return wrap(NDArray if is_np_array() else ndarray.NDArray, placed(values, place), place)
+    cls = NDArray if is_np_array() else ndarray.NDArray
+    if isinstance(values, KINDS):
+        return wrap(ndarray.NDArray._stored_as[type(values)], values, place)
+    return wrap(cls, placed(values, place), place)
 
 
 def check_batch_size(op: str, batch_size: Any) -> int:

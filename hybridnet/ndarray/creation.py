@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import core, dtypes
-from hybridnet.core import apply, as_class
+from hybridnet.core import apply, as_class, local, tape
 from hybridnet.device import Device, wait_for_all
 from hybridnet.ndarray.attributes import Array, Context, Dtype, Shape
 from hybridnet.ndarray.classic import NDArray
@@ -72,7 +72,10 @@ def empty(shape: Shape, ctx: Context | None = None, dtype: Dtype | None = None, 
 @classic("zeros_like")
 def zeros_like(data: Array) -> Any:
     """Zeros of the shape, dtype, storage and device of ``data``."""
-    return creation.zeros_like(data) if data.stype == "default" else data._zeros(data.stype)
+    result = creation.zeros_like(data) if data.stype == "default" else data._zeros(data.stype)
+    if local.recording:
+        tape.note_behind((data,), (result,))
+    return result
 
 
 @classic("ones_like")

@@ -59,7 +59,7 @@ def dot(
     """
     if lhs.ndim == rhs.ndim == 2:
         product = call("matmul", lhs, rhs, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
-        return product if forward_stype is None else product.tostype(forward_stype)
+        return product if forward_stype in (None, product.stype) else call("cast_storage", product, stype=forward_stype)
     first_a = lhs.ndim == 1 or bool(transpose_a)
     last_b = rhs.ndim > 1 and bool(transpose_b)
     a, outer_a = _matrix(lhs, first_a)
@@ -227,9 +227,9 @@ def embed(
 ) -> Any:
     """A row of ``weight`` (input_dim, output_dim) for each element of ``data``, in the weight's own type.
 
-    ``dtype`` is that of a weight whose type is left open; gradients are dense, whatever ``sparse_grad``.
+    ``dtype`` is that of a weight whose type is left open. With ``sparse_grad`` the gradient of ``weight`` is of row_sparse storage.
     """
-    return embedding.embedding(data, weight, input_dim, output_dim)
+    return embedding.embedding(data, weight, input_dim, output_dim, sparse_grad=sparse_grad)
 
 
 def _rnn_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:

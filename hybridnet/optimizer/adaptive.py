@@ -45,8 +45,7 @@ class Adam(Optimizer):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.lazy_update = lazy_update
 
-    @property
-    def by_rows(self) -> bool:
+    def by_rows(self, weight: Any) -> bool:
         return self.lazy_update
 
     def create_state(self, index: Any, weight: Any) -> Any:
@@ -70,8 +69,6 @@ class AdamW(Adam):
     ``correct_bias``: whether m̂ and v̂ are m / (1 - beta1ᵗ) and v / (1 - beta2ᵗ), or m and v.
     """
 
-    by_rows = False  # MXNet has no update of rows for it
-
     def __init__(
         self,
         learning_rate: float = 0.001,
@@ -83,6 +80,9 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
         self.correct_bias = correct_bias
+
+    def by_rows(self, weight: Any) -> bool:
+        return False  # as in MXNet
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
         if not self.correct_bias:
@@ -149,11 +149,13 @@ class AdaGrad(Optimizer):
 
     numbers = ("wd", "float_stable_eps")
     state_names = ("history",)
-    by_rows = True
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.float_stable_eps = eps
+
+    def by_rows(self, weight: Any) -> bool:
+        return True
 
     def create_state(self, index: Any, weight: Any) -> Any:
         return zeros_like(weight)
@@ -170,11 +172,13 @@ class GroupAdaGrad(Optimizer):
 
     numbers = ("float_stable_eps",)
     state_names = ("history",)
-    by_rows = True
 
     def __init__(self, eps: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.float_stable_eps = eps
+
+    def by_rows(self, weight: Any) -> bool:
+        return True
 
     def create_state(self, index: Any, weight: Any) -> Any:
         return call("sum", zeros_like(weight), axis=tuple(range(1, weight.ndim)), keepdims=True)
@@ -288,11 +292,13 @@ class Ftrl(Optimizer):
 
     numbers = ("wd", "lamda1", "beta")
     state_names = ("z", "n")
-    by_rows = True
 
     def __init__(self, lamda1: float = 0.01, learning_rate: float = 0.1, beta: float = 1, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.lamda1, self.beta = lamda1, beta
+
+    def by_rows(self, weight: Any) -> bool:
+        return weight.stype == "row_sparse"  # by rows of a dense weight MXNet moves all of it
 
     def create_state(self, index: Any, weight: Any) -> Any:
         return like(weight, 2)

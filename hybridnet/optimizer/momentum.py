@@ -26,8 +26,7 @@ class SGD(Optimizer):
         self.momentum = momentum
         self.lazy_update = lazy_update
 
-    @property
-    def by_rows(self) -> bool:
+    def by_rows(self, weight: Any) -> bool:
         return self.lazy_update
 
     def create_state(self, index: Any, weight: Any) -> Any:

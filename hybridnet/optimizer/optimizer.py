@@ -218,14 +218,13 @@ class Optimizer:
             local.trace.depends_on(self, type(self).__name__.lower())
         self._move(self.rule_of(index), weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
 
-    @property
-    def by_rows(self) -> bool:
-        """Whether of a gradient of row_sparse storage only the rows that it has are updated, of weight and state; else it is made dense."""
+    def by_rows(self, weight: Any) -> bool:
+        """Whether by a gradient of row_sparse storage only the rows that it has are updated, of weight and state; else it is made dense."""
         return False
 
     def _move_rows(self, rule: Callable[..., None], weight: Any, grad: Any, state: Any, *numbers: Any) -> None:
         """:meth:`rule` on the rows that a gradient of row_sparse storage has, which are then written back."""
-        if not self.by_rows or grad.stype != "row_sparse":
+        if not self.by_rows(weight) or grad.stype != "row_sparse":
             dense = weight.tostype("default")
             self._move(rule, dense, grad.tostype("default"), state, *numbers)
             if dense is not weight:

@@ -12,16 +12,15 @@ import numpy as np
 
 from hybridnet import core
 from hybridnet.core import call, wrap
-from hybridnet.core.stored import HANDLE_OF, Csr, RowSparse
-from hybridnet.device import Device
-from hybridnet.device.transfer import moved
+from hybridnet.core.stored import Csr, RowSparse
+from hybridnet.core.stored_arrays import PlainCsr, PlainRowSparse, StoredArray, is_whole
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.classic import NDArray
 
 _DENSELY = "x.tostype('default')[key]"
 
 
-class BaseSparseNDArray(NDArray):
+class BaseSparseNDArray(StoredArray, NDArray):
     """What arrays of ``csr`` and ``row_sparse`` storage have in common."""
 
     __slots__ = ()
@@ -35,26 +34,9 @@ class BaseSparseNDArray(NDArray):
     __str__ = __repr__
     __hash__ = object.__hash__
 
-    def _concrete(self, asked: str) -> Any:
-        return self._data.dense(self._device.xp)
-
-    def _part(self, data: Any) -> Any:
-        """One of the arrays that it consists of, as an array of its own."""
-        return wrap(NDArray, data, self._device)
-
     @property
     def _num_aux(self) -> int:
         return len(self._aux_types)
-
-    @property
-    def data(self) -> Any:
-        """A copy of the values that are stored."""
-        return self._part(self._data.data.copy())
-
-    @property
-    def indices(self) -> Any:
-        """A copy of their columns, or of the rows that are stored: int64."""
-        return self._part(self._data.indices.astype(np.int64))
 
     def asnumpy(self) -> np.ndarray[Any, Any]:
         """All elements as a dense NumPy array."""
@@ -64,10 +46,6 @@ class BaseSparseNDArray(NDArray):
     def todense(self) -> Any:
         """A dense array of the same elements."""
         return self.tostype("default")
-
-    def wait_to_read(self) -> None:
-        """Return once the values are computed."""
-        self.data.wait_to_read()
 
     def check_format(self, full_check: bool = True) -> None:
         """ArgumentError unless the parts fit together; with ``full_check``, unless indices rise and are within the shape."""
@@ -82,32 +60,6 @@ class BaseSparseNDArray(NDArray):
             got=self.stype,
             fix="x.tostype('default').reshape(...)",
         )
-
-    def __getitem__(self, key: Any) -> Any:
-        """The array itself, for ``[:]`` and ``[...]``."""
-        if not _is_whole(key):
-            fail(ArgumentError, f"{type(self).__name__}[key]", expected="x[:]", got=repr(key), fix=_DENSELY)
-        return self
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        if not _is_whole(key):
-            fail(ArgumentError, f"{type(self).__name__}[key] = value", expected="x[:] = value, all of it", got=f"key {key!r}")
-        self._assign(value if isinstance(value, core.NDArray) else self._like(value))
-
-    def _like(self, value: Any) -> Any:
-        return core.array(value, self._data.dtype, self._device, NDArray)
-
-    def _write(self, data: Any) -> None:
-        if self._storage is not None:
-            self._storage.before_write()
-        self._data = data
-
-    def _copied_to(self, device: Device) -> Any:
-        return self._data.moved(lambda part: moved(part, device))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        host = self._data.moved(lambda part: part if isinstance(part, np.ndarray) else part.get())
-        return _rebuilt, (host, self._device)
 
     def _in_place(self, name: str, other: Any) -> Any:
         result = getattr(NDArray, name)(self, other)
@@ -148,7 +100,7 @@ class CSRNDArray(BaseSparseNDArray):
 
     def __getitem__(self, key: Any) -> Any:
         """A row, as a matrix of one, or neighbouring rows."""
-        if _is_whole(key):
+        if is_whole(key):
             return self
         if isinstance(key, (int, np.integer)):
             n = self.shape[0]
@@ -214,17 +166,8 @@ class RowSparseNDArray(BaseSparseNDArray):
         return super().tostype(stype)
 
 
-for _class, _data in ((CSRNDArray, Csr), (RowSparseNDArray, RowSparse)):
-    HANDLE_OF[_data] = _class._kept = _class
-
-
-def _is_whole(key: Any) -> bool:
-    return key is Ellipsis or (isinstance(key, slice) and key == slice(None))
-
-
-def _rebuilt(host: Any, device: Device) -> Any:
-    """What a pickled array becomes."""
-    return wrap(HANDLE_OF[type(host)], host.moved(lambda part: moved(part, device)), device)
+NDArray._stored_as = {Csr: CSRNDArray, RowSparse: RowSparseNDArray}
+CSRNDArray._kept, RowSparseNDArray._kept = PlainCsr, PlainRowSparse
 
 
 def check(op: str, x: Any, full: bool = True) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hybridnet import core, dtypes
 from hybridnet.core import call, wrap
-from hybridnet.core.stored import HANDLE_OF, STORAGES, Csr, RowSparse, index_dtype, nothing
+from hybridnet.core.stored import STORAGES, Csr, RowSparse, index_dtype, nothing
 from hybridnet.device import Device, current_device
 from hybridnet.device.transfer import placed
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
@@ -162,7 +162,7 @@ def _of_dense(stype: str, source: Any, shape: Any, device: Device, dtype: Any) -
 
 
 def _handle(data: Any, device: Device) -> Any:
-    return wrap(HANDLE_OF[type(data)], data.moved(lambda part: placed(part, device)), device)
+    return wrap(NDArray._stored_as[type(data)], data.moved(lambda part: placed(part, device)), device)
 
 
 def _device(source: Any, ctx: Any) -> Device:

@@ -124,10 +124,11 @@ def _(xp: Any, x: Any, a: Any) -> Any:
     return x.with_values(x.data * xp.broadcast_to(a, x.shape)[_places(xp, x)])
 
 
-@on_storage(_MULTIPLY, "default", "csr", gives="csr", when=_alike)
-@on_storage(_MULTIPLY, "default", "row_sparse", gives="row_sparse", when=_alike)
+@on_storage(_MULTIPLY, "default", "csr", gives="default", when=_alike)
+@on_storage(_MULTIPLY, "default", "row_sparse", gives="default", when=_alike)
 def _(xp: Any, a: Any, x: Any) -> Any:
-    return x.with_values(a[_places(xp, x)] * x.data)
+    """A dense array, as MXNet's ``a * x`` is; the elements that are not stored in ``x`` are 0."""
+    return x.with_values(a[_places(xp, x)] * x.data).dense(xp)
 
 
 @on_storage(_DIVIDE, "csr", "default", gives="csr", when=_fits)

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from hybridnet.core import wrap
+from hybridnet.core import local, tape, wrap
 
 
 def of_values(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -17,6 +17,9 @@ def of_values(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         if data.stype == "default":
             return function(data)
         values = function(wrap(data._dense, data._data.data, data._device))
-        return wrap(type(data), data._data.with_values(values._data), data._device)
+        result = wrap(type(data), data._data.with_values(values._data), data._device)
+        if local.recording:
+            tape.note_behind((data,), (result,))
+        return result
 
     return wrapper
