@@ -227,7 +227,7 @@ def _decode_stored(reader: _Reader, storage: int) -> Csr | RowSparse:
     parts = [(_type(reader), _shape(reader)) for _ in range(storage)]
     data = _elements(reader, dtype, kept)
     *starts, indices = [_elements(reader, kind, size) for kind, size in parts]
-    if storage == 1 and len(shape) and kept == (len(indices), *shape[1:]) and _are_rows(indices, shape[0]):
+    if storage == 1 and shape and kept == (*indices.shape, *shape[1:]) and _are_rows(indices, shape[0]):
         return RowSparse(data, indices.astype(np.int64), shape)
     if storage == 2 and len(shape) == 2 and kept == indices.shape and _are_columns(indices, starts[0], shape):
         kind = index_dtype(shape, len(indices))

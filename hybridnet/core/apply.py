@@ -163,12 +163,12 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
 def _in_storage(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: Any, out: Any) -> Any:
     """A call with arrays of which some are not dense: by the operator's rule for their storages, or with dense ones in their place."""
     specs = [spec_of(x) for x in arrays]
+    op.infer(*specs, **attrs)  # its errors come first
     cls = next((x._dense or type(x) for x in arrays if isinstance(x, Array)), None)
     if (rule := storage.rule_of(op, specs, attrs)) is None:
         result = apply(op, storage.dense_forms(op, arrays, apply), attrs, device, cls)
     else:
         operands = [x._data if isinstance(x, Array) else x for x in arrays]
-        op.infer(*specs, **attrs)
         try:
             result = _results(rule.compute(device.xp, *operands, **attrs), cls, device)
         except Exception as error:

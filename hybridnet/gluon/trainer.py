@@ -170,11 +170,11 @@ class Trainer:
         self._prepare()
         fresh = self._fresh(ignore_stale_grad)
         rescale = self._scale / batch_size
+        self._refuse_rows(fresh)
         divide = self._must_divide()
         if not self._optimizer.traceable:
             self._update_one_by_one(fresh, rescale, divide)
         elif local.trace is not None:
-            self._refuse_rows(fresh)
             local.trace.before_run(self._host_step)  # type: ignore[attr-defined]
             for device in self._scalars:
                 self._update_on(device, fresh, divide, rescale)
@@ -188,16 +188,15 @@ class Trainer:
             self._copy_to_others(fresh)
 
     def _refuse_rows(self, fresh: tuple[int, ...] | None) -> None:
-        """Refuse to compile a step that has something to update by rows."""
-        for _, parameter in self._trained(fresh):
-            if not parameter.is_dense:
-                fail(
-                    TraceError,
-                    "Trainer.step",
-                    expected="dense weights and gradients in a compiled step",
-                    got=f"{parameter.name!r} of stype {parameter.stype}, grad_stype {parameter.grad_stype}",
-                    fix="calling trainer.step outside jit: it compiles the update of the others",
-                )
+        """Refuse what cannot update by rows, where there is something to be updated so: a compiled step, and one with loss scaling."""
+        rows = next((p for _, p in self._trained(fresh) if not p.is_dense), None)
+        if rows is None or (local.trace is None and self._amp_loss_scaler is None):
+            return
+        got = f"{rows.name!r} of stype {rows.stype}, grad_stype {rows.grad_stype}"
+        if local.trace is None:
+            fail(ArgumentError, "Trainer.step", expected="with loss scaling, dense weights and gradients", got=got)
+        fix = "calling trainer.step outside jit: it compiles the update of the others"
+        fail(TraceError, "Trainer.step", expected="dense weights and gradients in a compiled step", got=got, fix=fix)
 
     def _copy_to_others(self, fresh: tuple[int, ...] | None) -> None:
         """Give the other devices what the first has updated."""
@@ -311,9 +310,6 @@ class Trainer:
                 if x.device == device and not parameter.is_dense:
                     entries.append((i, x, grad, state))
         if entries:
-            if self._amp_loss_scaler is not None:
-                got = f"one of {self._params[entries[0][0]].name!r} that is not"
-                fail(ArgumentError, "Trainer.step", expected="with loss scaling, dense weights and gradients", got=got)
             self._optimizer.update_all(entries, self._optimizer.learning_rate, self._optimizer.num_update, rescale)
 
     def _update_one_by_one(self, fresh: tuple[int, ...] | None, rescale: float, divide: bool) -> None:
