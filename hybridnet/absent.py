@@ -68,7 +68,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.gluon.rnn": [("rnn_cell rnn_layer", "gluon.rnn")],
     "hybridnet.ndarray": [
         ("Custom", "autograd.Function"),
-        ("sparse cast_storage reset_arrays", "dense arrays"),
+        ("reset_arrays", "x[:] = 0"),
         ("CachedOp", "hybridnet.jit"),
         ("imdecode onehot_encode", "hybridnet.image.imdecode; nd.one_hot"),
         ("BilinearSampler Correlation GridGenerator IdentityAttachKLSparseReg ROIPooling SVMOutput", ""),
@@ -85,7 +85,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("BatchNormWithReLU", "BatchNorm and relu, which hybridize() fuses"),
         ("box_non_maximum_suppression", "box_nms"),
         ("allclose", "np.allclose"),
-        ("SparseEmbedding", "nd.Embedding"),
         ("quantize* quantized_* dequantize requantize calibrate_entropy rand_zipfian round_ste sign_ste hawkesll getnnz edge_id dgl_*", ""),
     ],
     "hybridnet.numpy": [

@@ -6,13 +6,17 @@ The format, little endian throughout (learnt from files that MXNet 1.9.1 wrote):
     array  u32 0xF993FAC9, i32 storage (0: dense), i32 ndim, i64 dims..., i32 device type, i32 device id,
            i32 element type, elements in C order
 
+An array of storage 1 (row_sparse) or 2 (csr) has the shape of what is stored before its own, ``i32 ndim, i64 dims...``; behind its
+element type stand type and shape of its indices (of csr first those of indptr), ``i32 type, i32 ndim, i64 dims...``; and behind
+the values that are stored these.
+
 ``0xF993FACA`` marks an array of NumPy's shape rules: the only ones under which no dimensions, or a
 dimension of 0, may be written; MXNet takes a file under one set of rules only, and then loads it with
 ``npx.load`` alone. Types from int16 to uint64 are MXNet 2's: 1.9.1 does not know them. Older files
 have ``0xF993FAC8`` (no storage field), or at its place the number of dimensions itself, which are
 then u32. Nothing in a file is ever executed.
 
-Works on NumPy arrays alone; relies on ``dtypes`` and ``errors``.
+Works on NumPy arrays and the stored data of ``core.stored`` alone.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
+from hybridnet.core.stored import Csr, RowSparse, index_dtype
 from hybridnet.errors import ArgumentError, FileFormatError, fail
 
 _FILE_MAGIC = 0x112
@@ -37,31 +42,57 @@ _TYPES = (
     dtypes.int16, dtypes.uint16, dtypes.uint32, dtypes.uint64, dtypes.bfloat16,
 )  # fmt: skip
 _FLAG_OF = {dtype: flag for flag, dtype in enumerate(_TYPES)}
+_STORAGES: tuple[Any, ...] = (np.ndarray, RowSparse, Csr)  # by MXNet's numbers
 
 Host = np.ndarray[Any, Any]
-Arrays = dict[str, Host] | list[Host]
+Arrays = dict[str, Any] | list[Any]  # of NumPy's arrays, and stored data
 
 
 def encode(arrays: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """The file's bytes of named arrays, or of a plain list of them (anything that ``numpy.asarray`` takes)."""
     named = isinstance(arrays, Mapping)
-    values = [np.asarray(x) for x in (arrays.values() if isinstance(arrays, Mapping) else arrays)]
+    values = [_host(x) for x in (arrays.values() if isinstance(arrays, Mapping) else arrays)]
     names = [str(name).encode() for name in arrays] if named else []
     parts = [struct.pack("<3Q", _FILE_MAGIC, 0, len(values))]
     magic = _CLASSIC if all(x.ndim and x.size for x in values) else _NUMPY
     for x in values:
-        parts.extend(_encode_array(x, magic))
+        parts.extend(_encode_array(x, magic) if isinstance(x, np.ndarray) else _encode_stored(x))
     parts.append(struct.pack("<Q", len(names)))
     for name in names:
         parts.append(struct.pack("<Q", len(name)) + name)
     return b"".join(parts)
 
 
-def _encode_array(x: Host, magic: int) -> Iterable[bytes]:
+def _host(x: Any) -> Any:
+    """What is written of an array: NumPy's array, or stored data of such."""
+    data = getattr(x, "_data", x)
+    if isinstance(data, (Csr, RowSparse)):
+        return data.moved(np.asarray if isinstance(data.data, np.ndarray) else lambda part: part.get())
+    return np.asarray(x)
+
+
+def _flag(x: Any) -> int:
     if x.dtype not in _FLAG_OF:
         fail(ArgumentError, "save", expected="arrays of " + ", ".join(map(str, _TYPES)), got=str(x.dtype))
-    yield struct.pack(f"<Iii{x.ndim}q3i", magic, 0, x.ndim, *x.shape, 1, 0, _FLAG_OF[x.dtype])
+    return _FLAG_OF[x.dtype]
+
+
+def _encode_array(x: Host, magic: int) -> Iterable[bytes]:
+    yield struct.pack(f"<Iii{x.ndim}q3i", magic, 0, x.ndim, *x.shape, 1, 0, _flag(x))
     yield x.tobytes()
+
+
+def _encode_stored(x: Csr | RowSparse) -> Iterable[bytes]:
+    """Sparse arrays are MXNet 1.x's whatever the shape rules of the file."""
+    aux = [x.indptr, x.indices] if isinstance(x, Csr) else [x.indices]
+    kept = x.data.shape
+    yield struct.pack(f"<Iii{len(kept)}q", _CLASSIC, _STORAGES.index(type(x)), len(kept), *kept)
+    yield struct.pack(f"<i{x.ndim}q3i", x.ndim, *x.shape, 1, 0, _flag(x))
+    for part in aux:
+        yield struct.pack("<iiq", _FLAG_OF[dtypes.int64], 1, len(part))
+    yield x.data.tobytes()
+    for part in aux:
+        yield part.astype(np.int64).tobytes()
 
 
 class _Reader:
@@ -101,7 +132,7 @@ class _Reader:
 def decode(data: bytes, source: str = "the given bytes") -> Arrays:
     """The arrays in a file's bytes: a dict if they are named, else a list. ``source`` is for messages.
 
-    Raises :class:`FileFormatError` if the bytes are truncated, foreign, or hold sparse arrays.
+    Raises :class:`FileFormatError` if the bytes are truncated or foreign.
     """
     reader = _Reader(data, source)
     if len(data) < 8 or reader.numbers("Q", "the header")[0] != _FILE_MAGIC:
@@ -139,12 +170,12 @@ def _decode_name(reader: _Reader) -> str:
         return str(reader.foreign("a name in UTF-8", repr(raw[:40])))
 
 
-def _decode_array(reader: _Reader) -> Host:
+def _decode_array(reader: _Reader) -> Any:
     (magic,) = reader.numbers("I", "an array's header")
     if magic in (_CLASSIC, _NUMPY):
         (storage,) = reader.numbers("i", "an array's header")
         if storage != 0:
-            reader.foreign("dense arrays", f"an array of sparse storage (type {storage})")
+            return _decode_stored(reader, storage)
     if magic in (_CLASSIC, _NUMPY, _OLD):
         (ndim,) = reader.numbers("i", "an array's header")
         code = "q"
@@ -160,12 +191,59 @@ def _decode_array(reader: _Reader) -> Host:
         return np.zeros((0,), dtypes.default_float)  # MXNet writes nothing more of an array without a shape
     if any(n < 0 for n in shape):
         reader.foreign("dimensions of 0 or more", str(shape))
-    _, _, flag = reader.numbers("3i", "an array's header")
+    reader.numbers("2i", "a device")
+    return _elements(reader, _type(reader), shape)
+
+
+def _shape(reader: _Reader) -> tuple[int, ...]:
+    (ndim,) = reader.numbers("i", "a shape")
+    if not 0 <= ndim <= _MOST_DIMENSIONS:
+        reader.foreign(f"a shape of 0 to {_MOST_DIMENSIONS} dimensions", f"{ndim} dimensions")
+    shape = reader.numbers(f"{ndim}q", "a shape")
+    if any(n < 0 for n in shape):
+        reader.foreign("dimensions of 0 or more", str(shape))
+    return shape
+
+
+def _type(reader: _Reader) -> dtypes.Dtype:
+    (flag,) = reader.numbers("i", "an element type")
     if not 0 <= flag < len(_TYPES):
         reader.foreign(f"an element type from 0 to {len(_TYPES) - 1}", str(flag))
-    dtype = _TYPES[flag]
+    return _TYPES[flag]
+
+
+def _elements(reader: _Reader, dtype: dtypes.Dtype, shape: tuple[int, ...]) -> Host:
     raw = reader.take(math.prod(shape) * dtype.itemsize, f"an array {dtype}{list(shape)}")
     return np.frombuffer(raw, dtype).reshape(shape)
+
+
+def _decode_stored(reader: _Reader, storage: int) -> Csr | RowSparse:
+    """An array of row_sparse or csr storage, its indices looked at."""
+    if not 0 < storage < len(_STORAGES):
+        reader.foreign("an array that is dense, row_sparse or csr", f"storage {storage}")
+    kept, shape = _shape(reader), _shape(reader)
+    reader.numbers("2i", "a device")
+    dtype = _type(reader)
+    parts = [(_type(reader), _shape(reader)) for _ in range(storage)]
+    data = _elements(reader, dtype, kept)
+    *starts, indices = [_elements(reader, kind, size) for kind, size in parts]
+    if storage == 1 and shape and kept == (*indices.shape, *shape[1:]) and _are_rows(indices, shape[0]):
+        return RowSparse(data, indices.astype(np.int64), shape)
+    if storage == 2 and len(shape) == 2 and kept == indices.shape and _are_columns(indices, starts[0], shape):
+        kind = index_dtype(shape, len(indices))
+        return Csr(data, indices.astype(kind), starts[0].astype(kind), shape)
+    sizes = ", ".join(str(size) for _, size in parts)
+    return reader.foreign(f"a {_STORAGES[storage].storage} array whose parts fit together", f"{shape} of {kept} values, indices {sizes}")
+
+
+def _are_rows(indices: Host, n: int) -> bool:
+    return indices.ndim == 1 and (not indices.size or bool(indices[0] >= 0 and indices[-1] < n and (np.diff(indices) > 0).all()))
+
+
+def _are_columns(indices: Host, starts: Host, shape: tuple[int, ...]) -> bool:
+    if starts.shape != (shape[0] + 1,) or indices.ndim != 1 or starts[0] != 0 or starts[-1] != len(indices) or (np.diff(starts) < 0).any():
+        return False
+    return not indices.size or bool(indices.min() >= 0 and indices.max() < shape[1])
 
 
 def write_bytes(filename: str | os.PathLike[str], data: bytes) -> None:
@@ -215,7 +293,7 @@ def load(filename: str | os.PathLike[str]) -> Arrays:
     return decode(read_bytes(filename), os.fspath(filename))
 
 
-def load_named(filename: str | os.PathLike[str]) -> dict[str, Host]:
+def load_named(filename: str | os.PathLike[str]) -> dict[str, Any]:
     """As :func:`load`, of a file in which the arrays have names. FileFormatError if they have none."""
     arrays = load(filename)
     if isinstance(arrays, list):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
-from hybridnet.core import Spec, local, tape, wrap
+from hybridnet.core import Spec, local, spec_of, tape, wrap
 from hybridnet.core.identity import Read
 from hybridnet.core.tree import flatten, unflatten
 from hybridnet.graph.ir import Graph, Value
@@ -65,9 +65,7 @@ class Traced:
         trace = Trace()
         self.arguments = structure
         self.start = next(tape._sequence)
-        arguments = [
-            wrap(type(x), trace.argument(Spec(x.shape, x._data.dtype), x._device, f"arg{i}"), x._device) for i, x in enumerate(leaves)
-        ]
+        arguments = [wrap(type(x), trace.argument(spec_of(x), x._device, f"arg{i}"), x._device) for i, x in enumerate(leaves)]
         variables: list[tuple[Any, tuple[Any, int]]] = []  # (argument position or State, its place on the tape)
         if recording:
             for i, (tracer, x) in enumerate(zip(arguments, leaves, strict=True)):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import tape
+from hybridnet.core import storage, tape
 from hybridnet.core.array import Array, spec_of, wrap
 from hybridnet.core.elsewhere import function_on, whole
 from hybridnet.core.failure import explain, fail_two_devices
@@ -113,8 +113,10 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
         arrays = policy.operands(op, arrays, _cast)
     dtype: Any = None
     alike = True  # arrays of one dtype, and no numbers: the common case needs no promotion
+    stored = False  # whether one is of another storage than dense
     for x in arrays:
         if isinstance(x, Array):
+            stored = stored or x._dense is not None
             if dtype is None:
                 dtype, device, cls = x._data.dtype, x._device, type(x)
             else:
@@ -133,6 +135,8 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
         if local.trace is None:
             return hooked(op, arrays, attrs, lambda: apply(op, arrays, attrs, device, cls))
         return _traced(op, arrays, attrs, device, cls)
+    if stored:
+        return _in_storage(op, arrays, attrs, device, out)
     operands = [x._data if isinstance(x, Array) else x for x in arrays]
     if special or op.decomposition is not None:
         _check_concrete(op, operands)
@@ -154,6 +158,27 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
     if special:
         tape.record(op, arrays, operands, attrs, result)
     return result
+
+
+def _in_storage(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: Any, out: Any) -> Any:
+    """A call with arrays of which some are not dense: by the operator's rule for their storages, or with dense ones in their place."""
+    specs = [spec_of(x) for x in arrays]
+    op.infer(*specs, **attrs)  # its errors come first
+    cls = next((x._dense or type(x) for x in arrays if isinstance(x, Array)), None)
+    if (rule := storage.rule_of(op, specs, attrs)) is None:
+        result = apply(op, storage.dense_forms(op, arrays, apply), attrs, device, cls)
+    else:
+        operands = [x._data if isinstance(x, Array) else x for x in arrays]
+        try:
+            result = _results(rule.compute(device.xp, *operands, **attrs), cls, device)
+        except Exception as error:
+            explain(op, arrays, attrs, error, device)
+        if local.special:
+            tape.record(op, arrays, operands, attrs, result)
+    if out is None:
+        return result
+    out._assign(result)
+    return out
 
 
 def _traced(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: Any, cls: Any) -> Any:
@@ -200,9 +225,11 @@ def _check_concrete(op: Op, operands: Sequence[Any]) -> None:
 
 def _results(made: Any, cls: Any, device: Device) -> Any:
     """Handles to what an operator gave, which of NumPy's may be scalars in place of arrays without dimensions."""
+    if made.__class__ is _ndarray:
+        return wrap(cls._dense or cls, made, device)
     if made.__class__ is tuple:
         return tuple([_results(d, cls, device) for d in made])
-    return wrap(cls, np.asarray(made) if isinstance(made, np.generic) else made, device)
+    return wrap(cls._stored_as.get(made.__class__, cls), np.asarray(made) if isinstance(made, np.generic) else made, device)
 
 
 def _cast(x: Any, dtype: dtypes.Dtype) -> Any:

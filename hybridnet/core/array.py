@@ -25,10 +25,11 @@ class Keeper(Protocol):
 
 
 class Spec(NamedTuple):
-    """What is known of an array before it is computed."""
+    """What is known of an array before it is computed. ``storage``: ``default`` (dense), ``csr`` or ``row_sparse``."""
 
     shape: tuple[int, ...]
     dtype: Dtype
+    storage: str = "default"
 
     @property
     def ndim(self) -> int:
@@ -49,7 +50,8 @@ class Spec(NamedTuple):
         return self.size * self.dtype.itemsize
 
     def __str__(self) -> str:
-        return f"{self.dtype}[{','.join(map(str, self.shape))}]"
+        text = f"{self.dtype}[{','.join(map(str, self.shape))}]"
+        return text if self.storage == "default" else f"{self.storage} {text}"
 
 
 class Storage:
@@ -97,6 +99,14 @@ class Array:
     _behind: tuple[Any, ...] | None
     #: The class of the same arrays under NumPy's rules: what operators and gradient rules see.
     _plain: ClassVar[type[Array]]
+    #: The class as which the tape keeps one: that of ``_plain`` for the storage.
+    _kept: ClassVar[type[Array]]
+    #: Of classes of arrays of another storage, the class of dense ones beside them.
+    _dense: ClassVar[type[Array] | None] = None
+    #: The classes of arrays of other storages beside one of dense arrays, by the kind of their data.
+    _stored_as: ClassVar[dict[type[Any], type[Array]]] = {}
+    #: How the elements are stored: ``default`` (dense), ``csr`` or ``row_sparse``. It goes with the class.
+    stype: ClassVar[str] = "default"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -165,5 +175,5 @@ def from_objects(data: np.ndarray[Any, Any], dtype: Dtype) -> np.ndarray[Any, An
 
 
 def spec_of(x: Any) -> Any:
-    """The shape and dtype of an array; a Python number stays what it is."""
-    return Spec(x._data.shape, x._data.dtype) if isinstance(x, Array) else x
+    """The shape, dtype and storage of an array; a Python number stays what it is."""
+    return Spec(x._data.shape, x._data.dtype, x.stype) if isinstance(x, Array) else x

@@ -16,7 +16,9 @@ from hybridnet.device.transfer import placed
 
 
 def as_class(x: Any, cls: type[Array]) -> Any:
-    """A handle of class ``cls`` to the data of ``x``, at the same place on the tape."""
+    """A handle of class ``cls`` to the data of ``x``, at the same place on the tape. Of what is not dense, the class beside it."""
+    cls = cls._dense or cls
+    cls = cls._stored_as.get(x._data.__class__, cls)
     if type(x) is cls:
         return x
     trace = local.trace

@@ -15,14 +15,15 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
-from hybridnet.core.array import Array, ArrayLike, DTypeLike, from_objects, is_writable, spec_of, wrap
+from hybridnet.core.array import Array, is_writable, spec_of, wrap
 from hybridnet.core.handles import rebuilt
 from hybridnet.core.identity import changed
 from hybridnet.core.indexing import decode, encode, fail_index, plain_template
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
-from hybridnet.core.state import local, suspended_trace
-from hybridnet.device import Device, current_device
+from hybridnet.core.state import local
+from hybridnet.core.stored import STORAGES, nothing
+from hybridnet.device import Device
 from hybridnet.device.transfer import before_write, moved, placed
 from hybridnet.errors import ArgumentError, AutogradError, DeviceError, DtypeError, ShapeError, TraceError, fail
 
@@ -67,11 +68,6 @@ class NDArray(Operators, Array):
     def T(self) -> Any:
         """The array with its axes reversed."""
         return apply(OPS["transpose"], (self,), {"axes": tuple(range(len(self._data.shape) - 1, -1, -1))})
-
-    @property
-    def stype(self) -> str:
-        """MXNet's storage type: always ``default`` (dense)."""
-        return "default"
 
     def __len__(self) -> int:
         if not self.shape:
@@ -230,6 +226,10 @@ class NDArray(Operators, Array):
             return self.copy() if copy else self
         return call("cast", self, dtype=dtype)
 
+    def tostype(self, stype: str) -> Any:
+        """The same elements in storage ``default``, ``csr`` (of matrices) or ``row_sparse``: itself if that is its own."""
+        return self if stype == self.stype else call("cast_storage", self, stype=stype)
+
     def to_device(self, device: Device) -> Any:
         """The array itself if it lies on ``device``, else a copy there."""
         device = Device(device)
@@ -248,11 +248,14 @@ class NDArray(Operators, Array):
                 got=f"a move from {self._device} to {device}",
                 fix="moving the arrays before the call",
             )
-        data = self._concrete("to_device")
-        result = wrap(type(self), moved(data, device), device)
+        result = wrap(type(self), self._copied_to(device), device)
         if local.recording and self._tape is not None:
-            tape.record(_MOVE, (self,), (data,), {"source": self._device}, result)
+            tape.record(_MOVE, (self,), (self._data,), {"source": self._device}, result)
         return result
+
+    def _copied_to(self, device: Device) -> Any:
+        """A copy of its data on a device."""
+        return moved(self._concrete("to_device"), device)
 
     def copyto(self, other: Any) -> Any:
         """Copy the values into ``other`` (an array of the same shape, or a device)."""
@@ -352,6 +355,8 @@ class NDArray(Operators, Array):
             value = call("cast", value, dtype=self._data.dtype)
         if value.shape != self.shape:
             value = call("broadcast_to", value, shape=self.shape)
+        if value.stype != self.stype:
+            value = call("cast_storage", value, stype=self.stype)
         recorded = value._tape if local.recording else None
         trace = local.trace
         if recorded is not None and self._is_view():
@@ -368,10 +373,14 @@ class NDArray(Operators, Array):
             if value._device is not self._device:
                 fail(DeviceError, "in-place write", expected=f"a value on {self._device}", got=str(value._device), fix="as_in_context")
             if value._data is not self._data:
-                self._before_write()
-                self._device.xp.copyto(self._data, value._data)
+                self._write(value._data)
         if recorded is not None or not (self._tape is not None and isinstance(self._tape[0], tape.Leaf)):
             self._tape, self._behind = recorded, value._behind if local.recording else None
+
+    def _write(self, data: Any) -> None:
+        """Make data of this array's shape, dtype, storage and device its own."""
+        self._before_write()
+        self._device.xp.copyto(self._data, data)
 
     def _is_view(self) -> bool:
         """Whether it is a view of another array."""
@@ -402,19 +411,25 @@ class NDArray(Operators, Array):
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
         """Make it a variable: ``backward`` will deliver its gradient in ``grad``.
 
-        ``grad_req``: ``write`` replaces, ``add`` accumulates, ``null`` delivers none.
+        ``grad_req``: ``write`` replaces, ``add`` accumulates, ``null`` delivers none. ``stype``: the storage of the gradient; without,
+        that of the array.
         """
         if grad_req not in ("write", "add", "null"):
             fail(ArgumentError, "attach_grad", expected="grad_req write, add or null", got=repr(grad_req))
         if not (dtypes.is_floating(self._data.dtype) or (self._integer_variables and dtypes.is_integer(self._data.dtype))):
             fail(DtypeError, "attach_grad", expected="a floating dtype", got=str(self._data.dtype), fix="x.astype('float32')")
-        grad = (
-            None
-            if grad_req == "null"
-            else apply(OPS["full"], (), {"shape": self.shape, "value": 0, "dtype": self._data.dtype}, self._device, type(self))
-        )
-        self._tape = (tape.Leaf(grad, grad_req), 0) if grad_req != "null" else None
+        self._tape = (tape.Leaf(self._zeros(stype or self.stype), grad_req), 0) if grad_req != "null" else None
         changed(self, "grad_req")
+
+    def _zeros(self, stype: str) -> Any:
+        """Zeros of this array's shape and dtype, on its device, in a storage."""
+        if stype in STORAGES:
+            data = nothing(stype, self.shape, self._data.dtype, self._device.xp)
+            return wrap((self._dense or type(self))._stored_as[type(data)], data, self._device)
+        if stype != "default":
+            fail(ArgumentError, "attach_grad", expected="stype default, csr or row_sparse", got=repr(stype))
+        attrs = {"shape": self.shape, "value": 0, "dtype": self._data.dtype}
+        return apply(OPS["full"], (), attrs, self._device, self._dense or type(self))
 
     @property
     def grad(self) -> Any:
@@ -457,43 +472,3 @@ _MOVE = Op(
     compute=lambda xp, x, *, source: x,
     grad=(lambda g, y, x, *, source: g.to_device(source),),
 )
-
-
-def from_data(data: Any, device: Device | None = None, cls: type[NDArray] = NDArray) -> NDArray:
-    """A handle to data that is a NumPy or CuPy array already; no copy."""
-    return wrap(cls, data, device or Device("cpu", 0))
-
-
-def asarray(value: Any, dtype: Any = None, device: Device | None = None, cls: type[NDArray] = NDArray) -> Any:
-    """An array of anything: an array unchanged, NumPy arrays, numbers and nested lists copied.
-
-    Without ``dtype``, floating values that are not a NumPy array become float32.
-    """
-    if isinstance(value, Array):
-        if dtype is not None and dtypes.as_dtype(dtype) != value._data.dtype:
-            value = call("cast", value, dtype=dtypes.as_dtype(dtype))
-        return value if device is None else value.to_device(device)  # type: ignore[attr-defined]
-    with suspended_trace():
-        return array(value, dtype, device, cls)
-
-
-def array(value: ArrayLike, dtype: DTypeLike = None, device: Device | None = None, cls: type[NDArray] = NDArray) -> Any:
-    """A new array with the values of a NumPy array, number, array or nested list (ShapeError if its parts differ in length)."""
-    if isinstance(value, Array):
-        result = asarray(value, dtype, device)
-        return result.copy() if result is value else result  # type: ignore[attr-defined]
-    if isinstance(value, (list, tuple)) and any(isinstance(v, Array) for v in value):
-        value = [v.asnumpy() if isinstance(v, Array) else v for v in value]  # type: ignore[attr-defined]
-    try:
-        data = np.array(value)
-    except ValueError as error:
-        fail(ShapeError, "array", expected="nested sequences of equal lengths", got=str(error))
-    if dtype is None:
-        dtype = dtypes.default_float if data.dtype.kind == "f" and not isinstance(value, (np.ndarray, np.generic)) else data.dtype
-    target = dtypes.as_dtype(dtype)
-    if data.dtype == object:  # as a table of mixed columns is
-        data = from_objects(data, target)
-    dtypes.as_dtype(data.dtype)  # refuses strings, which a cast might still parse
-    device = current_device() if device is None else Device(device)
-    data = np.ascontiguousarray(data.astype(target, copy=False)).reshape(data.shape)
-    return wrap(cls, placed(data, device), device)

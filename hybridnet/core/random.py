@@ -20,8 +20,9 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core.apply import call
 from hybridnet.core.array import wrap
+from hybridnet.core.conversion import array
 from hybridnet.core.identity import named
-from hybridnet.core.ndarray import NDArray, array
+from hybridnet.core.ndarray import NDArray
 from hybridnet.core.state import local, suspended_trace
 from hybridnet.device import Device, cpu, current_device
 from hybridnet.errors import ArgumentError, fail

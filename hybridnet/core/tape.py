@@ -66,8 +66,8 @@ class Node:
     op: Op
     attrs: dict[str, Any]
     parents: list[Ref | None]
-    shapes: list[Any]  # shape and dtype of each array input, the number itself for each number
-    outputs: list[tuple[Any, type[Array], Any]]  # shape and dtype, class, device of each output
+    shapes: list[Any]  # the spec of each array input as its dense gradient has it, the number itself for each number
+    outputs: list[tuple[Any, type[Array], Any]]  # that of each output, class, device
     saved: dict[int, Saved]  # by the input's number; outputs are counted backward, -1 the first
     seq: int
     freed: int  # when a backward freed it, in the count of ``seq``
@@ -131,7 +131,7 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     for i, x in enumerate(arrays):
         if isinstance(x, Array):
             data = operands[i]
-            shapes.append((data.shape, data.dtype))
+            shapes.append((data.shape, data.dtype, "default"))
             parents.append(x._tape)
             if x._tape is not None:
                 reads |= 1 << i
@@ -148,7 +148,7 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
         dtype = data.dtype
         if dtype.kind == "f" or _flows(dtype, arrays, parents):
             flowing.append(len(outputs))
-        outputs.append(((data.shape, dtype), y._plain, y._device))
+        outputs.append(((data.shape, dtype, "default"), y._plain, y._device))
     if not flowing:
         note_behind(arrays, results)
         return
@@ -182,7 +182,7 @@ def _save(node: Node, items: tuple[int, ...], arrays: Sequence[Any], operands: S
         if not traced:  # a traced value cannot be overwritten; a buffer can
             storage = x._storage or x.storage()
             storage.keep(node)
-        saved[i] = (data, x._plain, x._device, ref, storage)
+        saved[i] = (data, x._kept, x._device, ref, storage)
 
 
 def _read_of(op: Op, reads: int, parents: Sequence[Ref | None], outputs: int) -> tuple[int, ...]:

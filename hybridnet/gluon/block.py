@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hybridnet import serialization
-from hybridnet.core import changed, local
+from hybridnet.core import Array, changed, local
 from hybridnet.errors import ArgumentError, DeferredInitializationError, fail, scope_path
 from hybridnet.gluon import architecture, naming
 from hybridnet.gluon.loading import load_values
@@ -64,6 +64,7 @@ class Block(Trainable):
         self._forward_hooks: list[Hook] = []
         self._forward_pre_hooks: list[Hook] = []
         self._ready = False  # whether every parameter of its own has values
+        self._sparse: tuple[Parameter, ...] | None = None  # its and its children's parameters that no program can have, once sought
         self._plain = False  # whether a call is nothing but ``forward``
 
     def _alias(self) -> str:
@@ -116,6 +117,7 @@ class Block(Trainable):
     def _note_change(self, what: str) -> None:
         """Something changed that calls and compiled programs depend on."""
         self._ready = self._plain = False
+        self._sparse = None
         changed(self, what)
 
     @property
@@ -319,13 +321,22 @@ class Block(Trainable):
                 path.pop()
         for hook in list(self._forward_pre_hooks):
             hook(self, args)
-        if self._compiled is not None and local.trace is None and not self._op_hooks:
+        if self._compiled is not None and local.trace is None and not self._op_hooks and self._is_dense(args):
             result = self._compiled(*args, **kwargs)
         else:
             result = self._run(*args, **kwargs)
         for hook in list(self._forward_hooks):
             hook(self, args, result)
         return result
+
+    def _is_dense(self, args: tuple[Any, ...]) -> bool:
+        """Whether inputs, parameters and the gradients that are recorded are: what is not stays out of programs, which it runs between."""
+        for x in args:
+            if isinstance(x, Array) and x.stype != "default":
+                return False
+        if self._sparse is None:
+            self._sparse = tuple(p for p in self.collect_params().values() if not p.is_dense)
+        return not self._sparse or not any(p.stype != "default" or local.recording for p in self._sparse)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         """``forward``, after finding the shapes that wait for an input."""

@@ -75,6 +75,7 @@ class HybridBlock(Block):
         """
         self._active = bool(active)
         self._compiled = self._jit() if self._active else None
+        self._sparse = None
         self._ready = self._plain = False  # programs that contain this block's operators are as they were
         super().hybridize(active, static_alloc=static_alloc, static_shape=static_shape, **kwargs)
 

@@ -16,7 +16,7 @@ from hybridnet import dtypes, initializer, ndarray
 from hybridnet.core import Array, NDArray, asarray, changed, named, suspended_trace, wrap
 from hybridnet.device import Device, cpu, current_device
 from hybridnet.errors import ArgumentError, DeferredInitializationError, DtypeError, ShapeError, UninitializedError, fail
-from hybridnet.ops.array.creation import zeros, zeros_like
+from hybridnet.ops.array.creation import zeros
 from hybridnet.util import is_np_array
 
 _REQUESTS = ("write", "add", "null")
@@ -50,7 +50,8 @@ class Parameter:
     ``grad_req``: ``write`` replaces the gradient at each backward, ``add`` accumulates, ``null``
     has none. ``shape`` may have unknown dimensions (0 or -1) if ``allow_deferred_init``: the first
     forward finds them. ``lr_mult`` and ``wd_mult`` multiply learning rate and weight decay.
-    ``init`` is the parameter's own initializer. Gradients are dense whatever ``grad_stype``.
+    ``init`` is the parameter's own initializer. ``grad_stype`` is the storage of the gradient. A parameter of ``stype`` ``row_sparse`` is
+    read by rows, :meth:`row_sparse_data`, in place of :meth:`data`.
     """
 
     def __init__(
@@ -67,9 +68,12 @@ class Parameter:
         stype: str = "default",
         grad_stype: str = "default",
     ) -> None:
-        if stype != "default":
-            fail(ArgumentError, name, expected="stype 'default': parameters are dense", got=repr(stype))
+        if stype not in ("default", "row_sparse"):
+            fail(ArgumentError, name, expected="stype default or row_sparse", got=repr(stype))
+        if grad_stype not in ("default", "row_sparse", "csr"):
+            fail(ArgumentError, name, expected="grad_stype default, row_sparse or csr", got=repr(grad_stype))
         self.name = name
+        self._stype, self._grad_stype = stype, grad_stype
         self.init = init
         self._shape: tuple[int, ...] | None = (shape,) if isinstance(shape, int) else None if shape is None else tuple(map(int, shape))
         self._dtype = dtypes.as_dtype(dtype)
@@ -155,19 +159,45 @@ class Parameter:
 
     @property
     def stype(self) -> str:
-        """MXNet's storage type: always ``default`` (dense)."""
-        return "default"
+        """The storage of its arrays: ``default`` or ``row_sparse``."""
+        return self._stype
+
+    @property
+    def grad_stype(self) -> str:
+        """The storage of its gradients: ``default``, ``row_sparse`` or ``csr``."""
+        return self._grad_stype
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether its arrays and gradients are, so that compiled programs can read and write them."""
+        return self._stype == self._grad_stype == "default"
 
     # -- its arrays -----------------------------------------------------------------------------
 
     def data(self, ctx: Any = None) -> Any:
         """The array on device ``ctx``; without it the only one, or the one on the current device."""
         arrays = self._data
-        if arrays is not None:
+        if arrays is not None and self._stype == "default":
             first = arrays[0]
             if first._device is ctx or (ctx is None and len(arrays) == 1):
                 return first
         return self.list_data()[self._place(ctx)]
+
+    def row_sparse_data(self, row_id: Any) -> Any:
+        """The rows that ``row_id`` (an array of numbers, in any order) names, on its device, as an array of row_sparse storage.
+
+        ArgumentError unless the parameter's ``stype`` is ``row_sparse``.
+        """
+        return self._rows_of(self._arrays()[self._place(row_id.device)], row_id)
+
+    def list_row_sparse_data(self, row_id: Any) -> list[Any]:
+        """Those rows on every device. ArgumentError unless the parameter's ``stype`` is ``row_sparse``."""
+        return [self._rows_of(x, row_id.to_device(x._device)) for x in self._arrays()]
+
+    def _rows_of(self, x: Any, row_id: Any) -> Any:
+        if self._stype != "row_sparse":
+            fail(ArgumentError, self.name, expected="stype row_sparse, to read by rows", got=self._stype, fix="data()")
+        return x.retain(row_id.reshape((-1,)))
 
     def _place(self, ctx: Any) -> int:
         devices = self.list_ctx()
@@ -200,7 +230,13 @@ class Parameter:
         )
 
     def list_data(self) -> list[Any]:
-        """The arrays, one a device."""
+        """The arrays, one a device. ArgumentError for one of row_sparse storage, which is read by rows."""
+        if self._stype != "default":
+            fail(ArgumentError, self.name, expected="a dense parameter", got=self._stype, fix=f"{self.name}.row_sparse_data(row_id)")
+        return self._arrays()
+
+    def _arrays(self) -> list[Any]:
+        """The arrays, one a device, of whatever storage."""
         if self._data is None:
             self._absent()
         return list(self._data)
@@ -212,7 +248,7 @@ class Parameter:
 
     def list_grad(self) -> list[Any]:
         """The gradients, one a device."""
-        arrays = self.list_data()
+        arrays = self._arrays()
         if any(x.grad is None for x in arrays):
             fail(
                 UninitializedError,
@@ -241,7 +277,7 @@ class Parameter:
     def zero_grad(self) -> None:
         """Set the gradients to zero."""
         for g in self._grad or ():
-            g._assign(zeros_like(g))
+            g._assign(g._zeros(g.stype))
 
     # -- first values ---------------------------------------------------------------------------
 
@@ -292,11 +328,11 @@ class Parameter:
             array, leaf = before.get(device, (None, None))
             moved = asarray(value, self._dtype, device)
             if array is None:
-                array = wrap(cls, moved._data.copy(), device)
-            elif array.shape == moved.shape and array.dtype == moved.dtype:
+                array = self._owned(moved, cls)
+            elif array.shape == moved.shape and array.dtype == moved.dtype and array.stype == "default":
                 array._assign(moved)
             else:
-                array._data, array._storage = moved._data.copy(), None
+                array._data, array._storage = self._owned(moved, cls)._data, None
                 changed(array, "shape or dtype")
             arrays.append(array)
             leaves.append(leaf)
@@ -306,6 +342,13 @@ class Parameter:
         self._data, self._leaves, self._deferred_init = arrays, leaves, None
         self._init_grad()
         self.zero_grad()
+
+    def _owned(self, value: Any, cls: type[NDArray]) -> Any:
+        """A copy of an array in this parameter's storage."""
+        dense = value.tostype("default")
+        if self._stype == "row_sparse":
+            return ndarray.sparse.RowSparseNDArray.of_all_rows(dense)
+        return wrap(cls, dense._data.copy() if dense is value else dense._data, dense._device)
 
     def _init_grad(self) -> None:
         """Tie each array to its gradient as ``grad_req`` asks."""
@@ -320,13 +363,13 @@ class Parameter:
                 continue
             if leaf is None:
                 with suspended_trace():
-                    x.attach_grad(self._grad_req)
+                    x.attach_grad(self._grad_req, self._grad_stype)
                 self._leaves[i] = x._tape[0]
                 named(x.grad, f"{self.name}.grad")
                 continue
             if leaf.grad.shape != x.shape or leaf.grad.dtype != x.dtype:
                 with suspended_trace():
-                    leaf.grad._data = zeros(x.shape, x.dtype, x._device)._data
+                    leaf.grad._data = x._zeros(self._grad_stype)._data
             leaf.req = self._grad_req
             x._tape = (leaf, 0)
 
@@ -344,7 +387,11 @@ class Parameter:
                 self._place_data(data, self._deferred_init[1])
             return
         for x in self._data:
-            x._assign(data.to_device(x._device))
+            moved = data.to_device(x._device)
+            if x.stype == "default":
+                x._assign(moved)
+            else:
+                x._write(self._owned(moved.astype(x.dtype, copy=False), type(x))._data)
 
     def cast(self, dtype: Any) -> None:
         """Change the element type of the array and of its gradient."""
@@ -373,7 +420,7 @@ class Parameter:
 
     def _reduce(self) -> Any:
         """The mean over devices, as an array on the host."""
-        arrays = [x.to_device(Device("cpu", 0)) for x in self.list_data()]
+        arrays = [x.to_device(Device("cpu", 0)) for x in self._arrays()]
         return arrays[0].detach() if len(arrays) == 1 else sum(arrays[1:], arrays[0].detach()) / len(arrays)
 
     def _check_load(self, data: Any, cast_dtype: bool, dtype_source: str, source: str) -> None:
@@ -414,9 +461,9 @@ class Parameter:
         """Make the arrays of class ``cls``: results, and what programs do with ``data()``, follow the network's inputs."""
         for x in self._data or ():
             if type(x) is not cls:
-                x.__class__ = cls
-                if x.grad is not None:
-                    x.grad.__class__ = cls
+                for own in (x, x.grad):
+                    if own is not None and own.stype == "default":
+                        own.__class__ = cls._dense or cls
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -170,6 +170,7 @@ class Trainer:
         self._prepare()
         fresh = self._fresh(ignore_stale_grad)
         rescale = self._scale / batch_size
+        self._refuse_rows(fresh)
         divide = self._must_divide()
         if not self._optimizer.traceable:
             self._update_one_by_one(fresh, rescale, divide)
@@ -182,13 +183,25 @@ class Trainer:
             for device, scalars in self._scalars.items():
                 scalars.rates.write({"rescale_grad": rescale})
                 self._compiled[device](fresh, divide)
+                self._update_rows(device, fresh, rescale)
         if self._update_on_kvstore is not False:
             self._copy_to_others(fresh)
+
+    def _refuse_rows(self, fresh: tuple[int, ...] | None) -> None:
+        """Refuse what cannot update by rows, where there is something to be updated so: a compiled step, and one with loss scaling."""
+        rows = next((p for _, p in self._trained(fresh) if not p.is_dense), None)
+        if rows is None or (local.trace is None and self._amp_loss_scaler is None):
+            return
+        got = f"{rows.name!r} of stype {rows.stype}, grad_stype {rows.grad_stype}"
+        if local.trace is None:
+            fail(ArgumentError, "Trainer.step", expected="with loss scaling, dense weights and gradients", got=got)
+        fix = "calling trainer.step outside jit: it compiles the update of the others"
+        fail(TraceError, "Trainer.step", expected="dense weights and gradients in a compiled step", got=got, fix=fix)
 
     def _copy_to_others(self, fresh: tuple[int, ...] | None) -> None:
         """Give the other devices what the first has updated."""
         for _, parameter in self._trained(fresh):
-            first, *others = parameter.list_data()
+            first, *others = parameter._arrays()
             for x in others:
                 x._assign(first.detach().to_device(x.device))
         if self._amp_loss_scaler is not None:
@@ -197,7 +210,7 @@ class Trainer:
 
     def _updating(self, parameter: Parameter) -> list[Any]:
         """The arrays of a parameter that are updated, each with a state of its own."""
-        return parameter.list_data() if self._update_on_kvstore is False else parameter.list_data()[:1]
+        return parameter._arrays() if self._update_on_kvstore is False else parameter._arrays()[:1]
 
     def _prepare(self) -> None:
         """Make the states, once; again after parameters moved to other devices."""
@@ -271,7 +284,7 @@ class Trainer:
         entries = []
         for i, parameter in self._trained(fresh):
             devices = [x.device for x in self._updating(parameter)]
-            if device in devices:
+            if device in devices and parameter.is_dense:
                 at = devices.index(device)
                 entries.append((i, parameter._data[at], parameter.list_grad()[at], self._states[i][at]))  # type: ignore[index]
         rescale = scalars.rates.array("rescale_grad", dtypes.float64) if rescale is None else rescale
@@ -288,6 +301,16 @@ class Trainer:
             written: list[Any] = [scalars.t]
             flatten([(weight, state) for _, weight, _, state in entries], written)
             self._amp_loss_scaler.guard(device, [grad for _, _, grad, _ in entries], written, divide, move)
+
+    def _update_rows(self, device: Device, fresh: tuple[int, ...] | None, rescale: float) -> None:
+        """The update on one device of what no program updates: parameters of which weight or gradient is not dense."""
+        entries = []
+        for i, parameter in self._trained(fresh):
+            for x, grad, state in zip(self._updating(parameter), parameter.list_grad(), self._states[i], strict=False):
+                if x.device == device and not parameter.is_dense:
+                    entries.append((i, x, grad, state))
+        if entries:
+            self._optimizer.update_all(entries, self._optimizer.learning_rate, self._optimizer.num_update, rescale)
 
     def _update_one_by_one(self, fresh: tuple[int, ...] | None, rescale: float, divide: bool) -> None:
         """For optimizers with an ``update`` of their own."""
@@ -314,7 +337,7 @@ class Trainer:
             self._optimizer._index_update_count = dict(counts)  # a step is one update, on however many devices
             for i, parameter in self._trained(fresh):
                 if at < len(self._states[i]):
-                    weight, grad = parameter.list_data()[at], parameter.list_grad()[at]
+                    weight, grad = parameter._arrays()[at], parameter.list_grad()[at]
                     self._optimizer.update_multi_precision(i, weight, grad, self._states[i][at])
 
     # -- files ----------------------------------------------------------------------------------

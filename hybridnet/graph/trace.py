@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Array, Kind, NDArray, Op, Spec, computing_in, wrap
+from hybridnet.core import Array, Kind, NDArray, Op, Spec, computing_in, spec_of, wrap
 from hybridnet.core.array import Storage
 from hybridnet.core.identity import Identity, identity, name_of
 from hybridnet.core.state import local
@@ -161,6 +161,8 @@ class Trace:
         result = op.infer(*[x.spec for x in operands], **attrs)
         single = isinstance(result, Spec)
         specs: Any = (result,) if single else result
+        for spec in specs:
+            _refuse_storage(op.name, spec)
         node = Node(op, operands, attrs, specs, device, self.site or user_site())
         self.nodes.append(node)
         for v in node.outputs:
@@ -171,6 +173,7 @@ class Trace:
 
     def argument(self, spec: Spec, device: Device, name: str) -> Value:
         """A new input of the graph."""
+        _refuse_storage("argument", spec)
         value = Value(spec.shape, spec.dtype, device)
         value.owner, value.name = self, name
         self.arguments.append(value)
@@ -188,6 +191,7 @@ class Trace:
                     got=got,
                     fix="returning it from the traced function or body in place of storing it",
                 )
+            _refuse_storage("read", spec_of(array))
             value = Value(array.shape, array._data.dtype, array._device)
             value.owner, value.name = self, self._name(array)
             state = self.states[id(array)] = State(array, value)
@@ -249,6 +253,18 @@ class Trace:
         """Everything traced so far: arguments then states in, ``outputs`` then written states out."""
         states = self.states.values()
         return Graph([*self.arguments, *(s.before for s in states)], self.nodes, [*outputs, *(s.now for s in self.written)])
+
+
+def _refuse_storage(what: str, spec: Spec) -> None:
+    """Programs compute with dense arrays alone."""
+    if spec.storage != "default":
+        fail(
+            TraceError,
+            what,
+            expected="dense arrays in a compiled function",
+            got=str(spec),
+            fix="leaving it out of jit (blocks do so with such inputs, parameters and gradients), or x.tostype('default')",
+        )
 
 
 class tracing:

@@ -13,6 +13,7 @@ import numpy
 
 from hybridnet import ndarray
 from hybridnet.core import Array, NDArray, wrap
+from hybridnet.core.stored import KINDS
 from hybridnet.device import Device, cpu
 from hybridnet.device.transfer import placed
 from hybridnet.errors import ArgumentError, fail
@@ -138,10 +139,16 @@ class DataIter:
         return None
 
 
-def array_of(values: numpy.ndarray[Any, Any], device: Device | None = None) -> Array:
-    """An array over ``values`` (which the caller gives away), of the class that the current rules ask for; on the CPU unless told."""
+def array_of(values: Any, device: Device | None = None) -> Array:
+    """An array over ``values`` (which the caller gives away), NumPy's or stored, of the class that the current rules ask for.
+
+    On the CPU unless told.
+    """
     place = cpu() if device is None else device
-    return wrap(NDArray if is_np_array() else ndarray.NDArray, placed(values, place), place)
+    cls = NDArray if is_np_array() else ndarray.NDArray
+    if isinstance(values, KINDS):
+        return wrap(ndarray.NDArray._stored_as[type(values)], values, place)
+    return wrap(cls, placed(values, place), place)
 
 
 def check_batch_size(op: str, batch_size: Any) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy
 
+from hybridnet.core.stored import Csr, index_dtype
 from hybridnet.errors import ArgumentError, DtypeError, FileFormatError, ShapeError, fail
 from hybridnet.io.base import DataDesc
 from hybridnet.io.files import Host, MXDataIter, check_part, files_of, part_of_bytes, shape_of
@@ -19,11 +20,11 @@ _OP = "LibSVMIter"
 class LibSVMIter(MXDataIter):
     """Batches of the samples of LibSVM files: indices count from 0, lines are ``label index:value …``, and ``#`` begins a comment.
 
-    ``data_shape`` is ``(width,)``. Without ``label_libsvm`` the labels are the lines' first numbers, of shape ``(batch_size,)``; with it
-    they are that file's samples, of ``label_shape``, whose own first numbers are not read. Files are read whole, at the start, and kept
-    as they are written; a batch is a **dense** array, where MXNet gives one of csr storage. Of ``num_parts`` parts, equally many bytes of
-    the data, ``part_index`` is read. ``round_batch`` must stay true, as in MXNet: the last batch goes on at the start, and the next epoch
-    after that.
+    ``data_shape`` is ``(width,)``. Without ``label_libsvm`` the labels are the lines' first numbers, of shape ``(batch_size,)``; with
+    it they are that file's samples, of ``label_shape``, whose own first numbers are not read. Files are read whole, at the start,
+    and kept as they are written; a batch of data, and of labels that a file has, is a matrix of csr storage. Of ``num_parts`` parts,
+    equally many bytes of the data, ``part_index`` is read. ``round_batch`` must stay true, as in MXNet: the last batch goes on at
+    the start, and the next epoch after that.
 
     ``prefetch_buffer`` and ``ctx`` tune MXNet's iterator and change nothing here.
     """
@@ -66,10 +67,10 @@ class LibSVMIter(MXDataIter):
             fail(ShapeError, _OP, expected="a label_shape of (1,), or label_libsvm", got=repr(label_shape))
         self._open(last - first, DataDesc("data", (width,)), DataDesc("label", label), True)
 
-    def _load(self, rows: Host) -> tuple[Host, Host, Host]:
+    def _load(self, rows: Host) -> tuple[Any, Any, Host]:
         at = rows + self._first
-        label = self._data.first[at] if self._labels is None else self._labels.dense(at)
-        return self._data.dense(at), label, rows
+        label = self._data.first[at] if self._labels is None else self._labels.csr(at)
+        return self._data.csr(at), label, rows
 
 
 def _width(what: str, shape: Any) -> int:
@@ -94,12 +95,13 @@ class _Rows:
     def __len__(self) -> int:
         return len(self.first)
 
-    def dense(self, rows: Host) -> Host:
-        result = numpy.zeros((len(rows), self.width), numpy.float32)
-        for line, row in zip(result, rows, strict=True):
-            entries = slice(self.starts[row], self.starts[row + 1])
-            line[self.columns[entries]] = self.values[entries]
-        return result
+    def csr(self, rows: Host) -> Csr:
+        """Those samples, one a row."""
+        lengths = numpy.diff(self.starts)[rows]
+        starts = numpy.concatenate([[0], numpy.cumsum(lengths)])
+        source = numpy.repeat(self.starts[rows] - starts[:-1], lengths) + numpy.arange(starts[-1])
+        kind = index_dtype((len(rows), self.width), len(source))
+        return Csr(self.values[source], self.columns[source].astype(kind), starts.astype(kind), (len(rows), self.width))
 
     def part(self, num_parts: int, part_index: int) -> tuple[int, int]:
         """The samples of a part: a line belongs to the part in which the byte before it lies."""
@@ -151,7 +153,19 @@ def _read(path: Any, width: int) -> _Rows:
     with numpy.errstate(over="ignore"):  # what float32 has no room for becomes infinite
         labels, values = first.astype(numpy.float32), entries[:, 1].astype(numpy.float32)
     places = numpy.array([line.place for line in lines])
-    return _Rows(width, labels, starts, entries[:, 0].astype(numpy.int64), values, places, size)
+    return _in_order(_Rows(width, labels, starts, entries[:, 0].astype(numpy.int64), values, places, size))
+
+
+def _in_order(rows: _Rows) -> _Rows:
+    """The same with the columns of each sample in order, and of several values for one column the last."""
+    row = numpy.repeat(numpy.arange(len(rows)), numpy.diff(rows.starts))
+    place = row * rows.width + rows.columns
+    if (numpy.diff(place) > 0).all():
+        return rows
+    order = numpy.argsort(place, kind="stable")
+    order = order[numpy.append(numpy.diff(place[order]) > 0, True)]
+    starts = numpy.searchsorted(place[order], numpy.arange(len(rows) + 1) * rows.width)
+    return replace(rows, starts=starts, columns=rows.columns[order], values=rows.values[order])
 
 
 def _numbers(lines: list[_Line]) -> Host | None:

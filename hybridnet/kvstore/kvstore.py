@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hybridnet import serialization
-from hybridnet.core import Array, suspended_trace
+from hybridnet.core import Array, call, suspended_trace
 from hybridnet.errors import ArgumentError, ShapeError, UninitializedError, fail
 from hybridnet.kvstore.base import LOCAL, KVStoreBase
 from hybridnet.optimizer import Optimizer
@@ -72,8 +72,30 @@ class KVStore(KVStoreBase):
         self.pull(key, out, priority)
 
     def row_sparse_pull(self, key: Any, out: Any = None, priority: int = 0, row_ids: Any = None) -> None:
-        """Refused: there are no sparse arrays."""
-        fail(ArgumentError, "KVStore.row_sparse_pull", expected="dense arrays: there are no sparse ones", got="a pull of rows", fix="pull")
+        """Write to ``out``, arrays of row_sparse storage, those rows of the store's values that ``row_ids`` name.
+
+        ``row_ids``: an array of numbers, in any order and repeated at will; or a list of them, one for each array of a key's ``out``.
+        """
+        if out is None or row_ids is None:
+            fail(
+                ArgumentError,
+                "KVStore.row_sparse_pull",
+                expected="out and row_ids",
+                got="none",
+                fix="row_sparse_pull(key, out, row_ids=rows)",
+            )
+        several = isinstance(key, (list, tuple)) and isinstance(row_ids, (list, tuple))
+        for at, (k, outs) in enumerate(_pairs("row_sparse_pull", key, out)):
+            rows = row_ids[at] if several else row_ids
+            chosen = rows if isinstance(rows, (list, tuple)) else [rows] * len(outs)
+            if len(chosen) != len(outs):
+                fail(ArgumentError, "KVStore.row_sparse_pull", expected=f"row_ids for {len(outs)} arrays", got=str(len(chosen)))
+            stored = self._stored("row_sparse_pull", k)
+            for x, ids in zip(outs, chosen, strict=True):
+                if x.stype != "row_sparse":
+                    fail(ArgumentError, "KVStore.row_sparse_pull", expected="out of row_sparse storage", got=x.stype, fix="pull")
+                part = call("sparse_retain", stored, ids.reshape((-1,)).to_device(stored.device))
+                _write("row_sparse_pull", k, part, [x])
 
     def _stored(self, op: str, key: Any) -> Any:
         if key not in self._values:

@@ -264,7 +264,8 @@ def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:
 
     inner: dict[Value, Value] = {}
     for v in slots:
-        inner[v] = Value(*flat(v, v.shape != c.shape), c.device)
+        spec = flat(v, v.shape != c.shape)
+        inner[v] = Value(spec.shape, spec.dtype, c.device)
     for v in shared:
         inner[v] = Value((), v.dtype, c.device)
     parameters = list(inner.values())

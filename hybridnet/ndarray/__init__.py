@@ -33,6 +33,8 @@ from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_re
 from hybridnet.ndarray.file import load, load_frombuffer, save
 from hybridnet.ndarray.register import FUNCTIONS, OPERATORS
 
+from hybridnet.ndarray import sparse  # isort: skip  (its functions are those above)
+
 globals().update(FUNCTIONS)
 #: MXNet's other ways to the same functions: ``nd.op.relu``, ``nd._internal._plus_scalar``.
 op = _internal = SimpleNamespace(**FUNCTIONS)
@@ -40,7 +42,7 @@ op = _internal = SimpleNamespace(**FUNCTIONS)
 __all__ = [
     *FUNCTIONS, "NDArray", "OPERATORS", "activations", "contrib", "creation", "elementwise", "from_dlpack", "from_numpy", "image",
     "indexing", "layers", "linalg", "load", "load_frombuffer", "methods", "normalization", "outputs", "random", "reduce", "save",
-    "sequence", "shape", "to_dlpack_for_read", "to_dlpack_for_write", "waitall",
+    "sequence", "shape", "sparse", "to_dlpack_for_read", "to_dlpack_for_write", "waitall",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -76,10 +76,6 @@ class NDArray(core.NDArray):
     def __getitem__(self, key: Any) -> Any:
         return finish(core.NDArray.__getitem__(self, key), NDArray)
 
-    def tostype(self, stype: str) -> Any:
-        """The array itself: storage is always dense."""
-        return self
-
     __add__, __radd__ = _arithmetic("add")
     __sub__, __rsub__ = _arithmetic("subtract")
     __mul__, __rmul__ = _arithmetic("multiply")

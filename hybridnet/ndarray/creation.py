@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import core, dtypes
-from hybridnet.core import apply, as_class
+from hybridnet.core import apply, as_class, local, tape
 from hybridnet.device import Device, wait_for_all
 from hybridnet.ndarray.attributes import Array, Context, Dtype, Shape
 from hybridnet.ndarray.classic import NDArray
@@ -47,8 +47,8 @@ def _full(shape: Shape | None = None, ctx: Context | None = None, dtype: Dtype =
 
 @helper("zeros")
 def zeros(shape: Shape, ctx: Context | None = None, dtype: Dtype | None = None, stype: str | None = None) -> Any:
-    """An array of zeros."""
-    return creation.zeros(shape, dtype, ctx)
+    """An array of zeros, of storage ``default``, ``csr`` or ``row_sparse``: of the last two nothing is stored."""
+    return creation.zeros(shape, dtype, ctx).tostype(stype or "default")
 
 
 @helper("ones")
@@ -66,13 +66,16 @@ def full(shape: Shape, val: float = 0.0, ctx: Context | None = None, dtype: Dtyp
 @helper("empty")
 def empty(shape: Shape, ctx: Context | None = None, dtype: Dtype | None = None, stype: str | None = None) -> Any:
     """An array whose values do not matter yet."""
-    return creation.empty(shape, dtype, ctx)
+    return creation.empty(shape, dtype, ctx) if stype in (None, "default") else zeros(shape, ctx, dtype, stype)
 
 
 @classic("zeros_like")
 def zeros_like(data: Array) -> Any:
-    """Zeros of the shape, dtype and device of ``data``."""
-    return creation.zeros_like(data)
+    """Zeros of the shape, dtype, storage and device of ``data``."""
+    result = creation.zeros_like(data) if data.stype == "default" else data._zeros(data.stype)
+    if local.recording:
+        tape.note_behind((data,), (result,))
+    return result
 
 
 @classic("ones_like")

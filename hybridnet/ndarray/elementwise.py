@@ -17,6 +17,7 @@ from hybridnet.ndarray.shapes import alike, all_alike
 from hybridnet.ops.array import selection
 from hybridnet.ops.math import pointwise, special
 from hybridnet.ops.nn.like import stop_gradient
+from hybridnet.ops.sparse.values import of_values
 
 _math = pointwise.FUNCTIONS | special.FUNCTIONS
 _NONE: Mapping[str, str] = {}
@@ -148,6 +149,7 @@ _unary("trunc", "fix")
 
 
 @classic("sign")
+@of_values
 def sign(data: Array) -> Any:
     """-1, 0 or 1; 0 for NaN."""
     return selection.where(_math["isnan"](data), 0, _math["sign"](data))
@@ -160,12 +162,14 @@ def gammaln(data: Array) -> Any:
 
 
 @classic("round", by_class=True)
+@of_values
 def round_(data: Array) -> Any:
     """The nearest integer value, halves away from zero."""
     return keep_dtype(_math["sign"](data) * _math["floor"](_math["absolute"](data) + 0.5), data)
 
 
 @classic("rint", by_class=True)
+@of_values
 def rint(data: Array) -> Any:
     """The nearest integer value, halves downwards."""
     return keep_dtype(_math["ceil"](data - 0.5), data)

@@ -14,8 +14,7 @@ from hybridnet.ndarray.classic import NDArray
 def save(fname: str | os.PathLike[str], data: Any) -> None:
     """Write an array, a list of arrays, or arrays by name, to a file that MXNet reads too."""
     arrays = data if isinstance(data, (Mapping, Sequence)) else [data]
-    host = {k: v.asnumpy() for k, v in arrays.items()} if isinstance(arrays, Mapping) else [v.asnumpy() for v in arrays]
-    serialization.save(fname, host)
+    serialization.save(fname, arrays)
 
 
 def load(fname: str | os.PathLike[str]) -> Any:
@@ -29,6 +28,6 @@ def load_frombuffer(buf: bytes) -> Any:
 
 
 def as_arrays(host: Any, cls: type[core.NDArray]) -> Any:
-    """NumPy arrays, in a list or by name, as arrays of class ``cls`` on the host."""
+    """NumPy arrays and stored data, in a list or by name, as arrays of class ``cls`` (or of their storage's) on the host."""
     make: Callable[[Any], Any] = lambda x: core.array(x, x.dtype, Device("cpu", 0), cls)
     return {k: make(v) for k, v in host.items()} if isinstance(host, dict) else [make(v) for v in host]

@@ -54,10 +54,12 @@ def dot(
 ) -> Any:
     """The sum of products over the last axis of ``lhs`` and the first of ``rhs``.
 
-    ``transpose_a`` takes the first axis of ``lhs`` instead, ``transpose_b`` the last of ``rhs``.
+    ``transpose_a`` takes the first axis of ``lhs`` instead, ``transpose_b`` the last of ``rhs``. ``forward_stype`` is the storage
+    of the result; without, it follows from those of the matrices: csr · dense is dense, csrᵀ · dense row_sparse, dense · csr csr.
     """
     if lhs.ndim == rhs.ndim == 2:
-        return call("matmul", lhs, rhs, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
+        product = call("matmul", lhs, rhs, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
+        return product if forward_stype in (None, product.stype) else call("cast_storage", product, stype=forward_stype)
     first_a = lhs.ndim == 1 or bool(transpose_a)
     last_b = rhs.ndim > 1 and bool(transpose_b)
     a, outer_a = _matrix(lhs, first_a)
@@ -67,6 +69,8 @@ def dot(
 
 def _matrix(x: Any, first: bool) -> tuple[Any, tuple[int, ...]]:
     """``x`` as a matrix, its first (or last) axis apart from all others, and the shape of the others."""
+    if x.ndim == 2:
+        return x, x.shape[1:] if first else x.shape[:-1]
     outer = x.shape[1:] if first else x.shape[:-1]
     n, m = x.shape[0 if first else -1], math.prod(outer)
     return call("reshape", x, shape=(n, m) if first else (m, n)), outer
@@ -223,9 +227,9 @@ def embed(
 ) -> Any:
     """A row of ``weight`` (input_dim, output_dim) for each element of ``data``, in the weight's own type.
 
-    ``dtype`` is that of a weight whose type is left open; gradients are dense, whatever ``sparse_grad``.
+    ``dtype`` is that of a weight whose type is left open. With ``sparse_grad`` the gradient of ``weight`` is of row_sparse storage.
     """
-    return embedding.embedding(data, weight, input_dim, output_dim)
+    return embedding.embedding(data, weight, input_dim, output_dim, sparse_grad=sparse_grad)
 
 
 def _rnn_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:

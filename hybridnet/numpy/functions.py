@@ -15,7 +15,7 @@ import numpy as np
 
 from hybridnet import core, dtypes
 from hybridnet.core import ArrayLike, DeviceLike, DTypeLike, NDArray, call
-from hybridnet.core.ndarray import from_data
+from hybridnet.core.conversion import from_data
 from hybridnet.device import Device, device_of
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array import creation, gather, joining, rearrange, selection, selective, shape, sorting

@@ -24,7 +24,7 @@ def follow(mean: Any, value: Any, beta: Any, one_minus_beta: Any) -> None:
 class Adam(Optimizer):
     """g = clip(grad + wd · weight); m and v follow g and g²; weight -= lr · sqrt(1 - beta2ᵗ) / (1 - beta1ᵗ) · m / (sqrt(v) + epsilon).
 
-    ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
+    With ``lazy_update`` of a gradient of row_sparse storage only the rows that it has are updated, those of m and v too.
     """
 
     numbers = ("wd", "beta1", "beta2", "epsilon", "one_minus_beta1", "one_minus_beta2")
@@ -43,6 +43,10 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.lazy_update = lazy_update
+
+    def by_rows(self, weight: Any) -> bool:
+        return self.lazy_update
 
     def create_state(self, index: Any, weight: Any) -> Any:
         return like(weight, 2)
@@ -76,6 +80,9 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
         self.correct_bias = correct_bias
+
+    def by_rows(self, weight: Any) -> bool:
+        return False  # as in MXNet
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
         if not self.correct_bias:
@@ -147,6 +154,9 @@ class AdaGrad(Optimizer):
         super().__init__(**kwargs)
         self.float_stable_eps = eps
 
+    def by_rows(self, weight: Any) -> bool:
+        return True
+
     def create_state(self, index: Any, weight: Any) -> Any:
         return zeros_like(weight)
 
@@ -166,6 +176,9 @@ class GroupAdaGrad(Optimizer):
     def __init__(self, eps: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.float_stable_eps = eps
+
+    def by_rows(self, weight: Any) -> bool:
+        return True
 
     def create_state(self, index: Any, weight: Any) -> Any:
         return call("sum", zeros_like(weight), axis=tuple(range(1, weight.ndim)), keepdims=True)
@@ -283,6 +296,9 @@ class Ftrl(Optimizer):
     def __init__(self, lamda1: float = 0.01, learning_rate: float = 0.1, beta: float = 1, **kwargs: Any) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.lamda1, self.beta = lamda1, beta
+
+    def by_rows(self, weight: Any) -> bool:
+        return weight.stype == "row_sparse"  # by rows of a dense weight MXNet moves all of it
 
     def create_state(self, index: Any, weight: Any) -> Any:
         return like(weight, 2)

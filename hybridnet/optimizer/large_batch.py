@@ -44,6 +44,9 @@ class LARS(SGD):
         super().__init__(momentum, lazy_update, **kwargs)
         self.eta, self.eps, self.momentum_correction = eta, eps, momentum_correction
 
+    def by_rows(self, weight: Any) -> bool:
+        return False  # as in MXNet: it goes by the size of the whole
+
     def set_wd_mult(self, args_wd_mult: Mapping[Any, float]) -> None:
         other = {n: 0.0 for n in self.idx2name.values() if not n.endswith("_weight")}
         super().set_wd_mult({**other, **args_wd_mult})
@@ -107,6 +110,9 @@ class LBSGD(SGD):
         self.warmup_strategy, self.batch_scale, self.num_epochs = warmup_strategy, batch_scale, num_epochs
         self.warmup_updates, self.init_updates = warmup_epochs * updates_per_epoch, begin_epoch * updates_per_epoch
         self._sums: dict[Any, tuple[Any, int]] = {}  # of the gradients of each index, and of how many
+
+    def by_rows(self, weight: Any) -> bool:
+        return False  # as in MXNet: it may go by the size of the whole
 
     def _factor(self, update: int) -> float:
         """What the rate is multiplied by at an update, while it is warmed up and after."""

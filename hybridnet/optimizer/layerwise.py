@@ -41,6 +41,9 @@ class LAMB(Adam):
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
         self.lower_bound, self.upper_bound, self.bias_correction = lower_bound, upper_bound, bias_correction
 
+    def by_rows(self, weight: Any) -> bool:
+        return False  # as in MXNet: it goes by the size of the whole
+
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
         return (lr, 1 - self.beta1**t, 1 - self.beta2**t) if self.bias_correction else (lr, 1.0, 1.0)
 

@@ -15,7 +15,7 @@ from hybridnet.optimizer.optimizer import Optimizer, register
 class SGD(Optimizer):
     """g = clip(grad) + wd · weight; m = momentum · m - lr · g; weight += m.
 
-    ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
+    With ``lazy_update`` of a gradient of row_sparse storage only the rows that it has are updated, those of m too.
     """
 
     numbers: tuple[str, ...] = ("wd", "momentum")
@@ -24,6 +24,10 @@ class SGD(Optimizer):
     def __init__(self, momentum: float = 0.0, lazy_update: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.momentum = momentum
+        self.lazy_update = lazy_update
+
+    def by_rows(self, weight: Any) -> bool:
+        return self.lazy_update
 
     def create_state(self, index: Any, weight: Any) -> Any:
         return zeros_like(weight) if self.momentum else None
@@ -51,7 +55,7 @@ class NAG(SGD):
     """
 
     def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
-        super().__init__(momentum, **kwargs)
+        super().__init__(momentum, lazy_update=False, **kwargs)
 
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         if state is None:

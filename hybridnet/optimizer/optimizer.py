@@ -11,7 +11,7 @@ MXNet programs do, runs one parameter at a time and imperatively.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from hybridnet import dtypes
@@ -218,8 +218,32 @@ class Optimizer:
             local.trace.depends_on(self, type(self).__name__.lower())
         self._move(self.rule_of(index), weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
 
+    def by_rows(self, weight: Any) -> bool:
+        """Whether by a gradient of row_sparse storage only the rows that it has are updated, of weight and state; else it is made dense."""
+        return False
+
+    def _move_rows(self, rule: Callable[..., None], weight: Any, grad: Any, state: Any, *numbers: Any) -> None:
+        """:meth:`rule` on the rows that a gradient of row_sparse storage has, which are then written back."""
+        if not self.by_rows(weight) or grad.stype != "row_sparse":
+            dense = weight.tostype("default")
+            self._move(rule, dense, grad.tostype("default"), state, *numbers)
+            if dense is not weight:
+                weight.set_rows(weight.indices, dense)
+            return
+        rows, own = grad.indices, [weight, *_arrays_of(state)]
+        parts = [_rows_of(x, rows) for x in own]
+        self._move(rule, parts[0], grad.data, _with_arrays(state, iter(parts[1:])), *numbers)
+        for x, part in zip(own, parts, strict=True):
+            if x.stype == "default":
+                x[rows] = part
+            else:
+                x.set_rows(rows, part)
+
     def _move(self, rule: Callable[..., None], weight: Any, *args: Any) -> None:
         """:meth:`rule`, the first time with a look at whether it writes."""
+        if "row_sparse" in (weight.stype, args[0].stype):
+            self._move_rows(rule, weight, *args)
+            return
         if self._moves:
             rule(weight, *args)
             return
@@ -304,13 +328,27 @@ class Optimizer:
         if self._is_doubled(weight):
             named(state[0], f"{prefix}.master")
             state = state[1]
-        arrays = state if isinstance(state, tuple) else () if state is None else (state,)
-        for i, array in enumerate(arrays):
+        for i, array in enumerate(_arrays_of(state)):
             if not name_of(array):  # one that several weights share keeps its first
                 named(array, f"{prefix}.{self.state_names[i] if i < len(self.state_names) else f'state{i}'}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "param_dict": {}}
+
+
+def _arrays_of(state: Any) -> tuple[Any, ...]:
+    """The arrays of a state: none, one or several."""
+    return state if isinstance(state, tuple) else () if state is None else (state,)
+
+
+def _with_arrays(state: Any, arrays: Iterator[Any]) -> Any:
+    """A state of the same form, of other arrays."""
+    return tuple(arrays) if isinstance(state, tuple) else None if state is None else next(arrays)
+
+
+def _rows_of(x: Any, rows: Any) -> Any:
+    """A dense copy of the rows of an array; those that a weight of row_sparse storage has are all."""
+    return x.retain(rows).data if x.stype == "row_sparse" else x[rows]
 
 
 def is_zero(number: Any) -> bool:

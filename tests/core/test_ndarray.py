@@ -9,7 +9,7 @@ import pytest
 
 from hybridnet import dtypes
 from hybridnet.core import NDArray, array, asarray
-from hybridnet.core.ndarray import from_data
+from hybridnet.core.conversion import from_data
 from hybridnet.device import cpu, cpu_pinned
 from hybridnet.errors import ArgumentError, DtypeError, HybridnetError, ShapeError
 

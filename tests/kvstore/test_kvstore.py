@@ -124,7 +124,7 @@ def test_a_pull_keeps_the_dtype_of_what_it_writes_to() -> None:
         (lambda s: s.push(3, 4), ArgumentError, "arrays for key 3; got int"),
         (lambda s: s.init([5, 6], [ones()]), ArgumentError, "a value for each of 2 keys; got 1"),
         (lambda s: s.init(["a", 1], [ones(), ones()]), ArgumentError, "all integers or all strings"),
-        (lambda s: s.row_sparse_pull(3, out=ones(), row_ids=ones()), ArgumentError, "no sparse ones"),
+        (lambda s: s.row_sparse_pull(3, out=ones(), row_ids=ones()), ArgumentError, "out of row_sparse storage; got default"),
         (lambda s: s.set_gradient_compression({"type": "2bit"}), ArgumentError, "no gradient compression"),
         (lambda s: s.set_optimizer(3), ArgumentError, "an Optimizer; got int"),
         (lambda s: s.save_optimizer_states("nowhere"), ArgumentError, "a store with an optimizer"),

@@ -12,6 +12,7 @@ import pytest
 from support.paths import DATA
 
 from hybridnet import serialization
+from hybridnet.core.stored import KINDS
 from hybridnet.errors import ArgumentError, FileFormatError
 
 
@@ -75,6 +76,25 @@ def test_every_truncation_is_an_error() -> None:
         serialization.decode(whole[:100], "half.params")
 
 
+def test_damaged_sparse_arrays_are_errors() -> None:
+    """Cut anywhere, or with parts that do not fit: never an array whose indices lie outside of it."""
+    whole = (DATA / "mxnet_1_9_1_sparse.params").read_bytes()
+    for n in range(len(whole)):
+        with pytest.raises(FileFormatError):
+            serialization.decode(whole[:n])
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.integers(24, len(whole))] ^= 1 << int(rng.integers(8))
+        try:
+            arrays = serialization.decode(bytes(damaged))
+        except FileFormatError:
+            continue
+        for x in arrays.values() if isinstance(arrays, dict) else arrays:
+            if isinstance(x, KINDS) and x.size < 1 << 20:  # few rows of many are no fault
+                x.dense(np)
+
+
 def test_foreign_files_are_errors(tmp_path: Path) -> None:
     whole = bytearray((DATA / "mxnet_1_9_1_network.params").read_bytes())
     (tmp_path / "x.params").write_bytes(b"PK\x03\x04 something else")
@@ -82,10 +102,10 @@ def test_foreign_files_are_errors(tmp_path: Path) -> None:
         serialization.load(tmp_path / "x.params")
     with pytest.raises(FileFormatError, match="the end of the file"):
         serialization.decode(bytes(whole) + b"\0")
-    sparse = whole.copy()
-    sparse[28:32] = struct.pack("<i", 1)
-    with pytest.raises(FileFormatError, match="sparse storage"):
-        serialization.decode(bytes(sparse))
+    other = whole.copy()
+    other[28:32] = struct.pack("<i", 3)
+    with pytest.raises(FileFormatError, match="dense, row_sparse or csr; got storage 3"):
+        serialization.decode(bytes(other))
     huge = whole.copy()
     huge[36:44] = struct.pack("<q", 1 << 50)  # nothing of that size may be allocated
     with pytest.raises(FileFormatError, match="truncated"):

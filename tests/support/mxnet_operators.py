@@ -265,7 +265,11 @@ def main() -> None:
     canonical: dict[str, list[str]] = {}
     for name in names():
         canonical.setdefault(described(name)[0], []).append(name)
-    kept = {own: sorted(set(others) - {own}) for own, others in canonical.items() if not own.startswith(OTHERS) or own == "_np_cumsum"}
+    kept = {
+        own: sorted(set(others) - {own})
+        for own, others in canonical.items()
+        if not own.startswith(OTHERS) or own in ("_np_cumsum", "_sparse_retain")
+    }
     operators, symbols = [], []
     asked = {name for name, _, _ in SHAPES}
     for own, others in sorted(kept.items()):

@@ -56,7 +56,10 @@ class Dense(HybridBlock):
 
 
 class Embedding(HybridBlock):
-    """Rows of a table of shape (``input_dim``, ``output_dim``) by their numbers; the gradient is dense."""
+    """Rows of a table of shape (``input_dim``, ``output_dim``) by their numbers.
+
+    With ``sparse_grad`` the gradient is of row_sparse storage: of the rows that were taken, and an optimizer may then move those alone.
+    """
 
     def __init__(
         self,
@@ -69,7 +72,8 @@ class Embedding(HybridBlock):
     ) -> None:
         super().__init__(**kwargs)
         self._kwargs = {"input_dim": input_dim, "output_dim": output_dim, "dtype": dtype, "sparse_grad": sparse_grad}
-        self.weight = self.params.get("weight", shape=(input_dim, output_dim), init=weight_initializer, dtype=dtype)
+        stype = "row_sparse" if sparse_grad else "default"
+        self.weight = self.params.get("weight", shape=(input_dim, output_dim), init=weight_initializer, dtype=dtype, grad_stype=stype)
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any) -> Any:
         given = self._kwargs

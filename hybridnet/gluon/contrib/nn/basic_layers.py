@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from hybridnet import ndarray
 from hybridnet.errors import ArgumentError, fail
+from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.gluon.nn.basic import Embedding, Identity
+from hybridnet.gluon.nn.basic import Identity
 from hybridnet.gluon.nn.containers import Concatenate, HybridConcatenate
 from hybridnet.gluon.nn.normalization import BatchNorm
 
@@ -24,11 +26,30 @@ class HybridConcurrent(HybridConcatenate):
     """Blocks side by side, compiled as one after ``hybridize()``."""
 
 
-class SparseEmbedding(Embedding):
-    """:class:`~hybridnet.gluon.nn.Embedding` for large tables. In MXNet weight and gradient are row-sparse; here both are dense."""
+class SparseEmbedding(Block):
+    """Rows of a large table of shape (``input_dim``, ``output_dim``) by their numbers; table and gradient are of row_sparse storage.
+
+    A block that no program contains: a hybridized network computes imperatively where it has one.
+    """
 
     def __init__(self, input_dim: int, output_dim: int, dtype: Any = "float32", weight_initializer: Any = None, **kwargs: Any) -> None:
-        super().__init__(input_dim, output_dim, dtype, weight_initializer, True, **kwargs)
+        super().__init__(**kwargs)
+        self._kwargs = {"input_dim": input_dim, "output_dim": output_dim, "dtype": dtype, "sparse_grad": True}
+        self.weight = self.params.get(
+            "weight",
+            shape=(input_dim, output_dim),
+            init=weight_initializer,
+            dtype=dtype,
+            grad_stype="row_sparse",
+            stype="row_sparse",
+        )
+
+    def forward(self, x: Any) -> Any:
+        """The rows that ``x``, an array of numbers, names: of shape (*x.shape, output_dim)."""
+        return ndarray.FUNCTIONS["Embedding"](x, self.weight.row_sparse_data(x), **self._kwargs)
+
+    def __repr__(self) -> str:
+        return "{}({input_dim} -> {output_dim}, {dtype})".format(type(self).__name__, **self._kwargs)
 
 
 class SyncBatchNorm(BatchNorm):

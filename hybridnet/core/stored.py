@@ -1,0 +1,139 @@
+"""Data of the storages beside dense arrays: a matrix by compressed rows, and an array of which few rows are there.
+
+They are what ``Array._data`` holds in place of a NumPy or CuPy array, and are made of such. An array that is assigned to gets other
+data; only the update of a parameter's rows (``RowSparseNDArray.set_rows``) writes values in place.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from hybridnet.device.scipy_modules import scipy_module
+from hybridnet.dtypes import Dtype
+
+
+class _Stored:
+    """What both have in common."""
+
+    __slots__ = ()
+    storage: ClassVar[str]
+    data: Any
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> Dtype:
+        """The type of the elements."""
+        dtype: Dtype = self.data.dtype
+        return dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements, those that are not stored included."""
+        return math.prod(self.shape)
+
+    def copy(self) -> Any:
+        """The same with values of its own."""
+        return self.with_values(self.data.copy())
+
+    def with_values(self, values: Any) -> Any:
+        """Other values in the same places."""
+        return replace(self, data=values)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Csr(_Stored):
+    """A matrix by compressed rows: row i has ``data[indptr[i]:indptr[i + 1]]`` in the columns that ``indices`` names there.
+
+    ``indices`` and ``indptr`` are of one integer type: int32 where that holds them, since products are faster then.
+    """
+
+    storage: ClassVar[str] = "csr"
+    data: Any
+    indices: Any
+    indptr: Any
+    shape: tuple[int, ...]
+
+    def matrix(self, xp: ModuleType) -> Any:
+        """SciPy's (or CuPy's) matrix over the same memory. Halves are widened, which those do not know."""
+        data = self.data.astype(np.float32) if self.data.dtype.itemsize == 2 and self.data.dtype.kind not in "iu" else self.data
+        return scipy_module(xp, "sparse").csr_matrix((data, self.indices, self.indptr), shape=self.shape)
+
+    def rows(self, xp: ModuleType) -> Any:
+        """The row of each value."""
+        return xp.repeat(xp.arange(self.shape[0], dtype=self.indices.dtype), xp.diff(self.indptr))
+
+    def dense(self, xp: ModuleType) -> Any:
+        """The dense array of the same elements."""
+        result = xp.zeros(self.shape, self.data.dtype)
+        result[self.rows(xp), self.indices] = self.data
+        return result
+
+    def moved(self, move: Any) -> Csr:
+        """The same on another device: each part through ``move``."""
+        return Csr(move(self.data), move(self.indices), move(self.indptr), self.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowSparse(_Stored):
+    """An array whose row ``indices[i]`` is ``data[i]``, and whose other rows are 0. ``indices`` rise and are int64."""
+
+    storage: ClassVar[str] = "row_sparse"
+    data: Any
+    indices: Any
+    shape: tuple[int, ...]
+
+    def dense(self, xp: ModuleType) -> Any:
+        """The dense array of the same elements."""
+        result = xp.zeros(self.shape, self.data.dtype)
+        result[self.indices] = self.data
+        return result
+
+    def moved(self, move: Any) -> RowSparse:
+        """The same on another device: each part through ``move``."""
+        return RowSparse(move(self.data), move(self.indices), self.shape)
+
+
+Stored: TypeAlias = Csr | RowSparse
+
+#: Both, for ``isinstance``.
+KINDS = (Csr, RowSparse)
+
+#: Each kind of data by its storage's name.
+STORAGES: dict[str, type[Any]] = {kind.storage: kind for kind in KINDS}
+
+
+def index_dtype(shape: tuple[int, ...], count: int) -> Dtype:
+    """The integer type that holds columns of a matrix of that shape and places among so many values."""
+    return np.dtype(np.int32 if max(*shape, count) <= np.iinfo(np.int32).max else np.int64)
+
+
+def nothing(storage: str, shape: tuple[int, ...], dtype: Dtype, xp: ModuleType) -> Stored:
+    """Zeros of that storage: nothing is stored."""
+    if storage == "csr":
+        kind = index_dtype(shape, 0)
+        return Csr(xp.zeros((0,), dtype), xp.zeros((0,), kind), xp.zeros((shape[0] + 1,), kind), shape)
+    return RowSparse(xp.zeros((0, *shape[1:]), dtype), xp.zeros((0,), np.int64), shape)
+
+
+def csr_of(x: Any, xp: ModuleType) -> Csr:
+    """What is not 0 of a dense matrix."""
+    rows, columns = xp.nonzero(x)
+    kind = index_dtype(x.shape, len(rows))
+    starts = xp.concatenate([xp.zeros((1,), kind), xp.cumsum(xp.bincount(rows, minlength=x.shape[0])).astype(kind)])
+    return Csr(x[rows, columns], columns.astype(kind), starts, x.shape)
+
+
+def row_sparse_of(x: Any, xp: ModuleType) -> RowSparse:
+    """The rows of a dense array that are not all 0."""
+    (rows,) = xp.nonzero((x != 0).reshape(x.shape[0], -1).any(axis=1))
+    return RowSparse(x[rows], rows.astype(np.int64), x.shape)

@@ -1,0 +1,106 @@
+"""Matrix products with a matrix by rows or an array of few rows: MXNet's combinations, and its results' storages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hybridnet.core import Spec
+from hybridnet.core.storage import on_storage
+from hybridnet.core.stored import Csr, RowSparse, csr_of
+from hybridnet.ops.linalg.matmul import MATMUL
+from hybridnet.ops.sparse.arithmetic import places_of
+
+
+def _turned(x: Any, on: bool) -> Any:
+    return x.T if on else x
+
+
+def _wide(x: Any, like: Any) -> Any:
+    """A dense operand in the type of the matrix that it meets, which is wider than halves."""
+    return x.astype(like.dtype, copy=False)
+
+
+def _as_written(a: Spec, b: Spec, *, transpose_a: bool = False, transpose_b: bool = False) -> bool:
+    return not transpose_a and not transpose_b
+
+
+def _to_rows(a: Spec, b: Spec, *, transpose_a: bool = False, transpose_b: bool = False) -> bool:
+    return transpose_a and not transpose_b and b.ndim == 2
+
+
+def _to_dense(a: Spec, b: Spec, *, transpose_a: bool = False, transpose_b: bool = False) -> bool:
+    return (not transpose_a or transpose_b) and b.ndim == 2
+
+
+@on_storage(MATMUL, "csr", "default", gives="default", when=_to_dense)
+def _(xp: Any, a: Csr, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    matrix = a.matrix(xp)
+    return (_turned(matrix, transpose_a) @ _wide(_turned(b, transpose_b), matrix)).astype(a.dtype, copy=False)
+
+
+@on_storage(MATMUL, "csr", "default", gives="row_sparse", when=_to_rows)
+def _(xp: Any, a: Csr, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> RowSparse:
+    """aᵀ · b has a row for each column of ``a`` in which something is stored; no others are made."""
+    columns, places = _used(xp, a)
+    narrow = Csr(a.data, places, a.indptr, (a.shape[0], len(columns))).matrix(xp)
+    return RowSparse((narrow.T @ _wide(b, narrow)).astype(a.dtype, copy=False), columns, (a.shape[1], b.shape[1]))
+
+
+def _used(xp: Any, a: Csr) -> tuple[Any, Any]:
+    """The columns in which something is stored, in order, and for each value which of these its column is."""
+    if a.shape[1] > 16 * len(a.indices):
+        columns, places = xp.unique(a.indices, return_inverse=True)
+        return columns.astype(np.int64), places.astype(a.indices.dtype)
+    used = xp.zeros((a.shape[1],), bool)
+    used[a.indices] = True
+    (columns,) = xp.nonzero(used)
+    return columns.astype(np.int64), (xp.cumsum(used, dtype=a.indices.dtype) - 1).astype(a.indices.dtype)[a.indices]
+
+
+@on_storage(MATMUL, "csr", "row_sparse", gives="default", when=_as_written)
+def _(xp: Any, a: Csr, b: RowSparse, **flags: bool) -> Any:
+    return _met(xp, a, b)
+
+
+def _met(xp: Any, a: Csr, b: RowSparse) -> Any:
+    """a · b: of ``a`` only the values in columns that ``b`` has as rows."""
+    place, there = places_of(xp, b, a.indices)
+    counts = xp.concatenate([xp.zeros((1,), a.indptr.dtype), xp.cumsum(there, dtype=a.indptr.dtype)])
+    met = Csr(a.data[there], place[there].astype(a.indices.dtype), counts[a.indptr], (a.shape[0], len(b.indices))).matrix(xp)
+    return (met @ _wide(b.data, met)).astype(a.dtype, copy=False)
+
+
+@on_storage(MATMUL, "csr", "row_sparse", gives="row_sparse", when=_to_rows)
+def _(xp: Any, a: Csr, b: RowSparse, **flags: bool) -> RowSparse:
+    """aᵀ · b: of ``a`` only the rows that ``b`` has."""
+    lengths = xp.diff(a.indptr)[b.indices]
+    starts = xp.concatenate([xp.zeros((1,), a.indptr.dtype), xp.cumsum(lengths, dtype=a.indptr.dtype)])
+    within = xp.arange(int(starts[-1])) - xp.repeat(starts[:-1], lengths)
+    source = xp.repeat(a.indptr[b.indices], lengths) + within
+    few = Csr(a.data[source], a.indices[source], starts, (len(b.indices), a.shape[1]))
+    columns, places = _used(xp, few)
+    narrow = Csr(few.data, places, starts, (len(b.indices), len(columns))).matrix(xp)
+    return RowSparse((narrow.T @ _wide(b.data, narrow)).astype(a.dtype, copy=False), columns, (a.shape[1], b.shape[1]))
+
+
+def _dense_by_csr(xp: Any, a: Any, b: Csr, transpose_a: bool, transpose_b: bool) -> Any:
+    matrix = b.matrix(xp)
+    return (_turned(matrix, not transpose_b) @ _wide(_turned(a, not transpose_a), matrix)).T.astype(a.dtype, copy=False)
+
+
+@on_storage(MATMUL, "default", "csr", gives="csr", when=lambda a, b, transpose_a=False, transpose_b=False: not transpose_a and a.ndim == 2)
+def _(xp: Any, a: Any, b: Csr, *, transpose_a: bool = False, transpose_b: bool = False) -> Csr:
+    return csr_of(_dense_by_csr(xp, a, b, transpose_a, transpose_b), xp)
+
+
+@on_storage(MATMUL, "default", "csr", gives="default", when=lambda a, b, transpose_a=False, transpose_b=False: transpose_a and a.ndim == 2)
+def _(xp: Any, a: Any, b: Csr, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    return xp.ascontiguousarray(_dense_by_csr(xp, a, b, transpose_a, transpose_b))
+
+
+@on_storage(MATMUL, "csr", "csr", gives="default")
+def _(xp: Any, a: Csr, b: Csr, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    product = _turned(a.matrix(xp), transpose_a) @ _turned(b.matrix(xp), transpose_b)
+    return product.toarray().astype(a.dtype, copy=False)
