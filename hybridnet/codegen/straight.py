@@ -131,7 +131,9 @@ class _Line:
             reduce = ns.bind(f"{ufunc.__name__}_reduce", ufunc.reduce, ("reduce", ufunc.__name__))
             return f"{reduce}({args[0]}, {attrs['axis']}, None, None, {attrs['keepdims']})"
         if op is MATMUL and not half and _is_small(node):
-            turned = [f"{a}.swapaxes(-1, -2)" if attrs.get(flag) else a for a, flag in zip(args, ("transpose_a", "transpose_b"), strict=True)]
+            turned = [
+                f"{a}.swapaxes(-1, -2)" if attrs.get(flag) else a for a, flag in zip(args, ("transpose_a", "transpose_b"), strict=True)
+            ]
             return f"{ns.bind('matmul', np.matmul)}({', '.join(turned)})"
         words = [*args, *(f"{k}={ns.literal(v)}" for k, v in attrs.items())]
         if out is not None:

@@ -61,9 +61,10 @@ def apply(
         if device is None or not device.is_host or op.promote is not None or run is None:
             return _in_general(op, arrays, attrs, device, cls, out)
         try:
-            return _results(run(**attrs), cls, device)
+            made = run(**attrs)
         except Exception as error:
             explain(op, arrays, attrs, error, device)
+        return _results(made, cls, device)
     lead = arrays[0]
     other = None
     if count == 2:
@@ -209,7 +210,7 @@ def _results(made: Any, cls: Any, device: Device) -> Any:
     """Handles to what an operator gave, which of NumPy's may be scalars in place of arrays without dimensions."""
     if made.__class__ is tuple:
         return tuple([_results(d, cls, device) for d in made])
-    return wrap(cls, np.asarray(made) if isinstance(made, np.generic) else made, device)
+    return wrap(cls, made if made.__class__ is _ndarray or not isinstance(made, np.generic) else np.asarray(made), device)
 
 
 def _cast(x: Any, dtype: dtypes.Dtype) -> Any:

@@ -67,8 +67,16 @@ class Lines:
 
 
 _AS_THEY_ARE = frozenset({int, bool, str, type(None)})
+_AXES = {int}
 
 
 def attrs_key(attrs: Mapping[str, Any]) -> tuple[Hashable, ...]:
     """A key of attributes in the order in which they were given, by type and bits."""
-    return tuple([(name, v.__class__, v) if v.__class__ in _AS_THEY_ARE else (name, exact(v)) for name, v in attrs.items()])
+    key: list[Hashable] = []
+    for name, value in attrs.items():
+        kind = value.__class__
+        if kind in _AS_THEY_ARE or (kind is tuple and {*map(type, value)} == _AXES):
+            key.append((name, kind, value))
+        else:
+            key.append((name, exact(value)))
+    return tuple(key)

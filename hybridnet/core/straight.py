@@ -18,11 +18,14 @@ from hybridnet.core.state import local
 #: Writes the line of a composite: ``(op, specs of the operands, attrs)``; None where it has none.
 OfComposite = Callable[[Op, Sequence[Spec], Mapping[str, Any]], Line | None]
 #: Writes that of gradients: ``(op, attrs, needs, outputs' gradients, outputs, inputs, kept)``, by their specs; ``kept`` as ``Node.saved``.
-OfGradients = Callable[[Op, Mapping[str, Any], tuple[bool, ...], Sequence[Spec], Sequence[Spec], Sequence[Spec], Sequence[int]], Line | None]
+OfGradients = Callable[
+    [Op, Mapping[str, Any], tuple[bool, ...], Sequence[Spec], Sequence[Spec], Sequence[Spec], Sequence[int]], Line | None
+]
 _writers: tuple[OfComposite, OfGradients] | None = None
 
 _ndarray = np.ndarray
 _UNKNOWN: Any = object()
+_ONE, _OWN = (0,), (-1,)
 
 
 def bind_writers(of_composite: OfComposite, of_gradients: OfGradients) -> None:
@@ -55,22 +58,24 @@ def composite(op: Op, operands: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
     return made[0] if line.single else made
 
 
-def gradients(node: Any, needs: Sequence[bool], g: Any) -> Sequence[Any] | None:
+def gradients(node: Any, needs: tuple[bool, ...], g: Any) -> Sequence[Any] | None:
     """The gradients of a tape's node, of its inputs' shapes and dtypes, from those of its outputs; see ``Node.gradients``."""
-    op = node.op
-    lines = op.lines
-    asked = tuple(needs)
-    if lines is None or _writers is None or asked in lines.short or not node.outputs[0][2].is_host:
+    if _writers is None or not node.outputs[0][2].is_host:
         return None
-    heads = g if g.__class__ is tuple else (g,)
-    data = [x._data for x in heads]
-    reached = local.propagation.reached  # which rules may ask for
-    key = (asked, reached, *[(x.shape, x.dtype) for x in data], *node.saved, *node.shapes)
+    if g.__class__ is tuple:
+        heads = g
+        data = [x._data for x in g]
+        # Rules may ask which of them were reached.
+        key = (needs, local.propagation.reached, *[x.dtype for x in data], *node.saved, *node.shapes)
+    else:
+        heads = (g,)
+        data = [g._data]
+        key = (needs, g._data.dtype, *node.saved, *node.shapes)
     if node.attrs:
         key += attrs_key(node.attrs)
-    line = lines.found.get(key, _UNKNOWN)
+    line = node.op.lines.found.get(key, _UNKNOWN)
     if line is _UNKNOWN:
-        line = _counted_gradients(node, asked, key, data)
+        line = _counted_gradients(node, needs, key, data)
     if line is None:
         return None
     data += [saved[0] for saved in node.saved.values()]
@@ -79,6 +84,8 @@ def gradients(node: Any, needs: Sequence[bool], g: Any) -> Sequence[Any] | None:
     except Exception:
         return None
     cls, device = heads[0].__class__, heads[0]._device
+    if line.places == _ONE and line.shared == _OWN:
+        return (wrap(cls, made[0], device),)
     results = []
     for y, shared in zip(made, line.shared, strict=True):
         if shared < 0:
@@ -101,6 +108,6 @@ def _counted_gradients(node: Any, needs: tuple[bool, ...], key: Any, data: Seque
     specs = [Spec(x.shape, x.dtype) for x in data]
     outputs, inputs = [Spec(*output[0]) for output in node.outputs], [Spec(*shape) for shape in node.shapes]
     line: Line | None = lines.counted(key, lambda: write(op, node.attrs, needs, specs, outputs, inputs, tuple(node.saved)))
-    if line is not None and line.calls < 2:
+    if line is not None and not line.calls:
         lines.short.add(needs)
     return line

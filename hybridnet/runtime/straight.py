@@ -8,7 +8,7 @@ from typing import Any
 from hybridnet.codegen.straight import write_straight
 from hybridnet.core import Op, Spec
 from hybridnet.core.lines import Line
-from hybridnet.core.tape import fit
+from hybridnet.core.tape import Leaf, fit
 from hybridnet.device import cpu
 from hybridnet.errors import HybridnetError
 from hybridnet.graph.ir import Graph
@@ -43,6 +43,9 @@ def of_gradients(
 
     def parts(*arrays: Any) -> tuple[Any, ...]:
         saved = dict(zip(kept, arrays[len(heads) :], strict=True))
+        for i, x in saved.items():
+            if i >= 0 and needs[i]:
+                x._tape = Leaf(None, "write"), 0  # as they are on the tape for rules that run parts again, recorded
         ys = tuple(saved.get(~i, spec) for i, spec in enumerate(outputs))
         xs = [saved.get(i, spec) for i, spec in enumerate(inputs)]
         g, y = (arrays[: len(heads)], ys) if len(outputs) > 1 else (arrays[0], ys[0])
