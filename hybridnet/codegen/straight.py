@@ -40,7 +40,7 @@ class Straight:
 
 
 def write_straight(graph: Graph) -> Straight | None:
-    """The function of a graph of primitive operators; None for one that is no straight line, is too long, or gives two views of one array."""
+    """The function of a graph of primitive operators; None where it is no straight line, too long, or gives two views of one array."""
     if len(graph.nodes) > LONGEST or any(node.communicates or _holds_graph(node) for node in graph.nodes):
         return None
     return _Line(graph).write()
@@ -108,7 +108,7 @@ class _Line:
             yield f"del {', '.join(gone)}"
 
     def _overwritten(self, step: int, node: Node) -> Value | None:
-        """The operand that a result may be written over: one of its shape that nobody has a view of, beside others that decide no layout."""
+        """The operand that a result may be written over: of its shape, without views, beside others that decide no layout."""
         out = node.output
         if not is_ufunc(node.op) or len(node.outputs) != 1:
             return None

@@ -1,8 +1,8 @@
 """Straight lines of NumPy in place of an operator's parts: what the runtime wrote for arrays of one kind, kept on the operator's record.
 
-The parts of a composite, each called through ``apply``, pay for a handle and for the checks of a call; so do those of a gradient. Called for
-the eighth time with operands of the same shapes, dtypes and attributes they are traced, and run as one function from then on, which gives
-the same to the bit (``tests/ops/test_lines.py``). What the parts are stands in the record alone.
+The parts of a composite, each called through ``apply``, pay for a handle and for the checks of a call; so do those of a gradient.
+Called for the eighth time with operands of the same shapes, dtypes and attributes they are traced, and run as one function from then
+on, which gives the same to the bit (``tests/ops/test_lines.py``). What the parts are stands in the record alone.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ KEPT = 256
 class Line(NamedTuple):
     """``run(*data)`` gives a tuple of data.
 
-    calls: how many calls of operators it is. single: whether its one result is given by itself. shared: of each of the tuple the number of the
-    input that it is, or is a view of; -1 of what has its own memory. places: of gradients, where in the tuple that of each input is, if it is.
+    calls: how many calls of operators it is. single: whether its one result is given by itself. shared: of each of the tuple
+    the number of the input that it is, or is a view of; -1 of what has its own memory. places: of gradients, where in the tuple
+    that of each input is, None of one that has none.
     """
 
     run: Callable[..., tuple[Any, ...]]

@@ -40,7 +40,7 @@ def composite(op: Op, operands: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
     if lines is None or _writers is None:
         return None
     try:
-        key = tuple([(x.shape, x.dtype) for x in operands])
+        key: tuple[Any, ...] = tuple([(x.shape, x.dtype) for x in operands])
     except AttributeError:  # a number among them
         return None
     if attrs:

@@ -104,9 +104,9 @@ class Node:
     def gradients(self, needs: tuple[bool, ...], g: Any) -> Sequence[Array | None]:
         """The inputs' gradients from the outputs'; ``None`` where not needed or zero."""
         lines = self.op.lines
-        if lines is not None and needs not in lines.short and local.special == COMPUTING:
-            if (found := straight.gradients(self, needs, g)) is not None:
-                return found
+        by_line = lines is not None and needs not in lines.short and local.special == COMPUTING
+        if by_line and (found := straight.gradients(self, needs, g)) is not None:
+            return found
         saved, outputs, attrs = self.saved, self.outputs, self.attrs
         y: Any
         if len(outputs) == 1:

@@ -12,7 +12,7 @@ from hybridnet.core.tape import Leaf, fit
 from hybridnet.device import cpu
 from hybridnet.errors import HybridnetError
 from hybridnet.graph.ir import Graph
-from hybridnet.graph.passes import cse, dce, decompose
+from hybridnet.graph.passes import write_out
 from hybridnet.graph.trace import trace_op
 
 
@@ -74,7 +74,7 @@ def _by_rules(op: Op, needs: tuple[bool, ...], g: Any, y: Any, xs: Sequence[Any]
 
 
 def _line(name: str, graph: Graph) -> Line | None:
-    graph = dce(cse(decompose(graph)))  # what says how nodes are computed alone: each call is to be the one that ``apply`` makes
+    graph = write_out(graph)
     written = write_straight(graph)
     if written is None:
         return None
