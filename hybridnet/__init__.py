@@ -6,39 +6,36 @@ Gluon's way of working on NumPy and CuPy: arrays that record (``autograd``), blo
 
 from typing import TYPE_CHECKING
 
-from hybridnet import (
-    absent,
-    amp,
-    autograd,
-    context,
-    gluon,
-    hooks,
-    image,
-    initializer,
-    io,
-    keras,
-    kvstore,
-    lr_scheduler,
-    metric,
-    ndarray,
-    numpy,
-    numpy_extension,
-    optimizer,
-    random,
-    recordio,
-    test_utils,
-    util,
-)
-from hybridnet import image as img
-from hybridnet import initializer as init
-from hybridnet import kvstore as kv
-from hybridnet import ndarray as nd
-from hybridnet import numpy as np
-from hybridnet import numpy_extension as npx
-from hybridnet.compile import jit
-from hybridnet.core import NDArray
-from hybridnet.device import Device, cpu, cpu_pinned, current_device, gpu, gpu_memory_info, num_gpus
-from hybridnet.errors import HybridnetError
+from hybridnet.collector import paused_collector
+
+with paused_collector:  # what is imported stays: it would be gone over again and again
+    from hybridnet import (
+        absent,
+        amp,
+        autograd,
+        context,
+        gluon,
+        hooks,
+        initializer,
+        kvstore,
+        lr_scheduler,
+        metric,
+        ndarray,
+        numpy,
+        numpy_extension,
+        optimizer,
+        random,
+        util,
+    )
+    from hybridnet import initializer as init
+    from hybridnet import kvstore as kv
+    from hybridnet import ndarray as nd
+    from hybridnet import numpy as np
+    from hybridnet import numpy_extension as npx
+    from hybridnet.compile import jit
+    from hybridnet.core import NDArray
+    from hybridnet.device import Device, cpu, cpu_pinned, current_device, gpu, gpu_memory_info, num_gpus
+    from hybridnet.errors import HybridnetError
 
 Context = Device
 MXNetError = HybridnetError
@@ -87,5 +84,9 @@ __all__ = [
     "util",
 ]
 
-if not TYPE_CHECKING:
-    __getattr__ = absent.teller(__name__)
+if TYPE_CHECKING:
+    from hybridnet import image, io, keras, recordio, test_utils
+    from hybridnet import image as img
+else:
+    _sources = {name: f"hybridnet.{name}" for name in ("image", "io", "keras", "recordio", "test_utils")}
+    __getattr__, __dir__ = absent.Later(__name__, {**_sources, "img": "hybridnet.image"}).functions

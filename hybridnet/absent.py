@@ -1,14 +1,16 @@
 """Names of MXNet's public surface that are not here yet: what to say of each, and what to use instead.
 
 A package that lacks some gives itself ``__getattr__ = absent.teller(__name__)``. The table is read when a name is
-looked up that is not there, never before; one that has come since is simply found.
+looked up that is not there, never before; one that has come since is simply found. Names that are there, but of a module that
+not every program needs, are imported in the same way, at the first look-up (:class:`Later`).
 """
 
 from __future__ import annotations
 
 import difflib
+import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from opcode import opmap
 from typing import Any, NoReturn
 
@@ -103,6 +105,34 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
 }  # fmt: skip
 
 
+class Later:
+    """Names of a package that are imported when they are first looked up: ``__getattr__, __dir__ = Later(...).functions``.
+
+    ``sources``: for each name the module that it is, or ``module:name`` of what it is in one. Any other is an error, as of
+    :func:`teller`.
+    """
+
+    def __init__(self, module: str, sources: Mapping[str, str]) -> None:
+        self.module = module
+        self.sources = sources
+        self.others = teller(module)
+
+    @property
+    def functions(self) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+        """The package's ``__getattr__`` and ``__dir__``."""
+
+        def get(name: str) -> Any:
+            if name not in self.sources:
+                return self.others(name)
+            source, _, inside = self.sources[name].partition(":")
+            found = importlib.import_module(source)
+            value = getattr(found, inside) if inside else found
+            setattr(sys.modules[self.module], name, value)
+            return value
+
+        return get, lambda: sorted({*vars(sys.modules[self.module]), *self.sources})
+
+
 def teller(module: str) -> Callable[[str], Any]:
     """The ``__getattr__`` of ``module``: raises, with what is known of the name."""
 
@@ -110,6 +140,8 @@ def teller(module: str) -> Callable[[str], Any]:
         if name.startswith("__"):  # Python's own questions
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         frame = sys._getframe(1)
+        while frame.f_code.co_filename == __file__ and frame.f_back is not None:
+            frame = frame.f_back
         importing = frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
         raise (AbsentImportError if importing else AbsentError)(_text(module, name))
 
@@ -120,7 +152,7 @@ def _text(module: str, name: str) -> str:
     known = _known(module, name)
     if known is not None:
         return message(f"{module}.{name}", expected="a name that is there", got="one of MXNet's that is not there yet", fix=known)
-    near = difflib.get_close_matches(name, [n for n in vars(sys.modules[module]) if not n.startswith("_")], 3)
+    near = difflib.get_close_matches(name, [n for n in dir(sys.modules[module]) if not n.startswith("_")], 3)
     return message(f"{module}.{name}", expected=f"a name of {module}", got=repr(name), fix=" or ".join(near))
 
 

@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from hybridnet.collector import paused_collector
 from hybridnet.compiled import CompiledCall, compiled
 from hybridnet.config import config
 from hybridnet.core import Array, local
@@ -22,7 +23,6 @@ from hybridnet.graph.ir import Graph
 from hybridnet.owned import OwnedMethod
 from hybridnet.retrace import Key, key_of
 from hybridnet.runtime.check import Checked
-from hybridnet.runtime.collector import paused_collector
 from hybridnet.runtime.profile import Profile
 from hybridnet.traced import Traced
 

@@ -7,6 +7,7 @@ Relies on nothing else of the package.
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import inspect
 import os
@@ -160,17 +161,29 @@ class Site:
     @property
     def line(self) -> int:
         """The number of the line in the user's file; 0 if it is not known."""
-        if self.code is None:
-            return 0
-        for start, end, line in self.code.co_lines():
-            if start <= self.lasti < end and line is not None:
-                return line
-        return self.code.co_firstlineno
+        return 0 if self.code is None else _line_at(self.code, self.lasti)
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.code else _scope.caller
         place = f"{place} in {self.scope}" if self.scope else place
         return f"{place}, {self.role}" if self.role else place
+
+
+#: Of code that sites were shown of, by its id: the code, which keeps the id its own, and where in it each of its lines begins.
+_lines: dict[int, tuple[CodeType, list[int], list[int]]] = {}
+_KEPT = 256
+
+
+def _line_at(code: CodeType, lasti: int) -> int:
+    known = _lines.get(id(code))
+    if known is None:
+        found = [(start, line) for start, _, line in code.co_lines() if line is not None]
+        if len(_lines) >= _KEPT:
+            _lines.clear()
+        known = _lines[id(code)] = code, [start for start, _ in found], [line for _, line in found]
+    _, starts, lines = known
+    at = bisect.bisect_right(starts, lasti)
+    return lines[at - 1] if at else code.co_firstlineno
 
 
 #: What stands between the user's code and ours: NumPy, which may dispatch to us, and what runs threads and processes.

@@ -231,7 +231,7 @@ class _Writer:
         returned = {at: staged[at] for at in plan.donate.values() if at in staged}
         results = [self.located(v) for i, v in enumerate(graph.outputs) if i not in plan.donate]
         places = [self.located(graph.outputs[i]) for i in sorted(self.resident)]
-        largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
+        largest = plan.largest()
         return CudaSource(
             graph,
             plan.unit.text,

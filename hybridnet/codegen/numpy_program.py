@@ -8,7 +8,7 @@ buffers are made once; calls overwrite an operand that dies in them where that i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -137,11 +137,11 @@ class _Writer:
         lines += ["    def run(inputs):"]
         lines += [f"{_INDENT}{line}" for line in unpack]
         begin = len(lines)
-        statements = [replace(s, start=begin + s.start, stop=begin + s.stop) for s in self.statements]
+        statements = [Statement(s.node, begin + s.start, begin + s.stop, s.copied) for s in self.statements]
         nodes = {begin + 1 + i: node for i, node in self.nodes.items()}  # lines count from 1
         lines += [f"{_INDENT}{line}" for line in self.body]
         lines += [f"        return ({''.join(r + ', ' for r in results)})" if results else "        return ()", "    return run", ""]
-        largest = sorted(((r.size, name) for r, name in zip(plan.requests, plan.request_names, strict=True)), reverse=True)[:10]
+        largest = plan.largest()
         places = tuple(plan.resident_places())
         return Source(
             graph, "\n".join(lines), self.ns.names, arena, plan.naive_bytes, places, tuple(self.flats), nodes, largest, statements

@@ -23,7 +23,7 @@ from hybridnet.ops.linalg import cpu_matmul
 from hybridnet.ops.math.sums import SHORT, add_up
 
 #: NumPy's functions of which reductions are the ``reduce``.
-_REDUCERS = {SUM: np.add, PROD: np.multiply, MAX: np.maximum, MIN: np.minimum, ANY: np.logical_or, ALL: np.logical_and}
+REDUCERS = {SUM: np.add, PROD: np.multiply, MAX: np.maximum, MIN: np.minimum, ANY: np.logical_or, ALL: np.logical_and}
 _PLAIN = (int, float, bool, str, type(None))
 
 
@@ -114,11 +114,11 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
     if out is not None:
         if is_ufunc(op):
             return [f"{ns.bind(op.ufunc or '', getattr(np, op.ufunc or ''))}({', '.join(args)}, out={out})"]
-        if op is SUM and not half and dtypes.is_floating(result.dtype) and _is_long(node):
+        if op is SUM and not half and dtypes.is_floating(result.dtype) and is_long(node):
             return [f"{ns.bind('add_up', add_up)}({args[0]}, {attrs['axis']}, {attrs['keepdims']}, {out})"]
-        if op in _REDUCERS and not half:
-            name = _REDUCERS[op].__name__
-            reduce = ns.bind(f"{name}_reduce", _REDUCERS[op].reduce, ("reduce", name))
+        if op in REDUCERS and not half:
+            name = REDUCERS[op].__name__
+            reduce = ns.bind(f"{name}_reduce", REDUCERS[op].reduce, ("reduce", name))
             return [f"{reduce}({args[0]}, {attrs['axis']}, None, {out}, {attrs['keepdims']})"]
         if op is MATMUL and not half and (node.inputs[1].ndim == 2 or node.inputs[0].ndim == node.inputs[1].ndim):
             a = _transposed(args[0], node.inputs[0]) if attrs.get("transpose_a") else args[0]
@@ -153,7 +153,7 @@ def _swapped(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[:-2], shape[-1], shape[-2])
 
 
-def _is_long(node: Node) -> bool:
+def is_long(node: Node) -> bool:
     """Whether a sum is of so many numbers that it matters in which order they are added."""
     return math.prod(node.inputs[0].shape[a] for a in node.attrs["axis"]) > SHORT
 

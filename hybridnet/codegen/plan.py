@@ -5,6 +5,7 @@ Everything that is decided before a line of text is written.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +50,7 @@ class Plan:
         self.late: list[tuple[int, Value]] = []
         self._find_homes()
         self.requests: list[Request] = []
-        self.request_names: list[str] = []
+        self.request_names: list[str | tuple[Value, Node]] = []  # of a value that a node computes, these two
         self.places: dict[Value, Request] = {}
         self._owner_last: dict[int, int] = {}
         self.overwrites: dict[Value, Value] = {}  # result -> the operand whose place it takes
@@ -67,6 +68,11 @@ class Plan:
     def place(self) -> int:
         """Give the requests their offsets; gives the arena's bytes."""
         return place(self.requests, self.alignment)
+
+    def largest(self, number: int = 10) -> list[tuple[int, str]]:
+        """The largest requests: their bytes, and what they are."""
+        pairs = zip(self.requests, self.request_names, strict=True)
+        return [(r.size, _shown(name)) for r, name in heapq.nlargest(number, pairs, key=lambda pair: pair[0].size)]
 
     def _place_inputs(self, input_places: Sequence[Place | None]) -> None:
         """Inputs that lie in the arena already: their places are free once they have been read."""
@@ -202,7 +208,7 @@ class Plan:
         """A place of its own in the arena for ``v``."""
         request = Request(v.nbytes, start, stop)
         self.requests.append(request)
-        self.request_names.append(f"{v.spec} {node.op.name} {node.site or ''}".strip())
+        self.request_names.append((v, node))
         self.places[v] = request
         self._owner_last[id(request)] = stop
 
@@ -217,6 +223,13 @@ class Plan:
         """The operands in whose places nothing is read after this step, with these places."""
         filled = ((x, self.filled(x)) for x in dict.fromkeys(node.inputs))
         return {x: request for x, request in filled if request is not None and self._owner_last[id(request)] == step}
+
+
+def _shown(name: str | tuple[Value, Node]) -> str:
+    if isinstance(name, str):
+        return name
+    v, node = name
+    return f"{v.spec} {node.op.name} {node.site or ''}".strip()
 
 
 def alone(extents: Sequence[Place]) -> set[Place]:

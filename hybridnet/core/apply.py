@@ -22,6 +22,7 @@ from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.core.op import OPS, Op, find
 from hybridnet.core.promotion import promote
 from hybridnet.core.state import COMPUTING, ELSEWHERE, computing_in, local, paused_recording
+from hybridnet.core.straight import composite
 from hybridnet.device import Device
 from hybridnet.errors import HybridnetError, fail
 
@@ -54,15 +55,16 @@ def apply(
     run = _function_of(op)
     special = local.special
     count = len(arrays)
-    if run is None or special == ELSEWHERE or out is not None or count > 2 or local.precision is not None:
+    if (run is None and op.decomposition is None) or special == ELSEWHERE or out is not None or count > 2 or local.precision is not None:
         return _in_general(op, arrays, attrs, device, cls, out)
     if not count:
-        if device is None or not device.is_host or op.promote is not None:
+        if device is None or not device.is_host or op.promote is not None or run is None:
             return _in_general(op, arrays, attrs, device, cls, out)
         try:
-            return _results(run(**attrs), cls, device)
+            made = run(**attrs)
         except Exception as error:
             explain(op, arrays, attrs, error, device)
+        return _results(made, cls, device)
     lead = arrays[0]
     other = None
     if count == 2:
@@ -84,10 +86,13 @@ def apply(
         operands = (data, other) if lead is arrays[0] else (other, data)
     if not direct:
         return _in_general(op, arrays, attrs, device, cls, out)
-    try:
-        made = run(*operands, **attrs) if attrs else run(*operands)
-    except Exception as error:
-        explain(op, arrays, attrs, error, here)
+    if run is None:
+        made = composite(op, operands, attrs)
+    else:
+        try:
+            made = run(*operands, **attrs) if attrs else run(*operands)
+        except Exception as error:
+            explain(op, arrays, attrs, error, here)
     if made.__class__ is _ndarray:
         result: Any = _new(lead.__class__)
         result._data = made
@@ -95,6 +100,8 @@ def apply(
         result._tape = result._storage = result._behind = None
         if op.is_view:
             _alias_on_host(lead, result)
+    elif made is None:
+        result = _in_parts(op, arrays, operands, attrs, here, lead.__class__)
     else:
         result = _results(made, lead.__class__, here)
     if special:
@@ -141,7 +148,8 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
     if special or op.decomposition is not None:
         _check_concrete(op, operands)
     if op.decomposition is not None:
-        result = _composite(op, arrays, operands, attrs, device, cls)
+        made = composite(op, operands, attrs) if device.is_host else None
+        result = _in_parts(op, arrays, operands, attrs, device, cls) if made is None else _results(made, cls, device)
     else:
         try:
             run = NUMPY_FUNCTION_OF[op] if device.is_host else function_on(op, device)
@@ -197,7 +205,7 @@ def _traced(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: Any, c
     return result
 
 
-def _composite(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[str, Any], device: Any, cls: Any) -> Any:
+def _in_parts(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[str, Any], device: Any, cls: Any) -> Any:
     """What an operator computes that is written in others: these are no part of the tape, and choose their types themselves."""
     op.infer(*map(spec_of, arrays), **attrs)  # its errors speak of this operator, not of a part
     if (result := whole(op, operands, attrs, device, cls)) is not None:

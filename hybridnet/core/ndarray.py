@@ -351,10 +351,11 @@ class NDArray(Operators, Array):
                 got=f"a write to a variable of shape {self.shape}",
                 fix="with autograd.pause():",
             )
-        if value._data.dtype != self._data.dtype:
-            value = call("cast", value, dtype=self._data.dtype)
-        if value.shape != self.shape:
-            value = call("broadcast_to", value, shape=self.shape)
+        data = self._data
+        if value._data.dtype != data.dtype:
+            value = call("cast", value, dtype=data.dtype)
+        if value._data.shape != data.shape:
+            value = call("broadcast_to", value, shape=data.shape)
         if value.stype != self.stype:
             value = call("cast_storage", value, stype=self.stype)
         recorded = value._tape if local.recording else None
@@ -372,7 +373,7 @@ class NDArray(Operators, Array):
         else:
             if value._device is not self._device:
                 fail(DeviceError, "in-place write", expected=f"a value on {self._device}", got=str(value._device), fix="as_in_context")
-            if value._data is not self._data:
+            if value._data is not data:
                 self._write(value._data)
         if recorded is not None or not (self._tape is not None and isinstance(self._tape[0], tape.Leaf)):
             self._tape, self._behind = recorded, value._behind if local.recording else None

@@ -18,6 +18,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core.array import Spec
+from hybridnet.core.lines import Lines
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 
 Specs = Spec | tuple[Spec, ...]
@@ -110,6 +111,8 @@ class Op:
     is_view: bool = field(init=False, repr=False)
     #: The tape's: what of ``saves`` it keeps, by which inputs are on it.
     read: dict[Any, tuple[int, ...]] = field(init=False, repr=False, default_factory=dict)
+    #: What its parts, if it is a composite, and its gradients became for arrays of the host; None of what is not registered.
+    lines: Lines | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         if self.ufunc is not None and self.compute is None:
@@ -133,6 +136,7 @@ def register(op: Op) -> Op:
     if op.name in OPS:
         raise ValueError(f"operator {op.name!r} is registered twice")
     OPS[op.name] = op
+    object.__setattr__(op, "lines", Lines())
     return op
 
 

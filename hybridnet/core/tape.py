@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Sequence
+from typing import Any, NoReturn
 
 from hybridnet import dtypes
+from hybridnet.core import straight
 from hybridnet.core.array import Array, Spec, Storage
 from hybridnet.core.handles import plain
 from hybridnet.core.op import OPS, Op, find
-from hybridnet.core.state import computing_in, local
+from hybridnet.core.state import COMPUTING, computing_in, local, special_of
 from hybridnet.errors import AutogradError, Place, Site, fail, user_place
 
 _new = object.__new__
@@ -31,6 +32,7 @@ class Leaf:
     """A variable: where differentiation ends and a gradient is delivered."""
 
     __slots__ = ("fresh", "grad", "req", "seq")
+    freed = 0  # as of a node that was not
 
     def __init__(self, grad: Array | None, req: str) -> None:
         self.grad = grad
@@ -89,19 +91,22 @@ class Node:
         self.saved, self.parents, self.attrs = {}, [], {}
         self.freed = next(_sequence)
 
-    def check(self, head: int) -> None:
-        """Refuse a backward from a head recorded at ``head``, before this node was freed: it would lack a part of its gradient."""
-        if self.freed > head:
-            fail(
-                AutogradError,
-                "backward",
-                expected=f"the tape of {self.op.name} recorded at {self.site}",
-                got="it was freed by an earlier backward",
-                fix="backward(retain_graph=True) the first time",
-            )
+    def refuse(self) -> NoReturn:
+        """A backward from a head that was recorded before this node was freed: it would lack a part of its gradient."""
+        fail(
+            AutogradError,
+            "backward",
+            expected=f"the tape of {self.op.name} recorded at {self.site}",
+            got="it was freed by an earlier backward",
+            fix="backward(retain_graph=True) the first time",
+        )
 
-    def gradients(self, needs: Sequence[bool], g: Any) -> Sequence[Array | None]:
+    def gradients(self, needs: tuple[bool, ...], g: Any) -> Sequence[Array | None]:
         """The inputs' gradients from the outputs'; ``None`` where not needed or zero."""
+        lines = self.op.lines
+        by_line = lines is not None and needs not in lines.short and local.special == COMPUTING
+        if by_line and (found := straight.gradients(self, needs, g)) is not None:
+            return found
         saved, outputs, attrs = self.saved, self.outputs, self.attrs
         y: Any
         if len(outputs) == 1:
@@ -115,7 +120,7 @@ class Node:
         rules: Any = self.op.grad
         if isinstance(rules, tuple):
             return [rules[i](g, y, *xs, **attrs) if need and rules[i] else None for i, need in enumerate(needs)]
-        gradients: Sequence[Array | None] = rules(tuple(needs), g, y, *xs, **attrs)
+        gradients: Sequence[Array | None] = rules(needs, g, y, *xs, **attrs)
         return gradients
 
 
@@ -127,17 +132,17 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     results = result if result.__class__ is tuple else (result,)
     parents: list[Ref | None] = []
     shapes: list[Any] = []
-    reads = 0  # a bit for each input that a gradient flows to
-    for i, x in enumerate(arrays):
+    reads, bit = 0, 1  # a bit for each input that a gradient flows to
+    for x, data in zip(arrays, operands, strict=False):
         if isinstance(x, Array):
-            data = operands[i]
             shapes.append((data.shape, data.dtype, "default"))
-            parents.append(x._tape)
-            if x._tape is not None:
-                reads |= 1 << i
+            parents.append(ref := x._tape)
+            if ref is not None:
+                reads |= bit
         else:
             shapes.append(x)
             parents.append(None)
+        bit += bit
     if not reads or op.grad is None:
         note_behind(arrays, results)
         return
@@ -226,17 +231,21 @@ def backward(
     train_mode: bool = True,
 ) -> None:
     """Deliver the gradients of ``heads`` to the variables behind them, each by its ``grad_req``."""
-    before = local.set(recording=create_graph, training=train_mode)
+    own = local.__dict__
+    before = own["recording"], own["training"]
+    own["recording"], own["training"] = create_graph, train_mode
+    own["special"] = special_of(own)
     try:
         propagate(heads, head_grads, retain_graph=retain_graph or create_graph, deliver=_deliver)
     finally:
-        local.set(recording=before[0], training=before[1])
+        own["recording"], own["training"] = before
+        own["special"] = special_of(own)
 
 
 def _deliver(leaf: Leaf, g: Any) -> None:
     target: Any = leaf.grad
     target._assign(_call("add", target, g) if leaf.req == "add" else g)
-    leaf.touch()
+    leaf.fresh = True
     if local.trace is not None:
         local.trace.before_run(leaf.touch)  # each run of the compiled program delivers too
 
@@ -277,11 +286,13 @@ def propagate(
     """
     pending: dict[Ref, Array] = {}
     behind: list[Any] = []
+    roots: list[Any] = []
     for head, g in zip(heads, head_grads, strict=True):
-        if head._tape is None and head._behind is not None:
+        ref = head._tape
+        if ref is None and head._behind is not None:
             behind.extend(head._behind)
             continue
-        if head._tape is None:
+        if ref is None:
             fail(
                 AutogradError,
                 "backward",
@@ -293,22 +304,27 @@ def propagate(
             g = ones_like(head)
         elif g.shape != head.shape:
             fail(AutogradError, "backward", expected=f"a head gradient of shape {head.shape}", got=str(g.shape))
-        _add(pending, head._tape, plain(g))
+        else:
+            g = plain(g)
+        pending[ref] = g if ref not in pending else _call("add", pending[ref], g)
+        roots.append(ref[0])
     wanted = set(targets) if targets is not None else None
-    roots = [h._tape[0] for h in heads if h._tape]
     order, useful = _order(roots, wanted, since)
-    oldest = min((n.seq for n in roots if isinstance(n, Node)), default=0)
+    oldest = min([n.seq for n in roots if n.__class__ is not Leaf], default=0)
     for node in order:
-        if isinstance(node, Node):
-            node.check(oldest)
+        if node.freed > oldest:
+            node.refuse()
     found: dict[Ref, Array] = {}
     outer = local.propagation
     local.propagation = Propagation(pending, deliver is not None, retain_graph)
     try:
-        with computing_in(None):  # in the types that the forward was computed in
+        if local.precision is None:
             _walk(order, useful, wanted, pending, found, retain_graph, deliver)
-            if behind:
-                _give_zeros(_order(behind, wanted, since)[0], wanted, found, deliver)
+        else:
+            with computing_in(None):  # in the types that the forward was computed in
+                _walk(order, useful, wanted, pending, found, retain_graph, deliver)
+        if behind:
+            _give_zeros(_order(behind, wanted, since)[0], wanted, found, deliver)
     finally:
         local.propagation = outer
         if local.trace is not None:
@@ -318,7 +334,7 @@ def propagate(
 
 def _walk(
     order: Sequence[Any],
-    useful: set[Any],
+    useful: Container[Any],
     wanted: set[Ref] | None,
     pending: dict[Ref, Array],
     found: dict[Ref, Array],
@@ -353,13 +369,14 @@ def _walk(
         if trace is not None:
             # A gradient belongs to the line of what it differentiates.
             trace.site = node.site.marked(f"grad of {node.op.name}")
-        needs = [p is not None and (p[0] in useful or (wanted is not None and p in wanted)) for p in parents]
+        needs = tuple([p is not None and (p[0] in useful or (wanted is not None and p in wanted)) for p in parents])
         for i, g in enumerate(node.gradients(needs, head)):
             if g is not None and needs[i]:
                 data, shape, parent = g._data, node.shapes[i], parents[i]
                 if data.shape != shape[0] or data.dtype != shape[1]:
                     g = fit(g, _spec(Spec, shape))
-                _add(pending, parent, g)
+                before = pending.get(parent)
+                pending[parent] = g if before is None else _call("add", before, g)
         if not retain_graph:
             node.free()
 
@@ -380,19 +397,25 @@ def _give_zeros(
                 found[node, i] = _full(_spec(Spec, output[0]), 0, *output[1:])
 
 
-def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[list[Any], set[Any]]:
+def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[list[Any], Container[Any]]:
     """What lies behind ``roots``, newest first and leaves last; which nodes lead to a goal, and the leaves if those are the goals."""
     seen: dict[Any, None] = {}  # in the order in which they were found: leaves, which are of no age, are to keep one
     stack = list(roots)
+    whole = wanted is None  # whether all that was found leads to leaves
     while stack:
         node = stack.pop()
         if node not in seen:
             seen[node] = None
-            if node.__class__ is not Leaf and node.seq >= since:
-                for p in node.parents:
-                    if p is not None:
-                        stack.append(p[0])
+            if node.__class__ is not Leaf:
+                if node.seq < since or node.freed:
+                    whole = False
+                else:
+                    for p in node.parents:
+                        if p is not None:
+                            stack.append(p[0])
     order = sorted(seen, key=_age, reverse=True)
+    if whole:
+        return order, seen
     useful: set[Any] = set()
     for node in reversed(order):
         if node.__class__ is Leaf:
@@ -404,11 +427,6 @@ def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[l
                     useful.add(node)
                     break
     return order, useful
-
-
-def _add(pending: dict[Ref, Array], ref: Ref, g: Array) -> None:
-    from_before = pending.get(ref)
-    pending[ref] = g if from_before is None else _call("add", from_before, g)
 
 
 def fit(g: Array, spec: Spec) -> Array:
@@ -427,7 +445,7 @@ def fit(g: Array, spec: Spec) -> Array:
 
 def ones_like(x: Array) -> Array:
     """Ones of the shape, dtype and device of ``x``: the head gradient of a backward that is given none."""
-    return _full(Spec(x.shape, x._data.dtype), 1, x._plain, x._device)
+    return _apply(OPS["full"], (), {"shape": x._data.shape, "value": 1, "dtype": x._data.dtype}, x._device, x._plain)
 
 
 # ``apply`` records on the tape and the tape applies operators: the knot is tied at one point,

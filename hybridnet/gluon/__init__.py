@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from hybridnet import absent
 from hybridnet.errors import DeferredInitializationError
-from hybridnet.gluon import block, contrib, data, loss, model_zoo, nn, parameter, rnn, utils
+from hybridnet.gluon import block, loss, nn, parameter, rnn, utils
 from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.parameter import Constant, Parameter
@@ -34,5 +34,8 @@ __all__ = [
     "utils",
 ]
 
-if not TYPE_CHECKING:
-    __getattr__ = absent.teller(__name__)
+if TYPE_CHECKING:
+    from hybridnet.gluon import contrib, data, model_zoo
+else:
+    _sources = {name: f"hybridnet.gluon.{name}" for name in ("contrib", "data", "model_zoo")}
+    __getattr__, __dir__ = absent.Later(__name__, _sources).functions

@@ -1,21 +1,22 @@
-"""Files from the network: fetched once, checked, resumed where a transfer broke off, and put in place whole or not at all."""
+"""Files from the network: fetched once, checked, resumed where a transfer broke off, and put in place whole or not at all.
+
+Python's modules for the network are imported by what needs them: they are a tenth of what importing hybridnet would take.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
 import os
 import secrets
-import ssl
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    import ssl
 
 from hybridnet.errors import ArgumentError, HybridnetError, fail
 
@@ -67,6 +68,8 @@ def download(
         warnings.warn(f"the certificate of {url} is not verified (verify_ssl=False)", stacklevel=2)
     os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
     print(f"Downloading {target} from {url}...")
+    import ssl
+
     with _partial(target, sha1_hash is not None) as part:
         _fetch(
             _Transfer(url, target, ssl.create_default_context() if verify_ssl else ssl._create_unverified_context()),
@@ -82,6 +85,8 @@ def _target(url: str, path: str | os.PathLike[str] | None) -> str:
     place = "" if path is None else os.path.expanduser(os.fspath(path))
     if path is not None and not os.path.isdir(place):
         return place
+    import urllib.parse
+
     name = urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2]
     if not name:
         fail(ArgumentError, _OP, expected="a url that ends in a file's name, or a path with one", got=repr(url))
@@ -125,6 +130,9 @@ class _Transfer:
 
     def attempt(self, file: BinaryIO, resume: bool) -> None:
         """Let the server send what is missing in ``file``, or all of it."""
+        import http.client
+        import urllib.request
+
         request = urllib.request.Request(self.url, headers={"User-Agent": "hybridnet"})
         start = file.seek(0, os.SEEK_END) if resume else 0
         if start:
@@ -149,6 +157,9 @@ class _Transfer:
 
 def _fetch(transfer: _Transfer, part: str, sha1_hash: str | None, retries: int) -> None:
     """Fill ``part``, or raise once ``retries`` repetitions have failed too."""
+    import http.client
+    import urllib.error
+
     resume = True
     for attempt in range(retries + 1):
         if attempt:
@@ -179,6 +190,8 @@ def _fetch(transfer: _Transfer, part: str, sha1_hash: str | None, retries: int) 
 
 
 def _text(error: Exception) -> str:
+    import http.client
+
     if isinstance(error, http.client.IncompleteRead):
         return f"a transfer that ended {error.expected or 'some'} bytes early"
     return str(getattr(error, "reason", "") or error) or type(error).__name__

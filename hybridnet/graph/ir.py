@@ -91,7 +91,7 @@ class Node:
         self.op = op
         self.inputs = tuple(inputs)
         self.attrs: Mapping[str, Any] = attrs if type(attrs) is MappingProxyType else MappingProxyType(dict(attrs))
-        self.outputs = tuple(Value(s.shape, s.dtype, device, self, i) for i, s in enumerate(specs))
+        self.outputs = tuple([Value(s.shape, s.dtype, device, self, i) for i, s in enumerate(specs)])
         self.site = site
         self.scope = site.scope if site else ""
         self.implementation: Implementation | None = None  # who computes it, once that is decided
@@ -189,12 +189,12 @@ class Rewriter:
 
     def keep(self, node: Node) -> Node:
         """Take over a node, as it is if its inputs are unchanged."""
-        inputs = tuple(self.replaced.get(v, v) for v in node.inputs)
-        if inputs != node.inputs:
-            kept = node.with_inputs(inputs)
-            self.replaced.update(zip(node.outputs, kept.outputs, strict=True))
-        else:
-            kept = node
+        kept = node
+        if not self.replaced.keys().isdisjoint(node.inputs):
+            inputs = tuple([self.replaced.get(v, v) for v in node.inputs])
+            if inputs != node.inputs:
+                kept = node.with_inputs(inputs)
+                self.replaced.update(zip(node.outputs, kept.outputs, strict=True))
         self.nodes.append(kept)
         return kept
 

@@ -97,7 +97,7 @@ def smooth_l1(data: Array, scalar: float = 1.0) -> Any:
 _WITH_LENGTH = {"length": when("use_length")}
 
 
-@classic("softmax", asked=_WITH_LENGTH, shapes=without_axis("length"))
+@classic("softmax", asked=_WITH_LENGTH, shapes=without_axis("length"), thin=True)
 def softmax(
     data: Array,
     length: Array | None = None,
@@ -114,7 +114,7 @@ def softmax(
     return core_softmax.softmax(data, length, axis, temperature, dtype, bool(use_length))
 
 
-@classic("log_softmax", asked=_WITH_LENGTH, shapes=without_axis("length"))
+@classic("log_softmax", asked=_WITH_LENGTH, shapes=without_axis("length"), thin=True)
 def log_softmax(
     data: Array,
     axis: int = -1,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import core, dtypes
-from hybridnet.core import OPS, apply, as_class, call, wrap
+from hybridnet.core import OPS, apply, as_class, call, local, wrap
 
 _FLOATS = frozenset(dtypes.FLOATS)
 
@@ -115,8 +115,11 @@ core.NDArray.as_np_ndarray = lambda self: as_class(self, core.NDArray)  # type: 
 
 def finish(result: Any, cls: type[core.NDArray]) -> Any:
     """A classic result: of the class of the inputs, and of one dimension where NumPy's has none."""
-    if result.__class__ is cls and result._data.shape:
-        return result
+    if result.__class__ is cls:
+        if result._data.shape:
+            return result
+        if not local.special and result._storage is None and result._device.is_host:  # nobody else has its memory
+            return wrap(cls, result._data.reshape(1), result._device)
     if isinstance(result, core.NDArray):
         if cls is not type(result):
             result = as_class(result, cls)

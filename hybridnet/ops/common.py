@@ -61,6 +61,14 @@ def normalize_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     if axis.__class__ is int and 0 <= axis < ndim:
         return (axis,)
+    if axis.__class__ is tuple:
+        last = -1
+        for a in axis:
+            if a.__class__ is not int or not last < a < ndim:
+                break
+            last = a
+        else:
+            return axis  # type: ignore[no-any-return]
     items = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     axes = tuple(sorted(normalize_axis(op, a, ndim) for a in items))
     if len(set(axes)) != len(axes):

@@ -33,6 +33,8 @@ ATTRS: dict[str, list[dict[str, Any]]] = {
     "dot": [{"transpose_a": True}, {"transpose_b": True}],
     "Reshape": [{"shape": (2, 8)}, {"shape": (-1, 2)}, {"shape": (0, -4, 2, 2)}, {"shape": 16}],
     "transpose": [{"axes": (1, 0)}],
+    "softmax": [{"axis": 0, "temperature": 2.0}, {"dtype": "float64"}],
+    "log_softmax": [{"axis": 0, "temperature": 2.0}],
     "_plus_scalar": [{"scalar": 1.5}],
     "_power_scalar": [{"scalar": -1.0}],
 }

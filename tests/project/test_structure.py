@@ -28,7 +28,7 @@ MAX_LINES = 500
 
 #: A module imports from its own row and the rows above it; see "The layers" in CONTRIBUTING.md.
 LAYERS = (
-    "errors absent config dtypes exact opencv owned registry",
+    "errors absent collector config dtypes exact opencv owned registry",
     "device",
     "core",
     "ops autograd serialization",

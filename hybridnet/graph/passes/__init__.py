@@ -57,6 +57,14 @@ def optimize(graph: Graph) -> Graph:
     return graph
 
 
+def write_out(graph: Graph) -> Graph:
+    """The graph with composites written out and equal calls made once: as imperative code computes it, and nothing else is rewritten.
+
+    What runs instead of imperative calls gives their results to the bit, whatever is switched on (``HYBRIDNET_FAST_MATH``) or off.
+    """
+    return run_pass("write_out", lambda graph: dce(cse(decompose(graph))), graph)
+
+
 __all__ = [
     "PASSES",
     "Pass",
@@ -71,4 +79,5 @@ __all__ = [
     "optimize",
     "simplify",
     "subgraphs",
+    "write_out",
 ]

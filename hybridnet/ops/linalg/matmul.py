@@ -96,6 +96,8 @@ MATMUL = register(
 def _on_host(a: Any, b: Any, *, transpose_a: bool = False, transpose_b: bool = False, out: Any = None) -> Any:
     if a.dtype.itemsize == 2:
         return _compute(np, a, b, transpose_a=transpose_a, transpose_b=transpose_b, out=out)
+    if len(a.shape) == len(b.shape) == 2 and a.size * b.shape[not transpose_b] <= cpu_matmul.SMALL:
+        return np.matmul(a.T if transpose_a else a, b.T if transpose_b else b, out)
     return cpu_matmul.matmul(a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b, out)
 
 

@@ -147,19 +147,21 @@ MASKED_LOG_SOFTMAX = _register(
 
 
 def _ready(op: str, data: Any, axis: int, temperature: float | None, dtype: Any) -> tuple[Any, dict[str, Any]]:
-    data = tensor(data)
     if dtype is not None:
         data = data.astype(dtype, copy=False)
     if temperature is not None and temperature <= 0:
         fail(ArgumentError, op, expected="a positive temperature", got=str(temperature))
     if temperature is not None and temperature != 1:
-        data = wide(data) / temperature
-    return data, {"axis": normalize_axis(op, axis, data.ndim)}
+        data = call("true_divide", wide(data), temperature)
+    return data, {"axis": normalize_axis(op, axis, len(data._data.shape))}
 
 
 def _like(result: Any, data: Any, dtype: Any) -> Any:
     """A result of scores that may have been widened in the type of the data, or in the one that was asked for."""
-    return result.astype(dtypes.floating(tensor(data).dtype) if dtype is None else dtype, copy=False)
+    given = data._data.dtype
+    if dtype is None and result._data.dtype is given:
+        return result
+    return result.astype(dtypes.floating(given) if dtype is None else dtype, copy=False)
 
 
 def length_mask(length: ArrayLike, n: int, axis: int, ndim: int) -> Any:
@@ -167,7 +169,7 @@ def length_mask(length: ArrayLike, n: int, axis: int, ndim: int) -> Any:
     length = tensor(length)
     if length.ndim != ndim - 1:
         fail(ShapeError, "softmax", expected=f"a length for each row: {ndim - 1} dimensions", got=str(length.shape))
-    return along(positions(length, n, length.dtype), axis, ndim) < expand_dims(length, axis)
+    return call("less", along(positions(length, n, length._data.dtype), axis, ndim), expand_dims(length, axis))
 
 
 def softmax(
@@ -183,6 +185,7 @@ def softmax(
     With ``use_length``, only the first ``length[...]`` elements of each row count and the others give 0;
     ``length`` has the shape of ``data`` without ``axis``. ``dtype``: of the result.
     """
+    data = tensor(data)
     scores, attrs = _ready("softmax", data, axis, temperature, dtype)
     if not use_length or length is None:
         return _like(apply(SOFTMAX, (scores,), attrs), data, dtype)
@@ -199,6 +202,7 @@ def log_softmax(
     length: ArrayLike | None = None,
 ) -> Any:
     """The logarithm of :func:`softmax`, without its rounding; minus infinity beyond ``length``."""
+    data = tensor(data)
     scores, attrs = _ready("log_softmax", data, axis, temperature, dtype)
     if not use_length or length is None:
         return _like(apply(LOG_SOFTMAX, (scores,), attrs), data, dtype)
@@ -215,7 +219,7 @@ def softmin(
     length: ArrayLike | None = None,
 ) -> Any:
     """:func:`softmax` of -x. Along ``axis``, in the shape of ``data``."""
-    return softmax(-tensor(data), length, axis, temperature, dtype, use_length)
+    return softmax(call("negative", tensor(data)), length, axis, temperature, dtype, use_length)
 
 
 def _mask_operand(data: Any, mask: Any) -> Any:
@@ -225,6 +229,7 @@ def _mask_operand(data: Any, mask: Any) -> Any:
 
 def masked_softmax(data: ArrayLike, mask: ArrayLike, axis: int = -1, temperature: float | None = 1.0, dtype: DTypeLike = None) -> Any:
     """:func:`softmax` over the elements where ``mask`` (broadcast to ``data``) is true; 0 elsewhere."""
+    data = tensor(data)
     scores, attrs = _ready("masked_softmax", data, axis, temperature, dtype)
     return _like(apply(MASKED_SOFTMAX, (scores, _mask_operand(scores, mask)), attrs), data, dtype)
 
@@ -234,5 +239,6 @@ def masked_log_softmax(data: ArrayLike, mask: ArrayLike, axis: int = -1, tempera
 
     ``mask`` broadcasts to ``data``; the softmax is along ``axis``.
     """
+    data = tensor(data)
     scores, attrs = _ready("masked_log_softmax", data, axis, temperature, dtype)
     return _like(apply(MASKED_LOG_SOFTMAX, (scores, _mask_operand(scores, mask)), attrs), data, dtype)

@@ -1,4 +1,4 @@
-"""Python's collector of cycles, paused while a graph is made: it would go over all of the growing graph again and again.
+"""Python's collector of cycles, paused while a graph is made, or modules are: it would go over all that grows again and again.
 
 What passes leave behind refers to each other, and waits for the collector until the compilation is over.
 """

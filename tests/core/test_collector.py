@@ -8,7 +8,7 @@ import pytest
 
 import hybridnet as hn
 from hybridnet import jit
-from hybridnet.runtime.collector import paused_collector
+from hybridnet.collector import paused_collector
 
 
 @pytest.fixture(autouse=True)
