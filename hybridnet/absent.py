@@ -63,9 +63,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],
     "hybridnet.gluon.nn": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
-        ("basic_layers conv_layers", "gluon.nn"),
     ],
-    "hybridnet.gluon.rnn": [("rnn_cell rnn_layer", "gluon.rnn")],
     "hybridnet.ndarray": [
         ("Custom", "autograd.Function"),
         ("sparse cast_storage reset_arrays", "dense arrays"),

@@ -18,7 +18,7 @@ def seeded() -> None:
 
 
 def test_names_are_mxnets() -> None:
-    with hn.gluon.block.naming.name.NameManager():
+    with hn.gluon.block.base.naming.name.NameManager():
         net = nn.HybridSequential()
         with net.name_scope():
             net.add(nn.Dense(3), nn.Dense(2), nn.Conv2D(2, 3))

@@ -7,7 +7,7 @@ from typing import Any
 from hybridnet import ndarray
 from hybridnet.core import as_class
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.nn.basic import Dense
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from hybridnet import ndarray
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.block import Block
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import Block, HybridBlock
 from hybridnet.gluon.nn.activations import activated
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.nn.activations import Activation, SiLU
 from hybridnet.gluon.nn.attention import MultiHeadAttention
 from hybridnet.gluon.nn.basic import Dense, Dropout

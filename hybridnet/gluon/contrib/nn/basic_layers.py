@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.nn.basic import Embedding, Identity
 from hybridnet.gluon.nn.containers import Concatenate, HybridConcatenate
 from hybridnet.gluon.nn.normalization import BatchNorm

@@ -8,7 +8,7 @@ from typing import Any
 from hybridnet import numpy as np
 from hybridnet.errors import ShapeError, fail
 from hybridnet.gluon import nn
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.model_zoo.transformers.layers import Cache, stack
 from hybridnet.initializer import Normal
 

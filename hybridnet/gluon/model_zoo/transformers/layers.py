@@ -11,7 +11,7 @@ from hybridnet import numpy as np
 from hybridnet import numpy_extension as npx
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import nn
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.initializer import Normal
 
 #: Of one layer: keys and values, (batch, longest sequence, heads, features) each, of which the first tokens' are known.
