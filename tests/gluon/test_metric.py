@@ -39,6 +39,8 @@ CASES: list[tuple[Any, Any, float]] = [
     (metric.Perplexity(None), TWO, 32.48487),
     (metric.Perplexity(0), [(L2, P2)], 1.29099),
     (metric.Loss(), [(L2, P2)], 0.5),
+    (metric.Torch(), [(L2, P2)], 0.5),
+    (metric.Caffe(), [(L2, P2)], 0.5),
     (metric.MAE(), PAIR, 2.25),
     (metric.MSE(), PAIR, 10.20833),
     (metric.RMSE(), PAIR, 2.77457),
@@ -94,7 +96,7 @@ def test_numpy_arrays_and_single_arrays_do() -> None:
 def test_create() -> None:
     both = metric.create(["acc", "ce"])
     both.update([L2], [P2])
-    assert both.get()[0] == ["accuracy", "cross-entropy"]
+    assert isinstance(both, metric.CompositeEvalMetric) and both.get()[0] == ["accuracy", "cross-entropy"]
     assert dict(both.get_name_value())["accuracy"] == 0.75
     assert metric.create("top_k_accuracy", top_k=3).name == "top_k_accuracy_3"
     assert metric.create(lambda label, pred: 0).name == "custom(<lambda>)"

@@ -123,7 +123,7 @@ def _named_function(function: Any) -> tuple[Callable[..., Any], str]:
         return found, function
     if not callable(function):
         fail(ArgumentError, "Lambda", expected="a function or a name", got=type(function).__name__)
-    return function, getattr(function, "__name__", type(function).__name__).strip("<>")
+    return function, getattr(function, "__name__", type(function).__name__)
 
 
 class Lambda(Block):

@@ -166,6 +166,9 @@ class ZoneoutCell(ModifierCell):
         self._before = y
         return y, [self._mixed(F, self._zoneout_states, n, s) for n, s in zip(new, states, strict=True)]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(p_out={self._zoneout_outputs}, p_state={self._zoneout_states}, {self.base_cell!r})"
+
     @staticmethod
     def _mixed(F: Any, rate: float, new: Any, old: Any) -> Any:
         return F.where(F.Dropout(F.ones_like(new), p=rate), new, old) if rate else new
