@@ -51,6 +51,7 @@ __all__ = [
     "amp",
     "autograd",
     "context",
+    "contrib",
     "cpu",
     "cpu_pinned",
     "current_context",
@@ -85,8 +86,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from hybridnet import image, io, keras, recordio, test_utils
+    from hybridnet import contrib, image, io, keras, recordio, test_utils
     from hybridnet import image as img
 else:
-    _sources = {name: f"hybridnet.{name}" for name in ("image", "io", "keras", "recordio", "test_utils")}
+    _sources = {name: f"hybridnet.{name}" for name in ("contrib", "image", "io", "keras", "recordio", "test_utils")}
     __getattr__, __dir__ = absent.Later(__name__, {**_sources, "img": "hybridnet.image"}).functions

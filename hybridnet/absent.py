@@ -41,8 +41,14 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("base error", "hybridnet.MXNetError and hybridnet.errors"),
         ("is_np_array is_np_shape np_array np_shape set_np_shape use_np use_np_array use_np_shape", "hybridnet.util or npx"),
         ("rnd", "hybridnet.random"),
-        ("contrib", "nd.contrib, hybridnet.amp"),
         ("onnx engine library libinfo log notebook rtc runtime th torch tvmop misc", ""),
+    ],
+    "hybridnet.contrib": [
+        ("amp", "hybridnet.amp"),
+        ("nd ndarray", "nd.contrib"),
+        ("svrg_optimization", "gluon.Trainer"),
+        ("autograd", "hybridnet.autograd"),
+        ("io onnx quant quantization sym symbol tensorboard", ""),
     ],
     "hybridnet.io": [
         ("utils", "hybridnet.io"),
@@ -62,12 +68,9 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.gluon": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
     ],
-    "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],
     "hybridnet.gluon.nn": [
         ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
-        ("basic_layers conv_layers", "gluon.nn"),
     ],
-    "hybridnet.gluon.rnn": [("rnn_cell rnn_layer", "gluon.rnn")],
     "hybridnet.ndarray": [
         ("Custom", "autograd.Function"),
         ("reset_arrays", "x[:] = 0"),

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from hybridnet import absent
+from hybridnet import ndarray as ndarray  # a name of this module in MXNet
+from hybridnet import registry as registry  # likewise
 from hybridnet.core import NDArray
 from hybridnet.device.scipy_modules import scipy_module
 from hybridnet.errors import ArgumentError, ShapeError, fail

@@ -14,6 +14,7 @@ from hybridnet.config import config
 from hybridnet.core import Kind
 from hybridnet.graph.control_ops import CONTROL, initial
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import INDEX_SET
 from hybridnet.lowering.fuse import FUSED, free_axis
 from hybridnet.lowering.multi_tensor import GROUP
 
@@ -81,7 +82,7 @@ class NumpyPlan(Plan):
         return planned(node)
 
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
-        """Elementwise, no other reads of the operand."""
+        """Elementwise, or the rest stays as it is; no other reads of the operand."""
         if x.shape != out.shape or x.dtype != out.dtype:
             return False
         if node not in self._operands:
@@ -101,6 +102,8 @@ class NumpyPlan(Plan):
             return body.allows(body.graph.inputs[slot // members], body.graph.outputs[out.index // members])
         if node.op in CONTROL:  # a loop's state may lie where it started, if nothing else reads that
             return initial(node, out) is x and operands.times[x] == 1
+        if node.op is INDEX_SET:  # which then writes some places alone
+            return slot == 0 and operands.times[x] == 1
         return is_ufunc(node.op)
 
     def beside(self, node: Node, out: Value, operands: Mapping[Value, object]) -> Iterable[Value]:

@@ -5,15 +5,9 @@ from typing import TYPE_CHECKING
 from hybridnet import absent
 from hybridnet.errors import DeferredInitializationError
 from hybridnet.gluon import block, loss, nn, parameter, rnn, utils
-from hybridnet.gluon.block import Block
-from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.gluon.parameter import Constant, Parameter
-from hybridnet.gluon.parameter_dict import ParameterDict
+from hybridnet.gluon.block import Block, HybridBlock
+from hybridnet.gluon.parameter import Constant, Parameter, ParameterDict
 from hybridnet.gluon.trainer import Trainer
-
-# MXNet's places for them, from which programs import.
-block.HybridBlock = HybridBlock  # type: ignore[attr-defined]
-parameter.ParameterDict = ParameterDict  # type: ignore[attr-defined]
 
 __all__ = [
     "Block",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hybridnet import absent
 from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.ops.math.wide import in_wide
 
 _EPS = 1e-12

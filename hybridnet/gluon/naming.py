@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from hybridnet import name
-from hybridnet.gluon.parameter_dict import ParameterDict
+from hybridnet.gluon.parameter import ParameterDict
 
 
 class _Scopes(threading.local):

@@ -21,8 +21,7 @@ from hybridnet.core.identity import identity
 from hybridnet.core.tree import flatten
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
-from hybridnet.gluon.parameter import Parameter
-from hybridnet.gluon.parameter_dict import ParameterDict
+from hybridnet.gluon.parameter import Parameter, ParameterDict
 from hybridnet.kvstore import KVStore, KVStoreBase
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer import states as files

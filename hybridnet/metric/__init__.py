@@ -3,6 +3,7 @@
 They are computed in NumPy on the host, over lists of label and prediction arrays.
 """
 
+from hybridnet import ndarray, registry
 from hybridnet.metric.base import (
     Caffe,
     CompositeEvalMetric,
@@ -22,5 +23,5 @@ from hybridnet.metric.regression import MAE, MSE, RMSE, PearsonCorrelation
 __all__ = [
     "F1", "MAE", "MCC", "MSE", "PCC", "RMSE", "Accuracy", "Caffe", "CompositeEvalMetric", "CrossEntropy", "CustomMetric", "EvalMetric",
     "Loss", "NegativeLogLikelihood", "PearsonCorrelation", "Perplexity", "TopKAccuracy", "Torch", "alias", "check_label_shapes", "create",
-    "np", "register",
+    "ndarray", "np", "register", "registry",
 ]  # fmt: skip

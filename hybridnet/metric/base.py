@@ -51,6 +51,11 @@ class EvalMetric:
     dicts that :meth:`update_dict` takes.
     """
 
+    sum_metric: float = 0.0  # since the last reset; the value is this over num_inst
+    num_inst: int = 0
+    global_sum_metric: float = 0.0  # over everything since reset(), which reset_local() leaves as it is
+    global_num_inst: int = 0
+
     def __init__(
         self, name: str, output_names: Iterable[str] | None = None, label_names: Iterable[str] | None = None, **kwargs: Any
     ) -> None:

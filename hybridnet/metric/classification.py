@@ -145,11 +145,11 @@ class PCC(EvalMetric):
             seen = np.bincount(said * k + true, minlength=k * k).reshape(k, k)
             self._matrix, self._global_matrix = _sum_of(self._matrix, seen), _sum_of(self._global_matrix, seen)
 
-    def get(self) -> tuple[Any, Any]:
-        return self.name, _correlation(self._matrix)
-
-    def get_global(self) -> tuple[Any, Any]:
-        return self.name, _correlation(self._global_matrix)
+            self.num_inst += 1
+            self.global_num_inst += 1
+            # The mean over updates is then the correlation over all that was counted.
+            self.sum_metric = _correlation(self._matrix) * self.num_inst
+            self.global_sum_metric = _correlation(self._global_matrix) * self.global_num_inst
 
 
 def _sum_of(a: Host, b: Host) -> Host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -69,22 +70,25 @@ class PearsonCorrelation(EvalMetric):
         self.average = average
         super().__init__(name, output_names, label_names, average=average)
 
+    def reset_micro(self) -> None:
+        """Forget what ``micro`` has seen since the last reset."""
+        self._moments = _NONE
+
     def reset_local(self) -> None:
         super().reset_local()
-        self._moments = np.zeros(6)
+        self.reset_micro()
 
     def reset(self) -> None:
         super().reset()
-        self._global_moments = np.zeros(6)
+        self._global_moments = _NONE
 
     def update(self, labels: Any, preds: Any) -> None:
         for label, pred in pairs(labels, preds):
             if label.shape != pred.shape:
                 fail(ShapeError, "PearsonCorrelation", expected=f"predictions of shape {label.shape}, the labels'", got=str(pred.shape))
             x, y = label.ravel().astype(np.float64), pred.ravel().astype(np.float64)
-            moments = np.array([x.size, x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()])
-            self._moments += moments
-            self._global_moments += moments
+            moments = _moments_of(x, y)
+            self._moments, self._global_moments = _joined(self._moments, moments), _joined(self._global_moments, moments)
             if self.average == "macro":
                 self.add(_correlation(moments), 1)
 
@@ -95,7 +99,31 @@ class PearsonCorrelation(EvalMetric):
         return super().get_global() if self.average == "macro" else (self.name, _correlation(self._global_moments))
 
 
-def _correlation(moments: Host) -> float:
-    n, x, y, xx, yy, xy = moments.tolist()
-    spread = (n * xx - x * x) * (n * yy - y * y)
-    return float((n * xy - x * y) / np.sqrt(spread)) if spread > 0 else float("nan")
+#: Of pairs (x, y): how many, the means of x and of y, and the sums of (x - mean)², (y - mean)² and their product. Sums of squares that
+#: are not taken from the means would lose the digits of numbers that lie far from 0.
+_Moments = tuple[float, float, float, float, float, float]
+_NONE: _Moments = (0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def _moments_of(x: Host, y: Host) -> _Moments:
+    if not x.size:
+        return _NONE
+    mean_x, mean_y = float(x.mean()), float(y.mean())
+    x, y = x - mean_x, y - mean_y
+    return x.size, mean_x, mean_y, float((x * x).sum()), float((y * y).sum()), float((x * y).sum())
+
+
+def _joined(a: _Moments, b: _Moments) -> _Moments:
+    """The moments of two sets of pairs together (Chan, Golub and LeVeque, 1979)."""
+    n = a[0] + b[0]
+    if not (a[0] and b[0]):
+        return a if a[0] else b
+    x, y, weight = b[1] - a[1], b[2] - a[2], a[0] * b[0] / n
+    means = a[1] + x * b[0] / n, a[2] + y * b[0] / n
+    return n, *means, a[3] + b[3] + x * x * weight, a[4] + b[4] + y * y * weight, a[5] + b[5] + x * y * weight
+
+
+def _correlation(moments: _Moments) -> float:
+    *_, xx, yy, xy = moments
+    spread = math.sqrt(xx) * math.sqrt(yy)  # of each: the product of two small or large ones may not be a number
+    return xy / spread if spread > 0 else float("nan")

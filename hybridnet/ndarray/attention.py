@@ -9,6 +9,7 @@ from hybridnet.ndarray.attributes import Array
 from hybridnet.ndarray.record import when
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.shapes import per_channel
+from hybridnet.ops.array import gather
 from hybridnet.ops.nn import attention, norm, rotary
 
 
@@ -37,6 +38,16 @@ def scaled_dot_product_attention(
     """
     counts = call("not_equal", mask, 0) if mask is not None else None
     return attention.scaled_dot_product_attention(query, key, value, counts, causal, scale, layout)
+
+
+@classic("_contrib_cache_update")
+def cache_update(cache: Array, new: Array, positions: Array) -> Any:
+    """``cache`` (batch, length, heads, features) with ``new``, the same of fewer positions, written to ``positions``, one for each of them.
+
+    A compiled step that keeps the result in the place of ``cache`` moves nothing else of it.
+    """
+    indices = gather.as_indices("cache_update", positions, cache)
+    return call("index_set", cache, new, indices, key=(("slice", None, None, None), ("array",)))
 
 
 @classic("_contrib_rotary_embedding")

@@ -9,7 +9,7 @@ from hybridnet import absent, dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
-from hybridnet.ndarray.attention import rms_norm, rotary_embedding, scaled_dot_product_attention
+from hybridnet.ndarray.attention import cache_update, rms_norm, rotary_embedding, scaled_dot_product_attention
 from hybridnet.ndarray.attributes import Array, Context, Floats, Shape
 from hybridnet.ndarray.deformable import DeformableConvolution, ModulatedDeformableConvolution
 from hybridnet.ndarray.normalization import sync_batch_norm as SyncBatchNorm
@@ -24,7 +24,7 @@ from hybridnet.ops.nn import boxes, like, loss, outputs, resize
 
 __all__ = [
     "AdaptiveAvgPooling2D", "BilinearResize2D", "CTCLoss", "DeformableConvolution", "ModulatedDeformableConvolution", "MultiBoxPrior",
-    "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms", "cond", "ctc_loss", "div_sqrt_dim", "foreach",
+    "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms", "cache_update", "cond", "ctc_loss", "div_sqrt_dim", "foreach",
     "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk", "interleaved_matmul_encdec_valatt",
     "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan", "quadratic", "rms_norm",
     "rotary_embedding", "scaled_dot_product_attention", "sparse_softmax_cross_entropy", "while_loop",

@@ -8,8 +8,8 @@ from hybridnet.core import call
 from hybridnet.ops.array.creation import zeros_like
 from hybridnet.ops.array.selection import clip, where
 from hybridnet.ops.math.pointwise import FUNCTIONS
+from hybridnet.optimizer.base import Optimizer, is_zero, like, register
 from hybridnet.optimizer.numbers import derived
-from hybridnet.optimizer.optimizer import Optimizer, is_zero, like, register
 
 sqrt, square, maximum = FUNCTIONS["sqrt"], FUNCTIONS["square"], FUNCTIONS["maximum"]
 absolute, sign = FUNCTIONS["absolute"], FUNCTIONS["sign"]

@@ -10,9 +10,9 @@ from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.array.creation import zeros
 from hybridnet.ops.array.selection import where
 from hybridnet.ops.math.pointwise import FUNCTIONS
+from hybridnet.optimizer.base import like, register
 from hybridnet.optimizer.layerwise import norm
 from hybridnet.optimizer.momentum import SGD
-from hybridnet.optimizer.optimizer import like, register
 
 minimum = FUNCTIONS["minimum"]
 

@@ -9,7 +9,7 @@ from hybridnet.ops.array.selection import clip, where
 from hybridnet.ops.math.pointwise import FUNCTIONS
 from hybridnet.ops.math.wide import in_wide
 from hybridnet.optimizer.adaptive import Adam, follow, sqrt, square
-from hybridnet.optimizer.optimizer import register
+from hybridnet.optimizer.base import register
 
 minimum = FUNCTIONS["minimum"]
 

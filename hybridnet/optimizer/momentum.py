@@ -7,8 +7,8 @@ from typing import Any
 from hybridnet.core import call
 from hybridnet.ops.array.creation import zeros_like
 from hybridnet.ops.random.distributions import normal
+from hybridnet.optimizer.base import Optimizer, register
 from hybridnet.optimizer.numbers import derived
-from hybridnet.optimizer.optimizer import Optimizer, register
 
 
 @register

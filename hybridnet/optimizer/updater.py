@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.optimizer import states as files
-from hybridnet.optimizer.optimizer import Optimizer
+from hybridnet.optimizer.base import Optimizer
 
 
 class Updater:

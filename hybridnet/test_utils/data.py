@@ -11,8 +11,8 @@ from typing import Any
 import numpy
 
 from hybridnet.errors import FileFormatError, fail
+from hybridnet.gluon.data.stored import default_root, packed_file
 from hybridnet.gluon.data.vision.datasets import MNIST
-from hybridnet.gluon.data.vision.stored import default_root, packed_file
 from hybridnet.gluon.utils import download as fetch
 from hybridnet.io import DataBatch, DataIter, MNISTIter
 from hybridnet.io.idx import read_bytes, read_images

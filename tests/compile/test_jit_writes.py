@@ -187,10 +187,14 @@ def test_writes_through_views_and_to_what_they_are_views_of(fn: Callable[[Any], 
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["view", "write", "part", "read"]), st.integers(0, 5), st.integers(0, 8)), min_size=1, max_size=10)
+    st.lists(
+        st.tuples(st.sampled_from(["view", "write", "part", "rows", "moved", "read"]), st.integers(0, 5), st.integers(0, 8)),
+        min_size=1,
+        max_size=10,
+    )
 )
 def test_random_views_and_writes(actions: list[tuple[str, int, int]]) -> None:
-    """Chains of views, any of which is written, whole or in part, and any of which is read."""
+    """Chains of views, any of which is written, whole, in part, or in rows that are numbered by an array, and any of which is read."""
     views = [
         lambda a: a[1:],
         lambda a: a[::-1],
@@ -210,6 +214,10 @@ def test_random_views_and_writes(actions: list[tuple[str, int, int]]) -> None:
                 a += number + 1
             elif what == "part" and a.shape[0]:
                 a[0] = number * 10
+            elif what == "rows" and a.shape[0]:
+                a[array([which % a.shape[0], at % a.shape[0]], "int32")] = number * 10
+            elif what == "moved" and a.shape[0]:
+                a[array([which % a.shape[0]], "int32")] = arrays[number % len(arrays)].reshape(-1)[: a[:1].size].reshape(a[:1].shape)
             elif what == "read":
                 seen.append(a * 1)
         return (x * 1, *seen, *(a * 1 for a in arrays))
@@ -219,6 +227,47 @@ def test_random_views_and_writes(actions: list[tuple[str, int, int]]) -> None:
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(x.asnumpy(), y.asnumpy())
+
+
+PLACES = array([2, 0], "int32")
+
+
+def kept(cache: Any, new: Any) -> Any:
+    cache[PLACES] = new
+    return cache.sum()
+
+
+def read_after_the_write(cache: Any, new: Any) -> Any:
+    before = cache * 1
+    part = cache[1:]
+    cache[PLACES] = new
+    return before + 1, part * 1
+
+
+def read_old_after_the_write(cache: Any, new: Any) -> Any:
+    before = cache.copy()
+    cache[PLACES] = new
+    return before * cache
+
+
+def of_itself(cache: Any, new: Any) -> Any:
+    cache[PLACES] = cache[1:] * 1 + new * 0
+    cache[PLACES] = cache[:2]
+    return cache.sum()
+
+
+@pytest.mark.parametrize("fn", [kept, read_after_the_write, read_old_after_the_write, of_itself])
+def test_rows_are_written_where_they_lie(fn: Callable[[Any, Any], Any]) -> None:
+    """A few rows of a large state, as of a cache: nothing else of it is moved, unless what it was is needed afterwards."""
+    x, y = (array(np.arange(12, dtype="float32").reshape(3, 4)) for _ in range(2))
+    new = array(np.full((2, 4), -1.0, "float32"))
+    compiled = jit(fn)
+    for _ in range(2):
+        for a, b in zip(results_of(compiled(x, new)), results_of(fn(y, new)), strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(x.asnumpy(), y.asnumpy())
+    text = compiled.program(x, new)
+    assert fn is not kept or ("index_set(x0, x1, x2, key=(('array',),), out=x0)" in text and "copyto(" not in text)
 
 
 def test_an_array_with_gaps_whose_reshape_would_be_a_copy_is_refused() -> None:

@@ -160,16 +160,6 @@ def both_dropped() -> Any:
     return contrib.rnn.VariationalDropoutCell(rnn.BidirectionalCell(rnn.RNNCell(2), rnn.RNNCell(2)), drop_states=0.1)
 
 
-def test_places_that_programs_import_from() -> None:
-    from hybridnet.gluon.block import HybridBlock
-    from hybridnet.gluon.contrib.cnn.conv_layers import DeformableConvolution
-    from hybridnet.gluon.contrib.nn.basic_layers import Identity
-    from hybridnet.gluon.parameter import ParameterDict
-
-    assert (HybridBlock, ParameterDict, Identity) == (gluon.HybridBlock, gluon.ParameterDict, gluon.nn.Identity)
-    assert DeformableConvolution is contrib.cnn.DeformableConvolution
-
-
 def test_integers() -> None:
     """nd's integers stay integers; of np's a mean is none."""
     loss = gluon.loss.L1Loss()

@@ -17,8 +17,7 @@ import hybridnet as hn
 from hybridnet import nd
 from hybridnet.config import config
 from hybridnet.errors import ArgumentError, FileFormatError, HybridnetError
-from hybridnet.gluon.data import vision
-from hybridnet.gluon.data.vision import stored
+from hybridnet.gluon.data import stored, vision
 from hybridnet.gluon.utils import DownloadError
 from hybridnet.opencv import opencv
 

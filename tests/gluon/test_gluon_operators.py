@@ -77,7 +77,7 @@ def transformers() -> Iterator[Made]:
         layer = {"num_kv_heads": 1, "pre_norm": pre_norm, "rotary": 10.0, "dropout": 0.2}
         yield lambda layer=layer: nn.TransformerEncoderLayer(4, 2, 6, **layer), [text, mask]
         yield lambda layer=layer: nn.TransformerDecoderLayer(4, 2, 6, **layer), [text, memory, mask]
-    cached = [text[:, :2], mask, [floats(5, 2, 1, 2)] * 2, np.array([2], np.float32)]
+    cached = [text[:, :2], mask, [floats(2, 5, 1, 2)] * 2, np.array([2], np.float32)]
     yield lambda: nn.TransformerEncoderLayer(4, 2, 6, 1, causal=True), cached
 
 

@@ -222,7 +222,7 @@ def test_values_are_cast_and_parts_are_put_together(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((FOLDER / "gpt2" / "config.json").read_bytes())
     net = hugging_face.from_folder(tmp_path)
     wanted = arrays["transformer.h.1.mlp.c_fc.weight"].T
-    found = net.layers[1].hidden.weight.data()
+    found = net.layers[1].ffn.up.weight.data()
     assert found.dtype == "float32"
     numpy.testing.assert_allclose(found.asnumpy(), wanted, rtol=1e-2)
     (tmp_path / "model.safetensors.index.json").unlink()
@@ -240,7 +240,7 @@ def test_what_does_not_fit_is_told_and_changes_nothing(tmp_path: Path) -> None:
     more = {**arrays, "vit.encoder.layer.2.output.dense.bias": arrays["classifier.bias"]}
     other = {**arrays, "classifier.weight": numpy.zeros((4, 8), "float32")}
     for wrong, error, text in (
-        (lacking, FileFormatError, r"query.weight for parameter 'layers.1.attention.qkv.weight'.*try allow_missing=True"),
+        (lacking, FileFormatError, r"query.weight for parameter 'layers.1.attention.query_proj.weight'.*try allow_missing=True"),
         (more, FileFormatError, r"arrays of this ViT .* got 'encoder.layer.2.output.dense.bias'; .*ignore_extra"),
         (other, ShapeError, r"\(4, 8\)"),
     ):
@@ -249,7 +249,9 @@ def test_what_does_not_fit_is_told_and_changes_nothing(tmp_path: Path) -> None:
         for place, p in net._collect_params_with_prefix().items():
             numpy.testing.assert_array_equal(p.data().asnumpy(), before[place], err_msg=place)
     hugging_face.load(net, write(path, {key: more[key] for key in more if key != query}), allow_missing=True, ignore_extra=True)
-    numpy.testing.assert_array_equal(net.layers[1].attention.qkv.weight.data().asnumpy(), before["layers.1.attention.qkv.weight"])
+    numpy.testing.assert_array_equal(
+        net.layers[1].attention.query_proj.weight.data().asnumpy(), before["layers.1.attention.query_proj.weight"]
+    )
     numpy.testing.assert_array_equal(net.output.bias.data().asnumpy(), arrays["classifier.bias"])
 
 

@@ -1,4 +1,4 @@
-"""Initializers of flat recurrent parameters, what they log, and metrics under other names."""
+"""Initializers of flat recurrent parameters, and what they log."""
 
 import json
 import logging
@@ -6,8 +6,7 @@ import logging
 import numpy
 import pytest
 
-import hybridnet as hn
-from hybridnet import init, metric, nd
+from hybridnet import init, nd
 from hybridnet.errors import ArgumentError, ShapeError
 from hybridnet.gluon import nn
 from hybridnet.ops.nn.rnn import rnn_param_size
@@ -48,11 +47,3 @@ def test_verbosity(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == ["Initialized x_weight as weight: 2.0", "Initialized x_bias as bias: (2, 2)"]
     nn.Dense(2, in_units=2, prefix="d_").initialize(made.set_verbosity(True, lambda a: "drawn"))
     assert [m.split(" as ")[0] for m in caplog.messages[2:]] == ["Initialized d_weight", "Initialized d_bias"]
-
-
-def test_losses_by_other_names() -> None:
-    for name in ("torch", "caffe"):
-        made = metric.create(name)
-        assert numpy.isnan(made.get()[1])
-        made.update(None, [hn.np.array([1.0, 2.0])])
-        assert made.get() == (name, 1.5)

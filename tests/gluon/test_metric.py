@@ -39,6 +39,8 @@ CASES: list[tuple[Any, Any, float]] = [
     (metric.Perplexity(None), TWO, 32.48487),
     (metric.Perplexity(0), [(L2, P2)], 1.29099),
     (metric.Loss(), [(L2, P2)], 0.5),
+    (metric.Torch(), [(L2, P2)], 0.5),
+    (metric.Caffe(), [(L2, P2)], 0.5),
     (metric.MAE(), PAIR, 2.25),
     (metric.MSE(), PAIR, 10.20833),
     (metric.RMSE(), PAIR, 2.77457),
@@ -61,6 +63,30 @@ def test_values_are_mxnets(measure: metric.EvalMetric, batches: Any, expected: f
     assert math.isnan(measure.get()[1]) and not math.isnan(measure.get_global()[1])
 
 
+def test_sums_of_a_correlation() -> None:
+    """As MXNet counts them: the value times the number of updates."""
+    measure = metric.PCC()
+    for updates in (1, 2):
+        measure.update([array([1, 2, 0])], [array([1, 2, 1])])
+        assert (measure.num_inst, measure.global_num_inst) == (updates, updates)
+        assert measure.sum_metric == measure.global_sum_metric == pytest.approx(0.6123724 * updates)
+
+
+def test_correlation_of_numbers_far_from_zero() -> None:
+    """Means that are large beside the deviations, numbers near the ends of a type's range, and batches of any size, one empty."""
+    rng = numpy.random.default_rng(0)
+    for offset, scale in ((0, 1), (1e8, 1), (-1e5, 1e-3), (0, 1e-150), (0, 1e150)):
+        x = rng.normal(size=60)
+        y = (x + rng.normal(size=60)) * scale + offset
+        x = x * scale + offset
+        measure = metric.PearsonCorrelation(average="micro")
+        for part in (slice(0, 0), slice(0, 1), slice(1, 20), slice(20, 60)):
+            measure.update([x[part]], [y[part]])
+        assert measure.get()[1] == pytest.approx(numpy.corrcoef(x / scale, y / scale)[0, 1], rel=1e-6)
+    measure.reset_micro()
+    assert math.isnan(measure.get()[1]) and not math.isnan(measure.get_global()[1])
+
+
 def test_numpy_arrays_and_single_arrays_do() -> None:
     m = metric.Accuracy()
     m.update(L2.asnumpy(), P2.asnumpy())
@@ -70,7 +96,7 @@ def test_numpy_arrays_and_single_arrays_do() -> None:
 def test_create() -> None:
     both = metric.create(["acc", "ce"])
     both.update([L2], [P2])
-    assert both.get()[0] == ["accuracy", "cross-entropy"]
+    assert isinstance(both, metric.CompositeEvalMetric) and both.get()[0] == ["accuracy", "cross-entropy"]
     assert dict(both.get_name_value())["accuracy"] == 0.75
     assert metric.create("top_k_accuracy", top_k=3).name == "top_k_accuracy_3"
     assert metric.create(lambda label, pred: 0).name == "custom(<lambda>)"

@@ -14,7 +14,12 @@ IDS = [f"{expression} {call}".strip() for expression, _, call in CASES]
 
 
 #: MXNet quotes a prefix, tells no arguments, or takes a weight's second axis for the number of inputs.
-REPR_IS_OURS = ("contrib.nn.SyncBatchNorm", "contrib.cnn.Modulated", "nn.Conv2DTranspose", "nn.Conv1D(4, 3, 2, 1, 2, 2)")
+REPR_IS_OURS = (
+    *("contrib.nn.SyncBatchNorm", "contrib.cnn.Modulated", "nn.Conv2DTranspose", "nn.Conv1DTranspose"),
+    *("nn.Conv1D(4, 3, 2, 1, 2, 2)", "nn.Conv2D(6, (3, 2)"),
+)
+#: For numbers below 0 MXNet's is λ (α + y), which is no derivative of y = λ α (eˣ - 1): that is λ α + y.
+GRADIENT_IS_OURS = ("nn.SELU",)
 
 
 def agree(found: Any, expected: Any) -> None:
@@ -37,7 +42,8 @@ def test_as_mxnet(case: Any, expected: Any, hybridize: bool) -> None:
     if not case[0].startswith(REPR_IS_OURS):
         assert "".join(found["repr"].split()) == "".join(expected["repr"].split())
     agree(found["outputs"], expected["outputs"])
-    agree(found["inputs"], expected["inputs"])
+    if not case[0].startswith(GRADIENT_IS_OURS):
+        agree(found["inputs"], expected["inputs"])
     for part in ("gradients", "states"):
         assert list(found[part]) == list(expected[part])
         agree(found[part].values(), expected[part].values())

@@ -196,7 +196,7 @@ def test_small_layers(hybridize: bool) -> None:
     h = x.asnumpy().astype("float64")
     sigmoid = lambda a: 1 / (1 + numpy.exp(-a))
     erf = numpy.vectorize(math.erf)
-    swiglu = made(nn.SwiGLU(4, 6))
+    swiglu, plain = made(nn.SwiGLU(4, 6)), made(nn.FeedForward(4, 6))
     w = {f"ffn.{name}": value for name, value in weights_after(swiglu, x).items()}
     for net, expected in (
         (made(nn.RMSNorm(in_channels=UNITS)), h / numpy.sqrt((h * h).mean(-1, keepdims=True) + 1e-6)),
@@ -206,6 +206,7 @@ def test_small_layers(hybridize: bool) -> None:
         (nn.GELU("sigmoid"), h * sigmoid(1.702 * h)),
         (nn.SiLU(), h * sigmoid(h)),
         (swiglu, fed(w, h, True)),
+        (plain, fed({f"ffn.{name}": value for name, value in weights_after(plain, x).items()}, h, False)),
     ):
         net.hybridize(hybridize)
         close(net(x), expected)

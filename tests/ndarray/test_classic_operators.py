@@ -47,6 +47,7 @@ OURS = {
     "_contrib_sparse_softmax_cross_entropy",
     "_contrib_rms_norm",
     "_contrib_scaled_dot_product_attention",
+    "_contrib_cache_update",
     "_contrib_rotary_embedding",
     "_image_random_gray",
 }

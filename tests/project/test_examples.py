@@ -126,10 +126,41 @@ def test_char_transformer(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(found["text"]) == 32
 
 
+def test_transformer_classifier(capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("transformer_classifier").main(["--lines", "250", "--epochs", "6", "--layers", "1", "--units", "16", "--quiet"])
+    assert found["accuracy"] > 0.55, "a third by chance"
+    assert "held-out accuracy" in capsys.readouterr().out
+
+
+def test_autoencoder(capsys: pytest.CaptureFixture[str]) -> None:
+    """A smaller error than with as many numbers of PCA, and codes that tell digits apart, without a label."""
+    found = example("autoencoder").main(["--epochs", "50", "--quiet"])
+    assert found["error"] < 0.8 * found["linear error"] < 0.02
+    assert found["neighbours"] > 0.9
+    assert "@@" in capsys.readouterr().out
+
+
+def test_integrated_gradients(capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("integrated_gradients").main(["--epochs", "5", "--quiet"])
+    assert found["gap"] < 0.02, "the parts do not sum up"
+    assert found["drop"] > 2 * found["drop of others"]
+    assert "##" in capsys.readouterr().out
+
+
+def test_search(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    found = example("search").main(["--trials", "6", "--epochs", "3", "--quiet"])
+    assert len(found["values"]) == 6 and found["best"] == max(v for v in found["values"] if v is not None)
+    assert found["accuracy"] > 0.85
+    assert "6 trials" in capsys.readouterr().out
+
+
 def test_every_example_says_what_it_shows_and_is_tested() -> None:
     tested = Path(__file__).read_text(encoding="utf-8")
     for path in EXAMPLES.glob("*.py"):
-        assert path.read_text(encoding="utf-8").startswith('"""'), path.name
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith('"""'), path.name
+        assert text.count("\n") < (200 if path.stem == "digits" else 150), f"{path.name} is too long to be read"
         assert f'"{path.stem}"' in tested, f"{path.name} has no test"
 
 

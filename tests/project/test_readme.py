@@ -56,7 +56,7 @@ def test_the_commands() -> None:
 def test_files_and_folders_that_it_names_exist() -> None:
     named = set(re.findall(r"`((?:hybridnet|tests|examples|kernels)/[\w/.]*)`", README)) | set(re.findall(r"`(\w+\.md|LICENSE)`", README))
     named |= {
-        f"examples/{name}" for name in re.findall(r"`(\w+_?\w*\.py)`", README.partition("More in `examples/`")[2].partition("\n\n")[0])
+        f"examples/{name}" for name in re.findall(r"`(\w+_?\w*\.py)`", README.partition("More in `examples/`")[2].partition("\n## ")[0])
     }
     assert len(named) > 12
     missing = sorted(name for name in named if not (ROOT / name).exists())

@@ -38,7 +38,7 @@ LAYERS = (
     "runtime",
     "traced retrace compiled compile",
     "numpy numpy_extension ndarray symbol random context util hooks",
-    "amp name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
+    "amp contrib name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
     "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from
 )

@@ -28,6 +28,8 @@ CASES = [
     ("dcasgd", {"learning_rate": 0.1, "lamda": 0.5, "wd": 0.1}),
     ("dcasgd", {"learning_rate": 0.1, "lamda": 2.0, "clip_gradient": 0.3}),  # with a momentum MXNet fails
     ("test", {}),
+    ("ccsgd", {"learning_rate": 0.1, "wd": 0.1, "momentum": 0.9, "clip_gradient": 0.3}),
+    ("groupadagrad", {"learning_rate": 0.1, "eps": 0.01, "clip_gradient": 0.3}),
     ("sgd", {"learning_rate": 0.1, "wd": 0.1, "momentum": 0.9, "dtype": "float16", "multi_precision": True}),
     ("sgd", {"learning_rate": 0.1, "wd": 0.1, "multipliers": True}),
     ("adam", {"learning_rate": 0.1, "wd": 0.1, "multipliers": True}),

@@ -47,22 +47,31 @@ KINDS: dict[str, dict[str, str]] = {
 class Rules:
     """How a kind of network is named in files.
 
-    ``layers``: place here -> kind of layer, and its place there; several there, parted by spaces, are joined along their first axis. ``{}``
-    stands for a number. ``prefix``: what all names there may begin with. ``ignored``: a pattern of names there that nothing here needs.
+    ``layers``: place here -> kind of layer, and its place there; with ``[0/3]`` behind it the first of three equal parts of its outputs.
+    ``{}`` stands for a number. ``prefix``: what all names there may begin with. ``ignored``: a pattern of those that nothing here needs.
     """
 
     layers: Mapping[str, tuple[str, str]]
     prefix: str = ""
     ignored: str = ""
 
-    def sources(self, place: str) -> tuple[str, list[str]]:
-        """The kind of layer of the parameter at ``place``, and the names of the arrays that it is made of."""
-        for layer, (kind, names) in self.layers.items():
+    def source(self, place: str) -> tuple[str, str, tuple[int, int]]:
+        """The kind of layer of the parameter at ``place``, the name of the array there, and which part of how many of it is meant."""
+        for layer, (kind, there) in self.layers.items():
+            name, _, part = there.partition("[")
             for own, their in KINDS[kind].items():
                 found = re.fullmatch(re.escape(layer + own).replace(r"\{\}", r"(\d+)"), place)
                 if found is not None:
-                    return kind, [name.format(*found.groups()) + their for name in names.split()]
+                    number, _, parts = (part or "0/1]").removesuffix("]").partition("/")
+                    return kind, name.format(*found.groups()) + their, (int(number), int(parts))
         return fail(ArgumentError, "hugging_face", expected="a parameter that the rules name", got=repr(place))
+
+
+def _encoder_layer(attention: str) -> dict[str, tuple[str, str]]:
+    """The dense layers of a layer of BERT or ViT, where the projections of the inputs are in ``attention``."""
+    parts = {f"attention.{part}_proj": f"{attention}.{part}" for part in ("query", "key", "value")}
+    parts |= {"attention.out_proj": "attention.output.dense", "ffn.up": "intermediate.dense", "ffn.down": "output.dense"}
+    return {f"layers.{{}}.{own}": ("dense", f"encoder.layer.{{}}.{their}") for own, their in parts.items()}
 
 
 _GPT2 = Rules(
@@ -70,11 +79,13 @@ _GPT2 = Rules(
         "word_embed": ("table", "wte"),
         "position_embed": ("table", "wpe"),
         "layers.{}.attention_norm": ("norm", "h.{}.ln_1"),
-        "layers.{}.attention.qkv": ("transposed dense", "h.{}.attn.c_attn"),
-        "layers.{}.attention.proj": ("transposed dense", "h.{}.attn.c_proj"),
-        "layers.{}.output_norm": ("norm", "h.{}.ln_2"),
-        "layers.{}.hidden": ("transposed dense", "h.{}.mlp.c_fc"),
-        "layers.{}.output": ("transposed dense", "h.{}.mlp.c_proj"),
+        "layers.{}.attention.query_proj": ("transposed dense", "h.{}.attn.c_attn[0/3]"),
+        "layers.{}.attention.key_proj": ("transposed dense", "h.{}.attn.c_attn[1/3]"),
+        "layers.{}.attention.value_proj": ("transposed dense", "h.{}.attn.c_attn[2/3]"),
+        "layers.{}.attention.out_proj": ("transposed dense", "h.{}.attn.c_proj"),
+        "layers.{}.ffn_norm": ("norm", "h.{}.ln_2"),
+        "layers.{}.ffn.up": ("transposed dense", "h.{}.mlp.c_fc"),
+        "layers.{}.ffn.down": ("transposed dense", "h.{}.mlp.c_proj"),
         "norm": ("norm", "ln_f"),
         "output": ("table", "wte"),
     },
@@ -87,15 +98,9 @@ _BERT = Rules(
         "position_embed": ("table", "embeddings.position_embeddings"),
         "token_type_embed": ("table", "embeddings.token_type_embeddings"),
         "embed_norm": ("norm", "embeddings.LayerNorm"),
-        "layers.{}.attention.qkv": (
-            "dense",
-            "encoder.layer.{0}.attention.self.query encoder.layer.{0}.attention.self.key encoder.layer.{0}.attention.self.value",
-        ),
-        "layers.{}.attention.proj": ("dense", "encoder.layer.{}.attention.output.dense"),
+        **_encoder_layer("attention.self"),
         "layers.{}.attention_norm": ("norm", "encoder.layer.{}.attention.output.LayerNorm"),
-        "layers.{}.hidden": ("dense", "encoder.layer.{}.intermediate.dense"),
-        "layers.{}.output": ("dense", "encoder.layer.{}.output.dense"),
-        "layers.{}.output_norm": ("norm", "encoder.layer.{}.output.LayerNorm"),
+        "layers.{}.ffn_norm": ("norm", "encoder.layer.{}.output.LayerNorm"),
         "pooler": ("dense", "pooler.dense"),
     },
     prefix="bert.",
@@ -107,15 +112,8 @@ _VIT = Rules(
         "position": ("array", "embeddings.position_embeddings"),
         "patch_embed": ("dense", "embeddings.patch_embeddings.projection"),
         "layers.{}.attention_norm": ("norm", "encoder.layer.{}.layernorm_before"),
-        "layers.{}.attention.qkv": (
-            "dense",
-            "encoder.layer.{0}.attention.attention.query encoder.layer.{0}.attention.attention.key "
-            "encoder.layer.{0}.attention.attention.value",
-        ),
-        "layers.{}.attention.proj": ("dense", "encoder.layer.{}.attention.output.dense"),
-        "layers.{}.output_norm": ("norm", "encoder.layer.{}.layernorm_after"),
-        "layers.{}.hidden": ("dense", "encoder.layer.{}.intermediate.dense"),
-        "layers.{}.output": ("dense", "encoder.layer.{}.output.dense"),
+        **_encoder_layer("attention.attention"),
+        "layers.{}.ffn_norm": ("norm", "encoder.layer.{}.layernorm_after"),
         "norm": ("norm", "layernorm"),
         "output": ("dense", "classifier"),
     },
@@ -152,14 +150,13 @@ def load(net: Block, path: str | os.PathLike[str], allow_missing: bool = False, 
     values: dict[str, Host] = {}
     used = set()
     for place in net._collect_params_with_prefix():
-        kind, names = rules.sources(place)
-        missing = [name for name in names if name not in there]
-        if missing and not allow_missing:
-            expected = f"{' and '.join(missing)} for parameter {place!r} in {os.fspath(path)}"
+        kind, name, part = rules.source(place)
+        if name in there:
+            used.add(name)
+            values[place] = _part(there[name].T if kind == "transposed dense" else there[name], *part)
+        elif not allow_missing:
+            expected = f"{name} for parameter {place!r} in {os.fspath(path)}"
             fail(FileFormatError, "hugging_face", expected=expected, got=_some(there), fix="allow_missing=True if that is meant")
-        if not missing:
-            used.update(names)
-            values[place] = _joined([there[name] for name in names], kind)
     extra = [name for name in there if name not in used and not re.fullmatch(rules.ignored, name)]
     if extra and not ignore_extra:
         expected = f"arrays of this {type(net).__name__} in {os.fspath(path)}"
@@ -172,9 +169,10 @@ def _normal(name: str, rules: Rules) -> str:
     return re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name.removeprefix(rules.prefix)))
 
 
-def _joined(arrays: list[Host], kind: str) -> Host:
-    array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    return np.ascontiguousarray(array.T) if kind == "transposed dense" else array
+def _part(array: Host, number: int, parts: int) -> Host:
+    """One of so many equal parts along the first axis. What is no multiple of them is left whole, and refused by its shape."""
+    rows = len(array) // parts
+    return np.ascontiguousarray(array[number * rows : (number + 1) * rows] if parts > 1 and len(array) % parts == 0 else array)
 
 
 def _some(names: Any) -> str:

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from hybridnet import absent
-from hybridnet.gluon.block import Block
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import Block, HybridBlock
+from hybridnet.gluon.nn import basic_layers, conv_layers
 from hybridnet.gluon.nn.activations import ELU, GELU, SELU, Activation, LeakyReLU, PReLU, SiLU, Swish
 from hybridnet.gluon.nn.attention import MultiHeadAttention, RotaryEmbedding
 from hybridnet.gluon.nn.basic import Dense, Dropout, Embedding, Flatten, HybridLambda, Identity, Lambda
@@ -42,6 +42,7 @@ __all__ = [
     "GroupNorm", "HybridBlock", "HybridConcatenate", "HybridLambda", "HybridSequential", "Identity", "InstanceNorm", "Lambda",
     "LayerNorm", "LeakyReLU", "MaxPool1D", "MaxPool2D", "MaxPool3D", "MultiHeadAttention", "PReLU", "RMSNorm", "ReflectionPad2D",
     "RotaryEmbedding", "Sequential", "SiLU", "SwiGLU", "Swish", "TransformerDecoderLayer", "TransformerEncoderLayer",
+    "basic_layers", "conv_layers",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

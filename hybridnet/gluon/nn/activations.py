@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet import initializer
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.ops.nn import activation as functions
 from hybridnet.ops.nn.common import one_of
 

@@ -7,7 +7,7 @@ from typing import Any
 from hybridnet import ndarray
 from hybridnet.core import as_class
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.nn.basic import Dense
 
 
@@ -41,7 +41,8 @@ class MultiHeadAttention(HybridBlock):
     Called with ``query`` alone it attends to itself; ``key`` and ``value`` (the key, if not given) are (batch, keys, inputs).
     ``mask`` broadcasts to (batch, heads, queries, keys) and is not 0 where a key counts; with ``causal`` a query counts the
     keys up to its own position. ``num_kv_heads``: the number of heads that keys and values have, each for as many of the
-    queries' (arXiv 2305.13245). ``rotary``: the base of a :class:`RotaryEmbedding` of queries and keys.
+    queries' (arXiv 2305.13245). ``rotary``: the base of a :class:`RotaryEmbedding` of queries and keys. ``in_units``: the inputs of
+    query, key and value, if they have as many; else the first call finds them.
 
     *Generation.* ``begin_cache(batch, length)`` gives the memory of ``length`` positions. With ``cache`` and ``position``, an
     array (1,) with the number of positions before this query's first, the keys and values of the query are written there,
@@ -59,6 +60,7 @@ class MultiHeadAttention(HybridBlock):
         weight_initializer: Any = None,
         bias_initializer: Any = "zeros",
         dtype: Any = "float32",
+        in_units: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -67,20 +69,20 @@ class MultiHeadAttention(HybridBlock):
             expected = "units that num_heads divides, and num_heads that num_kv_heads divides"
             fail(ArgumentError, type(self).__name__, expected=expected, got=f"{units}, {num_heads} and {kv_heads}")
         self._heads, self._kv_heads, self._features = num_heads, kv_heads, units // num_heads
-        self._causal, self._dtype = causal, dtype
+        self._causal = causal
         given: dict[str, Any] = {"use_bias": use_bias, "weight_initializer": weight_initializer, "bias_initializer": bias_initializer}
         given |= {"flatten": False, "dtype": dtype}
         with self.name_scope():
-            self.query_proj = Dense(units, prefix="query_", **given)
-            self.key_proj = Dense(kv_heads * self._features, prefix="key_", **given)
-            self.value_proj = Dense(kv_heads * self._features, prefix="value_", **given)
-            self.out_proj = Dense(units, prefix="out_", **given)
+            self.query_proj = Dense(units, in_units=in_units, prefix="query_", **given)
+            self.key_proj = Dense(kv_heads * self._features, in_units=in_units, prefix="key_", **given)
+            self.value_proj = Dense(kv_heads * self._features, in_units=in_units, prefix="value_", **given)
+            self.out_proj = Dense(units, in_units=units, prefix="out_", **given)
             self.rotary = None if rotary is None else RotaryEmbedding(rotary, prefix="rotary_")
 
     def begin_cache(self, batch_size: int, length: int, like: Any = None) -> list[Any]:
-        """Empty keys and values of ``length`` positions, (length, batch, kv heads, features); of the class and device of ``like``."""
-        given = {"dtype": self._dtype} if like is None else {"dtype": self._dtype, "ctx": like.device}
-        made = [ndarray.zeros((length, batch_size, self._kv_heads, self._features), **given) for _ in range(2)]
+        """Empty keys and values of ``length`` positions, (batch, length, kv heads, features); of the class and device of ``like``."""
+        given = {"dtype": self.key_proj.weight.dtype, "ctx": None if like is None else like.device}
+        made = [ndarray.zeros((batch_size, length, self._kv_heads, self._features), **given) for _ in range(2)]
         return made if like is None else [as_class(x, type(like)) for x in made]
 
     def hybrid_forward(
@@ -98,8 +100,7 @@ class MultiHeadAttention(HybridBlock):
             q, k = self.rotary(q, places), self.rotary(k, places if key is query else counted(F, key))
         causal = self._causal and cache is None
         if cache is not None:
-            cache = [F.contrib.index_copy(old, places, F.transpose(new, axes=(1, 0, 2, 3))) for old, new in zip(cache, (k, v), strict=True)]
-            k, v = (F.transpose(x, axes=(1, 0, 2, 3)) for x in cache)
+            k, v = cache = [F.contrib.cache_update(old, new, places) for old, new in zip(cache, (k, v), strict=True)]
             known = F.broadcast_lesser_equal(F.expand_dims(counted(F, k), axis=0), F.expand_dims(places, axis=1))
             known = F.expand_dims(F.expand_dims(known, axis=0), axis=0)  # (1, 1, queries, keys)
             mask = known if mask is None else F.broadcast_mul(F.cast(known, dtype="float32"), F.cast(mask, dtype="float32"))

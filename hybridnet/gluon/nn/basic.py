@@ -8,8 +8,7 @@ from typing import Any
 
 from hybridnet import ndarray
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.block import Block
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import Block, HybridBlock
 from hybridnet.gluon.nn.activations import activated
 
 
@@ -128,7 +127,7 @@ def _named_function(function: Any) -> tuple[Callable[..., Any], str]:
         return found, function
     if not callable(function):
         fail(ArgumentError, "Lambda", expected="a function or a name", got=type(function).__name__)
-    return function, getattr(function, "__name__", type(function).__name__).strip("<>")
+    return function, getattr(function, "__name__", type(function).__name__)
 
 
 class Lambda(Block):

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hybridnet import ndarray
-from hybridnet.gluon.block import Block
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import Block, HybridBlock
 
 
 class _Listed(Block):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.nn.activations import activated
 from hybridnet.ops.nn.common import as_tuple
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.errors import ShapeError, fail
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 
 
 class _Norm(HybridBlock):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.nn.convolution import LAYOUTS, checked_layout
 from hybridnet.ops.nn.common import as_tuple
 

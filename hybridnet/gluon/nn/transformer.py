@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.nn.activations import Activation, SiLU
 from hybridnet.gluon.nn.attention import MultiHeadAttention
 from hybridnet.gluon.nn.basic import Dense, Dropout
@@ -13,7 +13,7 @@ from hybridnet.ops.nn.common import one_of
 
 
 class FeedForward(HybridBlock):
-    """Dense(``hidden_units``), ``activation``, Dense(``units``), over the last axis."""
+    """Dense(``hidden_units``), ``activation``, Dense(``units``), over the last axis, of ``in_units`` inputs (found at the first call)."""
 
     def __init__(
         self,
@@ -23,15 +23,16 @@ class FeedForward(HybridBlock):
         use_bias: bool = True,
         weight_initializer: Any = None,
         bias_initializer: Any = "zeros",
+        in_units: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         given: dict[str, Any] = {"weight_initializer": weight_initializer, "bias_initializer": bias_initializer}
-        given |= {"use_bias": use_bias, "flatten": False}
+        given |= {"use_bias": use_bias, "flatten": False, "in_units": in_units}
         with self.name_scope():
             self.up = Dense(hidden_units, prefix="up_", **given)
             self.act: Any = self._activation(hidden_units, activation, given)
-            self.down = Dense(units, prefix="down_", **given)
+            self.down = Dense(units, prefix="down_", **(given | {"in_units": hidden_units}))
 
     def _activation(self, hidden_units: int, activation: str, given: dict[str, Any]) -> Any:
         return Activation(activation, prefix=activation + "_")
@@ -77,19 +78,20 @@ class _TransformerLayer(HybridBlock):
     ) -> None:
         super().__init__(**kwargs)
         one_of(type(self).__name__, "norm", norm, ("layer", "rms"))
-        self._pre_norm, self._epsilon, self._norm = pre_norm, epsilon, norm
+        self._pre_norm = pre_norm
+        self._norm, self._epsilon, self._units = norm, epsilon, units
         #: What all parts take.
         self._given: dict[str, Any] = {"weight_initializer": weight_initializer, "bias_initializer": bias_initializer, "use_bias": use_bias}
         heads = units, num_heads, num_kv_heads
         with self.name_scope():
-            self.attention = MultiHeadAttention(*heads, causal, rotary, prefix="attention_", **self._given)
+            self.attention = MultiHeadAttention(*heads, causal, rotary, in_units=units, prefix="attention_", **self._given)
             self.attention_norm = self._normed("attention_norm_")
             self._more_parts(*heads)
             self.ffn: Any
             if activation == "swiglu":
-                self.ffn = SwiGLU(units, hidden_units, prefix="ffn_", **self._given)
+                self.ffn = SwiGLU(units, hidden_units, in_units=units, prefix="ffn_", **self._given)
             else:
-                self.ffn = FeedForward(units, hidden_units, activation, prefix="ffn_", **self._given)
+                self.ffn = FeedForward(units, hidden_units, activation, in_units=units, prefix="ffn_", **self._given)
             self.ffn_norm = self._normed("ffn_norm_")
             self.dropout = Dropout(dropout)
 
@@ -97,7 +99,7 @@ class _TransformerLayer(HybridBlock):
         """Parts between attention and feed-forward."""
 
     def _normed(self, prefix: str) -> Any:
-        return (LayerNorm if self._norm == "layer" else RMSNorm)(epsilon=self._epsilon, prefix=prefix)
+        return (LayerNorm if self._norm == "layer" else RMSNorm)(epsilon=self._epsilon, in_channels=self._units, prefix=prefix)
 
     def _attended(self, x: Any, mask: Any, cache: Any, position: Any) -> tuple[Any, Any]:
         """Attention to itself, and the cache where there is one."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from hybridnet import absent
+from hybridnet.gluon.rnn import rnn_cell, rnn_layer
 from hybridnet.gluon.rnn.cells import GRUCell, LSTMCell, RNNCell
 from hybridnet.gluon.rnn.combined import (
     BidirectionalCell,
@@ -18,7 +19,7 @@ from hybridnet.gluon.rnn.recurrent import HybridRecurrentCell, RecurrentCell
 
 __all__ = [
     "GRU", "LSTM", "RNN", "BidirectionalCell", "DropoutCell", "GRUCell", "HybridRecurrentCell", "HybridSequentialRNNCell", "LSTMCell",
-    "ModifierCell", "RNNCell", "RecurrentCell", "ResidualCell", "SequentialRNNCell", "ZoneoutCell",
+    "ModifierCell", "RNNCell", "RecurrentCell", "ResidualCell", "SequentialRNNCell", "ZoneoutCell", "rnn_cell", "rnn_layer",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hybridnet import ndarray as F
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.rnn.recurrent import HybridRecurrentCell, RecurrentCell, as_steps, first_of, masked, merged, time_axis
 from hybridnet.gluon.rnn.states import StateInfo
 
@@ -25,10 +25,10 @@ def _share(cells: Any, states: Any) -> list[list[Any]]:
 class SequentialRNNCell(RecurrentCell):
     """Cells one on top of the other; the states are those of all, in turn."""
 
-    def add(self, *cells: RecurrentCell) -> None:
-        """Put cells on top."""
-        for cell in cells:
-            self.register_child(cell)
+    def add(self, cell: RecurrentCell, *more: RecurrentCell) -> None:
+        """Put a cell on top, or several."""
+        for one in (cell, *more):
+            self.register_child(one)
 
     def __len__(self) -> int:
         return len(self._children)
@@ -165,6 +165,9 @@ class ZoneoutCell(ModifierCell):
         y = self._mixed(F, self._zoneout_outputs, y, before)
         self._before = y
         return y, [self._mixed(F, self._zoneout_states, n, s) for n, s in zip(new, states, strict=True)]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(p_out={self._zoneout_outputs}, p_state={self._zoneout_states}, {self.base_cell!r})"
 
     @staticmethod
     def _mixed(F: Any, rate: float, new: Any, old: Any) -> Any:

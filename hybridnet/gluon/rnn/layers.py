@@ -11,7 +11,7 @@ from typing import Any
 
 from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.parameter import Parameter
 from hybridnet.gluon.rnn.cells import GRUCell, LSTMCell, LSTMPCell, RNNCell
 from hybridnet.gluon.rnn.combined import BidirectionalCell, DropoutCell, HybridSequentialRNNCell

@@ -8,8 +8,7 @@ from typing import Any
 from hybridnet import ndarray as F
 from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.gluon.block import Block
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import Block, HybridBlock
 from hybridnet.gluon.rnn.states import StateInfo, batch_of, first_states, states_like
 
 

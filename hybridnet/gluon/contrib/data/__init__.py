@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from hybridnet import absent
-from hybridnet.gluon.contrib.data import sampler
+from hybridnet.gluon.contrib.data import sampler, text
 from hybridnet.gluon.contrib.data.sampler import IntervalSampler
 
-__all__ = ["IntervalSampler", "sampler"]
+__all__ = ["IntervalSampler", "sampler", "text"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)

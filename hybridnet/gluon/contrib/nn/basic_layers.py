@@ -7,8 +7,7 @@ from typing import Any
 
 from hybridnet import ndarray
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.block import Block
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import Block, HybridBlock
 from hybridnet.gluon.nn.basic import Identity
 from hybridnet.gluon.nn.containers import Concatenate, HybridConcatenate
 from hybridnet.gluon.nn.normalization import BatchNorm

@@ -15,7 +15,7 @@ import numpy
 
 from hybridnet.errors import ArgumentError, FileFormatError, fail
 from hybridnet.gluon.data.dataset import Dataset, RecordFileDataset
-from hybridnet.gluon.data.vision.stored import Stored, archived_files, default_root, packed_file
+from hybridnet.gluon.data.stored import Stored, archived_files, default_root, packed_file
 from hybridnet.image import imdecode, imread
 from hybridnet.image.sources import listed, read_list
 from hybridnet.io.base import array_of

@@ -10,10 +10,8 @@ They are blocks over ``np`` and ``npx``. Trained weights come from Hugging Face'
 from hybridnet.gluon.model_zoo.transformers.bert import BERT, bert_base, bert_large
 from hybridnet.gluon.model_zoo.transformers.generation import Generator
 from hybridnet.gluon.model_zoo.transformers.gpt2 import GPT2, gpt2_124m, gpt2_355m, gpt2_774m
-from hybridnet.gluon.model_zoo.transformers.layers import Attention, TransformerLayer
 from hybridnet.gluon.model_zoo.transformers.vit import ViT, vit_base, vit_large
 
 __all__ = [
-    "BERT", "GPT2", "Attention", "Generator", "TransformerLayer", "ViT",
-    "bert_base", "bert_large", "gpt2_124m", "gpt2_355m", "gpt2_774m", "vit_base", "vit_large",
+    "BERT", "GPT2", "Generator", "ViT", "bert_base", "bert_large", "gpt2_124m", "gpt2_355m", "gpt2_774m", "vit_base", "vit_large",
 ]  # fmt: skip

@@ -7,9 +7,8 @@ from typing import Any
 from hybridnet import numpy as np
 from hybridnet.errors import ShapeError, fail
 from hybridnet.gluon import nn
-from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.gluon.model_zoo.transformers.layers import dense, stack
-from hybridnet.initializer import Normal
+from hybridnet.gluon.block import HybridBlock
+from hybridnet.gluon.model_zoo.transformers.layers import dense, stack, table
 
 
 class BERT(HybridBlock):
@@ -34,20 +33,12 @@ class BERT(HybridBlock):
         super().__init__(**kwargs)
         self._max_length = max_length
         with self.name_scope():
-            self.word_embed = nn.Embedding(vocab_size, units, weight_initializer=Normal(0.02), prefix="word_embed_")
-            self.position_embed = nn.Embedding(max_length, units, weight_initializer=Normal(0.02), prefix="position_embed_")
-            self.token_type_embed = nn.Embedding(token_types, units, weight_initializer=Normal(0.02), prefix="token_type_embed_")
+            self.word_embed = table(vocab_size, units, "word_embed_")
+            self.position_embed = table(max_length, units, "position_embed_")
+            self.token_type_embed = table(token_types, units, "token_type_embed_")
             self.embed_norm = nn.LayerNorm(epsilon=epsilon, in_channels=units, prefix="embed_norm_")
             self.dropout = nn.Dropout(dropout)
-            self.layers = stack(
-                num_layers,
-                units=units,
-                hidden_size=hidden_size or 4 * units,
-                num_heads=num_heads,
-                pre_norm=False,
-                dropout=dropout,
-                epsilon=epsilon,
-            )
+            self.layers = stack(num_layers, units, num_heads, hidden_size, activation="gelu", dropout=dropout, epsilon=epsilon)
             self.pooler = dense(units, units, "pooler_")
 
     def forward(self, tokens: Any, token_types: Any = None, valid_length: Any = None) -> tuple[Any, Any]:

@@ -27,7 +27,7 @@ class Generator:
         self._net = net
         self._batch_size = batch_size
         self._device = net.word_embed.weight.list_ctx()[0]
-        self._caches = net.make_caches(batch_size, self.max_length, self._device)
+        self._caches = net.begin_cache(batch_size, self.max_length, np.zeros((1,), device=self._device))
         self._step = jit(OwnedMethod(self._next), name="generate")
 
     def __call__(
@@ -74,7 +74,7 @@ class Generator:
         """The tokens that follow ``tokens``, which begin at place ``start``, and the place of those: read in pieces of 2ⁿ tokens."""
         while True:
             piece = 1 << (tokens.shape[1].bit_length() - 1)
-            found = self._step(tokens[:, :piece], np.array(start, dtype="int32", device=self._device), temperature, top_k)
+            found = self._step(tokens[:, :piece], np.array([start], dtype="int32", device=self._device), temperature, top_k)
             start, tokens = start + piece, tokens[:, piece:]
             if not tokens.shape[1]:
                 return found, start
@@ -103,7 +103,10 @@ class Generator:
 
     def _next(self, tokens: Any, start: Any, temperature: Any, top_k: int | None) -> Any:
         """The tokens that follow ``tokens``, (batch,)."""
-        scores = self._net(tokens, start, self._caches)
+        scores, caches = self._net(tokens, start, self._caches)
+        for kept, new in zip(self._caches, caches, strict=True):
+            for old, array in zip(kept, new, strict=True):
+                old[:] = array
         if temperature is None:
             return np.argmax(scores, axis=-1).astype("int32")
         if top_k is not None:

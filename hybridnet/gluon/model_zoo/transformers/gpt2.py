@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hybridnet import numpy as np
 from hybridnet.errors import ShapeError, fail
 from hybridnet.gluon import nn
-from hybridnet.gluon.hybrid import HybridBlock
-from hybridnet.gluon.model_zoo.transformers.layers import Cache, stack
-from hybridnet.initializer import Normal
+from hybridnet.gluon.block import HybridBlock
+from hybridnet.gluon.model_zoo.transformers.layers import stack, table
 
 
 class GPT2(HybridBlock):
@@ -33,43 +32,39 @@ class GPT2(HybridBlock):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.vocab_size, self.max_length, self.num_heads, self.units = vocab_size, max_length, num_heads, units
+        self.vocab_size, self.max_length = vocab_size, max_length
         with self.name_scope():
-            self.word_embed = nn.Embedding(vocab_size, units, weight_initializer=Normal(0.02), prefix="word_embed_")
-            self.position_embed = nn.Embedding(max_length, units, weight_initializer=Normal(0.01), prefix="position_embed_")
+            self.word_embed = table(vocab_size, units, "word_embed_")
+            self.position_embed = table(max_length, units, "position_embed_", sigma=0.01)
             self.dropout = nn.Dropout(dropout)
-            self.layers = stack(
-                num_layers,
-                units=units,
-                hidden_size=hidden_size or 4 * units,
-                num_heads=num_heads,
-                pre_norm=True,
-                causal=True,
-                gelu="tanh",
-                dropout=dropout,
-                epsilon=epsilon,
-            )
+            given: dict[str, Any] = {"activation": "gelu_tanh", "pre_norm": True, "causal": True, "dropout": dropout, "epsilon": epsilon}
+            self.layers = stack(num_layers, units, num_heads, hidden_size, **given)
             self.norm = nn.LayerNorm(epsilon=epsilon, in_channels=units, prefix="norm_")
             self.output = nn.Dense(vocab_size, flatten=False, use_bias=False, in_units=units, params=self.word_embed.params)
 
-    def forward(self, tokens: Any, start: Any = None, caches: Sequence[Cache] | None = None) -> Any:
-        """With ``caches``, one of each layer, ``tokens`` are those from number ``start`` (an integer array of no dimensions) on, and
-        the result is the scores of the token that follows the last, (batch, ``vocab_size``).
+    def forward(self, tokens: Any, start: Any = None, caches: Sequence[Any] | None = None) -> Any:
+        """With ``caches``, those of :meth:`begin_cache` at first, ``tokens`` are those from number ``start`` (an integer array (1,)) on,
+        and the result is the scores of the token that follows the last, (batch, ``vocab_size``), and the caches for the next call.
         """
         if tokens.shape[1] > self.max_length:
             fail(ShapeError, "GPT2", expected=f"at most max_length={self.max_length} tokens", got=str(tokens.shape))
         places = np.arange(tokens.shape[1], dtype="int32", device=tokens.device)
         x = self.word_embed(tokens) + self.position_embed(places if start is None else start + places)
         x = self.dropout(x)
-        for i, layer in enumerate(self.layers):
-            x = layer(x, None, start, None if caches is None else caches[i])
-        return self.output(self.norm(x if caches is None else x[:, -1]))
+        if caches is None:
+            for layer in self.layers:
+                x = layer(x)
+            return self.output(self.norm(x))
+        after = []
+        for layer, cache in zip(self.layers, caches, strict=True):
+            x, cache = layer(x, None, cache, start)
+            after.append(cache)
+        return self.output(self.norm(x[:, -1])), after
 
-    def make_caches(self, batch_size: int, max_length: int, device: Any = None) -> list[Cache]:
-        """A place for the keys and values of ``max_length`` tokens in each layer."""
-        shape = (batch_size, max_length, self.num_heads, self.units // self.num_heads)
-        dtype = self.word_embed.weight.dtype
-        return [(np.zeros(shape, dtype, device=device), np.zeros(shape, dtype, device=device)) for _ in self.layers]
+    def begin_cache(self, batch_size: int, length: int, like: Any = None) -> list[Any]:
+        """A place for the keys and values of ``length`` tokens in each layer; of the class and device of ``like``."""
+        layers: Iterable[Any] = self.layers
+        return [layer.begin_cache(batch_size, length, like) for layer in layers]
 
 
 def gpt2_124m(**kwargs: Any) -> GPT2:

@@ -7,7 +7,7 @@ from typing import Any
 from hybridnet import numpy as np
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon import nn
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.model_zoo.transformers.layers import dense, stack
 from hybridnet.initializer import Normal
 
@@ -45,15 +45,8 @@ class ViT(HybridBlock):
             self.class_token = self.params.get("class_token", shape=(1, 1, units), init=Normal(0.02))
             self.position = self.params.get("position", shape=(1, tokens, units), init=Normal(0.02))
             self.dropout = nn.Dropout(dropout)
-            self.layers = stack(
-                num_layers,
-                units=units,
-                hidden_size=hidden_size or 4 * units,
-                num_heads=num_heads,
-                pre_norm=True,
-                dropout=dropout,
-                epsilon=epsilon,
-            )
+            given: dict[str, Any] = {"activation": "gelu", "pre_norm": True, "dropout": dropout, "epsilon": epsilon}
+            self.layers = stack(num_layers, units, num_heads, hidden_size, **given)
             self.norm = nn.LayerNorm(epsilon=epsilon, in_channels=units, prefix="norm_")
             self.output = dense(classes, units, "output_")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.model_zoo.vision.alexnet import AlexNet, alexnet
 from hybridnet.gluon.model_zoo.vision.densenet import DenseNet, densenet121, densenet161, densenet169, densenet201
 from hybridnet.gluon.model_zoo.vision.inception import Inception3, inception_v3

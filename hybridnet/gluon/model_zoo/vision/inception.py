@@ -6,7 +6,7 @@ from typing import Any
 
 from hybridnet.device import cpu
 from hybridnet.gluon import nn
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.model_zoo.model_store import load_pretrained
 
 __all__ = ["Inception3", "inception_v3"]

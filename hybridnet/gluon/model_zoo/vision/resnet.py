@@ -9,7 +9,7 @@ from typing import Any
 from hybridnet.device import cpu
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import nn
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.model_zoo.model_store import load_pretrained
 from hybridnet.ops.nn.common import one_of
 
@@ -27,7 +27,7 @@ def _conv3x3(channels: int, stride: int, in_channels: int) -> nn.Conv2D:
 class _BlockV1(HybridBlock):
     """relu(``body``(x) + x); ``downsample``: the x that is added goes through a convolution of 1 by 1."""
 
-    def __init__(self, channels: int, stride: int, downsample: bool, in_channels: int, **kwargs: Any) -> None:
+    def __init__(self, channels: int, stride: int, downsample: bool = False, in_channels: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.body = nn.HybridSequential(prefix="")
         self._fill_body(channels, stride, in_channels)
@@ -51,9 +51,6 @@ class BasicBlockV1(_BlockV1):
     the result, ``in_channels``: of the input.
     """
 
-    def __init__(self, channels: int, stride: int, downsample: bool = False, in_channels: int = 0, **kwargs: Any) -> None:
-        super().__init__(channels, stride, downsample, in_channels, **kwargs)
-
     def _fill_body(self, channels: int, stride: int, in_channels: int) -> None:
         self.body.add(_conv3x3(channels, stride, in_channels), nn.BatchNorm(), nn.Activation("relu"))
         self.body.add(_conv3x3(channels, 1, channels), nn.BatchNorm())
@@ -66,9 +63,6 @@ class BottleneckV1(_BlockV1):
     :class:`BasicBlockV1`.
     """
 
-    def __init__(self, channels: int, stride: int, downsample: bool = False, in_channels: int = 0, **kwargs: Any) -> None:
-        super().__init__(channels, stride, downsample, in_channels, **kwargs)
-
     def _fill_body(self, channels: int, stride: int, in_channels: int) -> None:
         inner = channels // 4
         self.body.add(nn.Conv2D(inner, 1, stride), nn.BatchNorm(), nn.Activation("relu"))
@@ -76,61 +70,62 @@ class BottleneckV1(_BlockV1):
         self.body.add(nn.Conv2D(channels, 1, 1), nn.BatchNorm())
 
 
-class BasicBlockV2(HybridBlock):
+class _BlockV2(HybridBlock):
+    """x, or a convolution of its norm with ``downsample``, plus what convolutions make of it that have norm and relu before each."""
+
+    def __init__(self, channels: int, stride: int, downsample: bool = False, in_channels: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        convs = self._convs(channels, stride, in_channels)
+        self._numbers = range(1, len(convs) + 1)
+        for i, conv in zip(self._numbers, convs, strict=True):
+            setattr(self, f"bn{i}", nn.BatchNorm())
+            setattr(self, f"conv{i}", conv)
+        self.downsample = nn.Conv2D(channels, 1, stride, use_bias=False, in_channels=in_channels) if downsample else None
+
+    def _convs(self, channels: int, stride: int, in_channels: int) -> list[nn.Conv2D]:
+        raise NotImplementedError
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
+        residual = x
+        for i in self._numbers:
+            x = F.relu(getattr(self, f"bn{i}")(x))
+            if i == 1 and self.downsample is not None:
+                residual = self.downsample(x)
+            x = getattr(self, f"conv{i}")(x)
+        return x + residual
+
+
+class BasicBlockV2(_BlockV2):
     """Two convolutions of 3 by 3, with the norm before each: of version 2, 18 and 34 layers. Arguments as of :class:`BasicBlockV1`."""
 
-    def __init__(self, channels: int, stride: int, downsample: bool = False, in_channels: int = 0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.bn1 = nn.BatchNorm()
-        self.conv1 = _conv3x3(channels, stride, in_channels)
-        self.bn2 = nn.BatchNorm()
-        self.conv2 = _conv3x3(channels, 1, channels)
-        self.downsample = nn.Conv2D(channels, 1, stride, use_bias=False, in_channels=in_channels) if downsample else None
-
-    def hybrid_forward(self, F: Any, x: Any) -> Any:
-        residual = x
-        x = F.relu(self.bn1(x))
-        if self.downsample is not None:
-            residual = self.downsample(x)
-        x = self.conv1(x)
-        return self.conv2(F.relu(self.bn2(x))) + residual
+    def _convs(self, channels: int, stride: int, in_channels: int) -> list[nn.Conv2D]:
+        return [_conv3x3(channels, stride, in_channels), _conv3x3(channels, 1, channels)]
 
 
-class BottleneckV2(HybridBlock):
+class BottleneckV2(_BlockV2):
     """Convolutions of 1, 3 and 1, with the norm before each: of version 2, 50 layers and more. Arguments as of :class:`BasicBlockV1`."""
 
-    def __init__(self, channels: int, stride: int, downsample: bool = False, in_channels: int = 0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def _convs(self, channels: int, stride: int, in_channels: int) -> list[nn.Conv2D]:
         inner = channels // 4
-        self.bn1 = nn.BatchNorm()
-        self.conv1 = nn.Conv2D(inner, 1, use_bias=False)
-        self.bn2 = nn.BatchNorm()
-        self.conv2 = _conv3x3(inner, stride, inner)
-        self.bn3 = nn.BatchNorm()
-        self.conv3 = nn.Conv2D(channels, 1, use_bias=False)
-        self.downsample = nn.Conv2D(channels, 1, stride, use_bias=False, in_channels=in_channels) if downsample else None
-
-    def hybrid_forward(self, F: Any, x: Any) -> Any:
-        residual = x
-        x = F.relu(self.bn1(x))
-        if self.downsample is not None:
-            residual = self.downsample(x)
-        x = self.conv1(x)
-        x = self.conv2(F.relu(self.bn2(x)))
-        return self.conv3(F.relu(self.bn3(x))) + residual
+        return [nn.Conv2D(inner, 1, use_bias=False), _conv3x3(inner, stride, inner), nn.Conv2D(channels, 1, use_bias=False)]
 
 
 class _ResNet(HybridBlock):
-    """What both versions share: the first convolution, and the stages."""
+    """What both versions share: the first convolution, the stages, and the scores."""
 
-    features: nn.HybridSequential
-    output: nn.Dense
-
-    def __init__(self, layers: Sequence[int], channels: Sequence[int], **kwargs: Any) -> None:
+    def __init__(
+        self, block: Any, layers: Sequence[int], channels: Sequence[int], classes: int = 1000, thumbnail: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if len(channels) != len(layers) + 1:
             expected = "the channels of the first convolution and of each stage: one number more than layers"
             fail(ArgumentError, type(self).__name__, expected=expected, got=f"{list(channels)} for layers {list(layers)}")
+        with self.name_scope():
+            self.features = nn.HybridSequential(prefix="")
+            self._add_first(channels[0], thumbnail)
+            self._add_stages(block, layers, channels)
+            self._add_last()
+            self.output = nn.Dense(classes, in_units=channels[-1])
 
     def _add_first(self, channels: int, thumbnail: bool) -> None:
         """The first convolution, which leaves a quarter of height and width; of a ``thumbnail`` all."""
@@ -149,6 +144,10 @@ class _ResNet(HybridBlock):
                 stage.add(*[block(after, 1, False, in_channels=after, prefix="") for _ in range(number - 1)])
             self.features.add(stage)
 
+    def _add_last(self) -> None:
+        """From the last stage to a number a channel."""
+        self.features.add(nn.GlobalAvgPool2D())
+
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         return self.output(self.features(x))
 
@@ -160,32 +159,16 @@ class ResNetV1(_ResNet):
     first convolution and of each stage. ``thumbnail``: for small images, which the first layers leave as large as they are.
     """
 
-    def __init__(
-        self, block: Any, layers: Sequence[int], channels: Sequence[int], classes: int = 1000, thumbnail: bool = False, **kwargs: Any
-    ) -> None:
-        super().__init__(layers, channels, **kwargs)
-        with self.name_scope():
-            self.features = nn.HybridSequential(prefix="")
-            self._add_first(channels[0], thumbnail)
-            self._add_stages(block, layers, channels)
-            self.features.add(nn.GlobalAvgPool2D())
-            self.output = nn.Dense(classes, in_units=channels[-1])
-
 
 class ResNetV2(_ResNet):
     """As :class:`ResNetV1`, of ``BasicBlockV2`` or ``BottleneckV2``, with the images normalised by a batch norm."""
 
-    def __init__(
-        self, block: Any, layers: Sequence[int], channels: Sequence[int], classes: int = 1000, thumbnail: bool = False, **kwargs: Any
-    ) -> None:
-        super().__init__(layers, channels, **kwargs)
-        with self.name_scope():
-            self.features = nn.HybridSequential(prefix="")
-            self.features.add(nn.BatchNorm(scale=False, center=False))
-            self._add_first(channels[0], thumbnail)
-            self._add_stages(block, layers, channels)
-            self.features.add(nn.BatchNorm(), nn.Activation("relu"), nn.GlobalAvgPool2D(), nn.Flatten())
-            self.output = nn.Dense(classes, in_units=channels[-1])
+    def _add_first(self, channels: int, thumbnail: bool) -> None:
+        self.features.add(nn.BatchNorm(scale=False, center=False))
+        super()._add_first(channels, thumbnail)
+
+    def _add_last(self) -> None:
+        self.features.add(nn.BatchNorm(), nn.Activation("relu"), nn.GlobalAvgPool2D(), nn.Flatten())
 
 
 #: number of layers -> kind of block, blocks of each stage, channels

@@ -10,7 +10,7 @@ from typing import Any
 
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import nn
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import HybridBlock
 
 __all__ = ["BasicBlockV1b", "BottleneckV1b", "ResNetV1b", "resnet18_v1b", "resnet34_v1b", "resnet50_v1b", "resnet101_v1b", "resnet152_v1b"]
 

@@ -17,8 +17,7 @@ from hybridnet import ndarray as nd
 from hybridnet.core import NDArray, local
 from hybridnet.core.random import host
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.block import Block
-from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.block import Block, HybridBlock
 from hybridnet.gluon.nn import HybridSequential, Sequential
 from hybridnet.image import colours
 from hybridnet.image.arrays import image_like, pixels_of

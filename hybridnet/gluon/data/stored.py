@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tarfile
+import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from hybridnet.config import config
@@ -45,19 +47,29 @@ def archived_files(op: str, root: str, namespace: str, archive: Stored, names: S
 def _members(op: str, archive: str, names: Sequence[str]) -> list[tuple[str, bytes]]:
     found = {}
     try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                name = os.path.basename(member.name)
-                if name in names and member.isfile():
-                    file = tar.extractfile(member)
-                    assert file is not None
-                    found[name] = (f"{member.name} of {archive}", file.read())
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        for path, read in _zipped(archive) if archive.endswith(".zip") else _tarred(archive):
+            if (name := os.path.basename(path)) in names:
+                found[name] = f"{path} of {archive}", read()
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
         fail(FileFormatError, op, expected="a whole archive", got=f"{archive}: {error}")
     missing = [name for name in names if name not in found]
     if missing:
         fail(FileFormatError, op, expected=f"{', '.join(names)} in {archive}", got=f"no {missing[0]}")
     return [found[name] for name in names]
+
+
+def _tarred(archive: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Of each file in an archive its path, and how to read it."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if (file := tar.extractfile(member)) is not None:
+                yield member.name, file.read
+
+
+def _zipped(archive: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with zipfile.ZipFile(archive) as packed:
+        for name in packed.namelist():
+            yield name, functools.partial(packed.read, name)
 
 
 def _fetched(op: str, root: str, namespace: str, file: Stored) -> str:

@@ -12,9 +12,9 @@ from hybridnet import serialization
 from hybridnet.core import Array, changed, local
 from hybridnet.errors import ArgumentError, DeferredInitializationError, fail, scope_path
 from hybridnet.gluon import architecture, naming
-from hybridnet.gluon.loading import load_values
-from hybridnet.gluon.parameter import Parameter, is_known
-from hybridnet.gluon.parameter_dict import ParameterDict
+from hybridnet.gluon.parameter import ParameterDict
+from hybridnet.gluon.parameter.loading import load_values
+from hybridnet.gluon.parameter.parameter import Parameter, is_known
 from hybridnet.gluon.reporting import OpHook
 from hybridnet.gluon.summary import summarize
 from hybridnet.gluon.training import Trainable

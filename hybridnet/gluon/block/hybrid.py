@@ -13,7 +13,7 @@ from hybridnet.core import Array
 from hybridnet.core.tree import flatten
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import shapes
-from hybridnet.gluon.block import Block
+from hybridnet.gluon.block.base import Block
 from hybridnet.gluon.reporting import Reporting
 from hybridnet.owned import OwnedMethod
 from hybridnet.runtime.check import Checked

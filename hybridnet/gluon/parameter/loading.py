@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hybridnet.errors import FileFormatError, fail
-from hybridnet.gluon.parameter import Parameter
+from hybridnet.gluon.parameter.parameter import Parameter
 
 
 def _near(name: str, names: Mapping[str, Any]) -> str:

@@ -1,0 +1,7 @@
+"""``Parameter``, ``Constant`` and ``ParameterDict``, what networks learn: MXNet's module ``gluon.parameter``."""
+
+from hybridnet.errors import DeferredInitializationError
+from hybridnet.gluon.parameter.parameter import Constant, Parameter
+from hybridnet.gluon.parameter.parameter_dict import ParameterDict
+
+__all__ = ["Constant", "DeferredInitializationError", "Parameter", "ParameterDict"]
