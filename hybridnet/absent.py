@@ -80,10 +80,8 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.ndarray.contrib": [
         ("*_update", _TRAINER),
         ("DeformablePSROIPooling", ""),
-        ("MultiBoxDetection MultiBoxTarget", ""),
-        ("MultiProposal PSROIPooling Proposal ROIAlign RROIAlign bipartite_matching box_decode box_encode count_sketch fft ifft", ""),
+        ("MultiProposal PSROIPooling Proposal ROIAlign RROIAlign count_sketch fft ifft", ""),
         ("BatchNormWithReLU", "BatchNorm and relu, which hybridize() fuses"),
-        ("box_non_maximum_suppression", "box_nms"),
         ("allclose", "np.allclose"),
         ("SparseEmbedding", "nd.Embedding"),
         ("quantize* quantized_* dequantize requantize calibrate_entropy rand_zipfian round_ste sign_ste hawkesll getnnz edge_id dgl_*", ""),
