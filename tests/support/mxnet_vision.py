@@ -7,6 +7,8 @@ head gradient that is drawn too; or that there was an error.
 """
 
 import json
+import pickle
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -111,19 +113,32 @@ def kept():
     return found
 
 
-def main():
+def asked(name):
+    """The results of an operator's cases, from a process of its own: MXNet 1.9.1 crashes on some of what it accepts."""
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import mxnet_vision; mxnet_vision.ask({name!r})"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    return pickle.loads(done.stdout)
+
+
+def ask(name):
     import mxnet as mx
 
+    sys.stdout.buffer.write(pickle.dumps({repr(case): evaluate(mx, case) for case in CASES if case[0] == name}))
+
+
+def main():
+    found = {}
+    for name in dict.fromkeys(case[0] for case in CASES):
+        found.update(asked(name))
     index, values = [], []
     for case in CASES:
-        results = evaluate(mx, case)
+        results = found[repr(case)]
         index.append([repr(case), None if results is None else [[list(y.shape), str(y.dtype)] for y in results]])
         values += [y.ravel().astype(np.float64) for y in results or []]
         if results is None:
             print("error:", case)
     flat = np.concatenate(values)
-    narrow = flat.astype(np.float32)
-    np.savez_compressed(PATH, index=np.frombuffer(json.dumps(index).encode(), np.uint8), values=narrow)
+    np.savez_compressed(PATH, index=np.frombuffer(json.dumps(index).encode(), np.uint8), values=flat.astype(np.float32))
     print(len(index), "cases", len(flat), "numbers", PATH.stat().st_size, "bytes")
 
 

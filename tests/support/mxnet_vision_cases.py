@@ -1,7 +1,7 @@
 """The cases of ``mxnet_vision.py``: operator, inputs, attributes."""
 
 #: Operators without a gradient in MXNet 1.9.1, or without one on the CPU.
-NO_GRADIENT = {"MultiBoxPrior", "MultiBoxTarget", "MultiBoxDetection"}
+NO_GRADIENT = {"MultiBoxPrior", "MultiBoxTarget", "MultiBoxDetection", "RROIAlign"}
 
 
 def _each(name, inputs, lines):
@@ -144,4 +144,209 @@ CASES = [
         format='corner', clip=1.5
         """
     ),
+    # -- regions of images ---------------------------------------------------------------------------
+    *_each(
+        "contrib.ROIAlign", "r.randn(2, 8, 9, 7), rois(5, 2, 16)", """
+        pooled_size=(2, 3), spatial_scale=0.5
+        pooled_size=(2, 3), spatial_scale=0.5, sample_ratio=2
+        pooled_size=(2, 3), spatial_scale=0.5, sample_ratio=1
+        pooled_size=(3, 2), spatial_scale=1.0
+        pooled_size=(3, 2), spatial_scale=0.1
+        pooled_size=(2, 2), spatial_scale=0.5, position_sensitive=True
+        pooled_size=(2, 2), spatial_scale=0.5, position_sensitive=True, sample_ratio=3
+        pooled_size=(2, 3), spatial_scale=0.5, aligned=True
+        pooled_size=(2, 3), spatial_scale=0.5, sample_ratio=2, aligned=True
+        pooled_size='(1, 1)', spatial_scale='0.25'
+        """
+    ),
+    ("contrib.ROIAlign", "r.randn(1, 2, 5, 6), np.array([[0, -3, -2, 20, 9], [-1, 0, 0, 4, 4], [0, 2, 2, 2, 2], [0, 4, 4, 1, 1]]) * 1.0",
+     "pooled_size=(2, 2), spatial_scale=1.0"),
+    ("contrib.ROIAlign", "r.randn(1, 2, 5, 6), np.array([[0, -3, -2, 20, 9], [0, 2, 2, 3, 2.5], [0, 1, 0, 5, 3]]) * 1.0",
+     "pooled_size=(2, 2), spatial_scale=1.0, aligned=True"),
+    *_each(
+        "ROIPooling", "r.randn(2, 3, 9, 7), rois(5, 2, 16)", """
+        pooled_size=(2, 3), spatial_scale=0.5
+        pooled_size=(3, 2), spatial_scale=1.0
+        pooled_size=(3, 2), spatial_scale=0.1
+        pooled_size=(7, 7), spatial_scale=0.5
+        """
+    ),
+    ("ROIPooling", "r.randn(1, 2, 5, 6), np.array([[0, -3, -2, 20, 9], [0, 2, 2, 2, 2], [0, 4, 4, 1, 1], [0, 7, 7, 9, 9]]) * 1.0",
+     "pooled_size=(2, 2), spatial_scale=1.0"),
+    ("ROIPooling", "r.randint(0, 3, (2, 3, 9, 7)) * 1.0, rois(5, 2, 8)", "pooled_size=(2, 2), spatial_scale=1.0"),
+    *_each(
+        "contrib.PSROIPooling", "r.randn(2, 18, 9, 7), rois(5, 2, 16)", """
+        spatial_scale=0.5, output_dim=2, pooled_size=3
+        spatial_scale=0.5, output_dim=2, pooled_size=3, group_size=3
+        spatial_scale=0.5, output_dim=2, pooled_size=2, group_size=3
+        spatial_scale=0.5, output_dim=2, pooled_size=6, group_size=3
+        spatial_scale=1.0, output_dim=2, pooled_size=3
+        spatial_scale=0.1, output_dim=2, pooled_size=3
+        """
+    ),
+    ("contrib.DeformablePSROIPooling", "r.randn(2, 18, 9, 7), rois(5, 2, 16)",
+     "spatial_scale=0.5, output_dim=2, pooled_size=3, group_size=3, no_trans=True"),
+    ("contrib.DeformablePSROIPooling", "r.randn(2, 18, 9, 7), rois(5, 2, 16)",
+     "spatial_scale=0.5, output_dim=2, pooled_size=2, group_size=3, sample_per_part=3, no_trans=True"),
+    *_each(
+        "contrib.DeformablePSROIPooling", "r.randn(2, 18, 9, 7), rois(5, 2, 16), r.randn(5, 4, 3, 3)", """
+        spatial_scale=0.5, output_dim=2, pooled_size=3, group_size=3, part_size=3, trans_std=0.1
+        spatial_scale=0.5, output_dim=2, pooled_size=3, group_size=3, part_size=3, trans_std=0.3, sample_per_part=2
+        spatial_scale=0.5, output_dim=2, pooled_size=6, group_size=3, part_size=3, trans_std=0.1, sample_per_part=2
+        spatial_scale=0.5, output_dim=2, pooled_size=3, group_size=3, trans_std=0.1, sample_per_part=4
+        """
+    ),
+    *_each(
+        "contrib.RROIAlign", "r.randn(2, 3, 9, 7), np.concatenate([rois(5, 2, 16), r.rand(5, 1) * 90], 1)", """
+        pooled_size=(2, 3), spatial_scale=0.5
+        pooled_size=(2, 3), spatial_scale=0.5, sampling_ratio=2
+        pooled_size=(3, 2), spatial_scale=0.3, sampling_ratio=1
+        """
+    ),
+    *_each(
+        "contrib.Proposal", "softmax(r.randn(1, 2, 12 * 4 * 5), 1).reshape(1, 24, 4, 5), r.randn(1, 48, 4, 5) * 0.3, np.array([[64, 80, 1.0]])", """
+        rpn_pre_nms_top_n=60, rpn_post_nms_top_n=10
+        rpn_pre_nms_top_n=60, rpn_post_nms_top_n=10, output_score=True
+        rpn_pre_nms_top_n=30, rpn_post_nms_top_n=40, threshold=0.5
+        rpn_pre_nms_top_n=60, rpn_post_nms_top_n=10, rpn_min_size=30
+        rpn_pre_nms_top_n=60, rpn_post_nms_top_n=10, scales=(2, 4, 8), ratios=(0.3, 1, 2, 3)
+        rpn_pre_nms_top_n=60, rpn_post_nms_top_n=10, iou_loss=True
+        rpn_post_nms_top_n=10
+        """
+    ),
+    ("contrib.Proposal", "r.rand(1, 24, 4, 5), r.randn(1, 48, 4, 5) * 0.3, np.array([[32, 40, 1.0]])",
+     "rpn_pre_nms_top_n=60, rpn_post_nms_top_n=10, feature_stride=8"),
+    ("contrib.Proposal", "r.rand(1, 24, 4, 5), r.randn(1, 48, 4, 5) * 0.3, np.array([[64, 80, 1.0]])", "feature_stride=8"),
+    ("contrib.Proposal", "r.rand(1, 24, 4, 5), r.randn(1, 48, 4, 5) * 0.3, np.array([[40, 50, 2.0]])",
+     "rpn_pre_nms_top_n=60, rpn_post_nms_top_n=10, rpn_min_size=8"),
+    *_each(
+        "contrib.MultiProposal", "softmax(r.randn(2, 2, 12 * 4 * 5), 1).reshape(2, 24, 4, 5), r.randn(2, 48, 4, 5) * 0.3, np.array([[64, 80, 1.0], [60, 50, 2.0]])", """
+        rpn_pre_nms_top_n=60, rpn_post_nms_top_n=10
+        rpn_pre_nms_top_n=60, rpn_post_nms_top_n=10, output_score=True
+        rpn_pre_nms_top_n=30, rpn_post_nms_top_n=40, threshold=0.5
+        """
+    ),
+    # -- images read at places -----------------------------------------------------------------------
+    ("BilinearSampler", "r.randn(2, 3, 5, 6), r.randn(2, 2, 4, 3)", ""),
+    ("BilinearSampler", "r.randn(2, 3, 5, 6), r.rand(2, 2, 4, 3) * 2 - 1", ""),
+    ("BilinearSampler", "r.randn(1, 1, 1, 1), r.rand(1, 2, 1, 2) * 2 - 1", ""),
+    ("GridGenerator", "r.randn(3, 6)", "transform_type='affine', target_shape=(4, 3)"),
+    ("GridGenerator", "r.randn(3, 2, 4, 5)", "transform_type='warp'"),
+    ("SpatialTransformer", "r.randn(2, 3, 5, 6), r.randn(2, 6)", "target_shape=(4, 3), transform_type='affine', sampler_type='bilinear'"),
+    ("SpatialTransformer", "r.randn(2, 3, 5, 6), r.randn(2, 6) * 0.3", "target_shape=(7, 8), transform_type='affine', sampler_type='bilinear'"),
+    *_each(
+        "Correlation", "r.randn(2, 3, 7, 8), r.randn(2, 3, 7, 8)", """
+        -
+        kernel_size=3, pad_size=1
+        max_displacement=2, pad_size=2
+        max_displacement=2, stride2=2, pad_size=2
+        max_displacement=3, stride1=2, stride2=2, pad_size=3
+        is_multiply=False, pad_size=1
+        kernel_size=3, max_displacement=2, stride1=2, stride2=1, pad_size=3, is_multiply=False
+        """
+    ),
+    *_each(
+        "im2col", "r.randn(2, 3, 6, 7)", """
+        kernel=(2, 3)
+        kernel=(3, 2), stride=(2, 1), pad=(1, 0), dilate=(1, 2)
+        """
+    ),
+    ("col2im", "r.randn(2, 18, 25)", "output_size=(6, 7), kernel=(2, 3)"),
+    ("col2im", "r.randn(2, 18, 15)", "output_size=(6, 7), kernel=(3, 2), stride=(2, 1), pad=(1, 0), dilate=(1, 2)"),
+    # -- images in other sizes -----------------------------------------------------------------------
+    *_each(
+        "contrib.BilinearResize2D", "r.randn(2, 2, 4, 5)", """
+        height=6, width=9
+        height=2, width=3
+        height=1, width=1
+        height=6, width=9, align_corners=False
+        height=2, width=3, align_corners=False
+        scale_height=1.5, scale_width=0.6
+        scale_height=2, scale_width=2, mode='odd_scale'
+        scale_height=0.5, scale_width=0.7, mode='odd_scale'
+        mode='to_even_down'
+        mode='to_even_up'
+        mode='to_odd_down'
+        mode='to_odd_up'
+        """
+    ),
+    ("contrib.BilinearResize2D", "r.randn(2, 2, 4, 5), r.randn(2, 2, 7, 3)", "mode='like'"),
+    ("contrib.BilinearResize2D", "r.randn(2, 2, 4, 5), r.randn(2, 2, 7, 3)", "mode='like', align_corners=False"),
+    ("contrib.BilinearResize2D", "r.randn(1, 2, 1, 1)", "height=2, width=3"),
+    *_each(
+        "contrib.AdaptiveAvgPooling2D", "r.randn(2, 3, 7, 5)", """
+        -
+        output_size=1
+        output_size=3
+        output_size=(2, 4)
+        output_size=(9, 8)
+        """
+    ),
+    *_each(
+        "contrib.DeformableConvolution", "r.randn(2, 4, 6, 5), r.randn(2, 18, 4, 3), r.randn(6, 4, 3, 3), r.randn(6)", """
+        kernel=(3, 3), num_filter=6
+        """
+    ),
+    ("contrib.DeformableConvolution", "r.randn(2, 4, 6, 5), r.randn(2, 18, 3, 3), r.randn(6, 4, 3, 3), r.randn(6)",
+     "kernel=(3, 3), num_filter=6, stride=(2, 2), pad=(1, 1)"),
+    ("contrib.DeformableConvolution", "r.randn(2, 4, 6, 5), r.randn(2, 16, 5, 3), r.randn(6, 2, 2, 2)",
+     "kernel=(2, 2), num_filter=6, num_group=2, num_deformable_group=2, dilate=(1, 2), no_bias=True"),
+    ("contrib.ModulatedDeformableConvolution", "r.randn(2, 4, 6, 5), r.randn(2, 18, 4, 3), r.rand(2, 9, 4, 3), r.randn(6, 4, 3, 3), r.randn(6)",
+     "kernel=(3, 3), num_filter=6"),
+    ("contrib.ModulatedDeformableConvolution", "r.randn(2, 4, 6, 5), r.randn(2, 16, 5, 4), r.rand(2, 8, 5, 4), r.randn(6, 4, 2, 2)",
+     "kernel=(2, 2), num_filter=6, num_deformable_group=2, no_bias=True"),
+    # -- attention -----------------------------------------------------------------------------------
+    ("contrib.interleaved_matmul_selfatt_qk", "r.randn(4, 2, 24)", "heads=2"),
+    ("contrib.interleaved_matmul_selfatt_qk", "r.randn(4, 2, 24)", "heads='4'"),
+    ("contrib.interleaved_matmul_selfatt_valatt", "r.randn(4, 2, 24), r.rand(4, 4, 4)", "heads=2"),
+    ("contrib.interleaved_matmul_encdec_qk", "r.randn(3, 2, 8), r.randn(5, 2, 16)", "heads=2"),
+    ("contrib.interleaved_matmul_encdec_valatt", "r.randn(5, 2, 16), r.rand(4, 3, 5)", "heads=2"),
+    ("contrib.div_sqrt_dim", "r.randn(2, 3, 5)", ""),
+    # -- rows and indices ----------------------------------------------------------------------------
+    ("contrib.boolean_mask", "r.randn(5, 3), np.array([0, 1, 0, 2, -1]) * 1.0", ""),
+    ("contrib.boolean_mask", "r.randn(5, 3), np.zeros(5)", ""),
+    ("contrib.boolean_mask", "r.randn(5), np.ones(5)", ""),
+    ("contrib.boolean_mask", "r.randn(5, 3), np.ones(4)", ""),
+    ("contrib.index_copy", "r.randn(5, 3), np.array([0, 3], 'int32'), r.randn(2, 3)", ""),
+    ("contrib.index_copy", "r.randn(5, 2, 2), np.array([4, 1, 2], 'int32'), r.randn(3, 2, 2)", ""),
+    ("contrib.index_array", "r.randn(2, 3, 2)", ""),
+    ("contrib.index_array", "r.randn(2, 3, 2)", "axes=(2, 0)"),
+    ("contrib.index_array", "r.randn(2, 3, 2)", "axes=(-1,)"),
+    *_each(
+        "contrib.arange_like", "r.randn(2, 6)", """
+        -
+        start=1.5, step=-0.5
+        axis=1
+        axis=-1, start=3
+        repeat=2
+        axis=1, repeat=3
+        """
+    ),
+    *_each(
+        "contrib.quadratic", "r.randn(2, 3)", """
+        -
+        a=2, b=-1, c=0.5
+        """
+    ),
+    ("contrib.gradientmultiplier", "r.randn(2, 3)", "scalar=-2.5"),
+    ("contrib.gradientmultiplier", "r.randn(2, 3)", ""),
+    ("contrib.round_ste", "r.randn(2, 3) * 3", ""),
+    ("contrib.round_ste", "np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.49999997])", ""),
+    ("contrib.sign_ste", "np.array([-2.5, 0, 0.5, -0.0])", ""),
+    *_each(
+        "contrib.allclose", "np.array([1, 2, np.nan]), np.array([1, 2.0000001, np.nan])", """
+        -
+        equal_nan=False
+        rtol=0, atol=0
+        """
+    ),
+    ("contrib.allclose", "np.array([1, 2, 3.0]), np.array([1, 2.1, 3.0])", ""),
+    ("contrib.allclose", "np.array([1, 2, 3.0]), np.array([1, 2.1, 3.0])", "atol=0.2"),
+    ("contrib.allclose", "np.array([1, 2, np.inf]), np.array([1, 2, np.inf])", ""),
+    ("contrib.SparseEmbedding", "np.array([[1, 2], [0, 1]]) * 1.0, r.randn(4, 3)", "input_dim=4, output_dim=3"),
+    ("contrib.BatchNormWithReLU", "r.randn(3, 2, 4), r.rand(2), r.randn(2), r.randn(2), r.rand(2)", ""),
+    ("contrib.BatchNormWithReLU", "r.randn(3, 4, 2), r.rand(2), r.randn(2), r.randn(2), r.rand(2)", "axis=-1, fix_gamma=False, eps=0.1"),
+    ("contrib.BatchNormWithReLU", "r.randn(3, 2, 4), r.rand(2), r.randn(2), r.randn(2), r.rand(2)", "use_global_stats=True, fix_gamma=False"),
+    ("contrib.backward_gradientmultiplier", "r.randn(2, 3)", "scalar=-2.5"),
+    ("contrib.backward_gradientmultiplier", "r.randn(2, 3)", ""),
 ]  # fmt: skip
