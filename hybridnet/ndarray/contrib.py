@@ -9,9 +9,10 @@ from hybridnet import absent, dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
-from hybridnet.ndarray import attention, contrib_boxes, contrib_regions, deformable, normalization
+from hybridnet.ndarray import attention, contrib_boxes, contrib_more, contrib_regions, deformable, normalization
 from hybridnet.ndarray import outputs as losses
 from hybridnet.ndarray.attributes import Array, Context, Shape
+from hybridnet.ndarray.contrib_more import rand_zipfian
 from hybridnet.ndarray.record import when
 from hybridnet.ndarray.register import FUNCTIONS, classic
 from hybridnet.ops.array import gather
@@ -139,11 +140,11 @@ def index_copy(old_tensor: Array, index_vector: Array, new_tensor: Array) -> Any
 def index_array(data: Array, axes: Shape | None = None) -> Any:
     """The index of every element along ``axes`` (all without), as int64 on a new last axis."""
     grids = []
-    for a in range(data.ndim) if axes is None else axes:
+    for a in range(data.ndim) if axes is None else (normalize_axis("index_array", a, data.ndim) for a in axes):
         along = like.arange_like(data, axis=a).astype(dtypes.int64)
         shape = tuple(n if i == a else 1 for i, n in enumerate(data.shape))
         grids.append(call("broadcast_to", call("reshape", along, shape=shape), shape=data.shape))
-    return stack(grids, -1)
+    return like.behind(data, stack(grids, -1))
 
 
 # -- self attention on interleaved projections ----------------------------------------------------
@@ -203,10 +204,10 @@ def interleaved_matmul_encdec_valatt(keys_values: Array, attention: Array, heads
 # -- the namespace --------------------------------------------------------------------------------
 
 #: Where the other operators of this namespace are.
-FAMILIES = (attention, contrib_boxes, contrib_regions, deformable, losses, normalization)
+FAMILIES = (attention, contrib_boxes, contrib_more, contrib_regions, deformable, losses, normalization)
 _OPERATORS = {name.removeprefix("_contrib_"): function for name, function in FUNCTIONS.items() if name.startswith("_contrib_")}
-globals().update(_OPERATORS)
-__all__ = [*_OPERATORS, "cond", "foreach", "while_loop"]
+globals().update(_OPERATORS, **contrib_more.GRAPHS)
+__all__ = [*_OPERATORS, *contrib_more.GRAPHS, "rand_zipfian", "cond", "foreach", "while_loop"]
 
 if TYPE_CHECKING:
 

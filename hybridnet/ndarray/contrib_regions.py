@@ -109,9 +109,8 @@ def MultiProposal(
     ``cls_prob`` (batch, 2 · anchors, height, width), ``bbox_pred`` (batch, 4 · anchors, height, width), ``im_info`` (batch, 3): height,
     width, scale. With ``output_score`` also the scores (…, 1). Without a gradient. Computed on the host.
     """
-    rois, scores = proposal.proposal(
-        cls_prob, bbox_pred, im_info, rpn_pre_nms_top_n, rpn_post_nms_top_n, threshold, rpn_min_size, scales, ratios, feature_stride, iou_loss
-    )
+    numbers = rpn_pre_nms_top_n, rpn_post_nms_top_n, threshold, rpn_min_size
+    rois, scores = proposal.proposal(cls_prob, bbox_pred, im_info, *numbers, scales, ratios, feature_stride, iou_loss)
     return [rois, scores] if output_score else rois
 
 
@@ -133,7 +132,6 @@ def Proposal(
     """As :func:`MultiProposal`, of one image. ShapeError for more."""
     if cls_prob.shape[0] != 1:
         fail(ShapeError, "Proposal", expected="one image", got=str(cls_prob.shape), fix="nd.contrib.MultiProposal")
-    rois, scores = proposal.proposal(
-        cls_prob, bbox_pred, im_info, rpn_pre_nms_top_n, rpn_post_nms_top_n, threshold, rpn_min_size, scales, ratios, feature_stride, iou_loss
-    )
+    numbers = rpn_pre_nms_top_n, rpn_post_nms_top_n, threshold, rpn_min_size
+    rois, scores = proposal.proposal(cls_prob, bbox_pred, im_info, *numbers, scales, ratios, feature_stride, iou_loss)
     return [rois, scores] if output_score else rois

@@ -88,9 +88,8 @@ def im2col(data: Array, kernel: Shape = (), stride: Shape = (), dilate: Shape = 
 def col2im(data: Array, output_size: Shape = (), kernel: Shape = (), stride: Shape = (), dilate: Shape = (), pad: Shape = ()) -> Any:
     """Columns (batch, channels · kernel's size, windows) added up to (batch, channels, *output_size): the transpose of :func:`im2col`."""
     sides = _sides("col2im", kernel, stride, dilate, pad)
-    windows = math.prod(
-        windows_of(n, k, s, p, d) for n, k, s, p, d in zip(output_size, *(sides[x] for x in ("kernel", "stride", "pad", "dilate")), strict=True)
-    )
+    along = zip(output_size, *(sides[name] for name in ("kernel", "stride", "pad", "dilate")), strict=True)
+    windows = math.prod(windows_of(*axis) for axis in along)
     area = math.prod(kernel)
     if data.ndim != 3 or data.shape[1] % area or data.shape[2] != windows:
         fail(ShapeError, "col2im", expected=f"columns (batch, channels · {area}, {windows})", got=str(data.shape))

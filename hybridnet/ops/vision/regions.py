@@ -205,6 +205,7 @@ def _shared(*shape: int, seed: int) -> Any:
     return shares
 
 
+_shares = (_shared(3, 2, 5, seed=1), _shared(3, 3, 6, seed=2))
 REGION_SUMS = register(
     Op(
         "region_sums",
@@ -219,7 +220,10 @@ REGION_SUMS = register(
         ),
         saves=(1, 2, 3),
         sample=lambda: [
-            Sample((normal(2, 4, 5, 6), _images, _shared(3, 2, 5, seed=1), _shared(3, 3, 6, seed=2)), {"group": group}) for group in (0, 2)
+            Sample(
+                (normal(2, 4, 5, 6), _images, _shared(3, 2, 5, seed=1), _shared(3, 3, 6, seed=2)), {"group": group}, differentiable=False
+            )
+            for group in (0, 2)
         ],
     )
 )
@@ -238,8 +242,9 @@ REGION_SPREAD = register(
         saves=(1, 2, 3),
         sample=lambda: [
             Sample(
-                (normal(3, 4 // max(group, 1) ** 2, 2, 3), _images, _shared(3, 2, 5, seed=1), _shared(3, 3, 6, seed=2)),
+                (normal(3, 4 // max(group, 1) ** 2, 2, 3), _images, *_shares),
                 {"shape": (2, 4, 5, 6), "group": group},
+                differentiable=False,
             )
             for group in (0, 2)
         ],

@@ -27,12 +27,12 @@ def bilinear_sampler(data: ArrayLike, grid: ArrayLike) -> Any:
     batch, channels, height, width = data.shape
     if grid.ndim != 4 or grid.shape[:2] != (batch, 2):
         fail(ShapeError, "BilinearSampler", expected=f"a grid ({batch}, 2, height, width)", got=str(grid.shape))
-    places = [
+    y, x = (
         (call("reshape", slice_axis(wide(grid), 1, i, i + 1), shape=(batch, *grid.shape[2:])) + 1) * ((n - 1) / 2)
         for i, n in ((1, height), (0, width))
-    ]
+    )
     first = call("reshape", positions(data, batch) * (height * width), shape=(batch, 1, 1))
-    found = read_between(as_rows(wide(data)), first, *places, (height, width))
+    found = read_between(as_rows(wide(data)), first, y, x, (height, width))
     return narrow(call("transpose", found, axes=(0, 3, 1, 2)), data.dtype)
 
 
@@ -65,9 +65,10 @@ def grid_generator(data: ArrayLike, transform_type: str, target_shape: Any = (0,
         fail(ShapeError, op, expected="a flow (batch, 2, height, width)", got=str(data.shape))
     height, width = data.shape[2:]
     flow, grids = wide(data), []
-    for i, (n, shape) in enumerate(((width, (1, 1, width)), (height, (1, height, 1)))):
+    axes: tuple[tuple[int, tuple[int, ...]], ...] = ((width, (1, 1, width)), (height, (1, height, 1)))
+    for i, (n, along) in enumerate(axes):
         part = call("reshape", slice_axis(flow, 1, i, i + 1), shape=(data.shape[0], height, width))
-        grids.append((part + call("reshape", positions(flow, n, flow.dtype), shape=shape)) / (max(n - 1, 1) / 2) - 1)
+        grids.append((part + call("reshape", positions(flow, n, flow.dtype), shape=along)) / (max(n - 1, 1) / 2) - 1)
     return narrow(stack(grids, 1), data.dtype)
 
 
