@@ -27,6 +27,7 @@ from hybridnet.ndarray import (
     reduce,
     sequence,
     shape,
+    vision,
 )
 from hybridnet.ndarray.classic import NDArray
 from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
@@ -42,7 +43,7 @@ op = _internal = SimpleNamespace(**FUNCTIONS)
 __all__ = [
     *FUNCTIONS, "NDArray", "OPERATORS", "activations", "contrib", "creation", "elementwise", "from_dlpack", "from_numpy", "image",
     "indexing", "layers", "linalg", "load", "load_frombuffer", "methods", "normalization", "outputs", "random", "reduce", "save",
-    "sequence", "shape", "sparse", "to_dlpack_for_read", "to_dlpack_for_write", "waitall",
+    "sequence", "shape", "sparse", "to_dlpack_for_read", "to_dlpack_for_write", "vision", "waitall",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -9,29 +9,19 @@ from hybridnet import absent, dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
-from hybridnet.ndarray.attention import cache_update, rms_norm, rotary_embedding, scaled_dot_product_attention
-from hybridnet.ndarray.attributes import Array, Context, Floats, Shape
-from hybridnet.ndarray.deformable import DeformableConvolution, ModulatedDeformableConvolution
-from hybridnet.ndarray.normalization import sync_batch_norm as SyncBatchNorm
-from hybridnet.ndarray.outputs import ctc_loss
-from hybridnet.ndarray.record import numbered, when
-from hybridnet.ndarray.register import classic
+from hybridnet.ndarray import attention, contrib_boxes, contrib_more, contrib_regions, deformable, normalization
+from hybridnet.ndarray import outputs as losses
+from hybridnet.ndarray.attributes import Array, Context, Shape
+from hybridnet.ndarray.contrib_more import rand_zipfian
+from hybridnet.ndarray.record import when
+from hybridnet.ndarray.register import FUNCTIONS, classic
 from hybridnet.ops.array import gather
 from hybridnet.ops.array.shape import expand_dims, stack
 from hybridnet.ops.common import normalize_axis
 from hybridnet.ops.math import pointwise
-from hybridnet.ops.nn import boxes, like, loss, outputs, resize
-
-__all__ = [
-    "AdaptiveAvgPooling2D", "BilinearResize2D", "CTCLoss", "DeformableConvolution", "ModulatedDeformableConvolution", "MultiBoxPrior",
-    "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms", "cache_update", "cond", "ctc_loss", "div_sqrt_dim", "foreach",
-    "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk", "interleaved_matmul_encdec_valatt",
-    "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan", "quadratic", "rms_norm",
-    "rotary_embedding", "scaled_dot_product_attention", "sparse_softmax_cross_entropy", "while_loop",
-]  # fmt: skip
+from hybridnet.ops.nn import like, loss, outputs, resize
 
 _math = pointwise.FUNCTIONS
-CTCLoss = ctc_loss
 
 
 @classic("_contrib_arange_like")
@@ -150,11 +140,11 @@ def index_copy(old_tensor: Array, index_vector: Array, new_tensor: Array) -> Any
 def index_array(data: Array, axes: Shape | None = None) -> Any:
     """The index of every element along ``axes`` (all without), as int64 on a new last axis."""
     grids = []
-    for a in range(data.ndim) if axes is None else axes:
+    for a in range(data.ndim) if axes is None else (normalize_axis("index_array", a, data.ndim) for a in axes):
         along = like.arange_like(data, axis=a).astype(dtypes.int64)
         shape = tuple(n if i == a else 1 for i, n in enumerate(data.shape))
         grids.append(call("broadcast_to", call("reshape", along, shape=shape), shape=data.shape))
-    return stack(grids, -1)
+    return like.behind(data, stack(grids, -1))
 
 
 # -- self attention on interleaved projections ----------------------------------------------------
@@ -211,47 +201,16 @@ def interleaved_matmul_encdec_valatt(keys_values: Array, attention: Array, heads
     return _joined(call("matmul", attention, _interleaved(keys_values, heads, 2)[1]), heads)
 
 
-# -- boxes ----------------------------------------------------------------------------------------
+# -- the namespace --------------------------------------------------------------------------------
 
+#: Where the other operators of this namespace are.
+FAMILIES = (attention, contrib_boxes, contrib_more, contrib_regions, deformable, losses, normalization)
+_OPERATORS = {name.removeprefix("_contrib_"): function for name, function in FUNCTIONS.items() if name.startswith("_contrib_")}
+globals().update(_OPERATORS, **contrib_more.GRAPHS)
+__all__ = [*_OPERATORS, *contrib_more.GRAPHS, "rand_zipfian", "cond", "foreach", "while_loop"]
 
-@classic("_contrib_box_iou")
-def box_iou(lhs: Array, rhs: Array, format: Literal["center", "corner"] = "corner") -> Any:
-    """The overlap over the union of every box (..., 4) of ``lhs`` with every one of ``rhs``."""
-    return boxes.box_iou(lhs, rhs, format)
+if TYPE_CHECKING:
 
-
-@classic("_contrib_box_nms", "_contrib_box_non_maximum_suppression", outputs=numbered(1))
-def box_nms(
-    data: Array,
-    overlap_thresh: float = 0.5,
-    valid_thresh: float = 0.0,
-    topk: int = -1,
-    coord_start: int = 2,
-    score_index: int = 1,
-    id_index: int = -1,
-    background_id: int = -1,
-    force_suppress: bool = False,
-    in_format: Literal["center", "corner"] = "corner",
-    out_format: Literal["center", "corner"] = "corner",
-) -> Any:
-    """Boxes by falling score, those that overlap a better one of their class by more than ``overlap_thresh`` made -1."""
-    return boxes.box_nms(
-        data, overlap_thresh, valid_thresh, topk, coord_start, score_index, id_index, background_id, force_suppress, in_format, out_format
-    )
-
-
-@classic("_contrib_MultiBoxPrior")
-def MultiBoxPrior(
-    data: Array,
-    sizes: Floats = (1.0,),
-    ratios: Floats = (1.0,),
-    clip: bool = False,
-    steps: Floats = (-1.0, -1.0),
-    offsets: Floats = (0.5, 0.5),
-) -> Any:
-    """The anchor boxes of every pixel of ``data`` (batch, channels, height, width): (1, anchors, 4), in parts of the image."""
-    return boxes.multibox_prior(data, sizes, ratios, clip, steps, offsets)
-
-
-if not TYPE_CHECKING:
+    def __getattr__(name: str) -> Any: ...
+else:
     __getattr__ = absent.teller(__name__)

@@ -18,11 +18,12 @@ def _and_statistics(*names: str) -> Callable[[Attributes], tuple[str, ...]]:
     return lambda a: ("output", *names) if a["output_mean_var"] else ("output",)
 
 
-_STATES = ("moving_mean", "moving_var")
-_ALONG_AXIS = per_channel("gamma", "beta", *_STATES)
+#: The states of batch normalisation.
+MOVING = ("moving_mean", "moving_var")
+_ALONG_AXIS = per_channel("gamma", "beta", *MOVING)
 
 
-@classic("BatchNorm", "BatchNorm_v1", aux=_STATES, outputs=_and_statistics("mean", "var"), shapes=_ALONG_AXIS)
+@classic("BatchNorm", "BatchNorm_v1", aux=MOVING, outputs=_and_statistics("mean", "var"), shapes=_ALONG_AXIS)
 def batch_norm(
     data: Array,
     gamma: Array,
@@ -52,10 +53,10 @@ def batch_norm(
 
 @classic(
     "_contrib_SyncBatchNorm",
-    aux=_STATES,
+    aux=MOVING,
     required=("key",),
     outputs=_and_statistics("mean", "var"),
-    shapes=per_channel("gamma", "beta", *_STATES, axis=1),
+    shapes=per_channel("gamma", "beta", *MOVING, axis=1),
 )
 def sync_batch_norm(
     data: Array,

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hybridnet import dtypes
 from hybridnet.core import ArrayLike, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.array.gather import positions, take
+from hybridnet.ops.array.gather import positions
 from hybridnet.ops.common import tensor
 from hybridnet.ops.nn.common import as_tuple, narrow, wide
 from hybridnet.ops.nn.windows import output_size
+from hybridnet.ops.vision.reading import between, read_between
 
 Pair = tuple[int, int]
 
@@ -65,7 +65,9 @@ def deformable_convolution(
     share = channels // deformable
     pixels = call("transpose", call("reshape", wide(x), shape=(batch * deformable, share, size[0] * size[1])), axes=(0, 2, 1))
     rows = call("reshape", pixels, shape=(batch * deformable * size[0] * size[1], share))
-    read = _read(rows, y, x_, (size[0], size[1]), mask is None)
+    first = call("reshape", positions(rows, batch * deformable) * (size[0] * size[1]), shape=(batch * deformable, 1, 1, 1))
+    inside = between(y, 0, size[0]) * between(x_, 0, size[1]) if mask is None else None
+    read = read_between(rows, first, y, x_, (size[0], size[1]), inside)
     if mask is not None:
         read = read * call("reshape", wide(mask), shape=(*y.shape, 1))
     # (batch, groups, elements, places, channels) to the columns of a product for each group of filters.
@@ -93,32 +95,3 @@ def _places(offset: Any, shape: tuple[int, ...], stride: Pair, dilate: Pair, pad
         part = call("slice", moved, key=(("slice", None, None, None), ("slice", None, None, None), ("int", axis)))
         found.append(part + grid)
     return found[0], found[1]
-
-
-def _read(rows: Any, y: Any, x: Any, size: Pair, clamped: bool) -> Any:
-    """The pixels at places: (*places' shape, channels). ``clamped``: at the edge, the edge's pixel is the neighbour beyond."""
-    height, width = size
-    groups = y.shape[0]
-    first = call("reshape", positions(rows, groups) * (height * width), shape=(groups, 1, 1, 1))
-    inside = _between(y, 0, height) * _between(x, 0, width) if clamped else None
-    total: Any = None
-    for below, of_row in _neighbours(y):
-        for right, of_column in _neighbours(x):
-            share = of_row * of_column * (inside if clamped else _between(below, 0, height) * _between(right, 0, width))
-            row, column = (
-                call("cast", call("clip", at, a_min=0, a_max=n - 1), dtype=dtypes.int64) for at, n in ((below, height), (right, width))
-            )
-            part = take(rows, first + row * width + column, 0) * call("reshape", share, shape=(*share.shape, 1))
-            total = part if total is None else total + part
-    return total
-
-
-def _neighbours(at: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """The whole numbers on both sides of a place, and how much of it each has."""
-    lower = call("floor", at)
-    return (lower, 1 - (at - lower)), (lower + 1, at - lower)
-
-
-def _between(at: Any, low: int, stop: int) -> Any:
-    """1 where ``low <= at < stop``, else 0."""
-    return call("cast", call("logical_and", at >= low, at < stop), dtype=at.dtype)

@@ -14,7 +14,11 @@ from hybridnet.ops.common import normalize_axis, tensor
 def stop_gradient(data: ArrayLike) -> Any:
     """``data`` through which no gradient flows: as a head of ``backward`` it gives zeros."""
     data = tensor(data)
-    result = data.detach()
+    return behind(data, data.detach())
+
+
+def behind(data: Any, result: Any) -> Any:
+    """``result``, made of the shape of ``data`` alone: as a head of ``backward`` it gives zeros. Its own shape is what it is."""
     if local.recording:
         tape.note_behind((data,), (result,))
     return result
@@ -39,7 +43,7 @@ def arange_like(
         count = values.shape[0]
         repeated = call("broadcast_to", call("reshape", values, shape=(count, 1)), shape=(count, repeat))
         values = call("slice", call("reshape", repeated, shape=(count * repeat,)), key=(("slice", 0, n, None),))
-    return values if values.shape == shape else call("reshape", values, shape=shape)
+    return behind(data, values if values.shape == shape else call("reshape", values, shape=shape))
 
 
 def _span(op: str, begin: int | None, end: int | None, ndim: int) -> tuple[int, int]:

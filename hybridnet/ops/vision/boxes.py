@@ -19,6 +19,8 @@ from hybridnet.ops.array.gather import take_along_axis
 from hybridnet.ops.array.shape import concatenate, expand_dims, slice_axis, stack
 from hybridnet.ops.common import tensor
 from hybridnet.ops.math import pointwise
+from hybridnet.ops.vision.host import on_host
+from hybridnet.ops.vision.suppression import survivors
 
 _math = pointwise.FUNCTIONS
 
@@ -55,8 +57,8 @@ def _infer_nms(x: Spec, *, score_index: int, coord_start: int, **attrs: Any) -> 
     return Spec(x.shape[:2], dtypes.int64)
 
 
+@on_host(_infer_nms)
 def _nms(
-    xp: Any,
     x: Any,
     *,
     overlap: float,
@@ -69,39 +71,20 @@ def _nms(
     force: bool,
     center: bool,
 ) -> Any:
-    """The places of the boxes that no better one of their class overlaps, best first, the rest of each batch filled with -1.
-
-    Computed on the host: which box goes depends on which stayed, one after another.
-    """
-    host = x if isinstance(x, np.ndarray) else x.get()
-    out = np.full(host.shape[:2], -1)
-    for batch, boxes in enumerate(host):
-        keep = boxes[:, score_index] > valid
+    """The places of the boxes that no better one of their class overlaps, best first, the rest of each batch filled with -1."""
+    out = np.full(x.shape[:2], -1)
+    for batch, rows in enumerate(x):
+        keep = rows[:, score_index] > valid
         if id_index >= 0:
-            keep &= boxes[:, id_index] != background
+            keep &= rows[:, id_index] != background
         found = np.flatnonzero(keep)
-        found = found[np.argsort(-boxes[found, score_index], kind="stable")][: topk if topk > 0 else None]
-        kept = found[_alive(boxes[found], overlap, coord_start, None if force or id_index < 0 else id_index, center)]
+        found = found[np.argsort(-rows[found, score_index], kind="stable")][: topk if topk > 0 else None]
+        at = rows[found, coord_start : coord_start + 4]
+        if center:
+            at = np.concatenate([at[:, :2] - at[:, 2:] * 0.5, at[:, :2] + at[:, 2:] * 0.5], 1)
+        kept = found[survivors(at, overlap, None if force or id_index < 0 else rows[found, id_index])]
         out[batch, : len(kept)] = kept
-    return xp.asarray(out)
-
-
-def _alive(boxes: Any, overlap: float, start: int, id_index: int | None, center: bool) -> Any:
-    at = boxes[:, start : start + 4].astype(np.float64)
-    if center:
-        at = np.concatenate([at[:, :2] - at[:, 2:] / 2, at[:, :2] + at[:, 2:] / 2], axis=1)
-    area = np.prod(np.maximum(at[:, 2:] - at[:, :2], 0), axis=1)
-    alive = np.ones(len(boxes), bool)
-    for i in range(len(boxes)):
-        if not alive[i]:
-            continue
-        shared = np.prod(np.maximum(np.minimum(at[i, 2:], at[i + 1 :, 2:]) - np.maximum(at[i, :2], at[i + 1 :, :2]), 0), axis=1)
-        union = area[i] + area[i + 1 :] - shared
-        over = shared > overlap * union
-        if id_index is not None:
-            over &= boxes[i + 1 :, id_index] == boxes[i, id_index]
-        alive[i + 1 :] &= ~over
-    return alive
+    return out
 
 
 _boxes = np.array([[[0, 0.9, 0, 0, 2, 2], [0, 0.8, 0, 0, 2, 2.1], [1, 0.7, 3, 3, 4, 4]]])
@@ -131,6 +114,28 @@ BOX_NMS = register(
 )
 
 
+def _reformed(boxes: Any, *, start: int, center: bool) -> Any:
+    """The four numbers from ``start`` on as centres and sizes, or as corners (left, top, right, bottom)."""
+    first, second = slice_axis(boxes, 2, start, start + 2), slice_axis(boxes, 2, start + 2, start + 4)
+    if center:
+        first, second = (first + second) / 2, second - first
+    else:
+        first, second = first - second / 2, first + second / 2
+    return concatenate([slice_axis(boxes, 2, 0, start), first, second, slice_axis(boxes, 2, start + 4, None)], 2)
+
+
+BOX_FORMAT = register(
+    Op(
+        "box_format",
+        Kind.OPAQUE,
+        lambda x, **attrs: Spec(x.shape, x.dtype),
+        decomposition=_reformed,
+        grad=(lambda g, y, x, **attrs: g,),  # MXNet's box_nms hands a gradient on as it is
+        sample=lambda: [Sample((_boxes,), {"start": 2, "center": center}, gradients=(np.ones_like(_boxes),)) for center in (False, True)],
+    )
+)
+
+
 def box_nms(
     data: ArrayLike,
     overlap_thresh: float = 0.5,
@@ -148,12 +153,15 @@ def box_nms(
 
     The kept ones come first, best first; the rest is -1. Boxes scored at most ``valid_thresh`` go too,
     and only ``topk`` are looked at. Boxes of different classes (at ``id_index``) do not suppress each
-    other unless ``force_suppress``.
+    other unless ``force_suppress``. A gradient goes to the boxes that were kept, as it is: their format counts for nothing.
+    A ``topk`` of 0 leaves all as they are.
     """
     formats = ("corner", "center")
     if in_format not in formats or out_format not in formats:
         fail(ArgumentError, "box_nms", expected="formats corner or center", got=f"{in_format} and {out_format}")
     data = tensor(data)
+    if topk == 0:
+        return call("copy", data)
     flat = call("reshape", data, shape=(math.prod(data.shape[:-2]), *data.shape[-2:]))
     attrs = {
         "overlap": float(overlap_thresh),
@@ -169,18 +177,46 @@ def box_nms(
     places = expand_dims(apply(BOX_NMS, (flat,), attrs), 2)
     chosen = take_along_axis(flat, call("broadcast_to", call("maximum", places, 0), shape=flat.shape), 1)
     if in_format != out_format:
-        chosen = _reformed(chosen, coord_start, out_format)
+        chosen = apply(BOX_FORMAT, (chosen,), {"start": int(coord_start), "center": out_format == "center"})
     return call("reshape", call("where", places >= 0, chosen, -1), shape=data.shape)
 
 
-def _reformed(boxes: Any, start: int, out_format: str) -> Any:
-    """The four numbers from ``start`` on as corners (left, top, right, bottom), or as centres and sizes."""
-    first, second = slice_axis(boxes, 2, start, start + 2), slice_axis(boxes, 2, start + 2, start + 4)
-    if out_format == "center":
-        first, second = (first + second) / 2, second - first
-    else:
-        first, second = first - second / 2, first + second / 2
-    return concatenate([slice_axis(boxes, 2, 0, start), first, second, slice_axis(boxes, 2, start + 4, None)], 2)
+def box_encode(samples: Any, matches: Any, anchors: Any, refs: Any, means: Any, stds: Any) -> tuple[Any, Any]:
+    """The places of the objects that anchors are matched with, and a mask of those that count: (batch, n, 4) both.
+
+    ``samples`` (batch, n): above 0.5 where an anchor counts; ``matches`` (batch, n): the object in ``refs`` (batch, m, 4); ``anchors``
+    (batch, n, 4); boxes by corners. A place is how far the centres are apart in the anchor's size, and the logarithms of how many times as
+    large the object is, less ``means`` (4,) and over ``stds`` (4,).
+    """
+    counts = expand_dims(call("greater", samples, 0.5), -1)
+    index = expand_dims(call("cast", call("maximum", matches, 0), dtype=dtypes.int64), -1)
+    box = take_along_axis(refs, call("broadcast_to", index, shape=(*index.shape[:-1], 4)), 1)
+    (centre, size), (middle, wanted) = _centred(anchors), _centred(box)
+    found = concatenate([(middle - centre) / size, call("log", wanted / size)], -1)
+    found = (found - call("reshape", means, shape=(1, 1, 4))) / call("reshape", stds, shape=(1, 1, 4))
+    return call("where", counts, found, 0), call("cast", call("broadcast_to", counts, shape=found.shape), dtype=found.dtype)
+
+
+def _centred(boxes: Any) -> tuple[Any, Any]:
+    near, far = slice_axis(boxes, -1, 0, 2), slice_axis(boxes, -1, 2, 4)
+    return (near + far) * 0.5, far - near
+
+
+def box_decode(
+    data: Any, anchors: Any, stds: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0), clip: float = -1.0, format: str = "center"
+) -> Any:
+    """The boxes (batch, n, 4) by corners whose places against ``anchors`` (1, n, 4), in ``format``, are ``data`` times ``stds``.
+
+    With ``clip`` above 0 no logarithm of a size is above it. ArgumentError for another format.
+    """
+    if format not in ("corner", "center"):
+        fail(ArgumentError, "box_decode", expected="format corner or center", got=repr(format))
+    centre, size = (slice_axis(anchors, -1, 0, 2), slice_axis(anchors, -1, 2, 4)) if format == "center" else _centred(anchors)
+    a, b, c, d = (slice_axis(data, -1, i, i + 1) * std for i, std in enumerate(stds))
+    growth = concatenate([c, d], -1)
+    half = call("exp", call("minimum", growth, clip) if clip > 0 else growth) * size * 0.5
+    middle = concatenate([a, b], -1) * size + centre
+    return concatenate([middle - half, middle + half], -1)
 
 
 def multibox_prior(

@@ -1,0 +1,185 @@
+"""Regions of images that are moved or turned: DeformablePSROIPooling and RROIAlign."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.errors import ShapeError, fail
+from hybridnet.ops.array.gather import positions, take_along_axis
+from hybridnet.ops.array.shape import slice_axis
+from hybridnet.ops.common import normal, tensor
+from hybridnet.ops.nn.common import as_tuple, narrow, wide
+from hybridnet.ops.nn.like import stop_gradient
+from hybridnet.ops.vision.host import on_host
+from hybridnet.ops.vision.reading import between, read_between
+from hybridnet.ops.vision.regions import check_regions
+
+# -- moved ----------------------------------------------------------------------------------------
+
+
+def deformable_psroi_pooling(
+    data: ArrayLike,
+    rois: ArrayLike,
+    trans: ArrayLike | None,
+    spatial_scale: float,
+    output_dim: int,
+    group_size: int,
+    pooled_size: int,
+    part_size: int = 0,
+    sample_per_part: int = 1,
+    trans_std: float = 0.0,
+) -> Any:
+    """Regions of ``data`` as (regions, output_dim, pooled_size, pooled_size), their bins moved (Dai et al., arXiv 1703.06211).
+
+    ``data`` (batch, output_dim · group_size², height, width); ``rois``: rows image, left, top, right, bottom, rounded, in pixels over
+    ``spatial_scale``; ``trans`` (regions, 2 · classes, part_size, part_size): how far to the right and below, times ``trans_std`` in sizes
+    of the region, or ``None``. A bin is the mean of ``sample_per_part`` places on each axis, those beyond the image left out. Gradients go
+    to ``data`` and ``trans``. ShapeError for other shapes.
+    """
+    data, rois, op = tensor(data), tensor(rois), "DeformablePSROIPooling"
+    check_regions(op, data, rois)
+    batch, _, height, width = data.shape
+    group, bins, samples = group_size, pooled_size, sample_per_part
+    if data.shape[1] != output_dim * group**2:
+        fail(ShapeError, op, expected=f"{output_dim} · {group}² channels", got=str(data.shape))
+    part = part_size or bins
+    trans = None if trans is None else wide(tensor(trans))
+    if trans is not None and (trans.shape != (len(rois), trans.shape[1], part, part) or trans.shape[1] % 2):
+        fail(ShapeError, op, expected=f"trans ({len(rois)}, 2 · classes, {part}, {part})", got=str(trans.shape))
+    classes = 1 if trans is None else trans.shape[1] // 2
+    if output_dim % classes:
+        fail(ShapeError, op, expected=f"classes that divide output_dim, {output_dim}", got=str(classes))
+    image, places = _moved(wide(stop_gradient(rois)), trans, classes, spatial_scale, bins, part, samples, trans_std)
+    y, x = (call("broadcast_to", at, shape=(len(rois), classes, bins, bins, samples, samples)) for at in places)
+    counted = between(y, -0.5, height - 0.5) * between(x, -0.5, width - 0.5)  # 1 of a place that is read
+    y, x = (call("clip", at, a_min=0, a_max=n - 1) for at, n in ((y, height), (x, width)))
+    rows, first = _cells(wide(data), image, classes, group, bins)
+    read = read_between(rows, first, y, x, (height, width), counted)
+    total, count = call("sum", read, axis=(4, 5), keepdims=False), call("sum", counted, axis=(4, 5), keepdims=False)
+    mean = total / call("reshape", call("maximum", count, 1), shape=(*count.shape, 1))
+    found = call("reshape", call("transpose", mean, axes=(0, 1, 4, 2, 3)), shape=(len(rois), output_dim, bins, bins))
+    return narrow(found, data.dtype)
+
+
+def _moved(rois: Any, trans: Any, classes: int, scale: float, bins: int, part: int, samples: int, std: float) -> tuple[Any, Any]:
+    """The number of each region's image, and where each bin's samples are, below and to the right: (regions, classes or 1, bins, …)."""
+    count = rois.shape[0]
+    image = call("cast", call("reshape", slice_axis(rois, 1, 0, 1), shape=(count,)), dtype=dtypes.int64)
+    places = []
+    for axis in (0, 1):
+        near, far = (_rounded(call("reshape", slice_axis(rois, 1, i - axis, i + 1 - axis), shape=(count, 1, 1, 1, 1, 1))) for i in (2, 4))
+        start = near * scale - 0.5
+        length = call("maximum", (far + 1) * scale - 0.5 - start, 0.1)
+        step = length / bins
+        shape = (1, 1, bins, 1, 1, 1) if axis == 0 else (1, 1, 1, bins, 1, 1)
+        at = start + step * call("reshape", positions(rois, bins, rois.dtype), shape=shape)
+        if trans is not None:
+            cells = positions(rois, bins) * part // bins
+            move = slice_axis(call("reshape", trans, shape=(count, classes, 2, part, part)), 2, 1 - axis, 2 - axis)
+            move = call("reshape", move, shape=(count, classes, part, part))
+            for a in (2, 3):
+                index = call("reshape", cells, shape=(1, 1, bins, 1) if a == 2 else (1, 1, 1, bins))
+                move = take_along_axis(move, call("broadcast_to", index, shape=(*move.shape[:a], bins, *move.shape[a + 1 :])), a)
+            at = at + call("reshape", move, shape=(count, classes, bins, bins, 1, 1)) * std * length
+        within = call("reshape", positions(rois, samples, rois.dtype), shape=(samples, 1) if axis == 0 else (1, samples))
+        places.append(at + step / samples * within)
+    return image, places
+
+
+def _rounded(x: Any) -> Any:
+    """To the next whole number, halves away from 0."""
+    return call("trunc", x + call("sign", x) * 0.5)
+
+
+def _cells(data: Any, image: Any, classes: int, group: int, bins: int) -> tuple[Any, Any]:
+    """The pixels (…, channels of a class), a row each, by image, class and part; and where each bin's begin."""
+    batch, channels, height, width = data.shape
+    split = call("reshape", data, shape=(batch, classes, channels // group**2 // classes, group, group, height, width))
+    rows = call("transpose", split, axes=(0, 1, 3, 4, 5, 6, 2))
+    rows = call("reshape", rows, shape=(batch * classes * group * group * height * width, rows.shape[-1]))
+    number = call("reshape", image, shape=(image.shape[0], 1, 1, 1, 1, 1)) * classes
+    number = number + call("reshape", positions(data, classes), shape=(1, classes, 1, 1, 1, 1))
+    cells = positions(data, bins) * group // bins
+    below, right = (call("reshape", cells, shape=shape) for shape in ((1, 1, bins, 1, 1, 1), (1, 1, 1, bins, 1, 1)))
+    return rows, ((number * group + below) * group + right) * (height * width)
+
+
+# -- turned ---------------------------------------------------------------------------------------
+
+
+def _infer_rotated(data: Spec, rois: Spec, *, bins: tuple[int, int], scale: float, samples: int) -> Spec:
+    return Spec((rois.shape[0], data.shape[1], *bins), data.dtype)
+
+
+@on_host(_infer_rotated)
+def _rotated(data: Any, rois: Any, *, bins: tuple[int, int], scale: float, samples: int) -> Any:
+    batch, channels, height, width = data.shape
+    pixels = np.ascontiguousarray(data.transpose(0, 2, 3, 1)).reshape(batch, height * width, channels)
+    out = np.zeros((len(rois), *bins, channels), data.dtype)
+    for i, (image, x, y, w, h, angle) in enumerate(rois.tolist()):
+        if not 0 <= image < batch:
+            continue
+        sides = [max(side * scale, 1.0) for side in (h, w)]
+        steps = [side / n for side, n in zip(sides, bins, strict=True)]
+        counts = [samples if samples > 0 else math.ceil(step) for step in steps]
+        # Distances from the centre along the region's sides: (bins, samples) on each axis.
+        down, across = (
+            (-side / 2 + (np.arange(n)[:, None] + (np.arange(k) + 0.5) / k) * step)
+            for side, n, k, step in zip(sides, bins, counts, steps, strict=True)
+        )
+        down, across = down[:, None, :, None], across[None, :, None, :]
+        sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+        at_x = across * cosine + down * sine + x * scale
+        at_y = down * cosine - across * sine + y * scale
+        out[i] = _mean(pixels[int(image)], at_y, at_x, (height, width))
+    return np.ascontiguousarray(out.transpose(0, 3, 1, 2))
+
+
+def _mean(pixels: Any, y: Any, x: Any, size: tuple[int, int]) -> Any:
+    """The means over the last two axes of what is read at places; those more than a pixel beyond the image count as 0."""
+    height, width = size
+    counted = (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
+    y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    total: Any = 0
+    for below in (0, 1):
+        for right in (0, 1):
+            row, column = np.floor(y).astype(int), np.floor(x).astype(int)
+            share = (y - row if below else 1 - (y - row)) * (x - column if right else 1 - (x - column)) * counted
+            place = np.minimum(row + below, height - 1) * width + np.minimum(column + right, width - 1)
+            total = total + np.einsum("pqij,pqijc->pqc", share.astype(pixels.dtype), pixels[place])
+    return total / (y.shape[2] * y.shape[3])
+
+
+ROTATED_ROI_ALIGN = register(
+    Op(
+        "rroi_align",
+        Kind.OPAQUE,
+        _infer_rotated,
+        compute=_rotated,
+        sample=lambda: [
+            Sample(
+                (normal(2, 3, 5, 6), np.array([[0, 3, 3, 5, 6, 30], [1, 2, 2, 3, 2.5, -50], [1, 9, 9, 9, 9, 0.0]])),
+                {"bins": (2, 3), "scale": 0.7, "samples": samples},
+                differentiable=False,
+            )
+            for samples in (0, 2)
+        ],
+    )
+)
+
+
+def rotated_roi_align(data: ArrayLike, rois: ArrayLike, pooled_size: Any, spatial_scale: float, sampling_ratio: int = -1) -> Any:
+    """Turned regions of ``data`` (batch, channels, height, width) as (regions, channels, *pooled_size), without a gradient.
+
+    ``rois``: rows image, centre x, centre y, width, height, in pixels over ``spatial_scale``, and angle in degrees. A bin is the mean of
+    ``sampling_ratio`` places on each axis, or of as many as it has pixels. ShapeError for other shapes.
+    """
+    data, rois = tensor(data), tensor(rois)
+    check_regions("RROIAlign", data, rois, 6)
+    bins = as_tuple("RROIAlign", "pooled_size", pooled_size, 2, 1)
+    return apply(ROTATED_ROI_ALIGN, (data, rois), {"bins": bins, "scale": float(spatial_scale), "samples": max(int(sampling_ratio), 0)})

@@ -1,0 +1,317 @@
+"""Regions of images, each brought to one size by sums that are separate by axis: ROIAlign and PSROIPooling.
+
+What is read of a region is, on each axis, a matrix (bins, pixels) of shares, which is made on the host from the region's sides: how many
+places a bin is read at may depend on them. Two operators, each the other's gradient, multiply parts of images by these matrices, region by
+region: only the part of the image that a region covers is touched. The regions themselves have no gradient, as in MXNet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.common import normal, tensor
+from hybridnet.ops.nn.common import as_tuple, narrow, wide, wide_dtype
+from hybridnet.ops.vision.host import on_host
+
+#: A share of the shares is as wide as what it is multiplied with.
+Size = tuple[int, int]
+
+
+# -- shares ---------------------------------------------------------------------------------------
+
+
+def _infer_shares(rois: Spec, *, size: Size, bins: Size, **attrs: Any) -> tuple[Spec, Spec]:
+    return Spec((rois.shape[0], bins[0], size[0]), rois.dtype), Spec((rois.shape[0], bins[1], size[1]), rois.dtype)
+
+
+@on_host(_infer_shares)
+def _aligned_shares(rois: Any, *, size: Size, bins: Size, scale: float, samples: int, aligned: bool) -> Any:
+    """ROIAlign's: a bin is the mean of places between pixels, ``samples`` on each axis, or as many as it has pixels."""
+    return tuple(_aligned(rois[:, 2 - axis], rois[:, 4 - axis], size[axis], bins[axis], scale, samples, aligned) for axis in (0, 1))
+
+
+def _aligned(near: Any, far: Any, size: int, bins: int, scale: float, samples: int, aligned: bool) -> Any:
+    start, length = near * near.dtype.type(scale), (far - near) * near.dtype.type(scale)
+    if aligned:
+        start = start - near.dtype.type(0.5)
+    else:
+        length = np.maximum(length, 1)
+    step = length / near.dtype.type(bins)
+    counts = np.full(len(near), samples) if samples > 0 else np.ceil(step).astype(int)
+    shares = np.zeros((len(near), bins, size), near.dtype)
+    regions = np.arange(len(near))[:, None]
+    for k in range(counts.max(initial=0)):
+        at = start[:, None] + np.arange(bins, dtype=near.dtype) * step[:, None]
+        at = at + ((k + near.dtype.type(0.5)) * step / np.maximum(counts, 1))[:, None]
+        counted = (at >= -1) & (at <= size) & (k < counts)[:, None]
+        at = np.clip(at, 0, size - 1)
+        low = np.floor(at).astype(int)
+        part = at - low
+        places = np.broadcast_to(np.arange(bins), at.shape)
+        weight = counted / np.maximum(counts, 1).astype(near.dtype)[:, None]
+        np.add.at(shares, (regions, places, low), (1 - part) * weight)
+        np.add.at(shares, (regions, places, np.minimum(low + 1, size - 1)), part * weight)
+    return shares
+
+
+@on_host(_infer_shares)
+def _pooled_shares(rois: Any, *, size: Size, bins: Size, scale: float) -> Any:
+    """PSROIPooling's: a bin is the mean of the pixels that it touches."""
+    found = []
+    for axis in (0, 1):
+        start, stop = (_rounded(rois[:, c - axis]) * rois.dtype.type(scale) for c in (2, 4))
+        stop = (_rounded(rois[:, 4 - axis]) + 1) * rois.dtype.type(scale)
+        step = np.maximum(stop - start, rois.dtype.type(0.1)) / rois.dtype.type(bins[axis])
+        number = np.arange(bins[axis], dtype=rois.dtype)
+        first = np.clip(np.floor(number * step[:, None] + start[:, None]), 0, size[axis])[..., None]
+        end = np.clip(np.ceil((number + 1) * step[:, None] + start[:, None]), 0, size[axis])[..., None]
+        pixel = np.arange(size[axis])
+        found.append(((pixel >= first) & (pixel < end)) / np.maximum(end - first, 1))
+    return tuple(found)
+
+
+def _rounded(x: Any) -> Any:
+    """To the next whole number, halves away from 0, as C's ``round``."""
+    return np.trunc(x + np.copysign(x.dtype.type(0.5), x))
+
+
+_rois = np.array([[0, 1, 0.5, 5, 6], [1, 2, 2, 3, 2.5], [0, -4, 3, 9, 20]])
+_SHARES = {"size": (5, 6), "bins": (2, 3), "scale": 0.7}
+ALIGNED_SHARES = register(
+    Op(
+        "aligned_shares",
+        Kind.OPAQUE,
+        _infer_shares,
+        compute=_aligned_shares,
+        sample=lambda: [
+            Sample((_rois,), {**_SHARES, "samples": n, "aligned": aligned}, differentiable=False) for n, aligned in ((0, False), (2, True))
+        ],
+    )
+)
+POOLED_SHARES = register(
+    Op(
+        "pooled_shares",
+        Kind.OPAQUE,
+        _infer_shares,
+        compute=_pooled_shares,
+        sample=lambda: [Sample((_rois,), _SHARES, differentiable=False)],
+    )
+)
+
+
+# -- sums -----------------------------------------------------------------------------------------
+
+
+class _Region(NamedTuple):
+    """What a region touches: its number and its image's, the rows and columns of pixels, and their shares there."""
+
+    number: int
+    image: int
+    rows: slice
+    columns: slice
+    of_rows: Any
+    of_columns: Any
+
+
+def _regions(batch: int, images: Any, rows: Any, columns: Any) -> Iterator[_Region]:
+    """The regions that touch an image; ``images`` on the host."""
+    spans = [_span(x) for x in (rows, columns)]
+    for number, image in enumerate(images.tolist()):
+        (top, bottom), (left, right) = spans[0][number], spans[1][number]
+        if 0 <= image < batch and top < bottom and left < right:
+            yield _Region(
+                number, image, slice(top, bottom), slice(left, right), rows[number, :, top:bottom], columns[number, :, left:right]
+            )
+
+
+def _span(shares: Any) -> Any:
+    """From where to where each region has shares of pixels."""
+    used = (shares != 0).any(1)
+    used = used if isinstance(used, np.ndarray) else used.get()
+    some = used.any(1)
+    return np.stack([np.where(some, used.argmax(1), 0), np.where(some, used.shape[1] - used[:, ::-1].argmax(1), 0)], 1).tolist()
+
+
+def _cells(bins: Size, group: int) -> tuple[list[int], list[int]]:
+    """Which of ``group`` cells each bin belongs to, on both axes."""
+    rows, columns = ([min(i * group // n, group - 1) for i in range(n)] for n in bins)
+    return rows, columns
+
+
+def _host(x: Any) -> Any:
+    return x if isinstance(x, np.ndarray) else x.get()
+
+
+def _last(xp: Any, x: Any, group: int) -> Any:
+    """Images (batch, channels · group², height, width) as (batch, group, group, height, width, channels), in one piece."""
+    batch, channels, height, width = x.shape
+    split = x.reshape(batch, channels // group**2, group, group, height, width)
+    return xp.ascontiguousarray(split.transpose(0, 2, 3, 4, 5, 1))
+
+
+def _sums(xp: Any, x: Any, images: Any, rows: Any, columns: Any, *, group: int) -> Any:
+    pixels = _last(xp, x, max(group, 1))
+    bins, channels = (rows.shape[1], columns.shape[1]), pixels.shape[-1]
+    out = xp.zeros((len(rows), *bins, channels), x.dtype)
+    cells = _cells(bins, max(group, 1))
+    for r in _regions(len(x), _host(images), rows, columns):
+        if group < 2:
+            along = xp.matmul(r.of_columns, pixels[r.image, 0, 0, r.rows, r.columns])  # (rows, bins, channels)
+            out[r.number] = (r.of_rows @ along.reshape(len(along), -1)).reshape(*bins, channels)
+            continue
+        for p, cell in enumerate(cells[0]):
+            part = pixels[r.image, cell, :, r.rows, r.columns][cells[1]]  # (bins, rows, columns, channels)
+            along = xp.matmul(r.of_columns[:, None, None, :], part)[:, :, 0]
+            out[r.number, p] = xp.matmul(r.of_rows[p], along)
+    return xp.ascontiguousarray(out.transpose(0, 3, 1, 2))
+
+
+def _spread(xp: Any, g: Any, images: Any, rows: Any, columns: Any, *, shape: tuple[int, ...], group: int) -> Any:
+    group_ = max(group, 1)
+    batch, channels, height, width = shape
+    out = xp.zeros((batch, group_, group_, height, width, channels // group_**2), g.dtype)
+    heads = xp.ascontiguousarray(g.transpose(0, 2, 3, 1))
+    bins = heads.shape[1:3]
+    cells = _cells(bins, group_)
+    for r in _regions(batch, _host(images), rows, columns):
+        if group < 2:
+            along = (r.of_rows.T @ heads[r.number].reshape(bins[0], -1)).reshape(-1, *heads.shape[2:])
+            out[r.image, 0, 0, r.rows, r.columns] += xp.matmul(r.of_columns.T, along)
+            continue
+        for p, q in np.ndindex(*bins):
+            share = r.of_rows[p, :, None] * r.of_columns[q]
+            out[r.image, cells[0][p], cells[1][q], r.rows, r.columns] += share[..., None] * heads[r.number, p, q]
+    return xp.ascontiguousarray(out.transpose(0, 5, 1, 2, 3, 4)).reshape(shape)
+
+
+def _infer_sums(x: Spec, images: Spec, rows: Spec, columns: Spec, *, group: int) -> Spec:
+    return Spec((rows.shape[0], x.shape[1] // max(group, 1) ** 2, rows.shape[1], columns.shape[1]), x.dtype)
+
+
+_images = np.array([0, 1, 0])
+
+
+def _shared(*shape: int, seed: int) -> Any:
+    """Shares of which some are 0 at the ends."""
+    shares = np.abs(normal(*shape, seed=seed)) + 0.1
+    shares[0, :, 0], shares[1, :, -2:] = 0, 0
+    return shares
+
+
+_shares = (_shared(3, 2, 5, seed=1), _shared(3, 3, 6, seed=2))
+REGION_SUMS = register(
+    Op(
+        "region_sums",
+        Kind.OPAQUE,
+        _infer_sums,
+        compute=_sums,
+        grad=lambda needs, g, y, x, images, rows, columns, *, group: (
+            call("region_spread", g, images, rows, columns, shape=x.shape, group=group),
+            None,
+            None,
+            None,
+        ),
+        saves=(1, 2, 3),
+        sample=lambda: [
+            Sample(
+                (normal(2, 4, 5, 6), _images, _shared(3, 2, 5, seed=1), _shared(3, 3, 6, seed=2)), {"group": group}, differentiable=False
+            )
+            for group in (0, 2)
+        ],
+    )
+)
+REGION_SPREAD = register(
+    Op(
+        "region_spread",
+        Kind.OPAQUE,
+        lambda g, images, rows, columns, *, shape, group: Spec(shape, g.dtype),
+        compute=_spread,
+        grad=lambda needs, g, y, x, images, rows, columns, *, shape, group: (
+            call("region_sums", g, images, rows, columns, group=group),
+            None,
+            None,
+            None,
+        ),
+        saves=(1, 2, 3),
+        sample=lambda: [
+            Sample(
+                (normal(3, 4 // max(group, 1) ** 2, 2, 3), _images, *_shares),
+                {"shape": (2, 4, 5, 6), "group": group},
+                differentiable=False,
+            )
+            for group in (0, 2)
+        ],
+    )
+)
+
+
+# -- the functions of users -----------------------------------------------------------------------
+
+
+def check_regions(op: str, data: Any, rois: Any, values: int = 5) -> None:
+    """ShapeError unless these are images and regions of so many values."""
+    if data.ndim != 4 or 0 in data.shape[1:]:
+        fail(ShapeError, op, expected="data (batch, channels, height, width)", got=str(data.shape))
+    if rois.ndim != 2 or rois.shape[1] != values:
+        fail(ShapeError, op, expected=f"regions (count, {values}), the image's number first", got=str(rois.shape))
+
+
+def _summed(data: Any, rois: Any, shares: tuple[Any, Any], group: int) -> Any:
+    images = call("cast", call("reshape", rois[:, :1], shape=(rois.shape[0],)), dtype=dtypes.int64)
+    rows, columns = (call("cast", x, dtype=wide_dtype(data.dtype)) for x in shares)
+    return narrow(apply(REGION_SUMS, (wide(data), images, rows, columns), {"group": group}), data.dtype)
+
+
+def roi_align(
+    data: ArrayLike,
+    rois: ArrayLike,
+    pooled_size: Any,
+    spatial_scale: float,
+    sample_ratio: int = -1,
+    position_sensitive: bool = False,
+    aligned: bool = False,
+) -> Any:
+    """Regions of ``data`` (batch, channels, height, width) as (regions, channels, *pooled_size) (He et al., arXiv 1703.06870).
+
+    ``rois``: rows image, left, top, right, bottom, in pixels over ``spatial_scale``; all 0 of an image that is not there. A bin is the
+    mean of ``sample_ratio`` places on each axis, or of as many as it has pixels. With ``position_sensitive`` each bin has channels of its
+    own, which are one after another. ``aligned``: a pixel's place is its centre. ShapeError for other shapes, ArgumentError for channels
+    that bins do not divide.
+    """
+    data, rois, op = tensor(data), tensor(rois), "ROIAlign"
+    check_regions(op, data, rois)
+    bins = as_tuple(op, "pooled_size", pooled_size, 2, 1)
+    size = data.shape[2:]
+    attrs = {
+        "size": size, "bins": bins, "scale": float(spatial_scale), "samples": max(int(sample_ratio), 0), "aligned": bool(aligned),
+    }  # fmt: skip
+    shares = apply(ALIGNED_SHARES, (rois,), attrs)
+    if not position_sensitive:
+        return _summed(data, rois, shares, 0)
+    if data.shape[1] % math.prod(bins) or bins[0] != bins[1]:
+        expected = "a square pooled_size whose number of bins divides the channels"
+        fail(ArgumentError, op, expected=expected, got=f"{bins} and {data.shape[1]} channels")
+    return _summed(data, rois, shares, bins[0]) if bins[0] > 1 else _summed(data, rois, shares, 0)
+
+
+def psroi_pooling(data: ArrayLike, rois: ArrayLike, spatial_scale: float, output_dim: int, pooled_size: int, group_size: int = 0) -> Any:
+    """Regions of ``data`` as (regions, output_dim, pooled_size, pooled_size), position-sensitive (Dai et al., arXiv 1605.06409).
+
+    ``data`` (batch, output_dim · group_size², height, width) has channels of their own for each of ``group_size``² parts of a region
+    (0: ``pooled_size``²). ``rois``: rows image, left, top, right, bottom, in pixels over ``spatial_scale``, rounded. A bin is the mean of
+    the pixels that it touches. ShapeError for other shapes.
+    """
+    data, rois, op = tensor(data), tensor(rois), "PSROIPooling"
+    check_regions(op, data, rois)
+    group = group_size or pooled_size
+    if data.shape[1] != output_dim * group**2:
+        fail(ShapeError, op, expected=f"{output_dim} · {group}² channels", got=str(data.shape))
+    attrs = {"size": data.shape[2:], "bins": (pooled_size, pooled_size), "scale": float(spatial_scale)}
+    return _summed(data, rois, apply(POOLED_SHARES, (rois,), attrs), group if group > 1 else 0)
