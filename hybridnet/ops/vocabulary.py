@@ -74,7 +74,7 @@ class Vocabulary:
             except TypeError:
                 check_call(known_as, function, args, kwargs)
                 raise
-            return result if out is None else _deliver(known_as, result, out)
+            return result if out is None else deliver(known_as, result, out)
 
         wrapper.__name__ = wrapper.__qualname__ = known_as
         wrapper.also = also  # type: ignore[attr-defined]
@@ -123,12 +123,16 @@ def _as_class(result: Any, cls: type[NDArray]) -> Any:
     return type(result)(_as_class(r, cls) for r in result) if type(result) in (list, tuple) else result
 
 
-def _deliver(op: str, result: Any, out: Any) -> Any:
+def deliver(op: str, result: Any, out: Any) -> Any:
+    """The result of ``op`` written to ``out``, an array that it broadcasts to, or several for several results; gives ``out``.
+
+    ArgumentError for another number of arrays, DtypeError for what is none.
+    """
     if isinstance(out, (tuple, list)):
         results = result if isinstance(result, (tuple, list)) else (result,)
         if len(results) != len(out):
             fail(ArgumentError, op, expected=f"out to hold {len(results)} arrays, one a result", got=str(len(out)))
-        return type(out)(r if o is None else _deliver(op, r, o) for r, o in zip(results, out, strict=True))
+        return type(out)(r if o is None else deliver(op, r, o) for r, o in zip(results, out, strict=True))
     if not isinstance(out, NDArray):
         fail(DtypeError, op, expected="out to be one of our arrays", got=type(out).__name__, fix="np.array(out)")
     if isinstance(result, (tuple, list)):
@@ -160,7 +164,7 @@ def elementwise(function: Callable[..., Any], operands: int) -> Callable[..., An
         if where is not True:
             kept = out[0] if isinstance(out, tuple) else out
             result = choose(where, result, 0 if kept is None else kept)
-        return result if out is None else _deliver(function.__name__, result, out)
+        return result if out is None else deliver(function.__name__, result, out)
 
     return wrapper
 

@@ -28,6 +28,8 @@ NOT_BY_DIFFERENCES = {
     "make_loss",
     "regression_output",
     "softmax_output",
+    "sparseness_penalty",
+    "svm_output",
     # Linear maps that one operand of theirs picks; tested as the first and second gradient of max_pool.
     "max_pool_gather",
     "max_pool_grad",
@@ -36,7 +38,7 @@ NOT_BY_DIFFERENCES = {
     "attention_grad",
 }
 #: Output operators whose gradient is by definition that of a loss, not their derivative; see test_ndarray_classic.py.
-SURROGATES = {"softmax_output", "regression_output", "make_loss"}
+SURROGATES = {"softmax_output", "regression_output", "make_loss", "svm_output", "sparseness_penalty"}
 
 
 def samples_of(op: Op) -> list[Sample]:
