@@ -124,8 +124,8 @@ def topk(
     is_ascend: bool = False,
     dtype: Dtype = "float32",
 ) -> Any:
-    """The ``k`` largest (or smallest) along an axis: their indices, values, both, or a mask of them."""
-    return sorting.topk(data, axis, k, ret_typ, is_ascend, dtype)
+    """The ``k`` largest (or smallest) along an axis, all for a ``k`` below 1: their indices, values, both, or a mask of them."""
+    return sorting.topk(data, axis, max(k, 0), ret_typ, is_ascend, dtype)
 
 
 @classic("_np_cumsum", "cumsum", by_class=True)

@@ -115,7 +115,10 @@ def adamw(
     eta: float,
     clip: float,
 ) -> Any:
-    """weight - eta · (lr · mean / (sqrt(var) + epsilon) + wd · weight); nothing changes where ``scale``, of shape (1,), is 0 or no finite number."""
+    """weight - eta · (lr · mean / (sqrt(var) + epsilon) + wd · weight).
+
+    Nothing changes where ``scale``, of shape (1,), is 0 or no finite number.
+    """
     wanted = call("logical_and", call("isfinite", scale), call("not_equal", scale, 0))
     g = scaled(g, call("where", wanted, scale, 1.0), clip)
     m, v = mean * beta1 + g * (1 - beta1), var * beta2 + call("square", g) * (1 - beta2)
@@ -225,8 +228,8 @@ def mp_nag_mom_update(
 
 @classic("signsgd_update", by_class=True)
 def signsgd_update(weight: Array, grad: Array, lr: float, wd: float = 0.0, rescale_grad: float = 1.0, clip_gradient: float = -1.0) -> Any:
-    """(1 - lr · wd) · weight - lr · sign(grad). All arrays are of one shape."""
-    return updated(weight, None, lambda w, g: w * (1 - lr * wd) - call("sign", g) * lr, scaled(grad, rescale_grad, clip_gradient))
+    """(1 - lr · wd) · weight - lr · sign(grad), which no ``clip_gradient`` changes. All arrays are of one shape."""
+    return updated(weight, None, lambda w, g: w * (1 - lr * wd) - call("sign", g) * lr, grad * rescale_grad)
 
 
 @classic("signum_update", aux=("mom",))
