@@ -32,6 +32,7 @@ from hybridnet.ndarray import (
     sequence,
     shape,
     updates,
+    utils,
 )
 from hybridnet.ndarray.classic import NDArray
 from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
@@ -46,6 +47,7 @@ __all__ = [
     *FUNCTIONS, "NDArray", "OPERATORS", "activations", "contrib", "creation", "custom", "densities", "elementwise", "from_dlpack",
     "from_numpy", "image", "indexing", "internal", "layers", "linalg", "load", "load_frombuffer", "methods", "multi_updates",
     "normalization", "outputs", "random", "reduce", "save", "sequence", "shape", "to_dlpack_for_read", "to_dlpack_for_write", "updates",
+    "utils",
     "waitall",
 ]  # fmt: skip
 

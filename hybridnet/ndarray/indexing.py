@@ -76,7 +76,7 @@ def ravel_multi_index(data: Array, shape: Shape | None = None) -> Any:
     return keep_dtype(gather.ravel_multi_index(list(data), as_shape("ravel_multi_index", shape)), data)
 
 
-@classic("diag")
+@classic("diag", shares=True)
 def diag(data: Array, k: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The ``k``-th diagonal over two axes; from one dimension, the matrix with that diagonal."""
     return rearrange.diag(data, k) if data.ndim == 1 else rearrange.diagonal(data, k, axis1, axis2)

@@ -22,7 +22,7 @@ _STATES = ("moving_mean", "moving_var")
 _ALONG_AXIS = per_channel("gamma", "beta", *_STATES)
 
 
-@classic("BatchNorm", "BatchNorm_v1", aux=_STATES, outputs=_and_statistics("mean", "var"), shapes=_ALONG_AXIS)
+@classic("BatchNorm", "BatchNorm_v1", aux=_STATES, outputs=_and_statistics("mean", "var"), shapes=_ALONG_AXIS, shares=True)
 def batch_norm(
     data: Array,
     gamma: Array,

@@ -42,6 +42,7 @@ class Vocabulary:
         arrays: int = 0,
         writes: bool = False,
         thin: bool = False,
+        finish: Callable[[Any, type[NDArray]], Any] | None = None,
     ) -> Callable[..., Any]:
         """``function``, known to users as ``name``, for arrays of any class, also taking ``out=``.
 
@@ -51,9 +52,10 @@ class Vocabulary:
         more than the first ``arrays``; it may change the keywords and gives the positional ones. A function that ``writes``
         to arrays is handed those themselves, others plain handles to the same data. A ``thin`` one only calls operators, and
         asks arrays for nothing that differs from class to class; it takes no lists of arrays. So it is handed arrays of one
-        class as they are.
+        class as they are. ``finish``: what makes the results, in place of the vocabulary's own.
         """
-        class_of, finish, known_as, others = self.class_of, self.finish, name or function.__name__, also.keys()
+        class_of, known_as, others = self.class_of, name or function.__name__, also.keys()
+        finish = finish or self.finish
 
         @functools.wraps(function)
         def wrapper(*args: Any, out: Any = None, **kwargs: Any) -> Any:

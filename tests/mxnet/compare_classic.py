@@ -23,13 +23,10 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
 
 from classic_calls import all_calls  # noqa: E402
-from support.agreement import packed, reason, verdict  # noqa: E402
+from support.agreement import SAMPLE, packed, reason, verdict  # noqa: E402
 from support.mxnet_answers import answer, read  # noqa: E402
-from support.paths import DATA  # noqa: E402
 
 import hybridnet  # noqa: E402
-
-SAMPLE = DATA / "mxnet_1_9_1_calls.json.gz"
 
 
 def answered(python: str, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:

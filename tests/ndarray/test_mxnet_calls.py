@@ -4,23 +4,16 @@
 gradients, what is written in place, and errors.
 """
 
-import gzip
-import json
-from typing import Any
-
 import numpy
 import pytest
-from support.agreement import ON_PURPOSE, packed, reason, unpacked, verdict
+from support.agreement import ON_PURPOSE, packed, reason, sample_by_operator, unpacked, verdict
 from support.mxnet_answers import answer
-from support.paths import DATA
 
 import hybridnet as mx
 from hybridnet.ndarray.register import OPERATORS
 
-SAMPLE: list[Any] = json.loads(gzip.decompress((DATA / "mxnet_1_9_1_calls.json.gz").read_bytes()))
-BY_OPERATOR: dict[str, list[Any]] = {}
-for _call, _answer in SAMPLE:
-    BY_OPERATOR.setdefault(_call["op"], []).append((_call, _answer))
+BY_OPERATOR = sample_by_operator()
+SAMPLE = [pair for pairs in BY_OPERATOR.values() for pair in pairs]
 
 
 @pytest.mark.parametrize("op", sorted(BY_OPERATOR))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from support.paths import DATA
+
+#: The sample of the comparison, which ``tests/mxnet/compare_classic.py`` writes.
+SAMPLE = DATA / "mxnet_1_9_1_calls.json.gz"
 
 #: By the number of bytes of an element: how near two results must be, as parts and absolutely.
 _NEAR = {2: (2e-2, 1e-2), 4: (2e-4, 2e-5), 8: (1e-5, 1e-6)}
@@ -119,3 +125,11 @@ def unpacked(found: dict[str, Any]) -> dict[str, Any]:
 def _unpacked(item: list[Any]) -> Any:
     dtype, shape, numbers = item
     return np.array(numbers, dtype=np.float64).astype(dtype).reshape(shape)
+
+
+def sample_by_operator() -> dict[str, list[Any]]:
+    """The sample: pairs of a call and MXNet's answer, by operator."""
+    found: dict[str, list[Any]] = {}
+    for call, theirs in json.loads(gzip.decompress(SAMPLE.read_bytes())):
+        found.setdefault(call["op"], []).append((call, theirs))
+    return found
