@@ -69,6 +69,7 @@ __all__ = [
     "keras",
     "kv",
     "kvstore",
+    "library",
     "lr_scheduler",
     "metric",
     "nd",
@@ -78,6 +79,7 @@ __all__ = [
     "num_gpus",
     "numpy",
     "numpy_extension",
+    "operator",
     "optimizer",
     "random",
     "recordio",
@@ -86,8 +88,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from hybridnet import contrib, image, io, keras, recordio, test_utils
+    from hybridnet import contrib, image, io, keras, library, operator, recordio, test_utils
     from hybridnet import image as img
 else:
-    _sources = {name: f"hybridnet.{name}" for name in ("contrib", "image", "io", "keras", "recordio", "test_utils")}
+    _sources = {name: f"hybridnet.{name}" for name in ("contrib", "image", "io", "keras", "library", "operator", "recordio", "test_utils")}
     __getattr__, __dir__ = absent.Later(__name__, {**_sources, "img": "hybridnet.image"}).functions

@@ -88,6 +88,7 @@ class Op:
         than compute again.
     flops: ``flops(inputs, outputs, **attrs)`` (specs) gives the floating-point operations of the products that a call takes, a
         multiplication and an addition counted as two; None where there are no products.
+    python: whether ``compute`` is Python of the user's, which a program calls between its own steps; ``explain`` says so.
     looks_up: inputs of which no more elements are read than the first output has: tables.
     sample: gives :class:`Sample` s.
     """
@@ -106,6 +107,7 @@ class Op:
     precision: str = "follow"
     cost: int = 1
     flops: Callable[..., int] | None = None
+    python: bool = False
     looks_up: tuple[int, ...] = ()
     sample: Callable[[], Iterable[Sample]] | None = None
     is_view: bool = field(init=False, repr=False)

@@ -15,18 +15,24 @@ from hybridnet.ndarray import (
     activations,
     contrib,
     creation,
+    custom,
+    densities,
     elementwise,
     image,
     indexing,
+    internal,
     layers,
     linalg,
     methods,
+    multi_updates,
     normalization,
     outputs,
     random,
     reduce,
     sequence,
     shape,
+    updates,
+    utils,
     vision,
 )
 from hybridnet.ndarray.classic import NDArray
@@ -41,9 +47,10 @@ globals().update(FUNCTIONS)
 op = _internal = SimpleNamespace(**FUNCTIONS)
 
 __all__ = [
-    *FUNCTIONS, "NDArray", "OPERATORS", "activations", "contrib", "creation", "elementwise", "from_dlpack", "from_numpy", "image",
-    "indexing", "layers", "linalg", "load", "load_frombuffer", "methods", "normalization", "outputs", "random", "reduce", "save",
-    "sequence", "shape", "sparse", "to_dlpack_for_read", "to_dlpack_for_write", "vision", "waitall",
+    *FUNCTIONS, "NDArray", "OPERATORS", "activations", "contrib", "creation", "custom", "densities", "elementwise", "from_dlpack",
+    "from_numpy", "image", "indexing", "internal", "layers", "linalg", "load", "load_frombuffer", "methods", "multi_updates",
+    "normalization", "outputs", "random", "reduce", "save", "sequence", "shape", "sparse", "to_dlpack_for_read", "to_dlpack_for_write",
+    "updates", "utils", "vision", "waitall",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

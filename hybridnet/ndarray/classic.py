@@ -74,7 +74,15 @@ class NDArray(core.NDArray):
     __hash__ = object.__hash__
 
     def __getitem__(self, key: Any) -> Any:
-        return finish(core.NDArray.__getitem__(self, key), NDArray)
+        found = finish(core.NDArray.__getitem__(self, key), NDArray)
+        if core.local.trace is None and not found._data.flags.c_contiguous:
+            return apart(found)  # a view is what lies in one piece, in MXNet
+        return found
+
+    @property
+    def T(self) -> Any:
+        """A copy with the axes in reverse order."""
+        return apart(core.NDArray.T.__get__(self))
 
     __add__, __radd__ = _arithmetic("add")
     __sub__, __rsub__ = _arithmetic("subtract")
@@ -129,6 +137,26 @@ def finish(result: Any, cls: type[core.NDArray]) -> Any:
     if isinstance(result, (list, tuple)):
         return [finish(r, cls) for r in result]
     return result
+
+
+def finish_apart(result: Any, cls: type[core.NDArray]) -> Any:
+    """As :func:`finish`, of an operator whose results may be views of an input, or an input itself."""
+    result = finish(result, cls)
+    if cls is core.NDArray:
+        return result  # by NumPy's rules a view is a view
+    return [apart(r) for r in result] if isinstance(result, list) else apart(result)
+
+
+def apart(x: Any) -> Any:
+    """The array with memory that no other has, at the same place on the tape: what MXNet's operators give."""
+    if x._is_traced() or core.local.trace is not None:
+        made = wrap(type(x), x._data, x._device)  # which the trace does not know to be a view
+    elif x._data.base is None and x._storage is None:
+        return x
+    else:
+        made = wrap(type(x), x._data.copy(), x._device)
+    made._tape, made._behind = x._tape, x._behind
+    return made
 
 
 _NUMBERS = (int, float, np.generic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -137,14 +138,32 @@ def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Dtype
     return creation.eye(N, M or N, k, dtype, ctx)
 
 
-def from_numpy(ndarray: np.ndarray[Any, Any], zero_copy: bool = True) -> Any:
-    """A NumPy array as one of ours, sharing its memory with ``zero_copy``."""
-    return core.wrap(NDArray, ndarray if zero_copy else ndarray.copy(), Device("cpu", 0))
+def from_numpy(ndarray: np.ndarray[Any, Any], zero_copy: bool = True, array_cls: type[core.NDArray] = NDArray) -> Any:
+    """A NumPy array as one of ours, of class ``array_cls``, sharing its memory with ``zero_copy``."""
+    return core.wrap(array_cls, ndarray if zero_copy else ndarray.copy(), Device("cpu", 0))
+
+
+class _Capsule:
+    """A DLPack capsule of memory of the host, as what NumPy reads one from."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.capsule = capsule
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
 
 
 def from_dlpack(dlpack: Any) -> Any:
-    """An array of another framework, sharing its memory."""
-    return from_numpy(np.from_dlpack(dlpack))
+    """An array of another framework, or of a DLPack capsule, sharing its memory."""
+    if hasattr(dlpack, "__dlpack__"):
+        return from_numpy(np.from_dlpack(dlpack))
+    # A capsule does not say whether its memory may be written, so NumPy takes it for read-only; MXNet does not.
+    fixed = np.from_dlpack(_Capsule(dlpack))
+    place = {**fixed.__array_interface__, "data": (fixed.__array_interface__["data"][0], False)}
+    return from_numpy(np.asarray(SimpleNamespace(__array_interface__=place, owner=fixed)))
 
 
 def to_dlpack_for_read(data: Any) -> Any:

@@ -78,7 +78,14 @@ subtract = _binary("subtract", "subtract")
 multiply = _binary("multiply", "multiply")
 divide = _binary("true_divide", "divide", "true_divide")
 modulo = _binary("mod", "modulo")
-power = _binary("power", "power", "pow", also={"base": "lhs", "exp": "rhs"})
+
+
+@helper("power", "pow", also={"lhs": "base", "rhs": "exp"}, thin=True)
+def power(base: Values, exp: Values) -> Any:
+    """power of two arrays that broadcast, or of an array and a number."""
+    return combine("power", base, exp)
+
+
 maximum, minimum = _binary("maximum", "maximum"), _binary("minimum", "minimum")
 arctan2 = _binary("arctan2", "arctan2")
 equal, not_equal = _binary("equal", "equal"), _binary("not_equal", "not_equal")
@@ -205,7 +212,7 @@ def identity(data: Array) -> Any:
     return call("copy", data)
 
 
-@classic("BlockGrad", "stop_gradient")
+@classic("BlockGrad", "stop_gradient", shares=True)
 def block_grad(data: Array) -> Any:
     """``data`` through which no gradient flows: as a head of ``backward`` it gives zeros."""
     return stop_gradient(data)
@@ -234,6 +241,7 @@ def multi_all_finite(*arrays: Array, num_arrays: int = 1, init_output: bool = Tr
     "amp_multicast",
     inputs=lambda a: [f"data_{i}" for i in range(a["num_outputs"])],
     outputs=lambda a: numbered(a["num_outputs"]),
+    shares=True,
 )
 def amp_multicast(*data: Array, num_outputs: int | None = None, cast_narrow: bool = False) -> Any:
     """The arrays cast to one dtype: the widest of theirs (the narrowest with ``cast_narrow``). Each keeps its shape."""

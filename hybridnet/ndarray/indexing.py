@@ -76,7 +76,7 @@ def ravel_multi_index(data: Array, shape: Shape | None = None) -> Any:
     return keep_dtype(gather.ravel_multi_index(list(data), as_shape("ravel_multi_index", shape)), data)
 
 
-@classic("diag")
+@classic("diag", shares=True)
 def diag(data: Array, k: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The ``k``-th diagonal over two axes; from one dimension, the matrix with that diagonal."""
     return rearrange.diag(data, k) if data.ndim == 1 else rearrange.diagonal(data, k, axis1, axis2)
@@ -124,8 +124,8 @@ def topk(
     is_ascend: bool = False,
     dtype: Dtype = "float32",
 ) -> Any:
-    """The ``k`` largest (or smallest) along an axis: their indices, values, both, or a mask of them."""
-    return sorting.topk(data, axis, k, ret_typ, is_ascend, dtype)
+    """The ``k`` largest (or smallest) along an axis, all for a ``k`` below 1: their indices, values, both, or a mask of them."""
+    return sorting.topk(data, axis, max(k, 0), ret_typ, is_ascend, dtype)
 
 
 @classic("_np_cumsum", "cumsum", by_class=True)

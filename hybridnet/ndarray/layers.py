@@ -186,7 +186,7 @@ def _upsampling_shapes(known: Mapping[str, Shape], a: Attributes) -> Mapping[str
     return {"weight": (a["num_filter"], 1, edge, edge)}
 
 
-@classic("UpSampling", required=("sample_type",), inputs=_upsampling_inputs, shapes=_upsampling_shapes)
+@classic("UpSampling", required=("sample_type",), inputs=_upsampling_inputs, shapes=_upsampling_shapes, shares=True)
 def upsampling(
     *data: Array,
     scale: int,
@@ -208,7 +208,7 @@ def upsampling(
 # -- regularisation, tables, sequences ------------------------------------------------------------
 
 
-@classic("Dropout")
+@classic("Dropout", shares=True)
 def drop(
     data: Array, p: float = 0.5, mode: Literal["training", "always"] = "training", axes: Shape = (), cudnn_off: bool | None = False
 ) -> Any:

@@ -152,7 +152,7 @@ def inverse(A: Array) -> Any:
 # -- diagonals and triangles as vectors -----------------------------------------------------------
 
 
-@classic("_linalg_extractdiag", "linalg_extractdiag")
+@classic("_linalg_extractdiag", "linalg_extractdiag", shares=True)
 def extractdiag(A: Array, offset: int = 0) -> Any:
     """A diagonal of square matrices, as vectors."""
     return rearrange.diagonal(A, offset, -2, -1)

@@ -7,7 +7,9 @@ from typing import Any
 from hybridnet.ndarray import activations, creation, elementwise, indexing, layers, reduce  # noqa: F401  (they fill FUNCTIONS)
 from hybridnet.ndarray import shape as _shape  # noqa: F401
 from hybridnet.ndarray.classic import NDArray
-from hybridnet.ndarray.register import FUNCTIONS
+from hybridnet.ndarray.creation import to_dlpack_for_read, to_dlpack_for_write
+from hybridnet.ndarray.internal import slice_assign, slice_assign_scalar
+from hybridnet.ndarray.register import CLASSIC, FUNCTIONS, OPERATORS
 
 _NAMES = """
     abs arccos arccosh arcsin arcsinh arctan arctanh argmax argmax_channel argmin argsort broadcast_axes broadcast_like
@@ -26,9 +28,56 @@ def _listed(items: tuple[Any, ...], named: Any) -> Any:
     return named if named is not None else items[0] if len(items) == 1 and not isinstance(items[0], int) else items
 
 
+#: ``nd.reshape`` whose result shares the array's memory.
+_view = CLASSIC.wrap(OPERATORS["reshape"].function, "reshape", thin=True)
+
+
 def _reshape(x: NDArray, *codes: Any, shape: Any = None, reverse: bool = False) -> Any:
-    """The same elements in another shape, given as integers or as one sequence; see ``nd.reshape``."""
-    return FUNCTIONS["reshape"](x, _listed(codes, shape), reverse)
+    """The same elements, not copied, in another shape, given as integers or as one sequence; see ``nd.reshape``."""
+    return _view(x, _listed(codes, shape), reverse)
+
+
+def _expand_dims(x: NDArray, axis: int, inplace: bool = False) -> Any:
+    """A new axis of length 1, in a copy, or with ``inplace`` in a view."""
+    made = FUNCTIONS["expand_dims"](x, axis)
+    return _view(x, made.shape) if inplace else made
+
+
+def _flatten(x: NDArray, inplace: bool = False) -> Any:
+    """(n, ...) as (n, elements), in a copy, or with ``inplace`` in a view."""
+    made = FUNCTIONS["flatten"](x)
+    return _view(x, made.shape) if inplace else made
+
+
+def _squeeze(x: NDArray, axis: Any = None, inplace: bool = False) -> Any:
+    """Without axes of length 1, in a copy, or with ``inplace`` in a view."""
+    made = FUNCTIONS["squeeze"](x, axis)
+    return _view(x, made.shape) if inplace else made
+
+
+def _broadcast_like(x: NDArray, other: NDArray, lhs_axes: Any = None, rhs_axes: Any = None) -> Any:
+    """Axes of length 1 repeated to the lengths of another array; see ``nd.broadcast_like``."""
+    return FUNCTIONS["broadcast_like"](x, other, lhs_axes, rhs_axes)
+
+
+def _slice_assign(x: NDArray, rhs: NDArray, begin: Any, end: Any, step: Any) -> Any:
+    """Writes ``rhs``, of the shape of that part, to ``x[begin[0]:end[0]:step[0], ...]``; gives the array itself."""
+    return slice_assign(x, rhs, begin, end, step, out=x)
+
+
+def _slice_assign_scalar(x: NDArray, value: float, begin: Any, end: Any, step: Any) -> Any:
+    """Writes a number to ``x[begin[0]:end[0]:step[0], ...]``; gives the array itself, in its shape."""
+    return slice_assign_scalar(x, value, begin=begin, end=end, step=step, out=x)
+
+
+def _at(x: NDArray, index: int) -> Any:
+    """A view of ``x[index]``, without the first axis unless it is the only one."""
+    return x[index]
+
+
+def _slice(x: NDArray, start: int, stop: int) -> Any:
+    """A view of the rows from ``start`` to before ``stop``."""
+    return x[start:stop]
 
 
 def _transpose(x: NDArray, *order: Any, axes: Any = None) -> Any:
@@ -41,5 +90,10 @@ def _broadcast_to(x: NDArray, *lengths: Any, shape: Any = None) -> Any:
     return FUNCTIONS["broadcast_to"](x, _listed(lengths, shape))
 
 
-for _name, _method in {"reshape": _reshape, "transpose": _transpose, "broadcast_to": _broadcast_to}.items():
+_METHODS: dict[str, Any] = {
+    "reshape": _reshape, "transpose": _transpose, "broadcast_to": _broadcast_to, "expand_dims": _expand_dims, "flatten": _flatten,
+    "squeeze": _squeeze, "broadcast_like": _broadcast_like, "slice_assign": _slice_assign, "slice_assign_scalar": _slice_assign_scalar,
+    "to_dlpack_for_read": to_dlpack_for_read, "to_dlpack_for_write": to_dlpack_for_write, "_at": _at, "_slice": _slice,
+}  # fmt: skip
+for _name, _method in _METHODS.items():
     setattr(NDArray, _name, _method)

@@ -23,7 +23,7 @@ MOVING = ("moving_mean", "moving_var")
 _ALONG_AXIS = per_channel("gamma", "beta", *MOVING)
 
 
-@classic("BatchNorm", "BatchNorm_v1", aux=MOVING, outputs=_and_statistics("mean", "var"), shapes=_ALONG_AXIS)
+@classic("BatchNorm", "BatchNorm_v1", aux=MOVING, outputs=_and_statistics("mean", "var"), shapes=_ALONG_AXIS, shares=True)
 def batch_norm(
     data: Array,
     gamma: Array,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from hybridnet.core import call, local
+from hybridnet.core.state import paused_recording
 from hybridnet.ndarray.attributes import Array, Shape
 from hybridnet.ndarray.record import Attributes, numbered, when
 from hybridnet.ndarray.register import classic
@@ -111,3 +113,28 @@ def ctc_loss(
     """
     lengths = data_lengths if use_data_lengths else None, label_lengths if use_label_lengths else None
     return ctc.ctc_loss(data, label, *lengths, blank_label == "first")
+
+
+@classic("SVMOutput", shapes=from_input("data", lambda data, a: {"label": data[:-1]}))
+def svm_output(data: Array, label: Array, margin: float = 1.0, regularization_coefficient: float = 1.0, use_linear: bool = False) -> Any:
+    """``data``, with the gradient of the hinge loss of a support vector machine: squared, or linear with ``use_linear``.
+
+    ``data``: (N, classes), scores; ``label``: (N,), numbers of classes.
+    """
+    return outputs.svm_output(data, label, margin, regularization_coefficient, use_linear)
+
+
+@classic("IdentityAttachKLSparseReg", aux=("moving_avg",), shapes=from_input("data", lambda data, a: {"moving_avg": data[1:]}))
+def identity_attach_kl_sparse_reg(
+    data: Array, moving_avg: Array, sparseness_target: float = 0.1, penalty: float = 0.001, momentum: float = 0.9
+) -> Any:
+    """``data`` (batch, ...), with a penalty in the gradient for activations whose mean is not ``sparseness_target``.
+
+    The penalty is the divergence of two coins: ``sparseness_target`` and ``moving_avg``, of the shape of ``data`` without its first axis,
+    which follows the means of batches in training.
+    """
+    if local.training:
+        with paused_recording():
+            mean = call("mean", data, axis=(0,), keepdims=False)
+            moving_avg._assign(moving_avg * momentum + mean * (1 - momentum))
+    return outputs.sparseness_penalty(data, moving_avg, sparseness_target, penalty)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from hybridnet.core import NDArray, broadcast_shapes, call
-from hybridnet.core.random import seed
+from hybridnet.core.random import seed as core_seed
 from hybridnet.ndarray.attributes import Array, Context, Dtype, Shape
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import classic, helper
@@ -22,6 +22,14 @@ __all__ = [
     "generalized_negative_binomial_like", "multinomial", "negative_binomial", "negative_binomial_like", "normal",
     "normal_like", "poisson", "poisson_like", "randint", "randn", "seed", "shuffle", "uniform", "uniform_like",
 ]  # fmt: skip
+
+
+def seed(seed_state: int, ctx: Context | None = None) -> None:
+    """Start the random numbers anew: of every device, or of one.
+
+    The same seed gives the same numbers on the same kind of device, however the operators run. ArgumentError if it is negative.
+    """
+    core_seed(seed_state, ctx)
 
 
 def _draw(function: Callable[..., Any], parameters: tuple[Any, ...], shape: Any, dtype: Any, ctx: Any) -> Any:

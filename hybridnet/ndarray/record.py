@@ -23,8 +23,8 @@ Attributes: TypeAlias = Mapping[str, Any]
 ShapeRule: TypeAlias = Callable[[Mapping[str, Shape], Attributes], Mapping[str, Shape]]
 
 
-#: Attributes that say how many inputs there are, where there may be any number.
-_COUNTS = ("num_args", "num_arrays", "num_outputs")
+#: Attributes that say how many inputs there are, or of how many weights, where there may be any number.
+_COUNTS = ("num_args", "num_arrays", "num_outputs", "num_weights", "num_tensors")
 
 
 def when(attribute: str, value: Any = True) -> Callable[[Attributes], bool]:
@@ -97,6 +97,10 @@ class ClassicOperator:
         if a[self.variadic] is None:
             fail(ArgumentError, self.name, expected=f"{self.variadic}, the number of inputs", got="None")
         return self.listed(a)
+
+    def aux_names(self, given: Attributes) -> tuple[str, ...]:
+        """The states that there are with these attributes: the last of :meth:`input_names`."""
+        return self.aux
 
     def output_names(self, given: Attributes) -> tuple[str, ...]:
         """The outputs that there are with these attributes."""

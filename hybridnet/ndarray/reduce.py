@@ -67,11 +67,11 @@ def moments(data: Array, axes: Shape | None = None, keepdims: bool = False) -> A
     return [reduction.mean(data, over, keepdims=keepdims), reduction.var(data, over, keepdims=keepdims)]
 
 
-@helper("histogram", also={"a": "data"})
-def histogram(data: Array, bins: int | Array = 10, range: Floats | None = None) -> Any:
+@helper("histogram", also={"data": "a"})
+def histogram(a: Array, bins: int | Array = 10, range: Floats | None = None) -> Any:
     """The counts of values in each bin, and the bins' edges."""
-    counts, edges = statistics.histogram(data, bins, range)
-    return [counts.astype(dtypes.int64, copy=False), edges.astype(data.dtype, copy=False)]
+    counts, edges = statistics.histogram(a, bins, range)
+    return [counts.astype(dtypes.int64, copy=False), edges.astype(a.dtype, copy=False)]
 
 
 @classic("_histogram", asked={"bins": lambda a: a["bin_cnt"] is None}, outputs=numbered(2))

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hybridnet import core, dtypes
-from hybridnet.ndarray.classic import NDArray, finish
+from hybridnet.ndarray.classic import NDArray, finish, finish_apart
 from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, record_of
 from hybridnet.ops.vocabulary import Vocabulary
 
@@ -49,6 +50,7 @@ def classic(
     shapes: ShapeRule | None = None,
     thin: bool = False,
     by_class: bool = False,
+    shares: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a typed function as the classic operator of these ``names``; gives it as ``nd`` has it.
 
@@ -56,8 +58,9 @@ def classic(
     input when it is one. ``required``: attributes that a symbol must give, though a call may do without: the arrays tell.
     ``inputs``: the names of any number of inputs, where they are not arg0, arg1 and so on. ``outputs``: their names.
     ``shapes``: the shapes of inputs that follow from others. ``thin``: see :meth:`Vocabulary.wrap`. ``by_class``: the function is
-    handed arrays of their own class, as :func:`keep_dtype` wants them, and not plain ones. The parameters and all else are read
-    off the function (:mod:`hybridnet.ndarray.record`).
+    handed arrays of their own class, as :func:`keep_dtype` wants them, and not plain ones. ``shares``: its results may be views of an
+    input, or inputs; those of ``nd``'s arrays are given memory of their own, as MXNet's operators do. The parameters and all else are
+    read off the function (:mod:`hybridnet.ndarray.record`).
 
     A call also takes ``out=``, an array (or several) that receives the result and is returned; ``name=`` and ``attr=``, which
     are for symbols and ignored; and attributes as the strings that stand for them.
@@ -65,7 +68,7 @@ def classic(
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         record = record_of(function, names, aux, asked, required, inputs, outputs, shapes, by_class)
-        text = record.documentation()
+        text, signature = record.documentation(), _with_out(function)
         for name in names:
             _enter(OPERATORS, name, record)
             wrapped = CLASSIC.wrap(
@@ -76,28 +79,46 @@ def classic(
                 arrays=record.leading,
                 writes=bool(aux) or by_class,
                 thin=thin,
+                finish=finish_apart if shares else None,
             )
             wrapped.__doc__ = text
+            wrapped.__signature__ = signature  # type: ignore[attr-defined]
             _enter(FUNCTIONS, name, wrapped)
         return FUNCTIONS[names[0]]
 
     return enter
 
 
-def helper(*names: str, also: Mapping[str, str] = _NONE, thin: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def helper(
+    *names: str, also: Mapping[str, str] = _NONE, thin: bool = False, shares: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function that is no operator, as one that chooses among operators by what it is given, under ``names`` of ``nd``.
 
     Without names it is of another module, as ``nd.random``. ``also`` maps further names of arguments to those of the function.
-    ``thin``: see :meth:`Vocabulary.wrap`.
+    ``thin``: see :meth:`Vocabulary.wrap`. ``shares``: see :func:`classic`.
     """
+    end = finish_apart if shares else None
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        made = [CLASSIC.wrap(function, name, also={**also, **_FOR_SYMBOLS}, thin=thin) for name in names or (function.__name__,)]
+        own = names or (function.__name__,)
+        made = [CLASSIC.wrap(function, name, also={**also, **_FOR_SYMBOLS}, thin=thin, finish=end) for name in own]
+        signature = _with_out(function)
+        for wrapped in made:
+            wrapped.__signature__ = signature  # type: ignore[attr-defined]
         for name, wrapped in zip(names, made, strict=False):
             _enter(FUNCTIONS, name, wrapped)
         return made[0]
 
     return enter
+
+
+def _with_out(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function of ``nd``, which also takes an array for the result, and a symbol's name, of no meaning here."""
+    own = inspect.signature(function)
+    more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in ("out", "name")]
+    parameters = list(own.parameters.values())
+    end = next((i for i, p in enumerate(parameters) if p.kind is p.VAR_KEYWORD), len(parameters))
+    return own.replace(parameters=[*parameters[:end], *more, *parameters[end:]])
 
 
 def _enter(table: dict[str, Any], name: str, what: Any) -> None:

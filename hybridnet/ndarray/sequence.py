@@ -17,7 +17,7 @@ def _lengths(data: Shape, a: Attributes) -> dict[str, Shape]:
     return {"sequence_length": (data[1 - a["axis"]],)}
 
 
-@classic("SequenceMask", "sequence_mask", asked=_ASKED, shapes=from_input("data", _lengths))
+@classic("SequenceMask", "sequence_mask", asked=_ASKED, shapes=from_input("data", _lengths), shares=True)
 def sequence_mask(
     data: Array, sequence_length: Array | None = None, use_sequence_length: bool = False, value: float = 0.0, axis: int = 0
 ) -> Any:
@@ -25,13 +25,13 @@ def sequence_mask(
     return sequence.sequence_mask(data, sequence_length, use_sequence_length, value, axis)
 
 
-@classic("SequenceLast", "sequence_last", asked=_ASKED, shapes=from_input("data", _lengths))
+@classic("SequenceLast", "sequence_last", asked=_ASKED, shapes=from_input("data", _lengths), shares=True)
 def sequence_last(data: Array, sequence_length: Array | None = None, use_sequence_length: bool = False, axis: int = 0) -> Any:
     """The last step of each sequence: (batch, ...)."""
     return sequence.sequence_last(data, sequence_length, use_sequence_length, axis)
 
 
-@classic("SequenceReverse", "sequence_reverse", asked=_ASKED, shapes=from_input("data", _lengths))
+@classic("SequenceReverse", "sequence_reverse", asked=_ASKED, shapes=from_input("data", _lengths), shares=True)
 def sequence_reverse(data: Array, sequence_length: Array | None = None, use_sequence_length: bool = False, axis: int = 0) -> Any:
     """Each sequence backwards, its steps at and after its length left where they are."""
     return sequence.sequence_reverse(data, sequence_length, use_sequence_length, axis)

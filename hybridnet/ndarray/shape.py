@@ -19,7 +19,7 @@ from hybridnet.ops.common import as_shape, normalize_axis
 from hybridnet.ops.nn import like
 
 
-@classic("Reshape", "reshape", thin=True)
+@classic("Reshape", "reshape", thin=True, shares=True)
 def reshape(data: Array, shape: Shape = (), reverse: bool = False, target_shape: Shape = (), keep_highest: bool = False) -> Any:
     """The same elements in another shape.
 
@@ -41,7 +41,7 @@ def reshape(data: Array, shape: Shape = (), reverse: bool = False, target_shape:
     return call("reshape", data, shape=resolve_codes(data.shape, asked, CLASSIC, bool(reverse)))
 
 
-@classic("reshape_like")
+@classic("reshape_like", shares=True)
 def reshape_like(
     lhs: Array,
     rhs: Array,
@@ -57,61 +57,61 @@ def reshape_like(
     return like.reshape_like(lhs, rhs, lhs_begin, lhs_end, rhs_begin, rhs_end)
 
 
-@classic("Flatten", "flatten")
+@classic("Flatten", "flatten", shares=True)
 def flatten(data: Array) -> Any:
     """Two dimensions: the first, and all others as one."""
     return call("reshape", data, shape=(data.shape[0], math.prod(data.shape[1:])))
 
 
-@classic("expand_dims")
+@classic("expand_dims", shares=True)
 def expand_dims(data: Array, axis: int) -> Any:
     """A new axis of length 1 at ``axis`` of the result."""
     return core_shape.expand_dims(data, axis)
 
 
-@classic("squeeze")
+@classic("squeeze", shares=True)
 def squeeze(data: Array, axis: Shape | None = None) -> Any:
     """Without the axes of length 1, or without those in ``axis``."""
     return core_shape.squeeze(data, axis)
 
 
-@classic("transpose", thin=True)
+@classic("transpose", thin=True, shares=True)
 def transpose(data: Array, axes: Shape = ()) -> Any:
     """The axes in another order; reversed if none is given."""
     return core_shape.transpose(data, axes or None)
 
 
-@classic("SwapAxis", "swapaxes")
+@classic("SwapAxis", "swapaxes", shares=True)
 def swapaxes(data: Array, dim1: int = 0, dim2: int = 0) -> Any:
     """Two axes exchanged."""
     return rearrange.swapaxes(data, dim1, dim2)
 
 
-@helper("moveaxis")
+@helper("moveaxis", shares=True)
 def moveaxis(tensor: Array, source: int | Shape, destination: int | Shape) -> Any:
     """Axes moved to other places, the others in their order."""
     return rearrange.moveaxis(tensor, source, destination)
 
 
-@classic("reverse", "flip")
+@classic("reverse", "flip", shares=True)
 def flip(data: Array, axis: Shape) -> Any:
     """The order of the elements along axes reversed."""
     return rearrange.flip(data, axis)
 
 
-@classic("tile")
+@classic("tile", shares=True)
 def tile(data: Array, reps: Shape) -> Any:
     """Repeated as a whole ``reps`` times along each axis."""
     return rearrange.tile(data, reps)
 
 
-@classic("repeat")
+@classic("repeat", shares=True)
 def repeat(data: Array, repeats: int, axis: int | None = None) -> Any:
     """Every element repeated, along an axis or flattened."""
     return rearrange.repeat(data, repeats, axis)
 
 
-@classic("broadcast_to")
+@classic("broadcast_to", shares=True)
 def broadcast_to(data: Array, shape: Shape = ()) -> Any:
     """Axes of length 1 repeated to ``shape``, in which 0 keeps a length."""
     target = as_shape("broadcast_to", shape)
@@ -120,13 +120,13 @@ def broadcast_to(data: Array, shape: Shape = ()) -> Any:
     return call("broadcast_to", data, shape=target)
 
 
-@classic("broadcast_like")
+@classic("broadcast_like", shares=True)
 def broadcast_like(lhs: Array, rhs: Array, lhs_axes: Shape | None = None, rhs_axes: Shape | None = None) -> Any:
     """``lhs`` broadcast to the shape of ``rhs``, or its axes ``lhs_axes`` to the lengths of ``rhs``'s ``rhs_axes``."""
     return like.broadcast_like(lhs, rhs, lhs_axes, rhs_axes)
 
 
-@classic("broadcast_axis", "broadcast_axes")
+@classic("broadcast_axis", "broadcast_axes", shares=True)
 def broadcast_axis(data: Array, axis: Shape = (), size: Shape = ()) -> Any:
     """Axes of length 1 repeated to the given lengths."""
     shape = list(data.shape)
@@ -144,7 +144,7 @@ def concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
     return core_shape.concatenate(arrays_of(data), dim)
 
 
-@helper("concatenate")
+@helper("concatenate", shares=True)
 def concatenate(arrays: Sequence[Array], axis: int = 0, always_copy: bool = True) -> Any:
     """A list of arrays joined along an existing axis, by default the first."""
     return core_shape.concatenate(arrays, axis)
@@ -156,7 +156,7 @@ def stack(*data: Array, axis: int = 0, num_args: int | None = None) -> Any:
     return core_shape.stack(arrays_of(data), axis)
 
 
-@classic("SliceChannel", "split", outputs=lambda a: numbered(a["num_outputs"]))
+@classic("SliceChannel", "split", outputs=lambda a: numbered(a["num_outputs"]), shares=True)
 def split(data: Array, num_outputs: int, axis: int = 1, squeeze_axis: bool = False) -> Any:
     """Equal parts along an axis (without that axis, if ``squeeze_axis`` and it is of length 1); one part comes alone."""
     parts = core_shape.split(data, int(num_outputs), axis)
@@ -165,7 +165,7 @@ def split(data: Array, num_outputs: int, axis: int = 1, squeeze_axis: bool = Fal
     return parts if len(parts) > 1 else parts[0]
 
 
-@classic("_split_v2", outputs=lambda a: numbered(a["sections"] or len(a["indices"])))
+@classic("_split_v2", outputs=lambda a: numbered(a["sections"] or len(a["indices"])), shares=True)
 def split_at(data: Array, indices: Shape, axis: int = 1, squeeze_axis: bool = False, sections: int = 0) -> Any:
     """Parts along an axis: ``sections`` equal ones, or one from each of ``indices``, of which the first is 0, to the next.
 
@@ -177,7 +177,7 @@ def split_at(data: Array, indices: Shape, axis: int = 1, squeeze_axis: bool = Fa
     return parts if len(parts) > 1 else parts[0]
 
 
-@helper("split_v2")
+@helper("split_v2", shares=True)
 def split_v2(ary: Array, indices_or_sections: int | Shape, axis: int = 0, squeeze_axis: bool = False) -> Any:
     """Equal parts, or parts cut at indices, along an axis; one part comes alone."""
     if isinstance(indices_or_sections, int):
@@ -185,7 +185,7 @@ def split_v2(ary: Array, indices_or_sections: int | Shape, axis: int = 0, squeez
     return split_at(ary, (0, *indices_or_sections), axis, squeeze_axis)
 
 
-@classic("slice", "crop")
+@classic("slice", "crop", shares=True)
 def slice_(data: Array, begin: Bounds, end: Bounds, step: Bounds = ()) -> Any:
     """``data[begin[0]:end[0]:step[0], ...]``; ``None`` stands for a whole bound.
 
@@ -199,19 +199,19 @@ def slice_(data: Array, begin: Bounds, end: Bounds, step: Bounds = ()) -> Any:
     return call("slice", data, key=key)
 
 
-@classic("slice_axis", required=("end",))
+@classic("slice_axis", required=("end",), shares=True)
 def slice_axis(data: Array, axis: int, begin: int, end: int | None = None) -> Any:
     """``data[begin:end]`` along one axis."""
     return core_shape.slice_axis(data, axis, begin, end)
 
 
-@classic("slice_like")
+@classic("slice_like", shares=True)
 def slice_like(data: Array, shape_like: Array, axes: Shape = ()) -> Any:
     """The first elements of ``data``, as many as ``shape_like`` has, on ``axes`` (all without)."""
     return like.slice_like(data, shape_like, axes)
 
 
-@classic("Crop")
+@classic("Crop", shares=True)
 def crop(*data: Array, num_args: int | None = None, offset: Shape = (0, 0), h_w: Shape = (0, 0), center_crop: bool = False) -> Any:
     """The last two axes cut to ``h_w``, or to the size of a second array, at an offset or in the middle.
 
@@ -243,7 +243,7 @@ def pad(data: Array, mode: Literal["constant", "edge", "reflect"] = "constant", 
     return rearrange.pad(data, widths, mode, constant_values=constant_value) if mode == "constant" else rearrange.pad(data, widths, mode)
 
 
-@classic("depth_to_space")
+@classic("depth_to_space", shares=True)
 def depth_to_space(data: Array, block_size: int) -> Any:
     """(n, c·b², h, w) to (n, c, h·b, w·b): channels become blocks of b×b pixels."""
     n, c, h, w = data.shape
@@ -252,7 +252,7 @@ def depth_to_space(data: Array, block_size: int) -> Any:
     return call("reshape", call("transpose", split, axes=(0, 3, 4, 1, 5, 2)), shape=(n, c // (b * b), h * b, w * b))
 
 
-@classic("space_to_depth")
+@classic("space_to_depth", shares=True)
 def space_to_depth(data: Array, block_size: int) -> Any:
     """(n, c, h·b, w·b) to (n, c·b², h, w): blocks of b×b pixels become channels."""
     n, c, h, w = data.shape

@@ -42,6 +42,7 @@ class Vocabulary:
         arrays: int = 0,
         writes: bool = False,
         thin: bool = False,
+        finish: Callable[[Any, type[NDArray]], Any] | None = None,
     ) -> Callable[..., Any]:
         """``function``, known to users as ``name``, for arrays of any class, also taking ``out=``.
 
@@ -51,9 +52,10 @@ class Vocabulary:
         more than the first ``arrays``; it may change the keywords and gives the positional ones. A function that ``writes``
         to arrays is handed those themselves, others plain handles to the same data. A ``thin`` one only calls operators, and
         asks arrays for nothing that differs from class to class; it takes no lists of arrays. So it is handed arrays of one
-        class as they are.
+        class as they are. ``finish``: what makes the results, in place of the vocabulary's own.
         """
-        class_of, finish, known_as, others = self.class_of, self.finish, name or function.__name__, also.keys()
+        class_of, known_as, others = self.class_of, name or function.__name__, also.keys()
+        finish = finish or self.finish
 
         @functools.wraps(function)
         def wrapper(*args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -74,7 +76,7 @@ class Vocabulary:
             except TypeError:
                 check_call(known_as, function, args, kwargs)
                 raise
-            return result if out is None else _deliver(known_as, result, out)
+            return result if out is None else deliver(known_as, result, out)
 
         wrapper.__name__ = wrapper.__qualname__ = known_as
         wrapper.also = also  # type: ignore[attr-defined]
@@ -123,12 +125,16 @@ def _as_class(result: Any, cls: type[NDArray]) -> Any:
     return type(result)(_as_class(r, cls) for r in result) if type(result) in (list, tuple) else result
 
 
-def _deliver(op: str, result: Any, out: Any) -> Any:
+def deliver(op: str, result: Any, out: Any) -> Any:
+    """The result of ``op`` written to ``out``, an array that it broadcasts to, or several for several results; gives ``out``.
+
+    ArgumentError for another number of arrays, DtypeError for what is none.
+    """
     if isinstance(out, (tuple, list)):
         results = result if isinstance(result, (tuple, list)) else (result,)
         if len(results) != len(out):
             fail(ArgumentError, op, expected=f"out to hold {len(results)} arrays, one a result", got=str(len(out)))
-        return type(out)(r if o is None else _deliver(op, r, o) for r, o in zip(results, out, strict=True))
+        return type(out)(r if o is None else deliver(op, r, o) for r, o in zip(results, out, strict=True))
     if not isinstance(out, NDArray):
         fail(DtypeError, op, expected="out to be one of our arrays", got=type(out).__name__, fix="np.array(out)")
     if isinstance(result, (tuple, list)):
@@ -160,7 +166,7 @@ def elementwise(function: Callable[..., Any], operands: int) -> Callable[..., An
         if where is not True:
             kept = out[0] if isinstance(out, tuple) else out
             result = choose(where, result, 0 if kept is None else kept)
-        return result if out is None else _deliver(function.__name__, result, out)
+        return result if out is None else deliver(function.__name__, result, out)
 
     return wrapper
 

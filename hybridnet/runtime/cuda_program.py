@@ -420,6 +420,8 @@ class CudaProgram:
 
 def _reason(node: Node) -> str:
     """Why an operator is not part of a CUDA graph."""
+    if node.op.python:
+        return "Python of its own; called between two graphs"
     if node.op in CONTROL:
         return "control flow that depends on values is decided on the host; runs through CuPy between two graphs"
     if (refusal := refused(node)) is not None:

@@ -74,8 +74,10 @@ class NumpyProgram:
         return self.source.text
 
     def explain(self) -> str:
-        """How it runs, in a line."""
-        return f"{self.name}: one NumPy program, {self.arena_bytes:,} bytes of arena; {threads.describe()}"
+        """How it runs, in a line, and a line for each call of the user's Python."""
+        head = f"{self.name}: one NumPy program, {self.arena_bytes:,} bytes of arena; {threads.describe()}"
+        called = [n for n in dict.fromkeys(self.source.nodes.values()) if n.op.python]
+        return "\n".join([head, *(f"  {n.op.name} at {n.site}: Python of its own, called between the program's lines" for n in called)])
 
     def flat_inputs(self) -> list[Any]:
         """The buffers in which states lie flat. To be asked for before the states' own arrays: it may move them."""

@@ -109,6 +109,13 @@ def test_custom_block(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["difference"] < 1e-5
 
 
+def test_custom_operator(capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("custom_operator").main(["--epochs", "10"])
+    assert found["every"] > 0.95
+    assert found["trusted"] > 0.95
+    assert "custom_trusted_softmax at custom_operator.py" in found["explained"]
+
+
 def test_char_lstm(capsys: pytest.CaptureFixture[str]) -> None:
     found = example("char_lstm").main(["--epochs", "4", "--units", "32", "--rows", "8", "--length", "20", "--quiet"])
     assert found["perplexities"][-1] < 0.7 * found["perplexities"][0]

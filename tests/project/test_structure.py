@@ -37,7 +37,7 @@ LAYERS = (
     "codegen",
     "runtime",
     "traced retrace compiled compile",
-    "numpy numpy_extension ndarray symbol random context util hooks",
+    "numpy numpy_extension ndarray operator library symbol random context util hooks",
     "amp contrib name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
     "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from
@@ -94,7 +94,7 @@ def edges(module: str) -> tuple[tuple[str, int], ...]:
 
 #: What of tests/ is no mirror of a package: data, scripts that make it with other libraries, what tests share, CUDA C++ on the CPU, and
 #: tests of the checkout as a whole.
-BESIDE_THE_MIRROR = {"data", "references", "support", "emulator", "benchmarks", "project", "compile"}
+BESIDE_THE_MIRROR = {"data", "mxnet", "references", "support", "emulator", "benchmarks", "project", "compile"}
 
 
 def test_operators_are_in_folders_and_tests_mirror_the_package() -> None:

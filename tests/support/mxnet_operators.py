@@ -85,6 +85,8 @@ SHAPES = [
     ("LinearRegressionOutput", {}, {"data": _SERIES}),
     ("LogisticRegressionOutput", {"grad_scale": 0.5}, {"data": (7, 3)}),
     ("MAERegressionOutput", {}, {"data": (7, 3)}),
+    ("SVMOutput", {"margin": 0.5}, {"data": (7, 3)}),
+    ("IdentityAttachKLSparseReg", {}, {"data": (7, 3)}),
     ("softmax_cross_entropy", {}, {"data": (7, 3), "label": (7,)}),
     ("SequenceMask", {"use_sequence_length": True, "value": -1.0}, {"data": _SERIES}),
     ("SequenceMask", {"use_sequence_length": True, "axis": 1}, {"data": _SERIES}),

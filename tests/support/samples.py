@@ -36,6 +36,8 @@ NOT_BY_DIFFERENCES = {
     # Linear in the image; MXNet's regions, and so their shares, have no gradient. Tested as each other's transpose in test_vision.py.
     "region_sums",
     "region_spread",
+    "sparseness_penalty",
+    "svm_output",
     # Linear maps that one operand of theirs picks; tested as the first and second gradient of max_pool.
     "max_pool_gather",
     "max_pool_grad",
@@ -44,7 +46,7 @@ NOT_BY_DIFFERENCES = {
     "attention_grad",
 }
 #: Output operators whose gradient is by definition that of a loss, not their derivative; see test_ndarray_classic.py.
-SURROGATES = {"softmax_output", "regression_output", "make_loss"}
+SURROGATES = {"softmax_output", "regression_output", "make_loss", "svm_output", "sparseness_penalty"}
 
 
 def samples_of(op: Op) -> list[Sample]:

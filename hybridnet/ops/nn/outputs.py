@@ -229,3 +229,72 @@ GRADIENT_MULTIPLIER = register(
 def gradient_multiplier(data: ArrayLike, scalar: float = 1.0) -> Any:
     """``data``, with its gradient times ``scalar`` (below 0: gradient reversal)."""
     return apply(GRADIENT_MULTIPLIER, (tensor(data),), {"scalar": float(scalar)})
+
+
+# -- margins --------------------------------------------------------------------------------------
+
+
+def _infer_svm(x: Spec, label: Spec, **attrs: Any) -> Spec:
+    if x.ndim != 2 or label.shape != x.shape[:1]:
+        fail(ShapeError, "svm_output", expected="data of shape (N, classes) and labels of shape (N,)", got=f"{x.shape} and {label.shape}")
+    return x
+
+
+def _svm_rule(g: Any, y: Any, x: Any, label: Any, *, margin: float, coefficient: float, linear: bool) -> Any:
+    wanted = gather.one_hot(label, y.shape[1], 1.0, -1.0, y.dtype)
+    lacking = call("maximum", margin - wanted * y, 0)  # how far a score is from its side of the margin
+    slope = call("sign", lacking) if linear else lacking * 2
+    return wanted * slope * -coefficient
+
+
+SVM_OUTPUT = register(
+    Op(
+        "svm_output",
+        Kind.OPAQUE,
+        _infer_svm,
+        decomposition=lambda x, label, **attrs: call("copy", x),
+        grad=(_svm_rule, None),
+        saves=(1, "y"),
+        sample=lambda: [
+            *(_undifferentiated(normal(2, 3), np.array([0, 2]), margin=1.0, coefficient=0.5, linear=linear) for linear in (False, True)),
+            _undifferentiated(normal(2, 3), normal(3), error=ValueError, margin=1.0, coefficient=0.5, linear=False),
+        ],
+    )
+)
+
+
+def svm_output(data: ArrayLike, label: ArrayLike, margin: float = 1.0, coefficient: float = 1.0, linear: bool = False) -> Any:
+    """``data`` (N, classes), with the gradient of ``coefficient`` times the hinge loss with ``label`` (N,), squared unless ``linear``.
+
+    The score of the label is to be above ``margin``, all others below minus that. ShapeError for other shapes.
+    """
+    attrs = {"margin": float(margin), "coefficient": float(coefficient), "linear": bool(linear)}
+    return apply(SVM_OUTPUT, (tensor(data), tensor(label)), attrs)
+
+
+# -- penalties ------------------------------------------------------------------------------------
+
+
+def _sparseness_rule(g: Any, y: Any, x: Any, mean: Any, *, target: float, penalty: float) -> Any:
+    return g + ((1 - target) / (1 - mean) - target / mean) * penalty
+
+
+SPARSENESS_PENALTY = register(
+    Op(
+        "sparseness_penalty",
+        Kind.OPAQUE,
+        lambda x, mean, **attrs: x,
+        decomposition=lambda x, mean, **attrs: call("copy", x),
+        grad=(_sparseness_rule, None),
+        saves=(1,),
+        sample=lambda: [_undifferentiated(normal(2, 3), np.array([0.2, 0.5, 0.9]), target=0.1, penalty=0.01)],
+    )
+)
+
+
+def sparseness_penalty(data: ArrayLike, mean: ArrayLike, target: float = 0.1, penalty: float = 0.001) -> Any:
+    """``data`` (batch, ...), with a gradient that draws the ``mean`` activation, of the shape of one example, to ``target``.
+
+    It is ``penalty`` times that of the Kullback-Leibler divergence of two coins of these probabilities.
+    """
+    return apply(SPARSENESS_PENALTY, (tensor(data), tensor(mean)), {"target": float(target), "penalty": float(penalty)})

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
@@ -45,7 +47,8 @@ def sequence_mask(
         return data
     lengths = _lengths("sequence_mask", data, sequence_length, axis)
     mask = within_length(data, lengths, data.shape[axis], axis)
-    return where(call("reshape", mask, shape=mask.shape + (1,) * (data.ndim - 2)), data, value)
+    number = value if dtypes.is_floating(data.dtype) else np.asarray(value).astype(data.dtype).item()  # integers stay integers
+    return where(call("reshape", mask, shape=mask.shape + (1,) * (data.ndim - 2)), data, number)
 
 
 def sequence_last(data: ArrayLike, sequence_length: ArrayLike | None = None, use_sequence_length: bool = False, axis: int = 0) -> Any:

@@ -311,7 +311,12 @@ def _counts(name: str, op: Op, size: Any, dtype: Any, device: Any, ctx: Any, *pa
 def negative_binomial(
     n: ArrayLike, p: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None
 ) -> Any:
-    """Failures before the ``n``-th success of probability ``p``: Poisson with a gamma mean."""
+    """Failures before the ``n``-th success of probability ``p``: Poisson with a gamma mean.
+
+    ArgumentError for a number ``p`` of 0 or less.
+    """
+    if isinstance(p, (int, float)) and p <= 0:
+        fail(ArgumentError, "negative_binomial", expected="a probability p above 0", got=str(p))
     draw = _Draw("negative_binomial", size, None, device, ctx, n, p)
     n, p = draw.parameters
     return poisson(draw(GAMMA, n) * ((1 - p) / p), None, dtype)

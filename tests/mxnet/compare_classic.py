@@ -1,0 +1,142 @@
+"""Compare the classic vocabulary with MXNet 1.9.1, call by call.
+
+``python tests/mxnet/compare_classic.py PYTHON [operator …]`` makes the calls of :mod:`classic_calls`, has them answered by the MXNet of
+that PYTHON and by hybridnet, compares, and prints what differs. Of all operators it writes the record ``tests/mxnet/classic.md`` and the
+sample ``tests/data/mxnet_1_9_1_calls.json.gz``, which the tests hold ours to without MXNet.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
+
+from classic_calls import all_calls  # noqa: E402
+from support.agreement import SAMPLE, packed, reason, verdict  # noqa: E402
+from support.mxnet_answers import answer, read  # noqa: E402
+
+import hybridnet  # noqa: E402
+
+
+def answered(python: str, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """MXNet's answers. A call at which its process ends is answered by that, and another process goes on."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answers = Path(folder) / "calls.json", Path(folder) / "answers"
+        asked.write_text(json.dumps(calls))
+        while (done := len(read(answers))) < len(calls):
+            command = [python, str(HERE.parent / "support" / "mxnet_answers.py"), "mxnet", str(asked), str(answers)]
+            ended = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+            if len(read(answers)) == len(calls):
+                break
+            if len(read(answers)) == done and ended.returncode > 0 and not done:
+                raise RuntimeError(ended.stderr.decode()[-2000:])
+            with open(answers, "ab") as file:
+                pickle.dump({"crash": ended.returncode}, file)
+        return read(answers)
+
+
+def compare(calls: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The verdict on each call, and how the answers differ."""
+    found = []
+    for call, expected in zip(calls, theirs, strict=True):
+        if "crash" in expected or "impossible" in expected:
+            found.append(("ended" if "crash" in expected else "impossible", ""))
+            continue
+        with np.errstate(all="ignore"):
+            status, how = verdict(call, expected, answer(hybridnet, call))
+        found.append(("on purpose" if status == "differs" and reason(call) else status, how))
+    return found
+
+
+def described(call: dict[str, Any]) -> str:
+    """A call in a line."""
+    inputs = " ".join(f"{kind}{tuple(shape)} {dtype}" for kind, shape, dtype, _ in call["inputs"])
+    return f"{call['op']} {json.dumps(call['attrs'])} {inputs}{'' if call.get('train', True) else ', in prediction'}"
+
+
+_HEAD = """# The classic vocabulary beside MXNet 1.9.1
+
+Written by `tests/mxnet/compare_classic.py`: calls that are made from each operator's record (`tests/mxnet/classic_calls.py`), answered by
+both, and compared in values, shapes, dtypes, gradients, what is written in place, and in whether there is an answer. Random numbers are
+compared in shape and dtype.
+"""
+
+
+def record_of(calls: list[dict[str, Any]], verdicts: list[tuple[str, str]]) -> str:
+    """The record: how many calls agree, by operator where not all do, and why."""
+    total = Counter(status for status, _ in verdicts)
+    operators, compared = len({call["op"] for call in calls}), total["agrees"] + total["differs"] + total["on purpose"]
+    lines = [
+        _HEAD,
+        f"{operators} operators, {len(calls)} calls. Of {compared} that MXNet answers, or that both refuse, {total['agrees']} agree "
+        f"({total['agrees'] / compared:.1%}), {total['on purpose']} differ on purpose, {total['differs']} otherwise. {total['more']} more, "
+        f"or their gradients, MXNet refuses and we compute; {total['ended']} end MXNet's process.",
+        "\n## On purpose\n\n| operator | calls | why |\n|---|---|---|",
+    ]
+    whys = Counter((call["op"], reason(call)) for call, (status, _) in zip(calls, verdicts, strict=True) if status == "on purpose")
+    lines += [f"| `{op}` | {n} | {why} |" for (op, why), n in sorted(whys.items())]
+    lines.append("\n## Otherwise\n\n| call | how |\n|---|---|")
+    lines += [
+        f"| `{described(call)}` | {' '.join(how.split())[:150]} |"
+        for call, (status, how) in zip(calls, verdicts, strict=True)
+        if status == "differs"
+    ]
+    lines.append("\n## What MXNet refuses\n\n| operator | calls | what it says of the first |\n|---|---|---|")
+    more: dict[str, list[str]] = {}
+    for call, (status, how) in zip(calls, verdicts, strict=True):
+        if status == "more":
+            more.setdefault(call["op"], []).append(how)
+    lines += [f"| `{op}` | {len(hows)} | {_said(hows[0])} |" for op, hows in sorted(more.items())]
+    lines.append("\n## All operators\n\n| operator | agree | on purpose | otherwise | MXNet refuses |\n|---|---|---|---|---|")
+    counted: dict[str, Counter[str]] = {}
+    for call, (status, _) in zip(calls, verdicts, strict=True):
+        counted.setdefault(call["op"], Counter())[status] += 1
+    for op, n in sorted(counted.items()):
+        lines.append(f"| `{op}` | {n['agrees']} | {n['on purpose'] or ''} | {n['differs'] or ''} | {n['more'] or ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def _said(how: str) -> str:
+    """The words of an error of MXNet's, without its stack."""
+    text = " ".join(how.replace("|", "/").split())
+    return text.rpartition("Check failed: ")[2].rpartition("MXNetError: ")[2][:110]
+
+
+def sample_of(calls: list[dict[str, Any]], theirs: list[dict[str, Any]], verdicts: list[tuple[str, str]]) -> list[Any]:
+    """Calls that agree, three an operator at most, evenly from all of it, with MXNet's answers in a form for JSON."""
+    by_operator: dict[str, list[int]] = {}
+    for i, (call, (status, _)) in enumerate(zip(calls, verdicts, strict=True)):
+        if status == "agrees":
+            by_operator.setdefault(call["op"], []).append(i)
+    chosen = [numbers[k * len(numbers) // min(3, len(numbers))] for numbers in by_operator.values() for k in range(min(3, len(numbers)))]
+    return [[calls[i], packed(theirs[i])] for i in chosen]
+
+
+def main(python: str, *operators: str) -> None:
+    """Compare, print what differs, and write the record and the sample if all operators are compared."""
+    calls = [call for call in all_calls() if not operators or call["op"] in operators]
+    theirs = answered(python, calls)
+    verdicts = compare(calls, theirs)
+    for call, (status, how) in zip(calls, verdicts, strict=True):
+        if status == "differs" or (operators and how):
+            print(f"{status}: {described(call)}: {' '.join(how.split())}")
+    print(dict(Counter(status for status, _ in verdicts)))
+    if not operators:
+        (HERE / "classic.md").write_text(record_of(calls, verdicts), encoding="utf-8")
+        text = json.dumps(sample_of(calls, theirs, verdicts))
+        SAMPLE.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
