@@ -1,6 +1,9 @@
-"""Running compiled programs: arenas, flat state, threads, CUDA graphs; and single operators on a GPU."""
+"""Running compiled programs: arenas, flat state, threads, CUDA graphs; and single operators on a GPU. ``mx.runtime``'s features too."""
 
 from hybridnet.core.elsewhere import bind_accelerator
 from hybridnet.runtime.eager import accelerate
+from hybridnet.runtime.features import Feature, Features, feature_list
+
+__all__ = ["Feature", "Features", "feature_list"]
 
 bind_accelerator(accelerate)
