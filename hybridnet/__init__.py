@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hybridnet import (
     absent,
     amp,
+    attribute,
     autograd,
     context,
     gluon,
@@ -20,12 +21,14 @@ from hybridnet import (
     kvstore,
     lr_scheduler,
     metric,
+    name,
     ndarray,
     numpy,
     numpy_extension,
     optimizer,
     random,
     recordio,
+    symbol,
     test_utils,
     util,
 )
@@ -35,6 +38,8 @@ from hybridnet import kvstore as kv
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
 from hybridnet import numpy_extension as npx
+from hybridnet import symbol as sym
+from hybridnet.attribute import AttrScope
 from hybridnet.compile import jit
 from hybridnet.core import NDArray
 from hybridnet.device import Device, cpu, cpu_pinned, current_device, gpu, gpu_memory_info, num_gpus
@@ -46,12 +51,14 @@ current_context = current_device
 __version__ = "0.1.0"
 
 __all__ = [
+    "AttrScope",
     "Context",
     "Device",
     "HybridnetError",
     "MXNetError",
     "NDArray",
     "amp",
+    "attribute",
     "autograd",
     "context",
     "cpu",
@@ -73,6 +80,7 @@ __all__ = [
     "kvstore",
     "lr_scheduler",
     "metric",
+    "name",
     "nd",
     "ndarray",
     "np",
@@ -83,6 +91,8 @@ __all__ = [
     "optimizer",
     "random",
     "recordio",
+    "sym",
+    "symbol",
     "test_utils",
     "util",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from hybridnet import core, dtypes
 from hybridnet.ndarray.classic import NDArray, finish
-from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, record_of
+from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, TypeRule, record_of
 from hybridnet.ops.vocabulary import Vocabulary
 
 #: Every classic operator by each of its names.
@@ -47,6 +47,7 @@ def classic(
     inputs: Callable[[Attributes], Sequence[str]] | None = None,
     outputs: Sequence[str] | Callable[[Attributes], Sequence[str]] = ("output",),
     shapes: ShapeRule | None = None,
+    types: TypeRule | None = None,
     thin: bool = False,
     by_class: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -55,7 +56,8 @@ def classic(
     ``aux``: the inputs that are states, which the function is handed themselves and may write to. ``asked``: for each optional
     input when it is one. ``required``: attributes that a symbol must give, though a call may do without: the arrays tell.
     ``inputs``: the names of any number of inputs, where they are not arg0, arg1 and so on. ``outputs``: their names.
-    ``shapes``: the shapes of inputs that follow from others. ``thin``: see :meth:`Vocabulary.wrap`. ``by_class``: the function is
+    ``shapes``: the shapes of inputs that follow from others. ``types``: the dtypes of inputs and outputs, where not all are one, or the
+    outputs' the attribute ``dtype``. ``thin``: see :meth:`Vocabulary.wrap`. ``by_class``: the function is
     handed arrays of their own class, as :func:`keep_dtype` wants them, and not plain ones. The parameters and all else are read
     off the function (:mod:`hybridnet.ndarray.record`).
 
@@ -64,7 +66,7 @@ def classic(
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        record = record_of(function, names, aux, asked, required, inputs, outputs, shapes, by_class)
+        record = record_of(function, names, aux, asked, required, inputs, outputs, shapes, types, by_class)
         text = record.documentation()
         for name in names:
             _enter(OPERATORS, name, record)

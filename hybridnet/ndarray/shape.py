@@ -12,6 +12,7 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Bounds, Shape
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import arrays_of, classic, helper
+from hybridnet.ndarray.types import always, apart
 from hybridnet.ops.array import creation, rearrange
 from hybridnet.ops.array import shape as core_shape
 from hybridnet.ops.array.reshape_codes import CLASSIC, resolve_codes
@@ -41,7 +42,7 @@ def reshape(data: Array, shape: Shape = (), reverse: bool = False, target_shape:
     return call("reshape", data, shape=resolve_codes(data.shape, asked, CLASSIC, bool(reverse)))
 
 
-@classic("reshape_like")
+@classic("reshape_like", types=apart("rhs"))
 def reshape_like(
     lhs: Array,
     rhs: Array,
@@ -120,7 +121,7 @@ def broadcast_to(data: Array, shape: Shape = ()) -> Any:
     return call("broadcast_to", data, shape=target)
 
 
-@classic("broadcast_like")
+@classic("broadcast_like", types=apart("rhs"))
 def broadcast_like(lhs: Array, rhs: Array, lhs_axes: Shape | None = None, rhs_axes: Shape | None = None) -> Any:
     """``lhs`` broadcast to the shape of ``rhs``, or its axes ``lhs_axes`` to the lengths of ``rhs``'s ``rhs_axes``."""
     return like.broadcast_like(lhs, rhs, lhs_axes, rhs_axes)
@@ -205,7 +206,7 @@ def slice_axis(data: Array, axis: int, begin: int, end: int | None = None) -> An
     return core_shape.slice_axis(data, axis, begin, end)
 
 
-@classic("slice_like")
+@classic("slice_like", types=apart("shape_like"))
 def slice_like(data: Array, shape_like: Array, axes: Shape = ()) -> Any:
     """The first elements of ``data``, as many as ``shape_like`` has, on ``axes`` (all without)."""
     return like.slice_like(data, shape_like, axes)
@@ -264,13 +265,13 @@ def space_to_depth(data: Array, block_size: int) -> Any:
 # -- shapes as values -----------------------------------------------------------------------------
 
 
-@classic("shape_array")
+@classic("shape_array", types=always(dtypes.int64))
 def shape_array(data: Array) -> Any:
     """The shape, as an int64 array."""
     return _numbers(data.shape, data)
 
 
-@classic("size_array")
+@classic("size_array", types=always(dtypes.int64))
 def size_array(data: Array) -> Any:
     """The number of elements, as an int64 array of one element."""
     return _numbers((data.size,), data)

@@ -73,7 +73,7 @@ def test_a_name_means_the_operator_that_it_means_in_mxnet(name: str) -> None:
     assert mine == theirs or theirs.removesuffix("_v1") == mine or theirs == "amp_cast"
 
 
-@pytest.mark.parametrize("name", sorted(set(RECORDS) - OURS))
+@pytest.mark.parametrize("name", sorted(set(RECORDS) - OURS - {"_linspace"}))  # of which MXNet says what _arange takes
 def test_parameters_are_mxnets(name: str) -> None:
     record, (_, parameters) = RECORDS[name], MXNETS[name]
     arrays = [key for key, kind in parameters if _is_array(kind)]
