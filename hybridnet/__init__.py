@@ -11,7 +11,12 @@ from hybridnet import (
     amp,
     attribute,
     autograd,
+    base,
+    callback,
     context,
+    contrib,
+    engine,
+    error,
     gluon,
     hooks,
     image,
@@ -19,31 +24,47 @@ from hybridnet import (
     io,
     keras,
     kvstore,
+    libinfo,
+    library,
+    log,
     lr_scheduler,
     metric,
+    model,
+    module,
+    monitor,
     name,
     ndarray,
     numpy,
     numpy_extension,
     optimizer,
+    profiler,
     random,
     recordio,
+    registry,
+    rnn,
+    runtime,
     symbol,
     test_utils,
     util,
+    visualization,
 )
 from hybridnet import image as img
 from hybridnet import initializer as init
 from hybridnet import kvstore as kv
+from hybridnet import module as mod
+from hybridnet import monitor as mon
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
 from hybridnet import numpy_extension as npx
+from hybridnet import random as rnd
 from hybridnet import symbol as sym
+from hybridnet import visualization as viz
 from hybridnet.attribute import AttrScope
 from hybridnet.compile import jit
 from hybridnet.core import NDArray
 from hybridnet.device import Device, cpu, cpu_pinned, current_device, gpu, gpu_memory_info, num_gpus
 from hybridnet.errors import HybridnetError
+from hybridnet.util import is_np_array, is_np_shape, np_array, np_shape, set_np_shape, use_np, use_np_array, use_np_shape
 
 Context = Device
 MXNetError = HybridnetError
@@ -60,11 +81,16 @@ __all__ = [
     "amp",
     "attribute",
     "autograd",
+    "base",
+    "callback",
     "context",
+    "contrib",
     "cpu",
     "cpu_pinned",
     "current_context",
     "current_device",
+    "engine",
+    "error",
     "gluon",
     "gpu",
     "gpu_memory_info",
@@ -74,27 +100,50 @@ __all__ = [
     "init",
     "initializer",
     "io",
+    "is_np_array",
+    "is_np_shape",
     "jit",
     "keras",
     "kv",
     "kvstore",
+    "libinfo",
+    "library",
+    "log",
     "lr_scheduler",
     "metric",
+    "mod",
+    "model",
+    "module",
+    "mon",
+    "monitor",
     "name",
     "nd",
     "ndarray",
     "np",
+    "np_array",
+    "np_shape",
     "npx",
     "num_gpus",
     "numpy",
     "numpy_extension",
     "optimizer",
+    "profiler",
     "random",
     "recordio",
+    "registry",
+    "rnd",
+    "rnn",
+    "runtime",
+    "set_np_shape",
     "sym",
     "symbol",
     "test_utils",
+    "use_np",
+    "use_np_array",
+    "use_np_shape",
     "util",
+    "visualization",
+    "viz",
 ]
 
 if not TYPE_CHECKING:

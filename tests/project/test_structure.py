@@ -29,8 +29,8 @@ MAX_LINES = 500
 
 #: A module imports from its own row and the rows above it; see "The layers" in CONTRIBUTING.md.
 LAYERS = (
-    "errors absent config dtypes exact opencv owned registry",
-    "device",
+    "errors absent config dtypes exact opencv owned registry libinfo log",
+    "device base error",
     "core",
     "ops autograd serialization",
     "graph",
@@ -38,8 +38,9 @@ LAYERS = (
     "codegen",
     "runtime",
     "traced retrace compiled compile",
-    "numpy numpy_extension ndarray symbol random context util hooks",
-    "amp name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
+    "attribute name numpy numpy_extension ndarray symbol random context util hooks engine",
+    "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback monitor module model rnn "
+    "profiler library test_utils",
     "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from
 )
