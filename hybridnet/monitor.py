@@ -74,7 +74,7 @@ class Monitor:
     def toc_print(self) -> None:
         """End a batch, and log what :meth:`toc` gives."""
         for step, name, text in self.toc():
-            logging.info("Batch: %7d %30s %s", step, name, text)
+            logging.info("Batch: %7d %-30s %s", step, name, text)
 
 
 def _text(statistic: Any) -> str:

@@ -299,6 +299,8 @@ class Module(BaseModule):
         if isinstance(optimizer, str):
             arguments = {"rescale_grad": rescale, **dict(optimizer_params)}
             optimizer = opt.create(optimizer, sym=self._symbol, param_idx2name=indices, **arguments)
+            for table, key in ((optimizer.lr_mult, "__lr_mult__"), (optimizer.wd_mult, "__wd_mult__")):
+                table.update({name: float(attrs[key]) for name, attrs in self._symbol.attr_dict().items() if key in attrs})
         elif optimizer.rescale_grad != rescale:
             warnings.warn(
                 f"Optimizer created manually outside Module but rescale_grad is not normalized to 1.0/batch_size "

@@ -137,7 +137,7 @@ def divided(length: int, inputs: Any, layout: str) -> list[Any]:
         if len(inputs.list_outputs()) != 1:
             fail(ArgumentError, "unroll", expected="one symbol of a sequence, or a list of symbols", got="a group")
         axis = layout.find("T")
-        return list(symbol.split(inputs, axis=axis, num_outputs=length, squeeze_axis=True))
+        return list(symbol.split(inputs, axis=axis, num_outputs=length, squeeze_axis=1))
     if len(inputs) != length:
         fail(ArgumentError, "unroll", expected=f"{length} inputs, one a step", got=str(len(inputs)))
     return list(inputs)

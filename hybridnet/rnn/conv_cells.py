@@ -80,8 +80,9 @@ class BaseConvRNNCell(BaseRNNCell):
         self._counter += 1
         return f"{self._prefix}t{self._counter}_"
 
-    def _divided(self, gates: Any, name: str) -> Any:
-        return symbol.SliceChannel(gates, num_outputs=self._num_gates, axis=self._conv_layout.find("C"), name=name)
+    def _divided(self, gates: Any, name: str, **axis: int) -> Any:
+        channels = self._conv_layout.find("C")
+        return symbol.SliceChannel(gates, num_outputs=self._num_gates, name=name, **(axis if channels == 1 else {"axis": channels}))
 
 
 class ConvRNNCell(BaseConvRNNCell):
@@ -116,7 +117,7 @@ class ConvLSTMCell(BaseConvRNNCell):
     def __call__(self, inputs: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
         name = self._step()
         i2h, h2h = self._conv_forward(inputs, states, name)
-        gates = self._divided(i2h + h2h, f"{name}slice")
+        gates = self._divided(i2h + h2h, f"{name}slice", axis=1)
         in_gate = symbol.Activation(gates[0], act_type="sigmoid", name=f"{name}i")
         forget_gate = symbol.Activation(gates[1], act_type="sigmoid", name=f"{name}f")
         in_transform = self._get_activation(gates[2], self._activation, name=f"{name}c")
