@@ -1,12 +1,15 @@
-"""``mx.contrib``: MXNet's other way to the operators of ``nd.contrib``, and to what it keeps aside."""
+"""``mx.contrib``: MXNet's other way to the operators of ``nd.contrib`` and ``sym.contrib``, and to what it keeps aside."""
 
 from typing import TYPE_CHECKING
 
 from hybridnet import absent, amp
+from hybridnet.contrib import autograd, io
 from hybridnet.ndarray import contrib as nd
 from hybridnet.ndarray import contrib as ndarray
+from hybridnet.symbol import contrib as sym
+from hybridnet.symbol import contrib as symbol
 
-__all__ = ["amp", "nd", "ndarray"]
+__all__ = ["amp", "autograd", "io", "nd", "ndarray", "sym", "symbol"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)

@@ -314,7 +314,8 @@ class BaseModule:
         if num_epoch is None:
             fail(ArgumentError, f"{type(self).__name__}.fit", expected="a number of epochs", got="None", fix="num_epoch=10")
         self.bind(train_data.provide_data, train_data.provide_label, for_training=True, force_rebind=force_rebind)
-        self.init_params(initializer, arg_params, aux_params, allow_missing=allow_missing, force_init=force_init)
+        if force_init or not self.params_initialized:
+            self.init_params(initializer, arg_params, aux_params, allow_missing=allow_missing, force_init=force_init)
         self.init_optimizer(kvstore, optimizer, optimizer_params)
         self.train(
             train_data,

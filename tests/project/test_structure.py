@@ -39,7 +39,7 @@ LAYERS = (
     "runtime",
     "traced retrace compiled compile",
     "attribute name numpy numpy_extension ndarray symbol random context util hooks engine",
-    "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback monitor module model rnn "
+    "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback executor monitor module model rnn "
     "profiler library test_utils",
     "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from

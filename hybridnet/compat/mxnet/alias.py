@@ -18,14 +18,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hybridnet import util
+from hybridnet import absent, util
+from hybridnet.compat.mxnet import pickles
 from hybridnet.errors import HybridnetError, fail, message
 
 VERSION = "1.9.1"
 #: The folder of the distribution, in which processes that this one spawns find ``mxnet``.
 DISTRIBUTION = Path(__file__).parent / "distribution"
 
-#: MXNet's modules that have no file of that name here, and the module that has their names.
+#: MXNet's modules that have no file of that name here, and the module that has their names; so also for modules within them.
 ELSEWHERE = {
     "contrib.ndarray": "ndarray.contrib",
     "contrib.symbol": "symbol.contrib",
@@ -63,7 +64,12 @@ class _Mxnet(ModuleType):
     """The outermost module: hybridnet's names, and the version that MXNet programs ask for."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(sys.modules["hybridnet"], name)
+        try:
+            return getattr(sys.modules["hybridnet"], name)
+        except absent.AbsentError as error:
+            if absent.is_import(sys._getframe(1)):
+                raise absent.AbsentImportError(*error.args) from None
+            raise
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(sys.modules["hybridnet"])})
@@ -98,8 +104,10 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 def _module(inside: str) -> ModuleType:
     """hybridnet's module for MXNet's of that path within the package."""
-    for path in (inside, ELSEWHERE.get(inside)):
-        found = _imported(path) if path else None
+    parts = inside.split(".")
+    heads = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    for path in (inside, *(ELSEWHERE[head] + inside.removeprefix(head) for head in heads if head in ELSEWHERE)):
+        found = _imported(path)
         if found is not None:
             return found
     text = message(
@@ -151,4 +159,5 @@ def install() -> ModuleType:
     sys.meta_path.insert(0, _Finder())
     sys.path.append(str(DISTRIBUTION))
     util.start_with(numpy=False)
+    pickles.teach()
     return module

@@ -1,0 +1,5 @@
+"""``mx.executor``: where MXNet keeps what ``Symbol.bind`` makes."""
+
+from hybridnet.symbol.executor import Executor
+
+__all__ = ["Executor"]
