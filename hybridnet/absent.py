@@ -30,7 +30,7 @@ _TRAINER = "gluon.Trainer, or optimizer.create and its update"
 #: module -> (names, what to use instead; "" where there is nothing yet).
 _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet": [
-        ("sym symbol AttrScope attribute executor executor_manager model", _GRAPH),
+        ("executor_manager", _GRAPH),
         ("mod module rnn", "gluon.Trainer in a loop, or net.fit(x, y); gluon.rnn for cells and layers"),
         ("callback mon monitor", "net.fit, which shows its progress, or register_forward_hook"),
         ("operator", "autograd.Function for an operator with a gradient of its own"),
@@ -57,12 +57,8 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("download_model", "gluon.utils.download"),
         ("mx", "import hybridnet as mx"),
     ],
-    "hybridnet.gluon": [
-        ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
-    ],
     "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],
     "hybridnet.gluon.nn": [
-        ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
         ("basic_layers conv_layers", "gluon.nn"),
     ],
     "hybridnet.gluon.rnn": [("rnn_cell rnn_layer", "gluon.rnn")],

@@ -139,6 +139,12 @@ def broadcast_axis(data: Array, axis: Shape = (), size: Shape = ()) -> Any:
 # -- joining and cutting --------------------------------------------------------------------------
 
 
+@classic("_rnn_param_concat")
+def rnn_param_concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
+    """Weights and biases of a recurrent network, flattened, joined to the one vector that ``RNN`` takes."""
+    return core_shape.concatenate(arrays_of(data), dim)
+
+
 @classic("Concat", "concat")
 def concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
     """Arrays joined along an existing axis, by default the second."""

@@ -38,8 +38,8 @@ LAYERS = (
     "codegen",
     "runtime",
     "traced retrace compiled compile",
-    "numpy numpy_extension ndarray symbol random context util hooks",
-    "amp name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
+    "numpy numpy_extension ndarray name attribute symbol executor random context util hooks",
+    "amp gluon optimizer lr_scheduler initializer metric image io kvstore model recordio callback profiler test_utils",
     "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from
 )
