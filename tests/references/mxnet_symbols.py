@@ -1,4 +1,4 @@
-"""What MXNet 1.9.1 says of symbols. Run where MXNet is: ``python tests/references/mxnet_symbols.py`` (see ``tests/support/mxnet_operators.py``).
+"""What MXNet 1.9.1 says of symbols. Run where MXNet is, as ``tests/support/mxnet_operators.py``.
 
 It writes into ``tests/data``: ``mxnet_1_9_1_symbol_types.tsv`` (an operator, its attributes, dtypes given; dtypes of arguments,
 outputs and states), ``mxnet_1_9_1_symbol_values.jsonl`` (inputs' shapes; of outputs and gradients two numbers each), and
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 
 os.environ["MXNET_ENGINE_TYPE"] = "NaiveEngine"  # without threads, so that it can be forked
-import mxnet as mx  # noqa: E402
+import mxnet as mx
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
@@ -119,7 +119,8 @@ def programs() -> list[dict]:
         executor.backward([mx.nd.array(symbol_values.weights(y.shape)) for y in outputs])
         shapes = made.infer_shape(data=(4, 6))
         found.append({
-            "json": made.tojson(), "internals": made.get_internals().list_outputs(), "attributes": made.attr_dict(), "debug": made.debug_str(),
+            "json": made.tojson(), "internals": made.get_internals().list_outputs(), "attributes": made.attr_dict(),
+            "debug": made.debug_str(),
             "shapes": shapes, "types": [[t.__name__ for t in part] for part in made.infer_type(data="float32")],
             "outputs": [symbol_values.digest(y.asnumpy()) for y in outputs],
             "gradients": {key: symbol_values.digest(g.asnumpy()) for key, g in executor.grad_dict.items()},
@@ -141,7 +142,7 @@ def main() -> None:
     (DATA / "mxnet_1_9_1_symbol_types.tsv").write_text("\n".join(types()) + "\n")
     lines = []
     for name, attributes, shapes in cases():
-        if not name.startswith(RANDOM) and not name.endswith("_like") or name in ("zeros_like", "ones_like"):
+        if (not name.startswith(RANDOM) and not name.endswith("_like")) or name in ("zeros_like", "ones_like"):
             lines += in_process(value, name, attributes, shapes)
     (DATA / "mxnet_1_9_1_symbol_values.jsonl").write_text("\n".join(lines) + "\n")
     kept = json.dumps({"programs": programs(), "zoo": zoo()}).encode()

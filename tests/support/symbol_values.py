@@ -14,8 +14,13 @@ def values(op: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
     whole = name in INDICES and "Regression" not in op
     if whole or (op, name) in {("Embedding", "data"), ("one_hot", "data")}:
         return (np.arange(int(np.prod(shape))) % 2 + ("length" in name)).reshape(shape).astype(np.float32)
-    if op.startswith("_linalg_pot") or op in ("_linalg_det", "_linalg_slogdet", "_linalg_inverse"):
+    if op == "arccosh":
+        return rng.uniform(1.2, 1.9, shape).astype(np.float32)
+    if op == "_linalg_potri" or op in ("_linalg_det", "_linalg_slogdet", "_linalg_inverse"):
         return (np.eye(shape[-1]) * 3 + rng.uniform(0, 0.2, shape)).astype(np.float32)
+    if op in ("_linalg_potrf", "_linalg_syevd"):
+        half = rng.uniform(0.2, 0.9, shape)
+        return (half + half.swapaxes(-1, -2) + 3 * np.eye(shape[-1])).astype(np.float32)
     return rng.uniform(0.2, 0.9, shape).astype(np.float32)
 
 
