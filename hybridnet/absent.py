@@ -49,12 +49,8 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("download_model", "gluon.utils.download"),
         ("mx", "import hybridnet as mx"),
     ],
-    "hybridnet.gluon": [
-        ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
-    ],
     "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],
     "hybridnet.gluon.nn": [
-        ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
         ("basic_layers conv_layers", "gluon.nn"),
     ],
     "hybridnet.gluon.rnn": [("rnn_cell rnn_layer", "gluon.rnn")],

@@ -1,4 +1,4 @@
-"""``mx.executor``: where MXNet keeps what ``Symbol.bind`` makes."""
+"""``mx.executor``: MXNet's place for :class:`~hybridnet.symbol.executor.Executor`."""
 
 from hybridnet.symbol.executor import Executor
 

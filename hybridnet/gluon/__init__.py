@@ -9,11 +9,13 @@ from hybridnet.gluon.block import Block
 from hybridnet.gluon.hybrid import HybridBlock
 from hybridnet.gluon.parameter import Constant, Parameter
 from hybridnet.gluon.parameter_dict import ParameterDict
+from hybridnet.gluon.symbol_block import SymbolBlock
 from hybridnet.gluon.trainer import Trainer
 
 # MXNet's places for them, from which programs import.
 block.HybridBlock = HybridBlock  # type: ignore[attr-defined]
 parameter.ParameterDict = ParameterDict  # type: ignore[attr-defined]
+block.SymbolBlock = nn.SymbolBlock = SymbolBlock  # type: ignore[attr-defined]
 
 __all__ = [
     "Block",
@@ -22,6 +24,7 @@ __all__ = [
     "HybridBlock",
     "Parameter",
     "ParameterDict",
+    "SymbolBlock",
     "Trainer",
     "block",
     "contrib",

@@ -123,9 +123,9 @@ class ClassicOperator:
         return self.outputs(self.complete(given))
 
     def shapes_of_inputs(self, known: Mapping[str, Shape], given: Attributes) -> dict[str, Shape]:
-        """The shapes of inputs that are ``known`` and those that follow from them and the attributes."""
+        """The shapes of inputs that are ``known`` and those that follow as a whole from them and the attributes."""
         a = self.complete(given)
-        found = {} if self.shapes is None else dict(self.shapes(known, a))
+        found = {} if self.shapes is None else {name: shape for name, shape in self.shapes(known, a).items() if 0 not in shape}
         wanted = self.input_names(given)
         return {name: shape for name, shape in {**found, **known}.items() if name in wanted}
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from hybridnet import dtypes
 from hybridnet.core import OPS, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Bounds, Shape
-from hybridnet.ndarray.record import numbered
+from hybridnet.ndarray.record import Attributes, numbered
 from hybridnet.ndarray.register import arrays_of, classic, helper
 from hybridnet.ndarray.types import always, apart
 from hybridnet.ops.array import creation, rearrange
@@ -139,7 +139,22 @@ def broadcast_axis(data: Array, axis: Shape = (), size: Shape = ()) -> Any:
 # -- joining and cutting --------------------------------------------------------------------------
 
 
-@classic("Concat", "concat")
+@classic("_rnn_param_concat")
+def rnn_param_concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
+    """Weights and biases of a recurrent network, flattened, joined to the one vector that ``RNN`` takes."""
+    return core_shape.concatenate(arrays_of(data), dim)
+
+
+def _joined(known: Mapping[str, Shape], a: Attributes) -> Mapping[str, Shape]:
+    """Arrays to be joined: of one shape but along the axis, where nothing (0) follows."""
+    shape = next((known[name] for name in known), None)
+    if shape is None:
+        return {}
+    axis = a["dim"] % len(shape)
+    return {f"arg{i}": (*shape[:axis], 0, *shape[axis + 1 :]) for i in range(a["num_args"])}
+
+
+@classic("Concat", "concat", shapes=_joined)
 def concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
     """Arrays joined along an existing axis, by default the second."""
     return core_shape.concatenate(arrays_of(data), dim)

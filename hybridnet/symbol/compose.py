@@ -60,7 +60,8 @@ def compose(
     if operator.variadic:
         args = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
         inputs: dict[str, Any] = {}
-        given.setdefault(operator.variadic, len(args) or sum(map(is_symbol, given.values())))
+        if count := len(args) or sum(map(is_symbol, given.values())):
+            given.setdefault(operator.variadic, count)
     else:
         if len(args) > len(operator.positions):
             fail(SignatureError, hint, expected=f"at most {len(operator.positions)} arguments without names", got=str(len(args)))

@@ -10,7 +10,7 @@ from hybridnet import attribute, dtypes
 from hybridnet.errors import ArgumentError, SignatureError, fail
 from hybridnet.symbol.node import Entry, Node, is_extra
 from hybridnet.symbol.probe import DTYPES
-from hybridnet.symbol.symbol import Symbol, called, new_name
+from hybridnet.symbol.symbol import Symbol, called
 
 #: MXNet's numbers of ways to store arrays.
 _STORAGE = {"default": 0, "row_sparse": 1, "csr": 2}
@@ -51,7 +51,7 @@ def var(
         if not is_extra(key):
             fail(SignatureError, "var", expected="other attributes between double underscores", got=key, fix=f"__{key}__=")
         attrs[key] = str(value)
-    return Symbol([Entry(Node(new_name(name, name), attrs=attrs))])
+    return Symbol([Entry(Node(name, attrs=attrs))])
 
 
 Variable = var

@@ -24,8 +24,8 @@ Partial = Shape | None
 
 
 def is_whole(shape: Partial) -> bool:
-    """Whether every length is known."""
-    return shape is not None and 0 not in shape
+    """Whether every length is known; () is a shape of which nothing is."""
+    return bool(shape) and 0 not in shape  # type: ignore[operator]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from functools import cached_property
 from numbers import Number
 from typing import Any, NoReturn
 
-from hybridnet import name as naming
 from hybridnet import serialization
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, HybridnetError, SignatureError, fail
@@ -384,8 +383,3 @@ fromjson = load_json
 def load(fname: str | os.PathLike[str]) -> Symbol:
     """The symbol of a file; see :func:`load_json`."""
     return Symbol(reading.entries(serialization.read_bytes(fname), os.fspath(fname)))
-
-
-def new_name(name: str | None, hint: str) -> str:
-    """The name of a node from the manager of names that is active."""
-    return naming.current().get(name, hint)

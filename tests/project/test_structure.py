@@ -38,8 +38,8 @@ LAYERS = (
     "codegen",
     "runtime",
     "traced retrace compiled compile",
-    "attribute name numpy numpy_extension ndarray symbol random context util hooks engine",
-    "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback executor monitor module model rnn "
+    "numpy numpy_extension ndarray name attribute symbol executor random context util hooks engine",
+    "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback monitor module model rnn "
     "profiler library test_utils",
     "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from

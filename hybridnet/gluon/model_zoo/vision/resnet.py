@@ -41,7 +41,10 @@ class _BlockV1(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         residual = x if self.downsample is None else self.downsample(x)
-        return F.relu(self.body(x) + residual)
+        return F.Activation(self._joined(residual, self.body(x)), act_type="relu")
+
+    def _joined(self, residual: Any, y: Any) -> Any:
+        return residual + y
 
 
 class BasicBlockV1(_BlockV1):
@@ -75,6 +78,9 @@ class BottleneckV1(_BlockV1):
         self.body.add(_conv3x3(inner, 1, inner), nn.BatchNorm(), nn.Activation("relu"))
         self.body.add(nn.Conv2D(channels, 1, 1), nn.BatchNorm())
 
+    def _joined(self, residual: Any, y: Any) -> Any:
+        return y + residual  # the order of MXNet's file
+
 
 class BasicBlockV2(HybridBlock):
     """Two convolutions of 3 by 3, with the norm before each: of version 2, 18 and 34 layers. Arguments as of :class:`BasicBlockV1`."""
@@ -89,11 +95,11 @@ class BasicBlockV2(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         residual = x
-        x = F.relu(self.bn1(x))
+        x = F.Activation(self.bn1(x), act_type="relu")
         if self.downsample is not None:
             residual = self.downsample(x)
         x = self.conv1(x)
-        return self.conv2(F.relu(self.bn2(x))) + residual
+        return self.conv2(F.Activation(self.bn2(x), act_type="relu")) + residual
 
 
 class BottleneckV2(HybridBlock):
@@ -112,12 +118,12 @@ class BottleneckV2(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         residual = x
-        x = F.relu(self.bn1(x))
+        x = F.Activation(self.bn1(x), act_type="relu")
         if self.downsample is not None:
             residual = self.downsample(x)
         x = self.conv1(x)
-        x = self.conv2(F.relu(self.bn2(x)))
-        return self.conv3(F.relu(self.bn3(x))) + residual
+        x = self.conv2(F.Activation(self.bn2(x), act_type="relu"))
+        return self.conv3(F.Activation(self.bn3(x), act_type="relu")) + residual
 
 
 class _ResNet(HybridBlock):
