@@ -34,7 +34,8 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("onnx notebook rtc th torch tvmop misc", ""),
     ],
     "hybridnet.base": [
-        ("_LIB check_call *Handle MXCallbackList c_array_buf c_handle_array c_str_array ctypes2buffer ctypes2numpy_shared", "no C library: all is Python"),
+        ("_LIB check_call *Handle MXCallbackList c_array_buf c_handle_array c_str_array", "no C library: all is Python"),
+        ("ctypes2buffer ctypes2numpy_shared", "no C library: all is Python"),
         ("c2pyerror get_last_ffi_error libinfo add_fileline_to_docstring", "no C library: all is Python"),
     ],
     "hybridnet.contrib": [

@@ -34,32 +34,12 @@ mx_real_t = numpy.float32
 error_types: dict[str, type[BaseException]] = {"ValueError": ValueError, "TypeError": TypeError, "AttributeError": AttributeError}
 
 
-class NotImplementedForSymbol(MXNetError):
-    """A method of arrays that symbols do not have."""
-
-    def __init__(self, function: Any, alias: str | None, *args: Any) -> None:
-        self.function = getattr(function, "__name__", str(function))
-        self.alias = alias
-        self.args = tuple(str(type(a)) for a in args)
-
-    def __str__(self) -> str:
-        text = f"Function {self.function}" + (f" (namely operator {self.alias!r})" if self.alias else "")
-        text += f" with arguments ({', '.join(self.args)})" if self.args else ""
-        return text + " is not implemented for Symbol and only available in NDArray."
+class NotImplementedForSymbol(MXNetError, NotImplementedError):
+    """What arrays have and symbols cannot: they hold no values."""
 
 
-class NotSupportedForSparseNDArray(MXNetError):
-    """A method of dense arrays that sparse ones do not have."""
-
-    def __init__(self, function: Any, alias: str | None, *args: Any) -> None:
-        self.function = getattr(function, "__name__", str(function))
-        self.alias = alias
-        self.args = tuple(str(type(a)) for a in args)
-
-    def __str__(self) -> str:
-        text = f"Function {self.function}" + (f" (namely operator {self.alias!r})" if self.alias else "")
-        text += f" with arguments ({', '.join(self.args)})" if self.args else ""
-        return text + " is not supported for SparseNDArray and only available in NDArray."
+class NotSupportedForSparseNDArray(MXNetError, NotImplementedError):
+    """What dense arrays have and sparse ones do not."""
 
 
 class _NullType:

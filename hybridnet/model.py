@@ -70,7 +70,7 @@ class FeedForward:
             if is_train:
                 fail(ArgumentError, "FeedForward.fit", expected="labels y beside an array X", got="none")
             y = numpy.zeros(X.shape[0], numpy.float32)
-        y = y.asnumpy() if isinstance(y, Array) else numpy.asarray(y)
+        y = y.asnumpy() if isinstance(y, Array) else numpy.asarray(y)  # type: ignore[attr-defined]
         if y.ndim == 2 and y.shape[1] == 1:
             y = y.reshape(-1)
         if y.ndim != 1 or y.shape[0] != X.shape[0]:
@@ -90,7 +90,9 @@ class FeedForward:
     def _trained(self, op: str, data: Any) -> Module:
         """A module for predictions with the parameters of now."""
         if self.arg_params is None:
-            fail(UninitializedError, f"FeedForward.{op}", expected="a model with parameters", got="none", fix="fit(X, y) or FeedForward.load")
+            fail(
+                UninitializedError, f"FeedForward.{op}", expected="a model with parameters", got="none", fix="fit(X, y) or FeedForward.load"
+            )
         module = self._module(data, for_training=False)
         module.init_params(None, self.arg_params, self.aux_params or {}, allow_extra=True)
         return module
@@ -110,7 +112,7 @@ class FeedForward:
         eval_end_callback: Any = LogValidationMetricsCallback(),
         eval_batch_end_callback: Any = None,
     ) -> None:
-        """Train on arrays ``X`` (samples first) and ``y`` (samples,), or on an iterator; ``eval_data``: an iterator, or a pair of arrays."""
+        """Train on arrays ``X`` (samples first) and ``y`` (samples,), or an iterator; ``eval_data``: an iterator, or a pair of arrays."""
         data = self._iterator(X, y, is_train=True)
         if self.epoch_size is not None:
             data = io.ResizeIter(data, self.epoch_size)
@@ -154,10 +156,18 @@ class FeedForward:
         joined = [_joined(rows) for rows in (outputs, *seen)]
         return tuple(joined) if return_data else joined[0]
 
-    def score(self, X: Any, eval_metric: Any = "acc", num_batch: int | None = None, batch_end_callback: Any = None, reset: bool = True) -> Any:
+    def score(
+        self, X: Any, eval_metric: Any = "acc", num_batch: int | None = None, batch_end_callback: Any = None, reset: bool = True
+    ) -> Any:
         """The metric's value on an iterator's data."""
         if isinstance(X, (Array, numpy.ndarray)):
-            fail(ArgumentError, "FeedForward.score", expected="an iterator with labels", got="an array", fix="io.NDArrayIter(X, y, batch_size)")
+            fail(
+                ArgumentError,
+                "FeedForward.score",
+                expected="an iterator with labels",
+                got="an array",
+                fix="io.NDArrayIter(X, y, batch_size)",
+            )
         eval_metric = metrics.create(eval_metric)
         self._trained("score", X).score(X, eval_metric, num_batch, batch_end_callback, reset=reset)
         return eval_metric.get()[1]

@@ -79,5 +79,12 @@ class Monitor:
 
 def _text(statistic: Any) -> str:
     values = statistic if isinstance(statistic, list) else [statistic]
-    shown = [str(v.asscalar() if isinstance(v, Array) and v.shape in ((), (1,)) else v.asnumpy() if isinstance(v, Array) else v) for v in values]
-    return "".join(f"{text}\t" for text in shown)
+    return "".join(f"{_shown(value)}\t" for value in values)
+
+
+def _shown(value: Any) -> Any:
+    """A number of an array of one element, NumPy's array of another."""
+    if not isinstance(value, Array):
+        return value
+    host: Any = value.asnumpy()  # type: ignore[attr-defined]
+    return host.item() if host.shape in ((), (1,)) else host

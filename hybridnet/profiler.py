@@ -1,7 +1,7 @@
 """``mx.profiler``: what operators take, and marks of a program's own, as a table or as a trace for chrome://tracing.
 
-While it runs, operators that this thread calls are timed (:func:`hybridnet.hooks.operator_hook`). What runs inside a compiled program is one
-with it, and not told here: ``net.profile(x)`` times each of its steps. On a GPU the times are those of handing work over.
+While it runs, operators that this thread calls are timed (:func:`hybridnet.hooks.operator_hook`). What runs inside a compiled program is
+not told here: ``net.profile(x)`` times each of its steps. On a GPU the times are those of handing work over.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class _Session:
     def event(self, phase: str, category: str, name: str, **more: Any) -> None:
         if self.records:
             now = time.perf_counter_ns() // 1000
-            self.events.append({"name": name, "cat": category, "ph": phase, "ts": now, "pid": os.getpid(), "tid": threading.get_ident(), **more})
+            self.events.append(
+                {"name": name, "cat": category, "ph": phase, "ts": now, "pid": os.getpid(), "tid": threading.get_ident(), **more}
+            )
 
     def add(self, category: str, name: str, value: float) -> None:
         if self.records:
@@ -75,7 +77,7 @@ def _around(call: OperatorCall, compute: Callable[[], Any]) -> Any:
 
 
 def set_config(**kwargs: Any) -> None:
-    """Set up: ``filename`` of the trace, ``profile_all``, ``profile_imperative`` …, ``aggregate_stats``. ArgumentError for what MXNet does not take.
+    """Set up: ``filename`` of the trace, ``profile_all``, ``profile_imperative`` …. ArgumentError for what MXNet does not take.
 
     Operators are timed with ``profile_all`` or ``profile_imperative``; marks always.
     """
@@ -132,7 +134,9 @@ def dumps(reset: bool = False, format: str = "table", sort_by: str = "total", as
         _session.sums = {}
     if format == "json":
         keys = ("Count", "Total", "Min", "Max", "Avg")
-        return json.dumps({"Time": {c: {name: dict(zip(keys, v, strict=True)) for name, v in rows} for c, rows in groups.items()}, "Unit": {"Time": "ms"}})
+        return json.dumps(
+            {"Time": {c: {name: dict(zip(keys, v, strict=True)) for name, v in rows} for c, rows in groups.items()}, "Unit": {"Time": "ms"}}
+        )
     lines = ["", "Profile Statistics:"]
     head = ("Name", "Total Count", "Time (ms)", "Min Time (ms)", "Max Time (ms)", "Avg Time (ms)")
     for category, rows in groups.items():

@@ -35,7 +35,7 @@ _rules = _Rules()
 
 
 def start_with(numpy: bool) -> None:
-    """Have this thread, and all threads that begin later, start with NumPy's rules (``True``, as if nothing is said) or with MXNet 1.x's."""
+    """Have this thread, and all that begin later, start with NumPy's rules (``True``, as it is unless told) or with MXNet 1.x's."""
     _Rules.at_start = _rules.array = _rules.shape = numpy
 
 
@@ -68,7 +68,13 @@ def set_np(shape: bool = True, array: bool = True, dtype: bool = False) -> None:
     if array and not shape:
         fail(ArgumentError, "set_np", expected="shape=True where array=True", got="shape=False", fix="set_np_shape(False)")
     if dtype:
-        fail(ArgumentError, "set_np", expected="dtype=False: floating arrays are float32 unless told", got="dtype=True", fix="a dtype in the call")
+        fail(
+            ArgumentError,
+            "set_np",
+            expected="dtype=False: floating arrays are float32 unless told",
+            got="dtype=True",
+            fix="a dtype in the call",
+        )
     _rules.shape, _rules.array = bool(shape), bool(array)
 
 
@@ -133,8 +139,8 @@ def _decorated(name: str, scopes: tuple[type[_Scope], ...], target: Any) -> Any:
         elif isinstance(value, (staticmethod, classmethod)):
             setattr(target, key, type(value)(wrapped(value.__func__)))
         elif isinstance(value, property):
-            parts = [part and wrapped(part) for part in (value.fget, value.fset, value.fdel)]
-            setattr(target, key, property(*parts, value.__doc__))
+            get, put, delete = (part and wrapped(part) for part in (value.fget, value.fset, value.fdel))
+            setattr(target, key, property(get, put, delete, value.__doc__))
     return target
 
 

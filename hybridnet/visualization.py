@@ -81,10 +81,10 @@ def print_summary(
     for place, i in enumerate(shown):
         node = nodes[i]
         before = [nodes[j]["name"] for j, *_ in node["inputs"] if j in shown]
-        size = sum(math.prod(shapes[name]) for name in _parameters(nodes, node, given)) if shapes is not None else ""
-        total += size or 0
+        size = sum(math.prod(shapes[name]) for name in _parameters(nodes, node, given)) if shapes is not None else 0
+        total += size
         out = "x".join(str(n) for n in _output(node, 0, shapes)[1:]) if shapes is not None else ""
-        row(f"{node['name']}({node['op']})", out, size, before[0] if before else "")
+        row(f"{node['name']}({node['op']})", out, size if shapes is not None else "", before[0] if before else "")
         for name in before[1:]:
             row("", "", "", name)
         print(("=" if place == len(shown) - 1 else "_") * line_length)
@@ -133,7 +133,7 @@ def plot_network(
     save_format: str = "pdf",
     shape: Mapping[str, Any] | None = None,
     dtype: Any = None,
-    node_attrs: Mapping[str, str] = {},  # noqa: B006  never written to
+    node_attrs: Mapping[str, str] = {},
     hide_weights: bool = True,
 ) -> Any:
     """A drawing of a symbol as a ``graphviz.Digraph``, whose ``render()`` writes it in ``save_format``.

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hybridnet import autograd
+from hybridnet import ndarray as nd
 from hybridnet.autograd import mark_variables
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, DtypeError, fail
-from hybridnet.ndarray import zeros_like
 
 __all__ = [
     "TrainingStateScope", "backward", "compute_gradient", "grad", "grad_and_loss", "mark_variables", "set_is_training", "test_section",
@@ -70,7 +70,7 @@ def grad_and_loss(func: Callable[..., Any], argnum: Any = None) -> Callable[...,
         variables = [args[i] for i in numbers]
         if not all(isinstance(x, Array) for x in variables):
             fail(ArgumentError, "grad_and_loss", expected="arrays", got=", ".join(type(x).__name__ for x in variables))
-        grads = [zeros_like(x) for x in variables]
+        grads = [nd.zeros_like(x) for x in variables]
         mark_variables(variables, grads)
         with train_section():
             outputs = func(*args)

@@ -12,7 +12,7 @@ __all__ = ["DataLoaderIter"]
 
 
 class DataLoaderIter(DataIter):
-    """Batches of a loader that gives pairs (data, label). A last batch that is smaller is filled up by repeating it, and says so by ``pad``.
+    """Batches of a loader that gives pairs (data, label). A smaller last one is filled up by repeating it, and says so by ``pad``.
 
     ``data_name``, ``label_name``: what they are called; ``dtype``: of both. ArgumentError for a loader without batches.
     """
@@ -38,11 +38,6 @@ class DataLoaderIter(DataIter):
         self._current = next(self._batches, None)
         return self._current is not None
 
-    def next(self) -> DataBatch:
-        if not self.iter_next():
-            raise StopIteration
-        return DataBatch(self.getdata(), self.getlabel(), pad=self.getpad(), index=self.getindex())
-
     def _whole(self, array: Any) -> list[Any]:
         """A part of the current batch, filled up."""
         array, missing = nd.array(array, dtype=self.dtype), self.getpad()
@@ -58,6 +53,3 @@ class DataLoaderIter(DataIter):
 
     def getpad(self) -> int:
         return self.batch_size - int(self._current[0].shape[0])
-
-    def getindex(self) -> None:
-        """Numbers of samples: a loader does not tell them."""

@@ -12,8 +12,8 @@ from hybridnet import serialization
 from hybridnet.core import changed, local
 from hybridnet.errors import ArgumentError, DeferredInitializationError, fail, scope_path
 from hybridnet.gluon import architecture, naming, symbolic
-from hybridnet.gluon.nesting import _flatten, _regroup  # noqa: F401  libraries on Gluon take them from here
 from hybridnet.gluon.loading import load_values
+from hybridnet.gluon.nesting import _flatten, _regroup  # noqa: F401  libraries on Gluon take them from here
 from hybridnet.gluon.parameter import Parameter, is_known
 from hybridnet.gluon.parameter_dict import ParameterDict
 from hybridnet.gluon.reporting import OpHook

@@ -49,10 +49,20 @@ class BaseModule:
 
     def _needs(self, op: str, *stages: str) -> None:
         """UninitializedError for a stage that has not been gone through."""
-        ways = {"binded": "bind(data_shapes, label_shapes)", "params_initialized": "init_params()", "optimizer_initialized": "init_optimizer()"}
+        ways = {
+            "binded": "bind(data_shapes, label_shapes)",
+            "params_initialized": "init_params()",
+            "optimizer_initialized": "init_optimizer()",
+        }
         for stage in stages:
             if not getattr(self, stage):
-                fail(UninitializedError, f"{type(self).__name__}.{op}", expected=f"a module after {ways[stage]}", got="one before", fix=ways[stage])
+                fail(
+                    UninitializedError,
+                    f"{type(self).__name__}.{op}",
+                    expected=f"a module after {ways[stage]}",
+                    got="one before",
+                    fix=ways[stage],
+                )
 
     def _missing(self, name: str) -> Any:
         raise NotImplementedError(f"{type(self).__name__}.{name}")
@@ -371,7 +381,9 @@ class BaseModule:
                     self.logger.info("Epoch[%d] Validation-%s=%f", epoch, name, value)
             train_data.reset()
 
-    def _fit_epoch(self, epoch: int, train_data: Any, eval_metric: Any, batch_end_callback: Any, monitor: Any, sparse_row_id_fn: Any) -> None:
+    def _fit_epoch(
+        self, epoch: int, train_data: Any, eval_metric: Any, batch_end_callback: Any, monitor: Any, sparse_row_id_fn: Any
+    ) -> None:
         """One epoch: every data_batch forward, backward, an update, and counted."""
         eval_metric.reset()
         values: list[tuple[str, float]] = []
@@ -393,7 +405,13 @@ class BaseModule:
             _call(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
             data_batch, nbatch = following, nbatch + 1
         if not nbatch:
-            fail(HybridnetError, f"{type(self).__name__}.fit", expected="batches", got=f"none in epoch {epoch}", fix="train_data.reset() first")
+            fail(
+                HybridnetError,
+                f"{type(self).__name__}.fit",
+                expected="batches",
+                got=f"none in epoch {epoch}",
+                fix="train_data.reset() first",
+            )
         for name, value in values:
             self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, value)
 

@@ -265,7 +265,7 @@ class BucketingModule(BaseModule):
     # -- files ----------------------------------------------------------------------------------
 
     def save_checkpoint(self, prefix: str, epoch: int, remove_amp_cast: bool = False) -> None:
-        """Write each bucket's symbol, ``prefix-KEY-symbol.json``, their keys in ``prefix.buckets`` (as JSON), and ``prefix-NNNN.params``."""
+        """Write each bucket's symbol, ``prefix-KEY-symbol.json``, their keys, ``prefix.buckets`` (JSON), and ``prefix-NNNN.params``."""
         self._needs("save_checkpoint", "binded", "params_initialized")
         for key, module in self._buckets.items():
             module.symbol.save(f"{prefix}-{key}-symbol.json", remove_amp_cast=remove_amp_cast)

@@ -6,6 +6,7 @@ the parameters of another, and their gradients, which is how buckets have them i
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,14 +21,22 @@ Grid = list[list[Any]]  # by parameter, then by context
 
 
 def _split_input_slice(batch_size: int, work_load_list: Sequence[float]) -> list[slice]:
-    """The part of a batch for each worker, in proportion to their loads; the last gets what rounding leaves. ArgumentError for too small a batch."""
+    """The part of a batch for each worker, in proportion to their loads; the last gets what rounding leaves.
+
+    ArgumentError for too small a batch.
+    """
     total, ends = sum(work_load_list), [0]
     for load in work_load_list:
         ends.append(ends[-1] + round(batch_size * load / total))
     ends = [min(end, batch_size) for end in ends[:-1]] + [batch_size]
-    slices = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+    slices = [slice(a, b) for a, b in itertools.pairwise(ends)]
     if any(s.start >= s.stop for s in slices):
-        fail(ArgumentError, "Module", expected=f"a batch of at least one sample for each of {len(slices)} contexts", got=f"{batch_size} samples")
+        fail(
+            ArgumentError,
+            "Module",
+            expected=f"a batch of at least one sample for each of {len(slices)} contexts",
+            got=f"{batch_size} samples",
+        )
     return slices
 
 
@@ -92,6 +101,8 @@ class DataParallelExecutorGroup:
         self.fixed_param_names = set(fixed_param_names or ())
         self.state_names = list(state_names or ())
         self.execs: list[Any] = []
+        self.batch_size: int | None = None
+        self.slices: list[slice] = []
         self.output_names: list[str] = symbol.list_outputs()
         attributes = symbol.attr_dict()
         names = [name[: -len("_output")] if name.endswith("_output") else name for name in self.output_names]
@@ -136,15 +147,16 @@ class DataParallelExecutorGroup:
                 self.batch_size = size
                 self.slices = _split_input_slice(size, self.workload)
             elif size != self.batch_size:
-                fail(ShapeError, "Module.bind", expected=f"inputs of {self.batch_size} samples", got=f"{size} in {d.name} of shape {d.shape}")
+                fail(
+                    ShapeError, "Module.bind", expected=f"inputs of {self.batch_size} samples", got=f"{size} in {d.name} of shape {d.shape}"
+                )
         return axes
 
     def bind_exec(
         self, data_shapes: Any, label_shapes: Any, shared_group: DataParallelExecutorGroup | None = None, reshape: bool = False
     ) -> None:
         """Bind on each context; with ``reshape`` on those that are bound, keeping the arrays of parameters."""
-        self.batch_size: int | None = None
-        self.slices: list[slice] = []
+        self.batch_size, self.slices = None, []
         self.data_shapes = described(data_shapes)
         self.label_shapes = described(label_shapes) or None
         self.data_layouts = self.decide_slices(self.data_shapes)
@@ -178,7 +190,9 @@ class DataParallelExecutorGroup:
             old = known.get(name)
             if keep and old is not None:
                 if old.shape != tuple(shape):
-                    fail(ShapeError, "Module.bind", expected=f"{name} of shape {old.shape}, as in the module it shares with", got=str(shape))
+                    fail(
+                        ShapeError, "Module.bind", expected=f"{name} of shape {old.shape}, as in the module it shares with", got=str(shape)
+                    )
                 return old
             return old if old is not None and old.shape == tuple(shape) else nd.zeros(shape, ctx=ctx, dtype=dtype)
 
@@ -216,7 +230,10 @@ class DataParallelExecutorGroup:
     # -- parameters -----------------------------------------------------------------------------
 
     def set_params(self, arg_params: Mapping[str, Any], aux_params: Mapping[str, Any], allow_extra: bool = False) -> None:
-        """Write parameters and auxiliary states into every context's arrays. ArgumentError for a name that is none, unless ``allow_extra``."""
+        """Write parameters and auxiliary states into every context's arrays.
+
+        ArgumentError for a name that is none, unless ``allow_extra``.
+        """
         for values, table, what in ((arg_params, "arg_dict", "argument"), (aux_params, "aux_dict", "auxiliary state")):
             for e in self.execs:
                 known = getattr(e, table)
@@ -224,7 +241,9 @@ class DataParallelExecutorGroup:
                     if name in known:
                         put(value, known[name])
                     elif not allow_extra:
-                        fail(ArgumentError, "Module.set_params", expected=f"an {what} of the symbol", got=repr(name), fix="allow_extra=True")
+                        fail(
+                            ArgumentError, "Module.set_params", expected=f"an {what} of the symbol", got=repr(name), fix="allow_extra=True"
+                        )
 
     def get_params(self, arg_params: dict[str, Any], aux_params: dict[str, Any]) -> None:
         """Write the mean over contexts of each parameter and auxiliary state into the dicts' arrays."""

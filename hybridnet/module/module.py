@@ -178,7 +178,9 @@ class Module(BaseModule):
             for own, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
                 for name in given or ():
                     if name not in own and name not in group.arg_names and name not in group.aux_names:
-                        fail(ArgumentError, "Module.init_params", expected="parameters of the symbol", got=repr(name), fix="allow_extra=True")
+                        fail(
+                            ArgumentError, "Module.init_params", expected="parameters of the symbol", got=repr(name), fix="allow_extra=True"
+                        )
         group.set_params(self._arg_params, self._aux_params, allow_extra=allow_extra)
 
     def _first_value(self, desc: InitDesc, target: Any, given: Any, initializer: Any, allow_missing: bool) -> None:
@@ -187,7 +189,13 @@ class Module(BaseModule):
                 put(given[desc], target)
             return
         if given is not None and not allow_missing and (given or initializer is None):
-            fail(ArgumentError, "Module.init_params", expected="a value for each parameter", got=f"none for {str(desc)!r}", fix="allow_missing=True")
+            fail(
+                ArgumentError,
+                "Module.init_params",
+                expected="a value for each parameter",
+                got=f"none for {str(desc)!r}",
+                fix="allow_missing=True",
+            )
         if initializer is not None:
             initializer(desc, target)
 
@@ -385,9 +393,7 @@ class Module(BaseModule):
         if self._update_on_kvstore:
             update_in_store(self._kvstore, group.param_arrays, group.grad_arrays, group.param_names)
         else:
-            update_in_contexts(
-                self._updater, group.param_arrays, group.grad_arrays, group.param_names, len(self._context), self._kvstore
-            )
+            update_in_contexts(self._updater, group.param_arrays, group.grad_arrays, group.param_names, len(self._context), self._kvstore)
 
     def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
         """The outputs of the last forward: arrays of the whole batch, or (``False``) a list of each context's parts."""

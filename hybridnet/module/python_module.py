@@ -20,7 +20,9 @@ class PythonModule(BaseModule):
     ``data_names``, ``label_names``, ``output_names``: what its inputs, labels and outputs are called.
     """
 
-    def __init__(self, data_names: Sequence[str], label_names: Sequence[str] | None, output_names: Sequence[str], logger: Any = logging) -> None:
+    def __init__(
+        self, data_names: Sequence[str], label_names: Sequence[str] | None, output_names: Sequence[str], logger: Any = logging
+    ) -> None:
         super().__init__(logger=logger)
         self._data_names = list(data_names)
         self._label_names = None if label_names is None else list(label_names)
@@ -74,7 +76,9 @@ class PythonModule(BaseModule):
             return
         if pre_sliced:
             fail(ArgumentError, "PythonModule.update_metric", expected="a whole batch's labels", got="lists of them, one a context")
-        eval_metric.update_dict(dict(zip(self._label_names or [], labels, strict=False)), dict(zip(self._output_names, self.get_outputs(), strict=True)))
+        eval_metric.update_dict(
+            dict(zip(self._label_names or [], labels, strict=False)), dict(zip(self._output_names, self.get_outputs(), strict=True))
+        )
 
     def bind(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.initializer import Uniform
-from hybridnet.io import DataBatch
+from hybridnet.io import DataBatch, DataDesc
 from hybridnet.module.base_module import BaseModule
 
 
@@ -95,7 +95,9 @@ class SequentialModule(BaseModule):
                     owners[name] = i
         unknown = [n for given in (arg_params, aux_params) for n in given or () if n not in owners]
         if unknown and not allow_extra:
-            fail(ArgumentError, "SequentialModule.init_params", expected="names of parameters", got=repr(unknown[0]), fix="allow_extra=True")
+            fail(
+                ArgumentError, "SequentialModule.init_params", expected="names of parameters", got=repr(unknown[0]), fix="allow_extra=True"
+            )
         self.params_initialized = True
 
     def bind(
@@ -159,7 +161,7 @@ class SequentialModule(BaseModule):
             if i + 1 < len(self._modules):
                 names = [name for name, _ in (tuple(s)[:2] for s in self._modules[i + 1].data_shapes)]
                 outputs = module.get_outputs()
-                described = [(name, out.shape) for name, out in zip(names, outputs, strict=True)]
+                described = [DataDesc(name, out.shape) for name, out in zip(names, outputs, strict=True)]
                 batch = DataBatch(outputs, data_batch.label, data_batch.pad, data_batch.index, None, described, data_batch.provide_label)
 
     def backward(self, out_grads: Any = None) -> None:

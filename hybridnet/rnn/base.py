@@ -1,4 +1,4 @@
-"""The base of ``mx.rnn``'s cells: recurrent networks as symbols, for ``Module`` and ``BucketingModule``; Gluon has its own in ``gluon.rnn``.
+"""The base of ``mx.rnn``'s cells: recurrent networks as symbols, for ``Module`` and ``BucketingModule``; Gluon's are in ``gluon.rnn``.
 
 A cell makes the symbol of one step; ``unroll`` that of a whole sequence. Its parameters are variables whose names begin with its prefix.
 """
@@ -72,7 +72,7 @@ class BaseRNNCell:
         return ()
 
     def begin_state(self, func: Any = symbol.zeros, **kwargs: Any) -> list[Any]:
-        """The first states, made by ``func(name=, shape=, **kwargs)``: zeros whose batch follows from the inputs; or ``symbol.Variable``."""
+        """The first states, made by ``func(name=, shape=, **kwargs)``: zeros, whose batch follows from the inputs, unless told."""
         self._refuse_modified("begin_state")
         states = []
         for info in self.state_info:

@@ -195,7 +195,13 @@ class ZoneoutCell(ModifierCell):
 
     def __init__(self, base_cell: BaseRNNCell, zoneout_outputs: float = 0.0, zoneout_states: float = 0.0) -> None:
         if isinstance(base_cell, BidirectionalCell) or (isinstance(base_cell, SequentialRNNCell) and _has_directions(base_cell)):
-            fail(ArgumentError, "ZoneoutCell", expected="a cell that can be stepped", got="a BidirectionalCell", fix="zoneout in each direction")
+            fail(
+                ArgumentError,
+                "ZoneoutCell",
+                expected="a cell that can be stepped",
+                got="a BidirectionalCell",
+                fix="zoneout in each direction",
+            )
         if not hasattr(base_cell, "_counter") or type(base_cell).__name__ == "FusedRNNCell":
             fail(ArgumentError, "ZoneoutCell", expected="a cell that can be stepped", got="a FusedRNNCell", fix="its unfuse()")
         super().__init__(base_cell)

@@ -10,7 +10,8 @@ from hybridnet import symbol
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.rnn.base import BaseRNNCell, RNNParams, StateInfo
 
-_LEAKY = functools.partial(symbol.LeakyReLU, act_type="leaky", slope=0.2)
+_leaky_relu: Any = symbol.LeakyReLU
+_LEAKY = functools.partial(_leaky_relu, act_type="leaky", slope=0.2)
 Pair = tuple[int, int]
 
 

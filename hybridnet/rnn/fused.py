@@ -78,7 +78,12 @@ class FusedRNNCell(BaseRNNCell):
         none, one = (rnn_param_size(self._mode, n, *arguments) for n in (0, 1))
         inputs, over = divmod(size - none, one - none)
         if over or inputs < 1:
-            fail(ShapeError, "FusedRNNCell.unpack_weights", expected=f"parameters of {self._mode} with {self._num_hidden} units", got=f"{size} numbers")
+            fail(
+                ShapeError,
+                "FusedRNNCell.unpack_weights",
+                expected=f"parameters of {self._mode} with {self._num_hidden} units",
+                got=f"{size} numbers",
+            )
         return inputs
 
     def unpack_weights(self, args: Any) -> dict[str, Any]:
@@ -139,7 +144,10 @@ class FusedRNNCell(BaseRNNCell):
         stack = SequentialRNNCell()
         for i in range(self._num_layers):
             cells = [make(f"{self._prefix}{direction}{i}_") for direction in self._directions]
-            stack.add(BidirectionalCell(*cells, output_prefix=f"{self._prefix}bi_l{i}_") if self._bidirectional else cells[0])
+            if self._bidirectional:
+                stack.add(BidirectionalCell(cells[0], cells[1], output_prefix=f"{self._prefix}bi_l{i}_"))
+            else:
+                stack.add(cells[0])
             if self._dropout > 0 and i != self._num_layers - 1:
                 stack.add(DropoutCell(self._dropout, prefix=f"{self._prefix}_dropout{i}_"))
         return stack

@@ -27,8 +27,8 @@ def encode_sentences(
 ) -> tuple[list[list[int]], dict[Any, int]]:
     """Sentences of tokens as lists of numbers, and the numbers by token.
 
-    Without ``vocab`` numbers are given from ``start_label`` on, passing over ``invalid_label``, which is ``invalid_key``'s. With one, a token
-    that it lacks is an ArgumentError, unless there is an ``unknown_token`` in its place.
+    Without ``vocab`` numbers are given from ``start_label`` on, passing over ``invalid_label``, which is ``invalid_key``'s. With one, a
+    token that it lacks is an ArgumentError, unless there is an ``unknown_token`` in its place.
     """
     new = vocab is None
     table: dict[Any, int] = {invalid_key: invalid_label} if vocab is None else vocab

@@ -15,8 +15,9 @@ from numbers import Number
 from typing import Any, NoReturn
 
 from hybridnet import serialization
+from hybridnet.base import NotImplementedForSymbol
 from hybridnet.device import Device, current_device
-from hybridnet.errors import ArgumentError, HybridnetError, SignatureError, fail
+from hybridnet.errors import ArgumentError, SignatureError, fail
 from hybridnet.ndarray.register import OPERATORS
 from hybridnet.symbol import binding, infer, reading, writing
 from hybridnet.symbol.compose import compose
@@ -24,10 +25,6 @@ from hybridnet.symbol.node import HIDDEN, Entry, Node, replaced, walk
 
 #: For each argument, output and state a shape or a dtype, or ``None`` where some are not known.
 Found = tuple[list[Any] | None, list[Any] | None, list[Any] | None]
-
-
-class NotImplementedForSymbol(HybridnetError, NotImplementedError):
-    """What arrays have and symbols cannot: they hold no values."""
 
 
 class Symbol:

@@ -47,8 +47,8 @@ def check_numeric_gradient(
     tolerances = (coarse[0] if rtol is None else rtol, coarse[1] if atol is None else atol)
     if isinstance(sym, Symbol):
         pairs = gradients_of_symbol(sym, location, aux_states, grad_nodes, eps, use_forward_train, device, dtype)
-        for name, (numeric, exact) in pairs.items():
-            assert_almost_equal(numeric, exact, *tolerances, (f"numeric gradient of {name}", f"backward's gradient of {name}"))
+        for key, (numeric, exact) in pairs.items():
+            assert_almost_equal(numeric, exact, *tolerances, (f"numeric gradient of {key}", f"backward's gradient of {key}"))
         return
     if not callable(sym) or aux_states is not None:
         got = f"a {type(sym).__name__}" if not callable(sym) else "aux_states, which only symbols have"

@@ -104,7 +104,9 @@ def check_symbolic_backward(
     requests = dict.fromkeys(names, grad_req) if isinstance(grad_req, str) else _by_name(op, names, grad_req, "grad_req", partly=True)
     before = {name: numpy.random.normal(size=host(x).shape).astype(host(args[name]).dtype) for name, x in wanted.items()}
     grads = {name: nd.array(x, ctx=device, dtype=x.dtype) for name, x in before.items()}
-    executor = sym.bind(device, args=args, args_grad=grads, grad_req={n: requests.get(n, "null") if n in grads else "null" for n in names}, aux_states=aux)
+    executor = sym.bind(
+        device, args=args, args_grad=grads, grad_req={n: requests.get(n, "null") if n in grads else "null" for n in names}, aux_states=aux
+    )
     executor.forward(is_train=True)
     heads = out_grads
     if isinstance(out_grads, Mapping):
@@ -116,13 +118,19 @@ def check_symbolic_backward(
         request = requests.get(name, "null")
         names_shown = (f"EXPECTED_{name}", f"BACKWARD_{name}")
         got = executor.grad_dict[name]
-        target = before[name] if got is None or request == "null" else host(value) + before[name] if request == "add" else host(value)
+        added: Any = host(value) + before[name] if request == "add" else host(value)
+        target = before[name] if got is None or request == "null" else added
         assert_almost_equal(target, before[name] if got is None else got, rtol, atol, names_shown, equal_nan)
     return {name: grad for name, grad in executor.grad_dict.items() if grad is not None}
 
 
 def numeric_grad(
-    executor: Any, location: Mapping[str, Any], aux_states: Any = None, eps: float = 1e-4, use_forward_train: bool = True, dtype: Any = numpy.float32
+    executor: Any,
+    location: Mapping[str, Any],
+    aux_states: Any = None,
+    eps: float = 1e-4,
+    use_forward_train: bool = True,
+    dtype: Any = numpy.float32,
 ) -> dict[str, Host]:
     """The gradients of the sum of an executor's outputs, by the names in ``location``, from differences of ``eps``."""
     values = {name: numpy.array(host(x), dtype) for name, x in location.items()}

@@ -149,7 +149,7 @@ def test_files(tmp_path: Path) -> None:
     for a, b in zip(module.get_params(), other.get_params(), strict=True):
         assert all((a[n].asnumpy() == b[n].asnumpy()).all() for n in a)
     mx.nd.save(str(tmp_path / "b.params"), {"fc1_weight": mx.nd.ones((4, 5))})
-    with pytest.raises(FileFormatError, match="names arg:… and aux:…; got 'fc1_weight' in .*b.params"):
+    with pytest.raises(FileFormatError, match=r"names arg:… and aux:…; got 'fc1_weight' in .*b.params"):
         other.load_params(str(tmp_path / "b.params"))
     mx.nd.save(str(tmp_path / "c-0001.params"), [mx.nd.ones(1)])
     with pytest.raises(FileFormatError, match="named arrays; got a list of 1"):
@@ -273,7 +273,7 @@ def test_python_modules_refuse() -> None:
         loss.backward()
     with pytest.raises(ArgumentError, match="no out_grads"):
         loss.backward([mx.nd.ones((2, 3))])
-    with pytest.raises(NotImplementedError, match="PythonModule._compute_output_shapes"):
+    with pytest.raises(NotImplementedError, match=r"PythonModule._compute_output_shapes"):
         mx.mod.PythonModule(["data"], [], ["out"]).bind([("data", (2, 3))])
 
 

@@ -65,7 +65,9 @@ def _fit(mx, net, x, y, params, epochs=10, batch=16, module=None, **kwargs):
     module = mx.mod.Module(net) if module is None else module
     args, aux = params
     data = mx.io.NDArrayIter(x, y, batch)
-    module.fit(data, eval_metric=metric, batch_end_callback=note, arg_params=_on(mx, args), aux_params=_on(mx, aux), num_epoch=epochs, **kwargs)
+    module.fit(
+        data, eval_metric=metric, batch_end_callback=note, arg_params=_on(mx, args), aux_params=_on(mx, aux), num_epoch=epochs, **kwargs
+    )
     args, aux = module.get_params()
     return {"losses": losses, "args": _summary(args), "aux": _summary(aux)}
 
@@ -383,8 +385,8 @@ def sentences(mx):
 PROGRAMS = {
     f.__name__: f
     for f in (
-        fit_perceptron, fit_with_multipliers, fit_convolution, fit_on_two_contexts, fit_on_two_contexts_of_unequal_load, fit_with_a_schedule,
-        buckets_of_lstms, buckets_of_a_fused_network, buckets_in_two_directions, a_chain_of_modules, a_loss_in_python, gradients_of_inputs,
+        fit_perceptron, fit_with_multipliers, fit_convolution, fit_on_two_contexts, fit_on_two_contexts_of_unequal_load,
+        fit_with_a_schedule, buckets_of_lstms, buckets_of_a_fused_network, buckets_in_two_directions, a_chain_of_modules, a_loss_in_python, gradients_of_inputs,
         predictions, the_older_trainer, what_training_logs, what_a_monitor_sees, a_summary, cells, packed_weights, sentences,
     )
 }  # fmt: skip

@@ -1,7 +1,7 @@
-"""What pickles of MXNet's ask of our classes: ``NDArray(None)`` or ``Symbol(None)``, filled then with a state, the bytes of its own file format.
+"""What pickles of MXNet's ask of our classes: ``NDArray(None)`` or ``Symbol(None)``, filled then with the bytes of MXNet's file formats.
 
-An optimizer brings its attributes; those of ours that MXNet's has not keep their defaults. A pickled ``Context`` cannot be taken: ours are one
-object each, which a state would change for everyone.
+An optimizer brings its attributes; those of ours that MXNet's has not keep their defaults. A pickled ``Context`` cannot be taken: ours are
+one object each, which a state would change for everyone.
 """
 
 from __future__ import annotations
