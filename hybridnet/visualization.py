@@ -35,10 +35,10 @@ def _shapes(op: str, symbol: Any, shape: Mapping[str, Any] | None) -> Shapes | N
     internals = symbol.get_internals()
 
     def known(shape: tuple[int, ...]) -> bool:
-        return bool(shape) and min(shape) > 0
+        return bool(shape) and min(shape) > 0  # symbols' shapes of no dimensions are not known
 
-    arguments, outputs, _ = internals.infer_shape(**shape)
-    if outputs is None or not all(known(s) for s in (*arguments, *outputs)):
+    arguments, outputs, _ = internals.infer_shape_partial(**shape)
+    if not all(known(s) for s in (*arguments, *outputs)):
         fail(ShapeError, op, expected="shapes from which all others follow", got=str(dict(shape)), fix="giving the shape of every input")
     return {**dict(zip(symbol.list_arguments(), arguments, strict=True)), **dict(zip(internals.list_outputs(), outputs, strict=True))}
 

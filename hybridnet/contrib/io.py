@@ -6,7 +6,7 @@ from typing import Any
 
 from hybridnet import ndarray as nd
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.io import DataBatch, DataDesc, DataIter
+from hybridnet.io import DataDesc, DataIter
 
 __all__ = ["DataLoaderIter"]
 

@@ -27,8 +27,8 @@ from hybridnet.rnn.rnn_cell import (
 
 __all__ = [
     "BaseConvRNNCell", "BaseRNNCell", "BidirectionalCell", "BucketSentenceIter", "ConvGRUCell", "ConvLSTMCell", "ConvRNNCell",
-    "DropoutCell", "FusedRNNCell", "GRUCell", "LSTMCell", "ModifierCell", "RNNCell", "RNNParams", "ResidualCell", "SequentialRNNCell", "ZoneoutCell",
-    "do_rnn_checkpoint", "encode_sentences", "load_rnn_checkpoint", "rnn_cell", "rnn_unroll", "save_rnn_checkpoint",
+    "DropoutCell", "FusedRNNCell", "GRUCell", "LSTMCell", "ModifierCell", "RNNCell", "RNNParams", "ResidualCell", "SequentialRNNCell",
+    "ZoneoutCell", "do_rnn_checkpoint", "encode_sentences", "load_rnn_checkpoint", "rnn_cell", "rnn_unroll", "save_rnn_checkpoint",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

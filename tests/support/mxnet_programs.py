@@ -386,7 +386,8 @@ PROGRAMS = {
     f.__name__: f
     for f in (
         fit_perceptron, fit_with_multipliers, fit_convolution, fit_on_two_contexts, fit_on_two_contexts_of_unequal_load,
-        fit_with_a_schedule, buckets_of_lstms, buckets_of_a_fused_network, buckets_in_two_directions, a_chain_of_modules, a_loss_in_python, gradients_of_inputs,
+        fit_with_a_schedule, buckets_of_lstms, buckets_of_a_fused_network, buckets_in_two_directions, a_chain_of_modules,
+        a_loss_in_python, gradients_of_inputs,
         predictions, the_older_trainer, what_training_logs, what_a_monitor_sees, a_summary, cells, packed_weights, sentences,
     )
 }  # fmt: skip
