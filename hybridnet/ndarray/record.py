@@ -111,7 +111,10 @@ class ClassicOperator:
 
     def input_names(self, given: Attributes) -> tuple[str, ...]:
         """The inputs that there are with these attributes, auxiliary states last."""
-        a = self.complete(given)
+        return self.inputs_with(self.complete(given))
+
+    def inputs_with(self, a: Attributes) -> tuple[str, ...]:
+        """The same, of all attributes."""
         if not self.variadic:
             return tuple(name for name in self.inputs if name not in self.asked or self.asked[name](a))
         if a[self.variadic] is None:
@@ -126,7 +129,7 @@ class ClassicOperator:
         """The shapes of inputs that are ``known`` and those that follow as a whole from them and the attributes."""
         a = self.complete(given)
         found = {} if self.shapes is None else {name: shape for name, shape in self.shapes(known, a).items() if 0 not in shape}
-        wanted = self.input_names(given)
+        wanted = self.inputs_with(a)
         return {name: shape for name, shape in {**found, **known}.items() if name in wanted}
 
     def documentation(self) -> str:

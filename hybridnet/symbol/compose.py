@@ -72,12 +72,11 @@ def compose(
         inputs = {key: given.pop(key) for key in operator.inputs if key in given}
     inputs.update({key: given.pop(key) for key in [k for k, x in given.items() if is_symbol(x)]})
     attrs = _texts(operator, hint, given, attribute.current().get(extra))
-    values = operator.complete({key: text for key, text in attrs.items() if not is_extra(key)})
-    names = operator.input_names(values)
+    node = Node("", op, operator, attrs)
+    names = node.input_names  # reads the attributes, too
     if operator.variadic:
         inputs.update(zip(names, args, strict=False))
-    label = name.current().get(label, hint)
-    node = Node(label, op, operator, attrs)
+    node.name = name.current().get(label, hint)
     node.bind_inputs(_inputs(node, names, {key: x for key, x in inputs.items() if x is not None}, entry))
     return node
 

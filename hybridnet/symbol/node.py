@@ -31,7 +31,7 @@ class Node:
     variable, how many operators write to it. ``subgraphs``: the bodies of an operator of control flow.
     """
 
-    __slots__ = ("__weakref__", "_parsed", "attrs", "inputs", "name", "op", "operator", "subgraphs", "written")
+    __slots__ = ("__weakref__", "_parsed", "attrs", "inputs", "name", "op", "operator", "question", "subgraphs", "written")
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Node:
         self.inputs = tuple(inputs)
         self.subgraphs = tuple(subgraphs)
         self.written = 0
+        self.question: Any = None  # what :mod:`hybridnet.symbol.probe` asks of it
         self._parsed: tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]] | None = None
 
     def __reduce__(self) -> Any:
@@ -62,7 +63,7 @@ class Node:
         if self._parsed is None:
             assert self.operator is not None
             values = self.operator.complete(self.own())
-            self._parsed = values, self.operator.input_names(values), self.operator.output_names(values)
+            self._parsed = values, self.operator.inputs_with(values), self.operator.outputs(values)
         return self._parsed
 
     @property
@@ -91,7 +92,7 @@ class Node:
     def set(self, attrs: Mapping[str, str]) -> None:
         """Change attributes."""
         self.attrs.update(attrs)
-        self._parsed = None
+        self._parsed = self.question = None
 
     def bind_inputs(self, inputs: Sequence[Entry]) -> None:
         """Give the node its inputs, and count the writes to those that are states."""

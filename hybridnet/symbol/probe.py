@@ -57,23 +57,35 @@ def outputs(node: Node, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
     """The shapes of a node's outputs from those of its inputs. Raises what the operator raises."""
     if node.subgraphs:
         return _traced(node, inputs)
-    return _outputs(Question(node), inputs)
+    return _outputs(question_of(node), inputs)
 
 
 class Question:
-    """A node as far as shapes go: its operator and that one's attributes. Equal for equal ones."""
+    """A node as far as shapes go: its operator, that one's attributes, the number of inputs. Equal for equal ones.
 
-    __slots__ = ("key", "node")
+    ``node`` is one without inputs, so that what is remembered of answers holds no graph.
+    """
+
+    __slots__ = ("count", "key", "node")
 
     def __init__(self, node: Node) -> None:
-        self.node = node
-        self.key = node.operator, tuple(sorted(node.own().items())), len(node.inputs)
+        own = node.own()
+        self.node = Node(node.name, node.op, node.operator, own)
+        self.count = len(node.inputs)
+        self.key = node.operator, tuple(sorted(own.items())), self.count
 
     def __hash__(self) -> int:
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Question) and self.key == other.key
+
+
+def question_of(node: Node) -> Question:
+    """The node's question, made once."""
+    if node.question is None:
+        node.question = Question(node)
+    return node.question  # type: ignore[no-any-return]
 
 
 @functools.lru_cache(maxsize=16384)
@@ -117,7 +129,7 @@ def solve(node: Node, ins: Sequence[Partial], outs: Sequence[Partial]) -> tuple[
     operator, names = node.operator, node.input_names
     assert operator is not None
     ins, outs = list(ins), list(outs)
-    if any(s is None for s in ins) and keeps_shape(Question(node)):
+    if None in ins and not node.subgraphs and keeps_shape(question_of(node)):
         known = next((s for s in (*ins, *outs) if s is not None), None)
         if known is not None:
             ins = [known if s is None else s for s in ins]
@@ -210,9 +222,9 @@ def _forward(node: Node, ins: list[Partial], outs: list[Partial]) -> None:
 def keeps_shape(question: Question) -> bool:
     """Whether all inputs and outputs of an operator are of one shape, whichever that is."""
     node = question.node
-    operator, count = node.operator, len(node.inputs)
+    operator, count = node.operator, question.count
     assert operator is not None
-    if not count or node.subgraphs:
+    if not count:
         return False
     try:
         for shape in ((3, 5), (3, 5, 7)):
