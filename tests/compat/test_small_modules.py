@@ -149,7 +149,8 @@ def test_registries() -> None:
     assert create('["own", {"a": 4}]').a == 4 and create('{"thing": "own", "a": 5}').a == 5 and create({"thing": "foo", "a": 6}).a == 6
     made = Own()
     assert create(made) is made and mx.registry.get_registry(Thing) == {"own": Own, "foo": Own, "bar": Own}
-    for arguments, match in ((("ow",), "one of bar, foo, own; got 'ow'.*try own"), ((made, 1), "no arguments beside"), ((3,), "a name; got 3")):
+    refused: list[tuple[Any, str]] = [(("ow",), "got 'ow'.*try own"), ((made, 1), "no arguments beside"), ((3,), "a name; got 3")]
+    for arguments, match in refused:
         with pytest.raises(ArgumentError, match=match):
             create(*arguments)
     with pytest.raises(ArgumentError, match="a subclass of Thing"):
