@@ -32,6 +32,9 @@ _PRIMES = (
     (1103, 1109, 1117, 1123, 1129, 1151, 1153, 1163, 1171, 1181, 1187, 1193, 1201, 1213, 1217, 1223),
 )
 
+#: What operators raise for shapes that they do not take; NumPy's own errors too, of shapes that nobody checks before.
+REFUSALS = (HybridnetError, ValueError, TypeError, IndexError, ArithmeticError, MemoryError)
+
 _READER = {kind: Attribute("attribute", kind, optional=True) for kind in ("shape", "dtype")}
 
 
@@ -179,7 +182,7 @@ def _follow(rule: ShapeRule, node: Node, names: Sequence[str], ins: list[Partial
     try:
         (first, a), (second, b) = _numbers(ins, 0), _numbers(ins, 1)
         said = [rule({k: s for k, s in zip(names, filled, strict=True) if s is not None}, node.values) for filled in (first, second)]
-    except (StopIteration, IndexError, HybridnetError):  # too little is known for the rule
+    except (StopIteration, *REFUSALS):  # too little is known for the rule
         return
     for i, name in enumerate(names):
         if name not in said[0] or len(said[0][name]) != len(said[1][name]):
@@ -205,7 +208,7 @@ def _forward(node: Node, ins: list[Partial], outs: list[Partial]) -> None:
     (first, a), (second, b) = _numbers(ins, 0), _numbers(ins, 1)
     try:
         results = outputs(node, tuple(first)), outputs(node, tuple(second))  # type: ignore[arg-type]
-    except (HybridnetError, ValueError, TypeError, IndexError, ArithmeticError):
+    except REFUSALS:
         return  # of lengths that are not known yet nothing can be said; those that are known are checked when all are
     for i, pair in enumerate(zip(*results, strict=True)):
         if len(pair[0]) != len(pair[1]):
@@ -235,6 +238,6 @@ def keeps_shape(question: Question) -> bool:
                         return False
             if any(y != shape for y in _outputs(question, (shape,) * count)):
                 return False
-    except (HybridnetError, ValueError, TypeError, IndexError):
+    except REFUSALS:
         return False
     return True
