@@ -7,6 +7,7 @@ either, and one that is that number itself is the same length. So operators need
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -142,9 +143,9 @@ def solve(node: Node, ins: Sequence[Partial], outs: Sequence[Partial]) -> tuple[
     return ins, outs
 
 
-def _numbers(ins: Sequence[Partial], which: int) -> tuple[list[Partial], dict[int, tuple[int, int]]]:
-    """The shapes with a number for each length that is not known, and where each of those stands."""
-    primes: Iterator[int] = iter(_PRIMES[which])
+def _numbers(ins: Sequence[Partial], which: int, one: bool = False) -> tuple[list[Partial], dict[int, tuple[int, int]]]:
+    """The shapes with a number for each length that is not known (with ``one`` the same for all), and where each of those stands."""
+    primes: Iterator[int] = itertools.repeat(_PRIMES[which][0]) if one else iter(_PRIMES[which])
     places: dict[int, tuple[int, int]] = {}
     filled: list[Partial] = []
     for i, shape in enumerate(ins):
@@ -205,7 +206,8 @@ def _forward(node: Node, ins: list[Partial], outs: list[Partial]) -> None:
     """Fill in what follows for outputs from inputs that are known in part, and for those from the outputs."""
     if any(s is None for s in ins):
         return
-    (first, a), (second, b) = _numbers(ins, 0), _numbers(ins, 1)
+    one = node.op in _ONE_LENGTH
+    (first, a), (second, b) = _numbers(ins, 0, one), _numbers(ins, 1, one)
     try:
         results = outputs(node, tuple(first)), outputs(node, tuple(second))  # type: ignore[arg-type]
     except REFUSALS:
@@ -219,6 +221,34 @@ def _forward(node: Node, ins: list[Partial], outs: list[Partial]) -> None:
             if known is not None and len(known) == len(shape) and known[j]:
                 _take(ins, where, known[j])
         outs[i] = shape if known is None else merged(known, shape) or shape
+        if known is not None and len(known) == len(shape) and len(a) == 1:
+            _invert(node, ins, i, (pair[0], pair[1], known), (*a, *b))
+
+
+#: Operators all of whose lengths that are not known are one: weights of the two directions of a recurrent layer.
+_ONE_LENGTH = {"_rnn_param_concat"}
+
+
+def _invert(node: Node, ins: list[Partial], output: int, lengths: tuple[Shape, Shape, Shape], numbers: tuple[int, int]) -> None:
+    """Fill in the one length that is not known, from one of an output that is, where that grows with it by a whole factor.
+
+    ``lengths``: the output's shape with each of the two ``numbers`` in its place, and as it is known.
+    """
+    for n, m, known in zip(*lengths, strict=True):
+        factor, rest = divmod(n - m, numbers[0] - numbers[1])
+        if not known or rest or factor < 1:
+            continue
+        length, rest = divmod(known - (n - factor * numbers[0]), factor)
+        if rest or length < 1:
+            return
+        filled = [None if s is None else tuple([k or length for k in s]) for s in ins]
+        try:
+            results = outputs(node, tuple(filled))  # type: ignore[arg-type]
+        except REFUSALS:
+            return
+        if merged(results[output], lengths[2]) is not None:
+            ins[:] = filled
+        return
 
 
 @functools.lru_cache(maxsize=4096)
