@@ -90,9 +90,8 @@ def export(block: Any, path: str, epoch: int, remove_amp_cast: bool) -> tuple[st
     missing = [key for key in graph.list_inputs() if key not in parameters and key not in inputs]
     if missing:
         fail(ArgumentError, "export", expected="parameters of the block in its graph", got=", ".join(missing))
-    arrays = {}
-    for kind, names in (("arg", graph.list_arguments()), ("aux", graph.list_auxiliary_states())):
-        arrays.update({f"{kind}:{key}": parameters[key]._reduce() for key in names if key in parameters})
+    kinds = dict.fromkeys(graph.list_arguments(), "arg") | dict.fromkeys(graph.list_auxiliary_states(), "aux")
+    arrays = {f"{kinds[key]}:{key}": p._reduce() for key, p in parameters.items() if key in kinds}
     files = f"{path}-symbol.json", f"{path}-{epoch:04d}.params"
     graph.save(files[0], remove_amp_cast)
     serialization.save(files[1], arrays)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import symbol_values
 from support.paths import DATA
 
 import hybridnet as mx
@@ -154,8 +155,8 @@ def test_export_and_import(tmp_path: Path) -> None:
     files = net.export(str(tmp_path / "net"), 3)
     assert [Path(f).name for f in files] == ["net-symbol.json", "net-0003.params"]
     assert list(nd.load(files[1])) == [
-        "arg:conv0_weight", "arg:conv0_bias", "arg:batchnorm0_gamma", "arg:batchnorm0_beta", "arg:dense0_weight", "arg:dense0_bias",
-        "arg:dense1_weight", "arg:dense1_bias", "aux:batchnorm0_running_mean", "aux:batchnorm0_running_var",
+        "arg:conv0_weight", "arg:conv0_bias", "arg:batchnorm0_gamma", "arg:batchnorm0_beta", "aux:batchnorm0_running_mean",
+        "aux:batchnorm0_running_var", "arg:dense0_weight", "arg:dense0_bias", "arg:dense1_weight", "arg:dense1_bias",
     ]  # fmt: skip
     again = SymbolBlock.imports(files[0], ["data"], files[1])
     np.testing.assert_allclose(again(IMAGES).asnumpy(), expected, rtol=1e-5)
@@ -252,13 +253,26 @@ def test_what_is_refused(tmp_path: Path) -> None:
         part(nd.ones((1, 3)))
 
 
-def test_a_network_that_mxnet_exported() -> None:
-    """Of the random symbols that MXNet wrote, as blocks."""
-    kept = json.loads(gzip.decompress((DATA / "mxnet_1_9_1_symbols.json.gz").read_bytes()))["programs"]
-    for program in kept[:20]:
-        symbol = sym.load_json(program["json"])
-        block = SymbolBlock(symbol, sym.var("data"))
+def kept() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(gzip.decompress((DATA / "mxnet_1_9_1_symbols.json.gz").read_bytes()))
+    return found
+
+
+def test_a_network_that_mxnet_exported(tmp_path: Path) -> None:
+    """Its files are read, give what they gave there, and are written again to the byte."""
+    path = DATA / "mxnet_1_9_1_exported"
+    block = SymbolBlock.imports(f"{path}-symbol.json", ["data"], f"{path}-0000.params")
+    x = nd.array(symbol_values.values("export", "data", (2, 1, 8, 8)))
+    np.testing.assert_allclose(block(x).asnumpy(), kept()["exported"], rtol=1e-4, atol=1e-6)
+    files = block.export(str(tmp_path / "again"))
+    assert Path(files[0]).read_bytes() == Path(f"{path}-symbol.json").read_bytes()
+    before, after = nd.load(f"{path}-0000.params"), nd.load(files[1])
+    assert {name: x.tolist() for name, x in before.items()} == {name: x.tolist() for name, x in after.items()}
+
+
+def test_symbols_that_mxnet_wrote_as_blocks() -> None:
+    for program in kept()["programs"][:20]:
+        block = SymbolBlock(sym.load_json(program["json"]), sym.var("data"))
         block.initialize()
         found = block(nd.ones((4, 6)))
-        shapes = [list(y.shape) for y in (found if isinstance(found, list) else [found])]
-        assert shapes == program["shapes"][1]
+        assert [list(y.shape) for y in (found if isinstance(found, list) else [found])] == program["shapes"][1]
