@@ -18,6 +18,7 @@ from hybridnet.gluon.reporting import Reporting
 from hybridnet.owned import OwnedMethod
 from hybridnet.runtime.check import Checked
 from hybridnet.runtime.profile import Profile
+from hybridnet.symbol import Symbol
 
 
 class HybridBlock(Block):
@@ -63,6 +64,15 @@ class HybridBlock(Block):
     def hybrid_forward(self, F: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         """What the block computes, in MXNet 1.x's style."""
         raise NotImplementedError(f"{type(self).__name__}.forward(self, *inputs), or hybrid_forward(self, F, *inputs)")
+
+    def _as_symbol(self) -> tuple[Symbol, list[str]]:
+        """What it computes, and the names of the variables that stand for its inputs."""
+        return symbolic.traced(self)
+
+    def _style(self) -> Callable[..., Any]:
+        """The function that says what it computes: ``hybrid_forward``, or a ``forward`` of its own."""
+        own = type(self).forward
+        return type(self).hybrid_forward if own is HybridBlock.forward else own
 
     def _step_name(self) -> str:
         """What the names of a call's nodes begin with, after the prefix, where it is one of many in a symbol."""

@@ -40,7 +40,8 @@ class SymbolBlock(HybridBlock):
             if node.name not in names:
                 req = "null" if id(node) in states else "write"
                 shape = known.of(node) or None
-                found = self.params.get(node.name, grad_req=req, shape=shape, dtype=types.of(node), allow_deferred_init=True)
+                made = {"grad_req": req, "shape": shape, "dtype": types.of(node), "init": node.attrs.get("__init__")}
+                found = self.params.get(node.name, **made, allow_deferred_init=True)
                 self._reg_params[node.name] = found
         inner = {node.name: node for node in variables}
         unused = [name for name in names if name not in inner]
@@ -65,6 +66,9 @@ class SymbolBlock(HybridBlock):
             self._adopt(type(given[0]))
         results = self._computation(*given, *(p.data(given[0].device) for p in self._reg_params.values()))
         return results[0] if self._single else results
+
+    def _as_symbol(self) -> tuple[Symbol, list[str]]:
+        return self._graph, self._input_names
 
     def infer_shape(self, *args: Any) -> None:
         """Set the unknown shapes of parameters from those of the inputs."""

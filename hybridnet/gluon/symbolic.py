@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -46,16 +46,14 @@ def flattened(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-def traced(block: Any) -> Symbol:
-    """The symbol of a block on as many inputs as it was called with last, ``data``, or several, ``data0`` and on."""
-    numbers = iter(range(_LIMIT))
+def traced(block: Any) -> tuple[Symbol, list[str]]:
+    """The symbol of a block on as many inputs as it was called with last, ``data``, or several, ``data0`` and on; and their names."""
     structures = _structures(block)
     count = sum(map(_arrays, structures))
-    args = [_with_variables(s, numbers, count) for s in structures]
-    return symbol.Group([y[i] for y in flattened(block(*args)) for i in range(len(y))])
-
-
-_LIMIT = 1000
+    names = ["data"] if count == 1 else [f"data{i}" for i in range(count)]
+    variables = map(symbol.var, names)
+    results = flattened(block(*(_with_variables(s, variables) for s in structures)))
+    return symbol.Group(results), names
 
 
 def _structures(block: Any) -> Sequence[Any]:
@@ -64,7 +62,7 @@ def _structures(block: Any) -> Sequence[Any]:
     if compiled is not None and compiled.cache:
         structure = next(reversed(compiled.cache.values())).key.structure
         return list(structure[1][1:])
-    own = type(block).__dict__.get("forward") or type(block).hybrid_forward
+    own = block._style()
     takes = [p for p in inspect.signature(own).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
     needed = [p.name for p in takes if p.name not in ("self", "F") and p.name not in block._reg_params]
     return [LEAF] * max(len(needed), 1)
@@ -76,26 +74,24 @@ def _arrays(structure: Any) -> int:
     return sum(map(_arrays, structure[1:])) if isinstance(structure, tuple) else 0
 
 
-def _with_variables(structure: Any, numbers: Any, count: int) -> Any:
+def _with_variables(structure: Any, variables: Iterator[Symbol]) -> Any:
     """The argument of a structure with a variable for each array."""
     if structure == LEAF:
-        number = next(numbers)
-        return symbol.var("data" if count == 1 else f"data{number}")
+        return next(variables)
     if isinstance(structure, tuple):
-        return [_with_variables(s, numbers, count) for s in structure[1:]]
+        return [_with_variables(s, variables) for s in structure[1:]]
     return structure.value
 
 
 def export(block: Any, path: str, epoch: int, remove_amp_cast: bool) -> tuple[str, str]:
     """Write ``path-symbol.json`` and ``path-0000.params``; see :meth:`HybridBlock.export`."""
-    graph = traced(block)
+    graph, inputs = block._as_symbol()
     parameters = {p.name: p for p in block.collect_params().values()}
-    missing = [key for key in graph.list_inputs() if key not in parameters and not key.startswith("data")]
+    missing = [key for key in graph.list_inputs() if key not in parameters and key not in inputs]
     if missing:
         fail(ArgumentError, "export", expected="parameters of the block in its graph", got=", ".join(missing))
-    arrays = {}
-    for kind, names in (("arg", graph.list_arguments()), ("aux", graph.list_auxiliary_states())):
-        arrays.update({f"{kind}:{key}": parameters[key]._reduce() for key in names if key in parameters})
+    kinds = dict.fromkeys(graph.list_arguments(), "arg") | dict.fromkeys(graph.list_auxiliary_states(), "aux")
+    arrays = {f"{kinds[key]}:{key}": p._reduce() for key, p in parameters.items() if key in kinds}
     files = f"{path}-symbol.json", f"{path}-{epoch:04d}.params"
     graph.save(files[0], remove_amp_cast)
     serialization.save(files[1], arrays)

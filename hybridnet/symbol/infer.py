@@ -15,7 +15,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.dtypes import Dtype
-from hybridnet.errors import HybridnetError, ShapeError, fail
+from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.attributes import Shape
 from hybridnet.symbol import probe
 from hybridnet.symbol.node import Entry, Node
@@ -93,7 +93,7 @@ class _Solver:
                     self.say(node, Entry(node, i), whole, ins)
                 return all(map(is_whole, results))
             new_ins, new_outs = probe.solve(node, ins, outs)
-        except HybridnetError as error:
+        except probe.REFUSALS as error:
             if isinstance(error, _Contradiction):
                 raise
             self._tell(node, ins, error)
@@ -125,7 +125,7 @@ class _Solver:
         source = "given for it" if other is entry.node and other.operator is None else f"as {other.name} ({other.op}) has it"
         raise _Contradiction.of(node, f"{name} of shape {shape}, from {_inputs(node, ins)}", f"{known}, {source}")
 
-    def _tell(self, node: Node, ins: Sequence[Partial], error: HybridnetError) -> None:
+    def _tell(self, node: Node, ins: Sequence[Partial], error: Exception) -> None:
         """Raise what an operator refused, with the node and the shapes that it was given."""
         raise _Contradiction.of(node, "shapes that fit together", f"{_inputs(node, ins)}: {error}") from error
 

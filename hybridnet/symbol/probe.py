@@ -7,6 +7,7 @@ either, and one that is that number itself is the same length. So operators need
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,9 @@ _PRIMES = (
     (1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049, 1051, 1061, 1063, 1069, 1087, 1091, 1093, 1097),
     (1103, 1109, 1117, 1123, 1129, 1151, 1153, 1163, 1171, 1181, 1187, 1193, 1201, 1213, 1217, 1223),
 )
+
+#: What operators raise for shapes that they do not take; NumPy's own errors too, of shapes that nobody checks before.
+REFUSALS = (HybridnetError, ValueError, TypeError, IndexError, ArithmeticError, MemoryError)
 
 _READER = {kind: Attribute("attribute", kind, optional=True) for kind in ("shape", "dtype")}
 
@@ -139,9 +143,9 @@ def solve(node: Node, ins: Sequence[Partial], outs: Sequence[Partial]) -> tuple[
     return ins, outs
 
 
-def _numbers(ins: Sequence[Partial], which: int) -> tuple[list[Partial], dict[int, tuple[int, int]]]:
-    """The shapes with a number for each length that is not known, and where each of those stands."""
-    primes: Iterator[int] = iter(_PRIMES[which])
+def _numbers(ins: Sequence[Partial], which: int, one: bool = False) -> tuple[list[Partial], dict[int, tuple[int, int]]]:
+    """The shapes with a number for each length that is not known (with ``one`` the same for all), and where each of those stands."""
+    primes: Iterator[int] = itertools.repeat(_PRIMES[which][0]) if one else iter(_PRIMES[which])
     places: dict[int, tuple[int, int]] = {}
     filled: list[Partial] = []
     for i, shape in enumerate(ins):
@@ -179,7 +183,7 @@ def _follow(rule: ShapeRule, node: Node, names: Sequence[str], ins: list[Partial
     try:
         (first, a), (second, b) = _numbers(ins, 0), _numbers(ins, 1)
         said = [rule({k: s for k, s in zip(names, filled, strict=True) if s is not None}, node.values) for filled in (first, second)]
-    except (StopIteration, IndexError, HybridnetError):  # too little is known for the rule
+    except (StopIteration, *REFUSALS):  # too little is known for the rule
         return
     for i, name in enumerate(names):
         if name not in said[0] or len(said[0][name]) != len(said[1][name]):
@@ -202,10 +206,11 @@ def _forward(node: Node, ins: list[Partial], outs: list[Partial]) -> None:
     """Fill in what follows for outputs from inputs that are known in part, and for those from the outputs."""
     if any(s is None for s in ins):
         return
-    (first, a), (second, b) = _numbers(ins, 0), _numbers(ins, 1)
+    one = node.op in _ONE_LENGTH
+    (first, a), (second, b) = _numbers(ins, 0, one), _numbers(ins, 1, one)
     try:
         results = outputs(node, tuple(first)), outputs(node, tuple(second))  # type: ignore[arg-type]
-    except (HybridnetError, ValueError, TypeError, IndexError, ArithmeticError):
+    except REFUSALS:
         return  # of lengths that are not known yet nothing can be said; those that are known are checked when all are
     for i, pair in enumerate(zip(*results, strict=True)):
         if len(pair[0]) != len(pair[1]):
@@ -216,6 +221,34 @@ def _forward(node: Node, ins: list[Partial], outs: list[Partial]) -> None:
             if known is not None and len(known) == len(shape) and known[j]:
                 _take(ins, where, known[j])
         outs[i] = shape if known is None else merged(known, shape) or shape
+        if known is not None and len(known) == len(shape) and len(a) == 1:
+            _invert(node, ins, i, (pair[0], pair[1], known), (*a, *b))
+
+
+#: Operators all of whose lengths that are not known are one: weights of the two directions of a recurrent layer.
+_ONE_LENGTH = {"_rnn_param_concat"}
+
+
+def _invert(node: Node, ins: list[Partial], output: int, lengths: tuple[Shape, Shape, Shape], numbers: tuple[int, int]) -> None:
+    """Fill in the one length that is not known, from one of an output that is, where that grows with it by a whole factor.
+
+    ``lengths``: the output's shape with each of the two ``numbers`` in its place, and as it is known.
+    """
+    for n, m, known in zip(*lengths, strict=True):
+        factor, rest = divmod(n - m, numbers[0] - numbers[1])
+        if not known or rest or factor < 1:
+            continue
+        length, rest = divmod(known - (n - factor * numbers[0]), factor)
+        if rest or length < 1:
+            return
+        filled = [None if s is None else tuple([k or length for k in s]) for s in ins]
+        try:
+            results = outputs(node, tuple(filled))  # type: ignore[arg-type]
+        except REFUSALS:
+            return
+        if merged(results[output], lengths[2]) is not None:
+            ins[:] = filled
+        return
 
 
 @functools.lru_cache(maxsize=4096)
@@ -235,6 +268,6 @@ def keeps_shape(question: Question) -> bool:
                         return False
             if any(y != shape for y in _outputs(question, (shape,) * count)):
                 return False
-    except (HybridnetError, ValueError, TypeError, IndexError):
+    except REFUSALS:
         return False
     return True

@@ -17,6 +17,8 @@ from hybridnet.symbol.node import HIDDEN, Entry, Node
 
 #: Graphs within nodes: how deep they may be.
 _DEPTH = 16
+#: Attributes that say how many inputs, outputs or parts there are.
+_COUNTS = ("num_args", "num_arrays", "num_outputs", "num_weights", "num_tensors", "num_layers", "sections")
 
 
 def entries(text: str | bytes, source: str) -> list[Entry]:
@@ -71,6 +73,9 @@ class _Reader:
         if operator is None:
             near = ", ".join(difflib.get_close_matches(op, OPERATORS, 3))
             _refuse(where, "an operator that is there", f"{op!r}, which is near {near}" if near else repr(op))
+        for key in _COUNTS:  # of what is made one by one
+            if len(attrs.get(key, "")) > 5:
+                _refuse(where, f"{key} of five digits at most", attrs[key])
         node = Node(name, op, operator, attrs, (), self._subgraphs(where, given))
         try:
             _upgrade(node, inputs, self.version)

@@ -138,6 +138,22 @@ def zoo() -> dict[str, str]:
     return found
 
 
+def exported() -> list:
+    """A small network, exported: ``mxnet_1_9_1_exported-symbol.json`` and its parameters; gives the input and what it gives."""
+    with mx.name.NameManager():
+        nn = mx.gluon.nn
+        net = nn.HybridSequential()
+        net.add(nn.Conv2D(3, 3, activation="relu"), nn.BatchNorm(), nn.MaxPool2D(), nn.Dense(4, activation="tanh"), nn.Dropout(0.5))
+        net.add(mx.gluon.nn.LayerNorm(), nn.Dense(2))
+    mx.random.seed(0)
+    net.initialize(mx.init.Xavier())
+    net.hybridize()
+    x = symbol_values.values("export", "data", (2, 1, 8, 8))
+    y = net(mx.nd.array(x)).asnumpy()
+    net.export(str(DATA / "mxnet_1_9_1_exported"))
+    return y.tolist()
+
+
 def main() -> None:
     (DATA / "mxnet_1_9_1_symbol_types.tsv").write_text("\n".join(types()) + "\n")
     lines = []
@@ -145,7 +161,7 @@ def main() -> None:
         if (not name.startswith(RANDOM) and not name.endswith("_like")) or name in ("zeros_like", "ones_like"):
             lines += in_process(value, name, attributes, shapes)
     (DATA / "mxnet_1_9_1_symbol_values.jsonl").write_text("\n".join(lines) + "\n")
-    kept = json.dumps({"programs": programs(), "zoo": zoo()}).encode()
+    kept = json.dumps({"programs": programs(), "zoo": zoo(), "exported": exported()}).encode()
     (DATA / "mxnet_1_9_1_symbols.json.gz").write_bytes(gzip.compress(kept, mtime=0))
 
 
