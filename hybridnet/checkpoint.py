@@ -44,7 +44,7 @@ def load_params(prefix: str, epoch: int) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def split_params(saved: Any, file: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Named arrays whose names begin with ``arg:`` or ``aux:``, apart and without it. ``file`` is for messages."""
+    """Named arrays whose names begin with ``arg:`` or ``aux:``, apart and without it. FileFormatError, with ``file``, for others."""
     groups: dict[str, dict[str, Any]] = {"arg": {}, "aux": {}}
     if not saved:
         logging.warning("Params file '%s' is empty", file)
@@ -60,7 +60,7 @@ def split_params(saved: Any, file: str) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def load_checkpoint(prefix: str, epoch: int) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """The symbol, the parameters and the auxiliary states that :func:`save_checkpoint` wrote."""
+    """The symbol, the parameters and the auxiliary states that :func:`save_checkpoint` wrote. FileFormatError for other files."""
     if not isinstance(epoch, int):
         fail(ArgumentError, "load_checkpoint", expected="the number of an epoch", got=repr(epoch))
     symbol = sym.load(f"{prefix}-symbol.json")

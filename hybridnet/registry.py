@@ -70,7 +70,10 @@ def get_registry(base_class: type) -> dict[str, type]:
 
 
 def get_register_func(base_class: type, nickname: str) -> Callable[..., Any]:
-    """A function ``register(klass, name=None)`` that enters subclasses of ``base_class``, under their own name if none is given."""
+    """A function ``register(klass, name=None)`` that enters subclasses of ``base_class``, under their own name if none is given.
+
+    It raises ArgumentError for other classes.
+    """
     family = _family(base_class, nickname)
 
     def register(klass: Any, name: str | None = None) -> Any:

@@ -50,7 +50,7 @@ def test_section() -> TrainingStateScope:
 
 
 def backward(outputs: Sequence[Any], out_grads: Sequence[Any] | None = None, retain_graph: bool = False) -> None:
-    """The gradients of marked variables, of a list of outputs."""
+    """The gradients of marked variables, of a list of outputs. DtypeError for outputs that are no list."""
     if not isinstance(outputs, (list, tuple)):
         fail(DtypeError, "backward", expected="a list of arrays", got=f"a {type(outputs).__name__}")
     autograd.backward(list(outputs), None if out_grads is None else list(out_grads), retain_graph=retain_graph)
@@ -62,7 +62,10 @@ def compute_gradient(outputs: Sequence[Any]) -> None:
 
 
 def grad_and_loss(func: Callable[..., Any], argnum: Any = None) -> Callable[..., tuple[list[Any], Any]]:
-    """A function that gives the gradients of ``func`` by its arguments (those numbered by ``argnum``, or all) and its value."""
+    """A function that gives the gradients of ``func`` by its arguments (those numbered by ``argnum``, or all) and its value.
+
+    It raises ArgumentError for arguments that are no arrays.
+    """
 
     @functools.wraps(func)
     def wrapped(*args: Any) -> tuple[list[Any], Any]:

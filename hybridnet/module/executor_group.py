@@ -53,7 +53,7 @@ def merged(parts: Sequence[Any], axis: int) -> Any:
 
 
 def put(value: Any, target: Any) -> None:
-    """Write an array into another of that shape, whatever its device and dtype."""
+    """Write an array into another, whatever its device and dtype. ShapeError if it has another shape."""
     if not isinstance(value, Array):
         value = nd.array(value, dtype=target.dtype)
     if value.shape != target.shape:

@@ -12,7 +12,10 @@ Grid = Sequence[Sequence[Any]]  # by parameter, then by context
 
 
 def create_store(kvstore: Any, num_device: int, arg_params: Mapping[str, Any]) -> tuple[Any, bool]:
-    """The store that was asked for (``None`` where one context needs none), and whether the optimizer works in it."""
+    """The store that was asked for (``None`` where one context needs none), and whether the optimizer works in it.
+
+    ArgumentError for what is no store and no name.
+    """
     if kvstore is None:
         return None, False
     if isinstance(kvstore, kvs.KVStoreBase):

@@ -153,7 +153,10 @@ def numeric_grad(
 def gradients_of_symbol(
     sym: Any, location: Any, aux_states: Any, checked: Any, eps: float, train: bool, device: Device, dtype: Any
 ) -> dict[str, tuple[Host, Host]]:
-    """Of each checked argument the gradient by differences and by backward, along one random direction of the outputs."""
+    """Of each checked argument the gradient by differences and by backward, along one random direction of the outputs.
+
+    ArgumentError for names that the symbol does not have.
+    """
     op, names = "check_numeric_gradient", sym.list_arguments()
     values = {n: numpy.array(host(x), dtype) for n, x in _by_name(op, names, location, "arguments").items()}
     checked = list(values) if checked is None else list(checked)
