@@ -157,7 +157,8 @@ class Module(BaseModule):
         """Give parameters and auxiliary states their first values.
 
         They are those of ``arg_params`` and ``aux_params`` by name; one that is missing there is an error, or with ``allow_missing`` the
-        initializer's, as are all where nothing is given. Nothing happens to a module that has its parameters, unless ``force_init``.
+        initializer's, as are all where nothing is given. Names that the symbol does not have are passed over. A module that has its
+        parameters keeps them, unless ``force_init``.
         """
         if self.params_initialized and not force_init:
             warnings.warn("Parameters already initialized and force_init=False. init_params call ignored.", stacklevel=2)
@@ -174,13 +175,6 @@ class Module(BaseModule):
                 self._first_value(InitDesc(name, attributes.get(name), initializer), own[name], given, initializer, allow_missing)
         self.params_initialized = True
         self._params_dirty = False
-        if not allow_extra:
-            for own, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
-                for name in given or ():
-                    if name not in own and name not in group.arg_names and name not in group.aux_names:
-                        fail(
-                            ArgumentError, "Module.init_params", expected="parameters of the symbol", got=repr(name), fix="allow_extra=True"
-                        )
         group.set_params(self._arg_params, self._aux_params, allow_extra=allow_extra)
 
     def _first_value(self, desc: InitDesc, target: Any, given: Any, initializer: Any, allow_missing: bool) -> None:
@@ -188,7 +182,7 @@ class Module(BaseModule):
             if given[desc] is not target:
                 put(given[desc], target)
             return
-        if given is not None and not allow_missing and (given or initializer is None):
+        if given is not None and not allow_missing:
             fail(
                 ArgumentError,
                 "Module.init_params",

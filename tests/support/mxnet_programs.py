@@ -149,7 +149,7 @@ def _language_model(mx, make, words=7):
     return sym_gen
 
 
-def _train_buckets(mx, make, rounds=10):
+def _train_buckets(mx, make):
     batches = _sentences(mx)
     generate = _language_model(mx, make)
     module = mx.mod.BucketingModule(generate, default_bucket_key=5)
@@ -158,7 +158,7 @@ def _train_buckets(mx, make, rounds=10):
     module.init_params(arg_params=_on(mx, args), aux_params={})
     module.init_optimizer(optimizer_params={"learning_rate": 0.5, "momentum": 0.5})
     losses = []
-    for _ in range(rounds):
+    for _ in range(10):
         for batch in batches:
             metric = mx.metric.Perplexity(ignore_label=None)
             module.forward_backward(batch)
@@ -180,10 +180,6 @@ def buckets_of_lstms(mx):
 
 def buckets_of_a_fused_network(mx):
     return _train_buckets(mx, lambda: mx.rnn.FusedRNNCell(6, num_layers=2, mode="lstm", prefix="lstm_"))
-
-
-def buckets_in_two_directions(mx):
-    return _train_buckets(mx, lambda: mx.rnn.BidirectionalCell(mx.rnn.RNNCell(3, prefix="l_"), mx.rnn.GRUCell(3, prefix="r_")), rounds=4)
 
 
 def a_chain_of_modules(mx):
@@ -382,13 +378,111 @@ def sentences(mx):
     return [first, vocab, encode([["c"]], vocab=vocab)[0], batches, str(data.provide_data), data.default_bucket_key]
 
 
+def two_inputs(mx):
+    """Matrix factorization: which user likes what."""
+    random = np.random.RandomState(4)
+    user = mx.sym.Embedding(mx.sym.var("user"), input_dim=10, output_dim=4, name="u")
+    item = mx.sym.Embedding(mx.sym.var("item"), input_dim=12, output_dim=4, name="i")
+    user = mx.sym.FullyConnected(mx.sym.Activation(user, act_type="relu"), num_hidden=4, name="fc")
+    net = mx.sym.LinearRegressionOutput(mx.sym.Flatten(mx.sym.sum(user * item, axis=1)), label=mx.sym.var("score"))
+    inputs = {"user": random.randint(0, 10, 60).astype("float32"), "item": random.randint(0, 12, 60).astype("float32")}
+    data = mx.io.NDArrayIter(inputs, {"score": random.randn(60).astype("float32")}, 20)
+    args, _ = _drawn(net, user=(20,), item=(20,), score=(20,))
+    module = mx.mod.Module(net, data_names=["user", "item"], label_names=["score"])
+    errors = []
+    metric = mx.metric.CustomMetric(lambda label, pred: float(np.sqrt(np.mean((label - pred.flatten()) ** 2))))
+    module.fit(
+        data,
+        eval_metric=metric,
+        arg_params=_on(mx, args),
+        num_epoch=4,
+        optimizer="adam",
+        optimizer_params={"learning_rate": 0.05},
+        batch_end_callback=lambda param: errors.append(param.eval_metric.get()[1]),
+    )
+    return [errors, _summary(module.get_params()[0])]
+
+
+def two_outputs(mx):
+    """Two tasks, one with labels that are to be ignored."""
+    random = np.random.RandomState(5)
+    x = random.randn(40, 5).astype("float32")
+    shared = mx.sym.Activation(mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=8, name="fc"), act_type="relu")
+    first = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(shared, num_hidden=3, name="a"), name="first")
+    second = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(shared, num_hidden=2, name="b"), name="second", use_ignore=True, ignore_label=-1)
+    net = mx.sym.Group([first, second])
+    labels = {"first_label": (x[:, 0] > 0).astype("float32") + (x[:, 1] > 0), "second_label": np.where(x[:, 2] > 1, -1.0, x[:, 3] > 0)}
+    data = mx.io.NDArrayIter(x, labels, 10)
+    args, _ = _drawn(net, data=(10, 5), first_label=(10,), second_label=(10,))
+    module = mx.mod.Module(net, label_names=("first_label", "second_label"))
+    metric = mx.metric.CrossEntropy(output_names=["first_output"], label_names=["first_label"])
+    module.fit(data, eval_metric=metric, arg_params=_on(mx, args), num_epoch=3, optimizer_params={"learning_rate": 0.3})
+    return [_summary(dict(zip("ab", module.predict(data)))), module.score(data, metric), [[n, list(s)] for n, s in module.output_shapes]]  # noqa: B905
+
+
+def adversaries(mx):
+    """Two modules, of which one learns by the other's gradient of its input, and that one from two backwards."""
+    random = np.random.RandomState(6)
+    make = mx.sym.Activation(mx.sym.FullyConnected(mx.sym.var("rand"), num_hidden=6, name="g"), act_type="tanh")
+    judge = mx.sym.LogisticRegressionOutput(mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=1, name="d"), label=mx.sym.var("label"))
+    maker = mx.mod.Module(make, data_names=("rand",), label_names=None)
+    maker.bind([("rand", (4, 3))])
+    maker.init_params(arg_params=_on(mx, _drawn(make, rand=(4, 3))[0]), aux_params={})
+    judging = mx.mod.Module(judge, label_names=("label",))
+    judging.bind([("data", (4, 6))], [("label", (4, 1))], inputs_need_grad=True)
+    judging.init_params(arg_params=_on(mx, _drawn(judge, data=(4, 6), label=(4, 1))[0]), aux_params={})
+    for module in (maker, judging):
+        module.init_optimizer(optimizer="adam", optimizer_params={"learning_rate": 0.02, "beta1": 0.5})
+    said = []
+    for _ in range(6):
+        maker.forward(mx.io.DataBatch([mx.nd.array(random.randn(4, 3))], None), is_train=True)
+        made = maker.get_outputs()
+        judging.forward_backward(mx.io.DataBatch(made, [mx.nd.zeros((4, 1))]))
+        kept = [[grad.copyto(grad.context) for grad in grads] for grads in judging._exec_group.grad_arrays]
+        judging.forward_backward(mx.io.DataBatch([mx.nd.array(random.randn(4, 6))], [mx.nd.ones((4, 1))]))
+        for now, before in zip(judging._exec_group.grad_arrays, kept):  # noqa: B905
+            now[0] += before[0]
+        judging.update()
+        judging.forward_backward(mx.io.DataBatch(made, [mx.nd.ones((4, 1))]))
+        maker.backward(judging.get_input_grads())
+        maker.update()
+        said.append(float(judging.get_outputs()[0].asnumpy().sum()))
+    return [said, _summary(maker.get_params()[0]), _summary(judging.get_params()[0])]
+
+
+def a_new_head(mx):
+    """Layers of a network that is there, fixed, with another last one."""
+    net = mx.sym.Convolution(mx.sym.var("data"), num_filter=3, kernel=(3, 3), name="conv")
+    net = mx.sym.Flatten(mx.sym.BatchNorm(net, fix_gamma=False, name="bn"), name="flat")
+    net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(net, num_hidden=4, name="fc1"), name="softmax")
+    args, aux = (_on(mx, part) for part in _drawn(net, data=(4, 1, 6, 6), softmax_label=(4,)))
+    features = net.get_internals()["flat_output"]
+    old = {name: x for name, x in args.items() if not name.startswith("fc1")}
+    new = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(features, num_hidden=2, name="fc2"), name="softmax")
+    module = mx.mod.Module(new, fixed_param_names=sorted(old))
+    module.bind([("data", (4, 1, 6, 6))], [("softmax_label", (4,))])
+    module.init_params(mx.init.One())
+    module.set_params(old, aux, allow_missing=True)
+    module.init_optimizer(optimizer_params={"learning_rate": 0.1})
+    random = np.random.RandomState(7)
+    for _ in range(3):
+        module.forward_backward(mx.io.DataBatch([mx.nd.array(random.randn(4, 1, 6, 6))], [mx.nd.array([0, 1, 0, 1])]))
+        module.update()
+    inside = mx.mod.Module(features, label_names=None)
+    inside.bind([("data", (1, 1, 6, 6))], for_training=False)
+    inside.set_params(args, aux)  # what it does not have is passed over
+    inside.forward(mx.io.DataBatch([mx.nd.ones((1, 1, 6, 6))]))
+    return [_summary(module.get_params()[0]), _summary(module.get_params()[1]), _summary({"out": inside.get_outputs()[0]})]
+
+
 PROGRAMS = {
     f.__name__: f
     for f in (
         fit_perceptron, fit_with_multipliers, fit_convolution, fit_on_two_contexts, fit_on_two_contexts_of_unequal_load,
-        fit_with_a_schedule, buckets_of_lstms, buckets_of_a_fused_network, buckets_in_two_directions, a_chain_of_modules,
+        fit_with_a_schedule, buckets_of_lstms, buckets_of_a_fused_network, a_chain_of_modules,
         a_loss_in_python, gradients_of_inputs,
         predictions, the_older_trainer, what_training_logs, what_a_monitor_sees, a_summary, cells, packed_weights, sentences,
+        two_inputs, two_outputs, adversaries, a_new_head,
     )
 }  # fmt: skip
 
