@@ -31,7 +31,7 @@ _TRAINER = "gluon.Trainer, or optimizer.create and its update"
 _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet": [
         ("operator", "autograd.Function for an operator with a gradient of its own"),
-        ("onnx notebook rtc th torch tvmop misc", ""),
+        ("onnx notebook rtc th torch tvmop", ""),
     ],
     "hybridnet.base": [
         ("_LIB check_call *Handle MXCallbackList c_array_buf c_handle_array c_str_array", "no C library: all is Python"),
@@ -47,7 +47,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.gluon.contrib.estimator": [("utils", "hybridnet.gluon.contrib.estimator")],
     "hybridnet.test_utils": [
         ("rand_sparse_ndarray create_sparse_array create_sparse_array_zd shuffle_csr_column_indices", "rand_ndarray: arrays are dense"),
-        ("download_model", "gluon.utils.download"),
         ("mx", "import hybridnet as mx"),
     ],
     "hybridnet.gluon.contrib.data": [("text", "a Dataset of your own")],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hybridnet.device import num_gpus
 from hybridnet.errors import ArgumentError, fail
@@ -18,8 +17,7 @@ _NAMES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Feature:
+class Feature(NamedTuple):
     """A feature's name and whether it is here."""
 
     name: str

@@ -30,6 +30,7 @@ from hybridnet.test_utils.comparing import (
 from hybridnet.test_utils.data import (
     DummyIter,
     download,
+    download_model,
     get_bz2_data,
     get_cifar10,
     get_im2rec_path,
@@ -116,7 +117,7 @@ __all__ = [
     "default_numeric_eps",
     "default_rtols",
     "discard_stderr",
-    "download",
+    "download", "download_model",
     "effective_dtype",
     "environment",
     "gen_buckets_probs_with_ppf",

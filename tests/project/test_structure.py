@@ -40,7 +40,7 @@ LAYERS = (
     "traced retrace compiled compile",
     "numpy numpy_extension ndarray name attribute symbol executor random context util hooks engine",
     "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback monitor module model rnn "
-    "profiler library test_utils",
+    "profiler library misc test_utils",
     "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from
 )

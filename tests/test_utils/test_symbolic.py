@@ -85,3 +85,16 @@ def test_speed_and_structure() -> None:
     assert test_utils.same_symbol_structure(dense(), other)
     assert not test_utils.same_symbol_structure(dense(), mx.sym.FullyConnected(mx.sym.var("a"), num_hidden=2))
     np.testing.assert_allclose(test_utils.simple_forward(dense(), x=X, w=W), X @ W.T, rtol=1e-4, atol=1e-5)
+
+
+def test_models_are_fetched_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[tuple[str, str]] = []
+    monkeypatch.setattr("hybridnet.test_utils.data.download", lambda url, name: fetched.append((url, name)))
+    assert test_utils.download_model("imagenet1k-inception-bn", "d") == ("d/imagenet1k-inception-bn", 0)
+    assert fetched[1] == (
+        "http://data.mxnet.io/models/imagenet/inception-bn/Inception-BN-0126.params",
+        "d/imagenet1k-inception-bn-0000.params",
+    )
+    assert test_utils.download_model("m", "d", {"m": {"symbol": "u", "params": "v"}}) == ("d/m", 0)
+    assert fetched[2:] == [("u", "d/m-symbol.json"), ("v", "d/m-0000.params")]
+    assert test_utils.download_model("other") == (None, 0)
