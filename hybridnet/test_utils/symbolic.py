@@ -102,7 +102,7 @@ def check_symbolic_backward(
     aux = _arrays(_by_name(op, sym.list_auxiliary_states(), aux_states or [], "auxiliary states"), device, dtype)
     wanted = _by_name(op, names, expected, "gradients", partly=True)
     requests = dict.fromkeys(names, grad_req) if isinstance(grad_req, str) else _by_name(op, names, grad_req, "grad_req", partly=True)
-    before = {name: numpy.random.normal(size=host(x).shape).astype(host(args[name]).dtype) for name, x in wanted.items()}
+    before = {name: numpy.asarray(numpy.random.normal(size=host(x).shape), host(args[name]).dtype) for name, x in wanted.items()}
     grads = {name: nd.array(x, ctx=device, dtype=x.dtype) for name, x in before.items()}
     executor = sym.bind(
         device, args=args, args_grad=grads, grad_req={n: requests.get(n, "null") if n in grads else "null" for n in names}, aux_states=aux

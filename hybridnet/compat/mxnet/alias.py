@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from hybridnet import absent, util
-from hybridnet.compat.mxnet import pickles
+from hybridnet.compat.mxnet import older_numpy, pickles
 from hybridnet.errors import HybridnetError, fail, message
 
 VERSION = "1.9.1"
@@ -160,4 +160,5 @@ def install() -> ModuleType:
     sys.path.append(str(DISTRIBUTION))
     util.start_with(numpy=False)
     pickles.teach()
+    older_numpy.restore()
     return module
