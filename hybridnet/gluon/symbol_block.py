@@ -59,7 +59,7 @@ class SymbolBlock(HybridBlock):
             expected = f"{len(self._input_names)} inputs: {', '.join(self._input_names)}"
             fail(ArgumentError, "SymbolBlock", expected=expected, got=str(len(given)))
         if is_symbolic((x,)):
-            parameters = {name: p.var() for name, p in self._reg_params.items()}
+            parameters: dict[str, Any] = {name: p.var() for name, p in self._reg_params.items()}
             composed = self._graph(**dict(zip(self._input_names, given, strict=True)), **parameters)
             return composed if self._single else list(composed)
         if type(given[0]) is not self._array_class:

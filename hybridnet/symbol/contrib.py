@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
 from hybridnet.symbol import register
+from hybridnet.symbol.control_flow import cond, foreach, while_loop
 
 globals().update(register.functions("contrib"))
+
+__all__ = [*register.functions("contrib"), "cond", "foreach", "while_loop"]
 
 if TYPE_CHECKING:
 

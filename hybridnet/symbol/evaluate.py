@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hybridnet.errors import scope
+from hybridnet.graph.control_flow import cond, foreach, while_loop
 from hybridnet.ndarray.register import FUNCTIONS
+from hybridnet.symbol.control_records import Body
 from hybridnet.symbol.node import Entry, Node, walk
 
 #: Told of a node's outputs and, with the operator's names, of its inputs: ``watch(name, array, is_input)``.
@@ -20,6 +22,8 @@ def call_node(node: Node, arrays: Sequence[Any], values: Mapping[str, Any] | Non
     """The results of a node's operator on arrays: one, or a list. ``values``: its attributes, where they are others than its own."""
     operator = node.operator
     assert operator is not None
+    if node.subgraphs:
+        return _call_control(node, arrays)
     function = FUNCTIONS[operator.name]
     a = node.values if values is None else values
     if operator.variadic:
@@ -54,3 +58,41 @@ class Evaluation:
                 if watch is not None:
                     watch(node.output_names[i], result, False)
         return [found[key] for key in self._outputs]
+
+
+# -- control flow ---------------------------------------------------------------------------------
+
+
+def _call_control(node: Node, arrays: Sequence[Any]) -> list[Any]:
+    """The results of an operator whose bodies are graphs, by the function of ``nd.contrib`` of its name."""
+    a = node.values
+    functions = [_body_function(body, graph, arrays) for body, graph in zip(node.bodies, node.subgraphs, strict=True)]
+    if node.op == "_cond":
+        test, then, otherwise = functions
+        return list(cond(test({})[0], lambda: then({}), lambda: otherwise({})))
+    if node.op == "_foreach":
+        count, states = len(a["in_data_locs"]), len(a["in_state_locs"])
+
+        def step(elements: Any, now: Any) -> tuple[list[Any], list[Any]]:
+            results = functions[0](dict(enumerate([*elements, *now])))
+            return results[: a["num_out_data"]], results[a["num_out_data"] :]
+
+        outputs, last = foreach(step, list(arrays[:count]), list(arrays[count : count + states]))
+        return [*outputs, *last]
+    loops = [node.bodies[1].places[i] for i in a["func_var_locs"]]  # the inputs that are loop variables
+
+    def go_on(*now: Any) -> Any:
+        return functions[0](dict(zip(loops, now, strict=True)))[0]
+
+    def advance(*now: Any) -> tuple[list[Any], list[Any]]:
+        results = functions[1](dict(zip(loops, now, strict=True)))
+        return results[: a["num_out_data"]], results[a["num_out_data"] :]
+
+    outputs, last = while_loop(go_on, advance, [arrays[i] for i in loops], a["max_iterations"])
+    return [*outputs, *last]
+
+
+def _body_function(body: Body, graph: Sequence[Entry], arrays: Sequence[Any]) -> Callable[[Mapping[int, Any]], list[Any]]:
+    """A body as a function of those of its operator's inputs that are others than ``arrays``, by number."""
+    evaluation = Evaluation(graph, [node for node in walk(graph) if node.operator is None])
+    return lambda others: evaluation(*(others.get(i, arrays[i]) for i in body.places))

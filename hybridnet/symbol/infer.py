@@ -18,7 +18,7 @@ from hybridnet.dtypes import Dtype
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.attributes import Shape
 from hybridnet.symbol import probe
-from hybridnet.symbol.node import Entry, Node
+from hybridnet.symbol.node import Entry, Node, walk
 
 Partial = Shape | None
 
@@ -92,7 +92,7 @@ class _Solver:
                 for i, whole in enumerate(results):
                     self.say(node, Entry(node, i), whole, ins)
                 return all(map(is_whole, results))
-            new_ins, new_outs = probe.solve(node, ins, outs)
+            new_ins, new_outs = (_of_bodies if node.subgraphs else probe.solve)(node, ins, outs)
         except probe.REFUSALS as error:
             if isinstance(error, _Contradiction):
                 raise
@@ -143,6 +143,26 @@ class _Contradiction(ShapeError):
 
 def _inputs(node: Node, ins: Sequence[Partial]) -> str:
     return ", ".join(f"{e.node.output_names[e.index]} {shape or '?'}" for e, shape in zip(node.inputs, ins, strict=True)) or "no inputs"
+
+
+def _of_bodies(node: Node, ins: Sequence[Partial], outs: Sequence[Partial]) -> tuple[list[Partial], Sequence[Partial]]:
+    """What follows for the inputs of an operator of control flow within its bodies, whose variables they are."""
+    found = list(ins)
+    for body, graph in zip(node.bodies, node.subgraphs, strict=True):
+        nodes = walk(graph)
+        variables = [n for n in nodes if n.operator is None]
+        given = {}
+        for variable, place in zip(variables, body.places, strict=True):
+            if (shape := found[place]) is not None:
+                given[variable.name] = shape[1:] if place < body.stepped else shape
+        inner = shapes(graph, nodes, given)
+        for variable, place in zip(variables, body.places, strict=True):
+            shape = inner.of(variable)
+            if shape and place < body.stepped:
+                length = found[place]
+                shape = (length[0] if length else 0, *shape)
+            found[place] = shape or found[place]
+    return found, outs
 
 
 # -- dtypes ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hybridnet.ndarray.record import ClassicOperator
+from hybridnet.symbol.control_records import Body, bodies
 
 #: Attributes that a user may give without the underscores under which they are kept, and sees in both ways.
 HIDDEN = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage", "profiler_scope")
@@ -28,7 +29,7 @@ class Node:
 
     ``op``: the operator's name in files, ``null`` of a variable. ``attrs``: all attributes as strings, those of the operator, and
     others between double underscores. ``inputs``: as many as the record names with these attributes, states last. ``written``: of a
-    variable, how many operators write to it. ``subgraphs``: the bodies of an operator of control flow.
+    variable, how many operators write to it. ``subgraphs``: the outputs of each body of an operator of control flow.
     """
 
     __slots__ = ("__weakref__", "_parsed", "attrs", "inputs", "name", "op", "operator", "question", "subgraphs", "written")
@@ -88,6 +89,12 @@ class Node:
         """The positions of the inputs that the operator writes to."""
         count = len(self.operator.aux) if self.operator is not None else 0
         return range(len(self.inputs) - count, len(self.inputs))
+
+    @property
+    def bodies(self) -> list[Body]:
+        """Of an operator of control flow, which inputs its bodies' variables are."""
+        counts = [sum(node.operator is None for node in walk(graph)) for graph in self.subgraphs]
+        return bodies(self.op, self.values, len(self.inputs), counts)
 
     def set(self, attrs: Mapping[str, str]) -> None:
         """Change attributes."""

@@ -222,7 +222,7 @@ def _forward(node: Node, ins: list[Partial], outs: list[Partial]) -> None:
                 _take(ins, where, known[j])
         outs[i] = shape if known is None else merged(known, shape) or shape
         if known is not None and len(known) == len(shape) and len(a) == 1:
-            _invert(node, ins, i, (pair[0], pair[1], known), (*a, *b))
+            _invert(node, ins, i, (pair[0], pair[1], known), (next(iter(a)), next(iter(b))))
 
 
 #: Operators all of whose lengths that are not known are one: weights of the two directions of a recurrent layer.

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from hybridnet.errors import FileFormatError, HybridnetError, fail
 from hybridnet.ndarray.register import OPERATORS
+from hybridnet.symbol.control_records import CONTROL
 from hybridnet.symbol.node import HIDDEN, Entry, Node
 
 #: Graphs within nodes: how deep they may be.
@@ -69,7 +70,7 @@ class _Reader:
             if inputs:
                 _refuse(where, "a variable without inputs", f"{len(inputs)}")
             return Node(name, attrs=attrs)
-        operator = OPERATORS.get(op)
+        operator, graphs = CONTROL.get(op, (OPERATORS.get(op), 0))
         if operator is None:
             near = ", ".join(difflib.get_close_matches(op, OPERATORS, 3))
             _refuse(where, "an operator that is there", f"{op!r}, which is near {near}" if near else repr(op))
@@ -77,6 +78,8 @@ class _Reader:
             if len(attrs.get(key, "")) > 5:
                 _refuse(where, f"{key} of five digits at most", attrs[key])
         node = Node(name, op, operator, attrs, (), self._subgraphs(where, given))
+        if len(node.subgraphs) != graphs:
+            _refuse(where, f"{graphs} subgraphs", str(len(node.subgraphs)))
         try:
             _upgrade(node, inputs, self.version)
             names = node.input_names
@@ -87,12 +90,28 @@ class _Reader:
         # MXNet 0.8 has no nodes for states.
         inputs += [Entry(Node(f"{name}_{key}", attrs=attrs)) for key in names[len(inputs) :]]
         node.inputs = tuple(inputs)
+        if graphs:
+            self._check_bodies(where, node)
         for i in node.states:
             entry = inputs[i]
             if entry.node.operator is not None:
                 _refuse(where, f"a variable as {names[i]}", f"{entry.node.name!r} ({entry.node.op})")
             entry.node.written = max(entry.node.written + 1, entry.version)
         return node
+
+    def _check_bodies(self, where: str, node: Node) -> None:
+        """Refuse bodies whose variables are no inputs of the operator, or whose outputs are not as many as it has."""
+        try:
+            node.bodies  # noqa: B018  (it checks what attributes say)
+        except HybridnetError as error:
+            _refuse(where, "bodies that fit the operator", str(error))
+        wanted = {
+            "_foreach": [len(node.output_names)],
+            "_while_loop": [1, len(node.output_names)],
+            "_cond": [1, *[len(node.output_names)] * 2],
+        }
+        if (counts := [len(graph) for graph in node.subgraphs]) != wanted[node.op]:
+            _refuse(where, f"{wanted[node.op]} outputs of bodies", str(counts))
 
     def _attributes(self, where: str, given: Mapping[str, Any]) -> dict[str, str]:
         """All attributes of a node: under ``attrs``, or as older versions have them, ``attr`` and ``param``."""

@@ -60,7 +60,7 @@ def _graph(outputs: Sequence[Entry], depth: int) -> str:
         "node_row_ptr": _numbers(rows, depth + 1),
         "heads": _numbers(entries, depth + 1),
     }
-    if depth == 0:
+    if depth == 0:  # not of a body
         fields["attrs"] = f'{{"mxnet_version": ["int", {_VERSION}]}}'
     return _block("{", [f'"{key}": {value}' for key, value in fields.items()], "}", depth)
 
@@ -79,7 +79,7 @@ def _node(node: Node, number: Mapping[int, int], depth: int) -> str:
         fields["attrs"] = _block("{", attrs, "}", depth + 1) if len(attrs) > 1 else f"{{{attrs[0]}}}"
     fields["inputs"] = _numbers([_numbers([number[id(e.node)], e.index, e.version]) for e in node.inputs], depth + 1)
     if node.subgraphs:
-        fields["subgraphs"] = _block("[", [_graph(symbol._outputs, depth + 2) for symbol in node.subgraphs], "]", depth + 1)
+        fields["subgraphs"] = _block("[", [_graph(graph, depth + 2) for graph in node.subgraphs], "]", depth + 1)
     return _block("{", [f'"{key}": {value}' for key, value in fields.items()], "}", depth)
 
 

@@ -129,6 +129,38 @@ def programs() -> list[dict]:
     return found
 
 
+def ran(symbol: mx.sym.Symbol, arrays: dict) -> tuple[list, dict]:
+    """Outputs and gradients; none of loops that MXNet cannot differentiate, neither of those whose shapes it cannot tell."""
+    try:
+        executor = symbol.bind(mx.cpu(), arrays, {key: mx.nd.zeros(a.shape) for key, a in arrays.items()})
+        outputs = [y.asnumpy() for y in executor.forward(is_train=True)]
+        executor.backward([mx.nd.array(symbol_values.weights(y.shape)) for y in outputs])
+        return outputs, {key: symbol_values.digest(g.asnumpy()) for key, g in zip(arrays, executor.grad_arrays, strict=True)}
+    except mx.MXNetError:
+        try:
+            return [y.asnumpy() for y in symbol.eval(**arrays)], {}
+        except mx.MXNetError:
+            return [], {}
+
+
+def loops() -> dict[str, dict]:
+    found = {}
+    with mx.name.NameManager():
+        made = symbol_programs.loops(mx.sym)
+    for name, (symbol, shapes) in made.items():
+        known = symbol.infer_shape(**shapes)  # of while_loop and cond MXNet finds none
+        every = dict(zip(symbol.list_arguments(), known[0], strict=True)) if known[0] is not None else shapes
+        arrays = {key: mx.nd.array(symbol_values.values("loops", key, every[key])) for key in symbol.list_arguments()}
+        outputs, gradients = ran(symbol, arrays)
+        found[name] = {
+            "json": symbol.tojson(), "arguments": symbol.list_arguments(), "names": symbol.list_outputs(),
+            "shapes": known,
+            "outputs": [symbol_values.digest(y) for y in outputs],
+            "gradients": gradients,
+        }  # fmt: skip
+    return found
+
+
 def zoo() -> dict[str, str]:
     found = {}
     for name in ZOO:
@@ -161,7 +193,7 @@ def main() -> None:
         if (not name.startswith(RANDOM) and not name.endswith("_like")) or name in ("zeros_like", "ones_like"):
             lines += in_process(value, name, attributes, shapes)
     (DATA / "mxnet_1_9_1_symbol_values.jsonl").write_text("\n".join(lines) + "\n")
-    kept = json.dumps({"programs": programs(), "zoo": zoo(), "exported": exported()}).encode()
+    kept = json.dumps({"programs": programs(), "zoo": zoo(), "loops": loops(), "exported": exported()}).encode()
     (DATA / "mxnet_1_9_1_symbols.json.gz").write_bytes(gzip.compress(kept, mtime=0))
 
 

@@ -57,3 +57,36 @@ def program(sym: Any, seed: int) -> Any:
 
 #: How many there are.
 COUNT = 60
+
+
+def loops(sym: Any) -> dict[str, tuple[Any, dict[str, tuple[int, ...]]]]:
+    """Control flow, with the shapes of what is given."""
+    w, data = sym.var("w"), sym.var("data")
+
+    def body(x: Any, states: Any) -> Any:
+        y = sym.FullyConnected(x, num_hidden=2, name="fc") + states[0]
+        return y, [y * w]
+
+    out, states = sym.contrib.foreach(body, data, [sym.var("init")])
+    both, _ = sym.contrib.foreach(lambda x, s: ([x[0] + x[1], s * 2], s + x[0]), [data, sym.var("more")], sym.var("init"))
+    outside = sym.relu(sym.var("far")) * 3
+    inner, _ = sym.contrib.foreach(
+        lambda x, s: (sym.contrib.foreach(lambda a, b: (a * outside, b + a), x, s)[0], s), data, sym.zeros((1,), name="z")
+    )
+    steps, last = sym.contrib.while_loop(
+        lambda i, t: i < t, lambda i, t: ([i * 2, i + w], [i + 1, t]), [sym.var("i"), sym.var("t")], max_iterations=5
+    )
+    sums, total = sym.contrib.while_loop(lambda i: i < 30, lambda i: (i + w, i * 2), sym.var("i"), max_iterations=4)
+    branch = sym.contrib.cond(sym.var("p") < 3, lambda: sym.var("a") + 1, lambda: sym.var("b") * w)
+    pair = sym.contrib.cond(sym.var("p"), lambda: [data, data + 1], lambda: [w, w * 2])
+    sizes = {"data": (3, 1, 4), "init": (1, 2), "w": (1, 2)}
+    one = {"i": (1,), "t": (1,), "w": (1,)}
+    return {
+        "foreach": (sym.Group([out, *states]), sizes),
+        "several": (sym.Group(both), {"data": (3, 2), "more": (3, 2), "init": (2,)}),
+        "nested": (inner, {"data": (2, 3, 1), "far": (1,)}),
+        "while": (sym.Group([*steps, *last]), one),
+        "while one": (sym.Group([*(sums if isinstance(sums, list) else [sums]), total]), {"i": (1,), "w": (1,)}),
+        "cond": (branch, {"p": (1,), "a": (1, 2), "b": (1, 2), "w": (1, 2)}),
+        "cond pair": (sym.Group(pair), {"p": (1,), "data": (2,), "w": (2,)}),
+    }
