@@ -12,6 +12,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from opcode import opmap
+from types import FrameType
 from typing import Any, NoReturn
 
 from hybridnet.errors import HybridnetError, message
@@ -26,49 +27,28 @@ class AbsentImportError(HybridnetError, ImportError):
 
 
 _LOOP = "arrays of NumPy in a loop of your own, or net.fit(x, y)"
-_GRAPH = "net.hybridize() or hybridnet.jit, and net.graph(x) to see the graph"
 _TRAINER = "gluon.Trainer, or optimizer.create and its update"
 
 #: module -> (names, what to use instead; "" where there is nothing yet).
 _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet": [
-        ("sym symbol AttrScope attribute executor executor_manager model", _GRAPH),
-        ("mod module rnn", "gluon.Trainer in a loop, or net.fit(x, y); gluon.rnn for cells and layers"),
-        ("callback mon monitor", "net.fit, which shows its progress, or register_forward_hook"),
-        ("profiler", "net.profile(x), net.explain(x) and net.memory(x)"),
-        ("visualization viz", "net.summary(x) and print(net.graph(x))"),
-        ("base error", "hybridnet.MXNetError and hybridnet.errors"),
-        ("is_np_array is_np_shape np_array np_shape set_np_shape use_np use_np_array use_np_shape", "hybridnet.util or npx"),
-        ("rnd", "hybridnet.random"),
-        ("onnx engine libinfo log notebook rtc runtime th torch tvmop misc", ""),
+        ("onnx notebook rtc th torch tvmop", ""),
+    ],
+    "hybridnet.base": [
+        ("_LIB check_call *Handle MXCallbackList c_array_buf c_handle_array c_str_array", "no C library: all is Python"),
+        ("ctypes2buffer ctypes2numpy_shared", "no C library: all is Python"),
+        ("c2pyerror get_last_ffi_error libinfo add_fileline_to_docstring", "no C library: all is Python"),
     ],
     "hybridnet.contrib": [
-        ("amp", "hybridnet.amp"),
-        ("nd ndarray", "nd.contrib"),
-        ("svrg_optimization", "gluon.Trainer"),
-        ("autograd", "hybridnet.autograd"),
-        ("io onnx quant quantization sym symbol tensorboard", ""),
+        ("onnx quant quantization tensorboard svrg_optimization", ""),
     ],
     "hybridnet.io": [
         ("utils", "hybridnet.io"),
     ],
-    "hybridnet.kvstore": [("kvstore_server KVStoreServer", "training on one machine")],
     "hybridnet.gluon.contrib.estimator": [("utils", "hybridnet.gluon.contrib.estimator")],
     "hybridnet.test_utils": [
-        ("check_symbolic_forward check_symbolic_backward simple_forward", "assert_almost_equal of what a function or a block gives"),
-        ("numeric_grad", "check_numeric_gradient of a function or a block"),
-        ("check_consistency", "check_gluon_hybridize_consistency, or a block on each of the devices"),
-        ("check_speed", "net.profile(x)"),
-        ("same_symbol_structure", "print(net.graph(x)) of both"),
         ("rand_sparse_ndarray create_sparse_array create_sparse_array_zd shuffle_csr_column_indices", "rand_ndarray: arrays are dense"),
-        ("download_model", "gluon.utils.download"),
         ("mx", "import hybridnet as mx"),
-    ],
-    "hybridnet.gluon": [
-        ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
-    ],
-    "hybridnet.gluon.nn": [
-        ("SymbolBlock", "the Gluon block that the file came from, and load_parameters"),
     ],
     "hybridnet.ndarray": [
         ("CachedOp", "hybridnet.jit"),
@@ -137,10 +117,14 @@ def teller(module: str) -> Callable[[str], Any]:
         frame = sys._getframe(1)
         while frame.f_code.co_filename == __file__ and frame.f_back is not None:
             frame = frame.f_back
-        importing = frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
-        raise (AbsentImportError if importing else AbsentError)(_text(module, name))
+        raise (AbsentImportError if is_import(frame) else AbsentError)(_text(module, name))
 
     return tell
+
+
+def is_import(frame: FrameType) -> bool:
+    """Whether what a frame is doing is ``from module import name``."""
+    return frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
 
 
 def _text(module: str, name: str) -> str:

@@ -121,14 +121,20 @@ def numbers(variables: tuple[str, ...]) -> list[int]:
 def variables(values: Mapping[str, str | None]) -> Iterator[None]:
     """A block in which the environment has these variables; ``None`` takes one out."""
     before = {name: os.environ.get(name) for name in values}
-    _set_variables(values)
+    set_environment(values)
     try:
         yield
     finally:
-        _set_variables(before)
+        set_environment(before)
 
 
-def _set_variables(values: Mapping[str, str | None]) -> None:
+def environment_of(variable: str) -> str | None:
+    """The value of another's variable; ``None`` if it is not set."""
+    return os.environ.get(variable)
+
+
+def set_environment(values: Mapping[str, str | None]) -> None:
+    """Give the environment these variables; ``None`` takes one out."""
     for name, value in values.items():
         if value is None:
             os.environ.pop(name, None)

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
-class HybridnetError(Exception):
+class HybridnetError(RuntimeError):
     """The base of all errors of this package; MXNet programs know it as ``MXNetError``."""
 
 

@@ -6,6 +6,8 @@ from typing import NoReturn
 
 from hybridnet.errors import ArgumentError, fail
 
+__all__ = ["load"]
+
 
 def load(path: str, verbose: bool = True) -> NoReturn:
     """Always an ArgumentError: such a library is made for MXNet's binary, and nothing of it can run here."""

@@ -6,6 +6,7 @@ One :class:`Registry` a family (optimizers, initializers, metrics). Relies on ``
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -54,3 +55,76 @@ class Registry(Generic[T]):
         except TypeError:
             check_call(cls.__name__, cls, args, kwargs)
             raise
+
+
+_families: dict[type, Registry[Any]] = {}
+
+
+def _family(base_class: type, nickname: str) -> Registry[Any]:
+    return _families.setdefault(base_class, Registry(nickname))
+
+
+def get_registry(base_class: type) -> dict[str, type]:
+    """A copy of the classes that were entered for a base class by the functions below, by lower-case name."""
+    return dict(_families[base_class].classes) if base_class in _families else {}
+
+
+def get_register_func(base_class: type, nickname: str) -> Callable[..., Any]:
+    """A function ``register(klass, name=None)`` that enters subclasses of ``base_class``, under their own name if none is given.
+
+    It raises ArgumentError for other classes.
+    """
+    family = _family(base_class, nickname)
+
+    def register(klass: Any, name: str | None = None) -> Any:
+        if not (isinstance(klass, type) and issubclass(klass, base_class)):
+            fail(ArgumentError, nickname, expected=f"a subclass of {base_class.__name__}", got=repr(klass))
+        family.classes[(name or klass.__name__).lower()] = klass
+        return klass
+
+    register.__doc__ = f"Register {nickname} to the {nickname} factory."
+    return register
+
+
+def get_alias_func(base_class: type, nickname: str) -> Callable[..., Any]:
+    """A decorator ``alias(*names)`` that enters a class under each of the names."""
+    register = get_register_func(base_class, nickname)
+
+    def alias(*aliases: str) -> Callable[[Any], Any]:
+        def enter(klass: Any) -> Any:
+            for name in aliases:
+                register(klass, name)
+            return klass
+
+        return enter
+
+    return alias
+
+
+def get_create_func(base_class: type, nickname: str) -> Callable[..., Any]:
+    """A function that makes an object of a registered class.
+
+    It takes the name and the constructor's arguments, JSON of ``[name, {arguments}]`` or of a dict with the name under the nickname, or an
+    object, which it gives back. ArgumentError for a name that is not registered.
+    """
+    family = _family(base_class, nickname)
+
+    def create(*args: Any, **kwargs: Any) -> Any:
+        name, rest = (args[0], args[1:]) if args else (kwargs.pop(nickname, None), ())
+        if isinstance(name, base_class):
+            if rest or kwargs:
+                fail(ArgumentError, nickname, expected=f"no arguments beside an object of {base_class.__name__}", got=repr((rest, kwargs)))
+            return name
+        if isinstance(name, dict):
+            return create(**name)
+        if not isinstance(name, str):
+            fail(ArgumentError, nickname, expected="a name", got=repr(name))
+        if name.startswith("["):
+            name, given = json.loads(name)
+            return create(name, *rest, **{**given, **kwargs})
+        if name.startswith("{"):
+            return create(**json.loads(name))
+        return family.create(name, *rest, **kwargs)
+
+    create.__doc__ = f"Create a {nickname} of its name, its arguments or their JSON."
+    return create

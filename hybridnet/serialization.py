@@ -153,6 +153,11 @@ def decode(data: bytes, source: str = "the given bytes") -> Arrays:
     return dict(zip(names, arrays, strict=True))
 
 
+def decode_array(data: bytes, source: str = "the given bytes") -> Host:
+    """The array in the bytes of one, as a pickle of MXNet's has it. Raises :class:`FileFormatError` as :func:`decode` does."""
+    return _decode_array(_Reader(data, source))
+
+
 def _fitting(reader: _Reader, count: int, least: int, what: str) -> int:
     """``count``, if that many items of at least ``least`` bytes can still follow."""
     left = len(reader.data) - reader.at

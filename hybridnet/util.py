@@ -1,42 +1,52 @@
 """Which rules new arrays follow: NumPy's (the default) or MXNet 1.x's, as ``mx.util`` and ``npx`` switch them.
 
-The switch decides the class of the arrays that Gluon makes on its own (parameters, batches):
-``np.ndarray`` under NumPy's rules, ``nd.NDArray`` otherwise. Arrays keep their class from then on.
+There are two switches, as in MXNet, and they are each thread's own. That of arrays decides the class of the arrays that Gluon makes
+(parameters, batches): ``np.ndarray`` under NumPy's rules, ``nd.NDArray`` otherwise; arrays keep their class from then on. That of
+shapes says whether 0 is a dimension or an unknown one; MXNet's programs ask for it, and here it is always a dimension of an array.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
-from hybridnet.device import Device, gpu_memory_info, num_gpus
+from hybridnet.config import environment_of, set_environment
+from hybridnet.device import Device, cuda_capability, gpu_memory_info, num_gpus
+from hybridnet.errors import ArgumentError, DeviceError, DtypeError, fail
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Rules:
-    """The rules of the whole process, and of a thread inside ``np_array`` blocks."""
+class _Rules(threading.local):
+    """The rules of a thread, which begins with those of the process."""
+
+    at_start = True
 
     def __init__(self) -> None:
-        self.everywhere = True
-        self.here = threading.local()
+        self.array = self.shape = _Rules.at_start
 
 
 _rules = _Rules()
 
 
+def start_with(numpy: bool) -> None:
+    """Have this thread, and all that begin later, start with NumPy's rules (``True``, as it is unless told) or with MXNet 1.x's."""
+    _Rules.at_start = _rules.array = _rules.shape = numpy
+
+
 def is_np_array() -> bool:
     """Whether new arrays follow NumPy's rules."""
-    return getattr(_rules.here, "np", _rules.everywhere)
+    return _rules.array
 
 
 def is_np_shape() -> bool:
-    """Whether arrays of zero dimensions and of zero elements are meant literally; as :func:`is_np_array`."""
-    return is_np_array()
+    """Whether arrays of zero dimensions and of zero elements are meant literally."""
+    return _rules.shape
 
 
 def is_np_default_dtype() -> bool:
@@ -44,58 +54,179 @@ def is_np_default_dtype() -> bool:
     return False
 
 
+def set_np_shape(active: bool) -> bool:
+    """Switch the rules of shapes in this thread; what they were before."""
+    before, _rules.shape = _rules.shape, bool(active)
+    return before
+
+
 def set_np(shape: bool = True, array: bool = True, dtype: bool = False) -> None:
-    """Make new arrays follow NumPy's rules from now on; this is so from the start."""
-    _rules.everywhere = bool(array)
+    """Make this thread's new arrays follow NumPy's rules from now on; this is so from the start.
+
+    ArgumentError for rules of arrays without those of shapes, as in MXNet, and for ``dtype=True``, float64 by default, which MXNet 2 has.
+    """
+    if array and not shape:
+        fail(ArgumentError, "set_np", expected="shape=True where array=True", got="shape=False", fix="set_np_shape(False)")
+    if dtype:
+        fail(
+            ArgumentError,
+            "set_np",
+            expected="dtype=False: floating arrays are float32 unless told",
+            got="dtype=True",
+            fix="a dtype in the call",
+        )
+    _rules.shape, _rules.array = bool(shape), bool(array)
 
 
 def reset_np() -> None:
-    """Make new arrays follow MXNet 1.x's rules from now on."""
-    _rules.everywhere = False
+    """Make this thread's new arrays follow MXNet 1.x's rules from now on."""
+    _rules.shape = _rules.array = False
 
 
-class np_array:
-    """A block, or a decorated function, in which arrays follow NumPy's rules (or 1.x's, with ``False``)."""
+class _Scope:
+    """A block, or a decorated function, in which a switch stands as given."""
+
+    switch = ""
 
     def __init__(self, active: bool = True) -> None:
         self.active = bool(active)
-        self.before: list[bool | None] = []
+        self.before: list[bool] = []
 
-    def __enter__(self) -> np_array:
-        self.before.append(getattr(_rules.here, "np", None))
-        _rules.here.np = self.active
+    def __enter__(self) -> Any:
+        self.before.append(getattr(_rules, self.switch))
+        setattr(_rules, self.switch, self.active)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        before = self.before.pop()
-        if before is None:
-            del _rules.here.np
-        else:
-            _rules.here.np = before
+        setattr(_rules, self.switch, self.before.pop())
 
     def __call__(self, function: F) -> F:
         @functools.wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with np_array(self.active):
+            with type(self)(self.active):
                 return function(*args, **kwargs)
 
         return inside  # type: ignore[return-value]
 
 
-np_shape = np_array
+class np_array(_Scope):
+    """A block, or a decorated function, in which arrays follow NumPy's rules (or 1.x's, with ``False``)."""
+
+    switch = "array"
 
 
-def use_np(function: F) -> F:
+class np_shape(_Scope):
+    """A block, or a decorated function, in which shapes follow NumPy's rules (or 1.x's, with ``False``)."""
+
+    switch = "shape"
+
+
+def _decorated(name: str, scopes: tuple[type[_Scope], ...], target: Any) -> Any:
+    """A function in the scopes; a class with each of its methods and properties in them."""
+
+    def wrapped(function: Any) -> Any:
+        for scope in scopes:
+            function = scope()(function)
+        return function
+
+    if not isinstance(target, type):
+        if not callable(target):
+            fail(DtypeError, name, expected="a class or something that can be called", got=f"a {type(target).__name__}")
+        return wrapped(target)
+    for key, value in list(vars(target).items()):
+        if inspect.isfunction(value):
+            setattr(target, key, wrapped(value))
+        elif isinstance(value, (staticmethod, classmethod)):
+            setattr(target, key, type(value)(wrapped(value.__func__)))
+        elif isinstance(value, property):
+            get, put, delete = (part and wrapped(part) for part in (value.fget, value.fset, value.fdel))
+            setattr(target, key, property(get, put, delete, value.__doc__))
+    return target
+
+
+def use_np(func: F) -> F:
     """Decorator: a function, or every method of a class, runs under NumPy's rules."""
-    if isinstance(function, type):
-        for name, value in list(vars(function).items()):
-            if callable(value) and not isinstance(value, type):
-                setattr(function, name, np_array()(value))
-        return function  # type: ignore[return-value]
-    return np_array()(function)
+    return _decorated("use_np", (np_array, np_shape), func)
 
 
-use_np_array = use_np_shape = use_np
+def use_np_array(func: F) -> F:
+    """Decorator: a function, or every method of a class, runs under NumPy's rules of arrays."""
+    return _decorated("use_np_array", (np_array,), func)
+
+
+def use_np_shape(func: F) -> F:
+    """Decorator: a function, or every method of a class, runs under NumPy's rules of shapes."""
+    return _decorated("use_np_shape", (np_shape,), func)
+
+
+def set_module(module: str | None) -> Callable[[F], F]:
+    """Decorator: the function or class says that it is of ``module``."""
+
+    def decorate(func: F) -> F:
+        if module is not None:
+            func.__module__ = module
+        return func
+
+    return decorate
+
+
+#: What NumPy's universal functions take by keyword: those values that mean nothing are taken, others are refused.
+_UFUNC_DEFAULTS: dict[str, Any] = {"where": True, "casting": "same_kind", "order": "K", "dtype": None, "subok": True}
+
+
+def np_ufunc_legal_option(key: str, value: Any) -> bool:
+    """Whether a keyword of NumPy's universal functions has a value that functions of ``np`` take too."""
+    if key == "where":
+        return value is True
+    if key == "casting":
+        return value in ("no", "equiv", "safe", "same_kind", "unsafe")
+    if key == "order":
+        return value in ("C", "F", "A", "K")
+    if key == "dtype":
+        return value is None or str(np.dtype(value)) in ("int8", "uint8", "int32", "int64", "float16", "float32", "float64")
+    return key == "subok" and isinstance(value, bool)
+
+
+def _with_ufunc_options(func: F, operands: int) -> F:
+    @functools.wraps(func)
+    def inside(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        for key, value in kwargs.items():
+            if key not in _UFUNC_DEFAULTS:
+                raise TypeError(f"{func.__name__}() got an unexpected keyword argument {key!r}")
+            if value != _UFUNC_DEFAULTS[key]:
+                told = "is not implemented yet" if np_ufunc_legal_option(key, value) else "is not understood"
+                raise (NotImplementedError if np_ufunc_legal_option(key, value) else TypeError)(f"{key}={value!r} {told}")
+        return func(*args[:operands], out=out) if len(args) <= operands else func(*args)
+
+    return inside  # type: ignore[return-value]
+
+
+def wrap_np_unary_func(func: F) -> F:
+    """Decorator: ``func(x, out)`` also takes NumPy's keywords (``where``, ``casting`` …) at their defaults; TypeError for others."""
+    return _with_ufunc_options(func, 1)
+
+
+def wrap_np_binary_func(func: F) -> F:
+    """Decorator: ``func(x1, x2, out)`` also takes NumPy's keywords (``where``, ``casting`` …) at their defaults; TypeError for others."""
+    return _with_ufunc_options(func, 2)
+
+
+def getenv(name: str) -> str | None:
+    """An environment variable's value, ``None`` without one."""
+    return environment_of(name)
+
+
+def setenv(name: str, value: str | None) -> None:
+    """Set an environment variable, or take it out with ``None``. hybridnet's own settings are read once, at the import."""
+    set_environment({name: value})
+
+
+def get_cuda_compute_capability(ctx: Any) -> int:
+    """A GPU's compute capability: 90 for 9.0. DeviceError for what is no GPU, and where there is none of that number."""
+    device = Device(ctx)
+    if device.device_type != "gpu":
+        fail(DeviceError, "get_cuda_compute_capability", expected="a GPU", got=str(device))
+    return cuda_capability(device.device_id)
 
 
 def get_gpu_count() -> int:

@@ -1,11 +1,15 @@
-"""What MXNet keeps in ``contrib``."""
+"""``mx.contrib``: MXNet's other way to the operators of ``nd.contrib`` and ``sym.contrib``, and to what it keeps aside."""
 
 from typing import TYPE_CHECKING
 
-from hybridnet import absent
-from hybridnet.contrib import text
+from hybridnet import absent, amp
+from hybridnet.contrib import autograd, io, text
+from hybridnet.ndarray import contrib as nd
+from hybridnet.ndarray import contrib as ndarray
+from hybridnet.symbol import contrib as sym
+from hybridnet.symbol import contrib as symbol
 
-__all__ = ["text"]
+__all__ = ["amp", "autograd", "io", "nd", "ndarray", "sym", "symbol", "text"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)

@@ -128,6 +128,13 @@ def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
     return cuda.memory_info(device_id)
 
 
+def cuda_capability(device_id: int = 0) -> int:
+    """A GPU's compute capability: 90 for 9.0."""
+    if not 0 <= device_id < cuda.device_count():
+        failures.fail_absent(device_id)
+    return int(cuda.architecture(device_id).removeprefix("sm_"))
+
+
 def array_module(data: Any) -> ModuleType:
     """numpy for a NumPy array, cupy for a CuPy array."""
     return np if isinstance(data, (np.ndarray, np.generic)) else cuda.cupy()

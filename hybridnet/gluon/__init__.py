@@ -7,6 +7,7 @@ from hybridnet.errors import DeferredInitializationError
 from hybridnet.gluon import block, loss, nn, parameter, rnn, utils
 from hybridnet.gluon.block import Block, HybridBlock
 from hybridnet.gluon.parameter import Constant, Parameter, ParameterDict
+from hybridnet.gluon.symbol_block import SymbolBlock
 from hybridnet.gluon.trainer import Trainer
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "HybridBlock",
     "Parameter",
     "ParameterDict",
+    "SymbolBlock",
     "Trainer",
     "block",
     "contrib",

@@ -13,6 +13,7 @@ from hybridnet import absent
 from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.block import HybridBlock
+from hybridnet.gluon.symbolic import is_symbolic
 from hybridnet.ops.math.wide import in_wide
 
 _EPS = 1e-12
@@ -194,8 +195,13 @@ class SoftmaxCrossEntropyLoss(Loss):
         if self._from_logits:
             loss = -F.pick(pred, label, axis=self._axis, keepdims=keepdims)
         else:
-            loss = F.contrib.sparse_softmax_cross_entropy(pred, label, axis=self._axis, keepdims=keepdims)
+            loss = self._of_logits(F, pred, label, keepdims)
         return self._finish(F, loss, sample_weight)
+
+    def _of_logits(self, F: Any, pred: Any, label: Any, keepdims: bool) -> Any:
+        if is_symbolic((pred,)):  # by operators that MXNet has, too
+            return -F.pick(F.log_softmax(pred, axis=self._axis), label, axis=self._axis, keepdims=keepdims)
+        return F.contrib.sparse_softmax_cross_entropy(pred, label, axis=self._axis, keepdims=keepdims)
 
 
 class KLDivLoss(Loss):

@@ -29,10 +29,15 @@ class NameScope:
 
     def __enter__(self) -> NameScope:
         # A block whose own part of the prefix is empty adds nothing: its children are named, and numbered, where it stands.
-        _scopes.blocks.append(self.block if self.block._own_prefix else _scopes.blocks[-1] if _scopes.blocks else None)
+        named = bool(self.block._own_prefix)
+        _scopes.blocks.append(self.block if named else _scopes.blocks[-1] if _scopes.blocks else None)
+        # Symbols that are made in it are named, and numbered, after the block.
+        self._symbols = name.Prefix(self.block.prefix) if named else name.current()
+        self._symbols.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._symbols.__exit__(*exc)
         _scopes.blocks.pop()
 
 

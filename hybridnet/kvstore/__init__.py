@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from hybridnet import absent
 from hybridnet.kvstore.base import KVStoreBase, create
 from hybridnet.kvstore.kvstore import KVStore
+from hybridnet.kvstore.kvstore_server import KVStoreServer
 
-__all__ = ["KVStore", "KVStoreBase", "create"]
+__all__ = ["KVStore", "KVStoreBase", "KVStoreServer", "create"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)

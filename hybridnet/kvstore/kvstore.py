@@ -9,6 +9,7 @@ from hybridnet import serialization
 from hybridnet.core import Array, call, suspended_trace
 from hybridnet.errors import ArgumentError, ShapeError, UninitializedError, fail
 from hybridnet.kvstore.base import LOCAL, KVStoreBase
+from hybridnet.kvstore.compression import TwoBit, compression
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer.updater import Updater, get_updater
 
@@ -23,6 +24,7 @@ class KVStore(KVStoreBase):
         self._type = name
         self._values: dict[Any, Any] = {}
         self._updater: Callable[[Any, Any, Any], Any] | None = None
+        self._compression: TwoBit | None = None
 
     # -- values ---------------------------------------------------------------------------------
 
@@ -40,7 +42,7 @@ class KVStore(KVStoreBase):
         """Sum the values of each key over devices; the store's value becomes the sum, or the updater's work on it."""
         for k, values in _pairs("push", key, value):
             stored = self._stored("push", k)
-            total = _sum("push", k, values, stored.shape)
+            total = _sum("push", k, self._sent(k, values), stored.shape)
             if self._updater is None:
                 self._values[k] = total if total is not values[0] else total.detach().copy()
             else:
@@ -64,7 +66,7 @@ class KVStore(KVStoreBase):
             return
         targets = [outs for _, outs in _pairs("pushpull", key, value if out is None else out)]
         for (k, values), outs in zip(_pairs("pushpull", key, value), targets, strict=True):
-            _write("pushpull", k, _sum("pushpull", k, values, values[0].shape), outs)
+            _write("pushpull", k, _sum("pushpull", k, self._sent(k, values), values[0].shape), outs)
 
     def broadcast(self, key: Any, value: Any, out: Any, priority: int = 0) -> None:
         """Store the first values of new keys, and write them to ``out``."""
@@ -97,6 +99,10 @@ class KVStore(KVStoreBase):
                 part = call("sparse_retain", stored, ids.reshape((-1,)).to_device(stored.device))
                 _write("row_sparse_pull", k, part, [x])
 
+    def _sent(self, key: Any, values: Sequence[Any]) -> Sequence[Any]:
+        """What devices send of the values of a key; one alone sends nothing."""
+        return self._compression(key, values) if self._compression is not None and len(values) > 1 else values
+
     def _stored(self, op: str, key: Any) -> Any:
         if key not in self._values:
             fail(UninitializedError, f"KVStore.{op}", expected="a key of the store", got=repr(key), fix=f"init({key!r}, value) first")
@@ -126,8 +132,15 @@ class KVStore(KVStoreBase):
         self._states_of("load_optimizer_states").set_states(serialization.read_bytes(fname))
 
     def set_gradient_compression(self, compression_params: Any) -> None:
-        """Refused: within one process nothing is sent that would gain from it."""
-        fail(ArgumentError, "KVStore", expected="no gradient compression in a store of one machine", got=repr(compression_params))
+        """From now on sum what is left of each device's values in two bits: ``{"type": "2bit", "threshold": 0.5}``.
+
+        ArgumentError for another compression, and, as in MXNet, in a ``local`` store. It saves nothing within one process: training with
+        it is as on machines that send.
+        """
+        if self._type != "device":
+            got = f"one of type {self._type!r}"
+            fail(ArgumentError, "KVStore.set_gradient_compression", expected="a store of type 'device'", got=got)
+        self._compression = compression(compression_params)
 
     # -- what it is -----------------------------------------------------------------------------
 

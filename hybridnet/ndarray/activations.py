@@ -10,6 +10,7 @@ from hybridnet.ndarray.attributes import Array, Dtype
 from hybridnet.ndarray.record import Attributes, when
 from hybridnet.ndarray.register import classic, keep_dtype
 from hybridnet.ndarray.shapes import from_input, per_channel, without_axis
+from hybridnet.ndarray.types import apart
 from hybridnet.ops.math import reduction
 from hybridnet.ops.nn import activation, loss
 from hybridnet.ops.nn import softmax as core_softmax
@@ -97,7 +98,7 @@ def smooth_l1(data: Array, scalar: float = 1.0) -> Any:
 _WITH_LENGTH = {"length": when("use_length")}
 
 
-@classic("softmax", asked=_WITH_LENGTH, shapes=without_axis("length"), thin=True)
+@classic("softmax", asked=_WITH_LENGTH, shapes=without_axis("length"), types=apart("length"), thin=True)
 def softmax(
     data: Array,
     length: Array | None = None,
@@ -114,7 +115,7 @@ def softmax(
     return core_softmax.softmax(data, length, axis, temperature, dtype, bool(use_length))
 
 
-@classic("log_softmax", asked=_WITH_LENGTH, shapes=without_axis("length"), thin=True)
+@classic("log_softmax", asked=_WITH_LENGTH, shapes=without_axis("length"), types=apart("length"), thin=True)
 def log_softmax(
     data: Array,
     axis: int = -1,
@@ -127,7 +128,7 @@ def log_softmax(
     return core_softmax.log_softmax(data, axis, temperature, dtype, bool(use_length), length)
 
 
-@classic("softmin", asked=_WITH_LENGTH, shapes=without_axis("length"))
+@classic("softmin", asked=_WITH_LENGTH, shapes=without_axis("length"), types=apart("length"))
 def softmin(
     data: Array,
     axis: int = -1,

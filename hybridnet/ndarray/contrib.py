@@ -15,6 +15,7 @@ from hybridnet.ndarray.attributes import Array, Context, Shape
 from hybridnet.ndarray.contrib_more import rand_zipfian
 from hybridnet.ndarray.record import when
 from hybridnet.ndarray.register import FUNCTIONS, classic
+from hybridnet.ndarray.types import always, apart
 from hybridnet.ops.array import gather
 from hybridnet.ops.array.shape import expand_dims, stack
 from hybridnet.ops.common import normalize_axis
@@ -32,7 +33,7 @@ def arange_like(
     return like.arange_like(data, start, step, repeat, ctx, axis)
 
 
-@classic("_contrib_boolean_mask")
+@classic("_contrib_boolean_mask", types=apart("index"))
 def boolean_mask(data: Array, index: Array, axis: int = 0) -> Any:
     """The slices of ``data`` along an axis at which ``index`` is not 0; eager only."""
     return gather.boolean_mask(data, index, axis)
@@ -129,14 +130,14 @@ def quadratic(data: Array, a: float = 0.0, b: float = 0.0, c: float = 0.0) -> An
     return (data * a + b) * data + c
 
 
-@classic("_contrib_index_copy")
+@classic("_contrib_index_copy", types=apart("index_vector"))
 def index_copy(old_tensor: Array, index_vector: Array, new_tensor: Array) -> Any:
     """``old_tensor`` with the rows at ``index_vector`` replaced by those of ``new_tensor``."""
     indices = gather.as_indices("index_copy", index_vector, old_tensor)
     return call("index_set", old_tensor, new_tensor, indices, key=(("array",),))
 
 
-@classic("_contrib_index_array")
+@classic("_contrib_index_array", types=always(dtypes.int64))
 def index_array(data: Array, axes: Shape | None = None) -> Any:
     """The index of every element along ``axes`` (all without), as int64 on a new last axis."""
     grids = []

@@ -120,7 +120,13 @@ def arange(
     return _arange(start, stop, step, repeat, bool(infer_range), ctx, creation.default_dtype(dtype))
 
 
-@helper("linspace", "_linspace")
+@classic("_linspace")
+def _linspace(start: float, stop: float, num: int, endpoint: bool = True, ctx: Context | None = None, dtype: Dtype = "float32") -> Any:
+    """``num`` evenly spaced numbers over an interval."""
+    return creation.linspace(start, stop, num, endpoint, False, dtype, ctx)
+
+
+@helper("linspace")
 def linspace(start: float, stop: float, num: int, endpoint: bool = True, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
     """``num`` evenly spaced numbers over an interval."""
     return creation.linspace(start, stop, num, endpoint, False, dtype, ctx)

@@ -19,7 +19,7 @@ from hybridnet.core import Kind, Op, Spec, apply, local, wrap
 from hybridnet.errors import ArgumentError, HybridnetError, ShapeError, SignatureError, fail, message
 from hybridnet.ndarray.attributes import Array, attribute_of
 from hybridnet.ndarray.classic import finish
-from hybridnet.ndarray.record import Attributes, ClassicOperator, Shape
+from hybridnet.ndarray.record import Attributes, ClassicOperator, Shape, all_one
 from hybridnet.ndarray.register import FUNCTIONS, OPERATORS, arrays_of
 from hybridnet.ops.vocabulary import deliver
 
@@ -359,6 +359,7 @@ OPERATORS["Custom"] = CustomRecord(
     attributes={"op_type": attribute_of("op_type", str, "", True)},
     positions=(),
     outputs=lambda a: ("output",),
+    types=all_one,
     shapes=None,
     by_class=True,
 )

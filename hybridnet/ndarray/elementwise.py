@@ -14,6 +14,7 @@ from hybridnet.ndarray.classic import combine
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import arrays_of, classic, helper, keep_dtype
 from hybridnet.ndarray.shapes import alike, all_alike
+from hybridnet.ndarray.types import always, apart
 from hybridnet.ops.array import selection
 from hybridnet.ops.math import pointwise, special
 from hybridnet.ops.nn.like import stop_gradient
@@ -121,7 +122,7 @@ def add_n(*args: Array, num_args: int | None = None) -> Any:
     return total if rest else call("copy", first)
 
 
-@classic("where")
+@classic("where", types=apart("condition"))
 def where(condition: Array, x: Array, y: Array) -> Any:
     """``x`` where ``condition`` is not 0, else ``y``; a condition of one dimension chooses rows."""
     if condition.ndim == 1 and x.ndim > 1:
@@ -218,13 +219,13 @@ def block_grad(data: Array) -> Any:
     return stop_gradient(data)
 
 
-@classic("all_finite")
+@classic("all_finite", types=always(dtypes.float32))
 def all_finite(data: Array, init_output: bool = True) -> Any:
     """One number: 1 where every element is finite, else 0."""
     return call("all", _math["isfinite"](data), axis=tuple(range(data.ndim)), keepdims=False).astype(dtypes.float32)
 
 
-@classic("multi_all_finite", inputs=lambda a: [f"array_{i}" for i in range(a["num_arrays"])])
+@classic("multi_all_finite", inputs=lambda a: [f"array_{i}" for i in range(a["num_arrays"])], types=always(dtypes.float32))
 def multi_all_finite(*arrays: Array, num_arrays: int = 1, init_output: bool = True) -> Any:
     """One number: 1 where every element of every array is finite, else 0.
 

@@ -11,6 +11,7 @@ from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Floats, Shape
 from hybridnet.ndarray.register import classic
+from hybridnet.ndarray.types import always
 from hybridnet.ops.array import creation, rearrange, selection, shape
 from hybridnet.ops.common import as_shape, normalize_axis
 from hybridnet.ops.math import pointwise
@@ -32,7 +33,7 @@ def _check(op: str, data: Any) -> None:
         fail(ShapeError, op, expected="an image of three dimensions, or a batch of them", got=got)
 
 
-@classic("_image_to_tensor")
+@classic("_image_to_tensor", types=always(dtypes.float32))
 def to_tensor(data: Array) -> Any:
     """(h, w, c) in 0 to 255 to float32 (c, h, w) in 0 to 1."""
     _check("to_tensor", data)

@@ -9,25 +9,26 @@ from hybridnet.ndarray.attributes import Array, Dtype, Shape
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.reduce import counted
 from hybridnet.ndarray.register import classic, keep_dtype
+from hybridnet.ndarray.types import apart, chosen
 from hybridnet.ops.array import gather, rearrange, selection, sorting
 from hybridnet.ops.array import shape as core_shape
 from hybridnet.ops.common import as_shape
 from hybridnet.ops.math import scan
 
 
-@classic("take")
+@classic("take", types=apart("indices"))
 def take(a: Array, indices: Array, axis: int = 0, mode: Literal["clip", "raise", "wrap"] = "clip") -> Any:
     """The slices of ``a`` along an axis at ``indices``; ``mode`` clip, wrap or raise for those out of range."""
     return gather.take(a, indices, axis, mode)
 
 
-@classic("batch_take")
+@classic("batch_take", types=apart("indices"))
 def batch_take(a: Array, indices: Array) -> Any:
     """From each row the element that ``indices`` names."""
     return gather.pick(a, indices)
 
 
-@classic("pick", "choose_element_0index")
+@classic("pick", "choose_element_0index", types=apart("index"))
 def pick(data: Array, index: Array, axis: int | None = -1, keepdims: bool = False, mode: Literal["clip", "wrap"] = "clip") -> Any:
     """From each slice along ``axis`` the one element that ``index`` names."""
     return gather.pick(data, index, axis, keepdims, mode)
@@ -46,7 +47,7 @@ def one_hot(indices: Array, depth: int, on_value: float = 1.0, off_value: float 
     return gather.one_hot(indices, int(depth), on_value, off_value, dtype)
 
 
-@classic("gather_nd")
+@classic("gather_nd", types=apart("indices"))
 def gather_nd(data: Array, indices: Array) -> Any:
     """``data[indices[0], indices[1], ...]``.
 
@@ -55,7 +56,7 @@ def gather_nd(data: Array, indices: Array) -> Any:
     return gather.gather_nd(data, indices)
 
 
-@classic("scatter_nd")
+@classic("scatter_nd", types=apart("indices"))
 def scatter_nd(data: Array, indices: Array, shape: Shape) -> Any:
     """Zeros with ``data`` at ``[indices[0], indices[1], ...]``.
 
@@ -115,7 +116,7 @@ def argsort(data: Array, axis: int | None = -1, is_ascend: bool = True, dtype: D
     return sorting.argsort(data, axis, descending=not is_ascend).astype(dtype)
 
 
-@classic("topk", outputs=lambda a: numbered(2) if a["ret_typ"] == "both" else ("output",))
+@classic("topk", outputs=lambda a: numbered(2) if a["ret_typ"] == "both" else ("output",), types=chosen)
 def topk(
     data: Array,
     axis: int | None = -1,

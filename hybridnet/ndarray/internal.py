@@ -10,10 +10,9 @@ from hybridnet.core.indexing import encode
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Bounds, Context, Shape
 from hybridnet.ndarray.classic import combine
-from hybridnet.ndarray.register import FUNCTIONS, arrays_of, classic
+from hybridnet.ndarray.register import FUNCTIONS, classic
 from hybridnet.ndarray.shapes import alike
 from hybridnet.ops.array import creation, gather
-from hybridnet.ops.array import shape as core_shape
 
 
 def _part(data: Any, begin: Any, end: Any, step: Any) -> Any:
@@ -102,9 +101,3 @@ def scatter_plus_scalar(data: Array, scalar: float = 1.0, is_int: bool = True) -
 def scatter_minus_scalar(data: Array, scalar: float = 1.0, is_int: bool = True) -> Any:
     """The difference of an array and the number ``scalar``."""
     return combine("subtract", data, scalar)
-
-
-@classic("_rnn_param_concat")
-def rnn_param_concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
-    """Arrays joined along an axis: the parts of the flat parameters of an ``RNN``."""
-    return core_shape.concatenate(arrays_of(data), dim)

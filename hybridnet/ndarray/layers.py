@@ -11,6 +11,7 @@ from hybridnet.ndarray.attributes import Array, Dtype, Shape
 from hybridnet.ndarray.record import Attributes, unless, when
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.shapes import from_input, kernel_shape, with_channels
+from hybridnet.ndarray.types import own_dtype
 from hybridnet.ops.nn import convolution, deconvolution, dropout, embedding, linear, pooling, resize, rnn
 
 # -- products -------------------------------------------------------------------------------------
@@ -216,7 +217,12 @@ def drop(
     return dropout.dropout(data, p, mode, axes)
 
 
-@classic("Embedding", required=("input_dim", "output_dim"), shapes=lambda known, a: {"weight": (a["input_dim"], a["output_dim"])})
+@classic(
+    "Embedding",
+    required=("input_dim", "output_dim"),
+    shapes=lambda known, a: {"weight": (a["input_dim"], a["output_dim"])},
+    types=own_dtype("weight"),
+)
 def embed(
     data: Array,
     weight: Array,

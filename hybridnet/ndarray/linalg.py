@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ndarray.attributes import Array
-from hybridnet.ndarray.record import numbered
+from hybridnet.ndarray.attributes import Array, Shape
+from hybridnet.ndarray.record import Attributes, numbered
 from hybridnet.ndarray.register import arrays_of, classic
 from hybridnet.ops.array import rearrange
 from hybridnet.ops.linalg import numpy_linalg as linalg
@@ -44,7 +45,17 @@ def gemm2(A: Array, B: Array, transpose_a: bool = False, transpose_b: bool = Fal
     return rearrange.moveaxis(_product(a, b, transpose_a, transpose_b, alpha), -2, axis)
 
 
-@classic("_linalg_gemm", "linalg_gemm")
+def _summand(known: Mapping[str, Shape], a: Attributes) -> Mapping[str, Shape]:
+    if not {"A", "B"} <= known.keys():
+        return {}
+    rows, columns = a["axis"], -1
+    shape = list(known["A"])
+    shape[rows] = known["A"][columns if a["transpose_a"] else rows]
+    shape[columns] = known["B"][rows if a["transpose_b"] else columns]
+    return {"C": tuple(shape)}
+
+
+@classic("_linalg_gemm", "linalg_gemm", shapes=_summand)
 def gemm(
     A: Array,
     B: Array,

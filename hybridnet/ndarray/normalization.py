@@ -9,6 +9,7 @@ from hybridnet.ndarray.attributes import Array
 from hybridnet.ndarray.record import Attributes
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.shapes import per_channel
+from hybridnet.ndarray.types import statistics_wide
 from hybridnet.ops.nn import batch_norm as core_batch_norm
 from hybridnet.ops.nn import lrn, norm
 
@@ -21,9 +22,18 @@ def _and_statistics(*names: str) -> Callable[[Attributes], tuple[str, ...]]:
 #: The states of batch normalisation.
 MOVING = ("moving_mean", "moving_var")
 _ALONG_AXIS = per_channel("gamma", "beta", *MOVING)
+_WIDE = statistics_wide("gamma", "beta", *MOVING)
 
 
-@classic("BatchNorm", "BatchNorm_v1", aux=MOVING, outputs=_and_statistics("mean", "var"), shapes=_ALONG_AXIS, shares=True)
+@classic(
+    "BatchNorm",
+    "BatchNorm_v1",
+    aux=MOVING,
+    outputs=_and_statistics("mean", "var"),
+    shapes=_ALONG_AXIS,
+    types=_WIDE,
+    shares=True,
+)
 def batch_norm(
     data: Array,
     gamma: Array,
@@ -57,6 +67,7 @@ def batch_norm(
     required=("key",),
     outputs=_and_statistics("mean", "var"),
     shapes=per_channel("gamma", "beta", *MOVING, axis=1),
+    types=_WIDE,
 )
 def sync_batch_norm(
     data: Array,

@@ -10,6 +10,7 @@ from hybridnet.ndarray.attributes import Array, Shape
 from hybridnet.ndarray.record import Attributes, numbered, when
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.shapes import from_input
+from hybridnet.ndarray.types import apart, following
 from hybridnet.ops.nn import ctc, outputs
 
 
@@ -17,7 +18,7 @@ def _labels(data: Shape, a: Attributes) -> dict[str, Shape]:
     return {"label": (data[0], *data[2:]) if a["multi_output"] else data[:-1]}
 
 
-@classic("SoftmaxOutput", "Softmax", shapes=from_input("data", _labels))
+@classic("SoftmaxOutput", "Softmax", shapes=from_input("data", _labels), types=following("label"))
 def softmax_output(
     data: Array,
     label: Array,
@@ -95,6 +96,7 @@ def mae_regression_output(data: Array, label: Array, grad_scale: float = 1.0) ->
     "_contrib_ctc_loss",
     asked={"data_lengths": when("use_data_lengths"), "label_lengths": when("use_label_lengths")},
     outputs=numbered(1),
+    types=apart("label", "data_lengths", "label_lengths"),
 )
 def ctc_loss(
     data: Array,

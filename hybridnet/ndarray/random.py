@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from hybridnet import dtypes
 from hybridnet.core import NDArray, broadcast_shapes, call
 from hybridnet.core.random import seed as core_seed
 from hybridnet.ndarray.attributes import Array, Context, Dtype, Shape
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import classic, helper
+from hybridnet.ndarray.types import drawn, of_classes
 from hybridnet.ops.common import as_shape
 from hybridnet.ops.random import distributions as draws
 
@@ -102,7 +104,7 @@ def random_generalized_negative_binomial(
     return _draw(draws.generalized_negative_binomial, (mu, alpha), shape, dtype, ctx)
 
 
-@classic("_random_randint", "random_randint")
+@classic("_random_randint", "random_randint", types=drawn(dtypes.int32))
 def random_randint(low: int, high: int, shape: Shape | None = None, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
     """Integers from ``low`` to below ``high``; int32 by default."""
     return draws.randint(low, high, (1,) if shape is None else shape, dtype or "int32", None, ctx)
@@ -111,7 +113,7 @@ def random_randint(low: int, high: int, shape: Shape | None = None, ctx: Context
 # -- by arrays ------------------------------------------------------------------------------------
 
 
-@classic("_sample_uniform", "sample_uniform")
+@classic("_sample_uniform", "sample_uniform", types=drawn())
 def sample_uniform(low: Array, high: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
     """Uniform on [low, high) for each of their elements.
 
@@ -120,7 +122,7 @@ def sample_uniform(low: Array, high: Array, shape: Shape = (), dtype: Dtype | No
     return _draw(draws.uniform, (low, high), shape, dtype, None)
 
 
-@classic("_sample_normal", "sample_normal")
+@classic("_sample_normal", "sample_normal", types=drawn())
 def sample_normal(mu: Array, sigma: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
     """Normal for each mean ``mu`` and standard deviation ``sigma``.
 
@@ -129,13 +131,13 @@ def sample_normal(mu: Array, sigma: Array, shape: Shape = (), dtype: Dtype | Non
     return _draw(draws.normal, (mu, sigma), shape, dtype, None)
 
 
-@classic("_sample_gamma", "sample_gamma")
+@classic("_sample_gamma", "sample_gamma", types=drawn())
 def sample_gamma(alpha: Array, beta: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
     """Gamma for each shape ``alpha`` and scale ``beta``."""
     return _draw(draws.gamma, (alpha, beta), shape, dtype, None)
 
 
-@classic("_sample_exponential", "sample_exponential")
+@classic("_sample_exponential", "sample_exponential", types=drawn())
 def sample_exponential(lam: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
     """Exponential for each rate ``lam``.
 
@@ -144,7 +146,7 @@ def sample_exponential(lam: Array, shape: Shape = (), dtype: Dtype | None = None
     return _draw(draws.exponential, (1 / lam,), shape, dtype, None)
 
 
-@classic("_sample_poisson", "sample_poisson")
+@classic("_sample_poisson", "sample_poisson", types=drawn())
 def sample_poisson(lam: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
     """Poisson counts for each mean ``lam``.
 
@@ -153,7 +155,7 @@ def sample_poisson(lam: Array, shape: Shape = (), dtype: Dtype | None = None) ->
     return _draw(draws.poisson, (lam,), shape, dtype, None)
 
 
-@classic("_sample_negative_binomial", "sample_negative_binomial")
+@classic("_sample_negative_binomial", "sample_negative_binomial", types=drawn())
 def sample_negative_binomial(k: Array, p: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
     """Failures before the ``k``-th success of probability ``p``, for each of their elements.
 
@@ -162,7 +164,7 @@ def sample_negative_binomial(k: Array, p: Array, shape: Shape = (), dtype: Dtype
     return _draw(draws.negative_binomial, (k, p), shape, dtype, None)
 
 
-@classic("_sample_generalized_negative_binomial", "sample_generalized_negative_binomial")
+@classic("_sample_generalized_negative_binomial", "sample_generalized_negative_binomial", types=drawn())
 def sample_generalized_negative_binomial(mu: Array, alpha: Array, shape: Shape = (), dtype: Dtype | None = None) -> Any:
     """Counts of mean ``mu`` and variance mu + alpha·mu², for each of their elements.
 
@@ -171,7 +173,13 @@ def sample_generalized_negative_binomial(mu: Array, alpha: Array, shape: Shape =
     return _draw(draws.generalized_negative_binomial, (mu, alpha), shape, dtype, None)
 
 
-@classic("_sample_multinomial", "sample_multinomial", "multinomial", outputs=lambda a: numbered(2) if a["get_prob"] else ("output",))
+@classic(
+    "_sample_multinomial",
+    "sample_multinomial",
+    "multinomial",
+    outputs=lambda a: numbered(2) if a["get_prob"] else ("output",),
+    types=of_classes,
+)
 def multinomial(data: Array, shape: Shape = (), get_prob: bool = False, dtype: Dtype = "int32") -> Any:
     """Class numbers drawn by the probabilities on the last axis; with ``get_prob`` also their log probabilities."""
     drawn = draws.categorical(data, shape, dtype)

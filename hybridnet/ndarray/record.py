@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from hybridnet.dtypes import Dtype, as_dtype, float32
 from hybridnet.errors import ArgumentError, SignatureError, fail
 from hybridnet.ndarray.attributes import Attribute, Shape, attribute_of, hints_of, is_array
 
@@ -21,6 +22,10 @@ from hybridnet.ndarray.attributes import Attribute, Shape, attribute_of, hints_o
 Attributes: TypeAlias = Mapping[str, Any]
 #: From the shapes of inputs that are known, and the attributes: shapes of inputs that follow from them.
 ShapeRule: TypeAlias = Callable[[Mapping[str, Shape], Attributes], Mapping[str, Shape]]
+#: From the dtypes of inputs and of outputs, ``None`` where one is not known, and the attributes: those that follow, in the same form.
+TypeRule: TypeAlias = Callable[
+    [Mapping[str, Dtype | None], Sequence[Dtype | None], Attributes], tuple[Mapping[str, Dtype | None], Sequence[Dtype | None]]
+]
 
 
 #: Attributes that say how many inputs there are, or of how many weights, where there may be any number.
@@ -42,6 +47,19 @@ def numbered(n: int) -> tuple[str, ...]:
     return tuple(f"output{i}" for i in range(n))
 
 
+def all_one(inputs: Mapping[str, Dtype | None], outputs: Sequence[Dtype | None], a: Attributes) -> Any:
+    """The rule for dtypes of most operators: all inputs and outputs are of one."""
+    dtype = next((t for t in (*inputs.values(), *outputs) if t is not None), None)
+    return dict.fromkeys(inputs, dtype), [dtype] * len(outputs)
+
+
+def of_attribute(inputs: Mapping[str, Dtype | None], outputs: Sequence[Dtype | None], a: Attributes) -> Any:
+    """The rule of operators whose attribute ``dtype`` is that of the results; the inputs are of one, whichever."""
+    if a["dtype"] is None and inputs:
+        return all_one(inputs, outputs, a)
+    return all_one(inputs, (), a)[0], [float32 if a["dtype"] is None else as_dtype(a["dtype"])] * len(outputs)
+
+
 @dataclass(frozen=True, eq=False)
 class ClassicOperator:
     """A classic operator.
@@ -51,7 +69,8 @@ class ClassicOperator:
     and ``listed``: their names then. ``aux``: those that are states, written by the operator. ``asked``: when an optional
     input is one. ``attributes``: in MXNet's order. ``positions``: the parameters that may be given without a name, inputs
     among them. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs that follow from others'.
-    ``by_class``: whether the function is handed arrays of their own class, whose rules may differ.
+    ``types``: dtypes of inputs and outputs that follow from others'. ``by_class``: whether the function is handed arrays of their
+    own class, whose rules may differ.
     """
 
     name: str
@@ -66,6 +85,7 @@ class ClassicOperator:
     positions: tuple[str, ...]
     outputs: Callable[[Attributes], tuple[str, ...]]
     shapes: ShapeRule | None
+    types: TypeRule
     by_class: bool
 
     @property
@@ -91,7 +111,10 @@ class ClassicOperator:
 
     def input_names(self, given: Attributes) -> tuple[str, ...]:
         """The inputs that there are with these attributes, auxiliary states last."""
-        a = self.complete(given)
+        return self.inputs_with(self.complete(given))
+
+    def inputs_with(self, a: Attributes) -> tuple[str, ...]:
+        """The same, of all attributes."""
         if not self.variadic:
             return tuple(name for name in self.inputs if name not in self.asked or self.asked[name](a))
         if a[self.variadic] is None:
@@ -107,10 +130,10 @@ class ClassicOperator:
         return self.outputs(self.complete(given))
 
     def shapes_of_inputs(self, known: Mapping[str, Shape], given: Attributes) -> dict[str, Shape]:
-        """The shapes of inputs that are ``known`` and those that follow from them and the attributes."""
+        """The shapes of inputs that are ``known`` and those that follow as a whole from them and the attributes."""
         a = self.complete(given)
-        found = {} if self.shapes is None else dict(self.shapes(known, a))
-        wanted = self.input_names(given)
+        found = {} if self.shapes is None else {name: shape for name, shape in self.shapes(known, a).items() if 0 not in shape}
+        wanted = self.inputs_with(a)
         return {name: shape for name, shape in {**found, **known}.items() if name in wanted}
 
     def documentation(self) -> str:
@@ -135,6 +158,7 @@ def record_of(
     inputs_of: Callable[[Attributes], Sequence[str]] | None,
     outputs: Sequence[str] | Callable[[Attributes], Sequence[str]],
     shapes: ShapeRule | None,
+    types: TypeRule | None = None,
     by_class: bool = False,
 ) -> ClassicOperator:
     """The record of an operator under ``names`` whose parameters are those of ``function``."""
@@ -169,5 +193,6 @@ def record_of(
         positions=tuple(name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD),
         outputs=(lambda a: fixed) if fixed is not None else lambda a: tuple(outputs(a)),  # type: ignore[operator]
         shapes=shapes,
+        types=types or (of_attribute if "dtype" in attributes else all_one),
         by_class=by_class,
     )

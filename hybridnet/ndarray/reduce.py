@@ -9,6 +9,7 @@ from hybridnet import dtypes
 from hybridnet.ndarray.attributes import Array, Dtype, Floats, Shape
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import classic, helper, keep_dtype
+from hybridnet.ndarray.types import always
 from hybridnet.ops.array import selection
 from hybridnet.ops.common import normalize_axes
 from hybridnet.ops.math import norms, pointwise, reduction, statistics
@@ -74,7 +75,7 @@ def histogram(a: Array, bins: int | Array = 10, range: Floats | None = None) -> 
     return [counts.astype(dtypes.int64, copy=False), edges.astype(a.dtype, copy=False)]
 
 
-@classic("_histogram", asked={"bins": lambda a: a["bin_cnt"] is None}, outputs=numbered(2))
+@classic("_histogram", asked={"bins": lambda a: a["bin_cnt"] is None}, outputs=numbered(2), types=always(dtypes.int64, None))
 def counts_and_edges(data: Array, bins: Array | None = None, bin_cnt: int | None = None, range: Floats | None = None) -> Any:
     """The counts of values in each bin, and the bins' edges: those in ``bins``, or ``bin_cnt`` equal parts of ``range``."""
     return histogram(data, bins if bin_cnt is None else bin_cnt, range)

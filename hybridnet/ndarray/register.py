@@ -11,7 +11,7 @@ from typing import Any
 
 from hybridnet import core, dtypes
 from hybridnet.ndarray.classic import NDArray, finish, finish_apart
-from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, record_of
+from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, TypeRule, record_of
 from hybridnet.ops.vocabulary import Vocabulary
 
 #: Every classic operator by each of its names.
@@ -48,6 +48,7 @@ def classic(
     inputs: Callable[[Attributes], Sequence[str]] | None = None,
     outputs: Sequence[str] | Callable[[Attributes], Sequence[str]] = ("output",),
     shapes: ShapeRule | None = None,
+    types: TypeRule | None = None,
     thin: bool = False,
     by_class: bool = False,
     shares: bool = False,
@@ -57,7 +58,8 @@ def classic(
     ``aux``: the inputs that are states, which the function is handed themselves and may write to. ``asked``: for each optional
     input when it is one. ``required``: attributes that a symbol must give, though a call may do without: the arrays tell.
     ``inputs``: the names of any number of inputs, where they are not arg0, arg1 and so on. ``outputs``: their names.
-    ``shapes``: the shapes of inputs that follow from others. ``thin``: see :meth:`Vocabulary.wrap`. ``by_class``: the function is
+    ``shapes``: the shapes of inputs that follow from others. ``types``: the dtypes of inputs and outputs, where not all are one, or the
+    outputs' the attribute ``dtype``. ``thin``: see :meth:`Vocabulary.wrap`. ``by_class``: the function is
     handed arrays of their own class, as :func:`keep_dtype` wants them, and not plain ones. ``shares``: its results may be views of an
     input, or inputs; those of ``nd``'s arrays are given memory of their own, as MXNet's operators do. The parameters and all else are
     read off the function (:mod:`hybridnet.ndarray.record`).
@@ -67,7 +69,7 @@ def classic(
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        record = record_of(function, names, aux, asked, required, inputs, outputs, shapes, by_class)
+        record = record_of(function, names, aux, asked, required, inputs, outputs, shapes, types, by_class)
         text, signature = record.documentation(), _with_out(function)
         for name in names:
             _enter(OPERATORS, name, record)

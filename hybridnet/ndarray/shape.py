@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from hybridnet import dtypes
 from hybridnet.core import OPS, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Bounds, Shape
-from hybridnet.ndarray.record import numbered
+from hybridnet.ndarray.record import Attributes, numbered
 from hybridnet.ndarray.register import arrays_of, classic, helper
+from hybridnet.ndarray.types import always, apart
 from hybridnet.ops.array import creation, rearrange
 from hybridnet.ops.array import shape as core_shape
 from hybridnet.ops.array.reshape_codes import CLASSIC, resolve_codes
@@ -41,7 +42,7 @@ def reshape(data: Array, shape: Shape = (), reverse: bool = False, target_shape:
     return call("reshape", data, shape=resolve_codes(data.shape, asked, CLASSIC, bool(reverse)))
 
 
-@classic("reshape_like", shares=True)
+@classic("reshape_like", types=apart("rhs"), shares=True)
 def reshape_like(
     lhs: Array,
     rhs: Array,
@@ -120,7 +121,7 @@ def broadcast_to(data: Array, shape: Shape = ()) -> Any:
     return call("broadcast_to", data, shape=target)
 
 
-@classic("broadcast_like", shares=True)
+@classic("broadcast_like", types=apart("rhs"), shares=True)
 def broadcast_like(lhs: Array, rhs: Array, lhs_axes: Shape | None = None, rhs_axes: Shape | None = None) -> Any:
     """``lhs`` broadcast to the shape of ``rhs``, or its axes ``lhs_axes`` to the lengths of ``rhs``'s ``rhs_axes``."""
     return like.broadcast_like(lhs, rhs, lhs_axes, rhs_axes)
@@ -138,7 +139,22 @@ def broadcast_axis(data: Array, axis: Shape = (), size: Shape = ()) -> Any:
 # -- joining and cutting --------------------------------------------------------------------------
 
 
-@classic("Concat", "concat")
+@classic("_rnn_param_concat")
+def rnn_param_concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
+    """Weights and biases of a recurrent network, flattened, joined to the one vector that ``RNN`` takes."""
+    return core_shape.concatenate(arrays_of(data), dim)
+
+
+def _joined(known: Mapping[str, Shape], a: Attributes) -> Mapping[str, Shape]:
+    """Arrays to be joined: of one shape but along the axis, where nothing (0) follows."""
+    shape = next((known[name] for name in known), None)
+    if shape is None:
+        return {}
+    axis = a["dim"] % len(shape)
+    return {f"arg{i}": (*shape[:axis], 0, *shape[axis + 1 :]) for i in range(a["num_args"])}
+
+
+@classic("Concat", "concat", shapes=_joined)
 def concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
     """Arrays joined along an existing axis, by default the second."""
     return core_shape.concatenate(arrays_of(data), dim)
@@ -205,7 +221,7 @@ def slice_axis(data: Array, axis: int, begin: int, end: int | None = None) -> An
     return core_shape.slice_axis(data, axis, begin, end)
 
 
-@classic("slice_like", shares=True)
+@classic("slice_like", types=apart("shape_like"), shares=True)
 def slice_like(data: Array, shape_like: Array, axes: Shape = ()) -> Any:
     """The first elements of ``data``, as many as ``shape_like`` has, on ``axes`` (all without)."""
     return like.slice_like(data, shape_like, axes)
@@ -264,13 +280,13 @@ def space_to_depth(data: Array, block_size: int) -> Any:
 # -- shapes as values -----------------------------------------------------------------------------
 
 
-@classic("shape_array")
+@classic("shape_array", types=always(dtypes.int64))
 def shape_array(data: Array) -> Any:
     """The shape, as an int64 array."""
     return _numbers(data.shape, data)
 
 
-@classic("size_array")
+@classic("size_array", types=always(dtypes.int64))
 def size_array(data: Array) -> Any:
     """The number of elements, as an int64 array of one element."""
     return _numbers((data.size,), data)

@@ -12,14 +12,17 @@ from hybridnet.core import Array
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.io.base import array_of
+from hybridnet.symbol import Symbol
 from hybridnet.test_utils.comparing import Tolerance, assert_almost_equal, default_numeric_eps, host
+from hybridnet.test_utils.differences import slopes
 from hybridnet.test_utils.drawing import rand_ndarray
+from hybridnet.test_utils.symbolic import gradients_of_symbol
 
 Host = numpy.ndarray[Any, Any]
 
 
 def check_numeric_gradient(
-    sym: Callable[..., Any],
+    sym: Any,
     location: Any,
     aux_states: Any = None,
     numeric_eps: float | None = None,
@@ -31,17 +34,25 @@ def check_numeric_gradient(
     grad_stype_dict: Any = None,
     dtype: Any = numpy.float32,
 ) -> None:
-    """Fail unless the gradients of a function, or of a block, are what differences of its values say.
+    """Fail unless the gradients of a symbol, a function, or a block are what differences of its values say.
 
-    ``sym`` takes arrays and gives one; ``location`` holds values for its arguments, as a list or as a dict by name. ``grad_nodes`` names
+    A function takes arrays and gives one; ``location`` holds values for its arguments, as a list or as a dict by name. ``grad_nodes`` names
     those whose gradient is checked, by name or number; all unless told. The function is checked along one random direction of its
-    result. Step and tolerances are the dtype's own unless told. There are no symbols yet: ``aux_states`` and ``grad_stype_dict``, which
-    belong to them, must be ``None``.
+    result. Step and tolerances are the dtype's own unless told. ``aux_states`` are a symbol's; ``grad_stype_dict`` has effect for sparse
+    arrays only.
     """
-    if not callable(sym) or aux_states is not None or grad_stype_dict is not None:
-        got = f"a {type(sym).__name__}" if not callable(sym) else "aux_states or grad_stype_dict"
-        fail(ArgumentError, "check_numeric_gradient", expected="a function of arrays, or a block", got=got)
     device = current_device() if ctx is None else Device(ctx)
+    eps = default_numeric_eps()[numpy.dtype(dtype)] if numeric_eps is None else numeric_eps
+    coarse = {"float64": (1e-5, 1e-7), "float32": (1e-2, 1e-3)}.get(numpy.dtype(dtype).name, (1e-1, 1e-1))
+    tolerances = (coarse[0] if rtol is None else rtol, coarse[1] if atol is None else atol)
+    if isinstance(sym, Symbol):
+        pairs = gradients_of_symbol(sym, location, aux_states, grad_nodes, eps, use_forward_train, device, dtype)
+        for key, (numeric, exact) in pairs.items():
+            assert_almost_equal(numeric, exact, *tolerances, (f"numeric gradient of {key}", f"backward's gradient of {key}"))
+        return
+    if not callable(sym) or aux_states is not None:
+        got = f"a {type(sym).__name__}" if not callable(sym) else "aux_states, which only symbols have"
+        fail(ArgumentError, "check_numeric_gradient", expected="a symbol, a function of arrays, or a block", got=got)
     named = location if isinstance(location, Mapping) else dict(enumerate(location))
     values = {name: numpy.array(host(x), dtype) for name, x in named.items()}
     checked = list(values) if grad_nodes is None else list(grad_nodes)
@@ -60,31 +71,16 @@ def check_numeric_gradient(
     output = run(arrays)
     direction = numpy.random.uniform(0.1, 1.0, output.shape).astype(dtype)
     output.backward(array_of(direction.copy(), device))
-    eps = default_numeric_eps()[numpy.dtype(dtype)] if numeric_eps is None else numeric_eps
-    coarse = {"float64": (1e-5, 1e-7), "float32": (1e-2, 1e-3)}.get(numpy.dtype(dtype).name, (1e-1, 1e-1))
 
     def along(name: Any, x: Host) -> float:
         result = host(run({**arrays, name: array_of(x, device)})).astype(numpy.float64)
         return float((result * direction).sum())
 
     for name in checked:
-        numeric = _differences(lambda x, name=name: along(name, x), values[name], eps)  # type: ignore[misc]
+        numeric = slopes(lambda x, name=name: along(name, x), values[name], eps)  # type: ignore[misc]
         gradient = host(arrays[name].grad)  # type: ignore[attr-defined]
         names = (f"numeric gradient of {name}", f"backward's gradient of {name}")
-        assert_almost_equal(numeric, gradient, coarse[0] if rtol is None else rtol, coarse[1] if atol is None else atol, names)
-
-
-def _differences(function: Callable[[Host], float], x: Host, eps: float) -> Host:
-    """The slope along each element of ``x``, by the values half a step on either side."""
-    slopes = numpy.zeros(x.shape, numpy.float64)
-    for at in numpy.ndindex(x.shape):
-        ends = []
-        for side in (eps / 2, -eps / 2):
-            moved = x.copy()
-            moved[at] += side
-            ends.append((function(moved), float(moved[at])))
-        slopes[at] = (ends[0][0] - ends[1][0]) / (ends[0][1] - ends[1][1])
-    return slopes
+        assert_almost_equal(numeric, gradient, *tolerances, names)
 
 
 def check_gluon_hybridize_consistency(

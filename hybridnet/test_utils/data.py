@@ -146,3 +146,35 @@ class DummyIter(DataIter):
     def next(self) -> DataBatch:
         """The batch."""
         return self.the_batch
+
+
+_MODELS = "http://data.mxnet.io/models/"
+#: The networks that :func:`download_model` knows by itself: their files, behind that and without their ends.
+_KNOWN_MODELS = {
+    "imagenet1k-inception-bn": ("imagenet/inception-bn/Inception-BN", "0126"),
+    **{f"imagenet1k-resnet-{n}": (f"imagenet/resnet/{n}-layers/resnet-{n}", "0000") for n in (18, 34, 50, 101, 152)},
+    "imagenet1k-resnext-50": ("imagenet/resnext/50-layers/resnext-50", "0000"),
+    "imagenet1k-resnext-101": ("imagenet/resnext/101-layers/resnext-101", "0000"),
+    "imagenet1k-resnext-101-64x4d": ("imagenet/resnext/101-layers/resnext-101-64x4d", "0000"),
+    "imagenet11k-resnet-152": ("imagenet-11k/resnet-152/resnet-152", "0000"),
+    "imagenet11k-place365ch-resnet-152": ("imagenet-11k-place365-ch/resnet-152", "0000"),
+    "imagenet11k-place365ch-resnet-50": ("imagenet-11k-place365-ch/resnet-50", "0000"),
+}
+
+
+def download_model(model_name: str, dst_dir: str = "./", meta_info: dict[str, dict[str, str]] | None = None) -> tuple[str | None, int]:
+    """Fetch a network's ``-symbol.json`` and ``-0000.params``: the prefix of the files, for ``model.load_checkpoint``, and their epoch, 0.
+
+    ``meta_info``: by name a dict of the urls ``symbol`` and ``params``; without it those of MXNet's site. ``(None, 0)`` for a name that is
+    not there.
+    """
+    known = {
+        n: {"symbol": f"{_MODELS}{f}-symbol.json", "params": f"{_MODELS}{f}-{epoch}.params"} for n, (f, epoch) in _KNOWN_MODELS.items()
+    }
+    found = (known if meta_info is None else meta_info).get(model_name)
+    if found is None:
+        return None, 0
+    prefix = os.path.join(dst_dir, model_name)
+    download(found["symbol"], f"{prefix}-symbol.json")
+    download(found["params"], f"{prefix}-0000.params")
+    return prefix, 0

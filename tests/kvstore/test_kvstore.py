@@ -125,7 +125,7 @@ def test_a_pull_keeps_the_dtype_of_what_it_writes_to() -> None:
         (lambda s: s.init([5, 6], [ones()]), ArgumentError, "a value for each of 2 keys; got 1"),
         (lambda s: s.init(["a", 1], [ones(), ones()]), ArgumentError, "all integers or all strings"),
         (lambda s: s.row_sparse_pull(3, out=ones(), row_ids=ones()), ArgumentError, "out of row_sparse storage; got default"),
-        (lambda s: s.set_gradient_compression({"type": "2bit"}), ArgumentError, "no gradient compression"),
+        (lambda s: s.set_gradient_compression({"type": "2bit"}), ArgumentError, "a store of type 'device'; got one of type 'local'"),
         (lambda s: s.set_optimizer(3), ArgumentError, "an Optimizer; got int"),
         (lambda s: s.save_optimizer_states("nowhere"), ArgumentError, "a store with an optimizer"),
         (lambda s: kv.create("dist_sync"), ArgumentError, "several machines or processes is not there yet; got 'dist_sync'"),
@@ -169,3 +169,22 @@ def test_a_store_of_ones_own_sums_for_a_trainer() -> None:
         assert calls == [("broadcast", 0), ("pushpull", 0), ("pushpull", 0)]
     finally:
         del kv.KVStoreBase.kv_registry["doubling"]
+
+
+def test_gradient_compression() -> None:
+    """What MXNet 1.9.1 pulls: two bits of each device's values, and what is left of them waits."""
+    store = kv.create("device")
+    store.set_gradient_compression({"type": "2bit", "threshold": 0.5})
+    store.init("a", nd.zeros(5))
+    out = nd.zeros(5)
+    expected = [[0, 0.5, 0, 0.5, -0.5], [0, 0.5, -0.5, 0.5, -0.5], [0.5, 0.5, 0, 0.5, -0.5], [0, 0.5, -0.5, 0.5, -0.5]]
+    for row in expected:
+        store.push("a", [nd.array([0.2, 0.6, -0.3, 1.4, -2.0]), nd.full(5, 0.1)])
+        store.pull("a", out)
+        assert out.asnumpy().tolist() == row
+    store.push("a", nd.full(5, 0.3))  # one device alone sends nothing
+    store.pull("a", out)
+    assert out.asnumpy().tolist() == nd.full(5, 0.3).asnumpy().tolist()
+    for params in ({"type": "1bit"}, {"threshold": 0.5}, 3, {"type": "2bit", "threshold": 0}, {"type": "2bit", "bits": 3}):
+        with pytest.raises(ArgumentError, match="set_gradient_compression"):
+            store.set_gradient_compression(params)

@@ -1,7 +1,10 @@
 """The examples run and do what they say; the two programs of the documentation run word for word."""
 
+import json
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 from emulator.emulator import COMPILER
 from support.example import EXAMPLES, example
+from support.paths import ROOT
 
 import hybridnet as hn
 from hybridnet.gluon.training import checkpoint
@@ -192,3 +196,35 @@ def test_the_estimator_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pyt
 def test_several_devices_learn_as_one() -> None:
     one, several, by_fit = example("several_devices").main(2, epochs=3, samples=640)
     assert one > 0.85 and by_fit > 0.85 and several == pytest.approx(one, abs=0.01)
+
+
+MXNET = json.loads((ROOT / "tests" / "data" / "mxnet_1_9_1_examples.json").read_text(encoding="utf-8"))
+
+
+def test_a_program_of_mxnet_runs_unchanged(tmp_path: Path) -> None:
+    """Its losses are those that MXNet 1.9.1 had, step by step."""
+    code = f"""
+import json, runpy
+main = runpy.run_path({str(EXAMPLES / "mxnet_module.py")!r})["main"]
+losses, accuracy = main(["--epochs", "2", "--folder", {str(tmp_path)!r}])
+json.dump(losses, open({str(tmp_path / "losses.json")!r}, "w"))
+"""
+    command = [sys.executable, "-m", "hybridnet.compat.mxnet", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("mxnet 1.9.1, held-out accuracy of the checkpoint 0.8")
+    losses = json.loads((tmp_path / "losses.json").read_text())
+    np.testing.assert_allclose(losses, MXNET["losses"][:60], rtol=1e-3, atol=1e-3)
+
+
+def test_a_model_of_mxnet_is_served_and_learns(tmp_path: Path) -> None:
+    module = example("mxnet_model")
+    try:
+        found = module.main(["--epochs", "5", "--folder", str(tmp_path)])
+        served = hn.gluon.SymbolBlock.imports(f"{module.EXPORTED}-symbol.json", ["data"], f"{module.EXPORTED}-0000.params")
+        images, labels = module.images_and_labels()
+        first = np.flatnonzero(labels.asnumpy() < 5)[:5]
+        np.testing.assert_allclose(served(images[first]).asnumpy(), MXNET["outputs"], rtol=1e-4, atol=1e-5)
+    finally:
+        hn.util.set_np()
+    assert found["served"] > 0.95 and found["tuned"] > 0.85 and found["difference"] == 0

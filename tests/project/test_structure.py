@@ -28,8 +28,8 @@ MAX_LINES = 500
 
 #: A module imports from its own row and the rows above it; see "The layers" in CONTRIBUTING.md.
 LAYERS = (
-    "errors absent collector config dtypes exact opencv owned registry",
-    "device",
+    "errors absent collector config dtypes exact opencv owned registry libinfo log",
+    "device base error",
     "core",
     "ops autograd serialization",
     "graph",
@@ -37,8 +37,9 @@ LAYERS = (
     "codegen",
     "runtime",
     "traced retrace compiled compile",
-    "numpy numpy_extension ndarray operator library symbol random context util hooks",
-    "amp contrib name gluon optimizer lr_scheduler initializer metric image io kvstore recordio callback profiler test_utils",
+    "numpy numpy_extension ndarray operator library name attribute symbol executor random context util hooks engine",
+    "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback monitor module model rnn "
+    "profiler misc test_utils",
     "compat onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from
 )

@@ -165,6 +165,7 @@ SHAPES = [
     ("_sample_normal", {"shape": (4,)}, {"mu": (2, 3), "sigma": (2, 3)}),
     ("_sample_multinomial", {"get_prob": True, "shape": (5,)}, {"data": (2, 3)}),
     ("_random_normal_like", {}, {"data": (2, 3)}),
+    ("_linalg_gemm", {"transpose_a": True}, {"A": (2, 4, 3), "B": (2, 4, 5)}),
     ("_linalg_gemm2", {"transpose_b": True}, {"A": (2, 3, 4), "B": (2, 5, 4)}),
     ("_linalg_syrk", {"transpose": True}, {"A": (3, 4)}),
     ("_linalg_slogdet", {}, {"A": (2, 4, 4)}),

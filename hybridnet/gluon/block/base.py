@@ -11,7 +11,7 @@ from typing import Any
 from hybridnet import serialization
 from hybridnet.core import Array, changed, local
 from hybridnet.errors import ArgumentError, DeferredInitializationError, fail, scope_path
-from hybridnet.gluon import architecture, naming
+from hybridnet.gluon import architecture, naming, symbolic
 from hybridnet.gluon.parameter import ParameterDict
 from hybridnet.gluon.parameter.loading import load_values
 from hybridnet.gluon.parameter.parameter import Parameter, is_known
@@ -321,7 +321,8 @@ class Block(Trainable):
                 path.pop()
         for hook in list(self._forward_pre_hooks):
             hook(self, args)
-        if self._compiled is not None and local.trace is None and not self._op_hooks and self._is_dense(args):
+        compiles = self._compiled is not None and local.trace is None and not self._op_hooks
+        if compiles and not symbolic.is_symbolic(args) and self._is_dense(args):
             result = self._compiled(*args, **kwargs)
         else:
             result = self._run(*args, **kwargs)
@@ -343,7 +344,7 @@ class Block(Trainable):
         path = scope_path()
         path.append(self._label)
         try:
-            if not self._ready:
+            if not self._ready and not symbolic.is_symbolic(args):
                 self._get_ready(args)
             if local.trace is not None:
                 local.trace.depends_on(self, self._label)

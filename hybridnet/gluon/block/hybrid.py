@@ -12,12 +12,13 @@ from hybridnet.compile import Jit, jit
 from hybridnet.core import Array
 from hybridnet.core.tree import flatten
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon import shapes
+from hybridnet.gluon import shapes, symbolic
 from hybridnet.gluon.block.base import Block
 from hybridnet.gluon.reporting import Reporting
 from hybridnet.owned import OwnedMethod
 from hybridnet.runtime.check import Checked
 from hybridnet.runtime.profile import Profile
+from hybridnet.symbol import Symbol
 
 
 class HybridBlock(Block):
@@ -37,7 +38,12 @@ class HybridBlock(Block):
             cls.forward = HybridBlock.forward  # type: ignore[method-assign]
 
     def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Call :meth:`hybrid_forward` with the operators and, on the input's device, the parameters."""
+        """Call :meth:`hybrid_forward` with the operators and, on the input's device, the parameters.
+
+        With symbols in place of arrays it gives a symbol, whose parameters are variables.
+        """
+        if not isinstance(x, Array) and symbolic.is_symbolic((x, *args)):
+            return symbolic.forward(self, (x, *args), kwargs)
         operators = F if not self._op_hooks else Reporting(self._prefix, self._op_hooks)
         if not self._reg_params:
             return self.hybrid_forward(operators, x, *args, **kwargs)
@@ -58,6 +64,19 @@ class HybridBlock(Block):
     def hybrid_forward(self, F: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         """What the block computes, in MXNet 1.x's style."""
         raise NotImplementedError(f"{type(self).__name__}.forward(self, *inputs), or hybrid_forward(self, F, *inputs)")
+
+    def _as_symbol(self) -> tuple[Symbol, list[str]]:
+        """What it computes, and the names of the variables that stand for its inputs."""
+        return symbolic.traced(self)
+
+    def _style(self) -> Callable[..., Any]:
+        """The function that says what it computes: ``hybrid_forward``, or a ``forward`` of its own."""
+        own = type(self).forward
+        return type(self).hybrid_forward if own is HybridBlock.forward else own
+
+    def _step_name(self) -> str:
+        """What the names of a call's nodes begin with, after the prefix, where it is one of many in a symbol."""
+        return ""
 
     def _adopt(self, cls: type[Any]) -> None:
         for parameter in self._reg_params.values():
@@ -93,6 +112,15 @@ class HybridBlock(Block):
             fail(ArgumentError, "optimize_for", expected="the name of a backend", got=repr(backend), fix="hybridize()")
         self.hybridize(True, **kwargs)
         self.graph(x, *args)
+
+    def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = True) -> tuple[str, str]:
+        """Write the network for MXNet and for ``SymbolBlock.imports``: ``path-symbol.json`` and ``path-0000.params``.
+
+        ``epoch`` is the number in the latter's name. The graph has as many inputs as the network was last called with when hybridized,
+        else as many as its forward needs: ``data``, or ``data0``, ``data1`` and so on. Gives the names of both files. Raises
+        what a parameter without values raises, and what operators raise that cannot be given a symbol.
+        """
+        return symbolic.export(self, path, epoch, remove_amp_cast)
 
     def graph(self, *args: Any, stage: str = "optimized") -> Any:
         """The graph of a call with these inputs, in the mode of now; it prints.

@@ -45,5 +45,7 @@ __all__ = [
     "basic_layers", "conv_layers",
 ]  # fmt: skip
 
-if not TYPE_CHECKING:
-    __getattr__ = absent.teller(__name__)
+if TYPE_CHECKING:
+    from hybridnet.gluon.symbol_block import SymbolBlock as SymbolBlock
+else:
+    __getattr__, __dir__ = absent.Later(__name__, {"SymbolBlock": "hybridnet.gluon.symbol_block:SymbolBlock"}).functions

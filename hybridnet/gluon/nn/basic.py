@@ -95,7 +95,7 @@ class Dropout(HybridBlock):
         self._rate, self._axes = rate, tuple(axes)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return F.Dropout(x, p=self._rate, axes=self._axes, name="fwd") if self._rate > 0 else x
+        return F.Dropout(x, p=self._rate, axes=self._axes, cudnn_off=False, name="fwd") if self._rate > 0 else x
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(p = {self._rate}, axes={self._axes})"

@@ -47,8 +47,6 @@ class Sequential(_Listed):
 class HybridSequential(Sequential, HybridBlock):
     """Blocks one after the other, compiled as one after ``hybridize()``."""
 
-    forward = Sequential.forward
-
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> Any:
         return Sequential.forward(self, x, *args)
 

@@ -38,7 +38,7 @@ class _Pool(HybridBlock):
             "pooling_convention": "full" if ceil_mode else "valid",
             "layout": checked_layout(name, layout or LAYOUTS[nd][0], nd),
         }
-        if self.pool_type == "avg":
+        if self.pool_type == "avg" and not self.whole:
             self._kwargs["count_include_pad"] = count_include_pad
 
     def _alias(self) -> str:

@@ -12,11 +12,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from hybridnet import dtypes, initializer, ndarray
+from hybridnet import dtypes, initializer, ndarray, symbol
 from hybridnet.core import Array, NDArray, asarray, changed, named, suspended_trace, wrap
 from hybridnet.device import Device, cpu, current_device
 from hybridnet.errors import ArgumentError, DeferredInitializationError, DtypeError, ShapeError, UninitializedError, fail
 from hybridnet.ops.array.creation import zeros
+from hybridnet.symbol import Symbol
 from hybridnet.util import is_np_array
 
 _REQUESTS = ("write", "add", "null")
@@ -84,6 +85,7 @@ class Parameter:
         self._data: list[Any] | None = None
         self._leaves: list[Any] = []  # the gradients' places on the tape, kept while grad_req is null
         self._deferred_init: tuple[Any, list[Device], Any] | None = None
+        self._var: tuple[Any, Symbol] | None = None  # the variable that stands for it in symbols, and what it says of it
         self._grad_req = "null"
         self.grad_req = grad_req
 
@@ -151,6 +153,16 @@ class Parameter:
         if value != self._wd_mult:
             self._wd_mult = value
             changed(self, "wd_mult")
+
+    def var(self) -> Symbol:
+        """The parameter as a variable of a symbol, with what is known of it; one variable until that changes."""
+        init = self.init if self.init is None or isinstance(self.init, str) else initializer.create(self.init).dumps()
+        known = self.name, self._shape, self._dtype, self._lr_mult, self._wd_mult, init
+        if self._var is None or self._var[0] != known:
+            shape = None if self._shape is None else tuple(max(n, 0) for n in self._shape)
+            made = symbol.var(self.name, None, shape, float(self._lr_mult), float(self._wd_mult), self._dtype, init, self.stype)
+            self._var = known, made
+        return self._var[1]
 
     def _changed(self, what: str) -> None:
         """Something changed that compiled programs which read the arrays depend on."""
@@ -471,7 +483,7 @@ class Parameter:
         self._init_grad()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_leaves": []}
+        return {**self.__dict__, "_leaves": [], "_var": None}
 
 
 class Constant(Parameter):

@@ -79,7 +79,7 @@ class RNNCell(_Cell):
     ) -> tuple[Any, list[Any]]:
         (h,) = self._listed(inputs, states)
         i2h, h2h = self._products(F, inputs, h, i2h_weight, h2h_weight, i2h_bias, h2h_bias)
-        h = self.act(i2h + h2h)
+        h = self.act.hybrid_forward(F, i2h + h2h)  # whose node is named after the step
         return h, [h]
 
     def __repr__(self) -> str:

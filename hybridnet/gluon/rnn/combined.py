@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hybridnet import ndarray as F
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.rnn.recurrent import HybridRecurrentCell, RecurrentCell, as_steps, first_of, masked, merged, time_axis
 from hybridnet.gluon.rnn.states import StateInfo
+from hybridnet.gluon.symbolic import operators_for
 
 
 def _info_of(cells: Any, batch_size: int) -> StateInfo:
@@ -203,6 +203,7 @@ class BidirectionalCell(HybridRecurrentCell):
         self.reset()
         steps = as_steps(name, length, inputs, layout)
         left, right = _share((self.l_cell, self.r_cell), first_of(self, begin_state, steps[0]))
+        F = operators_for(steps)
 
         def backwards(x: Any) -> Any:
             x = merged(x, layout)

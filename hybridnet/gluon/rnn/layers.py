@@ -17,10 +17,18 @@ from hybridnet.gluon.rnn.cells import GRUCell, LSTMCell, LSTMPCell, RNNCell
 from hybridnet.gluon.rnn.combined import BidirectionalCell, DropoutCell, HybridSequentialRNNCell
 from hybridnet.gluon.rnn.recurrent import RecurrentCell
 from hybridnet.gluon.rnn.states import StateInfo, batch_of, first_states, listed, states_like
+from hybridnet.gluon.symbolic import is_symbolic
 from hybridnet.ops.nn.recurrence import GATES
 
 #: What a weight is applied to, and its bias where it has one: the input, the state, the output that is projected.
 PARTS = ("i2h", "h2h", "h2r")
+
+
+def _packed(F: Any, parts: list[Any]) -> Any:
+    """All weights and biases as ``F.RNN`` takes them: arrays as they are, symbols as one vector, since a symbol's input is one."""
+    if not is_symbolic(parts):
+        return parts
+    return F._internal._rnn_param_concat(*(F.reshape(x, shape=(-1,)) for x in parts), dim=0)
 
 
 class _RNNLayer(HybridBlock):
@@ -104,16 +112,17 @@ class _RNNLayer(HybridBlock):
             expected = "sequence_length" if self._use_sequence_length else "use_sequence_length=True"
             fail(ArgumentError, type(self).__name__, expected=f"{expected}, since the other was given", got="none")
         info = self.state_info(batch_of(inputs, self._layout))
-        first = states_like(F, info, inputs) if states is None else listed(type(self).__name__, states, info)
+        first = states_like(F, info, inputs, "h0") if states is None else listed(type(self).__name__, states, info)
+        parts = [
+            weights[f"{direction}{layer}_{part}_{kind}"]
+            for kind in ("weight", "bias")
+            for layer in range(self._num_layers)
+            for direction in self._directions
+            for part in (PARTS[: 2 + (self._projection_size is not None)] if kind == "weight" else PARTS[:2])
+        ]
         y, *last = F.RNN(
             inputs if self._layout == "TNC" else F.swapaxes(inputs, dim1=0, dim2=1),
-            [
-                weights[f"{direction}{layer}_{part}_{kind}"]
-                for kind in ("weight", "bias")
-                for layer in range(self._num_layers)
-                for direction in self._directions
-                for part in (PARTS[: 2 + (self._projection_size is not None)] if kind == "weight" else PARTS[:2])
-            ],
+            _packed(F, parts),
             *first,
             **({"sequence_length": sequence_length} if self._use_sequence_length else {}),
             mode=self._mode,
@@ -123,7 +132,6 @@ class _RNNLayer(HybridBlock):
             p=self._dropout,
             state_outputs=True,
             use_sequence_length=self._use_sequence_length,
-            name="fwd",
             **({} if self._projection_size is None else {"projection_size": self._projection_size}),
             **self._clip,
         )

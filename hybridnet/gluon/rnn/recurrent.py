@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hybridnet import ndarray as F
 from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.block import Block, HybridBlock
 from hybridnet.gluon.rnn.states import StateInfo, batch_of, first_states, states_like
+from hybridnet.gluon.symbolic import operators_for
 
 
 class RecurrentCell(Block):
@@ -18,8 +18,11 @@ class RecurrentCell(Block):
     ``inputs``: (batch, inputs). ``states``: a list of arrays, :meth:`begin_state` at first.
     """
 
+    _steps = 0  # of the sequence, as symbols: their nodes are named after the step
+
     def reset(self) -> None:
         """Forget what a sequence left behind in the cell, before the next."""
+        self._steps = 0
         for child in self._children.values():
             if isinstance(child, RecurrentCell):
                 child.reset()
@@ -59,6 +62,7 @@ class RecurrentCell(Block):
             history.append(states)
         if valid_length is None:
             return (merged(outputs, layout) if merge_outputs else outputs), states
+        F = operators_for(steps[0])
         states = [F.SequenceLast(F.stack(*each), valid_length, use_sequence_length=True) for each in zip(*history, strict=True)]
         whole = masked(merged(outputs, layout), valid_length, layout)
         return (as_steps(type(self).__name__, length, whole, layout) if merge_outputs is False else whole), states
@@ -68,6 +72,10 @@ class HybridRecurrentCell(RecurrentCell, HybridBlock):
     """A cell that ``hybridize()`` compiles: define ``hybrid_forward(self, F, inputs, states, ...)``."""
 
     forward = HybridBlock.forward
+
+    def _step_name(self) -> str:
+        self._steps += 1
+        return f"t{self._steps - 1}_"
 
 
 def time_axis(name: str, layout: str) -> int:
@@ -87,20 +95,23 @@ def as_steps(name: str, length: int, inputs: Any, layout: str) -> list[Any]:
     count = len(inputs) if listed else inputs.shape[axis] if isinstance(inputs, NDArray) else length
     if count != length or not length:
         fail(ShapeError, name, expected=f"inputs of {length} steps, one or more", got=f"{count} steps")
-    steps = inputs if listed else F.SliceChannel(inputs, num_outputs=length, axis=axis, squeeze_axis=True)
+    steps = inputs if listed else operators_for(inputs).split(inputs, num_outputs=length, axis=axis, squeeze_axis=True)
     return [steps] if length == 1 and not listed else list(steps)
 
 
 def merged(outputs: Any, layout: str) -> Any:
     """The outputs of all steps as one array."""
-    return F.stack(*outputs, axis=layout.index("T")) if isinstance(outputs, (list, tuple)) else outputs
+    return operators_for(outputs).stack(*outputs, axis=layout.index("T")) if isinstance(outputs, (list, tuple)) else outputs
 
 
 def masked(outputs: Any, valid_length: Any, layout: str) -> Any:
     """``outputs``, one array, with 0 beyond each sequence's length."""
-    return F.SequenceMask(outputs, valid_length, use_sequence_length=True, axis=layout.index("T"))
+    return operators_for(outputs).SequenceMask(outputs, valid_length, use_sequence_length=True, axis=layout.index("T"))
 
 
 def first_of(cell: RecurrentCell, states: Sequence[Any] | None, inputs: Any) -> list[Any]:
     """``states``, or zeros for the batch that a step's ``inputs`` are of."""
-    return states_like(F, cell.state_info(batch_of(inputs, "NC")), inputs) if states is None else list(states)
+    if states is not None:
+        return list(states)
+    with cell.name_scope():
+        return states_like(operators_for(inputs), cell.state_info(batch_of(inputs, "NC")), inputs, "begin_state")

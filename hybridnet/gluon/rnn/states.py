@@ -26,10 +26,10 @@ def batch_of(inputs: Any, layout: str) -> int:
     return int(inputs.shape[layout.index("N")]) if isinstance(inputs, NDArray) else 0
 
 
-def states_like(F: Any, info: StateInfo, inputs: Any) -> list[Any]:
-    """Zeros of the inputs' class, dtype and device, where those are known."""
+def states_like(F: Any, info: StateInfo, inputs: Any, name: str) -> list[Any]:
+    """Zeros of the inputs' class, dtype and device, where those are known; as symbols they are called ``name``, with a number."""
     if not isinstance(inputs, NDArray):
-        return [F.zeros(shape=state["shape"]) for state in info]
+        return [F.zeros(shape=state["shape"], name=f"{name}_{i}") for i, state in enumerate(info)]
     made = [F.zeros(shape=state["shape"], ctx=inputs.device, dtype=inputs.dtype) for state in info]
     return [as_class(zeros, type(inputs)) for zeros in made]
 

@@ -35,7 +35,7 @@ class RELU6(HybridBlock):
     """min(max(x, 0), 6)."""
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return F.clip(x, 0, 6)
+        return F.clip(x, 0, 6, name="relu6")
 
 
 def _add_conv(
@@ -67,7 +67,7 @@ class LinearBottleneck(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         y = self.out(x)
-        return y + x if self.use_shortcut else y
+        return F.elemwise_add(y, x) if self.use_shortcut else y
 
 
 class MobileNet(HybridBlock):

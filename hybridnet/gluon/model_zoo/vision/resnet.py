@@ -41,7 +41,10 @@ class _BlockV1(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         residual = x if self.downsample is None else self.downsample(x)
-        return F.relu(self.body(x) + residual)
+        return F.Activation(self._joined(residual, self.body(x)), act_type="relu")
+
+    def _joined(self, residual: Any, y: Any) -> Any:
+        return residual + y
 
 
 class BasicBlockV1(_BlockV1):
@@ -69,6 +72,9 @@ class BottleneckV1(_BlockV1):
         self.body.add(_conv3x3(inner, 1, inner), nn.BatchNorm(), nn.Activation("relu"))
         self.body.add(nn.Conv2D(channels, 1, 1), nn.BatchNorm())
 
+    def _joined(self, residual: Any, y: Any) -> Any:
+        return y + residual  # the order of MXNet's file
+
 
 class _BlockV2(HybridBlock):
     """x, or a convolution of its norm with ``downsample``, plus what convolutions make of it that have norm and relu before each."""
@@ -88,7 +94,7 @@ class _BlockV2(HybridBlock):
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         residual = x
         for i in self._numbers:
-            x = F.relu(getattr(self, f"bn{i}")(x))
+            x = F.Activation(getattr(self, f"bn{i}")(x), act_type="relu")
             if i == 1 and self.downsample is not None:
                 residual = self.downsample(x)
             x = getattr(self, f"conv{i}")(x)

@@ -1,0 +1,5 @@
+"""``mx.executor``: MXNet's place for :class:`~hybridnet.symbol.executor.Executor`."""
+
+from hybridnet.symbol.executor import Executor
+
+__all__ = ["Executor"]
