@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from hybridnet import dtypes
@@ -11,8 +12,10 @@ from hybridnet.core.state import paused_recording
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Context, Dtype
 from hybridnet.ndarray.normalization import MOVING, batch_norm
+from hybridnet.ndarray.record import Attributes
 from hybridnet.ndarray.register import classic, helper
 from hybridnet.ndarray.shapes import per_channel
+from hybridnet.ndarray.types import always, apart, own_dtype, statistics_wide
 from hybridnet.ops.array import gather
 from hybridnet.ops.array.shape import expand_dims
 from hybridnet.ops.math import fourier, reduction
@@ -41,9 +44,12 @@ def backward_gradientmultiplier(data: Array, scalar: float = 1.0, is_int: bool =
     return data * scalar
 
 
-@classic("_contrib_allclose")
+@classic("_contrib_allclose", types=always(dtypes.uint8))
 def allclose(a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = True) -> Any:
-    """1 if all elements are closer than ``atol`` + ``rtol`` · abs(b), else 0, as uint8; ``equal_nan``: NaN is close to NaN."""
+    """1 if all elements are closer than ``atol`` + ``rtol`` · abs(b), else 0, as uint8; ``equal_nan``: NaN is close to NaN.
+
+    ``a`` and ``b`` are of one shape; the result has shape (1,).
+    """
     same = call("equal", a, b)  # infinities, whose difference is no number
     apart = call("absolute", call("where", same, 0, a) - call("where", same, 0, b))
     close = call("logical_or", same, call("less_equal", apart, call("absolute", b) * rtol + atol))
@@ -53,7 +59,10 @@ def allclose(a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_n
 
 
 @classic(
-    "_contrib_SparseEmbedding", required=("input_dim", "output_dim"), shapes=lambda known, a: {"weight": (a["input_dim"], a["output_dim"])}
+    "_contrib_SparseEmbedding",
+    required=("input_dim", "output_dim"),
+    shapes=lambda known, a: {"weight": (a["input_dim"], a["output_dim"])},
+    types=own_dtype("weight"),
 )
 def SparseEmbedding(
     data: Array,
@@ -72,6 +81,7 @@ def SparseEmbedding(
     aux=MOVING,
     outputs=lambda a: ("output", "mean", "var") if a["output_mean_var"] else ("output",),
     shapes=per_channel("gamma", "beta", *MOVING),
+    types=statistics_wide("gamma", "beta", *MOVING),
 )
 def BatchNormWithReLU(
     data: Array,
@@ -122,7 +132,13 @@ def count_sketch(data: Array, h: Array, s: Array, out_dim: int = 1, processing_b
     return call("add_along_axis", signed, call("broadcast_to", places, shape=data.shape), axis=1, length=out_dim)
 
 
-@classic("_contrib_hawkesll", outputs=("output0", "output1"))
+def _with_marks(inputs: Mapping[str, dtypes.Dtype | None], outputs: Sequence[dtypes.Dtype | None], a: Attributes) -> Any:
+    """Marks are int32, whatever the others are."""
+    found, results = apart("marks")(inputs, outputs, a)
+    return {**found, "marks": dtypes.int32}, results
+
+
+@classic("_contrib_hawkesll", outputs=("output0", "output1"), types=_with_marks)
 def hawkesll(lda: Array, alpha: Array, beta: Array, state: Array, lags: Array, marks: Array, valid_length: Array, max_time: Array) -> Any:
     """The log likelihood (n,) of events under a Hawkes process with exponential decay, and its state (n, k) at ``max_time`` (n,).
 
@@ -130,6 +146,7 @@ def hawkesll(lda: Array, alpha: Array, beta: Array, state: Array, lags: Array, m
     fast that fades; ``state`` (n, k): what is left of earlier events; gradients are those of
     the likelihood, for the first three. ``lags`` (n, t): times since the event before; ``marks`` (n, t):
     the kinds; ``valid_length`` (n,): how many events there are. Formula: Embrechts et al., 2011, summed over pairs of events at once.
+    ShapeError for arrays that do not fit together so.
     """
     n, k = lda.shape
     count = lags.shape[1]
@@ -190,7 +207,7 @@ def group_adagrad_update(
         return weight - grad * lr / rate
 
 
-@classic("_contrib_getnnz")
+@classic("_contrib_getnnz", types=always(dtypes.int64))
 def getnnz(data: Array, axis: int | None = None) -> Any:
     """How many elements of a matrix are not 0, as int64: of all, or along ``axis``."""
     return reduction.sum(call("cast", call("not_equal", data, 0), dtype=dtypes.int64), axis)
@@ -209,6 +226,7 @@ def rand_zipfian(true_classes: Array, num_sampled: int, range_max: int, ctx: Con
     """Classes below ``range_max`` drawn by about Zipf's law, and how often each of ``true_classes`` and of those is expected.
 
     Class c comes with the probability log((c + 2) / (c + 1)) / log(range_max + 1). Gives int64 (num_sampled,), and float64 twice.
+    ArgumentError for a ``range_max`` below 1.
     """
     if range_max < 1:
         fail(ArgumentError, "rand_zipfian", expected="a range_max of 1 or more", got=str(range_max))

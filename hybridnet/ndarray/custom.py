@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -306,8 +306,27 @@ def _ordered(op_type: str, given: list[Any], named: Mapping[str, Any], names: li
 # -- the record, for symbols ----------------------------------------------------------------------
 
 
+def _prop_with(a: Attributes) -> CustomOpProp:
+    return prop_of(a["op_type"], {key: value for key, value in a.items() if key != "op_type"})
+
+
+def _shapes(known: Mapping[str, Shape], a: Attributes) -> dict[str, Shape]:
+    """The shapes of inputs and states that follow, where those of some inputs say enough for the operator's ``infer_shape``."""
+    prop = _prop_with(a)
+    arguments, states = prop.list_arguments(), prop.list_auxiliary_states()
+    asked = [list(known.get(name, ())) for name in arguments]
+    try:
+        found = tuple(prop.infer_shape(asked))
+    except (IndexError, TypeError):  # it looked at the shape of an input that is not known
+        return {}
+    shapes = zip([*arguments, *states], [*found[0], *(found[2] if len(found) == 3 else [])], strict=False)
+    return {name: tuple(shape) for name, shape in shapes if len(shape)}
+
+
 class CustomRecord(ClassicOperator):
     """The record of ``Custom``, whose attributes beside ``op_type``, inputs, states and outputs are those of the registered operator."""
+
+    is_open: ClassVar[bool] = True
 
     def complete(self, given: Attributes) -> dict[str, Any]:
         """The attributes as they are given: only the operator's own ``CustomOpProp`` knows what they are."""
@@ -315,36 +334,17 @@ class CustomRecord(ClassicOperator):
             fail(SignatureError, self.name, expected="the attributes op_type", got="none")
         return dict(given)
 
-    def _prop(self, given: Attributes) -> CustomOpProp:
-        return prop_of(given["op_type"], {key: value for key, value in given.items() if key != "op_type"})
-
     def texts(self, given: Attributes) -> dict[str, str]:
         """Attributes as strings."""
         return {key: str(value) for key, value in given.items()}
 
-    def input_names(self, given: Attributes) -> tuple[str, ...]:
+    def inputs_with(self, a: Attributes) -> tuple[str, ...]:
         """The inputs, and the states after them."""
-        return (*self._prop(given).list_arguments(), *self.aux_names(given))
+        return (*_prop_with(a).list_arguments(), *self.aux_names(a))
 
     def aux_names(self, given: Attributes) -> tuple[str, ...]:
         """The states."""
-        return tuple(self._prop(given).list_auxiliary_states())
-
-    def output_names(self, given: Attributes) -> tuple[str, ...]:
-        """The results."""
-        return tuple(self._prop(given).list_outputs())
-
-    def shapes_of_inputs(self, known: Mapping[str, Shape], given: Attributes) -> dict[str, Shape]:
-        """The shapes of all inputs and states that follow, where those of some inputs say enough for the operator's ``infer_shape``."""
-        prop = self._prop(given)
-        arguments, states = prop.list_arguments(), prop.list_auxiliary_states()
-        asked = [list(known.get(name, ())) for name in arguments]
-        try:
-            found = tuple(prop.infer_shape(asked))
-        except (IndexError, TypeError):  # it looked at the shape of an input that is not known
-            return dict(known)
-        shapes = zip([*arguments, *states], [*found[0], *(found[2] if len(found) == 3 else [])], strict=False)
-        return {**{name: tuple(shape) for name, shape in shapes if len(shape)}, **known}
+        return tuple(_prop_with(given).list_auxiliary_states())
 
 
 OPERATORS["Custom"] = CustomRecord(
@@ -358,9 +358,9 @@ OPERATORS["Custom"] = CustomRecord(
     asked={},
     attributes={"op_type": attribute_of("op_type", str, "", True)},
     positions=(),
-    outputs=lambda a: ("output",),
+    outputs=lambda a: tuple(_prop_with(a).list_outputs()),
     types=all_one,
-    shapes=None,
+    shapes=_shapes,
     by_class=True,
 )
 custom.__name__ = custom.__qualname__ = "Custom"

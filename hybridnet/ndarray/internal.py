@@ -10,6 +10,7 @@ from hybridnet.core.indexing import encode
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Bounds, Context, Shape
 from hybridnet.ndarray.classic import combine
+from hybridnet.ndarray.record import all_one
 from hybridnet.ndarray.register import FUNCTIONS, classic
 from hybridnet.ndarray.shapes import alike
 from hybridnet.ops.array import creation, gather
@@ -67,7 +68,7 @@ def set_value(src: float = 0.0) -> Any:
     return creation.full((1,), src, dtypes.default_float, None)
 
 
-@classic("_zeros_without_dtype")
+@classic("_zeros_without_dtype", types=all_one)
 def zeros_without_dtype(shape: Shape | None = None, ctx: Context | None = None, dtype: int = -1) -> Any:
     """Zeros of float32."""
     return creation.zeros(() if shape is None else shape, dtypes.default_float, ctx)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.core.state import paused_recording
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.attributes import Array, Floats, Shape
 from hybridnet.ndarray.record import Attributes, numbered
 from hybridnet.ndarray.register import arrays_of, classic
+from hybridnet.ndarray.types import always
 from hybridnet.ndarray.updates import adamw, lamb_direction, lamb_step, sgd, sgd_momentum, updated
 
 
@@ -176,7 +178,7 @@ def _norm(x: Any) -> Any:
     return call("sqrt", call("reshape", _sum_of_squares(x), shape=(1,)))
 
 
-@classic("multi_sum_sq", inputs=lambda a: [f"array_{i}" for i in range(a["num_arrays"])], by_class=True)
+@classic("multi_sum_sq", inputs=lambda a: [f"array_{i}" for i in range(a["num_arrays"])], types=always(dtypes.float32), by_class=True)
 def multi_sum_sq(*data: Array, num_arrays: int | None = None) -> Any:
     """The sum of squares of each array, as float32 of shape (number of arrays,). The arrays are of any shapes."""
     return call("concatenate", *(call("reshape", _sum_of_squares(x), shape=(1,)) for x in arrays_of(data)), axis=0)

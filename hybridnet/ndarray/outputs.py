@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from hybridnet.core import call, local
+from hybridnet.core import local
 from hybridnet.core.state import paused_recording
 from hybridnet.ndarray.attributes import Array, Shape
 from hybridnet.ndarray.record import Attributes, numbered, when
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.shapes import from_input
 from hybridnet.ndarray.types import apart, following
+from hybridnet.ops.math import reduction
 from hybridnet.ops.nn import ctc, outputs
 
 
@@ -137,6 +138,6 @@ def identity_attach_kl_sparse_reg(
     """
     if local.training:
         with paused_recording():
-            mean = call("mean", data, axis=(0,), keepdims=False)
+            mean = reduction.mean(data, 0)
             moving_avg._assign(moving_avg * momentum + mean * (1 - momentum))
     return outputs.sparseness_penalty(data, moving_avg, sparseness_target, penalty)

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from hybridnet.dtypes import Dtype, as_dtype, float32
 from hybridnet.errors import ArgumentError, SignatureError, fail
@@ -87,6 +87,9 @@ class ClassicOperator:
     shapes: ShapeRule | None
     types: TypeRule
     by_class: bool
+
+    #: Whether it takes attributes of any name, of which its inputs follow.
+    is_open: ClassVar[bool] = False
 
     @property
     def leading(self) -> int:

@@ -57,11 +57,14 @@ def compose(
     given = dict(kwargs)
     label, extra = given.pop("name", None), given.pop("attr", None)
     given.pop("out", None)
+    by_attributes = operator.variadic or operator.is_open  # then the attributes say what the inputs are
     if operator.variadic:
         args = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
         inputs: dict[str, Any] = {}
         if count := len(args) or sum(map(is_symbol, given.values())):
             given.setdefault(operator.variadic, count)
+    elif operator.is_open:
+        inputs = {}
     else:
         if len(args) > len(operator.positions):
             fail(SignatureError, hint, expected=f"at most {len(operator.positions)} arguments without names", got=str(len(args)))
@@ -74,7 +77,7 @@ def compose(
     attrs = _texts(operator, hint, given, attribute.current().get(extra))
     node = Node("", op, operator, attrs)
     names = node.input_names  # reads the attributes, too
-    if operator.variadic:
+    if by_attributes:
         inputs.update(zip(names, args, strict=False))
     node.name = name.current().get(label, hint)
     node.bind_inputs(_inputs(node, names, {key: x for key, x in inputs.items() if x is not None}, entry))
@@ -107,7 +110,7 @@ def _texts(operator: ClassicOperator, op: str, given: Mapping[str, Any], extra: 
             attrs[key] = text_of(known, value)
         elif key in HIDDEN:
             attrs[f"__{key}__"] = str(value)
-        elif is_extra(key):
+        elif is_extra(key) or operator.is_open:
             attrs[key] = str(value)
         elif value is not None or key not in operator.inputs:
             _refuse(operator, op, key, value)

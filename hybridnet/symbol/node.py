@@ -87,7 +87,7 @@ class Node:
     @property
     def states(self) -> range:
         """The positions of the inputs that the operator writes to."""
-        count = len(self.operator.aux) if self.operator is not None else 0
+        count = len(self.operator.aux_names(self.values)) if self.operator is not None else 0
         return range(len(self.inputs) - count, len(self.inputs))
 
     @property

@@ -8,7 +8,6 @@ import pytest
 import hybridnet as mx
 from hybridnet import autograd, gluon, nd
 from hybridnet.errors import ArgumentError, HybridnetError, ShapeError, SignatureError
-from hybridnet.ndarray.infer import infer_shapes
 from hybridnet.ndarray.register import OPERATORS
 
 SEEN: list[Any] = []
@@ -250,9 +249,8 @@ def test_the_record_is_the_property() -> None:
     assert record.output_names({"op_type": "test_pair"}) == ("product", "difference")
     assert record.shapes_of_inputs({"data": (2, 3)}, given) == {"data": (2, 3), "mean": (1,)}
     assert record.shapes_of_inputs({}, {"op_type": "test_pair"}) == {}
-    found = infer_shapes(record, {"data": (2, 3)}, given)
-    assert found.inputs == {"data": (2, 3), "mean": (1,)}
-    assert found.outputs == {"output": (2, 3)}
+    found = mx.sym.Custom(mx.sym.var("x"), name="y", **given).infer_shape(x=(2, 3))
+    assert found == ([(2, 3)], [(2, 3)], [(1,)])
 
 
 def test_operators_are_listed_with_their_parameters() -> None:
@@ -265,3 +263,18 @@ def test_operators_are_listed_with_their_parameters() -> None:
     assert mx.operator.get_operator_arguments("Concat").names[0] == "data"
     with pytest.raises(ArgumentError, match="the name of an operator; got 'nope'"):
         mx.operator.get_operator_arguments("nope")
+
+
+def test_as_a_symbol() -> None:
+    """Inputs, states and outputs are the property's; it computes and differentiates as it does imperatively; files keep its attributes."""
+    y = mx.sym.Custom(mx.sym.var("x"), op_type="test_scaled", k="3", states="1", name="y")
+    assert (y.list_arguments(), y.list_auxiliary_states(), y.list_outputs()) == (["x"], ["y_mean"], ["y_output"])
+    pair = mx.sym.Custom(mx.sym.var("x") * 2, b=mx.sym.var("b"), op_type="test_pair", name="pair")
+    assert pair.list_outputs() == ["pair_product", "pair_difference"]
+    for symbol in (y, mx.sym.load_json(y.tojson())):
+        executor = symbol.simple_bind(mx.cpu(), x=(2, 3))
+        executor.arg_dict["x"][:] = 2
+        share = 1 / (1 + numpy.exp(-2.0))
+        numpy.testing.assert_allclose(executor.forward(is_train=True)[0].asnumpy(), 3 * share, rtol=1e-6)
+        executor.backward(nd.ones((2, 3)))
+        numpy.testing.assert_allclose(executor.grad_dict["x"].asnumpy(), 3 * share * (1 - share), rtol=1e-6)

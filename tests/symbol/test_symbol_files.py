@@ -106,7 +106,7 @@ def test_checkpoints(tmp_path: Path) -> None:
     assert {name: x.tolist() for name, x in found.items()} == {name: x.tolist() for name, x in arguments.items()}
     assert states.keys() == executor.aux_dict.keys()
     nd.save(prefix + "-0008.params", {"fc_weight": nd.ones((1,))})
-    with pytest.raises(FileFormatError, match=r"begin with arg: or aux: .*'fc_weight'"):
+    with pytest.raises(FileFormatError, match=r"names arg:… and aux:…; got 'fc_weight'"):
         model.load_params(prefix, 8)
 
 

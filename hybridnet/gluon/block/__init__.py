@@ -9,7 +9,5 @@ from hybridnet.gluon.nesting import _flatten, _regroup  # noqa: F401  libraries 
 
 __all__ = ["Block", "HybridBlock"]
 
-if TYPE_CHECKING:
-    from hybridnet.gluon.symbol_block import SymbolBlock as SymbolBlock
-else:
+if not TYPE_CHECKING:
     __getattr__, __dir__ = absent.Later(__name__, {"SymbolBlock": "hybridnet.gluon.symbol_block:SymbolBlock"}).functions

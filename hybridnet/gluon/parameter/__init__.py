@@ -1,7 +1,8 @@
 """``Parameter``, ``Constant`` and ``ParameterDict``, what networks learn: MXNet's module ``gluon.parameter``."""
 
 from hybridnet.errors import DeferredInitializationError
-from hybridnet.gluon.parameter.parameter import Constant, Parameter
+from hybridnet.gluon.parameter.constant import Constant
+from hybridnet.gluon.parameter.parameter import Parameter
 from hybridnet.gluon.parameter.parameter_dict import ParameterDict
 
 __all__ = ["Constant", "DeferredInitializationError", "Parameter", "ParameterDict"]

@@ -484,24 +484,3 @@ class Parameter:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_leaves": [], "_var": None}
-
-
-class Constant(Parameter):
-    """A parameter that keeps its value: never learnt, saved and moved with the others.
-
-    ``Constant(name, value)``, or ``Constant(value)``.
-    """
-
-    def __init__(self, name: Any, value: Any = None) -> None:
-        if value is None:
-            name, value = "const", name
-        with suspended_trace():
-            self.value = asarray(value)
-        super().__init__(
-            name,
-            grad_req="null",
-            shape=self.value.shape,
-            dtype=self.value.dtype,
-            init=initializer.Constant(self.value),
-            differentiable=False,
-        )

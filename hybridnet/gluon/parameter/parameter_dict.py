@@ -9,8 +9,9 @@ from hybridnet import initializer, serialization
 from hybridnet.core import asarray
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, fail
+from hybridnet.gluon.parameter.constant import Constant
 from hybridnet.gluon.parameter.loading import load_values
-from hybridnet.gluon.parameter.parameter import Constant, Parameter
+from hybridnet.gluon.parameter.parameter import Parameter
 
 
 class ParameterDict:
