@@ -17,7 +17,7 @@ from hybridnet.core import Kind
 from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.dtypes import is_floating
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.operators import MATMUL, RESHAPE, SLICE, SUM, TRANSPOSE
+from hybridnet.graph.operators import MATMUL, MAX, MIN, PROD, RESHAPE, SLICE, SUM, TRANSPOSE
 from hybridnet.ops.linalg.cpu_matmul import SMALL, multiply_adds
 
 #: More nodes are not written out: their calls take so long together that what is around them does not matter.
@@ -142,7 +142,7 @@ class _Line:
 
 
 #: The reductions whose shorter way to NumPy is ``ufunc.reduce``.
-_SHORT = frozenset(op for op in REDUCERS if op.name in ("sum", "prod", "max", "min"))
+_SHORT = frozenset({SUM, PROD, MAX, MIN})
 
 
 def _is_small(node: Node) -> bool:

@@ -124,10 +124,13 @@ core.NDArray.as_np_ndarray = lambda self: as_class(self, core.NDArray)  # type: 
 def finish(result: Any, cls: type[core.NDArray]) -> Any:
     """A classic result: of the class of the inputs, and of one dimension where NumPy's has none."""
     if result.__class__ is cls:
-        if result._data.shape:
+        if result._data.shape or cls is core.NDArray:
             return result
-        if not local.special and result._storage is None and result._device.is_host:  # nobody else has its memory
-            return wrap(cls, result._data.reshape(1), result._device)
+        if not local.special and result._device.is_host:  # the reshape of below, without a call of it
+            made = wrap(cls, result._data.reshape(1), result._device)
+            made._storage = storage = result.storage()
+            storage.viewed = storage.viewed or id(result)
+            return made
     if isinstance(result, core.NDArray):
         if cls is not type(result):
             result = as_class(result, cls)

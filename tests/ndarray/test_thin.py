@@ -93,3 +93,19 @@ def test_python_s_operators_go_by_the_rules_here() -> None:
         assert y.shape == (1,)
     assert type(a + np.array([1.0, 1.0])) is type(np.array([1.0, 1.0]) + a) is nd.NDArray
     assert (a + True).asnumpy().tolist() == [2.0, 3.5]
+
+
+def test_what_is_brought_to_one_dimension_shares_the_memory_of_what_it_is_of() -> None:
+    """A function may give its operand on: a write to one shows in the other, and what a tape keeps of it is as it was."""
+    x = nd.array(3.0)
+    x.attach_grad()
+    for recording in (False, True):
+        with autograd.record() if recording else autograd.pause():
+            y = finish(x, nd.NDArray)
+        assert y.shape == (1,) and y._storage is x._storage is not None
+    with autograd.record():
+        z = x * x
+    finish(x, nd.NDArray)[:] = 100
+    assert x.asscalar() == 100
+    z.backward()
+    assert x.grad.asscalar() == 6
