@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy
 
@@ -20,10 +20,14 @@ from hybridnet.contrib.text.vocab import Vocabulary
 from hybridnet.errors import ArgumentError, FileFormatError, ShapeError, fail
 from hybridnet.registry import Registry
 
-REGISTRY: Registry[Any] = Registry("token embedding")
-register = REGISTRY.register
-
+C = TypeVar("C", bound=type)
 Matrix = numpy.ndarray[Any, Any]
+REGISTRY: Registry[Any] = Registry("token embedding")
+
+
+def register(embedding_cls: C) -> C:
+    """Enter a class, by its name in lower case, among those that :func:`create` makes; usable as a decorator."""
+    return REGISTRY.register(embedding_cls)
 
 
 class _TokenEmbedding(Vocabulary):
