@@ -189,6 +189,7 @@ def campaign(count: int) -> int:
     """Read mutated files; how many were refused. Nothing but our error may come of it, and nothing may take long."""
     with NameManager():
         whole = [symbol_programs.program(sym, seed).tojson() for seed in range(6)]
+        whole += [symbol.tojson() for symbol, _ in symbol_programs.loops(sym).values()]
     rng, refused = random.Random(1), 0
     for _ in range(count):
         content = mutated(rng.choice(whole), rng)
