@@ -76,6 +76,14 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("SparseEmbedding", "nd.Embedding"),
         ("quantize* quantized_* dequantize requantize calibrate_entropy rand_zipfian round_ste sign_ste hawkesll getnnz edge_id dgl_*", ""),
     ],
+    "hybridnet.symbol": [
+        ("np npx numpy numpy_extension", "the operators of sym, or net.hybridize()"),
+        ("Custom", "a HybridBlock"),
+        ("BilinearSampler Correlation GridGenerator IdentityAttachKLSparseReg ROIPooling SVMOutput", ""),
+        ("SpatialTransformer im2col col2im cast_storage reset_arrays", ""),
+        ("*_update *_update_phase1 *_update_phase2 multi_lars multi_sum_sq", _TRAINER),
+        ("random_pdf_*", "the density, written with sym's functions"),
+    ],
     "hybridnet.numpy": [
         ("apply_over_axes correlate frexp histogram2d histogram_bin_edges histogramdd i0 in1d ix_ min_scalar_type mirr msort", "NumPy"),
         ("nanmedian", "NumPy"),

@@ -84,7 +84,10 @@ def _with_variables(structure: Any, variables: Iterator[Symbol]) -> Any:
 
 
 def export(block: Any, path: str, epoch: int, remove_amp_cast: bool) -> tuple[str, str]:
-    """Write ``path-symbol.json`` and ``path-0000.params``; see :meth:`HybridBlock.export`."""
+    """Write ``path-symbol.json`` and ``path-0000.params``; see :meth:`HybridBlock.export`.
+
+    ArgumentError for a variable that is no parameter.
+    """
     graph, inputs = block._as_symbol()
     parameters = {p.name: p for p in block.collect_params().values()}
     missing = [key for key in graph.list_inputs() if key not in parameters and key not in inputs]

@@ -17,7 +17,7 @@ _REQS = ("write", "add", "null")
 
 
 def bind(symbol: Any, ctx: Any, args: Any, args_grad: Any, grad_req: Any, aux_states: Any) -> Executor:
-    """An executor on arrays of the caller's; see ``Symbol.bind``."""
+    """An executor on arrays of the caller's; see ``Symbol.bind``. Raises ShapeError for arrays that do not fit together."""
     names, states = symbol.list_arguments(), symbol.list_auxiliary_states()
     arrays, aux = _listed("args", names, args, True), _listed("aux_states", states, aux_states, True)
     requests = _requests(names, grad_req)
@@ -72,7 +72,7 @@ def simple_bind(
     shared_exec: Executor | None,
     shared_buffer: dict[str, Any] | None,
 ) -> Executor:
-    """An executor on new arrays; see ``Symbol.simple_bind``."""
+    """An executor on new arrays; see ``Symbol.simple_bind``. ArgumentError where not all shapes follow."""
     names, states, device = symbol.list_arguments(), symbol.list_auxiliary_states(), Device(ctx)
     found = symbol._infer_shapes((), dict(shapes))
     missing = [f"{n.name}: {found.of(n)}" for n in symbol._variables if not infer.is_whole(found.of(n))]

@@ -142,7 +142,10 @@ def hypot(left: Any, right: Any) -> Any:
 
 
 def histogram(a: Symbol, bins: Any = 10, range: tuple[float, float] | None = None, **kwargs: Any) -> Symbol:
-    """How many elements are in each bin, and the bins' bounds; ``bins``: their number, with a ``range``, or a symbol of bounds."""
+    """How many elements are in each bin, and the bins' bounds; ``bins``: their number, with a ``range``, or a symbol of bounds.
+
+    ArgumentError for a number without a range.
+    """
     if isinstance(bins, Symbol):
         return called("_histogram", (a, bins), kwargs)
     if range is None:

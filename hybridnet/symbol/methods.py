@@ -7,6 +7,7 @@ from numbers import Number
 from typing import Any
 
 from hybridnet.ndarray.register import OPERATORS
+from hybridnet.symbol.creation import split_v2
 from hybridnet.symbol.symbol import Symbol, called
 
 # -- Python's operators: the names that MXNet's nodes get come from which of an operator's names is used -------------------
@@ -88,5 +89,13 @@ def _lengths(op: str, attribute: str, name: str) -> Callable[..., Symbol]:
 
 for _op, _attribute in (("reshape", "shape"), ("transpose", "axes"), ("broadcast_to", "shape")):
     setattr(Symbol, _op, _lengths(_op, _attribute, _op))
+
+
+def _split_v2(self: Symbol, indices_or_sections: Any, axis: int = 0, squeeze_axis: bool = False) -> Symbol:
+    """``sym.split_v2`` of the symbol."""
+    return split_v2(self, indices_or_sections, axis, squeeze_axis)
+
+
+setattr(Symbol, "split_v2", _split_v2)  # noqa: B010
 
 assert OPERATORS.keys() >= {*FLUENT, *(name for names in _METHODS.values() for name in names)}

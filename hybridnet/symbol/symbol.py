@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from numbers import Number
 from typing import Any, NoReturn
@@ -100,7 +100,7 @@ class Symbol:
         if isinstance(index, str):
             return self._of_name(index)
         if isinstance(index, slice):
-            return Group(list(self)[index])
+            return type(self)(self._outputs[index])
         if not -len(self) <= index < len(self):
             raise IndexError(f"output {index} of a symbol that has {len(self)}")
         return type(self)([self._outputs[index]])
@@ -296,6 +296,10 @@ class Symbol:
 
     get_backend_symbol = optimize_for
 
+    def as_nd_ndarray(self) -> Symbol:
+        """The symbol itself: it has the rules of ``nd``."""
+        return self
+
     # -- what only arrays have ------------------------------------------------------------------
 
     def __bool__(self) -> NoReturn:
@@ -325,7 +329,7 @@ def _shown(node: Node) -> dict[str, str]:
 
 
 def entry_of(op: str, key: str, x: Any) -> Entry:
-    """The one output that a symbol given as the input ``key`` of ``op`` stands for."""
+    """The one output that a symbol given as the input ``key`` of ``op`` stands for; SignatureError for anything else."""
     if not isinstance(x, Symbol):
         fix = "sym.var(name), and the array when it is bound" if not isinstance(x, Number) else "an operator of a number, as x + 1"
         fail(SignatureError, op, expected=f"a Symbol as {key}", got=type(x).__name__, fix=fix)
@@ -360,13 +364,16 @@ def hint_of(op: str) -> str:
     return next((op.removeprefix(start) for start in NAMESPACES.values() if op.startswith(start)), op).lower()
 
 
-def Group(symbols: Sequence[Symbol]) -> Symbol:
-    """The outputs of several symbols, in order. SignatureError for what is no symbol, or for none."""
+def Group(symbols: Sequence[Symbol], create_fn: Callable[[Sequence[Entry]], Any] | None = None) -> Any:
+    """The outputs of several symbols, in order; ``create_fn``: the class of the result.
+
+    SignatureError for what is no symbol, or for none.
+    """
     listed = list(symbols)
     if not listed or not all(map(is_symbol, listed)):
         got = ", ".join(type(x).__name__ for x in listed) or "none"
         fail(SignatureError, "Group", expected="symbols", got=got)
-    return Symbol([entry for symbol in listed for entry in symbol._outputs])
+    return (create_fn or Symbol)([entry for symbol in listed for entry in symbol._outputs])
 
 
 def load_json(json_str: str) -> Symbol:

@@ -1,6 +1,8 @@
 """Executors: forward, backward, what of arrays is shared with whom, other shapes, monitors; and inference of shapes that they rely on."""
 
+import gc
 import warnings
+import weakref
 from typing import Any
 
 import numpy as np
@@ -140,6 +142,21 @@ def test_integers_have_no_gradient() -> None:
     executor.backward(nd.ones((3, 2)))
     assert executor.grad_dict["e_weight"].tolist() == [[1, 1], [0, 0], [2, 2], [0, 0]]
     assert executor.arg_dict["data"].dtype is np.int32
+
+
+def test_what_is_dropped_is_freed_at_once() -> None:
+    """No executor, program or graph is in a cycle."""
+    executor = filled(network().simple_bind(mx.cpu(), data=(4, 5)))
+    executor.forward(is_train=True)
+    executor.backward()
+    kept = [weakref.ref(x) for x in (executor, executor._program, executor._symbol, executor._symbol._outputs[0].node)]
+    gc.collect()
+    gc.disable()
+    try:
+        del executor
+        assert [x() for x in kept] == [None] * 4
+    finally:
+        gc.enable()
 
 
 # -- arrays ---------------------------------------------------------------------------------------
