@@ -191,7 +191,7 @@ class SoftmaxCrossEntropyLoss(Loss):
             loss = -F.sum(likely * _reshape_like(F, label, pred), axis=self._axis, keepdims=True)
             return self._finish(F, loss, sample_weight)
         # Weights are meant for losses that keep the axis, with length 1.
-        keepdims = sample_weight is not None or self._batch_axis != 0 or self._axis == 0
+        keepdims = sample_weight is not None or self._batch_axis != 0 or self._axis == 0 or is_symbolic((pred,))
         if self._from_logits:
             loss = -F.pick(pred, label, axis=self._axis, keepdims=keepdims)
         else:

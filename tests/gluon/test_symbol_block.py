@@ -2,12 +2,13 @@
 
 import gzip
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support import symbol_values
+from support import symbol_programs, symbol_values
 from support.paths import DATA
 
 import hybridnet as mx
@@ -79,6 +80,12 @@ def test_a_hybridized_or_initialized_block_takes_symbols_too() -> None:
     expected = net(IMAGES).asnumpy()
     executor = net(sym.var("data")).bind(mx.cpu(), {"data": IMAGES, **values(net)}, aux_states=values(net))
     np.testing.assert_allclose(executor.forward()[0].asnumpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", symbol_programs.layers(gluon))
+def test_layers_and_losses_are_mxnets(name: str) -> None:
+    """Their files to the byte: names, attributes, operators."""
+    assert symbol_programs.layer_text(sym, symbol_programs.layers(gluon)[name], name) == kept()["layers"][name]
 
 
 def values(net: Any) -> dict[str, Any]:
@@ -253,6 +260,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         part(nd.ones((1, 3)))
 
 
+@cache
 def kept() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(gzip.decompress((DATA / "mxnet_1_9_1_symbols.json.gz").read_bytes()))
     return found

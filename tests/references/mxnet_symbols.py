@@ -170,6 +170,14 @@ def zoo() -> dict[str, str]:
     return found
 
 
+def layers() -> dict[str, str]:
+    found = {}
+    for name, make in symbol_programs.layers(mx.gluon).items():
+        with mx.name.NameManager():
+            found[name] = symbol_programs.layer_text(mx.sym, make, name)
+    return found
+
+
 def exported() -> list:
     """A small network, exported: ``mxnet_1_9_1_exported-symbol.json`` and its parameters; gives the input and what it gives."""
     with mx.name.NameManager():
@@ -193,7 +201,7 @@ def main() -> None:
         if (not name.startswith(RANDOM) and not name.endswith("_like")) or name in ("zeros_like", "ones_like"):
             lines += in_process(value, name, attributes, shapes)
     (DATA / "mxnet_1_9_1_symbol_values.jsonl").write_text("\n".join(lines) + "\n")
-    kept = json.dumps({"programs": programs(), "zoo": zoo(), "loops": loops(), "exported": exported()}).encode()
+    kept = json.dumps({"programs": programs(), "zoo": zoo(), "loops": loops(), "layers": layers(), "exported": exported()}).encode()
     (DATA / "mxnet_1_9_1_symbols.json.gz").write_bytes(gzip.compress(kept, mtime=0))
 
 

@@ -90,3 +90,30 @@ def loops(sym: Any) -> dict[str, tuple[Any, dict[str, tuple[int, ...]]]]:
         "cond": (branch, {"p": (1,), "a": (1, 2), "b": (1, 2), "w": (1, 2)}),
         "cond pair": (sym.Group(pair), {"p": (1,), "data": (2,), "w": (2,)}),
     }
+
+
+def layers(gluon: Any) -> dict[str, Any]:
+    """Makers of layers, and of losses, which take labels as well."""
+    nn, rnn, loss = gluon.nn, gluon.rnn, gluon.loss
+    return {
+        "embedding": lambda: nn.Embedding(5, 3), "layer norm": nn.LayerNorm, "group norm": lambda: nn.GroupNorm(2),
+        "instance norm": nn.InstanceNorm, "instance norm 2": lambda: nn.InstanceNorm(axis=2), "prelu": nn.PReLU, "elu": nn.ELU,
+        "selu": nn.SELU, "gelu": nn.GELU, "swish": nn.Swish, "leaky": lambda: nn.LeakyReLU(0.1), "conv 1": lambda: nn.Conv1D(3, 3),
+        "conv 3": lambda: nn.Conv3D(3, 3, use_bias=False), "transposed": lambda: nn.Conv2DTranspose(3, 3, output_padding=1, strides=2),
+        "avg pool": lambda: nn.AvgPool2D(2), "global": nn.GlobalMaxPool1D, "reflection": lambda: nn.ReflectionPad2D(1),
+        "dense": lambda: nn.Dense(3, flatten=False, use_bias=False), "batch norm": lambda: nn.BatchNorm(scale=False, center=False),
+        "sync": lambda: gluon.contrib.nn.SyncBatchNorm(), "dropout": lambda: nn.Dropout(0.3, axes=(1,)),
+        "lambda": lambda: nn.HybridLambda("relu"), "activation": lambda: nn.Activation("softsign"),
+        "lstm": lambda: rnn.LSTM(3, 2, bidirectional=True), "gru": lambda: rnn.GRU(3, layout="NTC"), "rnn": lambda: rnn.RNN(3, dropout=0.2),
+        "l1 loss": loss.L1Loss, "sigmoid loss": loss.SigmoidBCELoss, "sigmoid loss 2": lambda: loss.SigmoidBCELoss(from_sigmoid=True),
+        "softmax loss": loss.SoftmaxCELoss, "softmax loss 2": lambda: loss.SoftmaxCELoss(from_logits=True, axis=1),
+        "kl loss": loss.KLDivLoss, "huber loss": loss.HuberLoss, "hinge loss": loss.HingeLoss, "squared hinge loss": loss.SquaredHingeLoss,
+        "poisson loss": loss.PoissonNLLLoss,
+    }  # fmt: skip
+
+
+def layer_text(sym: Any, make: Any, name: str) -> str:
+    """The file of a layer, or a loss, alone."""
+    found = make()(*[sym.var(key) for key in (("data", "label") if "loss" in name else ("data",))])
+    text: str = (sym.Group(found) if isinstance(found, (list, tuple)) else found).tojson()
+    return text

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emulator.device import emulated_gpu
 
 import hybridnet as mx
 from hybridnet import nd, sym
@@ -122,6 +123,24 @@ def test_a_second_backward_leaves_states_alone() -> None:
     executor.backward()
     assert (executor.aux_arrays[0].asnumpy() == states).all()
     np.testing.assert_allclose(executor.grad_dict["fc1_weight"].asnumpy(), gradient, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_on_an_emulated_gpu() -> None:
+    """The same numbers from CUDA graphs, in arrays of that device."""
+
+    def found(device: Any) -> list[Any]:
+        executor = filled(network().simple_bind(device, data=(4, 5)))
+        for _ in range(3):
+            executor.forward(is_train=True)
+            executor.backward()
+        assert executor.outputs[0].context == device
+        return [x.asnumpy() for x in (*executor.outputs, *executor.grad_arrays, *executor.aux_arrays)]
+
+    expected = found(mx.cpu())
+    with emulated_gpu():
+        for mine, theirs in zip(found(mx.gpu(0)), expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_it_is_compiled_once() -> None:

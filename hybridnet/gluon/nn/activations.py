@@ -7,13 +7,14 @@ from typing import Any
 
 from hybridnet import initializer
 from hybridnet.gluon.hybrid import HybridBlock
+from hybridnet.gluon.symbolic import is_symbolic
 from hybridnet.ops.nn import activation as functions
 from hybridnet.ops.nn.common import one_of
 
 #: What ``Activation`` and the layers' ``activation=`` take beside those of ``F.Activation``; the softmaxes go over the last axis.
 _OTHERS: dict[str, Callable[[Any, Any], Any]] = {
     "gelu": lambda F, x: F.LeakyReLU(x, act_type="gelu", name="fwd"),
-    "swish": lambda F, x: F.Activation(x, act_type="silu", name="fwd"),
+    "swish": lambda F, x: x * F.sigmoid(x, name="fwd") if is_symbolic((x,)) else F.Activation(x, act_type="silu", name="fwd"),
     "softmax": lambda F, x: F.softmax(x, name="fwd"),
     "log_softmax": lambda F, x: F.log_softmax(x, name="fwd"),
 }
@@ -75,7 +76,7 @@ class ELU(HybridBlock):
         self._alpha = alpha
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return F.LeakyReLU(x, act_type="elu", slope=self._alpha, name="fwd")
+        return F.LeakyReLU(x, act_type="elu", slope=self._alpha)
 
 
 class SELU(HybridBlock):
@@ -108,7 +109,7 @@ class Swish(HybridBlock):
         self._beta = beta
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        if self._beta == 1:
+        if self._beta == 1 and not is_symbolic((x,)):  # a symbol is by operators that MXNet has, too
             return F.Activation(x, act_type="silu", name="fwd")
         return x * F.sigmoid(self._beta * x, name="fwd")
 
@@ -117,4 +118,4 @@ class SiLU(HybridBlock):
     """x · sigmoid(x)."""
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return F.Activation(x, act_type="silu", name="fwd")
+        return x * F.sigmoid(x, name="fwd") if is_symbolic((x,)) else F.Activation(x, act_type="silu", name="fwd")

@@ -72,10 +72,7 @@ class Embedding(HybridBlock):
         self.weight = self.params.get("weight", shape=(input_dim, output_dim), init=weight_initializer, dtype=dtype)
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any) -> Any:
-        given = self._kwargs
-        return F.Embedding(
-            x, weight, input_dim=given["input_dim"], output_dim=given["output_dim"], sparse_grad=given["sparse_grad"], name="fwd"
-        )
+        return F.Embedding(x, weight, name="fwd", **self._kwargs)
 
     def __repr__(self) -> str:
         return "{}({input_dim} -> {output_dim}, {dtype})".format(type(self).__name__, **self._kwargs)

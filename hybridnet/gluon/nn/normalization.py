@@ -119,7 +119,7 @@ class LayerNorm(_Norm):
         self._take_size(x, self._axis)
 
     def hybrid_forward(self, F: Any, data: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override]
-        return F.LayerNorm(data, gamma, beta, name="fwd", axis=self._axis, eps=self._epsilon)
+        return F.LayerNorm(data, gamma, beta, axis=self._axis, eps=self._epsilon)
 
     def __repr__(self) -> str:
         return self._described(eps=self._epsilon, axis=self._axis, center=self._center, scale=self._scale, in_channels=self.gamma.shape[0])
@@ -175,7 +175,7 @@ class GroupNorm(_Norm):
         self._num_groups = num_groups
 
     def hybrid_forward(self, F: Any, data: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override]
-        return F.GroupNorm(data, gamma, beta, name="fwd", num_groups=self._num_groups, eps=self._epsilon)
+        return F.GroupNorm(data, gamma, beta, num_groups=self._num_groups, eps=self._epsilon)
 
     def __repr__(self) -> str:
         return self._described(eps=self._epsilon, num_groups=self._num_groups, center=self._center, scale=self._scale)

@@ -24,11 +24,15 @@ from hybridnet.ops.nn.recurrence import GATES
 PARTS = ("i2h", "h2h", "h2r")
 
 
+#: What MXNet's files say of a layer that has none of it.
+_SPELT_OUT = {"projection_size": None, "lstm_state_clip_min": None, "lstm_state_clip_max": None, "lstm_state_clip_nan": False}
+
+
 def _packed(F: Any, parts: list[Any]) -> Any:
     """All weights and biases as ``F.RNN`` takes them: arrays as they are, symbols as one vector, since a symbol's input is one."""
     if not is_symbolic(parts):
         return parts
-    return F._internal._rnn_param_concat(*(F.reshape(x, shape=(-1,)) for x in parts), dim=0)
+    return F._internal._rnn_param_concat(*(F.reshape(x, shape=-1) for x in parts), dim=0)
 
 
 class _RNNLayer(HybridBlock):
@@ -62,6 +66,7 @@ class _RNNLayer(HybridBlock):
         self._hidden_size, self._num_layers, self._layout = hidden_size, num_layers, layout
         self._dropout, self._use_sequence_length = dropout, use_sequence_length
         self._projection_size, self._clip, self._dtype = projection_size, dict(clip or {}), dtype
+        self._limits = self._clip if projection_size is None else {"projection_size": projection_size, **self._clip}
         self._directions = "lr" if bidirectional else "l"
         #: Of the parameters of a layer's direction, as the cells of the same names take them.
         self._initializers: dict[str, Any] = {
@@ -132,8 +137,7 @@ class _RNNLayer(HybridBlock):
             p=self._dropout,
             state_outputs=True,
             use_sequence_length=self._use_sequence_length,
-            **({} if self._projection_size is None else {"projection_size": self._projection_size}),
-            **self._clip,
+            **{**(_SPELT_OUT if is_symbolic((inputs,)) else {}), **self._limits},
         )
         y = y if self._layout == "TNC" else F.swapaxes(y, dim1=0, dim2=1)
         return y if states is None else (y, last)

@@ -8,6 +8,7 @@ from typing import Any
 from hybridnet import ndarray
 from hybridnet.core import NDArray, as_class
 from hybridnet.errors import ShapeError, fail
+from hybridnet.gluon.symbolic import is_symbolic
 from hybridnet.ops.array import creation
 from hybridnet.util import is_np_array
 
@@ -29,7 +30,8 @@ def batch_of(inputs: Any, layout: str) -> int:
 def states_like(F: Any, info: StateInfo, inputs: Any, name: str) -> list[Any]:
     """Zeros of the inputs' class, dtype and device, where those are known; as symbols they are called ``name``, with a number."""
     if not isinstance(inputs, NDArray):
-        return [F.zeros(shape=state["shape"], name=f"{name}_{i}") for i, state in enumerate(info)]
+        said = [{"__layout__": state["__layout__"]} if is_symbolic((inputs,)) else {} for state in info]
+        return [F.zeros(shape=state["shape"], name=f"{name}_{i}", **said[i]) for i, state in enumerate(info)]
     made = [F.zeros(shape=state["shape"], ctx=inputs.device, dtype=inputs.dtype) for state in info]
     return [as_class(zeros, type(inputs)) for zeros in made]
 
