@@ -24,13 +24,11 @@ class AttrScope:
 
     def __init__(self, **kwargs: str) -> None:
         for key, value in kwargs.items():
-            _check(key, value)
+            check(key, value)
         self._attr = {_kept(key): value for key, value in kwargs.items()}
 
     def get(self, attr: Mapping[str, str] | None) -> dict[str, str]:
         """The attributes of this scope and those given, which win."""
-        for key, value in (attr or {}).items():
-            _check(key, value)
         return {**self._attr, **(attr or {})}
 
     def __enter__(self) -> AttrScope:
@@ -48,7 +46,8 @@ def _kept(key: str) -> str:
     return key if key.startswith("__") and key.endswith("__") else f"__{key}__"
 
 
-def _check(key: str, value: object) -> None:
+def check(key: str, value: object) -> None:
+    """ArgumentError for a value that is no string."""
     if not isinstance(value, str):
         fail(ArgumentError, "AttrScope", expected=f"a string as the attribute {key}", got=type(value).__name__, fix=f"str({value!r})")
 

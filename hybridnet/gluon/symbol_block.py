@@ -11,8 +11,15 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.parameter import ParameterDict
 from hybridnet.gluon.symbolic import flattened, is_symbolic
+from hybridnet.initializer import REGISTRY
 from hybridnet.symbol import Symbol, infer
 from hybridnet.symbol.program import Computation
+
+
+def _initializer(node: Any) -> str | None:
+    """How a variable says that it begins; what is no initializer, as of an attribute that was meant for something else, says nothing."""
+    text = node.attrs.get("__init__")
+    return text if text is not None and (text.startswith("[") or text.lower() in REGISTRY.classes) else None
 
 
 class SymbolBlock(HybridBlock):
@@ -24,6 +31,8 @@ class SymbolBlock(HybridBlock):
 
     def __init__(self, outputs: Any, inputs: Any, params: ParameterDict | None = None) -> None:
         super().__init__(prefix="", params=params)
+        # Parameters have the names that the graph gives them, whatever block it stands in.
+        self._prefix, self._params = "", ParameterDict("", params)
         self._graph = symbol.Group(flattened(outputs))
         self._single = isinstance(outputs, Symbol) and len(outputs) == 1
         given = flattened(inputs)
@@ -40,7 +49,7 @@ class SymbolBlock(HybridBlock):
             if node.name not in names:
                 req = "null" if id(node) in states else "write"
                 shape = known.of(node) or None
-                made = {"grad_req": req, "shape": shape, "dtype": types.of(node), "init": node.attrs.get("__init__")}
+                made = {"grad_req": req, "shape": shape, "dtype": types.of(node), "init": _initializer(node)}
                 found = self.params.get(node.name, **made, allow_deferred_init=True)
                 self._reg_params[node.name] = found
         inner = {node.name: node for node in variables}

@@ -36,6 +36,8 @@ def var(
     """
     if not isinstance(name, str):
         fail(ArgumentError, "var", expected="a string as the variable's name", got=type(name).__name__)
+    for key, value in (attr or {}).items():
+        attribute.check(key, value)
     attrs = attribute.current().get(attr)
     given = {"shape": shape, "lr_mult": lr_mult, "wd_mult": wd_mult, "profiler_scope": profiler_scope}
     attrs.update({f"__{key}__": str(value) for key, value in given.items() if value is not None})

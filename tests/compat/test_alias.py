@@ -143,6 +143,25 @@ mx.util.reset_np()
 """,
     "True True True",
 )
+program(
+    "NumPy's names of that time",
+    """
+import numpy as np, mxnet as mx
+print(np.float is float, np.Inf == np.inf, np.product([2, 3]), np.asscalar(np.ones(1)), np.in1d([1, 2], [2]), np.bool is np.bool_)
+""",
+    "True True 6 1.0 [False  True] True",
+)
+program(
+    "what libraries take of MXNet's loader",
+    """
+from mxnet.gluon.data.dataloader import _MultiWorkerIter, default_mp_batchify_fn, default_batchify_fn
+print(default_mp_batchify_fn is default_batchify_fn)
+_MultiWorkerIter(None, [])
+""",
+    "True",
+    "ArgumentError [_MultiWorkerIter] expected a DataLoader; got the inside of MXNet's, which is not here; at ?:0; "
+    "try DataLoader(num_workers=...)",
+)
 
 MISSING = {
     "import mxnet.onnx": "MissingModuleError [mxnet.onnx] expected a module of MXNet 1.9.1 that hybridnet has",

@@ -109,7 +109,7 @@ LOSSES: dict[str, Callable[[], Made]] = {
     for name, cls in vars(loss).items()
     if inspect.isclass(cls) and issubclass(cls, loss.Loss) and cls is not loss.Loss
 }
-ABSTRACT = {"Block", "HybridBlock", "Loss", "ModifierCell", "HybridRecurrentCell", "RecurrentCell"}
+ABSTRACT = {"Block", "HybridBlock", "Loss", "ModifierCell", "HybridRecurrentCell", "RecurrentCell", "SymbolBlock"}
 
 
 def test_every_block_is_here() -> None:

@@ -284,3 +284,29 @@ def test_symbols_that_mxnet_wrote_as_blocks() -> None:
         block.initialize()
         found = block(nd.ones((4, 6)))
         assert [list(y.shape) for y in (found if isinstance(found, list) else [found])] == program["shapes"][1]
+
+
+def test_names_inside_another_block() -> None:
+    """They are the graph's, wherever the block stands, so that parameters of a network are found again."""
+    data = sym.var("data")
+    net = gluon.nn.Dense(2, in_units=3, prefix="base_")
+    net.initialize()
+
+    class Outer(gluon.HybridBlock):
+        def __init__(self) -> None:
+            super().__init__(prefix="outer_")
+            with self.name_scope():
+                extended = sym.FullyConnected(net(data), num_hidden=4, name="more")
+                self.inner = SymbolBlock(extended, data, params=net.collect_params())
+
+    outer = Outer()
+    assert list(outer.inner.collect_params()) == ["base_weight", "base_bias", "outer_more_weight", "outer_more_bias"]
+    assert outer.inner.collect_params()["base_weight"] is net.weight
+
+
+def test_attributes_that_are_no_initializers() -> None:
+    """An initializer given as an attribute of an operator is its text, as in MXNet, which no parameter begins by."""
+    layer = sym.Convolution(sym.var("data"), num_filter=1, kernel=(1, 1), name="c", attr={"__init__": mx.init.Xavier()})  # type: ignore[dict-item]
+    block = SymbolBlock(layer, sym.var("data"))
+    block.initialize(mx.init.One())
+    assert block(nd.ones((1, 2, 1, 1))).asnumpy().item() == 3

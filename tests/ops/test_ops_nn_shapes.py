@@ -25,6 +25,8 @@ def test_like() -> None:
     assert like.reshape_like(array(normal(2, 3, 5)), array(normal(7, 6)), 0, -1, 1, 2).shape == (6, 5)
     assert like.slice_like(array(normal(4, 5, 6)), array(normal(2, 3, 9)), axes=(0, -2)).shape == (2, 3, 6)
     close(like.slice_like(array(np.arange(4)), array(normal(2))), [0, 1])
+    assert like.slice_like(array(normal(4)), array(normal(1, 3, 2)), axes=0).shape == (1,)
+    assert like.broadcast_like(array(normal(1, 3)), array(normal(2, 3)), 0, 0).shape == (2, 3)
     assert like.broadcast_like(array(normal(1, 2, 3)), array(normal(5, 6, 7, 8)), (0,), (-1,)).shape == (8, 2, 3)
     assert like.broadcast_like(array(normal(1, 3)), array(normal(2, 3))).shape == (2, 3)
     for function, shape in ((like.reshape_like, (4,)), (like.slice_like, (9, 9, 9)), (like.broadcast_like, (5,))):

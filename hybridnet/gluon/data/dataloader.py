@@ -224,3 +224,15 @@ def _batch_sampler(dataset: Any, batch_size: int | None, shuffle: bool, sampler:
     if sampler is None:
         sampler = RandomSampler(len(dataset)) if shuffle else SequentialSampler(len(dataset))
     return BatchSampler(sampler, batch_size, last_batch or "keep")
+
+
+#: What libraries on Gluon take from here: batches go to this process by memory that is shared anyway.
+default_mp_batchify_fn = default_batchify_fn
+
+
+class _MultiWorkerIter:
+    """MXNet's iterator over worker processes, which libraries import to build loaders of their own on it. Refused: ours is another."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        fix = "DataLoader(num_workers=...)"
+        fail(ArgumentError, "_MultiWorkerIter", expected="a DataLoader", got="the inside of MXNet's, which is not here", fix=fix)

@@ -83,12 +83,18 @@ def broadcast_like(lhs: ArrayLike, rhs: ArrayLike, lhs_axes: Any = None, rhs_axe
     """
     lhs = tensor(lhs)
     rhs = tensor(rhs)
+    lhs_axes, rhs_axes = _listed(lhs_axes), _listed(rhs_axes)
     if (lhs_axes is None) != (rhs_axes is None) or (lhs_axes is not None and len(lhs_axes) != len(rhs_axes)):
         fail(ArgumentError, "broadcast_like", expected="as many lhs_axes as rhs_axes", got=f"{lhs_axes} and {rhs_axes}")
     shape = list(rhs.shape if lhs_axes is None else lhs.shape)
     for left, right in zip(lhs_axes or (), rhs_axes or (), strict=True):
         shape[normalize_axis("broadcast_like", left, lhs.ndim)] = rhs.shape[normalize_axis("broadcast_like", right, rhs.ndim)]
     return call("broadcast_to", lhs, shape=tuple(shape))
+
+
+def _listed(axes: Any) -> Any:
+    """One axis as a tuple of it; several, or ``None``, as they are."""
+    return (axes,) if isinstance(axes, int) else axes
 
 
 def slice_like(data: ArrayLike, shape_like: ArrayLike, axes: Any = None) -> Any:
@@ -98,6 +104,7 @@ def slice_like(data: ArrayLike, shape_like: ArrayLike, axes: Any = None) -> Any:
     """
     data = tensor(data)
     shape_like = tensor(shape_like)
+    axes = _listed(axes)
     if not axes and data.ndim != shape_like.ndim:
         fail(ShapeError, "slice_like", expected=f"{data.ndim} dimensions, or axes", got=str(shape_like.shape))
     chosen = [normalize_axis("slice_like", a, data.ndim) for a in (axes or range(data.ndim))]
