@@ -75,7 +75,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.operator": [("PythonOp NumpyOp NDArrayOp", "CustomOp and CustomOpProp, which came in their place")],
     "hybridnet.ndarray.contrib": [
-        ("*_update", _TRAINER),
+        ("group_adagrad_update", _TRAINER),
         ("DeformablePSROIPooling", ""),
         ("MultiBoxDetection MultiBoxTarget", ""),
         ("MultiProposal PSROIPooling Proposal ROIAlign RROIAlign bipartite_matching box_decode box_encode count_sketch fft ifft", ""),

@@ -11,6 +11,14 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
 from hybridnet.ndarray.attention import rms_norm, rotary_embedding, scaled_dot_product_attention
 from hybridnet.ndarray.attributes import Array, Context, Floats, Shape
+from hybridnet.ndarray.contrib_updates import (
+    adamw_update,
+    mp_adamw_update,
+    multi_adamw_update,
+    multi_lamb_update,
+    multi_mp_adamw_update,
+    multi_mp_lamb_update,
+)
 from hybridnet.ndarray.deformable import DeformableConvolution, ModulatedDeformableConvolution
 from hybridnet.ndarray.normalization import sync_batch_norm as SyncBatchNorm
 from hybridnet.ndarray.outputs import ctc_loss
@@ -24,9 +32,10 @@ from hybridnet.ops.nn import boxes, like, loss, outputs, resize
 
 __all__ = [
     "AdaptiveAvgPooling2D", "BilinearResize2D", "CTCLoss", "DeformableConvolution", "ModulatedDeformableConvolution", "MultiBoxPrior",
-    "SyncBatchNorm", "arange_like", "boolean_mask", "box_iou", "box_nms", "cond", "ctc_loss", "div_sqrt_dim", "foreach",
+    "SyncBatchNorm", "adamw_update", "arange_like", "boolean_mask", "box_iou", "box_nms", "cond", "ctc_loss", "div_sqrt_dim", "foreach",
     "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk", "interleaved_matmul_encdec_valatt",
-    "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan", "quadratic", "rms_norm",
+    "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan", "mp_adamw_update",
+    "multi_adamw_update", "multi_lamb_update", "multi_mp_adamw_update", "multi_mp_lamb_update", "quadratic", "rms_norm",
     "rotary_embedding", "scaled_dot_product_attention", "sparse_softmax_cross_entropy", "while_loop",
 ]  # fmt: skip
 
