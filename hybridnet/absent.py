@@ -57,7 +57,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.operator": [("PythonOp NumpyOp NDArrayOp", "CustomOp and CustomOpProp, which came in their place")],
     "hybridnet.ndarray.contrib": [
-        ("*_update", _TRAINER),
+        ("group_adagrad_update", _TRAINER),
         ("quantize* quantized_* dequantize requantize calibrate_entropy backward_*", ""),
         ("BatchNormWithReLU", "BatchNorm and relu, which hybridize() fuses"),
         ("box_non_maximum_suppression", "box_nms"),

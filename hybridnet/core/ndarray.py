@@ -237,11 +237,7 @@ class NDArray(Operators, Array):
             return self
         return self._moved(device)
 
-    def as_in_context(self, context: Device) -> Any:
-        """The array on a device: itself if it is there already. The shape stays."""
-        return self.to_device(context)
-
-    as_in_ctx = as_in_context
+    as_in_context = as_in_ctx = to_device
 
     def _moved(self, device: Device) -> Any:
         if local.trace is not None:

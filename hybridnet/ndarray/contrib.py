@@ -13,6 +13,14 @@ from hybridnet.ndarray import attention, contrib_boxes, contrib_more, contrib_re
 from hybridnet.ndarray import outputs as losses
 from hybridnet.ndarray.attributes import Array, Context, Shape
 from hybridnet.ndarray.contrib_more import rand_zipfian
+from hybridnet.ndarray.contrib_updates import (
+    adamw_update,
+    mp_adamw_update,
+    multi_adamw_update,
+    multi_lamb_update,
+    multi_mp_adamw_update,
+    multi_mp_lamb_update,
+)
 from hybridnet.ndarray.record import when
 from hybridnet.ndarray.register import FUNCTIONS, classic
 from hybridnet.ndarray.types import always, apart
@@ -208,7 +216,10 @@ def interleaved_matmul_encdec_valatt(keys_values: Array, attention: Array, heads
 FAMILIES = (attention, contrib_boxes, contrib_more, contrib_regions, deformable, losses, normalization)
 _OPERATORS = {name.removeprefix("_contrib_"): function for name, function in FUNCTIONS.items() if name.startswith("_contrib_")}
 globals().update(_OPERATORS, **contrib_more.GRAPHS)
-__all__ = [*_OPERATORS, *contrib_more.GRAPHS, "rand_zipfian", "cond", "foreach", "while_loop"]
+__all__ = [
+    *_OPERATORS, *contrib_more.GRAPHS, "adamw_update", "cond", "foreach", "mp_adamw_update", "multi_adamw_update", "multi_lamb_update",
+    "multi_mp_adamw_update", "multi_mp_lamb_update", "rand_zipfian", "while_loop",
+]  # fmt: skip
 
 if TYPE_CHECKING:
 

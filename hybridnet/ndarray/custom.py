@@ -140,7 +140,10 @@ def _listed(op_type: str, what: str, found: Any, count: int) -> list[Any]:
 
 @dataclass(eq=False)
 class _Call:
-    """One call: its property, the operator that it made, its device, and the shapes and dtypes of results and states."""
+    """One call: its property, the operator that it made, its device, and the shapes and dtypes of results and states.
+
+    ``traced``: whether a program calls it, whose buffers have other values soon: the user's code is handed copies, which it may keep.
+    """
 
     op_type: str
     prop: CustomOpProp
@@ -148,6 +151,7 @@ class _Call:
     cls: type[core.NDArray]
     training: bool
     inputs: int
+    traced: bool
     outputs: list[Spec] = field(default_factory=list)
     states: list[Spec] = field(default_factory=list)
     operator: CustomOp = field(default_factory=CustomOp)
@@ -194,7 +198,8 @@ class _Call:
         specs, n, m = (*self.outputs, *self.states), self.inputs, len(self.outputs)
 
         def compute(xp: Any, *data: Any) -> Any:
-            made = [xp.zeros(spec.shape, spec.dtype) for spec in self.outputs] + [x.copy() for x in data[n:]]
+            data = self._kept(data)
+            made = [xp.zeros(spec.shape, spec.dtype) for spec in self.outputs] + [x if self.traced else x.copy() for x in data[n:]]
             arrays = self._handles(made)
             self._run(self.operator.forward, self.training, ["write"] * m, self._handles(data[:n]), arrays[:m], arrays[m:])
             return self._data(arrays)
@@ -227,6 +232,7 @@ class _Call:
         n, m, needed = self.inputs, len(self.outputs), self.needed
 
         def compute(xp: Any, *data: Any) -> Any:
+            data = self._kept(data)
             places = [xp.zeros((0,), np.float32) for _ in range(2 * m + n)]  # of what was not declared there is nothing to read
             for i, x in zip(needed, data, strict=False):
                 places[i] = x
@@ -245,6 +251,9 @@ class _Call:
         )
 
     # -- running the user's code ------------------------------------------------------------------
+
+    def _kept(self, data: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(x.copy() for x in data) if self.traced else data
 
     def _handles(self, data: Sequence[Any]) -> list[Any]:
         return [wrap(self.cls, x, self.device) for x in data]
@@ -282,7 +291,7 @@ def custom(*data: Array, op_type: str, out: Array | Sequence[Array] | None = Non
     prop = prop_of(op_type, attributes)
     arguments, states = prop.list_arguments(), prop.list_auxiliary_states()
     arrays = _ordered(op_type, arrays_of(data), named, [*arguments, *states])
-    call = _Call(op_type, prop, arrays[0].device, type(arrays[0]), local.training, len(arguments))
+    call = _Call(op_type, prop, arrays[0].device, type(arrays[0]), local.training, len(arguments), local.trace is not None)
     call.infer(arrays)
     made = apply(call.forward(), arrays)
     results = list(made) if isinstance(made, tuple) else [made]

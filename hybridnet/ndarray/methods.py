@@ -70,6 +70,11 @@ def _slice_assign_scalar(x: NDArray, value: float, begin: Any, end: Any, step: A
     return slice_assign_scalar(x, value, begin=begin, end=end, step=step, out=x)
 
 
+def _as_in_context(x: NDArray, context: Any) -> Any:
+    """The array itself if it lies on the device ``context``, else a copy there, of the same shape."""
+    return x.to_device(context)
+
+
 def _at(x: NDArray, index: int) -> Any:
     """A view of ``x[index]``, without the first axis unless it is the only one."""
     return x[index]
@@ -93,7 +98,8 @@ def _broadcast_to(x: NDArray, *lengths: Any, shape: Any = None) -> Any:
 _METHODS: dict[str, Any] = {
     "reshape": _reshape, "transpose": _transpose, "broadcast_to": _broadcast_to, "expand_dims": _expand_dims, "flatten": _flatten,
     "squeeze": _squeeze, "broadcast_like": _broadcast_like, "slice_assign": _slice_assign, "slice_assign_scalar": _slice_assign_scalar,
-    "to_dlpack_for_read": to_dlpack_for_read, "to_dlpack_for_write": to_dlpack_for_write, "_at": _at, "_slice": _slice,
+    "to_dlpack_for_read": to_dlpack_for_read, "to_dlpack_for_write": to_dlpack_for_write, "_at": _at,
+    "as_in_context": _as_in_context, "_slice": _slice,
 }  # fmt: skip
 for _name, _method in _METHODS.items():
     setattr(NDArray, _name, _method)

@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
 
 from classic_calls import all_calls  # noqa: E402
-from support.agreement import SAMPLE, packed, reason, verdict  # noqa: E402
+from support.agreement import SAMPLE, WRITTEN_APART, packed, reason, verdict  # noqa: E402
 from support.mxnet_answers import answer, read  # noqa: E402
 
 import hybridnet  # noqa: E402
@@ -86,6 +86,8 @@ def record_of(calls: list[dict[str, Any]], verdicts: list[tuple[str, str]]) -> s
     ]
     whys = Counter((call["op"], reason(call)) for call, (status, _) in zip(calls, verdicts, strict=True) if status == "on purpose")
     lines += [f"| `{op}` | {n} | {why} |" for (op, why), n in sorted(whys.items())]
+    lines.append("\nOf these operators one input is left out where what is written in place is compared:\n")
+    lines += [f"- `{op}`: {why}" for op, (_, why) in WRITTEN_APART.items()]
     lines.append("\n## Otherwise\n\n| call | how |\n|---|---|")
     lines += [
         f"| `{described(call)}` | {' '.join(how.split())[:150]} |"

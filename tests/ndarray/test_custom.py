@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy
 import pytest
+from emulator.emulator import COMPILER
 
 import hybridnet as mx
 from hybridnet import autograd, gluon, nd
@@ -186,8 +187,57 @@ def test_two_calls_have_two_operators_and_add_up_their_gradients() -> None:
         close(x.grad, 3 * s * (1 - s))
 
 
+class Keeper(mx.operator.CustomOp):
+    """x², whose backward reads the array that forward was given."""
+
+    def forward(self, is_train: bool, req: Any, in_data: Any, out_data: Any, aux: Any) -> None:
+        self.x = in_data[0]
+        self.assign(out_data[0], req[0], self.x * self.x)
+
+    def backward(self, req: Any, out_grad: Any, in_data: Any, out_data: Any, in_grad: Any, aux: Any) -> None:
+        self.assign(in_grad[0], req[0], out_grad[0] * self.x * 2)
+
+
+@pytest.mark.parametrize("hybridize", [False, True])
+def test_what_forward_was_given_may_be_kept(hybridize: bool) -> None:
+    """A program's buffers have other values by the time of the backward."""
+    mx.operator.register("test_keeper")(type("Prop", (mx.operator.CustomOpProp,), {"create_operator": lambda self, *args: Keeper()}))
+
+    def call(x: Any) -> Any:
+        for _ in range(3):
+            x = nd.Custom(x + 1, op_type="test_keeper") * 0.5
+        return x
+
+    x = nd.ones((64, 64))
+    x.attach_grad()
+    run = mx.jit(call) if hybridize else call
+    for _ in range(2):
+        with autograd.record():
+            y = run(x)
+        y.backward()
+        close(x.grad, numpy.full((64, 64), 2 * 3 * 5.5))
+
+
 def test_arrays_of_np_stay_arrays_of_np() -> None:
     assert type(nd.Custom(mx.np.ones((2,)), op_type="test_scaled")) is type(mx.np.ones((2,)))
+
+
+@pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+def test_on_a_gpu_it_is_called_between_two_graphs(emulated_gpu: Any) -> None:
+    def call(x: Any, y: Any) -> Any:
+        return nd.Custom(x * 2, y, op_type="test_pair")[0].relu() * 3
+
+    step, device = mx.jit(call), mx.gpu(0)
+    x, y = (nd.array([[0.5, -1], [2, 3]], ctx=device) for _ in range(2))
+    x.attach_grad()
+    for _ in range(3):
+        with autograd.record():
+            loss = step(x, y).sum()
+        loss.backward()
+        assert loss.asscalar() == pytest.approx(6 * (0.25 + 1 + 4 + 9))
+        close(x.grad, [[3, -6], [12, 18]])
+    assert "custom_test_pair at test_custom.py" in step.explain(x, y)
+    assert "Python of its own; called between two graphs" in step.explain(x, y)
 
 
 def test_assign() -> None:
