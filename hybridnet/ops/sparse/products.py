@@ -42,21 +42,27 @@ def _(xp: Any, a: Csr, b: Any, *, transpose_a: bool = False, transpose_b: bool =
 
 @on_storage(MATMUL, "csr", "default", gives="row_sparse", when=_to_rows)
 def _(xp: Any, a: Csr, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> RowSparse:
-    """aᵀ · b has a row for each column of ``a`` in which something is stored; no others are made."""
-    columns, places = _used(xp, a)
-    narrow = Csr(a.data, places, a.indptr, (a.shape[0], len(columns))).matrix(xp)
-    return RowSparse((narrow.T @ _wide(b, narrow)).astype(a.dtype, copy=False), columns, (a.shape[1], b.shape[1]))
+    """aᵀ · b has a row for each column of ``a`` in which something is stored."""
+    return _by_columns(xp, a, b, a.dtype)
 
 
-def _used(xp: Any, a: Csr) -> tuple[Any, Any]:
-    """The columns in which something is stored, in order, and for each value which of these its column is."""
-    if a.shape[1] > 16 * len(a.indices):
+def _by_columns(xp: Any, a: Csr, b: Any, dtype: Any) -> RowSparse:
+    """aᵀ · b, of which no more is made than is stored, unless that is most of it."""
+    width, count = a.shape[1], len(a.indices)
+    shape = (width, b.shape[1])
+    if width > 16 * count:  # sorting the columns costs less than looking at each
         columns, places = xp.unique(a.indices, return_inverse=True)
-        return columns.astype(np.int64), places.astype(a.indices.dtype)
-    used = xp.zeros((a.shape[1],), bool)
-    used[a.indices] = True
-    (columns,) = xp.nonzero(used)
-    return columns.astype(np.int64), (xp.cumsum(used, dtype=a.indices.dtype) - 1).astype(a.indices.dtype)[a.indices]
+    else:
+        used = xp.zeros((width,), bool)
+        used[a.indices] = True
+        (columns,) = xp.nonzero(used)
+        if 2 * len(columns) > width:
+            matrix = a.matrix(xp)
+            product = (matrix.T @ _wide(b, matrix)).astype(dtype, copy=False)
+            return RowSparse(product if len(columns) == width else product[columns], columns.astype(np.int64), shape)
+        places = (xp.cumsum(used, dtype=a.indices.dtype) - 1)[a.indices]
+    narrow = Csr(a.data, places.astype(a.indices.dtype, copy=False), a.indptr, (a.shape[0], len(columns))).matrix(xp)
+    return RowSparse((narrow.T @ _wide(b, narrow)).astype(dtype, copy=False), columns.astype(np.int64), shape)
 
 
 @on_storage(MATMUL, "csr", "row_sparse", gives="default", when=_as_written)
@@ -80,9 +86,7 @@ def _(xp: Any, a: Csr, b: RowSparse, **flags: bool) -> RowSparse:
     within = xp.arange(int(starts[-1])) - xp.repeat(starts[:-1], lengths)
     source = xp.repeat(a.indptr[b.indices], lengths) + within
     few = Csr(a.data[source], a.indices[source], starts, (len(b.indices), a.shape[1]))
-    columns, places = _used(xp, few)
-    narrow = Csr(few.data, places, starts, (len(b.indices), len(columns))).matrix(xp)
-    return RowSparse((narrow.T @ _wide(b.data, narrow)).astype(a.dtype, copy=False), columns, (a.shape[1], b.shape[1]))
+    return _by_columns(xp, few, b.data, a.dtype)
 
 
 def _dense_by_csr(xp: Any, a: Any, b: Csr, transpose_a: bool, transpose_b: bool) -> Any:
