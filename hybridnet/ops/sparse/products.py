@@ -56,7 +56,7 @@ def _by_columns(xp: Any, a: Csr, b: Any, dtype: Any) -> RowSparse:
         used = xp.zeros((width,), bool)
         used[a.indices] = True
         (columns,) = xp.nonzero(used)
-        if 2 * len(columns) > width:
+        if 8 * len(columns) > 7 * width:
             matrix = a.matrix(xp)
             product = (matrix.T @ _wide(b, matrix)).astype(dtype, copy=False)
             return RowSparse(product if len(columns) == width else product[columns], columns.astype(np.int64), shape)
