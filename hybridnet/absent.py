@@ -53,7 +53,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("check_consistency", "check_gluon_hybridize_consistency, or a block on each of the devices"),
         ("check_speed", "net.profile(x)"),
         ("same_symbol_structure", "print(net.graph(x)) of both"),
-        ("rand_sparse_ndarray create_sparse_array create_sparse_array_zd shuffle_csr_column_indices", "rand_ndarray: arrays are dense"),
+        ("rand_sparse_ndarray create_sparse_array create_sparse_array_zd shuffle_csr_column_indices", "rand_ndarray, and its tostype"),
         ("download_model", "gluon.utils.download"),
         ("mx", "import hybridnet as mx"),
     ],
