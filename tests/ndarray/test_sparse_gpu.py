@@ -17,7 +17,8 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs 
 EXPRESSIONS = [
     "c * 2", "r * 2", "c * row", "d + c", "d - r", "r + r2", "r * r2", "nd.relu(c)", "nd.sum(c, axis=0)", "nd.sum(r, axis=1)",
     "nd.norm(c)",
-    "nd.dot(c, w)", "nd.dot(c, v, transpose_a=True)", "nd.dot(c, rw)", "nd.dot(c, rv, transpose_a=True)", "c[1:3]", "nd.concat(c, c2, dim=0)",
+    "nd.dot(c, w)", "nd.dot(c, v, transpose_a=True)", "nd.dot(c, rw)", "nd.dot(c, rv, transpose_a=True)",
+    "c[1:3]", "nd.concat(c, c2, dim=0)",
     "nd.cast_storage(d, 'csr')", "nd.cast_storage(d, 'row_sparse')",
 ]  # fmt: skip
 
