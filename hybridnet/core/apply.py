@@ -22,6 +22,7 @@ from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.core.op import OPS, Op, find
 from hybridnet.core.promotion import promote
 from hybridnet.core.state import COMPUTING, ELSEWHERE, computing_in, local, paused_recording
+from hybridnet.core.stored import KINDS
 from hybridnet.core.straight import composite
 from hybridnet.device import Device
 from hybridnet.errors import HybridnetError, fail
@@ -233,11 +234,12 @@ def _check_concrete(op: Op, operands: Sequence[Any]) -> None:
 
 def _results(made: Any, cls: Any, device: Device) -> Any:
     """Handles to what an operator gave, which of NumPy's may be scalars in place of arrays without dimensions."""
-    if made.__class__ is _ndarray:
-        return wrap(cls._dense or cls, made, device)
-    if made.__class__ is tuple:
+    kind = made.__class__
+    if kind is tuple:
         return tuple([_results(d, cls, device) for d in made])
-    return wrap(cls._stored_as.get(made.__class__, cls), np.asarray(made) if isinstance(made, np.generic) else made, device)
+    if kind in KINDS:
+        return wrap(cls._stored_as[kind], made, device)
+    return wrap(cls._dense or cls, np.asarray(made) if isinstance(made, np.generic) else made, device)
 
 
 def _cast(x: Any, dtype: dtypes.Dtype) -> Any:

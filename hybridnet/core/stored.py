@@ -63,14 +63,20 @@ class Csr(_Stored):
     indptr: Any
     shape: tuple[int, ...]
 
+    @property
+    def wide(self) -> Dtype:
+        """The type in which products are computed: float32 for halves, which SciPy and CuPy do not know here."""
+        dtype = self.dtype
+        return np.dtype(np.float32) if dtype.itemsize == 2 and dtype.kind not in "iu" else dtype
+
     def matrix(self, xp: ModuleType) -> Any:
-        """SciPy's (or CuPy's) matrix over the same memory. Halves are widened, which those do not know."""
-        data = self.data.astype(np.float32) if self.data.dtype.itemsize == 2 and self.data.dtype.kind not in "iu" else self.data
+        """SciPy's (or CuPy's) matrix over the same memory, in the type ``wide``."""
+        data = self.data.astype(self.wide, copy=False)
         return scipy_module(xp, "sparse").csr_matrix((data, self.indices, self.indptr), shape=self.shape)
 
     def rows(self, xp: ModuleType) -> Any:
         """The row of each value."""
-        return xp.repeat(xp.arange(self.shape[0], dtype=self.indices.dtype), xp.diff(self.indptr))
+        return owners(xp, self.indptr, len(self.indices)).astype(self.indices.dtype, copy=False)
 
     def dense(self, xp: ModuleType) -> Any:
         """The dense array of the same elements."""
@@ -110,6 +116,11 @@ KINDS = (Csr, RowSparse)
 
 #: Each kind of data by its storage's name.
 STORAGES: dict[str, type[Any]] = {kind.storage: kind for kind in KINDS}
+
+
+def owners(xp: ModuleType, starts: Any, count: int) -> Any:
+    """For each of ``count`` places, which of the runs that begin at ``starts`` it lies in (CuPy repeats by no array)."""
+    return xp.searchsorted(starts, xp.arange(count, dtype=starts.dtype), side="right") - 1
 
 
 def index_dtype(shape: tuple[int, ...], count: int) -> Dtype:

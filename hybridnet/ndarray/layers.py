@@ -60,7 +60,7 @@ def dot(
     """
     if lhs.ndim == rhs.ndim == 2:
         product = call("matmul", lhs, rhs, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
-        return product if forward_stype in (None, product.stype) else call("cast_storage", product, stype=forward_stype)
+        return product if forward_stype is None else call("cast_storage", product, stype=forward_stype)
     first_a = lhs.ndim == 1 or bool(transpose_a)
     last_b = rhs.ndim > 1 and bool(transpose_b)
     a, outer_a = _matrix(lhs, first_a)

@@ -139,6 +139,22 @@ def test_no_rule_is_left_out() -> None:
     assert not left
 
 
+def test_sums_of_rows_and_their_gradient() -> None:
+    """What an embedding's table gets by rows is what it gets densely; of second order too."""
+    g, numbers = wrap(NDArray, matrix(3), cpu()), wrap(NDArray, numpy.array([4, 1, 4, 0]), cpu())
+    g.attach_grad()
+    with autograd.record():
+        sums = apply(OPS["row_sums"], (g, numbers), {"rows": 6})
+    expected = numpy.zeros((6, 4))
+    numpy.add.at(expected, numbers.asnumpy(), g.asnumpy())
+    assert sums.stype == "row_sparse"
+    assert sums.indices.tolist() == [0, 1, 4]
+    numpy.testing.assert_allclose(sums.asnumpy(), expected)
+    head = numpy.random.default_rng(0).normal(size=(6, 4))
+    sums.backward(wrap(NDArray, head, cpu()))
+    numpy.testing.assert_allclose(g.grad.asnumpy(), head[numbers.asnumpy()])
+
+
 def test_dense_copies_are_told_once_for_each_operator() -> None:
     x = nd.array(matrix(0)).tostype("csr")
     for op in (OPS["exp"], OPS["cos"]):

@@ -84,7 +84,6 @@ def transformers() -> Iterator[Made]:
 def contributed() -> Iterator[Made]:
     for cls, shape in ((more.PixelShuffle1D, (2, 4, 3)), (more.PixelShuffle2D, (2, 8, 3, 2)), (more.PixelShuffle3D, (1, 8, 2, 3, 2))):
         yield lambda cls=cls: cls(2), [floats(*shape)]
-    yield lambda: more.SparseEmbedding(5, 2), [CLASSES_OF_ROWS]
     yield more.SyncBatchNorm, [IMAGE]
     yield lambda: listed(more.HybridConcurrent()), [ROWS]
     for deformable in (contrib.cnn.DeformableConvolution, contrib.cnn.ModulatedDeformableConvolution):

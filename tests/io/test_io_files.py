@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hybridnet import nd
 from hybridnet.errors import ArgumentError, DtypeError, FileFormatError, HybridnetError, ShapeError
 from hybridnet.io import CSVIter, LibSVMIter, MNISTIter, MXDataIter
 from hybridnet.io.files import Rounds, part_of_bytes
@@ -274,3 +275,22 @@ class TestMNIST:
             MNISTIter(image="nowhere", label=files["label"])
         with pytest.raises(DtypeError, match=r"dtype float32; got 'uint8'"):
             MNISTIter(**files, dtype="uint8")
+
+
+def test_libsvm_gives_matrices_by_rows(tmp_path: Path) -> None:
+    """Of csr storage, labels of a file too; columns in order, and of a column that stands twice the last value."""
+    (tmp_path / "x").write_text("1 0:1 2:3\n2 3:4 1:2 3:5\n3\n")
+    (tmp_path / "y").write_text("0 1:7\n0 0:8\n0 0:9 1:1\n")
+    batches = list(LibSVMIter(data_libsvm=str(tmp_path / "x"), data_shape=(4,), batch_size=2))
+    assert [b.data[0].stype for b in batches] == ["csr", "csr"]
+    assert batches[0].data[0].asnumpy().tolist() == [[1, 0, 3, 0], [0, 2, 0, 5]]
+    assert batches[0].data[0].indices.asnumpy().tolist() == [0, 2, 1, 3]
+    batches[0].data[0].check_format()
+    assert batches[1].data[0].asnumpy().tolist() == [[0, 0, 0, 0], [1, 0, 3, 0]]
+    both = LibSVMIter(
+        data_libsvm=str(tmp_path / "x"), data_shape=(4,), label_libsvm=str(tmp_path / "y"), label_shape=(2,), batch_size=3
+    ).next()
+    assert both.label[0].stype == "csr"
+    assert both.label[0].asnumpy().tolist() == [[0, 7], [8, 0], [9, 1]]
+    weight = nd.ones((4, 2))
+    assert nd.dot(both.data[0], weight).asnumpy().tolist() == [[4, 4], [7, 7], [0, 0]]

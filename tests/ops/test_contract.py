@@ -10,6 +10,7 @@ import pytest
 from support.samples import (
     ALL_OPS,
     NOT_BY_DIFFERENCES,
+    NOT_DENSE,
     Projected,
     as_array,
     as_arrays,
@@ -68,7 +69,9 @@ def same(a: Any, b: Any, tolerance: float = 1e-12) -> None:
 def test_record(op: Op) -> None:
     """Every operator has a sample that works; a pointwise one also a functor that its inputs and attributes fill."""
     good = [s for s in samples_of(op) if s.error is None]
-    assert good, "no sample"
+    assert bool(good) != (op.name in NOT_DENSE), "no sample"
+    if not good:
+        return
     for sample in good:
         for value in sample.attrs.values():
             hash(value)

@@ -45,6 +45,8 @@ NOT_BY_DIFFERENCES = {
     "attention",
     "attention_grad",
 }
+#: Operators whose results are not dense, so that no program has them: a sample for programs is an error. See tests/core/test_storage.py.
+NOT_DENSE = {"row_sums", "sparse_retain"}
 #: Output operators whose gradient is by definition that of a loss, not their derivative; see test_ndarray_classic.py.
 SURROGATES = {"softmax_output", "regression_output", "make_loss", "svm_output", "sparseness_penalty"}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hybridnet import serialization
-from hybridnet.core import Array, changed, local
+from hybridnet.core import StoredArray, changed, local
 from hybridnet.errors import ArgumentError, DeferredInitializationError, fail, scope_path
 from hybridnet.gluon import architecture, naming, symbolic
 from hybridnet.gluon.parameter import ParameterDict
@@ -333,11 +333,12 @@ class Block(Trainable):
     def _is_dense(self, args: tuple[Any, ...]) -> bool:
         """Whether inputs, parameters and the gradients that are recorded are: what is not stays out of programs, which it runs between."""
         for x in args:
-            if isinstance(x, Array) and x.stype != "default":
+            if isinstance(x, StoredArray):
                 return False
-        if self._sparse is None:
-            self._sparse = tuple(p for p in self.collect_params().values() if not p.is_dense)
-        return not self._sparse or not any(p.stype != "default" or local.recording for p in self._sparse)
+        sparse = self._sparse
+        if sparse is None:
+            sparse = self._sparse = tuple(p for p in self.collect_params().values() if not p.is_dense)
+        return not sparse or not (local.recording or any(p.stype != "default" for p in sparse))
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         """``forward``, after finding the shapes that wait for an input."""

@@ -42,7 +42,6 @@ EMBEDDING = register(
         sample=lambda: [
             Sample((np.array([[2, 0, 7], [1, -1, 0]]), normal(4, 3))),
             Sample((np.array([1, 1, 3], np.int32), normal(4, 2))),
-            Sample((np.array([3, 1, 3]), normal(4, 2)), {"sparse_grad": True}),
             Sample((np.array([1, 0]), normal(4)), error=ValueError),
         ],
     )

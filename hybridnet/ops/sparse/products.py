@@ -8,7 +8,7 @@ import numpy as np
 
 from hybridnet.core import Spec
 from hybridnet.core.storage import on_storage
-from hybridnet.core.stored import Csr, RowSparse, csr_of
+from hybridnet.core.stored import Csr, RowSparse, csr_of, owners
 from hybridnet.ops.linalg.matmul import MATMUL
 from hybridnet.ops.sparse.arithmetic import places_of
 
@@ -17,9 +17,9 @@ def _turned(x: Any, on: bool) -> Any:
     return x.T if on else x
 
 
-def _wide(x: Any, like: Any) -> Any:
+def _wide(x: Any, like: Csr) -> Any:
     """A dense operand in the type of the matrix that it meets, which is wider than halves."""
-    return x.astype(like.dtype, copy=False)
+    return x.astype(like.wide, copy=False)
 
 
 def _as_written(a: Spec, b: Spec, *, transpose_a: bool = False, transpose_b: bool = False) -> bool:
@@ -37,26 +37,32 @@ def _to_dense(a: Spec, b: Spec, *, transpose_a: bool = False, transpose_b: bool 
 @on_storage(MATMUL, "csr", "default", gives="default", when=_to_dense)
 def _(xp: Any, a: Csr, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
     matrix = a.matrix(xp)
-    return (_turned(matrix, transpose_a) @ _wide(_turned(b, transpose_b), matrix)).astype(a.dtype, copy=False)
+    return (_turned(matrix, transpose_a) @ _wide(_turned(b, transpose_b), a)).astype(a.dtype, copy=False)
 
 
 @on_storage(MATMUL, "csr", "default", gives="row_sparse", when=_to_rows)
 def _(xp: Any, a: Csr, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> RowSparse:
-    """aᵀ · b has a row for each column of ``a`` in which something is stored; no others are made."""
-    columns, places = _used(xp, a)
-    narrow = Csr(a.data, places, a.indptr, (a.shape[0], len(columns))).matrix(xp)
-    return RowSparse((narrow.T @ _wide(b, narrow)).astype(a.dtype, copy=False), columns, (a.shape[1], b.shape[1]))
+    """aᵀ · b has a row for each column of ``a`` in which something is stored."""
+    return _by_columns(xp, a, b, a.dtype)
 
 
-def _used(xp: Any, a: Csr) -> tuple[Any, Any]:
-    """The columns in which something is stored, in order, and for each value which of these its column is."""
-    if a.shape[1] > 16 * len(a.indices):
+def _by_columns(xp: Any, a: Csr, b: Any, dtype: Any) -> RowSparse:
+    """aᵀ · b, of which no more is made than is stored, unless that is most of it."""
+    width, count = a.shape[1], len(a.indices)
+    shape = (width, b.shape[1])
+    if width > 16 * count:  # sorting the columns costs less than looking at each
         columns, places = xp.unique(a.indices, return_inverse=True)
-        return columns.astype(np.int64), places.astype(a.indices.dtype)
-    used = xp.zeros((a.shape[1],), bool)
-    used[a.indices] = True
-    (columns,) = xp.nonzero(used)
-    return columns.astype(np.int64), (xp.cumsum(used, dtype=a.indices.dtype) - 1).astype(a.indices.dtype)[a.indices]
+    else:
+        used = xp.zeros((width,), bool)
+        used[a.indices] = True
+        (columns,) = xp.nonzero(used)
+        if 8 * len(columns) > 7 * width:
+            matrix = a.matrix(xp)
+            product = (matrix.T @ _wide(b, a)).astype(dtype, copy=False)
+            return RowSparse(product if len(columns) == width else product[columns], columns.astype(np.int64), shape)
+        places = (xp.cumsum(used, dtype=a.indices.dtype) - 1)[a.indices]
+    narrow = Csr(a.data, places.astype(a.indices.dtype, copy=False), a.indptr, (a.shape[0], len(columns))).matrix(xp)
+    return RowSparse((narrow.T @ _wide(b, a)).astype(dtype, copy=False), columns.astype(np.int64), shape)
 
 
 @on_storage(MATMUL, "csr", "row_sparse", gives="default", when=_as_written)
@@ -69,7 +75,7 @@ def _met(xp: Any, a: Csr, b: RowSparse) -> Any:
     place, there = places_of(xp, b, a.indices)
     counts = xp.concatenate([xp.zeros((1,), a.indptr.dtype), xp.cumsum(there, dtype=a.indptr.dtype)])
     met = Csr(a.data[there], place[there].astype(a.indices.dtype), counts[a.indptr], (a.shape[0], len(b.indices))).matrix(xp)
-    return (met @ _wide(b.data, met)).astype(a.dtype, copy=False)
+    return (met @ _wide(b.data, a)).astype(a.dtype, copy=False)
 
 
 @on_storage(MATMUL, "csr", "row_sparse", gives="row_sparse", when=_to_rows)
@@ -77,17 +83,16 @@ def _(xp: Any, a: Csr, b: RowSparse, **flags: bool) -> RowSparse:
     """aᵀ · b: of ``a`` only the rows that ``b`` has."""
     lengths = xp.diff(a.indptr)[b.indices]
     starts = xp.concatenate([xp.zeros((1,), a.indptr.dtype), xp.cumsum(lengths, dtype=a.indptr.dtype)])
-    within = xp.arange(int(starts[-1])) - xp.repeat(starts[:-1], lengths)
-    source = xp.repeat(a.indptr[b.indices], lengths) + within
+    count = int(starts[-1])
+    row = owners(xp, starts, count)
+    source = (a.indptr[b.indices] - starts[:-1])[row] + xp.arange(count, dtype=starts.dtype)
     few = Csr(a.data[source], a.indices[source], starts, (len(b.indices), a.shape[1]))
-    columns, places = _used(xp, few)
-    narrow = Csr(few.data, places, starts, (len(b.indices), len(columns))).matrix(xp)
-    return RowSparse((narrow.T @ _wide(b.data, narrow)).astype(a.dtype, copy=False), columns, (a.shape[1], b.shape[1]))
+    return _by_columns(xp, few, b.data, a.dtype)
 
 
 def _dense_by_csr(xp: Any, a: Any, b: Csr, transpose_a: bool, transpose_b: bool) -> Any:
     matrix = b.matrix(xp)
-    return (_turned(matrix, not transpose_b) @ _wide(_turned(a, not transpose_a), matrix)).T.astype(a.dtype, copy=False)
+    return (_turned(matrix, not transpose_b) @ _wide(_turned(a, not transpose_a), b)).T.astype(a.dtype, copy=False)
 
 
 @on_storage(MATMUL, "default", "csr", gives="csr", when=lambda a, b, transpose_a=False, transpose_b=False: not transpose_a and a.ndim == 2)

@@ -6,16 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Kind, Op, Spec, call, register
+from hybridnet.core import Kind, Op, Sample, Spec, call, register
 from hybridnet.core.storage import on_storage
 from hybridnet.core.stored import RowSparse
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.indexing import add_rows
+from hybridnet.ops.common import normal
 from hybridnet.ops.nn.embedding import EMBEDDING
 from hybridnet.ops.sparse.arithmetic import places_of
 
 
 def _infer_sums(g: Spec, numbers: Spec, *, rows: int) -> Spec:
+    if g.shape[:-1] != numbers.shape:
+        fail(ShapeError, "row_sums", expected=f"a row for each number, {(*numbers.shape, 'width')}", got=str(g.shape))
     return Spec((rows, g.shape[-1]), g.dtype, "row_sparse")
 
 
@@ -35,6 +38,8 @@ ROW_SUMS = register(
         compute=_row_sums,
         grad=(lambda g, y, x, numbers, *, rows: call("embedding", numbers, g), None),
         saves=(1,),
+        # No program has it, since its result is not dense: what it gives is tested with embeddings.
+        sample=lambda: [Sample((normal(3, 2), np.array([1, 0])), {"rows": 4}, error=ValueError)],
     )
 )
 
@@ -68,6 +73,7 @@ def _chosen(xp: Any, rows: Any, n: int) -> Any:
 
 
 def _retain_dense(xp: Any, x: Any, rows: Any) -> RowSparse:
+    _infer_retain(Spec(x.shape, x.dtype), Spec(rows.shape, rows.dtype))
     chosen = _chosen(xp, rows, x.shape[0])
     return RowSparse(x[chosen], chosen, x.shape)
 
@@ -81,6 +87,7 @@ SPARSE_RETAIN = register(
         compute=_retain_dense,
         grad=(lambda g, y, x, rows: call("sparse_retain", g, rows), None),
         saves=(1,),
+        sample=lambda: [Sample((normal(3, 2), np.array([[1, 0]])), error=ValueError)],  # otherwise no program has it
     )
 )
 

@@ -39,7 +39,6 @@ CAST_STORAGE = register(
         sample=lambda: [
             Sample((normal(3, 2),), {"stype": "default"}),
             Sample((normal(3),), {"stype": "csr"}, error=ValueError),
-            Sample((np.float32(1),), {"stype": "row_sparse"}, error=ValueError),
             Sample((normal(3, 2),), {"stype": "coo"}, error=ValueError),
         ],
     )
