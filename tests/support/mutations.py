@@ -42,7 +42,7 @@ Make = Callable[[Path], dict[str, Kind]]
 
 
 def held(column: int = 1) -> int:
-    """Bytes of memory that this process holds; of column 0 those of its address space."""
+    """Bytes of memory that this process holds; of column 5 those that it may write to, held or not."""
     return int(Path("/proc/self/statm").read_text().split()[column]) * resource.getpagesize()
 
 
@@ -78,8 +78,8 @@ def read_many(make: Make, name: str, first: int, last: int, seed: int, at: Any, 
         path.write_bytes(kind.whole)
         kind.read(path, random.Random(0))  # which imports what it needs
         sys.addaudithook(audit)
-        limit = held(0) + MOST
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        limit = held(5) + MOST
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         for number in range(first, last):
             at.value, watching[0] = number, True
             try:
