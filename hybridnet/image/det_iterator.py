@@ -101,10 +101,12 @@ class ImageDetIter(ImageIter):
             raw = np.asarray(label, np.float32).ravel()
         except (ValueError, TypeError) as error:
             raw = fail(FileFormatError, "label", expected="a label of numbers", got=f"{label!r} of {self._source} ({error})")
-        if raw.size < 7 or raw[0] < 2 or raw[1] < 5 or (raw.size - int(raw[0])) % int(raw[1]):
+        known = raw.size >= 7 and np.isfinite(raw[:2]).all()
+        head, width = (int(raw[0]), int(raw[1])) if known else (0, 0)
+        if head < 2 or width < 5 or (raw.size - head) % width:
             expected = "a label (numbers of its head ≥ 2, numbers of an object ≥ 5, …, objects)"
             fail(FileFormatError, "label", expected=expected, got=f"{raw.size} numbers of {self._source}: {raw[:8].tolist()}")
-        objects = raw[int(raw[0]) :].reshape(-1, int(raw[1]))
+        objects = raw[head:].reshape(-1, width)
         objects = objects[(objects[:, 3] > objects[:, 1]) & (objects[:, 4] > objects[:, 2])]
         if not len(objects):
             fail(FileFormatError, "label", expected="an object with a width and a height", got=f"none, in {self._source}")

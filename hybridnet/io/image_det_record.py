@@ -152,7 +152,8 @@ class ImageDetRecordIter(RecordImages):
 
 def _parsed(op: str, label: Host, source: str) -> tuple[Host, Host]:
     """The header of a record's labels, and its objects as rows."""
-    head, width = (int(label[0]), int(label[1])) if len(label) >= 2 else (0, 0)
+    known = len(label) >= 2 and numpy.isfinite(label[:2]).all()
+    head, width = (int(label[0]), int(label[1])) if known else (0, 0)
     if head < 2 or width < 5 or head > len(label) or (len(label) - head) % width:
         expected = "labels [header width of 2 or more, object width of 5 or more, …] and then whole objects"
         fail(FileFormatError, op, expected=expected, got=f"{len(label)} numbers that begin with {label[:2].tolist()}, in {source}")

@@ -215,6 +215,8 @@ def test_drawn(given: dict[str, Any]) -> None:
         ([2, 5, 0, 0.1, 0.1], "5 numbers of .*key 3"),
         ([2, 5, 0, 0.1, 0.1, 0.2, 0.2, 3], "8 numbers of .*key 3"),
         ([2, 4, 0, 0.1, 0.1, 0.2], "6 numbers of .*key 3"),
+        ([np.nan, 5, 0, 0.1, 0.1, 0.2, 0.2], "7 numbers of .*key 3"),
+        ([2, np.inf, 0, 0.1, 0.1, 0.2, 0.2], "7 numbers of .*key 3"),
         ([2, 5, 0, 0.3, 0.1, 0.2, 0.2], "an object with a width and a height; got none, in the record of key 3"),
     ],
 )

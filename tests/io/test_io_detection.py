@@ -71,7 +71,10 @@ class TestLabels:
         with pytest.raises(FileFormatError, match=r"labels in path_imglist for each record; got none for the id 7"):
             make(path, path_imglist=tmp_path / "l.lst")
 
-    @pytest.mark.parametrize("label", [[2], [2, 4, 0, 0, 0, 0], [1, 5], [2, 5, 0, 0, 0, 1], [9, 5, 0]])
+    @pytest.mark.parametrize(
+        "label",
+        [[2], [2, 4, 0, 0, 0, 0], [1, 5], [2, 5, 0, 0, 0, 1], [9, 5, 0], [numpy.nan, 5, 0, 0, 0, 1, 1], [2, numpy.inf, 0, 0, 0, 1, 1]],
+    )
     def test_broken_ones(self, tmp_path: Path, label: list[float]) -> None:
         path = write(tmp_path / "x.rec", [label])
         with pytest.raises(

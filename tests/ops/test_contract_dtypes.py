@@ -87,7 +87,7 @@ def check(op: Op, sample: Sample, dtype: Any, shape: Callable[[Shape], Shape]) -
         for y, e in zip(found, expected, strict=True):
             assert type(y) is np.ndarray
             tolerance = TOLERANCE.get(e.dtype, 0) if op.name in SUMS else 0
-            same_bits(y, e, f"{op.name} {attrs} of {arrays}", tolerance)
+            same_bits(y, e, (op.name, attrs, arrays), tolerance)
 
 
 def cases() -> Iterator[Any]:

@@ -31,6 +31,10 @@ class Kind(NamedTuple):
     damage: Callable[[bytes, random.Random], bytes]
 
 
+#: Four bytes that are much, nothing, not a number, infinity, or the beginning of a record.
+EXTREME = [b"\xff\xff\xff\xff", b"\xff\xff\xff\x1f", bytes(4), b"\x00\x00\xc0\x7f", b"\x00\x00\x80\x7f", recordio.parts.MAGIC]
+
+
 def damaged(data: bytes, draw: random.Random) -> bytes:
     """``data`` with something wrong: bytes changed, left out, doubled, or numbers made extreme."""
     found = bytearray(data)
@@ -46,7 +50,7 @@ def damaged(data: bytes, draw: random.Random) -> bytes:
         elif kind == 3:
             found[at:at] = found[at : at + draw.randint(1, 200)]
         elif kind == 4:
-            found[at : at + 4] = draw.choice([b"\xff\xff\xff\xff", b"\xff\xff\xff\x1f", bytes(4), recordio.parts.MAGIC])
+            found[at // 4 * 4 : at // 4 * 4 + 4] = draw.choice(EXTREME)
         else:
             found[at // 4 * 4 : at // 4 * 4 + 4] = draw.randbytes(4)
     return bytes(found)
@@ -93,6 +97,10 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "records of boxes": (
             (folder / "boxes.rec").read_bytes(),
             lambda path, draw: batches(io.ImageDetRecordIter(path_imgrec=str(path), **recorded)),
+        ),
+        "records of boxes, by ImageDetIter": (
+            (folder / "boxes.rec").read_bytes(),
+            lambda path, draw: batches(image.ImageDetIter(2, shape, path_imgrec=str(path))),
         ),
         "indices": ((folder / "a.idx").read_bytes(), lambda path, draw: read_index(path, records)),
         "lists": ((folder / "a.lst").read_bytes(), lambda path, draw: read_list(path, folder)),

@@ -20,6 +20,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ Make = Callable[[Path], dict[str, Kind]]
 
 
 def held(column: int = 1) -> int:
-    """Bytes of memory that this process holds; of column 0 those of its address space."""
+    """Bytes of memory that this process holds; of column 5 those that it may write to, held or not."""
     return int(Path("/proc/self/statm").read_text().split()[column]) * resource.getpagesize()
 
 
@@ -78,8 +79,8 @@ def read_many(make: Make, name: str, first: int, last: int, seed: int, at: Any, 
         path.write_bytes(kind.whole)
         kind.read(path, random.Random(0))  # which imports what it needs
         sys.addaudithook(audit)
-        limit = held(0) + MOST
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        limit = held(5) + MOST
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         for number in range(first, last):
             at.value, watching[0] = number, True
             try:
@@ -124,15 +125,16 @@ def read_kind(make: Make, name: str, number: int, seed: int, bar: Any) -> tuple[
     return counts, faults, grown
 
 
-def campaign(files: int, seed: int, make: Make = kinds) -> dict[str, Any]:
-    """Read so many files, the same number of each kind; how many gave errors and results, and what was wrong."""
+def campaign(files: int, seed: int, make: Make = kinds, processes: int = 1) -> dict[str, Any]:
+    """Read so many files, the same number of each kind, some kinds at a time; how many gave errors and results, and what was wrong."""
     with tempfile.TemporaryDirectory() as folder:
         names = list(make(Path(folder)))
+    numbers = [files // len(names) + (i < files % len(names)) for i in range(len(names))]
     outcomes, faults = {}, []
-    with tqdm(total=files, desc="files", disable=None) as bar:
-        for i, name in enumerate(names):
-            number = files // len(names) + (i < files % len(names))
-            counts, wrong, grown = read_kind(make, name, number, seed, bar)
+    with tqdm(total=files, desc="files", disable=None) as bar, ThreadPoolExecutor(processes) as pool:
+        reading = [pool.submit(read_kind, make, name, number, seed, bar) for name, number in zip(names, numbers, strict=True)]
+        for name, number, read in zip(names, numbers, reading, strict=True):
+            counts, wrong, grown = read.result()
             outcomes[name] = dict(sorted(counts.items()))
             faults += [" ".join(map(str, fault)) for fault in wrong]
             if grown > GROWTH:
@@ -145,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="?", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many kinds of files are read at a time")
     parser.add_argument("--record", type=Path, help="a file for what happened")
     parser.add_argument("--only", nargs=2, metavar=("KIND", "NUMBER"), help="read one file, and show the error")
     arguments = parser.parse_args()
@@ -153,7 +156,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             print(read_one(kinds(Path(folder))[name], Path(folder) / "broken", f"{arguments.seed} {name} {number}"))
         return
-    found = campaign(arguments.files, arguments.seed)
+    found = campaign(arguments.files, arguments.seed, processes=arguments.processes)
     text = json.dumps(found, indent=1)
     print(text)
     if arguments.record:

@@ -48,7 +48,7 @@ def compare(found: Any, expected: Any, program: ExactProgram) -> None:
         return
     assert len(found) == len(expected)
     for y, e in zip(found, expected, strict=True):
-        same_bits(y, e, str(program))
+        same_bits(y, e, program)
 
 
 def separate(program: ExactProgram, forward: Callable[[list[Any]], list[Any]]) -> Callable[[list[Any]], list[Any]]:

@@ -49,16 +49,26 @@ def special(shape: tuple[int, ...], dtype: Any, seed: int) -> Data:
         return np.array(chosen, np.float64 if dtypes.is_floating(dtype) else dtype).astype(dtype).reshape(shape)
 
 
-def same_bits(found: Data, expected: Data, what: str = "", tolerance: float = 0) -> None:
-    """The same dtype, shape and bits, but for what a NaN carries. With a tolerance, finite numbers may differ by that much."""
-    assert (found.dtype, found.shape) == (expected.dtype, expected.shape), what
+def same_bits(found: Data, expected: Data, what: object = "", tolerance: float = 0) -> None:
+    """The same dtype, shape and bits, but for what a NaN carries. With a tolerance, finite numbers may differ by that much.
+
+    ``what`` is shown when they are not, and printed only then.
+    """
+    try:
+        _same_bits(found, expected, tolerance)
+    except AssertionError as error:
+        raise AssertionError(f"{what}\n{error}") from None
+
+
+def _same_bits(found: Data, expected: Data, tolerance: float) -> None:
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     if not dtypes.is_floating(expected.dtype):
-        np.testing.assert_array_equal(found, expected, what)
+        np.testing.assert_array_equal(found, expected)
         return
     y, e = (v.astype(np.float64) for v in (found, expected))
     if tolerance:
         scale = np.abs(e[np.isfinite(e)]).max(initial=1e-300)
-        np.testing.assert_allclose(y, e, rtol=tolerance, atol=tolerance * scale, err_msg=what)
+        np.testing.assert_allclose(y, e, rtol=tolerance, atol=tolerance * scale)
         return
-    np.testing.assert_array_equal(y, e, what)
-    np.testing.assert_array_equal(np.signbit(y) & ~np.isnan(y), np.signbit(e) & ~np.isnan(e), f"signs of zero: {what}")
+    np.testing.assert_array_equal(y, e)
+    np.testing.assert_array_equal(np.signbit(y) & ~np.isnan(y), np.signbit(e) & ~np.isnan(e), "signs of zero")
