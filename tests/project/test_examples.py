@@ -158,6 +158,13 @@ def test_integrated_gradients(capsys: pytest.CaptureFixture[str]) -> None:
     assert "##" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_detection(capsys: pytest.CaptureFixture[str]) -> None:
+    found = example("detection").main(["--images", "512", "--epochs", "5", "--quiet"])
+    assert found["precision"] > 0.6 and found["recall"] > 0.2
+    assert "found: " in capsys.readouterr().out
+
+
 def test_search(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna")
     found = example("search").main(["--trials", "6", "--epochs", "3", "--quiet"])
