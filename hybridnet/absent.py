@@ -57,21 +57,12 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.operator": [("PythonOp NumpyOp NDArrayOp", "CustomOp and CustomOpProp, which came in their place")],
     "hybridnet.ndarray.contrib": [
-        ("group_adagrad_update", _TRAINER),
-        ("quantize* quantized_* dequantize requantize calibrate_entropy backward_*", ""),
-        ("BatchNormWithReLU", "BatchNorm and relu, which hybridize() fuses"),
-        ("box_non_maximum_suppression", "box_nms"),
-        ("allclose", "np.allclose"),
-        ("getnnz edge_id dgl_*", ""),
+        ("quantize_asym quantized_rnn", "LSTM in floating numbers"),
+        ("quantized_batch_norm quantized_elemwise_add quantized_elemwise_mul", "dequantize, and the operator of floating numbers"),
+        ("calibrate_entropy", "a range of your own for quantize_v2"),
+        ("backward_hawkesll backward_index_copy backward_quadratic", "autograd: they are parts of gradients"),
     ],
-    "hybridnet.symbol": [
-        ("np npx numpy numpy_extension", "the operators of sym, or net.hybridize()"),
-        ("Custom", "a HybridBlock"),
-        ("BilinearSampler Correlation GridGenerator IdentityAttachKLSparseReg ROIPooling SVMOutput", ""),
-        ("SpatialTransformer im2col col2im cast_storage reset_arrays", ""),
-        ("*_update *_update_phase1 *_update_phase2 multi_lars multi_sum_sq", _TRAINER),
-        ("random_pdf_*", "the density, written with sym's functions"),
-    ],
+    "hybridnet.symbol": [("np npx numpy numpy_extension", "the operators of sym, or net.hybridize()")],
     "hybridnet.numpy": [
         ("apply_over_axes correlate frexp histogram2d histogram_bin_edges histogramdd i0 in1d ix_ min_scalar_type mirr msort", "NumPy"),
         ("nanmedian", "NumPy"),
@@ -80,9 +71,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("unpackbits unwrap fft loadtxt save load savez", "NumPy"),
     ],
     "hybridnet.numpy_extension": [
-        ("multibox_detection multibox_target roi_pooling rnn", ""),
-        ("multibox_prior", "nd.contrib.MultiBoxPrior"),
-        ("shape_array", "nd.shape_array, or x.shape"),
         ("get_cuda_compute_capability Context", "hybridnet.Context"),
     ],
 }  # fmt: skip

@@ -18,4 +18,12 @@ if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...
 else:
-    __getattr__ = absent.teller(__name__)
+    _classic = {
+        "multibox_detection": ".contrib:MultiBoxDetection",
+        "multibox_prior": ".contrib:MultiBoxPrior",
+        "multibox_target": ".contrib:MultiBoxTarget",
+        "rnn": ":RNN",
+        "roi_pooling": ":ROIPooling",
+        "shape_array": ":shape_array",
+    }
+    __getattr__, __dir__ = absent.Later(__name__, {name: f"hybridnet.ndarray{place}" for name, place in _classic.items()}).functions

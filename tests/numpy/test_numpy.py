@@ -359,3 +359,12 @@ def test_from_dlpack_shares_memory() -> None:
     np.testing.assert_array_equal(np.from_dlpack(x), data)
     with pytest.raises(DtypeError):
         hnp.from_dlpack(np.ones(2, "complex64"))
+
+
+def test_npx_has_the_classic_operators_that_mxnet_has_there() -> None:
+    boxes = npx.multibox_prior(hnp.ones((1, 3, 4, 4)), sizes=[0.5, 0.25], ratios=[1, 2])
+    assert type(boxes) is type(hnp.ones(1)) and boxes.shape == (1, 48, 4)
+    pooled = npx.roi_pooling(hnp.arange(16.0).reshape(1, 1, 4, 4), hnp.array([[0, 0, 0, 2, 2]]), pooled_size=(2, 2), spatial_scale=1.0)
+    assert pooled.tolist() == [[[[5.0, 6.0], [9.0, 10.0]]]]
+    assert npx.shape_array(hnp.ones((2, 3))).tolist() == [2, 3]
+    assert {"multibox_detection", "multibox_target", "rnn"} <= set(dir(npx))
