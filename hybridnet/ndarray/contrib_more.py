@@ -138,7 +138,7 @@ def _with_marks(inputs: Mapping[str, dtypes.Dtype | None], outputs: Sequence[dty
     return {**found, "marks": dtypes.int32}, results
 
 
-@classic("_contrib_hawkesll", outputs=("output0", "output1"), types=_with_marks)
+@classic("_contrib_hawkesll", outputs=("output", "out_state"), types=_with_marks)
 def hawkesll(lda: Array, alpha: Array, beta: Array, state: Array, lags: Array, marks: Array, valid_length: Array, max_time: Array) -> Any:
     """The log likelihood (n,) of events under a Hawkes process with exponential decay, and its state (n, k) at ``max_time`` (n,).
 
