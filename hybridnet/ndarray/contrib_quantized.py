@@ -29,7 +29,10 @@ def _whole(result: tuple[Any, Any, Any]) -> list[Any]:
 
 @classic("_contrib_quantize", outputs=numbered(3))
 def quantize(data: Array, min_range: Array, max_range: Array, out_type: Literal["int8", "uint8"] = "uint8") -> Any:
-    """``data`` as ``out_type`` with a range, and the range: uint8 whose 0 is ``min_range``, or int8 of both signs alike."""
+    """``data`` as ``out_type`` with a range, and the range: uint8 whose 0 is ``min_range``, or int8 of both signs alike.
+
+    The shape stays; ``min_range`` and ``max_range`` are (1,).
+    """
     return _whole(quantized.quantize(data, min_range, max_range, out_type))
 
 
@@ -41,7 +44,7 @@ def quantize_v2(data: Array, out_type: OutType = "int8", min_calib_range: float 
 
 @classic("_contrib_dequantize")
 def dequantize(data: Array, min_range: Array, max_range: Array, out_type: Dtype = "float32") -> Any:
-    """The float32 numbers that int8 or uint8 ``data`` stands for."""
+    """The float32 numbers that int8 or uint8 ``data`` stands for, in its shape; ``min_range`` and ``max_range`` are (1,)."""
     return quantized.dequantize(data, min_range, max_range)
 
 
@@ -54,7 +57,7 @@ def requantize(
     min_calib_range: float | None = None,
     max_calib_range: float | None = None,
 ) -> Any:
-    """int32 ``data`` as int8 or uint8 with the range given, or its own, and the range."""
+    """int32 ``data`` as int8 or uint8 with the range given, or its own, and the range, (1,) and (1,). The shape stays."""
     return _whole(quantized.requantize(data, min_range, max_range, out_type, min_calib_range, max_calib_range))
 
 
@@ -62,7 +65,7 @@ def requantize(
 def quantized_act(
     data: Array, min_data: Array, max_data: Array, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh"] = "relu"
 ) -> Any:
-    """A relu of bytes, in the same range. ArgumentError for another ``act_type``, as in MXNet."""
+    """A relu of bytes, in the same shape and range, which is (1,) and (1,). ArgumentError for another ``act_type``, as in MXNet."""
     if act_type != "relu":
         fail(ArgumentError, "quantized_act", expected="act_type relu", got=repr(act_type))
     quantized.check_type("quantized_act", data)
@@ -128,7 +131,10 @@ def quantized_pooling(
     count_include_pad: bool | None = None,
     layout: Literal["NCDHW", "NCHW", "NCW", "NDHWC", "NHWC", "NWC"] | None = None,
 ) -> Any:
-    """The largest or the mean byte of each window, in the same range. ArgumentError for other pools, as in MXNet."""
+    """The largest or the mean byte of each window of ``data`` (batch, channels, *size), in the same range, (1,) and (1,).
+
+    ArgumentError for other pools, as in MXNet.
+    """
     if pool_type not in ("max", "avg"):
         fail(ArgumentError, "quantized_pooling", expected="pool_type max or avg", got=repr(pool_type))
     quantized.check_type("quantized_pooling", data)

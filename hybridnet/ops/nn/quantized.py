@@ -22,7 +22,7 @@ Quantized = tuple[Any, Any, Any]
 
 
 def check_type(op: str, *arrays: Any, allowed: tuple[dtypes.Dtype, ...] = (dtypes.int8, dtypes.uint8)) -> None:
-    """DtypeError unless all arrays are of these types."""
+    """DtypeError unless all arrays, of any shape, are of these types."""
     for x in arrays:
         if x.dtype not in allowed:
             fail(DtypeError, op, expected=" or ".join(map(str, allowed)), got=str(x.dtype))
