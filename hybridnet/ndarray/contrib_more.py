@@ -44,8 +44,9 @@ def backward_gradientmultiplier(data: Array, scalar: float = 1.0, is_int: bool =
 @classic("_contrib_allclose")
 def allclose(a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = True) -> Any:
     """1 if all elements are closer than ``atol`` + ``rtol`` · abs(b), else 0, as uint8; ``equal_nan``: NaN is close to NaN."""
-    close = call("less_equal", call("absolute", a - b), call("absolute", b) * rtol + atol)
-    close = call("logical_or", close, call("equal", a, b))
+    same = call("equal", a, b)  # infinities, whose difference is no number
+    apart = call("absolute", call("where", same, 0, a) - call("where", same, 0, b))
+    close = call("logical_or", same, call("less_equal", apart, call("absolute", b) * rtol + atol))
     if equal_nan:
         close = call("logical_or", close, call("logical_and", _math["isnan"](a), _math["isnan"](b)))
     return call("cast", reduction.all(close), dtype=dtypes.uint8)

@@ -86,7 +86,9 @@ CALLS: dict[str, Any] = {
     "SpatialTransformer": lambda F, x, rois: F.SpatialTransformer(
         x, rois.reshape((-1,))[:12].reshape((2, 6)) / 9, (3, 3), "affine", "bilinear"
     ),
-    "box_nms": lambda F, x, rois: F.contrib.box_nms(rois, 0.1, -1, coord_start=1, score_index=0, in_format="center"),
+    "box_nms": lambda F, x, rois: F.contrib.box_nms(
+        rois + x[0, 0, :3, :5] * 0.1, 0.1, -1, coord_start=1, score_index=0, in_format="center"
+    ),
     "MultiBoxDetection": lambda F, x, rois: F.contrib.MultiBoxDetection(
         F.softmax(x[:, :, 0, :3], axis=1), x[:, 0, :2, :6].reshape((2, 12)), rois[:, 1:].expand_dims(0) / 9
     ),

@@ -17,8 +17,8 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 
 #: Names of operators that are not MXNet 1.x's vocabulary of dense arrays: other vocabularies, gradients, quantisation.
 OTHERS = (
-    "_backward", "_np", "_npi", "_npx", "_sparse", "_contrib_quant", "_contrib_dequant", "_contrib_requant", "_contrib_dgl",
-    "_contrib_backward", "_contrib_calibrate", "_contrib_tvm", "_contrib_intgemm", "_FusedOp", "_TensorRT", "_sg_", "_Cached", "_Cross",
+    "_backward", "_np", "_npi", "_npx", "_sparse", "_contrib_dgl",
+    "_contrib_tvm", "_contrib_intgemm", "_FusedOp", "_TensorRT", "_sg_", "_Cached", "_Cross",
     "_NDArray", "_Native", "_NoGradient", "_broadcast_backward", "_CachedOp", "_copyto", "_crossdevice",
 )  # fmt: skip
 
