@@ -78,7 +78,10 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.ndarray.contrib": [
         ("*_update", _TRAINER),
-        ("quantize* quantized_* dequantize requantize calibrate_entropy backward_*", ""),
+        ("quantize_asym quantized_rnn", "LSTM in floating numbers"),
+        ("quantized_batch_norm quantized_elemwise_add quantized_elemwise_mul", "dequantize, and the operator of floating numbers"),
+        ("calibrate_entropy", "a range of your own for quantize_v2"),
+        ("backward_hawkesll backward_index_copy backward_quadratic", "autograd: they are parts of gradients"),
     ],
     "hybridnet.numpy": [
         ("apply_over_axes correlate frexp histogram2d histogram_bin_edges histogramdd i0 in1d ix_ min_scalar_type mirr msort", "NumPy"),

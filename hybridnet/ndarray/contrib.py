@@ -9,7 +9,7 @@ from hybridnet import absent, dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
-from hybridnet.ndarray import attention, contrib_boxes, contrib_more, contrib_regions, deformable, normalization
+from hybridnet.ndarray import attention, contrib_boxes, contrib_more, contrib_quantized, contrib_regions, deformable, normalization
 from hybridnet.ndarray import outputs as losses
 from hybridnet.ndarray.attributes import Array, Context, Shape
 from hybridnet.ndarray.contrib_more import rand_zipfian
@@ -204,7 +204,7 @@ def interleaved_matmul_encdec_valatt(keys_values: Array, attention: Array, heads
 # -- the namespace --------------------------------------------------------------------------------
 
 #: Where the other operators of this namespace are.
-FAMILIES = (attention, contrib_boxes, contrib_more, contrib_regions, deformable, losses, normalization)
+FAMILIES = (attention, contrib_boxes, contrib_more, contrib_quantized, contrib_regions, deformable, losses, normalization)
 _OPERATORS = {name.removeprefix("_contrib_"): function for name, function in FUNCTIONS.items() if name.startswith("_contrib_")}
 globals().update(_OPERATORS, **contrib_more.GRAPHS)
 __all__ = [*_OPERATORS, *contrib_more.GRAPHS, "rand_zipfian", "cond", "foreach", "while_loop"]

@@ -3,7 +3,9 @@
 #: Operators without a gradient in MXNet 1.9.1, or without one on the CPU.
 NO_GRADIENT = {
     "MultiBoxPrior", "MultiBoxTarget", "MultiBoxDetection", "RROIAlign", "ModulatedDeformableConvolution", "SparseEmbedding",
-    "BatchNormWithReLU", "backward_gradientmultiplier",
+    "BatchNormWithReLU", "backward_gradientmultiplier", "quantize", "quantize_v2", "dequantize", "requantize", "quantized_act",
+    "quantized_batch_norm", "quantized_concat", "quantized_conv", "quantized_elemwise_add", "quantized_elemwise_mul", "quantized_embedding",
+    "quantized_flatten", "quantized_fully_connected", "quantized_pooling", "calibrate_entropy",
 }  # fmt: skip
 
 #: Operators with a gradient for so many inputs alone.
@@ -18,6 +20,9 @@ def _each(name, inputs, lines):
 _PROPOSAL = "softmax(r.randn(1, 2, 240), 1).reshape(1, 24, 4, 5), r.randn(1, 48, 4, 5) * 0.3, np.array([[64, 80, 1.0]])"
 _PROPOSALS = "softmax(r.randn(2, 2, 240), 1).reshape(2, 24, 4, 5), r.randn(2, 48, 4, 5) * 0.3, np.array([[64, 80, 1.0], [60, 50, 2.0]])"
 _MODULATED = "r.randn(2, 4, 6, 5), r.randn(2, 18, 4, 3), r.rand(2, 9, 4, 3), "
+_QUANTIZED = (
+    "r.randint(-128, 128, (2, 5)).astype('int8'), r.randint(-128, 128, (3, 5)).astype('int8'), r.randint(-128, 128, 3).astype('int8'), "
+)
 _AFFINE = "transform_type='affine', sampler_type='bilinear'"
 _MATCHED = "r.randint(-1, 2, (2, 6)) * 1.0, r.randint(0, 3, (2, 6)) * 1.0, boxes(2, 6), boxes(2, 3), "
 
@@ -358,4 +363,73 @@ CASES = [
      "r.randint(0, 3, (2, 5)).astype('int32'), np.array([5, 3]), np.array([4.0, 5.0])", ""),
     ("contrib.hawkesll", "r.rand(3, 1), r.rand(1), r.rand(1), r.rand(3, 1), r.rand(3, 4), "
      "np.zeros((3, 4), 'int32'), np.array([0, 1, 4]), np.array([9.0, 9.0, 9.0])", ""),
+    # -- whole numbers for floats ---------------------------------------------------------------------
+    *_each(
+        "contrib.quantize", "r.randn(3, 4), np.array([-1.5]), np.array([2.0])", """
+        -
+        out_type='int8'
+        """
+    ),
+    ("contrib.quantize", "r.rand(3, 4), np.array([0.0]), np.array([1.0])", "out_type='uint8'"),
+    ("contrib.quantize", "r.randn(3, 4), np.array([-1.0]), np.array([0.5])", "out_type='int8'"),
+    *_each(
+        "contrib.quantize_v2", "r.randn(3, 4)", """
+        -
+        out_type='uint8'
+        out_type='auto'
+        min_calib_range=-1, max_calib_range=0.5
+        min_calib_range=0, max_calib_range=0.7, out_type='auto'
+        min_calib_range=0, max_calib_range=0.7, out_type='uint8'
+        min_calib_range=-1, max_calib_range=0.7, out_type='auto'
+        """
+    ),
+    ("contrib.quantize_v2", "r.randint(-9, 9, (3, 4)).astype('int8')", "min_calib_range=-1, max_calib_range=1"),
+    ("contrib.quantize_v2", "r.randint(0, 9, (3, 4)).astype('uint8')", "out_type='uint8', min_calib_range=0, max_calib_range=1"),
+    ("contrib.dequantize", "r.randint(-128, 128, (3, 4)).astype('int8'), np.array([-1.5]), np.array([1.0])", ""),
+    ("contrib.dequantize", "r.randint(0, 256, (3, 4)).astype('uint8'), np.array([0.0]), np.array([2.0])", ""),
+    ("contrib.dequantize", "r.randint(0, 256, (3, 4)).astype('uint8'), np.array([-1.0]), np.array([2.0])", ""),
+    ("contrib.dequantize", "r.randint(-2**30, 2**30, (3, 4)).astype('int32'), np.array([-3.0]), np.array([2.0])", ""),
+    *_each(
+        "contrib.requantize", "r.randint(-2**20, 2**20, (3, 4)).astype('int32'), np.array([-3000.0]), np.array([2000.0])", """
+        -
+        min_calib_range=-1.0, max_calib_range=0.8
+        min_calib_range=0.0, max_calib_range=0.8, out_type='uint8'
+        min_calib_range=0.0, max_calib_range=0.8, out_type='auto'
+        min_calib_range=-1.0, max_calib_range=0.8, out_type='auto'
+        """
+    ),
+    ("contrib.quantized_act", "r.randint(-128, 128, (3, 4)).astype('int8'), np.array([-1.5]), np.array([1.0])", "act_type='relu'"),
+    ("contrib.quantized_flatten", "r.randint(-128, 128, (2, 3, 4)).astype('int8'), np.array([-1.5]), np.array([1.0])", ""),
+    ("contrib.quantized_embedding", "np.array([[1, 2], [0, 1]]) * 1.0, r.randint(-128, 128, (3, 4)).astype('int8'), np.array([-1.5]), "
+     "np.array([1.0])", "input_dim=3, output_dim=4"),
+    ("contrib.quantized_concat", "r.randint(-128, 128, (2, 3)).astype('int8'), r.randint(-128, 128, (2, 4)).astype('int8'), "
+     "np.array([-1.5]), np.array([-0.5]), np.array([1.0]), np.array([2.0])", "num_args=2"),
+    ("contrib.quantized_concat", "r.randint(0, 255, (2, 3)).astype('uint8'), r.randint(0, 255, (1, 3)).astype('uint8'), "
+     "np.array([0.0]), np.array([0.0]), np.array([1.0]), np.array([2.0])", "num_args=2, dim=0"),
+    ("contrib.quantized_concat", "r.randint(0, 255, (2, 3)).astype('uint8'), r.randint(-128, 128, (2, 3)).astype('int8'), "
+     "np.array([0.0]), np.array([-1.0]), np.array([1.0]), np.array([2.0])", "num_args=2"),
+    *_each(
+        "contrib.quantized_pooling", "r.randint(-128, 128, (2, 3, 5, 6)).astype('int8'), np.array([-1.5]), np.array([1.0])", """
+        kernel=(2, 2)
+        kernel=(2, 2), stride=(2, 2), pool_type='avg'
+        kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type='avg'
+        kernel=(3, 3), stride=(2, 2), pad=(1, 1), pool_type='avg', count_include_pad=False
+        kernel=(2, 2), pool_type='avg', global_pool=True
+        kernel=(2, 2), stride=(2, 2), pooling_convention='full'
+        """
+    ),
+    ("contrib.quantized_pooling", "r.randint(0, 256, (2, 3, 4, 4)).astype('uint8'), np.array([0.0]), np.array([1.0])",
+     "kernel=(2, 2), pool_type='avg'"),
+    ("contrib.quantized_fully_connected", "r.randint(-128, 128, (2, 5)).astype('int8'), r.randint(-128, 128, (3, 5)).astype('int8'), "
+     "np.array([-1.5]), np.array([1.0]), np.array([-0.7]), np.array([0.3])", "num_hidden=3, no_bias=True"),
+    ("contrib.quantized_fully_connected", _QUANTIZED + "np.array([-1.5]), np.array([1.0]), np.array([-0.7]), np.array([0.3]), "
+     "np.array([-0.2]), np.array([0.1])", "num_hidden=3"),
+    ("contrib.quantized_fully_connected", "r.randint(0, 256, (2, 5, 1)).astype('uint8'), r.randint(-128, 128, (3, 5)).astype('int8'), "
+     "r.randint(-128, 128, 3).astype('int8'), np.array([0.0]), np.array([1.0]), np.array([-0.7]), np.array([0.3]), "
+     "np.array([-0.2]), np.array([0.1])", "num_hidden=3"),
+    ("contrib.quantized_conv", "r.randint(0, 128, (2, 4, 6, 5)).astype('uint8'), r.randint(-64, 64, (6, 4, 3, 2)).astype('int8'), "
+     "np.array([0.0]), np.array([1.0]), np.array([-0.7]), np.array([0.3])", "kernel=(3, 2), num_filter=6, no_bias=True"),
+    ("contrib.quantized_conv", "r.randint(0, 128, (2, 4, 6, 5)).astype('uint8'), r.randint(-64, 64, (6, 4, 3, 2)).astype('int8'), "
+     "r.randint(-128, 128, 6).astype('int8'), np.array([0.0]), np.array([1.0]), np.array([-0.7]), np.array([0.3]), "
+     "np.array([-0.2]), np.array([0.1])", "kernel=(3, 2), num_filter=6, stride=(2, 1), pad=(1, 1)"),
 ]  # fmt: skip

@@ -1,0 +1,209 @@
+"""``nd.contrib``'s quantized layers: bytes with ranges in, bytes or int32 with ranges out. None has a gradient."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from hybridnet import dtypes
+from hybridnet.core import call
+from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ndarray.attributes import Array, Dtype, Shape
+from hybridnet.ndarray.layers import convolve, pool
+from hybridnet.ndarray.record import Attributes, unless
+from hybridnet.ndarray.register import classic
+from hybridnet.ops.array.shape import concatenate
+from hybridnet.ops.nn import embedding, quantized
+
+OutType = Literal["auto", "int8", "uint8"]
+_WITH_RANGE = ("output", "min_output", "max_output")
+#: Behind an optional input all are optional in Python; the ranges are asked for whatever the attributes say.
+_BIAS = {
+    **{name: unless("no_bias") for name in ("bias", "min_bias", "max_bias")},
+    **{name: lambda a: True for name in ("min_data", "max_data", "min_weight", "max_weight")},
+}
+
+
+def _whole(result: tuple[Any, Any, Any]) -> list[Any]:
+    return list(result)
+
+
+@classic("_contrib_quantize", outputs=_WITH_RANGE)
+def quantize(data: Array, min_range: Array, max_range: Array, out_type: Literal["int8", "uint8"] = "uint8") -> Any:
+    """``data`` as ``out_type`` with a range, and the range: uint8 whose 0 is ``min_range``, or int8 of both signs alike."""
+    return _whole(quantized.quantize(data, min_range, max_range, out_type))
+
+
+@classic("_contrib_quantize_v2", outputs=_WITH_RANGE)
+def quantize_v2(data: Array, out_type: OutType = "int8", min_calib_range: float | None = None, max_calib_range: float | None = None) -> Any:
+    """``data`` as ``out_type`` with the range given, or its own, and the range; ``auto``: uint8 if nothing is below 0."""
+    return _whole(quantized.quantize_range(data, out_type, min_calib_range, max_calib_range))
+
+
+@classic("_contrib_dequantize")
+def dequantize(data: Array, min_range: Array, max_range: Array, out_type: Dtype = "float32") -> Any:
+    """The float32 numbers that int8 or uint8 ``data`` stands for."""
+    return quantized.dequantize(data, min_range, max_range)
+
+
+@classic("_contrib_requantize", outputs=_WITH_RANGE)
+def requantize(
+    data: Array,
+    min_range: Array,
+    max_range: Array,
+    out_type: OutType = "int8",
+    min_calib_range: float | None = None,
+    max_calib_range: float | None = None,
+) -> Any:
+    """int32 ``data`` as int8 or uint8 with the range given, or its own, and the range."""
+    return _whole(quantized.requantize(data, min_range, max_range, out_type, min_calib_range, max_calib_range))
+
+
+@classic("_contrib_quantized_act", required=("act_type",), outputs=_WITH_RANGE)
+def quantized_act(
+    data: Array, min_data: Array, max_data: Array, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh"] = "relu"
+) -> Any:
+    """A relu of bytes, in the same range. ArgumentError for another ``act_type``, as in MXNet."""
+    if act_type != "relu":
+        fail(ArgumentError, "quantized_act", expected="act_type relu", got=repr(act_type))
+    quantized.check_type("quantized_act", data)
+    return [call("maximum", data, 0), call("copy", min_data), call("copy", max_data)]
+
+
+@classic("_contrib_quantized_flatten", outputs=_WITH_RANGE)
+def quantized_flatten(data: Array, min_data: Array, max_data: Array) -> Any:
+    """Bytes as (batch, rest), in the same range."""
+    return [
+        call("reshape", data, shape=(data.shape[0], data.size // max(data.shape[0], 1))),
+        call("copy", min_data),
+        call("copy", max_data),
+    ]
+
+
+@classic("_contrib_quantized_embedding", required=("input_dim", "output_dim"), outputs=_WITH_RANGE)
+def quantized_embedding(
+    data: Array,
+    weight: Array,
+    min_weight: Array,
+    max_weight: Array,
+    input_dim: int | None = None,
+    output_dim: int | None = None,
+    dtype: Dtype = "float32",
+    sparse_grad: bool = False,
+) -> Any:
+    """A row of int8 ``weight`` (input_dim, output_dim) for each element of ``data``, in its range."""
+    return [embedding.embedding(data, weight, input_dim, output_dim), call("copy", min_weight), call("copy", max_weight)]
+
+
+def _concat_inputs(a: Attributes) -> tuple[str, ...]:
+    n = range(a["num_args"])
+    return (*(f"arg{i}" for i in n), *(f"arg{i}_{end}" for i in n for end in ("min", "max")))
+
+
+@classic("_contrib_quantized_concat", inputs=_concat_inputs, outputs=_WITH_RANGE)
+def quantized_concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
+    """Bytes joined along ``dim``, in the range that holds all: the arrays, then the minimum and the maximum of each."""
+    n = len(data) // 3
+    if not n or len(data) % 3:
+        fail(ShapeError, "quantized_concat", expected="arrays, then a minimum and a maximum of each", got=f"{len(data)} arrays")
+    arrays, low, high = quantized.concat("quantized_concat", list(data[:n]), list(data[n::2]), list(data[n + 1 :: 2]), dim)
+    return [concatenate(arrays, dim), low, high]
+
+
+@classic("_contrib_quantized_pooling", outputs=_WITH_RANGE)
+def quantized_pooling(
+    data: Array,
+    min_data: Array,
+    max_data: Array,
+    kernel: Shape = (),
+    pool_type: Literal["avg", "lp", "max", "sum"] = "max",
+    global_pool: bool = False,
+    cudnn_off: bool = False,
+    pooling_convention: Literal["full", "same", "valid"] = "valid",
+    stride: Shape = (),
+    pad: Shape = (),
+    p_value: int | None = None,
+    count_include_pad: bool | None = None,
+    layout: Literal["NCDHW", "NCHW", "NCW", "NDHWC", "NHWC", "NWC"] | None = None,
+) -> Any:
+    """The largest or the mean byte of each window, in the same range. ArgumentError for other pools, as in MXNet."""
+    if pool_type not in ("max", "avg"):
+        fail(ArgumentError, "quantized_pooling", expected="pool_type max or avg", got=repr(pool_type))
+    quantized.check_type("quantized_pooling", data)
+    wide = call("cast", data, dtype=dtypes.float32)
+    found = pool(wide, kernel, pool_type, global_pool, cudnn_off, pooling_convention, stride, pad, p_value, count_include_pad, layout)
+    return [quantized.average(data, found), call("copy", min_data), call("copy", max_data)]
+
+
+@classic("_contrib_quantized_fully_connected", asked=_BIAS, required=("num_hidden",), outputs=_WITH_RANGE)
+def quantized_fully_connected(
+    data: Array,
+    weight: Array,
+    bias: Array | None = None,
+    min_data: Array | None = None,
+    max_data: Array | None = None,
+    min_weight: Array | None = None,
+    max_weight: Array | None = None,
+    min_bias: Array | None = None,
+    max_bias: Array | None = None,
+    num_hidden: int | None = None,
+    no_bias: bool = False,
+    flatten: bool = True,
+) -> Any:
+    """The int32 product of bytes (batch, …) and int8 ``weight`` (num_hidden, inputs), plus an int8 bias, and its range."""
+    bias, ends, bias_ends = _sorted(no_bias, bias, min_data, max_data, min_weight, max_weight, min_bias, max_bias)
+    quantized.check_type("quantized_fully_connected", data, weight)
+    rows = call("reshape", data, shape=(data.shape[0], data.size // max(data.shape[0], 1))) if flatten and data.ndim > 2 else data
+    dtype = quantized.exact(weight.shape[1])
+    product = call("matmul", call("cast", rows, dtype=dtype), call("cast", weight, dtype=dtype), transpose_b=True)
+    product = call("cast", product, dtype=dtypes.int32)
+    if bias is not None:
+        product = quantized.biased(product, bias, quantized.bias_unit(data, weight, bias, (*ends, *bias_ends)), (weight.shape[0],))
+    return [product, *quantized.product_range(data, weight, ends)]
+
+
+@classic("_contrib_quantized_conv", asked=_BIAS, required=("kernel", "num_filter"), outputs=_WITH_RANGE)
+def quantized_conv(
+    data: Array,
+    weight: Array,
+    bias: Array | None = None,
+    min_data: Array | None = None,
+    max_data: Array | None = None,
+    min_weight: Array | None = None,
+    max_weight: Array | None = None,
+    min_bias: Array | None = None,
+    max_bias: Array | None = None,
+    kernel: Shape = (),
+    stride: Shape = (),
+    dilate: Shape = (),
+    pad: Shape = (),
+    num_filter: int | None = None,
+    num_group: int = 1,
+    workspace: int = 1024,
+    no_bias: bool = False,
+    cudnn_tune: Literal["fastest", "limited_workspace", "off"] | None = None,
+    cudnn_off: bool = False,
+    layout: Literal["NCDHW", "NCHW", "NCW", "NDHWC", "NHWC"] | None = None,
+) -> Any:
+    """The int32 convolution of bytes (batch, channels, *size) with int8 ``weight``, and its range.
+
+    As on MXNet's CPU a bias is added in the product's steps as it is, whatever its range, and of uint8 data a step is that of int8.
+    """
+    bias, ends, _ = _sorted(no_bias, bias, min_data, max_data, min_weight, max_weight, min_bias, max_bias)
+    quantized.check_type("quantized_conv", data, weight)
+    dtype = quantized.exact(quantized.depth_of(weight))
+    operands = call("cast", data, dtype=dtype), call("cast", weight, dtype=dtype), None
+    product = convolve(*operands, kernel, stride, dilate, pad, num_filter, num_group, workspace, True, layout=layout)
+    last = layout is not None and layout.endswith("C")
+    along = (weight.shape[0],) if last else (weight.shape[0], *(1 for _ in kernel))
+    product = call("cast", call("rint", product), dtype=dtypes.int32)
+    if bias is not None:
+        product = product + call("reshape", call("cast", bias, dtype=dtypes.int32), shape=along)
+    return [product, *quantized.product_range(data, weight, ends, True)]
+
+
+def _sorted(no_bias: bool, *arrays: Any) -> tuple[Any, Any, Any]:
+    """The bias, the ranges of data and weight, and that of the bias. Without a bias it is not in its place: the ranges move up."""
+    if no_bias:
+        found = [x for x in arrays if x is not None]
+        return None, tuple(found[:4]), ()
+    return arrays[0], arrays[1:5], arrays[5:]
