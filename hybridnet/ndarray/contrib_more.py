@@ -122,7 +122,7 @@ def count_sketch(data: Array, h: Array, s: Array, out_dim: int = 1, processing_b
     return call("add_along_axis", signed, call("broadcast_to", places, shape=data.shape), axis=1, length=out_dim)
 
 
-@classic("_contrib_hawkesll", outputs=("output0", "output1"))
+@classic("_contrib_hawkesll", outputs=("output", "out_state"))
 def hawkesll(lda: Array, alpha: Array, beta: Array, state: Array, lags: Array, marks: Array, valid_length: Array, max_time: Array) -> Any:
     """The log likelihood (n,) of events under a Hawkes process with exponential decay, and its state (n, k) at ``max_time`` (n,).
 

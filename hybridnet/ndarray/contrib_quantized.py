@@ -9,7 +9,7 @@ from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Dtype, Shape
 from hybridnet.ndarray.layers import convolve, pool
-from hybridnet.ndarray.record import Attributes, unless
+from hybridnet.ndarray.record import Attributes, numbered, unless
 from hybridnet.ndarray.register import classic
 from hybridnet.ops.array.shape import concatenate
 from hybridnet.ops.nn import embedding, quantized
@@ -27,13 +27,13 @@ def _whole(result: tuple[Any, Any, Any]) -> list[Any]:
     return list(result)
 
 
-@classic("_contrib_quantize", outputs=_WITH_RANGE)
+@classic("_contrib_quantize", outputs=numbered(3))
 def quantize(data: Array, min_range: Array, max_range: Array, out_type: Literal["int8", "uint8"] = "uint8") -> Any:
     """``data`` as ``out_type`` with a range, and the range: uint8 whose 0 is ``min_range``, or int8 of both signs alike."""
     return _whole(quantized.quantize(data, min_range, max_range, out_type))
 
 
-@classic("_contrib_quantize_v2", outputs=_WITH_RANGE)
+@classic("_contrib_quantize_v2", outputs=numbered(3))
 def quantize_v2(data: Array, out_type: OutType = "int8", min_calib_range: float | None = None, max_calib_range: float | None = None) -> Any:
     """``data`` as ``out_type`` with the range given, or its own, and the range; ``auto``: uint8 if nothing is below 0."""
     return _whole(quantized.quantize_range(data, out_type, min_calib_range, max_calib_range))
@@ -45,7 +45,7 @@ def dequantize(data: Array, min_range: Array, max_range: Array, out_type: Dtype 
     return quantized.dequantize(data, min_range, max_range)
 
 
-@classic("_contrib_requantize", outputs=_WITH_RANGE)
+@classic("_contrib_requantize", outputs=numbered(3))
 def requantize(
     data: Array,
     min_range: Array,
