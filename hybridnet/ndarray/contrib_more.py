@@ -43,7 +43,7 @@ def backward_gradientmultiplier(data: Array, scalar: float = 1.0, is_int: bool =
 
 @classic("_contrib_allclose")
 def allclose(a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = True) -> Any:
-    """1 if all elements are closer than ``atol`` + ``rtol`` · abs(b), else 0, as uint8; ``equal_nan``: NaN is close to NaN."""
+    """1 if all elements are closer than ``atol`` + ``rtol`` · abs(b), else 0, as uint8 (1,); ``equal_nan``: NaN is close to NaN."""
     same = call("equal", a, b)  # infinities, whose difference is no number
     apart = call("absolute", call("where", same, 0, a) - call("where", same, 0, b))
     close = call("logical_or", same, call("less_equal", apart, call("absolute", b) * rtol + atol))
@@ -128,7 +128,8 @@ def hawkesll(lda: Array, alpha: Array, beta: Array, state: Array, lags: Array, m
 
     ``lda`` (n, k): the rates of k kinds of events in the background; ``alpha`` and ``beta`` (k,): how many more an event brings, and how
     fast that fades; ``state`` (n, k): what is left of earlier events; gradients are those of
-    the likelihood, for the first three. ``lags`` (n, t): times since the event before; ``marks`` (n, t):
+    the likelihood, for the first three.
+    ShapeError for other shapes. ``lags`` (n, t): times since the event before; ``marks`` (n, t):
     the kinds; ``valid_length`` (n,): how many events there are. Formula: Embrechts et al., 2011, summed over pairs of events at once.
     """
     n, k = lda.shape
@@ -209,6 +210,7 @@ def rand_zipfian(true_classes: Array, num_sampled: int, range_max: int, ctx: Con
     """Classes below ``range_max`` drawn by about Zipf's law, and how often each of ``true_classes`` and of those is expected.
 
     Class c comes with the probability log((c + 2) / (c + 1)) / log(range_max + 1). Gives int64 (num_sampled,), and float64 twice.
+    ArgumentError for a ``range_max`` below 1.
     """
     if range_max < 1:
         fail(ArgumentError, "rand_zipfian", expected="a range_max of 1 or more", got=str(range_max))

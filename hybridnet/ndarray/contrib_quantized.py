@@ -29,19 +29,19 @@ def _whole(result: tuple[Any, Any, Any]) -> list[Any]:
 
 @classic("_contrib_quantize", outputs=numbered(3))
 def quantize(data: Array, min_range: Array, max_range: Array, out_type: Literal["int8", "uint8"] = "uint8") -> Any:
-    """``data`` as ``out_type`` with a range, and the range: uint8 whose 0 is ``min_range``, or int8 of both signs alike."""
+    """``data`` as ``out_type`` with a range, and the range, (1,) each: uint8 whose 0 is ``min_range``, or int8 of both signs alike."""
     return _whole(quantized.quantize(data, min_range, max_range, out_type))
 
 
 @classic("_contrib_quantize_v2", outputs=numbered(3))
 def quantize_v2(data: Array, out_type: OutType = "int8", min_calib_range: float | None = None, max_calib_range: float | None = None) -> Any:
-    """``data`` as ``out_type`` with the range given, or its own, and the range; ``auto``: uint8 if nothing is below 0."""
+    """``data`` as ``out_type`` with the range given, or its own, and the range, (1,) each; ``auto``: uint8 if nothing is below 0."""
     return _whole(quantized.quantize_range(data, out_type, min_calib_range, max_calib_range))
 
 
 @classic("_contrib_dequantize")
 def dequantize(data: Array, min_range: Array, max_range: Array, out_type: Dtype = "float32") -> Any:
-    """The float32 numbers that int8 or uint8 ``data`` stands for."""
+    """The float32 numbers that int8 or uint8 ``data`` stands for; the shape stays."""
     return quantized.dequantize(data, min_range, max_range)
 
 
@@ -54,7 +54,7 @@ def requantize(
     min_calib_range: float | None = None,
     max_calib_range: float | None = None,
 ) -> Any:
-    """int32 ``data`` as int8 or uint8 with the range given, or its own, and the range."""
+    """int32 ``data`` as int8 or uint8 with the range given, or its own, and the range, (1,) each."""
     return _whole(quantized.requantize(data, min_range, max_range, out_type, min_calib_range, max_calib_range))
 
 
@@ -62,7 +62,7 @@ def requantize(
 def quantized_act(
     data: Array, min_data: Array, max_data: Array, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh"] = "relu"
 ) -> Any:
-    """A relu of bytes, in the same range. ArgumentError for another ``act_type``, as in MXNet."""
+    """A relu of bytes, in the same range and shape. ArgumentError for another ``act_type``, as in MXNet."""
     if act_type != "relu":
         fail(ArgumentError, "quantized_act", expected="act_type relu", got=repr(act_type))
     quantized.check_type("quantized_act", data)
@@ -101,7 +101,10 @@ def _concat_inputs(a: Attributes) -> tuple[str, ...]:
 
 @classic("_contrib_quantized_concat", inputs=_concat_inputs, outputs=_WITH_RANGE)
 def quantized_concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
-    """Bytes joined along ``dim``, in the range that holds all: the arrays, then the minimum and the maximum of each."""
+    """Bytes joined along ``dim``, in the range that holds all: the arrays, then the minimum and the maximum of each, (1,).
+
+    ShapeError unless there are three arrays for each.
+    """
     n = len(data) // 3
     if not n or len(data) % 3:
         fail(ShapeError, "quantized_concat", expected="arrays, then a minimum and a maximum of each", got=f"{len(data)} arrays")
@@ -125,7 +128,7 @@ def quantized_pooling(
     count_include_pad: bool | None = None,
     layout: Literal["NCDHW", "NCHW", "NCW", "NDHWC", "NHWC", "NWC"] | None = None,
 ) -> Any:
-    """The largest or the mean byte of each window, in the same range. ArgumentError for other pools, as in MXNet."""
+    """The largest or the mean byte of each window of (batch, channels, *size), in the same range. ArgumentError for other pools, as in MXNet."""
     if pool_type not in ("max", "avg"):
         fail(ArgumentError, "quantized_pooling", expected="pool_type max or avg", got=repr(pool_type))
     quantized.check_type("quantized_pooling", data)

@@ -135,7 +135,10 @@ def bias_unit(data: Any, weight: Any, bias: Any, ends: tuple[Any, ...]) -> Any:
 
 
 def concat(op: str, arrays: list[Any], lows: list[Any], highs: list[Any], axis: int) -> tuple[list[Any], Any, Any]:
-    """The arrays brought to one range, which holds all, and that: int8 if any is, else uint8. Shapes stay."""
+    """The arrays brought to one range, which holds all, and that: int8 if any is, else uint8. Shapes stay.
+
+    ShapeError for arrays of different dimensions.
+    """
     check_type(op, *arrays)
     if not arrays or any(x.ndim != arrays[0].ndim for x in arrays):
         fail(ShapeError, op, expected="arrays of as many dimensions", got=" and ".join(str(x.shape) for x in arrays))
