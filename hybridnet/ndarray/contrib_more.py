@@ -43,7 +43,7 @@ def backward_gradientmultiplier(data: Array, scalar: float = 1.0, is_int: bool =
 
 @classic("_contrib_allclose")
 def allclose(a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = True) -> Any:
-    """1 if all elements are closer than ``atol`` + ``rtol`` · abs(b), else 0, as uint8 (1,); ``equal_nan``: NaN is close to NaN."""
+    """1 if all elements are closer than ``atol`` + ``rtol`` · abs(b), else 0, as uint8 of shape (1,); ``equal_nan``: NaN is near NaN."""
     same = call("equal", a, b)  # infinities, whose difference is no number
     apart = call("absolute", call("where", same, 0, a) - call("where", same, 0, b))
     close = call("logical_or", same, call("less_equal", apart, call("absolute", b) * rtol + atol))

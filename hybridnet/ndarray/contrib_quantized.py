@@ -29,13 +29,13 @@ def _whole(result: tuple[Any, Any, Any]) -> list[Any]:
 
 @classic("_contrib_quantize", outputs=numbered(3))
 def quantize(data: Array, min_range: Array, max_range: Array, out_type: Literal["int8", "uint8"] = "uint8") -> Any:
-    """``data`` as ``out_type`` with a range, and the range, (1,) each: uint8 whose 0 is ``min_range``, or int8 of both signs alike."""
+    """``data`` as ``out_type`` with a range, and the range, of shape (1,) each: uint8 whose 0 is ``min_range``, or int8."""
     return _whole(quantized.quantize(data, min_range, max_range, out_type))
 
 
 @classic("_contrib_quantize_v2", outputs=numbered(3))
 def quantize_v2(data: Array, out_type: OutType = "int8", min_calib_range: float | None = None, max_calib_range: float | None = None) -> Any:
-    """``data`` as ``out_type`` with the range given, or its own, and the range, (1,) each; ``auto``: uint8 if nothing is below 0."""
+    """``data`` as ``out_type`` with the range given, or its own, and the range, of shape (1,) each; ``auto``: uint8 from 0 on."""
     return _whole(quantized.quantize_range(data, out_type, min_calib_range, max_calib_range))
 
 
@@ -54,7 +54,7 @@ def requantize(
     min_calib_range: float | None = None,
     max_calib_range: float | None = None,
 ) -> Any:
-    """int32 ``data`` as int8 or uint8 with the range given, or its own, and the range, (1,) each."""
+    """int32 ``data`` as int8 or uint8 with the range given, or its own, and the range, of shape (1,) each."""
     return _whole(quantized.requantize(data, min_range, max_range, out_type, min_calib_range, max_calib_range))
 
 
@@ -128,7 +128,10 @@ def quantized_pooling(
     count_include_pad: bool | None = None,
     layout: Literal["NCDHW", "NCHW", "NCW", "NDHWC", "NHWC", "NWC"] | None = None,
 ) -> Any:
-    """The largest or the mean byte of each window of (batch, channels, *size), in the same range. ArgumentError for other pools, as in MXNet."""
+    """The largest or the mean byte of each window of (batch, channels, *size), in the same range.
+
+    ArgumentError for other pools, as in MXNet.
+    """
     if pool_type not in ("max", "avg"):
         fail(ArgumentError, "quantized_pooling", expected="pool_type max or avg", got=repr(pool_type))
     quantized.check_type("quantized_pooling", data)
