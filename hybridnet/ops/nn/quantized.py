@@ -127,7 +127,7 @@ def biased(product: Any, bias: Any, unit: Any, shape: tuple[int, ...]) -> Any:
 
 
 def bias_unit(data: Any, weight: Any, bias: Any, ends: tuple[Any, ...]) -> Any:
-    """What one of a bias is in steps of the product of ``data`` and ``weight``, of shape (1,); ``ends``: the ranges of the three in turn."""
+    """What one of a bias is in steps of the product of ``data`` and ``weight``, of shape (1,); ``ends``: the three ranges in turn."""
     of_data, of_weight, of_bias = (
         magnitude(*ends[2 * i : 2 * i + 2]) / SPAN[x.dtype] for i, x in enumerate((data, weight, bias))
     )  # fmt: skip
