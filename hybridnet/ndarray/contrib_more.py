@@ -46,10 +46,7 @@ def backward_gradientmultiplier(data: Array, scalar: float = 1.0, is_int: bool =
 
 @classic("_contrib_allclose", types=always(dtypes.uint8))
 def allclose(a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = True) -> Any:
-    """1 if all elements are closer than ``atol`` + ``rtol`` · abs(b), else 0, as uint8; ``equal_nan``: NaN is close to NaN.
-
-    ``a`` and ``b`` are of one shape; the result has shape (1,).
-    """
+    """1 if all elements are closer than ``atol`` + ``rtol`` · abs(b), else 0, as uint8 of shape (1,); ``equal_nan``: NaN is near NaN."""
     same = call("equal", a, b)  # infinities, whose difference is no number
     apart = call("absolute", call("where", same, 0, a) - call("where", same, 0, b))
     close = call("logical_or", same, call("less_equal", apart, call("absolute", b) * rtol + atol))
@@ -144,9 +141,9 @@ def hawkesll(lda: Array, alpha: Array, beta: Array, state: Array, lags: Array, m
 
     ``lda`` (n, k): the rates of k kinds of events in the background; ``alpha`` and ``beta`` (k,): how many more an event brings, and how
     fast that fades; ``state`` (n, k): what is left of earlier events; gradients are those of
-    the likelihood, for the first three. ``lags`` (n, t): times since the event before; ``marks`` (n, t):
+    the likelihood, for the first three.
+    ShapeError for other shapes. ``lags`` (n, t): times since the event before; ``marks`` (n, t):
     the kinds; ``valid_length`` (n,): how many events there are. Formula: Embrechts et al., 2011, summed over pairs of events at once.
-    ShapeError for arrays that do not fit together so.
     """
     n, k = lda.shape
     count = lags.shape[1]

@@ -29,22 +29,19 @@ def _whole(result: tuple[Any, Any, Any]) -> list[Any]:
 
 @classic("_contrib_quantize", outputs=numbered(3))
 def quantize(data: Array, min_range: Array, max_range: Array, out_type: Literal["int8", "uint8"] = "uint8") -> Any:
-    """``data`` as ``out_type`` with a range, and the range: uint8 whose 0 is ``min_range``, or int8 of both signs alike.
-
-    The shape stays; ``min_range`` and ``max_range`` are (1,).
-    """
+    """``data`` as ``out_type`` with a range, and the range, of shape (1,) each: uint8 whose 0 is ``min_range``, or int8."""
     return _whole(quantized.quantize(data, min_range, max_range, out_type))
 
 
 @classic("_contrib_quantize_v2", outputs=numbered(3))
 def quantize_v2(data: Array, out_type: OutType = "int8", min_calib_range: float | None = None, max_calib_range: float | None = None) -> Any:
-    """``data`` as ``out_type`` with the range given, or its own, and the range; ``auto``: uint8 if nothing is below 0."""
+    """``data`` as ``out_type`` with the range given, or its own, and the range, of shape (1,) each; ``auto``: uint8 from 0 on."""
     return _whole(quantized.quantize_range(data, out_type, min_calib_range, max_calib_range))
 
 
 @classic("_contrib_dequantize")
 def dequantize(data: Array, min_range: Array, max_range: Array, out_type: Dtype = "float32") -> Any:
-    """The float32 numbers that int8 or uint8 ``data`` stands for, in its shape; ``min_range`` and ``max_range`` are (1,)."""
+    """The float32 numbers that int8 or uint8 ``data`` stands for; the shape stays."""
     return quantized.dequantize(data, min_range, max_range)
 
 
@@ -57,7 +54,7 @@ def requantize(
     min_calib_range: float | None = None,
     max_calib_range: float | None = None,
 ) -> Any:
-    """int32 ``data`` as int8 or uint8 with the range given, or its own, and the range, (1,) and (1,). The shape stays."""
+    """int32 ``data`` as int8 or uint8 with the range given, or its own, and the range, of shape (1,) each."""
     return _whole(quantized.requantize(data, min_range, max_range, out_type, min_calib_range, max_calib_range))
 
 
@@ -65,7 +62,7 @@ def requantize(
 def quantized_act(
     data: Array, min_data: Array, max_data: Array, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh"] = "relu"
 ) -> Any:
-    """A relu of bytes, in the same shape and range, which is (1,) and (1,). ArgumentError for another ``act_type``, as in MXNet."""
+    """A relu of bytes, in the same range and shape. ArgumentError for another ``act_type``, as in MXNet."""
     if act_type != "relu":
         fail(ArgumentError, "quantized_act", expected="act_type relu", got=repr(act_type))
     quantized.check_type("quantized_act", data)
@@ -106,7 +103,7 @@ def _concat_inputs(a: Attributes) -> tuple[str, ...]:
 def quantized_concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
     """Bytes joined along ``dim``, in the range that holds all: the arrays, then the minimum and the maximum of each, (1,).
 
-    ShapeError unless there are three times as many inputs as arrays.
+    ShapeError unless there are three arrays for each.
     """
     n = len(data) // 3
     if not n or len(data) % 3:
@@ -131,7 +128,7 @@ def quantized_pooling(
     count_include_pad: bool | None = None,
     layout: Literal["NCDHW", "NCHW", "NCW", "NDHWC", "NHWC", "NWC"] | None = None,
 ) -> Any:
-    """The largest or the mean byte of each window of ``data`` (batch, channels, *size), in the same range, (1,) and (1,).
+    """The largest or the mean byte of each window of (batch, channels, *size), in the same range.
 
     ArgumentError for other pools, as in MXNet.
     """

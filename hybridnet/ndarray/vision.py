@@ -74,7 +74,10 @@ def _sides(op: str, kernel: Shape, stride: Shape, dilate: Shape, pad: Shape) -> 
 
 @classic("im2col", required=("kernel",))
 def im2col(data: Array, kernel: Shape = (), stride: Shape = (), dilate: Shape = (), pad: Shape = ()) -> Any:
-    """The windows of ``data`` (batch, channels, *size) as columns: (batch, channels · kernel's size, windows). Else ShapeError."""
+    """The windows of ``data`` (batch, channels, *size) as columns: (batch, channels · kernel's size, windows).
+
+    ShapeError for data of other dimensions.
+    """
     sides = _sides("im2col", kernel, stride, dilate, pad)
     if data.ndim != len(kernel) + 2:
         fail(ShapeError, "im2col", expected=f"data of {len(kernel) + 2} dimensions", got=str(data.shape))
@@ -88,7 +91,7 @@ def im2col(data: Array, kernel: Shape = (), stride: Shape = (), dilate: Shape = 
 def col2im(data: Array, output_size: Shape = (), kernel: Shape = (), stride: Shape = (), dilate: Shape = (), pad: Shape = ()) -> Any:
     """Columns (batch, channels · kernel's size, windows) added up to (batch, channels, *output_size): the transpose of :func:`im2col`.
 
-    ShapeError for another number of windows.
+    ShapeError for other columns.
     """
     sides = _sides("col2im", kernel, stride, dilate, pad)
     along = zip(output_size, *(sides[name] for name in ("kernel", "stride", "pad", "dilate")), strict=True)

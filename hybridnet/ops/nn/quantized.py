@@ -22,20 +22,20 @@ Quantized = tuple[Any, Any, Any]
 
 
 def check_type(op: str, *arrays: Any, allowed: tuple[dtypes.Dtype, ...] = (dtypes.int8, dtypes.uint8)) -> None:
-    """DtypeError unless all arrays, of any shape, are of these types."""
+    """DtypeError unless all arrays are of these types, whatever their shape."""
     for x in arrays:
         if x.dtype not in allowed:
             fail(DtypeError, op, expected=" or ".join(map(str, allowed)), got=str(x.dtype))
 
 
 def magnitude(low: Any, high: Any) -> Any:
-    """The larger of the absolute values of the ends of a range, (1,)."""
+    """The larger of the absolute values of the ends of a range, of shape (1,)."""
     found = call("maximum", call("absolute", low), call("absolute", high))
     return call("cast", call("reshape", found, shape=(1,)), dtype=dtypes.float32)
 
 
 def step(x: Any, low: Any, high: Any) -> Any:
-    """How much one more is of a quantized array with this range, (1,)."""
+    """How much one more is of a quantized array with this range, of shape (1,)."""
     return magnitude(low, high) / STEPS[x.dtype]
 
 
@@ -68,7 +68,7 @@ def _made_whole(data: Any, low: Any, high: Any, dtype: dtypes.Dtype, scale: Any 
 
 
 def quantize(data: Any, low: Any, high: Any, out_type: str = "uint8") -> Quantized:
-    """``data`` as ``out_type``, int8 or uint8, with the range (``low``, ``high``), which are (1,)."""
+    """``data`` as ``out_type``, int8 or uint8, with the range (``low``, ``high``), which are of shape (1,)."""
     return _made_whole(data, low, high, dtypes.int8 if out_type == "int8" else dtypes.uint8)
 
 
@@ -113,7 +113,7 @@ def exact(depth: int) -> dtypes.Dtype:
 
 
 def product_range(data: Any, weight: Any, ends: tuple[Any, Any, Any, Any], bytes_alike: bool = False) -> tuple[Any, Any]:
-    """The range of an int32 product of ``data`` and ``weight``, (1,) each. ``bytes_alike``: uint8 counts as int8."""
+    """The range of an int32 product of ``data`` and ``weight``, of shape (1,) each. ``bytes_alike``: uint8 counts as int8."""
     of_data = magnitude(*ends[:2]) / STEPS[dtypes.int8 if bytes_alike else data.dtype]
     unit = of_data * step(weight, *ends[2:])
     end = unit * STEPS[dtypes.int32]
@@ -127,7 +127,7 @@ def biased(product: Any, bias: Any, unit: Any, shape: tuple[int, ...]) -> Any:
 
 
 def bias_unit(data: Any, weight: Any, bias: Any, ends: tuple[Any, ...]) -> Any:
-    """What one of a bias is in steps of the product of ``data`` and ``weight``, (1,); ``ends``: the ranges of the three in turn."""
+    """What one of a bias is in steps of the product of ``data`` and ``weight``, of shape (1,); ``ends``: the three ranges in turn."""
     of_data, of_weight, of_bias = (
         magnitude(*ends[2 * i : 2 * i + 2]) / SPAN[x.dtype] for i, x in enumerate((data, weight, bias))
     )  # fmt: skip
@@ -137,7 +137,7 @@ def bias_unit(data: Any, weight: Any, bias: Any, ends: tuple[Any, ...]) -> Any:
 def concat(op: str, arrays: list[Any], lows: list[Any], highs: list[Any], axis: int) -> tuple[list[Any], Any, Any]:
     """The arrays brought to one range, which holds all, and that: int8 if any is, else uint8. Shapes stay.
 
-    ShapeError for arrays of different numbers of dimensions.
+    ShapeError for arrays of different dimensions.
     """
     check_type(op, *arrays)
     if not arrays or any(x.ndim != arrays[0].ndim for x in arrays):
