@@ -154,7 +154,7 @@ def apart(x: Any) -> Any:
     """The array with memory that no other has, at the same place on the tape: what MXNet's operators give."""
     if x._is_traced() or core.local.trace is not None:
         made = wrap(type(x), x._data, x._device)  # which the trace does not know to be a view
-    elif x._data.base is None and x._storage is None:
+    elif x.stype == "default" and x._data.base is None and x._storage is None:
         return x
     else:
         made = wrap(type(x), x._data.copy(), x._device)

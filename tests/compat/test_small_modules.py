@@ -191,7 +191,7 @@ def test_bulks_change_nothing_and_are_remembered() -> None:
 
 def test_what_is_not_there() -> None:
     assert mx.libinfo.find_lib_path() == [] and mx.libinfo.find_include_path() == ""
-    with pytest.raises(ArgumentError, match="operators written in Python"):
+    with pytest.raises(ArgumentError, match="an operator written in Python"):
         mx.library.load("ops.so")
     with pytest.raises(ArgumentError, match="training in one process"):
         mx.kvstore.KVStoreServer(None)

@@ -337,7 +337,7 @@ class Block(Trainable):
                 return False
         sparse = self._sparse
         if sparse is None:
-            sparse = self._sparse = tuple(p for p in self.collect_params().values() if not p.is_dense)
+            sparse = self._sparse = tuple(p for p in self._collect_params_with_prefix().values() if not p.is_dense)
         return not sparse or not (local.recording or any(p.stype != "default" for p in sparse))
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
