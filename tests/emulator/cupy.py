@@ -37,6 +37,8 @@ functions.fill(_module, functions.TABLE["cupy"], differences, np)
 ufunc = functions.Ufunc
 linalg = _submodule("cupy.linalg", LinAlgError=np.linalg.LinAlgError)
 functions.fill(linalg, functions.TABLE["cupy.linalg"], np.linalg)
+fft = _submodule("cupy.fft")
+functions.fill(fft, functions.TABLE["cupy.fft"], np.fft)
 special = _submodule("cupyx.scipy.special")
 functions.fill(special, functions.TABLE["cupyx.scipy.special"], *functions.special_sources())
 
@@ -236,6 +238,7 @@ MODULES = {
     "cupy.cuda.runtime": runtime.runtime,
     "cupy.cuda.nvrtc": loading.nvrtc,
     "cupy.cuda.memory": cuda.memory,
+    "cupy.fft": fft,
     "cupy.linalg": linalg,
     "cupy.lib": lib,
     "cupyx": _submodule("cupyx", empty_pinned=runtime.empty_pinned),

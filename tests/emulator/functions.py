@@ -27,8 +27,9 @@ _WAITING = (
     "histogramdd intersect1d nonzero polyfit roots setdiff1d setxor1d trim_zeros union1d unique"
 )
 WAITING = set(_WAITING.split())
-#: Functions that a capture refuses, since they use cuBLAS.
+#: Functions that a capture refuses, since they use cuBLAS; and modules, whose libraries (cuSOLVER, cuFFT) get memory of their own.
 PRODUCTS = {"dot", "einsum", "inner", "matmul", "tensordot", "vdot"}
+LIBRARIES = {"cupy.fft", "cupy.linalg"}
 
 
 def _typed(characters: str) -> tuple[np.dtype[Any], ...]:
@@ -146,7 +147,7 @@ def _holds_numpy(x: Any) -> bool:
     return isinstance(x, np.ndarray) or (isinstance(x, (list, tuple)) and any(map(_holds_numpy, x)))
 
 
-def function(name: str, implementation: Callable[..., Any], parameters: list[str] | None, linalg: bool) -> Callable[..., Any]:
+def function(name: str, implementation: Callable[..., Any], parameters: list[str] | None, library: bool) -> Callable[..., Any]:
     """CuPy's function of that name and those parameters, computed by ``implementation``."""
     star = inspect.Parameter.VAR_KEYWORD
     known = None if parameters is None else [p.lstrip("*") for p in parameters]
@@ -169,7 +170,7 @@ def function(name: str, implementation: Callable[..., Any], parameters: list[str
                 raise TypeError(f"{name}: Unsupported type {np.ndarray}")
         if name in WAITING:
             streams.wait(name)
-        elif linalg or name in PRODUCTS:
+        elif library or name in PRODUCTS:
             streams.refuse(name)
         if accepted is not None:
             kwargs = {k: v for k, v in kwargs.items() if k in accepted or v is not None}
@@ -191,7 +192,7 @@ def fill(module: Any, table: dict[str, Any], *sources: Any) -> None:
         if "types" in what:
             setattr(module, name, Ufunc(name, implementation, what["types"], what.get("at", False)))
         else:
-            setattr(module, name, function(name, implementation, what.get("parameters"), "linalg" in module.__name__))
+            setattr(module, name, function(name, implementation, what.get("parameters"), module.__name__ in LIBRARIES))
 
 
 def special_sources() -> tuple[Any, ...]:

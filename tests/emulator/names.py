@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).parent.with_name("data") / "cupy_14_2.json"
-MODULES = ("cupy", "cupy.linalg", "cupy.random", "cupyx.scipy.special")
+MODULES = ("cupy", "cupy.fft", "cupy.linalg", "cupy.random", "cupyx.scipy.special")
 _STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 

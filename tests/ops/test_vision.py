@@ -1,9 +1,11 @@
 """What the operators of vision are made of, against plain loops over the same definitions."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
+from support.special_values import special
 
 import hybridnet as hn
 from hybridnet import autograd, nd
@@ -120,6 +122,88 @@ def test_a_mask_that_decides_a_shape_is_eager_alone() -> None:
     assert nd.contrib.boolean_mask(x, nd.array([0, 1])).tolist() == [[3, 4]]
     with pytest.raises(HybridnetError, match="where"):
         hn.jit(nd.contrib.boolean_mask)(x, nd.array([0, 1]))
+
+
+# -- regions that no image has room for ------------------------------------------------------------------
+
+SAMPLED: dict[str, Any] = {
+    "ROIAlign": lambda x, rois: nd.contrib.ROIAlign(x, rois[:, :5], (2, 3), 0.7),
+    "RROIAlign": lambda x, rois: nd.contrib.RROIAlign(x, rois, (2, 3), 0.7),
+}
+REGIONS: dict[str, Any] = {
+    **SAMPLED,
+    "ROIAlign aligned": lambda x, rois: nd.contrib.ROIAlign(x, rois[:, :5], (2, 3), 0.7, aligned=True),
+    "ROIAlign samples": lambda x, rois: nd.contrib.ROIAlign(x, rois[:, :5], (2, 3), 0.7, sample_ratio=2),
+    "RROIAlign samples": lambda x, rois: nd.contrib.RROIAlign(x, rois, (2, 3), 0.7, sampling_ratio=2),
+    "PSROIPooling": lambda x, rois: nd.contrib.PSROIPooling(x, rois[:, :5], 0.7, 2, 2),
+    "ROIPooling": lambda x, rois: nd.ROIPooling(x, rois[:, :5], (2, 3), 0.7),
+}
+
+
+def turned_samples(x: Any, roi: list[float], bins: tuple[int, int], scale: float, turned: bool) -> Any:
+    """What a region's bins are by the definition: the mean of all samples, each looked up alone."""
+    channels, height, width = x.shape
+    if turned:
+        cx, cy, w, h = (v * scale for v in roi[1:5])
+        h, w, sine, cosine = max(h, 1), max(w, 1), np.sin(np.radians(roi[5])), np.cos(np.radians(roi[5]))
+    else:
+        left, top, right, bottom = (v * scale for v in roi[1:5])
+        w, h, sine, cosine = max(right - left, 1), max(bottom - top, 1), 0.0, 1.0
+        cx, cy = left + w / 2, top + h / 2
+    counts = [int(np.ceil(side / n)) for side, n in zip((h, w), bins, strict=True)]
+    out = np.zeros((channels, *bins))
+    for place in np.ndindex(bins[0] * counts[0], bins[1] * counts[1]):
+        down, across = ((i + 0.5) / (n * k) * side - side / 2 for i, n, k, side in zip(place, bins, counts, (h, w), strict=True))
+        v, u = down * cosine - across * sine + cy, across * cosine + down * sine + cx
+        if -1 <= v <= height and -1 <= u <= width:
+            v, u = min(max(v, 0), height - 1), min(max(u, 0), width - 1)
+            i, j = int(v), int(u)
+            p, q = min(i + 1, height - 1), min(j + 1, width - 1)
+            a, b = v - i, u - j
+            value = (1 - a) * ((1 - b) * x[:, i, j] + b * x[:, i, q]) + a * ((1 - b) * x[:, p, j] + b * x[:, p, q])
+            out[:, place[0] // counts[0], place[1] // counts[1]] += value
+    return out / np.prod(counts)
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_samples_of_regions_of_any_size_are_those_of_a_loop_over_all(name: str) -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(2, 5, 6)).astype(np.float32)
+    for size in (0.5, 3, 12, 60, 200):
+        at = rng.uniform(-size, size, (3, 2)) + 3
+        sides = rng.uniform(0, size, (3, 2)) * [1, 1.5]
+        far = sides if name == "RROIAlign" else at + sides
+        rois = np.concatenate([np.zeros((3, 1)), at, far, rng.uniform(-180, 180, (3, 1))], 1).astype(np.float32)
+        found = SAMPLED[name](nd.array(x[None]), nd.array(rois)).asnumpy()
+        for y, roi in zip(found, rois.tolist(), strict=True):
+            np.testing.assert_allclose(y, turned_samples(x, roi, (2, 3), 0.7, name == "RROIAlign"), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("name", REGIONS)
+def test_regions_that_no_image_has_room_for(name: str, dtype: str) -> None:
+    """They take no more memory than others, are 0 where they are nowhere, and leave others as they are."""
+    rng = np.random.default_rng(7)
+    x = nd.array(rng.normal(size=(1, 8, 6, 7)), dtype=dtype)
+    ordinary = np.array([[0, 1, 0.5, 9, 7, 0], [0, 2, 2, 3, 2.5, 30]])
+    strange = special((300, 6), nd.zeros((1,), dtype=dtype).dtype, 3).astype(np.float64)
+    strange[::2, 0] = 0
+    tracemalloc.start()
+    found = REGIONS[name](x, nd.array(np.concatenate([ordinary, strange]), dtype=dtype)).astype("float64").asnumpy()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 << 20
+    np.testing.assert_array_equal(found[:2], REGIONS[name](x, nd.array(ordinary, dtype=dtype)).astype("float64").asnumpy())
+    assert np.isfinite(found).all()
+    used = strange if name.startswith("RROI") else strange[:, :5]
+    assert not found[2:][~np.isfinite(used).all(1)].any()
+
+
+def test_proposals_of_images_without_a_size() -> None:
+    scores, places = nd.ones((1, 24, 2, 2)), nd.zeros((1, 48, 2, 2))
+    for height in (np.nan, np.inf, 1e30, -1):
+        with pytest.raises(ArgumentError, match="at most"):
+            nd.contrib.Proposal(scores, places, nd.array([[height, 32, 1]]), rpn_post_nms_top_n=4)
 
 
 # -- operators that MXNet 1.9.1 has on a GPU alone, or for sparse arrays ---------------------------------

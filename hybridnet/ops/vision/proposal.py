@@ -62,7 +62,7 @@ def _proposed(
     rois, found = np.zeros((batch * count, 5), scores.dtype), np.zeros((batch * count, 1), scores.dtype)
     for i in range(batch):
         tall, wide, scale = info[i].tolist()
-        if int(tall) // stride > height or int(wide) // stride > width:
+        if not (0 <= tall < (height + 1) * stride and 0 <= wide < (width + 1) * stride):
             expected = f"an image of at most {height} × {width} times feature_stride, {stride}"
             fail(ArgumentError, "proposal", expected=expected, got=f"{tall} × {wide}")
         boxes = _moved(anchors, places[i].reshape(len(base), 4, height, width).transpose(2, 3, 0, 1).reshape(-1, 4), corners)

@@ -17,7 +17,7 @@ from hybridnet.ops.nn.common import as_tuple, narrow, wide
 from hybridnet.ops.nn.like import stop_gradient
 from hybridnet.ops.vision.host import on_host
 from hybridnet.ops.vision.reading import between, read_between
-from hybridnet.ops.vision.regions import check_regions
+from hybridnet.ops.vision.regions import check_regions, within_reach
 
 # -- moved ----------------------------------------------------------------------------------------
 
@@ -121,38 +121,50 @@ def _rotated(data: Any, rois: Any, *, bins: tuple[int, int], scale: float, sampl
     batch, channels, height, width = data.shape
     pixels = np.ascontiguousarray(data.transpose(0, 2, 3, 1)).reshape(batch, height * width, channels)
     out = np.zeros((len(rois), *bins, channels), data.dtype)
-    for i, (image, x, y, w, h, angle) in enumerate(rois.tolist()):
-        if not 0 <= image < batch:
+    for i, (image, *place, angle) in enumerate(rois.tolist()):
+        x, y, w, h = (value * scale for value in place)
+        if not -1 < image < batch or not math.isfinite(angle) or not within_reach(x, y, w, h):
             continue
-        sides = [max(side * scale, 1.0) for side in (h, w)]
-        steps = [side / n for side, n in zip(sides, bins, strict=True)]
-        counts = [samples if samples > 0 else math.ceil(step) for step in steps]
-        # Distances from the centre along the region's sides: (bins, samples) on each axis.
-        down, across = (
-            (-side / 2 + (np.arange(n)[:, None] + (np.arange(k) + 0.5) / k) * step)
-            for side, n, k, step in zip(sides, bins, counts, steps, strict=True)
-        )
-        down, across = down[:, None, :, None], across[None, :, None, :]
         sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
-        at_x = across * cosine + down * sine + x * scale
-        at_y = down * cosine - across * sine + y * scale
-        out[i] = _mean(pixels[int(image)], at_y, at_x, (height, width))
+        # The image's corners, a pixel beyond, as seen from the region's centre along its sides.
+        corners = [(v - y, u - x) for v in (-1, height) for u in (-1, width)]
+        seen = [[v * cosine + u * sine for v, u in corners], [u * cosine - v * sine for v, u in corners]]
+        (of_down, down, rows), (of_across, across, columns) = (
+            _samples(max(side, 1.0), n, samples, min(far), max(far)) for side, n, far in zip((h, w), bins, seen, strict=True)
+        )
+        if len(down) and len(across):
+            at_y = down[:, None] * cosine - across * sine + y
+            at_x = across * cosine + down[:, None] * sine + x
+            parts = _read(pixels[int(image)], at_y, at_x, (height, width)) / (rows * columns)
+            for axis, bin in enumerate((of_down, of_across)):
+                parts = np.add.reduceat(parts, np.unique(bin, return_index=True)[1], axis)
+            out[i][np.ix_(np.unique(of_down), np.unique(of_across))] = parts
     return np.ascontiguousarray(out.transpose(0, 3, 1, 2))
 
 
-def _mean(pixels: Any, y: Any, x: Any, size: tuple[int, int]) -> Any:
-    """The means over the last two axes of what is read at places; those more than a pixel beyond the image count as 0."""
+def _samples(side: float, bins: int, samples: int, low: float, high: float) -> tuple[Any, Any, int]:
+    """The samples on a side from ``low`` to ``high``, as distances from its middle: of which bin, where; how many a bin has in all."""
+    step = side / bins
+    count = samples if samples > 0 else math.ceil(step)
+    # Of the first sample and after the last, in the order of all bins' samples; one more on each end for rounding.
+    first, end = (min(max(math.floor((at + side / 2) / step * count) + more, 0), bins * count) for at, more in ((low, -1), (high, 2)))
+    bin, number = np.divmod(np.arange(first, max(first, end)), count)
+    return bin, -side / 2 + (bin + (number + 0.5) / count) * step, count
+
+
+def _read(pixels: Any, y: Any, x: Any, size: tuple[int, int]) -> Any:
+    """The pixels (height · width, channels) at places (m, n): (m, n, channels); 0 of those more than a pixel beyond the image."""
     height, width = size
     counted = (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
     y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    row, column = np.floor(y).astype(int), np.floor(x).astype(int)
     total: Any = 0
     for below in (0, 1):
         for right in (0, 1):
-            row, column = np.floor(y).astype(int), np.floor(x).astype(int)
             share = (y - row if below else 1 - (y - row)) * (x - column if right else 1 - (x - column)) * counted
             place = np.minimum(row + below, height - 1) * width + np.minimum(column + right, width - 1)
-            total = total + np.einsum("pqij,pqijc->pqc", share.astype(pixels.dtype), pixels[place])
-    return total / (y.shape[2] * y.shape[3])
+            total = total + share.astype(pixels.dtype)[..., None] * pixels[place]
+    return total
 
 
 ROTATED_ROI_ALIGN = register(

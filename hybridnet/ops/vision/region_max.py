@@ -15,7 +15,7 @@ from hybridnet.ops.array.gather import take
 from hybridnet.ops.common import normal, tensor
 from hybridnet.ops.nn.common import as_tuple
 from hybridnet.ops.vision.host import on_host
-from hybridnet.ops.vision.regions import check_regions
+from hybridnet.ops.vision.regions import check_regions, known_regions
 
 Size = tuple[int, int]
 
@@ -29,10 +29,10 @@ def _largest(data: Any, rois: Any, *, bins: Size, scale: float) -> Any:
     """The place of each bin's largest pixel in the flattened data, that of the first row and then column among equals; -1 for none."""
     batch, channels, height, width = data.shape
     out = np.full((len(rois), channels, *bins), -1)
-    corners = _rounded(rois[:, 1:] * rois.dtype.type(scale))
+    here, rois = known_regions(rois, scale)
+    images, corners = np.where(here, rois[:, 0], -1).astype(int), _rounded(rois[:, 1:] * rois.dtype.type(scale))
     channel = np.arange(channels)
-    for i, (left, top, right, bottom) in enumerate(corners.tolist()):
-        image = int(rois[i, 0])
+    for i, (image, (left, top, right, bottom)) in enumerate(zip(images.tolist(), corners.tolist(), strict=True)):
         if not 0 <= image < batch:
             continue
         rows, columns = _bins(top, bottom, height, bins[0], data.dtype), _bins(left, right, width, bins[1], data.dtype)

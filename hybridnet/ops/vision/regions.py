@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, tensor
@@ -22,6 +21,21 @@ from hybridnet.ops.vision.host import on_host
 
 #: A share of the shares is as wide as what it is multiplied with.
 Size = tuple[int, int]
+
+#: Pixels from an image at which a region is nowhere: MXNet counts them in 32 bits.
+_NOWHERE = 2.0**31
+
+
+def within_reach(*places: Any) -> Any:
+    """Where all places, arrays of one shape in pixels, are numbers less than 2³¹, and no NaN: beyond, a region is nowhere, and what is read of it 0."""
+    return np.logical_and.reduce([np.abs(x) < _NOWHERE for x in places])
+
+
+def known_regions(rois: Any, scale: float) -> tuple[Any, Any]:
+    """Which regions (n, 5) are somewhere, and all of them, the others as zeros."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        here = within_reach(rois[:, 0], *(rois[:, 1:] * rois.dtype.type(scale)).T)
+    return here, np.where(here[:, None], rois, 0)
 
 
 # -- shares ---------------------------------------------------------------------------------------
@@ -34,46 +48,57 @@ def _infer_shares(rois: Spec, *, size: Size, bins: Size, **attrs: Any) -> tuple[
 @on_host(_infer_shares)
 def _aligned_shares(rois: Any, *, size: Size, bins: Size, scale: float, samples: int, aligned: bool) -> Any:
     """ROIAlign's: a bin is the mean of places between pixels, ``samples`` on each axis, or as many as it has pixels."""
-    return tuple(_aligned(rois[:, 2 - axis], rois[:, 4 - axis], size[axis], bins[axis], scale, samples, aligned) for axis in (0, 1))
+    here, rois = known_regions(rois, scale)
+    return tuple(_aligned(here, rois[:, 2 - axis], rois[:, 4 - axis], size[axis], bins[axis], scale, samples, aligned) for axis in (0, 1))
 
 
-def _aligned(near: Any, far: Any, size: int, bins: int, scale: float, samples: int, aligned: bool) -> Any:
+def _aligned(here: Any, near: Any, far: Any, size: int, bins: int, scale: float, samples: int, aligned: bool) -> Any:
     start, length = near * near.dtype.type(scale), (far - near) * near.dtype.type(scale)
     if aligned:
         start = start - near.dtype.type(0.5)
     else:
         length = np.maximum(length, 1)
-    step = length / near.dtype.type(bins)
-    counts = np.full(len(near), samples) if samples > 0 else np.ceil(step).astype(int)
+    start, step = start[:, None], (length / near.dtype.type(bins))[:, None]
+    counts = np.where(here[:, None], samples if samples > 0 else np.ceil(step), 0).astype(int)
     shares = np.zeros((len(near), bins, size), near.dtype)
-    regions = np.arange(len(near))[:, None]
-    for k in range(counts.max(initial=0)):
-        at = start[:, None] + np.arange(bins, dtype=near.dtype) * step[:, None]
-        at = at + ((k + near.dtype.type(0.5)) * step / np.maximum(counts, 1))[:, None]
-        counted = (at >= -1) & (at <= size) & (k < counts)[:, None]
+    regions, places = np.arange(len(near))[:, None], np.broadcast_to(np.arange(bins), (len(near), bins))
+    begin = start + np.arange(bins, dtype=near.dtype) * step
+    first, most = _near_image(begin, step, counts, size, samples)
+    for i in range(most):
+        k = first + i
+        at = begin + (k.astype(near.dtype) + near.dtype.type(0.5)) * step / np.maximum(counts, 1)
+        counted = (at >= -1) & (at <= size) & (k < counts)
         at = np.clip(at, 0, size - 1)
         low = np.floor(at).astype(int)
         part = at - low
-        places = np.broadcast_to(np.arange(bins), at.shape)
-        weight = counted / np.maximum(counts, 1).astype(near.dtype)[:, None]
+        weight = counted / np.maximum(counts, 1).astype(near.dtype)
         np.add.at(shares, (regions, places, low), (1 - part) * weight)
         np.add.at(shares, (regions, places, np.minimum(low + 1, size - 1)), part * weight)
     return shares
 
 
+def _near_image(begin: Any, step: Any, counts: Any, size: int, samples: int) -> tuple[Any, int]:
+    """The first sample of each bin that may lie on the image, and how many from there on: of a region that is much larger, few do."""
+    if samples > 0:
+        return np.zeros_like(begin, dtype=int), samples
+    spacing = np.maximum(step / np.maximum(counts, 1), 0.5)  # more than half a pixel, where there is more than one
+    first = np.clip(np.floor((-1 - begin) / spacing) - 1, 0, np.maximum(counts - 1, 0)).astype(int)
+    return first, min(int(counts.max(initial=0)), 2 * size + 6)
+
+
 @on_host(_infer_shares)
 def _pooled_shares(rois: Any, *, size: Size, bins: Size, scale: float) -> Any:
     """PSROIPooling's: a bin is the mean of the pixels that it touches."""
-    found = []
+    (here, rois), found = known_regions(rois, scale), []
     for axis in (0, 1):
-        start, stop = (_rounded(rois[:, c - axis]) * rois.dtype.type(scale) for c in (2, 4))
+        start = _rounded(rois[:, 2 - axis]) * rois.dtype.type(scale)
         stop = (_rounded(rois[:, 4 - axis]) + 1) * rois.dtype.type(scale)
         step = np.maximum(stop - start, rois.dtype.type(0.1)) / rois.dtype.type(bins[axis])
         number = np.arange(bins[axis], dtype=rois.dtype)
         first = np.clip(np.floor(number * step[:, None] + start[:, None]), 0, size[axis])[..., None]
         end = np.clip(np.ceil((number + 1) * step[:, None] + start[:, None]), 0, size[axis])[..., None]
         pixel = np.arange(size[axis])
-        found.append(((pixel >= first) & (pixel < end)) / np.maximum(end - first, 1))
+        found.append(((pixel >= first) & (pixel < end) & here[:, None, None]) / np.maximum(end - first, 1))
     return tuple(found)
 
 
@@ -121,13 +146,13 @@ class _Region(NamedTuple):
 
 
 def _regions(batch: int, images: Any, rows: Any, columns: Any) -> Iterator[_Region]:
-    """The regions that touch an image; ``images`` on the host."""
+    """The regions that touch an image; ``images``, their numbers as they came with the regions, on the host."""
     spans = [_span(x) for x in (rows, columns)]
     for number, image in enumerate(images.tolist()):
         (top, bottom), (left, right) = spans[0][number], spans[1][number]
-        if 0 <= image < batch and top < bottom and left < right:
+        if -1 < image < batch and top < bottom and left < right:
             yield _Region(
-                number, image, slice(top, bottom), slice(left, right), rows[number, :, top:bottom], columns[number, :, left:right]
+                number, int(image), slice(top, bottom), slice(left, right), rows[number, :, top:bottom], columns[number, :, left:right]
             )
 
 
@@ -157,6 +182,8 @@ def _last(xp: Any, x: Any, group: int) -> Any:
 
 
 def _sums(xp: Any, x: Any, images: Any, rows: Any, columns: Any, *, group: int) -> Any:
+    # NumPy has no half-precision products, CuPy none in batches of bfloat16; sums are of float32, as elsewhere.
+    dtype, (x, rows, columns) = x.dtype, (a.astype(wide_dtype(x.dtype), copy=False) for a in (x, rows, columns))
     pixels = _last(xp, x, max(group, 1))
     bins, channels = (rows.shape[1], columns.shape[1]), pixels.shape[-1]
     out = xp.zeros((len(rows), *bins, channels), x.dtype)
@@ -170,10 +197,11 @@ def _sums(xp: Any, x: Any, images: Any, rows: Any, columns: Any, *, group: int) 
             part = pixels[r.image, cell, :, r.rows, r.columns][cells[1]]  # (bins, rows, columns, channels)
             along = xp.matmul(r.of_columns[:, None, None, :], part)[:, :, 0]
             out[r.number, p] = xp.matmul(r.of_rows[p], along)
-    return xp.ascontiguousarray(out.transpose(0, 3, 1, 2))
+    return xp.ascontiguousarray(out.transpose(0, 3, 1, 2)).astype(dtype, copy=False)
 
 
 def _spread(xp: Any, g: Any, images: Any, rows: Any, columns: Any, *, shape: tuple[int, ...], group: int) -> Any:
+    dtype, (g, rows, columns) = g.dtype, (a.astype(wide_dtype(g.dtype), copy=False) for a in (g, rows, columns))
     group_ = max(group, 1)
     batch, channels, height, width = shape
     out = xp.zeros((batch, group_, group_, height, width, channels // group_**2), g.dtype)
@@ -188,14 +216,14 @@ def _spread(xp: Any, g: Any, images: Any, rows: Any, columns: Any, *, shape: tup
         for p, q in np.ndindex(*bins):
             share = r.of_rows[p, :, None] * r.of_columns[q]
             out[r.image, cells[0][p], cells[1][q], r.rows, r.columns] += share[..., None] * heads[r.number, p, q]
-    return xp.ascontiguousarray(out.transpose(0, 5, 1, 2, 3, 4)).reshape(shape)
+    return xp.ascontiguousarray(out.transpose(0, 5, 1, 2, 3, 4)).reshape(shape).astype(dtype, copy=False)
 
 
 def _infer_sums(x: Spec, images: Spec, rows: Spec, columns: Spec, *, group: int) -> Spec:
     return Spec((rows.shape[0], x.shape[1] // max(group, 1) ** 2, rows.shape[1], columns.shape[1]), x.dtype)
 
 
-_images = np.array([0, 1, 0])
+_images = np.array([0.0, 1, 0])
 
 
 def _shared(*shape: int, seed: int) -> Any:
@@ -264,7 +292,7 @@ def check_regions(op: str, data: Any, rois: Any, values: int = 5) -> None:
 
 
 def _summed(data: Any, rois: Any, shares: tuple[Any, Any], group: int) -> Any:
-    images = call("cast", call("reshape", rois[:, :1], shape=(rois.shape[0],)), dtype=dtypes.int64)
+    images = call("reshape", rois[:, :1], shape=(rois.shape[0],))
     rows, columns = (call("cast", x, dtype=wide_dtype(data.dtype)) for x in shares)
     return narrow(apply(REGION_SUMS, (wide(data), images, rows, columns), {"group": group}), data.dtype)
 
