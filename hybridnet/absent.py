@@ -47,7 +47,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.gluon.contrib.estimator": [("utils", "hybridnet.gluon.contrib.estimator")],
     "hybridnet.test_utils": [
-        ("rand_sparse_ndarray create_sparse_array create_sparse_array_zd shuffle_csr_column_indices", "rand_ndarray, and its tostype"),
         ("mx", "import hybridnet as mx"),
     ],
     "hybridnet.ndarray": [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
 from hybridnet.image import detection, image
 from hybridnet.image.augment import (
     Augmenter,
@@ -67,3 +70,12 @@ __all__ = [
     "fixed_crop", "image", "imdecode", "imread", "imresize", "imrotate", "random_crop", "random_rotate", "random_size_crop",
     "resize_short", "scale_down",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # what MXNet imports there, and programs take from there
+    _elsewhere = {
+        "io": "hybridnet.io",
+        "is_np_array": "hybridnet.util:is_np_array",
+        "nd": "hybridnet.ndarray",
+        "recordio": "hybridnet.recordio",
+    }
+    __getattr__, __dir__ = absent.Later(__name__, _elsewhere).functions

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
 from hybridnet.image.augment import (
     Augmenter,
     BrightnessJitterAug,
@@ -49,3 +52,12 @@ __all__ = [
     "color_normalize", "copyMakeBorder", "fixed_crop", "imdecode", "imread", "imresize", "imrotate", "random_crop", "random_rotate",
     "random_size_crop", "resize_short", "scale_down",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # what MXNet imports there, and programs take from there
+    _elsewhere = {
+        "io": "hybridnet.io",
+        "is_np_array": "hybridnet.util:is_np_array",
+        "nd": "hybridnet.ndarray",
+        "recordio": "hybridnet.recordio",
+    }
+    __getattr__, __dir__ = absent.Later(__name__, _elsewhere).functions

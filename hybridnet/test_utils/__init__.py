@@ -63,6 +63,7 @@ from hybridnet.test_utils.drawing import (
     random_sample,
     random_uniform_arrays,
 )
+from hybridnet.test_utils.sparse import create_sparse_array, create_sparse_array_zd, rand_sparse_ndarray, shuffle_csr_column_indices
 from hybridnet.test_utils.statistics import chi_square_check, gen_buckets_probs_with_ppf, mean_check, var_check, verify_generator
 from hybridnet.test_utils.surroundings import (
     assert_exception,
@@ -110,6 +111,8 @@ __all__ = [
     "compare_ndarray_tuple",
     "compare_optimizer",
     "create_2d_tensor",
+    "create_sparse_array",
+    "create_sparse_array_zd",
     "create_vector",
     "default_atols",
     "default_context",
@@ -117,7 +120,8 @@ __all__ = [
     "default_numeric_eps",
     "default_rtols",
     "discard_stderr",
-    "download", "download_model",
+    "download",
+    "download_model",
     "effective_dtype",
     "environment",
     "gen_buckets_probs_with_ppf",
@@ -155,6 +159,7 @@ __all__ = [
     "rand_shape_2d",
     "rand_shape_3d",
     "rand_shape_nd",
+    "rand_sparse_ndarray",
     "random_arrays",
     "random_sample",
     "random_uniform_arrays",
@@ -163,6 +168,7 @@ __all__ = [
     "same_array",
     "same_symbol_structure",
     "set_default_context",
+    "shuffle_csr_column_indices",
     "simple_forward",
     "var_check",
     "verify_generator",

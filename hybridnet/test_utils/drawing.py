@@ -11,6 +11,7 @@ from hybridnet.core import Array
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.io.base import array_of
+from hybridnet.test_utils.sparse import rand_sparse_ndarray
 
 Host = numpy.ndarray[Any, Any]
 
@@ -41,12 +42,14 @@ def rand_ndarray(
     distribution: str | None = None,
     ctx: Any = None,
 ) -> Array:
-    """Normal numbers in an array of the current rules, float32 unless told otherwise.
+    """Normal numbers in an array of the current rules, float32 unless told otherwise; of another ``stype`` a :func:`rand_sparse_ndarray`.
 
-    Only dense storage is there: ``stype`` must be ``"default"``, and what describes sparse arrays is then of no effect, as in MXNet.
+    What describes sparse arrays is of no effect on dense ones, as in MXNet.
     """
     if stype != "default":
-        fail(ArgumentError, "rand_ndarray", expected='stype "default": arrays are dense', got=repr(stype))
+        return rand_sparse_ndarray(
+            shape, stype, density, dtype, distribution, modifier_func=modifier_func, shuffle_csr_indices=shuffle_csr_indices, ctx=ctx
+        )[0]  # type: ignore[no-any-return]
     values = numpy.array(numpy.random.randn(*shape), numpy.float32 if dtype is None else dtype)
     return array_of(values, current_device() if ctx is None else Device(ctx))
 

@@ -150,8 +150,8 @@ class TestDrawing:
         assert tu.rand_ndarray((2, 3), dtype="float64").dtype == numpy.float64
         with hn.util.np_array(False):
             assert type(tu.rand_ndarray((2,), ctx=hn.cpu(1))) is nd.NDArray
-        with pytest.raises(ArgumentError, match="stype \"default\": arrays are dense; got 'csr'"):
-            tu.rand_ndarray((2, 2), "csr")
+        with pytest.raises(ArgumentError, match="stype csr or row_sparse; got 'rows'"):
+            tu.rand_ndarray((2, 2), "rows")
         assert tu.create_2d_tensor(2, 3).asnumpy().tolist() == [[0] * 3, [1] * 3] and tu.create_vector(3).asnumpy().tolist() == [0, 1, 2]
         assert tu.get_identity_mat(2).asnumpy().tolist() == [[1, 0], [0, 1]] and tu.get_identity_mat_batch(2).shape == (2, 2, 2)
 
