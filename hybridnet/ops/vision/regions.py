@@ -27,7 +27,7 @@ _NOWHERE = 2.0**31
 
 
 def within_reach(*places: Any) -> Any:
-    """Where all places, arrays of one shape in pixels, are numbers less than 2³¹, and no NaN: beyond, a region is nowhere, and what is read of it 0."""
+    """Where all places, arrays of one shape in pixels, are less than 2³¹, and no NaN: else a region is nowhere, and 0."""
     return np.logical_and.reduce([np.abs(x) < _NOWHERE for x in places])
 
 
