@@ -138,7 +138,7 @@ def _rotated(data: Any, rois: Any, *, bins: tuple[int, int], scale: float, sampl
 
 
 class _Samples(NamedTuple):
-    """Samples on a side: the bins that have some (a slice), distances from the middle (bins, samples), which count, how many each bin has."""
+    """Samples on a side: the bins that have some (a slice), distances from the middle (bins, samples), which count, how many a bin has."""
 
     bins: slice
     at: Any
@@ -196,7 +196,7 @@ def rotated_roi_align(data: ArrayLike, rois: ArrayLike, pooled_size: Any, spatia
     """Turned regions of ``data`` (batch, channels, height, width) as (regions, channels, *pooled_size), without a gradient.
 
     ``rois``: rows image, centre x, centre y, width, height, in pixels over ``spatial_scale``, and angle in degrees. A bin is the mean of
-    ``sampling_ratio`` places on each axis, or of as many as it has pixels. ShapeError for other shapes.
+    ``sampling_ratio`` places on each axis, or of as many as it has pixels; 0 of regions that are not finite. ShapeError for other shapes.
     """
     data, rois = tensor(data), tensor(rois)
     check_regions("RROIAlign", data, rois, 6)
