@@ -308,10 +308,10 @@ def roi_align(
 ) -> Any:
     """Regions of ``data`` (batch, channels, height, width) as (regions, channels, *pooled_size) (He et al., arXiv 1703.06870).
 
-    ``rois``: rows image, left, top, right, bottom, in pixels over ``spatial_scale``; all 0 of an image that is not there,
-    and of a region that is not finite. A bin is the mean of ``sample_ratio`` places on each axis, or of as many as it has pixels. With ``position_sensitive`` each bin has channels of its
-    own, which are one after another. ``aligned``: a pixel's place is its centre. ShapeError for other shapes, ArgumentError for channels
-    that bins do not divide.
+    ``rois``: rows image, left, top, right, bottom, in pixels over ``spatial_scale``; all 0 of an image that is not there, and of a
+    region that is not finite. A bin is the mean of ``sample_ratio`` places on each axis, or of as many as it has pixels. With
+    ``position_sensitive`` each bin has channels of its own, which are one after another. ``aligned``: a pixel's place is its centre.
+    ShapeError for other shapes, ArgumentError for channels that bins do not divide.
     """
     data, rois, op = tensor(data), tensor(rois), "ROIAlign"
     check_regions(op, data, rois)
