@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -129,33 +129,40 @@ def _rotated(data: Any, rois: Any, *, bins: tuple[int, int], scale: float, sampl
         # The image's corners, a pixel beyond, as seen from the region's centre along its sides.
         corners = [(v - y, u - x) for v in (-1, height) for u in (-1, width)]
         seen = [[v * cosine + u * sine for v, u in corners], [u * cosine - v * sine for v, u in corners]]
-        (of_down, down, rows), (of_across, across, columns) = (
-            _samples(max(side, 1.0), n, samples, min(far), max(far)) for side, n, far in zip((h, w), bins, seen, strict=True)
-        )
-        if len(down) and len(across):
-            at_y = down[:, None] * cosine - across * sine + y
-            at_x = across * cosine + down[:, None] * sine + x
-            parts = _read(pixels[int(image)], at_y, at_x, (height, width)) / (rows * columns)
-            for axis, bin in enumerate((of_down, of_across)):
-                parts = np.add.reduceat(parts, np.unique(bin, return_index=True)[1], axis)
-            out[i][np.ix_(np.unique(of_down), np.unique(of_across))] = parts
+        down, across = (_samples(max(side, 1.0), n, samples, min(far), max(far)) for side, n, far in zip((h, w), bins, seen, strict=True))
+        v, u = down.at[:, None, :, None], across.at[None, :, None, :]
+        counted = down.counted[:, None, :, None] & across.counted[None, :, None, :]
+        total = _total(pixels[int(image)], v * cosine - u * sine + y, u * cosine + v * sine + x, counted, (height, width))
+        out[i, down.bins, across.bins] = total / (down.each * across.each)
     return np.ascontiguousarray(out.transpose(0, 3, 1, 2))
 
 
-def _samples(side: float, bins: int, samples: int, low: float, high: float) -> tuple[Any, Any, int]:
-    """The samples on a side from ``low`` to ``high``, as distances from its middle: of which bin, where; how many a bin has in all."""
+class _Samples(NamedTuple):
+    """Samples on a side: the bins that have some (a slice), distances from the middle (bins, samples), which count, how many a bin has."""
+
+    bins: slice
+    at: Any
+    counted: Any
+    each: int
+
+
+def _samples(side: float, bins: int, samples: int, low: float, high: float) -> _Samples:
+    """Those from ``low`` to ``high``: of a region that is much larger than the image, few."""
     step = side / bins
     count = samples if samples > 0 else math.ceil(step)
-    # Of the first sample and after the last, in the order of all bins' samples; one more on each end for rounding.
+    # The number of the first and that after the last, among all bins'; one more on each end for rounding.
     first, end = (min(max(math.floor((at + side / 2) / step * count) + more, 0), bins * count) for at, more in ((low, -1), (high, 2)))
-    bin, number = np.divmod(np.arange(first, max(first, end)), count)
-    return bin, -side / 2 + (bin + (number + 0.5) / count) * step, count
+    chosen = slice(first // count, -(-max(first, end) // count))
+    bin = np.arange(chosen.start, chosen.stop)[:, None]
+    begin, stop = np.maximum(first - bin * count, 0), np.minimum(end - bin * count, count)
+    number = begin + np.arange((stop - begin).max(initial=0))
+    return _Samples(chosen, -side / 2 + (bin + (number + 0.5) / count) * step, number < count, count)
 
 
-def _read(pixels: Any, y: Any, x: Any, size: tuple[int, int]) -> Any:
-    """The pixels (height · width, channels) at places (m, n): (m, n, channels); 0 of those more than a pixel beyond the image."""
+def _total(pixels: Any, y: Any, x: Any, counted: Any, size: tuple[int, int]) -> Any:
+    """The sums over the last two axes of pixels (height · width, channels) read at places; more than a pixel beyond the image is 0."""
     height, width = size
-    counted = (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
+    counted = counted & (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
     y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
     row, column = np.floor(y).astype(int), np.floor(x).astype(int)
     total: Any = 0
@@ -163,7 +170,7 @@ def _read(pixels: Any, y: Any, x: Any, size: tuple[int, int]) -> Any:
         for right in (0, 1):
             share = (y - row if below else 1 - (y - row)) * (x - column if right else 1 - (x - column)) * counted
             place = np.minimum(row + below, height - 1) * width + np.minimum(column + right, width - 1)
-            total = total + share.astype(pixels.dtype)[..., None] * pixels[place]
+            total = total + np.einsum("pqij,pqijc->pqc", share.astype(pixels.dtype), pixels[place])
     return total
 
 
@@ -189,7 +196,7 @@ def rotated_roi_align(data: ArrayLike, rois: ArrayLike, pooled_size: Any, spatia
     """Turned regions of ``data`` (batch, channels, height, width) as (regions, channels, *pooled_size), without a gradient.
 
     ``rois``: rows image, centre x, centre y, width, height, in pixels over ``spatial_scale``, and angle in degrees. A bin is the mean of
-    ``sampling_ratio`` places on each axis, or of as many as it has pixels. ShapeError for other shapes.
+    ``sampling_ratio`` places on each axis, or of as many as it has pixels; 0 of regions that are not finite. ShapeError for other shapes.
     """
     data, rois = tensor(data), tensor(rois)
     check_regions("RROIAlign", data, rois, 6)

@@ -81,7 +81,8 @@ REGION_LARGEST = register(
 def roi_pooling(data: ArrayLike, rois: ArrayLike, pooled_size: Any, spatial_scale: float) -> Any:
     """The largest pixels of regions of ``data`` (batch, channels, height, width): (regions, channels, *pooled_size); 0 of empty bins.
 
-    ``rois``: rows image, left, top, right, bottom, in pixels over ``spatial_scale``, rounded. ShapeError for other shapes.
+    ``rois``: rows image, left, top, right, bottom, in pixels over ``spatial_scale``, rounded; 0 of those not finite.
+    ShapeError for other shapes.
     """
     data, rois = tensor(data), tensor(rois)
     check_regions("ROIPooling", data, rois)

@@ -308,10 +308,10 @@ def roi_align(
 ) -> Any:
     """Regions of ``data`` (batch, channels, height, width) as (regions, channels, *pooled_size) (He et al., arXiv 1703.06870).
 
-    ``rois``: rows image, left, top, right, bottom, in pixels over ``spatial_scale``; all 0 of an image that is not there. A bin is the
-    mean of ``sample_ratio`` places on each axis, or of as many as it has pixels. With ``position_sensitive`` each bin has channels of its
-    own, which are one after another. ``aligned``: a pixel's place is its centre. ShapeError for other shapes, ArgumentError for channels
-    that bins do not divide.
+    ``rois``: rows image, left, top, right, bottom, in pixels over ``spatial_scale``; all 0 of an image that is not there, and of a
+    region that is not finite. A bin is the mean of ``sample_ratio`` places on each axis, or of as many as it has pixels. With
+    ``position_sensitive`` each bin has channels of its own, which are one after another. ``aligned``: a pixel's place is its centre.
+    ShapeError for other shapes, ArgumentError for channels that bins do not divide.
     """
     data, rois, op = tensor(data), tensor(rois), "ROIAlign"
     check_regions(op, data, rois)
@@ -334,7 +334,7 @@ def psroi_pooling(data: ArrayLike, rois: ArrayLike, spatial_scale: float, output
 
     ``data`` (batch, output_dim · group_size², height, width) has channels of their own for each of ``group_size``² parts of a region
     (0: ``pooled_size``²). ``rois``: rows image, left, top, right, bottom, in pixels over ``spatial_scale``, rounded. A bin is the mean of
-    the pixels that it touches. ShapeError for other shapes.
+    the pixels that it touches; 0 of regions that are not finite. ShapeError for other shapes.
     """
     data, rois, op = tensor(data), tensor(rois), "PSROIPooling"
     check_regions(op, data, rois)
