@@ -124,7 +124,7 @@ def test_a_program_is_dropped_while_another_stream_works_in_memory_of_its_own(em
             y = f(x)
         (program,) = [c.program for c in f.cache.values()]
         (instance,) = program.bound.values()
-        assert {"stand-in": bool(instance.stand_ins), "constant": bool(program.source.made)}[kind]
+        assert {"stand-in": bool(instance.stand_ins), "constant": bool(program.source.at_bind)}[kind]
         (arena,) = program.bound
         assert arena in next(iter(beside.cache.values())).program.bound
         del f, program, instance

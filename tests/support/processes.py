@@ -53,6 +53,11 @@ def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
     return found
 
 
+def _hears_interrupts() -> None:
+    """What a shell starts in its background ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Program:
     """``with Program(text) as program:`` Python text that runs in a session of its own; what is left of it at the end is killed."""
 
@@ -65,6 +70,7 @@ class Program:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=_hears_interrupts,
             env=environment,
             cwd=ROOT,
         )
