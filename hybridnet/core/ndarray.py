@@ -381,7 +381,7 @@ class NDArray(Operators, Array):
     def _write(self, data: Any) -> None:
         """Make data of this array's shape, dtype, storage and device its own."""
         self._before_write()
-        self._device.xp.copyto(self._data, data)
+        self._data[...] = data
 
     def _is_view(self) -> bool:
         """Whether it is a view of another array."""

@@ -71,6 +71,7 @@ class Trainer:
     ) -> None:
         self._params = _listed(params)
         self._param2idx = {p.name: i for i, p in enumerate(self._params)}
+        self._has_rows = not all(p.is_dense for p in self._params)  # which no program updates
         by_index = dict(enumerate(self._params))
         if isinstance(optimizer, Optimizer):
             if optimizer_params:
@@ -188,7 +189,7 @@ class Trainer:
 
     def _refuse_rows(self, fresh: tuple[int, ...] | None) -> None:
         """Refuse what cannot update by rows, where there is something to be updated so: a compiled step, and one with loss scaling."""
-        rows = next((p for _, p in self._trained(fresh) if not p.is_dense), None)
+        rows = next((p for _, p in self._trained_by_rows(fresh)), None)
         if rows is None or (local.trace is None and self._amp_loss_scaler is None):
             return
         got = f"{rows.name!r} of stype {rows.stype}, grad_stype {rows.grad_stype}"
@@ -272,6 +273,10 @@ class Trainer:
             if self._params[i]._grad_req != "null":
                 yield i, self._params[i]
 
+    def _trained_by_rows(self, indices: Sequence[int] | None) -> list[tuple[int, Parameter]]:
+        """Those of which weight or gradient is not dense: mostly none, and then nothing is gone through."""
+        return [(i, p) for i, p in self._trained(indices) if not p.is_dense] if self._has_rows else []
+
     def _update_on(self, device: Device, fresh: tuple[int, ...] | None, divide: bool, rescale: Any = None) -> None:
         """The update on one device; what the trainer compiles, and what a user's compiled step contains.
 
@@ -304,9 +309,9 @@ class Trainer:
     def _update_rows(self, device: Device, fresh: tuple[int, ...] | None, rescale: float) -> None:
         """The update on one device of what no program updates: parameters of which weight or gradient is not dense."""
         entries = []
-        for i, parameter in self._trained(fresh):
+        for i, parameter in self._trained_by_rows(fresh):
             for x, grad, state in zip(self._updating(parameter), parameter.list_grad(), self._states[i], strict=False):
-                if x.device == device and not parameter.is_dense:
+                if x.device == device:
                     entries.append((i, x, grad, state))
         if entries:
             self._optimizer.update_all(entries, self._optimizer.learning_rate, self._optimizer.num_update, rescale)

@@ -260,8 +260,8 @@ class Parameter:
 
     def list_grad(self) -> list[Any]:
         """The gradients, one a device."""
-        arrays = self._arrays()
-        if any(x.grad is None for x in arrays):
+        grads = [x.grad for x in self._arrays()]
+        if any(g is None for g in grads):
             fail(
                 UninitializedError,
                 self.name,
@@ -269,7 +269,7 @@ class Parameter:
                 got=f"grad_req {self.grad_req!r}, dtype {self.dtype}",
                 fix=f"{self.name}.grad_req = 'write'",
             )
-        return [x.grad for x in arrays]
+        return grads
 
     @property
     def _grad(self) -> list[Any] | None:
