@@ -2,7 +2,8 @@
 
 Infinities, NaN, both zeros, subnormal numbers and the ends of each type's range; arrays of no dimensions and of no elements.
 The result has the same dtype and shape and the same bits, or it is the same error. What sums more than one number may add in
-another order than it does eagerly (by another layout in memory): such operators agree to rounding.
+another order than it does eagerly (by another layout in memory): such operators agree to rounding. Of each operator the first
+sample is always tried, the others with the slow tests.
 """
 
 from collections.abc import Callable, Iterator
@@ -95,7 +96,8 @@ def cases() -> Iterator[Any]:
         for i, sample in enumerate(s for s in samples_of(op) if s.error is None and op.kind is not Kind.RANDOM):
             for name in VARIANTS if i == 0 else ("special",):
                 if sample.inputs and (name == "special" or op.name not in ONE_SHAPE):
-                    yield pytest.param(op, sample, VARIANTS[name], id=f"{op.name}-{i}-{name}")
+                    marks = () if i == 0 else pytest.mark.slow
+                    yield pytest.param(op, sample, VARIANTS[name], id=f"{op.name}-{i}-{name}", marks=marks)
 
 
 @pytest.mark.parametrize(("op", "sample", "shape"), list(cases()))

@@ -80,6 +80,7 @@ def test_digits(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert (tmp_path / "digits.params").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_all_modes_end_with_the_same_parameters(capsys: pytest.CaptureFixture[str]) -> None:
     digits = example("digits")
     ends = {}
@@ -120,6 +121,7 @@ def test_custom_operator(capsys: pytest.CaptureFixture[str]) -> None:
     assert "custom_trusted_softmax at custom_operator.py" in found["explained"]
 
 
+@pytest.mark.slow
 def test_char_lstm(capsys: pytest.CaptureFixture[str]) -> None:
     found = example("char_lstm").main(["--epochs", "4", "--units", "32", "--rows", "8", "--length", "20", "--quiet"])
     assert found["perplexities"][-1] < 0.7 * found["perplexities"][0]
@@ -137,12 +139,14 @@ def test_char_transformer(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(found["text"]) == 32
 
 
+@pytest.mark.slow
 def test_transformer_classifier(capsys: pytest.CaptureFixture[str]) -> None:
     found = example("transformer_classifier").main(["--lines", "250", "--epochs", "6", "--layers", "1", "--units", "16", "--quiet"])
     assert found["accuracy"] > 0.55, "a third by chance"
     assert "held-out accuracy" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_autoencoder(capsys: pytest.CaptureFixture[str]) -> None:
     """A smaller error than with as many numbers of PCA, and codes that tell digits apart, without a label."""
     found = example("autoencoder").main(["--epochs", "50", "--quiet"])
