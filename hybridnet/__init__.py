@@ -107,6 +107,7 @@ __all__ = [
     "num_gpus",
     "numpy",
     "numpy_extension",
+    "onnx",
     "operator",
     "optimizer",
     "profiler",
@@ -145,6 +146,7 @@ if TYPE_CHECKING:
         model,
         module,
         monitor,
+        onnx,
         operator,
         profiler,
         recordio,
@@ -161,7 +163,7 @@ if TYPE_CHECKING:
 else:
     _modules = [
         "callback", "contrib", "engine", "error", "executor", "image", "io", "keras", "libinfo", "library",
-        "log", "misc", "model", "module", "monitor", "operator", "profiler", "recordio", "registry", "rnn",
+        "log", "misc", "model", "module", "monitor", "onnx", "operator", "profiler", "recordio", "registry", "rnn",
         "runtime", "test_utils", "visualization",
     ]  # fmt: skip
     _short = {"img": "hybridnet.image", "mod": "hybridnet.module", "mon": "hybridnet.monitor", "viz": "hybridnet.visualization"}

@@ -32,7 +32,7 @@ _TRAINER = "gluon.Trainer, or optimizer.create and its update"
 #: module -> (names, what to use instead; "" where there is nothing yet).
 _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet": [
-        ("onnx notebook rtc th torch tvmop", ""),
+        ("notebook rtc th torch tvmop", ""),
     ],
     "hybridnet.base": [
         ("_LIB check_call *Handle MXCallbackList c_array_buf c_handle_array c_str_array", "no C library: all is Python"),

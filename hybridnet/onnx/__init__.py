@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
-from hybridnet.onnx.export import export
+import importlib.util
+from typing import TYPE_CHECKING
 
-__all__ = ["export"]
+from hybridnet import absent
+from hybridnet.errors import HybridnetError, message
+
+
+class MissingOnnxError(HybridnetError, ImportError):
+    """The Python package onnx is needed and is not installed."""
+
+
+if importlib.util.find_spec("onnx") is None:
+    raise MissingOnnxError(message("onnx", expected="the package onnx", got="none installed", fix='pip install "hybridnet[onnx]"'))
+
+from hybridnet.onnx.export import export  # noqa: E402 - what it needs is looked for above
+from hybridnet.onnx.mx2onnx import export_model, get_operator_support  # noqa: E402
+
+__all__ = ["export", "export_model", "get_operator_support"]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

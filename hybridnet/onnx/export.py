@@ -13,10 +13,10 @@ import numpy as np
 import onnx
 from onnx import helper
 
-import hybridnet
+from hybridnet import autograd
 from hybridnet.core import Array, wrap
 from hybridnet.core.identity import name_of
-from hybridnet.errors import ArgumentError, DtypeError, GraphError, MismatchError, fail
+from hybridnet.errors import ArgumentError, DtypeError, MismatchError, fail
 from hybridnet.graph.ir import Node
 from hybridnet.onnx.refused import REFUSED
 from hybridnet.onnx.rules import has_rule, rule_of
@@ -28,6 +28,8 @@ from hybridnet.serialization import write_bytes
 #: Opset to the oldest version of the file format that has it.
 IR_VERSIONS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
 LARGEST = 2**31 - 2**20  # bytes of a file, which protobuf bounds
+SMALLEST_OUTSIDE = 1024  # bytes of a parameter that is written beside the model where that is large
+ALIGNMENT = 4096  # of a parameter's place in that file, so that it can be mapped into memory
 TOLERANCE = {"float64": 1e-8, "float32": 1e-4, "float16": 1e-2}
 
 
@@ -44,9 +46,10 @@ def export(
     ``net``: a block, or a function of arrays. ``inputs``: examples of its arguments, in order: of their shapes and element types the file
     is made; given by name they have these names in it, else ``data``, ``data1`` and so on. ``dynamic``: which of their axes may have any
     size, by name: ``{"data": {0: "batch", 2: "height"}}``. Axes of one name have one size; at most four names. All other sizes are those of
-    the examples. ``opset``: 13 to 23. ``verify``: run the file by onnxruntime at another size of the named axes and compare.
+    the examples. ``opset``: 13 to 23. ``verify``: run it by onnxruntime at another size of the named axes and compare (up to 2 GB).
 
-    Results are called ``output``, ``output1`` and so on. Parameters keep their names. The file is written whole or not at all.
+    Results are called ``output``, ``output1`` and so on. Parameters keep their names. The file is written whole or not at all; what is
+    larger than 2 GB has its parameters in a second one beside it, ``FILE.data``, which is written first.
     ArgumentError for what cannot be meant, TraceError for a network that trains or that is another one at another size, GraphError with the
     operator and the user's line for what has no form in ONNX, MismatchError if ``verify`` finds other numbers.
 
@@ -56,11 +59,29 @@ def export(
         fail(ArgumentError, "onnx.export", expected=f"an opset from {min(IR_VERSIONS)} to {max(IR_VERSIONS)}", got=repr(opset))
     examples = _named(inputs)
     model = trace(net, examples, dynamic or {}, partial(has_rule, opset))
-    proto = write(model, opset, type(net).__name__)
-    data = proto.SerializeToString()
-    if verify:
-        check(net, data, examples, dynamic or {}, model.low)
-    write_bytes(file, data)
+    proto = write(model, opset, getattr(net, "__name__", type(net).__name__))
+    if verify and proto.ByteSize() <= LARGEST:
+        check(net, proto.SerializeToString(), examples, dynamic or {}, model.low)
+    if proto.ByteSize() > LARGEST:
+        _move_out(proto, f"{os.fspath(file)}.data")
+    write_bytes(file, proto.SerializeToString())
+
+
+def _move_out(proto: onnx.ModelProto, path: str) -> None:
+    """Write the parameters to a file of their own, and in the model where each is in it."""
+    parts = []
+    offset = 0
+    for tensor in proto.graph.initializer:
+        data = tensor.raw_data
+        if len(data) < SMALLEST_OUTSIDE:
+            continue
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in (("location", os.path.basename(path)), ("offset", offset), ("length", len(data))):
+            tensor.external_data.add(key=key, value=str(value))
+        tensor.ClearField("raw_data")
+        parts.append(data + bytes(-len(data) % ALIGNMENT))
+        offset += len(parts[-1])
+    write_bytes(path, b"".join(parts))
 
 
 def _named(inputs: Any) -> dict[str, Any]:
@@ -98,12 +119,10 @@ def write(model: Model, opset: int, name: str) -> onnx.ModelProto:
         graph,
         opset_imports=[helper.make_opsetid("", opset)],
         producer_name="hybridnet",
-        producer_version=hybridnet.__version__,
         ir_version=IR_VERSIONS[opset],
     )
-    if proto.ByteSize() > LARGEST:
-        fail(GraphError, "onnx.export", expected="a network of less than 2 GB", got=f"one of {proto.ByteSize() / 2**30:.1f} GB")
-    onnx.checker.check_model(proto, full_check=True)
+    if proto.ByteSize() <= LARGEST:  # the checker takes no more
+        onnx.checker.check_model(proto, full_check=True)
     return proto
 
 
@@ -155,7 +174,7 @@ def check(net: Callable[..., Any], model: bytes, inputs: Mapping[str, Any], dyna
     for key, x in inputs.items():
         shape = [low[dynamic[key][i]] + 5 if i in dynamic.get(key, {}) else n for i, n in enumerate(x.shape)]
         given[key] = np.resize(x.asnumpy(), shape)
-    with hybridnet.autograd.pause(train_mode=False):
+    with autograd.pause(train_mode=False):
         results = net(*[wrap(type(x), given[key], x.device) for key, x in inputs.items()])
     expected = results if isinstance(results, (tuple, list)) else [results]
     for i, (theirs, ours) in enumerate(zip(session.run(None, given), expected, strict=True)):

@@ -45,7 +45,10 @@ class Model:
 
 
 def trace(net: Callable[..., Any], inputs: Mapping[str, Any], dynamic: Dynamic, has_rule: Has) -> Model:
-    """The network that takes these inputs; ``dynamic`` names axes of theirs: {input: {axis: name}}."""
+    """The network that takes these inputs; ``dynamic`` names axes of theirs: {input: {axis: name}}.
+
+    ArgumentError for axes that there are not, TraceError for a network that writes, or that is another one at another size.
+    """
     axes = _named_axes(inputs, dynamic)
     # An axis of size 1 broadcasts and makes programs branch: none is traced at that size.
     low = {name: max(2, inputs[where].shape[axis]) for name, (where, axis) in axes.items()}

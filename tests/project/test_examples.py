@@ -147,6 +147,15 @@ def test_transformer_classifier(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
+def test_deploy_onnx(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime")
+    found = example("deploy_onnx").main(["--epochs", "6", "--file", str(tmp_path / "digits.onnx"), "--quiet"])
+    assert found["accuracy"] > 0.85
+    assert found["same"] >= found["of"] - 1
+    assert (tmp_path / "digits.onnx").exists()
+
+
+@pytest.mark.slow
 def test_autoencoder(capsys: pytest.CaptureFixture[str]) -> None:
     """A smaller error than with as many numbers of PCA, and codes that tell digits apart, without a label."""
     found = example("autoencoder").main(["--epochs", "50", "--quiet"])
