@@ -30,6 +30,7 @@ IR_VERSIONS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 2
 LARGEST = 2**31 - 2**20  # bytes of a file, which protobuf bounds
 SMALLEST_OUTSIDE = 1024  # bytes of a parameter that is written beside the model where that is large
 ALIGNMENT = 4096  # of a parameter's place in that file, so that it can be mapped into memory
+LEAST = 1e-2  # results smaller than this are compared as if they were of this size
 TOLERANCE = {"float64": 1e-8, "float32": 1e-4, "float16": 1e-2}
 
 
@@ -180,7 +181,7 @@ def check(net: Callable[..., Any], model: bytes, inputs: Mapping[str, Any], dyna
     for i, (theirs, ours) in enumerate(zip(session.run(None, given), expected, strict=True)):
         wanted = ours.asnumpy()
         tolerance = TOLERANCE.get(str(wanted.dtype), 0)
-        largest = np.abs(wanted[np.isfinite(wanted)], dtype=np.float64).max(initial=0) if tolerance else 0
+        largest = np.abs(wanted[np.isfinite(wanted)], dtype=np.float64).max(initial=LEAST) if tolerance else 0
         if theirs.shape != wanted.shape or not np.allclose(theirs, wanted, tolerance, tolerance * largest, equal_nan=True):
             same = theirs.shape == wanted.shape
             far = f"a difference of {np.abs(theirs - wanted).max():.3g}" if same else f"the shape {theirs.shape}"

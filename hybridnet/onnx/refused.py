@@ -9,13 +9,13 @@ _DETECTION = "the number of its results follows the values", "exporting up to it
 _NO_OPERATOR = "ONNX has no such operator", "computing it outside of the network"
 
 _OF: dict[tuple[str, str], str] = {
-    _TRAINING: "add_along_axis all_finite aligned_shares convolution_weight_grad dropout_mask index_add linear_recurrence max_pool_gather "
+    _TRAINING: "add_along_axis aligned_shares convolution_weight_grad dropout_mask index_add linear_recurrence max_pool_gather "
     "max_pool_grad multi_box_target pooled_shares product quotient row_sums rnn_sequence_grad slice_grad sum_pool_grad",
     _DRAWS: "random_binomial random_categorical random_exponential random_gamma random_multinomial random_normal random_permutation "
     "random_poisson random_randint random_uniform",
-    _LINEAR_ALGEBRA: "cholesky cofactors det eig eigh fft ifft inv pinv qr slogdet solve svd",
+    _LINEAR_ALGEBRA: "cholesky cofactors eig eigh fft ifft inv pinv qr slogdet solve svd",
     _DETECTION: "bipartite_matching box_nms multi_box_detection proposal region_largest region_spread region_sums rroi_align",
-    _NO_OPERATOR: "arctan2 cast_storage col2im copysign cumprod digamma erfinv gamma gammaln gcd histogram im2col index_set lcm "
+    _NO_OPERATOR: "cast_storage col2im copysign cumprod digamma erfinv gamma gammaln gcd histogram im2col lcm "
     "left_shift polygamma right_shift searchsorted sparse_retain",
 }
 REFUSED: dict[str, tuple[str, str]] = {name: reason for reason, names in _OF.items() for name in names.split()}

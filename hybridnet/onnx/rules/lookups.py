@@ -45,3 +45,15 @@ def _index(w: Writer, node: Node, x: Value, *indices: Value, key: Any) -> str:
 @rule("take_along_axis")
 def _take_along_axis(w: Writer, node: Node, x: Value, indices: Value, axis: int) -> str:
     return w.add("GatherElements", [w.name(x), w.cast(indices, np.int64)], axis=axis)
+
+
+@rule("index_set")
+def _index_set(w: Writer, node: Node, x: Value, value: Value, *indices: Value, key: Any) -> str:
+    """Rows of the first axes take other values; of places that are named twice, ONNX does not say which value stays."""
+    if any(item != ("array",) for item in key[: len(indices)]) or any(item != WHOLE for item in key[len(indices) :]):
+        w.refuse("index arrays for the first axes", f"key {key}", "x.transpose(...) before, or where")
+    shape = np.broadcast_shapes(*[w.fixed("a shape", w.shape(i)) for i in indices])
+    sizes, last = w.integers(shape), w.integers([len(shape)])
+    parts = [w.add("Unsqueeze", [w.add("Expand", [w.cast(i, np.int64), sizes]), last]) for i in indices]
+    rows = w.sizes((*shape, *w.shape(x)[len(indices) :]))
+    return w.add("ScatterND", [w.name(x), w.add("Concat", parts, axis=-1), w.add("Expand", [w.cast(value, x.dtype), rows])])

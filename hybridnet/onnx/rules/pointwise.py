@@ -310,3 +310,14 @@ def _logaddexp(w: Writer, node: Node, a: Value, b: Value) -> str:
     same = w.add("Equal", [a_cast, b_cast])  # two infinities too, whose difference is no number
     apart = w.add("Where", [same, w.number(0, dtype), w.add("Abs", [w.add("Sub", [a_cast, b_cast])])])
     return w.add("Add", [most, _log1p_of(w, w.add("Exp", [w.add("Neg", [apart])]), dtype)])
+
+
+@rule("arctan2")
+def _arctan2(w: Writer, node: Node, y: Value, x: Value) -> str:
+    """The angle in the right half of the plane, and half a turn more in the left one, towards y's side."""
+    dtype = node.output.dtype
+    y_cast, x_cast, zero = w.cast(y, dtype), w.cast(x, dtype), w.number(0, dtype)
+    origin = w.add("And", [w.add("Equal", [x_cast, zero]), w.add("Equal", [y_cast, zero])])
+    right = w.add("Where", [origin, zero, w.add("Atan", [w.add("Div", [y_cast, x_cast])])])
+    turn = w.add("Where", [w.add("Less", [y_cast, zero]), w.number(-math.pi, dtype), w.number(math.pi, dtype)])
+    return w.add("Where", [w.add("Less", [x_cast, zero]), w.add("Add", [right, turn]), right])

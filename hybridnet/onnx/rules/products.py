@@ -63,3 +63,8 @@ def _transposed(
         output_padding=more,
     )
     return _back(w, y, dy.ndim, last)
+
+
+@rule("det")
+def _det(w: Writer, node: Node, x: Value) -> str:
+    return w.add("Det", [x])
