@@ -1,4 +1,4 @@
-"""ONNX: trained networks leave for where they are used, by other runtimes and other languages."""
+"""ONNX: trained networks leave for where they are used, and those of other frameworks come in."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if importlib.util.find_spec("onnx") is None:
     raise MissingOnnxError(message("onnx", expected="the package onnx", got="none installed", fix='pip install "hybridnet[onnx]"'))
 
 from hybridnet.onnx.export import export  # noqa: E402 - what it needs is looked for above
+from hybridnet.onnx.importing import ImportedBlock, import_  # noqa: E402
 from hybridnet.onnx.mx2onnx import export_model, get_operator_support  # noqa: E402
 
-__all__ = ["export", "export_model", "get_operator_support"]
+__all__ = ["ImportedBlock", "export", "export_model", "get_operator_support", "import_"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)

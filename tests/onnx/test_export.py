@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 import hybridnet as hn
@@ -14,9 +16,6 @@ from hybridnet import gluon
 from hybridnet.errors import ArgumentError, DtypeError, GraphError, MismatchError, TraceError
 from hybridnet.gluon import nn, rnn
 from hybridnet.gluon.model_zoo import vision
-
-onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
 
 BATCH = {"data": {0: "batch"}}
 

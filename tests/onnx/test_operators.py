@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from operator_table import FILE, table
 from support.samples import ALL_OPS, as_array, run, samples_of
 
 from hybridnet.core import Kind, Op, Sample
 from hybridnet.errors import GraphError
-
-pytest.importorskip("onnxruntime")
-from operator_table import FILE, table
-
 from hybridnet.onnx.export import check, write
 from hybridnet.onnx.refused import REFUSED
 from hybridnet.onnx.rules import RULES, has_rule
