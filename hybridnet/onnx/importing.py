@@ -16,7 +16,7 @@ import onnx
 from onnx import NodeProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from hybridnet import np as mnp
+from hybridnet import numpy as mnp
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, FileFormatError, GraphError, HybridnetError, fail
 from hybridnet.gluon import HybridBlock, Parameter

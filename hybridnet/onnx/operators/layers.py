@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet import np as mnp
+from hybridnet import numpy as mnp
 from hybridnet.core import call as core
 from hybridnet.core.op import OPS
 from hybridnet.onnx.operators import Call, operator

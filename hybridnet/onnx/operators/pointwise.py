@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from hybridnet import np as mnp
-from hybridnet import npx
+from hybridnet import numpy as mnp
+from hybridnet import numpy_extension as npx
 from hybridnet.core import call as core
 from hybridnet.onnx.operators import Call, operator
 

@@ -132,7 +132,7 @@ def test_parameters_keep_their_names_and_nodes_their_place(tmp_path: Path) -> No
     hn.onnx.export(net, tmp_path / "net.onnx", array(2, 4), BATCH)
     graph = onnx.load(str(tmp_path / "net.onnx")).graph
     assert sorted(x.name for x in graph.initializer) == sorted(net.collect_params())
-    assert "test_export.py" in graph.node[0].doc_string
+    assert "test_onnx_export.py" in graph.node[0].doc_string
 
 
 def test_large_parameters_lie_beside_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
     refused(ArgumentError, "names of inputs: data; got 'x'", nn.Dense(2), x, file, {"x": {0: "batch"}})
     refused(ArgumentError, "axes of data from 0 to 1; got 5", nn.Dense(2), x, file, {"data": {5: "batch"}})
     refused(DtypeError, "an array as example of data; got a int", nn.Dense(2), [3], file)
-    refused(GraphError, r"cholesky: ONNX has no such decomposition; at test_export.py:\d+", hn.np.linalg.cholesky, array(3, 3), file)
+    refused(GraphError, r"cholesky: ONNX has no such decomposition; at test_onnx_export.py:\d+", hn.np.linalg.cholesky, array(3, 3), file)
     refused(TraceError, r"the same operators whatever the sizes of batch; got others from", _Batches(), array(2, 2), file, BATCH)
     refused(TraceError, "one that writes to random.counter", lambda a: a + hn.np.random.uniform(size=(3,)), x, file)
     written = hn.np.zeros(3)
