@@ -55,10 +55,14 @@ def normalize_axis(op: str, axis: int, ndim: int) -> int:
     return index % ndim
 
 
+#: All axes of an array of so many dimensions, of which NumPy has 64 at most.
+_ALL_AXES = tuple([tuple(range(n)) for n in range(65)])
+
+
 def normalize_axes(op: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """Sorted non-negative axes; ``None`` means all. Repeated axes are an error."""
     if axis is None:
-        return tuple(range(ndim))
+        return _ALL_AXES[ndim]
     if axis.__class__ is int and 0 <= axis < ndim:
         return (axis,)
     if axis.__class__ is tuple:
