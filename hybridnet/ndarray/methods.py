@@ -9,7 +9,7 @@ from typing import Any
 from hybridnet.core import Op, apply
 from hybridnet.ndarray import activations, creation, elementwise, indexing, layers, reduce  # noqa: F401  (they fill FUNCTIONS)
 from hybridnet.ndarray import shape as _shape  # noqa: F401
-from hybridnet.ndarray.classic import NDArray, finish
+from hybridnet.ndarray.classic import NDArray, finish_fresh
 from hybridnet.ndarray.creation import to_dlpack_for_read, to_dlpack_for_write
 from hybridnet.ndarray.internal import slice_assign, slice_assign_scalar
 from hybridnet.ndarray.register import CLASSIC, FUNCTIONS, OPERATORS
@@ -37,7 +37,7 @@ def _reducing(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
     def method(x: NDArray, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
         if args or kwargs or axis.__class__ not in _AXIS or x.__class__ is not NDArray or x._data.dtype.kind != "f":
             return function(x, axis, *args, **kwargs)
-        return finish(apply(op, (x,), {"axis": normalize_axes(op.name, axis, len(x._data.shape)), "keepdims": False}), NDArray)
+        return finish_fresh(apply(op, (x,), {"axis": normalize_axes(op.name, axis, len(x._data.shape)), "keepdims": False}))
 
     return method
 
