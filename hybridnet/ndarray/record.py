@@ -144,8 +144,9 @@ class ClassicOperator:
         wanted = self.inputs_with(a)
         return {name: shape for name, shape in {**found, **known}.items() if name in wanted}
 
+    @functools.cached_property
     def documentation(self) -> str:
-        """The function's docstring, and what the record knows beside it."""
+        """The function's docstring, and what the record knows beside it: one text for all functions of arrays and of symbols."""
         lines = [inspect.cleandoc(self.function.__doc__ or ""), ""]
         inputs = [f"{n} (optional)" if n in self.asked else f"{n} (state)" if n in self.aux else n for n in self.inputs]
         lines.append(f"Inputs: {'any number' if self.variadic else ', '.join(inputs) or 'none'}.")

@@ -70,7 +70,7 @@ def classic(
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         record = record_of(function, names, aux, asked, required, inputs, outputs, shapes, types, by_class)
-        text, signature = record.documentation(), _with_out(signature_of(function))
+        text, signature = record.documentation, _with_out(signature_of(function))
         for name in names:
             _enter(OPERATORS, name, record)
             wrapped = CLASSIC.wrap(
