@@ -6,9 +6,9 @@ Gluon's way of working on NumPy and CuPy: arrays that record (``autograd``), blo
 
 from typing import TYPE_CHECKING
 
-from hybridnet.collector import paused_collector
+from hybridnet.collector import paused_for_import
 
-with paused_collector:  # what is imported stays: it would be gone over again and again
+with paused_for_import:
     from hybridnet import (
         absent,
         amp,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import Kind, NDArray, Op, Spec, as_class, local, paused_recording, tape
-from hybridnet.core.state import special_of
+from hybridnet.core.state import COMPUTING, ELSEWHERE, RECORDING
 from hybridnet.errors import ArgumentError, AutogradError, ShapeError, fail
 
 
@@ -27,16 +27,18 @@ class _Mode:
     def __enter__(self) -> None:
         own = local.__dict__
         own["modes"].append((own["recording"], own["training"]))
-        if self.recording is not None:
-            own["recording"] = self.recording
-            own["special"] = special_of(own)
+        if (recording := self.recording) is not None:
+            own["recording"] = recording
+            if own["special"] != ELSEWHERE:  # which a trace or hooks are, recorded or not
+                own["special"] = RECORDING if recording else COMPUTING
         if self.training is not None:
             own["training"] = self.training
 
     def __exit__(self, *exc: object) -> None:
         own = local.__dict__
         own["recording"], own["training"] = own["modes"].pop()
-        own["special"] = special_of(own)
+        if own["special"] != ELSEWHERE:
+            own["special"] = RECORDING if own["recording"] else COMPUTING
 
 
 _RECORD = {mode: _Mode(True, mode) for mode in (False, True)}

@@ -31,4 +31,15 @@ class _Pause:
                 gc.enable()
 
 
+class _Import(_Pause):
+    """A pause in which modules are made, which stay: then all is old at once, and is gone over with what is old, not now."""
+
+    def __exit__(self, *exc: object) -> None:
+        if not gc.get_freeze_count():  # else something was frozen, and is to stay so
+            gc.freeze()
+            gc.unfreeze()  # into the oldest generation
+        super().__exit__(*exc)
+
+
 paused_collector = _Pause()
+paused_for_import = _Import()

@@ -196,11 +196,12 @@ Place = tuple[CodeType | None, int, str]
 _frame_at = sys._getframe
 
 
-def user_place() -> Place:
-    """The innermost line outside this package and what stands between."""
-    frame: FrameType | None = _frame_at(1)
+def user_place(above: int = 1) -> Place:
+    """The innermost line outside this package and what stands between; ``above``: of how many frames it is known to be above."""
+    frame: FrameType | None = _frame_at(above)
     known = _ours.get
-    path = ".".join(_scope.path)
+    names = _scope.path
+    path = ".".join(names) if names else ""
     while frame is not None:
         code = frame.f_code
         ours = known(code.co_filename)

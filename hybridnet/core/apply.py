@@ -28,7 +28,7 @@ from hybridnet.device import Device
 from hybridnet.errors import HybridnetError, fail
 
 _NONE: dict[str, Any] = {}
-_ndarray = np.ndarray
+_ndarray, _number, _asarray = np.ndarray, np.generic, np.asarray
 _new = object.__new__
 _function_of = NUMPY_FUNCTION_OF.get  # None of composites, and of an operator that was never called
 
@@ -49,7 +49,7 @@ def apply(
     ``out`` is an array of the result's shape and dtype to compute into, for plain eager calls of
     operators with ``Op.out``: what Python's in-place operators are.
     """
-    if attrs and isinstance(attrs.get("dtype"), type):
+    if "dtype" in attrs and isinstance(attrs["dtype"], type):
         attrs = {**attrs, "dtype": dtypes.as_dtype(attrs["dtype"])}
     # Most calls are of one or two arrays of one floating dtype in the host's memory, or of such an array and a number: they need
     # no promotion, and are done here; so are those of no arrays. All others go the way that asks everything.
@@ -94,6 +94,8 @@ def apply(
             made = run(*operands, **attrs) if attrs else run(*operands)
         except Exception as error:
             explain(op, arrays, attrs, error, here)
+        if made.__class__ is not _ndarray and isinstance(made, _number):
+            made = _asarray(made)
     if made.__class__ is _ndarray:
         result: Any = _new(lead.__class__)
         result._data = made

@@ -19,6 +19,7 @@ from hybridnet.errors import AxisError, DtypeError, fail
 
 Template = tuple[tuple[Any, ...], ...]
 _FULL = ("slice", None, None, None)
+_BOUNDS = frozenset({int, type(None)})
 
 
 def _index(value: Any) -> int:
@@ -42,10 +43,9 @@ def plain_template(key: Any, shape: tuple[int, ...]) -> Template | None:
     if key.__class__ is not slice:
         return None
     start, stop, step = key.start, key.stop, key.step
-    for bound in (start, stop, step):
-        if bound is not None and bound.__class__ is not int:
-            return None
-    return () if start is stop is step is None else (("slice", start, stop, step),)
+    if start.__class__ in _BOUNDS and stop.__class__ in _BOUNDS and step.__class__ in _BOUNDS:
+        return () if start is stop is step is None else (("slice", start, stop, step),)
+    return None
 
 
 def encode(key: Any, shape: tuple[int, ...]) -> tuple[Template, list[Any]]:

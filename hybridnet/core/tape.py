@@ -24,6 +24,8 @@ _new = object.__new__
 _spec = tuple.__new__
 _sequence = itertools.count(1)
 _ONE = (True,)
+_FIRST = (0,)
+_ABOVE = 3  # the frame that may be the user's when an operator is recorded: above ``record`` and who records
 _age = operator.attrgetter("seq")
 Ref = tuple[Any, int]  # a node (or leaf) and which of its outputs
 
@@ -129,12 +131,12 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
 
     ``operands`` are the data (or graph values) that ``arrays`` held at the call.
     """
-    results = result if result.__class__ is tuple else (result,)
     parents: list[Ref | None] = []
     shapes: list[Any] = []
-    reads, bit = 0, 1  # a bit for each input that a gradient flows to
-    for x, data in zip(arrays, operands, strict=False):
+    reads, bit, at = 0, 1, 0  # a bit for each input that a gradient flows to
+    for x in arrays:
         if isinstance(x, Array):
+            data = operands[at]
             shapes.append((data.shape, data.dtype, "default"))
             parents.append(ref := x._tape)
             if ref is not None:
@@ -143,17 +145,16 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
             shapes.append(x)
             parents.append(None)
         bit += bit
-    if not reads or op.grad is None:
-        note_behind(arrays, results)
-        return
-    outputs: list[Any] = []
-    flowing = []  # the results that a gradient flows to
-    for y in results:
-        data = y._data
-        dtype = data.dtype
-        if dtype.kind == "f" or _flows(dtype, arrays, parents):
-            flowing.append(len(outputs))
-        outputs.append(((data.shape, dtype, "default"), y._plain, y._device))
+        at += 1  # noqa: SIM113 (enumerate makes a pair each)
+    single = result.__class__ is not tuple
+    results = (result,) if single else result
+    flowing: Sequence[int] = ()  # the results that a gradient flows to
+    if reads and op.grad is not None:
+        if single and (dtype := result._data.dtype).kind == "f":
+            flowing, outputs = _FIRST, [((result._data.shape, dtype, "default"), result._plain, result._device)]
+        else:
+            flowing = [i for i, y in enumerate(results) if _flows(y._data.dtype, arrays, parents)]
+            outputs = [((y._data.shape, y._data.dtype, "default"), y._plain, y._device) for y in results]
     if not flowing:
         note_behind(arrays, results)
         return
@@ -166,9 +167,10 @@ def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[s
     node.saved = {}
     node.seq = next(_sequence)
     node.freed = 0
-    node.place = user_place()
+    node.place = user_place(_ABOVE)
     if op.saves:
-        _save(node, _read_of(op, reads, parents, len(results)), arrays, operands, results)
+        items = op.read.get(reads) if single else None
+        _save(node, _read_of(op, reads, parents, len(results)) if items is None else items, arrays, operands, results)
     for i in flowing:
         results[i]._tape = (node, i)
 

@@ -142,6 +142,16 @@ def finish(result: Any, cls: type[core.NDArray]) -> Any:
     return result
 
 
+def finish_fresh(result: Any) -> Any:
+    """As :func:`finish`, of an array of ``nd`` that an operator has just made, so that nobody else has its handle."""
+    if result._data.shape:
+        return result
+    if local.special or not result._device.is_host:
+        return apply(OPS["reshape"], (result,), {"shape": (1,)})
+    result._data = result._data.reshape(1)
+    return result
+
+
 def finish_apart(result: Any, cls: type[core.NDArray]) -> Any:
     """As :func:`finish`, of an operator whose results may be views of an input, or an input itself."""
     result = finish(result, cls)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
+from hybridnet.core import Op, apply
 from hybridnet.ndarray import activations, creation, elementwise, indexing, layers, reduce  # noqa: F401  (they fill FUNCTIONS)
 from hybridnet.ndarray import shape as _shape  # noqa: F401
-from hybridnet.ndarray.classic import NDArray
+from hybridnet.ndarray.classic import NDArray, finish_fresh
 from hybridnet.ndarray.creation import to_dlpack_for_read, to_dlpack_for_write
 from hybridnet.ndarray.internal import slice_assign, slice_assign_scalar
 from hybridnet.ndarray.register import CLASSIC, FUNCTIONS, OPERATORS
+from hybridnet.ops.common import normalize_axes
+from hybridnet.ops.math import reduction
 
 _NAMES = """
     abs arccos arccosh arcsin arcsinh arctan arctanh argmax argmax_channel argmin argsort broadcast_axes broadcast_like
@@ -21,6 +26,24 @@ _NAMES = """
 
 for _name in _NAMES.split():
     setattr(NDArray, _name, FUNCTIONS[_name])
+
+_AXIS = frozenset({int, type(None)})
+
+
+def _reducing(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method of a reduction: of floating arrays along one axis or all the operator itself, else ``function``."""
+
+    @functools.wraps(function)
+    def method(x: NDArray, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs or axis.__class__ not in _AXIS or x.__class__ is not NDArray or x._data.dtype.kind != "f":
+            return function(x, axis, *args, **kwargs)
+        return finish_fresh(apply(op, (x,), {"axis": normalize_axes(op.name, axis, len(x._data.shape)), "keepdims": False}))
+
+    return method
+
+
+for _op in (reduction.SUM, reduction.PROD, reduction.MAX, reduction.MIN):
+    setattr(NDArray, _op.name, _reducing(_op, FUNCTIONS[_op.name]))
 
 
 def _listed(items: tuple[Any, ...], named: Any) -> Any:

@@ -8,6 +8,7 @@ an optional input is asked for, the outputs where they are not one, and what sha
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,10 @@ def of_attribute(inputs: Mapping[str, Dtype | None], outputs: Sequence[Dtype | N
     if a["dtype"] is None and inputs:
         return all_one(inputs, outputs, a)
     return all_one(inputs, (), a)[0], [float32 if a["dtype"] is None else as_dtype(a["dtype"])] * len(outputs)
+
+
+#: The signature of a function, which entering one asks for twice.
+signature_of = functools.lru_cache(maxsize=1)(inspect.signature)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +144,9 @@ class ClassicOperator:
         wanted = self.inputs_with(a)
         return {name: shape for name, shape in {**found, **known}.items() if name in wanted}
 
+    @functools.cached_property
     def documentation(self) -> str:
-        """The function's docstring, and what the record knows beside it."""
+        """The function's docstring, and what the record knows beside it: one text for all functions of arrays and of symbols."""
         lines = [inspect.cleandoc(self.function.__doc__ or ""), ""]
         inputs = [f"{n} (optional)" if n in self.asked else f"{n} (state)" if n in self.aux else n for n in self.inputs]
         lines.append(f"Inputs: {'any number' if self.variadic else ', '.join(inputs) or 'none'}.")
@@ -166,7 +172,7 @@ def record_of(
 ) -> ClassicOperator:
     """The record of an operator under ``names`` whose parameters are those of ``function``."""
     hints, inputs, attributes, variadic = hints_of(function), [], {}, ""
-    parameters = inspect.signature(function).parameters
+    parameters = signature_of(function).parameters
     for name, p in parameters.items():
         if name not in hints or p.kind is p.VAR_KEYWORD:
             raise TypeError(f"parameter {name} of {names[0]} has no type, or is **{name}")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet import dtypes
+from hybridnet.core import Op, apply
 from hybridnet.ndarray.attributes import Array, Dtype, Floats, Shape
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import classic, helper, keep_dtype
@@ -37,17 +38,21 @@ def _reduction(compute: Callable[..., Any], doc: str, *names: str) -> Callable[.
     return classic(*names, by_class=True)(function)
 
 
+def _over(op: Op) -> Callable[..., Any]:
+    return lambda data, axes, keepdims: apply(op, (data,), {"axis": axes, "keepdims": keepdims})
+
+
 def _without_nan(compute: Callable[..., Any], neutral: float) -> Callable[..., Any]:
     return lambda data, axes, keepdims: compute(selection.where(_math["isnan"](data), neutral, data), axes, keepdims=keepdims)
 
 
-sum_ = _reduction(reduction.sum, "The sum", "sum", "sum_axis")
+sum_ = _reduction(_over(reduction.SUM), "The sum", "sum", "sum_axis")
 mean = _reduction(reduction.mean, "The average", "mean")
-prod = _reduction(reduction.prod, "The product", "prod")
-max_ = _reduction(reduction.max, "The largest value", "max", "max_axis")
-min_ = _reduction(reduction.min, "The smallest value", "min", "min_axis")
-nansum = _reduction(_without_nan(reduction.sum, 0.0), "The sum of what is not NaN", "nansum")
-nanprod = _reduction(_without_nan(reduction.prod, 1.0), "The product of what is not NaN", "nanprod")
+prod = _reduction(_over(reduction.PROD), "The product", "prod")
+max_ = _reduction(_over(reduction.MAX), "The largest value", "max", "max_axis")
+min_ = _reduction(_over(reduction.MIN), "The smallest value", "min", "min_axis")
+nansum = _reduction(_without_nan(_over(reduction.SUM), 0.0), "The sum of what is not NaN", "nansum")
+nanprod = _reduction(_without_nan(_over(reduction.PROD), 1.0), "The product of what is not NaN", "nanprod")
 
 
 @classic("norm", by_class=True)

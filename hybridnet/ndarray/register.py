@@ -11,7 +11,7 @@ from typing import Any
 
 from hybridnet import core, dtypes
 from hybridnet.ndarray.classic import NDArray, finish, finish_apart
-from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, TypeRule, record_of
+from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, TypeRule, record_of, signature_of
 from hybridnet.ops.vocabulary import Vocabulary
 
 #: Every classic operator by each of its names.
@@ -70,7 +70,7 @@ def classic(
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         record = record_of(function, names, aux, asked, required, inputs, outputs, shapes, types, by_class)
-        text, signature = record.documentation(), _with_out(function)
+        text, signature = record.documentation, _with_out(signature_of(function))
         for name in names:
             _enter(OPERATORS, name, record)
             wrapped = CLASSIC.wrap(
@@ -104,7 +104,7 @@ def helper(
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         own = names or (function.__name__,)
         made = [CLASSIC.wrap(function, name, also={**also, **_FOR_SYMBOLS}, thin=thin, finish=end) for name in own]
-        signature = _with_out(function)
+        signature = _with_out(signature_of(function))
         for wrapped in made:
             wrapped.__signature__ = signature  # type: ignore[attr-defined]
         for name, wrapped in zip(names, made, strict=False):
@@ -114,13 +114,14 @@ def helper(
     return enter
 
 
-def _with_out(function: Callable[..., Any]) -> inspect.Signature:
+_MORE = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in ("out", "name")]
+
+
+def _with_out(own: inspect.Signature) -> inspect.Signature:
     """The signature of a function of ``nd``, which also takes an array for the result, and a symbol's name, of no meaning here."""
-    own = inspect.signature(function)
-    more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in ("out", "name")]
     parameters = list(own.parameters.values())
     end = next((i for i, p in enumerate(parameters) if p.kind is p.VAR_KEYWORD), len(parameters))
-    return own.replace(parameters=[*parameters[:end], *more, *parameters[end:]])
+    return own.replace(parameters=[*parameters[:end], *_MORE, *parameters[end:]])
 
 
 def _enter(table: dict[str, Any], name: str, what: Any) -> None:

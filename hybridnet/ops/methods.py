@@ -7,16 +7,18 @@ to the array, are written out below.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from hybridnet.core import NDArray
+from hybridnet.core import NDArray, Op, apply
 from hybridnet.ops.array import gather, rearrange, selection, selective, shape, sorting
+from hybridnet.ops.common import reduced_axes
 from hybridnet.ops.linalg import matmul, products
 from hybridnet.ops.linalg import numpy_linalg as linalg
-from hybridnet.ops.math import pointwise, scan, statistics
+from hybridnet.ops.math import pointwise, reduction, scan, statistics
 from hybridnet.ops.nn import activation, softmax
 from hybridnet.ops.vocabulary import NUMPY
 
@@ -148,8 +150,23 @@ METHODS: dict[str, Callable[..., Any]] = {
     "log_softmax": softmax.log_softmax,
 }
 
+
+def _reducing(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method of a reduction: the operator itself where only axes are named, else ``function``."""
+
+    @functools.wraps(function)
+    def method(x: NDArray, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:
+            return function(x, axis, *args, **kwargs)
+        return apply(op, (x,), {"axis": reduced_axes(op.name, axis, len(x._data.shape)), "keepdims": False})
+
+    return method
+
+
 for _name, _function in METHODS.items():
     setattr(NDArray, _name, NUMPY.wrap(_function))
+for _op in (reduction.SUM, reduction.PROD, reduction.MAX, reduction.MIN, reduction.ANY, reduction.ALL):
+    setattr(NDArray, _op.name, _reducing(_op, getattr(NDArray, _op.name)))
 _WRITING: dict[str, Callable[..., None]] = {"fill": _fill, "sort": _sort}
 for _name, _method in _WRITING.items():
     setattr(NDArray, _name, _method)

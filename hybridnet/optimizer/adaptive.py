@@ -10,6 +10,7 @@ from hybridnet.ops.array.selection import clip, where
 from hybridnet.ops.math.pointwise import FUNCTIONS
 from hybridnet.optimizer.base import Optimizer, is_zero, like, register
 from hybridnet.optimizer.numbers import derived
+from hybridnet.optimizer.scaling import takes_scale
 
 sqrt, square, maximum = FUNCTIONS["sqrt"], FUNCTIONS["square"], FUNCTIONS["maximum"]
 absolute, sign = FUNCTIONS["absolute"], FUNCTIONS["sign"]
@@ -54,6 +55,7 @@ class Adam(Optimizer):
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:
         return (lr * (1 - self.beta2**t) ** 0.5 / (1 - self.beta1**t),)
 
+    @takes_scale({"one_minus_beta1": 1, "one_minus_beta2": 2})
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, var = state
         g = self._clip(self._decayed(grad, weight, wd))
@@ -90,6 +92,7 @@ class AdamW(Adam):
         root = (1 - self.beta2**t) ** 0.5
         return lr, lr * root / (1 - self.beta1**t), root
 
+    @takes_scale({"one_minus_beta1": 1, "one_minus_beta2": 2}, apart=True)
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         mean, var = state
         lr, rate, root = scalars

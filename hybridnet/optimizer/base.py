@@ -22,6 +22,7 @@ from hybridnet.errors import ArgumentError, fail, scope
 from hybridnet.ops.array.creation import zeros_like
 from hybridnet.ops.array.selection import clip
 from hybridnet.optimizer.numbers import Numbers
+from hybridnet.optimizer.scaling import Scaled, scaled_in
 from hybridnet.registry import Registry
 
 
@@ -220,7 +221,27 @@ class Optimizer:
         scalars = self.scalars(self._get_lr(index), self._index_update_count[index])
         if local.trace is not None:
             local.trace.depends_on(self, type(self).__name__.lower())
-        self._move(self.rule_of(index), weight, grad * self.rescale_grad, state, self._get_wd(index), *scalars)
+        own, scale, scalars = self._given(self._scaled_in(index, weight._data.dtype), self.rescale_grad, scalars)
+        self._move(own.rule_of(index), weight, grad if scale is None else grad * scale, state, self._get_wd(index), *scalars)
+
+    def _scaled_in(self, index: Any, dtype: Any) -> Scaled | None:
+        """What of the rule of a parameter takes ``rescale_grad`` in."""
+        return scaled_in(self.rule_of(index), self.clip_gradient is not None, not is_zero(self._get_wd(index)), dtype)
+
+    def _given(
+        self, scaled: Scaled | None, scale: Any, scalars: tuple[Any, ...], numbers: Numbers | None = None, dtype: Any = None
+    ) -> tuple[Optimizer, Any, tuple[Any, ...]]:
+        """An optimizer whose rule it is to be, what to multiply gradients by before (None: by nothing), and the scalars; in ``dtype``."""
+
+        def narrow(x: Any) -> Any:
+            return x.astype(dtype) if isinstance(x, NDArray) else x
+
+        own = self._with(numbers, dtype)
+        if scaled is None:
+            return own, narrow(scale), tuple(map(narrow, scalars))
+        inside = scaled.in_numbers(self._with(numbers, dtypes.float64), scale)
+        own = own._but({name: narrow(value) for name, value in inside.items()})
+        return own, None, tuple(map(narrow, scaled.in_scalars(scalars, scale)))
 
     def by_rows(self, weight: Any) -> bool:
         """Whether by a gradient of row_sparse storage only the rows that it has are updated, of weight and state; else it is made dense."""
@@ -299,19 +320,20 @@ class Optimizer:
         if local.trace is not None:
             local.trace.depends_on(self, type(self).__name__.lower())
         wide = self._with(numbers, dtypes.float64)
-        made: dict[Any, tuple[Optimizer, tuple[Any, ...]]] = {}
+        made: dict[Any, tuple[Optimizer, Any, tuple[Any, ...]]] = {}
         for index, weight, grad, state in entries:
             master, inner = state if self._is_doubled(weight) else (weight, state)
             dtype = master._data.dtype
-            key = self._multiplier(index, "lr_mult"), dtype
+            times, scaled = self._multiplier(index, "lr_mult"), self._scaled_in(index, dtype)
+            key = times, dtype, id(scaled)  # which is the rule's own
             if key not in made:
                 # In float64 up to here: 1 - beta2**t loses its digits in less.
-                scalars = wide.scalars(lr if key[0] == 1 else lr * key[0], t)
-                scalars = tuple(s.astype(dtype) if isinstance(s, NDArray) else s for s in (rescale, *scalars))
-                made[key] = self._with(numbers, dtype), scalars
-            narrow, (scale, *rest) = made[key]
+                scalars = wide.scalars(lr if times == 1 else lr * times, t)
+                made[key] = self._given(scaled, rescale, scalars, numbers, dtype)
+            own, scale, scalars = made[key]
             with scope("update", self._name_of(index)):
-                self._move(narrow.rule_of(index), master, grad.astype(dtype, copy=False) * scale, inner, narrow._get_wd(index), *rest)
+                grad = grad.astype(dtype, copy=False)
+                self._move(own.rule_of(index), master, grad if scale is None else grad * scale, inner, own._get_wd(index), *scalars)
                 if master is not weight:
                     weight._assign(master)
 
@@ -321,10 +343,13 @@ class Optimizer:
 
     def _with(self, numbers: Numbers | None, dtype: Any) -> Optimizer:
         """This optimizer with arrays of that type in place of the hyper-parameters that are inputs."""
-        if numbers is None:
-            return self
+        return self if numbers is None else self._but({name: numbers.array(name, dtype) for name in self.inputs()})
+
+    def _but(self, values: Mapping[str, Any]) -> Optimizer:
+        """This optimizer with other values of some attributes."""
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__ | {name: numbers.array(name, dtype) for name in self.inputs()})
+        other.__dict__.update(self.__dict__)
+        other.__dict__.update(values)
         return other
 
     def name_states(self, prefix: str, weight: Any, state: Any) -> None:

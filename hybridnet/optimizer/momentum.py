@@ -9,6 +9,7 @@ from hybridnet.ops.array.creation import zeros_like
 from hybridnet.ops.random.distributions import normal
 from hybridnet.optimizer.base import Optimizer, register
 from hybridnet.optimizer.numbers import derived
+from hybridnet.optimizer.scaling import takes_scale
 
 
 @register
@@ -32,6 +33,7 @@ class SGD(Optimizer):
     def create_state(self, index: Any, weight: Any) -> Any:
         return zeros_like(weight) if self.momentum else None
 
+    @takes_scale(scalars={0: 1})
     def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
         (lr,) = scalars
         g = self._decayed(self._clip(grad), weight, wd)

@@ -16,7 +16,7 @@ def function_of(op: str, name: str) -> Callable[..., Symbol]:
         return called(op, args, kwargs)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = OPERATORS[op].documentation()
+    function.__doc__ = OPERATORS[op].documentation
     return function
 
 

@@ -146,3 +146,33 @@ def test_recording_leaves_nothing_to_the_collector(array: Any) -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+REDUCTIONS = [(np, n) for n in ("sum", "prod", "max", "min", "any", "all")] + [(nd, n) for n in ("sum", "prod", "max", "min")]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32", "bool"])
+@pytest.mark.parametrize(("module", "name"), REDUCTIONS)
+def test_methods_that_call_the_operator_are_the_functions(module: Any, name: str, dtype: str) -> None:
+    function = getattr(module, name)
+    for shape in ((3, 4), (5,), (1, 1, 2), (300, 2)):
+        x = module.array(numpy.random.default_rng(0).integers(0, 3, shape), dtype=dtype)
+        for axis in (None, 0, -1, 7, "0", 1.5, (0,), ()):
+            outcomes = []
+            for call in (lambda x=x, axis=axis: getattr(x, name)(axis), lambda x=x, axis=axis: function(x, axis)):
+                try:
+                    y = call()
+                    outcomes.append((type(y), y.shape, y.dtype, y.asnumpy().tobytes()))
+                except Exception as error:
+                    outcomes.append((type(error), str(error)))
+            assert outcomes[0] == outcomes[1]
+
+
+def test_an_operator_that_is_applied_by_the_user_is_recorded_at_that_line() -> None:
+    x = np.ones(2)
+    x.attach_grad()
+    with autograd.record():
+        y = apply(OPS["exp"], (x,))
+    assert y._tape is not None
+    assert str(y._tape[0].site).startswith("test_straight_path.py:")
+    assert y._tape[0].site.line == test_an_operator_that_is_applied_by_the_user_is_recorded_at_that_line.__code__.co_firstlineno + 4

@@ -79,3 +79,70 @@ def test_other_names() -> None:
     assert [moved[0].device, moved[1], moved[2][0].device] == [hn.cpu(1), None, hn.cpu(1)]
     with pytest.raises(hn.errors.ArgumentError, match="warmup_strategy linear, power2, sqrt or lars"):
         optimizer.LBSGD(warmup_strategy="cubic")
+
+
+def updated(name: str, scale: float, dtype: str = "float32", **options: Any) -> list[Any]:
+    """The weights after four updates by gradients that are to be multiplied by ``scale``: one by one, and in one compiled update."""
+    rng = np.random.RandomState(0)
+    start, grads = rng.randn(40), [rng.randn(40) / scale for _ in range(4)]
+    found = []
+    for compiled in (False, True):
+        weight = hn.np.array(start, dtype=dtype)
+        opt = optimizer.create(name, learning_rate=0.1, rescale_grad=scale, **options)
+        state = opt.create_state(0, weight)
+
+        @hn.jit
+        def update(lr: Any, t: Any, rescale: Any, g: Any, opt: Any = opt, weight: Any = weight, state: Any = state) -> None:
+            opt.update_all([(0, weight, g, state)], lr, t, rescale)
+
+        for t, g in enumerate(hn.np.array(g, dtype=dtype) for g in grads):
+            if compiled:
+                update(*(hn.np.array(v, dtype="float64") for v in (0.1, t + 1, scale)), g)
+            else:
+                opt.update(0, weight, g, state)
+        found.append(weight.asnumpy().astype("float64"))
+    return found
+
+
+@pytest.mark.parametrize("scale", [1 / 32, 1 / 7, 3.0, 2.0**-30])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("adam", {}),
+        ("adamw", {"wd": 0.1}),
+        ("sgd", {}),
+        ("sgd", {"momentum": 0.9}),
+        ("adam", {"wd": 0.1}),
+        ("sgd", {"momentum": 0.9, "wd": 0.1}),
+    ],
+)
+def test_numbers_that_take_the_scale_in_change_nothing_but_the_rounding(name: str, options: dict[str, Any], scale: float) -> None:
+    """Limits that nothing reaches are of scaled gradients: with them each element is multiplied."""
+    first, *others = (*updated(name, scale, **options), *updated(name, scale, clip_gradient=1e30, **options))
+    for other in others:
+        np.testing.assert_allclose(first, other, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_of_16_bits_are_scaled_first() -> None:
+    """Their squares are more than float16 holds."""
+    for weights in updated("adam", 2.0**-13, "float16", epsilon=1e-3):
+        assert np.isfinite(weights).all()
+        np.testing.assert_allclose(weights, updated("adam", 2.0**-13, epsilon=1e-3)[0], rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("mode", ["one by one", "in one program"])
+def test_a_rule_that_overrides_one_is_given_scaled_gradients(mode: str) -> None:
+    given = []
+
+    class Watching(optimizer.Adam):
+        def rule(self, weight: Any, grad: Any, state: Any, wd: float, *scalars: Any) -> None:
+            given.append(grad)
+            super().rule(weight, grad, state, wd, *scalars)
+
+    weight, opt = hn.np.ones(3), Watching(rescale_grad=0.25)
+    entry = 0, weight, hn.np.ones(3), opt.create_state(0, weight)
+    if mode == "one by one":
+        opt.update(*entry)
+    else:
+        opt.update_all([entry], 0.1, 1, 0.25)
+    np.testing.assert_array_equal(given[0].asnumpy(), np.full(3, 0.25))

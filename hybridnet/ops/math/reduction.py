@@ -97,7 +97,7 @@ def _reduction(
         )
     )
     if (ufunc := _UFUNCS.get(name)) is not None:
-        on_numpy(op, _on_host(compute, add_up if name == "sum" else ufunc.reduce, widens=name in ("sum", "prod")))
+        on_numpy(op, _sum_on_host(compute) if name == "sum" else _on_host(compute, ufunc.reduce, widens=name == "prod"))
     return on_cuda(op, functor=cuda)
 
 
@@ -106,12 +106,18 @@ _UFUNCS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "max": np.maximum
 
 def _on_host(compute: Callable[..., Any], reduce: Any, widens: bool) -> Callable[..., Any]:
     """``numpy.max`` and its like come to ``ufunc.reduce`` in the end."""
-    summing = reduce is add_up
 
     def function(x: Any, *, axis: tuple[int, ...], keepdims: bool, out: Any = None) -> Any:
-        if widens and x.dtype.itemsize == 2:
+        if widens and x.itemsize == 2:
             return compute(np, x, axis=axis, keepdims=keepdims, out=out)
-        return add_up(x, axis, keepdims, out) if summing else reduce(x, axis, None, out, keepdims)
+        return reduce(x, axis, None, out, keepdims)
+
+    return function
+
+
+def _sum_on_host(compute: Callable[..., Any]) -> Callable[..., Any]:
+    def function(x: Any, *, axis: tuple[int, ...], keepdims: bool, out: Any = None) -> Any:
+        return compute(np, x, axis=axis, keepdims=keepdims, out=out) if x.itemsize == 2 else add_up(x, axis, keepdims, out)
 
     return function
 

@@ -23,7 +23,9 @@ Data = np.ndarray[Any, Any]
 
 def add_up(x: Data, axis: tuple[int, ...], keepdims: bool = False, out: Data | None = None) -> Any:
     """``numpy.sum`` over sorted non-negative axes."""
-    if x.dtype.kind != "f" or _is_short(x, axis):
+    # Where all that is added lies in one go NumPy adds pairwise; few numbers it may add one by one.
+    in_one_go = axis and axis[0] == x.ndim - len(axis) and x.flags.c_contiguous
+    if in_one_go or x.size <= SHORT or x.dtype.kind != "f" or math.prod([x.shape[a] for a in axis]) <= SHORT:
         return _add(x, axis, None, out, keepdims)
     order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
     total = _blocked(x.transpose(order), [i in axis for i in order])
@@ -35,14 +37,6 @@ def add_up(x: Data, axis: tuple[int, ...], keepdims: bool = False, out: Data | N
         return total
     out[...] = total
     return out
-
-
-def _is_short(x: Data, axis: tuple[int, ...]) -> bool:
-    """Whether NumPy adds few numbers one by one, or pairwise all that it adds."""
-    if axis and axis[0] == x.ndim - len(axis) and x.flags.c_contiguous:
-        return True
-    shape = x.shape
-    return math.prod([shape[a] for a in axis]) <= SHORT
 
 
 def _blocked(x: Data, reduced: list[bool]) -> Data:

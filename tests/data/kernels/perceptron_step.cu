@@ -14,9 +14,11 @@
 //    matmul: cuBLASLt 1 × 128×32×64 float32(arena+116736, arena+149504, in11)
 //    greater_where_sum_2<<<(4, 1), 256>>>(arena+149504, arena+100352, arena+149504, in12)
 //    matmul: cuBLASLt 1 × 784×32×128 float32(arena+149504, arena, in13)
-//    add_power_subtract_sqrt_multiply_true_di_1<<<(1, 1), 256>>>(in14, in15, in16, in17, in14, arena)
-//    sum_true_divide_1<<<(1, 1), 256>>>(arena+125184, arena+256)
-//    multiply_add_square_sqrt_true_divide_sub_1<<<(57, 1), 256>>>(made1, in19, in20, in22, in23, arena, in24)
+//    multiply_cast_1<<<(1, 1), 256>>>(in18, arena)
+//    multiply_cast_2<<<(1, 1), 256>>>(in19, arena+256)
+//    add_power_subtract_sqrt_multiply_true_di_1<<<(1, 1), 256>>>(in14, in15, in16, in17, in14, arena+512)
+//    sum_true_divide_1<<<(1, 1), 256>>>(arena+125184, arena+768)
+//    multiply_add_square_sqrt_true_divide_sub_1<<<(57, 1), 256>>>(made1, in21, arena, in23, arena+256, arena+512, in24)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -189,6 +191,48 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_sum_2(const floa
     if (lane == 0) hn_store(y1 + row * 4, b1);
 }
 
+static __device__ inline void multiply_cast_1_element(double x0, float& y0)
+{
+    const double v2 = (x0 * 0.03125);
+    const float v3 = hn_cast<float>(v2);
+    y0 = v3;
+}
+
+extern "C" __global__ void __launch_bounds__(256) multiply_cast_1(const double* x0, float* y0)
+{
+    const double s0 = hn_load<1>(x0)[0];
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 1; i += step) {
+        hn_pack<float, 1> b0;
+        float r0;
+        multiply_cast_1_element(s0, r0);
+        b0.set_exact(0, r0);
+        hn_store(y0, b0);
+    }
+}
+
+static __device__ inline void multiply_cast_2_element(double x0, float& y0)
+{
+    const double v2 = (x0 * 0.0009765625);
+    const float v3 = hn_cast<float>(v2);
+    y0 = v3;
+}
+
+extern "C" __global__ void __launch_bounds__(256) multiply_cast_2(const double* x0, float* y0)
+{
+    const double s0 = hn_load<1>(x0)[0];
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 1; i += step) {
+        hn_pack<float, 1> b0;
+        float r0;
+        multiply_cast_2_element(s0, r0);
+        b0.set_exact(0, r0);
+        hn_store(y0, b0);
+    }
+}
+
 static __device__ inline void add_power_subtract_sqrt_multiply_true_di_1_element(double x0, double x1, double x2, double x3, double& y0, float& y1)
 {
     const double v5 = (x0 + 1.0);
@@ -253,22 +297,21 @@ extern "C" __global__ void __launch_bounds__(256) sum_true_divide_1(const float*
 
 static __device__ inline void multiply_add_square_sqrt_true_divide_sub_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float x6, float x7, float x8, float x9, float& y0, float& y1, float& y2)
 {
-    const float v11 = (x0 * 0.03125f);
-    const float v12 = (x1 * x4);
-    const float v13 = (v11 * x5);
-    const float v14 = (v12 + v13);
-    const float v15 = (v11 * v11);
-    const float v16 = (x2 * x6);
-    const float v17 = (v15 * x7);
-    const float v18 = (v16 + v17);
-    const float v19 = (v14 * x8);
-    const float v20 = sqrt(v18);
-    const float v21 = (v20 + x9);
-    const float v22 = (v19 / v21);
-    const float v23 = (x3 - v22);
-    y0 = v14;
-    y1 = v18;
-    y2 = v23;
+    const float v10 = (x0 * x4);
+    const float v11 = (x1 * x5);
+    const float v12 = (v10 + v11);
+    const float v13 = (x1 * x1);
+    const float v14 = (x2 * x6);
+    const float v15 = (v13 * x7);
+    const float v16 = (v14 + v15);
+    const float v17 = (v12 * x8);
+    const float v18 = sqrt(v16);
+    const float v19 = (v18 + x9);
+    const float v20 = (v17 / v19);
+    const float v21 = (x3 - v20);
+    y0 = v12;
+    y1 = v16;
+    y2 = v21;
 }
 
 extern "C" __global__ void __launch_bounds__(256) multiply_add_square_sqrt_true_divide_sub_1(const long long* table, const float* x4, const float* x5, const float* x6, const float* x7, const float* x8, const float* x9)

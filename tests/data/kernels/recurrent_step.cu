@@ -29,7 +29,7 @@
 //    sum_2<<<(3, 1), 256>>>(arena, in10)
 //    matmul: cuBLASLt 1 × 12×24×96 float32(arena, arena+35328, in13)
 //    add_1<<<(1, 1), 256>>>(in14, in14)
-//    cast_1<<<(1, 1), 256>>>(in15, arena)
+//    multiply_cast_1<<<(1, 1), 256>>>(in15, arena)
 //    multiply_subtract_4<<<(1, 1), 256>>>(in10, arena, in5, in5)
 //    multiply_subtract_4<<<(1, 1), 256>>>(in10, arena, in3, in3)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+37632, arena+256)
@@ -616,13 +616,14 @@ extern "C" __global__ void __launch_bounds__(256) add_1(const double* x0, double
     }
 }
 
-static __device__ inline void cast_1_element(double x0, float& y0)
+static __device__ inline void multiply_cast_1_element(double x0, float& y0)
 {
-    const float v1 = hn_cast<float>(x0);
-    y0 = v1;
+    const double v2 = (x0 * 0.125);
+    const float v3 = hn_cast<float>(v2);
+    y0 = v3;
 }
 
-extern "C" __global__ void __launch_bounds__(256) cast_1(const double* x0, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_cast_1(const double* x0, float* y0)
 {
     const double s0 = hn_load<1>(x0)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
@@ -630,7 +631,7 @@ extern "C" __global__ void __launch_bounds__(256) cast_1(const double* x0, float
     for (int i = first; i < 1; i += step) {
         hn_pack<float, 1> b0;
         float r0;
-        cast_1_element(s0, r0);
+        multiply_cast_1_element(s0, r0);
         b0.set_exact(0, r0);
         hn_store(y0, b0);
     }
@@ -638,10 +639,9 @@ extern "C" __global__ void __launch_bounds__(256) cast_1(const double* x0, float
 
 static __device__ inline void multiply_subtract_4_element(float x0, float x1, float x2, float& y0)
 {
-    const float v4 = (x0 * 0.125f);
-    const float v5 = (v4 * x1);
-    const float v6 = (x2 - v5);
-    y0 = v6;
+    const float v3 = (x0 * x1);
+    const float v4 = (x2 - v3);
+    y0 = v4;
 }
 
 extern "C" __global__ void __launch_bounds__(256) multiply_subtract_4(const float* x0, const float* x1, const float* x2, float* y0)
@@ -691,10 +691,9 @@ extern "C" __global__ void __launch_bounds__(256) sum_true_divide_1(const float*
 
 static __device__ inline void multiply_subtract_5_element(float x0, float x1, float x2, float& y0)
 {
-    const float v4 = (x0 * 0.125f);
-    const float v5 = (v4 * x2);
-    const float v6 = (x1 - v5);
-    y0 = v6;
+    const float v3 = (x0 * x2);
+    const float v4 = (x1 - v3);
+    y0 = v4;
 }
 
 extern "C" __global__ void __launch_bounds__(256) multiply_subtract_5(const long long* table, const float* x2)
