@@ -11,7 +11,7 @@ Measured on two cores for (N, C, H, W) ∗ (O, C, K, K), milliseconds:
 
 The data's gradient at stride 1 with no more filters than channels is a convolution of the gradient
 with the turned weights (47 against 62 for columns added back, second row); else columns are added back.
-A kernel of one element needs no columns; one channel a group (depthwise) is a sum of shifted products.
+A kernel of one element needs no columns; one channel a group (depthwise) is in :mod:`hybridnet.ops.nn.depthwise`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 
 from hybridnet.device import threads
 from hybridnet.ops.linalg import cpu_matmul
+from hybridnet.ops.nn import depthwise
 from hybridnet.ops.nn.windows import BLOCK, BLOCKS, Geometry, inner, padded, positions, scratch, windows
 
 #: From so many blocks on threads share these; fewer are done in turn, and threads share each one's product.
@@ -72,7 +73,7 @@ def forward(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
     ``x``: (N, groups · channels, *size), ``w``: (filters, channels, *kernel), with the channels last where ``g`` says so.
     """
     if g.is_depthwise:
-        return _forward_depthwise(xp, x, w, g, out)
+        return depthwise.forward(xp, x, w, g, out)
     length, filters, product = math.prod(g.out), _filters(w, g), cpu_matmul.matmul_of(xp)
 
     def compute(part: slice) -> None:
@@ -111,7 +112,7 @@ def data_grad(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any:
     ``dy`` is of the result's shape, ``out`` of the data's.
     """
     if g.is_depthwise:
-        return _data_grad_depthwise(xp, dy, w, g, out)
+        return depthwise.data_grad(xp, dy, w, g, out)
     if _is_convolution(g):
         pad = tuple(d * (k - 1) - p for d, k, p in zip(g.dilate, g.kernel, g.pad, strict=True))
         back = g._replace(channels=g.filters, filters=g.channels, size=g.out, out=g.size, pad=pad)
@@ -158,7 +159,7 @@ def weight_grad(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -
     ``x`` is of the data's shape, ``dy`` of the result's; gives ``shape``, the weight's.
     """
     if g.is_depthwise:
-        return _weight_grad_depthwise(xp, x, dy, g, shape)
+        return depthwise.weight_grad(xp, x, dy, g, shape)
     length, depth, product = math.prod(g.out), g.channels * math.prod(g.kernel), cpu_matmul.matmul_of(xp)
 
     def add(part: slice, total: Any) -> None:
@@ -200,67 +201,3 @@ def _flat_columns(xp: Any, x: Any, g: Geometry, depth: int) -> Any:
     columns = scratch(xp, "columns", view.shape, x.dtype)
     columns[...] = view
     return columns.reshape(g.groups, depth, -1)
-
-
-# -- depthwise ------------------------------------------------------------------------------------
-# With one channel a group a product has no depth to sum over: each place in the kernel is one
-# elementwise product. Channels are (groups, filters) here, groups alone for the data.
-
-
-def _split(array: Any, g: Geometry, filters: int) -> Any:
-    """An array of data with its channels' axis as (groups, filters)."""
-    if g.last:
-        return array.reshape(*array.shape[:-1], g.groups, filters)
-    return array.reshape(array.shape[0], g.groups, filters, *array.shape[2:])
-
-
-def _tap(w: Any, place: tuple[int, ...], g: Geometry) -> Any:
-    """The weights at one place in the kernel, shaped to multiply split data."""
-    tap = (w[(slice(None), *place)] if g.last else w[(slice(None), slice(None), *place)]).reshape(g.groups, g.filters)
-    return tap if g.last else tap.reshape(g.groups, g.filters, *[1] * len(g.out))
-
-
-def _forward_depthwise(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
-    def compute(part: slice) -> None:
-        data, target = padded(xp, x[part], g), _split(out[part], g, g.filters)
-        product = scratch(xp, "product", target.shape, out.dtype)
-        for i, (place, key) in enumerate(positions(g)):
-            xp.multiply(_split(data[key], g, 1), _tap(w, place, g), out=product if i else target)
-            if i:
-                target += product
-
-    _each_block(xp, g, compute)
-    return out
-
-
-def _data_grad_depthwise(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any:
-    wide = tuple(s + 2 * p for s, p in zip(g.size, g.pad, strict=True))
-
-    def compute(part: slice) -> None:
-        split = _split(dy[part], g, g.filters)
-        target = scratch(xp, "padded", (split.shape[0], *g.spatial(wide)), out.dtype)
-        target.fill(0)
-        product = scratch(xp, "product", split.shape, out.dtype)
-        for place, key in positions(g):
-            xp.multiply(split, _tap(w, place, g), out=product)
-            target[key] += product.sum(axis=-1) if g.last else product.sum(axis=2)
-        out[part] = target[inner(g)]
-
-    _each_block(xp, g, compute)
-    return out
-
-
-def _weight_grad_depthwise(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -> Any:
-    length = math.prod(g.out)
-    sums = "nlg,nlgf->gf" if g.last else "ngl,ngfl->gf"
-
-    def add(part: slice, total: Any) -> None:
-        data, split = padded(xp, x[part], g), _split(dy[part], g, g.filters)
-        n = split.shape[0]
-        split = split.reshape((n, length, g.groups, g.filters) if g.last else (n, g.groups, g.filters, length))
-        for place, key in positions(g):
-            where = (slice(None), *place) if g.last else (slice(None), slice(None), *place)
-            tapped = data[key].reshape((n, length, g.groups) if g.last else (n, g.groups, length))
-            total[where] += xp.einsum(sums, tapped, split).reshape(total[where].shape)
-
-    return _summed(xp, g, shape, x.dtype, add)
