@@ -11,7 +11,7 @@ from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.core import array
 from hybridnet.errors import HybridnetError
-from hybridnet.ops.nn import convolution, deconvolution, depthwise, pooling
+from hybridnet.ops.nn import convolution, convolve, deconvolution, depthwise, pooling
 
 # -- convolution ----------------------------------------------------------------------------------
 
@@ -123,6 +123,35 @@ def test_depthwise_results_do_not_depend_on_the_number_of_threads(monkeypatch: p
     monkeypatch.setattr(config, "threads", 3)
     for a, b in zip(alone, results(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+@pytest.mark.parametrize(("data", "weight", "options"), CONVOLUTIONS)
+@pytest.mark.parametrize("rows", [1, 20])
+def test_convolution_by_rows(rows: int, data: Any, weight: Any, options: Any, last: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few samples, whose rows are cut into pieces, uneven ones too: the same numbers as in one piece, also from a gradient."""
+    nd = len(weight) - 2
+    x, w = normal(*data), normal(*weight, seed=1)
+    layout = {1: "NWC", 2: "NHWC", 3: "NDHWC"}[nd] if last else None
+    give = to_last if last else np.asarray
+
+    def run(a: Any, k: Any) -> Any:
+        return convolution.convolution(a, k, layout=layout, **options)
+
+    expected = [run(array(give(x)), array(give(w))).asnumpy(), *gradients(run, give(x), give(w))]
+    calls: list[int] = []
+    by_rows = convolve._forward_by_rows
+
+    def counted(x: Any, w: Any, g: Any, pieces: int, out: Any) -> Any:
+        calls.append(pieces)
+        return by_rows(x, w, g, pieces, out)
+
+    monkeypatch.setattr(convolve, "_forward_by_rows", counted)
+    monkeypatch.setattr(convolve, "ROWS", rows)
+    for a, b in zip([run(array(give(x)), array(give(w))).asnumpy(), *gradients(run, give(x), give(w))], expected, strict=True):
+        close(a, b)
+    is_matrix = max(weight[2:]) == 1 and "stride" not in options
+    assert bool(calls) == (weight[1] > 1 and not is_matrix) and all(pieces > 1 for pieces in calls)
 
 
 def test_convolution_of_many_samples_is_done_in_blocks() -> None:

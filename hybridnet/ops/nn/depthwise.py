@@ -108,7 +108,10 @@ def _channels_first(array: Any, g: Geometry, axes: int) -> Any:
 
 
 def forward(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
-    """The convolution of ``x`` (of the data's shape) with ``w``, into ``out``."""
+    """The convolution of ``x`` with ``w``, into ``out``.
+
+    ``x``: (N, groups, *size), ``w``: (groups · filters, 1, *kernel), with the channels last where ``g`` says so.
+    """
     data, target, kernels = _channels_first(x, g, 1), _channels_first(_split(out, g, g.filters), g, 2), _kernels(w, g)
     one = _forward_pixels if _is_deep(g) else _forward_planes
     _share(xp, _parts(g), lambda part: one(xp, data[part], kernels[part[1]], _of_part(g, part), target[part]))
@@ -271,7 +274,10 @@ def _weight_grad_planes(xp: Any, x: Any, dy: Any, g: Geometry) -> Any:
 
 
 def weight_grad(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -> Any:
-    """The weight's gradient, of ``shape``: the sum of the parts' sums, in their order, whichever thread made them."""
+    """The weight's gradient, of ``shape``: the sum of the parts' sums, in their order, whichever thread made them.
+
+    ``x`` is of the data's shape, ``dy`` of the result's.
+    """
     data, gradients = _channels_first(x, g, 1), _channels_first(_split(dy, g, g.filters), g, 2)
     parts = _parts(g)
     sums: dict[Any, Any] = {}
@@ -288,7 +294,10 @@ def weight_grad(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -
 
 
 def data_grad(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any:
-    """The data's gradient, into ``out``: at stride 1 a convolution of the gradient with the turned kernels."""
+    """The data's gradient, into ``out``: at stride 1 a convolution of the gradient with the turned kernels.
+
+    ``dy`` is of the result's shape, ``out`` of the data's.
+    """
     pad = tuple(d * (k - 1) - p for d, k, p in zip(g.dilate, g.kernel, g.pad, strict=True))
     if g.filters == 1 and set(g.stride) == {1} and min(pad) >= 0:
         places = (slice(None, None, -1),) * len(g.kernel)
