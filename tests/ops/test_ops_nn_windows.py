@@ -8,9 +8,10 @@ import pytest
 from support.nn_values import Data, close, gradients, normal, plain_deconvolution
 
 from hybridnet import dtypes
+from hybridnet.config import config
 from hybridnet.core import array
 from hybridnet.errors import HybridnetError
-from hybridnet.ops.nn import convolution, deconvolution, pooling
+from hybridnet.ops.nn import convolution, convolve, deconvolution, depthwise, pooling
 
 # -- convolution ----------------------------------------------------------------------------------
 
@@ -75,6 +76,82 @@ def test_convolution(data: Any, weight: Any, options: Any, last: bool) -> None:
     close((take(dx) * other_x).sum(), (plain_convolution(other_x, w, *plain) * take(g)).sum(), 1e-9)
     close((take(dw) * other_w).sum(), (plain_convolution(x, other_w, *plain) * take(g)).sum(), 1e-9)
     close(db, take(g).sum((0, *range(2, g.ndim))))
+
+
+@pytest.mark.parametrize("deep", [0, 1000], ids=["pixels", "planes"])
+@pytest.mark.parametrize("seed", range(12))
+def test_depthwise_convolution_of_any_shape(seed: int, deep: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both forms of the data, in many parts and in one: strides, dilations and paddings, also beyond the kernel, several filters."""
+    rng = np.random.default_rng(seed)
+    for name in ("DEEP", "DEEP_LAST", "DEEP_STRIDED"):
+        monkeypatch.setattr(depthwise, name, deep)
+    monkeypatch.setattr(depthwise, "PART", int(rng.choice([20, 200, 1 << 18])))
+    monkeypatch.setattr(depthwise, "LARGE", int(rng.choice([0, 1 << 19])))
+    monkeypatch.setattr(depthwise, "CHANNELS", int(rng.integers(1, 4)))
+    nd, groups, filters = int(rng.integers(1, 4)), int(rng.integers(2, 7)), int(rng.integers(1, 3))
+    kernel, stride, dilate = (tuple(map(int, rng.integers(1, 4, nd))) for _ in range(3))
+    pad = tuple(map(int, rng.integers(0, 4, nd)))
+    size = tuple(d * (k - 1) + int(n) for d, k, n in zip(dilate, kernel, rng.integers(1, 6, nd), strict=True))
+    shape, weight = (int(rng.integers(1, 4)), groups, *size), (groups * filters, 1, *kernel)
+    x, w, last = normal(*shape, seed=seed), normal(*weight, seed=seed + 100), bool(rng.integers(2))
+    layout = {1: "NWC", 2: "NHWC", 3: "NDHWC"}[nd] if last else None
+    give, take = (to_last, to_first) if last else (np.asarray, np.asarray)
+
+    def run(a: Any, k: Any) -> Any:
+        return convolution.convolution(a, k, stride=stride, pad=pad, dilate=dilate, num_group=groups, layout=layout)
+
+    y = run(array(give(x)), array(give(w))).asnumpy()
+    close(take(y), plain_convolution(x, w, stride, pad, dilate, groups))
+    g = normal(*y.shape, seed=seed + 200)
+    dx, dw = gradients(run, give(x), give(w), head=g)
+    other_x, other_w = normal(*shape, seed=seed + 300), normal(*weight, seed=seed + 400)
+    close((take(dx) * other_x).sum(), (plain_convolution(other_x, w, stride, pad, dilate, groups) * take(g)).sum(), 1e-9)
+    close((take(dw) * other_w).sum(), (plain_convolution(x, other_w, stride, pad, dilate, groups) * take(g)).sum(), 1e-9)
+
+
+def test_depthwise_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, w = normal(3, 40, 40, 40, dtype=np.float32), normal(40, 1, 3, 3, seed=1, dtype=np.float32)
+
+    def results() -> list[Data]:
+        def run(a: Any, k: Any) -> Any:
+            return convolution.convolution(a, k, pad=(1, 1), num_group=40)
+
+        return [run(array(x), array(w)).asnumpy(), *gradients(run, x, w)]
+
+    monkeypatch.setattr(config, "threads", 1)
+    alone = results()
+    monkeypatch.setattr(config, "threads", 3)
+    for a, b in zip(alone, results(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+@pytest.mark.parametrize(("data", "weight", "options"), CONVOLUTIONS)
+@pytest.mark.parametrize("rows", [1, 20])
+def test_convolution_by_rows(rows: int, data: Any, weight: Any, options: Any, last: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few samples, whose rows are cut into pieces, uneven ones too: the same numbers as in one piece, also from a gradient."""
+    nd = len(weight) - 2
+    x, w = normal(*data), normal(*weight, seed=1)
+    layout = {1: "NWC", 2: "NHWC", 3: "NDHWC"}[nd] if last else None
+    give = to_last if last else np.asarray
+
+    def run(a: Any, k: Any) -> Any:
+        return convolution.convolution(a, k, layout=layout, **options)
+
+    expected = [run(array(give(x)), array(give(w))).asnumpy(), *gradients(run, give(x), give(w))]
+    calls: list[int] = []
+    by_rows = convolve._forward_by_rows
+
+    def counted(x: Any, w: Any, g: Any, pieces: int, out: Any) -> Any:
+        calls.append(pieces)
+        return by_rows(x, w, g, pieces, out)
+
+    monkeypatch.setattr(convolve, "_forward_by_rows", counted)
+    monkeypatch.setattr(convolve, "ROWS", rows)
+    for a, b in zip([run(array(give(x)), array(give(w))).asnumpy(), *gradients(run, give(x), give(w))], expected, strict=True):
+        close(a, b)
+    is_matrix = max(weight[2:]) == 1 and "stride" not in options
+    assert bool(calls) == (weight[1] > 1 and not is_matrix) and all(pieces > 1 for pieces in calls)
 
 
 def test_convolution_of_many_samples_is_done_in_blocks() -> None:

@@ -9,13 +9,18 @@ Measured on two cores for (N, C, H, W) ∗ (O, C, K, K), milliseconds:
     (32,256,14,14)   (256,256,3,3)          46               40                  56               55
     (8,3,112,112)    (64,3,7,7)             16               11                 112               14
 
+Of few samples threads share pieces of the rows of each result, whose columns are multiplied while in the cache (two cores, beside one
+copy of all: (1,3,224,224) ∗ (64,3,7,7) at stride 2 2.2 against 3.4, (1,64,56,56) ∗ (64,64,3,3) 2.1 against 3.3, (1,512,7,7) ∗ (512,512,3,3)
+has too few columns to gain by it).
+
 The data's gradient at stride 1 with no more filters than channels is a convolution of the gradient
 with the turned weights (47 against 62 for columns added back, second row); else columns are added back.
-A kernel of one element needs no columns; one channel a group (depthwise) is a sum of shifted products.
+A kernel of one element needs no columns; one channel a group (depthwise) is in :mod:`hybridnet.ops.nn.depthwise`.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,10 +29,13 @@ import numpy as np
 
 from hybridnet.device import threads
 from hybridnet.ops.linalg import cpu_matmul
+from hybridnet.ops.nn import depthwise
 from hybridnet.ops.nn.windows import BLOCK, BLOCKS, Geometry, inner, padded, positions, scratch, windows
 
 #: From so many blocks on threads share these; fewer are done in turn, and threads share each one's product.
 ENOUGH = 4
+#: Numbers of the column matrix in a piece of the rows of one sample's result, where samples are too few to be shared.
+ROWS = 1 << 18
 
 
 def _each_block(xp: Any, g: Geometry, compute: Callable[[slice], None]) -> None:
@@ -35,12 +43,12 @@ def _each_block(xp: Any, g: Geometry, compute: Callable[[slice], None]) -> None:
     _share(xp, g.blocks(), compute)
 
 
-def _share(xp: Any, parts: list[Any], compute: Callable[[Any], None]) -> None:
+def _share(xp: Any, parts: list[Any], compute: Callable[[Any], None], enough: int = ENOUGH) -> None:
     def work(worker: int, own: Iterator[Any]) -> None:
         for part in own:
             compute(part)
 
-    if xp is np and len(parts) >= ENOUGH:
+    if xp is np and len(parts) >= enough:
         with threads.one_thread:
             threads.share(work, parts)
     else:
@@ -49,16 +57,20 @@ def _share(xp: Any, parts: list[Any], compute: Callable[[Any], None]) -> None:
 
 def _columns(xp: Any, x: Any, g: Geometry) -> Any:
     """The windows of a block as matrices: (n, G, C·K, L), or with channels last (n·L, G, K·C) as (G, n·L, K·C)."""
-    n, depth, length = x.shape[0], g.channels * math.prod(g.kernel), math.prod(g.out)
-    shape = (n * length, g.groups, depth) if g.last else (n, g.groups, depth, length)
-    if g.is_pointwise:
-        columns = x.reshape(shape)
-    else:
-        view = windows(xp, padded(xp, x, g), g)
-        columns = scratch(xp, "columns", view.shape, x.dtype)
-        columns[...] = view
-        columns = columns.reshape(shape)
-    return columns.transpose(1, 0, 2) if g.last else columns
+    if not g.is_pointwise:
+        return _copied(xp, windows(xp, padded(xp, x, g), g), g)
+    n, length = x.shape[0], math.prod(g.out)
+    return x.reshape(n * length, g.groups, -1).transpose(1, 0, 2) if g.last else x.reshape(n, g.groups, -1, length)
+
+
+def _copied(xp: Any, view: Any, g: Geometry) -> Any:
+    """A view of windows (see ``windows``), of all rows or of some, as such matrices."""
+    columns = scratch(xp, "columns", view.shape, view.dtype)
+    columns[...] = view
+    depth = g.channels * math.prod(g.kernel)
+    if g.last:
+        return columns.reshape(-1, g.groups, depth).transpose(1, 0, 2)
+    return columns.reshape(view.shape[0], g.groups, depth, -1)
 
 
 def _filters(w: Any, g: Geometry) -> Any:
@@ -72,7 +84,9 @@ def forward(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
     ``x``: (N, groups · channels, *size), ``w``: (filters, channels, *kernel), with the channels last where ``g`` says so.
     """
     if g.is_depthwise:
-        return _forward_depthwise(xp, x, w, g, out)
+        return depthwise.forward(xp, x, w, g, out)
+    if xp is np and (pieces := _pieces(g)) > 1:
+        return _forward_by_rows(x, w, g, pieces, out)
     length, filters, product = math.prod(g.out), _filters(w, g), cpu_matmul.matmul_of(xp)
 
     def compute(part: slice) -> None:
@@ -83,6 +97,37 @@ def forward(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
             product(filters, columns, out=out[part].reshape(-1, g.groups, g.filters, length))
 
     _each_block(xp, g, compute)
+    return out
+
+
+def _pieces(g: Geometry) -> int:
+    """Into how many pieces the rows of each sample's result are cut: 1 where there are samples enough for threads to share."""
+    columns = g.groups * g.channels * math.prod(g.kernel) * math.prod(g.out)
+    if g.is_pointwise or columns < ROWS or len(g.blocks()) >= ENOUGH:
+        return 1
+    return min(g.out[0], 2 * math.ceil(columns / (2 * ROWS)))
+
+
+def _forward_by_rows(x: Any, w: Any, g: Geometry, pieces: int, out: Any) -> Any:
+    """The convolution of few samples on a CPU: threads share pieces of the rows of each.
+
+    ``x``: (N, groups · channels, *size), ``w``: (filters, channels, *kernel), with the channels last where ``g`` says so.
+    """
+    filters, view, inside = _filters(w, g), windows(np, padded(np, x, g), g), math.prod(g.out[1:])
+    result = out.reshape(g.batch, -1, g.groups, g.filters) if g.last else out.reshape(g.batch, g.groups, g.filters, -1)
+    cuts = [g.out[0] * i // pieces for i in range(pieces + 1)]
+    axis = 1 if g.last else 3 + len(g.kernel)  # of the view, on which its rows lie
+
+    def compute(part: tuple[int, int, int]) -> None:
+        sample, start, stop = part
+        rows, place = (slice(None),) * (axis - 1) + (slice(start, stop),), slice(start * inside, stop * inside)
+        columns = _copied(np, view[(slice(sample, sample + 1), *rows)], g)
+        if g.last:
+            cpu_matmul.matmul(columns, filters.swapaxes(1, 2), out=result[sample, place].transpose(1, 0, 2))
+        else:
+            cpu_matmul.matmul(filters, columns[0], out=result[sample, :, :, place])
+
+    _share(np, [(sample, *cut) for sample in range(g.batch) for cut in itertools.pairwise(cuts)], compute, enough=2)
     return out
 
 
@@ -111,7 +156,7 @@ def data_grad(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any:
     ``dy`` is of the result's shape, ``out`` of the data's.
     """
     if g.is_depthwise:
-        return _data_grad_depthwise(xp, dy, w, g, out)
+        return depthwise.data_grad(xp, dy, w, g, out)
     if _is_convolution(g):
         pad = tuple(d * (k - 1) - p for d, k, p in zip(g.dilate, g.kernel, g.pad, strict=True))
         back = g._replace(channels=g.filters, filters=g.channels, size=g.out, out=g.size, pad=pad)
@@ -158,7 +203,7 @@ def weight_grad(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -
     ``x`` is of the data's shape, ``dy`` of the result's; gives ``shape``, the weight's.
     """
     if g.is_depthwise:
-        return _weight_grad_depthwise(xp, x, dy, g, shape)
+        return depthwise.weight_grad(xp, x, dy, g, shape)
     length, depth, product = math.prod(g.out), g.channels * math.prod(g.kernel), cpu_matmul.matmul_of(xp)
 
     def add(part: slice, total: Any) -> None:
@@ -200,67 +245,3 @@ def _flat_columns(xp: Any, x: Any, g: Geometry, depth: int) -> Any:
     columns = scratch(xp, "columns", view.shape, x.dtype)
     columns[...] = view
     return columns.reshape(g.groups, depth, -1)
-
-
-# -- depthwise ------------------------------------------------------------------------------------
-# With one channel a group a product has no depth to sum over: each place in the kernel is one
-# elementwise product. Channels are (groups, filters) here, groups alone for the data.
-
-
-def _split(array: Any, g: Geometry, filters: int) -> Any:
-    """An array of data with its channels' axis as (groups, filters)."""
-    if g.last:
-        return array.reshape(*array.shape[:-1], g.groups, filters)
-    return array.reshape(array.shape[0], g.groups, filters, *array.shape[2:])
-
-
-def _tap(w: Any, place: tuple[int, ...], g: Geometry) -> Any:
-    """The weights at one place in the kernel, shaped to multiply split data."""
-    tap = (w[(slice(None), *place)] if g.last else w[(slice(None), slice(None), *place)]).reshape(g.groups, g.filters)
-    return tap if g.last else tap.reshape(g.groups, g.filters, *[1] * len(g.out))
-
-
-def _forward_depthwise(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
-    def compute(part: slice) -> None:
-        data, target = padded(xp, x[part], g), _split(out[part], g, g.filters)
-        product = scratch(xp, "product", target.shape, out.dtype)
-        for i, (place, key) in enumerate(positions(g)):
-            xp.multiply(_split(data[key], g, 1), _tap(w, place, g), out=product if i else target)
-            if i:
-                target += product
-
-    _each_block(xp, g, compute)
-    return out
-
-
-def _data_grad_depthwise(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any:
-    wide = tuple(s + 2 * p for s, p in zip(g.size, g.pad, strict=True))
-
-    def compute(part: slice) -> None:
-        split = _split(dy[part], g, g.filters)
-        target = scratch(xp, "padded", (split.shape[0], *g.spatial(wide)), out.dtype)
-        target.fill(0)
-        product = scratch(xp, "product", split.shape, out.dtype)
-        for place, key in positions(g):
-            xp.multiply(split, _tap(w, place, g), out=product)
-            target[key] += product.sum(axis=-1) if g.last else product.sum(axis=2)
-        out[part] = target[inner(g)]
-
-    _each_block(xp, g, compute)
-    return out
-
-
-def _weight_grad_depthwise(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -> Any:
-    length = math.prod(g.out)
-    sums = "nlg,nlgf->gf" if g.last else "ngl,ngfl->gf"
-
-    def add(part: slice, total: Any) -> None:
-        data, split = padded(xp, x[part], g), _split(dy[part], g, g.filters)
-        n = split.shape[0]
-        split = split.reshape((n, length, g.groups, g.filters) if g.last else (n, g.groups, g.filters, length))
-        for place, key in positions(g):
-            where = (slice(None), *place) if g.last else (slice(None), slice(None), *place)
-            tapped = data[key].reshape((n, length, g.groups) if g.last else (n, g.groups, length))
-            total[where] += xp.einsum(sums, tapped, split).reshape(total[where].shape)
-
-    return _summed(xp, g, shape, x.dtype, add)
