@@ -80,14 +80,20 @@ class Csr(_Stored):
             self.known["matrix"] = self.data, matrix
         return matrix
 
-    def columns(self, xp: ModuleType) -> tuple[Any, Any]:
-        """The columns in which something is stored, and for each value which of these it is in; ``None`` where that is all of them."""
-        if "columns" not in self.known:
-            self.known["columns"] = self._columns(xp)
-        found: tuple[Any, Any] = self.known["columns"]
-        return found
+    def turned(self, xp: ModuleType) -> tuple[Any, Any]:
+        """The columns in which something is stored, and a matrix that has these as its rows: all of the transpose that is not 0."""
+        values, columns, matrix = self.known.get("turned", (None, None, None))
+        if values is not self.data:
+            if "columns" not in self.known:
+                self.known["columns"] = self._columns(xp)
+            columns, places = self.known["columns"]
+            narrow = self if places is None else Csr(self.data, places, self.indptr, (self.shape[0], len(columns)))
+            matrix = narrow.matrix(xp).T
+            self.known["turned"] = self.data, columns, matrix
+        return columns, matrix
 
     def _columns(self, xp: ModuleType) -> tuple[Any, Any]:
+        """Those columns, and for each value which of them it is in; ``None`` where they are all."""
         width = self.shape[1]
         if width > 16 * len(self.indices):  # sorting the columns costs less than looking at each
             columns, places = xp.unique(self.indices, return_inverse=True)

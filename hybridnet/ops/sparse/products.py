@@ -46,10 +46,8 @@ def _(xp: Any, a: Csr, b: Any, *, transpose_a: bool = False, transpose_b: bool =
 
 def _by_columns(xp: Any, a: Csr, b: Any, dtype: Any) -> RowSparse:
     """aᵀ · b, of which no more is made than is stored."""
-    columns, places = a.columns(xp)
-    narrow = a if places is None else Csr(a.data, places, a.indptr, (a.shape[0], len(columns)))
-    product = (narrow.matrix(xp).T @ _wide(b, a)).astype(dtype, copy=False)
-    return RowSparse(product, columns, (a.shape[1], b.shape[1]))
+    columns, matrix = a.turned(xp)
+    return RowSparse((matrix @ _wide(b, a)).astype(dtype, copy=False), columns, (a.shape[1], b.shape[1]))
 
 
 @on_storage(MATMUL, "csr", "row_sparse", gives="default", when=_as_written)
