@@ -7,7 +7,7 @@ data; only the update of a parameter's rows (``RowSparseNDArray.set_rows``) writ
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, ClassVar, TypeAlias
 
@@ -54,7 +54,8 @@ class _Stored:
 class Csr(_Stored):
     """A matrix by compressed rows: row i has ``data[indptr[i]:indptr[i + 1]]`` in the columns that ``indices`` names there.
 
-    ``indices`` and ``indptr`` are of one integer type: int32 where that holds them, since products are faster then.
+    ``indices`` and ``indptr`` are of one integer type: int32 where that holds them, since products are faster then. ``known`` keeps what
+    was found out about the places (and the matrix of the last values), for all that have the same: neither changes.
     """
 
     storage: ClassVar[str] = "csr"
@@ -62,6 +63,7 @@ class Csr(_Stored):
     indices: Any
     indptr: Any
     shape: tuple[int, ...]
+    known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def wide(self) -> Dtype:
@@ -71,8 +73,36 @@ class Csr(_Stored):
 
     def matrix(self, xp: ModuleType) -> Any:
         """SciPy's (or CuPy's) matrix over the same memory, in the type ``wide``."""
-        data = self.data.astype(self.wide, copy=False)
-        return scipy_module(xp, "sparse").csr_matrix((data, self.indices, self.indptr), shape=self.shape)
+        values, matrix = self.known.get("matrix", (None, None))
+        if values is not self.data:
+            data = self.data.astype(self.wide, copy=False)
+            matrix = scipy_module(xp, "sparse").csr_matrix((data, self.indices, self.indptr), shape=self.shape)
+            self.known["matrix"] = self.data, matrix
+        return matrix
+
+    def turned(self, xp: ModuleType) -> tuple[Any, Any]:
+        """The columns in which something is stored, and a matrix that has these as its rows: all of the transpose that is not 0."""
+        values, columns, matrix = self.known.get("turned", (None, None, None))
+        if values is not self.data:
+            if "columns" not in self.known:
+                self.known["columns"] = self._columns(xp)
+            columns, places = self.known["columns"]
+            narrow = self if places is None else Csr(self.data, places, self.indptr, (self.shape[0], len(columns)))
+            matrix = narrow.matrix(xp).T
+            self.known["turned"] = self.data, columns, matrix
+        return columns, matrix
+
+    def _columns(self, xp: ModuleType) -> tuple[Any, Any]:
+        """Those columns, and for each value which of them it is in; ``None`` where they are all."""
+        width = self.shape[1]
+        if width > 16 * len(self.indices):  # sorting the columns costs less than looking at each
+            columns, places = xp.unique(self.indices, return_inverse=True)
+            return columns.astype(np.int64), places.astype(self.indices.dtype, copy=False)
+        used = xp.bincount(self.indices, minlength=width) > 0
+        (columns,) = xp.nonzero(used)
+        if len(columns) == width:
+            return columns, None
+        return columns, (xp.cumsum(used, dtype=self.indices.dtype) - 1)[self.indices]
 
     def rows(self, xp: ModuleType) -> Any:
         """The row of each value."""

@@ -1,6 +1,7 @@
 """The update operators of classic optimizers: ``sgd_update`` to ``lamb_update_phase2``, of one weight at a time.
 
-They give the new weight, which ``out=weight`` writes; the states are written in place. In all of them the gradient is first
+They give the new weight, which ``out=weight`` writes; the states are written in place. Those of SGD, Adam, Ftrl and AdaGrad move
+only the rows of a gradient of row_sparse storage (:mod:`hybridnet.ndarray.row_updates`). In all of them the gradient is first
 multiplied by ``rescale_grad`` and then, unless ``clip_gradient`` is negative, cut to plus and minus that. The operators ``mp_*`` keep
 a float32 copy of a weight of 16 bits, which they update, and give it in the weight's dtype. Nothing here is recorded.
 """
@@ -12,8 +13,10 @@ from typing import Any
 
 from hybridnet.core import call
 from hybridnet.core.state import paused_recording
+from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.attributes import Array
 from hybridnet.ndarray.register import classic
+from hybridnet.ndarray.row_updates import by_rows
 
 
 def scaled(grad: Any, rescale_grad: float | Any, clip_gradient: float) -> Any:
@@ -141,7 +144,7 @@ def sgd_update(
     lazy_update: bool = True,
 ) -> Any:
     """(1 - lr · wd) · weight - lr · grad. All arrays are of one shape."""
-    return updated(weight, None, sgd, grad, lr, wd, rescale_grad, clip_gradient)
+    return by_rows(weight, grad, (), lambda w, g: sgd(w, g, lr, wd, rescale_grad, clip_gradient), lazy_update)
 
 
 @classic("sgd_mom_update", aux=("mom",))
@@ -157,7 +160,11 @@ def sgd_mom_update(
     lazy_update: bool = True,
 ) -> Any:
     """mom = momentum · mom - lr · (grad + wd · weight); gives weight + mom. All arrays are of one shape."""
-    return updated(weight, None, sgd_momentum, grad, mom, lr, momentum, wd, rescale_grad, clip_gradient)
+
+    def rule(w: Any, g: Any, m: Any) -> Any:
+        return sgd_momentum(w, g, m, lr, momentum, wd, rescale_grad, clip_gradient)
+
+    return by_rows(weight, grad, (mom,), rule, lazy_update)
 
 
 @classic("mp_sgd_update", aux=("weight32",))
@@ -385,12 +392,12 @@ def adam_update(
 ) -> Any:
     """weight - lr · mean / (sqrt(var) + epsilon), of the moments of grad + wd · weight, which is cut. All arrays are of one shape."""
 
-    def rule(w: Any, g: Any) -> Any:
+    def rule(w: Any, g: Any, m: Any, v: Any) -> Any:
         g = scaled(g * rescale_grad + w * wd, 1.0, clip_gradient)
-        m, v = follow(mean, g, beta1), follow(var, call("square", g), beta2)
+        m, v = follow(m, g, beta1), follow(v, call("square", g), beta2)
         return w - m * lr / (call("sqrt", v) + epsilon)
 
-    return updated(weight, None, rule, grad)
+    return by_rows(weight, grad, (mean, var), rule, lazy_update)
 
 
 @classic("ftml_update", aux=("d", "v", "z"))
@@ -438,7 +445,7 @@ def ftrl_update(
 ) -> Any:
     """Follow the regularised leader: 0 where abs(z) is at most ``lamda1``. All arrays are of one shape."""
 
-    def rule(w: Any, g: Any) -> Any:
+    def rule(w: Any, g: Any, z: Any, n: Any) -> Any:
         g = scaled(g, rescale_grad, clip_gradient)
         after = n + call("square", g)
         z._assign(z + g - (call("sqrt", after) - call("sqrt", n)) * w / lr)
@@ -446,7 +453,30 @@ def ftrl_update(
         step = (call("sign", z) * lamda1 - z) / ((call("sqrt", n) + beta) / lr + wd)
         return call("where", call("greater", call("absolute", z), lamda1), step, 0.0)
 
-    return updated(weight, None, rule, grad)
+    return by_rows(weight, grad, (z, n), rule, weight.stype == "row_sparse")
+
+
+@classic("_sparse_adagrad_update", aux=("history",))
+def adagrad_update(
+    weight: Array,
+    grad: Array,
+    history: Array,
+    lr: float,
+    epsilon: float = 1e-7,
+    wd: float = 0.0,
+    rescale_grad: float = 1.0,
+    clip_gradient: float = -1.0,
+) -> Any:
+    """history += grad²; gives weight - lr · grad / sqrt(history + epsilon). All are of one shape; a decay is refused, as in MXNet."""
+    if wd:
+        fail(ArgumentError, "sparse.adagrad_update", expected="wd=0", got=str(wd), fix="the optimizer AdaGrad, which has a weight decay")
+
+    def rule(w: Any, g: Any, h: Any) -> Any:
+        g = scaled(g, rescale_grad, clip_gradient)
+        h._assign(h + call("square", g))
+        return w - g * lr / call("sqrt", h + epsilon)
+
+    return by_rows(weight, grad, (history,), rule)
 
 
 @classic("rmsprop_update", aux=("n",))

@@ -19,16 +19,17 @@ _NAMES = """
     arcsin arcsinh arctan arctanh broadcast_add broadcast_div broadcast_minus broadcast_mul broadcast_plus broadcast_sub cast_storage cbrt
     ceil clip concat cos cosh degrees dot elemwise_add elemwise_div elemwise_mul elemwise_sub exp expm1 fix floor gamma gammaln log log10
     log1p log2 make_loss mean negative norm radians relu rint round rsqrt sigmoid sign sin sinh slice sqrt square stop_gradient sum tan
-    tanh trunc where zeros_like add subtract multiply divide
+    tanh trunc where zeros_like add subtract multiply divide sgd_update sgd_mom_update adam_update ftrl_update
 """
 _SHARED = _NAMES.split()
 
 globals().update({name: FUNCTIONS[name] for name in _SHARED})
 retain = functions.retain
+adagrad_update = FUNCTIONS["_sparse_adagrad_update"]
 
 __all__ = [
-    *_SHARED, "BaseSparseNDArray", "CSRNDArray", "RowSparseNDArray", "array", "arrays", "creation", "csr_matrix", "empty", "functions",
-    "retain", "row_sparse_array", "zeros",
+    *_SHARED, "BaseSparseNDArray", "CSRNDArray", "RowSparseNDArray", "adagrad_update", "array", "arrays", "creation", "csr_matrix", "empty",
+    "functions", "retain", "row_sparse_array", "zeros",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

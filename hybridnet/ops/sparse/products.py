@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from hybridnet.core import Spec
 from hybridnet.core.storage import on_storage
 from hybridnet.core.stored import Csr, RowSparse, csr_of, owners
@@ -47,22 +45,9 @@ def _(xp: Any, a: Csr, b: Any, *, transpose_a: bool = False, transpose_b: bool =
 
 
 def _by_columns(xp: Any, a: Csr, b: Any, dtype: Any) -> RowSparse:
-    """aᵀ · b, of which no more is made than is stored, unless that is most of it."""
-    width, count = a.shape[1], len(a.indices)
-    shape = (width, b.shape[1])
-    if width > 16 * count:  # sorting the columns costs less than looking at each
-        columns, places = xp.unique(a.indices, return_inverse=True)
-    else:
-        used = xp.zeros((width,), bool)
-        used[a.indices] = True
-        (columns,) = xp.nonzero(used)
-        if 8 * len(columns) > 7 * width:
-            matrix = a.matrix(xp)
-            product = (matrix.T @ _wide(b, a)).astype(dtype, copy=False)
-            return RowSparse(product if len(columns) == width else product[columns], columns.astype(np.int64), shape)
-        places = (xp.cumsum(used, dtype=a.indices.dtype) - 1)[a.indices]
-    narrow = Csr(a.data, places.astype(a.indices.dtype, copy=False), a.indptr, (a.shape[0], len(columns))).matrix(xp)
-    return RowSparse((narrow.T @ _wide(b, a)).astype(dtype, copy=False), columns.astype(np.int64), shape)
+    """aᵀ · b, of which no more is made than is stored."""
+    columns, matrix = a.turned(xp)
+    return RowSparse((matrix @ _wide(b, a)).astype(dtype, copy=False), columns, (a.shape[1], b.shape[1]))
 
 
 @on_storage(MATMUL, "csr", "row_sparse", gives="default", when=_as_written)

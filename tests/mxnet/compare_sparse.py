@@ -1,0 +1,125 @@
+"""Compare arrays of csr and row_sparse storage with MXNet 1.9.1, call by call.
+
+``python tests/mxnet/compare_sparse.py PYTHON [family]`` has the calls of :mod:`sparse_calls` answered by the MXNet of that PYTHON and by
+hybridnet, compares, and prints what differs. Of all families it writes the record ``tests/mxnet/sparse.md`` and the sample
+``tests/data/mxnet_1_9_1_sparse_calls.pickle.gz``, which the tests hold ours to without MXNet.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
+
+from sparse_calls import all_calls  # noqa: E402
+from support.sparse_agreement import SAMPLE, reason, storages, verdict  # noqa: E402
+from support.sparse_answers import answer, read  # noqa: E402
+
+import hybridnet  # noqa: E402
+
+
+def answered(python: str, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """MXNet's answers. A call at which its process ends is answered by that, and another process goes on."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answers = Path(folder) / "calls.json", Path(folder) / "answers"
+        asked.write_text(json.dumps(calls))
+        while (done := len(read(answers))) < len(calls):
+            command = [python, str(HERE.parent / "support" / "sparse_answers.py"), "mxnet", str(asked), str(answers)]
+            ended = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+            if len(read(answers)) == len(calls):
+                break
+            if len(read(answers)) == done and ended.returncode > 0 and not done:
+                raise RuntimeError(ended.stderr.decode()[-2000:])
+            with open(answers, "ab") as file:
+                pickle.dump({"crash": ended.returncode}, file)
+        return read(answers)
+
+
+def compare(calls: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The verdict on each call, and how the answers differ."""
+    found = []
+    for call, expected in zip(calls, theirs, strict=True):
+        if "crash" in expected:
+            found.append(("ended", ""))
+            continue
+        with np.errstate(all="ignore"):
+            status, how = verdict(expected, answer(hybridnet, call))
+        found.append(("on purpose" if status == "differs" and reason(call, how) else status, how))
+    return found
+
+
+_HEAD = """# Sparse arrays beside MXNet 1.9.1
+
+Written by `tests/mxnet/compare_sparse.py`: calls that are drawn (`tests/mxnet/sparse_calls.py`), answered by both, and compared in
+values, dtype, shape and storage of results, of gradients and of what is written in place, and in whether there is an answer.
+"""
+
+
+def record_of(calls: list[dict[str, Any]], verdicts: list[tuple[str, str]]) -> str:
+    """The record: how many calls agree, by family, and how the others differ."""
+    total = Counter(status for status, _ in verdicts)
+    compared = total["agrees"] + total["differs"] + total["on purpose"]
+    lines = [
+        _HEAD,
+        f"{len(calls)} calls. Of {compared} that MXNet answers, or that both refuse, {total['agrees']} agree "
+        f"({total['agrees'] / compared:.1%}), {total['on purpose']} differ on purpose, {total['differs']} otherwise. {total['more']} more, "
+        f"or their gradients, MXNet refuses and we compute; {total['ended']} end MXNet's process.",
+        "\n| family | agree | on purpose | otherwise | MXNet refuses | end MXNet |\n|---|---|---|---|---|---|",
+    ]
+    counted: dict[str, Counter[str]] = {}
+    for call, (status, _) in zip(calls, verdicts, strict=True):
+        counted.setdefault(call["family"], Counter())[status] += 1
+    for family, n in sorted(counted.items()):
+        numbers = " | ".join(str(n[status] or "") for status in ("agrees", "on purpose", "differs", "more", "ended"))
+        lines.append(f"| {family} | {numbers} |")
+    lines.append("\n## On purpose\n\n| calls | why |\n|---|---|")
+    whys = Counter(reason(call, how) for call, (status, how) in zip(calls, verdicts, strict=True) if status == "on purpose")
+    lines += [f"| {n} | {why} |" for why, n in sorted(whys.items())]
+    lines.append("\n## Otherwise\n\n| call | how |\n|---|---|")
+    lines += [
+        f"| `{call['text']}` {storages(call)} | {' '.join(how.split())[:150]} |"
+        for call, (status, how) in zip(calls, verdicts, strict=True)
+        if status == "differs"
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def sample_of(calls: list[dict[str, Any]], theirs: list[dict[str, Any]], verdicts: list[tuple[str, str]]) -> list[Any]:
+    """Calls that agree, twelve a family at most, evenly from all of it, with MXNet's answers."""
+    families: dict[str, list[int]] = {}
+    for i, (call, (status, _)) in enumerate(zip(calls, verdicts, strict=True)):
+        if status == "agrees":
+            families.setdefault(call["family"], []).append(i)
+    chosen = [numbers[k * len(numbers) // min(12, len(numbers))] for numbers in families.values() for k in range(min(12, len(numbers)))]
+    return [(calls[i], theirs[i]) for i in chosen]
+
+
+def main(python: str, family: str | None = None) -> None:
+    """Compare, print what differs, and write the record and the sample if all families are compared."""
+    warnings.simplefilter("ignore")
+    calls = [call for call in all_calls() if family in (None, call["family"])]
+    theirs = answered(python, calls)
+    verdicts = compare(calls, theirs)
+    for call, (status, how) in zip(calls, verdicts, strict=True):
+        if status == "differs":
+            print(f"{call['family']}: {call['text']} [{storages(call)}]: {' '.join(how.split())[:200]}")
+    print(dict(Counter(status for status, _ in verdicts)))
+    if family is None:
+        (HERE / "sparse.md").write_text(record_of(calls, verdicts), encoding="utf-8")
+        SAMPLE.write_bytes(gzip.compress(pickle.dumps(sample_of(calls, theirs, verdicts), protocol=4), mtime=0))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
