@@ -1,7 +1,8 @@
-"""The account of operators that a GPU library was to compute and refused.
+"""The account of operators that a library was to compute and refused.
 
-Whoever settles that such a node goes another way says so to :func:`tell_refusal`: the first time of an operator is a warning, a program's
-``explain`` shows what was told while its graph was optimised (:func:`told_refusals`), and :func:`refusals` is what a benchmark records.
+Whoever settles that such a node goes another way says so to :func:`tell_refusal`: the first time of an operator on a GPU is a warning,
+a program's ``explain`` shows what was told while its graph was optimised (:func:`told_refusals`), and :func:`refusals` is what a
+benchmark records.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def tell_refusal(node: Node, instead: str) -> None:
     refusal = Refusal(node.op.name, str(node.site or ""), *reason, instead)
     if node.op not in _warned:
         _warned.add(node.op)
-        logging.getLogger("hybridnet").warning("%s", refusal)
+        # On a CPU NumPy is no surprise; on a GPU the other way may be many times slower.
+        logging.getLogger("hybridnet").log(logging.WARNING if node.device.is_gpu else logging.INFO, "%s", refusal)
     if len(_refusals) < _KEPT:
         _refusals.setdefault((node.op.name, reason.wanted), refusal)
     if _telling.told is not None:

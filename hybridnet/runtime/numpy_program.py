@@ -9,6 +9,7 @@ from __future__ import annotations
 import linecache
 import traceback
 import weakref
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ from hybridnet.codegen.numpy_program import Source, write_numpy_program
 from hybridnet.core import failure
 from hybridnet.device import threads
 from hybridnet.errors import HybridnetError
+from hybridnet.graph.backend import HostPlan, implementation_of
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.flat import FlatState, can_flatten
 from hybridnet.runtime.lease import Lease, leased
@@ -74,10 +76,18 @@ class NumpyProgram:
         return self.source.text
 
     def explain(self) -> str:
-        """How it runs, in a line, and a line for each call of the user's Python."""
+        """How it runs, in a line, and a line for what libraries compute and for each call of the user's Python."""
         head = f"{self.name}: one NumPy program, {self.arena_bytes:,} bytes of arena; {threads.describe()}"
         called = [n for n in dict.fromkeys(self.source.nodes.values()) if n.op.python]
-        return "\n".join([head, *(f"  {n.op.name} at {n.site}: Python of its own, called between the program's lines" for n in called)])
+        calls = Counter(
+            f"  {node.op.name} by {chosen.call.name}"
+            for node in self.source.lowered.nodes
+            if isinstance(chosen := implementation_of(node), HostPlan)
+        )
+        lines = [f"{call}, {number} times" if number > 1 else call for call, number in calls.items()]
+        return "\n".join(
+            [head, *lines, *(f"  {n.op.name} at {n.site}: Python of its own, called between the program's lines" for n in called)]
+        )
 
     def flat_inputs(self) -> list[Any]:
         """The buffers in which states lie flat. To be asked for before the states' own arrays: it may move them."""
