@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hybridnet.core import Op
 from hybridnet.device.refusals import Refused
-from hybridnet.graph.backend import implementation_of
+from hybridnet.graph.backend import backend_of, implementation_of
 from hybridnet.graph.implementation import ArrayModule, Decomposed
 from hybridnet.graph.ir import Node
 
@@ -61,8 +61,7 @@ def tell_refusal(node: Node, instead: str) -> None:
     refusal = Refusal(node.op.name, str(node.site or ""), *reason, instead)
     if node.op not in _warned:
         _warned.add(node.op)
-        # On a CPU NumPy is no surprise; on a GPU the other way may be many times slower.
-        logging.getLogger("hybridnet").log(logging.WARNING if node.device.is_gpu else logging.INFO, "%s", refusal)
+        logging.getLogger("hybridnet").log(logging.WARNING if backend_of(node.device).refusals_warn else logging.INFO, "%s", refusal)
     if len(_refusals) < _KEPT:
         _refusals.setdefault((node.op.name, reason.wanted), refusal)
     if _telling.told is not None:

@@ -54,6 +54,7 @@ class Backend:
     limits: Limits
     libraries: tuple[str, ...] = ()  # that ``plan`` may find calls of
     plainly: str  # who computes what no library does, in words
+    refusals_warn: bool = False  # whether that is so much slower that the first time of each operator is worth a warning
 
     def implement(self, node: Node) -> Implementation:
         """Decide who computes a node: a library before kernels written by hand, those before generated ones, the array module last.

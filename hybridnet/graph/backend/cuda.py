@@ -40,6 +40,7 @@ class CudaBackend(Backend):
     name = "CUDA"
     libraries = ("cuBLASLt", "cuDNN")
     plainly = "computed by CuPy between two graphs"
+    refusals_warn = True
     limits = Limits(
         launch_bytes=hardware.LAUNCH_BYTES,
         unrolled_steps=256,  # a CUDA graph cannot hold the loop, but its steps
