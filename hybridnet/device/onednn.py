@@ -432,7 +432,11 @@ def _layout(lib: Library, c: Convolution, shape: Shape, strides: Sequence[int] |
     """An array's layout, axes in the library's order, (N, C, *size) or (groups, filters, C, *kernel); no strides: the library's choice."""
     order = (0, len(shape) - 1, *range(1, len(shape) - 1)) if c.last else tuple(range(len(shape)))
     sizes = [shape[i] for i in order]
-    steps = None if strides is None else [strides[i] for i in order]
+    steps: list[int] | None = None
+    if strides is not None:
+        # An axis of length 1 may have any stride; the library compares them, and takes slow ways for those that it does not know.
+        known = [w if n == 1 else s for n, s, w in zip(shape, strides, _wanted_steps(c, shape, is_weight), strict=True)]
+        steps = [known[i] for i in order]
     if is_weight and c.groups > 1:
         filters = sizes[0] // c.groups
         sizes = [c.groups, filters, *sizes[1:]]
@@ -440,19 +444,18 @@ def _layout(lib: Library, c: Convolution, shape: Shape, strides: Sequence[int] |
     if steps is None:
         arguments: tuple[Any, ...] = (c_int(len(sizes)), _numbers(sizes), c_int(_FLOAT32), c_int(_ANY))
         return lib.make("memory_desc_create_with_tag", "memory_desc_destroy", *arguments)
-    # An axis of length 1 may have any stride; the library compares them, so they are what they would be without gaps.
     return lib.make(
         "memory_desc_create_with_strides", "memory_desc_destroy", c_int(len(sizes)), _numbers(sizes), c_int(_FLOAT32), _numbers(steps)
     )
 
 
-def _channels_last(lib: Library, c: Convolution, shape: Shape) -> _Object:
-    """Data's or a result's layout with channels last, whatever order the arrays are in."""
-    if c.last:
-        return _layout(lib, c, shape, _steps(shape), False)
+def _wanted_steps(c: Convolution, shape: Shape, is_weight: bool) -> list[int]:
+    """The strides in elements, by the array's axes, that data and results have with channels last, and weights without gaps."""
+    if c.last or is_weight:
+        return _steps(shape)
     n, channels, *size = shape
     steps = _steps((n, *size, channels))
-    return _layout(lib, c, shape, [steps[0], steps[-1], *steps[1:-1]], False)
+    return [steps[0], steps[-1], *steps[1:-1]]
 
 
 def _steps(shape: Sequence[int]) -> list[int]:
@@ -461,7 +464,7 @@ def _steps(shape: Sequence[int]) -> list[int]:
 
 def _described(lib: Library, c: Convolution) -> _Object:
     """The library's description of the product, for the number of threads that it may use now."""
-    x, y = _channels_last(lib, c, c.data), _channels_last(lib, c, c.result)
+    x, y = (_layout(lib, c, shape, _wanted_steps(c, shape, False), False) for shape in (c.data, c.result))
     w = _layout(lib, c, c.weight, None, True)
     sizes = [_numbers(c.stride), _numbers([d - 1 for d in c.dilate]), _numbers(c.pad), _numbers(c.pad)]
     attributes = _attributes(lib)
