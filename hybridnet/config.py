@@ -44,6 +44,12 @@ SETTINGS = {
     "disabled_passes": Setting(
         "HYBRIDNET_DISABLE_PASSES", frozenset(), _names, "names of graph passes to leave out, separated by commas, to bisect a wrong result"
     ),
+    "disabled_libraries": Setting(
+        "HYBRIDNET_DISABLE_LIBRARIES",
+        frozenset(),
+        _names,
+        "names of libraries to leave out, separated by commas, to bisect a wrong result: oneDNN on a CPU, cuDNN and cuBLASLt on a GPU",
+    ),
     "threads": Setting(
         "HYBRIDNET_NUM_THREADS",
         None,
@@ -158,6 +164,7 @@ class Config:
 
     debug: int
     disabled_passes: frozenset[str]
+    disabled_libraries: frozenset[str]
     threads: int | None
     block_bytes: int
     cache_dir: str

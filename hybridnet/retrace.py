@@ -49,6 +49,7 @@ class Key(NamedTuple):
     training: bool
     precision: Precision | None
     disabled_passes: frozenset[str]
+    disabled_libraries: frozenset[str]
     tf32: bool
     deterministic: bool
     fast_math: bool
@@ -74,6 +75,7 @@ def key_of(structure: Any, leaves: Sequence[Any]) -> tuple[Any, ...]:
         local.training,
         local.precision,
         config.disabled_passes,
+        config.disabled_libraries,
         config.tf32,
         config.deterministic,
         config.fast_math,

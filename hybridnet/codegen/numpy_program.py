@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet import dtypes
 from hybridnet.codegen.memory import Request
 from hybridnet.codegen.numpy_control import write_control
 from hybridnet.codegen.numpy_plan import Flat, NumpyPlan, group_flats, planned, region_axis
@@ -21,8 +22,9 @@ from hybridnet.codegen.numpy_region import Region, write_region
 from hybridnet.codegen.numpy_text import Namespace, call_text, scalar_literal, view_text
 from hybridnet.codegen.plan import Place
 from hybridnet.config import config
+from hybridnet.core.kernel import HostCall
 from hybridnet.device import threads
-from hybridnet.graph.backend import Generated, implementation_of
+from hybridnet.graph.backend import Generated, HostPlan, implementation_of
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering import Target, lower
@@ -230,7 +232,17 @@ class _Writer:
                     lines.append(f"{name} = {self.ns.bind('asarray', np.asarray)}({name})")
             return
         self._define(out)
-        self.body += call_text(self.ns, node, args, self.name[out])
+        match implementation_of(node):
+            case HostPlan(call):
+                self._write_library_call(node, call, [*args, self.name[out]])
+            case _:
+                self.body += call_text(self.ns, node, args, self.name[out])
+
+    def _write_library_call(self, node: Node, call: HostCall, arrays: list[str]) -> None:
+        """A call of a library, with scratch from the arena."""
+        scratch = self.ns.fresh("scratch")
+        self._view_line(f"{scratch} = {{}}", self.plan.scratch(call.workspace, self.plan.step[node]), (call.workspace,), dtypes.uint8)
+        self.body.append(f"{self.ns.bind(f'library_{node.op.name}', call, ('library', id(call)))}({', '.join(arrays)}, scratch={scratch})")
 
     def _write_constant(self, out: Value) -> None:
         """An array of one number, made once; without dimensions it is written where it is used."""

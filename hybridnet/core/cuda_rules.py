@@ -6,20 +6,12 @@ arrays, is a rule of this table; another back end has a table of its own, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from hybridnet.core.kernel import HandKernels, LibraryCall
 from hybridnet.core.op import Op
-
-
-class Permuted(NamedTuple):
-    """An operator call on operands whose axes are in another order."""
-
-    attrs: Mapping[str, Any]
-    inputs: tuple[bool, ...]  # which operands are then in that order; the others are as they were
-    outputs: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -34,10 +26,6 @@ class CudaRule:
         of a GPU library, or None where it has none for these arrays or the library is not there.
     decomposition: for an operator with ``compute``: the same written in other operators, since on a GPU many small steps in a
         CUDA graph cost less than one of CuPy's between two.
-    permute: for an operator whose axes have roles, ``permute(order, *specs, **attrs)`` gives the same call with the axes
-        of its operands in ``order`` (as ``transpose`` takes it; operands of fewer axes get leading ones of length 1
-        first), or None where there is none. A contraction that has one gains from channels that come last. Pointwise
-        operators and reductions need none.
     casts: what may be of a narrower floating type than the other operands, so that a cast beside the operator can be a part
         of it: numbers of inputs, and ``"y"`` for the first output, whose type attribute ``dtype`` then gives.
     """
@@ -46,7 +34,6 @@ class CudaRule:
     kernels: Callable[..., HandKernels | None] | None = None
     library: Callable[..., LibraryCall | None] | None = None
     decomposition: Callable[..., Any] | None = None
-    permute: Callable[..., Permuted | None] | None = None
     casts: tuple[int | str, ...] = ()
 
 
@@ -61,13 +48,12 @@ def on_cuda(
     kernels: Callable[..., HandKernels | None] | None = None,
     library: Callable[..., LibraryCall | None] | None = None,
     decomposition: Callable[..., Any] | None = None,
-    permute: Callable[..., Permuted | None] | None = None,
     casts: tuple[int | str, ...] = (),
 ) -> Op:
     """Say how a GPU computes an operator, once (the fields of :class:`CudaRule`). Gives the operator."""
     if op in _RULES:
         raise ValueError(f"operator {op.name!r} has a rule for CUDA already")
-    _RULES[op] = CudaRule(functor, kernels, library, decomposition, permute, casts)
+    _RULES[op] = CudaRule(functor, kernels, library, decomposition, casts)
     return op
 
 

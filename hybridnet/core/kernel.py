@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hybridnet import dtypes
 from hybridnet.core.array import Spec
@@ -106,6 +106,16 @@ class LibraryCall(Protocol):
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the work on a stream: ``pointers`` are the addresses of the inputs, then of the outputs."""
+
+
+class HostCall(Protocol):
+    """A planned call of a CPU's library."""
+
+    name: str  # for people: the library and what was chosen
+    workspace: int  # bytes of scratch
+
+    def __call__(self, *arrays: Any, scratch: Any = None) -> None:
+        """Compute: NumPy arrays of any strides, the operands, then the result; ``scratch``: an array of bytes, made where none is given."""
 
 
 def contiguous(shape: Sequence[int]) -> tuple[int, ...]:

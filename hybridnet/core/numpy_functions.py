@@ -1,8 +1,8 @@
 """What NumPy calls for each operator: a table beside the records, as :mod:`~hybridnet.core.cuda_rules` is one.
 
 The universal function that an operator is, or its ``compute`` given NumPy, unless the operator's file enters a shorter way
-beside the record (:func:`on_numpy`). The table is filled at the first call of each operator, so that one look-up is all that
-an eager call pays.
+beside the record (:func:`on_numpy`); before it a CPU's library, where there is one (:mod:`~hybridnet.core.cpu_rules`). The
+table is filled at the first call of each operator, so that one look-up is all that an eager call pays.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet.config import config
+from hybridnet.core.cpu_rules import WithLibrary, has_library
 from hybridnet.core.op import OPS, Op
 
 
@@ -21,6 +23,8 @@ class _Functions(dict[Op, Callable[..., Any]]):
         if op.compute is None:
             raise TypeError(f"{op.name} is a composite: other operators compute it")
         function: Callable[..., Any] = getattr(np, op.ufunc) if op.ufunc is not None else functools.partial(op.compute, np)
+        if has_library(op):
+            function = WithLibrary(op, function, lambda: config.disabled_libraries)
         if OPS.get(op.name) is op:  # an operator that is made for one program goes with it
             self[op] = function
         return function

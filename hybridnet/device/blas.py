@@ -18,6 +18,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from hybridnet import dtypes
+from hybridnet.config import config
 from hybridnet.device import cuda, refusals, wheels
 from hybridnet.errors import DeviceError, fail
 
@@ -98,8 +99,8 @@ def available() -> bool:
 
 def plan(product: Product) -> Matmul | None:
     """The call for a product on the current GPU; None where the library is not there or has no algorithm for it, which is told."""
-    if not available():
-        refusals.tell("cuBLASLt", product, "it was not found")
+    if "cuBLASLt" in config.disabled_libraries or not available():
+        refusals.tell("cuBLASLt", product, refusals.absence("cuBLASLt"))
         return None
     with cuda.quiet:  # to make a handle takes memory of the device
         made = _planned(product, cuda.current_id())

@@ -21,6 +21,7 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from hybridnet import dtypes
+from hybridnet.config import config
 from hybridnet.device import cuda, refusals, wheels
 
 #: What cuDNN looks for by its bare name; without NVRTC the algorithms that it compiles itself are silently missing.
@@ -126,8 +127,8 @@ def available() -> bool:
 
 def plan(description: Description) -> Call | None:
     """The call for a description on the current GPU; None where the library is not there or has no algorithm for it, which is told."""
-    if not available():
-        refusals.tell("cuDNN", description, "it was not found")
+    if "cuDNN" in config.disabled_libraries or not available():
+        refusals.tell("cuDNN", description, refusals.absence("cuDNN"))
         return None
     with cuda.quiet:  # of threads that want the same one makes it, which takes seconds where cuDNN compiles a kernel
         made = _planned(description, cuda.current_id())

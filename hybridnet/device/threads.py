@@ -120,6 +120,11 @@ class _Local(threading.local):
 _local = _Local()
 
 
+def is_sharing() -> bool:
+    """Whether this thread is at a piece of shared work, where a library is to use no threads of its own."""
+    return _local.shares
+
+
 def share(work: Work, pieces: Sequence[Any], workers: int | None = None) -> None:
     """Have ``work(worker, pieces)`` called by several threads, each with a number of its own, that take from the same iterator.
 

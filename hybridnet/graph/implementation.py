@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hybridnet.core.kernel import HandKernels, LibraryCall
+from hybridnet.core.kernel import HandKernels, HostCall, LibraryCall
 from hybridnet.device.refusals import Refused
 
 
@@ -26,6 +26,13 @@ class LibraryPlan:
 
 
 @dataclass(frozen=True)
+class HostPlan:
+    """A CPU's library, by a call that takes arrays of any strides."""
+
+    call: HostCall
+
+
+@dataclass(frozen=True)
 class ArrayModule:
     """NumPy or CuPy, by the operator's ``compute``. ``refused``: why a library does not, if one was to."""
 
@@ -40,4 +47,4 @@ class Decomposed:
 
 
 #: ``HandKernels`` are kernels written by hand (``hybridnet.core.kernel``).
-Implementation = Alias | Generated | HandKernels | LibraryPlan | ArrayModule | Decomposed
+Implementation = Alias | Generated | HandKernels | LibraryPlan | HostPlan | ArrayModule | Decomposed

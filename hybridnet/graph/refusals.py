@@ -1,7 +1,8 @@
-"""The account of operators that a GPU library was to compute and refused.
+"""The account of operators that a library was to compute and refused.
 
-Whoever settles that such a node goes another way says so to :func:`tell_refusal`: the first time of an operator is a warning, a program's
-``explain`` shows what was told while its graph was optimised (:func:`told_refusals`), and :func:`refusals` is what a benchmark records.
+Whoever settles that such a node goes another way says so to :func:`tell_refusal`: the first time of an operator on a GPU is a warning,
+a program's ``explain`` shows what was told while its graph was optimised (:func:`told_refusals`), and :func:`refusals` is what a
+benchmark records.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 from hybridnet.core import Op
 from hybridnet.device.refusals import Refused
-from hybridnet.graph.backend import implementation_of
+from hybridnet.graph.backend import backend_of, implementation_of
 from hybridnet.graph.implementation import ArrayModule, Decomposed
 from hybridnet.graph.ir import Node
 
@@ -60,7 +61,7 @@ def tell_refusal(node: Node, instead: str) -> None:
     refusal = Refusal(node.op.name, str(node.site or ""), *reason, instead)
     if node.op not in _warned:
         _warned.add(node.op)
-        logging.getLogger("hybridnet").warning("%s", refusal)
+        logging.getLogger("hybridnet").log(logging.WARNING if backend_of(node.device).refusals_warn else logging.INFO, "%s", refusal)
     if len(_refusals) < _KEPT:
         _refusals.setdefault((node.op.name, reason.wanted), refusal)
     if _telling.told is not None:

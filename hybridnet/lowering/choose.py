@@ -6,7 +6,7 @@ nobody again.
 
 from __future__ import annotations
 
-from hybridnet.graph.backend import implementation_of
+from hybridnet.graph.backend import backend_of, implementation_of
 from hybridnet.graph.implementation import ArrayModule
 from hybridnet.graph.ir import Graph
 from hybridnet.graph.refusals import tell_refusal
@@ -16,5 +16,5 @@ def choose(graph: Graph) -> Graph:
     """The graph, whose nodes all know who computes them; what a library was to compute and does not is told."""
     for node in graph.nodes:
         if isinstance(implementation_of(node), ArrayModule):
-            tell_refusal(node, "computed by CuPy between two graphs")
+            tell_refusal(node, backend_of(node.device).plainly)
     return graph

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet.config import config
 from hybridnet.core import Kind, Op, Spec
 from hybridnet.exact import exact_attrs
 from hybridnet.graph.backend import backend_of
@@ -74,6 +75,18 @@ def free_axis(domain: Shape, reduced: frozenset[int]) -> int | None:
     return max(free, key=lambda a: (domain[a], -a), default=None)
 
 
+#: Bytes of a region's block that lie one after another in memory, at least; shorter runs take several times as long to read.
+_RUN_BYTES = 256
+
+
+def _is_in_runs(domain: Shape, reduced: frozenset[int]) -> bool:
+    """Whether a region goes along an axis in blocks of what memory is read in: with channels last, sums over all others do not."""
+    axis = free_axis(domain, reduced)
+    if axis is None:
+        return False
+    return axis != -1 or len(domain) < 3 or config.block_bytes >= _RUN_BYTES * math.prod(domain[:-1])
+
+
 def _joined(a: _Unit, b: _Unit, of: Mapping[Value, _Unit]) -> tuple[Shape, frozenset[int]] | None:
     """The domain and reduced axes of two units as one region, or None if they do not fit."""
     try:
@@ -94,7 +107,7 @@ def _joined(a: _Unit, b: _Unit, of: Mapping[Value, _Unit]) -> tuple[Shape, froze
     if domain == () and len(a.nodes) + len(b.nodes) > a.limits.region_numbers:
         return None
     reduced = a.reduced | b.reduced
-    if reduced and free_axis(domain, reduced) is None and not a.limits.reduces_all:
+    if reduced and not a.limits.reduces_all and not _is_in_runs(domain, reduced):
         return None
     # A value summed over an axis may meet values that keep it only as a length-1 axis, which
     # broadcasting guarantees; a region that is narrower there than the domain is fine.
@@ -117,7 +130,10 @@ def is_fusable(node: Node, min_bytes: int = 0) -> bool:
             return False
         if node.inputs[0].nbytes <= backend.limits.launch_bytes:
             return True  # even where it is then read twice: that takes less than a launch
-        return bool(node.attrs["keepdims"]) and free_axis(node.inputs[0].shape, _reduced_axes(node)) is not None
+        if not node.attrs["keepdims"]:
+            return False
+        domain, reduced = node.inputs[0].shape, _reduced_axes(node)
+        return free_axis(domain, reduced) is not None if backend.limits.reduces_all else _is_in_runs(domain, reduced)
     return node.op.kind is Kind.POINTWISE or backend.rematerializes_random(node)
 
 

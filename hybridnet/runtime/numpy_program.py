@@ -9,6 +9,7 @@ from __future__ import annotations
 import linecache
 import traceback
 import weakref
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -16,6 +17,9 @@ from hybridnet.codegen.numpy_program import Source, write_numpy_program
 from hybridnet.core import failure
 from hybridnet.device import threads
 from hybridnet.errors import HybridnetError
+from hybridnet.graph.backend import HostPlan, implementation_of
+from hybridnet.graph.ir import Node
+from hybridnet.graph.refusals import refused
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.flat import FlatState, can_flatten
 from hybridnet.runtime.lease import Lease, leased
@@ -31,6 +35,16 @@ def bound_text(text: str, names: Mapping[str, Any], file: str) -> Any:
     bind = found.pop("bind")  # whose globals these names are: the two would hold each other
     weakref.finalize(bind, linecache.cache.pop, file, None)
     return bind
+
+
+def _library_line(node: Node) -> str:
+    """What a library computes of a program, or refused to and why; nothing of a node that is no library's."""
+    chosen = implementation_of(node)
+    if isinstance(chosen, HostPlan):
+        return f"  {node.op.name} by {chosen.call.name}"
+    if (refusal := refused(node)) is not None:
+        return f"  {node.op.name} by NumPy: {refusal.library} has no plan for {refusal.wanted}: {refusal.reason}"
+    return ""
 
 
 class Instance:
@@ -74,10 +88,14 @@ class NumpyProgram:
         return self.source.text
 
     def explain(self) -> str:
-        """How it runs, in a line, and a line for each call of the user's Python."""
+        """How it runs, in a line, and a line for what libraries compute and for each call of the user's Python."""
         head = f"{self.name}: one NumPy program, {self.arena_bytes:,} bytes of arena; {threads.describe()}"
         called = [n for n in dict.fromkeys(self.source.nodes.values()) if n.op.python]
-        return "\n".join([head, *(f"  {n.op.name} at {n.site}: Python of its own, called between the program's lines" for n in called)])
+        found = Counter(line for node in self.source.lowered.nodes if (line := _library_line(node)))
+        lines = [f"{line}, {number} times" if number > 1 else line for line, number in found.items()]
+        return "\n".join(
+            [head, *lines, *(f"  {n.op.name} at {n.site}: Python of its own, called between the program's lines" for n in called)]
+        )
 
     def flat_inputs(self) -> list[Any]:
         """The buffers in which states lie flat. To be asked for before the states' own arrays: it may move them."""

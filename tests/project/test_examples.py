@@ -15,6 +15,7 @@ from support.example import EXAMPLES, example
 from support.paths import ROOT
 
 import hybridnet as hn
+from hybridnet.config import config
 from hybridnet.gluon.training import checkpoint
 
 datasets = pytest.importorskip("sklearn.datasets")
@@ -81,7 +82,9 @@ def test_digits(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_all_modes_end_with_the_same_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_modes_end_with_the_same_parameters(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    # With oneDNN compiled networks have their channels last and sum in another order, which Adam makes large where gradients are near zero.
+    monkeypatch.setattr(config, "disabled_libraries", frozenset({"oneDNN"}))
     digits = example("digits")
     ends = {}
     for mode in digits.MODES:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hybridnet.core import Kind, Op, Permuted
+from hybridnet.core import Kind, Op
 from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec
 from hybridnet.device.refusals import heard
 from hybridnet.dtypes import Dtype
@@ -53,6 +53,8 @@ class Backend:
     name: str
     limits: Limits
     libraries: tuple[str, ...] = ()  # that ``plan`` may find calls of
+    plainly: str  # who computes what no library does, in words
+    refusals_warn: bool = False  # whether that is so much slower that the first time of each operator is worth a warning
 
     def implement(self, node: Node) -> Implementation:
         """Decide who computes a node: a library before kernels written by hand, those before generated ones, the array module last.
@@ -90,10 +92,6 @@ class Backend:
     def decomposition(self, op: Op) -> Callable[..., Any] | None:
         """The function that writes an operator in other operators, where that is how it is computed (unless in one step)."""
         return op.decomposition
-
-    def permutation(self, op: Op) -> Callable[..., Permuted | None] | None:
-        """How a call of an operator is one on operands whose axes are in another order (``CudaRule.permute``)."""
-        return None
 
     def casts(self, op: Op) -> tuple[int | str, ...]:
         """Which operands and results of an operator may be of a narrower floating type (``CudaRule.casts``)."""

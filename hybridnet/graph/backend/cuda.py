@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hybridnet.config import config
-from hybridnet.core import Kind, Op, Permuted, cuda_rule
+from hybridnet.core import Kind, Op, cuda_rule
 from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec, contiguous, is_half
 from hybridnet.device import cuda, hardware
 from hybridnet.dtypes import Dtype, float32
@@ -39,6 +39,8 @@ class CudaBackend(Backend):
 
     name = "CUDA"
     libraries = ("cuBLASLt", "cuDNN")
+    plainly = "computed by CuPy between two graphs"
+    refusals_warn = True
     limits = Limits(
         launch_bytes=hardware.LAUNCH_BYTES,
         unrolled_steps=256,  # a CUDA graph cannot hold the loop, but its steps
@@ -78,9 +80,6 @@ class CudaBackend(Backend):
 
     def decomposition(self, op: Op) -> Callable[..., Any] | None:
         return cuda_rule(op).decomposition or op.decomposition
-
-    def permutation(self, op: Op) -> Callable[..., Permuted | None] | None:
-        return cuda_rule(op).permute
 
     def casts(self, op: Op) -> tuple[int | str, ...]:
         return cuda_rule(op).casts

@@ -1,10 +1,19 @@
-"""NumPy: regions in blocks that fit a cache, all else by its functions. What starts costs little, and every copy counts."""
+"""NumPy: regions in blocks that fit a cache, all else by its functions. What starts costs little, and every copy counts.
+
+Beside it oneDNN, where it is installed, for what :mod:`hybridnet.core.cpu_rules` says.
+"""
 
 from __future__ import annotations
 
 import math
 
+from hybridnet.core.cpu_rules import host_call
+from hybridnet.device import onednn
+from hybridnet.device.refusals import heard
+from hybridnet.dtypes import Dtype, float32
 from hybridnet.graph.backend.base import Backend, Limits
+from hybridnet.graph.implementation import ArrayModule, HostPlan, Implementation
+from hybridnet.graph.ir import Node
 
 
 class NumpyBackend(Backend):
@@ -21,6 +30,18 @@ class NumpyBackend(Backend):
         recompute_cost=0,
         recompute_depth=0,
     )
+    plainly = "computed by NumPy"
+
+    def implement(self, node: Node) -> Implementation:
+        with heard() as refusals:
+            call = host_call(node.op, tuple(v.spec for v in node.inputs), tuple(v.spec for v in node.outputs), node.attrs)
+        if call is not None:
+            return HostPlan(call)
+        decision = super().implement(node)
+        return ArrayModule(refusals[-1]) if refusals and isinstance(decision, ArrayModule) else decision
+
+    def prefers_channels_last(self, dtype: Dtype) -> bool:
+        return dtype == float32 and onednn.available()
 
 
 NUMPY = NumpyBackend()

@@ -2,7 +2,7 @@
 
 Such a convolution in channels-first order is computed between transposes, which the library makes unseen. This pass
 writes the convolution with channels last and carries that order on through what lies between convolutions
-(pointwise operators, reductions, and whatever says in ``Backend.permutation`` how it takes operands in another order), so that
+(pointwise operators, reductions, and whatever says in :mod:`~hybridnet.core.permutations` how it takes operands in another order), so that
 transposes remain only at the ends: at the inputs, and where an operator reads the axes in their own order.
 
 Each value of the old graph may have two forms in the new one, the plain and the permuted, each made when it is first
@@ -18,6 +18,7 @@ from enum import IntEnum
 from typing import Any
 
 from hybridnet.core import Kind, Op, Permuted
+from hybridnet.core.permutations import permutation_of
 from hybridnet.graph.backend import backend_of, has_fused_implementation
 from hybridnet.graph.ir import Graph, Node, Value, infer_node
 from hybridnet.graph.operators import BROADCAST_TO, FULL, RESHAPE, TRANSPOSE
@@ -79,7 +80,7 @@ def _permuted_call(node: Node) -> Permuted | None:
         return _permuted_reduction(node)
     if not 3 <= out.ndim <= 5:
         return None
-    permutation = backend_of(node.device).permutation(op)
+    permutation = permutation_of(op)
     if permutation is not None:
         return permutation(_order(out.ndim), *[v.spec for v in node.inputs], **node.attrs)
     if op.kind is Kind.POINTWISE and node.inputs:

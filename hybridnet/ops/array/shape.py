@@ -10,7 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import ArrayLike, Kind, NDArray, Op, Permuted, Sample, Spec, apply, broadcast_shapes, call, on_cuda, on_numpy, register
+from hybridnet.core import (
+    ArrayLike,
+    Kind,
+    NDArray,
+    Op,
+    Permuted,
+    Sample,
+    Spec,
+    apply,
+    broadcast_shapes,
+    call,
+    on_cuda,
+    on_numpy,
+    permutes,
+    register,
+)
 from hybridnet.core.kernel import HandKernels, contiguous
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import as_shape, normal, normalize_axes, normalize_axis, reduced_axes, tensor
@@ -153,7 +168,7 @@ def _broadcast(x: Any, *, shape: tuple[int, ...]) -> Any:
 
 
 on_numpy(BROADCAST_TO, _broadcast)
-on_cuda(BROADCAST_TO, permute=lambda order, x, *, shape: Permuted({"shape": tuple(shape[a] for a in order)}, (True,), (True,)))
+permutes(BROADCAST_TO, lambda order, x, *, shape: Permuted({"shape": tuple(shape[a] for a in order)}, (True,), (True,)))
 
 
 def broadcast_to(array: ArrayLike, shape: Any) -> Any:
@@ -230,11 +245,8 @@ CONCATENATE = register(
         ],
     )
 )
-on_cuda(
-    CONCATENATE,
-    kernels=_concatenate_kernels,
-    permute=lambda order, *xs, axis: Permuted({"axis": order.index(axis)}, (True,) * len(xs), (True,)),
-)
+on_cuda(CONCATENATE, kernels=_concatenate_kernels)
+permutes(CONCATENATE, lambda order, *xs, axis: Permuted({"axis": order.index(axis)}, (True,) * len(xs), (True,)))
 
 
 def concatenate(seq: Sequence[Any], axis: int | None = 0) -> Any:
@@ -319,7 +331,7 @@ SLICE = register(
     )
 )
 on_numpy(SLICE, lambda x, *, key: x[_decoded(key)])
-on_cuda(SLICE, permute=_permuted_slice)
+permutes(SLICE, _permuted_slice)
 
 
 def _infer_slice_grad(g: Spec, *, shape: tuple[int, ...], key: Any) -> Spec:
@@ -359,7 +371,8 @@ SLICE_GRAD = register(
         ],
     )
 )
-on_cuda(SLICE_GRAD, kernels=_slice_grad_kernels, permute=_permuted_slice)
+on_cuda(SLICE_GRAD, kernels=_slice_grad_kernels)
+permutes(SLICE_GRAD, _permuted_slice)
 
 
 def slice_axis(data: Any, axis: int, begin: int, end: int | None) -> Any:

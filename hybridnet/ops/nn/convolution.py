@@ -4,7 +4,8 @@ Each of the three is linear in both of its inputs and has the other two for its 
 family is closed: any order of differentiation stays within it. Deconvolution is the gradient with
 respect to the data.
 
-The arithmetic is in :mod:`hybridnet.ops.nn.convolve`. On a GPU it is a call of cuDNN, or, where that has none, a product of columns.
+The arithmetic is in :mod:`hybridnet.ops.nn.convolve`. On a CPU oneDNN may take its place; on a GPU it is a call of cuDNN,
+or, where that has none, a product of columns.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import math
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cpu, on_cuda, permutes, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, tensor
-from hybridnet.ops.nn import convolution_library
+from hybridnet.ops.nn import convolution_host, convolution_library
 from hybridnet.ops.nn.columns import unrolled, unrolled_data_grad, unrolled_weight_grad
 from hybridnet.ops.nn.common import along, as_part, as_tuple, wide_dtype
 from hybridnet.ops.nn.convolve import data_grad, forward, weight_grad
@@ -186,7 +187,9 @@ CONVOLUTION = register(
         ],
     )
 )
-on_cuda(CONVOLUTION, decomposition=unrolled, library=convolution_library.convolution, permute=_permuted)
+on_cuda(CONVOLUTION, decomposition=unrolled, library=convolution_library.convolution)
+on_cpu(CONVOLUTION, convolution_host.convolution)
+permutes(CONVOLUTION, _permuted)
 
 DATA_GRAD = register(
     Op(
@@ -212,7 +215,9 @@ DATA_GRAD = register(
         ],
     )
 )
-on_cuda(DATA_GRAD, decomposition=unrolled_data_grad, library=convolution_library.data_grad, permute=_permuted)
+on_cuda(DATA_GRAD, decomposition=unrolled_data_grad, library=convolution_library.data_grad)
+on_cpu(DATA_GRAD, convolution_host.data_grad)
+permutes(DATA_GRAD, _permuted)
 
 WEIGHT_GRAD = register(
     Op(
@@ -234,7 +239,9 @@ WEIGHT_GRAD = register(
         ],
     )
 )
-on_cuda(WEIGHT_GRAD, decomposition=unrolled_weight_grad, library=convolution_library.weight_grad, permute=_permuted)
+on_cuda(WEIGHT_GRAD, decomposition=unrolled_weight_grad, library=convolution_library.weight_grad)
+on_cpu(WEIGHT_GRAD, convolution_host.weight_grad)
+permutes(WEIGHT_GRAD, _permuted)
 
 
 def convolution(

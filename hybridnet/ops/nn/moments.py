@@ -11,7 +11,7 @@ import math
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from hybridnet.core import Kind, Op, Permuted, Sample, Spec, broadcast_shapes, call, on_cuda, register
+from hybridnet.core import Kind, Op, Permuted, Sample, Spec, broadcast_shapes, call, on_cuda, permutes, register
 from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, reduced_shape
@@ -189,7 +189,8 @@ MOMENTS = register(
         sample=lambda: [*(Sample((normal(*shape),), {"axis": axis}) for shape, axis in _CASES)],
     )
 )
-on_cuda(MOMENTS, kernels=_moments_kernels, permute=_permuted)
+on_cuda(MOMENTS, kernels=_moments_kernels)
+permutes(MOMENTS, _permuted)
 
 
 def _infer_sums(g: Spec, x: Spec, mean: Spec, *, axis: tuple[int, ...]) -> tuple[Spec, Spec]:
@@ -230,4 +231,5 @@ CENTRED_SUMS = register(
         ],
     )
 )
-on_cuda(CENTRED_SUMS, kernels=_sums_kernels, permute=_permuted)
+on_cuda(CENTRED_SUMS, kernels=_sums_kernels)
+permutes(CENTRED_SUMS, _permuted)

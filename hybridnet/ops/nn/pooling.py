@@ -17,7 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, permutes, register
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, reduced_shape, tensor
@@ -223,7 +223,8 @@ MAX_POOL = register(
         sample=lambda: [*[Sample((normal(*x),), attrs) for x, attrs in _CASES], Sample((normal(3, 4),), _WRONG, error=ValueError)],
     )
 )
-on_cuda(MAX_POOL, kernels=_max_kernels, permute=_permuted)
+on_cuda(MAX_POOL, kernels=_max_kernels)
+permutes(MAX_POOL, _permuted)
 # Where the maxima lie does not change with an infinitesimal step: gradients flow through the first operand alone.
 # Samples are marked as not differentiable because taking a step off x without y would move them.
 MAX_POOL_GRAD = register(
@@ -241,7 +242,8 @@ MAX_POOL_GRAD = register(
         ],
     )
 )
-on_cuda(MAX_POOL_GRAD, kernels=_max_grad_kernels, permute=_permuted)
+on_cuda(MAX_POOL_GRAD, kernels=_max_grad_kernels)
+permutes(MAX_POOL_GRAD, _permuted)
 MAX_POOL_GATHER = register(
     Op(
         "max_pool_gather",
@@ -254,7 +256,8 @@ MAX_POOL_GATHER = register(
         sample=lambda: [*[Sample((normal(*x, seed=3), *_sample_max(x, attrs)[1:]), attrs, differentiable=False) for x, attrs in _CASES]],
     )
 )
-on_cuda(MAX_POOL_GATHER, kernels=_max_gather_kernels, permute=_permuted)
+on_cuda(MAX_POOL_GATHER, kernels=_max_gather_kernels)
+permutes(MAX_POOL_GATHER, _permuted)
 
 
 # -- sums and means -------------------------------------------------------------------------------
@@ -347,7 +350,8 @@ SUM_POOL = register(
         sample=_sum_samples(False),
     )
 )
-on_cuda(SUM_POOL, kernels=_sum_kernels, permute=_permuted)
+on_cuda(SUM_POOL, kernels=_sum_kernels)
+permutes(SUM_POOL, _permuted)
 SUM_POOL_GRAD = register(
     Op(
         "sum_pool_grad",
@@ -359,7 +363,8 @@ SUM_POOL_GRAD = register(
         sample=_sum_samples(True),
     )
 )
-on_cuda(SUM_POOL_GRAD, kernels=_sum_grad_kernels, permute=_permuted)
+on_cuda(SUM_POOL_GRAD, kernels=_sum_grad_kernels)
+permutes(SUM_POOL_GRAD, _permuted)
 
 
 def _infer_global_avg(x: Spec, *, axis: tuple[int, ...]) -> Spec:

@@ -1,0 +1,331 @@
+"""oneDNN beside NumPy: every output of every call is NumPy's, it may be left out, and what cannot be used is left out with a reason."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from support.paths import ROOT
+from support.samples import as_arrays, cases
+
+import hybridnet as hn
+from hybridnet import autograd, dtypes
+from hybridnet.config import config
+from hybridnet.core import OPS, Op, Sample, Spec
+from hybridnet.core.cpu_rules import has_library, host_call
+from hybridnet.device import onednn, threads
+from hybridnet.gluon import nn
+from hybridnet.ops.nn.convolution import convolution
+
+#: In CI the extra ``cpu`` is installed; elsewhere, and beside the oldest NumPy, it may be missing.
+needed = pytest.mark.skipif(onednn.library() is None and "CI" not in os.environ, reason="oneDNN is not installed (the extra cpu)")
+
+SAMPLES = cases(lambda op, s: s.error is None and has_library(op))
+
+
+def without() -> Any:
+    return mock.patch.object(config, "disabled_libraries", frozenset({onednn.NAME}))
+
+
+def under(number: int) -> Any:
+    return mock.patch.object(config, "threads", number)
+
+
+def strided(x: Any) -> Any:
+    """The same numbers with gaps, and every axis in the other direction in memory."""
+    wide = np.zeros((*x.shape[::-1], 2), x.dtype)[..., 0].T
+    wide[...] = x
+    return wide
+
+
+def near(a: Any, b: Any) -> None:
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * max(1.0, float(np.abs(b).max(initial=0))))
+
+
+# -- what it computes ---------------------------------------------------------------------------------
+
+
+@needed
+@pytest.mark.parametrize("lay", [np.ascontiguousarray, strided], ids=["dense", "strided"])
+@pytest.mark.parametrize(("op", "sample"), SAMPLES)
+def test_each_call_gives_what_numpy_gives(op: Op, sample: Sample, lay: Any) -> None:
+    data = [x.asnumpy().astype("float32") for x in as_arrays(sample.inputs)]
+    assert op.compute is not None
+    expected = op.compute(np, *data, **sample.attrs)
+    call = host_call(op, tuple(Spec(x.shape, x.dtype) for x in data), (Spec(expected.shape, expected.dtype),), sample.attrs)
+    if call is None:
+        pytest.skip("NumPy computes this one")
+    for scratch in (None, np.full(call.workspace, 255, np.uint8)):
+        out = lay(np.full_like(expected, np.nan))
+        call(*map(lay, data), out, scratch=scratch)
+        near(out, expected)
+
+
+@needed
+def test_every_operator_with_a_library_has_samples_that_it_computes() -> None:
+    used = set()
+    for case in SAMPLES:
+        op, sample = case.values
+        data = [x.asnumpy().astype("float32") for x in as_arrays(sample.inputs)]
+        inputs = tuple(Spec(x.shape, x.dtype) for x in data)
+        if host_call(op, inputs, (op.infer(*inputs, **sample.attrs),), sample.attrs) is not None:
+            used.add(op)
+    assert used == {op for op in OPS.values() if has_library(op)}
+
+
+def random_case(rng: np.random.Generator) -> tuple[Any, Any, dict[str, Any]]:
+    """Data, a weight and arguments of a convolution."""
+    nd = int(rng.integers(1, 4))
+    groups = int(rng.choice([1, 1, 2, 4]))
+    channels, filters = groups * int(rng.integers(1, 5)), groups * int(rng.integers(1, 5))
+    if rng.random() < 0.3:
+        channels = filters = groups = int(rng.integers(2, 20))
+    kernel, dilate = rng.integers(1, 4, nd), rng.integers(1, 3, nd)
+    pad, stride = rng.integers(0, 3, nd), rng.integers(1, 4, nd)
+    size = (kernel - 1) * dilate + 1 + rng.integers(0, 9, nd)
+    last = bool(rng.random() < 0.5)
+    batch = int(rng.integers(1, 4))
+    x, w = (batch, channels, *size), (filters, channels // groups, *kernel)
+    if last:
+        x, w = (batch, *size, channels), (filters, *kernel, channels // groups)
+    layout = (["NWC", "NHWC", "NDHWC"] if last else ["NCW", "NCHW", "NCDHW"])[nd - 1]
+    attrs = {"stride": tuple(map(int, stride)), "pad": tuple(map(int, pad)), "dilate": tuple(map(int, dilate))}
+    arrays = [rng.standard_normal(tuple(map(int, s))).astype("float32") for s in (x, w)]
+    return *arrays, {**attrs, "num_group": groups, "layout": layout}
+
+
+def with_gradients(x: Any, w: Any, arguments: dict[str, Any], compiled: bool) -> list[Any]:
+    """The convolution of a sum of pointwise work, its result and both gradients."""
+    x, w = hn.np.array(x), hn.np.array(w)
+    x.attach_grad()
+    w.attach_grad()
+
+    def work(x: Any, w: Any) -> Any:
+        y = convolution(x * 2, w, **arguments)
+        return y * y
+
+    with autograd.record():
+        y = (hn.jit(work) if compiled else work)(x, w)
+    y.backward()
+    return [y.asnumpy(), x.grad.asnumpy(), w.grad.asnumpy()]
+
+
+@needed
+@pytest.mark.parametrize("seed", range(25))
+def test_random_convolutions_with_the_library_and_without(seed: int) -> None:
+    case = random_case(np.random.default_rng(seed))
+    with without():
+        expected = with_gradients(*case, compiled=False)
+    for compiled in (False, True):
+        for found, right in zip(with_gradients(*case, compiled), expected, strict=True):
+            near(found, right)
+
+
+# -- how it enters -------------------------------------------------------------------------------------
+
+
+def network() -> Any:
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(16, 3, in_channels=3), nn.BatchNorm(in_channels=16), nn.Activation("relu"), nn.Conv2D(8, 3, in_channels=16))
+    net.initialize()
+    net.hybridize()
+    return net
+
+
+IMAGES = np.random.default_rng(0).normal(size=(2, 3, 12, 12)).astype("float32")
+
+
+@needed
+def test_programs_call_it_and_explain_says_so() -> None:
+    net, x = network(), hn.np.array(IMAGES)
+    text = net.program(x)
+    assert text.count("library_convolution") == 2 and "scratch=" in text
+    assert "convolution by oneDNN" in net.explain(x)
+    assert "last=False" not in text  # channels come last from the first layer to the end
+    with without():
+        assert "library" not in net.program(x)
+        assert "oneDNN" not in net.explain(x)
+        expected = net(x).asnumpy()
+    near(net(x).asnumpy(), expected)
+
+
+@needed
+def test_explain_says_what_it_refused_and_why(caplog: pytest.LogCaptureFixture) -> None:
+    net, x = network(), hn.np.array(IMAGES).astype("float64")
+    net.cast("float64")
+    with caplog.at_level(logging.WARNING, "hybridnet"):
+        told = net.explain(x)
+    assert "convolution by NumPy: oneDNN has no plan for the result of a convolution" in told
+    assert "it is asked for float32 alone, not for float64" in told
+    assert not caplog.records  # NumPy is no surprise on a CPU
+
+
+@needed
+def test_empty_arrays_are_numpys() -> None:
+    (op,) = (op for op in OPS.values() if op.name == "convolution")
+    attrs = {"stride": (1, 1), "pad": (0, 0), "dilate": (1, 1), "groups": 1, "last": False}
+    x, w, y = (Spec(s, dtypes.float32) for s in ((0, 3, 4, 4), (2, 3, 3, 3), (0, 2, 2, 2)))
+    assert host_call(op, (x, w), (y,), attrs) is None
+
+
+# -- threads -------------------------------------------------------------------------------------------
+
+
+def large() -> tuple[Any, Any, Any]:
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 32, 32, 32)).astype("float32"), rng.normal(size=(32, 32, 3, 3)).astype("float32")
+    shape = (2, 32, 30, 30)
+    call = onednn.plan(onednn.Convolution("result", x.shape, w.shape, shape, (1, 1), (0, 0), (1, 1), 1, False))
+    assert call is not None
+    return call, (x, w), np.empty(shape, "float32")
+
+
+@needed
+def test_results_do_not_depend_on_the_number_of_threads() -> None:
+    found = []
+    for number in (1, 2, 5):
+        with under(number):
+            call, operands, out = large()
+            call(*operands, out)
+            found.append(out)
+    assert all((y == found[0]).all() for y in found)
+
+
+@needed
+def test_a_call_beside_another_takes_one_thread() -> None:
+    call, operands, out = large()
+    numbers: list[int] = []
+    planned = onednn._planned
+
+    def noted(description: Any, number: int) -> Any:
+        numbers.append(number)
+        return planned(description, number)
+
+    with under(2), mock.patch.object(onednn, "_planned", noted):
+        call(*operands, out)
+        with onednn._threads.taken(2):
+            call(*operands, out)
+        threads.share(lambda worker, pieces: [call(*operands, out) for _ in pieces], [0])
+        threads.share(lambda worker, pieces: [call(*operands, np.empty_like(out)) for _ in pieces], [0, 1])
+    assert numbers == [2, 1, 1, 1, 1]
+
+
+@needed
+def test_threads_at_once_give_the_same() -> None:
+    call, operands, out = large()
+    call(*operands, out)
+    outs = [np.empty_like(out) for _ in range(4)]
+    workers = [threading.Thread(target=lambda y=y: [call(*operands, y) for _ in range(5)]) for y in outs]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all((y == out).all() for y in outs)
+
+
+FORKED = """
+import os, sys, warnings
+warnings.simplefilter("ignore")
+import numpy as np, hybridnet as hn
+from hybridnet.gluon import nn
+net = nn.Conv2D(32, 3, in_channels=32)
+net.initialize()
+net.hybridize()
+x = hn.np.array(np.random.default_rng(0).normal(size=(2, 32, 32, 32)).astype("float32"))
+y = net(x).asnumpy()
+child = os.fork()
+if not child:
+    os._exit(0 if (net(x).asnumpy() == y).all() else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@needed
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_process_that_is_forked_off_after_use_computes_on() -> None:
+    environment = {**os.environ, "HYBRIDNET_NUM_THREADS": "2", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", FORKED], env=environment, timeout=120, check=False)
+    assert done.returncode == 0
+
+
+# -- a library that cannot be used --------------------------------------------------------------------
+
+SOURCE = """
+struct version { int major, minor, patch; const char *hash; unsigned cpu, gpu; };
+static struct version it = { MAJOR, 4, 1, "", RUNTIME, 0 };
+extern "C" const struct version *dnnl_version() { return &it; }
+extern "C" int omp_get_max_threads() { return 1; }
+extern "C" void omp_set_num_threads(int) {}
+extern "C" unsigned long dnnl_memory_desc_get_size(const void *) { return 0; }
+#ifdef ENGINE
+extern "C" void *dnnl_primitive_desc_query_md(const void *, int, int) { return 0; }
+extern "C" int dnnl_memory_set_data_handle(void *, void *) { return 0; }
+extern "C" int dnnl_engine_create(void **, int, unsigned long) { return 3; }
+#endif
+"""
+
+
+@pytest.fixture
+def only(tmp_path: Path) -> Iterator[Path]:
+    """The place of the one library that there is."""
+    path = tmp_path / onednn.FILE
+    onednn.library.cache_clear()
+    with mock.patch.object(onednn, "_candidates", lambda: iter([str(path)])):
+        yield path
+    onednn.library.cache_clear()
+
+
+def says(reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One warning with the reason, and NumPy computes."""
+    with caplog.at_level(logging.WARNING, "hybridnet"):
+        for _ in range(2):
+            assert not onednn.available()
+    (record,) = caplog.records
+    assert reason in record.getMessage() and "NumPy computes" in record.getMessage()
+    x, w = np.ones((1, 1, 3, 5), "float32"), np.ones((2, 1, 2, 3), "float32")
+    assert (convolution(hn.np.array(x), hn.np.array(w)).asnumpy() == 6).all()
+    net = network()
+    assert "library" not in net.program(hn.np.array(IMAGES))
+
+
+def test_a_file_that_is_no_library(only: Path, caplog: pytest.LogCaptureFixture) -> None:
+    only.write_bytes(b"\x7fELF, but nothing more")
+    says(str(only), caplog)
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["-DMAJOR=2", "-DRUNTIME=2"], "it is version 2.4.1; 3 is needed"),
+        (["-DMAJOR=3", "-DRUNTIME=0"], "without an engine for CPUs"),
+        (["-DMAJOR=3", "-DRUNTIME=4"], "neither OpenMP's nor none"),
+        (["-DMAJOR=3", "-DRUNTIME=2"], "dnnl_primitive_desc_query_md"),
+        (["-DMAJOR=3", "-DRUNTIME=2", "-DENGINE"], "engine_create gives status 3 (unimplemented)"),
+    ],
+)
+def test_libraries_that_cannot_be_used(only: Path, flags: list[str], reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    source = only.with_suffix(".cpp")
+    source.write_text(SOURCE)
+    subprocess.run(["g++", "-shared", "-fPIC", "-O0", *flags, str(source), "-o", str(only)], check=True)
+    says(reason, caplog)
+
+
+def test_no_library_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    onednn.library.cache_clear()
+    try:
+        with (
+            mock.patch.object(onednn, "_candidates", lambda: iter(["libdnnl-of-nobody.so.3"])),
+            mock.patch.object(onednn, "FILE", "libdnnl-of-nobody.so.3"),
+        ):
+            with caplog.at_level(logging.INFO, "hybridnet"):
+                assert not onednn.available()
+            assert not caplog.records
+    finally:
+        onednn.library.cache_clear()
