@@ -49,7 +49,7 @@ def apply(
     ``out`` is an array of the result's shape and dtype to compute into, for plain eager calls of
     operators with ``Op.out``: what Python's in-place operators are.
     """
-    if "dtype" in attrs and isinstance(attrs["dtype"], type):
+    if attrs and "dtype" in attrs and isinstance(attrs["dtype"], type):
         attrs = {**attrs, "dtype": dtypes.as_dtype(attrs["dtype"])}
     # Most calls are of one or two arrays of one floating dtype in the host's memory, or of such an array and a number: they need
     # no promotion, and are done here; so are those of no arrays. All others go the way that asks everything.

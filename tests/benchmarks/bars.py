@@ -47,11 +47,25 @@ class Verdict(NamedTuple):
         return "not run" if self.ratio is None else "PASS" if self.ratio <= self.limit else "MISS"
 
 
+#: Of the networks that every framework runs, by NumPy alone: against MXNet hybridized and PyTorch eager.
+NETWORK_LIMITS = (
+    ("lenet-train", 1.1, 1.1),
+    ("lstm-train", 0.8, 2.0),
+    ("resnet18-train", 0.95, 1.4),
+    ("resnet18-inference", 1.0, 1.1),
+    ("mobilenet-inference", 1.8, 2.0),
+)
+SHARED_NETWORKS = tuple(name for name, *_ in NETWORK_LIMITS)
 PEERS = (
     Bar("hybridnet/operators/add", ("torch/operators/add",), 1.3),
     Bar("hybridnet/operators/add", ("mxnet/operators/add", "mxnet/operators/add, mx.np"), 0.1),
     Bar("hybridnet/mlp-train/hybridized", ("mxnet/mlp-train/hybridized", "mxnet/mlp-train/imperative"), 0.6),
     Bar("hybridnet/mlp-train/one step", ("torch/mlp-train/eager",), 0.6),
+    *(
+        Bar(f"hybridnet/{workload}/hybridized", (f"{peer}/{workload}/{case}",), limit)
+        for workload, *limits in NETWORK_LIMITS
+        for peer, case, limit in zip(("mxnet", "torch"), ("hybridized", "eager"), limits, strict=True)
+    ),
 )
 OWN = tuple(Bar(f"hybridnet/{w}/hybridized", (f"hybridnet/{w}/imperative",), 1.0) for w in OWN_WORKLOADS)
 

@@ -6,6 +6,8 @@ Nothing here knows which of the two it is.
 from collections.abc import Callable
 from typing import Any
 
+from workloads import MOBILENET
+
 
 def lenet(gluon: Any) -> Any:
     """For images of 28 by 28 in one channel."""
@@ -66,4 +68,25 @@ def resnet18(gluon: Any) -> Any:
     return network
 
 
+def mobilenet(gluon: Any) -> Any:
+    """MobileNet 1.0 with 10 classes."""
+    nn = gluon.nn
+    network = nn.HybridSequential()
+
+    def add(inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
+        options = {"groups": groups, "use_bias": False, "in_channels": inputs}
+        network.add(nn.Conv2D(outputs, kernel, stride, kernel // 2, **options), nn.BatchNorm(in_channels=outputs), nn.Activation("relu"))
+
+    inputs = 32
+    add(3, inputs, 3, 2)
+    for outputs, stride in MOBILENET:
+        add(inputs, inputs, 3, stride, groups=inputs)
+        add(inputs, outputs, 1, 1)
+        inputs = outputs
+    network.add(nn.GlobalAvgPool2D(), nn.Flatten(), nn.Dense(10, in_units=inputs))
+    return network
+
+
 NETWORKS: dict[str, Callable[[Any], Any]] = {"lenet": lenet, "lstm": recurrent, "resnet18": resnet18}
+#: Run forward, in inference.
+INFERENCE: dict[str, Callable[[Any], Any]] = {"resnet18": resnet18, "mobilenet": mobilenet}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import gluon_networks
 import numpy
-from workloads import SIZES, Weights, batch, perceptron_batch, perceptron_weights
+from workloads import SIZES, Weights, batch, image, perceptron_batch, perceptron_weights
 
 import hybridnet as hn
 from hybridnet.gluon import nn
@@ -146,15 +146,30 @@ def pointwise() -> Task:
     return Task(_started(Chain(), x), None, x, None)
 
 
-def shared(name: str) -> Task:
-    """A network that all peers train, from the same weights."""
-    network, weights = gluon_networks.NETWORKS[name](hn.gluon), Weights()
+def _of_all_peers(network: Any) -> Any:
+    """A network with the weights that all peers start from."""
+    weights = Weights()
     network.initialize()
     for parameter in network.collect_params().values():
         if len(parameter.shape) > 1:
             parameter.set_data(hn.nd.array(weights.of(parameter.shape)))
+    return network
+
+
+def inference(name: str) -> Task:
+    """A network that all peers run forward, and one image."""
+    return Task(_of_all_peers(gluon_networks.INFERENCE[name](hn.gluon)), None, hn.nd.array(image(name)), None)
+
+
+def shared(name: str) -> Task:
+    """A network that all peers train, from the same weights."""
     x, y = batch(name)
-    return Task(network, hn.gluon.loss.SoftmaxCrossEntropyLoss(), hn.nd.array(x), hn.nd.array(y, dtype="int32"))
+    return Task(
+        _of_all_peers(gluon_networks.NETWORKS[name](hn.gluon)),
+        hn.gluon.loss.SoftmaxCrossEntropyLoss(),
+        hn.nd.array(x),
+        hn.nd.array(y, dtype="int32"),
+    )
 
 
 TASKS: dict[str, Callable[[], Task]] = {

@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from gluon_networks import INFERENCE
 from measure import Case, main
-from networks import TASKS, Task
+from networks import TASKS, Task, inference
 from threadpoolctl import threadpool_info
-from workloads import CHECKED_RATE, CHECKED_STEPS, SMALL, TIMED_RATE, small_arrays
+from workloads import CHECKED_RATE, CHECKED_STEPS, SMALL, TIMED_RATE, scaled, small_arrays
 
 import hybridnet as hn
 from hybridnet import autograd
@@ -81,6 +82,14 @@ def forward(make: Callable[[], Task], mode: str) -> Case:
     return Case("net(x)", {"net": task.network, "x": task.x}, losses=lambda: [float(task.network(task.x).asnumpy().mean())])
 
 
+def classified(name: str, mode: str) -> Case:
+    """A network that all peers run forward."""
+    task = inference(name)
+    if mode == "hybridized":
+        task.network.hybridize()
+    return Case("net(x)", {"net": task.network, "x": task.x}, losses=lambda: scaled(task.network(task.x).asnumpy()))
+
+
 WORKLOADS: dict[str, dict[str, Callable[[], Case]]] = {
     "operators": {
         "add": operator("a + b"),
@@ -94,6 +103,8 @@ WORKLOADS: dict[str, dict[str, Callable[[], Case]]] = {
 for name, make in TASKS.items():
     WORKLOADS[f"{name}-forward"] = {mode: partial(forward, make, mode) for mode in ("imperative", "hybridized")}
     WORKLOADS[f"{name}-train"] = {mode: partial(training, make, mode) for mode in ("imperative", "hybridized", "one step")}
+for name in INFERENCE:
+    WORKLOADS[f"{name}-inference"] = {mode: partial(classified, name, mode) for mode in ("imperative", "hybridized")}
 
 if __name__ == "__main__":
     main(WORKLOADS, {"hybridnet": hn.__version__, "numpy": np.__version__, "blas": blas()})

@@ -10,7 +10,7 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
-from gluon_networks import NETWORKS
+from gluon_networks import INFERENCE, NETWORKS
 from measure import Case, main
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
@@ -22,8 +22,10 @@ from workloads import (
     TIMED_RATE,
     Weights,
     batch,
+    image,
     perceptron_batch,
     perceptron_weights,
+    scaled,
     small_arrays,
 )
 
@@ -79,14 +81,25 @@ def perceptron(hybridized: bool) -> Case:
     return training(network, nd.array(data), nd.array(labels), hybridized)
 
 
-def of_gluon(name: str, hybridized: bool) -> Case:
-    network, weights = NETWORKS[name](gluon), Weights()
+def started(network: Any) -> Any:
+    """With the weights that all peers start from."""
+    weights = Weights()
     network.initialize()
     for parameter in network.collect_params().values():
         if len(parameter.shape) > 1:
             parameter.set_data(nd.array(weights.of(parameter.shape)))
+    return network
+
+
+def of_gluon(name: str, hybridized: bool) -> Case:
     data, labels = batch(name)
-    return training(network, nd.array(data), nd.array(labels), hybridized)
+    return training(started(NETWORKS[name](gluon)), nd.array(data), nd.array(labels), hybridized)
+
+
+def inference(name: str) -> Case:
+    network, x = started(INFERENCE[name](gluon)), nd.array(image(name))
+    network.hybridize(static_alloc=True, static_shape=True)
+    return Case("net(x)", {"net": network, "x": x}, finish=nd.waitall, losses=lambda: scaled(network(x).asnumpy()))
 
 
 WORKLOADS = {
@@ -101,6 +114,7 @@ WORKLOADS = {
     },
     "mlp-train": {"imperative": lambda: perceptron(False), "hybridized": lambda: perceptron(True)},
     **{f"{name}-train": {"hybridized": partial(of_gluon, name, True)} for name in NETWORKS},
+    **{f"{name}-inference": {"hybridized": partial(inference, name)} for name in INFERENCE},
 }
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from measure import Case, main
 from torch import nn
-from torch_networks import NETWORKS
+from torch_networks import INFERENCE, NETWORKS
 from workloads import (
     CHECKED_RATE,
     CHECKED_STEPS,
@@ -17,8 +17,10 @@ from workloads import (
     TIMED_RATE,
     Weights,
     batch,
+    image,
     perceptron_batch,
     perceptron_weights,
+    scaled,
     small_arrays,
 )
 
@@ -81,16 +83,27 @@ def training(network: nn.Module, data: np.ndarray, labels: np.ndarray) -> Case:
     return Case("step(x, y)", {"step": step, "x": x, "y": y}, losses=losses)
 
 
-def shared(name: str) -> Case:
-    """A network that all peers train, from the same weights."""
-    network, weights = NETWORKS[name](), Weights()
+def started(network: nn.Module) -> nn.Module:
+    """With the weights that all peers start from."""
+    weights = Weights()
     with torch.no_grad():
         for key, parameter in network.named_parameters():
             if parameter.ndim > 1:
                 parameter.copy_(torch.from_numpy(weights.of(tuple(parameter.shape))))
             elif "bias" in key:
                 parameter.zero_()
-    return training(network, *batch(name))
+    return network
+
+
+def shared(name: str) -> Case:
+    """A network that all peers train, from the same weights."""
+    return training(started(NETWORKS[name]()), *batch(name))
+
+
+def inference(name: str) -> Case:
+    network, x = started(INFERENCE[name]()).eval(), torch.from_numpy(image(name))
+    losses = lambda: scaled(network(x).detach().numpy())
+    return Case("net(x)", {"net": network, "x": x}, around=torch.no_grad, losses=losses)
 
 
 WORKLOADS = {
@@ -103,6 +116,7 @@ WORKLOADS = {
     },
     "mlp-train": {"eager": perceptron},
     **{f"{name}-train": {"eager": partial(shared, name)} for name in NETWORKS},
+    **{f"{name}-inference": {"eager": partial(inference, name)} for name in INFERENCE},
 }
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bars import OWN_WORKLOADS, SHARED_WORKLOADS
+from bars import OWN_WORKLOADS, SHARED_NETWORKS, SHARED_WORKLOADS
 from environments import set_up
 from machine import describe
 from report import report
@@ -25,7 +25,7 @@ from report import report
 HERE = Path(__file__).resolve().parent
 THREADS = "2"
 COMPILE = "compile"
-ALL = tuple(dict.fromkeys([*SHARED_WORKLOADS, *OWN_WORKLOADS, COMPILE]))
+ALL = tuple(dict.fromkeys([*SHARED_WORKLOADS, *SHARED_NETWORKS, *OWN_WORKLOADS, COMPILE]))
 #: How libraries are told their number of threads. PyTorch is also told by its worker.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "HYBRIDNET_NUM_THREADS")
 #: What makes OpenBLAS take other kernels than those of this processor.
@@ -81,8 +81,12 @@ def parsed() -> argparse.Namespace:
 
 def schedule(peers: list[str], workloads: list[str]) -> Iterator[tuple[str, str]]:
     """Who measures what in a round: the peers of a workload one after another."""
+    frameworks = ("hybridnet", "baseline", "mxnet", "torch")
     for workload in workloads:
-        yield from ((peer, workload) for peer in peers if peer in ("hybridnet", "baseline") or workload in SHARED_WORKLOADS)
+        for peer in peers:
+            shared = workload in SHARED_WORKLOADS or (workload in SHARED_NETWORKS and peer in frameworks)
+            if shared or peer in ("hybridnet", "baseline"):
+                yield peer, workload
 
 
 def measure(workers: Workers, workloads: list[str], rounds: int, seconds: float) -> dict[str, Any]:

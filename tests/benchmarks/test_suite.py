@@ -17,6 +17,7 @@ import peer_hybridnet
 import peer_numpy
 import pytest
 import report
+import workloads
 from compiling import compile_times, measured
 
 import hybridnet as hn
@@ -29,7 +30,7 @@ def losses(workload: str) -> dict[str, list[float]]:
 
 
 def test_the_runner_knows_every_network() -> None:
-    assert set(peer_hybridnet.WORKLOADS) >= {*bars.SHARED_WORKLOADS, *bars.OWN_WORKLOADS, *busy.WORKLOADS}
+    assert set(peer_hybridnet.WORKLOADS) >= {*bars.SHARED_WORKLOADS, *bars.SHARED_NETWORKS, *bars.OWN_WORKLOADS, *busy.WORKLOADS}
     assert {*bars.NETWORKS, *gluon_networks.NETWORKS} == set(networks.TASKS)
     assert {f"{name}-train" for name in gluon_networks.NETWORKS} < set(busy.WORKLOADS)
 
@@ -39,6 +40,14 @@ def test_modes_agree(workload: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer_hybridnet, "CHECKED_STEPS", 3)
     found = losses(workload)
     assert len(found) == (3 if workload.endswith("train") else 2)
+    assert bars.disagreements(found, bars.TOLERANCES) == {}
+
+
+@pytest.mark.parametrize("name", gluon_networks.INFERENCE)
+def test_modes_agree_on_an_image(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(workloads.IMAGES, name, (1, 3, 64, 64))
+    found = losses(f"{name}-inference")
+    assert len(found) == 2 and all(len(scores) == 10 for scores in found.values())
     assert bars.disagreements(found, bars.TOLERANCES) == {}
 
 

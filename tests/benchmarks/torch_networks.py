@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import nn
+from workloads import MOBILENET
 
 
 def lenet() -> nn.Module:
@@ -45,4 +46,22 @@ def resnet18() -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
 
 
+def mobilenet() -> nn.Module:
+    layers: list[nn.Module] = []
+
+    def add(inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
+        convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        layers.extend([convolution, nn.BatchNorm2d(outputs), nn.ReLU()])
+
+    inputs = 32
+    add(3, inputs, 3, 2)
+    for outputs, stride in MOBILENET:
+        add(inputs, inputs, 3, stride, groups=inputs)
+        add(inputs, outputs, 1, 1)
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10))
+
+
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"lenet": lenet, "lstm": Recurrent, "resnet18": resnet18}
+#: Run forward, in inference.
+INFERENCE: dict[str, Callable[[], nn.Module]] = {"resnet18": resnet18, "mobilenet": mobilenet}

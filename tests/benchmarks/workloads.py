@@ -53,6 +53,10 @@ SMALL = {
 
 #: One batch of each: the shape of its data; labels are of 10 classes.
 BATCHES = {"lenet": (64, 1, 28, 28), "lstm": (32, 32, 256), "resnet18": (4, 3, 112, 112)}
+#: One image for each network that all peers run forward, in inference.
+IMAGES = {"resnet18": (1, 3, 224, 224), "mobilenet": (1, 3, 224, 224)}
+#: MobileNet 1.0 behind its first convolution: each block's channels, and the stride of its depthwise convolution.
+MOBILENET = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
 #: Sequences have the time first.
 SAMPLES_AXIS = {"lenet": 0, "lstm": 1, "resnet18": 0}
 
@@ -62,6 +66,16 @@ def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.RandomState(3)
     shape = BATCHES[name]
     return rng.uniform(0, 1, shape).astype("float32"), rng.randint(0, 10, shape[SAMPLES_AXIS[name]]).astype("int32")
+
+
+def image(name: str) -> np.ndarray:
+    """Data for inference."""
+    return np.random.RandomState(4).uniform(0, 1, IMAGES[name]).astype("float32")
+
+
+def scaled(scores: np.ndarray) -> list[float]:
+    """What is compared of an inference: every score, by the largest, since those of networks that were not trained are small."""
+    return [float(x) for x in scores.ravel() / np.abs(scores).max()]
 
 
 class Weights:
