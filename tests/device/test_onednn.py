@@ -184,8 +184,10 @@ def test_programs_call_it_and_explain_says_so() -> None:
     with without():
         assert "library" not in net.program(x)
         assert "oneDNN" not in net.explain(x)
+        assert not hn.runtime.Features().is_enabled("MKLDNN")
         expected = net(x).asnumpy()
     near(net(x).asnumpy(), expected)
+    assert hn.runtime.Features().is_enabled("MKLDNN")
 
 
 @needed
