@@ -12,7 +12,7 @@ from hybridnet.codegen.numpy_text import is_ufunc
 from hybridnet.codegen.plan import Place, Plan
 from hybridnet.config import config
 from hybridnet.core import Kind
-from hybridnet.graph.backend import HostPlan, implementation_of
+from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.control_ops import CONTROL, initial
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import INDEX_SET
@@ -125,7 +125,7 @@ def planned(node: Node) -> bool:
     """Whether the node's results are written into planned buffers; others allocate their own."""
     if node.op is FUSED or node.op is GROUP or node.op in CONTROL:
         return True
-    if isinstance(implementation_of(node), HostPlan):
+    if isinstance(implementation_of(node), LibraryPlan):
         return True
     return node.op.kind is not Kind.VIEW and len(node.outputs) == 1 and (node.op.out or node.op.kind in (Kind.POINTWISE, Kind.REDUCTION))
 

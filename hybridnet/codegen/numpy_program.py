@@ -24,7 +24,7 @@ from hybridnet.codegen.plan import Place
 from hybridnet.config import config
 from hybridnet.core.kernel import HostCall
 from hybridnet.device import threads
-from hybridnet.graph.backend import Generated, HostPlan, implementation_of
+from hybridnet.graph.backend import Generated, LibraryPlan, implementation_of
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering import Target, lower
@@ -233,7 +233,7 @@ class _Writer:
             return
         self._define(out)
         match implementation_of(node):
-            case HostPlan(call):
+            case LibraryPlan(call):
                 self._write_library_call(node, call, [*args, self.name[out]])
             case _:
                 self.body += call_text(self.ns, node, args, self.name[out])

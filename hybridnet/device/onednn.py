@@ -295,7 +295,13 @@ class Call:
             if scratch is None or scratch.nbytes < plan.workspace:
                 scratch = np.empty(plan.workspace, np.uint8)
             with found.on(number):
-                plan.run(arrays, scratch)
+                try:
+                    plan.run(arrays, scratch)
+                except Unusable:  # of strides that it has no reorder for, before anything has run
+                    *operands, out = arrays
+                    result = np.empty(out.shape, out.dtype)
+                    plan.run([*map(np.ascontiguousarray, operands), result], scratch)
+                    out[...] = result
 
 
 class _Plan:
@@ -401,6 +407,8 @@ class _Operand:
         return self._moves[key]
 
     def _move(self, strides: Shape, out: bool) -> _Primitive | None:
+        if any(n > 1 and (s <= 0 or s % 4) for n, s in zip(self._shape, strides, strict=True)):
+            raise Unusable("it takes strides of one element or more alone")
         given = _layout(self._lib, self._c, self._shape, [s // 4 for s in strides], self._is_weight)
         if self._lib.functions.dnnl_memory_desc_equal(given, self._layout):
             return None

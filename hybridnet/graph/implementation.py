@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from hybridnet.core.kernel import HandKernels, HostCall, LibraryCall
+from hybridnet.core.kernel import HandKernels
 from hybridnet.device.refusals import Refused
 
 
@@ -20,16 +21,9 @@ class Generated:
 
 @dataclass(frozen=True)
 class LibraryPlan:
-    """A library, by a call that is planned for operands and results without gaps."""
+    """A library, by a call that is planned for operands and results without gaps; a CPU's takes arrays of any strides."""
 
-    call: LibraryCall
-
-
-@dataclass(frozen=True)
-class HostPlan:
-    """A CPU's library, by a call that takes arrays of any strides."""
-
-    call: HostCall
+    call: Any  # a LibraryCall for programs of a GPU, a HostCall for those of a CPU
 
 
 @dataclass(frozen=True)
@@ -47,4 +41,4 @@ class Decomposed:
 
 
 #: ``HandKernels`` are kernels written by hand (``hybridnet.core.kernel``).
-Implementation = Alias | Generated | HandKernels | LibraryPlan | HostPlan | ArrayModule | Decomposed
+Implementation = Alias | Generated | HandKernels | LibraryPlan | ArrayModule | Decomposed

@@ -6,7 +6,7 @@ import importlib.util
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
-from hybridnet.device import num_gpus
+from hybridnet.device import num_gpus, onednn
 from hybridnet.errors import ArgumentError, fail
 
 #: The features that MXNet 1.9.1 lists, in its order; those that are here are found by :func:`_present`.
@@ -38,6 +38,8 @@ def _present() -> set[str]:
         found |= {"CUDA", "CUDA_RTC"} | ({"CUDNN"} if _is_installed("cudnn") else set())
     if _is_installed("cv2"):
         found.add("OPENCV")
+    if onednn.available():  # MXNet's name for it is an older one of its own
+        found.add("MKLDNN")
     return found
 
 

@@ -17,7 +17,7 @@ from hybridnet.codegen.numpy_program import Source, write_numpy_program
 from hybridnet.core import failure
 from hybridnet.device import threads
 from hybridnet.errors import HybridnetError
-from hybridnet.graph.backend import HostPlan, implementation_of
+from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.ir import Node
 from hybridnet.graph.refusals import refused
 from hybridnet.runtime.arena import Arena, take
@@ -40,7 +40,7 @@ def bound_text(text: str, names: Mapping[str, Any], file: str) -> Any:
 def _library_line(node: Node) -> str:
     """What a library computes of a program, or refused to and why; nothing of a node that is no library's."""
     chosen = implementation_of(node)
-    if isinstance(chosen, HostPlan):
+    if isinstance(chosen, LibraryPlan):
         return f"  {node.op.name} by {chosen.call.name}"
     if (refusal := refused(node)) is not None:
         return f"  {node.op.name} by NumPy: {refusal.library} has no plan for {refusal.wanted}: {refusal.reason}"

@@ -68,6 +68,38 @@ def test_each_call_gives_what_numpy_gives(op: Op, sample: Sample, lay: Any) -> N
         near(out, expected)
 
 
+def backwards(x: Any) -> Any:
+    return x[::-1, ..., ::-1].copy()[::-1, ..., ::-1]
+
+
+def spread(x: Any) -> Any:
+    return np.broadcast_to(x[:1], x.shape)
+
+
+def odd(x: Any) -> Any:
+    """With strides that are no multiples of an element's size."""
+    records = np.zeros(x.shape, np.dtype([("mark", "u1"), ("number", "f4")]))
+    records["number"] = x
+    return records["number"]
+
+
+def overlapping(x: Any) -> Any:
+    return np.lib.stride_tricks.as_strided(x, x.shape, (*x.strides[:-2], x.itemsize, x.itemsize))
+
+
+@needed
+@pytest.mark.parametrize("lay", [backwards, spread, odd, overlapping])
+def test_strides_that_the_library_does_not_take(lay: Any) -> None:
+    (call, (x, w), out), (op,) = large(), [op for op in OPS.values() if op.name == "convolution"]
+    assert op.compute is not None
+    x, w = lay(x), lay(w)
+    expected = op.compute(np, x, w, stride=(1, 1), pad=(0, 0), dilate=(1, 1), groups=1, last=False)
+    results = [out, *([lay(out)] if lay in (backwards, odd) else [])]
+    for y in results:
+        call(x, w, y)
+        near(y, expected)
+
+
 @needed
 def test_every_operator_with_a_library_has_samples_that_it_computes() -> None:
     used = set()
@@ -152,8 +184,10 @@ def test_programs_call_it_and_explain_says_so() -> None:
     with without():
         assert "library" not in net.program(x)
         assert "oneDNN" not in net.explain(x)
+        assert not hn.runtime.Features().is_enabled("MKLDNN")
         expected = net(x).asnumpy()
     near(net(x).asnumpy(), expected)
+    assert hn.runtime.Features().is_enabled("MKLDNN")
 
 
 @needed

@@ -10,7 +10,7 @@ from hybridnet.device import Device
 from hybridnet.graph.backend.base import Backend, Limits
 from hybridnet.graph.backend.cuda import CUDA
 from hybridnet.graph.backend.numpy import NUMPY
-from hybridnet.graph.implementation import Decomposed, Generated, HandKernels, HostPlan, Implementation, LibraryPlan
+from hybridnet.graph.implementation import Decomposed, Generated, HandKernels, Implementation, LibraryPlan
 from hybridnet.graph.ir import Node
 
 _BACKENDS: dict[str, Backend] = {"cpu": NUMPY, "cpu_pinned": NUMPY, "gpu": CUDA}
@@ -30,7 +30,7 @@ def implementation_of(node: Node) -> Implementation:
 
 def has_fused_implementation(node: Node) -> bool:
     """Whether a composite is one step on its device, by hand-written kernels or a library, and is not written out in its parts."""
-    return isinstance(implementation_of(node), (HandKernels, HostPlan, LibraryPlan))
+    return isinstance(implementation_of(node), (HandKernels, LibraryPlan))
 
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
     "Decomposed",
     "Generated",
     "HandKernels",
-    "HostPlan",
     "Implementation",
     "LibraryPlan",
     "Limits",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybridnet.core import Kind, Op
-from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec
+from hybridnet.core.kernel import HandKernels, HostCall, LibraryCall, StridedSpec
 from hybridnet.device.refusals import heard
 from hybridnet.dtypes import Dtype
 from hybridnet.graph.implementation import Alias, ArrayModule, Decomposed, Generated, Implementation, LibraryPlan
@@ -77,7 +77,7 @@ class Backend:
 
     def plan(
         self, node: Node, inputs: Sequence[StridedSpec] | None = None, outputs: Sequence[StridedSpec] | None = None
-    ) -> LibraryCall | None:
+    ) -> LibraryCall | HostCall | None:
         """The library call that computes a node, of arrays without gaps unless told otherwise; None where there is none."""
         return None
 

@@ -6,13 +6,13 @@ Beside it oneDNN, where it is installed, for what :mod:`hybridnet.core.cpu_rules
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from hybridnet.core.cpu_rules import host_call
+from hybridnet.core.kernel import HostCall, StridedSpec
 from hybridnet.device import onednn
-from hybridnet.device.refusals import heard
 from hybridnet.dtypes import Dtype, float32
 from hybridnet.graph.backend.base import Backend, Limits
-from hybridnet.graph.implementation import ArrayModule, HostPlan, Implementation
 from hybridnet.graph.ir import Node
 
 
@@ -30,15 +30,13 @@ class NumpyBackend(Backend):
         recompute_cost=0,
         recompute_depth=0,
     )
+    libraries = ("oneDNN",)
     plainly = "computed by NumPy"
 
-    def implement(self, node: Node) -> Implementation:
-        with heard() as refusals:
-            call = host_call(node.op, tuple(v.spec for v in node.inputs), tuple(v.spec for v in node.outputs), node.attrs)
-        if call is not None:
-            return HostPlan(call)
-        decision = super().implement(node)
-        return ArrayModule(refusals[-1]) if refusals and isinstance(decision, ArrayModule) else decision
+    def plan(
+        self, node: Node, inputs: Sequence[StridedSpec] | None = None, outputs: Sequence[StridedSpec] | None = None
+    ) -> HostCall | None:
+        return host_call(node.op, tuple(v.spec for v in node.inputs), tuple(v.spec for v in node.outputs), node.attrs)
 
     def prefers_channels_last(self, dtype: Dtype) -> bool:
         return dtype == float32 and onednn.available()

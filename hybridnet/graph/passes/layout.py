@@ -68,9 +68,9 @@ def _keeps_memory(shape: Shape, axes: Sequence[int]) -> bool:
 
 def gains(node: Node) -> bool:
     """Whether a node is a channels-first contraction that its back end computes faster with channels last."""
-    if node.op.kind is not Kind.CONTRACTION or not backend_of(node.device).prefers_channels_last(node.outputs[0].dtype):
+    if node.op.kind is not Kind.CONTRACTION or _permuted_call(node) is None:
         return False
-    return _permuted_call(node) is not None
+    return backend_of(node.device).prefers_channels_last(node.outputs[0].dtype)  # asked last: it may have to look for a library
 
 
 def _permuted_call(node: Node) -> Permuted | None:
