@@ -52,7 +52,7 @@ class Backend:
 
     name: str
     limits: Limits
-    libraries: tuple[str, ...] = ()  # that ``plan`` may find calls of
+    libraries: tuple[str, ...] = ()  # by which ``plan`` may find products joined with what follows them
     plainly: str  # who computes what no library does, in words
     refusals_warn: bool = False  # whether that is so much slower that the first time of each operator is worth a warning
 

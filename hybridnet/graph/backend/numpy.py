@@ -30,7 +30,6 @@ class NumpyBackend(Backend):
         recompute_cost=0,
         recompute_depth=0,
     )
-    libraries = ("oneDNN",)
     plainly = "computed by NumPy"
 
     def plan(
