@@ -109,6 +109,23 @@ def test_depthwise_convolution_of_any_shape(seed: int, deep: int, monkeypatch: p
     close((take(dw) * other_w).sum(), (plain_convolution(x, other_w, stride, pad, dilate, groups) * take(g)).sum(), 1e-9)
 
 
+@pytest.mark.parametrize("deep", [0, 1000], ids=["pixels", "planes"])
+@pytest.mark.parametrize("place", [(0, 0), (0, 4), (2, 2), (4, 0), (4, 4)])
+def test_infinite_data_reaches_the_places_that_read_it(deep: int, place: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row's last element lies before the next row's first one; what no window reads at a place of the kernel does not matter there."""
+    monkeypatch.setattr(depthwise, "DEEP", deep)
+    x, w, g = normal(2, 3, 5, 5), normal(3, 1, 3, 3, seed=1), normal(2, 3, 3, 3, seed=2)
+    x[(0, 1, *place)] = np.inf
+
+    def run(a: Any, k: Any) -> Any:
+        return convolution.convolution(a, k, num_group=3)
+
+    expected = np.empty((3, 1, 3, 3))
+    for i, j in np.ndindex(3, 3):
+        expected[:, 0, i, j] = (x[:, :, i : i + 3, j : j + 3] * g).sum((0, 2, 3))
+    close(gradients(run, x, w, head=g)[1], expected)
+
+
 def test_depthwise_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     x, w = normal(3, 40, 40, 40, dtype=np.float32), normal(40, 1, 3, 3, seed=1, dtype=np.float32)
 

@@ -267,7 +267,8 @@ def _weight_grad_planes(xp: Any, x: Any, dy: Any, g: Geometry) -> Any:
         data = _runs(xp, images, column, target.shape[2], planes.run)
         axes = [_SAMPLE, _CHANNEL, _PLACE, _RUN], [_SAMPLE, _CHANNEL, _FILTER, _RUN], [_CHANNEL, _FILTER, _PLACE]
         _einsum(xp, data, axes[0], gradients, axes[1], axes[2], target)
-    return result
+    # What lies between rows met a gradient of zero, which takes nothing out where it is infinite or NaN: then by windows alone.
+    return result if np.isfinite(result).all() else _weight_grad_pixels(xp, x, dy, g)
 
 
 # -- gradients ------------------------------------------------------------------------------------
@@ -281,7 +282,7 @@ def weight_grad(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -
     data, gradients = _channels_first(x, g, 1), _channels_first(_split(dy, g, g.filters), g, 2)
     parts = _parts(g)
     sums: dict[Any, Any] = {}
-    one = _weight_grad_pixels if _is_deep(g) else _weight_grad_planes
+    one = _weight_grad_pixels if _is_deep(g) or xp is not np else _weight_grad_planes
 
     def compute(part: Part) -> None:
         sums[part[0].start, part[1].start] = one(xp, data[part], gradients[part], _of_part(g, part))
