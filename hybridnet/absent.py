@@ -54,7 +54,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("imdecode", "hybridnet.image.imdecode"),
         ("numpy numpy_extension np npx", "hybridnet.np and hybridnet.npx"),
     ],
-    "hybridnet.operator": [("PythonOp NumpyOp NDArrayOp", "CustomOp and CustomOpProp, which came in their place")],
     "hybridnet.ndarray.contrib": [
         ("quantize_asym quantized_rnn", "LSTM in floating numbers"),
         ("quantized_batch_norm quantized_elemwise_add quantized_elemwise_mul", "dequantize, and the operator of floating numbers"),
