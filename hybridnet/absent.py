@@ -56,7 +56,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.ndarray.contrib": [
         ("quantize_asym quantized_rnn", "LSTM in floating numbers"),
-        ("quantized_batch_norm quantized_elemwise_add quantized_elemwise_mul", "dequantize, and the operator of floating numbers"),
         ("calibrate_entropy", "a range of your own for quantize_v2"),
         ("backward_hawkesll backward_index_copy backward_quadratic", "autograd: they are parts of gradients"),
     ],
