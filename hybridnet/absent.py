@@ -41,7 +41,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.contrib": [
         ("onnx", "hybridnet.onnx"),
-        ("quant quantization tensorboard svrg_optimization", ""),
+        ("quant quantization tensorboard", ""),
     ],
     "hybridnet.io": [
         ("utils", "hybridnet.io"),
@@ -55,10 +55,8 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("imdecode", "hybridnet.image.imdecode"),
         ("numpy numpy_extension np npx", "hybridnet.np and hybridnet.npx"),
     ],
-    "hybridnet.operator": [("PythonOp NumpyOp NDArrayOp", "CustomOp and CustomOpProp, which came in their place")],
     "hybridnet.ndarray.contrib": [
         ("quantize_asym quantized_rnn", "LSTM in floating numbers"),
-        ("quantized_batch_norm quantized_elemwise_add quantized_elemwise_mul", "dequantize, and the operator of floating numbers"),
         ("calibrate_entropy", "a range of your own for quantize_v2"),
         ("backward_hawkesll backward_index_copy backward_quadratic", "autograd: they are parts of gradients"),
     ],

@@ -213,3 +213,72 @@ def _sorted(no_bias: bool, *arrays: Any) -> tuple[Any, Any, Any]:
         found = [x for x in arrays if x is not None]
         return None, tuple(found[:4]), ()
     return arrays[0], arrays[1:5], arrays[5:]
+
+
+@classic("_contrib_quantized_elemwise_add", outputs=_WITH_RANGE)
+def quantized_elemwise_add(
+    lhs: Array,
+    rhs: Array,
+    lhs_min: Array,
+    lhs_max: Array,
+    rhs_min: Array,
+    rhs_max: Array,
+    min_calib_range: float | None = None,
+    max_calib_range: float | None = None,
+) -> Any:
+    """The sum of bytes of one shape: int32 and its range, or in the range given int8, of two uint8 uint8.
+
+    Of int8 and uint8 MXNet leaves the uint8 out where no range is given, and is some steps off where one is; here it is the sum.
+    """
+    return _whole(quantized.added(lhs, rhs, (lhs_min, lhs_max, rhs_min, rhs_max), min_calib_range, max_calib_range))
+
+
+@classic("_contrib_quantized_elemwise_mul", outputs=lambda a: _WITH_RANGE[: 1 if a["enable_float_output"] else 3])
+def quantized_elemwise_mul(
+    lhs: Array,
+    rhs: Array,
+    lhs_min: Array,
+    lhs_max: Array,
+    rhs_min: Array,
+    rhs_max: Array,
+    min_calib_range: float | None = None,
+    max_calib_range: float | None = None,
+    enable_float_output: bool = False,
+) -> Any:
+    """The product of int8 arrays of one shape: int32 and its range, in the range given int8, or float32 alone.
+
+    As in MXNet int8 is cut to whole numbers and goes round where the range does not hold it. DtypeError for uint8.
+    """
+    ends = lhs_min, lhs_max, rhs_min, rhs_max
+    found = quantized.multiplied(lhs, rhs, ends, min_calib_range, max_calib_range, enable_float_output)
+    return found if enable_float_output else _whole(found)
+
+
+@classic("_contrib_quantized_batch_norm", aux=("moving_mean", "moving_var"), outputs=_WITH_RANGE)
+def quantized_batch_norm(
+    data: Array,
+    gamma: Array,
+    beta: Array,
+    moving_mean: Array,
+    moving_var: Array,
+    min_data: Array,
+    max_data: Array,
+    eps: float = 0.0010000000474974513,
+    momentum: float = 0.899999976,
+    fix_gamma: bool = True,
+    use_global_stats: bool = False,
+    output_mean_var: bool = False,
+    axis: int = 1,
+    cudnn_off: bool = False,
+    min_calib_range: float | None = None,
+    max_calib_range: float | None = None,
+) -> Any:
+    """Bytes normalized by the moving statistics, (channels,) each, as int8 of the same shape in the range given, which must be.
+
+    ``gamma`` counts whatever ``fix_gamma`` says, as in MXNet. ArgumentError without a range.
+    """
+    if min_calib_range is None or max_calib_range is None:
+        expected = "min_calib_range and max_calib_range"
+        fail(ArgumentError, "quantized_batch_norm", expected=expected, got=f"{min_calib_range} and {max_calib_range}")
+    statistics = gamma, beta, moving_mean, moving_var
+    return _whole(quantized.normalized(data, statistics, (min_data, max_data), eps, axis, min_calib_range, max_calib_range))

@@ -118,7 +118,7 @@ class ClassicOperator:
         return {name: self.attributes[name].text(value) for name, value in given.items()}
 
     def input_names(self, given: Attributes) -> tuple[str, ...]:
-        """The inputs that there are with these attributes, auxiliary states last."""
+        """The inputs that there are with these attributes, auxiliary states among them."""
         return self.inputs_with(self.complete(given))
 
     def inputs_with(self, a: Attributes) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ class ClassicOperator:
         return self.listed(a)
 
     def aux_names(self, given: Attributes) -> tuple[str, ...]:
-        """The states that there are with these attributes: the last of :meth:`input_names`."""
+        """The states that there are with these attributes: some of :meth:`input_names`."""
         return self.aux
 
     def output_names(self, given: Attributes) -> tuple[str, ...]:

@@ -85,10 +85,10 @@ class Node:
         return tuple([f"{self.name}_{name}" for name in self._read()[2]])
 
     @property
-    def states(self) -> range:
+    def states(self) -> tuple[int, ...]:
         """The positions of the inputs that the operator writes to."""
-        count = len(self.operator.aux_names(self.values)) if self.operator is not None else 0
-        return range(len(self.inputs) - count, len(self.inputs))
+        names = self.operator.aux_names(self.values) if self.operator is not None else ()
+        return tuple(i for i, name in enumerate(self.input_names) if name in names) if names else ()
 
     @property
     def bodies(self) -> list[Body]:

@@ -10,6 +10,8 @@ import io
 import json
 import logging
 import re
+from importlib import import_module
+from inspect import isfunction
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +87,15 @@ def fit_with_multipliers(mx):
     params = _drawn(net, data=(16, 6), softmax_label=(16,))
     module = mx.mod.Module(net, fixed_param_names=["fc2_bias"])
     return _fit(mx, net, x, y, params, module=module, optimizer_params={"learning_rate": 0.3, "wd": 0.05})
+
+
+def fit_by_reduced_variance(mx):
+    kind = import_module(f"{mx.__name__}.contrib.svrg_optimization.svrg_module").SVRGModule
+    x, y = _points(n=76)  # the last batch of 16 is filled up by 4
+    net = _perceptron(mx)
+    params = _drawn(net, data=(16, 6), softmax_label=(16,))
+    arguments = {"learning_rate": 0.2, "momentum": 0.5, "wd": 0.01}
+    return _fit(mx, net, x, y, params, epochs=5, module=kind(net, update_freq=2), optimizer_params=arguments)
 
 
 def fit_convolution(mx):
@@ -475,16 +486,7 @@ def a_new_head(mx):
     return [_summary(module.get_params()[0]), _summary({"out": inside.get_outputs()[0]})]
 
 
-PROGRAMS = {
-    f.__name__: f
-    for f in (
-        fit_perceptron, fit_with_multipliers, fit_convolution, fit_on_two_contexts, fit_on_two_contexts_of_unequal_load,
-        fit_with_a_schedule, buckets_of_lstms, buckets_of_a_fused_network, a_chain_of_modules,
-        a_loss_in_python, gradients_of_inputs,
-        predictions, the_older_trainer, what_training_logs, what_a_monitor_sees, a_summary, cells, packed_weights, sentences,
-        two_inputs, two_outputs, adversaries, a_new_head,
-    )
-}  # fmt: skip
+PROGRAMS = {name: f for name, f in list(globals().items()) if isfunction(f) and f.__module__ == __name__ and name[0] != "_"}
 
 
 def main():

@@ -164,3 +164,54 @@ def average(x: Any, pooled: Any) -> Any:
 def depth_of(weight: Any) -> int:
     """How many products a sum has."""
     return math.prod(weight.shape[1:])
+
+
+# -- element by element ---------------------------------------------------------------------------
+
+
+def added(lhs: Any, rhs: Any, ends: tuple[Any, Any, Any, Any], low: float | None, high: float | None) -> Quantized:
+    """The sum of bytes of one shape: int32 with a range that holds any, or in the range given int8, of two uint8 uint8."""
+    check_type("quantized_elemwise_add", lhs, rhs)
+    spans = magnitude(*ends[:2]), magnitude(*ends[2:])
+    if low is None or high is None:
+        end = spans[0] + spans[1]
+        # Near the ends float32 has no number that int32 has too.
+        total = sum(call("cast", x, dtype=dtypes.float64) * (span / end / SPAN[x.dtype]) for x, span in zip((lhs, rhs), spans, strict=True))
+        return call("cast", call("rint", total * STEPS[dtypes.int32]), dtype=dtypes.int32), -end, end
+    dtype = lhs.dtype if lhs.dtype == rhs.dtype else dtypes.int8
+    # By ratios of ranges: steps that are halves stay halves.
+    end = max(abs(low), abs(high))
+    parts = [
+        call("cast", x, dtype=dtypes.float32) * (span / end * (SPAN[dtype] / SPAN[x.dtype]))
+        for x, span in zip((lhs, rhs), spans, strict=True)
+    ]
+    return rounded(parts[0] + parts[1], dtype), *_range(lhs, low, high)
+
+
+def multiplied(lhs: Any, rhs: Any, ends: tuple[Any, Any, Any, Any], low: float | None, high: float | None, floating: bool) -> Any:
+    """The product of int8 arrays of one shape: int32 and its range, float32 alone, or int8 in the range given, without its fraction."""
+    check_type("quantized_elemwise_mul", lhs, rhs, allowed=(dtypes.int8,))
+    product = call("cast", lhs, dtype=dtypes.int32) * call("cast", rhs, dtype=dtypes.int32)
+    unit = magnitude(*ends[:2]) / SPAN[dtypes.int8] * magnitude(*ends[2:]) / SPAN[dtypes.int8]
+    real = call("cast", product, dtype=dtypes.float32) * unit
+    if floating:
+        return real
+    if low is None or high is None:
+        return product, *product_range(lhs, rhs, ends)
+    steps = call("cast", real * (SPAN[dtypes.int8] / max(abs(low), abs(high))), dtype=dtypes.int32)
+    return call("cast", steps, dtype=dtypes.int8), *_range(lhs, low, high)
+
+
+def normalized(
+    data: Any, statistics: tuple[Any, Any, Any, Any], ends: tuple[Any, Any], eps: float, axis: int, low: float, high: float
+) -> Quantized:
+    """Bytes normalized along ``axis`` by (gamma, beta, mean, variance), each (channels,), as int8 in the range given. The shape stays."""
+    check_type("quantized_batch_norm", data)
+    shape = tuple(n if i == axis % data.ndim else 1 for i, n in enumerate(data.shape))
+    gamma, beta, mean, variance = (call("reshape", x, shape=shape) for x in statistics)
+    scale = gamma / call("sqrt", variance + eps)
+    whole = call("cast", data, dtype=dtypes.float32)
+    if data.dtype == dtypes.uint8:  # as MXNet: int8 of half as many steps
+        whole = call("floor", whole * 0.5)
+    found = (whole * (magnitude(*ends) / SPAN[dtypes.int8]) - mean) * scale + beta
+    return rounded(found * (SPAN[dtypes.int8] / max(abs(low), abs(high))), dtypes.int8), *_range(data, low, high)
