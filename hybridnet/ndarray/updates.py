@@ -13,7 +13,6 @@ from typing import Any
 
 from hybridnet.core import call
 from hybridnet.core.state import paused_recording
-from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.attributes import Array
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.row_updates import by_rows
@@ -454,29 +453,6 @@ def ftrl_update(
         return call("where", call("greater", call("absolute", z), lamda1), step, 0.0)
 
     return by_rows(weight, grad, (z, n), rule, weight.stype == "row_sparse")
-
-
-@classic("_sparse_adagrad_update", aux=("history",))
-def adagrad_update(
-    weight: Array,
-    grad: Array,
-    history: Array,
-    lr: float,
-    epsilon: float = 1e-7,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-) -> Any:
-    """history += grad²; gives weight - lr · grad / sqrt(history + epsilon). All are of one shape; a decay is refused, as in MXNet."""
-    if wd:
-        fail(ArgumentError, "sparse.adagrad_update", expected="wd=0", got=str(wd), fix="the optimizer AdaGrad, which has a weight decay")
-
-    def rule(w: Any, g: Any, h: Any) -> Any:
-        g = scaled(g, rescale_grad, clip_gradient)
-        h._assign(h + call("square", g))
-        return w - g * lr / call("sqrt", h + epsilon)
-
-    return by_rows(weight, grad, (history,), rule)
 
 
 @classic("rmsprop_update", aux=("n",))
