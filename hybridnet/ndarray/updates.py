@@ -1,7 +1,6 @@
 """The update operators of classic optimizers: ``sgd_update`` to ``lamb_update_phase2``, of one weight at a time.
 
-They give the new weight, which ``out=weight`` writes; the states are written in place. Those of SGD, Adam, Ftrl and AdaGrad move
-only the rows of a gradient of row_sparse storage (:mod:`hybridnet.ndarray.row_updates`). In all of them the gradient is first
+They give the new weight, which ``out=weight`` writes; the states are written in place (of row_sparse storage by rows). In all of them the gradient is first
 multiplied by ``rescale_grad`` and then, unless ``clip_gradient`` is negative, cut to plus and minus that. The operators ``mp_*`` keep
 a float32 copy of a weight of 16 bits, which they update, and give it in the weight's dtype. Nothing here is recorded.
 """
@@ -159,11 +158,8 @@ def sgd_mom_update(
     lazy_update: bool = True,
 ) -> Any:
     """mom = momentum · mom - lr · (grad + wd · weight); gives weight + mom. All arrays are of one shape."""
-
-    def rule(w: Any, g: Any, m: Any) -> Any:
-        return sgd_momentum(w, g, m, lr, momentum, wd, rescale_grad, clip_gradient)
-
-    return by_rows(weight, grad, (mom,), rule, lazy_update)
+    numbers = lr, momentum, wd, rescale_grad, clip_gradient
+    return by_rows(weight, grad, (mom,), lambda w, g, m: sgd_momentum(w, g, m, *numbers), lazy_update)
 
 
 @classic("mp_sgd_update", aux=("weight32",))
@@ -393,8 +389,7 @@ def adam_update(
 
     def rule(w: Any, g: Any, m: Any, v: Any) -> Any:
         g = scaled(g * rescale_grad + w * wd, 1.0, clip_gradient)
-        m, v = follow(m, g, beta1), follow(v, call("square", g), beta2)
-        return w - m * lr / (call("sqrt", v) + epsilon)
+        return w - follow(m, g, beta1) * lr / (call("sqrt", follow(v, call("square", g), beta2)) + epsilon)
 
     return by_rows(weight, grad, (mean, var), rule, lazy_update)
 
