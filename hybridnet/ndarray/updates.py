@@ -1,8 +1,8 @@
 """The update operators of classic optimizers: ``sgd_update`` to ``lamb_update_phase2``, of one weight at a time.
 
-They give the new weight, which ``out=weight`` writes; the states are written in place (of row_sparse storage by rows). In all of them the gradient is first
-multiplied by ``rescale_grad`` and then, unless ``clip_gradient`` is negative, cut to plus and minus that. The operators ``mp_*`` keep
-a float32 copy of a weight of 16 bits, which they update, and give it in the weight's dtype. Nothing here is recorded.
+They give the new weight, which ``out=weight`` writes; the states are written in place (by the rows of a row_sparse gradient). In all
+the gradient is first multiplied by ``rescale_grad`` and then, unless ``clip_gradient`` is negative, cut to plus and minus that. The
+operators ``mp_*`` update a float32 copy of a weight of 16 bits, and give it in the weight's dtype. Nothing here is recorded.
 """
 
 from __future__ import annotations
