@@ -249,8 +249,8 @@ def signum_update(
     """mom follows -(grad + wd · weight); gives (1 - lr · wd_lh) · weight + lr · sign(mom). All arrays are of one shape."""
 
     def rule(w: Any, g: Any) -> Any:
-        follow(mom, -(scaled(g, rescale_grad, clip_gradient) + w * wd), momentum)
-        return w * (1 - lr * wd_lh) + call("sign", mom) * lr
+        moved = follow(mom, -(scaled(g, rescale_grad, clip_gradient) + w * wd), momentum)
+        return w * (1 - lr * wd_lh) + call("sign", moved) * lr
 
     return updated(weight, None, rule, grad)
 
@@ -441,9 +441,8 @@ def ftrl_update(
 
     def rule(w: Any, g: Any, z: Any, n: Any) -> Any:
         g = scaled(g, rescale_grad, clip_gradient)
-        after = n + call("square", g)
-        z._assign(z + g - (call("sqrt", after) - call("sqrt", n)) * w / lr)
-        n._assign(after)
+        z._assign(z + g - (call("sqrt", n + call("square", g)) - call("sqrt", n)) * w / lr)
+        n._assign(n + call("square", g))
         step = (call("sign", z) * lamda1 - z) / ((call("sqrt", n) + beta) / lr + wd)
         return call("where", call("greater", call("absolute", z), lamda1), step, 0.0)
 
