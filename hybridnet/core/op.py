@@ -90,6 +90,7 @@ class Op:
         multiplication and an addition counted as two; None where there are no products.
     python: whether ``compute`` is Python of the user's, which a program calls between its own steps; ``explain`` says so.
     looks_up: inputs of which no more elements are read than the first output has: tables.
+    gives_rows: ``gives_rows(**attrs)`` says whether a gradient is of row_sparse storage outside of programs, in which all is dense.
     sample: gives :class:`Sample` s.
     """
 
@@ -109,6 +110,7 @@ class Op:
     flops: Callable[..., int] | None = None
     python: bool = False
     looks_up: tuple[int, ...] = ()
+    gives_rows: Callable[..., bool] | None = None
     sample: Callable[[], Iterable[Sample]] | None = None
     is_view: bool = field(init=False, repr=False)
     #: The tape's: what of ``saves`` it keeps, by which inputs are on it.

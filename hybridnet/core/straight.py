@@ -105,6 +105,8 @@ def _counted_gradients(node: Any, needs: tuple[bool, ...], key: Any, data: Seque
     assert _writers is not None
     write = _writers[1]
     op, lines = node.op, node.op.lines
+    if op.gives_rows is not None and op.gives_rows(**node.attrs):
+        return None  # a line is traced, and would give it dense
     specs = [Spec(x.shape, x.dtype) for x in data]
     outputs, inputs = [Spec(*output[0]) for output in node.outputs], [Spec(*shape) for shape in node.shapes]
     line: Line | None = lines.counted(key, lambda: write(op, node.attrs, needs, specs, outputs, inputs, tuple(node.saved)))

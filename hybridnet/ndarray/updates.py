@@ -1,9 +1,8 @@
 """The update operators of classic optimizers: ``sgd_update`` to ``lamb_update_phase2``, of one weight at a time.
 
-They give the new weight, which ``out=weight`` writes; the states are written in place. Those of SGD, Adam, Ftrl and AdaGrad move
-only the rows of a gradient of row_sparse storage (:mod:`hybridnet.ndarray.row_updates`). In all of them the gradient is first
-multiplied by ``rescale_grad`` and then, unless ``clip_gradient`` is negative, cut to plus and minus that. The operators ``mp_*`` keep
-a float32 copy of a weight of 16 bits, which they update, and give it in the weight's dtype. Nothing here is recorded.
+They give the new weight, which ``out=weight`` writes; the states are written in place (by the rows of a row_sparse gradient). In all
+the gradient is first multiplied by ``rescale_grad`` and then, unless ``clip_gradient`` is negative, cut to plus and minus that. The
+operators ``mp_*`` update a float32 copy of a weight of 16 bits, and give it in the weight's dtype. Nothing here is recorded.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import Any
 
 from hybridnet.core import call
 from hybridnet.core.state import paused_recording
-from hybridnet.errors import ArgumentError, fail
 from hybridnet.ndarray.attributes import Array
 from hybridnet.ndarray.register import classic
 from hybridnet.ndarray.row_updates import by_rows
@@ -160,11 +158,8 @@ def sgd_mom_update(
     lazy_update: bool = True,
 ) -> Any:
     """mom = momentum · mom - lr · (grad + wd · weight); gives weight + mom. All arrays are of one shape."""
-
-    def rule(w: Any, g: Any, m: Any) -> Any:
-        return sgd_momentum(w, g, m, lr, momentum, wd, rescale_grad, clip_gradient)
-
-    return by_rows(weight, grad, (mom,), rule, lazy_update)
+    numbers = lr, momentum, wd, rescale_grad, clip_gradient
+    return by_rows(weight, grad, (mom,), lambda w, g, m: sgd_momentum(w, g, m, *numbers), lazy_update)
 
 
 @classic("mp_sgd_update", aux=("weight32",))
@@ -254,8 +249,8 @@ def signum_update(
     """mom follows -(grad + wd · weight); gives (1 - lr · wd_lh) · weight + lr · sign(mom). All arrays are of one shape."""
 
     def rule(w: Any, g: Any) -> Any:
-        follow(mom, -(scaled(g, rescale_grad, clip_gradient) + w * wd), momentum)
-        return w * (1 - lr * wd_lh) + call("sign", mom) * lr
+        moved = follow(mom, -(scaled(g, rescale_grad, clip_gradient) + w * wd), momentum)
+        return w * (1 - lr * wd_lh) + call("sign", moved) * lr
 
     return updated(weight, None, rule, grad)
 
@@ -394,8 +389,7 @@ def adam_update(
 
     def rule(w: Any, g: Any, m: Any, v: Any) -> Any:
         g = scaled(g * rescale_grad + w * wd, 1.0, clip_gradient)
-        m, v = follow(m, g, beta1), follow(v, call("square", g), beta2)
-        return w - m * lr / (call("sqrt", v) + epsilon)
+        return w - follow(m, g, beta1) * lr / (call("sqrt", follow(v, call("square", g), beta2)) + epsilon)
 
     return by_rows(weight, grad, (mean, var), rule, lazy_update)
 
@@ -447,36 +441,12 @@ def ftrl_update(
 
     def rule(w: Any, g: Any, z: Any, n: Any) -> Any:
         g = scaled(g, rescale_grad, clip_gradient)
-        after = n + call("square", g)
-        z._assign(z + g - (call("sqrt", after) - call("sqrt", n)) * w / lr)
-        n._assign(after)
+        z._assign(z + g - (call("sqrt", n + call("square", g)) - call("sqrt", n)) * w / lr)
+        n._assign(n + call("square", g))
         step = (call("sign", z) * lamda1 - z) / ((call("sqrt", n) + beta) / lr + wd)
         return call("where", call("greater", call("absolute", z), lamda1), step, 0.0)
 
     return by_rows(weight, grad, (z, n), rule, weight.stype == "row_sparse")
-
-
-@classic("_sparse_adagrad_update", aux=("history",))
-def adagrad_update(
-    weight: Array,
-    grad: Array,
-    history: Array,
-    lr: float,
-    epsilon: float = 1e-7,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-) -> Any:
-    """history += grad²; gives weight - lr · grad / sqrt(history + epsilon). All are of one shape; a decay is refused, as in MXNet."""
-    if wd:
-        fail(ArgumentError, "sparse.adagrad_update", expected="wd=0", got=str(wd), fix="the optimizer AdaGrad, which has a weight decay")
-
-    def rule(w: Any, g: Any, h: Any) -> Any:
-        g = scaled(g, rescale_grad, clip_gradient)
-        h._assign(h + call("square", g))
-        return w - g * lr / call("sqrt", h + epsilon)
-
-    return by_rows(weight, grad, (history,), rule)
 
 
 @classic("rmsprop_update", aux=("n",))

@@ -256,6 +256,8 @@ class Optimizer:
                 weight.set_rows(weight.indices, dense)
             return
         rows, own = grad.indices, [weight, *_arrays_of(state)]
+        if not rows.size:
+            return
         parts = [_rows_of(x, rows) for x in own]
         self._move(rule, parts[0], grad.data, _with_arrays(state, iter(parts[1:])), *numbers)
         for x, part in zip(own, parts, strict=True):

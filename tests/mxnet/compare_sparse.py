@@ -2,7 +2,7 @@
 
 ``python tests/mxnet/compare_sparse.py PYTHON [family]`` has the calls of :mod:`sparse_calls` answered by the MXNet of that PYTHON and by
 hybridnet, compares, and prints what differs. Of all families it writes the record ``tests/mxnet/sparse.md`` and the sample
-``tests/data/mxnet_1_9_1_sparse_calls.pickle.gz``, which the tests hold ours to without MXNet.
+``tests/data/mxnet_1_9_1_sparse_calls.json.gz``, which the tests hold ours to without MXNet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
 
 from sparse_calls import all_calls  # noqa: E402
-from support.sparse_agreement import SAMPLE, reason, storages, verdict  # noqa: E402
+from support.sparse_agreement import SAMPLE, packed, reason, storages, verdict  # noqa: E402
 from support.sparse_answers import answer, read  # noqa: E402
 
 import hybridnet  # noqa: E402
@@ -118,7 +118,7 @@ def main(python: str, family: str | None = None) -> None:
     print(dict(Counter(status for status, _ in verdicts)))
     if family is None:
         (HERE / "sparse.md").write_text(record_of(calls, verdicts), encoding="utf-8")
-        SAMPLE.write_bytes(gzip.compress(pickle.dumps(sample_of(calls, theirs, verdicts), protocol=4), mtime=0))
+        SAMPLE.write_bytes(gzip.compress(packed(sample_of(calls, theirs, verdicts)).encode(), mtime=0))
 
 
 if __name__ == "__main__":

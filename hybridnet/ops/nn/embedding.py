@@ -39,6 +39,7 @@ EMBEDDING = register(
         grad=_rule,
         saves=(0,),
         looks_up=(1,),
+        gives_rows=lambda sparse_grad=False: sparse_grad,
         sample=lambda: [
             Sample((np.array([[2, 0, 7], [1, -1, 0]]), normal(4, 3))),
             Sample((np.array([1, 1, 3], np.int32), normal(4, 2))),
