@@ -1,4 +1,4 @@
-"""What MXNet 1.9.1 pickles, for the tests of the alias: a dict of bytes, and each optimizer with the weights that it came to in three steps.
+"""What MXNet 1.9.1 pickles, for the tests of the alias: a dict of bytes, and each optimizer with its weights after three steps.
 
     python tests/references/mxnet_pickles.py      # with MXNet 1.9.1: writes tests/data/mxnet_1_9_1_pickles.bin and …_pickled_optimizers.bin
 
