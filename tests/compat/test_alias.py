@@ -12,6 +12,7 @@ import hybridnet as hn
 from hybridnet.compat.mxnet.__main__ import main
 
 PICKLES = ROOT / "tests" / "data" / "mxnet_1_9_1_pickles.bin"
+OPTIMIZERS = PICKLES.with_name("mxnet_1_9_1_pickled_optimizers.bin")
 
 
 def run(*arguments: str, cwd: Path = ROOT, module: str = "hybridnet.compat.mxnet") -> subprocess.CompletedProcess[str]:
@@ -110,6 +111,24 @@ for name, data in pickle.load(open({str(PICKLES)!r}, "rb")).items():
     "metric Accuracy ",
     "init Xavier ",
     "states [-0.01, -0.01, -0.01]",
+)
+program(
+    "optimizers that MXNet 1.9.1 pickled step as they did there, and its contexts are refused",
+    f"""
+import pickle, numpy, mxnet as mx
+data = pickle.load(open({str(OPTIMIZERS)!r}, "rb"))
+for name, pickled, expected in data["optimizers"]:
+    update, weight = mx.optimizer.get_updater(pickle.loads(pickled)), mx.nd.array([[1.0, 2.0, 3.0]])
+    for _ in range(3): update(0, mx.nd.array([[0.5, -1.0, 2.0]]), weight)
+    if not numpy.allclose(weight.asnumpy(), expected, 1e-4, 1e-4): print(name, weight.asnumpy(), expected)
+print(len(data["optimizers"]))
+try: pickle.loads(data["context"])
+except RuntimeError as e: print("Context that MXNet pickled" in str(e))
+print(mx.cpu(0), mx.cpu(1))
+""",
+    "17",
+    "True",
+    "cpu(0) cpu(1)",
 )
 program(
     "pickles made under the alias",

@@ -1,6 +1,6 @@
 """What pickles of MXNet's ask of our classes: ``NDArray(None)`` or ``Symbol(None)``, filled then with the bytes of MXNet's file formats.
 
-An optimizer brings its attributes; those of ours that MXNet's has not keep their defaults. A pickled ``Context`` cannot be taken: ours are
+An optimizer brings its attributes; those of ours that MXNet's has not keep their defaults. A pickled ``Context`` is refused: ours are
 one object each, which a state would change for everyone.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from hybridnet import serialization
 from hybridnet.core import NDArray
-from hybridnet.device import cpu
-from hybridnet.errors import ArgumentError, fail
+from hybridnet.device import Device, cpu
+from hybridnet.errors import ArgumentError, DeviceError, fail
 from hybridnet.optimizer import Optimizer
 from hybridnet.symbol import Symbol, load_json
 
@@ -50,9 +50,21 @@ def _symbol_state(self: Symbol, state: Mapping[str, Any]) -> None:
 
 
 def _optimizer_state(self: Optimizer, state: Mapping[str, Any]) -> None:
-    Optimizer.__init__(self)
+    # A client's class may not be made without arguments, but brings all that it has itself; ours can all be made so.
+    ours: type = next(cls for cls in type(self).__mro__ if cls.__module__.startswith("hybridnet."))
+    self.__dict__.update(ours().__dict__)
     own = {key: value for key, value in state.items() if key not in ("_all_index_update_counts", "sym_info", "aggregate_num")}
     self.__dict__.update(own)
+
+
+def _device_state(self: Device, state: Mapping[str, Any]) -> None:
+    fail(
+        DeviceError,
+        "a pickled Context",
+        expected="a context's type and number",
+        got="a Context that MXNet pickled",
+        fix="mx.cpu() or mx.gpu(0)",
+    )
 
 
 def teach() -> None:
@@ -63,5 +75,6 @@ def teach() -> None:
         (Symbol, "__init__", _begin),
         (Symbol, "__setstate__", _symbol_state),
         (Optimizer, "__setstate__", _optimizer_state),
+        (Device, "__setstate__", _device_state),
     ):
         setattr(cls, name, method)
