@@ -173,14 +173,18 @@ def gammaln(data: Array) -> Any:
 @of_values
 def round_(data: Array) -> Any:
     """The nearest integer value, halves away from zero."""
-    return keep_dtype(_math["sign"](data) * _math["floor"](_math["absolute"](data) + 0.5), data)
+    size = _math["absolute"](data)
+    below = _math["floor"](size)
+    # below + 0.5 is exact, or no number lies between wholes; size + 0.5 would not be, just under a half.
+    return keep_dtype(_math["sign"](data) * selection.where(below + 0.5 <= size, _math["ceil"](size), below), data)
 
 
 @classic("rint", by_class=True)
 @of_values
 def rint(data: Array) -> Any:
     """The nearest integer value, halves downwards."""
-    return keep_dtype(_math["ceil"](data - 0.5), data)
+    below = _math["floor"](data)
+    return keep_dtype(selection.where(data > below + 0.5, _math["ceil"](data), below), data)
 
 
 @classic("rsqrt", by_class=True)

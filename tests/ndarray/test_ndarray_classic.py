@@ -251,3 +251,14 @@ def test_hybrid_forward(hybridize: bool) -> None:
     assert type(y) is nd.NDArray and y.shape == (3,)
     plain = np.maximum(x.asnumpy() @ net.dense.weight.data().asnumpy().T + net.dense.bias.data().asnumpy(), 0).sum(1)
     np.testing.assert_allclose(y.asnumpy(), plain / (plain + 1), rtol=1e-4)
+
+
+def test_rounding_near_halves_and_where_numbers_lie_a_whole_one_apart() -> None:
+    """As MXNet: ``round`` takes halves away from zero, ``rint`` downwards."""
+    x = [0.49999997, -0.49999997, 8388609.0, 8388607.5, 0.5, 1.5, -0.5, -1.5, 0.50000006, -8388609.0, 1e30, np.inf, -np.inf, np.nan]
+    away = [0, 0, 8388609, 8388608, 1, 2, -1, -2, 1, -8388609, np.float32(1e30), np.inf, -np.inf, np.nan]
+    down = [0, 0, 8388609, 8388607, 0, 1, -1, -2, 1, -8388609, np.float32(1e30), np.inf, -np.inf, np.nan]
+    np.testing.assert_array_equal(nd.round(nd.array(x)).asnumpy(), away)
+    np.testing.assert_array_equal(nd.rint(nd.array(x)).asnumpy(), down)
+    eager = nd.array([-1.5, -0.5, 0.5, 2.5], dtype="float16")
+    np.testing.assert_array_equal(eager.round().asnumpy(), [-2, -1, 1, 3])
