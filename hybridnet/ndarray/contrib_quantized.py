@@ -275,7 +275,8 @@ def quantized_batch_norm(
 ) -> Any:
     """Bytes normalized by the moving statistics, (channels,) each, as int8 of the same shape in the range given, which must be.
 
-    ``gamma`` counts whatever ``fix_gamma`` says, as in MXNet. ArgumentError without a range.
+    ``gamma`` counts whatever ``fix_gamma`` says, as in MXNet, whose results differ by more than a rounding where ``eps`` is large beside
+    the variances. ArgumentError without a range.
     """
     if min_calib_range is None or max_calib_range is None:
         expected = "min_calib_range and max_calib_range"

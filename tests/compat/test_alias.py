@@ -142,12 +142,12 @@ program(
     "missing modules may be asked for",
     """
 import importlib.util, mxnet
-try: import mxnet.onnx
+try: import mxnet.notebook
 except ModuleNotFoundError as e: print(e.name)
 try: import mxnet.gluon.nothing
 except ImportError as e: print(type(e).__name__)
 """,
-    "mxnet.onnx",
+    "mxnet.notebook",
     "MissingModuleError",
 )
 program(
@@ -183,7 +183,7 @@ _MultiWorkerIter(None, [])
 )
 
 MISSING = {
-    "import mxnet.onnx": "MissingModuleError [mxnet.onnx] expected a module of MXNet 1.9.1 that hybridnet has",
+    "import mxnet.notebook": "MissingModuleError [mxnet.notebook] expected a module of MXNet 1.9.1 that hybridnet has",
     "from mxnet import rtc": "AbsentImportError [hybridnet.rtc] expected a name that is there; got one of MXNet's that is not there yet",
     "import mxnet as mx; mx.nothing_such": "AbsentError [hybridnet.nothing_such] expected a name of hybridnet",
     "import mxnet as mx; mx.base._LIB": "AbsentError [hybridnet.base._LIB]",

@@ -90,7 +90,11 @@ def test_a_compiled_backward_and_a_step_outside() -> None:
 
 #: Of ours those with updates that can be compiled; LBSGD's are not.
 NAMES = sorted(
-    {cls.__name__ for cls in optimizer.Optimizer.opt_registry.values() if cls.__module__.startswith("hybridnet.") and cls().traceable}
+    {
+        cls.__name__
+        for cls in optimizer.Optimizer.opt_registry.values()
+        if cls.__module__.startswith("hybridnet.optimizer.") and cls().traceable
+    }
     - {"Test"}
 )
 

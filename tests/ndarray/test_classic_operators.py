@@ -50,6 +50,7 @@ OURS = {
     "_contrib_cache_update",
     "_contrib_rotary_embedding",
     "_image_random_gray",
+    "_sparse_adagrad_update",  # MXNet's, in nd.sparse, where the list of its operators did not look
 }
 
 #: Parameters that only ours have.
