@@ -1,4 +1,4 @@
-"""How long ResNet-50's training graph takes from trace to program, and where the time goes.
+"""How long ResNet-50's training graph, and long chains of small layers, take from trace to program, and where the time goes.
 
 Nothing is computed: the functions are traced, optimised and written out. Prints JSON.
 
@@ -19,6 +19,7 @@ import hybridnet as hn
 import hybridnet.compile as compiler
 from hybridnet import autograd, compiled, jit, lowering
 from hybridnet.codegen import numpy_program as codegen
+from hybridnet.gluon import nn
 from hybridnet.graph import passes
 from hybridnet.runtime import numpy_program as runtime
 
@@ -105,6 +106,65 @@ def compile_times(network: Any, x: Any, y: Any) -> dict[str, Any]:
     return {"hybridized": measured(hybridized), "one step": whole}
 
 
+def dense(n: int, normalized: bool = False) -> Any:
+    """A step of training a chain of dense layers, each followed by a layer norm if wanted."""
+    network = nn.HybridSequential()
+    for _ in range(n):
+        network.add(nn.Dense(8, activation="relu", in_units=8))
+        if normalized:
+            network.add(nn.LayerNorm(in_channels=8))
+    network.initialize()
+    trainer = hn.gluon.Trainer(network.collect_params(), "sgd", {"learning_rate": 0.1, "momentum": 0.9})
+
+    @jit
+    def step(x: Any) -> Any:
+        with autograd.record():
+            loss = (network(x) ** 2).sum()
+        loss.backward()
+        trainer.step(1)
+        return loss
+
+    return lambda: step.program(hn.np.ones((4, 8)))
+
+
+def recurrent(n: int) -> Any:
+    """Forward and backward of a recurrent network written as a loop of so many steps."""
+    w, u = hn.np.ones((8, 8)), hn.np.ones((8, 8))
+    w.attach_grad()
+    u.attach_grad()
+
+    @jit
+    def step(xs: Any) -> Any:
+        h = hn.np.zeros((2, 8))
+        with autograd.record():
+            for t in range(n):
+                h = hn.np.tanh(xs[t] @ w + h @ u)
+            loss = h.sum()
+        loss.backward()
+        return loss
+
+    return lambda: step.program(hn.np.ones((n, 2, 8)))
+
+
+CHAINS: dict[str, Callable[[], Any]] = {
+    "640 dense layers": lambda: dense(640),
+    "1280 dense layers": lambda: dense(1280),
+    "120 dense layers and layer norms": lambda: dense(120, normalized=True),
+    "800 steps of a recurrent network": lambda: recurrent(800),
+}
+
+
+def chain_times() -> dict[str, Any]:
+    """Each chain, after a small one of its kind has loaded what compiling loads."""
+    dense(2, normalized=True)()
+    recurrent(2)()
+    found = {}
+    for name, make in CHAINS.items():
+        program = make()
+        found[name] = measured(lambda program=program: str(program()))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch", type=int, default=4)
@@ -112,7 +172,7 @@ def main() -> None:
     arguments = parser.parse_args()
     x = hn.nd.array(numpy.zeros((arguments.batch, 3, arguments.size, arguments.size), "float32"))
     y = hn.nd.array(numpy.zeros(arguments.batch, "int32"), dtype="int32")
-    print(json.dumps(compile_times(resnet50(), x, y)))
+    print(json.dumps({**compile_times(resnet50(), x, y), **chain_times()}))
 
 
 if __name__ == "__main__":

@@ -47,14 +47,14 @@ def _compile(runs: list[dict[str, Any]]) -> str:
     for name in runs[0]:
         found = [run[name] for run in runs]
         seconds = median(f["seconds"] for f in found)
-        word = "PASS" if seconds < COMPILE_SECONDS else "MISS"
+        word = "PASS" if seconds < COMPILE_SECONDS[name] else "MISS"
         parts = {part: median(f["parts"][part] for f in found) for part in found[0]["parts"]}
         rows = [[part, f"{s:.3f}"] for part, s in parts.items()]
         blocks.append(
-            f"{name}: {seconds:.2f} s, {found[0]['lines']} lines; under {COMPILE_SECONDS:g} s: {word}\n\n"
+            f"{name}: {seconds:.2f} s, {found[0]['lines']} lines; under {COMPILE_SECONDS[name]:g} s: {word}\n\n"
             + table(["part", "seconds"], rows)
         )
-    return "## Compiling ResNet-50's training graph\n\n" + "\n\n".join(blocks)
+    return "## Compiling: ResNet-50's training graph (hybridized, one step), and chains\n\n" + "\n\n".join(blocks)
 
 
 def report(record: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import bars
 import busy
+import compiling
 import gluon_networks
 import image_loading
 import images
@@ -101,6 +102,13 @@ def test_compile_times_add_up() -> None:
         assert {"trace", "pass: cse", "text: writing"} <= set(one["parts"]) and min(one["parts"].values()) >= 0
         assert one["lines"] > 10
     assert set(measured(lambda: "one\ntwo")["parts"]) == {"the rest"}
+
+
+def test_chains_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "CHAINS", {"dense": lambda: compiling.dense(3), "recurrent": lambda: compiling.recurrent(3)})
+    found = compiling.chain_times()
+    assert all(one["seconds"] > 0 and one["lines"] > 10 for one in found.values())
+    assert found.keys() == {"dense", "recurrent"}
 
 
 def test_the_report_shows_a_record() -> None:
