@@ -26,6 +26,16 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(name for name in text.replace(",", " ").split() if name)
 
 
+LIBRARIES = frozenset({"oneDNN", "cuDNN", "cuBLASLt"})
+
+
+def _libraries(text: str) -> frozenset[str]:
+    names = _names(text)
+    if not names <= LIBRARIES:
+        raise ValueError(text)
+    return names
+
+
 def _threads(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -47,7 +57,7 @@ SETTINGS = {
     "disabled_libraries": Setting(
         "HYBRIDNET_DISABLE_LIBRARIES",
         frozenset(),
-        _names,
+        _libraries,
         "names of libraries to leave out, separated by commas, to bisect a wrong result: oneDNN on a CPU, cuDNN and cuBLASLt on a GPU",
     ),
     "threads": Setting(

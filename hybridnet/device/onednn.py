@@ -254,10 +254,13 @@ def plan(description: Convolution) -> Call | None:
     """The call for a description; None where the library is not there or refuses, which is told."""
     if not available():
         return None
-    made = _planned(description, _most(description))
-    if isinstance(made, str):
-        refusals.tell(NAME, description, made)
-        return None
+    # One thread too: a call has no more beside another call, and in a process that was forked off.
+    made, alone = _planned(description, _most(description)), _planned(description, 1)
+    for found in (made, alone):
+        if isinstance(found, str):
+            refusals.tell(NAME, description, found)
+            return None
+    assert isinstance(made, _Plan)
     return Call(description, made)
 
 
@@ -290,8 +293,9 @@ class Call:
         assert found is not None
         with _threads.taken(_most(self._description)) as number:
             plan = _planned(self._description, number)
-            if isinstance(plan, str):
-                raise RuntimeError(f"oneDNN planned {self._description}, and refuses it on {number} threads: {plan}")
+            if isinstance(plan, str):  # of a number of threads that is another than when the call was planned
+                plan = _planned(self._description, 1)
+                assert isinstance(plan, _Plan)
             if scratch is None or scratch.nbytes < plan.workspace:
                 scratch = np.empty(plan.workspace, np.uint8)
             with found.on(number):

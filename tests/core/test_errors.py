@@ -180,6 +180,12 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("HYBRIDNET_DEBUG", "much")
     with pytest.raises(ValueError, match="HYBRIDNET_DEBUG='much' cannot be read"):
         Config()
+    monkeypatch.setenv("HYBRIDNET_DEBUG", "0")
+    monkeypatch.setenv("HYBRIDNET_DISABLE_LIBRARIES", "oneDNN,cuDNN")
+    assert Config().disabled_libraries == frozenset({"oneDNN", "cuDNN"})
+    monkeypatch.setenv("HYBRIDNET_DISABLE_LIBRARIES", "onednn")
+    with pytest.raises(ValueError, match="HYBRIDNET_DISABLE_LIBRARIES='onednn' cannot be read: names of libraries .*: oneDNN on a CPU"):
+        Config()
 
 
 def test_every_setting_is_an_attribute_with_help() -> None:

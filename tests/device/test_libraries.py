@@ -332,6 +332,35 @@ def test_tf32_is_a_setting_of_programs_and_eager_calls(monkeypatch: pytest.Monke
     assert (found[False] != found[True]).any()
 
 
+# -- left out ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("library", "function"), [("cuBLASLt", np.matmul), ("cuDNN", convolve), ("cuDNN", attend)])
+def test_a_library_that_is_left_out_computes_nothing(library: str, function: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eagerly and compiled; what was compiled with it is compiled anew, and ``explain`` says why."""
+    rng = numpy.random.default_rng(0)
+    arguments = {
+        np.matmul: lambda: [on_gpu(rng.normal(size=(4, 8))), on_gpu(rng.normal(size=(8, 4)))],
+        convolve: lambda: [on_gpu(rng.normal(size=(2, 3, 5, 5))), on_gpu(rng.normal(size=(4, 3, 3, 3)))],
+        attend: lambda: [on_gpu(rng.normal(size=(1, 2, 4, 8)), "float16")] * 3,
+    }[function]()
+    compiled = hn.jit(function)
+    expected = compiled(*arguments).asnumpy()
+    made: list[Any] = []
+    module = {"cuBLASLt": blas, "cuDNN": dnn}[library]
+    planned = module._planned
+    monkeypatch.setattr(module, "_planned", lambda *args: (made.append(args), planned(*args))[1])
+    compiled(*arguments), function(*arguments)
+    monkeypatch.setattr(config, "disabled_libraries", frozenset({library}))
+    made.clear()
+    for run in (compiled, function):
+        numpy.testing.assert_allclose(run(*arguments).asnumpy(), expected, rtol=1e-2, atol=1e-3)
+    assert not made
+    assert compiled.retraces == [f"disabled_libraries: frozenset() became frozenset({{{library!r}}})"]
+    told = compiled.explain(*arguments)
+    assert f"{library} has no plan for" in told and "HYBRIDNET_DISABLE_LIBRARIES names it" in told
+
+
 # -- refusals ------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from hybridnet import autograd, dtypes
 from hybridnet.config import config
 from hybridnet.core import OPS, Op, Sample, Spec
 from hybridnet.core.cpu_rules import has_library, host_call
-from hybridnet.device import onednn, threads
+from hybridnet.device import onednn, refusals, threads
 from hybridnet.gluon import nn
 from hybridnet.ops.nn.convolution import convolution
 
@@ -262,6 +262,23 @@ def test_threads_at_once_give_the_same() -> None:
     for worker in workers:
         worker.join()
     assert all((y == out).all() for y in outs)
+
+
+@needed
+def test_what_one_thread_is_refused_is_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call has one thread alone beside another, so it is planned for that too; and takes it where it has no plan for more."""
+    planned = onednn._planned
+    call, operands, out = large()
+    call(*operands, out)
+    description = call._description
+    monkeypatch.setattr(onednn, "_planned", lambda what, number: "not on one" if number == 1 else planned(what, number))
+    with refusals.heard() as heard:
+        assert onednn.plan(description) is None
+    assert [r.reason for r in heard] == ["not on one"]
+    monkeypatch.setattr(onednn, "_planned", lambda what, number: planned(what, number) if number == 1 else "not on more")
+    again = np.empty_like(out)
+    call(*operands, again)
+    np.testing.assert_allclose(again, out, rtol=1e-4, atol=1e-4)
 
 
 FORKED = """
