@@ -12,8 +12,11 @@ from hybridnet.device.device import (
     gpu_memory_info,
     num_gpus,
 )
+from hybridnet.device.heap import keep_freed
 from hybridnet.device.stream import Capture, copy_bytes, current_stream, device_bytes, mark, seconds_between, wait_for_all
 from hybridnet.device.trail import Trail
+
+keep_freed()
 
 __all__ = [
     "Capture",

@@ -1,0 +1,30 @@
+"""Freed arrays stay in the process: in a new one, whose allocator has seen nothing, a step of fixed size has no faults of pages."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+from support.paths import ROOT
+
+STEPS = """
+import resource
+import hybridnet as hn
+table = hn.nd.ones((200_000, 64))  # more than the heap would keep of itself: its release teaches nothing
+table = None
+def step():
+    x = hn.nd.ones((2048, 64))
+    return ((x * 2 + 1) ** 2).sum().asscalar()
+for _ in range(20):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of another C library nothing is asked")
+def test_arrays_of_half_a_megabyte_are_not_given_back() -> None:
+    done = subprocess.run([sys.executable, "-c", STEPS], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 50 * 20  # one such array is 128 pages
