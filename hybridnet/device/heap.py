@@ -1,8 +1,8 @@
 """The C library's heap: freed memory stays in the process, so that the next array of its size costs no faults of pages.
 
-GNU's library gives a freed array of more than 128 KB back to the system, and the end of its heap, until it has seen a larger one freed: from
-then on it keeps what is smaller, and twice that of its end. Which sizes a program has freed first is chance; a training step whose arrays
-of 512 KB were given back each time took four times as long.
+GNU's library gives a freed array of more than 128 KB back to the system, and the end of its heap, until it has seen a larger one freed:
+from then on it keeps what is smaller, and twice that of its end. Which sizes a program has freed first is chance; a training step whose
+arrays of 512 KB were given back each time took four times as long.
 """
 
 from __future__ import annotations

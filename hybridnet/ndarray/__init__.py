@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hybridnet import absent
 from hybridnet.ndarray import (
     activations,
+    adaptive_updates,
     contrib,
     contrib_updates,
     creation,
@@ -48,10 +49,10 @@ globals().update(FUNCTIONS)
 op = _internal = SimpleNamespace(**FUNCTIONS)
 
 __all__ = [
-    *FUNCTIONS, "NDArray", "OPERATORS", "activations", "contrib", "contrib_updates", "creation", "custom", "densities", "elementwise",
-    "from_dlpack", "from_numpy", "image", "indexing", "internal", "layers", "linalg", "load", "load_frombuffer", "methods",
-    "multi_updates", "normalization", "outputs", "random", "reduce", "save", "sequence", "shape", "sparse", "to_dlpack_for_read",
-    "to_dlpack_for_write", "updates", "utils", "vision", "waitall",
+    *FUNCTIONS, "NDArray", "OPERATORS", "activations", "adaptive_updates", "contrib", "contrib_updates", "creation", "custom",
+    "densities", "elementwise", "from_dlpack", "from_numpy", "image", "indexing", "internal", "layers", "linalg", "load",
+    "load_frombuffer", "methods", "multi_updates", "normalization", "outputs", "random", "reduce", "save", "sequence", "shape",
+    "sparse", "to_dlpack_for_read", "to_dlpack_for_write", "updates", "utils", "vision", "waitall",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

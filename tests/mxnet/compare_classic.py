@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import pickle
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,26 +21,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
 
 from classic_calls import all_calls  # noqa: E402
 from support.agreement import SAMPLE, WRITTEN_APART, packed, reason, verdict  # noqa: E402
-from support.mxnet_answers import answer, read  # noqa: E402
+from support.answering import answered  # noqa: E402
+from support.mxnet_answers import answer  # noqa: E402
 
 import hybridnet  # noqa: E402
-
-
-def answered(python: str, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """MXNet's answers. A call at which its process ends is answered by that, and another process goes on."""
-    with tempfile.TemporaryDirectory() as folder:
-        asked, answers = Path(folder) / "calls.json", Path(folder) / "answers"
-        asked.write_text(json.dumps(calls))
-        while (done := len(read(answers))) < len(calls):
-            command = [python, str(HERE.parent / "support" / "mxnet_answers.py"), "mxnet", str(asked), str(answers)]
-            ended = subprocess.run(command, cwd=folder, capture_output=True, check=False)
-            if len(read(answers)) == len(calls):
-                break
-            if len(read(answers)) == done and ended.returncode > 0 and not done:
-                raise RuntimeError(ended.stderr.decode()[-2000:])
-            with open(answers, "ab") as file:
-                pickle.dump({"crash": ended.returncode}, file)
-        return read(answers)
 
 
 def compare(calls: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -128,7 +109,7 @@ def sample_of(calls: list[dict[str, Any]], theirs: list[dict[str, Any]], verdict
 def main(python: str, *operators: str) -> None:
     """Compare, print what differs, and write the record and the sample if all operators are compared."""
     calls = [call for call in all_calls() if not operators or call["op"] in operators]
-    theirs = answered(python, calls)
+    theirs = answered(python, HERE.parent / "support" / "mxnet_answers.py", calls)
     verdicts = compare(calls, theirs)
     for call, (status, how) in zip(calls, verdicts, strict=True):
         if status == "differs" or (operators and how):

@@ -6,11 +6,7 @@ none yet to the file of answers, so that a process that died at a call can be fo
 
 from __future__ import annotations
 
-import importlib
-import json
-import pickle
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,30 +111,7 @@ def answer(mx: Any, call: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def main(library: str, calls: str, answers: str) -> None:
-    """Answer the calls that have no answer yet."""
-    mx = importlib.import_module(library)
-    asked = json.loads(Path(calls).read_text())
-    done = len(read(answers))
-    with open(answers, "ab") as file:
-        for call in asked[done:]:
-            with np.errstate(all="ignore"):
-                pickle.dump(answer(mx, call), file)
-            file.flush()
-
-
-def read(path: str | Path) -> list[dict[str, Any]]:
-    """The answers of a file, as far as it is whole."""
-    found: list[dict[str, Any]] = []
-    if not Path(path).exists():
-        return found
-    with open(path, "rb") as file:
-        while True:
-            try:
-                found.append(pickle.load(file))
-            except (EOFError, pickle.UnpicklingError):
-                return found
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    from answering import append_answers  # beside this script, which another Python runs
+
+    append_answers(answer, *sys.argv[1:4])

@@ -7,9 +7,6 @@ asks for, and ``after``, names of arrays that are looked at when all is done.
 
 from __future__ import annotations
 
-import importlib
-import json
-import pickle
 import sys
 import tempfile
 from pathlib import Path
@@ -104,30 +101,7 @@ def answer(mx: Any, call: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def main(library: str, calls: str, answers: str) -> None:
-    """Answer the calls that have no answer yet."""
-    mx = importlib.import_module(library)
-    asked = json.loads(Path(calls).read_text())
-    done = len(read(answers))
-    with open(answers, "ab") as file:
-        for call in asked[done:]:
-            with np.errstate(all="ignore"):
-                pickle.dump(answer(mx, call), file)
-            file.flush()
-
-
-def read(path: str | Path) -> list[dict[str, Any]]:
-    """The answers of a file, as far as it is whole."""
-    found: list[dict[str, Any]] = []
-    if not Path(path).exists():
-        return found
-    with open(path, "rb") as file:
-        while True:
-            try:
-                found.append(pickle.load(file))
-            except (EOFError, pickle.UnpicklingError):
-                return found
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    from answering import append_answers  # beside this script, which another Python runs
+
+    append_answers(answer, *sys.argv[1:4])

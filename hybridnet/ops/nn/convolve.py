@@ -22,15 +22,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from hybridnet.device import threads
 from hybridnet.ops.linalg import cpu_matmul
 from hybridnet.ops.nn import depthwise
-from hybridnet.ops.nn.windows import BLOCK, BLOCKS, Geometry, inner, padded, positions, scratch, windows
+from hybridnet.ops.nn.windows import BLOCK, BLOCKS, Geometry, inner, padded, positions, scratch, share, windows
 
 #: From so many blocks on threads share these; fewer are done in turn, and threads share each one's product.
 ENOUGH = 4
@@ -40,19 +39,7 @@ ROWS = 1 << 18
 
 def _each_block(xp: Any, g: Geometry, compute: Callable[[slice], None]) -> None:
     """Call ``compute`` for each block of samples; on a CPU threads share them."""
-    _share(xp, g.blocks(), compute)
-
-
-def _share(xp: Any, parts: list[Any], compute: Callable[[Any], None], enough: int = ENOUGH) -> None:
-    def work(worker: int, own: Iterator[Any]) -> None:
-        for part in own:
-            compute(part)
-
-    if xp is np and len(parts) >= enough:
-        with threads.one_thread:
-            threads.share(work, parts)
-    else:
-        work(0, iter(parts))
+    share(xp, g.blocks(), compute, ENOUGH)
 
 
 def _columns(xp: Any, x: Any, g: Geometry) -> Any:
@@ -127,7 +114,7 @@ def _forward_by_rows(x: Any, w: Any, g: Geometry, pieces: int, out: Any) -> Any:
         else:
             cpu_matmul.matmul(filters, columns[0], out=result[sample, :, :, place])
 
-    _share(np, [(sample, *cut) for sample in range(g.batch) for cut in itertools.pairwise(cuts)], compute, enough=2)
+    share(np, [(sample, *cut) for sample in range(g.batch) for cut in itertools.pairwise(cuts)], compute, enough=2)
     return out
 
 
@@ -234,7 +221,7 @@ def _summed(xp: Any, g: Geometry, shape: tuple[int, ...], dtype: Any, add: Calla
         for part in run[0]:
             add(part, run[1])
 
-    _share(xp, runs, compute)
+    share(xp, runs, compute, ENOUGH)
     return totals.sum(axis=0) if number > 1 else totals[0]
 
 

@@ -28,13 +28,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from hybridnet.device import threads
-from hybridnet.ops.nn.windows import Geometry, inner, padded, positions, scratch, windows
+from hybridnet.ops.nn.windows import Geometry, inner, padded, positions, scratch, share, windows
 
 #: How many numbers of the data a part has that is done at a time: with its sums it should fit a core's second cache, and fewer make
 #: calls of NumPy so short that threads wait for the interpreter.
@@ -74,17 +72,6 @@ def _parts(g: Geometry) -> list[Part]:
     ]
 
 
-def _share(xp: Any, parts: list[Part], compute: Callable[[Part], None]) -> None:
-    def work(worker: int, own: Iterator[Part]) -> None:
-        for part in own:
-            compute(part)
-
-    if xp is np and len(parts) > 1:
-        threads.share(work, parts)
-    else:
-        work(0, iter(parts))
-
-
 def _of_part(g: Geometry, part: Part) -> Geometry:
     samples, channels = part
     return g._replace(batch=samples.stop - samples.start, groups=channels.stop - channels.start)
@@ -114,7 +101,7 @@ def forward(xp: Any, x: Any, w: Any, g: Geometry, out: Any) -> Any:
     """
     data, target, kernels = _channels_first(x, g, 1), _channels_first(_split(out, g, g.filters), g, 2), _kernels(w, g)
     one = _forward_pixels if _is_deep(g) else _forward_planes
-    _share(xp, _parts(g), lambda part: one(xp, data[part], kernels[part[1]], _of_part(g, part), target[part]))
+    share(xp, _parts(g), lambda part: one(xp, data[part], kernels[part[1]], _of_part(g, part), target[part]), enough=2)
     return out
 
 
@@ -287,7 +274,7 @@ def weight_grad(xp: Any, x: Any, dy: Any, g: Geometry, shape: tuple[int, ...]) -
     def compute(part: Part) -> None:
         sums[part[0].start, part[1].start] = one(xp, data[part], gradients[part], _of_part(g, part))
 
-    _share(xp, parts, compute)
+    share(xp, parts, compute, enough=2)
     result = xp.zeros(shape, x.dtype)
     for samples, channels in parts:
         _kernels(result, g)[channels] += sums[samples.start, channels.start]
@@ -304,7 +291,7 @@ def data_grad(xp: Any, dy: Any, w: Any, g: Geometry, out: Any) -> Any:
         places = (slice(None, None, -1),) * len(g.kernel)
         turned = w[(slice(None), *places)] if g.last else w[(slice(None), slice(None), *places)]
         return forward(xp, dy, turned, g._replace(size=g.out, out=g.size, pad=pad), out)
-    _share(xp, _parts(g), lambda part: _add_windows(xp, dy, w, g, part, out))
+    share(xp, _parts(g), lambda part: _add_windows(xp, dy, w, g, part, out), enough=2)
     return out
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from hybridnet.device import threads
 from hybridnet.errors import ArgumentError, ShapeError, fail
 
 #: The layouts of data by number of spatial axes; weights follow, filters first: (O, C, *kernel) or (O, *kernel, C).
@@ -117,6 +118,20 @@ class _Scratch(threading.local):
 
 
 _scratch = _Scratch()
+
+
+def share(xp: Any, parts: Sequence[Any], compute: Callable[[Any], None], enough: int) -> None:
+    """Have ``compute`` do each part: threads take them in turn from ``enough`` of them on, on NumPy's arrays, each on one BLAS thread."""
+
+    def work(worker: int, own: Iterator[Any]) -> None:
+        for part in own:
+            compute(part)
+
+    if xp is np and len(parts) >= enough:
+        with threads.one_thread:
+            threads.share(work, parts)
+    else:
+        work(0, iter(parts))
 
 
 def scratch(xp: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
