@@ -56,6 +56,14 @@ def traced(block: Any) -> tuple[Symbol, list[str]]:
     return symbol.Group(results), names
 
 
+def types(block: Any, inputs: Sequence[Any]) -> dict[str, Any]:
+    """The element types of a block's parameters by name, as far as they follow from those of its inputs and from what is known of them."""
+    variables = [symbol.var(f"data{i}", dtype=dtype) for i, dtype in enumerate(inputs)]
+    graph = symbol.Group(flattened(block(*variables)))
+    arguments, _, states = graph.infer_type_partial()
+    return dict(zip([*graph.list_arguments(), *graph.list_auxiliary_states()], [*arguments, *states], strict=True))
+
+
 def _structures(block: Any) -> Sequence[Any]:
     """The structures of the last compiled call's arguments; of a block that was not compiled, an array for each that it needs."""
     compiled = block._compiled

@@ -192,3 +192,30 @@ def test_own_weights_of_unknown_shape(make: Any, hybridize: bool) -> None:
     untold.initialize()
     with pytest.raises(DeferredInitializationError, match="defining infer_shape"):
         untold(x)
+
+
+class _Typed(gluon.HybridBlock):
+    def __init__(self, dtype: Any) -> None:
+        super().__init__()
+        with self.name_scope():
+            self.weight = self.params.get("weight", shape=(3, 4), dtype=dtype)
+            self.inner = nn.Dense(2, in_units=3)
+
+    def hybrid_forward(self, F: Any, x: Any, weight: Any) -> Any:
+        return F.FullyConnected(x, weight, num_hidden=3, no_bias=True)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_element_types_follow_from_the_inputs(dtype: str) -> None:
+    """Those of parameters that were made without one; the others keep theirs."""
+    net = _Typed(None)
+    assert net.weight.dtype == "float32"
+    net.infer_type(hn.nd.ones((2, 4), dtype=dtype))
+    assert net.weight.dtype == dtype and net.inner.weight.dtype == "float32"
+    net.initialize()
+    assert net(hn.nd.ones((2, 4), dtype=dtype)).dtype == numpy.dtype(dtype)
+    net.infer_type(hn.nd.ones((2, 4), dtype="float32"))
+    assert net.weight.dtype == dtype  # which is its own now
+    told = _Typed("float64")
+    told.infer_type(hn.nd.ones((2, 4), dtype="float64"))
+    assert told.weight.dtype == "float64"

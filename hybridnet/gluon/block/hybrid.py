@@ -61,6 +61,13 @@ class HybridBlock(Block):
             shapes.infer(self, args, _first_array(args, self))
         super().infer_shape(*args)
 
+    def infer_type(self, *args: Any) -> None:
+        """Set the element types of parameters made with ``dtype=None``, its own and its children's, from those of arrays like these inputs."""
+        found = symbolic.types(self, [x.dtype for x in args])
+        for name, parameter in self.collect_params().items():
+            if parameter._takes_dtype and found.get(name) is not None:
+                parameter.dtype = found[name]
+
     def hybrid_forward(self, F: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         """What the block computes, in MXNet 1.x's style."""
         raise NotImplementedError(f"{type(self).__name__}.forward(self, *inputs), or hybrid_forward(self, F, *inputs)")

@@ -52,7 +52,8 @@ class Parameter:
     has none. ``shape`` may have unknown dimensions (0 or -1) if ``allow_deferred_init``: the first
     forward finds them. ``lr_mult`` and ``wd_mult`` multiply learning rate and weight decay.
     ``init`` is the parameter's own initializer. ``grad_stype`` is the storage of the gradient. A parameter of ``stype`` ``row_sparse`` is
-    read by rows, :meth:`row_sparse_data`, in place of :meth:`data`.
+    read by rows, :meth:`row_sparse_data`, in place of :meth:`data`. With ``dtype=None``
+    it is float32 until :meth:`HybridBlock.infer_type` finds another.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Parameter:
         self.init = init
         self._shape: tuple[int, ...] | None = (shape,) if isinstance(shape, int) else None if shape is None else tuple(map(int, shape))
         self._dtype = dtypes.as_dtype(dtype)
+        self._takes_dtype = dtype is None  # from what it is computed with, by ``HybridBlock.infer_type``
         self._lr_mult, self._wd_mult = lr_mult, wd_mult
         self._allow_deferred_init = allow_deferred_init
         self._differentiable = differentiable
@@ -157,10 +159,11 @@ class Parameter:
     def var(self) -> Symbol:
         """The parameter as a variable of a symbol, with what is known of it; one variable until that changes."""
         init = self.init if self.init is None or isinstance(self.init, str) else initializer.create(self.init).dumps()
-        known = self.name, self._shape, self._dtype, self._lr_mult, self._wd_mult, init
+        dtype = None if self._takes_dtype else self._dtype
+        known = self.name, self._shape, dtype, self._lr_mult, self._wd_mult, init
         if self._var is None or self._var[0] != known:
             shape = None if self._shape is None else tuple(max(n, 0) for n in self._shape)
-            made = symbol.var(self.name, None, shape, float(self._lr_mult), float(self._wd_mult), self._dtype, init, self.stype)
+            made = symbol.var(self.name, None, shape, float(self._lr_mult), float(self._wd_mult), dtype, init, self.stype)
             self._var = known, made
         return self._var[1]
 
@@ -408,6 +411,7 @@ class Parameter:
     def cast(self, dtype: Any) -> None:
         """Change the element type of the array and of its gradient."""
         dtype = dtypes.as_dtype(dtype)
+        self._takes_dtype = False
         if dtype == self._dtype:
             return
         self._dtype = dtype
