@@ -54,13 +54,13 @@ class Verdict(NamedTuple):
         return "not run" if self.ratio is None else "PASS" if self.ratio <= self.limit else "MISS"
 
 
-#: Of the networks that every framework runs, by NumPy alone: against MXNet hybridized and PyTorch eager.
+#: Of the networks that every framework runs, against MXNet hybridized and PyTorch eager: by NumPy alone, and with oneDNN.
 NETWORK_LIMITS = (
-    ("lenet-train", 1.1, 1.1),
-    ("lstm-train", 0.8, 2.0),
-    ("resnet18-train", 0.95, 1.4),
-    ("resnet18-inference", 1.0, 1.1),
-    ("mobilenet-inference", 1.8, 2.0),
+    ("lenet-train", (1.1, 1.1), (0.8, 0.9)),
+    ("lstm-train", (0.8, 2.0), (0.8, 1.5)),
+    ("resnet18-train", (0.95, 1.4), (0.75, 0.95)),
+    ("resnet18-inference", (1.0, 1.1), (0.55, 0.6)),
+    ("mobilenet-inference", (1.8, 2.0), (0.6, 0.6)),
 )
 SHARED_NETWORKS = tuple(name for name, *_ in NETWORK_LIMITS)
 PEERS = (
@@ -69,8 +69,9 @@ PEERS = (
     Bar("hybridnet/mlp-train/hybridized", ("mxnet/mlp-train/hybridized", "mxnet/mlp-train/imperative"), 0.6),
     Bar("hybridnet/mlp-train/one step", ("torch/mlp-train/eager",), 0.6),
     *(
-        Bar(f"hybridnet/{workload}/hybridized", (f"{peer}/{workload}/{case}",), limit)
-        for workload, *limits in NETWORK_LIMITS
+        Bar(f"{ours}/{workload}/hybridized", (f"{peer}/{workload}/{case}",), limit)
+        for workload, *all_limits in NETWORK_LIMITS
+        for ours, limits in zip(("hybridnet", "onednn"), all_limits, strict=True)
         for peer, case, limit in zip(("mxnet", "torch"), ("hybridized", "eager"), limits, strict=True)
     ),
 )
@@ -83,7 +84,8 @@ def judged(bars: Sequence[Bar], measured: Mapping[str, Sequence[float]]) -> list
     for ours, theirs, limit in bars:
         if ours in measured:
             best = min((name for name in theirs if name in measured), key=lambda name: median(measured[name]), default="")
-            same, (_, workload, case) = f"hybridnet/{ours.split('/')[1]}/", ours.split("/")
+            same, (who, workload, case) = f"hybridnet/{ours.split('/')[1]}/", ours.split("/")
+            case = case if who == "hybridnet" else f"{case} with oneDNN"
             title = f"{workload}: {case} against {(best or theirs[0]).removeprefix(same)}"
             verdicts.append(Verdict(title, measured[ours], measured.get(best, ()), limit))
     return verdicts
@@ -102,4 +104,4 @@ def disagreements(losses: Mapping[str, Sequence[float]], tolerances: Mapping[str
 
 
 #: Losses of equal training steps from equal weights. PyTorch's Adam adds epsilon elsewhere.
-TOLERANCES: dict[str, Any] = {"hybridnet": 1e-4, "baseline": 1e-4, "numpy": 1e-3, "mxnet": 1e-3, "torch": 1e-2}
+TOLERANCES: dict[str, Any] = {"hybridnet": 1e-4, "baseline": 1e-4, "onednn": 1e-3, "numpy": 1e-3, "mxnet": 1e-3, "torch": 1e-2}

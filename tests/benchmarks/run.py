@@ -8,6 +8,7 @@ One worker process runs at any time. See README.md beside this file.
 """
 
 import argparse
+import importlib.metadata
 import json
 import os
 import statistics
@@ -35,12 +36,13 @@ KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 class Workers:
     """The peers' Pythons; starts one worker at a time and reads its result.
 
-    ``baseline``: a checkout of another version of hybridnet, a peer of that name, which is measured as hybridnet is.
+    ``baseline``: a checkout of another version of hybridnet, a peer of that name, which is measured as hybridnet is: by NumPy alone. The
+    peer ``onednn`` is hybridnet with that library.
     """
 
     def __init__(self, pythons: dict[str, str], baseline: Path | None = None) -> None:
         self.pythons = pythons
-        self.checkouts = {"hybridnet": HERE.parent.parent, "baseline": baseline}
+        self.checkouts = {"hybridnet": HERE.parent.parent, "onednn": HERE.parent.parent, "baseline": baseline}
         self.versions: dict[str, dict[str, str]] = {}
 
     def run(self, peer: str, script: str, *arguments: str) -> dict[str, Any]:
@@ -49,6 +51,8 @@ class Workers:
         environment.pop("PYTHONPATH", None)
         if (checkout := self.checkouts.get(peer)) is not None:
             environment["PYTHONPATH"] = str(checkout)
+        if peer in ("hybridnet", "baseline"):
+            environment["HYBRIDNET_DISABLE_LIBRARIES"] = "oneDNN"
         if peer != "mxnet":  # the choices of an OpenBLAS that knows this processor; MXNet brings an older one
             for variable in KERNEL_VARIABLES:
                 environment.pop(variable, None)
@@ -61,7 +65,7 @@ class Workers:
         return result
 
     def measure(self, peer: str, what: str, workload: str, *arguments: str) -> dict[str, Any]:
-        return self.run(peer, f"peer_{'hybridnet' if peer == 'baseline' else peer}.py", what, workload, *arguments)
+        return self.run(peer, f"peer_{'hybridnet' if peer in self.checkouts else peer}.py", what, workload, *arguments)
 
 
 def parsed() -> argparse.Namespace:
@@ -79,12 +83,21 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def has_onednn() -> bool:
+    """Whether this Python's environment has the extra ``cpu``."""
+    try:
+        importlib.metadata.version("onednn-cpu-gomp")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def schedule(peers: list[str], workloads: list[str]) -> Iterator[tuple[str, str]]:
     """Who measures what in a round: the peers of a workload one after another."""
-    frameworks = ("hybridnet", "baseline", "mxnet", "torch")
+    frameworks = ("hybridnet", "onednn", "baseline", "mxnet", "torch")
     for workload in workloads:
         for peer in peers:
-            shared = workload in SHARED_WORKLOADS or (workload in SHARED_NETWORKS and peer in frameworks)
+            shared = (workload in SHARED_WORKLOADS and peer != "onednn") or (workload in SHARED_NETWORKS and peer in frameworks)
             if shared or peer in ("hybridnet", "baseline"):
                 yield peer, workload
 
@@ -124,6 +137,8 @@ def main() -> None:
         arguments.mxnet, arguments.torch = set_up(arguments.setup)
     machine = describe()
     pythons = {"hybridnet": sys.executable, "mxnet": arguments.mxnet, "torch": arguments.torch, "numpy": sys.executable}
+    if has_onednn():
+        pythons["onednn"] = sys.executable
     if arguments.baseline:
         pythons["baseline"] = sys.executable
     workers = Workers({peer: python for peer, python in pythons.items() if python}, arguments.baseline)

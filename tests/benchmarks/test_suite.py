@@ -18,6 +18,8 @@ import peer_hybridnet
 import peer_numpy
 import pytest
 import report
+import run
+import sparse_arrays
 import workloads
 from compiling import compile_times, measured
 
@@ -109,6 +111,25 @@ def test_chains_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     found = compiling.chain_times()
     assert all(one["seconds"] > 0 and one["lines"] > 10 for one in found.values())
     assert found.keys() == {"dense", "recurrent"}
+
+
+def test_sparse_arrays_are_timed() -> None:
+    products = sparse_arrays.product_times(40, 50, 4, 0.1, 2)
+    assert products.keys() == {"product", "transpose"}
+    assert all(seconds > 0 for times in products.values() for seconds in times.values())
+    assert sparse_arrays.step_seconds("hybridnet", 100, 2) > 0
+    record = {"products": {"small": products}, "steps": {str(n): {"hybridnet": 1.0, "mxnet": 2.0} for n in sparse_arrays.ROWS}}
+    assert sparse_arrays.ratios(record)["step beside MXNet"] == 0.5
+
+
+def test_networks_are_measured_with_and_without_onednn() -> None:
+    peers = ["hybridnet", "onednn", "mxnet", "torch", "numpy"]
+    assert [peer for peer, _ in run.schedule(peers, ["lenet-train"])] == peers[:4]
+    assert [peer for peer, _ in run.schedule(peers, ["mlp-train"])] == ["hybridnet", "mxnet", "torch", "numpy"]
+    verdicts = bars.judged(bars.PEERS, {"onednn/lenet-train/hybridized": [1.0], "torch/lenet-train/eager": [2.0]})
+    assert [(v.title, v.word) for v in verdicts if v.theirs] == [
+        ("lenet-train: hybridized with oneDNN against torch/lenet-train/eager", "PASS")
+    ]
 
 
 def test_the_report_shows_a_record() -> None:
