@@ -16,7 +16,7 @@ class MissingOnnxError(HybridnetError, ImportError):
 if importlib.util.find_spec("onnx") is None:
     raise MissingOnnxError(message("onnx", expected="the package onnx", got="none installed", fix='pip install "hybridnet[onnx]"'))
 
-from hybridnet.onnx.export import export  # noqa: E402 - what it needs is looked for above
+from hybridnet.onnx.exporting import export  # noqa: E402 - what it needs is looked for above
 from hybridnet.onnx.importing import ImportedBlock, import_  # noqa: E402
 from hybridnet.onnx.mx2onnx import export_model, get_operator_support  # noqa: E402
 

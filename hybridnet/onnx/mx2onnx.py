@@ -11,7 +11,7 @@ import numpy as np
 from hybridnet import log, ndarray, serialization, symbol
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.symbol_block import SymbolBlock
-from hybridnet.onnx.export import IR_VERSIONS, export
+from hybridnet.onnx.exporting import IR_VERSIONS, export
 from hybridnet.onnx.rules import RULES
 
 __all__ = ["export_model", "get_operator_support"]

@@ -13,7 +13,7 @@ from support.samples import ALL_OPS, as_array, run, samples_of
 
 from hybridnet.core import Kind, Op, Sample
 from hybridnet.errors import GraphError
-from hybridnet.onnx.export import check, write
+from hybridnet.onnx.exporting import check, write
 from hybridnet.onnx.refused import REFUSED
 from hybridnet.onnx.rules import RULES, has_rule
 from hybridnet.onnx.tracing import trace

@@ -50,8 +50,8 @@ def _symbol_state(self: Symbol, state: Mapping[str, Any]) -> None:
 
 
 def _optimizer_state(self: Optimizer, state: Mapping[str, Any]) -> None:
-    # A client's class may not be made without arguments, but brings all that it has itself; ours can all be made so.
-    ours: type = next(cls for cls in type(self).__mro__ if cls.__module__.startswith("hybridnet."))
+    # A class may not be made without arguments, but brings all that it has itself; those of this package can all be made so.
+    ours: type = next(cls for cls in type(self).__mro__ if cls.__module__.startswith("hybridnet.optimizer."))
     self.__dict__.update(ours().__dict__)
     own = {key: value for key, value in state.items() if key not in ("_all_index_update_counts", "sym_info", "aggregate_num")}
     self.__dict__.update(own)

@@ -62,7 +62,7 @@ class HybridBlock(Block):
         super().infer_shape(*args)
 
     def infer_type(self, *args: Any) -> None:
-        """Set the element types of parameters made with ``dtype=None``, its own and its children's, from those of arrays like these inputs."""
+        """Set the element types of parameters made with ``dtype=None``, its own and its children's, from those of the inputs."""
         found = symbolic.types(self, [x.dtype for x in args])
         for name, parameter in self.collect_params().items():
             if parameter._takes_dtype and found.get(name) is not None:

@@ -99,7 +99,7 @@ def _tile(call: Call, x: Any, repeats: Any, axis: Any = None) -> Any:
 @operator("Pad")
 def _pad(call: Call, x: Any, pads: Any = None, value: Any = None, axes: Any = None) -> Any:
     sizes = call.integers("pads", pads) or call.integers("paddings")
-    chosen = call.integers("", axes, default=list(range(x.ndim)))
+    chosen = call.integers("axes", axes, default=list(range(x.ndim)))
     mode = call.among("mode", call.get("mode", "constant"), ["constant", "edge", "reflect", "wrap"])
     widths = [(0, 0)] * x.ndim
     for i, axis in enumerate(chosen):
