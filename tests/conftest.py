@@ -15,6 +15,7 @@ from support import samples  # noqa: F401  (registers every operator)
 import hybridnet as hn
 from hybridnet.core import local
 from hybridnet.errors import DeviceError
+from hybridnet.name import NameManager
 
 #: Whether there is a GPU, so that its tests must run.
 MUST_RUN = pytest.StashKey[bool]()
@@ -95,6 +96,13 @@ def modes_are_put_back() -> Iterator[None]:
     local.set(recording=False, training=False)
     local.set_trace(None)
     assert left == (False, False, None), "the test, or the code under it, left (recording, training, trace) as shown"
+
+
+@pytest.fixture(autouse=True)
+def names_begin_anew() -> Iterator[None]:
+    """Number blocks from 0 in each test: a trainer sorts by name, "dense10" before "dense9", and order must not be chance."""
+    with NameManager():
+        yield
 
 
 @pytest.fixture(name="emulated_gpu")
