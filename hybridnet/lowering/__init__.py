@@ -21,6 +21,7 @@ from hybridnet.lowering.choose import choose
 from hybridnet.lowering.copies import copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
 from hybridnet.lowering.layout_copies import insert_layout_copies
+from hybridnet.lowering.losses import join_losses
 from hybridnet.lowering.multi_tensor import multi_tensor
 from hybridnet.lowering.recompute import recompute
 from hybridnet.lowering.target import Target
@@ -37,7 +38,7 @@ class Lowering(NamedTuple):
 
 
 _MULTI_TENSOR = Lowering(
-    "multi_tensor", lambda graph, target: multi_tensor(graph), "first: regions would take apart what is alike in many tensors"
+    "multi_tensor", lambda graph, target: multi_tensor(graph), "before fusion: regions would take apart what is alike in many tensors"
 )
 _DCE = Lowering("dce-lowered", lambda graph, target: dce(graph), "constants that regions took in have no reader left")
 _CHOOSE = Lowering(
@@ -85,6 +86,7 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
         *_CPU_REGIONS,
     ),
     "gpu": (
+        Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
         _MULTI_TENSOR,
         Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
         Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),

@@ -20,10 +20,9 @@ from hybridnet.errors import Site
 from hybridnet.exact import exact, exact_attrs
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
-from hybridnet.graph.ir import Graph, Node, Rewriter, Value, communication_before
+from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import CAST, FULL
-
-Uses = dict[Value, list[Any]]  # the nodes that read a value; None stands for a result of the graph
+from hybridnet.lowering.joining import Uses, joined, readers, uses_of, waiting
 
 
 def _infer_group(*specs: Spec, body: Graph, members: int, slots: int) -> tuple[Spec, ...]:
@@ -136,7 +135,7 @@ def _in_turn(nodes: list[Node], uses: Uses, position: dict[Node, int]) -> list[l
     """Connected nodes in parts of which none waits for something outside that waits for itself (a sum over its elements)."""
     inside = set(nodes)
     last = max(position[n] for n in nodes)  # what runs after all of them waits for none
-    outside = _readers([r for n in nodes for r in uses.get(n.output, ()) if r is not None and r not in inside], uses, position, last)
+    outside = readers([r for n in nodes for r in uses.get(n.output, ()) if r is not None and r not in inside], uses, position, last)
     if inside.isdisjoint(outside):
         return [nodes]
     turn: dict[Node, int] = {}
@@ -144,18 +143,6 @@ def _in_turn(nodes: list[Node], uses: Uses, position: dict[Node, int]) -> list[l
         before = [v.node for v in n.inputs if v.node in turn and v.node is not None]
         turn[n] = max((turn[m] + (m in inside and n not in inside) for m in before), default=0)
     return _connected(nodes, lambda producer, reader: _alike(producer, reader) and turn[producer] == turn[reader])
-
-
-def _readers(start: list[Node], uses: Uses, position: Mapping[Node, int], last: int) -> set[Node]:
-    """Those of these nodes, and of all that need their results, that run before position ``last``."""
-    readers: set[Node] = set()
-    stack = list(start)
-    while stack:
-        n = stack.pop()
-        if n not in readers and position[n] < last:
-            readers.add(n)
-            stack.extend(r for v in n.outputs for r in uses.get(v, ()) if r is not None)
-    return readers
 
 
 #: Up to so many bytes a parameter's cast is kept from the beginning of a step on, even where only one node reads it.
@@ -182,31 +169,25 @@ def _components(graph: Graph, uses: Uses, position: dict[Node, int]) -> list[_Co
 
 def multi_tensor(graph: Graph) -> Graph:
     """Join components that compute the same on different arrays, where no member waits for another."""
-    uses: Uses = {}
-    for n in graph.nodes:
-        for v in n.inputs:
-            uses.setdefault(v, []).append(n)
-    for v in graph.outputs:
-        uses.setdefault(v, []).append(None)
-    for n, before in communication_before(graph.nodes).items():
-        uses.setdefault(before.output, []).append(n)
+    uses = uses_of(graph)
     position = {n: i for i, n in enumerate(graph.nodes)}
     alike: dict[Any, list[_Component]] = {}
     for c in _components(graph, uses, position):
         alike.setdefault(c.signature, []).append(c)
     for members in alike.values():
         if len(members) > 1 and (len(members[0].nodes) > 1 or _counts_launches(members[0].device)):
-            joined = _join(graph, members, uses, position)
-            if joined is not None:
-                return multi_tensor(joined)
+            after = _join(graph, members, uses, position)
+            if after is not None:
+                return multi_tensor(after)
     return graph
 
 
 def _join(graph: Graph, members: list[_Component], uses: Uses, position: Mapping[Node, int]) -> Graph | None:
     inside = {n for c in members for n in c.nodes}
+    results = [c.outputs[o] for o in range(len(members[0].outputs)) for c in members]
     start = [r for c in members for v in c.outputs for r in uses.get(v, ()) if r is not None and r not in c.members]
-    after = _readers(start, uses, position, len(graph.nodes))
-    if not inside.isdisjoint(after):
+    after = waiting(start, inside, uses, position)
+    if after is None:
         return None
     first = members[0]
     count = len(members)
@@ -217,43 +198,11 @@ def _join(graph: Graph, members: list[_Component], uses: Uses, position: Mapping
         GROUP,
         [*(v for slot in slots for v in slot), *shared],
         {"body": _body(first, [*first.slots, *(first.numbers[i] for i in own)], shared), "members": count, "slots": len(slots)},
-        [c.outputs[o].spec for o in range(len(first.outputs)) for c in members],
+        [v.spec for v in results],
         first.device,
         Site.of_all(sites) if (sites := [c.nodes[-1].site for c in members if c.nodes[-1].site]) else None,
     )
-    rewriter = Rewriter(graph)
-    for v, result in zip([c.outputs[o] for o in range(len(first.outputs)) for c in members], node.outputs, strict=True):
-        rewriter.replace(v, result)
-    for n in _in_order(graph, node, inside, after):
-        rewriter.keep(n)
-    return rewriter.finish()
-
-
-def _in_order(graph: Graph, node: Node, inside: set[Node], after: set[Node]) -> list[Node]:
-    """The graph's nodes with ``node`` in place of those ``inside``: behind what it reads, right before the first ``after`` it."""
-    order: dict[Node, None] = {}
-    for n in graph.nodes:
-        if n in after and node not in order:
-            order.update(dict.fromkeys(_needed(graph, node)))
-            order[node] = None
-        if n not in inside:
-            order[n] = None
-    order[node] = None
-    return list(order)
-
-
-def _needed(graph: Graph, node: Node) -> list[Node]:
-    """What a node waits for, in order."""
-    needed: set[Node] = set()
-    stack = [node]
-    earlier = communication_before(graph.nodes)
-    while stack:
-        n = stack.pop()
-        waited = [v.node for v in n.inputs] + ([earlier[n]] if n in earlier else [])
-        before = {m for m in waited if m is not None and m not in needed}
-        needed.update(before)
-        stack += before
-    return [n for n in graph.nodes if n in needed]
+    return joined(graph, node, dict(zip(results, node.outputs, strict=True)), inside, after)
 
 
 def _body(c: _Component, slots: list[Value], shared: list[Value]) -> Graph:

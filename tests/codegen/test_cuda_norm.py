@@ -73,7 +73,9 @@ def cross_entropy(x: Any) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
     top = x.astype(np.float64).max(1, keepdims=True)
     total = (np.log(np.exp(x.astype(np.float64) - top).sum(1, keepdims=True)) + top).astype(small)
     yield "softmax_cross_entropy", [x, label], {"axis": 1}
-    yield "softmax_cross_entropy_grad", [x, label, total, normal(count, 1, dtype=small), normal(count, 1, dtype=small)], {"axis": 1}
+    heads = [normal(count, 1, dtype=small), normal(count, 1, dtype=small)]
+    yield "softmax_cross_entropy_grad", [x, label, total, *heads], {"axis": 1}
+    yield "softmax_cross_entropy_both", [x, label, *heads], {"axis": 1}
 
 
 def masked(x: Any) -> Any:
@@ -207,6 +209,7 @@ def test_compiles_almost_without_spills() -> None:
             row = [((8192, length), dtype), ((8192, 1), I32)]
             unit.add(node_of("softmax_cross_entropy", row, axis=1))
             unit.add(node_of("softmax_cross_entropy_grad", row + [((8192, 1), small)] * 3, axis=1))
+            unit.add(node_of("softmax_cross_entropy_both", row + [((8192, 1), small)] * 2, axis=1))
         for shape, axis in (((802816, 64), (0,)), ((256, 64, 56, 56), (0, 2, 3)), ((256, 2048, 7, 7), (0, 2, 3))):
             mean = tuple(1 if i in axis else k for i, k in enumerate(shape))
             unit.add(node_of("moments", [(shape, dtype)], axis=axis))

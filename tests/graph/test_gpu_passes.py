@@ -151,3 +151,36 @@ def test_what_an_activation_and_its_gradient_share_is_stored_only_in_full_width(
     assert len(forward.split(", ")) == arrays
     for new, old in zip(*with_and_without("fuse", model, [x, w]), strict=True):
         numpy.testing.assert_allclose(new, old, rtol=2e-2, atol=2e-2 * abs(old).max())
+
+
+# -- losses ---------------------------------------------------------------------------------------
+
+
+def _focused(losses: Any) -> Any:
+    return (losses * losses).sum()
+
+
+@pytest.mark.parametrize(
+    ("of_losses", "joined"),
+    [
+        (lambda losses: losses.mean(), True),
+        (lambda losses: (losses * hn.np.arange(5.0, ctx=hn.gpu())).sum() * 3, True),
+        (_focused, False),  # what comes from behind it needs the loss
+        (lambda losses: losses.mean() + _focused(losses.detach()), True),
+    ],
+    ids=["mean", "weighted", "of the loss itself", "read beside"],
+)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_loss_and_its_gradient_are_one_kernel(dtype: str, of_losses: Callable[[Any], Any], joined: bool) -> None:
+    labels = hn.np.array([0, 6, 9, 2, 2], ctx=hn.gpu())
+
+    def function(x: Any) -> Any:
+        y, dx = gradients(lambda x: of_losses(npx.softmax_cross_entropy(x * 2, labels)))(x)
+        return y + 1, dx, y * 2  # what reads the loss waits for it
+
+    x = normal(5, 7, dtype=dtype)
+    program = hn.jit(function).program(x)
+    assert ("softmax_cross_entropy_both" in program) == joined
+    assert ("softmax_cross_entropy_grad" in program) != joined
+    for a, b in zip(*with_and_without("join_losses", function, (x,)), strict=True):
+        assert a.tolist() == b.tolist(), "to the last bit"

@@ -148,6 +148,11 @@ def _cross_entropy_grad(node: Node, data: Sequence[Data]) -> list[Plain]:
     return [Plain("ref_cross_entropy_grad", ("y0", "x0", "x1", "x2", "x3", "x4"), (data[0].shape[node.attrs["axis"]], node.output.size))]
 
 
+def _cross_entropy_both(node: Node, data: Sequence[Data]) -> list[Plain]:
+    length, rows = data[0].shape[node.attrs["axis"]], node.output.size
+    return [Plain("ref_cross_entropy_both", ("y0", "y1", "x0", "x1", "x2", "x3"), (length, rows))]
+
+
 def _windows(size: Sequence[int], count: Sequence[int], attrs: Any) -> Data:
     """The numbers of ``ref_windows``, in which three axes are described; those that there are stand last."""
     ones = (1,) * len(size)
@@ -233,6 +238,7 @@ REFERENCE: dict[str, Entry] = {
     "rms_norm_grad": _row_norm_grad,
     "softmax_cross_entropy": _cross_entropy,
     "softmax_cross_entropy_grad": _cross_entropy_grad,
+    "softmax_cross_entropy_both": _cross_entropy_both,
     "max_pool": _max_pool("x0"),
     "max_pool_gather": _max_pool("x1"),
     "max_pool_grad": _max_pool_grad,

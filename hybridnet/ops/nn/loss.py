@@ -65,12 +65,25 @@ def _cross_entropy_grad(x: Any, label: Any, total: Any, of_loss: Any, weight: An
     return narrow(call("exp", wide(x) - total) * weight - call("where", hit, of_loss, 0), x.dtype)
 
 
+def _infer_cross_entropy_both(x: Spec, label: Spec, *small: Spec, axis: int) -> tuple[Spec, Spec]:
+    loss, total = _infer_cross_entropy(x, label, axis=axis)
+    return loss, _infer_cross_entropy_grad(x, label, total, *small, axis=axis)
+
+
+def _cross_entropy_both(x: Any, label: Any, of_loss: Any, weight: Any, *, axis: int) -> tuple[Any, Any]:
+    loss, total = _cross_entropy(x, label, axis=axis)
+    return loss, _cross_entropy_grad(x, label, total, of_loss, weight, axis=axis)
+
+
 _WARP_PACKS = 8 * 32  # up to so many packs of 16 bytes a row has a warp, above a block
+_LONG_PACKS = 1024  # from so many on a row has a large block, so that few rows at a time must fit into the level 2 cache
 _BATCH = 4  # packs that a thread loads before the first is used
 
 
-def _row_launch(function: str, types: tuple[Spec, ...], arguments: tuple[str, ...], x: Spec, axis: int, num_sms: int) -> HandKernels | None:
-    """The launch of a function of ``cross_entropy.cu`` over the rows of ``x``."""
+def _row_launch(
+    function: str, types: tuple[Spec, ...], arguments: tuple[str, ...], x: Spec, axis: int, num_sms: int, over: str = ""
+) -> HandKernels | None:
+    """The launch of a function of ``cross_entropy.cu`` over the rows of ``x``, which the output ``over`` may lie over."""
     length = x.shape[axis]
     if math.prod(x.shape[axis + 1 :]) != 1 or length >= 2**31:
         return None
@@ -78,12 +91,12 @@ def _row_launch(function: str, types: tuple[Spec, ...], arguments: tuple[str, ..
     if packs <= _WARP_PACKS:
         threads, lanes = 256, min(32, 1 << (packs - 1).bit_length())
     else:
-        threads = lanes = 256 if rows >= 2 * num_sms else 1024
+        threads = lanes = 256 if rows >= 2 * num_sms and packs < _LONG_PACKS else 1024
     of = ", ".join(stored_type(s.dtype) for s in types)
     text = f"{function}<{of}, {threads}, {lanes}, {_BATCH}>"
     scratch = threads // 32 * wide_dtype(x.dtype).itemsize
     launch = Launch(text, (*arguments, str(rows), str(length)), (-(-rows * lanes // threads), 1), threads, scratch)
-    return HandKernels("cross_entropy.cu", (launch,), in_place=(("x0", "y0"),) if function.endswith("grad") else ())
+    return HandKernels("cross_entropy.cu", (launch,), in_place=(("x0", over),) if over else ())
 
 
 def _kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> HandKernels | None:
@@ -94,7 +107,15 @@ def _grad_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, .
     x, label, *small = inputs
     if len({s.dtype for s in small}) > 1:
         return None
-    return _row_launch("hn_cross_entropy_grad", (x, small[0], label), ("x0", "x1", "x2", "x3", "x4", "y0"), x, axis, num_sms)
+    return _row_launch("hn_cross_entropy_grad", (x, small[0], label), ("x0", "x1", "x2", "x3", "x4", "y0"), x, axis, num_sms, over="y0")
+
+
+def _both_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int) -> HandKernels | None:
+    x, label, *small = inputs
+    if len({s.dtype for s in small}) > 1:
+        return None
+    types = x, small[0], label
+    return _row_launch("hn_cross_entropy_both", types, ("x0", "x1", "x2", "x3", "y0", "y1"), x, axis, num_sms, over="y1")
 
 
 _CASES = (  # short rows, rows along the first axis, rows of several packs, rows of a block
@@ -138,6 +159,19 @@ CROSS_ENTROPY_GRAD = register(
     )
 )
 on_cuda(CROSS_ENTROPY_GRAD, kernels=_grad_kernels)
+
+CROSS_ENTROPY_BOTH = register(
+    Op(
+        "softmax_cross_entropy_both",  # of a training step whose graph has both: see hybridnet.lowering.losses
+        Kind.OPAQUE,
+        _infer_cross_entropy_both,
+        decomposition=_cross_entropy_both,
+        grad=by_parts(_cross_entropy_both),
+        saves=(0, 1, 2, 3),
+        sample=lambda: [Sample((x, label, *(normal(*label.shape, seed=i) for i in (1, 2))), {"axis": axis}) for x, label, axis in _CASES],
+    )
+)
+on_cuda(CROSS_ENTROPY_BOTH, kernels=_both_kernels)
 
 
 def softmax_cross_entropy(data: Any, label: Any, axis: int = -1) -> Any:

@@ -7,8 +7,7 @@
 //    convolution: cuDNN eng0_k2=0(arena+65536, in7, arena+183552)
 //    add_maximum_sum_multiply_1<<<(4, 1), 256>>>(arena+183552, in8, arena+82432)
 //    matmul_bias: cuBLASLt 1 × 10×8×8 float32 bias(arena+82432, in9, in10, arena+81920)
-//    softmax_cross_entropy_1<<<(1, 1), 256>>>(arena+81920, arena+200192, arena+247552, arena+199936)
-//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+81920, arena+200192, arena+199936, made0, made0, arena+81920)
+//    softmax_cross_entropy_both_1<<<(1, 1), 256>>>(arena+81920, arena+200192, made0, made0, arena+247552, arena+81920)
 //    sum_1<<<(1, 1), 256>>>(arena+81920, in11)
 //    matmul: cuBLASLt 1 × 8×10×8 float32(arena+81920, in9, arena+199936)
 //    matmul: cuBLASLt 1 × 8×8×10 float32(arena+81920, arena+82432, in12)
@@ -148,14 +147,9 @@ extern "C" __global__ void __launch_bounds__(256) add_maximum_sum_multiply_1(con
     if (lane == 0) *(y0 + row1 + row0 * 8) = hn_type<float>::store(v4);
 }
 
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_1(const float* x0, const int* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_both_1(const float* x0, const int* x1, const float* x2, const float* x3, float* y0, float* y1)
 {
-    hn_cross_entropy<float, int, 256, 4, 4>(x0, x1, y0, y1, 8, 10);
-}
-
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_grad_1(const float* x0, const int* x1, const float* x2, const float* x3, const float* x4, float* y0)
-{
-    hn_cross_entropy_grad<float, float, int, 256, 4, 4>(x0, x1, x2, x3, x4, y0, 8, 10);
+    hn_cross_entropy_both<float, float, int, 256, 4, 4>(x0, x1, x2, x3, y0, y1, 8, 10);
 }
 
 extern "C" __global__ void __launch_bounds__(256) sum_1(const float* x0, float* y0)

@@ -4,8 +4,7 @@
 //    matmul_bias: cuBLASLt 1 × 64×128×32 float32 bias(arena+149504, in4, in5, arena+116736)
 //    maximum_2<<<(2, 1), 256>>>(arena+116736, arena+116736)
 //    matmul_bias: cuBLASLt 1 × 10×64×32 float32 bias(arena+116736, in6, in7, arena+108544)
-//    softmax_cross_entropy_1<<<(1, 1), 256>>>(arena+108544, arena+165888, arena+125184, arena+124928)
-//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+108544, arena+165888, arena+124928, made0, made0, arena+108544)
+//    softmax_cross_entropy_both_1<<<(1, 1), 256>>>(arena+108544, arena+165888, made0, made0, arena+125184, arena+108544)
 //    sum_1<<<(2, 1), 256>>>(arena+108544, in8)
 //    matmul: cuBLASLt 1 × 64×10×32 float32(arena+108544, in6, arena+100352)
 //    matmul: cuBLASLt 1 × 64×32×10 float32(arena+108544, arena+116736, in9)
@@ -72,14 +71,9 @@ extern "C" __global__ void __launch_bounds__(256) maximum_2(const float* x0, flo
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_1(const float* x0, const int* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_both_1(const float* x0, const int* x1, const float* x2, const float* x3, float* y0, float* y1)
 {
-    hn_cross_entropy<float, int, 256, 4, 4>(x0, x1, y0, y1, 32, 10);
-}
-
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_grad_1(const float* x0, const int* x1, const float* x2, const float* x3, const float* x4, float* y0)
-{
-    hn_cross_entropy_grad<float, float, int, 256, 4, 4>(x0, x1, x2, x3, x4, y0, 32, 10);
+    hn_cross_entropy_both<float, float, int, 256, 4, 4>(x0, x1, x2, x3, y0, y1, 32, 10);
 }
 
 extern "C" __global__ void __launch_bounds__(256) sum_1(const float* x0, float* y0)

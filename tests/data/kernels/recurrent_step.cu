@@ -7,8 +7,7 @@
 //    matmul_bias: cuBLASLt 1 × 96×24×8 float32 bias(arena+22272, in4, in5, arena+18432)
 //    add_multiply_tanh_2<<<(1, 1), 256>>>(arena+6144, arena+18432, arena+6240, arena+18528, arena+6336, arena+18624, arena+6432, arena+18720, arena+24576, arena+15456, arena+15360, arena+15552, arena+25344, arena+15648, arena+23040)
 //    matmul_bias: cuBLASLt 1 × 10×24×8 float32 bias(arena+23040, in6, in7, arena+18432)
-//    softmax_cross_entropy_1<<<(1, 1), 256>>>(arena+18432, arena+26368, arena+37632, arena+26112)
-//    softmax_cross_entropy_grad_1<<<(1, 1), 256>>>(arena+18432, arena+26368, arena+26112, made1, made1, arena+18432)
+//    softmax_cross_entropy_both_1<<<(1, 1), 256>>>(arena+18432, arena+26368, made1, made1, arena+37632, arena+18432)
 //    sum_1<<<(1, 1), 256>>>(arena+18432, in8)
 //    matmul: cuBLASLt 1 × 24×10×8 float32(arena+18432, in6, arena+20736)
 //    matmul: cuBLASLt 1 × 24×8×10 float32(arena+18432, arena+23040, in9)
@@ -200,14 +199,9 @@ extern "C" __global__ void __launch_bounds__(256) add_multiply_tanh_2(const floa
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_1(const float* x0, const int* x1, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_both_1(const float* x0, const int* x1, const float* x2, const float* x3, float* y0, float* y1)
 {
-    hn_cross_entropy<float, int, 256, 4, 4>(x0, x1, y0, y1, 8, 10);
-}
-
-extern "C" __global__ void __launch_bounds__(256) softmax_cross_entropy_grad_1(const float* x0, const int* x1, const float* x2, const float* x3, const float* x4, float* y0)
-{
-    hn_cross_entropy_grad<float, float, int, 256, 4, 4>(x0, x1, x2, x3, x4, y0, 8, 10);
+    hn_cross_entropy_both<float, float, int, 256, 4, 4>(x0, x1, x2, x3, y0, y1, 8, 10);
 }
 
 extern "C" __global__ void __launch_bounds__(256) sum_1(const float* x0, float* y0)
