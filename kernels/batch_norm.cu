@@ -6,10 +6,12 @@
 // gradients of beta and (times the root) gamma, and what dx needs; the pointwise passes are generated and fuse with
 // their neighbours.
 //
+// Gated sums: the same two of a gradient that comes through a relu behind the normalisation, without the masked gradient in memory.
+//
 // Layout: x and g are [outer, channels, inner], contiguous. With inner = 1 (channels last) a thread has WIDTH channels side
 // by side and a block COLUMNS * WIDTH, over rows; else a block has one channel, and goes over packs of WIDTH elements of
 // the inner axis. WIDTH divides channels or inner. Each channel is split over SPLITS blocks (gridDim.y), whose parts are
-// combined by a second kernel in a fixed order; with one split the first kernel stores the results.
+// combined in a fixed order by generated code, or by a second kernel here; with one split the first kernel stores the results.
 //
 // Bytes on paper: moments read x once, sums read g and x once. 256 * 56 * 56 * 64 elements of bfloat16: 103 and 206 MB,
 // at the 4.3 TB/s at which an H200 copies 24 and 48 us; moments take 6 instructions an element, of 13 that there is time for.
@@ -114,6 +116,43 @@ template <class T, class S, int WIDTH, int CHANNELS> struct hn_take_sums {
     }
 };
 
+// The same of a gradient behind a relu: only where x * scale + shift, stored as x is, lies above 0.
+template <class T, class S, int WIDTH, int CHANNELS> struct hn_take_gated_sums {
+    typedef typename hn_type<T>::compute A;
+    typedef hn_two_sums<A, CHANNELS> Sum;
+    const T *g, *x;
+    const S *mean, *scale, *shift;
+    A centre[CHANNELS], slope[CHANNELS], start[CHANNELS];
+
+    __device__ inline void begin(int channel) {
+#pragma unroll
+        for (int c = 0; c < CHANNELS; ++c) {
+            centre[c] = hn_type<S>::load(mean[channel + c]);
+            slope[c] = hn_type<S>::load(scale[channel + c]);
+            start[c] = hn_type<S>::load(shift[channel + c]);
+        }
+    }
+    template <int COUNT> __device__ inline void take(Sum& sum, const long long (&places)[COUNT]) const {
+        hn_pack<T, WIDTH> slopes[COUNT], values[COUNT];
+#pragma unroll
+        for (int k = 0; k < COUNT; ++k) {
+            slopes[k] = hn_load<WIDTH>(g + places[k]);
+            values[k] = hn_load<WIDTH>(x + places[k]);
+        }
+#pragma unroll
+        for (int k = 0; k < COUNT; ++k)
+#pragma unroll
+            for (int e = 0; e < WIDTH; ++e) {
+                constexpr int last = CHANNELS - 1;
+                const int c = e < last ? e : last;
+                const A y = values[k][e] * slope[c] + start[c];
+                const A of_y = hn_type<T>::load(hn_type<T>::store(y)) > A(0) ? slopes[k][e] : A(0);
+                sum.total[c] += of_y;
+                sum.product[c] += of_y * (values[k][e] - centre[c]);
+            }
+    }
+};
+
 // Merge the sums of the ROWS threads of each column (thread t stands in column t % COLUMNS): those of the first row get them.
 template <int COLUMNS, int ROWS, class Sum> __device__ inline void hn_merge_columns(Sum& sum, void* scratch) {
     Sum* const tile = static_cast<Sum*>(scratch);
@@ -175,6 +214,12 @@ __device__ inline void hn_over_planes(Take take, unsigned packs, int channels, u
     if (threadIdx.x == 0) store(blockIdx.y * static_cast<long long>(channels) + channel, sum.first(0), sum.second(0));
 }
 
+// How many elements of each channel a split has: as many times `width` as it has of the `all` rows or packs, at most `chunk`.
+template <class A> __device__ inline void hn_store_size(A* size, long long all, long long chunk, int width) {
+    const long long left = all - blockIdx.y * chunk;
+    if (blockIdx.x == 0 && threadIdx.x == 0) size[blockIdx.y] = static_cast<A>((chunk < left ? chunk : left) * width);
+}
+
 // Of a split channel the parts' sums are stored, which hn_join_moments or hn_add_partials combine; else the results.
 template <class T, int WIDTH, int COLUMNS, int ROWS, int BATCH, bool SPLIT, class A>
 __device__ inline void hn_moments_over_rows(const T* x, A* mean, A* var, long long rows, int channels, long long chunk) {
@@ -192,6 +237,20 @@ __device__ inline void hn_moments_over_planes(const T* x, A* mean, A* var, unsig
     });
 }
 
+// The same of a split channel, and how many elements each part has.
+template <class T, int WIDTH, int COLUMNS, int ROWS, int BATCH, class A>
+__device__ inline void hn_moments_parts_over_rows(const T* x, A* mean, A* squares, A* size, long long rows, int channels, long long chunk) {
+    hn_moments_over_rows<T, WIDTH, COLUMNS, ROWS, BATCH, true>(x, mean, squares, rows, channels, chunk);
+    hn_store_size(size, rows, chunk, 1);
+}
+
+template <class T, int WIDTH, int THREADS, int BATCH, class A>
+__device__ inline void hn_moments_parts_over_planes(const T* x, A* mean, A* squares, A* size, unsigned packs, int channels, unsigned inner,
+                                                    long long chunk) {
+    hn_moments_over_planes<T, WIDTH, THREADS, BATCH, true>(x, mean, squares, packs, channels, inner, chunk);
+    hn_store_size(size, packs, chunk, WIDTH);
+}
+
 template <class T, int WIDTH, int COLUMNS, int ROWS, int BATCH, class S, class A>
 __device__ inline void hn_sums_over_rows(const T* g, const T* x, const S* centre, A* total, A* product, long long rows, int channels,
                                          long long chunk) {
@@ -205,6 +264,26 @@ template <class T, int WIDTH, int THREADS, int BATCH, class S, class A>
 __device__ inline void hn_sums_over_planes(const T* g, const T* x, const S* centre, A* total, A* product, unsigned packs, int channels,
                                            unsigned inner, long long chunk) {
     hn_over_planes<WIDTH, THREADS, BATCH>(hn_take_sums<T, S, WIDTH, 1>{g, x, centre}, packs, channels, inner, chunk, [=](long long i, A first, A second) {
+        total[i] = first;
+        product[i] = second;
+    });
+}
+
+template <class T, int WIDTH, int COLUMNS, int ROWS, int BATCH, class S, class A>
+__device__ inline void hn_gated_sums_over_rows(const T* g, const T* x, const S* centre, const S* scale, const S* shift, A* total, A* product,
+                                               long long rows, int channels, long long chunk) {
+    const hn_take_gated_sums<T, S, WIDTH, WIDTH> take{g, x, centre, scale, shift};
+    hn_over_rows<WIDTH, COLUMNS, ROWS, BATCH>(take, rows, channels, chunk, [=](long long i, A first, A second) {
+        total[i] = first;
+        product[i] = second;
+    });
+}
+
+template <class T, int WIDTH, int THREADS, int BATCH, class S, class A>
+__device__ inline void hn_gated_sums_over_planes(const T* g, const T* x, const S* centre, const S* scale, const S* shift, A* total, A* product,
+                                                 unsigned packs, int channels, unsigned inner, long long chunk) {
+    const hn_take_gated_sums<T, S, WIDTH, 1> take{g, x, centre, scale, shift};
+    hn_over_planes<WIDTH, THREADS, BATCH>(take, packs, channels, inner, chunk, [=](long long i, A first, A second) {
         total[i] = first;
         product[i] = second;
     });

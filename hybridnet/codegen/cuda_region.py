@@ -122,6 +122,10 @@ FEWEST_COLUMNS = 16  # side by side: rows of fewer go one after another
 NARROWEST = 8  # packs side by side at least, so that accesses fill whole lines of memory
 STEPS = 4  # packs of a row that a thread takes, before rows get more threads
 
+#: Bytes that one block of many reads in about the time that two more launches take: up to so many it reads its columns to their end.
+#: A guess, from a multiprocessor's share of an H200's bandwidth.
+_SHARE = 1 << 16
+
 _NAME = "hn_kernel"  # of a kernel until it has one of its own
 
 
@@ -239,6 +243,10 @@ def _columns(rows: int, length: int, width: int, tuning: Tuning, split: bool) ->
     """Columns side by side, so that a warp reads packs that are neighbours; and few of them where that leaves multiprocessors idle."""
     while width > 1 and rows // width < NARROWEST:
         width //= 2
+    if length * NARROWEST * 4 <= _SHARE:  # numbers of 4 bytes, mostly
+        split = False
+        while length * NARROWEST * width * 4 > _SHARE:
+            width //= 2
     packs, threads = rows // width, _power_of_two(length)
     side = min(max(32, THREADS // threads), _power_of_two(packs))
     lanes = min(THREADS // side, threads)

@@ -6,7 +6,7 @@ with the old. Values know their producer, so patterns are read off directly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -203,6 +203,20 @@ class Rewriter:
         node = Node(op, inputs, attrs, infer_node(op, inputs, attrs), like.outputs[0].device, like.site)
         self.nodes.append(node)
         return node.outputs[0]
+
+    def inline(
+        self, body: Graph, operands: Sequence[Value], site: Site | None, append: Callable[[Node], object] | None = None
+    ) -> list[Value]:
+        """Append copies of the nodes of ``body``, placed at ``site``, on ``operands`` of the new graph; gives what its outputs are.
+
+        ``append``: what takes a copy in, :meth:`keep` if not given, and may replace its outputs.
+        """
+        inner: dict[Value, Value] = dict(zip(body.inputs, operands, strict=True))
+        for part in body.nodes:
+            copied = part.with_inputs([inner[v] for v in part.inputs], site=site)
+            (append or self.keep)(copied)
+            inner.update((old, self.of(new)) for old, new in zip(part.outputs, copied.outputs, strict=True))
+        return [inner[v] for v in body.outputs]
 
     def replace(self, old: Value, new: Value) -> None:
         """From here on ``new`` stands for ``old``."""

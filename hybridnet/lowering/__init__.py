@@ -23,6 +23,7 @@ from hybridnet.lowering.fuse import fuse
 from hybridnet.lowering.layout_copies import insert_layout_copies
 from hybridnet.lowering.losses import join_losses
 from hybridnet.lowering.multi_tensor import multi_tensor
+from hybridnet.lowering.parts import expose_parts
 from hybridnet.lowering.recompute import recompute
 from hybridnet.lowering.target import Target
 from hybridnet.lowering.ungroup import ungroup
@@ -87,6 +88,7 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
     ),
     "gpu": (
         Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
+        Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
         _MULTI_TENSOR,
         Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
         Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),

@@ -160,12 +160,16 @@ class _Fusion:
 
     def units(self, graph: Graph) -> list[_Unit]:
         before = communication_before(graph.nodes)
+        viewed: dict[Value, Value] = {}  # of a view the array: nobody waits for the view itself, but for what reads it
         for node in graph.nodes:
             unit = self._join(node, before.get(node))
             for v in node.outputs:
                 self.of[v] = unit
+            if node.op.is_view:
+                viewed[node.output] = viewed.get(node.inputs[0], node.inputs[0])
+                continue
             for v in node.inputs:
-                producer = self.of.get(v)
+                producer = self.of.get(viewed.get(v, v))
                 if producer is not None and producer is not unit:
                     producer.outside += 1
         return list(self.live)

@@ -9,6 +9,7 @@ from emulator import nvrtc
 from emulator.emulator import COMPILER
 from emulator.suite import ORDERS, Guarded, Suite, Work, guarded
 
+import hybridnet as hn
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning, Unit
 from hybridnet.core import OPS
@@ -16,6 +17,7 @@ from hybridnet.device import cpu
 from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value, infer_node
+from hybridnet.ops.nn.moments import CENTRED_PARTS, CENTRED_SUMS, MOMENTS, MOMENTS_PARTS, join_moments, join_sums, parts_of
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -133,6 +135,47 @@ def test_against_double(case: str, works: tuple[Suite, dict[str, list[Work]]]) -
         suite.check(work, 60.0 if "far" in case else 8.0, in_double(work.node, data))
 
 
+PARTED: dict[str, Any] = {
+    "channels last": lambda: (normal(3000, 64, dtype=BF16), (0,)),
+    "channels last, few": lambda: (normal(400, 50, 3, shift=1e2), (0, 1)),
+    "planes": lambda: (normal(20, 3, 40, 40, dtype=BF16), (0, 2, 3)),
+    "odd planes": lambda: (normal(200, 4, 7, 7), (0, 2, 3)),
+    "doubles": lambda: (normal(900, 6, dtype=F64), (0,)),
+}
+
+
+def test_parts_of_channels() -> None:
+    """Each part is what NumPy makes of the same elements, and the parts joined are what the whole operator gives."""
+    suite, made = Suite(Tuning(num_sms=2)), []
+    for make in PARTED.values():
+        x, axis = make()
+        (_, _, attrs), (_, (g, _, mean), _) = channels(x, axis)
+        gate = [normal(*mean.shape, dtype=mean.dtype, scale=0.1 / (1 + abs(mean).max())) for _ in range(2)]
+        for whole, op, join, data in (
+            (MOMENTS, MOMENTS_PARTS, join_moments, [x]),
+            (CENTRED_SUMS, CENTRED_PARTS, join_sums, [g, x, mean]),
+            (CENTRED_SUMS, CENTRED_PARTS, join_sums, [g, x, mean, *gate]),
+        ):
+            inputs = [Value(d.shape, d.dtype, cpu()) for d in data]
+            number = parts_of(whole, 2, tuple(v.spec for v in inputs), **attrs)
+            assert number > 1, "a case with parts"
+            node = Node(op, inputs, {**attrs, "parts": number}, infer_node(op, inputs, {**attrs, "parts": number}), cpu())
+            made.append((suite.add(node, data), whole, join, data))
+    suite.build()
+    for work, whole, join, data in made:
+        parts = run_node(work.node, data)
+        suite.check(work, 8.0, parts)
+        axis = work.node.attrs["axis"]
+        if len(data) == 5:
+            g, x, mean, scale, shift = data
+            gated = ((x.astype(mean.dtype) * scale + shift).astype(x.dtype) > 0) * g
+            assert 0.2 < (gated != 0).mean() < 0.8
+            data = [gated.astype(g.dtype), x, mean]
+        joined = join(*map(hn.np.array, parts), n=data[0].size / np.prod([n for i, n in enumerate(data[0].shape) if i not in axis]))
+        for y, wanted in zip(joined, in_double(node_of(whole.name, [(d.shape, d.dtype) for d in data], axis=axis), data), strict=True):
+            np.testing.assert_allclose(y.asnumpy(), wanted, rtol=1e-5, atol=1e-5 * abs(wanted).max())
+
+
 def test_every_path_is_taken(works: tuple[Suite, dict[str, list[Work]]]) -> None:
     """Teams of each kind, split and whole channels, rows that a persistent block goes over."""
     kernels = [k for found in works[1].values() for w in found for k in w.launches.kernels]
@@ -214,4 +257,7 @@ def test_compiles_almost_without_spills() -> None:
             mean = tuple(1 if i in axis else k for i, k in enumerate(shape))
             unit.add(node_of("moments", [(shape, dtype)], axis=axis))
             unit.add(node_of("centred_sums", [(shape, dtype), (shape, dtype), (mean, small)], axis=axis))
+            gated = [Value(*spec, cpu()) for spec in ((shape, dtype), (shape, dtype), (mean, small), (mean, small), (mean, small))]
+            attrs = {"axis": axis, "parts": parts_of(CENTRED_SUMS, 132, tuple(v.spec for v in gated[:3]), axis=axis)}
+            unit.add(Node(CENTRED_PARTS, gated, attrs, infer_node(CENTRED_PARTS, gated, attrs), cpu()))
     assert all(spilled <= 16 for spilled in nvrtc.spills([unit]).values())

@@ -184,3 +184,31 @@ def test_a_loss_and_its_gradient_are_one_kernel(dtype: str, of_losses: Callable[
     assert ("softmax_cross_entropy_grad" in program) != joined
     for a, b in zip(*with_and_without("join_losses", function, (x,)), strict=True):
         assert a.tolist() == b.tolist(), "to the last bit"
+
+
+# -- statistics of channels -----------------------------------------------------------------------
+
+
+def _normalised(layout: str, then: Callable[[Any], Any]) -> Callable[..., Any]:
+    def loss(x: Any, gamma: Any, beta: Any, head: Any) -> Any:
+        mean, var = (hn.np.full(gamma.shape, float(i), ctx=hn.gpu()) for i in range(2))
+        y = npx.batch_norm(x, gamma, beta, mean, var, fix_gamma=False, axis=3 if layout == "NHWC" else 1)
+        return (then(y) * head).sum() + (mean * var).sum().detach()
+
+    return gradients(loss)
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("then", [npx.relu, lambda y: y, lambda y: npx.relu(y) + hn.np.exp(-y)], ids=["relu", "plain", "read twice"])
+def test_parts_of_channels_are_joined_with_what_follows(layout: str, dtype: str, then: Callable[[Any], Any]) -> None:
+    """Each batch norm has two small launches fewer, and a relu's mask is no array."""
+    shape = (70, 12, 13, 16) if layout == "NHWC" else (70, 16, 12, 13)
+    arrays = normal(*shape, dtype=dtype), normal(16) + 2, normal(16), normal(*shape, dtype=dtype)
+    function = _normalised(layout, then)
+    program = hn.jit(lambda *xs: function(*xs)).program(*arrays)
+    steps = program[: program.index("#include")]
+    assert len(re.findall(r"moments_parts_\d+<<<", steps)) == len(re.findall(r"centred_parts_\d+<<<", steps)) == 1
+    for new, old in zip(*with_and_without("expose_parts", function, arrays), strict=True):
+        atol = (1e-2 if dtype == "bfloat16" else 1e-5) * abs(old).max()
+        numpy.testing.assert_allclose(new, old, rtol=1e-2 if dtype == "bfloat16" else 1e-4, atol=atol)

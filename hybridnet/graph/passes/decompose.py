@@ -10,7 +10,7 @@ from typing import Any
 
 from hybridnet.exact import exact_attrs
 from hybridnet.graph.backend import backend_of, has_fused_implementation
-from hybridnet.graph.ir import Graph, Node, Rewriter, Value
+from hybridnet.graph.ir import Graph, Node, Rewriter
 from hybridnet.graph.refusals import tell_refusal
 from hybridnet.graph.trace import trace_op
 
@@ -47,10 +47,6 @@ def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Cal
     if body is None:
         body = known[key] = trace_op(node.op.name, _parts(node), specs, node.attrs, device)
     site = node.site and node.site.marked(f"part of {node.op.name}")
-    inner: dict[Value, Value] = {b: rewriter.of(v) for b, v in zip(body.inputs, node.inputs, strict=True)}
-    for part in body.nodes:
-        copied = part.with_inputs([inner[v] for v in part.inputs], site=site)
-        _append(rewriter, copied, known, spared)
-        inner.update((old, rewriter.of(new)) for old, new in zip(part.outputs, copied.outputs, strict=True))
-    for old, new in zip(node.outputs, body.outputs, strict=True):
-        rewriter.replace(old, inner[new])
+    results = rewriter.inline(body, [rewriter.of(v) for v in node.inputs], site, lambda part: _append(rewriter, part, known, spared))
+    for old, new in zip(node.outputs, results, strict=True):
+        rewriter.replace(old, new)

@@ -3,6 +3,10 @@
 ``moments`` gives the mean and the mean squared distance from it (which cannot come out negative, as a
 difference of sums could). On a GPU both operators read their operands once where a channel is what is left, as in
 batch norm (``kernels/batch_norm.cu``); where only the last axes go, they are written out in their parts and fused.
+
+Where blocks share a channel, each operator is two launches: the pass over memory, which gives each block's part of the result, and one that
+joins the parts. A program takes the pass alone (``moments_parts``, ``centred_parts``) and joins the parts by generated code, with all that
+is computed of the result for each channel (:mod:`hybridnet.lowering.parts`).
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import math
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Permuted, Sample, Spec, broadcast_shapes, call, on_cuda, permutes, register
 from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.errors import ShapeError, fail
@@ -117,41 +122,146 @@ def add_partials(arguments: tuple[str, ...], partial: Spec, result: Spec, sums: 
     return Launch(function, (*arguments, str(parts), str(length)), (-(-length // 32), sums), 512, 512 * partial.dtype.itemsize)
 
 
+#: Packs that a thread loads at a time, channels being side by side, or each by itself.
+_MOMENTS_BATCHES, _SUMS_BATCHES = (4, 4), (2, 4)
+
+
+def _plan(x: Spec, axis: tuple[int, ...], batches: tuple[int, int], num_sms: int) -> tuple[_Channels, _Pass] | None:
+    view = _channels_of(x.shape, axis)
+    plan = None if view is None else _pass(x, view, batches, num_sms)
+    return None if view is None or plan is None else (view, plan)
+
+
+def _moments_pass(x: Spec, plan: _Pass, function: str, flags: tuple[str, ...], into: tuple[str, ...]) -> Launch:
+    sums = (2 * plan.channels + 1) * wide_dtype(x.dtype).itemsize  # a thread's
+    text = f"{function}_over_{plan.form}<{', '.join((stored_type(x.dtype), plan.template, *flags))}>"
+    return Launch(text, ("x0", *into, *plan.arguments), plan.grid, plan.threads, plan.threads // 2 * sums)
+
+
 def _moments_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: tuple[int, ...]) -> HandKernels | None:
     (x,) = inputs
-    view = _channels_of(x.shape, axis)
-    plan = None if view is None else _pass(x, view, (4, 4), num_sms)
-    if view is None or plan is None:
+    found = _plan(x, axis, _MOMENTS_BATCHES, num_sms)
+    if found is None:
         return None
-    small = wide_dtype(x.dtype)
-    split = plan.splits > 1
-    sums = (2 * plan.channels + 1) * small.itemsize  # a thread's
-    function = f"hn_moments_over_{plan.form}<{stored_type(x.dtype)}, {plan.template}, {str(split).lower()}>"
-    into = ("t0", "t1") if split else ("y0", "y1")
-    launch = Launch(function, ("x0", *into, *plan.arguments), plan.grid, plan.threads, plan.threads // 2 * sums)
-    if not split:
-        return HandKernels("batch_norm.cu", (launch,))
+    view, plan = found
+    if plan.splits == 1:
+        return HandKernels("batch_norm.cu", (_moments_pass(x, plan, "hn_moments", ("false",), ("y0", "y1")),))
+    small = outputs[0].dtype
+    launch = _moments_pass(x, plan, "hn_moments", ("true",), ("t0", "t1"))
     numbers = (str(plan.splits), str(view.channels), f"{plan.elements}.", f"{view.outer * view.inner}.")
     join = Launch("hn_join_moments", ("t0", "t1", "y0", "y1", *numbers), (-(-view.channels // 32), 1), 512, 256 * 3 * small.itemsize)
     return HandKernels("batch_norm.cu", (launch, join), (Spec((plan.splits, view.channels), small),) * 2)
 
 
+def _sums_pass(x: Spec, small: Spec, plan: _Pass, into: tuple[str, ...], function: str = "hn_sums", operands: int = 3) -> Launch:
+    sums = 2 * plan.channels * small.dtype.itemsize  # a thread's
+    text = f"{function}_over_{plan.form}<{stored_type(x.dtype)}, {plan.template}>"
+    given = (*(f"x{i}" for i in range(operands)), *into, *plan.arguments)
+    return Launch(text, given, plan.grid, plan.threads, plan.threads // 2 * sums)
+
+
 def _sums_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: tuple[int, ...]) -> HandKernels | None:
     g, x, mean = inputs
-    view = _channels_of(x.shape, axis)
-    plan = None if view is None else _pass(x, view, (2, 4), num_sms)
-    if view is None or plan is None or g != x or mean.shape != outputs[0].shape:
+    found = _plan(x, axis, _SUMS_BATCHES, num_sms)
+    if found is None or g != x or mean.shape != outputs[0].shape:
         return None
-    small, split = outputs[0].dtype, plan.splits > 1
-    sums = 2 * plan.channels * small.itemsize  # a thread's
-    function = f"hn_sums_over_{plan.form}<{stored_type(x.dtype)}, {plan.template}>"
-    into = ("t0", "t1") if split else ("y0", "y1")
-    launch = Launch(function, ("x0", "x1", "x2", *into, *plan.arguments), plan.grid, plan.threads, plan.threads // 2 * sums)
-    if not split:
-        return HandKernels("batch_norm.cu", (launch,))
+    view, plan = found
+    if plan.splits == 1:
+        return HandKernels("batch_norm.cu", (_sums_pass(x, outputs[0], plan, ("y0", "y1")),))
+    small = outputs[0].dtype
     partial = Spec((plan.splits, view.channels), small)
     add = add_partials(("t0", "t1", "y0", "y1"), Spec((view.channels,), small), outputs[0], 2, plan.splits)
-    return HandKernels("batch_norm.cu", (launch, add), (partial, partial))
+    return HandKernels("batch_norm.cu", (_sums_pass(x, outputs[0], plan, ("t0", "t1")), add), (partial, partial))
+
+
+# -- parts of channels ----------------------------------------------------------------------------
+
+
+def parts_of(op: Op, num_sms: int, inputs: tuple[Spec, ...], *, axis: tuple[int, ...]) -> int:
+    """In how many parts the kernels of ``moments`` or ``centred_sums`` compute each channel; 1 where they, or parts, are not."""
+    batches = _MOMENTS_BATCHES if op is MOMENTS else _SUMS_BATCHES
+    found = _plan(inputs[0], axis, batches, num_sms)
+    return 1 if found is None else found[1].splits
+
+
+def _part_shape(x: Spec, axis: tuple[int, ...], parts: int) -> tuple[int, ...]:
+    """Parts lie along the first axis, of which a channel's result has one."""
+    return (parts, *reduced_shape(x.shape, axis, True)[1:])
+
+
+def _infer_moments_parts(x: Spec, *, axis: tuple[int, ...], parts: int) -> tuple[Spec, Spec, Spec]:
+    small = wide_dtype(x.dtype)
+    part = Spec(_part_shape(x, axis, parts), small)
+    return part, part, Spec((parts, *(1,) * (len(x.shape) - 1)), small)
+
+
+def _infer_centred_parts(g: Spec, x: Spec, mean: Spec, *gate: Spec, axis: tuple[int, ...], parts: int) -> tuple[Spec, Spec]:
+    part = Spec(_part_shape(x, axis, parts), wide_dtype(g.dtype))
+    return part, part
+
+
+def _moments_parts_kernels(
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: tuple[int, ...], parts: int
+) -> HandKernels | None:
+    (x,) = inputs
+    found = _plan(x, axis, _MOMENTS_BATCHES, num_sms)
+    if found is None or found[1].splits != parts:
+        return None
+    return HandKernels("batch_norm.cu", (_moments_pass(x, found[1], "hn_moments_parts", (), ("y0", "y1", "y2")),))
+
+
+def _centred_parts_kernels(
+    num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: tuple[int, ...], parts: int
+) -> HandKernels | None:
+    found = _plan(inputs[1], axis, _SUMS_BATCHES, num_sms)
+    if found is None or found[1].splits != parts:
+        return None
+    function = "hn_sums" if len(inputs) == 3 else "hn_gated_sums"
+    return HandKernels("batch_norm.cu", (_sums_pass(inputs[1], outputs[0], found[1], ("y0", "y1"), function, len(inputs)),))
+
+
+def _in_parts(x: Any, axis: tuple[int, ...], parts: int, stored: dtypes.Dtype) -> list[Any]:
+    """The elements of each part, in float64: rows of all channels, as the kernels' blocks have them of arrays that are ``stored`` so."""
+    view = _channels_of(x.shape, axis)
+    assert view is not None, "has parts, and so channels"
+    rows = x.reshape(view).transpose(0, 2, 1).reshape(-1, view.channels).astype("float64")
+    width = 1 if view.inner == 1 else pack_width(stored, view.inner)
+    chunk = -(-len(rows) // width // parts) * width
+    return [rows[i : i + chunk] for i in range(0, len(rows), chunk)]
+
+
+def _compute_moments_parts(xp: Any, x: Any, *, axis: tuple[int, ...], parts: int) -> tuple[Any, ...]:
+    found = _in_parts(x, axis, parts, x.dtype)
+    means = [part.mean(0) for part in found]
+    squares = [((part - mean) ** 2).sum(0) for part, mean in zip(found, means, strict=True)]
+    values = means, squares, [len(part) for part in found]
+    specs = _infer_moments_parts(Spec(x.shape, x.dtype), axis=axis, parts=parts)
+    return tuple(xp.asarray(v, dtype=spec.dtype).reshape(spec.shape) for v, spec in zip(values, specs, strict=True))
+
+
+def _compute_centred_parts(xp: Any, g: Any, x: Any, mean: Any, *gate: Any, axis: tuple[int, ...], parts: int) -> tuple[Any, ...]:
+    if gate:
+        scale, shift = gate
+        g = xp.where((x.astype(mean.dtype) * scale + shift).astype(x.dtype) > 0, g, xp.zeros_like(g))
+    products = g.astype("float64") * (x.astype("float64") - mean)
+    spec, _ = _infer_centred_parts(*(Spec(v.shape, v.dtype) for v in (g, x, mean)), axis=axis, parts=parts)
+    sums = ([part.sum(0) for part in _in_parts(values, axis, parts, x.dtype)] for values in (g, products))
+    return tuple(xp.asarray(found, dtype=spec.dtype).reshape(spec.shape) for found in sums)
+
+
+def join_moments(mean: Any, squares: Any, size: Any, *, n: float) -> tuple[Any, Any]:
+    """Mean and variance of ``n`` elements, from the parts' means, their summed squared distances from these, and their sizes.
+
+    No difference of large sums is taken (Chan, Golub and LeVeque, 1983).
+    """
+    whole = call("sum", mean * size, axis=(0,), keepdims=True) / n
+    away = mean - whole
+    return whole, call("sum", squares + away * away * size, axis=(0,), keepdims=True) / n
+
+
+def join_sums(total: Any, product: Any, *, n: float) -> tuple[Any, Any]:
+    """The two sums, from the parts'."""
+    return call("sum", total, axis=(0,), keepdims=True), call("sum", product, axis=(0,), keepdims=True)
 
 
 # -- records --------------------------------------------------------------------------------------
@@ -233,3 +343,13 @@ CENTRED_SUMS = register(
 )
 on_cuda(CENTRED_SUMS, kernels=_sums_kernels)
 permutes(CENTRED_SUMS, _permuted)
+
+#: Made by lowering alone, so they are in no registry: of each part of a channel, the mean, the summed squared distances from it and the
+#: number of elements; and the two sums. With a scale and a shift for each channel, ``centred_parts`` takes the gradient as 0 where
+#: x · scale + shift is not above 0.
+MOMENTS_PARTS = on_cuda(
+    Op("moments_parts", Kind.OPAQUE, _infer_moments_parts, compute=_compute_moments_parts), kernels=_moments_parts_kernels
+)
+CENTRED_PARTS = on_cuda(
+    Op("centred_parts", Kind.OPAQUE, _infer_centred_parts, compute=_compute_centred_parts), kernels=_centred_parts_kernels
+)
