@@ -123,8 +123,8 @@ NARROWEST = 8  # packs side by side at least, so that accesses fill whole lines 
 STEPS = 4  # packs of a row that a thread takes, before rows get more threads
 
 #: Bytes that one block of many reads in about the time that two more launches take: up to so many it reads its columns to their end.
-#: A guess, from a multiprocessor's share of an H200's bandwidth.
-_SHARE = 1 << 16
+#: A guess: 32 loads of 4 bytes by each of its threads, a few of them at a time.
+_SHARE = 1 << 15
 
 _NAME = "hn_kernel"  # of a kernel until it has one of its own
 

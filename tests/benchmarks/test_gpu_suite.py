@@ -20,7 +20,7 @@ from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
 from emulator.libraries import installed
 from emulator.nvrtc import needs_cupy
-from gpu import bars, peer_hybridnet, precompile, process, record, run, sizes, worker
+from gpu import bars, counts, peer_hybridnet, precompile, process, record, run, sizes, worker
 
 import hybridnet as hn
 from hybridnet.config import config
@@ -332,6 +332,17 @@ def test_steps_compile() -> None:
     sources = [source for workload in precompile.WORKLOADS for source in precompile.written(workload, "tiny")]
     for version in VERSIONS:
         nvrtc.compile_all(sources, ["sm_90"], version)
+
+
+@pytest.mark.slow
+def test_steps_are_counted() -> None:
+    """In one program each: what is launched, by kind and by operator, adds up."""
+    with emulated_gpu():
+        for workload in counts.WORKLOADS:
+            found = counts.count(workload, sizes.TINY)
+            assert found["steps"] == sum(found[kind] for kind in counts.KINDS.values()) == sum(found["by operator"].values())
+            assert found["kernels"] > found["library calls"] / 2 > 0
+            assert found["CuPy"] == 0
 
 
 @pytest.mark.slow

@@ -150,7 +150,8 @@ def test_parts_of_channels() -> None:
     for make in PARTED.values():
         x, axis = make()
         (_, _, attrs), (_, (g, _, mean), _) = channels(x, axis)
-        gate = [normal(*mean.shape, dtype=mean.dtype, scale=0.1 / (1 + abs(mean).max())) for _ in range(2)]
+        scale = normal(*mean.shape, dtype=mean.dtype)
+        gate = [scale, (normal(*mean.shape, dtype=mean.dtype, scale=0.1) - mean) * scale]  # about half of the elements lie above 0
         for whole, op, join, data in (
             (MOMENTS, MOMENTS_PARTS, join_moments, [x]),
             (CENTRED_SUMS, CENTRED_PARTS, join_sums, [g, x, mean]),

@@ -252,7 +252,7 @@ def _compute_centred_parts(xp: Any, g: Any, x: Any, mean: Any, *gate: Any, axis:
 def join_moments(mean: Any, squares: Any, size: Any, *, n: float) -> tuple[Any, Any]:
     """Mean and variance of ``n`` elements, from the parts' means, their summed squared distances from these, and their sizes.
 
-    No difference of large sums is taken (Chan, Golub and LeVeque, 1983).
+    Parts lie along the first axis, which stays with length 1. No difference of large sums is taken (Chan, Golub and LeVeque, 1983).
     """
     whole = call("sum", mean * size, axis=(0,), keepdims=True) / n
     away = mean - whole
@@ -260,7 +260,7 @@ def join_moments(mean: Any, squares: Any, size: Any, *, n: float) -> tuple[Any, 
 
 
 def join_sums(total: Any, product: Any, *, n: float) -> tuple[Any, Any]:
-    """The two sums, from the parts'."""
+    """The two sums, from the parts', which lie along the first axis."""
     return call("sum", total, axis=(0,), keepdims=True), call("sum", product, axis=(0,), keepdims=True)
 
 

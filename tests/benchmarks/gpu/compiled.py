@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from support import kernel_cases
 
 import hybridnet as hn
 from gpu.isolated import answer_all, chosen, options, run
-from gpu.peer_hybridnet import BUILDERS, release, sources
+from gpu.peer_hybridnet import BUILDERS, programs, release
 from gpu.sizes import SIZES
 from hybridnet import amp
 from hybridnet.config import config
@@ -60,6 +60,11 @@ def _settings(workload: str) -> Iterator[None]:
         config.tf32 = tf32
 
 
+def texts(compiled: Sequence[Any]) -> list[str]:
+    """The CUDA C++ of programs."""
+    return [program.source.text for program in compiled]
+
+
 def written(name: str, sizes: str) -> list[str]:
     """The CUDA C++ of a case."""
     kind, _, which = name.partition(" ")
@@ -74,10 +79,10 @@ def written(name: str, sizes: str) -> list[str]:
         for x in operands:
             x._tape = None
         with hn.gpu(0):
-            return sources(hn.jit(together), *(x.to_device(hn.gpu(0)) for x in operands))
+            return texts(programs(hn.jit(together), *(x.to_device(hn.gpu(0)) for x in operands)))
     workload, _, point = which.partition(": ")
     with _settings(workload):
-        return BUILDERS[workload](SIZES[sizes], "gpu")[point]().sources()
+        return texts(BUILDERS[workload](SIZES[sizes], "gpu")[point]().programs())
 
 
 def loaded(name: str, sizes: str) -> dict[str, Any]:

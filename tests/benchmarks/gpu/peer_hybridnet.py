@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -85,9 +85,10 @@ def values(array: Any) -> list[float]:
 # -- training steps -------------------------------------------------------------------------------
 
 
-def sources(function: Any, *arguments: Any) -> list[str]:
-    """The CUDA C++ of a compiled function for these arguments; nothing is computed."""
-    return [program.source.text for program in function._inspect(arguments, {}).programs]
+def programs(function: Any, *arguments: Any) -> Sequence[Any]:
+    """The programs of a compiled function for these arguments; nothing is computed."""
+    found: Sequence[Any] = function._inspect(arguments, {}).programs
+    return found
 
 
 def told(function: Any, *arguments: Any) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def training(step: Callable[..., Any], batch: tuple[Any, ...], steps: int, devic
 
         return {"losses": losses_of(call, number, steps, partial(release, device))}
 
-    return Point(call, checks, figures, sources=lambda: sources(step, *batch), tell=lambda: told(step, *batch))
+    return Point(call, checks, figures, programs=lambda: programs(step, *batch), tell=lambda: told(step, *batch))
 
 
 def supervised(net: Any, batch: tuple[np.ndarray, np.ndarray], optimizer: str, settings: dict[str, Any], steps: int, device: str) -> Point:
@@ -215,7 +216,7 @@ def operation(step: Callable[[], None], results: dict[str, Any], least_bytes: in
         step()
         return {name: values(array) for name, array in results.items()}
 
-    return Point(step, checks, least_bytes=least_bytes, sources=lambda: sources(step), tell=lambda: told(step))
+    return Point(step, checks, least_bytes=least_bytes, programs=lambda: programs(step), tell=lambda: told(step))
 
 
 def pointwise(sizes: Sizes, device: str) -> Points:
@@ -319,7 +320,7 @@ def launch(sizes: Sizes, device: str) -> Points:
             lambda: net(x),
             lambda: {"y": values(net(x))},
             clock=LaunchClock(clock(device).wait),
-            sources=lambda: sources(net._compiled, x),
+            programs=lambda: programs(net._compiled, x),
             tell=lambda: told(net._compiled, x),
         )
 

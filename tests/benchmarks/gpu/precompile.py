@@ -37,7 +37,7 @@ def written(workload: str, sizes: str) -> list[str]:
     tf32, config.tf32 = config.tf32, workload == "lstm"  # as run.py has it
     try:
         with emulated_gpu(memory_bytes=MEMORY), installed():
-            return [source for make in BUILDERS[workload](SIZES[sizes], "gpu").values() for source in make().sources()]
+            return [p.source.text for make in BUILDERS[workload](SIZES[sizes], "gpu").values() for p in make().programs()]
     finally:
         amp.init("float32")
         config.tf32 = tf32

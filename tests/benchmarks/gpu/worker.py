@@ -10,7 +10,7 @@ import argparse
 import gc
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,7 +69,7 @@ class Point:
     figures: filled by ``checks``: what is measured once.
     least_bytes: what must be read and written at least, where that is what limits.
     clock: another than the peer's.
-    sources: the CUDA C++ that it compiles, for machines that compile it beforehand.
+    programs: what it compiles, for machines that compile its CUDA C++ beforehand or count its steps.
     tell: called once after everything has been timed: what the record says of its program.
     """
 
@@ -78,7 +78,7 @@ class Point:
     figures: dict[str, float] = field(default_factory=dict)
     least_bytes: int = 0
     clock: Clock | None = None
-    sources: Callable[[], list[str]] = list
+    programs: Callable[[], Sequence[Any]] = tuple
     tell: Callable[[], dict[str, Any]] = dict
 
 
