@@ -104,7 +104,8 @@ def test_norms_read_and_write_what_their_neighbours_do(transformer: Cost) -> Non
 
 
 def test_the_gradient_of_queries_keys_and_values_is_written_once(transformer: Cost) -> None:
-    """By the library that computes them, side by side."""
+    """By the library that computes them, side by side: what adds are two residuals and the gradients that meet there."""
+    assert [transformer.kernels[name] for name in ("add", "cast_add", "add_cast")] == [1, 2, 1]
     assert transformer.kernels["concatenate"] == transformer.kernels["slice_grad"] == transformer.kernels["copy"] == 0
 
 

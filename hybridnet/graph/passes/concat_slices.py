@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hybridnet.config import config
+from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.operators import ADD, CONCATENATE, FULL, RESHAPE, SLICE_GRAD
 
@@ -79,7 +80,7 @@ def _tiled(rewriter: Rewriter, total: Node, uses: dict[Value, int]) -> Value | N
     joined = []
     for piece in order:
         part = _sum(rewriter, [rewriter.of(v) for v in pieces[piece]], total)
-        if len(order) > 1 and not config.fast_math:  # the other pieces are 0.0 here, which makes 0.0 of -0.0
+        if len(order) > 1 and not config.fast_math and not _is_from_library(part):  # the other pieces are 0.0 here, which makes 0.0 of -0.0
             zero = rewriter.emit(FULL, (), {"shape": (), "value": 0.0, "dtype": part.dtype}, total)
             part = rewriter.emit(ADD, (part, zero), {}, total)
         sizes = tuple(piece.stop - piece.start if i == axis else n for i, n in enumerate(shape))
@@ -87,6 +88,14 @@ def _tiled(rewriter: Rewriter, total: Node, uses: dict[Value, int]) -> Value | N
     whole = rewriter.emit(CONCATENATE, joined, {"axis": axis}, total)
     rest = [rewriter.of(v) for v in others]
     return _sum(rewriter, [*([_sum(rewriter, rest[:place], total)] if place else []), whole, *rest[place:]], total)
+
+
+def _is_from_library(v: Value) -> bool:
+    """Whether a library computes an array: what sign its zeros have nobody knows, and adding 0.0 would be a pass over memory of its own."""
+    node = v.node
+    while node is not None and node.op.is_view:
+        node = node.inputs[0].node
+    return node is not None and isinstance(implementation_of(node), LibraryPlan)
 
 
 def _common_place(places: list[list[int]]) -> int | None:
