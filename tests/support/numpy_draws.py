@@ -57,8 +57,8 @@ class Draws:
         """``odd``: how often an array of floats holds NaN, infinities and -0.0."""
         dtype = np.dtype(dtype)
         if dtype.kind == "f":
-            made = self.rng.uniform(low, high, shape)
-            made = np.round(made * 4) / 4 if self.chance(0.3) else made
+            made = np.asarray(self.rng.uniform(low, high, shape))
+            made = np.asarray(np.round(made * 4) / 4) if self.chance(0.3) else made
             if made.size and self.chance(odd):
                 made[self.rng.random(shape) < 0.3] = self.one(np.nan, np.inf, -np.inf, -0.0)
         else:

@@ -316,28 +316,40 @@ def argwhere(a: ArrayLike) -> Any:
     return wrap(type(a), a.device.xp.argwhere(data), a.device)
 
 
-def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Any, ...]:
-    """Flat indices into an array of ``shape`` as one index array for each of its axes."""
+def unravel_index(indices: ArrayLike, shape: Any, order: str = "C") -> tuple[Any, ...]:
+    """Flat indices into an array of ``shape`` as one index array for each of its axes; ``order`` F: the first axis runs fastest.
+
+    ArgumentError for another order.
+    """
     indices = tensor(indices)
     flat = as_indices("unravel_index", indices, indices)
+    lengths = _in_order("unravel_index", as_shape("unravel_index", shape), order)
     found: list[Any] = []
-    for n in reversed(as_shape("unravel_index", shape)):
+    for n in reversed(lengths):
         found.append(call("mod", flat, n))
         flat = call("floor_divide", flat, n)
-    return tuple(reversed(found))
+    return tuple(_in_order("unravel_index", tuple(reversed(found)), order))
 
 
-def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise") -> Any:
-    """One flat index for each tuple of indices into an array of shape ``dims``.
+def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C") -> Any:
+    """One flat index for each tuple of indices into an array of shape ``dims``; ``order`` F: the first axis runs fastest.
 
-    ShapeError unless there are as many index arrays as ``dims``; these broadcast.
+    ``mode``: what becomes of indices out of range, or a mode for each axis. ShapeError unless there are as many index arrays as
+    ``dims``; these broadcast.
     """
     dims = as_shape("ravel_multi_index", dims)
     if len(multi_index) != len(dims):
         fail(ShapeError, "ravel_multi_index", expected=f"{len(dims)} index arrays", got=str(len(multi_index)))
+    modes = (mode,) * len(dims) if isinstance(mode, str) else tuple(mode)
     flat: Any = None
-    for index, n in zip(multi_index, dims, strict=True):
+    for index, n, how in _in_order("ravel_multi_index", tuple(zip(multi_index, dims, modes, strict=True)), order):
         index = tensor(index)
-        index = _within("ravel_multi_index", as_indices("ravel_multi_index", index, index), n, mode)
+        index = _within("ravel_multi_index", as_indices("ravel_multi_index", index, index), n, how)
         flat = index if flat is None else flat * n + index
     return flat
+
+
+def _in_order(op: str, axes: tuple[Any, ...], order: str) -> tuple[Any, ...]:
+    if order not in ("C", "F"):
+        fail(ArgumentError, op, expected="order C or F", got=repr(order))
+    return axes if order == "C" else axes[::-1]

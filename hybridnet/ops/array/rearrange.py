@@ -13,10 +13,11 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, DeviceLike, DTypeLike, apply, broadcast_shapes, call
 from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
-from hybridnet.ops.array.creation import FULL, arange
+from hybridnet.ops.array.creation import FULL, arange, zeros
 from hybridnet.ops.array.gather import positions, take
 from hybridnet.ops.array.shape import broadcast_to, concatenate, expand_dims, reshape, slice_axis, transpose
 from hybridnet.ops.common import default_dtype, normalize_axes, normalize_axis, reduced_axis, tensor
+from hybridnet.ops.math import reduction
 from hybridnet.ops.math.scan import reversed_along
 
 _FULL = ("slice", None, None, None)
@@ -67,10 +68,8 @@ def _listed(x: Any) -> list[Any]:
 
 
 def ravel(a: ArrayLike, order: str = "C") -> Any:
-    """The elements in one dimension; ``order`` ``F`` takes the first axis fastest. ArgumentError for another order than C and F."""
-    if order not in ("C", "F"):
-        fail(ArgumentError, "ravel", expected="order C or F", got=repr(order))
-    return reshape(transpose(a) if order == "F" else a, -1)
+    """The elements in one dimension; ``order`` ``F`` takes the first axis fastest, ``A`` and ``K`` are ``C`` here."""
+    return reshape(a, -1, order)
 
 
 # -- flipping and turning -------------------------------------------------------------------------
@@ -359,10 +358,9 @@ def diagflat(v: ArrayLike, k: int = 0) -> Any:
     return diag(ravel(v), k)
 
 
-def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The sum of a diagonal."""
-    found = diagonal(a, offset, axis1, axis2)
-    return call("sum", found, axis=(found.ndim - 1,), keepdims=False)
+def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike = None) -> Any:
+    """The sum of a diagonal, in ``dtype``."""
+    return reduction.sum(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
 def _not_above(like: Any, rows: int, columns: int, k: int) -> Any:
@@ -431,14 +429,23 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     return grid if sparse else broadcast_arrays(*grid)
 
 
-def broadcast_arrays(*args: Any) -> list[Any]:
-    """The arrays, each broadcast to the shape of all."""
+def broadcast_arrays(*args: Any, subok: bool = False) -> list[Any]:
+    """The arrays, each broadcast to the shape of all. ``subok`` is NumPy's: results have the class of the arrays."""
     arrays = [tensor(x) for x in args]
     shape = broadcast_shapes("broadcast_arrays", *[x.shape for x in arrays])
     return [x if x.shape == shape else broadcast_to(x, shape) for x in arrays]
 
 
-def indices(dimensions: Sequence[int], dtype: DTypeLike = dtypes.int64, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
-    """The index of each place along each axis of an array of shape ``dimensions``: shape (n, \\*dimensions)."""
+def indices(
+    dimensions: Sequence[int], dtype: DTypeLike = dtypes.int64, sparse: bool = False, device: DeviceLike = None, ctx: DeviceLike = None
+) -> Any:
+    """The index of each place along each axis of an array of shape ``dimensions``: shape (n, \\*dimensions).
+
+    With ``sparse`` a tuple of n arrays, each of length 1 along all axes but its own.
+    """
+    if sparse:
+        return tuple(meshgrid(*[arange(n, dtype=dtype, device=device, ctx=ctx) for n in dimensions], indexing="ij", sparse=True))
+    if not len(dimensions):
+        return zeros((0,), dtype, device, ctx)
     grids = meshgrid(*[arange(n, dtype=dtype, device=device, ctx=ctx) for n in dimensions], indexing="ij")
     return concatenate([expand_dims(g, 0) for g in grids], 0)

@@ -79,13 +79,13 @@ def where(condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None 
     return apply(WHERE, (condition, x, y), NONE)
 
 
-def nonzero(condition: ArrayLike) -> Any:
+def nonzero(a: ArrayLike) -> Any:
     """The indices of the elements that are not zero, one int64 array an axis; eager only."""
-    condition = tensor(condition)
-    if not condition.ndim:
+    a = tensor(a)
+    if not a.ndim:
         fail(ShapeError, "nonzero", expected="an array of one dimension or more", got="zero dimensions", fix="np.atleast_1d(x)")
-    data = condition._concrete("nonzero")
-    return tuple(wrap(type(condition), i, condition.device) for i in data.nonzero())
+    data = a._concrete("nonzero")
+    return tuple(wrap(type(a), i, a.device) for i in data.nonzero())
 
 
 def _infer_clip(x: Spec, *, a_min: float | None, a_max: float | None) -> Spec:
