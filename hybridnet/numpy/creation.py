@@ -14,6 +14,7 @@ import numpy as np
 from hybridnet import core, dtypes
 from hybridnet.core import ArrayLike, DeviceLike, DTypeLike, NDArray
 from hybridnet.core.conversion import from_data
+from hybridnet.core.state import suspended_trace
 from hybridnet.device import Device, device_of
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.array import creation, rearrange, selection, shape
@@ -106,7 +107,7 @@ def full(
     shape: Any, fill_value: ArrayLike, dtype: DTypeLike = None, order: str = "C", device: DeviceLike = None, ctx: DeviceLike = None
 ) -> Any:
     """An array of ``shape`` filled with a number, or with an array that broadcasts to it. ShapeError if a dimension is negative."""
-    check_order("full", order)
+    check_order("full", order, "CF")
     if isinstance(fill_value, (np.ndarray, list, tuple)):
         fill_value = tensor(fill_value)
     return creation.full(shape, fill_value, dtype, device, ctx)
@@ -114,19 +115,19 @@ def full(
 
 def zeros(shape: Any, dtype: DTypeLike = None, order: str = "C", device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array of zeros."""
-    check_order("zeros", order)
+    check_order("zeros", order, "CF")
     return creation.zeros(shape, dtype, device, ctx)
 
 
 def ones(shape: Any, dtype: DTypeLike = None, order: str = "C", device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array of ones."""
-    check_order("ones", order)
+    check_order("ones", order, "CF")
     return creation.ones(shape, dtype, device, ctx)
 
 
 def empty(shape: Any, dtype: DTypeLike = None, order: str = "C", device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array whose values do not matter yet; zeros, so that programs are reproducible."""
-    check_order("empty", order)
+    check_order("empty", order, "CF")
     return creation.empty(shape, dtype, device, ctx)
 
 
@@ -134,7 +135,7 @@ def eye(
     N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = None, order: str = "C", device: DeviceLike = None, ctx: DeviceLike = None
 ) -> Any:
     """Ones on the ``k``-th diagonal of an N×M matrix of zeros."""
-    check_order("eye", order)
+    check_order("eye", order, "CF")
     return creation.eye(N, M, k, dtype, device, ctx)
 
 
@@ -220,6 +221,10 @@ def linspace(
     asked, dtype = dtype, None if whole else dtype
     steps = num - 1 if endpoint else num
     if np.ndim(start) == 0 and np.ndim(stop) == 0 and not isinstance(start, NDArray) and not isinstance(stop, NDArray):
+        if whole:  # rounded down from float64, which a device may not have
+            exact = np.linspace(start, stop, num, endpoint, dtype=dtypes.as_dtype(asked))
+            made = core.array(exact, device=Device(device or ctx) if device or ctx else None)
+            return (made, (stop - start) / steps if steps else math.nan) if retstep else made
         made, step = creation.linspace(start, stop, num, endpoint, True, dtype, device, ctx)
         step = step if steps else math.nan
     else:
@@ -228,7 +233,10 @@ def linspace(
         low, high = low.astype(kind, copy=False), high.astype(kind, copy=False)
         places = shape.reshape(creation.arange(num, dtype=kind, device=low.device), (num,) + (1,) * low.ndim)
         step = (high - low) / float(steps) if steps else (high - low) * math.nan
-        made = rearrange.moveaxis(places * (step if steps else 0) + low, 0, axis)
+        inner = places * (step if steps else 0) + low
+        if endpoint and num > 1:
+            inner = shape.concatenate([shape.slice_axis(inner, 0, 0, num - 1), shape.expand_dims(high, 0)], 0)
+        made = rearrange.moveaxis(inner, 0, axis)
     if whole:
         made = _math["floor"](made).astype(asked)
     return (made, step) if retstep else made
@@ -275,7 +283,10 @@ def geomspace(
         low, high = rearrange.broadcast_arrays(start, stop)
         sign = _math["sign"](low.astype(dtypes.floating(low.dtype), copy=False))
         ends = tuple(_math["log10"](_math["absolute"](x)) for x in (low, high))
-    return logspace(*ends, num, endpoint, 10.0, dtype, axis, device, ctx) * sign
+    asked = None if dtype is None else dtypes.as_dtype(dtype)
+    inner = asked if asked is not None and dtypes.is_floating(asked) else None
+    made = logspace(*ends, num, endpoint, 10.0, inner, axis, device, ctx) * sign
+    return made if asked is None else made.astype(asked, copy=False)
 
 
 # -- windows --------------------------------------------------------------------------------------
@@ -328,6 +339,6 @@ def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
 
 
 def mask_indices(n: int, mask_func: Callable[..., Any], k: Any = 0) -> tuple[Any, ...]:
-    """The indices of an n×n matrix of ones of which ``mask_func(ones, k)`` (``np.triu``, say) leaves something; eager only."""
-    kept = mask_func(creation.ones((n, n), dtypes.int64), k)
-    return selection.nonzero(kept)
+    """The indices of an n×n matrix of ones of which ``mask_func(ones, k)`` (``np.triu``, say) leaves something."""
+    with suspended_trace():
+        return selection.nonzero(mask_func(creation.ones((n, n), dtypes.int64), k))

@@ -21,7 +21,7 @@ from hybridnet.errors import DtypeError, fail
 from hybridnet.numpy import applying, creation, files, grids, writing
 from hybridnet.ops.array import creation as core_creation
 from hybridnet.ops.array import gather, joining, rearrange, selection, selective, sets, shape, sorting
-from hybridnet.ops.common import tensor
+from hybridnet.ops.common import in_floats, tensor
 from hybridnet.ops.linalg import products
 from hybridnet.ops.linalg.einsum import einsum
 from hybridnet.ops.linalg.matmul import matmul
@@ -87,30 +87,30 @@ def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True) -> Any:
 
 
 def ldexp(x1: ArrayLike, x2: ArrayLike) -> Any:
-    """x1 · 2**x2. Element by element; the two broadcast."""
-    return _math["multiply"](x1, _math["exp2"](x2))
-
-
-def _floating(x: Any) -> Any:
-    x = tensor(x)
-    return x.astype(dtypes.floating(x.dtype), copy=False)
+    """x1 · 2**x2, in the dtype of x1, integers float32; DtypeError if x2 is floating. Element by element; the two broadcast."""
+    (x1,) = in_floats(x1)
+    if isinstance(x2, float) or (not isinstance(x2, int) and dtypes.is_floating(tensor(x2, x1).dtype)):
+        fail(DtypeError, "ldexp", expected="an integer exponent", got=str(getattr(x2, "dtype", "float")))
+    exponent = x2 if isinstance(x2, int) else tensor(x2, x1).astype(x1.dtype, copy=False)
+    return _math["multiply"](x1, 2.0**exponent if isinstance(exponent, int) else _math["exp2"](exponent))
 
 
 def heaviside(x1: Any, x2: Any) -> Any:
     """0 below 0, ``x2`` at 0, 1 above, NaN for NaN; integers give float32. Element by element; the two broadcast."""
-    x1 = _floating(x1)
+    x1, x2 = in_floats(x1, x2)
+    x1 = tensor(x1, x2 if isinstance(x2, NDArray) else None)
     sides = call("where", call("isnan", x1), math.nan, call("greater", x1, 0).astype(x1.dtype))
-    return selection.where(call("equal", x1, 0), _floating(x2), sides)
+    return selection.where(call("equal", x1, 0), x2, sides)
 
 
 def fabs(x: ArrayLike) -> Any:
     """The absolute value; integers give float32."""
-    return call("absolute", _floating(x))
+    return call("absolute", *in_floats(x))
 
 
 def float_power(x1: ArrayLike, x2: ArrayLike) -> Any:
     """``x1`` to the power of ``x2``; integers give float32. Element by element; the two broadcast."""
-    return _math["power"](_floating(x1), _floating(x2) if isinstance(x2, NDArray) else x2)
+    return _math["power"](*in_floats(x1, x2))
 
 
 def divmod(x1: ArrayLike, x2: ArrayLike) -> tuple[Any, Any]:
@@ -122,9 +122,11 @@ def divmod(x1: ArrayLike, x2: ArrayLike) -> tuple[Any, Any]:
 
 
 def modf(x: ArrayLike) -> tuple[Any, Any]:
-    """The fraction and the whole part, both with the sign of ``x``."""
-    whole = _math["trunc"](x)
-    return x - whole, whole
+    """The fraction and the whole part, both with the sign of ``x``; integers give float32."""
+    (x,) = in_floats(x)
+    whole = call("trunc", x)
+    rest = call("where", call("isinf", x), 0.0, x - call("where", call("isinf", x), 0.0, whole))
+    return call("copysign", rest, x), whole
 
 
 def signbit(x: ArrayLike) -> Any:
@@ -174,11 +176,12 @@ def _in_dtype(join: Callable[..., Any]) -> Callable[..., Any]:
     def joined(arrays: Any, *args: Any, dtype: DTypeLike = None, casting: str = "same_kind", **kwargs: Any) -> Any:
         if dtype is not None or casting != "same_kind":
             arrays = [tensor(x) for x in arrays]
-            target = functools.reduce(dtypes.promote, [x.dtype for x in arrays]) if dtype is None else dtypes.as_dtype(dtype)
-            for x in arrays:
-                if dtypes.bfloat16 not in (x.dtype, target) and not np.can_cast(x.dtype, target, casting):  # type: ignore[arg-type]
-                    fail(DtypeError, join.__name__, expected=f"what {casting!r} casts to {target}", got=str(x.dtype))
-            arrays = [x.astype(target, copy=False) for x in arrays]
+            every = [x.dtype for x in arrays]
+            target = np.result_type(*every) if dtype is None else dtypes.as_dtype(dtype)
+            for given in every:
+                if dtypes.bfloat16 not in (given, target) and not np.can_cast(given, target, casting):  # type: ignore[arg-type]
+                    fail(DtypeError, join.__name__, expected=f"what {casting!r} casts to {target}", got=str(given))
+            arrays = [x if dtype is None else x.astype(target, copy=False) for x in arrays]
         return join(arrays, *args, **kwargs)
 
     own = inspect.signature(join)

@@ -205,9 +205,9 @@ NUMPY = Vocabulary(_class_beside_plain, _as_class)
 _OF_UFUNCS: dict[str, Any] = {"where": True, "casting": "same_kind", "order": "K", "dtype": None, "subok": True}
 
 
-def _ufunc_parameters() -> Iterator[Parameter]:
+def _ufunc_parameters(ufunc: np.ufunc) -> Iterator[Parameter]:
     yield Parameter("out", Parameter.POSITIONAL_OR_KEYWORD, default=None)
-    yield from (_keyword(name, default) for name, default in _OF_UFUNCS.items())
+    yield from (_keyword(name, default) for name, default in _OF_UFUNCS.items() if name != "where" or ufunc.signature is None)
 
 
 def elementwise(function: Callable[..., Any], ufunc: np.ufunc) -> Callable[..., Any]:
@@ -238,10 +238,12 @@ def elementwise(function: Callable[..., Any], ufunc: np.ufunc) -> Callable[..., 
         else:
             result = _in_dtype(compute, ufunc, args, kwargs, None if dtype is None else dtypes.as_dtype(dtype), casting)
         if where is not True:
+            if ufunc.signature is not None:
+                fail(ArgumentError, function.__name__, expected="no where: its results are not of single elements", got="one")
             result = _where(where, result, out)
         return result if out is None else deliver(function.__name__, result, out)
 
-    wrapper.__wrapped__ = _Signed(function, _ufunc_parameters)
+    wrapper.__wrapped__ = _Signed(function, lambda: _ufunc_parameters(ufunc))
     return wrapper
 
 
@@ -250,13 +252,13 @@ def _where(where: Any, result: Any, out: Any) -> Any:
     if isinstance(result, tuple):
         return tuple(_where(where, r, o) for r, o in zip(result, out or (None,) * len(result), strict=True))
     kept = out[0] if isinstance(out, tuple) else out
-    return choose(where, result, 0 if kept is None else kept)
+    return choose(where, result, result.dtype.type(0).item() if kept is None else kept)
 
 
-def check_order(op: str, order: Any) -> None:
-    """Raise an ArgumentError for what is no order of NumPy's: C, F, A or K, small letters too."""
-    if not isinstance(order, str) or order.upper() not in ("C", "F", "A", "K"):
-        fail(ArgumentError, op, expected="order C, F, A or K (arrays lie in order C, whatever is asked)", got=repr(order))
+def check_order(op: str, order: Any, among: str = "CFAK") -> None:
+    """Raise an ArgumentError for what is no order of NumPy's, small letters too."""
+    if not isinstance(order, str) or len(order) != 1 or order.upper() not in among:
+        fail(ArgumentError, op, expected=f"order {', '.join(among)} (arrays lie in order C, whatever is asked)", got=repr(order))
 
 
 def _in_dtype(
@@ -267,12 +269,18 @@ def _in_dtype(
     results = _results(ufunc, arrays, dtype, casting)
     if dtype is None:
         return compute(*arrays, **kwargs)
-    if dtypes.bool_ not in results:  # of truth values it is the result's alone
+    if not _asks_truth(ufunc):  # then it is the result's alone
         arrays = [x.astype(dtype, copy=False) if isinstance(x, NDArray) else x for x in arrays]
     result = compute(*arrays, **kwargs)
     if isinstance(result, tuple):
         return tuple(y.astype(d, copy=False) for y, d in zip(result, results, strict=True))
     return result.astype(results[0], copy=False)
+
+
+@functools.cache
+def _asks_truth(ufunc: np.ufunc) -> bool:
+    """Whether a ufunc gives truth values for numbers, as comparisons do."""
+    return any(inputs.strip("?") and results == "?" for inputs, results in (loop.split("->") for loop in ufunc.types))
 
 
 def _results(ufunc: np.ufunc, arrays: list[Any], dtype: dtypes.Dtype | None, casting: str) -> list[dtypes.Dtype]:

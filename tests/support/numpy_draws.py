@@ -93,6 +93,16 @@ class Draws:
         shape = self.shape(low, high)
         return [self.array(shape=shape, **kwargs) for _ in range(self.integer(1, 3))]
 
+    def quarters(self, x: Any) -> Any:
+        """An operand with floats rounded to quarters, so that quotients are exact in every dtype."""
+        return np.asarray(np.round(x * 4) / 4).astype(x.dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+
+    def whole(self, n: int, first: float | None = None) -> Any:
+        """A vector of whole floating numbers, which begins with ``first``."""
+        made = self.rng.integers(-5, 6, n).astype(self.one("float32", "float64"))
+        made[:1] = made[:1] if first is None else first
+        return made
+
     def square(self, dominant: bool = True, symmetric: bool = False, lead: int = 1, kinds: str = "ff") -> Any:
         """Square matrices (..., n, n), far from singular."""
         n = self.integer(1, 4)

@@ -176,15 +176,17 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 def resize(a: ArrayLike, new_shape: Any) -> Any:
     """``a`` in ``new_shape``, its elements repeated from the start, or left out, to fill it.
 
-    ShapeError if there is no element to repeat.
+    Zeros if there is no element to repeat. ShapeError for a negative dimension.
     """
     a = tensor(a)
     shape = tuple(int(n) for n in (new_shape if isinstance(new_shape, (list, tuple)) else (new_shape,)))
     size = int(np.prod(shape, dtype=np.int64))
     flat = reshape(a, -1)
+    if any(n < 0 for n in shape):
+        fail(ShapeError, "resize", expected="no negative dimensions", got=str(shape))
     if size > a.size:
         if not a.size:
-            fail(ShapeError, "resize", expected="elements to repeat", got=f"an empty array of shape {a.shape}")
+            return apply(FULL, (), {"shape": shape, "value": 0, "dtype": a.dtype}, a.device, type(a))
         flat = tile(flat, -(-size // a.size))
     return reshape(slice_axis(flat, 0, 0, size), shape)
 

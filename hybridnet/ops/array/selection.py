@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -146,9 +147,21 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
             kind: Any = float if isinstance(bound, (float, np.floating)) else int
             a = a.astype(dtypes.promote_scalar(a._data.dtype, kind), copy=False)
     if isinstance(a_min, NDArray) or isinstance(a_max, NDArray):
+        a, a_min, a_max = (_within(x, a, a_min, a_max) for x in (a, a_min, a_max))
         a = a if a_min is None else FUNCTIONS["maximum"](a, a_min)
         return a if a_max is None else FUNCTIONS["minimum"](a, a_max)
     return apply(CLIP, (a,), {"a_min": a_min, "a_max": a_max})
+
+
+def _within(x: Any, *others: Any) -> Any:
+    """An operand of ``clip`` in the dtype of all arrays among them; a Python integer as near as that dtype comes to it."""
+    dtype = functools.reduce(dtypes.promote, [o.dtype for o in others if isinstance(o, NDArray)])
+    if isinstance(x, NDArray):
+        return x.astype(dtype, copy=False)
+    if type(x) is not int or not dtypes.is_integer(dtype):
+        return x
+    limits = np.iinfo(dtype)
+    return min(max(x, int(limits.min)), int(limits.max))
 
 
 def _cast(xp: Any, x: Any, *, dtype: Any, out: Any = None) -> Any:

@@ -73,10 +73,10 @@ def resolve_shape(op: str, size: int, shape: tuple[int, ...], old: tuple[int, ..
     return shape
 
 
-def reshape(a: ArrayLike, newshape: Any, order: str = "C") -> Any:
+def reshape(a: ArrayLike, newshape: Any, order: str = "C", copy: bool | None = None) -> Any:
     """``a`` in another shape of as many elements; one dimension may be -1. ``order`` ``F``: the first axis runs fastest.
 
-    Orders ``A`` and ``K`` are ``C`` here. ShapeError if the sizes differ, ArgumentError for another order.
+    Orders ``A`` and ``K`` are ``C`` here. ``copy``: whether always to copy. ShapeError if the sizes differ, ArgumentError for another order.
     """
     if not isinstance(a, NDArray):
         a = tensor(a)
@@ -90,7 +90,8 @@ def reshape(a: ArrayLike, newshape: Any, order: str = "C") -> Any:
             fail(ArgumentError, "reshape", expected="order C, F or A", got=repr(order))
         if order in ("F", "f"):
             return transpose(apply(RESHAPE, (transpose(a),), {"shape": shape[::-1]}))
-    return apply(RESHAPE, (a,), {"shape": shape})
+    found = apply(RESHAPE, (a,), {"shape": shape})
+    return call("copy", found) if copy else found
 
 
 def _infer_transpose(x: Spec, *, axes: tuple[int, ...]) -> Spec:

@@ -11,7 +11,7 @@ from hybridnet.core import ArrayLike, call
 from hybridnet.errors import ArgumentError, DtypeError, fail
 from hybridnet.ops.array.rearrange import moveaxis
 from hybridnet.ops.array.shape import reshape, slice_axis
-from hybridnet.ops.common import normalize_axis, tensor
+from hybridnet.ops.common import reduced_axis, tensor
 from hybridnet.ops.math import reduction
 
 #: Pairs, fours and eights of neighbouring bits are summed in place, then the bytes by a product.
@@ -41,7 +41,7 @@ def packbits(a: ArrayLike, axis: int | None = None, bitorder: str = "big") -> An
     if dtypes.is_floating(a.dtype):
         fail(DtypeError, "packbits", expected="integers or booleans", got=str(a.dtype))
     weights = _weights("packbits", bitorder, a)
-    a, axis = _along("packbits", a, axis)
+    a, axis = _along("packbits", a if axis is not None else reshape(a, -1), axis)
     bits = moveaxis(call("not_equal", a, 0), axis, -1)
     n = -(-bits.shape[-1] // 8) * 8
     key = (*(("slice", None, None, None),) * (bits.ndim - 1), ("slice", 0, bits.shape[-1], None))
@@ -59,7 +59,7 @@ def unpackbits(a: ArrayLike, axis: int | None = None, count: int | None = None, 
     if a.dtype != dtypes.uint8:
         fail(DtypeError, "unpackbits", expected="uint8", got=str(a.dtype))
     weights = _weights("unpackbits", bitorder, a)
-    a, axis = _along("unpackbits", a, axis)
+    a, axis = _along("unpackbits", a if axis is not None else reshape(a, -1), axis)
     a = moveaxis(a, axis, -1)
     bits = call("not_equal", call("bitwise_and", reshape(a, (*a.shape, 1)), weights), 0)
     bits = reshape(call("cast", bits, dtype=dtypes.uint8), (*a.shape[:-1], a.shape[-1] * 8))
@@ -81,4 +81,5 @@ def _weights(op: str, bitorder: str, like: Any) -> Any:
 
 
 def _along(op: str, a: Any, axis: int | None) -> tuple[Any, int]:
-    return (reshape(a, -1), 0) if axis is None else (a, normalize_axis(op, axis, a.ndim))
+    axis = 0 if axis is None else reduced_axis(op, axis, a.ndim)
+    return (a, axis) if a.ndim else (reshape(a, -1), axis)

@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register
-from hybridnet.ops.common import NONE, tensor
+from hybridnet.ops.common import NONE, in_floats
 from hybridnet.ops.math import pointwise
 
 _math = pointwise.FUNCTIONS
@@ -37,14 +37,9 @@ EXPONENT = register(
 on_cuda(EXPONENT, functor="(({0}) == 0 || !isfinite({0}) ? 0 : ilogb({0}) + 1)")
 
 
-def _floating(x: Any) -> Any:
-    x = tensor(x)
-    return x.astype(dtypes.floating(x.dtype), copy=False)
-
-
 def frexp(x: ArrayLike) -> tuple[Any, Any]:
     """The fractions, of size from ½ to below 1, and the int32 exponents of 2 whose products are ``x``; integers give float32."""
-    x = _floating(x)
+    (x,) = in_floats(x)
     exponent = apply(EXPONENT, (x,), NONE)
     half = call("floor_divide", exponent, 2)
     fraction = x  # in two steps, since 2 to the power of the least exponent's opposite is beyond the dtype
@@ -55,7 +50,7 @@ def frexp(x: ArrayLike) -> tuple[Any, Any]:
 
 def spacing(x: ArrayLike) -> Any:
     """The distance to the next number away from 0, with the sign of ``x``; NaN of infinities. Integers give float32."""
-    x = _floating(x)
+    (x,) = in_floats(x)
     info: Any = ml_dtypes.finfo(x.dtype)
     lowest, digits = info.minexp - info.nmant, info.nmant + 1
     exponent = call("maximum", apply(EXPONENT, (x,), NONE) - digits, lowest)
@@ -68,4 +63,5 @@ def spacing(x: ArrayLike) -> Any:
 def logaddexp2(x1: ArrayLike, x2: ArrayLike) -> Any:
     """log2(2**x1 + 2**x2), without overflow. Element by element; the two broadcast."""
     to_e = math.log(2)
-    return _math["logaddexp"](tensor(x1) * to_e, x2 * to_e if isinstance(x2, (int, float)) else tensor(x2) * to_e) / to_e
+    x1, x2 = in_floats(x1, x2)
+    return _math["logaddexp"](x1 * to_e, x2 * to_e) / to_e

@@ -15,7 +15,7 @@ from hybridnet.ops.array import sorting
 from hybridnet.ops.array.gather import as_indices
 from hybridnet.ops.array.indexing import INDEX_ADD
 from hybridnet.ops.array.shape import reshape, slice_axis, stack, transpose
-from hybridnet.ops.common import normal, tensor
+from hybridnet.ops.common import in_floats, normal, tensor
 from hybridnet.ops.math import reduction, scan
 
 builtin_range = range  # which is the name of a parameter here, NumPy's
@@ -77,7 +77,7 @@ def _binned(a: Any, bins: Any, range: Any, weights: Any) -> tuple[Any, Any]:
         bins = np.histogram_bin_edges(_on_host(a), bins, range, None if weights is None else _on_host(tensor(weights, a))).astype(a.dtype)
     elif np.ndim(bins) == 0:
         bins = np.linspace(*_interval(a, bins, range), int(bins) + 1).astype(a.dtype)
-    edges = tensor(bins, a).astype(a.dtype, copy=False)
+    (edges,) = in_floats(tensor(bins, a))
     if edges.ndim != 1:
         fail(ShapeError, "histogram", expected="edges of one dimension", got=str(edges.shape))
     if not edges._is_traced() and not (np.diff(_on_host(edges)) >= 0).all():
@@ -174,10 +174,10 @@ def bincount(x: ArrayLike, weights: ArrayLike | None = None, minlength: int = 0)
     if minlength < 0:
         fail(ArgumentError, "bincount", expected="minlength of 0 or more", got=str(minlength))
     n = max(int(minlength), int(data.max()) + 1 if data.size else 0)
-    if weights is None:
+    if weights is None or not data.size:
         return wrap(type(x), x.device.xp.bincount(data, minlength=n).astype(dtypes.int64), x.device)
     weights = tensor(weights, x)
     if weights.shape != x.shape:
         fail(ShapeError, "bincount", expected=f"weights of shape {x.shape}", got=str(weights.shape))
     weights = weights.astype(dtypes.floating(weights.dtype), copy=False)
-    return apply(INDEX_ADD, (weights, as_indices("bincount", x, x)), {"shape": (n,), "key": (("array",),)})
+    return apply(INDEX_ADD, (weights, as_indices("bincount", x.astype(dtypes.int64, copy=False), x)), {"shape": (n,), "key": (("array",),)})

@@ -149,6 +149,8 @@ def poly(seq_of_zeros: ArrayLike) -> Any:
     if zeros.ndim != 1:
         fail(ShapeError, "poly", expected="a vector or a square matrix", got=str(zeros.shape))
     zeros = zeros.astype(dtypes.floating(zeros.dtype), copy=False)
+    if not zeros.shape[0]:
+        return tensor(np.ones((), zeros.dtype), zeros)
     found = tensor(np.ones(1, zeros.dtype), zeros)
     for i in range(zeros.shape[0]):
         found = concatenate([found, _zeros(found, 1)]) - concatenate([_zeros(found, 1), found]) * zeros[i]

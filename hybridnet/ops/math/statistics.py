@@ -11,12 +11,13 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, DTypeLike, apply, call
-from hybridnet.errors import ShapeError, fail
+from hybridnet.errors import DtypeError, ShapeError, fail
 from hybridnet.ops.array import sorting
+from hybridnet.ops.array.creation import full_like
 from hybridnet.ops.array.gather import take
 from hybridnet.ops.array.rearrange import diagonal
 from hybridnet.ops.array.shape import broadcast_to, concatenate, expand_dims, reshape, transpose
-from hybridnet.ops.common import normalize_axes, tensor
+from hybridnet.ops.common import in_floats, reduced_axes, tensor
 from hybridnet.ops.linalg.matmul import matmul
 from hybridnet.ops.math import pointwise, reduction, scan
 from hybridnet.ops.math.slopes import ROOT
@@ -33,12 +34,12 @@ def average(
     ShapeError for weights of another shape.
     """
     a = tensor(a)
-    a = a.astype(dtypes.floating(a.dtype), copy=False)
-    axes = normalize_axes("average", axis, a.ndim)
+    axes = reduced_axes("average", axis, a.ndim)
     if weights is None:
+        (a,) = in_floats(a)
         found = reduction.mean(a, axes, keepdims=keepdims)
-        return (found, found * 0 + float(reduction.count(a.shape, axes))) if returned else found
-    weights = tensor(weights, a)
+        return (found, full_like(found, float(reduction.count(a.shape, axes)))) if returned else found
+    a, weights = in_floats(a, tensor(weights, a))
     if weights.shape != a.shape:
         if weights.ndim != 1 or len(axes) != 1 or weights.shape[0] != a.shape[axes[0]]:
             fail(ShapeError, "average", expected=f"weights of shape {a.shape}, or of one axis of it", got=str(weights.shape))
@@ -180,8 +181,12 @@ def _all_equal(a: Any, b: Any, equal_nan: bool) -> bool:
 
 
 def around(a: ArrayLike, decimals: int = 0) -> Any:
-    """Rounded to ``decimals`` places after the point (before it, if negative); halves to even."""
+    """Rounded to ``decimals`` places after the point (before it, if negative); halves to even. DtypeError for places of booleans."""
     a = tensor(a)
+    if a.dtype == dtypes.bool_:
+        if decimals:
+            fail(DtypeError, "around", expected="numbers", got="bool")
+        a = a.astype(dtypes.default_float)
     if not dtypes.is_floating(a.dtype):
         if decimals >= 0:
             return a.copy()
@@ -205,8 +210,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     result has; ShapeError unless ``xp`` and ``fp`` are of one dimension and of equal lengths above 0.
     """
     x = tensor(x)
-    x = x.astype(dtypes.floating(x.dtype), copy=False)
-    xp, fp = (tensor(v, x).astype(x.dtype, copy=False) for v in (xp, fp))
+    x, xp, fp = in_floats(x, tensor(xp, x), tensor(fp, x))
     if xp.ndim != 1 or xp.shape != fp.shape or not xp.size:
         fail(ShapeError, "interp", expected="xp and fp of one dimension and equal length", got=f"{xp.shape} and {fp.shape}")
     if period is not None:
@@ -251,7 +255,8 @@ def nan_to_num(x: ArrayLike, copy: bool = True, nan: float = 0.0, posinf: float 
     return x
 
 
-def _without_nan(a: Any, value: float) -> Any:
+def without_nan(a: Any, value: float) -> Any:
+    """``a`` with ``value`` in place of NaN; of its shape."""
     a = tensor(a)
     return call("where", call("isnan", a), value, a) if dtypes.is_floating(a.dtype) else a
 
@@ -259,15 +264,13 @@ def _without_nan(a: Any, value: float) -> Any:
 def _passing(function: Callable[..., Any], name: str, value: float) -> Callable[..., Any]:
     @functools.wraps(function)
     def passing(a: ArrayLike, *args: Any, **kwargs: Any) -> Any:
-        return function(_without_nan(a, value), *args, **kwargs)
+        return function(without_nan(a, value), *args, **kwargs)
 
     passing.__name__ = passing.__qualname__ = name
     passing.__doc__ = f"As ``{name.removeprefix('nan')}``, with NaN counted as {value:g}; takes the same arguments."
     return passing
 
 
-nansum = _passing(reduction.sum, "nansum", 0.0)
-nanprod = _passing(reduction.prod, "nanprod", 1.0)
 nancumsum = _passing(scan.cumsum, "nancumsum", 0.0)
 nancumprod = _passing(scan.cumprod, "nancumprod", 1.0)
 nanargmax = _passing(sorting.argmax, "nanargmax", -np.inf)
@@ -287,50 +290,33 @@ def nanmean(a: ArrayLike, axis: Any = None, keepdims: bool = False) -> Any:
 
 @in_wide
 def _nanmean(a: Any, axis: Any, keepdims: bool) -> Any:
-    return nansum(a, axis, keepdims=keepdims) / _counted(a, axis, keepdims)
+    return reduction.sum(without_nan(a, 0.0), axis, keepdims=keepdims) / _counted(a, axis, keepdims)
 
 
-def nanvar(a: ArrayLike, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+def nanvar(a: ArrayLike, axis: Any = None, ddof: float = 0, keepdims: bool = False, mean: Any = None) -> Any:
     """The variance over axes of the elements that are not NaN."""
     a = tensor(a)
-    return _nanvar(a.astype(dtypes.floating(a.dtype), copy=False), axis, ddof, keepdims)
+    return _nanvar(a.astype(dtypes.floating(a.dtype), copy=False), axis, ddof, keepdims, mean)
 
 
 @in_wide
-def _nanvar(a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
-    centred = _without_nan(a - nanmean(a, axis, True), 0.0)
-    # Twice, so that nothing is left of a constant, whatever its mean was rounded to.
-    left = reduction.sum(centred, axis, keepdims=True) / call("maximum", _counted(a, axis, True), 1)
-    centred = call("where", call("isnan", a), 0.0, centred - left)
+def _nanvar(a: Any, axis: Any, ddof: float, keepdims: bool, mean: Any) -> Any:
+    missing = call("isnan", a)
+    centred = call("where", missing, 0.0, a - (nanmean(a, axis, True) if mean is None else mean))
+    if mean is None:  # twice, so that nothing is left of a constant, whatever its mean was rounded to
+        left = reduction.sum(centred, axis, keepdims=True) / call("maximum", _counted(a, axis, True), 1)
+        centred = call("where", missing, 0.0, centred - left)
     free = _counted(a, axis, keepdims) - float(ddof)
     total = reduction.sum(centred * centred, axis, keepdims=keepdims)
     return total / call("where", call("greater", free, 0), free, np.nan)
 
 
-def nanstd(a: ArrayLike, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+def nanstd(a: ArrayLike, axis: Any = None, ddof: float = 0, keepdims: bool = False, mean: Any = None) -> Any:
     """The standard deviation over axes of the elements that are not NaN. Its gradient where all are equal is 0."""
     a = tensor(a)
-    return _nanstd(a.astype(dtypes.floating(a.dtype), copy=False), axis, ddof, keepdims)
+    return _nanstd(a.astype(dtypes.floating(a.dtype), copy=False), axis, ddof, keepdims, mean)
 
 
 @in_wide
-def _nanstd(a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
-    return apply(ROOT, (_nanvar(a, axis, ddof, keepdims),))
-
-
-def _nan_extremum(function: Callable[..., Any], name: str, value: float) -> Callable[..., Any]:
-    def extremum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        a = tensor(a)
-        found = function(_without_nan(a, value), axis, keepdims=keepdims)
-        if not dtypes.is_floating(a.dtype):
-            return found
-        missing = reduction.all(call("isnan", a), axis, keepdims=keepdims)
-        return call("where", missing, np.nan, found)
-
-    extremum.__name__ = extremum.__qualname__ = name
-    extremum.__doc__ = f"As ``{name.removeprefix('nan')}`` over axes, passing over NaN; NaN where there is nothing else."
-    return extremum
-
-
-nanmax = _nan_extremum(reduction.max, "nanmax", -np.inf)
-nanmin = _nan_extremum(reduction.min, "nanmin", np.inf)
+def _nanstd(a: Any, axis: Any, ddof: float, keepdims: bool, mean: Any) -> Any:
+    return apply(ROOT, (_nanvar(a, axis, ddof, keepdims, mean),))
