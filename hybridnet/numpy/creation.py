@@ -18,7 +18,7 @@ from hybridnet.core.state import suspended_trace
 from hybridnet.device import Device, device_of
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.ops.array import creation, rearrange, selection, shape
-from hybridnet.ops.common import tensor
+from hybridnet.ops.common import normalize_axis, tensor
 from hybridnet.ops.math import pointwise
 from hybridnet.ops.vocabulary import check_order
 
@@ -217,6 +217,8 @@ def linspace(
     """
     if num < 0:
         fail(ArgumentError, "linspace", expected="num of 0 or more", got=str(num))
+    ends = (start, stop)
+    normalize_axis("linspace", axis, 1 + max(x.ndim if isinstance(x, NDArray) else np.ndim(x) for x in ends))
     whole = dtype is not None and not dtypes.is_floating(dtypes.as_dtype(dtype))
     asked, dtype = dtype, None if whole else dtype
     steps = num - 1 if endpoint else num
@@ -224,16 +226,17 @@ def linspace(
         if whole:  # rounded down from float64, which a device may not have
             exact = np.linspace(start, stop, num, endpoint, dtype=dtypes.as_dtype(asked))
             made = core.array(exact, device=Device(device or ctx) if device or ctx else None)
-            return (made, (stop - start) / steps if steps else math.nan) if retstep else made
+            return (made, (stop - start) / steps if steps > 0 else math.nan) if retstep else made
         made, step = creation.linspace(start, stop, num, endpoint, True, dtype, device, ctx)
-        step = step if steps else math.nan
+        step = step if steps > 0 else math.nan
     else:
         low, high = rearrange.broadcast_arrays(start, stop)
         kind = dtypes.floating(dtypes.promote(low.dtype, high.dtype)) if dtype is None else dtypes.as_dtype(dtype)
+        kind = dtypes.float64 if whole else kind
         low, high = low.astype(kind, copy=False), high.astype(kind, copy=False)
         places = shape.reshape(creation.arange(num, dtype=kind, device=low.device), (num,) + (1,) * low.ndim)
-        step = (high - low) / float(steps) if steps else (high - low) * math.nan
-        inner = places * (step if steps else 0) + low
+        step = (high - low) / float(steps) if steps > 0 else (high - low) * math.nan
+        inner = places * (step if steps > 0 else 0) + low
         if endpoint and num > 1:
             inner = shape.concatenate([shape.slice_axis(inner, 0, 0, num - 1), shape.expand_dims(high, 0)], 0)
         made = rearrange.moveaxis(inner, 0, axis)

@@ -64,7 +64,7 @@ def ix_(*args: Any) -> tuple[Any, ...]:
             fail(ShapeError, "ix_", expected="sequences of one dimension", got=str(index.shape))
         if index.dtype == dtypes.bool_:
             index = gather.flatnonzero(index)
-        elif not index.size:
+        elif not index.size and not hasattr(sequence, "dtype"):
             index = index.astype(dtypes.int64)
         found.append(shape.reshape(index, tuple(index.shape[0] if j == i else 1 for j in range(len(args)))))
     return tuple(found)

@@ -270,7 +270,8 @@ def _in_dtype(
     if dtype is None:
         return compute(*arrays, **kwargs)
     if not _asks_truth(ufunc):  # then it is the result's alone
-        arrays = [x.astype(dtype, copy=False) if isinstance(x, NDArray) else x for x in arrays]
+        own = arrays[1:] if ufunc is np.ldexp else []  # whose exponent is an integer whatever the result is
+        arrays = [x.astype(dtype, copy=False) if isinstance(x, NDArray) else x for x in arrays[: len(arrays) - len(own)]] + own
     result = compute(*arrays, **kwargs)
     if isinstance(result, tuple):
         return tuple(y.astype(d, copy=False) for y, d in zip(result, results, strict=True))

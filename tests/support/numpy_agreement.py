@@ -129,7 +129,7 @@ def _expected(theirs: np.dtype[Any], given: list[np.dtype[Any]], asked: bool) ->
     if theirs.kind != "f" or asked:
         return {theirs}
     rule = functools.reduce(dtypes.promote, floats) if floats else np.dtype(np.float32)
-    return {theirs, rule} if len(floats) == len(given) else {theirs, rule, np.dtype(np.float32)}
+    return {theirs, rule, *floats} if floats and len(floats) == len(given) else {theirs, rule, *floats, np.dtype(np.float32)}
 
 
 def differing(theirs: Any, ours: Any, call: Call, where: str = "") -> str:
@@ -164,7 +164,7 @@ VALUELESS = {"empty", "empty_like"}
 
 #: Functions whose results' shape or Python value depends on values: no program can be compiled of them.
 BY_VALUE = set(
-    """nonzero argwhere flatnonzero unique union1d intersect1d setdiff1d setxor1d compress extract bincount trim_zeros ix_ histogram
+    """nonzero argwhere flatnonzero unique union1d intersect1d setdiff1d setxor1d compress extract bincount trim_zeros ix_ histogram linalg.lstsq
     histogram_bin_edges histogram2d histogramdd allclose array_equal array_equiv may_share_memory shares_memory poly roots polydiv""".split()
 )
 

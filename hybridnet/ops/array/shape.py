@@ -76,7 +76,7 @@ def resolve_shape(op: str, size: int, shape: tuple[int, ...], old: tuple[int, ..
 def reshape(a: ArrayLike, newshape: Any, order: str = "C", copy: bool | None = None) -> Any:
     """``a`` in another shape of as many elements; one dimension may be -1. ``order`` ``F``: the first axis runs fastest.
 
-    Orders ``A`` and ``K`` are ``C`` here. ``copy``: whether always to copy. ShapeError if the sizes differ, ArgumentError for another order.
+    Order ``A`` is ``C`` here. ``copy``: whether always to copy. ShapeError if the sizes differ, ArgumentError for another order.
     """
     if not isinstance(a, NDArray):
         a = tensor(a)
@@ -86,7 +86,7 @@ def reshape(a: ArrayLike, newshape: Any, order: str = "C", copy: bool | None = N
             shape = resolve_shape("reshape", a.size, as_shape("reshape", newshape), a.shape)
             break
     if order != "C":
-        if order not in ("F", "A", "K", "c", "f", "a", "k"):
+        if order not in ("F", "A", "c", "f", "a"):
             fail(ArgumentError, "reshape", expected="order C, F or A", got=repr(order))
         if order in ("F", "f"):
             return transpose(apply(RESHAPE, (transpose(a),), {"shape": shape[::-1]}))

@@ -115,7 +115,7 @@ class _Quantiles:
         if fractions.size and not (fractions.min() >= 0 and fractions.max() <= 1):
             fail(ArgumentError, op, expected=f"q from 0 to {whole}", got=str(q))
         self.op, self.method, self.a = op, method, a
-        self.axes = normalize_axes(op, axis, a.ndim) if a.ndim or axis not in (0, -1) else ()
+        self.axes = normalize_axes(op, axis, a.ndim)
         self.rest = tuple(i for i in range(a.ndim) if i not in self.axes)
         self.rows = tuple(a.shape[i] for i in self.rest)
         self.n = reduction.count(a.shape, self.axes)
@@ -133,7 +133,7 @@ class _Quantiles:
         return reshape(moveaxis(found, -1, 0), self.shape)
 
     def _empty(self) -> Any:
-        if math.prod(self.shape) and self.op in ("quantile", "percentile") and self.method != "linear":
+        if math.prod(self.shape) and self.op in ("quantile", "percentile"):
             fail(ShapeError, self.op, expected="something to choose from", got=f"shape {self.a.shape} over axes {self.axes}")
         attrs = {"shape": self.shape, "value": math.nan, "dtype": dtypes.floating(self.dtype)}
         return apply(FULL, (), attrs, self.a.device, type(self.a))

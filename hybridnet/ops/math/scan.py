@@ -179,9 +179,9 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     a = tensor(a)
     if n < 0:
         fail(ArgumentError, "diff", expected="n of 0 or more", got=str(n))
-    axis = normalize_axis("diff", axis, a.ndim)
     if not n:
         return a
+    axis = normalize_axis("diff", axis, a.ndim)
     ends = [None if end is None else _end(a, end, axis) for end in (prepend, append)]
     if any(end is not None for end in ends):
         a = concatenate([part for part in (ends[0], a, ends[1]) if part is not None], axis)

@@ -17,7 +17,7 @@ from hybridnet.ops.array.creation import full_like
 from hybridnet.ops.array.gather import take
 from hybridnet.ops.array.rearrange import diagonal
 from hybridnet.ops.array.shape import broadcast_to, concatenate, expand_dims, reshape, transpose
-from hybridnet.ops.common import in_floats, reduced_axes, tensor
+from hybridnet.ops.common import in_floats, normalize_axes, tensor
 from hybridnet.ops.linalg.matmul import matmul
 from hybridnet.ops.math import pointwise, reduction, scan
 from hybridnet.ops.math.slopes import ROOT
@@ -34,7 +34,7 @@ def average(
     ShapeError for weights of another shape.
     """
     a = tensor(a)
-    axes = reduced_axes("average", axis, a.ndim)
+    axes = normalize_axes("average", axis, a.ndim)
     if weights is None:
         (a,) = in_floats(a)
         found = reduction.mean(a, axes, keepdims=keepdims)
@@ -77,11 +77,13 @@ def cov(
     """The covariance matrix of variables, one a row (a column without ``rowvar``); over n - 1 unless ``bias`` or ``ddof`` says else.
 
     ``fweights``: how often each observation came, ``aweights``: how much it counts, both of one dimension, else ShapeError.
-    ``dtype``: of the computation and the result.
+    ``dtype``: of the computation and the result, floating, else DtypeError.
     """
     x = _variables(m, rowvar)
     if y is not None:
         x = concatenate([x, _variables(y, rowvar).astype(x.dtype, copy=False)], 0)
+    if dtype is not None and not dtypes.is_floating(dtypes.as_dtype(dtype)):
+        fail(DtypeError, "cov", expected="a floating dtype", got=str(dtype))
     x = x if dtype is None else x.astype(dtype, copy=False)
     weights = [w if w is None else tensor(w, x) for w in (fweights, aweights)]
     for w in weights:
@@ -117,17 +119,25 @@ def _variables(m: Any, rowvar: bool) -> Any:
         fail(ShapeError, "cov", expected="one or two dimensions", got=str(m.shape))
     if m.ndim < 2:
         return reshape(m, (1, -1))
-    return m if rowvar or m.shape[0] == 1 else transpose(m)
+    return m if rowvar else transpose(m)
 
 
 def corrcoef(x: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, dtype: DTypeLike = None) -> Any:
-    """The correlation coefficients of variables: their covariances over the products of their deviations. ``dtype``: of the result."""
-    return _corrcoef(tensor(x), None if y is None else tensor(y), rowvar, dtype)
+    """The correlation coefficients of variables: their covariances over the products of their deviations.
+
+    ``dtype``: of the computation and the result, floating, else DtypeError.
+    """
+    x, y = tensor(x), None if y is None else tensor(y)
+    if dtype is not None:
+        if not dtypes.is_floating(dtypes.as_dtype(dtype)):
+            fail(DtypeError, "corrcoef", expected="a floating dtype", got=str(dtype))
+        x, y = x.astype(dtype, copy=False), None if y is None else y.astype(dtype, copy=False)
+    return _corrcoef(x, y, rowvar)
 
 
 @in_wide
-def _corrcoef(x: Any, y: Any, rowvar: bool, dtype: Any) -> Any:
-    c = cov(x, y, rowvar, dtype=dtype)
+def _corrcoef(x: Any, y: Any, rowvar: bool) -> Any:
+    c = cov(x, y, rowvar)
     if not c.ndim:
         return c / c
     spread = apply(ROOT, (diagonal(c),))
