@@ -9,50 +9,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as _numpy
-
 from hybridnet import absent
 from hybridnet.core import NDArray as ndarray
-from hybridnet.dtypes import bfloat16
-from hybridnet.numpy import linalg, random
+from hybridnet.numpy import function_base, io, lib, linalg, random, stride_tricks, utils
 from hybridnet.numpy.applying import vectorize
 from hybridnet.numpy.functions import FUNCTIONS
 from hybridnet.numpy.grids import c_, index_exp, mgrid, ogrid, r_, s_
 from hybridnet.ops import methods as _methods  # noqa: F401  it attaches the methods of arrays
 
-newaxis = None
-pi, e, euler_gamma, inf, nan = _numpy.pi, _numpy.e, _numpy.euler_gamma, _numpy.inf, _numpy.nan
-NaN = NAN = nan
-Inf = Infinity = PINF = inf
-NINF, PZERO, NZERO = -inf, 0.0, -0.0
-
-float16, float32, float64 = _numpy.float16, _numpy.float32, _numpy.float64
-int8, int16, int32, int64 = _numpy.int8, _numpy.int16, _numpy.int32, _numpy.int64
-uint8, uint16, uint32, uint64 = _numpy.uint8, _numpy.uint16, _numpy.uint32, _numpy.uint64
-bool_ = bool = _numpy.bool_
-dtype, finfo, iinfo = _numpy.dtype, _numpy.finfo, _numpy.iinfo
-#: NumPy's own, of types, text and iteration, which ask arrays for nothing but what ours have too.
-_TAKEN = """
-    integer floating number generic inexact signedinteger unsignedinteger half single double short intc int_ long longlong intp byte
-    ubyte ushort uintc uint ulong ulonglong uintp
-    result_type promote_types min_scalar_type issubdtype isscalar iterable typename mintypecode ScalarType typecodes
-    set_printoptions get_printoptions printoptions array2string array_repr array_str base_repr binary_repr format_float_positional
-    format_float_scientific errstate geterr seterr geterrcall seterrcall ndindex broadcast_shapes einsum_path True_ False_
-    little_endian show_config get_include
-"""
-globals().update({name: getattr(_numpy, name) for name in _TAKEN.split()})
-
+globals().update({name: getattr(utils, name) for name in utils.__all__})
 globals().update(FUNCTIONS)
 
 __all__ = [
-    *FUNCTIONS, "linalg", "random", "ndarray", "newaxis", "pi", "e", "euler_gamma", "inf", "nan",
-    "bfloat16", "float16", "float32", "float64",
-    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool_", "dtype", "finfo", "iinfo",
-    "vectorize", "c_", "r_", "s_", "index_exp", "mgrid", "ogrid",
+    *FUNCTIONS, *utils.__all__, "linalg", "random", "ndarray", "vectorize", "c_", "r_", "s_", "index_exp", "mgrid", "ogrid",
+    "function_base", "io", "lib", "stride_tricks", "utils",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...
 else:
-    __getattr__ = absent.teller(__name__)
+    _LATER = ("arrayprint", "fallback", "fallback_linalg", "multiarray")
+    __getattr__, __dir__ = absent.Later(__name__, {name: f"hybridnet.numpy.{name}" for name in _LATER}).functions

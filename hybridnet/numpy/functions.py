@@ -18,9 +18,9 @@ import numpy as np
 from hybridnet import core, dtypes
 from hybridnet.core import ArrayLike, DTypeLike, NDArray, call
 from hybridnet.errors import DtypeError, fail
-from hybridnet.numpy import applying, creation, files, grids, writing
+from hybridnet.numpy import applying, creation, grids, io
 from hybridnet.ops.array import creation as core_creation
-from hybridnet.ops.array import gather, joining, rearrange, selection, selective, sets, shape, sorting
+from hybridnet.ops.array import gather, joining, rearrange, selection, selective, sets, shape, sorting, writing
 from hybridnet.ops.common import in_floats, tensor
 from hybridnet.ops.linalg import products
 from hybridnet.ops.linalg.einsum import einsum
@@ -83,7 +83,7 @@ def msort(a: ArrayLike) -> Any:
 
 def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True) -> Any:
     """The values cast to ``dtype``."""
-    return tensor(x).astype(dtype, copy)
+    return tensor(x).astype(dtype, copy=copy)
 
 
 def ldexp(x1: ArrayLike, x2: ArrayLike) -> Any:
@@ -205,14 +205,14 @@ _MAKING: dict[str, Callable[..., Any]] = {
     **_public(core_creation, "arange identity"),
     **_public(rearrange, "tri tril_indices triu_indices indices"),
     **{name: NUMPY.wrap(getattr(creation, name), writes=True) for name in ("full", "full_like", "zeros_like", "ones_like")},
-    **_public(files, "loadtxt genfromtxt fromfile fromstring frombuffer fromiter load"),
+    **_public(io, "loadtxt genfromtxt fromfile fromstring frombuffer fromiter load"),
 }
 
 #: Functions that write to their argument, or give no array: called with the arrays as they are.
 _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
     "put_along_axis": gather.put_along_axis,
     **_public(writing, "copyto fill_diagonal place putmask put"),
-    **_public(files, "save savez savez_compressed savetxt"),
+    **_public(io, "save savez savez_compressed savetxt"),
     "ndim": ndim,
     "shape": shape_of,
     "size": size,

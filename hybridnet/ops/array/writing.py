@@ -77,7 +77,7 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """Write ``v``, repeated to the number of places, to the places ``ind`` of ``a`` flattened; ``mode``: of places out of range."""
     ind = shape.reshape(tensor(ind, a), -1)
     flat = shape.reshape(a, -1).copy()
-    places = gather._within("put", gather.as_indices("put", ind, a), flat.shape[0], mode)
+    places = gather.within("put", gather.as_indices("put", ind, a), flat.shape[0], mode)
     values = shape.reshape(tensor(v, a), -1).astype(a.dtype, copy=False)
     if places.shape[0]:
         flat[places] = rearrange.resize(values, places.shape)
