@@ -293,7 +293,8 @@ def _results(ufunc: np.ufunc, arrays: list[Any], dtype: dtypes.Dtype | None, cas
     if len(given) != ufunc.nin or dtypes.bfloat16 in (dtype, *(x.dtype for x in arrays if isinstance(x, NDArray))):
         return [dtype or dtypes.default_float] * ufunc.nout
     try:
-        found = ufunc(*given, dtype=dtype, casting=casting)
+        with np.errstate(all="ignore"):
+            found = ufunc(*given, dtype=dtype, casting=casting)
     except (TypeError, ValueError) as error:
         fail(DtypeError, ufunc.__name__, expected=f"operands for dtype {dtype} and casting {casting!r}", got=" ".join(str(error).split()))
     return [y.dtype for y in (found if isinstance(found, tuple) else (found,))]

@@ -77,7 +77,7 @@ def test_ufuncs_take_where_out_and_dtype(name: str) -> None:
         given = hnp.array(out)
         assert FUNCTIONS[name](*ours, given) is given
         same(given, plain)
-    floats = ufunc.types[0].split("->")[1] != "?" and name not in _INTEGERS
+    floats = ufunc.types[0].split("->")[1] != "?" and name not in _INTEGERS | {"frexp"}  # which has results of two dtypes
     if floats:
         halves = [a.astype(np.float32) for a in args]
         theirs, found = ufunc(*halves, dtype="float64"), FUNCTIONS[name](*wrapped(halves), dtype="float64")

@@ -56,8 +56,10 @@ def call_of(name: str, number: int) -> Call:
         value = OWN.get(f"{name}.{key}", KEYWORDS.get(key))
         if value is not None and key not in LEFT and d.chance(0.25):
             kwargs[key] = value(d)
-    if "min" in kwargs or "max" in kwargs:
-        args = args[:1]
+    if name == "clip" and {"min", "max"} & set(kwargs):  # which are given by one pair of names
+        args, kwargs = args[:1], {key: x for key, x in kwargs.items() if key not in ("a_min", "a_max")}
+    elif name == "clip" and {"a_min", "a_max"} & set(kwargs):
+        args, kwargs = args[:1], kwargs | {"a_min": -1.5, "a_max": 2.5}
     return Call(name, args, kwargs)
 
 
@@ -78,8 +80,9 @@ def _replaced(x: Any, by: Iterator[Any]) -> Any:
     return type(x)(_replaced(item, by) for item in x) if isinstance(x, (list, tuple)) else x
 
 
-def _plain(result: Any) -> Any:
-    return [_plain(r) for r in result] if isinstance(result, (list, tuple)) else np.asarray(result)
+def plain(result: Any) -> Any:
+    """A result in NumPy's arrays, several as a list."""
+    return [plain(r) for r in result] if isinstance(result, (list, tuple)) else np.asarray(result)
 
 
 def _answer(compute: Callable[[], Any]) -> Any:
@@ -87,23 +90,24 @@ def _answer(compute: Callable[[], Any]) -> Any:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _plain(compute())
+            return plain(compute())
         except Exception as error:
             return error
 
 
-def answers(call: Call) -> tuple[Any, Any, Any]:
-    """NumPy's answer, ours, and ours compiled."""
+def answers(call: Call, compiled: bool = True) -> tuple[Any, Any, Any]:
+    """NumPy's answer, ours, and ours ``compiled`` (or once more)."""
     every = [*call.args, *call.kwargs.values()]
     given = [hn.np.array(x) for x in arrays_in(every)]
-    ours = function_of(hn.np, call.name)
+    function = function_of(hn.np, call.name)
 
     def run(*arrays: Any) -> Any:
         values = _replaced(every, iter(arrays))
-        return ours(*values[: len(call.args)], **dict(zip(call.kwargs, values[len(call.args) :], strict=True)))
+        return function(*values[: len(call.args)], **dict(zip(call.kwargs, values[len(call.args) :], strict=True)))
 
     theirs = _answer(lambda: function_of(np, call.name)(*call.args, **call.kwargs))
-    found = theirs, _answer(lambda: run(*given)), _answer(lambda: hn.jit(run)(*given))
+    ours = _answer(lambda: run(*given))
+    found = theirs, ours, _answer(lambda: hn.jit(run)(*given)) if compiled else ours
     mask = call.kwargs.get("where")
     if mask is None or not isinstance(function_of(np, call.name), np.ufunc):
         return found

@@ -209,8 +209,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
     ``pad_width``: one number, a pair (before, after), or a pair for each axis, also in a dict by axis. ``mode``: ``constant`` (filled with
     ``constant_values``, 0 without), ``edge``, ``reflect``, ``symmetric`` (both with ``reflect_type``), ``wrap``, ``maximum``,
     ``minimum``, ``mean``, ``median`` (of each row, or of ``stat_length`` elements at its end), ``linear_ramp`` (to ``end_values``, 0
-    without) or ``empty``. Those values too are one, a pair, or a pair for each axis. ShapeError for widths that are negative or not of this form, ArgumentError for
-    another mode or a keyword that it does not have.
+    without) or ``empty``. Those values too are one, a pair, or a pair for each axis. ShapeError for widths that are negative or not of
+    this form, ArgumentError for another mode or a keyword that it does not have.
     """
     array = tensor(array)
     if isinstance(pad_width, dict):
