@@ -25,6 +25,12 @@ from hybridnet.ops.vocabulary import check_order
 _math = pointwise.FUNCTIONS
 
 
+def _target(device: DeviceLike, ctx: DeviceLike) -> Device | None:
+    """The device that is asked for by either of its names."""
+    asked = device if device is not None else ctx
+    return None if asked is None else Device(asked)
+
+
 # -- of anything array-like -----------------------------------------------------------------------
 
 
@@ -44,11 +50,10 @@ def array(
     as MXNet has it.
     """
     check_order("array", order)
-    target = device if device is not None else ctx
     if dtype is None and not hasattr(object, "dtype"):
         dtype = dtypes.default_float
     make = core.array if copy or not isinstance(object, NDArray) else core.asarray
-    made = make(object, dtype, None if target is None else Device(target))
+    made = make(object, dtype, _target(device, ctx))
     return made if made.ndim >= ndmin else shape.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
 
 
@@ -151,11 +156,11 @@ def full_like(
 ) -> Any:
     """An array of ``a``'s shape, dtype and device, where none is given, filled with a number."""
     check_order("full_like", order)
-    a, target = tensor(a), device if device is not None else ctx
+    a, target = tensor(a), _target(device, ctx)
     if shape is None and target is None and not isinstance(fill_value, (NDArray, np.ndarray)):
         return creation.full_like(a, fill_value, dtype)
     dtype = a.dtype if dtype is None else dtype
-    return full(a.shape if shape is None else shape, fill_value, dtype, device=a.device if target is None else Device(target))
+    return full(a.shape if shape is None else shape, fill_value, dtype, device=a.device if target is None else target)
 
 
 def zeros_like(
@@ -213,11 +218,12 @@ def linspace(
 ) -> Any:
     """``num`` evenly spaced values over an interval; with ``retstep`` also their distance.
 
-    Of arrays, which broadcast, along a new ``axis``. Integers are what the values are cut to, downwards.
+    Of arrays, which broadcast, along a new ``axis``. Integers are what the values are cut to, downwards. ArgumentError for a negative
+    ``num``.
     """
     if num < 0:
         fail(ArgumentError, "linspace", expected="num of 0 or more", got=str(num))
-    ends = (start, stop)
+    ends: Any = (start, stop)
     normalize_axis("linspace", axis, 1 + max(x.ndim if isinstance(x, NDArray) else np.ndim(x) for x in ends))
     whole = dtype is not None and not dtypes.is_floating(dtypes.as_dtype(dtype))
     asked, dtype = dtype, None if whole else dtype
@@ -225,12 +231,12 @@ def linspace(
     if np.ndim(start) == 0 and np.ndim(stop) == 0 and not isinstance(start, NDArray) and not isinstance(stop, NDArray):
         if whole:  # rounded down from float64, which a device may not have
             exact = np.linspace(start, stop, num, endpoint, dtype=dtypes.as_dtype(asked))
-            made = core.array(exact, device=Device(device or ctx) if device or ctx else None)
+            made = core.array(exact, device=_target(device, ctx))
             return (made, (stop - start) / steps if steps > 0 else math.nan) if retstep else made
         made, step = creation.linspace(start, stop, num, endpoint, True, dtype, device, ctx)
         step = step if steps > 0 else math.nan
     else:
-        low, high = rearrange.broadcast_arrays(start, stop)
+        low, high = ends = rearrange.broadcast_arrays(start, stop)
         kind = dtypes.floating(dtypes.promote(low.dtype, high.dtype)) if dtype is None else dtypes.as_dtype(dtype)
         kind = dtypes.float64 if whole else kind
         low, high = low.astype(kind, copy=False), high.astype(kind, copy=False)
@@ -241,7 +247,7 @@ def linspace(
             inner = shape.concatenate([shape.slice_axis(inner, 0, 0, num - 1), shape.expand_dims(high, 0)], 0)
         made = rearrange.moveaxis(inner, 0, axis)
     if whole:
-        made = _math["floor"](made).astype(asked)
+        made, step = _math["floor"](made).astype(asked), step.astype(dtypes.floating(dtypes.promote(*(x.dtype for x in ends))))
     return (made, step) if retstep else made
 
 
@@ -288,7 +294,7 @@ def geomspace(
         ends = tuple(_math["log10"](_math["absolute"](x)) for x in (low, high))
     asked = None if dtype is None else dtypes.as_dtype(dtype)
     inner = asked if asked is not None and dtypes.is_floating(asked) else None
-    made = logspace(*ends, num, endpoint, 10.0, inner, axis, device, ctx) * sign
+    made = logspace(ends[0], ends[1], num, endpoint, 10.0, inner, axis, device, ctx) * sign
     return made if asked is None else made.astype(asked, copy=False)
 
 
@@ -325,7 +331,7 @@ def bartlett(M: int, dtype: DTypeLike = None, device: DeviceLike = None, ctx: De
 def kaiser(M: int, beta: float, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """i0(β · sqrt(1 - x²)) / i0(β) for M values of x from -1 to 1; of shape (M,), empty if M is below 1."""
     window = np.kaiser(max(M, 0), beta)
-    return core.array(window, dtypes.as_dtype(dtype), Device(device if device is not None else ctx) if device or ctx else None)
+    return core.array(window, dtypes.as_dtype(dtype), _target(device, ctx))
 
 
 # -- from functions -------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True) -> Any:
     return tensor(x).astype(dtype, copy=copy)
 
 
-def ldexp(x1: ArrayLike, x2: ArrayLike) -> Any:
+def ldexp(x1: Any, x2: Any) -> Any:
     """x1 · 2**x2, in the dtype of x1, integers float32; DtypeError if x2 is floating. Element by element; the two broadcast."""
     (x1,) = in_floats(x1)
     if isinstance(x2, float) or (not isinstance(x2, int) and dtypes.is_floating(tensor(x2, x1).dtype)):

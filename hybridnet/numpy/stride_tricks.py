@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.numpy.functions import FUNCTIONS
 from hybridnet.ops.array.creation import arange
@@ -21,7 +20,7 @@ broadcast_arrays, broadcast_to = FUNCTIONS["broadcast_arrays"], FUNCTIONS["broad
 
 
 @NUMPY.wrap
-def sliding_window_view(x: ArrayLike, window_shape: Any, axis: Any = None, subok: bool = False, writeable: bool = False) -> Any:
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, subok: bool = False, writeable: bool = False) -> Any:
     """All windows of ``x`` of ``window_shape`` along ``axis`` (an axis, several, all without), whose places come last; a copy.
 
     An axis of length n with windows of length m becomes n - m + 1 long. ShapeError for windows that do not fit, ArgumentError for

@@ -47,7 +47,10 @@ def operands(*xs: Any) -> tuple[Any, ...]:
 
 
 def in_floats(*xs: Any) -> tuple[Any, ...]:
-    """Operands in the floating dtype that they promote to, float32 if none is floating; Python's numbers as they are."""
+    """Operands in the floating dtype that they promote to, float32 if none is floating; Python's numbers as they are.
+
+    Their shapes stay.
+    """
     like = next((x for x in xs if isinstance(x, NDArray)), None)
     found = [x if isinstance(x, (int, float)) else tensor(x, like) for x in xs]
     if not any(isinstance(x, NDArray) for x in found):

@@ -215,6 +215,7 @@ def elementwise(function: Callable[..., Any], ufunc: np.ufunc) -> Callable[..., 
 
     ``where``: a mask of the elements to compute; the others keep what ``out`` holds, and are 0 without it. ``dtype``: what
     is computed in, and ``casting`` what operands may become for it. ``out`` may follow the operands.
+    A function of matrices, whose results are not of single elements, takes no ``where``: ArgumentError.
     """
     compute, operands = NUMPY.wrap(function), ufunc.nin
 

@@ -1,8 +1,8 @@
 """Compare ``np`` with NumPy by random calls, imperatively and compiled.
 
-``python tests/numpy/compare_numpy.py [calls [function …]]`` makes so many calls of every function that both have (100 without), drawn from the
-functions' signatures by ``tests/support/numpy_draws.py`` and ``numpy_arguments.py``, and prints what differs. Of all functions it writes the
-record ``tests/numpy/calls.md``. Seeds are fixed: the calls of ``tests/numpy/test_random_calls.py`` are the first of these.
+``python tests/numpy/compare_numpy.py [calls [function …]]`` makes so many calls of every function that both have (100 without), drawn
+from the functions' signatures by ``tests/support/numpy_draws.py`` and ``numpy_arguments.py``, and prints what differs. Of all functions
+it writes the record ``tests/numpy/calls.md``. Seeds are fixed: the calls of ``tests/numpy/test_random_calls.py`` are the first of these.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ def compared(calls: int, functions: list[str]) -> Found:
 
 _HEAD = """# `np` beside NumPy
 
-Written by `tests/numpy/compare_numpy.py`: random calls drawn from the signatures of NumPy's functions (shapes with 0 and 1, all dtypes, axes from both
-ends, every optional keyword), answered by NumPy {version} and by `np`, imperatively and compiled by `jit`, and compared in values, shapes, dtypes and in
-whether there is an answer. Floating results may have float32 where integers or Python's numbers went in, and the dtype of the floats where floats
-and integers did: MXNet's rules. `np.random` is compared by `tests/ops/test_random.py`, in moments.
+Written by `tests/numpy/compare_numpy.py`: random calls drawn from the signatures of NumPy's functions (shapes with 0 and 1, all dtypes,
+axes from both ends, every optional keyword), answered by NumPy {version} and by `np`, imperatively and compiled by `jit`, and compared in
+values, shapes, dtypes and in whether there is an answer. Floating results may have float32 where integers or Python's numbers went in,
+and the dtype of the floats where floats and integers did: MXNet's rules. `np.random` is compared by `tests/ops/test_random.py`, in
+distributions.
 """
 
 
@@ -60,7 +61,7 @@ def record_of(found: Found) -> str:
     lines += [f"| `{name}` | {n} | {why} |" for (name, why), n in sorted(whys.items())]
     lines.append("\n## Otherwise\n\n| call | how |\n|---|---|")
     lines += [f"| `{_cell(call)}` | {_cell(how)} |" for _, status, how, call in found if status in ("differs", "compiled")]
-    lines.append("\n## By value\n\nResults whose shape, or Python value, depends on values cannot be compiled, and say so; they are compared imperatively:\n")
+    lines.append("\n## By value\n\nTheir shape, or Python value, depends on values: they cannot be compiled, and say so.\n")
     lines.append(", ".join(f"`{name}`" for name in sorted(BY_VALUE & functions)) + ".")
     lines.append("\n## What NumPy refuses\n\n| function | calls | what it says of the first |\n|---|---|---|")
     more: dict[str, list[str]] = {}

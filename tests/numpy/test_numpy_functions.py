@@ -83,8 +83,8 @@ def test_functions_over_axes() -> None:
         same(hnp.apply_over_axes(hnp.sum, hnp.array(A), axes), np.apply_over_axes(np.sum, A, axes))
     with pytest.raises(ShapeError, match="one fewer"):
         hnp.apply_over_axes(lambda x, axis: x.sum(), hnp.array(A), 0)
-    square: Any = lambda v: np.outer(v, v)  # noqa: E731
-    ours: Any = lambda v: hnp.outer(v, v)  # noqa: E731
+    square: Any = lambda v: np.outer(v, v)
+    ours: Any = lambda v: hnp.outer(v, v)
     for axis in (0, 1):
         same(hnp.apply_along_axis(ours, axis, hnp.array(A)), np.apply_along_axis(square, axis, A))
     with pytest.raises(ShapeError, match="one slice"):
@@ -101,7 +101,7 @@ def test_fromfunction_and_vectorize() -> None:
 
 def test_piecewise_with_functions() -> None:
     x = np.array([-2.0, -0.5, 0.0, 3.0])
-    conditions = lambda v: [v < -1, v > 0]  # noqa: E731
+    conditions = lambda v: [v < -1, v > 0]
     functions = [lambda v: -v, lambda v, k=2: v * k, 7.0]
     for count in (2, 3):
         theirs = np.piecewise(x, conditions(x), functions[:count])
@@ -147,7 +147,11 @@ def test_sliding_windows_that_are_refused() -> None:
 
 
 def test_padding_by_pairs_and_dicts() -> None:
-    for mode, key, value in (("constant", "constant_values", ((1, 2), (3, 4))), ("linear_ramp", "end_values", (5, -1)), ("mean", "stat_length", 2)):
+    for mode, key, value in (
+        ("constant", "constant_values", ((1, 2), (3, 4))),
+        ("linear_ramp", "end_values", (5, -1)),
+        ("mean", "stat_length", 2),
+    ):
         same(hnp.pad(hnp.array(A), ((1, 2), (0, 1)), mode, **{key: value}), np.pad(A, ((1, 2), (0, 1)), mode, **{key: value}))  # type: ignore[call-overload]
     same(hnp.pad(hnp.array(A), {-1: (1, 2)}), np.pad(A, ((0, 0), (1, 2))))
 
@@ -181,7 +185,7 @@ GRADIENTS: dict[str, Any] = {
 def test_gradients(name: str) -> None:
     """Of the sum of squares, against differences, imperatively and compiled."""
     function, point = GRADIENTS[name], np.array([0.7, 1.9, 1.2, 0.4])
-    loss = lambda x: (function(hnp, x) ** 2).sum()  # noqa: E731
+    loss = lambda x: (function(hnp, x) ** 2).sum()
     found = []
     for run in (loss, jit(loss)):
         x = hnp.array(point)

@@ -82,7 +82,9 @@ def test_a_verdict_sees_each_kind_of_difference() -> None:
 
 # -- the same as methods, with out=, and by NumPy's own functions ------------------------------------
 
-METHODS = sorted(n for n in NAMES if hasattr(np.ndarray, n) and hasattr(NDArray, n) and n not in ("sort", "partition", "argpartition", "astype"))
+METHODS = sorted(
+    n for n in NAMES if hasattr(np.ndarray, n) and hasattr(NDArray, n) and n not in ("sort", "partition", "argpartition", "astype")
+)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -167,7 +167,10 @@ ARGUMENTS: dict[str, Arguments] = {
     "astype": lambda d: (d.array(odd=0), str(d.dtype())),
     "bincount": lambda d: (d.array(1, 1, kinds="iub", span=(0, 5)),),
     "broadcast_arrays": lambda d: (d.array(), d.like()),
-    "broadcast_to": lambda d: (d.array(shape=d.beside(d.shape())), (*d.shape(0, 1), *(d.integer(2, 3) if n == 1 else n for n in d.first.shape))),
+    "broadcast_to": lambda d: (
+        d.array(shape=d.beside(d.shape())),
+        (*d.shape(0, 1), *(d.integer(2, 3) if n == 1 else n for n in d.first.shape)),
+    ),
     "broadcast_shapes": lambda d: (d.shape(), d.shape()),
     "choose": lambda d: (d.array(kinds="i", span=(0, 2)), [d.like() for _ in range(3)]),
     "clip": lambda d: (d.array(), d.one(None, -1.5, -2, d.like(odd=0)), d.one(1, 2.5, d.like(odd=0))),
@@ -186,7 +189,11 @@ ARGUMENTS: dict[str, Arguments] = {
     "vecdot": _same_last,
     "outer": lambda d: (d.array(0, 2, odd=0), d.array(0, 2, odd=0)),
     "kron": lambda d: (d.array(0, 2, odd=0), d.array(0, 2, odd=0)),
-    "tensordot": lambda d: (d.array(shape=(2, 3, d.integer(0, 2)), odd=0), d.array(shape=(3, 2), odd=0), d.one(0, ([1], [0]), ([0, 1], [1, 0]))),
+    "tensordot": lambda d: (
+        d.array(shape=(2, 3, d.integer(0, 2)), odd=0),
+        d.array(shape=(3, 2), odd=0),
+        d.one(0, ([1], [0]), ([0, 1], [1, 0])),
+    ),
     "einsum": lambda d: (d.one("ij,jk->ik", "ij,jk", "ij,jk->", "ij,jk->kij"), d.array(shape=(2, 3), odd=0), d.array(shape=(3, 2), odd=0)),
     "expand_dims": lambda d: (d.array(), d.axis() if d.chance(0.7) else (0, -1)),
     "extract": lambda d: (d.values(d.shape(), "bool"), d.array(shape=d.shape(0, 2))),
@@ -302,9 +309,12 @@ KEYWORDS: dict[str, Value] = {
 }
 OWN: dict[str, Value] = {
     **{f"{name}.axis": Draws.axes for name in _MANY},
-    **{f"{name}.axis": Draws.axis for name in "concatenate concat stack diff split array_split unstack trapezoid".split()},
+    **{f"{name}.axis": Draws.axis for name in ["concatenate", "concat", "stack", "diff", "split", "array_split", "unstack", "trapezoid"]},
     **{f"{name}.axis": lambda d: d.one(0, 1, -1) for name in ("linspace", "logspace", "geomspace", "unwrap")},
-    **{f"{name}.weights": lambda d: d.array(shape=d.first.shape, kinds="fi", span=(0.5, 3), odd=0) for name in ("average", "bincount", "histogram")},
+    **{
+        f"{name}.weights": lambda d: d.array(shape=d.first.shape, kinds="fi", span=(0.5, 3), odd=0)
+        for name in ("average", "bincount", "histogram")
+    },
     "histogramdd.weights": lambda d: d.array(shape=d.first.shape[:1], kinds="f", span=(0.5, 3), odd=0),
     "histogram2d.weights": lambda d: d.array(shape=d.first.shape[:1], kinds="f", span=(0.5, 3), odd=0),
     **{f"{name}.bins": lambda d: d.one(4, 3, np.array([-5.0, 0.0, 1.5, 6.0])) for name in ("histogram", "histogram_bin_edges")},
@@ -421,16 +431,12 @@ OWN: dict[str, Value] = {
 }
 
 #: Keywords that are not drawn, everywhere or of one function: NumPy's memory layout and subclasses, places, what writes to its argument.
-LEFT = set("out like subok device".split())
+LEFT = {"out", "like", "subok", "device"}
 
 #: Functions that are not called at random, and where they are tested.
+_WRITING = "apply_over_axes asarray_chkfinite copyto fill_diagonal from_dlpack fromfunction put put_along_axis place putmask"
+_READING = "frombuffer fromfile fromiter fromstring genfromtxt load loadtxt save savetxt savez savez_compressed"
 UNDRAWN: dict[str, str] = {
-    **dict.fromkeys(
-        "apply_over_axes asarray_chkfinite copyto fill_diagonal from_dlpack fromfunction put put_along_axis place putmask".split(),
-        "test_numpy_functions.py: they write to an argument, or take functions",
-    ),
-    **dict.fromkeys(
-        "frombuffer fromfile fromiter fromstring genfromtxt load loadtxt save savetxt savez savez_compressed".split(),
-        "test_numpy_files.py",
-    ),
+    **dict.fromkeys(_WRITING.split(), "test_numpy_functions.py: they write to an argument, or take functions"),
+    **dict.fromkeys(_READING.split(), "test_numpy_files.py"),
 }

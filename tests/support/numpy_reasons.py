@@ -51,6 +51,9 @@ ON_PURPOSE: list[tuple[str, Applies, str]] = [
     ("var std mean nanvar nanstd nanmean", _as_integers, "with an integer dtype it is computed in floats, and cast at the end"),
     ("partition argpartition", _says("values"), "elements besides those at kth are in any order: sorted"),
     ("nanpercentile nanquantile", _of_nothing, "quantiles of nothing are NaN in the shape that others would have"),
+    ("argsort", lambda call, how: call.kwargs.get("kind") in ("quicksort", "heapsort"), "sorting is stable, whatever kind is asked"),
+    ("trapezoid", _says("expected x of length"), "x of another length is refused, not broadcast"),
+    ("cov", _says("expected a floating dtype"), "an integer dtype is refused for nothing too"),
     ("cov", _says("ours float32", "ours float16"), "dtype is that of the result, whatever weights are of"),
     ("select", _says("refuses"), "a default that the choices' dtype does not hold is refused, not wrapped around"),
 ]

@@ -255,13 +255,13 @@ def _nan_spread(name: str) -> Callable[..., Any]:
     reduce = getattr(statistics, name)
 
     def function(
-        a: ArrayLike,
+        a: Any,
         axis: int | tuple[int, ...] | None = None,
         dtype: DTypeLike = None,
         ddof: float = 0,
         keepdims: bool = False,
         where: Any = True,
-        mean: ArrayLike | None = None,
+        mean: Any = None,
         correction: float | None = None,
     ) -> Any:
         a = _selected(name, a, dtype, where)

@@ -54,7 +54,10 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 
 
 def putmask(a: Any, mask: Any, values: Any) -> None:
-    """Write ``values``, repeated to the size of ``a``, to its elements where ``mask`` holds; ArgumentError for a mask of another size."""
+    """Write ``values``, repeated to the size of ``a``, to its elements where ``mask``, of its shape, holds.
+
+    ArgumentError for a mask of another size.
+    """
     mask = _of_size("putmask", a, mask)
     values = shape.reshape(tensor(values, a), -1).astype(a.dtype, copy=False)
     if values.size:

@@ -30,9 +30,7 @@ class _Term(NamedTuple):
     labels: str
 
 
-def einsum(
-    subscripts: Any, *operands: Any, optimize: Any = True, dtype: DTypeLike = None, order: str = "K", casting: str = "safe"
-) -> Any:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = True, dtype: DTypeLike = None, order: str = "K", casting: str = "safe") -> Any:
     """Sums of products by named axes: ``einsum("bij,bjk->bik", a, b)``.
 
     Without ``->`` the result has the labels that occur once, in alphabetical order. ``...`` stands for

@@ -315,6 +315,8 @@ def matrix_norm(x: Any, ord: Any = "fro", axis: Sequence[int] = (-2, -1), keepdi
     x = x.astype(dtypes.floating(x.dtype), copy=False)
     if ord not in ("fro", None, 1, -1, 2, -2, math.inf, -math.inf, "nuc"):
         fail(ArgumentError, "norm", expected='1, -1, 2, -2, inf, -inf, "fro" or "nuc" as ord of matrices', got=repr(ord))
+    if not x.shape[-1] or not x.shape[-2]:
+        ord = "fro" if ord in (1, 2, math.inf, "nuc") else ord  # all of which are 0 then
     found = norm_over(x, 2, (-2, -1)) if ord in ("fro", None) else _matrix_norm(x, ord)
     return expand_dims(found, normalize_axes("norm", axis, x.ndim)) if keepdims else found
 

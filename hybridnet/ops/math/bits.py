@@ -50,7 +50,7 @@ def packbits(a: ArrayLike, axis: int | None = None, bitorder: str = "big") -> An
     return moveaxis(call("cast", packed, dtype=dtypes.uint8), -1, axis)
 
 
-def unpackbits(a: ArrayLike, axis: int | None = None, count: int | None = None, bitorder: str = "big") -> Any:
+def unpackbits(a: Any, axis: int | None = None, count: int | None = None, bitorder: str = "big") -> Any:
     """The bits of uint8 numbers as uint8 of 0 and 1, along ``axis`` (flattened without); ``count`` of them, or all but -``count``.
 
     DtypeError for another dtype, ArgumentError for another ``bitorder`` than big and little.

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.ops.common import NONE, in_floats
 from hybridnet.ops.math import pointwise
 
@@ -37,7 +37,7 @@ EXPONENT = register(
 on_cuda(EXPONENT, functor="(({0}) == 0 || !isfinite({0}) ? 0 : ilogb({0}) + 1)")
 
 
-def frexp(x: ArrayLike) -> tuple[Any, Any]:
+def frexp(x: Any) -> tuple[Any, Any]:
     """The fractions, of size from ½ to below 1, and the int32 exponents of 2 whose products are ``x``; integers give float32."""
     (x,) = in_floats(x)
     exponent = apply(EXPONENT, (x,), NONE)
@@ -48,7 +48,7 @@ def frexp(x: ArrayLike) -> tuple[Any, Any]:
     return fraction, exponent
 
 
-def spacing(x: ArrayLike) -> Any:
+def spacing(x: Any) -> Any:
     """The distance to the next number away from 0, with the sign of ``x``; NaN of infinities. Integers give float32."""
     (x,) = in_floats(x)
     info: Any = ml_dtypes.finfo(x.dtype)
@@ -60,7 +60,7 @@ def spacing(x: ArrayLike) -> Any:
     return call("where", call("isfinite", x), signed, math.nan)
 
 
-def logaddexp2(x1: ArrayLike, x2: ArrayLike) -> Any:
+def logaddexp2(x1: Any, x2: Any) -> Any:
     """log2(2**x1 + 2**x2), without overflow. Element by element; the two broadcast."""
     to_e = math.log(2)
     x1, x2 = in_floats(x1, x2)

@@ -115,7 +115,7 @@ def histogram2d(
 
 
 def histogramdd(
-    sample: Any, bins: Any = 10, range: Sequence[Any] | None = None, density: bool | None = None, weights: ArrayLike | None = None
+    sample: Any, bins: Any = 10, range: Sequence[Any] | None = None, density: bool | None = None, weights: Any = None
 ) -> tuple[Any, list[Any]]:
     """How many points of several dimensions fall into each box: (counts, edges of each dimension).
 

@@ -82,7 +82,7 @@ def polymul(a1: ArrayLike, a2: ArrayLike) -> Any:
     return convolve(a, b)
 
 
-def polydiv(u: ArrayLike, v: ArrayLike) -> tuple[Any, Any]:
+def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     """The quotient and the remainder of two polynomials, the latter without its leading zeros; eager only for that.
 
     Both of one dimension; of lengths m - n + 1 and below n. ArgumentError if ``v`` is 0.
@@ -108,7 +108,7 @@ def _zeros(like: Any, n: int) -> Any:
     return _as_long(slice_axis(like, 0, 0, 0), n)
 
 
-def polyder(p: ArrayLike, m: int = 1) -> Any:
+def polyder(p: Any, m: int = 1) -> Any:
     """The ``m``-th derivative of a polynomial: of a length shorter by ``m``, 0 or more. ArgumentError for a negative ``m``."""
     (p,) = _coefficients(p)
     if m < 0:
@@ -119,7 +119,7 @@ def polyder(p: ArrayLike, m: int = 1) -> Any:
     return p
 
 
-def polyint(p: ArrayLike, m: int = 1, k: Any = None) -> Any:
+def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     """The ``m``-th integral of a polynomial, with the constants ``k``, one number or ``m``, 0 without it; longer by ``m``.
 
     ArgumentError for a negative ``m``, or another number of constants.
@@ -157,7 +157,7 @@ def poly(seq_of_zeros: ArrayLike) -> Any:
     return found
 
 
-def roots(p: ArrayLike) -> Any:
+def roots(p: Any) -> Any:
     """The zeros of a polynomial, if they are real: eigenvalues of its companion matrix. Eager only: leading and last zeros are left out.
 
     ShapeError for other than one dimension.
@@ -179,7 +179,7 @@ def roots(p: ArrayLike) -> Any:
     return concatenate([found, _zeros(p, trailing)]) if trailing else found
 
 
-def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
+def polyfit(x: Any, y: Any, deg: int, rcond: float | None = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
     """The polynomial of degree ``deg`` that fits the points best: (deg + 1,), or (deg + 1, k) for ``y`` of shape (n, k).
 
     ``w``: weights of the points. ``full``: also residuals, rank, singular values and ``rcond``; ``cov``: also the covariance of the

@@ -26,7 +26,7 @@ _MODES = ("full", "same", "valid")
 # -- convolution ----------------------------------------------------------------------------------
 
 
-def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Any:
+def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """The sums of products of one sequence with the other backwards, at each shift; of the length of the longer for ``same``.
 
     Of lengths n ≥ m: n + m - 1 for ``full``, n - m + 1 for ``valid``. ShapeError for an empty one or more dimensions.
@@ -37,7 +37,7 @@ def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Any:
     return _cut(_full(a, v), a.shape[0], v.shape[0], mode)
 
 
-def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid") -> Any:
+def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """The sums of products of two sequences at each shift of the second; lengths as of :func:`convolve`.
 
     ShapeError for an empty one or more dimensions.

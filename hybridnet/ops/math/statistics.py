@@ -190,7 +190,7 @@ def _all_equal(a: Any, b: Any, equal_nan: bool) -> bool:
 # -- rounding and interpolation -------------------------------------------------------------------
 
 
-def around(a: ArrayLike, decimals: int = 0) -> Any:
+def around(a: Any, decimals: int = 0) -> Any:
     """Rounded to ``decimals`` places after the point (before it, if negative); halves to even. DtypeError for places of booleans."""
     a = tensor(a)
     if a.dtype == dtypes.bool_:

@@ -127,9 +127,7 @@ def _first(proposed: Any, accepted: Any) -> Any:
     return call("reshape", chosen, shape=chosen.shape[:-1])
 
 
-def vonmises(
-    mu: ArrayLike, kappa: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None
-) -> Any:
+def vonmises(mu: Any, kappa: Any, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Angles from -π to π about ``mu``, the closer the larger ``kappa`` is (Best and Fisher).
 
     ``mu`` and ``kappa`` broadcast, and to ``size`` if that is given.
