@@ -62,14 +62,11 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.symbol": [("np npx numpy numpy_extension", "the operators of sym, or net.hybridize()")],
     "hybridnet.numpy": [
-        ("apply_over_axes correlate frexp histogram2d histogram_bin_edges histogramdd i0 in1d ix_ min_scalar_type mirr msort", "NumPy"),
-        ("nanmedian", "NumPy"),
-        ("nanpercentile nanquantile npv packbits piecewise poly polyadd polydiv polyfit polyint polymul polysub ppmt", "NumPy"),
-        ("promote_types pv rate real imag roots spacing tril_indices_from trim_zeros triu_indices_from", "NumPy"),
-        ("unpackbits unwrap fft loadtxt save load savez", "NumPy"),
+        ("mirr npv ppmt pv rate", "the package numpy_financial: NumPy has them no more"),
+        ("real imag fft", "NumPy"),
     ],
     "hybridnet.numpy_extension": [
-        ("get_cuda_compute_capability Context", "hybridnet.Context"),
+        ("check_call", "no C library: all is Python"),
     ],
 }  # fmt: skip
 

@@ -215,13 +215,18 @@ class NDArray(Operators, Array):
 
     # -- copies, dtypes, devices ----------------------------------------------------------------
 
-    def copy(self) -> Any:
-        """A new array with the same values."""
+    def copy(self, order: str = "C") -> Any:
+        """A new array with the same values, in C order, whatever ``order`` asks for."""
         return call("copy", self)
 
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """The values cast to ``dtype``; the array itself if nothing changes and ``copy`` is false."""
+    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+        """The values cast to ``dtype``; the array itself if nothing changes and ``copy`` is false.
+
+        DtypeError for what ``casting`` forbids. Results lie in C order and have the array's class, whatever ``order`` and ``subok`` are.
+        """
         dtype = dtypes.as_dtype(dtype)
+        if casting != "unsafe" and not (dtypes.bfloat16 in (dtype, self._data.dtype) or np.can_cast(self._data.dtype, dtype, casting)):  # type: ignore[arg-type]
+            fail(DtypeError, "astype", expected=f"what {casting!r} casts to {dtype}", got=str(self._data.dtype))
         if dtype == self._data.dtype:
             return self.copy() if copy else self
         return call("cast", self, dtype=dtype)
@@ -237,7 +242,13 @@ class NDArray(Operators, Array):
             return self
         return self._moved(device)
 
-    as_in_context = as_in_ctx = to_device
+    def as_in_context(self, context: Device) -> Any:
+        """The array itself if it lies on the device ``context``, else a copy there: MXNet 1.x's name."""
+        return self.to_device(context)
+
+    def as_in_ctx(self, ctx: Device) -> Any:
+        """The array itself if it lies on the device ``ctx``, else a copy there: MXNet's name."""
+        return self.to_device(ctx)
 
     def _moved(self, device: Device) -> Any:
         if local.trace is not None:

@@ -77,7 +77,7 @@ def _hold(operands: Sequence[Any], dtype: dtypes.Dtype) -> bool:
 def _holding(op: Op, operands: Sequence[Any], common: dtypes.Dtype) -> dtypes.Dtype:
     """A type for a comparison of integers with a number beyond their type's range; of other operators an error."""
     numbers = [x for x in operands if type(x) is int]
-    result = op.infer(*[Spec((), common) for _ in operands])
+    result = op.infer(*[Spec((), common) for _ in range(op.promote_from + len(operands))])
     if not isinstance(result, Spec) or result.dtype != dtypes.bool_:
         limits = np.iinfo(common)
         fail(DtypeError, op.name, expected=f"numbers from {limits.min} to {limits.max} beside {common}", got=", ".join(map(str, numbers)))

@@ -64,6 +64,12 @@ class Device:
         """Of a GPU: how many of its units run blocks of threads."""
         return cuda.num_sms(self.device_id)
 
+    def empty_cache(self) -> None:
+        """Give a GPU's memory that no array holds back to the driver; of the host there is nothing to give."""
+        if self.is_gpu:
+            with cuda.cupy().cuda.Device(self.device_id):
+                cuda.cupy().get_default_memory_pool().free_all_blocks()
+
     def __enter__(self) -> Device:
         _current.outer.append(_current.device)
         _current.device = self

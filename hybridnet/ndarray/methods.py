@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from hybridnet import core
 from hybridnet.core import Op, apply
 from hybridnet.ndarray import activations, creation, elementwise, indexing, layers, reduce  # noqa: F401  (they fill FUNCTIONS)
 from hybridnet.ndarray import shape as _shape  # noqa: F401
@@ -93,11 +94,6 @@ def _slice_assign_scalar(x: NDArray, value: float, begin: Any, end: Any, step: A
     return slice_assign_scalar(x, value, begin=begin, end=end, step=step, out=x)
 
 
-def _as_in_context(x: NDArray, context: Any) -> Any:
-    """The array itself if it lies on the device ``context``, else a copy there, of the same shape."""
-    return x.to_device(context)
-
-
 def _at(x: NDArray, index: int) -> Any:
     """A view of ``x[index]``, without the first axis unless it is the only one."""
     return x[index]
@@ -106,6 +102,11 @@ def _at(x: NDArray, index: int) -> Any:
 def _slice(x: NDArray, start: int, stop: int) -> Any:
     """A view of the rows from ``start`` to before ``stop``."""
     return x[start:stop]
+
+
+def _astype(x: NDArray, dtype: Any, copy: bool = True) -> Any:
+    """The values cast to ``dtype``, in the same shape; the array itself if nothing changes and ``copy`` is false."""
+    return core.NDArray.astype(x, dtype, copy=copy)
 
 
 def _transpose(x: NDArray, *order: Any, axes: Any = None) -> Any:
@@ -122,7 +123,17 @@ _METHODS: dict[str, Any] = {
     "reshape": _reshape, "transpose": _transpose, "broadcast_to": _broadcast_to, "expand_dims": _expand_dims, "flatten": _flatten,
     "squeeze": _squeeze, "broadcast_like": _broadcast_like, "slice_assign": _slice_assign, "slice_assign_scalar": _slice_assign_scalar,
     "to_dlpack_for_read": to_dlpack_for_read, "to_dlpack_for_write": to_dlpack_for_write, "_at": _at,
-    "as_in_context": _as_in_context, "_slice": _slice,
+    "_slice": _slice, "astype": _astype,
 }  # fmt: skip
 for _name, _method in _METHODS.items():
     setattr(NDArray, _name, _method)
+
+#: Methods of 1.x's arrays that those of ``np`` have too, as MXNet lists them.
+_OF_BOTH = """
+    argmax_channel broadcast_axes depth_to_space nanprod nansum ones_like rcbrt rsqrt shape_array size_array slice slice_like softmin
+    space_to_depth split_v2 zeros_like
+"""
+for _name in _OF_BOTH.split():
+    setattr(core.NDArray, _name, FUNCTIONS[_name])
+for _name in ("slice_assign", "slice_assign_scalar"):
+    setattr(core.NDArray, _name, _METHODS[_name])

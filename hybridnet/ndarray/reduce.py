@@ -13,7 +13,7 @@ from hybridnet.ndarray.register import classic, helper, keep_dtype
 from hybridnet.ndarray.types import always
 from hybridnet.ops.array import selection
 from hybridnet.ops.common import normalize_axes
-from hybridnet.ops.math import norms, pointwise, reduction, statistics
+from hybridnet.ops.math import histograms, norms, pointwise, reduction
 
 _math = pointwise.FUNCTIONS
 
@@ -76,7 +76,7 @@ def moments(data: Array, axes: Shape | None = None, keepdims: bool = False) -> A
 @helper("histogram", also={"data": "a"})
 def histogram(a: Array, bins: int | Array = 10, range: Floats | None = None) -> Any:
     """The counts of values in each bin, and the bins' edges."""
-    counts, edges = statistics.histogram(a, bins, range)
+    counts, edges = histograms.histogram(a, bins, range)
     return [counts.astype(dtypes.int64, copy=False), edges.astype(a.dtype, copy=False)]
 
 

@@ -9,39 +9,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as _numpy
-
 from hybridnet import absent
 from hybridnet.core import NDArray as ndarray
-from hybridnet.dtypes import bfloat16
-from hybridnet.numpy import linalg, random
+from hybridnet.numpy import function_base, io, lib, linalg, random, stride_tricks, utils
+from hybridnet.numpy.applying import vectorize
 from hybridnet.numpy.functions import FUNCTIONS
+from hybridnet.numpy.grids import c_, index_exp, mgrid, ogrid, r_, s_
 from hybridnet.ops import methods as _methods  # noqa: F401  it attaches the methods of arrays
 
-newaxis = None
-pi, e, euler_gamma, inf, nan = _numpy.pi, _numpy.e, _numpy.euler_gamma, _numpy.inf, _numpy.nan
-NaN = NAN = nan
-Inf = Infinity = PINF = inf
-NINF, PZERO, NZERO = -inf, 0.0, -0.0
-
-float16, float32, float64 = _numpy.float16, _numpy.float32, _numpy.float64
-int8, int16, int32, int64 = _numpy.int8, _numpy.int16, _numpy.int32, _numpy.int64
-uint8, uint16, uint32, uint64 = _numpy.uint8, _numpy.uint16, _numpy.uint32, _numpy.uint64
-bool_ = bool = _numpy.bool_
-dtype, finfo, iinfo = _numpy.dtype, _numpy.finfo, _numpy.iinfo
-integer, floating, number, generic = _numpy.integer, _numpy.floating, _numpy.number, _numpy.generic
-result_type, set_printoptions = _numpy.result_type, _numpy.set_printoptions
-
+globals().update({name: getattr(utils, name) for name in utils.__all__})
 globals().update(FUNCTIONS)
 
 __all__ = [
-    *FUNCTIONS, "linalg", "random", "ndarray", "newaxis", "pi", "e", "euler_gamma", "inf", "nan",
-    "bfloat16", "float16", "float32", "float64",
-    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool_", "dtype", "finfo", "iinfo",
+    *FUNCTIONS, *utils.__all__, "linalg", "random", "ndarray", "vectorize", "c_", "r_", "s_", "index_exp", "mgrid", "ogrid",
+    "function_base", "io", "lib", "stride_tricks", "utils",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...
 else:
-    __getattr__ = absent.teller(__name__)
+    _LATER = ("arrayprint", "fallback", "fallback_linalg", "multiarray")
+    __getattr__, __dir__ = absent.Later(__name__, {name: f"hybridnet.numpy.{name}" for name in _LATER}).functions

@@ -15,6 +15,7 @@ _NAMES = """
     cholesky cond det eig eigh eigvals eigvalsh inv lstsq matrix_norm matrix_power matrix_rank norm pinv qr slogdet solve svd svdvals
     tensorinv tensorsolve vector_norm
 """
+LinAlgError = np.linalg.LinAlgError
 __all__ = [*_NAMES.split(), "multi_dot"]
 
 globals().update({name: NUMPY.wrap(getattr(linalg, name)) for name in _NAMES.split()})

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
+from hybridnet.base import classproperty, with_metaclass
 from hybridnet.device import Device
 from hybridnet.ndarray import image
-from hybridnet.numpy_extension import random
+from hybridnet.numpy_extension import random, utils
 from hybridnet.numpy_extension.functions import FUNCTIONS
 
 globals().update(FUNCTIONS)
 
-__all__ = [*FUNCTIONS, "Device", "image", "random"]
+Context = Device
+
+__all__ = [*FUNCTIONS, "Context", "Device", "classproperty", "image", "random", "utils", "with_metaclass"]
 
 if TYPE_CHECKING:
 

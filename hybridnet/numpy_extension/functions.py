@@ -11,12 +11,12 @@ from typing import Any
 
 from hybridnet import serialization
 from hybridnet.core import ArrayLike, NDArray, call
-from hybridnet.core.random import seed
 from hybridnet.device import cpu, cpu_pinned, current_device, gpu, gpu_memory_info, num_gpus
 from hybridnet.graph import control_flow
 from hybridnet.ndarray import file
 from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
 from hybridnet.ndarray.shape import slice_
+from hybridnet.numpy.random import seed
 from hybridnet.ops.array import gather, selection, sorting
 from hybridnet.ops.array.reshape_codes import EXTENDED, resolve_codes
 from hybridnet.ops.common import as_shape, tensor
@@ -41,6 +41,7 @@ from hybridnet.ops.nn import batch_norm as core_batch_norm
 from hybridnet.ops.random import distributions as random
 from hybridnet.ops.vocabulary import NUMPY
 from hybridnet.util import (
+    get_cuda_compute_capability,
     is_np_array,
     is_np_default_dtype,
     is_np_shape,
@@ -179,6 +180,7 @@ _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
     "gpu": gpu,
     "num_gpus": num_gpus,
     "gpu_memory_info": gpu_memory_info,
+    "get_cuda_compute_capability": get_cuda_compute_capability,
     "current_device": current_device,
     "current_context": current_device,
     "is_np_array": is_np_array,
@@ -200,14 +202,17 @@ _ALSO: dict[str, dict[str, str]] = {
     **{name: {"data": "x"} for name in ("erf", "erfinv", "gamma", "gammaln")},
     **dict.fromkeys(("convolution", "deconvolution", "pooling", "dropout"), _CUDNN),
     "batch_norm": {
-        "cudnn_off": "", "min_calib_range": "", "max_calib_range": "",
+        "cudnn_off": "", "min_calib_range": "", "max_calib_range": "", "name": "",
         "data": "x", "moving_mean": "running_mean", "moving_var": "running_var",
     },
     "save": {"file": "file_name"},
     "load": {"file": "file_name"},
 }  # fmt: skip
 
+#: MXNet's name of the node of a symbol that a call is, of no meaning to arrays.
+_NODE = {"name": ""}
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: NUMPY.wrap(f, also=_ALSO[name], writes=True) if name in _ALSO else f for name, f in _AS_THEY_ARE.items()},
-    **{name: NUMPY.wrap(f, also=_ALSO.get(name, {})) for name, f in _OF_ARRAYS.items()},
+    **{name: NUMPY.wrap(f, also=_ALSO.get(name, {}) | _NODE) for name, f in _OF_ARRAYS.items()},
 }

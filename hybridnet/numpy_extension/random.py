@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import NDArray, broadcast_shapes
-from hybridnet.core.random import seed
+from hybridnet.numpy.random import seed
 from hybridnet.ops.common import as_shape
 from hybridnet.ops.random import distributions as draws
 from hybridnet.ops.vocabulary import NUMPY

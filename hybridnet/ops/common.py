@@ -46,6 +46,28 @@ def operands(*xs: Any) -> tuple[Any, ...]:
     return found
 
 
+def in_floats(*xs: Any) -> tuple[Any, ...]:
+    """Operands in the floating dtype that they promote to, float32 if none is floating; Python's numbers as they are.
+
+    Their shapes stay.
+    """
+    like = next((x for x in xs if isinstance(x, NDArray)), None)
+    found = [x if isinstance(x, (int, float)) else tensor(x, like) for x in xs]
+    if not any(isinstance(x, NDArray) for x in found):
+        found[0] = asarray(found[0])
+    dtype = dtypes.floating(functools.reduce(dtypes.promote, [x.dtype for x in found if isinstance(x, NDArray)]))
+    return tuple(x.astype(dtype, copy=False) if isinstance(x, NDArray) else x for x in found)
+
+
+def beside(value: Any, like: Any) -> Any:
+    """What is joined to an array: one itself, or a Python number in the dtype that the array has with it, integers at least int64."""
+    if isinstance(value, NDArray) or not isinstance(value, (int, float)):
+        return tensor(value, like)
+    floating = dtypes.is_floating(like.dtype)
+    dtype = like.dtype if floating or isinstance(value, bool) else dtypes.default_float if isinstance(value, float) else dtypes.int64
+    return asarray(np.asarray(value, dtype), device=like.device)
+
+
 def normalize_axis(op: str, axis: int, ndim: int) -> int:
     """A non-negative axis, or an AxisError that names the operator."""
     try:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from hybridnet.core import NDArray, Op, apply
-from hybridnet.ops.array import gather, rearrange, selection, selective, shape, sorting
+from hybridnet.ops.array import gather, rearrange, selection, selective, sorting, writing
+from hybridnet.ops.array import shape as core_shape
 from hybridnet.ops.common import reduced_axes
 from hybridnet.ops.linalg import matmul, products
 from hybridnet.ops.linalg import numpy_linalg as linalg
@@ -30,24 +31,25 @@ def _listed(items: tuple[Any, ...]) -> Any:
     return items[0] if len(items) == 1 else items
 
 
-def _reshape(x: Any, *newshape: Any, order: str = "C", **kwargs: Any) -> Any:
+def _reshape(x: Any, *lengths: Any, shape: Any = None, newshape: Any = None, order: str = "C", copy: bool | None = None) -> Any:
     """The same elements in another shape: integers, or one sequence of them."""
-    return shape.reshape(x, kwargs.get("shape", kwargs.get("newshape")) if kwargs else _listed(newshape), order)
+    named = newshape if shape is None else shape
+    return core_shape.reshape(x, _listed(lengths) if named is None else named, order, copy)
 
 
-def _transpose(x: Any, *axes: Any) -> Any:
+def _transpose(x: Any, *order: Any, axes: Any = None) -> Any:
     """The axes in another order: integers, or one sequence of them; reversed without any."""
-    return shape.transpose(x, _listed(axes) if axes else None)
+    return core_shape.transpose(x, _listed(order) if order else axes)
 
 
-def _broadcast_to(x: Any, *newshape: Any) -> Any:
+def _broadcast_to(x: Any, *lengths: Any, shape: Any = None) -> Any:
     """Repeated along new and length-1 axes to a shape."""
-    return shape.broadcast_to(x, _listed(newshape))
+    return core_shape.broadcast_to(x, _listed(lengths) if shape is None else shape)
 
 
-def _tile(x: Any, *reps: Any, **kwargs: Any) -> Any:
+def _tile(x: Any, *counts: Any, reps: Any = None) -> Any:
     """Laid side by side as often as ``reps`` says along each axis."""
-    return rearrange.tile(x, kwargs["reps"] if kwargs else _listed(reps))
+    return rearrange.tile(x, _listed(counts) if reps is None else reps)
 
 
 def _flatten(x: Any, order: str = "C") -> Any:
@@ -57,12 +59,12 @@ def _flatten(x: Any, order: str = "C") -> Any:
 
 def _reshape_like(x: Any, other: Any) -> Any:
     """The same elements in the shape of ``other``."""
-    return shape.reshape(x, other.shape)
+    return core_shape.reshape(x, other.shape)
 
 
 def _broadcast_like(x: Any, other: Any) -> Any:
     """Broadcast to the shape of ``other``."""
-    return shape.broadcast_to(x, other.shape)
+    return core_shape.broadcast_to(x, other.shape)
 
 
 def _fill(x: Any, value: Any) -> None:
@@ -70,9 +72,24 @@ def _fill(x: Any, value: Any) -> None:
     x[...] = value
 
 
-def _sort(x: Any, axis: int = -1, kind: str | None = None, order: Any = None) -> None:
+def _sort(x: Any, axis: int = -1, kind: str | None = None, order: Any = None, stable: bool | None = None) -> None:
     """Sort along an axis, in place."""
-    x[...] = sorting.sort(x, axis, kind, order)
+    x[...] = sorting.sort(x, axis, kind, order, stable=stable)
+
+
+def _partition(x: Any, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+    """Put the elements at ``kth`` along an axis where sorting would put them, in place."""
+    x[...] = sorting.partition(x, kth, axis, kind, order)
+
+
+def _tobytes(x: Any, order: str | None = "C") -> bytes:
+    """The elements as bytes, in C order (``F``: the first axis runs fastest)."""
+    return x.asnumpy().tobytes(order)  # type: ignore[no-any-return]
+
+
+def _tofile(x: Any, fid: Any, sep: str = "", format: str = "%s") -> None:
+    """Write the elements to a file: as bytes, or as text with ``sep`` between them."""
+    x.asnumpy().tofile(fid, sep, format)
 
 
 def _matmul(x: Any, other: Any) -> Any:
@@ -104,16 +121,17 @@ METHODS: dict[str, Callable[..., Any]] = {
     # shapes and order
     "reshape": _reshape,
     "reshape_like": _reshape_like,
+    "reshape_view": _reshape,
     "transpose": _transpose,
     "swapaxes": rearrange.swapaxes,
     "broadcast_to": _broadcast_to,
     "broadcast_like": _broadcast_like,
     "flatten": _flatten,
     "ravel": rearrange.ravel,
-    "squeeze": shape.squeeze,
-    "expand_dims": shape.expand_dims,
-    "split": shape.split,
-    "slice_axis": shape.slice_axis,
+    "squeeze": core_shape.squeeze,
+    "expand_dims": core_shape.expand_dims,
+    "split": core_shape.split,
+    "slice_axis": core_shape.slice_axis,
     "repeat": rearrange.repeat,
     "tile": _tile,
     "flip": rearrange.flip,
@@ -130,6 +148,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "argmax": sorting.argmax,
     "argmin": sorting.argmin,
     "argsort": sorting.argsort,
+    "argpartition": sorting.argpartition,
     "topk": sorting.topk,
     "searchsorted": sorting.searchsorted,
     "cumsum": scan.cumsum,
@@ -167,6 +186,8 @@ for _name, _function in METHODS.items():
     setattr(NDArray, _name, NUMPY.wrap(_function))
 for _op in (reduction.SUM, reduction.PROD, reduction.MAX, reduction.MIN, reduction.ANY, reduction.ALL):
     setattr(NDArray, _op.name, _reducing(_op, getattr(NDArray, _op.name)))
-_WRITING: dict[str, Callable[..., None]] = {"fill": _fill, "sort": _sort}
+_WRITING: dict[str, Callable[..., Any]] = {
+    "fill": _fill, "sort": _sort, "partition": _partition, "put": writing.put, "tobytes": _tobytes, "tofile": _tofile,
+}  # fmt: skip
 for _name, _method in _WRITING.items():
     setattr(NDArray, _name, _method)

@@ -397,4 +397,4 @@ def test_the_recipe_is_an_operator() -> None:
 
 def test_a_name_is_given_once() -> None:
     with pytest.raises(ValueError, match="registered twice"):
-        register.classic("exp")(FUNCTIONS["exp"].__wrapped__)
+        register.classic("exp")(inspect.unwrap(FUNCTIONS["exp"]))

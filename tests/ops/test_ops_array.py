@@ -12,8 +12,8 @@ from hybridnet import autograd, dtypes
 from hybridnet.compile import jit
 from hybridnet.core import array
 from hybridnet.errors import AxisError, ShapeError, TraceError
-from hybridnet.ops.array import gather, joining, rearrange, sorting
-from hybridnet.ops.math import reduction, scan, special, statistics
+from hybridnet.ops.array import gather, joining, rearrange, selective, sets, sorting
+from hybridnet.ops.math import histograms, quantiles, reduction, scan, special, statistics
 
 A, V = rand(3, 4), rand(6, seed=2)
 C = rand(2, 3, 4, seed=3)
@@ -126,7 +126,7 @@ CASES: list[tuple[str, Callable[..., Any], Callable[..., Any], tuple[Any, ...]]]
     ),
     ("digitize", lambda x, b: sorting.digitize(x, b), lambda x, b: np.digitize(x, b), (A, np.array([-1.0, 0.0, 1.0]))),
     ("lexsort", lambda a, b: sorting.lexsort((a, b)), lambda a, b: np.lexsort((a, b)), (V, np.array([1, 0, 1, 0, 2, 1]))),
-    ("isin", lambda x: sorting.isin(x, [1, 3]), lambda x: np.isin(x, [1, 3]), (INTS,)),
+    ("isin", lambda x: sets.isin(x, [1, 3]), lambda x: np.isin(x, [1, 3]), (INTS,)),
     # gather
     ("take", lambda x, i: gather.take(x, i, 1), lambda x, i: np.take(x, i, 1), (C, INTS % 3)),
     ("take-flat", gather.take, np.take, (A, INTS)),
@@ -151,35 +151,35 @@ CASES: list[tuple[str, Callable[..., Any], Callable[..., Any], tuple[Any, ...]]]
     # statistics
     ("average", lambda x: statistics.average(x, (0, 2)), lambda x: np.average(x, (0, 2)), (C,)),
     ("average-weights", lambda x, w: statistics.average(x, 1, w, True), lambda x, w: np.average(x, 1, w, True), (A, np.abs(A[0]))),
-    ("median", lambda x: statistics.median(x, (0, 2)), lambda x: np.median(x, (0, 2)), (C,)),
-    ("median-odd", lambda x: statistics.median(x, 1, keepdims=True), lambda x: np.median(x, 1, keepdims=True), (C,)),
-    ("median-nan", lambda x: statistics.median(x, 1), lambda x: np.array([np.nan, np.nan, 4.0]), (NAN,)),
+    ("median", lambda x: quantiles.median(x, (0, 2)), lambda x: np.median(x, (0, 2)), (C,)),
+    ("median-odd", lambda x: quantiles.median(x, 1, keepdims=True), lambda x: np.median(x, 1, keepdims=True), (C,)),
+    ("median-nan", lambda x: quantiles.median(x, 1), lambda x: np.array([np.nan, np.nan, 4.0]), (NAN,)),
     *[
         (
             f"quantile-{m}",
-            lambda x, m=m: statistics.quantile(x, [[0, 0.3], [0.5, 1]], 1, m),
+            lambda x, m=m: quantiles.quantile(x, [[0, 0.3], [0.5, 1]], 1, m),
             lambda x, m=m: np.quantile(x, [[0, 0.3], [0.5, 1]], 1, method=m),
             (A,),
         )
         for m in ("linear", "lower", "higher", "nearest", "midpoint")
     ],
-    ("percentile", lambda x: statistics.percentile(x, 35, keepdims=True), lambda x: np.percentile(x, 35, keepdims=True), (A,)),
+    ("percentile", lambda x: quantiles.percentile(x, 35, keepdims=True), lambda x: np.percentile(x, 35, keepdims=True), (A,)),
     ("ptp", lambda x: statistics.ptp(x, 0), lambda x: np.ptp(x, 0), (A,)),
     ("count_nonzero", lambda x: statistics.count_nonzero(x, 1), lambda x: np.count_nonzero(x, 1), (INTS,)),
     ("cov", statistics.cov, np.cov, (A,)),
     ("cov-columns", lambda x: statistics.cov(x, rowvar=False, bias=True), lambda x: np.cov(x, rowvar=False, bias=True), (A,)),
     ("cov-vector", statistics.cov, np.cov, (V,)),
     ("corrcoef", statistics.corrcoef, np.corrcoef, (A,)),
-    ("histogram-range", lambda x: statistics.histogram(x, 4, (-1, 1)), lambda x: np.histogram(x, 4, (-1, 1)), (C,)),
+    ("histogram-range", lambda x: histograms.histogram(x, 4, (-1, 1)), lambda x: np.histogram(x, 4, (-1, 1)), (C,)),
     (
         "histogram-edges",
-        lambda x, e: statistics.histogram(x, e, density=True)[0],
+        lambda x, e: histograms.histogram(x, e, density=True)[0],
         lambda x, e: np.histogram(x, e, density=True)[0],
         (C, np.array([-1.0, 0, 0.5, 2])),
     ),
     (
         "histogram-weights",
-        lambda x, w: statistics.histogram(x, 4, (-1, 1), w)[0],
+        lambda x, w: histograms.histogram(x, 4, (-1, 1), w)[0],
         lambda x, w: np.histogram(x, 4, (-1, 1), weights=w)[0],
         (V, V + 3),
     ),
@@ -203,12 +203,12 @@ CASES: list[tuple[str, Callable[..., Any], Callable[..., Any], tuple[Any, ...]]]
     ("interp-one", lambda x, p, f: statistics.interp(x, p, f), np.interp, (V, V[:1], V[1:2])),
     ("nan_to_num", statistics.nan_to_num, np.nan_to_num, (NAN,)),
     ("nan_to_num-values", lambda x: statistics.nan_to_num(x, True, 1, 2, 3), lambda x: np.nan_to_num(x, True, 1, 2, 3), (NAN,)),
-    ("nansum", lambda x: statistics.nansum(x, 1), lambda x: np.nansum(x, 1), (NAN[:2],)),
-    ("nanprod", lambda x: statistics.nanprod(x, 1), lambda x: np.nanprod(x, 1), (NAN[:2],)),
+    ("nansum", lambda x: selective.nansum(x, 1), lambda x: np.nansum(x, 1), (NAN[:2],)),
+    ("nanprod", lambda x: selective.nanprod(x, 1), lambda x: np.nanprod(x, 1), (NAN[:2],)),
     ("nanmean", lambda x: statistics.nanmean(x, 1, True), lambda x: np.nanmean(x, 1, keepdims=True), (NAN[:1],)),
     ("nanvar", lambda x: statistics.nanvar(x, 1, 1), lambda x: np.nanvar(x, 1, ddof=1), (NAN[:1],)),
-    ("nanmax", lambda x: statistics.nanmax(x, 1), lambda x: np.array([3, np.nan, np.inf]), (NAN,)),
-    ("nanmin", lambda x: statistics.nanmin(x, 1), lambda x: np.array([1, np.nan, -np.inf]), (NAN,)),
+    ("nanmax", lambda x: selective.nanmax(x, 1), lambda x: np.array([3, np.nan, np.inf]), (NAN,)),
+    ("nanmin", lambda x: selective.nanmin(x, 1), lambda x: np.array([1, np.nan, -np.inf]), (NAN,)),
     ("nancumsum", lambda x: statistics.nancumsum(x, 1), lambda x: np.nancumsum(x, 1), (NAN[:2],)),
     ("nanargmax", lambda x: statistics.nanargmax(x, 1), lambda x: np.nanargmax(x, 1), (NAN[::2],)),
     ("isclose", lambda a, b: statistics.isclose(a, b, equal_nan=True), lambda a, b: np.isclose(a, b, equal_nan=True), (NAN, NAN + 1e-9)),
@@ -240,7 +240,7 @@ GRADIENTS: list[tuple[str, Callable[..., Any], tuple[Data, ...]]] = [
     ("sort", lambda x: sorting.sort(x, 0), (A,)),
     ("topk", lambda x: sorting.topk(x, k=2, ret_typ="value"), (A,)),
     ("average", lambda x, w: statistics.average(x, 0, w), (A, np.abs(A[:, 0]))),
-    ("quantile", lambda x: statistics.quantile(x, [0.2, 0.7], 1), (A,)),
+    ("quantile", lambda x: quantiles.quantile(x, [0.2, 0.7], 1), (A,)),
     ("corrcoef", statistics.corrcoef, (A,)),
     ("interp", lambda x, f: statistics.interp(x, np.array([-1.0, 0.0, 2.0]), f), (V, V[:3])),
     ("nanmean", lambda x: statistics.nanmean(joining.append(x, np.full((3, 1), np.nan), 1), 1), (A,)),
@@ -316,15 +316,15 @@ def test_results_whose_shape_depends_on_values_are_eager_only() -> None:
     same(gather.flatnonzero(x), np.array([0, 2, 5]))
     same(gather.boolean_mask(x, array([1, 0, 1]), 1), np.array([[1.0, 2], [0, 3]]))
     same(gather.extract(x > 0, x), np.array([1.0, 2, 3]))
-    same(sorting.unique(array([3, 1, 3, 2]), return_inverse=True, return_counts=True), ([1, 2, 3], [2, 0, 2, 1], [1, 1, 2]))
-    same(sorting.union1d(array([3, 1]), array([2, 3])), [1, 2, 3])
-    same(sorting.intersect1d(array([3, 1, 3]), array([2, 3])), [3])
-    same(sorting.setdiff1d(array([3, 1, 0]), array([2, 3])), [0, 1])
-    same(sorting.setxor1d(array([3, 1]), array([2, 3])), [1, 2])
-    same(statistics.bincount(array([3, 1, 3]), minlength=6), np.bincount([3, 1, 3], minlength=6))
-    same(statistics.bincount(array([3, 1, 3]), array([1.0, 2, 3])), np.bincount([3, 1, 3], [1.0, 2, 3]))
-    same(statistics.histogram(x), np.histogram(x.asnumpy()))
-    for function in (gather.argwhere, sorting.unique, statistics.histogram, lambda v: gather.boolean_mask(v, v[:, 0])):
+    same(sets.unique(array([3, 1, 3, 2]), return_inverse=True, return_counts=True), ([1, 2, 3], [2, 0, 2, 1], [1, 1, 2]))
+    same(sets.union1d(array([3, 1]), array([2, 3])), [1, 2, 3])
+    same(sets.intersect1d(array([3, 1, 3]), array([2, 3])), [3])
+    same(sets.setdiff1d(array([3, 1, 0]), array([2, 3])), [0, 1])
+    same(sets.setxor1d(array([3, 1]), array([2, 3])), [1, 2])
+    same(histograms.bincount(array([3, 1, 3]), minlength=6), np.bincount([3, 1, 3], minlength=6))
+    same(histograms.bincount(array([3, 1, 3]), array([1.0, 2, 3])), np.bincount([3, 1, 3], [1.0, 2, 3]))
+    same(histograms.histogram(x), np.histogram(x.asnumpy()))
+    for function in (gather.argwhere, sets.unique, histograms.histogram, lambda v: gather.boolean_mask(v, v[:, 0])):
         with pytest.raises(TraceError):
             jit(function)(x)
 
@@ -380,8 +380,8 @@ def test_repeated_indices_sum_their_gradients_in_every_dtype() -> None:
         (lambda x: rearrange.pad(x, 1, "sideways"), ValueError, "mode constant, edge"),
         (lambda x: joining.vsplit(x[0], 2), ShapeError, "2 dimensions or more"),
         (lambda x: sorting.argmax(x[:, :0], 1), ShapeError, "something to choose from"),
-        (lambda x: statistics.quantile(x, 1.5), ValueError, "from 0 to 1"),
-        (lambda x: statistics.bincount(x), TypeError, "integers"),
+        (lambda x: quantiles.quantile(x, 1.5), ValueError, "from 0 to 1"),
+        (lambda x: histograms.bincount(x), TypeError, "integers"),
         (lambda x: scan.cumsum(x, 2), AxisError, "axis from -2 to 1"),
     ],
 )

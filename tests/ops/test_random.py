@@ -31,6 +31,13 @@ CONTINUOUS: dict[str, tuple[tuple[float, ...], Any]] = {
     "power": ((3.0,), stats.powerlaw(3)),
     "rayleigh": ((2.0,), stats.rayleigh(scale=2)),
     "weibull": ((1.5,), stats.weibull_min(1.5)),
+    "standard_cauchy": ((), stats.cauchy()),
+    "standard_t": ((3.0,), stats.t(3)),
+    "noncentral_chisquare": ((3.0, 2.0), stats.ncx2(3, 2)),
+    "noncentral_f": ((3.0, 8.0, 2.0), stats.ncf(3, 8, 2)),
+    "wald": ((2.0, 3.0), stats.invgauss(2 / 3, scale=3)),
+    "triangular": ((-1.0, 0.5, 3.0), stats.triang(1.5 / 4, loc=-1, scale=4)),
+    "vonmises": ((0.5, 2.0), stats.vonmises(2.0, loc=0.5)),
 }
 DISCRETE: dict[str, tuple[tuple[float, ...], Any]] = {
     "poisson": ((4.0,), stats.poisson(4)),
@@ -38,6 +45,9 @@ DISCRETE: dict[str, tuple[tuple[float, ...], Any]] = {
     "negative_binomial": ((5.0, 0.4), stats.nbinom(5, 0.4)),
     "geometric": ((0.3,), stats.geom(0.3)),
     "bernoulli": ((0.3,), stats.bernoulli(0.3)),
+    "logseries": ((0.6,), stats.logser(0.6)),
+    "zipf": ((2.5,), stats.zipf(2.5)),
+    "hypergeometric": ((7, 5, 6), stats.hypergeom(12, 7, 6)),
 }
 
 

@@ -42,8 +42,11 @@ def as_indices(op: str, x: ArrayLike, like: Any) -> Any:
     return x if x.dtype in (dtypes.int32, dtypes.int64) else call("cast", x, dtype=dtypes.int64)
 
 
-def _within(op: str, indices: Any, n: int, mode: str) -> Any:
-    """Bring indices into range as ``mode`` says; ``raise`` leaves them to be checked where they are used."""
+def within(op: str, indices: Any, n: int, mode: str) -> Any:
+    """Bring indices into range as ``mode`` says; ``raise`` leaves them to be checked where they are used.
+
+    The shape stays. ArgumentError for another mode, AxisError if there is nothing to take from.
+    """
     if mode not in _MODES:
         fail(ArgumentError, op, expected="mode " + ", ".join(_MODES), got=repr(mode))
     if not n and indices.size:
@@ -63,7 +66,7 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     if axis is None:
         a, axis = reshape(a, -1), 0
     axis = normalize_axis("take", axis, a.ndim)
-    indices = _within("take", as_indices("take", indices, a), a.shape[axis], mode)
+    indices = within("take", as_indices("take", indices, a), a.shape[axis], mode)
     return apply(INDEX, (a, indices), {"key": (_FULL,) * axis + (("array",),)})
 
 
@@ -86,7 +89,7 @@ def choose(a: ArrayLike, choices: Any, mode: str = "raise") -> Any:
     """From each position, the element of ``choices[a]`` there."""
     a = tensor(a)
     stacked = stack([broadcast_to(tensor(c, a), a.shape) for c in choices])
-    which = _within("choose", as_indices("choose", a, a), len(choices), mode)
+    which = within("choose", as_indices("choose", a, a), len(choices), mode)
     return squeeze(take_along_axis(stacked, expand_dims(which, 0), 0), 0)
 
 
@@ -233,7 +236,7 @@ def pick(data: Any, index: Any, axis: int | None = -1, keepdims: bool = False, m
     if axis is None:
         data, axis = reshape(data, -1), 0
     axis = normalize_axis("pick", axis, data.ndim)
-    index = _within("pick", as_indices("pick", index, data), data.shape[axis], mode)
+    index = within("pick", as_indices("pick", index, data), data.shape[axis], mode)
     kept = (*data.shape[:axis], 1, *data.shape[axis + 1 :])
     if index.shape != kept:
         if index.size != math.prod(kept):
@@ -316,28 +319,40 @@ def argwhere(a: ArrayLike) -> Any:
     return wrap(type(a), a.device.xp.argwhere(data), a.device)
 
 
-def unravel_index(indices: ArrayLike, shape: Any) -> tuple[Any, ...]:
-    """Flat indices into an array of ``shape`` as one index array for each of its axes."""
+def unravel_index(indices: ArrayLike, shape: Any, order: str = "C") -> tuple[Any, ...]:
+    """Flat indices into an array of ``shape`` as one index array for each of its axes; ``order`` F: the first axis runs fastest.
+
+    ArgumentError for another order.
+    """
     indices = tensor(indices)
     flat = as_indices("unravel_index", indices, indices)
+    lengths = _in_order("unravel_index", as_shape("unravel_index", shape), order)
     found: list[Any] = []
-    for n in reversed(as_shape("unravel_index", shape)):
+    for n in reversed(lengths):
         found.append(call("mod", flat, n))
         flat = call("floor_divide", flat, n)
-    return tuple(reversed(found))
+    return tuple(_in_order("unravel_index", tuple(reversed(found)), order))
 
 
-def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise") -> Any:
-    """One flat index for each tuple of indices into an array of shape ``dims``.
+def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C") -> Any:
+    """One flat index for each tuple of indices into an array of shape ``dims``; ``order`` F: the first axis runs fastest.
 
-    ShapeError unless there are as many index arrays as ``dims``; these broadcast.
+    ``mode``: what becomes of indices out of range, or a mode for each axis. ShapeError unless there are as many index arrays as
+    ``dims``; these broadcast.
     """
     dims = as_shape("ravel_multi_index", dims)
     if len(multi_index) != len(dims):
         fail(ShapeError, "ravel_multi_index", expected=f"{len(dims)} index arrays", got=str(len(multi_index)))
+    modes = (mode,) * len(dims) if isinstance(mode, str) else tuple(mode)
     flat: Any = None
-    for index, n in zip(multi_index, dims, strict=True):
+    for index, n, how in _in_order("ravel_multi_index", tuple(zip(multi_index, dims, modes, strict=True)), order):
         index = tensor(index)
-        index = _within("ravel_multi_index", as_indices("ravel_multi_index", index, index), n, mode)
+        index = within("ravel_multi_index", as_indices("ravel_multi_index", index, index), n, how)
         flat = index if flat is None else flat * n + index
     return flat
+
+
+def _in_order(op: str, axes: tuple[Any, ...], order: str) -> tuple[Any, ...]:
+    if order not in ("C", "F"):
+        fail(ArgumentError, op, expected="order C or F", got=repr(order))
+    return axes if order == "C" else axes[::-1]

@@ -11,7 +11,7 @@ from hybridnet.core import ArrayLike
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.rearrange import taken_in_runs
 from hybridnet.ops.array.shape import broadcast_to, concatenate, expand_dims, reshape, slice_axis, split
-from hybridnet.ops.common import normalize_axis, tensor
+from hybridnet.ops.common import beside, normalize_axis, tensor
 
 
 def _at_least(arrays: tuple[Any, ...], ndim: int, shaped: Any) -> Any:
@@ -65,7 +65,7 @@ def column_stack(tup: Sequence[Any]) -> Any:
 def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Any:
     """``values`` joined to the end of ``arr`` along ``axis`` (both flattened if it is ``None``)."""
     arr = tensor(arr)
-    return concatenate([arr, tensor(values, arr)], axis)
+    return concatenate([arr, beside(values, arr)], axis)
 
 
 def array_split(ary: ArrayLike, indices_or_sections: Any, axis: int = 0) -> list[Any]:

@@ -13,10 +13,12 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, DeviceLike, DTypeLike, apply, broadcast_shapes, call
 from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
-from hybridnet.ops.array.creation import FULL, arange
+from hybridnet.ops.array.creation import FULL, arange, zeros
 from hybridnet.ops.array.gather import positions, take
 from hybridnet.ops.array.shape import broadcast_to, concatenate, expand_dims, reshape, slice_axis, transpose
+from hybridnet.ops.array.sorting import sort
 from hybridnet.ops.common import default_dtype, normalize_axes, normalize_axis, reduced_axis, tensor
+from hybridnet.ops.math import reduction
 from hybridnet.ops.math.scan import reversed_along
 
 _FULL = ("slice", None, None, None)
@@ -67,10 +69,8 @@ def _listed(x: Any) -> list[Any]:
 
 
 def ravel(a: ArrayLike, order: str = "C") -> Any:
-    """The elements in one dimension; ``order`` ``F`` takes the first axis fastest. ArgumentError for another order than C and F."""
-    if order not in ("C", "F"):
-        fail(ArgumentError, "ravel", expected="order C or F", got=repr(order))
-    return reshape(transpose(a) if order == "F" else a, -1)
+    """The elements in one dimension; ``order`` ``F`` takes the first axis fastest, ``A`` and ``K`` are ``C`` here."""
+    return reshape(a, -1, "C" if order in ("K", "k") else order)
 
 
 # -- flipping and turning -------------------------------------------------------------------------
@@ -177,15 +177,17 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 def resize(a: ArrayLike, new_shape: Any) -> Any:
     """``a`` in ``new_shape``, its elements repeated from the start, or left out, to fill it.
 
-    ShapeError if there is no element to repeat.
+    Zeros if there is no element to repeat. ShapeError for a negative dimension.
     """
     a = tensor(a)
     shape = tuple(int(n) for n in (new_shape if isinstance(new_shape, (list, tuple)) else (new_shape,)))
     size = int(np.prod(shape, dtype=np.int64))
     flat = reshape(a, -1)
+    if any(n < 0 for n in shape):
+        fail(ShapeError, "resize", expected="no negative dimensions", got=str(shape))
     if size > a.size:
         if not a.size:
-            fail(ShapeError, "resize", expected="elements to repeat", got=f"an empty array of shape {a.shape}")
+            return apply(FULL, (), {"shape": shape, "value": 0, "dtype": a.dtype}, a.device, type(a))
         flat = tile(flat, -(-size // a.size))
     return reshape(slice_axis(flat, 0, 0, size), shape)
 
@@ -196,24 +198,25 @@ def resize(a: ArrayLike, new_shape: Any) -> Any:
 #: The modes of ``pad``, and the keyword that each takes.
 _PADDINGS = {
     "constant": "constant_values", "edge": None, "reflect": "reflect_type", "symmetric": "reflect_type", "wrap": None,
-    "maximum": "stat_length", "minimum": "stat_length", "mean": "stat_length", "linear_ramp": "end_values", "empty": None,
+    "maximum": "stat_length", "minimum": "stat_length", "mean": "stat_length", "median": "stat_length", "linear_ramp": "end_values",
+    "empty": None,
 }  # fmt: skip
 
 
 def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
     """``array`` with ``pad_width`` elements more at the ends of its axes.
 
-    ``pad_width``: one number, a pair (before, after), or a pair for each axis. ``mode``: ``constant`` (filled with
-    ``constant_values``, one number, 0 without it), ``edge``, ``reflect``, ``symmetric`` (both with ``reflect_type``), ``wrap``,
-    ``maximum``, ``minimum``, ``mean`` (of each row, or of ``stat_length`` elements at its end), ``linear_ramp`` (to
-    ``end_values``, one number) or ``empty``. ShapeError for widths that are negative or not of this form, ArgumentError for
-    another mode or a keyword that it does not have.
+    ``pad_width``: one number, a pair (before, after), or a pair for each axis, also in a dict by axis. ``mode``: ``constant`` (filled with
+    ``constant_values``, 0 without), ``edge``, ``reflect``, ``symmetric`` (both with ``reflect_type``), ``wrap``, ``maximum``,
+    ``minimum``, ``mean``, ``median`` (of each row, or of ``stat_length`` elements at its end), ``linear_ramp`` (to ``end_values``, 0
+    without) or ``empty``. Those values too are one, a pair, or a pair for each axis. ShapeError for widths that are negative or not of
+    this form, ArgumentError for another mode or a keyword that it does not have.
     """
     array = tensor(array)
-    try:
-        widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (array.ndim, 2)).tolist()
-    except ValueError:
-        fail(ShapeError, "pad", expected=f"a number, a pair, or {array.ndim} pairs", got=repr(pad_width))
+    if isinstance(pad_width, dict):
+        pad_width = [pad_width.get(i, pad_width.get(i - array.ndim, 0)) for i in range(array.ndim)]
+        pad_width = [(w, w) if isinstance(w, int) else w for w in pad_width]
+    widths = _pairs(pad_width, array.ndim, np.int64)
     if any(w < 0 for pair in widths for w in pair):
         fail(ShapeError, "pad", expected="widths of 0 or more", got=repr(pad_width))
     if mode not in _PADDINGS:
@@ -222,11 +225,11 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
         if key != _PADDINGS[mode]:
             fail(ArgumentError, "pad", expected=f"of mode {mode} {_PADDINGS[mode] or 'no'} keyword", got=key)
     if mode in ("constant", "empty"):
-        value = kwargs.get("constant_values", 0)
-        if not isinstance(value, (int, float, np.generic)):
-            fail(ArgumentError, "pad", expected="constant_values, one number", got=repr(value))
-        return _pad_constant(array, widths, value)
-    if mode in ("maximum", "minimum", "mean", "linear_ramp"):
+        values = _pairs(kwargs.get("constant_values", 0), array.ndim)
+        if len({v for pair in values for v in pair}) < 2:
+            return _pad_constant(array, widths, values[0][0] if values else 0)
+        return _pad_made(array, widths, mode, constant_values=values)
+    if mode in ("maximum", "minimum", "mean", "median", "linear_ramp"):
         return _pad_made(array, widths, mode, **kwargs)
     for axis, (before, after) in enumerate(widths):
         if before or after:
@@ -248,29 +251,53 @@ def _pad_constant(array: Any, widths: list[list[int]], value: Any) -> Any:
     return call("index_set", filled, array, key=key)
 
 
-def _pad_made(array: Any, widths: list[list[int]], mode: str, stat_length: int | None = None, end_values: float = 0) -> Any:
-    """Widened one axis after the other by a statistic of each row (of ``stat_length`` elements at that end), or a ramp."""
+def _pairs(values: Any, ndim: int, dtype: Any = None) -> list[list[Any]]:
+    """A number, a pair, or a pair for each axis as pairs (before, after)."""
+    try:
+        return np.broadcast_to(np.asarray(values, dtype=dtype), (ndim, 2)).tolist()  # type: ignore[no-any-return]
+    except (ValueError, TypeError):
+        fail(ShapeError, "pad", expected=f"a number, a pair, or {ndim} pairs", got=repr(values))
+
+
+def _pad_made(
+    array: Any, widths: list[list[int]], mode: str, stat_length: Any = None, end_values: Any = 0, constant_values: Any = 0
+) -> Any:
+    """Widened one axis after the other by a statistic of each row (of ``stat_length`` elements at that end), a ramp or numbers."""
+    values = _pairs(constant_values if mode == "constant" else end_values if mode == "linear_ramp" else stat_length, array.ndim)
     for axis, (before, after) in enumerate(widths):
         n = array.shape[axis]
-        if not n and (before or after):
+        if not n and (before or after) and mode != "constant":
             fail(ShapeError, "pad", expected=f"elements on axis {axis}", got=f"shape {array.shape}")
-        length = n if stat_length is None else min(stat_length, n)
         parts = [array]
         if before:
-            row = slice_axis(array, axis, 0, 1 if mode == "linear_ramp" else length)
-            parts.insert(0, _ramp(row, axis, before, end_values, 0) if mode == "linear_ramp" else _spread(row, axis, before, mode))
+            parts.insert(0, _end(array, axis, before, mode, values[axis][0], True))
         if after:
-            row = slice_axis(array, axis, n - (1 if mode == "linear_ramp" else length), n)
-            parts.append(_ramp(row, axis, after, end_values, 1) if mode == "linear_ramp" else _spread(row, axis, after, mode))
+            parts.append(_end(array, axis, after, mode, values[axis][1], False))
         array = concatenate(parts, axis) if len(parts) > 1 else array
     return array
 
 
+def _end(array: Any, axis: int, count: int, mode: str, value: Any, first: bool) -> Any:
+    """What is put before (or, unless it is the first, behind) an array along an axis, ``count`` long."""
+    n = array.shape[axis]
+    if mode == "constant":
+        shape = tuple(count if i == axis else m for i, m in enumerate(array.shape))
+        return apply(FULL, (), {"shape": shape, "value": value, "dtype": array.dtype}, array.device, type(array))
+    length = 1 if mode == "linear_ramp" else n if value is None else min(int(value), n)
+    if not length:
+        fail(ArgumentError, "pad", expected="a stat_length above 0", got=str(value))
+    rows = slice_axis(array, axis, 0, length) if first else slice_axis(array, axis, n - length, n)
+    return _ramp(rows, axis, count, value, 0 if first else 1) if mode == "linear_ramp" else _spread(rows, axis, count, mode)
+
+
 def _spread(rows: Any, axis: int, count: int, mode: str) -> Any:
     """A statistic of ``rows`` along an axis, ``count`` times."""
-    if mode == "mean":
-        wide = rows.astype(dtypes.floating(rows.dtype), copy=False)
-        found = call("sum", wide, axis=(axis,), keepdims=True) / float(rows.shape[axis])
+    if mode in ("mean", "median"):
+        wide, n = rows.astype(dtypes.floating(rows.dtype), copy=False), rows.shape[axis]
+        if mode == "median":
+            ordered = sort(wide, axis)
+            wide, n = slice_axis(ordered, axis, (n - 1) // 2, n // 2 + 1), n // 2 + 1 - (n - 1) // 2
+        found = call("sum", wide, axis=(axis,), keepdims=True) / float(n)
         found = found if dtypes.is_floating(rows.dtype) else call("cast", call("rint", found), dtype=rows.dtype)
     else:
         found = call(mode.removesuffix("imum"), rows, axis=(axis,), keepdims=True)
@@ -359,10 +386,9 @@ def diagflat(v: ArrayLike, k: int = 0) -> Any:
     return diag(ravel(v), k)
 
 
-def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The sum of a diagonal."""
-    found = diagonal(a, offset, axis1, axis2)
-    return call("sum", found, axis=(found.ndim - 1,), keepdims=False)
+def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike = None) -> Any:
+    """The sum of a diagonal, in ``dtype``."""
+    return reduction.sum(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
 def _not_above(like: Any, rows: int, columns: int, k: int) -> Any:
@@ -431,14 +457,23 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     return grid if sparse else broadcast_arrays(*grid)
 
 
-def broadcast_arrays(*args: Any) -> list[Any]:
-    """The arrays, each broadcast to the shape of all."""
+def broadcast_arrays(*args: Any, subok: bool = False) -> list[Any]:
+    """The arrays, each broadcast to the shape of all. ``subok`` is NumPy's: results have the class of the arrays."""
     arrays = [tensor(x) for x in args]
     shape = broadcast_shapes("broadcast_arrays", *[x.shape for x in arrays])
     return [x if x.shape == shape else broadcast_to(x, shape) for x in arrays]
 
 
-def indices(dimensions: Sequence[int], dtype: DTypeLike = dtypes.int64, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
-    """The index of each place along each axis of an array of shape ``dimensions``: shape (n, \\*dimensions)."""
+def indices(
+    dimensions: Sequence[int], dtype: DTypeLike = dtypes.int64, sparse: bool = False, device: DeviceLike = None, ctx: DeviceLike = None
+) -> Any:
+    """The index of each place along each axis of an array of shape ``dimensions``: shape (n, \\*dimensions).
+
+    With ``sparse`` a tuple of n arrays, each of length 1 along all axes but its own.
+    """
+    if sparse:
+        return tuple(meshgrid(*[arange(n, dtype=dtype, device=device, ctx=ctx) for n in dimensions], indexing="ij", sparse=True))
+    if not len(dimensions):
+        return zeros((0,), dtype, device, ctx)
     grids = meshgrid(*[arange(n, dtype=dtype, device=device, ctx=ctx) for n in dimensions], indexing="ij")
     return concatenate([expand_dims(g, 0) for g in grids], 0)

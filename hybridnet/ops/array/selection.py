@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -79,13 +80,13 @@ def where(condition: ArrayLike, x: ArrayLike | None = None, y: ArrayLike | None 
     return apply(WHERE, (condition, x, y), NONE)
 
 
-def nonzero(condition: ArrayLike) -> Any:
+def nonzero(a: ArrayLike) -> Any:
     """The indices of the elements that are not zero, one int64 array an axis; eager only."""
-    condition = tensor(condition)
-    if not condition.ndim:
+    a = tensor(a)
+    if not a.ndim:
         fail(ShapeError, "nonzero", expected="an array of one dimension or more", got="zero dimensions", fix="np.atleast_1d(x)")
-    data = condition._concrete("nonzero")
-    return tuple(wrap(type(condition), i, condition.device) for i in data.nonzero())
+    data = a._concrete("nonzero")
+    return tuple(wrap(type(a), i, a.device) for i in data.nonzero())
 
 
 def _infer_clip(x: Spec, *, a_min: float | None, a_max: float | None) -> Spec:
@@ -146,9 +147,21 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
             kind: Any = float if isinstance(bound, (float, np.floating)) else int
             a = a.astype(dtypes.promote_scalar(a._data.dtype, kind), copy=False)
     if isinstance(a_min, NDArray) or isinstance(a_max, NDArray):
+        a, a_min, a_max = (_within(x, a, a_min, a_max) for x in (a, a_min, a_max))
         a = a if a_min is None else FUNCTIONS["maximum"](a, a_min)
         return a if a_max is None else FUNCTIONS["minimum"](a, a_max)
     return apply(CLIP, (a,), {"a_min": a_min, "a_max": a_max})
+
+
+def _within(x: Any, *others: Any) -> Any:
+    """An operand of ``clip`` in the dtype of all arrays among them; a Python integer as near as that dtype comes to it."""
+    dtype = functools.reduce(dtypes.promote, [o.dtype for o in others if isinstance(o, NDArray)])
+    if isinstance(x, NDArray):
+        return x.astype(dtype, copy=False)
+    if type(x) is not int or not dtypes.is_integer(dtype):
+        return x
+    limits = np.iinfo(dtype)
+    return min(max(x, int(limits.min)), int(limits.max))
 
 
 def _cast(xp: Any, x: Any, *, dtype: Any, out: Any = None) -> Any:

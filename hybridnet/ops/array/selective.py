@@ -6,18 +6,19 @@ not selected is replaced by what does not count there before they see it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, DTypeLike, call
+from hybridnet.core import ArrayLike, DTypeLike, NDArray, call
 from hybridnet.core.op import broadcast_shapes
-from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.creation import full
 from hybridnet.ops.array.shape import broadcast_to
-from hybridnet.ops.common import normalize_axes, reduced_shape, tensor
+from hybridnet.ops.common import reduced_axes, reduced_shape, tensor
 from hybridnet.ops.math import pointwise, reduction, statistics
 
 _math = pointwise.FUNCTIONS
@@ -59,7 +60,7 @@ def _starting(select: Callable[..., Any], join: str) -> Callable[..., Any]:
         if initial is None and where is True:
             return reduce(a, axis, dtype, keepdims)
         found = select(a, axis, dtype, keepdims, where)
-        return found if initial is None else _math[join](found, initial)
+        return found if initial is None else _math[join](found, _initial(select.__name__, initial, found.dtype))
 
     function.__name__ = function.__qualname__ = select.__name__
     function.__doc__ = f"{select.__doc__} ``initial``: what the result starts from."
@@ -70,6 +71,20 @@ sum = _starting(_selecting("sum", 0), "add")
 prod = _starting(_selecting("prod", 1), "multiply")
 any = _selecting("any", False)
 all = _selecting("all", True)
+
+
+def _initial(op: str, initial: Any, dtype: dtypes.Dtype) -> Any:
+    """What a reduction starts from, as a number of the result's dtype, which it does not change. DtypeError if that does not hold it."""
+    if isinstance(initial, (NDArray, np.ndarray)):
+        return tensor(initial).astype(dtype, copy=False)
+    if dtypes.is_floating(dtype):
+        return initial
+    if isinstance(initial, (float, int)) and dtype.kind in "iu" and math.isfinite(initial):
+        limits = np.iinfo(dtype)
+        if not limits.min <= int(initial) <= limits.max:
+            fail(DtypeError, op, expected=f"an initial value from {limits.min} to {limits.max} for {dtype}", got=str(initial))
+        return int(initial)
+    return bool(initial) if dtype == dtypes.bool_ else int(initial)
 
 
 def _extremum(name: str, join: str) -> Callable[..., Any]:
@@ -87,9 +102,10 @@ def _extremum(name: str, join: str) -> Callable[..., Any]:
                     fix=f"np.{name}(..., initial=0)",
                 )
             return reduce(a, axis, keepdims=keepdims)
+        initial = _initial(name, initial, a.dtype)
         if where is not True:
             a = call("where", _mask(name, a, where), a, initial)
-        axes = normalize_axes(name, axis, a.ndim)
+        axes = reduced_axes(name, axis, a.ndim)
         if not reduction.count(a.shape, axes):
             return full(reduced_shape(a.shape, axes, keepdims), initial, a.dtype, a.device)
         return _math[join](reduce(a, axes, keepdims=keepdims), initial)
@@ -132,14 +148,24 @@ def var(
 
     ``mean``: the mean, with the axes kept as 1, if it is known; ``correction``: the array standard's name of ``ddof``.
     """
-    a, ddof = tensor(a), ddof if correction is None else correction
+    a, ddof = tensor(a), _freedom("var", ddof, correction)
     if where is True and mean is None:
         return reduction.var(a, axis, dtype, ddof, keepdims)  # type: ignore[arg-type]
+    kind = dtypes.floating(a.dtype) if dtype is None or not dtypes.is_floating(dtypes.as_dtype(dtype)) else dtypes.as_dtype(dtype)
     mask = _mask("var", a, where)
-    a = a.astype(dtype if dtype is not None else dtypes.floating(a.dtype), copy=False)
-    centred = call("where", mask, a - (_average(a, axis, mask) if mean is None else tensor(mean, a)), 0)
-    count = reduction.sum(mask, axis, keepdims=keepdims).astype(a.dtype)
-    return reduction.sum(centred * centred, axis, keepdims=keepdims) / _math["maximum"](count - ddof, 0)
+    a = a.astype(kind, copy=False)
+    middle = _average(a, axis, mask) if mean is None else tensor(mean, a).astype(kind, copy=False)
+    centred = call("where", mask, a - middle, 0)
+    count = reduction.sum(mask, axis, keepdims=keepdims).astype(kind)
+    found = reduction.sum(centred * centred, axis, keepdims=keepdims) / _math["maximum"](count - ddof, 0)
+    return found if dtype is None else found.astype(dtype, copy=False)
+
+
+def _freedom(op: str, ddof: float, correction: float | None) -> float:
+    """What is taken off the number of elements, by either of its names; ArgumentError for both."""
+    if correction is not None and ddof:
+        fail(ArgumentError, op, expected="one of ddof and correction", got="both")
+    return ddof if correction is None else correction
 
 
 def _average(a: Any, axis: Any, mask: Any) -> Any:
@@ -157,35 +183,20 @@ def std(
     correction: float | None = None,
 ) -> Any:
     """The standard deviation over axes: the square root of :func:`var`."""
+    ddof = _freedom("std", ddof, correction)
     if where is True and mean is None:
-        return reduction.std(a, axis, dtype, ddof if correction is None else correction, keepdims)  # type: ignore[arg-type]
-    return call("sqrt", var(a, axis, dtype, ddof, keepdims, where, mean, correction))
+        return reduction.std(a, axis, dtype, ddof, keepdims)  # type: ignore[arg-type]
+    asked = None if dtype is None else dtypes.as_dtype(dtype)
+    found = call("sqrt", var(a, axis, asked if asked is not None and dtypes.is_floating(asked) else None, ddof, keepdims, where, mean))
+    return found if asked is None else found.astype(asked, copy=False)
 
 
-def _passing_over(name: str) -> Callable[..., Any]:
-    """A reduction that passes over NaN, with ``where=`` and ``dtype=``: what is not selected becomes NaN."""
-    reduce = getattr(statistics, name)
-
-    def function(
-        a: Any,
-        axis: int | tuple[int, ...] | None = None,
-        dtype: DTypeLike = None,
-        keepdims: bool = False,
-        where: Any = True,
-        **kwargs: Any,
-    ) -> Any:
-        a = tensor(a)
-        if where is not True:
-            a = call("where", _mask(name, a, where), a.astype(dtypes.floating(a.dtype), copy=False), np.nan)
-        return reduce(a if dtype is None else a.astype(dtype, copy=False), axis, keepdims=keepdims, **kwargs)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{reduce.__doc__} ``where``: a mask of the elements that count; ``dtype``: of the computation."
-    return function
+# -- passing over NaN -----------------------------------------------------------------------------
 
 
-def _nan_starting(name: str, join: str) -> Callable[..., Any]:
-    reduce = _passing_over(name)
+def _nan_starting(name: str, nothing: float) -> Callable[..., Any]:
+    """A sum or product that passes over NaN: they count as what changes nothing."""
+    reduce: Callable[..., Any] = globals()[name.removeprefix("nan")]
 
     def function(
         a: ArrayLike,
@@ -195,38 +206,70 @@ def _nan_starting(name: str, join: str) -> Callable[..., Any]:
         initial: Any = None,
         where: Any = True,
     ) -> Any:
-        found = reduce(a, axis, dtype, keepdims, where)
-        if initial is None:
-            return found
-        nothing = join in ("maximum", "minimum") and dtypes.is_floating(found.dtype)
-        return _math[join](call("where", call("isnan", found), initial, found) if nothing else found, initial)
+        return reduce(statistics.without_nan(a, nothing), axis, dtype, keepdims, initial, where)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{reduce.__doc__} ``initial``: what the result starts from."
+    function.__doc__ = f"As ``{name.removeprefix('nan')}`` over axes, with NaN counted as {nothing:g}; takes the same arguments."
     return function
 
 
-nansum, nanprod = _nan_starting("nansum", "add"), _nan_starting("nanprod", "multiply")
-nanmax, nanmin = _nan_starting("nanmax", "maximum"), _nan_starting("nanmin", "minimum")
-nanmean = _passing_over("nanmean")
+def _nan_extremum(name: str, nothing: float) -> Callable[..., Any]:
+    """A largest or smallest element that is not NaN."""
+    reduce: Callable[..., Any] = globals()[name.removeprefix("nan")]
+
+    def function(
+        a: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, initial: Any = None, where: Any = True
+    ) -> Any:
+        a = tensor(a)
+        found = reduce(statistics.without_nan(a, nothing), axis, keepdims, initial, where)
+        if initial is not None or not dtypes.is_floating(a.dtype):
+            return found
+        return call("where", reduction.all(call("isnan", a), axis, keepdims=keepdims), np.nan, found)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"As ``{name.removeprefix('nan')}`` over axes, passing over NaN; NaN where there is nothing else."
+    return function
+
+
+nansum, nanprod = _nan_starting("nansum", 0.0), _nan_starting("nanprod", 1.0)
+nanmax, nanmin = _nan_extremum("nanmax", -np.inf), _nan_extremum("nanmin", np.inf)
+
+
+def _selected(op: str, a: Any, dtype: Any, where: Any) -> Any:
+    """The elements that count in the floating dtype to compute in, and NaN for all others."""
+    a = tensor(a)
+    asked = None if dtype is None else dtypes.as_dtype(dtype)
+    if asked is not None and dtypes.is_floating(a.dtype) and not dtypes.is_floating(asked):
+        fail(DtypeError, op, expected=f"a floating dtype for {a.dtype}", got=str(asked))
+    a = a.astype(asked if asked is not None and dtypes.is_floating(asked) else dtypes.floating(a.dtype), copy=False)
+    return a if where is True else call("where", _mask(op, a, where), a, np.nan)
+
+
+def nanmean(a: Any, axis: int | tuple[int, ...] | None = None, dtype: DTypeLike = None, keepdims: bool = False, where: Any = True) -> Any:
+    """The mean over axes of the elements that ``where`` selects and are not NaN; NaN where there are none. ``dtype``: of the result."""
+    found = statistics.nanmean(_selected("nanmean", a, dtype, where), axis, keepdims)
+    return found if dtype is None else found.astype(dtype, copy=False)
 
 
 def _nan_spread(name: str) -> Callable[..., Any]:
-    reduce = _passing_over(name)
+    reduce = getattr(statistics, name)
 
     def function(
-        a: ArrayLike,
+        a: Any,
         axis: int | tuple[int, ...] | None = None,
         dtype: DTypeLike = None,
         ddof: float = 0,
         keepdims: bool = False,
         where: Any = True,
+        mean: Any = None,
         correction: float | None = None,
     ) -> Any:
-        return reduce(a, axis, dtype, keepdims, where, ddof=ddof if correction is None else correction)
+        a = _selected(name, a, dtype, where)
+        found = reduce(a, axis, _freedom(name, ddof, correction), keepdims, None if mean is None else tensor(mean, a).astype(a.dtype))
+        return found if dtype is None else found.astype(dtype, copy=False)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{reduce.__doc__} Over n - ``ddof`` (the array standard's ``correction``)."
+    function.__doc__ = f"{reduce.__doc__} Over n - ``ddof`` (the array standard's ``correction``). ``mean``: the mean, if it is known."
     return function
 
 

@@ -73,10 +73,10 @@ def resolve_shape(op: str, size: int, shape: tuple[int, ...], old: tuple[int, ..
     return shape
 
 
-def reshape(a: ArrayLike, newshape: Any, order: str = "C") -> Any:
+def reshape(a: ArrayLike, newshape: Any, order: str = "C", copy: bool | None = None) -> Any:
     """``a`` in another shape of as many elements; one dimension may be -1. ``order`` ``F``: the first axis runs fastest.
 
-    ShapeError if the sizes differ, ArgumentError for another order.
+    Order ``A`` is ``C`` here. ``copy``: whether always to copy. ShapeError if the sizes differ, ArgumentError for another order.
     """
     if not isinstance(a, NDArray):
         a = tensor(a)
@@ -85,11 +85,13 @@ def reshape(a: ArrayLike, newshape: Any, order: str = "C") -> Any:
         if n.__class__ is not int or n <= 0:  # no length that stands for itself
             shape = resolve_shape("reshape", a.size, as_shape("reshape", newshape), a.shape)
             break
-    if order == "F":
-        return transpose(apply(RESHAPE, (transpose(a),), {"shape": shape[::-1]}))
     if order != "C":
-        fail(ArgumentError, "reshape", expected="order C or F", got=repr(order))
-    return apply(RESHAPE, (a,), {"shape": shape})
+        if order not in ("F", "A", "c", "f", "a"):
+            fail(ArgumentError, "reshape", expected="order C, F or A", got=repr(order))
+        if order in ("F", "f"):
+            return transpose(apply(RESHAPE, (transpose(a),), {"shape": shape[::-1]}))
+    found = apply(RESHAPE, (a,), {"shape": shape})
+    return call("copy", found) if copy else found
 
 
 def _infer_transpose(x: Spec, *, axes: tuple[int, ...]) -> Spec:
@@ -171,8 +173,8 @@ on_numpy(BROADCAST_TO, _broadcast)
 permutes(BROADCAST_TO, lambda order, x, *, shape: Permuted({"shape": tuple(shape[a] for a in order)}, (True,), (True,)))
 
 
-def broadcast_to(array: ArrayLike, shape: Any) -> Any:
-    """``array`` repeated along new and length-1 axes to ``shape``; a read-only view."""
+def broadcast_to(array: ArrayLike, shape: Any, subok: bool = False) -> Any:
+    """``array`` repeated along new and length-1 axes to ``shape``; a read-only view. ``subok`` is NumPy's: the class stays."""
     return apply(BROADCAST_TO, (tensor(array),), {"shape": as_shape("broadcast_to", shape)})
 
 

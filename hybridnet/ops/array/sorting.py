@@ -1,4 +1,4 @@
-"""Order: sort, argsort, topk, argmax, argmin, searchsorted, unique and what is built on them.
+"""Order: sort, argsort, topk, argmax, argmin, searchsorted and what is built on them.
 
 Sorting is stable; values come from indices by ``take_along_axis``, which carries the gradient.
 """
@@ -6,19 +6,20 @@ Sorting is stable; values come from indices by ``take_along_axis``, which carrie
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, DTypeLike, Kind, NDArray, Op, Sample, Spec, apply, call, on_cuda, register, wrap
+from hybridnet.core import ArrayLike, DTypeLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels, Launch
 from hybridnet.device.hardware import THREADS
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import full_like
 from hybridnet.ops.array.gather import TAKE_ALONG, take
-from hybridnet.ops.array.shape import concatenate, reshape, slice_axis
+from hybridnet.ops.array.shape import reshape, slice_axis
 from hybridnet.ops.common import normal, normalize_axis, reduced_axis, reduced_shape, tensor
 from hybridnet.ops.kernels.places import each, index_type, pack_width, parted
 
@@ -57,25 +58,41 @@ def _order(op: str, a: Any, axis: int | None, descending: bool) -> tuple[Any, An
     return a, apply(ARGSORT, (a,), {"axis": axis, "descending": bool(descending)}), axis
 
 
-def argsort(a: ArrayLike, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False) -> Any:
-    """The int64 indices that sort ``a`` along ``axis`` (flattened if it is ``None``); stable whatever ``kind`` is."""
-    _no_fields("argsort", order)
+def argsort(
+    a: ArrayLike, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False, stable: bool | None = None
+) -> Any:
+    """The int64 indices that sort ``a`` along ``axis`` (flattened if it is ``None``); stable whatever ``kind`` and ``stable`` are.
+
+    ArgumentError for a ``kind`` that NumPy does not know, or beside ``stable``.
+    """
+    _check_kind("argsort", kind, order, stable)
     a = tensor(a)
     if axis is not None and not a.ndim:
         a, axis = reshape(a, -1), reduced_axis("argsort", axis, 0)
     return _order("argsort", a, axis, descending)[1]
 
 
-def sort(a: ArrayLike, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False) -> Any:
-    """``a`` sorted along ``axis`` (flattened if it is ``None``); NaN last. Differentiable."""
-    _no_fields("sort", order)
+def sort(
+    a: ArrayLike, axis: int | None = -1, kind: str | None = None, order: Any = None, descending: bool = False, stable: bool | None = None
+) -> Any:
+    """``a`` sorted along ``axis`` (flattened if it is ``None``); NaN last. Differentiable; stable whatever ``kind`` and ``stable`` are.
+
+    ArgumentError for a ``kind`` that NumPy does not know, or beside ``stable``.
+    """
+    _check_kind("sort", kind, order, stable)
     a, indices, axis = _order("sort", a, axis, descending)
     return apply(TAKE_ALONG, (a, indices), {"axis": axis})
 
 
-def _no_fields(op: str, order: Any) -> None:
+_KINDS = ("quicksort", "mergesort", "heapsort", "stable")
+
+
+def _check_kind(op: str, kind: str | None, order: Any, stable: bool | None) -> None:
     if order is not None:
         fail(ArgumentError, op, expected="order None: arrays have no fields", got=repr(order))
+    if kind is not None and (kind not in _KINDS or stable is not None):
+        expected = "one of kind and stable" if stable is not None else f"kind {', '.join(_KINDS)}"
+        fail(ArgumentError, op, expected=expected, got=repr(kind))
 
 
 def topk(
@@ -105,20 +122,31 @@ def topk(
     return values if ret_typ == "value" else [values, numbered]
 
 
-def partition(a: ArrayLike, kth: Any, axis: int | None = -1) -> Any:
+def partition(a: ArrayLike, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
     """``a`` with the elements at ``kth`` where sorting would put them; here, simply sorted.
 
-    Along ``axis`` (flattened, if ``None``); the shape stays. So ``kth`` has no effect.
+    Along ``axis`` (flattened, if ``None``); the shape stays. So ``kth`` has no effect, but must be on the axis, else ArgumentError.
     """
-    return sort(a, axis)
+    _check_kth("partition", tensor(a).shape, kth, axis, kind)
+    return sort(a, axis, order=order)
 
 
-def argpartition(a: ArrayLike, kth: Any, axis: int | None = -1) -> Any:
+def argpartition(a: ArrayLike, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
     """The indices of :func:`partition`; here, those that sort.
 
-    Along ``axis`` (flattened, if ``None``); int64, of the shape of ``a``.
+    Along ``axis`` (flattened, if ``None``); int64, of the shape of ``a``. ArgumentError for a ``kth`` that is not on the axis.
     """
-    return argsort(a, axis)
+    _check_kth("argpartition", tensor(a).shape, kth, axis, kind)
+    return argsort(a, axis, order=order)
+
+
+def _check_kth(op: str, shape: tuple[int, ...], kth: Any, axis: int | None, kind: str) -> None:
+    if kind != "introselect":
+        fail(ArgumentError, op, expected="kind introselect", got=repr(kind))
+    n = math.prod(shape) if axis is None or not shape else shape[normalize_axis(op, axis, len(shape))]
+    places = np.asarray(kth)
+    if n and not ((-n <= places) & (places < n)).all():
+        fail(ArgumentError, op, expected=f"kth from {-n} to {n - 1}", got=str(kth))
 
 
 def lexsort(keys: Any, axis: int = -1) -> Any:
@@ -246,71 +274,3 @@ def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Any:
     ``bins`` is of one dimension; gives int64 of the shape of ``x``, 0 before the first edge and their number behind the last.
     """
     return searchsorted(bins, x, side="left" if right else "right")
-
-
-# -- sets: the shape depends on values, so eager only ---------------------------------------------
-
-
-def unique(
-    ar: ArrayLike, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None
-) -> Any:
-    """The distinct elements (or slices along ``axis``), sorted; with the flags also where each first stood,
-    which of them each element is, and how often each came. Eager only."""
-    ar = tensor(ar)
-    if axis is not None:
-        axis = normalize_axis("unique", axis, ar.ndim)
-    data = ar._concrete("unique")
-    found = ar.device.xp.unique(data, return_index=return_index, return_inverse=return_inverse, return_counts=return_counts, axis=axis)
-    return tuple(wrap(type(ar), f, ar.device) for f in found) if isinstance(found, tuple) else wrap(type(ar), found, ar.device)
-
-
-def _flat_pair(x1: Any, x2: Any) -> tuple[Any, Any]:
-    x1 = tensor(x1, x2 if isinstance(x2, NDArray) else None)
-    return reshape(x1, -1), reshape(tensor(x2, x1), -1)
-
-
-def isin(element: ArrayLike, test_elements: ArrayLike, invert: bool = False) -> Any:
-    """Whether each of ``element`` is among ``test_elements``.
-
-    Bools of the shape of ``element``; ``test_elements`` is of any shape.
-    """
-    element = tensor(element)
-    tested = reshape(tensor(test_elements, element), -1)
-    same = call("equal", reshape(element, (*element.shape, 1)), tested)
-    among = call("any", same, axis=(element.ndim,), keepdims=False)
-    return call("logical_not", among) if invert else among
-
-
-def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Any:
-    """The distinct elements of both arrays, sorted; eager only.
-
-    Arrays of any shapes are flattened; gives one dimension, of a length that depends on the values.
-    """
-    return unique(concatenate(_flat_pair(ar1, ar2)))
-
-
-def intersect1d(ar1: ArrayLike, ar2: ArrayLike) -> Any:
-    """The distinct elements that both arrays hold, sorted; eager only.
-
-    Arrays of any shapes are flattened; gives one dimension, of a length that depends on the values.
-    """
-    a, b = _flat_pair(ar1, ar2)
-    return unique(a[isin(a, b)])
-
-
-def setdiff1d(ar1: ArrayLike, ar2: ArrayLike) -> Any:
-    """The distinct elements of ``ar1`` that ``ar2`` does not hold, sorted; eager only.
-
-    Arrays of any shapes are flattened; gives one dimension, of a length that depends on the values.
-    """
-    a, b = _flat_pair(ar1, ar2)
-    return unique(a[isin(a, b, invert=True)])
-
-
-def setxor1d(ar1: ArrayLike, ar2: ArrayLike) -> Any:
-    """The distinct elements that one array holds and the other does not, sorted; eager only.
-
-    Arrays of any shapes are flattened; gives one dimension, of a length that depends on the values.
-    """
-    a, b = _flat_pair(ar1, ar2)
-    return unique(concatenate([a[isin(a, b, invert=True)], b[isin(b, a, invert=True)]]))

@@ -5,13 +5,17 @@ So it needs no operator of its own: gradients, tracing and fusion come from tran
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hybridnet.core import apply, call
-from hybridnet.errors import ArgumentError, ShapeError, fail
+import numpy as np
+
+from hybridnet import dtypes
+from hybridnet.core import DTypeLike, apply, call
+from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.rearrange import diagonal
 from hybridnet.ops.array.shape import reshape, transpose
 from hybridnet.ops.common import tensor
@@ -26,22 +30,29 @@ class _Term(NamedTuple):
     labels: str
 
 
-def einsum(subscripts: Any, *operands: Any, optimize: Any = True) -> Any:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = True, dtype: DTypeLike = None, order: str = "K", casting: str = "safe") -> Any:
     """Sums of products by named axes: ``einsum("bij,bjk->bik", a, b)``.
 
     Without ``->`` the result has the labels that occur once, in alphabetical order. ``...`` stands for
     broadcast axes. Also NumPy's form with a list of axis numbers after each operand. The order of
     contraction is chosen greedily by the size of what it gives; ``optimize=False`` goes from left to right.
+    ``dtype``: what operands, which ``casting`` must allow to become it, and the result are; without it what the operands promote to.
     """
     if not isinstance(subscripts, str):
         subscripts, operands = _from_lists((subscripts, *operands))
     arrays = [tensor(x) for x in operands]
     inputs, output = _parse(subscripts, [x.ndim for x in arrays])
     sizes = _sizes(subscripts, inputs, arrays)
+    common = functools.reduce(dtypes.promote, [x.dtype for x in arrays])
+    if dtype is not None:
+        common = dtypes.as_dtype(dtype)
+        odd = next((x.dtype for x in arrays if not np.can_cast(x.dtype, common, casting)), None)  # type: ignore[arg-type]
+        if odd is not None:
+            fail(DtypeError, "einsum", expected=f"what {casting!r} casts to {common}", got=str(odd))
+    arrays = [x.astype(common, copy=False) for x in arrays]
     # One product is summed in float32 as it is; what a second one is made of is not rounded in between.
-    return (_contracted if len(arrays) <= 2 else in_wide(_contracted))(
-        *arrays, inputs=inputs, output=output, sizes=sizes, optimize=optimize
-    )
+    compute = _contracted if len(arrays) <= 2 else in_wide(_contracted)
+    return compute(*arrays, inputs=inputs, output=output, sizes=sizes, optimize=optimize).astype(common, copy=False)
 
 
 def _contracted(*arrays: Any, inputs: list[str], output: str, sizes: dict[str, int], optimize: Any) -> Any:

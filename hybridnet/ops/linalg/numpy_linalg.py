@@ -33,12 +33,15 @@ def inv(a: ArrayLike) -> Any:
     return apply(lapack.INV, (tensor(a),))
 
 
-def pinv(a: ArrayLike, rcond: float = 1e-15, hermitian: bool = False) -> Any:
-    """The Moore-Penrose inverse; singular values below ``rcond`` times the largest count as 0.
+def pinv(a: ArrayLike, rcond: float | None = None, hermitian: bool = False, *, rtol: float | None = None) -> Any:
+    """The Moore-Penrose inverse; singular values below ``rcond`` (or ``rtol``; 1e-15 without either) times the largest count as 0.
 
-    ``hermitian`` is NumPy's hint that ``a`` is symmetric; results are the same.
+    ``hermitian`` is NumPy's hint that ``a`` is symmetric; results are the same. ArgumentError for both.
     """
-    return apply(lapack.PINV, (tensor(a),), {"rcond": float(rcond)})
+    if rcond is not None and rtol is not None:
+        fail(ArgumentError, "pinv", expected="one of rcond and rtol", got="both")
+    cut = rtol if rcond is None else rcond
+    return apply(lapack.PINV, (tensor(a),), {"rcond": 1e-15 if cut is None else float(cut)})
 
 
 def solve(a: ArrayLike, b: ArrayLike) -> Any:
@@ -64,7 +67,7 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: Any = None) -> tuple[Any, Any, Any,
         rcond = _epsilon(a) * max(m, n)
     x = _least_squares(a, b, rcond)
     s = svd(a, compute_uv=False)
-    rank = reduction.sum(s > reduction.max(s) * rcond)
+    rank = call("cast", reduction.sum(s > reduction.max(s) * rcond), dtype=dtypes.int32)
     if m > n and rank.item() == n:
         residuals = _squared_residuals(a, x, b)
         residuals = reshape(residuals, (1,)) if b.ndim == 1 else residuals
@@ -153,14 +156,20 @@ def _power(a: Any, n: int) -> Any:
     return result
 
 
-def matrix_rank(M: Any, tol: Any | None = None, hermitian: bool = False) -> Any:
-    """How many singular values lie above ``tol`` (machine precision times the larger dimension times the largest)."""
-    M = tensor(M)
+def matrix_rank(A: Any, tol: Any | None = None, hermitian: bool = False, *, rtol: Any | None = None) -> Any:
+    """How many singular values lie above ``tol``, or above ``rtol`` times the largest (machine precision times the larger dimension).
+
+    ``hermitian`` is NumPy's hint that ``A`` is symmetric. ArgumentError for both tolerances.
+    """
+    M = tensor(A)
+    if tol is not None and rtol is not None:
+        fail(ArgumentError, "matrix_rank", expected="one of tol and rtol", got="both")
     if M.ndim < 2:
         return call("cast", call("any", call("not_equal", M, 0), axis=tuple(range(M.ndim)), keepdims=False), dtype=dtypes.int64)
     s = svd(M, compute_uv=False)
     if tol is None:
-        tol = reduction.max(s, axis=-1, keepdims=True) * (_epsilon(M) * max(M.shape[-2:]))
+        relative = _epsilon(M) * max(M.shape[-2:]) if rtol is None else expand_dims(tensor(rtol, M), -1) if np.ndim(rtol) else rtol
+        tol = reduction.max(s, axis=-1, keepdims=True) * relative
     elif np.ndim(tol):
         tol = expand_dims(tensor(tol, M), -1)
     return reduction.sum(call("greater", s, tol), axis=-1)
@@ -303,8 +312,11 @@ def matrix_norm(x: Any, ord: Any = "fro", axis: Sequence[int] = (-2, -1), keepdi
     ArgumentError for an ``ord`` that matrices do not have.
     """
     x = moveaxis(tensor(x), axis, (-2, -1))
+    x = x.astype(dtypes.floating(x.dtype), copy=False)
     if ord not in ("fro", None, 1, -1, 2, -2, math.inf, -math.inf, "nuc"):
         fail(ArgumentError, "norm", expected='1, -1, 2, -2, inf, -inf, "fro" or "nuc" as ord of matrices', got=repr(ord))
+    if not x.shape[-1] or not x.shape[-2]:
+        ord = "fro" if ord in (1, 2, math.inf, "nuc") else ord  # all of which are 0 then
     found = norm_over(x, 2, (-2, -1)) if ord in ("fro", None) else _matrix_norm(x, ord)
     return expand_dims(found, normalize_axes("norm", axis, x.ndim)) if keepdims else found
 

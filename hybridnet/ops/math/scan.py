@@ -15,7 +15,7 @@ from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import FULL
 from hybridnet.ops.array.shape import broadcast_to, concatenate, reshape, slice_axis
-from hybridnet.ops.common import normal, normalize_axis, reduced_axis, tensor, uniform
+from hybridnet.ops.common import beside, normal, normalize_axis, reduced_axis, tensor, uniform
 from hybridnet.ops.kernels.places import index_type, once, parted
 from hybridnet.ops.math.wide import in_wide, wide, wide_dtype
 
@@ -179,9 +179,9 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     a = tensor(a)
     if n < 0:
         fail(ArgumentError, "diff", expected="n of 0 or more", got=str(n))
-    axis = normalize_axis("diff", axis, a.ndim)
     if not n:
         return a
+    axis = normalize_axis("diff", axis, a.ndim)
     ends = [None if end is None else _end(a, end, axis) for end in (prepend, append)]
     if any(end is not None for end in ends):
         a = concatenate([part for part in (ends[0], a, ends[1]) if part is not None], axis)
@@ -192,7 +192,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 
 def _end(a: Any, end: Any, axis: int) -> Any:
-    end = tensor(end, a).astype(a.dtype, copy=False)
+    end = beside(end, a)
     return broadcast_to(end, (*a.shape[:axis], 1, *a.shape[axis + 1 :])) if end.ndim == 0 else end
 
 

@@ -52,7 +52,7 @@ def _drawn(op: Op, device: Device, parameters: Sequence[Any], attrs: dict[str, A
     return apply(op, operands, attrs) if parts is None else parts(*operands, **attrs)
 
 
-class _Draw:
+class Draw:
     """One call of a distribution: its dtype, its device, its shape, its parameters in that dtype."""
 
     def __init__(self, op: str, size: Any, dtype: Any, device: Any, ctx: Any, *parameters: Any) -> None:
@@ -74,7 +74,7 @@ class _Draw:
         return _drawn(op, self.device, parameters, {"shape": self.shape, "dtype": self.dtype})
 
 
-def _log_exponential(draw: _Draw) -> Any:
+def _log_exponential(draw: Draw) -> Any:
     """The logarithm of a standard exponential draw, kept finite."""
     return _math["log"](_math["maximum"](draw(EXPONENTIAL), float(np.finfo(np.float16 if draw.dtype.itemsize == 2 else np.float32).tiny)))
 
@@ -91,7 +91,7 @@ def uniform(
     ctx: DeviceLike = None,
 ) -> Any:
     """Uniform on [low, high)."""
-    draw = _Draw("uniform", size, dtype, device, ctx, low, high)
+    draw = Draw("uniform", size, dtype, device, ctx, low, high)
     low, high = draw.parameters
     u = draw(UNIFORM)
     if isinstance(low, NDArray) or isinstance(high, NDArray):
@@ -109,7 +109,7 @@ def normal(
     ctx: DeviceLike = None,
 ) -> Any:
     """Normal with mean ``loc`` and standard deviation ``scale``."""
-    draw = _Draw("normal", size, dtype, device, ctx, loc, scale)
+    draw = Draw("normal", size, dtype, device, ctx, loc, scale)
     return _scaled(draw(NORMAL), *draw.parameters)
 
 
@@ -136,7 +136,7 @@ def exponential(
     scale: ArrayLike = 1.0, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None
 ) -> Any:
     """Exponential with mean ``scale``."""
-    draw = _Draw("exponential", size, dtype, device, ctx, scale)
+    draw = Draw("exponential", size, dtype, device, ctx, scale)
     return _scaled(draw(EXPONENTIAL), 0, draw.parameters[0])
 
 
@@ -149,7 +149,7 @@ def gumbel(
     ctx: DeviceLike = None,
 ) -> Any:
     """Gumbel, the distribution of maxima: loc - scale · log(exponential)."""
-    draw = _Draw("gumbel", size, dtype, device, ctx, loc, scale)
+    draw = Draw("gumbel", size, dtype, device, ctx, loc, scale)
     return _scaled(-_log_exponential(draw), *draw.parameters)
 
 
@@ -162,7 +162,7 @@ def logistic(
     ctx: DeviceLike = None,
 ) -> Any:
     """Logistic: the difference of two Gumbel variates."""
-    draw = _Draw("logistic", size, dtype, device, ctx, loc, scale)
+    draw = Draw("logistic", size, dtype, device, ctx, loc, scale)
     return _scaled(_log_exponential(draw) - _log_exponential(draw), *draw.parameters)
 
 
@@ -175,7 +175,7 @@ def laplace(
     ctx: DeviceLike = None,
 ) -> Any:
     """Laplace: the difference of two exponential variates."""
-    draw = _Draw("laplace", size, dtype, device, ctx, loc, scale)
+    draw = Draw("laplace", size, dtype, device, ctx, loc, scale)
     return _scaled(draw(EXPONENTIAL) - draw(EXPONENTIAL), *draw.parameters)
 
 
@@ -188,7 +188,7 @@ def gamma(
     ctx: DeviceLike = None,
 ) -> Any:
     """Gamma of shape ``shape``; gradients flow to ``scale`` alone."""
-    draw = _Draw("gamma", size, dtype, device, ctx, shape, scale)
+    draw = Draw("gamma", size, dtype, device, ctx, shape, scale)
     return _scaled(draw(GAMMA, draw.parameters[0]), 0, draw.parameters[1])
 
 
@@ -197,14 +197,14 @@ def beta(a: ArrayLike, b: ArrayLike, size: Any = None, dtype: DTypeLike = None, 
 
     ``a`` and ``b`` broadcast, and to ``size`` if that is given.
     """
-    draw = _Draw("beta", size, dtype, device, ctx, a, b)
+    draw = Draw("beta", size, dtype, device, ctx, a, b)
     x, y = (draw(GAMMA, p) for p in draw.parameters)
     return x / (x + y)
 
 
 def chisquare(df: Any, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Chi-square with ``df`` degrees of freedom."""
-    draw = _Draw("chisquare", size, dtype, device, ctx, df)
+    draw = Draw("chisquare", size, dtype, device, ctx, df)
     return draw(GAMMA, draw.parameters[0] / 2) * 2
 
 
@@ -213,39 +213,56 @@ def f(dfnum: Any, dfden: Any, size: Any = None, dtype: DTypeLike = None, device:
 
     ``dfnum`` and ``dfden`` broadcast, and to ``size`` if that is given.
     """
-    draw = _Draw("f", size, dtype, device, ctx, dfnum, dfden)
+    draw = Draw("f", size, dtype, device, ctx, dfnum, dfden)
     top, bottom = ((draw(GAMMA, p / 2) / p) for p in draw.parameters)
     return top / bottom
 
 
 def pareto(a: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Pareto II (Lomax) of shape ``a``, as NumPy's."""
-    draw = _Draw("pareto", size, dtype, device, ctx, a)
+    draw = Draw("pareto", size, dtype, device, ctx, a)
     return _math["expm1"](draw(EXPONENTIAL) / draw.parameters[0])
 
 
 def power(a: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """On [0, 1] with density a·x**(a-1)."""
-    draw = _Draw("power", size, dtype, device, ctx, a)
+    draw = Draw("power", size, dtype, device, ctx, a)
     return draw(UNIFORM) ** (1 / draw.parameters[0])
 
 
 def rayleigh(scale: ArrayLike = 1.0, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Rayleigh: the length of a two-dimensional normal vector."""
-    draw = _Draw("rayleigh", size, dtype, device, ctx, scale)
+    draw = Draw("rayleigh", size, dtype, device, ctx, scale)
     return _scaled(_math["sqrt"](draw(EXPONENTIAL) * 2), 0, draw.parameters[0])
 
 
 def weibull(a: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Weibull of shape ``a``."""
-    draw = _Draw("weibull", size, dtype, device, ctx, a)
+    draw = Draw("weibull", size, dtype, device, ctx, a)
     return draw(EXPONENTIAL) ** (1 / draw.parameters[0])
 
 
 def multivariate_normal(
-    mean: ArrayLike, cov: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None
+    mean: ArrayLike,
+    cov: ArrayLike,
+    size: Any = None,
+    check_valid: str | None = None,
+    tol: float | None = None,
+    dtype: DTypeLike = None,
+    device: DeviceLike = None,
+    ctx: DeviceLike = None,
 ) -> Any:
-    """Normal vectors of the given mean (..., n) and positive definite covariance (..., n, n). Else ShapeError."""
+    """Normal vectors of the given mean (..., n) and positive definite covariance (..., n, n). Else ShapeError.
+
+    ``check_valid`` ``raise``: an ArgumentError unless the covariance is symmetric and its eigenvalues are above -``tol`` (1e-8), which
+    is eager only. Without, or with ``warn`` and ``ignore``, nothing is checked, and what is no covariance gives NaN.
+    """
+    if check_valid not in (None, "warn", "raise", "ignore"):
+        fail(ArgumentError, "multivariate_normal", expected="check_valid warn, raise or ignore", got=repr(check_valid))
+    if check_valid == "raise":
+        matrix, least = tensor(cov).asnumpy().astype(np.float64), -(1e-8 if tol is None else tol)
+        if not np.allclose(matrix, np.swapaxes(matrix, -1, -2)) or np.linalg.eigvalsh(matrix).min() < least:
+            fail(ArgumentError, "multivariate_normal", expected="a symmetric cov with no eigenvalue below 0", got="another matrix")
     mean = tensor(mean)
     cov = tensor(cov)
     if cov.ndim < 2 or mean.ndim < 1 or cov.shape[-1] != cov.shape[-2] or cov.shape[-1] != mean.shape[-1]:
@@ -303,7 +320,7 @@ def binomial(
 
 
 def _counts(name: str, op: Op, size: Any, dtype: Any, device: Any, ctx: Any, *parameters: Any) -> Any:
-    draw = _Draw(name, size, None, device, ctx, *parameters)
+    draw = Draw(name, size, None, device, ctx, *parameters)
     draw.dtype = default_dtype(dtype)
     return draw(op, *draw.parameters)
 
@@ -317,7 +334,7 @@ def negative_binomial(
     """
     if isinstance(p, (int, float)) and p <= 0:
         fail(ArgumentError, "negative_binomial", expected="a probability p above 0", got=str(p))
-    draw = _Draw("negative_binomial", size, None, device, ctx, n, p)
+    draw = Draw("negative_binomial", size, None, device, ctx, n, p)
     n, p = draw.parameters
     return poisson(draw(GAMMA, n) * ((1 - p) / p), None, dtype)
 
@@ -331,14 +348,14 @@ def generalized_negative_binomial(
     ctx: DeviceLike = None,
 ) -> Any:
     """Poisson with a gamma mean: mean ``mu``, variance mu + alpha·mu²."""
-    draw = _Draw("generalized_negative_binomial", size, None, device, ctx, mu, alpha)
+    draw = Draw("generalized_negative_binomial", size, None, device, ctx, mu, alpha)
     mu, alpha = draw.parameters
     return poisson(draw(GAMMA, 1 / alpha) * (alpha * mu), None, dtype)
 
 
 def geometric(p: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Trials up to the first success of probability ``p``."""
-    draw = _Draw("geometric", size, None, device, ctx, p)
+    draw = Draw("geometric", size, None, device, ctx, p)
     draws = _math["ceil"](draw(EXPONENTIAL) / -_math["log1p"](-draw.parameters[0]))
     return _math["maximum"](draws, 1).astype(default_dtype(dtype), copy=False)
 
@@ -359,7 +376,7 @@ def bernoulli(
         fail(ArgumentError, "bernoulli", expected="one of prob and logit", got="both" if prob is not None else "neither")
     if prob is None:
         prob = 1 / (1 + _math["exp"](-tensor(logit)))
-    draw = _Draw("bernoulli", size, None, device, ctx, prob)
+    draw = Draw("bernoulli", size, None, device, ctx, prob)
     return (draw(UNIFORM) < draw.parameters[0]).astype(default_dtype(dtype))
 
 

@@ -1,0 +1,7 @@
+"""The module in which MXNet keeps ``meshgrid``."""
+
+from hybridnet.numpy.functions import FUNCTIONS
+
+__all__ = ["meshgrid"]
+
+meshgrid = FUNCTIONS["meshgrid"]
