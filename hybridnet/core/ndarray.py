@@ -7,6 +7,7 @@ is, and ``NUMPY_FUNCTIONS`` maps NumPy's functions to ours for ``__array_functio
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -89,7 +90,7 @@ class NDArray(Operators, Array):
         text = np.array2string(self.asnumpy(), separator=", ", prefix="array(")
         if not self.size and self.shape != (0,):
             text += f", shape={self.shape}"
-        dtype = "" if self._data.dtype in (dtypes.default_float, dtypes.bool_) else f", dtype={self._data.dtype}"
+        dtype = "" if self._data.dtype in (dtypes.default_float, dtypes.complex64, dtypes.bool_) else f", dtype={self._data.dtype}"
         return f"array({text}{dtype}{suffix})"
 
     def __str__(self) -> str:
@@ -220,10 +221,15 @@ class NDArray(Operators, Array):
         return call("copy", self)
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """The values cast to ``dtype``; the array itself if nothing changes and ``copy`` is false."""
+        """The values cast to ``dtype``; the array itself if nothing changes and ``copy`` is false.
+
+        Of complex numbers as real ones the real parts are kept, with NumPy's ComplexWarning.
+        """
         dtype = dtypes.as_dtype(dtype)
         if dtype == self._data.dtype:
             return self.copy() if copy else self
+        if self._data.dtype.kind == "c" and dtype.kind != "c" and dtype != dtypes.bool_:
+            warnings.warn("imaginary parts are dropped; np.real(x) says so", np.exceptions.ComplexWarning, stacklevel=2)
         return call("cast", self, dtype=dtype)
 
     def tostype(self, stype: str) -> Any:
@@ -285,7 +291,7 @@ class NDArray(Operators, Array):
         elif value._device is not self._device and local.trace is None:
             value = value.to_device(self._device)  # type: ignore[attr-defined]
         if value._data.dtype != self._data.dtype:
-            value = call("cast", value, dtype=self._data.dtype)
+            value = self._own_type(value)
         if local.special and not template and value.ndim <= self.ndim:
             self._assign(value)  # all of it: nothing of what it held remains
             return
@@ -327,6 +333,8 @@ class NDArray(Operators, Array):
                 operands.extend(wrap(type(self), f, self._device) for f in found)
                 items.extend([("array",)] * mask.ndim)
                 continue
+            if dtypes.is_complex(index._data.dtype):
+                fail(DtypeError, "index", expected="indices that are integers", got=str(index._data.dtype))
             if dtypes.is_floating(index._data.dtype):
                 index = call("cast", index, dtype=dtypes.int64)  # MXNet's indices are often float32
             elif not index.size:
@@ -336,7 +344,9 @@ class NDArray(Operators, Array):
         return tuple(items), operands
 
     def _like(self, value: Any) -> Any:
-        """A Python or NumPy value as an array of this one's class, dtype and device."""
+        """A Python or NumPy value as an array of this one's class, dtype and device; of complex values the dtype is their own."""
+        if self._data.dtype.kind != "c" and np.iscomplexobj(value):
+            return wrap(type(self), placed(np.asarray(value), self._device), self._device)
         return wrap(type(self), placed(value, self._device, self._data.dtype), self._device)
 
     # -- writing in place -----------------------------------------------------------------------
@@ -353,7 +363,7 @@ class NDArray(Operators, Array):
             )
         data = self._data
         if value._data.dtype != data.dtype:
-            value = call("cast", value, dtype=data.dtype)
+            value = self._own_type(value)
         if value._data.shape != data.shape:
             value = call("broadcast_to", value, shape=data.shape)
         if value.stype != self.stype:
@@ -377,6 +387,12 @@ class NDArray(Operators, Array):
                 self._write(value._data)
         if recorded is not None or not (self._tape is not None and isinstance(self._tape[0], tape.Leaf)):
             self._tape, self._behind = recorded, value._behind if local.recording else None
+
+    def _own_type(self, value: Any) -> Any:
+        """What is to be written, cast to this array's dtype; complex numbers are not cut down to real ones."""
+        if value._data.dtype.kind == "c":
+            fail(DtypeError, "in-place write", expected=f"values that {self._data.dtype} holds", got=str(spec_of(value)), fix="np.real(x)")
+        return call("cast", value, dtype=self._data.dtype)
 
     def _write(self, data: Any) -> None:
         """Make data of this array's shape, dtype, storage and device its own."""
@@ -417,8 +433,8 @@ class NDArray(Operators, Array):
         """
         if grad_req not in ("write", "add", "null"):
             fail(ArgumentError, "attach_grad", expected="grad_req write, add or null", got=repr(grad_req))
-        if not (dtypes.is_floating(self._data.dtype) or (self._integer_variables and dtypes.is_integer(self._data.dtype))):
-            fail(DtypeError, "attach_grad", expected="a floating dtype", got=str(self._data.dtype), fix="x.astype('float32')")
+        if not (dtypes.is_inexact(self._data.dtype) or (self._integer_variables and dtypes.is_integer(self._data.dtype))):
+            fail(DtypeError, "attach_grad", expected="a floating or complex dtype", got=str(self._data.dtype), fix="x.astype('float32')")
         self._tape = (tape.Leaf(self._zeros(stype or self.stype), grad_req), 0) if grad_req != "null" else None
         changed(self, "grad_req")
 

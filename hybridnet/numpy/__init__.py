@@ -26,17 +26,25 @@ NINF, PZERO, NZERO = -inf, 0.0, -0.0
 
 float16, float32, float64 = _numpy.float16, _numpy.float32, _numpy.float64
 int8, int16, int32, int64 = _numpy.int8, _numpy.int16, _numpy.int32, _numpy.int64
+complex64, complex128 = _numpy.complex64, _numpy.complex128
 uint8, uint16, uint32, uint64 = _numpy.uint8, _numpy.uint16, _numpy.uint32, _numpy.uint64
 bool_ = bool = _numpy.bool_
 dtype, finfo, iinfo = _numpy.dtype, _numpy.finfo, _numpy.iinfo
-integer, floating, number, generic = _numpy.integer, _numpy.floating, _numpy.number, _numpy.generic
+integer, floating, number, generic, complexfloating, inexact = (
+    _numpy.integer,
+    _numpy.floating,
+    _numpy.number,
+    _numpy.generic,
+    _numpy.complexfloating,
+    _numpy.inexact,
+)
 result_type, set_printoptions = _numpy.result_type, _numpy.set_printoptions
 
 globals().update(FUNCTIONS)
 
 __all__ = [
     *FUNCTIONS, "linalg", "random", "ndarray", "newaxis", "pi", "e", "euler_gamma", "inf", "nan",
-    "bfloat16", "float16", "float32", "float64",
+    "bfloat16", "float16", "float32", "float64", "complex64", "complex128",
     "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool_", "dtype", "finfo", "iinfo",
 ]  # fmt: skip
 

@@ -23,7 +23,7 @@ from hybridnet.ops.common import tensor
 from hybridnet.ops.linalg import products
 from hybridnet.ops.linalg.einsum import einsum
 from hybridnet.ops.linalg.matmul import matmul
-from hybridnet.ops.math import pointwise, reduction, scan, special, statistics
+from hybridnet.ops.math import complex_parts, pointwise, reduction, scan, special, statistics
 from hybridnet.ops.vocabulary import NUMPY, elementwise
 
 _math = pointwise.FUNCTIONS
@@ -38,11 +38,11 @@ def array(
     """A new array of anything array-like, of ``ndmin`` dimensions or more.
 
     Without ``dtype`` what has a dtype keeps it, and Python's numbers, integers and booleans as well as floats, become float32,
-    as MXNet has it.
+    as MXNet has it; complex ones complex64.
     """
     target = device if device is not None else ctx
     if dtype is None and not hasattr(object, "dtype"):
-        dtype = dtypes.default_float
+        dtype = dtypes.complex64 if np.iscomplexobj(object) else dtypes.default_float
     make = core.array if copy or not isinstance(object, NDArray) else core.asarray
     made = make(object, dtype, None if target is None else Device(target))
     return made if made.ndim >= ndmin else shape.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
@@ -338,6 +338,8 @@ _WRITING: dict[str, Callable[..., Any]] = {
     "put_along_axis": gather.put_along_axis,
     "fill_diagonal": fill_diagonal,
     "copyto": copyto,
+    "iscomplexobj": complex_parts.iscomplexobj,
+    "isrealobj": complex_parts.isrealobj,
     "ndim": ndim,
     "shape": shape_of,
     "size": size,
@@ -348,6 +350,8 @@ _WRITING: dict[str, Callable[..., Any]] = {
 _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_math,
     **_public(selection, "where nonzero clip"),
+    **_public(complex_parts, "real imag conjugate angle iscomplex isreal"),
+    "conj": complex_parts.conjugate,
     **_public(special, "erf erfinv gamma gammaln digamma polygamma"),
     "logsumexp": reduction.logsumexp,
     **_public(selective, "sum prod max min any all mean var std nansum nanprod nanmean nanvar nanstd nanmax nanmin"),

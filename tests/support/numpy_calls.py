@@ -8,6 +8,7 @@ A = np.array([[3.0, -1.0, 2.0], [0.5, 5.0, -4.0]])
 N = np.array([[3.0, np.nan, 2.0], [0.5, 5.0, -4.0]])
 I = np.array([[3, 1, 2], [7, 5, 4]])
 M = np.array([[True, False, True], [True, True, False]])
+C = A + 1j * A[::-1]
 V = np.array([1.0, 3.0, 2.0])
 S = np.array([[4.0, 1.0], [1.0, 3.0]])
 T = np.arange(24.0).reshape(2, 3, 4)
@@ -28,6 +29,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(["concat", "concatenate", "stack", "vstack", "hstack", "dstack", "row_stack", "column_stack"], ((A, A + 1),)),
     **dict.fromkeys(["arange", "blackman", "hamming", "hanning", "identity", "eye", "tri", "tril_indices", "triu_indices"], (6,)),
     **dict.fromkeys(["zeros", "ones", "empty", "indices"], ((2, 3),)),
+    **dict.fromkeys(["real", "imag", "angle", "iscomplex", "isreal", "iscomplexobj", "isrealobj"], (C,)),
     "allclose": (A, A + 1e-3),
     "isclose": (A, A + 1e-3),
     "array_equal": (N, N),
@@ -111,6 +113,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
 }
 
 VALUES: dict[str, list[Any]] = {
+    "deg": [True],
     "axis": [0, -1],
     "axes": [(1, 0)],
     "axis1": [1],

@@ -78,6 +78,7 @@ INV = register(
         "inv",
         Kind.OPAQUE,
         _same_square("inv"),
+        complex="holomorphic",
         compute=_wide(lambda xp, a: xp.linalg.inv(a)),
         grad=(lambda g, y, a: -_mm(_mm(y, g, ta=True), y, tb=True),),
         saves=("y",),
@@ -105,6 +106,7 @@ SOLVE = register(
         "solve",
         Kind.OPAQUE,
         _infer_solve,
+        complex="holomorphic",
         compute=_wide(lambda xp, a, b: xp.linalg.solve(a, b)),
         grad=_solve_rule,
         saves=(0, "y"),
@@ -163,7 +165,7 @@ def _cofactors(xp: Any, a: Any) -> Any:
     n = s.shape[-1]
     others = xp.where(xp.eye(n, dtype=bool), xp.ones((), s.dtype), s[..., None, :]).prod(-1)
     sign = xp.linalg.det(u) * xp.linalg.det(vh)
-    return sign[..., None, None] * xp.matmul(u * others[..., None, :], vh)
+    return sign[..., None, None] * xp.matmul(u.conj() * others[..., None, :], vh.conj())
 
 
 def _cofactors_rule(g: Any, y: Any, a: Any) -> Any:
