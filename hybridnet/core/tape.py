@@ -122,7 +122,7 @@ class Node:
         return by_rules(self.op, needs, g, y, xs, attrs)
 
 
-def by_rules(op: Op, needs: tuple[bool, ...], g: Any, y: Any, xs: Sequence[Any], attrs: Mapping[str, Any]) -> Sequence[Array | None]:
+def by_rules(op: Op, needs: tuple[bool, ...], g: Any, y: Any, xs: Sequence[Any], attrs: Mapping[str, Any]) -> Sequence[Any]:
     """The inputs' gradients from the outputs', by an operator's rules; ``None`` where not needed or zero.
 
     Of a real function L of complex numbers z = x + iy the gradient is ∂L/∂x + i ∂L/∂y, which is PyTorch's convention. A linear map of

@@ -14,7 +14,7 @@ import numpy as _numpy
 from hybridnet import absent
 from hybridnet.core import NDArray as ndarray
 from hybridnet.dtypes import bfloat16
-from hybridnet.numpy import linalg, random
+from hybridnet.numpy import fft, linalg, random
 from hybridnet.numpy.functions import FUNCTIONS
 from hybridnet.ops import methods as _methods  # noqa: F401  it attaches the methods of arrays
 
@@ -43,7 +43,7 @@ result_type, set_printoptions = _numpy.result_type, _numpy.set_printoptions
 globals().update(FUNCTIONS)
 
 __all__ = [
-    *FUNCTIONS, "linalg", "random", "ndarray", "newaxis", "pi", "e", "euler_gamma", "inf", "nan",
+    *FUNCTIONS, "fft", "linalg", "random", "ndarray", "newaxis", "pi", "e", "euler_gamma", "inf", "nan",
     "bfloat16", "float16", "float32", "float64", "complex64", "complex128",
     "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool_", "dtype", "finfo", "iinfo",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ Rule = Callable[..., Any]
 
 
 def zero_kept_where(g: Any, condition: Any) -> Any:
-    """The gradient where a condition holds, else 0."""
+    """The gradient where a condition holds, element by element, else 0."""
     return call("where", condition, g, 0)
 
 
@@ -31,12 +31,12 @@ def unit_of(x: Any, size: Any) -> Any:
 
 
 def over(g: Any, slope: Any) -> Any:
-    """g / slope, and 0 where g is 0 (:mod:`hybridnet.ops.math.slopes`)."""
+    """g / slope, element by element, and 0 where g is 0 (:mod:`hybridnet.ops.math.slopes`)."""
     return apply(QUOTIENT, (g, slope))
 
 
 def times(g: Any, slope: Any) -> Any:
-    """g * slope, and 0 where g is 0."""
+    """g * slope, element by element, and 0 where g is 0."""
     return apply(PRODUCT, (g, slope))
 
 
