@@ -34,6 +34,7 @@ def _infer_fft(x: Spec, *, axes: tuple[int, ...], inverse: bool, norm: str) -> S
 
 
 def _fft(xp: Any, x: Any, *, axes: tuple[int, ...], inverse: bool, norm: str) -> Any:
+    _infer_fft(Spec(x.shape, x.dtype), axes=axes, inverse=inverse, norm=norm)
     return (xp.fft.ifftn if inverse else xp.fft.fftn)(x, axes=axes, norm=norm).astype(x.dtype, copy=False)
 
 
@@ -69,7 +70,8 @@ def _infer_rfft(x: Spec, *, axis: int, norm: str) -> Spec:
 
 
 def _rfft(xp: Any, x: Any, *, axis: int, norm: str) -> Any:
-    return xp.fft.rfft(x, axis=axis, norm=norm).astype(dtypes.complex_of(x.dtype), copy=False)
+    made = _infer_rfft(Spec(x.shape, x.dtype), axis=axis, norm=norm)
+    return xp.fft.rfft(x, axis=axis, norm=norm).astype(made.dtype, copy=False)
 
 
 def _rfft_rule(g: Any, y: Any, x: Any, *, axis: int, norm: str) -> Any:
@@ -108,7 +110,8 @@ def _infer_irfft(x: Spec, *, n: int, axis: int, norm: str) -> Spec:
 
 
 def _irfft(xp: Any, x: Any, *, n: int, axis: int, norm: str) -> Any:
-    return xp.fft.irfft(x, n=n, axis=axis, norm=norm).astype(dtypes.real_of(x.dtype), copy=False)
+    made = _infer_irfft(Spec(x.shape, x.dtype), n=n, axis=axis, norm=norm)
+    return xp.fft.irfft(x, n=n, axis=axis, norm=norm).astype(made.dtype, copy=False)
 
 
 def _irfft_rule(g: Any, y: Any, x: Any, *, n: int, axis: int, norm: str) -> Any:
