@@ -70,6 +70,14 @@ class NDArray(Operators, Array):
         """The array with its axes reversed."""
         return apply(OPS["transpose"], (self,), {"axes": tuple(range(len(self._data.shape) - 1, -1, -1))})
 
+    @property
+    def mT(self) -> Any:
+        """The matrices, its last two axes, transposed."""
+        n = len(self._data.shape)
+        if n < 2:
+            fail(ShapeError, "mT", expected="two dimensions or more", got=f"shape {self.shape}", fix="x.T")
+        return apply(OPS["transpose"], (self,), {"axes": (*range(n - 2), n - 1, n - 2)})
+
     def __len__(self) -> int:
         if not self.shape:
             fail(ShapeError, "len", expected="an array of one dimension or more", got="zero dimensions")
@@ -175,8 +183,17 @@ class NDArray(Operators, Array):
             data = data.get()
         return np.array(data, dtype=dtype, copy=copy)
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        return self._concrete("__dlpack__").__dlpack__(**kwargs)
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        data = self._concrete("__dlpack__")
+        given = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return data.__dlpack__(**{name: value for name, value in given.items() if value is not None})
 
     def __dlpack_device__(self) -> Any:
         return self._concrete("__dlpack_device__").__dlpack_device__()
@@ -236,8 +253,10 @@ class NDArray(Operators, Array):
         """The same elements in storage ``default``, ``csr`` (of matrices) or ``row_sparse``: itself if that is its own."""
         return self if stype == self.stype else call("cast_storage", self, stype=stype)
 
-    def to_device(self, device: Device) -> Any:
-        """The array itself if it lies on ``device``, else a copy there."""
+    def to_device(self, device: Device, /, *, stream: Any = None) -> Any:
+        """The array itself if it lies on ``device``, else a copy there. ``stream``, of the array API standard, must be None."""
+        if stream is not None:
+            fail(ArgumentError, "to_device", expected="stream None: work is in order on a stream of ours", got=repr(stream))
         device = Device(device)
         if device is self._device:
             return self

@@ -10,7 +10,7 @@ from support.samples import ALL_OPS, NOT_BY_DIFFERENCES, Projected, as_arrays, h
 from hybridnet import autograd
 from hybridnet.compile import jit
 from hybridnet.config import config
-from hybridnet.core import NDArray, Op, Sample, spec_of
+from hybridnet.core import NDArray, Op, Sample, asarray, call, spec_of
 from hybridnet.core.apply import apply
 from hybridnet.core.promotion import promote
 from hybridnet.dtypes import float32
@@ -25,7 +25,11 @@ def _cases(op: Op) -> list[Sample]:
 
 
 TAKE = [pytest.param(op, s, id=f"{op.name}-{i}") for op in ALL_OPS if op.complex is not None for i, s in enumerate(_cases(op))]
-SMOOTH = [c for c in TAKE if c.values[0].grad is not None and c.values[1].differentiable and c.values[0].name not in NOT_BY_DIFFERENCES]
+#: The phases of their vectors are free: functions of them that depend on these have no gradient. See ``test_phases_are_free``.
+PHASES = {"eigh", "svd"}
+SMOOTH = [
+    c for c in TAKE if c.values[0].grad is not None and c.values[1].differentiable and c.values[0].name not in NOT_BY_DIFFERENCES | PHASES
+]
 REFUSE = [pytest.param(op, _cases(op)[0], id=op.name) for op in ALL_OPS if op.complex is None and _cases(op)]
 
 
@@ -157,3 +161,32 @@ def test_refused_in_place() -> None:
         with pytest.raises(HybridnetError, match="expected values that float64 holds"):
             write()
     np.testing.assert_array_equal(x.asnumpy(), 1)
+
+
+@pytest.mark.parametrize("name", sorted(PHASES))
+def test_phases_are_free(name: str) -> None:
+    """What does not depend on phases has the gradient that its differences say: here the sizes of vectors' elements and all values."""
+    rng = np.random.default_rng(2)
+    a, along = (rng.normal(size=(2, 3, 3)) + 1j * rng.normal(size=(2, 3, 3)) for _ in range(2))
+    weights = rng.normal(size=(2, 2, 3, 3))
+
+    def function(x: Any) -> Any:
+        if name == "svd":
+            u, s, vh = call("svd", x, full_matrices=False)
+            product = call("matmul", u, vh)
+        else:
+            s, u = call("eigh", x, upper=False)
+            vh = product = u
+        sizes = [call("absolute", y) for y in (u, vh if name == "svd" else product)]
+        terms = [(s * s), *(y * y * asarray(w) for y, w in zip(sizes, weights, strict=True))]
+        if name == "svd":
+            terms.append(call("real", product))
+        return sum(call("sum", t, axis=tuple(range(t.ndim)), keepdims=False) for t in terms)
+
+    x = asarray(a)
+    x.attach_grad()
+    with autograd.record():
+        y = function(x)
+    y.backward()
+    ahead, behind = (float(function(asarray(a + h * along)).asnumpy()) for h in (1e-6, -1e-6))
+    assert float((np.conj(x.grad.asnumpy()) * along).real.sum()) == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
