@@ -63,7 +63,7 @@ def result_type(*arrays_and_dtypes: Any) -> dtypes.Dtype:
     found = functools.reduce(dtypes.promote, strong)
     for x in arrays_and_dtypes:
         if type(x) in (bool, int, float, complex):
-            found = dtypes.promote_scalar(found, type(x))
+            found = dtypes.promote_scalar(found, type(x))  # type: ignore[arg-type]
     return found
 
 

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hybridnet import dtypes
-from hybridnet.core import NDArray, as_class, asarray
+from hybridnet.core import as_class, asarray
 from hybridnet.numpy.functions import FUNCTIONS as _np
 
 Axes = int | tuple[int, ...] | None
-
-
-def _of_scalar(x: Any, like: Any) -> Any:
-    """A Python number as an array of the type that it has beside another array."""
-    if isinstance(x, NDArray):
-        return x
-    return as_class(asarray(x, dtypes.promote_scalar(like.dtype, type(x)), like.device), type(like))
 
 
 # -- sets -----------------------------------------------------------------------------------------

@@ -49,14 +49,22 @@ def array(
 
 
 def asarray(a: ArrayLike, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None, copy: bool | None = None) -> Any:
-    """An array of anything array-like, by the rules of :func:`array`; one of ours as it is, if dtype and device are right.
+    """An array of anything array-like; one of ours as it is, if dtype and device are right.
 
+    Without ``dtype`` Python's integers and booleans keep their kind, as the array API standard has it (:func:`array` gives float32).
     ``copy``: whether always to copy; false: never, which is an error for what is not one of ours already.
     """
+    if dtype is None and not hasattr(a, "dtype"):
+        dtype = {"b": dtypes.bool_, "i": dtypes.int64, "u": dtypes.uint64}.get(np.asarray(_on_host(a)).dtype.kind)
     made = array(a, dtype, device, ctx, copy=bool(copy))
     if copy is False and made is not a:
         fail(ArgumentError, "asarray", expected="an array that needs no copy", got=type(a).__name__, fix="copy=None")
     return made
+
+
+def _on_host(a: Any) -> Any:
+    """Nested sequences with arrays of ours in them, as NumPy takes them."""
+    return [_on_host(x) for x in a] if isinstance(a, (list, tuple)) else a.asnumpy() if isinstance(a, NDArray) else a
 
 
 def ascontiguousarray(a: ArrayLike, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:

@@ -158,7 +158,7 @@ def test_numpys_ufuncs_and_reductions() -> None:
     assert np.multiply(x, 2, out=y) is y
     same(y, A * 2)
     with pytest.raises(TypeError):
-        np.fft.fft(x)
+        np.busday_count(x, x)
 
 
 def test_out_and_where() -> None:
@@ -180,7 +180,7 @@ def test_out_and_where() -> None:
 
 
 def test_every_dispatched_function_is_of_the_namespace() -> None:
-    named = set(hnp.FUNCTIONS.values()) | {getattr(hnp.linalg, n) for n in hnp.linalg.__all__}
+    named = set(hnp.FUNCTIONS.values()) | {getattr(m, n) for m in (hnp.linalg, hnp.fft) for n in m.__all__}
     assert set(NUMPY_FUNCTIONS.values()) <= named
     assert len(NUMPY_FUNCTIONS) > 200
 

@@ -253,12 +253,12 @@ def eigvalsh(a: ArrayLike, UPLO: str = "L") -> Any:
 
 
 def eig(a: ArrayLike) -> tuple[Any, Any]:
-    """The eigenvalues and eigenvectors of a square matrix, complex unless its eigenvalues are real. No gradient."""
+    """The eigenvalues and eigenvectors of a square matrix; of a real one they must be real. No gradient."""
     return apply(lapack.EIG, (tensor(a),))
 
 
 def eigvals(a: ArrayLike) -> Any:
-    """The eigenvalues of a square matrix, complex unless they are real. No gradient."""
+    """The eigenvalues of a square matrix; of a real one they must be real. No gradient."""
     return eig(a)[0]
 
 

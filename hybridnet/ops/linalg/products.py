@@ -41,8 +41,8 @@ def vdot(a: ArrayLike, b: ArrayLike) -> Any:
 
     Both are flattened and must be of one size; the result has no dimensions.
     """
-    a = reshape(a, -1)
-    return dot(call("conjugate", a) if dtypes.is_complex(a.dtype) else a, reshape(b, -1))
+    left: Any = reshape(a, -1)
+    return dot(call("conjugate", left) if dtypes.is_complex(left.dtype) else left, reshape(b, -1))
 
 
 def inner(a: Any, b: Any) -> Any:
