@@ -118,9 +118,9 @@ def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: A
     return real + imaginary * 1j
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     """A grid of as many dimensions as there are arrays of one: the coordinate of each point along each. ``indexing``: xy or ij."""
-    return tuple(_np["meshgrid"](*arrays, indexing=indexing))
+    return list(_np["meshgrid"](*arrays, indexing=indexing))
 
 
 def tril(x: Any, /, *, k: int = 0) -> Any:

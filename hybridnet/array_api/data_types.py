@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
@@ -12,7 +13,28 @@ from hybridnet.core import NDArray
 from hybridnet.errors import ArgumentError, DtypeError, fail
 from hybridnet.numpy.functions import FUNCTIONS as _np
 
-finfo, iinfo = np.finfo, np.iinfo
+iinfo = np.iinfo
+
+
+class FloatInfo(NamedTuple):
+    """What a floating type, or the parts of a complex one, can hold, as Python's numbers."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: dtypes.Dtype
+
+
+def finfo(type: Any, /) -> FloatInfo:
+    """The limits of a floating type, of that of complex numbers' parts, or of an array's. DtypeError for another type."""
+    dtype = dtypes.real_of(_dtype_of(type))
+    if not dtypes.is_floating(dtype):
+        fail(DtypeError, "finfo", expected="a floating or complex dtype", got=str(dtype))
+    found = ml_dtypes.finfo(dtype)
+    return FloatInfo(found.bits, *map(float, (found.eps, found.max, found.min, found.smallest_normal)), dtype)
+
 
 _SIGNED = tuple(t for t in dtypes.INTEGERS if t.kind == "i")
 _UNSIGNED = tuple(t for t in dtypes.INTEGERS if t.kind == "u")
@@ -72,9 +94,9 @@ def can_cast(from_: Any, to: Any, /) -> bool:
     return bool(np.can_cast(_dtype_of(from_), dtypes.as_dtype(to)))
 
 
-def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
+def broadcast_arrays(*arrays: Any) -> list[Any]:
     """The arrays, all in the shape that they broadcast to."""
-    return tuple(_np["broadcast_arrays"](*arrays))
+    return list(_np["broadcast_arrays"](*arrays))
 
 
 def broadcast_to(x: Any, /, shape: tuple[int, ...]) -> Any:

@@ -212,7 +212,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     return tuple(_np["unstack"](x, axis))
 
 
-def expand_dims(x: Any, /, *, axis: int = 0) -> Any:
+def expand_dims(x: Any, /, axis: int) -> Any:
     """``x`` with an axis of length 1 at a place."""
     return _np["expand_dims"](x, axis)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hybridnet import dtypes
+from hybridnet.core import NDArray
 from hybridnet.errors import ShapeError, fail
 from hybridnet.numpy import linalg as _linalg
 from hybridnet.numpy.functions import FUNCTIONS as _np
@@ -157,22 +158,28 @@ def solve(x1: Any, x2: Any, /) -> Any:
     return _linalg.solve(x1, x2)
 
 
-def _tolerance(x: Any, rtol: Any) -> float:
-    if rtol is not None:
-        return float(rtol)
-    return float(max(x.shape[-2:]) * np.finfo(dtypes.real_of(x.dtype)).eps)
+def _kept(values: Any, x: Any, rtol: Any) -> Any:
+    """Which singular values are above a share of the largest: a number, one a matrix, or what rounding makes of the larger length."""
+    if rtol is None:
+        rtol = float(max(x.shape[-2:]) * np.finfo(dtypes.real_of(x.dtype)).eps)
+    elif isinstance(rtol, NDArray) and rtol.ndim:
+        rtol = _np["expand_dims"](rtol, -1)
+    return values > (_np["max"](values, -1, keepdims=True) * rtol if values.shape[-1] else values)
 
 
 def pinv(x: Any, /, *, rtol: Any = None) -> Any:
-    """The Moore-Penrose inverses of matrices; singular values below ``rtol`` times the largest count as 0."""
-    return _linalg.pinv(x, _tolerance(x, rtol))
+    """The Moore-Penrose inverses of matrices; singular values below ``rtol`` times the largest, a number or one a matrix, count as 0."""
+    if not isinstance(rtol, NDArray):
+        return _linalg.pinv(x, float(max(x.shape[-2:]) * np.finfo(dtypes.real_of(x.dtype)).eps) if rtol is None else rtol)
+    u, s, vh = (y.conj() if dtypes.is_complex(y.dtype) else y for y in _linalg.svd(x, False))
+    kept = _kept(s, x, rtol)
+    inverses = _np["where"](kept, 1 / _np["where"](kept, s, 1), 0)
+    return (vh.mT * _np["expand_dims"](inverses, -2)) @ u.mT
 
 
 def matrix_rank(x: Any, /, *, rtol: Any = None) -> Any:
     """How many singular values of matrices are above ``rtol`` times the largest."""
-    values = _linalg.svdvals(x)
-    limit = _np["max"](values, -1, True) * _tolerance(x, rtol) if values.shape[-1] else values
-    return _np["sum"]((values > limit).astype(dtypes.int64), -1)
+    return _np["sum"](_kept(_linalg.svdvals(x), x, rtol).astype(dtypes.int64), -1)
 
 
 # -- norms ----------------------------------------------------------------------------------------------

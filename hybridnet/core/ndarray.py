@@ -19,7 +19,7 @@ from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, is_writable, spec_of, wrap
 from hybridnet.core.handles import rebuilt
 from hybridnet.core.identity import changed
-from hybridnet.core.indexing import decode, encode, fail_index, plain_template
+from hybridnet.core.indexing import decode, encode, fail_index, is_truth, plain_template
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
 from hybridnet.core.state import local
@@ -296,6 +296,9 @@ class NDArray(Operators, Array):
     def __getitem__(self, key: Any) -> Any:
         if (plain := plain_template(key, self._data.shape)) is not None:
             return apply(OPS["slice"], (self,), {"key": plain})
+        if is_truth(key):
+            once = apply(OPS["reshape"], (self,), {"shape": (1, *self._data.shape)})
+            return once[np.zeros(int(bool(key)), np.int64)]
         template, arrays = encode(key, self._data.shape)
         if not arrays:
             return apply(OPS["slice"], (self,), {"key": template})
@@ -303,6 +306,10 @@ class NDArray(Operators, Array):
         return apply(OPS["index"], (self, *indices), {"key": template})
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        if is_truth(key):
+            if key:
+                self[...] = value
+            return
         template, arrays = encode(key, self._data.shape)
         template, indices = self._index_operands(key, template, arrays)
         if not isinstance(value, Array):
