@@ -46,6 +46,7 @@ template <class T> __device__ inline T hn_real(T x) { return x; }
 template <class T> __device__ inline T hn_real(hn_complex<T> z) { return z.re; }
 template <class T> __device__ inline T hn_imag(T) { return T(0); }
 template <class T> __device__ inline T hn_imag(hn_complex<T> z) { return z.im; }
+template <class T> __device__ inline hn_complex<T> hn_joined(T re, T im) { return {re, im}; }
 template <class T> __device__ inline T hn_conjugate(T x) { return x; }
 template <class T> __device__ inline hn_complex<T> hn_conjugate(hn_complex<T> z) { return {z.re, -z.im}; }
 template <class T> __device__ inline T hn_abs(hn_complex<T> z) { return hypot(z.re, z.im); }

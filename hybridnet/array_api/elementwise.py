@@ -45,9 +45,7 @@ def trunc(x: Any, /) -> Any:
 
 def round(x: Any, /) -> Any:
     """Each element rounded to the nearest whole number, halves to even; of complex numbers both parts."""
-    if dtypes.is_complex(x.dtype):
-        return _np["rint"](x.real) + _np["rint"](x.imag) * 1j
-    return x.copy() if dtypes.is_integer(x.dtype) else _np["rint"](x)
+    return _np["around"](x)
 
 
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:

@@ -21,7 +21,7 @@ from hybridnet.graph.ir import Node, Value
 from hybridnet.graph.operators import SUM
 
 COMPLEX = "complex.cuh"
-_PARTS = re.compile("hn_(real|imag|conjugate)[(]")  # of real numbers too
+_PARTS = re.compile("hn_(real|imag|joined|conjugate)[(]")  # of real numbers too
 INCLUDES = ("functors.cuh", "vector.cuh", "reduce.cuh", "random.cuh")
 
 

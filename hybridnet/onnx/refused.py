@@ -15,7 +15,7 @@ _OF: dict[tuple[str, str], str] = {
     _DRAWS: "random_binomial random_categorical random_exponential random_gamma random_multinomial random_normal random_permutation "
     "random_poisson random_randint random_uniform",
     _LINEAR_ALGEBRA: "cholesky cofactors eig eigh fft inv pinv qr rfft slogdet solve svd",
-    _COMPLEX: "conjugate imag irfft real",
+    _COMPLEX: "complex conjugate imag irfft real",
     _DETECTION: "bipartite_matching box_nms multi_box_detection proposal region_largest region_spread region_sums rroi_align",
     _NO_OPERATOR: "cast_storage col2im copysign cumprod digamma erfinv gamma gammaln gcd histogram im2col lcm nextafter "
     "left_shift polygamma right_shift searchsorted sparse_retain",

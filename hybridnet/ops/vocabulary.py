@@ -176,8 +176,17 @@ def _in_dtype(compute: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     name, boolean = compute.__name__, dtype == dtypes.bool_
     arrays = [x if isinstance(x, (NDArray, int, float)) else asarray(x) for x in args]
     for x in arrays:
-        if isinstance(x, NDArray) and dtypes.is_floating(x.dtype) and not (boolean or dtypes.is_floating(dtype)):
-            fail(DtypeError, name, expected="a floating dtype for floating operands", got=str(dtype), fix=".astype of the result")
+        narrower = isinstance(x, NDArray) and (
+            (dtypes.is_floating(x.dtype) and not dtypes.is_inexact(dtype)) or (dtypes.is_complex(x.dtype) and not dtypes.is_complex(dtype))
+        )
+        if narrower and not boolean:
+            fail(
+                DtypeError,
+                name,
+                expected="a dtype for such operands, floating or complex",
+                got=str(dtype),
+                fix=".astype of the result",
+            )
     if not boolean:  # of truth values it is the result's alone
         arrays = [x.astype(dtype, copy=False) if isinstance(x, NDArray) else x for x in arrays]
     result = compute(*arrays, **kwargs)

@@ -271,7 +271,7 @@ def _spread(rows: Any, axis: int, count: int, mode: str) -> Any:
     if mode == "mean":
         wide = rows.astype(dtypes.floating(rows.dtype), copy=False)
         found = call("sum", wide, axis=(axis,), keepdims=True) / float(rows.shape[axis])
-        found = found if dtypes.is_floating(rows.dtype) else call("cast", call("rint", found), dtype=rows.dtype)
+        found = found if dtypes.is_inexact(rows.dtype) else call("cast", call("rint", found), dtype=rows.dtype)
     else:
         found = call(mode.removesuffix("imum"), rows, axis=(axis,), keepdims=True)
     return broadcast_to(found, tuple(count if i == axis else m for i, m in enumerate(rows.shape)))

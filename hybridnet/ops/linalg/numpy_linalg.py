@@ -81,7 +81,8 @@ def _least_squares(a: Any, b: Any, rcond: float) -> Any:
 @in_wide
 def _squared_residuals(a: Any, x: Any, b: Any) -> Any:
     left = matmul(a, x) - b
-    return reduction.sum(left * left, axis=0)
+    size = call("absolute", left) if dtypes.is_complex(left.dtype) else left
+    return reduction.sum(size * size, axis=0)
 
 
 def tensorinv(a: ArrayLike, ind: int = 2) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, apply, call, infer_pointwise, on_cuda, register
+from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, call, infer_pointwise, on_cuda, register
 from hybridnet.ops.common import NONE, normal, tensor
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
@@ -65,6 +65,42 @@ CONJUGATE = register(
 on_cuda(CONJUGATE, functor="hn_conjugate({0})")
 
 
+def _infer_complex(a: Any, b: Any) -> Spec:
+    spec = infer_pointwise("complex")(a, b)
+    return Spec(spec.shape, dtypes.complex_of(spec.dtype))
+
+
+def _complex_of(xp: Any, a: Any, b: Any, *, out: Any = None) -> Any:
+    if out is None:
+        found = [x for x in (a, b) if hasattr(x, "dtype")]
+        out = xp.empty(np.broadcast_shapes(*(x.shape for x in found)), dtypes.complex_of(found[0].dtype))
+    out.real[...], out.imag[...] = a, b  # apart: an infinite part times i would be NaN in the other
+    return out
+
+
+COMPLEX = register(
+    Op(
+        "complex",
+        Kind.POINTWISE,
+        _infer_complex,
+        compute=_complex_of,
+        grad=(lambda g, y, a, b: real(g), lambda g, y, a, b: imag(g)),
+        promote="float",
+        sample=lambda: [
+            Sample((normal(2, 3), normal(3, seed=1))),
+            Sample((normal(4), 1.5)),
+            Sample((np.array([np.inf, 0.0]), np.array([1.0, np.nan])), differentiable=False),
+        ],
+    )
+)
+on_cuda(COMPLEX, functor="hn_joined({0}, {1})")
+
+
+def of_parts(function: Callable[[Any], Any], x: Any) -> Any:
+    """What a function of real arrays makes of both parts, as one complex array."""
+    return apply(COMPLEX, (function(real(x)), function(imag(x))), NONE)
+
+
 def real(val: ArrayLike) -> Any:
     """The real part of each number, a new array; a real array as it is."""
     val = tensor(val)
@@ -81,6 +117,11 @@ def conjugate(x: ArrayLike) -> Any:
     return apply(CONJUGATE, (tensor(x),), NONE)
 
 
+def conjugated(x: Any) -> Any:
+    """The conjugate of a complex array; a real one as it is, of any shape."""
+    return call("conjugate", x) if dtypes.is_complex(x.dtype) else x
+
+
 def angle(z: ArrayLike, deg: bool = False) -> Any:
     """The angle of each number in the complex plane, in radians from -π to π, or in degrees."""
     z = tensor(z)
@@ -90,7 +131,7 @@ def angle(z: ArrayLike, deg: bool = False) -> Any:
 
 def iscomplexobj(x: Any) -> bool:
     """Whether ``x`` is of a complex type, whatever its imaginary parts are."""
-    return bool(x.dtype.kind == "c") if isinstance(x, NDArray) else bool(np.iscomplexobj(x))
+    return dtypes.is_complex(x.dtype) if isinstance(x, NDArray) else bool(np.iscomplexobj(x))
 
 
 def isrealobj(x: Any) -> bool:

@@ -14,6 +14,7 @@ from hybridnet.core import ArrayLike, Kind, NDArray, Op, Sample, Spec, apply, ca
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.shape import concatenate, reshape, slice_axis, stack
 from hybridnet.ops.common import normal, tensor
+from hybridnet.ops.math.complex_parts import COMPLEX
 
 #: What ``norm`` of a transform becomes in its adjoint.
 ADJOINT = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
@@ -210,4 +211,4 @@ def ifft_in_pairs(data: ArrayLike) -> Any:
         return reshape(x, shape)
     pairs = reshape(x, (*shape, 2))
     real, imaginary = (reshape(slice_axis(pairs, x.ndim, i, i + 1), shape) for i in (0, 1))
-    return call("real", apply(FFT, (real + imaginary * 1j,), {"axes": (x.ndim - 1,), "inverse": True, "norm": "forward"}))
+    return call("real", apply(FFT, (apply(COMPLEX, (real, imaginary)),), {"axes": (x.ndim - 1,), "inverse": True, "norm": "forward"}))

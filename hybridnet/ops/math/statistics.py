@@ -18,9 +18,10 @@ from hybridnet.ops.array.gather import as_indices, take
 from hybridnet.ops.array.indexing import INDEX_ADD
 from hybridnet.ops.array.rearrange import diagonal, moveaxis
 from hybridnet.ops.array.shape import broadcast_to, concatenate, expand_dims, reshape, slice_axis, transpose
-from hybridnet.ops.common import normal, normalize_axes, tensor
+from hybridnet.ops.common import normal, normalize_axes, real_part, tensor
 from hybridnet.ops.linalg.matmul import matmul
 from hybridnet.ops.math import pointwise, reduction, scan
+from hybridnet.ops.math.complex_parts import conjugated, of_parts
 from hybridnet.ops.math.slopes import ROOT
 from hybridnet.ops.math.wide import in_wide
 
@@ -69,14 +70,16 @@ def cov(m: ArrayLike, y: ArrayLike | None = None, rowvar: bool = True, bias: boo
     """The covariance matrix of variables, one a row (a column without ``rowvar``); over n - 1 unless ``bias`` or ``ddof`` says else."""
     x = _variables(m, rowvar)
     if y is not None:
-        x = concatenate([x, _variables(y, rowvar).astype(x.dtype, copy=False)], 0)
+        more = _variables(y, rowvar)
+        kind = dtypes.promote(x.dtype, more.dtype) if dtypes.is_complex(more.dtype) else x.dtype
+        x = concatenate([x.astype(kind, copy=False), more.astype(kind, copy=False)], 0)
     return _cov(x, (0 if bias else 1) if ddof is None else ddof)
 
 
 @in_wide
 def _cov(x: Any, ddof: int) -> Any:
     centred = x - reduction.mean(x, 1, keepdims=True)
-    found = matmul(centred, transpose(centred)) / float(x.shape[1] - ddof)
+    found = matmul(centred, transpose(conjugated(centred))) / float(x.shape[1] - ddof)
     return reshape(found, ()) if found.size == 1 else found
 
 
@@ -100,7 +103,7 @@ def _corrcoef(x: Any, y: Any, rowvar: bool) -> Any:
     c = cov(x, y, rowvar)
     if not c.ndim:
         return c / c
-    spread = apply(ROOT, (diagonal(c),))
+    spread = apply(ROOT, (real_part(diagonal(c)),))
     return c / expand_dims(spread, 0) / expand_dims(spread, 1)
 
 
@@ -298,7 +301,7 @@ def array_equiv(a1: ArrayLike, a2: ArrayLike) -> bool:
 
 def _all_equal(a: Any, b: Any, equal_nan: bool) -> bool:
     same = call("equal", a, b)
-    if equal_nan and dtypes.is_floating(a.dtype) and dtypes.is_floating(b.dtype):
+    if equal_nan and dtypes.is_inexact(a.dtype) and dtypes.is_inexact(b.dtype):
         same = call("logical_or", same, call("logical_and", call("isnan", a), call("isnan", b)))
     return bool(reduction.all(same))
 
@@ -307,8 +310,10 @@ def _all_equal(a: Any, b: Any, equal_nan: bool) -> bool:
 
 
 def around(a: ArrayLike, decimals: int = 0) -> Any:
-    """Rounded to ``decimals`` places after the point (before it, if negative); halves to even."""
+    """Rounded to ``decimals`` places after the point (before it, if negative); halves to even, of complex numbers both parts."""
     a = tensor(a)
+    if dtypes.is_complex(a.dtype):
+        return of_parts(lambda part: around(part, decimals), a)
     if not dtypes.is_floating(a.dtype):
         if decimals >= 0:
             return a.copy()
@@ -366,12 +371,16 @@ def nan_to_num(x: ArrayLike, copy: bool = True, nan: float = 0.0, posinf: float 
     Without ``copy`` it is written into ``x``, and ``x`` is returned.
     """
     x = tensor(x)
-    if not dtypes.is_floating(x.dtype):
+    if not dtypes.is_inexact(x.dtype):
         return x.copy() if copy else x
-    largest = float(ml_dtypes.finfo(x.dtype).max)
-    found = call("where", call("isnan", x), nan, x)
-    found = call("where", call("equal", found, np.inf), largest if posinf is None else posinf, found)
-    found = call("where", call("equal", found, -np.inf), -largest if neginf is None else neginf, found)
+    largest = float(ml_dtypes.finfo(dtypes.real_of(x.dtype)).max)
+
+    def finite(part: Any) -> Any:
+        found = call("where", call("isnan", part), nan, part)
+        found = call("where", call("equal", found, np.inf), largest if posinf is None else posinf, found)
+        return call("where", call("equal", found, -np.inf), -largest if neginf is None else neginf, found)
+
+    found = of_parts(finite, x) if dtypes.is_complex(x.dtype) else finite(x)
     if copy:
         return found
     x[...] = found
@@ -380,7 +389,7 @@ def nan_to_num(x: ArrayLike, copy: bool = True, nan: float = 0.0, posinf: float 
 
 def _without_nan(a: Any, value: float) -> Any:
     a = tensor(a)
-    return call("where", call("isnan", a), value, a) if dtypes.is_floating(a.dtype) else a
+    return call("where", call("isnan", a), value, a) if dtypes.is_inexact(a.dtype) else a
 
 
 def _passing(function: Callable[..., Any], name: str, value: float) -> Callable[..., Any]:
@@ -448,7 +457,7 @@ def _nan_extremum(function: Callable[..., Any], name: str, value: float) -> Call
     def extremum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
         a = tensor(a)
         found = function(_without_nan(a, value), axis, keepdims=keepdims)
-        if not dtypes.is_floating(a.dtype):
+        if not dtypes.is_inexact(a.dtype):
             return found
         missing = reduction.all(call("isnan", a), axis, keepdims=keepdims)
         return call("where", missing, np.nan, found)
