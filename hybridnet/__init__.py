@@ -12,6 +12,7 @@ with paused_for_import:
     from hybridnet import (
         absent,
         amp,
+        array_api,
         attribute,
         autograd,
         base,
@@ -58,6 +59,7 @@ __all__ = [
     "MXNetError",
     "NDArray",
     "amp",
+    "array_api",
     "attribute",
     "autograd",
     "base",

@@ -2,7 +2,8 @@
 
 NumPy's dtypes with ``bfloat16`` from ml_dtypes. Two rules differ from NumPy's, both as in MXNet:
 the default floating type is float32, and an integer array with a floating array gives the
-floating array's type (NumPy would widen int32 + float32 to float64).
+floating array's type (NumPy would widen int32 + float32 to float64). Complex numbers follow: their default
+type is complex64, whose parts are float32, and an integer array with a complex one gives the complex one's type.
 """
 
 from __future__ import annotations
@@ -30,10 +31,13 @@ uint16: Dtype = np.dtype(np.uint16)
 uint32: Dtype = np.dtype(np.uint32)
 uint64: Dtype = np.dtype(np.uint64)
 bool_: Dtype = np.dtype(np.bool_)
+complex64: Dtype = np.dtype(np.complex64)
+complex128: Dtype = np.dtype(np.complex128)
 
 FLOATS = (float16, bfloat16, float32, float64)
+COMPLEX = (complex64, complex128)
 INTEGERS = (int8, int16, int32, int64, uint8, uint16, uint32, uint64)
-ALL = (*FLOATS, *INTEGERS, bool_)
+ALL = (*FLOATS, *COMPLEX, *INTEGERS, bool_)
 _KNOWN = frozenset(ALL)
 
 #: The type of new floating arrays and of integers divided, averaged, exponentiated.
@@ -64,8 +68,28 @@ def is_known(dtype: Dtype) -> bool:
 
 
 def is_floating(dtype: Dtype) -> bool:
-    """Whether gradients can flow through arrays of this type."""
+    """Whether a dtype is one of real floating numbers."""
     return _kind(dtype) == "f" or dtype == bfloat16
+
+
+def is_complex(dtype: Dtype) -> bool:
+    """Whether a dtype is one of complex numbers."""
+    return _kind(dtype) == "c"
+
+
+def is_inexact(dtype: Dtype) -> bool:
+    """Whether gradients can flow through arrays of this type: a floating or a complex one, which NumPy calls inexact."""
+    return _kind(dtype) in "fc" or dtype == bfloat16
+
+
+def real_of(dtype: Dtype) -> Dtype:
+    """The type of the real and imaginary parts of complex numbers; of real ones the type itself."""
+    return (float64 if dtype == complex128 else float32) if is_complex(dtype) else dtype
+
+
+def complex_of(dtype: Dtype) -> Dtype:
+    """The type of the complex numbers whose parts hold real ones of ``dtype``: complex128 for float64, else complex64."""
+    return dtype if is_complex(dtype) else complex128 if dtype == float64 else complex64
 
 
 def is_integer(dtype: Dtype) -> bool:
@@ -83,6 +107,8 @@ def promote(a: Dtype, b: Dtype) -> Dtype:
     """The type of a result of operands of types ``a`` and ``b``."""
     if a == b:
         return a
+    if is_complex(a) or is_complex(b):
+        return complex128 if {a, b} & {complex128, float64} else complex64
     a_floats, b_floats = is_floating(a), is_floating(b)
     if a_floats and b_floats:
         if {a, b} == {float16, bfloat16}:
@@ -99,7 +125,9 @@ def promote(a: Dtype, b: Dtype) -> Dtype:
 @lru_cache(maxsize=1024)
 def promote_scalar(dtype: Dtype, scalar_type: type) -> Dtype:
     """The type of a result of an array of ``dtype`` and a Python number, which is weak."""
-    if scalar_type is bool or is_floating(dtype):
+    if issubclass(scalar_type, (complex, np.complexfloating)) and not issubclass(scalar_type, float):
+        return complex_of(dtype)
+    if scalar_type is bool or is_inexact(dtype):
         return dtype
     if issubclass(scalar_type, (float, np.floating)):
         return default_float
@@ -107,5 +135,5 @@ def promote_scalar(dtype: Dtype, scalar_type: type) -> Dtype:
 
 
 def floating(dtype: Dtype) -> Dtype:
-    """``dtype`` itself if it is floating, else the default floating type."""
-    return dtype if is_floating(dtype) else default_float
+    """``dtype`` itself if it is floating or complex, else the default floating type."""
+    return dtype if is_inexact(dtype) else default_float

@@ -336,7 +336,7 @@ class _Rows:
 
     def _is_long(self, node: Node) -> bool:
         """Whether a thread adds so many numbers that it matters in which order."""
-        floating = node.op is SUM and dtypes.is_floating(node.output.dtype)
+        floating = node.op is SUM and dtypes.is_inexact(node.output.dtype)
         return floating and self.batch < self.steps and self._added > RUN
 
     @property

@@ -20,6 +20,8 @@ from hybridnet.errors import DeviceError, fail
 from hybridnet.graph.ir import Node, Value
 from hybridnet.graph.operators import SUM
 
+COMPLEX = "complex.cuh"
+_PARTS = re.compile("hn_(real|imag|joined|conjugate)[(]")  # of real numbers too
 INCLUDES = ("functors.cuh", "vector.cuh", "reduce.cuh", "random.cuh")
 
 
@@ -62,6 +64,9 @@ def literal(number: Any, dtype: dtypes.Dtype) -> str:
     computed = computed_type(dtype)
     if dtype == dtypes.bool_:
         return "true" if number else "false"
+    if dtypes.is_complex(dtype):
+        real, imaginary = (literal(part, dtypes.real_of(dtype)) for part in (complex(number).real, complex(number).imag))
+        return f"{computed}({real}, {imaginary})"
     value = np.full((), number).astype(dtype)[()]
     if not dtypes.is_floating(dtype):
         if dtype.kind == "i" and value == np.iinfo(dtype).min:
@@ -163,5 +168,9 @@ def declared(constants: Sequence[str], body: Sequence[str]) -> list[str]:
 
 
 def translation_unit(kernels: Mapping[str, str], headers: Iterable[str] = ()) -> str:
-    """The source of a module from the texts of its kernels, by name; ``headers`` are included besides the usual ones."""
-    return "\n".join([*(f'#include "{name}"' for name in (*INCLUDES, *headers)), "", *kernels.values()])
+    """The source of a module from the texts of its kernels, by name; ``headers`` are included besides the usual ones.
+
+    ``complex.cuh``, which makes compiling slower, where a kernel has such values.
+    """
+    complex_numbers = [COMPLEX] if any("hn_complex<" in text or _PARTS.search(text) for text in kernels.values()) else []
+    return "\n".join([*(f'#include "{name}"' for name in (*INCLUDES, *complex_numbers, *headers)), "", *kernels.values()])

@@ -82,7 +82,7 @@ def scalar_literal(ns: Namespace, value: Value, op: Op) -> str:
     if pointwise and not is_ufunc(op) and value.dtype != dtypes.bfloat16 and type(number) in (int, float, bool):
         return repr(number)
     shape = () if pointwise else value.shape
-    name = "c" + str(number).replace("-", "m").replace("+", "").replace(".", "_")
+    name = "c" + str(number).strip("()").replace("-", "m").replace("+", "").replace(".", "_")
     return ns.bind(name, np.full(shape, number, value.dtype), ("constant", exact(number), value.dtype, shape))
 
 
@@ -114,7 +114,7 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
     if out is not None:
         if is_ufunc(op):
             return [f"{ns.bind(op.ufunc or '', getattr(np, op.ufunc or ''))}({', '.join(args)}, out={out})"]
-        if op is SUM and not half and dtypes.is_floating(result.dtype) and is_long(node):
+        if op is SUM and not half and dtypes.is_inexact(result.dtype) and is_long(node):
             return [f"{ns.bind('add_up', add_up)}({args[0]}, {attrs['axis']}, {attrs['keepdims']}, {out})"]
         if op in REDUCERS and not half:
             name = REDUCERS[op].__name__
@@ -125,7 +125,8 @@ def call_text(ns: Namespace, node: Node, args: list[str], out: str | None) -> li
             b = _transposed(args[1], node.inputs[1]) if attrs.get("transpose_b") else args[1]
             return [f"{_product(ns, node)}({a}, {b}, out={out})"]
         if op is CAST:
-            return [f"copyto({out}, {args[0]}, 'unsafe')"]
+            drops = dtypes.is_complex(node.inputs[0].dtype) and not (dtypes.is_complex(result.dtype) or result.dtype == dtypes.bool_)
+            return [f"copyto({out}, {args[0]}{'.real' if drops else ''}, 'unsafe')"]
         if op is COPY:
             return [f"copyto({out}, {args[0]})"]
         if op is FULL:

@@ -15,7 +15,7 @@ import numpy as np
 from hybridnet.codegen.numpy_text import REDUCERS, Namespace, is_long, is_ufunc, scalar_literal, view_text
 from hybridnet.core import Kind
 from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
-from hybridnet.dtypes import is_floating
+from hybridnet.dtypes import is_floating, is_inexact
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import MATMUL, MAX, MIN, PROD, RESHAPE, SLICE, SUM, TRANSPOSE
 from hybridnet.ops.linalg.cpu_matmul import SMALL, multiply_adds
@@ -126,7 +126,7 @@ class _Line:
             return view_text(ns, node, args[0])
         x = node.inputs[0] if node.inputs else node.output
         half = x.dtype.itemsize == 2 and is_floating(x.dtype)
-        if op in REDUCERS and op in _SHORT and not half and not (op is SUM and is_floating(x.dtype) and is_long(node)):
+        if op in REDUCERS and op in _SHORT and not half and not (op is SUM and is_inexact(x.dtype) and is_long(node)):
             ufunc = REDUCERS[op]
             reduce = ns.bind(f"{ufunc.__name__}_reduce", ufunc.reduce, ("reduce", ufunc.__name__))
             return f"{reduce}({args[0]}, {attrs['axis']}, None, None, {attrs['keepdims']})"

@@ -15,7 +15,7 @@ from hybridnet import dtypes
 from hybridnet.core import storage, tape
 from hybridnet.core.array import Array, spec_of, wrap
 from hybridnet.core.elsewhere import function_on, whole
-from hybridnet.core.failure import explain, fail_two_devices
+from hybridnet.core.failure import explain, fail_complex, fail_two_devices
 from hybridnet.core.handles import as_class, plain
 from hybridnet.core.hooks import hooked
 from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
@@ -74,16 +74,18 @@ def apply(
             lead, other = other, lead
     if not isinstance(lead, Array) or (data := lead._data).__class__ is not _ndarray or not (here := lead._device).is_host:
         return _in_general(op, arrays, attrs, device, cls, out)
-    direct = op.promote is None or data.dtype.kind == "f"
+    kind = data.dtype.kind
+    direct = kind == "f" or (op.complex is not None if kind == "c" else op.promote is None)
     if count == 1:
         operands: tuple[Any, ...] = (data,)
     elif isinstance(other, Array):
         beside = other._data
-        direct = direct and beside.__class__ is _ndarray and (beside.dtype is data.dtype or op.promote is None)
+        direct = direct and beside.__class__ is _ndarray
+        direct = direct and (beside.dtype is data.dtype or (op.promote is None and (op.complex is not None or beside.dtype.kind != "c")))
         direct = direct and other._device is here
         operands = (data, beside)
     else:
-        direct = data.dtype.kind == "f" and (other.__class__ is float or other.__class__ is int) and not op.promote_from
+        direct = kind == "f" and (other.__class__ is float or other.__class__ is int) and not op.promote_from
         operands = (data, other) if lead is arrays[0] else (other, data)
     if not direct:
         return _in_general(op, arrays, attrs, device, cls, out)
@@ -140,6 +142,8 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
             alike = False
     if op.promote is not None and not (alike and dtype is not None and dtype.kind == "f"):
         arrays = promote(op, arrays, apply)
+    if op.complex is None and any(x._data.dtype.kind == "c" for x in arrays if isinstance(x, Array)):
+        fail_complex(op, arrays)
     special = local.special
     if special == ELSEWHERE:
         if local.trace is None:

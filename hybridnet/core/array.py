@@ -168,7 +168,7 @@ def from_objects(data: np.ndarray[Any, Any], dtype: Dtype) -> np.ndarray[Any, An
 
     DtypeError if one of them is no number. The shape stays.
     """
-    odd = next((x for x in data.flat if not isinstance(x, (int, float, np.number, np.bool_))), None)
+    odd = next((x for x in data.flat if not isinstance(x, (int, float, complex, np.number, np.bool_))), None)
     if odd is not None:
         fail(DtypeError, "array", expected="numbers", got=f"an object of type {type(odd).__name__} among them")
     return data.astype(dtype)

@@ -25,7 +25,7 @@ def from_data(data: Any, device: Device | None = None, cls: type[NDArray] = NDAr
 def asarray(value: Any, dtype: Any = None, device: Device | None = None, cls: type[NDArray] = NDArray) -> Any:
     """An array of anything: an array unchanged, NumPy arrays, numbers and nested lists copied.
 
-    Without ``dtype``, floating values that are not a NumPy array become float32.
+    Without ``dtype``, floating values that are not a NumPy array become float32, complex ones complex64.
     """
     if isinstance(value, Array):
         if dtype is not None and dtypes.as_dtype(dtype) != value._data.dtype:
@@ -51,7 +51,8 @@ def array(value: ArrayLike, dtype: DTypeLike = None, device: Device | None = Non
     except ValueError as error:
         fail(ShapeError, "array", expected="nested sequences of equal lengths", got=str(error))
     if dtype is None:
-        dtype = dtypes.default_float if data.dtype.kind == "f" and not isinstance(value, (np.ndarray, np.generic)) else data.dtype
+        of_python = data.dtype.kind in "fc" and not isinstance(value, (np.ndarray, np.generic))
+        dtype = data.dtype if not of_python else dtypes.complex64 if data.dtype.kind == "c" else dtypes.default_float
     target = dtypes.as_dtype(dtype)
     if data.dtype == object:  # as a table of mixed columns is
         data = from_objects(data, target)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from hybridnet.core.array import Array, spec_of
 from hybridnet.core.op import Op
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
-from hybridnet.errors import DeviceError, HybridnetError, Site, fail, message
+from hybridnet.errors import DeviceError, DtypeError, HybridnetError, Site, fail, message
 
 
 def failure(op: str, operands: Sequence[Any], attrs: Mapping[str, Any], error: Exception, site: Site | None = None) -> HybridnetError:
@@ -49,3 +49,9 @@ def fail_two_devices(op: Op, arrays: Sequence[Any]) -> NoReturn:
     """Raise the DeviceError for operands on several devices, each with its shape and dtype."""
     got = " and ".join(f"{spec_of(a)} on {a._device}" for a in arrays if isinstance(a, Array))
     fail(DeviceError, op.name, expected="arrays on one device", got=got, fix="x.as_in_context(device)")
+
+
+def fail_complex(op: Op, arrays: Sequence[Any]) -> NoReturn:
+    """Raise the DtypeError of an operator whose record does not say that it takes complex numbers."""
+    got = " and ".join(str(spec_of(a)) if isinstance(a, Array) else repr(a) for a in arrays)
+    fail(DtypeError, op.name, expected="real numbers", got=got, fix="np.abs(x), or np.real(x) and np.imag(x) by themselves")

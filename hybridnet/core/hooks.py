@@ -88,7 +88,7 @@ def stop_at_nan(call: OperatorCall, compute: Callable[[], Any]) -> Any:
 
 
 def _has_nan(x: Any) -> bool:
-    return isinstance(x, Array) and dtypes.is_floating(x.dtype) and bool((x._data != x._data).any())
+    return isinstance(x, Array) and dtypes.is_inexact(x.dtype) and bool((x._data != x._data).any())
 
 
 if config.debug >= 3:  # of all threads: those to come, and this one

@@ -96,6 +96,13 @@ def encode(key: Any, shape: tuple[int, ...]) -> tuple[Template, list[Any]]:
     return tuple(template), arrays
 
 
+def is_truth(key: Any) -> bool:
+    """Whether a key is one boolean, which takes all of an array or nothing, along a new first axis."""
+    if isinstance(key, (bool, np.bool_)):
+        return True
+    return isinstance(key, (Array, np.ndarray)) and key.ndim == 0 and key.dtype == dtypes.bool_
+
+
 def _is_integer(k: Any) -> bool:
     return isinstance(k, (int, np.integer)) and not isinstance(k, (bool, np.bool_))
 

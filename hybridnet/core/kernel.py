@@ -19,6 +19,8 @@ _STORED = {
     dtypes.bfloat16: "hn_bfloat16",
     dtypes.float32: "float",
     dtypes.float64: "double",
+    dtypes.complex64: "hn_complex<float>",
+    dtypes.complex128: "hn_complex<double>",
     dtypes.int8: "signed char",
     dtypes.int16: "short",
     dtypes.int32: "int",

@@ -7,6 +7,7 @@ is, and ``NUMPY_FUNCTIONS`` maps NumPy's functions to ours for ``__array_functio
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +19,7 @@ from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, is_writable, spec_of, wrap
 from hybridnet.core.handles import rebuilt
 from hybridnet.core.identity import changed
-from hybridnet.core.indexing import decode, encode, fail_index, plain_template
+from hybridnet.core.indexing import decode, encode, fail_index, is_truth, plain_template
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
 from hybridnet.core.state import local
@@ -69,6 +70,14 @@ class NDArray(Operators, Array):
         """The array with its axes reversed."""
         return apply(OPS["transpose"], (self,), {"axes": tuple(range(len(self._data.shape) - 1, -1, -1))})
 
+    @property
+    def mT(self) -> Any:
+        """The matrices, its last two axes, transposed."""
+        n = len(self._data.shape)
+        if n < 2:
+            fail(ShapeError, "mT", expected="two dimensions or more", got=f"shape {self.shape}", fix="x.T")
+        return apply(OPS["transpose"], (self,), {"axes": (*range(n - 2), n - 1, n - 2)})
+
     def __len__(self) -> int:
         if not self.shape:
             fail(ShapeError, "len", expected="an array of one dimension or more", got="zero dimensions")
@@ -89,7 +98,7 @@ class NDArray(Operators, Array):
         text = np.array2string(self.asnumpy(), separator=", ", prefix="array(")
         if not self.size and self.shape != (0,):
             text += f", shape={self.shape}"
-        dtype = "" if self._data.dtype in (dtypes.default_float, dtypes.bool_) else f", dtype={self._data.dtype}"
+        dtype = "" if self._data.dtype in (dtypes.default_float, dtypes.complex64, dtypes.bool_) else f", dtype={self._data.dtype}"
         return f"array({text}{dtype}{suffix})"
 
     def __str__(self) -> str:
@@ -174,8 +183,17 @@ class NDArray(Operators, Array):
             data = data.get()
         return np.array(data, dtype=dtype, copy=copy)
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        return self._concrete("__dlpack__").__dlpack__(**kwargs)
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        data = self._concrete("__dlpack__")
+        given = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return data.__dlpack__(**{name: value for name, value in given.items() if value is not None})
 
     def __dlpack_device__(self) -> Any:
         return self._concrete("__dlpack_device__").__dlpack_device__()
@@ -223,20 +241,25 @@ class NDArray(Operators, Array):
         """The values cast to ``dtype``; the array itself if nothing changes and ``copy`` is false.
 
         DtypeError for what ``casting`` forbids. Results lie in C order and have the array's class, whatever ``order`` and ``subok`` are.
+        Of complex numbers as real ones the real parts are kept, with NumPy's ComplexWarning.
         """
         dtype = dtypes.as_dtype(dtype)
         if casting != "unsafe" and not (dtypes.bfloat16 in (dtype, self._data.dtype) or np.can_cast(self._data.dtype, dtype, casting)):  # type: ignore[arg-type]
             fail(DtypeError, "astype", expected=f"what {casting!r} casts to {dtype}", got=str(self._data.dtype))
         if dtype == self._data.dtype:
             return self.copy() if copy else self
+        if self._data.dtype.kind == "c" and dtype.kind != "c" and dtype != dtypes.bool_:
+            warnings.warn("imaginary parts are dropped; np.real(x) says so", np.exceptions.ComplexWarning, stacklevel=2)
         return call("cast", self, dtype=dtype)
 
     def tostype(self, stype: str) -> Any:
         """The same elements in storage ``default``, ``csr`` (of matrices) or ``row_sparse``: itself if that is its own."""
         return self if stype == self.stype else call("cast_storage", self, stype=stype)
 
-    def to_device(self, device: Device) -> Any:
-        """The array itself if it lies on ``device``, else a copy there."""
+    def to_device(self, device: Device, /, *, stream: Any = None) -> Any:
+        """The array itself if it lies on ``device``, else a copy there. ``stream``, of the array API standard, must be None."""
+        if stream is not None:
+            fail(ArgumentError, "to_device", expected="stream None: work is in order on a stream of ours", got=repr(stream))
         device = Device(device)
         if device is self._device:
             return self
@@ -282,6 +305,9 @@ class NDArray(Operators, Array):
     def __getitem__(self, key: Any) -> Any:
         if (plain := plain_template(key, self._data.shape)) is not None:
             return apply(OPS["slice"], (self,), {"key": plain})
+        if is_truth(key):
+            once = apply(OPS["reshape"], (self,), {"shape": (1, *self._data.shape)})
+            return once[np.zeros(int(bool(key)), np.int64)]
         template, arrays = encode(key, self._data.shape)
         if not arrays:
             return apply(OPS["slice"], (self,), {"key": template})
@@ -289,6 +315,10 @@ class NDArray(Operators, Array):
         return apply(OPS["index"], (self, *indices), {"key": template})
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        if is_truth(key):
+            if key:
+                self[...] = value
+            return
         template, arrays = encode(key, self._data.shape)
         template, indices = self._index_operands(key, template, arrays)
         if not isinstance(value, Array):
@@ -296,7 +326,7 @@ class NDArray(Operators, Array):
         elif value._device is not self._device and local.trace is None:
             value = value.to_device(self._device)  # type: ignore[attr-defined]
         if value._data.dtype != self._data.dtype:
-            value = call("cast", value, dtype=self._data.dtype)
+            value = self._own_type(value)
         if local.special and not template and value.ndim <= self.ndim:
             self._assign(value)  # all of it: nothing of what it held remains
             return
@@ -338,6 +368,8 @@ class NDArray(Operators, Array):
                 operands.extend(wrap(type(self), f, self._device) for f in found)
                 items.extend([("array",)] * mask.ndim)
                 continue
+            if dtypes.is_complex(index._data.dtype):
+                fail(DtypeError, "index", expected="indices that are integers", got=str(index._data.dtype))
             if dtypes.is_floating(index._data.dtype):
                 index = call("cast", index, dtype=dtypes.int64)  # MXNet's indices are often float32
             elif not index.size:
@@ -347,7 +379,9 @@ class NDArray(Operators, Array):
         return tuple(items), operands
 
     def _like(self, value: Any) -> Any:
-        """A Python or NumPy value as an array of this one's class, dtype and device."""
+        """A Python or NumPy value as an array of this one's class, dtype and device; of complex values the dtype is their own."""
+        if self._data.dtype.kind != "c" and np.iscomplexobj(value):
+            return wrap(type(self), placed(np.asarray(value), self._device), self._device)
         return wrap(type(self), placed(value, self._device, self._data.dtype), self._device)
 
     # -- writing in place -----------------------------------------------------------------------
@@ -364,7 +398,7 @@ class NDArray(Operators, Array):
             )
         data = self._data
         if value._data.dtype != data.dtype:
-            value = call("cast", value, dtype=data.dtype)
+            value = self._own_type(value)
         if value._data.shape != data.shape:
             value = call("broadcast_to", value, shape=data.shape)
         if value.stype != self.stype:
@@ -388,6 +422,12 @@ class NDArray(Operators, Array):
                 self._write(value._data)
         if recorded is not None or not (self._tape is not None and isinstance(self._tape[0], tape.Leaf)):
             self._tape, self._behind = recorded, value._behind if local.recording else None
+
+    def _own_type(self, value: Any) -> Any:
+        """What is to be written, cast to this array's dtype; complex numbers are not cut down to real ones."""
+        if value._data.dtype.kind == "c":
+            fail(DtypeError, "in-place write", expected=f"values that {self._data.dtype} holds", got=str(spec_of(value)), fix="np.real(x)")
+        return call("cast", value, dtype=self._data.dtype)
 
     def _write(self, data: Any) -> None:
         """Make data of this array's shape, dtype, storage and device its own."""
@@ -428,8 +468,8 @@ class NDArray(Operators, Array):
         """
         if grad_req not in ("write", "add", "null"):
             fail(ArgumentError, "attach_grad", expected="grad_req write, add or null", got=repr(grad_req))
-        if not (dtypes.is_floating(self._data.dtype) or (self._integer_variables and dtypes.is_integer(self._data.dtype))):
-            fail(DtypeError, "attach_grad", expected="a floating dtype", got=str(self._data.dtype), fix="x.astype('float32')")
+        if not (dtypes.is_inexact(self._data.dtype) or (self._integer_variables and dtypes.is_integer(self._data.dtype))):
+            fail(DtypeError, "attach_grad", expected="a floating or complex dtype", got=str(self._data.dtype), fix="x.astype('float32')")
         self._tape = (tape.Leaf(self._zeros(stype or self.stype), grad_req), 0) if grad_req != "null" else None
         changed(self, "grad_req")
 

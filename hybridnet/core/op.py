@@ -80,6 +80,10 @@ class Op:
     saves: what the tape must keep for ``grad``: input numbers, ``"y"`` (all outputs), ``"y1"`` (the second alone);
         or, where there is a rule for each input, a tuple of those for each rule, so that what only an
         unneeded gradient reads is not kept. Anything else reaches the rule as a :class:`Spec` (its shape and dtype).
+    complex: whether it takes complex numbers, and what ``grad`` is to them; ``None``: ``apply`` refuses them by the operator's name.
+        ``"holomorphic"``: the rules are those of real numbers, which are right between two conjugations (gradients follow
+        PyTorch's convention, so that of a holomorphic f is g times the conjugate of f'). ``"direct"``: the rules are right as
+        they are written: of operators that move or add elements, and of those whose rules think of complex numbers.
     promote: inputs from this position on are brought to one dtype: ``"same"`` (by promotion), ``"number"`` (bool becomes
         int8 too, as in NumPy's arithmetic) or ``"float"`` (integers become floating too). ``promote_from`` is that position.
     out: whether ``compute`` takes ``out=`` (a preallocated result of the inferred shape and dtype).
@@ -102,6 +106,7 @@ class Op:
     decomposition: Callable[..., Any] | None = None
     grad: tuple[GradRule | None, ...] | GradRule | None = None
     saves: tuple[int | str | tuple[int | str, ...], ...] = ()
+    complex: str | None = None
     promote: str | None = None
     promote_from: int = 0
     out: bool = False
@@ -166,7 +171,8 @@ def broadcast_shapes(op: str, *shapes: Sequence[int]) -> tuple[int, ...]:
 def infer_pointwise(name: str, result: str = "same", ufunc: str | None = None) -> Callable[..., Spec]:
     """``infer`` of a pointwise operator whose array inputs were promoted to one dtype.
 
-    ``result`` is ``"same"`` or ``"bool"``. ``ufunc``: NumPy's function that the operator is; a dtype that it does not take is an error.
+    ``result`` is ``"same"``, ``"bool"`` or ``"real"``: the type of a complex operand's parts.
+    ``ufunc``: NumPy's function that the operator is; a dtype that it does not take is an error.
     """
 
     def infer(*inputs: Any, **attrs: Any) -> Spec:
@@ -175,7 +181,7 @@ def infer_pointwise(name: str, result: str = "same", ufunc: str | None = None) -
         dtype = specs[-1].dtype
         if ufunc is not None and not _takes(ufunc, dtype):
             fail(DtypeError, name, expected=f"a dtype that {name} takes", got=str(dtype))
-        return Spec(shape, dtypes.bool_ if result == "bool" else dtype)
+        return Spec(shape, dtypes.bool_ if result == "bool" else dtypes.real_of(dtype) if result == "real" else dtype)
 
     return infer
 

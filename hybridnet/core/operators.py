@@ -30,26 +30,26 @@ def _fits(self: Any, other: Any) -> bool:
     data = self._data
     if isinstance(other, Array) and (other._data.dtype is not data.dtype or other._data.shape != data.shape):
         return False
-    return data.dtype.kind == "f" and is_writable(data)
+    return (data.dtype.kind == "c" or (data.dtype.kind == "f" and other.__class__ is not complex)) and is_writable(data)
 
 
 def _binary(name: str) -> tuple[Any, Any, Any]:
     def forward(self: Any, other: Any) -> Any:
-        if not isinstance(other, (Array, int, float)):
+        if not isinstance(other, (Array, int, float, complex)):
             other = _operand(self, other)
             if other is NotImplemented:
                 return other
         return apply(OPS[name], (self, other), _empty)
 
     def reflected(self: Any, other: Any) -> Any:
-        if not isinstance(other, (Array, int, float)):
+        if not isinstance(other, (Array, int, float, complex)):
             other = _operand(self, other)
             if other is NotImplemented:
                 return other
         return apply(OPS[name], (other, self), _empty)
 
     def inplace(self: Any, other: Any) -> Any:
-        if not isinstance(other, (Array, int, float)):
+        if not isinstance(other, (Array, int, float, complex)):
             other = _operand(self, other)
             if other is NotImplemented:
                 return other

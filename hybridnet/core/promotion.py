@@ -28,9 +28,11 @@ def promote(op: Op, arrays: Sequence[Any], apply: Apply) -> Sequence[Any]:
                 common = dtype
             elif dtype is not common:
                 settled = False
+        elif type(x) is complex:
+            settled = settled and common is not None and common.kind == "c"
         elif type(x) is not int and type(x) is not bool:
-            settled = settled and common is not None and common.kind == "f"
-    if settled and common is not None and common.kind in "fiu" and (common.kind == "f" or _hold(arrays[start:], common)):
+            settled = settled and common is not None and common.kind in "fc"
+    if settled and common is not None and common.kind in "fciu" and (common.kind in "fc" or _hold(arrays[start:], common)):
         return arrays
     return _promoted(op, arrays, start, apply)
 
@@ -44,7 +46,7 @@ def _promoted(op: Op, arrays: Sequence[Any], start: int, apply: Apply) -> Sequen
         fail(DtypeError, op.name, expected="at least one array", got=", ".join(type(x).__name__ for x in arrays))
     for x in arrays[start:]:
         if not isinstance(x, Array):
-            if not isinstance(x, (int, float, bool, np.generic)):
+            if not isinstance(x, (int, float, complex, bool, np.generic)):
                 fail(DtypeError, op.name, expected="arrays and numbers", got=type(x).__name__)
             common = dtypes.promote_scalar(common, type(x))  # type: ignore[arg-type]
     if op.promote == "float":

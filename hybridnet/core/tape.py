@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn
 
 from hybridnet import dtypes
@@ -119,11 +119,28 @@ class Node:
             _restore(saved[i], saved[i][3]) if i in saved else _spec(Spec, s) if s.__class__ is tuple else s
             for i, s in enumerate(self.shapes)
         ]
-        rules: Any = self.op.grad
-        if isinstance(rules, tuple):
-            return [rules[i](g, y, *xs, **attrs) if need and rules[i] else None for i, need in enumerate(needs)]
-        gradients: Sequence[Array | None] = rules(needs, g, y, *xs, **attrs)
-        return gradients
+        return by_rules(self.op, needs, g, y, xs, attrs)
+
+
+def by_rules(op: Op, needs: tuple[bool, ...], g: Any, y: Any, xs: Sequence[Any], attrs: Mapping[str, Any]) -> Sequence[Any]:
+    """The inputs' gradients from the outputs', by an operator's rules; ``None`` where not needed or zero.
+
+    Of a real function L of complex numbers z = x + iy the gradient is ∂L/∂x + i ∂L/∂y, which is PyTorch's convention. A linear map of
+    differentials, dy = f'·dz, then has g times the conjugate of f' as its gradient: the rule for real numbers between two conjugations.
+    """
+    rules: Any = op.grad
+    conjugated = op.complex == "holomorphic" and (g if g.__class__ is not tuple else g[0])._data.dtype.kind == "c"
+    if conjugated:
+        g = tuple(map(_conjugate, g)) if g.__class__ is tuple else _conjugate(g)
+    if isinstance(rules, tuple):
+        found: Sequence[Any] = [rules[i](g, y, *xs, **attrs) if need and rules[i] else None for i, need in enumerate(needs)]
+    else:
+        found = rules(needs, g, y, *xs, **attrs)
+    return [x if x is None else _conjugate(x) for x in found] if conjugated else found
+
+
+def _conjugate(x: Array) -> Array:
+    return _call("conjugate", x) if x._data.dtype.kind == "c" else x
 
 
 def record(op: Op, arrays: Sequence[Any], operands: Sequence[Any], attrs: dict[str, Any], result: Any) -> None:
@@ -207,8 +224,8 @@ def _read_of(op: Op, reads: int, parents: Sequence[Ref | None], outputs: int) ->
 
 
 def _flows(dtype: Any, arrays: Sequence[Any], parents: Sequence[Ref | None]) -> bool:
-    """Whether a gradient flows to a result: a floating one, or an integer of an integer variable (which MXNet has)."""
-    if dtypes.is_floating(dtype):
+    """Whether a gradient flows to a result: a floating or complex one, or an integer of an integer variable (which MXNet has)."""
+    if dtypes.is_inexact(dtype):
         return True
     return dtype.kind in "iu" and any(p is not None and x._data.dtype.kind in "iu" for x, p in zip(arrays, parents, strict=True))
 
@@ -303,11 +320,21 @@ def propagate(
                 fix="attach_grad() on the inputs, and computing inside `with autograd.record():`",
             )
         if g is None:
+            if head._data.dtype.kind == "c":
+                fail(
+                    AutogradError,
+                    "backward",
+                    expected="a real head, or a head gradient",
+                    got=f"{Spec(head.shape, head._data.dtype)} alone, of which no part is to be preferred",
+                    fix="abs(y).backward(), or y.backward(out_grad)",
+                )
             g = ones_like(head)
         elif g.shape != head.shape:
             fail(AutogradError, "backward", expected=f"a head gradient of shape {head.shape}", got=str(g.shape))
         else:
             g = plain(g)
+            if (g._data.dtype.kind == "c") != (head._data.dtype.kind == "c"):
+                g = fit(g, Spec(head.shape, head._data.dtype))
         pending[ref] = g if ref not in pending else _call("add", pending[ref], g)
         roots.append(ref[0])
     wanted = set(targets) if targets is not None else None
@@ -432,7 +459,9 @@ def _order(roots: Sequence[Any], wanted: set[Ref] | None, since: int) -> tuple[l
 
 
 def fit(g: Array, spec: Spec) -> Array:
-    """Undo broadcasting and casting: bring a gradient to its input's shape and dtype."""
+    """Undo broadcasting and casting: bring a gradient to its input's shape and dtype. Of a real input it is real."""
+    if g._data.dtype.kind == "c" and spec.dtype.kind != "c":
+        g = _call("real", g)
     if g.shape != spec.shape:
         lead = len(g.shape) - len(spec.shape)
         axes = tuple(i for i, n in enumerate(g.shape) if n != 1 and (i < lead or spec.shape[i - lead] == 1))

@@ -50,7 +50,7 @@ class BodyTrace(Trace):
         """A tracer with the shape (unless given), dtype, device and class of ``like``; a variable while recording."""
         spec = Spec(like.shape if shape is None else shape, like._data.dtype)
         tracer = wrap(type(like), self.argument(spec, like._device, name), like._device)
-        if local.recording and dtypes.is_floating(like._data.dtype):
+        if local.recording and dtypes.is_inexact(like._data.dtype):
             tracer._tape = (tape.Leaf(None, "write"), 0)
         self.inputs.append((tracer, tracer._data))
         return tracer
@@ -136,7 +136,7 @@ def _zeros(like: Any) -> Any:
 
 
 def _floating(arrays: Sequence[Any]) -> list[int]:
-    return [i for i, x in enumerate(arrays) if dtypes.is_floating(x._data.dtype)]
+    return [i for i, x in enumerate(arrays) if dtypes.is_inexact(x._data.dtype)]
 
 
 def _as_given(arrays: Sequence[Any], known: dict[int, Any]) -> list[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hybridnet.core import Array, NDArray, computing_in, paused_recording, suspended_trace, wrap
 from hybridnet.device import device_of
-from hybridnet.dtypes import is_floating
+from hybridnet.dtypes import is_inexact
 from hybridnet.errors import HybridnetError, fail
 from hybridnet.graph.ir import Graph, Node, Value
 
@@ -39,7 +39,7 @@ def find_nan(graph: Graph, inputs: Sequence[Any], xp: Any = np) -> None:
 
 
 def _has_nan(data: Any) -> bool:
-    return is_floating(data.dtype) and bool((data != data).any())
+    return is_inexact(data.dtype) and bool((data != data).any())
 
 
 def run_node(node: Node, data: Sequence[Any], xp: Any = np) -> tuple[Any, ...]:

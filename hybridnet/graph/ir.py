@@ -63,6 +63,8 @@ class Value:
         if self.node is None or self.node.op is not FULL:
             return None
         value = self.node.attrs["value"]
+        if self.dtype.kind == "c":
+            return complex(value)
         if self.dtype.kind not in "biu":
             return float(value) if type(value) is int else value
         if type(value) is not float:

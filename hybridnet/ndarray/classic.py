@@ -172,7 +172,7 @@ def apart(x: Any) -> Any:
     return made
 
 
-_NUMBERS = (int, float, np.generic)
+_NUMBERS = (int, float, complex, np.generic)
 
 
 def _operator(name: str, lhs: Any, rhs: Any) -> Any:
@@ -187,6 +187,12 @@ def combine(name: str, lhs: Any, rhs: Any) -> Any:
     array = lhs if isinstance(lhs, core.NDArray) else rhs
     if not isinstance(array, core.NDArray):
         lhs = array = core.array(lhs, dtypes.default_float, cls=NDArray)
+    if _is_complex(lhs) or _is_complex(rhs):  # which MXNet does not have: by NumPy's rules, but for comparisons, which give numbers
+        result = call(
+            name, *(wrap(NDArray, array._device.xp.asarray(x), array._device) if isinstance(x, np.ndarray) else x for x in (lhs, rhs))
+        )
+        truth = result._data.dtype == dtypes.bool_
+        return finish(result.astype(dtypes.default_float) if truth else result, NDArray)
     lhs, rhs = _beside(array, lhs), _beside(array, rhs)
     dtype = array._data.dtype
     if dtype in _FLOATS:
@@ -204,6 +210,10 @@ def combine(name: str, lhs: Any, rhs: Any) -> Any:
     if found == dtypes.bool_ or (found != dtype and dtype not in _FLOATS):
         result = result.astype(dtype, copy=False)
     return finish(result, NDArray) if NDArray in (type(lhs), type(rhs)) else result
+
+
+def _is_complex(x: Any) -> bool:
+    return dtypes.is_complex(x.dtype) if hasattr(x, "dtype") else isinstance(x, complex)
 
 
 def _applied(name: str, lhs: Any, rhs: Any) -> Any:

@@ -106,13 +106,13 @@ def BatchNormWithReLU(
 @classic("_contrib_fft")
 def fft(data: Array, compute_size: int = 128) -> Any:
     """The discrete Fourier transform of (…, n) as (…, 2n), real and imaginary parts by turns. ``compute_size`` means nothing here."""
-    return fourier.fft(data)
+    return fourier.fft_in_pairs(data)
 
 
 @classic("_contrib_ifft")
 def ifft(data: Array, compute_size: int = 128) -> Any:
     """The real part of the inverse of :func:`fft`, times n: (…, 2n) to (…, n). ``compute_size`` means nothing here."""
-    return fourier.ifft(data)
+    return fourier.ifft_in_pairs(data)
 
 
 @classic("_contrib_count_sketch", required=("out_dim",))

@@ -17,9 +17,10 @@ from hybridnet.ops.array import creation, rearrange
 
 
 def array(source_array: Any, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
-    """A new array of anything array-like; float32, unless the source is one of our arrays. A number has no dimensions."""
+    """A new array of anything array-like; float32 or complex64, unless the source is one of ours. A number has no dimensions."""
     if dtype is None:
-        dtype = source_array.dtype if isinstance(source_array, core.NDArray) else dtypes.default_float
+        default = dtypes.complex64 if np.iscomplexobj(source_array) else dtypes.default_float
+        dtype = source_array.dtype if isinstance(source_array, core.NDArray) else default
     if ctx is None and isinstance(source_array, core.NDArray):
         ctx = source_array.device
     return as_class(core.array(source_array, dtype, None if ctx is None else Device(ctx), NDArray), NDArray)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
 from hybridnet.core import NDArray as ndarray
-from hybridnet.numpy import function_base, io, lib, linalg, random, stride_tricks, utils
+from hybridnet.numpy import fft, function_base, io, lib, linalg, random, stride_tricks, utils
 from hybridnet.numpy.applying import vectorize
 from hybridnet.numpy.functions import FUNCTIONS
 from hybridnet.numpy.grids import c_, index_exp, mgrid, ogrid, r_, s_
@@ -21,7 +21,7 @@ globals().update({name: getattr(utils, name) for name in utils.__all__})
 globals().update(FUNCTIONS)
 
 __all__ = [
-    *FUNCTIONS, *utils.__all__, "linalg", "random", "ndarray", "vectorize", "c_", "r_", "s_", "index_exp", "mgrid", "ogrid",
+    *FUNCTIONS, *utils.__all__, "fft", "linalg", "random", "ndarray", "vectorize", "c_", "r_", "s_", "index_exp", "mgrid", "ogrid",
     "function_base", "io", "lib", "stride_tricks", "utils",
 ]  # fmt: skip
 

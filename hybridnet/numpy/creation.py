@@ -47,11 +47,11 @@ def array(
     """A new array of anything array-like, of ``ndmin`` dimensions or more.
 
     Without ``dtype`` what has a dtype keeps it, and Python's numbers, integers and booleans as well as floats, become float32,
-    as MXNet has it.
+    as MXNet has it; complex ones complex64.
     """
     check_order("array", order)
     if dtype is None and not hasattr(object, "dtype"):
-        dtype = dtypes.default_float
+        dtype = dtypes.complex64 if np.iscomplexobj(object) else dtypes.default_float
     make = core.array if copy or not isinstance(object, NDArray) else core.asarray
     made = make(object, dtype, _target(device, ctx))
     return made if made.ndim >= ndmin else shape.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
@@ -65,14 +65,22 @@ def asarray(
     ctx: DeviceLike = None,
     copy: bool | None = None,
 ) -> Any:
-    """An array of anything array-like, by the rules of :func:`array`; one of ours as it is, if dtype and device are right.
+    """An array of anything array-like; one of ours as it is, if dtype and device are right.
 
+    Without ``dtype`` Python's integers and booleans keep their kind, as the array API standard has it (:func:`array` gives float32).
     ``copy``: whether always to copy; false: never, which is an error for what is not one of ours already.
     """
+    if dtype is None and not hasattr(a, "dtype"):
+        dtype = {"b": dtypes.bool_, "i": dtypes.int64, "u": dtypes.uint64}.get(np.asarray(_on_host(a)).dtype.kind)
     made = array(a, dtype, bool(copy), order or "K", device=device, ctx=ctx)
     if copy is False and made is not a:
         fail(ArgumentError, "asarray", expected="an array that needs no copy", got=type(a).__name__, fix="copy=None")
     return made
+
+
+def _on_host(a: Any) -> Any:
+    """Nested sequences with arrays of ours in them, as NumPy takes them."""
+    return [_on_host(x) for x in a] if isinstance(a, (list, tuple)) else a.asnumpy() if isinstance(a, NDArray) else a
 
 
 asanyarray = asarray
@@ -81,7 +89,7 @@ asanyarray = asarray
 def asarray_chkfinite(a: ArrayLike, dtype: DTypeLike = None, order: str | None = None) -> Any:
     """As :func:`asarray`; a ValueError if there is a NaN or an infinity in it, so eager only."""
     made = asarray(a, dtype, order)
-    if dtypes.is_floating(made.dtype) and not bool(_math["isfinite"](made).all()):
+    if dtypes.is_inexact(made.dtype) and not bool(_math["isfinite"](made).all()):
         fail(ArgumentError, "asarray_chkfinite", expected="finite numbers", got="NaN or infinity")
     return made
 

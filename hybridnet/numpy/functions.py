@@ -27,6 +27,7 @@ from hybridnet.ops.linalg.einsum import einsum
 from hybridnet.ops.linalg.matmul import matmul
 from hybridnet.ops.math import (
     bits,
+    complex_parts,
     floats,
     histograms,
     pointwise,
@@ -213,6 +214,7 @@ _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
     "put_along_axis": gather.put_along_axis,
     **_public(writing, "copyto fill_diagonal place putmask put"),
     **_public(io, "save savez savez_compressed savetxt"),
+    **_public(complex_parts, "iscomplexobj isrealobj"),
     "ndim": ndim,
     "shape": shape_of,
     "size": size,
@@ -223,6 +225,8 @@ _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
 _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_math,
     **_public(selection, "where nonzero clip"),
+    **_public(complex_parts, "real imag conjugate angle iscomplex isreal"),
+    "conj": complex_parts.conjugate,
     **_public(special, "erf erfinv gamma gammaln digamma polygamma"),
     "logsumexp": reduction.logsumexp,
     **_public(selective, "sum prod max min any all mean var std nansum nanprod nanmean nanvar nanstd nanmax nanmin"),

@@ -6,6 +6,7 @@ _TRAINING = "it belongs to training", "exporting what predicts"
 _DRAWS = "ONNX's random numbers are others than ours", "autograd.predict_mode(), or drawing outside of the network"
 _LINEAR_ALGEBRA = "ONNX has no such decomposition", "computing it outside of the network"
 _DETECTION = "the number of its results follows the values", "exporting up to it and calling it on the outputs"
+_COMPLEX = "ONNX's operators take no complex numbers", "computing them outside of the network"
 _NO_OPERATOR = "ONNX has no such operator", "computing it outside of the network"
 
 _OF: dict[tuple[str, str], str] = {
@@ -13,9 +14,10 @@ _OF: dict[tuple[str, str], str] = {
     "max_pool_grad multi_box_target pooled_shares product quotient row_sums rnn_sequence_grad slice_grad sum_pool_grad",
     _DRAWS: "random_binomial random_categorical random_exponential random_gamma random_multinomial random_normal random_permutation "
     "random_poisson random_randint random_uniform",
-    _LINEAR_ALGEBRA: "cholesky cofactors eig eigh fft ifft inv pinv qr slogdet solve svd",
+    _LINEAR_ALGEBRA: "cholesky cofactors eig eigh fft inv pinv qr rfft slogdet solve svd",
+    _COMPLEX: "complex conjugate imag irfft real",
     _DETECTION: "bipartite_matching box_nms multi_box_detection proposal region_largest region_spread region_sums rroi_align",
-    _NO_OPERATOR: "cast_storage col2im copysign cumprod digamma erfinv gamma gammaln gcd histogram im2col lcm "
+    _NO_OPERATOR: "cast_storage col2im copysign cumprod digamma erfinv gamma gammaln gcd histogram im2col lcm nextafter "
     "left_shift polygamma right_shift searchsorted sparse_retain",
 }
 REFUSED: dict[str, tuple[str, str]] = {name: reason for reason, names in _OF.items() for name in names.split()}

@@ -22,7 +22,7 @@ _rng_seed = 20
 
 def operand(x: Any, like: Any = None) -> Any:
     """An array or Python number as it is; NumPy values and sequences as an array (on ``like``'s device)."""
-    if isinstance(x, (NDArray, int, float)):
+    if isinstance(x, (NDArray, int, float, complex)):
         return x
     if isinstance(x, np.generic):
         return x.item()
@@ -32,6 +32,13 @@ def operand(x: Any, like: Any = None) -> Any:
 def tensor(x: ArrayLike, like: Any = None) -> NDArray:
     """``x`` as an array, numbers included."""
     return x if isinstance(x, NDArray) else asarray(x, device=None if like is None else like.device)
+
+
+def real_part(x: Any) -> Any:
+    """The real part of an array or a number; a real one as it is."""
+    if not isinstance(x, Array):
+        return x.real
+    return call("real", x) if x._data.dtype.kind == "c" else x
 
 
 def operands(*xs: Any) -> tuple[Any, ...]:

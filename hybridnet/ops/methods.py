@@ -19,7 +19,7 @@ from hybridnet.ops.array import shape as core_shape
 from hybridnet.ops.common import reduced_axes
 from hybridnet.ops.linalg import matmul, products
 from hybridnet.ops.linalg import numpy_linalg as linalg
-from hybridnet.ops.math import pointwise, reduction, scan, statistics
+from hybridnet.ops.math import complex_parts, pointwise, reduction, scan, statistics
 from hybridnet.ops.nn import activation, softmax
 from hybridnet.ops.vocabulary import NUMPY
 
@@ -155,6 +155,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "cumprod": scan.cumprod,
     # products and element by element
     "dot": products.dot,
+    "conj": complex_parts.conjugate,
+    "conjugate": complex_parts.conjugate,
     "clip": selection.clip,
     "round": statistics.around,
     "fix": statistics.fix,
@@ -186,6 +188,8 @@ for _name, _function in METHODS.items():
     setattr(NDArray, _name, NUMPY.wrap(_function))
 for _op in (reduction.SUM, reduction.PROD, reduction.MAX, reduction.MIN, reduction.ANY, reduction.ALL):
     setattr(NDArray, _op.name, _reducing(_op, getattr(NDArray, _op.name)))
+for _part in (complex_parts.real, complex_parts.imag):
+    setattr(NDArray, _part.__name__, property(NUMPY.wrap(_part)))
 _WRITING: dict[str, Callable[..., Any]] = {
     "fill": _fill, "sort": _sort, "partition": _partition, "put": writing.put, "tobytes": _tobytes, "tofile": _tofile,
 }  # fmt: skip

@@ -18,7 +18,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import Kind, NDArray, apply, asarray, computing_in, paused_recording, suspended_trace, wrap
 from hybridnet.device import device_of
-from hybridnet.dtypes import is_floating
+from hybridnet.dtypes import is_inexact
 from hybridnet.errors import MismatchError, fail
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value
@@ -94,7 +94,7 @@ def _difference(found: Any, expected: Any, tolerance: float | None = None) -> fl
     """How far two arrays are apart, where 1 is what is allowed; infinitely far if integers or the places of NaN differ."""
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return inf
-    if not is_floating(found.dtype) or not found.size:
+    if not is_inexact(found.dtype) or not found.size:
         return 0.0 if bool((found == expected).all()) else inf
     x, y = found.astype(np.float64), expected.astype(np.float64)
     same = (x == y) | ((x != x) & (y != y))
@@ -118,7 +118,7 @@ def _check_nodes(spec: ProgramSpec, inputs: Sequence[Any]) -> float:
         if not node.inputs:  # a constant
             values.update(zip(node.outputs, results, strict=True))
             continue
-        floats = [TOLERANCES[v.dtype] for v in (*node.inputs, *node.outputs) if is_floating(v.dtype)]
+        floats = [TOLERANCES[v.dtype] for v in (*node.inputs, *node.outputs) if is_inexact(v.dtype)]
         tolerance = max(floats, default=None)
         apart = [_difference(values[v], y, tolerance) for v, y in zip(node.outputs, results, strict=True)]
         if max(apart) > 1:  # of numbers that cancel each other, say, in another order
@@ -150,12 +150,12 @@ def _moved(arrays: Sequence[Any], share: float) -> list[Any]:
     rng = np.random.default_rng(0)
     factors = [1 + share * TOLERANCES.get(x.dtype, 0.0) * np.where(rng.random(x.shape) < 0.5, -1.0, 1.0) for x in arrays]
     pairs = zip(arrays, factors, strict=True)
-    return [x * asarray(factor, x.dtype, device_of(x))._data if is_floating(x.dtype) else x for x, factor in pairs]
+    return [x * asarray(factor, x.dtype, device_of(x))._data if is_inexact(x.dtype) else x for x, factor in pairs]
 
 
 def _fail(spec: ProgramSpec, node: Node, v: Value, found: Any, expected: Any) -> NoReturn:
     numbers = [np.asarray(x.get() if hasattr(x, "get") else x) for x in (found, expected)]
-    wide = [x.astype(np.float64) if is_floating(x.dtype) else x for x in numbers]
+    wide = [x.astype(np.float64) if is_inexact(x.dtype) else x for x in numbers]
     with np.errstate(all="ignore"):
         apart = np.abs(np.subtract(*wide, dtype=np.float64))
     at = np.unravel_index(int(np.argmax(np.where(np.isnan(apart), np.inf, apart))), apart.shape)

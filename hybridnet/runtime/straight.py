@@ -8,7 +8,7 @@ from typing import Any
 from hybridnet.codegen.straight import write_straight
 from hybridnet.core import Op, Spec
 from hybridnet.core.lines import Line
-from hybridnet.core.tape import Leaf, fit
+from hybridnet.core.tape import Leaf, by_rules, fit
 from hybridnet.device import cpu
 from hybridnet.errors import HybridnetError
 from hybridnet.graph.ir import Graph
@@ -49,7 +49,7 @@ def of_gradients(
         ys = tuple(saved.get(~i, spec) for i, spec in enumerate(outputs))
         xs = [saved.get(i, spec) for i, spec in enumerate(inputs)]
         g, y = (arrays[: len(heads)], ys) if len(outputs) > 1 else (arrays[0], ys[0])
-        found = _by_rules(op, needs, g, y, xs, attrs)
+        found = by_rules(op, needs, g, y, xs, attrs)
         given = [i for i, x in enumerate(found) if x is not None and needs[i]]
         places.extend(given.index(i) if i in given else None for i in range(len(needs)))
         return tuple(fit(found[i], inputs[i]) for i in given)
@@ -63,14 +63,6 @@ def of_gradients(
     if line is None or max(line.shared, default=-1) >= len(heads):
         return None
     return line._replace(places=tuple(places))
-
-
-def _by_rules(op: Op, needs: tuple[bool, ...], g: Any, y: Any, xs: Sequence[Any], attrs: Mapping[str, Any]) -> Sequence[Any]:
-    rules: Any = op.grad
-    if isinstance(rules, tuple):
-        return [rule(g, y, *xs, **attrs) if need and rule else None for rule, need in zip(rules, needs, strict=True)]
-    found: Sequence[Any] = rules(needs, g, y, *xs, **attrs)
-    return found
 
 
 def _line(name: str, graph: Graph) -> Line | None:

@@ -18,12 +18,12 @@ from emulator.nvrtc import ARCHITECTURES
 from hypothesis import given, settings
 from support.operator_steps import CHECKED, TOLERANCE, call_of, step_of
 from support.programs import Program, programs
-from support.samples import as_arrays, samples_of, wide
+from support.samples import as_arrays, drawn, holds_floats, in_complex, samples_of, wide
 
 from hybridnet import dtypes
 from hybridnet.codegen import cuda_program
 from hybridnet.compile import jit
-from hybridnet.core import NDArray, Op, array
+from hybridnet.core import NDArray, Op, Sample, array
 from hybridnet.device import gpu
 from hybridnet.errors import HybridnetError
 from hybridnet.ops.common import normal
@@ -56,30 +56,47 @@ class Case:
                 y = wide(y.asnumpy())
                 assert (y.shape, y.dtype) == (e.shape, e.dtype)
                 tolerance = TOLERANCE.get(found[0].dtype, 0)
-                scale = float(np.abs(e[np.isfinite(e)]).max(initial=1)) if e.dtype.kind == "f" else 0
+                scale = float(np.abs(e[np.isfinite(e)]).max(initial=1)) if e.dtype.kind in "fc" else 0
                 np.testing.assert_allclose(y, e, rtol=tolerance, atol=tolerance * min(scale, 1e6))
         for x, g in zip(self.arrays, self.on_gpu, strict=True):
             np.testing.assert_array_equal(wide(x), wide(g.asnumpy()), "an input was modified")
 
 
 def cases_of(op: Op) -> Iterator[Case]:
-    """All samples in float32, the first in every floating type; with gradients in float32 where there are any."""
-    for i, sample in enumerate(samples_of(op)):
-        if sample.error is not None:
-            continue
+    """All samples in float32, the first in every floating type; with gradients in float32 where there are any.
+
+    Of what takes complex numbers all samples in complex64 too, the first in complex128.
+    """
+    good = [s for s in samples_of(op) if s.error is None]
+    for i, sample in enumerate(good):
         for dtype in dtypes.FLOATS if i == 0 else (dtypes.float32,):
-            call = call_of(op, sample)
-            arrays = [x for x in as_arrays(sample.inputs, dtype) if isinstance(x, NDArray)]
-            try:
-                with np.errstate(all="ignore"):
-                    results = call(*arrays)
-            except HybridnetError:
-                continue  # a dtype that it does not take
-            if dtype != dtypes.float32 or op.grad is None or not sample.differentiable:
-                yield Case(call, arrays, op.name)
-            else:
-                heads = [normal(*y.shape, seed=9).astype(y.dtype) for y in results if dtypes.is_floating(y.dtype)]
-                yield Case(step_of(call, len(arrays)), [*arrays, *map(array, heads)], op.name)
+            yield from case_of(op, sample, dtype)
+    if op.complex is not None:
+        of_complex = [in_complex(s) for s in good if s.gradients is None and any(map(holds_floats, s.inputs))]
+        for i, sample in enumerate(of_complex):
+            for dtype in (dtypes.float32, dtypes.float64) if i == 0 else (dtypes.float32,):
+                yield from case_of(op, sample, dtype)
+
+
+def case_of(op: Op, sample: Sample, dtype: Any) -> Iterator[Case]:
+    """A sample in a type (of the parts of complex numbers), with gradients if that is float32; none where the operator does not take it."""
+    call = call_of(op, sample)
+    arrays = [x for x in as_arrays(sample.inputs, dtype) if isinstance(x, NDArray)]
+    try:
+        with np.errstate(all="ignore"):
+            results = call(*arrays)
+    except HybridnetError:
+        return
+    if dtype != dtypes.float32 or op.grad is None or not sample.differentiable:
+        yield Case(call, arrays, op.name)
+    else:
+        rng = np.random.default_rng(9)
+        heads = [
+            drawn(rng, y).astype(y.dtype) if y.dtype.kind == "c" else normal(*y.shape, seed=9).astype(y.dtype)
+            for y in results
+            if dtypes.is_inexact(y.dtype)
+        ]
+        yield Case(step_of(call, len(arrays)), [*arrays, *map(array, heads)], op.name)
 
 
 @pytest.fixture(scope="module")

@@ -158,7 +158,7 @@ def test_numpys_ufuncs_and_reductions() -> None:
     assert np.multiply(x, 2, out=y) is y
     same(y, A * 2)
     with pytest.raises(TypeError):
-        np.fft.fft(x)
+        np.busday_count(x, x)
 
 
 def test_out_and_where() -> None:
@@ -180,7 +180,7 @@ def test_out_and_where() -> None:
 
 
 def test_every_dispatched_function_is_of_the_namespace() -> None:
-    named = set(hnp.FUNCTIONS.values()) | {getattr(hnp.linalg, n) for n in hnp.linalg.__all__}
+    named = set(hnp.FUNCTIONS.values()) | {getattr(m, n) for m in (hnp.linalg, hnp.fft) for n in m.__all__}
     assert set(NUMPY_FUNCTIONS.values()) <= named
     assert len(NUMPY_FUNCTIONS) > 200
 
@@ -357,8 +357,7 @@ def test_from_dlpack_shares_memory() -> None:
     assert isinstance(x, hnp.ndarray)
     np.testing.assert_array_equal(x.asnumpy(), [7, 1, 2, 3])
     np.testing.assert_array_equal(np.from_dlpack(x), data)
-    with pytest.raises(DtypeError):
-        hnp.from_dlpack(np.ones(2, "complex64"))
+    assert hnp.from_dlpack(np.ones(2, "complex64")).dtype == np.complex64
 
 
 def test_npx_has_the_classic_operators_that_mxnet_has_there() -> None:

@@ -13,7 +13,14 @@ from hybridnet.device import current_device
 from hybridnet.errors import HybridnetError
 from hybridnet.ops.common import normal
 
-TOLERANCE = {dtypes.float64: 1e-9, dtypes.float32: 1e-4, dtypes.float16: 5e-3, dtypes.bfloat16: 4e-2}
+TOLERANCE = {
+    dtypes.complex128: 1e-9,
+    dtypes.complex64: 1e-4,
+    dtypes.float64: 1e-9,
+    dtypes.float32: 1e-4,
+    dtypes.float16: 5e-3,
+    dtypes.bfloat16: 4e-2,
+}
 #: Their numbers differ from device to device; see test_cuda_random.py.
 RANDOM = {op.name for op in ALL_OPS if op.kind.value == "random"}
 CHECKED = [op for op in ALL_OPS if op.name not in RANDOM]
@@ -40,12 +47,12 @@ def step_of(call: Callable[..., list[Any]], count: int) -> Callable[..., list[An
     """Results and gradients of a function of ``count`` arrays, for head gradients that follow them."""
 
     def step(*arrays: Any) -> list[Any]:
-        xs = [x for x in arrays[:count] if dtypes.is_floating(x.dtype)]
+        xs = [x for x in arrays[:count] if dtypes.is_inexact(x.dtype)]
         for x in xs:
             x.attach_grad()
         with autograd.record():
             ys = call(*arrays[:count])
-        heads = [(y, w) for y, w in zip((y for y in ys if dtypes.is_floating(y.dtype)), arrays[count:], strict=True) if y._tape is not None]
+        heads = [(y, w) for y, w in zip((y for y in ys if dtypes.is_inexact(y.dtype)), arrays[count:], strict=True) if y._tape is not None]
         if heads:
             autograd.backward(*map(list, zip(*heads, strict=True)))
         return [*ys, *(x.grad for x in xs)]
@@ -68,7 +75,7 @@ def steps_of(ops: Sequence[Op]) -> tuple[list[tuple[Callable[..., list[Any]], in
             continue  # a dtype that it does not take
         if op.grad is not None and sample.differentiable:
             call = step_of(call, len(arrays))
-            arrays += [array(normal(*y.shape, seed=9).astype(y.dtype)) for y in results if dtypes.is_floating(y.dtype)]
+            arrays += [array(normal(*y.shape, seed=9).astype(y.dtype)) for y in results if dtypes.is_inexact(y.dtype)]
         steps.append((call, len(arrays)))
         operands += arrays
     return steps, operands

@@ -1,5 +1,6 @@
 """The samples of every registered operator as arrays; for the contract test and the random-graph test."""
 
+import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
@@ -61,13 +62,27 @@ def cases(chosen: Callable[[Op, Sample], bool]) -> list[Any]:
 
 
 def holds_floats(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and dtypes.is_floating(x.dtype)
+    return isinstance(x, np.ndarray) and dtypes.is_inexact(x.dtype)
+
+
+def in_complex(sample: Sample) -> Sample:
+    """A sample with imaginary parts beside its floating numbers: others of them, halved, so that few lie on the real axis."""
+
+    def turned(x: Data) -> Data:
+        made = x.astype(np.complex128)
+        made.imag = 0.5 * (x.ravel()[::-1].reshape(x.shape) + 0.25)
+        return made
+
+    inputs = [turned(x) if holds_floats(x) and x.dtype.kind != "c" else x for x in sample.inputs]
+    return dataclasses.replace(sample, inputs=tuple(inputs))
 
 
 def as_array(x: Any, dtype: Any = None) -> Any:
-    """An operand from a sample's input: floating NumPy arrays cast to ``dtype``, numbers as they are."""
+    """An operand from a sample's input: floating NumPy arrays cast to ``dtype``, complex ones to parts of it, numbers as they are."""
     if not isinstance(x, np.ndarray):
         return x
+    if dtype is not None and x.dtype.kind == "c":
+        dtype = dtypes.complex_of(dtype)
     return wrap(NDArray, x.astype(dtype) if dtype is not None and holds_floats(x) else x.copy(), cpu())
 
 
@@ -87,6 +102,17 @@ def wide(x: Any) -> Data:
     return data.astype(np.float32) if data.dtype == dtypes.bfloat16 else data
 
 
+def drawn(rng: np.random.Generator, like: Any) -> Data:
+    """Normal numbers of the shape of an array, complex ones where it is complex."""
+    real = rng.normal(size=like.shape)
+    return np.asarray(real + 1j * rng.normal(size=like.shape) if like.dtype.kind == "c" else real)
+
+
+def inner(a: Any, b: Any) -> float:
+    """The sum of the products of numbers, of complex ones those of their real and of their imaginary parts."""
+    return float((np.conj(wide(a)) * wide(b)).real.sum())
+
+
 class Projected:
     """An operator as a function of its floating inputs, its outputs projected onto fixed random weights.
 
@@ -97,10 +123,10 @@ class Projected:
         self.op, self.sample = op, sample
         self.places = [i for i, x in enumerate(sample.inputs) if holds_floats(x)]
         outputs = run(op, as_arrays(sample.inputs), sample.attrs)
-        self.floating = [i for i, y in enumerate(outputs) if dtypes.is_floating(y.dtype)]
+        self.floating = [i for i, y in enumerate(outputs) if dtypes.is_inexact(y.dtype)]
         rng = np.random.default_rng(7)
-        self.weights = [rng.normal(size=outputs[i].shape).astype(outputs[i].dtype) for i in self.floating]
-        self.exact = all(outputs[i].dtype == dtypes.float64 for i in self.floating)
+        self.weights = [drawn(rng, outputs[i]).astype(outputs[i].dtype) for i in self.floating]
+        self.exact = all(dtypes.real_of(outputs[i].dtype) == dtypes.float64 for i in self.floating)
 
     def point(self) -> list[Data]:
         """The floating inputs of the sample, then the weights: everything that gradients depend on."""
@@ -117,7 +143,7 @@ class Projected:
     def value(self, point: Sequence[Data]) -> float:
         count = len(self.places)
         ys = self.outputs([as_array(x) for x in point[:count]])
-        return float(sum((y._data.astype(np.float64) * w).sum() for y, w in zip(ys, point[count:], strict=True)))
+        return sum(inner(w, y._data.astype(np.result_type(y._data, np.float64))) for y, w in zip(ys, point[count:], strict=True))
 
     def variables(self, point: Sequence[Data]) -> list[Any]:
         arrays = [as_array(x) for x in point]
@@ -153,7 +179,7 @@ def directions(point: Sequence[Data], count: int) -> Iterator[tuple[int, Data]]:
     rng = np.random.default_rng(11)
     for i, x in enumerate(point):
         for _ in range(count if x.size else 0):
-            yield i, rng.normal(size=x.shape)
+            yield i, drawn(rng, x)
 
 
 def slope(

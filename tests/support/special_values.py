@@ -14,6 +14,9 @@ def values_of(dtype: Any) -> list[Any]:
     """Both zeros, infinities, NaN, the ends of the type's range and its smallest numbers, among ordinary ones."""
     if dtype == dtypes.bool_:
         return [False, True]
+    if dtypes.is_complex(dtype):
+        parts = values_of(dtypes.real_of(dtype))
+        return [complex(a, b) for a, b in zip(parts, [*parts[7:], *parts[:7]], strict=True)]
     if not dtypes.is_floating(dtype):
         limits = np.iinfo(dtype)
         return [0, 1, 2, 3, 7, limits.max, limits.min, limits.max - 1, limits.max // 2, *((-1, -2, -5) if limits.min else ())]
@@ -46,7 +49,8 @@ def special(shape: tuple[int, ...], dtype: Any, seed: int) -> Data:
     values = values_of(dtype)
     chosen = [values[i] for i in rng.integers(0, len(values), int(np.prod(shape)))]
     with np.errstate(all="ignore"):
-        return np.array(chosen, np.float64 if dtypes.is_floating(dtype) else dtype).astype(dtype).reshape(shape)
+        wide = np.float64 if dtypes.is_floating(dtype) else np.complex128 if dtypes.is_complex(dtype) else dtype
+        return np.array(chosen, wide).astype(dtype).reshape(shape)
 
 
 def same_bits(found: Data, expected: Data, what: object = "", tolerance: float = 0) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from hybridnet.config import config
 from hybridnet.core import Kind, Op
-from hybridnet.dtypes import bfloat16, float16, float32, float64, is_floating
+from hybridnet.dtypes import bfloat16, float16, float32, float64, is_complex, is_floating, is_inexact
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.operators import (
     ADD,
@@ -154,15 +154,22 @@ def _made_by(value: Value, op: Op) -> Node | None:
 
 
 def _is_zero(value: Value, negative: bool) -> bool:
-    """Whether a value is a constant 0 of that sign; integers have one zero, which is of either."""
+    """Whether a value is a constant 0 of that sign; integers have one zero, which is of either. Complex ones are of two signs."""
     c = value.constant
-    return c is not None and c == 0 and (not is_floating(value.dtype) or (math.copysign(1, c) < 0) is negative)
+    return (
+        c is not None and c == 0 and not is_complex(value.dtype) and (not is_floating(value.dtype) or (math.copysign(1, c) < 0) is negative)
+    )
 
 
 @rule(MULTIPLY)
 def times_one(call: Call) -> Value | None:
-    """x · 1 is x: no rounding, the sign of zero and of infinity stays, NaN is NaN."""
+    """x · 1 is x: no rounding, the sign of zero and of infinity stays, NaN is NaN.
+
+    Not of complex numbers: the parts that are 0 of the one meet infinite ones.
+    """
     a, b = call.inputs
+    if is_complex(call.node.output.dtype):
+        return None
     return next((x for x, one in ((a, b), (b, a)) if one.constant is not None and one.constant == 1 and call.is_result(x)), None)
 
 
@@ -170,6 +177,8 @@ def times_one(call: Call) -> Value | None:
 def over_one(call: Call) -> Value | None:
     """x / 1 is x, as x · 1 is."""
     x, one = call.inputs
+    if is_complex(call.node.output.dtype):
+        return None
     return x if one.constant is not None and one.constant == 1 and call.is_result(x) else None
 
 
@@ -356,6 +365,6 @@ def reduce_one(call: Call) -> Value | None:
     x = call.inputs[0]
     if x.dtype != call.node.output.dtype or not all(x.shape[a] == 1 for a in call.node.attrs["axis"]):
         return None
-    if call.node.op is SUM and call.floating and not config.fast_math:
+    if call.node.op is SUM and is_inexact(x.dtype) and not config.fast_math:
         x = call.emit(ADD, x, call.number(0.0))
     return x if call.is_result(x) else call.emit(RESHAPE, x, shape=call.node.output.shape)

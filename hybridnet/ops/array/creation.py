@@ -36,7 +36,7 @@ def _create(op: Op, attrs: dict[str, Any], device: Any) -> Any:
 
 
 def _full(xp: Any, *, shape: tuple[int, ...], value: Any, dtype: Any, out: Any = None) -> Any:
-    if type(value) is int and dtypes.is_floating(dtype) and abs(value) >= 1 << 63:
+    if type(value) is int and dtypes.is_inexact(dtype) and abs(value) >= 1 << 63:
         value = float(value)  # NumPy has no integers of that size
     if out is None:
         return xp.full(shape, value, dtype)

@@ -298,7 +298,7 @@ def _spread(rows: Any, axis: int, count: int, mode: str) -> Any:
             ordered = sort(wide, axis)
             wide, n = slice_axis(ordered, axis, (n - 1) // 2, n // 2 + 1), n // 2 + 1 - (n - 1) // 2
         found = call("sum", wide, axis=(axis,), keepdims=True) / float(n)
-        found = found if dtypes.is_floating(rows.dtype) else call("cast", call("rint", found), dtype=rows.dtype)
+        found = found if dtypes.is_inexact(rows.dtype) else call("cast", call("rint", found), dtype=rows.dtype)
     else:
         found = call(mode.removesuffix("imum"), rows, axis=(axis,), keepdims=True)
     return broadcast_to(found, tuple(count if i == axis else m for i, m in enumerate(rows.shape)))

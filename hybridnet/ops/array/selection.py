@@ -31,7 +31,7 @@ def _where(xp: Any, condition: Any, a: Any, b: Any, *, out: Any = None) -> Any:
         dtype = a.dtype if hasattr(a, "dtype") else b.dtype
         shapes = {getattr(x, "shape", ()) for x in (condition, a, b)} - {()} or {()}
         out = xp.empty(shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes), dtype)
-    if xp is not np:
+    if xp is not np or out.itemsize not in _BITS:
         out[...] = xp.where(condition, a, b)
         return out
     # numpy.where branches on each element, which costs 20 times as much on a mask without
@@ -55,6 +55,7 @@ WHERE = register(
         _infer_where,
         compute=_where,
         out=True,
+        complex="direct",
         grad=(None, lambda g, y, c, a, b: call("where", c, g, 0), lambda g, y, c, a, b: call("where", c, 0, g)),
         saves=(0,),
         promote="same",
@@ -165,6 +166,8 @@ def _within(x: Any, *others: Any) -> Any:
 
 
 def _cast(xp: Any, x: Any, *, dtype: Any, out: Any = None) -> Any:
+    if x.dtype.kind == "c" and dtype.kind not in "cb":
+        x = x.real  # as NumPy has it, without its warning: astype has given that
     if out is None:
         return x.astype(dtype)
     xp.copyto(out, x, casting="unsafe")
@@ -178,6 +181,7 @@ CAST = register(
         lambda x, *, dtype: Spec(x.shape, dtype),
         compute=_cast,
         out=True,
+        complex="direct",
         grad=(lambda g, y, x, *, dtype: g,),
         sample=lambda: [
             Sample((normal(2, 3),), {"dtype": dtypes.float32}),
@@ -207,6 +211,7 @@ COPY = register(
         lambda x: x,
         compute=_copy,
         out=True,
+        complex="direct",
         grad=(lambda g, y, x: g,),
         sample=lambda: [Sample((normal(2, 3),))],
     )

@@ -44,6 +44,7 @@ RESHAPE = register(
         "reshape",
         Kind.VIEW,
         _infer_reshape,
+        complex="direct",
         compute=lambda xp, x, *, shape: x.reshape(shape),
         grad=(lambda g, y, x, *, shape: call("reshape", g, shape=x.shape),),
         sample=lambda: [
@@ -112,6 +113,7 @@ TRANSPOSE = register(
         "transpose",
         Kind.VIEW,
         _infer_transpose,
+        complex="direct",
         compute=lambda xp, x, *, axes: x.transpose(axes),
         grad=(_transpose_rule,),
         sample=lambda: [Sample((normal(2, 3, 4),), {"axes": (2, 0, 1)}), Sample((normal(2, 3),), {"axes": (0, 0)}, error=ValueError)],
@@ -143,6 +145,7 @@ BROADCAST_TO = register(
         "broadcast_to",
         Kind.VIEW,
         _infer_broadcast_to,
+        complex="direct",
         compute=lambda xp, x, *, shape: xp.broadcast_to(x, shape),
         grad=(lambda g, y, x, *, shape: g,),  # the tape sums over the broadcast axes
         sample=lambda: [Sample((normal(3, 1),), {"shape": (2, 3, 4)}), Sample((normal(3),), {"shape": (2,)}, error=ValueError)],
@@ -236,6 +239,7 @@ CONCATENATE = register(
         "concatenate",
         Kind.OPAQUE,
         _infer_concatenate,
+        complex="direct",
         compute=lambda xp, *xs, axis, out=None: xp.concatenate(xs, axis=axis, out=out),
         out=True,
         grad=_concatenate_rule,
@@ -324,6 +328,7 @@ SLICE = register(
         "slice",
         Kind.VIEW,
         _infer_slice,
+        complex="direct",
         compute=lambda xp, x, *, key: x[_decode(key)],
         grad=(_slice_rule,),
         sample=lambda: [
@@ -363,6 +368,7 @@ SLICE_GRAD = register(
         "slice_grad",
         Kind.OPAQUE,
         _infer_slice_grad,
+        complex="direct",
         compute=_slice_grad,
         out=True,
         grad=(lambda g, y, x, *, shape, key: call("slice", g, key=key),),

@@ -27,8 +27,23 @@ def _t(x: Any) -> Any:
     return swapaxes(x, -1, -2)
 
 
+def adjoint(x: Any) -> Any:
+    """The matrices transposed, complex ones conjugated too."""
+    return _t(call("conjugate", x) if dtypes.is_complex(x.dtype) else x)
+
+
 def _mm(a: Any, b: Any, *, ta: bool = False, tb: bool = False) -> Any:
     return call("matmul", a, b, transpose_a=ta, transpose_b=tb)
+
+
+def _adjoint_mm(a: Any, b: Any) -> Any:
+    """The adjoint of ``a`` times ``b``."""
+    return _mm(call("conjugate", a) if dtypes.is_complex(a.dtype) else a, b, ta=True)
+
+
+def _mm_adjoint(a: Any, b: Any) -> Any:
+    """``a`` times the adjoint of ``b``."""
+    return _mm(a, call("conjugate", b) if dtypes.is_complex(b.dtype) else b, tb=True)
 
 
 def matrices(op: str, x: Spec, square: bool = True) -> None:
@@ -38,15 +53,19 @@ def matrices(op: str, x: Spec, square: bool = True) -> None:
 
 
 def _wide(compute: Callable[..., Any]) -> Callable[..., Any]:
-    """``compute`` in float32 at least; results in the dtype of the inputs, contiguous."""
+    """``compute`` in float32 at least; results in the dtype of the inputs (real ones of complex inputs in that of parts), contiguous."""
+
+    def typed(xp: Any, found: Any, dtype: dtypes.Dtype) -> Any:
+        return found.astype(dtype if found.dtype.kind == "c" else dtypes.real_of(dtype), copy=False)
 
     def wrapped(xp: Any, *xs: Any, **attrs: Any) -> Any:
         dtype = xs[0].dtype
         half = dtype.itemsize == 2
         found = compute(xp, *[x.astype(dtypes.float32) for x in xs] if half else xs, **attrs)
         if isinstance(found, tuple):
-            return tuple(xp.ascontiguousarray(f.astype(dtype, copy=False)) if f.ndim else f.astype(dtype) for f in map(xp.asarray, found))
-        return xp.asarray(found).astype(dtype, copy=False)
+            results = [typed(xp, xp.asarray(f), dtype) for f in found]
+            return tuple(xp.ascontiguousarray(f) if f.ndim else f.copy() for f in results)
+        return typed(xp, xp.asarray(found), dtype)
 
     return wrapped
 
@@ -78,6 +97,7 @@ INV = register(
         "inv",
         Kind.OPAQUE,
         _same_square("inv"),
+        complex="holomorphic",
         compute=_wide(lambda xp, a: xp.linalg.inv(a)),
         grad=(lambda g, y, a: -_mm(_mm(y, g, ta=True), y, tb=True),),
         saves=("y",),
@@ -105,6 +125,7 @@ SOLVE = register(
         "solve",
         Kind.OPAQUE,
         _infer_solve,
+        complex="holomorphic",
         compute=_wide(lambda xp, a, b: xp.linalg.solve(a, b)),
         grad=_solve_rule,
         saves=(0, "y"),
@@ -133,6 +154,7 @@ DET = register(
         "det",
         Kind.OPAQUE,
         _infer_det,
+        complex="holomorphic",
         compute=_wide(lambda xp, a: xp.linalg.det(a)),
         grad=(lambda g, y, a: _as_factor(wide(g)) * call("cofactors", wide(a)),),
         saves=(0,),
@@ -163,7 +185,7 @@ def _cofactors(xp: Any, a: Any) -> Any:
     n = s.shape[-1]
     others = xp.where(xp.eye(n, dtype=bool), xp.ones((), s.dtype), s[..., None, :]).prod(-1)
     sign = xp.linalg.det(u) * xp.linalg.det(vh)
-    return sign[..., None, None] * xp.matmul(u * others[..., None, :], vh)
+    return sign[..., None, None] * xp.matmul(u.conj() * others[..., None, :], vh.conj())
 
 
 def _cofactors_rule(g: Any, y: Any, a: Any) -> Any:
@@ -179,11 +201,13 @@ def _cofactors_rule(g: Any, y: Any, a: Any) -> Any:
     like = s.device
     pairs = call("where", array(left_out, None, like), 1, call("reshape", s, shape=(*s.shape[:-1], 1, 1, n)))
     products = call("where", array(off, None, like), reduction.prod(pairs, -1), 0)
-    h = _mm(_mm(u, g, ta=True), vh, tb=True)
+    h = _mm_adjoint(_adjoint_mm(u, g), vh)
     diagonal = array(~off, None, like)
     of_diagonal = call("sum", products * expand_dims(reduction.sum(call("where", diagonal, h, 0), -1), -2), axis=(s.ndim,), keepdims=True)
     inner = call("where", diagonal, of_diagonal, -products * _t(h))
     sign = call("det", u) * call("det", vh)
+    if dtypes.is_complex(a.dtype):  # back by transposes, as all rules of holomorphic operators; the inverse of u is its adjoint
+        u, vh = call("conjugate", u), call("conjugate", vh)
     return _as_factor(sign) * _mm(u, _mm(inner, vh))
 
 
@@ -193,6 +217,7 @@ COFACTORS = register(
         "cofactors",
         Kind.OPAQUE,
         _same_square("cofactors"),
+        complex="holomorphic",
         compute=_wide(_cofactors),
         grad=(_cofactors_rule,),
         saves=(0,),
@@ -210,7 +235,16 @@ def _as_factor(x: Any) -> Any:
 
 def _infer_slogdet(a: Spec) -> tuple[Spec, Spec]:
     matrices("slogdet", a)
-    return Spec(a.shape[:-2], a.dtype), Spec(a.shape[:-2], a.dtype)
+    return Spec(a.shape[:-2], a.dtype), Spec(a.shape[:-2], dtypes.real_of(a.dtype))
+
+
+def _slogdet_rule(g: Any, y: Any, a: Any) -> Any:
+    """The sign of a real determinant is constant; a complex one turns with the imaginary part of trace(a⁻¹ da)."""
+    share = g[1]
+    if dtypes.is_complex(a.dtype):
+        turned = call("imag", call("conjugate", g[0]) * y[0])
+        share = share - turned * 1j
+    return _as_factor(share) * adjoint(call("inv", a))
 
 
 SLOGDET = register(
@@ -218,9 +252,10 @@ SLOGDET = register(
         "slogdet",
         Kind.OPAQUE,
         _infer_slogdet,
+        complex="direct",
         compute=_wide(lambda xp, a: tuple(xp.linalg.slogdet(a))),
-        grad=(lambda g, y, a: _as_factor(g[1]) * _t(call("inv", a)),),
-        saves=(0,),
+        grad=(_slogdet_rule,),
+        saves=(0, "y0"),
         promote="float",
         precision="float32",
         sample=lambda: [Sample((_well(3),)), Sample((_well(2, 2),))],
@@ -238,6 +273,7 @@ PINV = register(
         "pinv",
         Kind.OPAQUE,
         _infer_pinv,
+        complex="direct",
         compute=_wide(lambda xp, a, *, rcond: xp.linalg.pinv(a, rcond)),
         grad=(lambda g, y, a, *, rcond: _pinv_gradient(g, y, a),),
         saves=(0, "y"),
@@ -249,19 +285,19 @@ PINV = register(
 
 
 def _pinv_gradient(g: Any, p: Any, a: Any) -> Any:
-    """The transpose of Golub and Pereyra's derivative (1973), valid while the rank stays as it is."""
-    gt = _t(g)
-    left = _mm(gt, _mm(p, p, tb=True))
-    right = _mm(_mm(p, p, ta=True), gt)
-    return left - _mm(a, _mm(p, left)) + right - _mm(_mm(right, p), a) - _mm(_mm(p, g, ta=True), p, tb=True)
+    """The adjoint of Golub and Pereyra's derivative (1973), valid while the rank stays as it is."""
+    gt = adjoint(g)
+    left = _mm(gt, _mm_adjoint(p, p))
+    right = _mm(_adjoint_mm(p, p), gt)
+    return left - _mm(a, _mm(p, left)) + right - _mm(_mm(right, p), a) - _mm_adjoint(_adjoint_mm(p, g), p)
 
 
 # -- factorisations -------------------------------------------------------------------------------
 
 
 def _lower(g: Any) -> Any:
-    """The gradient for an operator that reads the lower triangle of a symmetric matrix alone."""
-    return tril(g) + tril(_t(g), -1)
+    """The gradient for an operator that reads the lower triangle of a symmetric (or Hermitian) matrix alone."""
+    return _half_lower(g + adjoint(g)) if dtypes.is_complex(g.dtype) else tril(g) + tril(_t(g), -1)
 
 
 def _half_lower(x: Any) -> Any:
@@ -271,9 +307,9 @@ def _half_lower(x: Any) -> Any:
 
 def _cholesky_rule(g: Any, y: Any, a: Any) -> Any:
     """Murray, "Differentiation of the Cholesky decomposition" (2016), equation 10."""
-    inner = _half_lower(_mm(y, g, ta=True))
-    s = call("solve", _t(y), inner + _t(inner))
-    return _lower(_t(call("solve", _t(y), _t(s))) * 0.5)
+    inner = _half_lower(_adjoint_mm(y, g))
+    s = call("solve", adjoint(y), inner + adjoint(inner))
+    return _lower(adjoint(call("solve", adjoint(y), adjoint(s))) * 0.5)
 
 
 CHOLESKY = register(
@@ -281,6 +317,7 @@ CHOLESKY = register(
         "cholesky",
         Kind.OPAQUE,
         _same_square("cholesky"),
+        complex="direct",
         compute=_wide(lambda xp, a: xp.linalg.cholesky(a)),
         grad=(_cholesky_rule,),
         saves=("y",),
@@ -307,15 +344,16 @@ def _qr_rule(g: Any, y: Any, a: Any, *, mode: str) -> Any:
         return _tall_qr_gradient(gq, gr, q, r)
     # A = (X, Y), R = (U, V): Q U = X is a square factorisation, and V = Qᵀ Y.
     x_gr, v_gr, y_part = slice_axis(gr, -1, 0, m), slice_axis(gr, -1, m, None), slice_axis(a, -1, m, None)
-    square = _tall_qr_gradient(gq + _mm(y_part, v_gr, tb=True), x_gr, q, slice_axis(r, -1, 0, m))
+    square = _tall_qr_gradient(gq + _mm_adjoint(y_part, v_gr), x_gr, q, slice_axis(r, -1, 0, m))
     return concatenate([square, _mm(q, v_gr)], -1)
 
 
 def _tall_qr_gradient(gq: Any, gr: Any, q: Any, r: Any) -> Any:
     """Walter, Lehmann and Lamour, "On evaluating higher-order derivatives of the QR decomposition of tall matrices" (2012)."""
-    m = _mm(r, gr, tb=True) - _mm(gq, q, ta=True)
-    b = gq + _mm(q, tril(m) + _t(tril(m, -1)))
-    return _t(call("solve", r, _t(b)))
+    m = _mm_adjoint(r, gr) - _adjoint_mm(gq, q)
+    lower = _half_lower(m)
+    b = gq + _mm(q, lower + adjoint(lower))
+    return adjoint(call("solve", r, adjoint(b)))
 
 
 QR = register(
@@ -323,6 +361,7 @@ QR = register(
         "qr",
         Kind.OPAQUE,
         _infer_qr,
+        complex="direct",
         compute=_wide(lambda xp, a, *, mode: tuple(xp.linalg.qr(a, mode))),
         grad=(_qr_rule,),
         saves=(0, "y"),
@@ -343,7 +382,7 @@ def _infer_svd(a: Spec, *, full_matrices: bool) -> tuple[Spec, Spec, Spec]:
     batch, (m, n) = a.shape[:-2], a.shape[-2:]
     k = min(m, n)
     left, right = (m, n) if full_matrices else (k, k)
-    return Spec((*batch, m, left), a.dtype), Spec((*batch, k), a.dtype), Spec((*batch, right, n), a.dtype)
+    return Spec((*batch, m, left), a.dtype), Spec((*batch, k), dtypes.real_of(a.dtype)), Spec((*batch, right, n), a.dtype)
 
 
 def _one_over_differences(x: Any) -> Any:
@@ -364,15 +403,18 @@ def _svd_rule(g: Any, y: Any, a: Any, *, full_matrices: bool) -> Any:
     if full_matrices and m != n:
         fail(AutogradError, "svd", expected="full_matrices=False for a gradient", got=f"full_matrices=True of {a.shape}")
     over = _one_over_differences(s * s)
-    ugu, vgv = _mm(u, gu, ta=True), _mm(vh, gvh, tb=True)
+    ugu, vgv = _adjoint_mm(u, gu), _mm_adjoint(vh, gvh)
     left, right = over * ugu, over * vgv
     row, column = expand_dims(s, -2), expand_dims(s, -1)
-    middle = (left + _t(left)) * row + column * (right + _t(right))
+    middle = (left + adjoint(left)) * row + column * (right + adjoint(right))
+    if dtypes.is_complex(a.dtype):  # the phase of a pair of vectors is free: what a loss makes of it is the same on both sides
+        identity = call("cast", call("equal", over, 0), dtype=s.dtype)
+        middle = middle + (ugu - adjoint(ugu)) * identity / (column * 2)
     result = _mm(u, _mm(middle, vh)) + _mm(u * expand_dims(gs, -2), vh)
     if m > n:
         result = result + _mm((gu - _mm(u, ugu)) / row, vh)
     if n > m:
-        result = result + _mm(u, (gvh - _mm(vgv, vh, ta=True)) / column)
+        result = result + _mm(u, (gvh - _adjoint_mm(vgv, vh)) / column)
     return result
 
 
@@ -381,6 +423,7 @@ SVD = register(
         "svd",
         Kind.OPAQUE,
         _infer_svd,
+        complex="direct",
         compute=_wide(lambda xp, a, *, full_matrices: tuple(xp.linalg.svd(a, full_matrices))),
         grad=(_svd_rule,),
         saves=("y",),
@@ -398,18 +441,18 @@ SVD = register(
 
 def _infer_eigh(a: Spec, *, upper: bool) -> tuple[Spec, Spec]:
     matrices("eigh", a)
-    return Spec(a.shape[:-1], a.dtype), a
+    return Spec(a.shape[:-1], dtypes.real_of(a.dtype)), a
 
 
 def _eigh_rule(g: Any, y: Any, a: Any, *, upper: bool) -> Any:
     """Eigenvalues must be distinct where the eigenvectors' gradient is not zero."""
     (gw, gv), (w, v) = g, y
     if not local.propagation.reached[1]:  # of eigenvalues alone, which may then be equal
-        found = _mm(v * expand_dims(gw, -2), v, tb=True)
-        return _t(_lower(found)) if upper else _lower(found)
-    inner = _one_over_differences(w) * _mm(v, gv, ta=True)
-    found = _mm(v, _mm(inner, v, tb=True)) + _mm(v * expand_dims(gw, -2), v, tb=True)
-    return _t(_lower(found)) if upper else _lower(found)
+        found = _mm_adjoint(v * expand_dims(gw, -2), v)
+        return adjoint(_lower(found)) if upper else _lower(found)
+    inner = _one_over_differences(w) * _adjoint_mm(v, gv)
+    found = _mm(v, _mm_adjoint(inner, v)) + _mm_adjoint(v * expand_dims(gw, -2), v)
+    return adjoint(_lower(found)) if upper else _lower(found)
 
 
 EIGH = register(
@@ -417,6 +460,7 @@ EIGH = register(
         "eigh",
         Kind.OPAQUE,
         _infer_eigh,
+        complex="direct",
         compute=_wide(lambda xp, a, *, upper: tuple(xp.linalg.eigh(a, "U" if upper else "L"))),
         grad=(_eigh_rule,),
         saves=("y",),
@@ -431,8 +475,11 @@ def _eig(xp: Any, a: Any) -> tuple[Any, Any]:
     """On the host: CuPy has no general eigenvalues."""
     host = a if xp is np else a.get()
     values, vectors = np.linalg.eig(host)
-    if np.iscomplexobj(values):
-        expected, fix = "a matrix with real eigenvalues, as there is no complex dtype", "numpy.linalg.eig(x.asnumpy())"
+    if np.iscomplexobj(values) and not np.iscomplexobj(host):
+        expected, fix = (
+            "a matrix with real eigenvalues, or a complex one: the dtype of results does not follow values",
+            "x.astype('complex64')",
+        )
         fail(ArgumentError, "eig", expected=expected, got="complex eigenvalues", fix=fix)
     return xp.asarray(values), xp.asarray(vectors)
 
@@ -443,6 +490,7 @@ EIG = register(
         Kind.OPAQUE,
         lambda a: (Spec(a.shape[:-1], a.dtype), _same_square("eig")(a)),
         compute=_wide(_eig),
+        complex="direct",
         promote="float",
         precision="float32",
         sample=lambda: [Sample((_definite(3),), differentiable=False), Sample((_definite(2, 2),), differentiable=False)],

@@ -78,6 +78,7 @@ MATMUL = register(
         out=True,
         grad=(_rule_a, _rule_b),
         saves=((1,), (0,)),
+        complex="holomorphic",
         promote="same",
         flops=_flops,
         precision="half",

@@ -16,7 +16,7 @@ from hybridnet import dtypes
 from hybridnet.core import ArrayLike, apply, call
 from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
 from hybridnet.ops.array.creation import EYE
-from hybridnet.ops.array.rearrange import moveaxis, swapaxes
+from hybridnet.ops.array.rearrange import moveaxis
 from hybridnet.ops.array.shape import broadcast_to, expand_dims, reshape, squeeze, transpose
 from hybridnet.ops.common import normalize_axes, normalize_axis, tensor
 from hybridnet.ops.linalg import decompositions as lapack
@@ -84,7 +84,8 @@ def _least_squares(a: Any, b: Any, rcond: float) -> Any:
 @in_wide
 def _squared_residuals(a: Any, x: Any, b: Any) -> Any:
     left = matmul(a, x) - b
-    return reduction.sum(left * left, axis=0)
+    size = call("absolute", left) if dtypes.is_complex(left.dtype) else left
+    return reduction.sum(size * size, axis=0)
 
 
 def tensorinv(a: ArrayLike, ind: int = 2) -> Any:
@@ -207,13 +208,16 @@ def _symmetric(op: str, a: Any) -> Any:
     a = tensor(a)
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         fail(ShapeError, op, expected="a square matrix, or a batch of them", got=str(a.shape))
-    return (a + swapaxes(a, -1, -2)) * 0.5
+    return (a + lapack.adjoint(a)) * 0.5
 
 
 def cholesky(a: ArrayLike, upper: bool = False) -> Any:
-    """The lower triangular L with ``L @ L.T = a``, for a symmetric positive definite ``a``; with ``upper`` its transpose."""
+    """The lower triangular L with ``L @ L.T = a``, for a symmetric positive definite ``a``; with ``upper`` its transpose.
+
+    Of complex matrices, here and in ``eigh``, Hermitian ones are meant, and conjugates of transposes.
+    """
     found = apply(lapack.CHOLESKY, (_symmetric("cholesky", a),))
-    return swapaxes(found, -1, -2) if upper else found
+    return lapack.adjoint(found) if upper else found
 
 
 def qr(a: ArrayLike, mode: str = "reduced") -> Any:
@@ -259,12 +263,12 @@ def eigvalsh(a: ArrayLike, UPLO: str = "L") -> Any:
 
 
 def eig(a: ArrayLike) -> tuple[Any, Any]:
-    """The eigenvalues and eigenvectors of a square matrix whose eigenvalues are real. No gradient."""
+    """The eigenvalues and eigenvectors of a square matrix; of a real one they must be real. No gradient."""
     return apply(lapack.EIG, (tensor(a),))
 
 
 def eigvals(a: ArrayLike) -> Any:
-    """The eigenvalues of a square matrix whose eigenvalues are real. No gradient."""
+    """The eigenvalues of a square matrix; of a real one they must be real. No gradient."""
     return eig(a)[0]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet import dtypes
 from hybridnet.core import ArrayLike, NDArray, apply, call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.rearrange import moveaxis
@@ -36,11 +37,12 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def vdot(a: ArrayLike, b: ArrayLike) -> Any:
-    """The sum of products of all elements, in order.
+    """The sum of products of all elements, in order, of the conjugates of ``a``.
 
     Both are flattened and must be of one size; the result has no dimensions.
     """
-    return dot(reshape(a, -1), reshape(b, -1))
+    left: Any = reshape(a, -1)
+    return dot(call("conjugate", left) if dtypes.is_complex(left.dtype) else left, reshape(b, -1))
 
 
 def inner(a: Any, b: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Floating numbers taken apart: their exponents, what lies between neighbours; and logarithms of sums to base 2."""
+"""Floating numbers taken apart: their exponents, their neighbours and what lies between; and logarithms of sums to base 2."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cuda, register
-from hybridnet.ops.common import NONE, in_floats
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, infer_pointwise, on_cuda, register
+from hybridnet.ops.common import NONE, in_floats, normal
 from hybridnet.ops.math import pointwise
 
 _math = pointwise.FUNCTIONS
@@ -35,6 +35,21 @@ EXPONENT = register(
     )
 )
 on_cuda(EXPONENT, functor="(({0}) == 0 || !isfinite({0}) ? 0 : ilogb({0}) + 1)")
+
+#: The number next to x1 on the way to x2. Of 16 bits a kernel, which computes in float, would give x1 again: CuPy does it.
+NEXTAFTER = register(
+    Op(
+        "nextafter",
+        Kind.OPAQUE,
+        infer_pointwise("nextafter", ufunc="nextafter"),
+        compute=lambda xp, a, b: xp.nextafter(a, b),
+        promote="float",
+        sample=lambda: [
+            Sample((normal(2, 3), normal(3, seed=1)), differentiable=False),
+            Sample((np.array([0.0, 1.0, -1.0]), np.array([-1.0, np.inf, -1.0])), differentiable=False),
+        ],
+    )
+)
 
 
 def frexp(x: Any) -> tuple[Any, Any]:

@@ -92,9 +92,9 @@ NORM = register(
 
 
 def norm_over(x: Any, ord: float, axis: Sequence[int], keepdims: bool = False) -> Any:
-    """The norm of order ``ord`` of all elements over axes: of 2 or more axes as if they were one."""
+    """The norm of order ``ord`` of all elements over axes: of 2 or more axes as if they were one. Of complex elements their sizes count."""
     axes = normalize_axes("norm", tuple(axis), x.ndim)
-    x = x.astype(dtypes.floating(x.dtype), copy=False)
+    x = call("absolute", x) if dtypes.is_complex(x.dtype) else x.astype(dtypes.floating(x.dtype), copy=False)
     if ord == 0:
         # In terms of x, so that a gradient is asked for: it is 0.
         return reduction.sum(call("where", call("not_equal", x, 0), 1, x), axes, keepdims=keepdims)

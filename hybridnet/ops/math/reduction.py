@@ -59,6 +59,7 @@ def _reduction(
     cuda: str,
     accumulate: bool = False,
     precision: str = "follow",
+    complex: str | None = None,
     more: tuple[Sample, ...] = (),
 ) -> Op:
     def reduce(xp: Any, x: Any, axis: tuple[int, ...], keepdims: bool, out: Any = None) -> Any:
@@ -83,6 +84,7 @@ def _reduction(
             _infer(name, accumulate),
             compute=compute,
             out=True,
+            complex=complex,
             grad=(rule,) if rule else None,
             saves=saves,
             precision=precision,
@@ -155,7 +157,7 @@ _rows = {"axis": (1,), "keepdims": False}
 _zeros = np.array([[4.0, 0, 2], [0, 0, 3], [2, 3, 5], [0, 0, 0]])
 _ties = np.array([[2.0, 1, 2], [-1, -1, -1]])
 _nothing = Sample((normal(2, 0),), _rows)
-SUM = _reduction("sum", _sum_rule, (), "add", accumulate=True, precision="float32", more=(_nothing,))
+SUM = _reduction("sum", _sum_rule, (), "add", accumulate=True, precision="float32", complex="direct", more=(_nothing,))
 PROD = _reduction(
     "prod",
     _prod_rule,
@@ -163,13 +165,14 @@ PROD = _reduction(
     "multiply",
     accumulate=True,
     precision="float32",
+    complex="holomorphic",
     more=(_nothing, Sample((_zeros,), _rows), Sample((_zeros.reshape(2, 2, 3),), {"axis": (0, 2), "keepdims": True})),
 )
 _half, _third = np.array([0.5, 0, 0.5]), np.full(3, 1 / 3)
 MAX = _reduction("max", _extremum_rule, (0, "y"), "max", more=(Sample((_ties,), _rows, gradients=(np.stack([_half, _third]),)),))
 MIN = _reduction("min", _extremum_rule, (0, "y"), "min", more=(Sample((-_ties,), _rows, gradients=(np.stack([_half, _third]),)),))
-ANY = _reduction("any", None, (), "or")
-ALL = _reduction("all", None, (), "and")
+ANY = _reduction("any", None, (), "or", complex="direct")
+ALL = _reduction("all", None, (), "and", complex="direct")
 
 
 def _public(op: Op, doc: str) -> Callable[..., Any]:
@@ -205,7 +208,7 @@ def count(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
 def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
     """The average over axes; integers give float32."""
     a = tensor(a)
-    if dtype is not None or a._data.dtype.kind != "f":
+    if dtype is not None or a._data.dtype.kind not in "fc":
         a = a.astype(dtype if dtype is not None else dtypes.floating(a.dtype), copy=False)
     shape, dtype = a._data.shape, a._data.dtype
     axes = normalize_axes("mean", axis, len(shape))
@@ -214,14 +217,18 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) ->
 
 
 def var(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The variance over axes: the mean squared distance from the mean, over n - ``ddof``."""
+    """The variance over axes: the mean squared distance from the mean, over n - ``ddof``; real of complex numbers."""
     a, axes = _spread_over("var", a, axis, dtype)
+    if dtypes.is_complex(a.dtype):
+        return _complex_var(a, axes, ddof, keepdims)
     return narrow(_var(wide(a), axes, ddof, keepdims), a.dtype)
 
 
 def std(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """The standard deviation over axes: the square root of :func:`var`. Its gradient where all elements are equal is 0."""
     a, axes = _spread_over("std", a, axis, dtype)
+    if dtypes.is_complex(a.dtype):
+        return apply(ROOT, (_complex_var(a, axes, ddof, keepdims),))
     return narrow(apply(ROOT, (_var(wide(a), axes, ddof, keepdims),)), a.dtype)
 
 
@@ -236,6 +243,10 @@ def _var(a: Any, axes: tuple[int, ...], ddof: int, keepdims: bool) -> Any:
     total = apply(SQUARED_DISTANCES, (a,), {"axis": axes, "keepdims": bool(keepdims)})
     # Of too few elements 0 / 0 or more / 0, as NumPy has it.
     return total / float(n - ddof if n > ddof else 0)
+
+
+def _complex_var(a: Any, axes: tuple[int, ...], ddof: int, keepdims: bool) -> Any:
+    return _var(call("real", a), axes, ddof, keepdims) + _var(call("imag", a), axes, ddof, keepdims)
 
 
 def _centred(x: Any, axis: tuple[int, ...]) -> Any:

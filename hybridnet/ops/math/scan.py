@@ -40,7 +40,7 @@ def _scan_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, .
     return HandKernels("scan.cu", (once(function, ("y0", "x0"), threads),))
 
 
-def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op:
+def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any, complex: str) -> Op:
     def compute(xp: Any, x: Any, *, axis: int, out: Any = None) -> Any:
         if out is not None and out.dtype.itemsize > 2:
             return getattr(xp, name)(x, axis=axis, out=out)
@@ -58,6 +58,7 @@ def _scan(name: str, rule: Any, saves: tuple[int | str, ...], sample: Any) -> Op
             lambda x, *, axis: Spec(x.shape, _accumulated(x.dtype)),
             compute=compute,
             out=True,
+            complex=complex,
             grad=(rule,),
             saves=saves,
             precision="float32",
@@ -72,7 +73,7 @@ def _reversed_sum(x: Any, axis: int) -> Any:
     return reversed_along(call("cumsum", reversed_along(x, axis), axis=axis), axis)
 
 
-CUMSUM = _scan("cumsum", lambda g, y, x, *, axis: _reversed_sum(g, axis), (), normal)
+CUMSUM = _scan("cumsum", lambda g, y, x, *, axis: _reversed_sum(g, axis), (), normal, "direct")
 
 
 def _behind(first: float, x: Any, axis: int) -> Any:
@@ -100,7 +101,11 @@ def _cumprod_rule(g: Any, y: Any, x: Any, *, axis: int) -> Any:
 
 
 CUMPROD = _scan(
-    "cumprod", _cumprod_rule, (0,), lambda *shape: uniform(0.5, 1.5, *shape) * (np.arange(math.prod(shape)).reshape(shape) % 4 != 1)
+    "cumprod",
+    _cumprod_rule,
+    (0,),
+    lambda *shape: uniform(0.5, 1.5, *shape) * (np.arange(math.prod(shape)).reshape(shape) % 4 != 1),
+    "holomorphic",
 )
 
 
@@ -134,6 +139,7 @@ LINEAR_RECURRENCE = register(
         "linear_recurrence",
         Kind.OPAQUE,
         _infer_recurrence,
+        complex="holomorphic",
         compute=_recurrence,
         grad=_recurrence_rule,
         saves=(0, "y"),

@@ -17,9 +17,10 @@ from hybridnet.ops.array.creation import full_like
 from hybridnet.ops.array.gather import take
 from hybridnet.ops.array.rearrange import diagonal
 from hybridnet.ops.array.shape import broadcast_to, concatenate, expand_dims, reshape, transpose
-from hybridnet.ops.common import in_floats, normalize_axes, tensor
+from hybridnet.ops.common import in_floats, normalize_axes, real_part, tensor
 from hybridnet.ops.linalg.matmul import matmul
 from hybridnet.ops.math import pointwise, reduction, scan
+from hybridnet.ops.math.complex_parts import conjugated, of_parts
 from hybridnet.ops.math.slopes import ROOT
 from hybridnet.ops.math.wide import in_wide
 
@@ -81,8 +82,10 @@ def cov(
     """
     x = _variables(m, rowvar)
     if y is not None:
-        x = concatenate([x, _variables(y, rowvar).astype(x.dtype, copy=False)], 0)
-    if dtype is not None and not dtypes.is_floating(dtypes.as_dtype(dtype)):
+        more = _variables(y, rowvar)
+        kind = dtypes.promote(x.dtype, more.dtype) if dtypes.is_complex(more.dtype) else x.dtype
+        x = concatenate([x.astype(kind, copy=False), more.astype(kind, copy=False)], 0)
+    if dtype is not None and not dtypes.is_inexact(dtypes.as_dtype(dtype)):
         fail(DtypeError, "cov", expected="a floating dtype", got=str(dtype))
     x = x if dtype is None else x.astype(dtype, copy=False)
     weights = [w if w is None else tensor(w, x) for w in (fweights, aweights)]
@@ -108,7 +111,7 @@ def _cov(x: Any, ddof: int, fweights: Any, aweights: Any) -> Any:
         mean = reduction.mean(x, 1, keepdims=True)
     centred = x - mean
     spread = centred if weights is None else centred * weights
-    found = matmul(spread, transpose(centred)) / (call("maximum", free, 0.0) if weights is not None else max(free, 0.0))
+    found = matmul(spread, transpose(conjugated(centred))) / (call("maximum", free, 0.0) if weights is not None else max(free, 0.0))
     return reshape(found, ()) if found.size == 1 else found
 
 
@@ -140,8 +143,9 @@ def _corrcoef(x: Any, y: Any, rowvar: bool) -> Any:
     c = cov(x, y, rowvar)
     if not c.ndim:
         return c / c
-    spread = apply(ROOT, (diagonal(c),))
-    return call("clip", c / expand_dims(spread, 0) / expand_dims(spread, 1), a_min=-1.0, a_max=1.0)
+    spread = apply(ROOT, (real_part(diagonal(c)),))
+    found = c / expand_dims(spread, 0) / expand_dims(spread, 1)
+    return found if dtypes.is_complex(found.dtype) else call("clip", found, a_min=-1.0, a_max=1.0)
 
 
 # -- comparing ------------------------------------------------------------------------------------
@@ -182,7 +186,7 @@ def array_equiv(a1: ArrayLike, a2: ArrayLike) -> bool:
 
 def _all_equal(a: Any, b: Any, equal_nan: bool) -> bool:
     same = call("equal", a, b)
-    if equal_nan and dtypes.is_floating(a.dtype) and dtypes.is_floating(b.dtype):
+    if equal_nan and dtypes.is_inexact(a.dtype) and dtypes.is_inexact(b.dtype):
         same = call("logical_or", same, call("logical_and", call("isnan", a), call("isnan", b)))
     return bool(reduction.all(same))
 
@@ -253,12 +257,16 @@ def nan_to_num(x: ArrayLike, copy: bool = True, nan: float = 0.0, posinf: float 
     Without ``copy`` it is written into ``x``, and ``x`` is returned.
     """
     x = tensor(x)
-    if not dtypes.is_floating(x.dtype):
+    if not dtypes.is_inexact(x.dtype):
         return x.copy() if copy else x
-    largest = float(ml_dtypes.finfo(x.dtype).max)
-    found = call("where", call("isnan", x), nan, x)
-    found = call("where", call("equal", found, np.inf), largest if posinf is None else posinf, found)
-    found = call("where", call("equal", found, -np.inf), -largest if neginf is None else neginf, found)
+    largest = float(ml_dtypes.finfo(dtypes.real_of(x.dtype)).max)
+
+    def finite(part: Any) -> Any:
+        found = call("where", call("isnan", part), nan, part)
+        found = call("where", call("equal", found, np.inf), largest if posinf is None else posinf, found)
+        return call("where", call("equal", found, -np.inf), -largest if neginf is None else neginf, found)
+
+    found = of_parts(finite, x) if dtypes.is_complex(x.dtype) else finite(x)
     if copy:
         return found
     x[...] = found
@@ -268,7 +276,7 @@ def nan_to_num(x: ArrayLike, copy: bool = True, nan: float = 0.0, posinf: float 
 def without_nan(a: Any, value: float) -> Any:
     """``a`` with ``value`` in place of NaN; of its shape."""
     a = tensor(a)
-    return call("where", call("isnan", a), value, a) if dtypes.is_floating(a.dtype) else a
+    return call("where", call("isnan", a), value, a) if dtypes.is_inexact(a.dtype) else a
 
 
 def _passing(function: Callable[..., Any], name: str, value: float) -> Callable[..., Any]:

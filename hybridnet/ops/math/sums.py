@@ -25,7 +25,7 @@ def add_up(x: Data, axis: tuple[int, ...], keepdims: bool = False, out: Data | N
     """``numpy.sum`` over sorted non-negative axes."""
     # Where all that is added lies in one go NumPy adds pairwise; few numbers it may add one by one.
     in_one_go = axis and axis[0] == x.ndim - len(axis) and x.flags.c_contiguous
-    if in_one_go or x.size <= SHORT or x.dtype.kind != "f" or math.prod([x.shape[a] for a in axis]) <= SHORT:
+    if in_one_go or x.size <= SHORT or x.dtype.kind not in "fc" or math.prod([x.shape[a] for a in axis]) <= SHORT:
         return _add(x, axis, None, out, keepdims)
     order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
     total = _blocked(x.transpose(order), [i in axis for i in order])

@@ -47,7 +47,7 @@ def sequence_mask(
         return data
     lengths = _lengths("sequence_mask", data, sequence_length, axis)
     mask = within_length(data, lengths, data.shape[axis], axis)
-    number = value if dtypes.is_floating(data.dtype) else np.asarray(value).astype(data.dtype).item()  # integers stay integers
+    number = value if dtypes.is_inexact(data.dtype) else np.asarray(value).astype(data.dtype).item()  # integers stay integers
     return where(call("reshape", mask, shape=mask.shape + (1,) * (data.ndim - 2)), data, number)
 
 
