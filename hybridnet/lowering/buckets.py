@@ -65,10 +65,11 @@ def _buckets(graph: Graph, limit: int) -> list[_Bucket]:
     if len(sums) < 2:
         return []
     position = {node: i for i, node in enumerate(graph.nodes)}
-    read: dict[Value, int] = {}  # where each value is first read
+    read: dict[Value, int] = {}  # where each value is first read; by a sum, which may move up, where that could be at the earliest
     for i, node in enumerate(graph.nodes):
+        at = _ready(node, position) if node.op is ALL_REDUCE else i
         for v in node.inputs:
-            read.setdefault(v, i)
+            read[v] = min(read.get(v, at), at)
     found: list[_Bucket] = []
     filling: dict[object, _Bucket] = {}  # by the type of the numbers
     for node in sorted(sums, key=lambda node: (_ready(node, position), position[node])):
