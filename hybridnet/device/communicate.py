@@ -275,6 +275,7 @@ class NcclCall:
         self._type = getattr(_nccl(), f"NCCL_{_NCCL_TYPES[dtype]}")
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Put the collective on a stream, from the addresses of the operands to those of the results."""
         nccl, communicator = _nccl(), _nccl_communicator(cuda.current_id(), world().size)
         nccl.groupStart()
         for source, target, count in self._arrays(pointers):

@@ -188,9 +188,9 @@ for _op in (ALL_REDUCE, REDUCE_SCATTER, ALL_GATHER, BROADCAST):
 
 
 def all_reduce(*arrays: ArrayLike) -> Any:
-    """The sum over all ranks of each array, in one message; one array or a tuple.
+    """The sum over all ranks of each array, of any shapes, in one message; one array or a tuple, of these shapes.
 
-    All of one type, or DtypeError.
+    DtypeError unless all are numbers of one type.
     """
     return apply(ALL_REDUCE, [tensor(x) for x in arrays])
 
