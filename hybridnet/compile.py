@@ -146,7 +146,8 @@ class Jit:
         And which operators a GPU's libraries refused to compute, and what runs instead.
         """
         entry = self._inspect(args, kwargs)
-        return "\n".join([*(p.explain() for p in entry.programs), *(f"  refused: {refusal}" for refusal in entry.refusals)])
+        notes = [f"  {note}" for note in entry.notes]
+        return "\n".join([*(p.explain() for p in entry.programs), *notes, *(f"  refused: {refusal}" for refusal in entry.refusals)])
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
         """Each step of the program for these arguments timed alone, in the mode of now; while recording, the backward's too.

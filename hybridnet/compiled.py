@@ -45,6 +45,7 @@ class CompiledCall:
         self.arguments = traced.arguments
         self.classes = traced.classes
         self.callbacks = traced.callbacks
+        self.notes = traced.notes
         self.in_order = traced.in_order
         self.states = traced.states
         self.written = traced.written

@@ -1,4 +1,4 @@
-"""Communication between the processes of one training: by MPI, and between GPUs by NCCL; the only importer of mpi4py and ``cupy.cuda.nccl``.
+"""Communication between the processes of one training, by MPI and between GPUs by NCCL: the only importer of mpi4py and of CuPy's NCCL.
 
 Processes are called ranks, as in MPI. :func:`start` finds out whether a launcher (``mpirun``, ``srun``) started this process as one of
 several; importing hybridnet does not, since MPI is initialised by that. :func:`world` is the communicator then, which before is one

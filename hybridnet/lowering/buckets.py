@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.operators import ALL_REDUCE
 
-#: A bucket takes another member while it is smaller: what PyTorch's DistributedDataParallel begins with, to be measured where there are lanes.
+#: Bytes of a bucket at most: what PyTorch's DistributedDataParallel takes, to be measured where there are lanes.
 BUCKET_BYTES = 25 << 20
 
 

@@ -40,7 +40,7 @@ LAYERS = (
     "numpy numpy_extension ndarray operator library name attribute symbol executor random context util hooks engine",
     "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback monitor module model rnn "
     "profiler misc test_utils",
-    "compat onnx keras visualization tools",
+    "compat distributed onnx keras visualization tools",
     "",  # hybridnet/__init__.py, which nothing may import from
 )
 LAYER = {name: number for number, row in enumerate(LAYERS) for name in row.split()}

@@ -1,0 +1,31 @@
+"""Trainings by 1, 2 and 4 ranks under both MPIs: as by one process, and the same on all ranks to the bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.mpi import PACKAGES, require
+from support.rank_checks import CHECKS, WAYS, trained
+
+
+@pytest.fixture(scope="module", name="alone")
+def _alone() -> dict[str, list[Any]]:
+    return {optimizer: trained("eager", optimizer) for optimizer in ("sgd", "adam")}
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("name", PACKAGES)
+def test_ranks(name: str, ranks: int, alone: dict[str, list[Any]], tmp_path: Path) -> None:
+    """All that ``rank_checks`` checks on each rank; of trainings, that they come to what one process comes to, whatever the way to run."""
+    done = require(name).run(ranks, "tests/support/rank_checks.py", str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert json.loads((tmp_path / "done.json").read_text()) == {"ranks": ranks, "checks": [f.__name__ for f in CHECKS]}
+    with np.load(tmp_path / "trained.npz") as found:
+        for way in WAYS:
+            for optimizer, expected in alone.items():
+                for i, p in enumerate(expected):
+                    np.testing.assert_allclose(found[f"{way} {optimizer} {i}"], p, rtol=1e-9, atol=1e-11, err_msg=f"{way} {optimizer} {i}")

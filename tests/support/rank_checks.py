@@ -1,0 +1,221 @@
+"""What ranks must agree on, run by each of them: ``mpirun -n 4 python tests/support/rank_checks.py folder``.
+
+Each check asserts what a rank can see by itself; rank 0 writes the parameters that trainings came to, which the test compares with those
+of one process. :func:`trained` is what both run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import hybridnet as hn
+from hybridnet import autograd, distributed, gluon, kv
+from hybridnet.gluon import nn
+
+BATCH, STEPS, CLASSES = 16, 6, 5
+WAYS = ("eager", "hybrid", "jit", "by_hand")
+
+
+def network(dropout: float = 0.0) -> Any:
+    net = nn.HybridSequential()
+    net.add(nn.Dense(24, activation="relu"), nn.Dense(16, activation="tanh"))
+    if dropout:
+        net.add(nn.Dropout(dropout))
+    net.add(nn.Dense(CLASSES))
+    return net
+
+
+def trained(way: str, optimizer: str, rank: int = 0, ranks: int = 1, kvstore: Any = "dist_sync", dtype: str = "float64") -> list[Any]:
+    """The parameters after some steps of which each rank takes every ``ranks``-th row."""
+    hn.random.seed(5)
+    net = network()
+    net.initialize(hn.init.Xavier())
+    net.cast(dtype)
+    params = list(net.collect_params().values())
+    trainer = gluon.Trainer(params, optimizer, {"learning_rate": 0.05, "wd": 0.01}, kvstore=kvstore)
+    params[0].wd_mult = 0.0
+    loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
+    if way == "hybrid":
+        net.hybridize()
+
+    def step(x: Any, y: Any) -> Any:
+        with autograd.record():
+            loss = loss_of(net(x), y)
+        loss.backward()
+        if way == "by_hand":
+            trainer.allreduce_grads()
+            trainer.update(BATCH)
+        else:
+            trainer.step(BATCH)
+        return loss.mean()
+
+    run = hn.jit(step) if way == "jit" else step
+    rng = np.random.default_rng(0)
+    for _ in range(STEPS):
+        x, y = rng.normal(size=(BATCH, 12)), rng.integers(0, CLASSES, BATCH)
+        run(hn.np.array(x[rank::ranks], dtype=dtype), hn.np.array(y[rank::ranks]))
+    return [p.data().astype("float64").asnumpy() for p in params]
+
+
+def alike(arrays: list[Any]) -> bool:
+    """Whether all ranks have the same, to the bit."""
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
+    return len(set(distributed.gather_objects(digest))) == 1
+
+
+# -- checks -----------------------------------------------------------------------------------------
+
+CHECKS: list[Callable[[Path], None]] = []
+
+
+def check(function: Callable[[Path], None]) -> Callable[[Path], None]:
+    CHECKS.append(function)
+    return function
+
+
+@check
+def trainings(folder: Path) -> None:
+    found = {}
+    for way in WAYS:
+        for optimizer in ("sgd", "adam"):
+            params = trained(way, optimizer, distributed.rank(), distributed.size())
+            assert alike(params), (way, optimizer)
+            found |= {f"{way} {optimizer} {i}": p for i, p in enumerate(params)}
+    if distributed.rank() == 0:
+        np.savez(folder / "trained.npz", **found)
+
+
+@check
+def first_values_are_those_of_rank_0(folder: Path) -> None:
+    """Of parameters that have some, and of those that get theirs in the first forward, in whatever mode."""
+    for hybrid in (False, True):
+        hn.random.seed(100 + distributed.rank())
+        net = network()
+        net.add(nn.Dense(3, in_units=CLASSES))
+        net.initialize()
+        net.hybridize(hybrid)
+        gluon.Trainer(net.collect_params(), "sgd", kvstore="dist_device_sync")
+        net(hn.np.ones((2, 12)))
+        values = [p.data().asnumpy() for p in net.collect_params().values()]
+        assert alike(values) and all(v.std() > 0 for v in values[::2])
+
+
+@check
+def one_seed_gives_equal_values_and_other_masks(folder: Path) -> None:
+    """And is drawn on as one seed: the same again after the same seed."""
+    net = network(dropout=0.5)
+    masks = []
+    for _ in range(2):
+        hn.random.seed(9)
+        net.initialize(force_reinit=True)
+        net(hn.np.ones((2, 12)))
+        assert alike([p.data().asnumpy() for p in net.collect_params().values()])
+        drops = nn.Dropout(0.5)
+        ways = [drops, hn.jit(lambda x, drops=drops: drops(x))]
+        with autograd.train_mode():
+            masks.append([way(hn.np.ones((100,))).asnumpy() for way in ways])
+    for first, second in zip(*masks, strict=True):
+        np.testing.assert_array_equal(first, second)
+        everyone = distributed.gather_objects(first.tobytes())
+        assert len(set(everyone)) == distributed.size()
+
+
+@check
+def stores(folder: Path) -> None:
+    store = kv.create("dist_sync")
+    rank, size = store.rank, store.num_workers
+    total = size * (size + 1) / 2
+    assert (rank, size, store.type) == (distributed.rank(), distributed.size(), "dist_sync")
+    store.init("w", hn.np.full((3,), rank + 5.0))
+    out = hn.np.zeros((3,))
+    store.pull("w", out)
+    assert out.tolist() == [5.0] * 3
+    store.push("w", hn.np.full((3,), rank + 1.0))
+    store.pull("w", out)
+    assert out.tolist() == [total] * 3
+    store.pushpull("w", [hn.np.full((3,), rank + 1.0), hn.np.ones((3,))], out=[out])
+    assert out.tolist() == [total + size] * 3
+    store.set_optimizer(hn.optimizer.SGD(learning_rate=0.5))
+    store.push("w", hn.np.full((3,), rank + 1.0))
+    store.pull("w", out)
+    assert out.tolist() == [total - 0.5 * total] * 3
+    store.broadcast("b", hn.np.full((2,), rank + 7.0), out := hn.np.zeros((2,)))
+    assert out.tolist() == [7.0] * 2
+    store.barrier()
+
+
+@check
+def collectives(folder: Path) -> None:
+    rank, size = distributed.rank(), distributed.size()
+    x = hn.np.arange(2.0 * size).reshape(size, 2) + rank
+    everyone = [np.arange(2.0 * size).reshape(size, 2) + r for r in range(size)]
+    for way in (lambda fn: fn, hn.jit):
+        np.testing.assert_array_equal(way(distributed.all_reduce)(x).asnumpy(), sum(everyone))
+        np.testing.assert_array_equal(way(distributed.all_gather)(x).asnumpy(), np.concatenate(everyone))
+        np.testing.assert_array_equal(way(distributed.reduce_scatter)(x).asnumpy(), np.split(sum(everyone), size)[rank])
+        np.testing.assert_array_equal(way(lambda v: distributed.broadcast(v, size - 1))(x).asnumpy(), everyone[-1])
+        halves = [way(distributed.all_reduce)(x.astype(t)).astype("float32").asnumpy() for t in ("float16", "bfloat16")]
+        np.testing.assert_array_equal(halves, [sum(everyone)] * 2)
+    params = {"a": hn.np.full((2,), float(rank)), "b": hn.np.full((3,), rank * 2.0)}
+    distributed.broadcast_parameters(params, root=size - 1)
+    assert [params["a"].tolist(), params["b"].tolist()] == [[size - 1.0] * 2, [2.0 * size - 2] * 3]
+
+
+@check
+def an_optimizer_that_is_not_compiled(folder: Path) -> None:
+    class Plain(hn.optimizer.SGD):
+        def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+            weight -= self.learning_rate * self.rescale_grad * grad
+
+    p = gluon.Parameter("p", shape=(2,))
+    p.initialize(init="ones")
+    trainer = gluon.Trainer([p], Plain(learning_rate=0.5), kvstore="nccl")
+    with autograd.record():
+        loss = (p.data() * (distributed.rank() + 1)).sum()
+    loss.backward()
+    trainer.step(1)
+    size = distributed.size()
+    assert p.data().tolist() == [1 - 0.5 * size * (size + 1) / 2] * 2
+
+
+@check
+def explained(folder: Path) -> None:
+    p = gluon.Parameter("p", shape=(2,))
+    p.initialize(init="ones")
+    trainer = gluon.Trainer([p], "sgd", {"learning_rate": 0.1}, kvstore="horovod")
+
+    def step() -> None:
+        with autograd.record():
+            loss = (p.data() * p.data()).sum()
+        loss.backward()
+        trainer.step(8)
+
+    compiled = hn.jit(step)
+    compiled()
+    text = compiled.explain()
+    size = distributed.size()
+    if size > 1:
+        assert f"gradients are summed over {size} ranks, then divided by the batch size that step was given, 8" in text, text
+        assert "all_reduce by" in text, text
+    else:
+        assert "all_reduce" not in text
+
+
+def main(folder: Path) -> None:
+    distributed.init()
+    for function in CHECKS:
+        function(folder)
+    distributed.barrier()
+    if distributed.rank() == 0:
+        (folder / "done.json").write_text(json.dumps({"ranks": distributed.size(), "checks": [f.__name__ for f in CHECKS]}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
