@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import suspended_trace
+from hybridnet.core import spec_of, suspended_trace
 from hybridnet.core.conversion import asarray
 from hybridnet.device import communicate
 from hybridnet.errors import ArgumentError, fail
@@ -96,5 +96,5 @@ def described(arrays: Iterable[tuple[str, Any]], values: bool) -> list[str]:
             lines.append(f"{name}: {x}")
             continue
         digest = " " + hashlib.sha256(np.ascontiguousarray(x.asnumpy()).tobytes()).hexdigest()[:16] if values else ""
-        lines.append(f"{name}: {x.dtype}{list(x.shape)}{digest}")
+        lines.append(f"{name}: {spec_of(x)}{digest}")
     return lines

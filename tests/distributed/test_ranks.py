@@ -17,8 +17,13 @@ def _alone() -> dict[str, list[Any]]:
     return {optimizer: trained("eager", optimizer) for optimizer in ("sgd", "adam")}
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 4])
-@pytest.mark.parametrize("name", PACKAGES)
+#: MPICH starts in a quarter of a second, so it is the one that is always tried.
+CASES = [
+    pytest.param(name, ranks, marks=() if (name, ranks) == ("mpich", 2) else pytest.mark.slow) for name in PACKAGES for ranks in (1, 2, 4)
+]
+
+
+@pytest.mark.parametrize(("name", "ranks"), CASES)
 def test_ranks(name: str, ranks: int, alone: dict[str, list[Any]], tmp_path: Path) -> None:
     """All that ``rank_checks`` checks on each rank; of trainings, that they come to what one process comes to, whatever the way to run."""
     done = require(name).run(ranks, "tests/support/rank_checks.py", str(tmp_path))

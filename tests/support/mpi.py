@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from support.paths import ROOT
+from support.processes import in_session
 
 FOLDER = ROOT / "build" / "mpi"
 #: What is installed, and the file that mpi4py loads.
@@ -47,16 +50,28 @@ class Mpi(NamedTuple):
         return own
 
     def run(self, ranks: int, *command: str, seconds: float = 60.0, **variables: str) -> subprocess.CompletedProcess[str]:
-        """``mpirun -n ranks python command``; what it and the ranks print comes as one text. TimeoutExpired after so many seconds."""
-        return subprocess.run(
-            [str(self.prefix / "bin" / "mpirun"), "-n", str(ranks), sys.executable, *command],
+        """``mpirun -n ranks python command``; what it and the ranks print comes as one text.
+
+        TimeoutExpired after so many seconds; then all of them are killed.
+        """
+        arguments = [str(self.prefix / "bin" / "mpirun"), "-n", str(ranks), sys.executable, *command]
+        with subprocess.Popen(
+            arguments,
             env={**self.environment(), **variables},
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=seconds,
-        )
+            start_new_session=True,
+        ) as process:
+            try:
+                said, _ = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                for pid in in_session(process.pid):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                raise
+        return subprocess.CompletedProcess(arguments, process.returncode, said)
 
 
 def require(name: str) -> Mpi:
