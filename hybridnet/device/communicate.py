@@ -247,8 +247,16 @@ _NCCL_TYPES = {
 @cache
 def _nccl() -> Any:
     """CuPy's module of NCCL; None where there is none."""
-    module = importlib.import_module("cupy.cuda.nccl")
+    try:
+        module = importlib.import_module("cupy.cuda.nccl")
+    except ImportError:
+        return None
     return module if module.available else None
+
+
+def has_nccl() -> bool:
+    """Whether there are CuPy and NCCL."""
+    return _nccl() is not None
 
 
 @cache

@@ -44,7 +44,9 @@ class Ranks:
         """What gradients are divided by."""
         size = communicate.world().size
         share = f" and {1 / scale:g}" if scale != 1 else ""
-        return f"Trainer.step: gradients are summed over {size} ranks, then divided by the batch size that step was given, {batch_size}{share}"
+        return (
+            f"Trainer.step: gradients are summed over {size} ranks, then divided by the batch size that step was given, {batch_size}{share}"
+        )
 
 
 def give_values(params: Iterable[Parameter], root: int = 0) -> None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NoReturn
 
 from hybridnet.errors import ArgumentError, fail
 
+
 class KVStoreBase:
     """The base of stores. One of your own is registered by ``@KVStoreBase.register`` and then made by :func:`create` with its name.
 

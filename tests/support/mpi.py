@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
 from support.paths import ROOT
 from support.processes import in_session
 
@@ -54,6 +53,7 @@ class Mpi(NamedTuple):
 
         TimeoutExpired after so many seconds; then all of them are killed.
         """
+        before = set(_segments())
         arguments = [str(self.prefix / "bin" / "mpirun"), "-n", str(ranks), sys.executable, *command]
         with subprocess.Popen(
             arguments,
@@ -71,7 +71,27 @@ class Mpi(NamedTuple):
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 raise
+            finally:
+                _sweep(before)
         return subprocess.CompletedProcess(arguments, process.returncode, said)
+
+
+def _segments() -> list[Path]:
+    """What MPI's processes share, of which those that are aborted leave behind what they had."""
+    return [path for pattern in ("mpich_shm_*", "sm_segment.*") for path in Path("/dev/shm").glob(pattern)]
+
+
+def _sweep(before: set[Path]) -> None:
+    """Remove what was not there before and no process has."""
+    left = [path for path in _segments() if path not in before]
+    if left:
+        maps = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                maps.append((process / "maps").read_text())
+        for path in left:
+            if not any(path.name in text for text in maps):
+                path.unlink(missing_ok=True)
 
 
 def require(name: str) -> Mpi:

@@ -7,6 +7,7 @@ of one process. :func:`trained` is what both run.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -166,6 +167,52 @@ def collectives(folder: Path) -> None:
     params = {"a": hn.np.full((2,), float(rank)), "b": hn.np.full((3,), rank * 2.0)}
     distributed.broadcast_parameters(params, root=size - 1)
     assert [params["a"].tolist(), params["b"].tolist()] == [[size - 1.0] * 2, [2.0 * size - 2] * 3]
+
+
+@check
+def horovod(folder: Path) -> None:
+    """Averages: gradients are divided by the number of ranks besides the batch size of one rank."""
+    import hybridnet.compat.mxnet
+
+    mx = hybridnet.compat.mxnet.install()
+    hvd = importlib.import_module("horovod.mxnet")
+    with hn.util.np_shape(False), hn.util.np_array(False):
+        hvd.init()
+        rank, size = hvd.rank(), hvd.size()
+        assert (rank, size, hvd.local_rank(), hvd.local_size()) == (distributed.rank(), distributed.size(), rank, size)
+        mean = (size + 1) / 2
+        x = mx.nd.full((2, 2), rank + 1.0)
+        assert hvd.allreduce(x).asnumpy().tolist() == [[mean] * 2] * 2
+        assert hvd.allreduce(x, average=False, postscale_factor=2.0).asnumpy().tolist() == [[2 * size * mean] * 2] * 2
+        assert type(hvd.allreduce(x)) is mx.nd.NDArray
+        rows = hvd.allgather(mx.nd.full((rank + 1, 2), float(rank)))
+        assert rows.asnumpy().tolist() == [[float(r)] * 2 for r in range(size) for _ in range(r + 1)]
+        hvd.broadcast_(x, root_rank=size - 1)
+        assert x.asnumpy().tolist() == [[float(size)] * 2] * 2
+        assert hvd.broadcast_object({"of": rank}, 0) == {"of": 0} and hvd.allgather_object(rank) == list(range(size))
+
+        params = mx.gluon.ParameterDict()
+        w = params.get("w", shape=(2,), init=mx.init.Constant(rank + 1.0))
+        late = params.get("late", shape=(0,), allow_deferred_init=True, init=mx.init.Constant(rank + 3.0))
+        params.initialize()
+        hvd.broadcast_parameters(params)
+        late.shape = (2,)
+        late._finish_deferred_init()
+        assert [w.data().asnumpy().tolist(), late.data().asnumpy().tolist()] == [[1.0] * 2, [3.0] * 2]
+        trainer = hvd.DistributedTrainer({"w": w}, "sgd", {"learning_rate": 1.0, "rescale_grad": 0.5})
+        with autograd.record():
+            loss = (w.data() * (rank + 1)).sum()
+        loss.backward()
+        trainer.step(4)
+        np.testing.assert_allclose(w.data().asnumpy(), [1 - mean / 4 * 0.5] * 2, rtol=1e-6)
+
+        plain = mx.optimizer.SGD(learning_rate=1.0, rescale_grad=0.25)
+        opt = hvd.DistributedOptimizer(plain)
+        assert isinstance(opt, mx.optimizer.SGD) and opt is plain and opt.rescale_grad == 0.25 / size
+        weight, grad = mx.nd.ones((3,)), mx.nd.full((3,), rank + 1.0)
+        opt.update_multi_precision(0, weight, grad, opt.create_state_multi_precision(0, weight))
+        np.testing.assert_allclose(weight.asnumpy(), [1 - 0.25 * mean] * 3, rtol=1e-6)
+        assert hvd.DistributedTrainer({"w": w}, opt).optimizer is plain and type(plain) is mx.optimizer.SGD and plain.rescale_grad == 0.25
 
 
 @check
