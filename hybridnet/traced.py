@@ -56,7 +56,8 @@ class Traced:
 
     structure, arguments: how the results and the arguments are nested. classes: of each result its class and device.
     states, written: the arrays from outside that are inputs, and those of them that are outputs too.
-    written_arguments: the positions of the arguments that are written. callbacks: what the host does before each run. notes: for ``explain``.
+    written_arguments: the positions of the arguments that are written. callbacks: what the host does before each run.
+    notes: for ``explain``.
     in_order: the inputs that must lie in order, without gaps. read: what else the trace depends on.
     heads: the positions of the results whose gradients come in; variables: the inputs whose gradients go out.
     """

@@ -118,7 +118,7 @@ def _samples(*attrs: dict[str, Any], error: Any = None) -> Callable[[], list[Sam
     ]
 
 
-ALL_REDUCE = register(
+ALL_REDUCE: Op = register(
     Op(
         "all_reduce",
         Kind.COMMUNICATION,
@@ -144,7 +144,7 @@ REDUCE_SCATTER = register(
         sample=_samples({"ranks": 1}, error=Sample((normal(3),), {"ranks": 2}, error=ShapeError)),
     )
 )
-ALL_GATHER = register(
+ALL_GATHER: Op = register(
     Op(
         "all_gather",
         Kind.COMMUNICATION,
@@ -166,7 +166,7 @@ BROADCAST = register(
     )
 )
 #: The sum on one rank, zeros on the others: a broadcast's gradient.
-REDUCE = register(
+REDUCE: Op = register(
     Op(
         "reduce",
         Kind.COMMUNICATION,

@@ -55,7 +55,8 @@ class HostMove:
         self.name = communicate.world().name
         self._kind, self._root = kind, root
 
-    def __call__(self, source: Any, target: Any, scratch: Any = None) -> None:
+    def __call__(self, *arrays: Any, scratch: Any = None) -> None:
+        source, target = arrays
         world = communicate.world()
         into = target if target.flags.c_contiguous else np.empty(target.shape, target.dtype)
         match self._kind:
