@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,13 @@ def test_ranks(name: str, ranks: int, alone: dict[str, list[Any]], tmp_path: Pat
             for optimizer, expected in alone.items():
                 for i, p in enumerate(expected):
                     np.testing.assert_allclose(found[f"{way} {optimizer} {i}"], p, rtol=1e-9, atol=1e-11, err_msg=f"{way} {optimizer} {i}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PACKAGES)
+def test_the_example(name: str) -> None:
+    done = require(name).run(2, "examples/distributed_digits.py", "--epochs", "8")
+    found = re.search(r"^2 ranks, [\d.]+ s: held-out accuracy ([\d.]+); parameters (\w+) (\w+)$", done.stdout, re.MULTILINE)
+    assert found is not None, done.stdout
+    assert float(found[1]) > 0.93 and found[2] == found[3]
+    assert done.stdout.count("epoch ") == 8

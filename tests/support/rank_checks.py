@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support.paths import ROOT
 
 import hybridnet as hn
 from hybridnet import autograd, distributed, gluon, kv
@@ -213,6 +215,39 @@ def horovod(folder: Path) -> None:
         opt.update_multi_precision(0, weight, grad, opt.create_state_multi_precision(0, weight))
         np.testing.assert_allclose(weight.asnumpy(), [1 - 0.25 * mean] * 3, rtol=1e-6)
         assert hvd.DistributedTrainer({"w": w}, opt).optimizer is plain and type(plain) is mx.optimizer.SGD and plain.rescale_grad == 0.25
+
+
+@check
+def documented(folder: Path) -> None:
+    """The program of docs/distributed.md, as it stands there."""
+    text = (ROOT / "docs" / "distributed.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    net = network()
+    net.initialize()
+    rng = np.random.default_rng(0)
+    dataset = gluon.data.ArrayDataset(rng.normal(size=(50, 12)).astype("float32"), rng.integers(0, CLASSES, 50))
+    exec(program, {"net": net, "dataset": dataset, "batch_size": 8, "loss_of": gluon.loss.SoftmaxCrossEntropyLoss()})
+    assert alike([p.data().asnumpy() for p in net.collect_params().values()])
+
+
+@check
+def modules(folder: Path) -> None:
+    """``Module`` divides by the batch sizes of all ranks, as MXNet does."""
+    mx = hn
+    data = mx.sym.var("data")
+    out = mx.sym.LinearRegressionOutput(mx.sym.FullyConnected(data, num_hidden=1, no_bias=True, name="fc"), mx.sym.var("label"))
+    module = mx.mod.Module(out, label_names=["label"])
+    module.bind([("data", (2, 3))], [("label", (2, 1))])
+    module.init_params(mx.init.Constant(1.0 + distributed.rank()))
+    for store in ("dist_sync", "dist_device_sync"):
+        module.init_optimizer(store, "sgd", {"learning_rate": 1.0}, force_init=True)
+        assert module._optimizer.rescale_grad == 1 / (2 * distributed.size())
+    x = mx.nd.array(np.full((2, 3), distributed.rank() + 1.0))
+    module.forward_backward(mx.io.DataBatch([x], [mx.nd.zeros((2, 1))]))
+    module.update()
+    size = distributed.size()
+    mean = sum(3 * (r + 1) ** 2 for r in range(size)) / size  # of gradients: (w · x) x, w of rank 0
+    np.testing.assert_allclose(module.get_params()[0]["fc_weight"].asnumpy(), np.full((1, 3), 1 - mean), rtol=1e-5)
 
 
 @check
