@@ -14,7 +14,7 @@ from hybridnet.core import Array, Kind, Op, Spec, call, computing_in, local, pau
 from hybridnet.core.tree import LEAF, flatten, unflatten
 from hybridnet.device import array_module
 from hybridnet.device.communicate import world
-from hybridnet.errors import TraceError, fail
+from hybridnet.errors import RankError, TraceError, fail
 from hybridnet.graph.interpret import find_nan
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.messages import messages
@@ -149,6 +149,9 @@ class CompiledCall:
 
     def profile(self, leaves: Sequence[Any]) -> Profile:
         """Time the steps for these arguments; nothing that the caller has is written."""
+        if self.messages and world().size > 1:  # which are run more often where they are fast
+            got = f"{len(self.messages)} arrays that go to {world().size} ranks"
+            fail(RankError, self.name, expected="to time what needs no other rank", got=got, fix="profiling on one rank: mpirun -n 1")
         if self.writes:
             self._refuse_aliases(leaves)
         return profile(self._chain(list(map(_data_of, (*leaves, *self.states)))))

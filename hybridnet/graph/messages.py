@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hybridnet.graph.ir import Graph
+from hybridnet.device.communicate import world
+from hybridnet.graph.ir import Graph, Node
 
 
 def messages(graph: Graph, donate: Mapping[int, int]) -> list[str]:
@@ -20,3 +21,9 @@ def messages(graph: Graph, donate: Mapping[int, int]) -> list[str]:
             name = became.get(node.outputs[i], "") if i < len(node.outputs) else ""
             lines.append(f"{node.op.name} {number}{attrs}: {v.spec}{f' of {name}' if name else ''}")
     return lines
+
+
+def told(node: Node) -> str:
+    """What one message is, for ``explain``."""
+    arrays = f"{len(node.inputs)} arrays" if len(node.inputs) > 1 else "an array"
+    return f"{node.op.name} of {arrays}, {sum(v.nbytes for v in node.inputs):,} bytes, over {world().size} ranks"

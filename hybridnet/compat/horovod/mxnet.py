@@ -196,7 +196,8 @@ def broadcast_object(obj: Any, root_rank: int = 0, name: str | None = None) -> A
 def broadcast_parameters(params: Any, root_rank: int = 0, prefix: str | None = None) -> None:
     """Give every rank the values of rank ``root_rank``: of a dict of parameters, or of arrays.
 
-    Parameters that have none yet get them when they are initialized, where Horovod leaves them as they are. ArgumentError for what is no dict.
+    Parameters that have none yet get them when they are initialized, where Horovod leaves them as they are.
+    ArgumentError for what is no dict.
     """
     if not isinstance(params, Mapping) and not hasattr(params, "keys"):
         fail(ArgumentError, "horovod.broadcast_parameters", expected="a dict of parameters or arrays", got=type(params).__name__)
