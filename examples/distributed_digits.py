@@ -36,12 +36,12 @@ def load() -> tuple[Any, ...]:
     return x[HELD_OUT:], y[HELD_OUT:], x[:HELD_OUT], y[:HELD_OUT]
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train on handwritten digits by one process or several.")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=96, help="of all ranks together")
     parser.add_argument("--gpu", action="store_true", help="each rank on the GPU of its number on this machine")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     distributed.init()
     rank, size = distributed.rank(), distributed.size()
     device = hn.gpu(distributed.local_rank()) if options.gpu else hn.cpu()

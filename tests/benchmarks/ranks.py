@@ -4,8 +4,9 @@
     python tests/benchmarks/ranks.py --mpi mpich --ranks 4 --quick
 
 ``sum``: the microseconds of the sum over ranks within a compiled step, from the moment when all are there, beside mpi4py's in-place
-``Allreduce`` of as many bytes at the same place of every other step; at most 1.1 ×. ``speed``: samples a second of all ranks together, beside one
-rank of one thread; at least 1.6 × for 4 ranks on 2 cores. Medians; a step's time is that of the slowest rank. The machine must be quiet.
+``Allreduce`` of as many bytes at the same place of every other step; at most 1.1 ×. ``speed``: samples a second of all ranks together,
+beside one rank of one thread; at least 1.6 × for 4 ranks on 2 cores. Medians; a step's time is that of the slowest rank. The machine must
+be quiet.
 """
 
 from __future__ import annotations
