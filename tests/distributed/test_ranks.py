@@ -14,8 +14,9 @@ from support.rank_checks import CHECKS, WAYS, trained
 
 
 @pytest.fixture(scope="module", name="alone")
-def _alone() -> dict[str, list[Any]]:
-    return {optimizer: trained("eager", optimizer) for optimizer in ("sgd", "adam")}
+def _alone() -> dict[tuple[bool, str], list[Any]]:
+    """By whether there are batch norms, and by optimizer."""
+    return {(norm, optimizer): trained("eager" + " norm" * norm, optimizer) for norm in (False, True) for optimizer in ("sgd", "adam")}
 
 
 #: MPICH starts in a quarter of a second, so it is the one that is always tried.
@@ -25,15 +26,15 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "ranks"), CASES)
-def test_ranks(name: str, ranks: int, alone: dict[str, list[Any]], tmp_path: Path) -> None:
+def test_ranks(name: str, ranks: int, alone: dict[tuple[bool, str], list[Any]], tmp_path: Path) -> None:
     """All that ``rank_checks`` checks on each rank; of trainings, that they come to what one process comes to, whatever the way to run."""
     done = require(name).run(ranks, "tests/support/rank_checks.py", str(tmp_path))
     assert done.returncode == 0, done.stdout
     assert json.loads((tmp_path / "done.json").read_text()) == {"ranks": ranks, "checks": [f.__name__ for f in CHECKS]}
     with np.load(tmp_path / "trained.npz") as found:
         for way in WAYS:
-            for optimizer, expected in alone.items():
-                for i, p in enumerate(expected):
+            for optimizer in ("sgd", "adam"):
+                for i, p in enumerate(alone["norm" in way, optimizer]):
                     np.testing.assert_allclose(found[f"{way} {optimizer} {i}"], p, rtol=1e-9, atol=1e-11, err_msg=f"{way} {optimizer} {i}")
 
 

@@ -22,14 +22,19 @@ from support.paths import ROOT
 import hybridnet as hn
 from hybridnet import autograd, distributed, gluon, kv
 from hybridnet.gluon import nn
+from hybridnet.gluon.contrib.nn import SyncBatchNorm
 
 BATCH, STEPS, CLASSES = 16, 6, 5
-WAYS = ("eager", "hybrid", "jit", "by_hand")
+#: How a step runs. With batch norms over all ranks, batches are of different lengths (norm); gradients of two halves are added (added).
+WAYS = ("eager", "hybrid", "jit", "by_hand", "eager norm", "hybrid norm", "jit norm", "eager added", "jit added")
 
 
-def network(dropout: float = 0.0) -> Any:
+def network(dropout: float = 0.0, norm: bool = False) -> Any:
     net = nn.HybridSequential()
-    net.add(nn.Dense(24, activation="relu"), nn.Dense(16, activation="tanh"))
+    for units, activation in ((24, "relu"), (16, "tanh")):
+        net.add(nn.Dense(units, activation=activation))
+        if norm:
+            net.add(SyncBatchNorm())
     if dropout:
         net.add(nn.Dropout(dropout))
     net.add(nn.Dense(CLASSES))
@@ -37,34 +42,44 @@ def network(dropout: float = 0.0) -> Any:
 
 
 def trained(way: str, optimizer: str, rank: int = 0, ranks: int = 1, kvstore: Any = "dist_sync", dtype: str = "float64") -> list[Any]:
-    """The parameters after some steps of which each rank takes every ``ranks``-th row."""
+    """The parameters after some steps of which each rank takes its rows."""
     hn.random.seed(5)
-    net = network()
+    net = network(norm="norm" in way)
     net.initialize(hn.init.Xavier())
     net.cast(dtype)
     params = list(net.collect_params().values())
     trainer = gluon.Trainer(params, optimizer, {"learning_rate": 0.05, "wd": 0.01}, kvstore=kvstore)
     params[0].wd_mult = 0.0
     loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
-    if way == "hybrid":
+    if way.startswith("hybrid"):
         net.hybridize()
+    if "added" in way:
+        net.setattr("grad_req", "add")
 
     def step(x: Any, y: Any) -> Any:
-        with autograd.record():
-            loss = loss_of(net(x), y)
-        loss.backward()
+        halves = 2 if "added" in way else 1
+        for i in range(halves):
+            with autograd.record():
+                loss = loss_of(net(x[i::halves]), y[i::halves])
+            loss.backward()
         if way == "by_hand":
             trainer.allreduce_grads()
             trainer.update(BATCH)
         else:
             trainer.step(BATCH)
+        if "added" in way:
+            net.zero_grad()
         return loss.mean()
 
-    run = hn.jit(step) if way == "jit" else step
+    run = hn.jit(step) if way.startswith("jit") else step
     rng = np.random.default_rng(0)
+    rows = slice(rank, None, ranks)
+    if "norm" in way:  # the first rank has more than half of them
+        ends = [0, *(BATCH - 2 * (ranks - 1 - r) for r in range(ranks))]
+        rows = slice(ends[rank], ends[rank + 1])
     for _ in range(STEPS):
         x, y = rng.normal(size=(BATCH, 12)), rng.integers(0, CLASSES, BATCH)
-        run(hn.np.array(x[rank::ranks], dtype=dtype), hn.np.array(y[rank::ranks]))
+        run(hn.np.array(x[rows], dtype=dtype), hn.np.array(y[rows]))
     return [p.data().astype("float64").asnumpy() for p in params]
 
 
