@@ -23,6 +23,7 @@ from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
 from hybridnet.gluon.parameter import Parameter, ParameterDict
 from hybridnet.gluon.ranks import Ranks
+from hybridnet.gluon.shards import Shards
 from hybridnet.kvstore import DistKVStore, KVStore, KVStoreBase
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer import states as files
@@ -63,6 +64,7 @@ class Trainer:
     With ``dist_sync``, ``dist_device_sync``, ``nccl`` or ``horovod`` it sums over the ranks that ``mpirun`` started, each of which has one
     device: all begin with rank 0's parameters, also those that are initialized later, and move them alike. ``step`` divides by what it is
     given, so give it the batch size of all ranks together (as MXNet has it; see docs/distributed.md). RankError where ranks differ.
+    With ``shard_states`` each rank has, and updates, a slice of the optimizer's states alone; gradients stay as they are, unsummed.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Trainer:
         kvstore: Any = "device",
         compression_params: Any = None,
         update_on_kvstore: bool | None = None,
+        shard_states: bool = False,
     ) -> None:
         self._params = _listed(params)
         self._param2idx = {p.name: i for i, p in enumerate(self._params)}
@@ -99,6 +102,8 @@ class Trainer:
         self._broadcast = False  # whether a store of the user's has been told of the parameters
         several = isinstance(self._kvstore, DistKVStore) and self._kvstore.num_workers > 1
         self._ranks = Ranks(self._params) if several else None
+        self._shard_states = shard_states and several  # one rank has all
+        self._shards: Shards | None = None
         self._summing = jit(OwnedMethod(self._sum_over_ranks), name="sum_gradients")
         if compression_params is not None and self._kvstore is not None:
             self._kvstore.set_gradient_compression(compression_params)
@@ -241,6 +246,16 @@ class Trainer:
         where = [[x.device for x in self._updating(p)] for p in self._params]
         if self._states and [len(s) for s in self._states] == [len(w) for w in where] and all(d in self._scalars for w in where for d in w):
             return
+        if self._shard_states:
+            self._shards = Shards(list(self._trained(None)), self._optimizer)
+            self._states = [[None] * len(w) for w in where]
+        else:
+            self._make_states()
+        identity(self._optimizer, "trainer")
+        self._scalars = {d: _Scalars(d, self._optimizer) for d in dict.fromkeys(d for w in where for d in w)}
+        self._compiled = {d: jit(functools.partial(OwnedMethod(self._update_on), d), name="update") for d in self._scalars}
+
+    def _make_states(self) -> None:
         with suspended_trace():
             self._states = [
                 [self._optimizer.create_state_multi_precision(i, x) for x in self._updating(p)] for i, p in enumerate(self._params)
@@ -248,9 +263,6 @@ class Trainer:
         for parameter, states in zip(self._params, self._states, strict=True):
             for x, state in zip(self._updating(parameter), states, strict=True):
                 self._optimizer.name_states(parameter.name, x, state)
-        identity(self._optimizer, "trainer")
-        self._scalars = {d: _Scalars(d, self._optimizer) for d in dict.fromkeys(d for w in where for d in w)}
-        self._compiled = {d: jit(functools.partial(OwnedMethod(self._update_on), d), name="update") for d in self._scalars}
 
     def _fresh(self, ignore_stale_grad: bool) -> tuple[int, ...] | None:
         """The parameters to move, ``None`` for all that are trained; notes that their gradients are used now."""
@@ -310,7 +322,7 @@ class Trainer:
         """
         if local.trace is not None:
             local.trace.depends_on(self, "trainer")  # whether there is a loss scaler
-        if summed:
+        if summed and self._shards is None:
             self._sum_over_ranks()
         scalars = self._scalars[device]
         entries = []
@@ -325,10 +337,16 @@ class Trainer:
 
         def move(factor: Any) -> None:
             scalars.t += 1
-            self._optimizer.update_all(entries, lr, scalars.t, rescale * factor, scalars.numbers)
+            how = lr, scalars.t, rescale * factor, scalars.numbers
+            if self._shards is None:
+                self._optimizer.update_all(entries, *how)
+            else:
+                self._shards.update(list(self._trained(None)), summed, *how)
 
         if self._amp_loss_scaler is None or not entries:
             move(1.0)
+        elif self._shards is not None:
+            fail(ArgumentError, "Trainer.step", expected="with shard_states no loss scaling", got="it", fix="bfloat16, which needs none")
         else:
             written: list[Any] = [scalars.t]
             flatten([(weight, state) for _, weight, _, state in entries], written)
@@ -380,12 +398,17 @@ class Trainer:
 
     def _kept_states(self, devices: int) -> dict[str, Any]:
         """The states by parameter, of the first device or of so many: those of several are alike, unless nothing sums their gradients."""
+        if self._shards is not None:
+            return {str(i): state for i, state in self._shards.whole().items()}
         if devices == 1:
             return {str(i): states[0] for i, states in enumerate(self._states)}
         return {f"{i}@{at}": state for i, states in enumerate(self._states) for at, state in enumerate(states)}
 
     def save_states(self, fname: str) -> None:
-        """Write optimizer states, step count, learning rate and the loss's scale to a file."""
+        """Write optimizer states, step count, learning rate and the loss's scale to a file.
+
+        With ``shard_states`` all ranks call it, and each writes all of the states: give all but one ``os.devnull``.
+        """
         self._prepare()
         opt, scaler = self._optimizer, self._amp_loss_scaler
         devices = 1 if self._kvstore is not None else max(map(len, self._states), default=1)
@@ -408,7 +431,10 @@ class Trainer:
         if header.get("optimizer") != type(opt).__name__:
             fail(FileFormatError, "load_states", expected=f"states of {type(opt).__name__} in {fname}", got=f"of {header.get('optimizer')}")
         self._prepare()
-        if (devices := header.get("devices", 1)) > 1:
+        whole = {} if self._shards is None else self._shards.whole()
+        if self._shards is not None:
+            checked = [files.check({str(i): s for i, s in whole.items()}, arrays, fname)]
+        elif (devices := header.get("devices", 1)) > 1:
             checked = [files.check(self._kept_states(devices), arrays, fname)]
         else:
             checked = [
@@ -417,6 +443,8 @@ class Trainer:
             ]
         for found in checked:
             files.write(found, arrays)
+        if self._shards is not None:
+            self._shards.take(whole)
         opt.num_update, opt.lr = header["num_update"], header.get("lr", opt.lr)
         opt._index_update_count = dict(header["counts"])
         counts = header.get("t", [])

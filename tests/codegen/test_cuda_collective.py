@@ -32,11 +32,13 @@ def network(device: Any) -> Any:
     return net
 
 
-def training(device: Any, rank: int, ranks: int, steps: int = 4) -> tuple[list[Any], Any, tuple[Any, ...]]:
+def training(
+    device: Any, rank: int, ranks: int, steps: int = 4, optimizer: str = "adam", shard: bool = False
+) -> tuple[list[Any], Any, tuple[Any, ...]]:
     """The parameters after some steps on the ``rank``-th rows of each batch; the compiled step, and what it takes."""
     net = network(device)
     params = list(net.collect_params().values())
-    trainer = gluon.Trainer(params, "adam", {"learning_rate": 0.05})
+    trainer = gluon.Trainer(params, optimizer, {"learning_rate": 0.05}, kvstore="dist_sync", shard_states=shard)
     loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
 
     @jit
@@ -44,8 +46,6 @@ def training(device: Any, rank: int, ranks: int, steps: int = 4) -> tuple[list[A
         with autograd.record():
             loss = loss_of(net(x), y)
         loss.backward()
-        for p in params:
-            p.grad()._assign(all_reduce(p.grad()))
         trainer.step(12)
         return loss.sum()
 
@@ -55,6 +55,21 @@ def training(device: Any, rank: int, ranks: int, steps: int = 4) -> tuple[list[A
         batch = tuple(array(a[rank::ranks], device=device) for a in (x, y))
         step(*batch)
     return [p.data().asnumpy() for p in params], step, batch
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lamb"])
+def test_states_are_divided_in_one_graph(optimizer: str) -> None:
+    expected, _, _ = training(hn.cpu(), 0, 1, optimizer=optimizer)
+
+    def run(rank: int) -> Any:
+        found, step, batch = training(hn.gpu(rank), rank, 2, optimizer=optimizer, shard=True)
+        return found, step.explain(*batch)
+
+    with emulated_gpu(devices=2):
+        for found, text in on_ranks(2, run):
+            assert "step: 1 CUDA graph (" in text and "reduce_scatter of an array" in text and "all_gather of an array" in text
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
@@ -73,6 +88,8 @@ def test_a_step_trains_as_on_one_rank(ranks: int) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
             np.testing.assert_array_equal(a, same)
         assert "step: 1 CUDA graph (" in text
+        if ranks == 1:  # nothing is sent
+            continue
         assert f"all_reduce of 4 arrays, 368 bytes, over {ranks} ranks by NCCL, in a graph" in text
         (call,) = [s for s in steps if isinstance(s, LibraryStep) and s.node.op.name == "all_reduce"]
         half = len(call.pointers) // 2
@@ -117,11 +134,16 @@ def test_each_is_what_it_is_on_the_host(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_one_rank_on_a_device_that_is_late(seed: int) -> None:
-    expected, _, _ = training(hn.cpu(), 0, 1)
+    """All that a rank can do by itself: a communicator of one, in the graph, and work that is put off."""
+    fn = lambda x: (all_reduce((x * 2).sin(), x + 1)[0] + all_gather(reduce_scatter(x.exp()))) * broadcast(x, 0)
+    batches = [np.random.default_rng(i).normal(size=(4, 3)).astype("float32") for i in range(4)]
+    expected = [fn(array(x)).asnumpy() for x in batches]
     with emulated_gpu(asynchronous=seed):
-        found, _, _ = training(hn.gpu(), 0, 1)
+        compiled = jit(fn)
+        found = [compiled(array(x, device=hn.gpu())) for x in batches]
         for a, b in zip(found, expected, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(a.asnumpy(), b, rtol=1e-5, atol=1e-6)
+        assert "over 1 ranks by NCCL, in a graph" in compiled.explain(array(batches[0], device=hn.gpu()))
 
 
 def test_without_nccl_arrays_go_through_the_host(monkeypatch: pytest.MonkeyPatch) -> None:

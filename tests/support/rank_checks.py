@@ -26,7 +26,19 @@ from hybridnet.gluon.contrib.nn import SyncBatchNorm
 
 BATCH, STEPS, CLASSES = 16, 6, 5
 #: How a step runs. With batch norms over all ranks, batches are of different lengths (norm); gradients of two halves are added (added).
-WAYS = ("eager", "hybrid", "jit", "by_hand", "eager norm", "hybrid norm", "jit norm", "eager added", "jit added")
+WAYS = (
+    "eager",
+    "hybrid",
+    "jit",
+    "by_hand",
+    "eager norm",
+    "hybrid norm",
+    "jit norm",
+    "eager added",
+    "jit added",
+    "eager divided",
+    "jit divided",
+)
 
 
 def network(dropout: float = 0.0, norm: bool = False) -> Any:
@@ -48,7 +60,7 @@ def trained(way: str, optimizer: str, rank: int = 0, ranks: int = 1, kvstore: An
     net.initialize(hn.init.Xavier())
     net.cast(dtype)
     params = list(net.collect_params().values())
-    trainer = gluon.Trainer(params, optimizer, {"learning_rate": 0.05, "wd": 0.01}, kvstore=kvstore)
+    trainer = gluon.Trainer(params, optimizer, {"learning_rate": 0.05, "wd": 0.01}, kvstore=kvstore, shard_states="divided" in way)
     params[0].wd_mult = 0.0
     loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
     if way.startswith("hybrid"):
