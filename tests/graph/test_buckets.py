@@ -1,5 +1,6 @@
 """Sums over ranks in random programs, joined into messages: the same values as one by one, on threads that are ranks."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 from support.ranks import on_ranks
 
 import hybridnet as hn
-from hybridnet import autograd
+from hybridnet import autograd, gluon
 from hybridnet.compile import jit
 from hybridnet.config import config
 from hybridnet.core import array
 from hybridnet.errors import GraphError
+from hybridnet.gluon import nn
 from hybridnet.graph.ir import Graph
 from hybridnet.graph.operators import ALL_REDUCE
 from hybridnet.graph.pipeline import run_pass
@@ -167,3 +169,50 @@ def test_an_array_that_is_lost_or_sent_twice_is_found(change: Callable[[Any], An
 
     with pytest.raises(GraphError, match="an array is sent no longer, or twice, after pass buckets"):
         run_pass("buckets", broken, graph)
+
+
+def test_an_operand_is_not_computed_where_an_old_value_is_read_yet() -> None:
+    """It may lie in the state that the sum becomes, from when on nobody reads that as it was."""
+
+    def fn(x: Any) -> Any:
+        a = x.exp()
+        before = state * 2
+        b = (x + before).sin()
+        first, second = all_reduce(a, b)
+        state[...] = first
+        other[...] = second
+        return before
+
+    state, other = array(np.full(3, 5.0)), array(np.zeros(3))
+    x = np.arange(3.0)
+    assert jit(fn)(array(x)).tolist() == [10.0] * 3
+    np.testing.assert_allclose(state.asnumpy(), np.exp(x))
+    np.testing.assert_allclose(other.asnumpy(), np.sin(x + 10))
+
+
+def test_gradients_are_summed_where_they_are_kept() -> None:
+    """In the order in which they become known they lie in one array: nothing is packed. By name ``dense10`` would come before ``dense2``."""
+
+    def run(rank: int) -> str:
+        net = nn.HybridSequential(prefix="net_")
+        with net.name_scope():
+            for _ in range(12):
+                net.add(nn.Dense(4, in_units=4))
+        net.initialize()
+        trainer = gluon.Trainer(net.collect_params(), "adam", kvstore="dist_sync")
+
+        def step(x: Any) -> None:
+            with autograd.record():
+                loss = (net(x) ** 2).sum()
+            loss.backward()
+            trainer.step(4)
+
+        compiled = jit(step)
+        x = hn.np.ones((2, 4))
+        for _ in range(2):
+            compiled(x)
+        return str(compiled.program(x))
+
+    for text in on_ranks(2, run):
+        (line,) = [line.strip() for line in text.splitlines() if "all_reduce(" in line]
+        assert re.fullmatch(r"library_all_reduce\((f\d+), \1\)", line), line
