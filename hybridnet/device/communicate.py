@@ -5,16 +5,19 @@ several; importing hybridnet does not, since MPI is initialised by that. :func:`
 process alone. Collectives take NumPy arrays without gaps, and are called by all ranks in one order; GPUs' go through
 :class:`NcclCall` s, which a CUDA graph can hold.
 
-With more than one rank an exception that nobody catches ends all of them: the others would wait for this one for ever.
+With more than one rank an exception that nobody catches ends all of them, ``sys.exit(1)`` included: the others would wait for this one
+for ever, and MPI's own end waits for them.
 """
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import hashlib
 import importlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -234,6 +237,28 @@ def _end_all_on_errors(communicator: Communicator) -> None:
         communicator.end_all()
 
     sys.excepthook = hook
+    sys.exit = _exit  # type: ignore[assignment]
+
+    def at_exit() -> None:
+        if _Exit.failed:
+            print(f"rank {communicator.rank} of {communicator.size} ends all: it exits with {_Exit.failed}", file=sys.stderr)
+            communicator.end_all()
+
+    atexit.register(at_exit)
+
+
+class _Exit(SystemExit):
+    """What ``sys.exit`` raises: when it goes with no frame of Python's around it, nobody has caught it, and the process ends by it."""
+
+    failed: Any = None  # with which code, if not with 0
+
+    def __del__(self) -> None:
+        if self.code not in (None, 0) and sys._getframe().f_back is None and threading.current_thread() is threading.main_thread():
+            _Exit.failed = self.code
+
+
+def _exit(code: Any = None, /) -> NoReturn:
+    raise _Exit(code)
 
 
 # -- GPUs -------------------------------------------------------------------------------------------

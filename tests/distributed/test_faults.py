@@ -12,6 +12,7 @@ from support.paths import ROOT
 #: Of each fault what the ranks print.
 SAID = {
     "exception": ("rank 1 of 2 ends all:", "ValueError: of rank 1 alone"),
+    "exits": ("no data on this machine", "rank 1 of 2 ends all: it exits with no data on this machine"),
     "frozen_layer": (
         "[the compiled function 'step'] expected the same on every rank; got ranks that differ; of rank 0 (-) and rank 1 (+):",
         "-all_reduce 0: float32[4,3] of net_dense0_weight.grad",
@@ -30,7 +31,7 @@ SAID = {
 }
 
 
-QUICK = ("exception", "frozen_layer")
+QUICK = ("exception", "exits", "frozen_layer")
 CASES = [
     pytest.param(name, fault, marks=() if name == "mpich" and fault in QUICK else pytest.mark.slow) for name in PACKAGES for fault in SAID
 ]
@@ -42,6 +43,16 @@ def test_faults(name: str, fault: str) -> None:
     assert done.returncode != 0
     for words in SAID[fault]:
         assert words in done.stdout, done.stdout
+
+
+def test_an_exit_that_is_caught_ends_nothing() -> None:
+    program = (
+        "import sys, hybridnet as hn\nhn.distributed.init()\n"
+        "try:\n    sys.exit(3)\nexcept SystemExit as error:\n    assert error.code == 3\n"
+        "hn.distributed.barrier()\nprint('at the end')\nsys.exit(0)"
+    )
+    done = require("mpich").run(2, "-c", program, seconds=30)
+    assert done.returncode == 0 and done.stdout.count("at the end") == 2, done.stdout
 
 
 @pytest.mark.parametrize(

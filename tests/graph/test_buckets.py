@@ -191,7 +191,7 @@ def test_an_operand_is_not_computed_where_an_old_value_is_read_yet() -> None:
 
 
 def test_gradients_are_summed_where_they_are_kept() -> None:
-    """In the order in which they become known they lie in one array: nothing is packed. By name ``dense10`` would come before ``dense2``."""
+    """They lie in one array in the order in which they become known: nothing is packed. By name ``dense10`` is before ``dense2``."""
 
     def run(rank: int) -> str:
         net = nn.HybridSequential(prefix="net_")

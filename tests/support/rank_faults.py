@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,17 @@ def exception(rank: int) -> None:
     """One rank ends by an exception while the others sum."""
     if rank == 1:
         raise ValueError("of rank 1 alone")
+    distributed.all_reduce(hn.np.ones(3))
+
+
+@fault
+def exits(rank: int) -> None:
+    """One rank ends by ``sys.exit``, after it has caught another one."""
+    with suppress(SystemExit):
+        sys.exit("this is caught")
+    distributed.all_reduce(hn.np.ones(3))
+    if rank == 1:
+        sys.exit("no data on this machine")
     distributed.all_reduce(hn.np.ones(3))
 
 
@@ -115,3 +127,4 @@ if __name__ == "__main__":
     distributed.init()
     FAULTS[sys.argv[1]](distributed.rank())
     distributed.barrier()
+    print("nothing went wrong")
