@@ -80,6 +80,6 @@ def create(name: str = "local") -> Any:
         fail(ArgumentError, "kvstore.create", expected="the name of a store", got=repr(name))
     lower = name.lower()
     if lower not in LOCAL and lower not in KVStoreBase.kv_registry:
-        known = ", ".join(sorted({*LOCAL, *KVStoreBase.kv_registry}))
+        known = ", ".join(sorted({*(n for n in LOCAL if "async" not in n), *KVStoreBase.kv_registry}))
         fail(ArgumentError, "kvstore.create", expected="one of " + known, got=repr(name))
     return KVStoreBase.kv_registry[lower]() if lower in KVStoreBase.kv_registry else LOCAL[lower](lower)
