@@ -48,7 +48,7 @@ class Mpi(NamedTuple):
             }
         return own
 
-    def run(self, ranks: int, *command: str, seconds: float = 60.0, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, ranks: int, *command: str, seconds: float = 150.0, **variables: str) -> subprocess.CompletedProcess[str]:
         """``mpirun -n ranks python command``; what it and the ranks print comes as one text.
 
         TimeoutExpired after so many seconds; then all of them are killed.
