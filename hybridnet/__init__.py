@@ -70,6 +70,7 @@ __all__ = [
     "cpu_pinned",
     "current_context",
     "current_device",
+    "distributed",
     "engine",
     "error",
     "executor",
@@ -135,6 +136,7 @@ if TYPE_CHECKING:
     from hybridnet import (
         callback,
         contrib,
+        distributed,
         engine,
         error,
         executor,
@@ -164,7 +166,7 @@ if TYPE_CHECKING:
     from hybridnet import visualization as viz
 else:
     _modules = [
-        "callback", "contrib", "engine", "error", "executor", "image", "io", "keras", "libinfo", "library",
+        "callback", "contrib", "distributed", "engine", "error", "executor", "image", "io", "keras", "libinfo", "library",
         "log", "misc", "model", "module", "monitor", "onnx", "operator", "profiler", "recordio", "registry", "rnn",
         "runtime", "test_utils", "visualization",
     ]  # fmt: skip

@@ -83,11 +83,14 @@ class Jit:
         return self._compile(Key._make(key), leaves)
 
     def _compile(self, key: Key, leaves: Sequence[Any]) -> CompiledCall:
+        reason = ""
         if self.cache:
-            self.retraces.append("; ".join(self._reasons(key)))
+            reason = "; ".join(self._reasons(key))
+            self.retraces.append(reason)
             self.cache = {k: c for k, c in self.cache.items() if c.read.is_current()}  # the others are never called again
         with paused_collector:
             entry = compiled(key, self.name, self.fn, Traced(self.fn, key.structure, leaves, key.recording))
+        entry.reason = reason
         self.cache[key] = entry
         if len(self.cache) > config.max_programs:
             del self.cache[next(iter(self.cache))]
@@ -146,7 +149,8 @@ class Jit:
         And which operators a GPU's libraries refused to compute, and what runs instead.
         """
         entry = self._inspect(args, kwargs)
-        return "\n".join([*(p.explain() for p in entry.programs), *(f"  refused: {refusal}" for refusal in entry.refusals)])
+        notes = [f"  {note}" for note in entry.notes]
+        return "\n".join([*(p.explain() for p in entry.programs), *notes, *(f"  refused: {refusal}" for refusal in entry.refusals)])
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
         """Each step of the program for these arguments timed alone, in the mode of now; while recording, the backward's too.

@@ -13,9 +13,11 @@ from hybridnet.config import config
 from hybridnet.core import Array, Kind, Op, Spec, call, computing_in, local, paused_recording, tape, wrap
 from hybridnet.core.tree import LEAF, flatten, unflatten
 from hybridnet.device import array_module
-from hybridnet.errors import TraceError, fail
+from hybridnet.device.communicate import world
+from hybridnet.errors import RankError, TraceError, fail
 from hybridnet.graph.interpret import find_nan
 from hybridnet.graph.ir import Graph, Value
+from hybridnet.graph.messages import messages
 from hybridnet.graph.partition import partition
 from hybridnet.graph.passes import optimize
 from hybridnet.graph.refusals import told_refusals
@@ -45,6 +47,7 @@ class CompiledCall:
         self.arguments = traced.arguments
         self.classes = traced.classes
         self.callbacks = traced.callbacks
+        self.notes = traced.notes
         self.in_order = traced.in_order
         self.states = traced.states
         self.written = traced.written
@@ -55,6 +58,9 @@ class CompiledCall:
             self.graph = optimize(traced.graph)
         self.spec = self._spec()
         self.program = make_program(self.spec)
+        self.messages = messages(self.program.source.lowered, self.spec.donate)
+        self.reason = ""  # why it was compiled, if there was another before
+        self._agreed = False
 
     def _spec(self) -> ProgramSpec:
         """What the program of the call is made from."""
@@ -74,6 +80,8 @@ class CompiledCall:
             self._before_writes(leaves)
         for callback in self.callbacks:
             callback()
+        if self.messages and not self._agreed:
+            self._agree()
         flats = self.program.flat_inputs()
         data = list(map(_data_of, leaves))
         data += map(_data_of, self.states)
@@ -90,6 +98,12 @@ class CompiledCall:
     def _run(self, leaves: Sequence[Any], data: list[Any]) -> list[Any]:
         """The arrays that the function returns, from the program's inputs."""
         return [wrap(cls, d, device) for d, (cls, device) in zip(self.program(data), self.classes, strict=True)]
+
+    def _agree(self) -> None:
+        """Before the first run: all ranks must come here, with a program that sends the same, or they would wait for one another."""
+        why = f"to run what it compiled of {self.name!r}{f', since {self.reason}' if self.reason else ''}"
+        world().agree(f"the compiled function {self.name!r}", self.messages, why)
+        self._agreed = True
 
     # -- arrays that are written ----------------------------------------------------------------
 
@@ -135,6 +149,9 @@ class CompiledCall:
 
     def profile(self, leaves: Sequence[Any]) -> Profile:
         """Time the steps for these arguments; nothing that the caller has is written."""
+        if self.messages and world().size > 1:  # which are run more often where they are fast
+            got = f"{len(self.messages)} arrays that go to {world().size} ranks"
+            fail(RankError, self.name, expected="to time what needs no other rank", got=got, fix="profiling on one rank: mpirun -n 1")
         if self.writes:
             self._refuse_aliases(leaves)
         return profile(self._chain(list(map(_data_of, (*leaves, *self.states)))))
@@ -162,7 +179,9 @@ class CompiledWithGradient(CompiledCall):
         super().__init__(key, name, fn, traced)
         # Which gradients are computed right where they are delivered: those of states, as a rule.
         self.usual = tuple(at in self.roles.states for at in self.variables)
-        self.backward = make_program(self.backward_spec(self.usual, self.program))
+        spec = self.backward_spec(self.usual, self.program)
+        self.backward = make_program(spec)
+        self.messages += messages(self.backward.source.lowered, spec.donate)
         self.others: dict[tuple[bool, ...], Program] = {}  # backwards that leave the forward's arena as it is
         # The random counters, say: a second run of the function must find them as the first did.
         self.counters = [a for a in self.written if a.size == 1]

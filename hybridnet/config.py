@@ -43,6 +43,13 @@ def _threads(text: str) -> int:
     return number
 
 
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise ValueError(text)
+    return number
+
+
 SETTINGS = {
     "debug": Setting(
         "HYBRIDNET_DEBUG",
@@ -100,6 +107,12 @@ SETTINGS = {
         int,
         "programs that a compiled function keeps, one for each combination of shapes and modes; the oldest goes",
     ),
+    "deadline": Setting(
+        "HYBRIDNET_DEADLINE",
+        300.0,
+        _seconds,
+        "seconds for which a rank of several waits for the others where all must agree: at the first step, and when something was compiled",
+    ),
     "home": Setting(
         "MXNET_HOME",
         "~/.mxnet",
@@ -125,6 +138,9 @@ RANK_VARIABLES = (
     "SLURM_NTASKS_PER_NODE",
     "LOCAL_WORLD_SIZE",
 )
+
+#: Launchers' variables for the number of all processes, the one that counts first: Open MPI, MPICH and Intel MPI, MVAPICH, Slurm, torchrun.
+WORLD_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "WORLD_SIZE")
 
 
 def numbers(variables: tuple[str, ...]) -> list[int]:
@@ -180,6 +196,7 @@ class Config:
     cache_dir: str
     home: str
     max_programs: int
+    deadline: float
     tf32: bool
     deterministic: bool
     fast_math: bool

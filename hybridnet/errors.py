@@ -90,6 +90,10 @@ class WorkerTimeoutError(WorkerError, TimeoutError):
     """A batch took longer than a ``DataLoader``'s ``timeout``."""
 
 
+class RankError(HybridnetError):
+    """Ranks of one training that differ, one that does not come, or processes that were to be ranks and are not."""
+
+
 class FileFormatError(HybridnetError, ValueError):
     """A file is truncated, foreign, or does not match what it is loaded into."""
 

@@ -57,6 +57,7 @@ class Traced:
     structure, arguments: how the results and the arguments are nested. classes: of each result its class and device.
     states, written: the arrays from outside that are inputs, and those of them that are outputs too.
     written_arguments: the positions of the arguments that are written. callbacks: what the host does before each run.
+    notes: for ``explain``.
     in_order: the inputs that must lie in order, without gaps. read: what else the trace depends on.
     heads: the positions of the results whose gradients come in; variables: the inputs whose gradients go out.
     """
@@ -97,6 +98,7 @@ class Traced:
         self.states: list[Any] = [s.array for s in states]
         self.written: list[Any] = [s.array for s in written]
         self.callbacks = trace.callbacks
+        self.notes = trace.notes
         self.read = Read(trace.read_of)
         # Which inputs must lie in order: the function writes through reshaped views of them.
         handles = [*arguments, *self.states]

@@ -84,16 +84,19 @@ class CudaPlan(Plan):
             match implementation_of(node):
                 case LibraryPlan(call):
                     self.calls[node] = self._as_they_lie(node, call)
+                    if node.op.in_place:
+                        times = Counter(node.inputs)
+                        self.pairs[node] = self._pairs(node, [(x, node.outputs[i]) for i, x in enumerate(node.inputs) if times[x] == 1])
                 case Generated() | HandKernels():
                     self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in (*node.inputs, *node.outputs)})
-                    self.pairs[node] = self._pairs(node, self.launches[node])
+                    self.pairs[node] = self._pairs(node, self.launches[node].in_place())
 
-    def _pairs(self, node: Node, launches: Launches) -> dict[Value, list[Value]]:
-        """Of each result the operands over which kernels may write it, of whose memory the node reads nothing else."""
+    def _pairs(self, node: Node, in_place: Iterable[tuple[Value, Value]]) -> dict[Value, list[Value]]:
+        """Of each result the operands over which it may be written, of those ``in_place``, of whose memory the node reads nothing else."""
         read = dict.fromkeys(node.inputs)
         times = Counter(self.shadows.root.get(v, v) for v in read)
         pairs: dict[Value, list[Value]] = {}
-        for x, out in dict.fromkeys(launches.in_place()):
+        for x, out in dict.fromkeys(in_place):
             if x in read and times[self.shadows.root.get(x, x)] == 1:
                 pairs.setdefault(out, []).append(x)
         position = {v: i for i, v in enumerate(read)}

@@ -15,7 +15,7 @@ from hybridnet.core import Kind
 from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.control_ops import CONTROL, initial
 from hybridnet.graph.ir import Graph, Node, Value
-from hybridnet.graph.operators import INDEX_SET
+from hybridnet.graph.operators import ALL_REDUCE, INDEX_SET
 from hybridnet.lowering.fuse import FUSED, free_axis
 from hybridnet.lowering.multi_tensor import GROUP
 
@@ -105,9 +105,13 @@ class NumpyPlan(Plan):
             return initial(node, out) is x and operands.times[x] == 1
         if node.op is INDEX_SET:  # which then writes some places alone
             return slot == 0 and operands.times[x] == 1
+        if node.op.in_place:
+            return slot == out.index and operands.times[x] == 1
         return is_ufunc(node.op)
 
     def beside(self, node: Node, out: Value, operands: Mapping[Value, object]) -> Iterable[Value]:
+        if node.op.in_place:
+            return [v for v in node.inputs[out.index : out.index + 1] if v in operands]
         if node.op is not GROUP:
             return operands
         members = node.attrs["members"]
@@ -151,3 +155,17 @@ def _flats(plan: Plan, node: Node, position: Mapping[Value, int], can_flatten: C
         known.add(flat)
         flats.append(flat)
     return flats
+
+
+def message_flats(plan: Plan, groups: Mapping[Node, list[Flat] | None]) -> dict[Node, Flat]:
+    """The sums over ranks whose results are states that a group has one after another, and which states: they need not be packed."""
+    places = {state: (flat, at) for flats in groups.values() for flat in flats or () for at, state in enumerate(flat)}
+    position = {v: i for i, v in enumerate(plan.graph.inputs)}
+    found: dict[Node, Flat] = {}
+    for node in plan.graph.nodes:
+        if node.op is ALL_REDUCE and isinstance(implementation_of(node), LibraryPlan):
+            states = tuple(position.get(plan.homes.get(v, v), -1) for v in node.outputs)
+            flat, at = places.get(states[0], ((), 0))
+            if flat[at : at + len(states)] == states:
+                found[node] = states
+    return found

@@ -17,11 +17,13 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.codegen.memory import Request
 from hybridnet.codegen.numpy_control import write_control
-from hybridnet.codegen.numpy_plan import Flat, NumpyPlan, group_flats, planned, region_axis
+from hybridnet.codegen.numpy_plan import Flat, NumpyPlan, group_flats, message_flats, planned, region_axis
 from hybridnet.codegen.numpy_region import Region, write_region
 from hybridnet.codegen.numpy_text import Namespace, call_text, scalar_literal, view_text
 from hybridnet.codegen.plan import Place
 from hybridnet.config import config
+from hybridnet.core import Spec
+from hybridnet.core.cpu_rules import host_call
 from hybridnet.core.kernel import HostCall
 from hybridnet.device import threads
 from hybridnet.graph.backend import Generated, LibraryPlan, implementation_of
@@ -111,7 +113,9 @@ class _Writer:
         self.plan = plan
         self.graph = plan.graph
         self.group_flats = group_flats
-        self.flats = {flat: i for i, flat in enumerate(dict.fromkeys(flat for flats in group_flats.values() for flat in flats))}
+        self.messages = message_flats(plan, group_flats)
+        groups = (flat for flats in group_flats.values() for flat in flats)  # first: what a message has lies in what one of them has
+        self.flats = {flat: i for i, flat in enumerate(dict.fromkeys([*groups, *self.messages.values()]))}
         self.ns: Namespace = Namespace() if outer is None else outer.ns
         names = [f"x{i}" for i in range(len(plan.graph.inputs))] if inputs is None else inputs
         self.name: dict[Value, str] = dict(zip(plan.graph.inputs, names, strict=True))
@@ -231,18 +235,35 @@ class _Writer:
                 if not v.shape:  # NumPy may give a number in its place
                     lines.append(f"{name} = {self.ns.bind('asarray', np.asarray)}({name})")
             return
-        self._define(out)
+        for v in node.outputs:
+            self._define(v)
         match implementation_of(node):
+            case LibraryPlan() if node in self.messages:
+                self._write_flat_message(node, args)
             case LibraryPlan(call):
-                self._write_library_call(node, call, [*args, self.name[out]])
+                self._write_library_call(node, call, [*args, *(self.name[v] for v in node.outputs)])
             case _:
                 self.body += call_text(self.ns, node, args, self.name[out])
 
     def _write_library_call(self, node: Node, call: HostCall, arrays: list[str]) -> None:
         """A call of a library, with scratch from the arena."""
-        scratch = self.ns.fresh("scratch")
-        self._view_line(f"{scratch} = {{}}", self.plan.scratch(call.workspace, self.plan.step[node]), (call.workspace,), dtypes.uint8)
-        self.body.append(f"{self.ns.bind(f'library_{node.op.name}', call, ('library', id(call)))}({', '.join(arrays)}, scratch={scratch})")
+        if call.workspace:
+            scratch = self.ns.fresh("scratch")
+            self._view_line(f"{scratch} = {{}}", self.plan.scratch(call.workspace, self.plan.step[node]), (call.workspace,), dtypes.uint8)
+            arrays = [*arrays, f"scratch={scratch}"]
+        self.body.append(f"{self.ns.bind(f'library_{node.op.name}', call, ('library', id(call)))}({', '.join(arrays)})")
+
+    def _write_flat_message(self, node: Node, args: list[str]) -> None:
+        """A sum over ranks of states that lie one after another: what was not computed there is copied there, and all are one array."""
+        for v, name in zip(node.outputs, args, strict=True):
+            if name != self.name[v]:
+                self.ns.names["copyto"] = np.copyto
+                self.body.append(f"copyto({self.name[v]}, {name})")
+        whole = Spec((sum(v.size for v in node.outputs),), node.output.dtype)
+        call = host_call(node.op, (whole,), (whole,), node.attrs)
+        assert call is not None
+        flat = f"f{self.flats[self.messages[node]]}"
+        self._write_library_call(node, call, [flat, flat])
 
     def _write_constant(self, out: Value) -> None:
         """An array of one number, made once; without dimensions it is written where it is used."""

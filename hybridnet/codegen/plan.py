@@ -49,6 +49,7 @@ class Plan:
         self.homes: dict[Value, Value] = {}
         self.late: list[tuple[int, Value]] = []
         self._find_homes()
+        self._share_homes()
         self.requests: list[Request] = []
         self.request_names: list[str | tuple[Value, Node]] = []  # of a value that a node computes, these two
         self.places: dict[Value, Request] = {}
@@ -139,12 +140,17 @@ class Plan:
         """Of some operands those over which ``node`` may write ``out`` as far as their positions say; asked first, so that few are left."""
         return operands
 
-    def _find_homes(self) -> None:
-        """Which outputs can be computed right into the state that they replace."""
+    def _readers(self) -> dict[Value, int]:
+        """The last step that reads each buffer."""
         readers: dict[Value, int] = {}
         for i, reader in enumerate(self.graph.nodes):
             for v in reader.inputs:
                 readers[self.root_of(v)] = i
+        return readers
+
+    def _find_homes(self) -> None:
+        """Which outputs can be computed right into the state that they replace."""
+        readers = self._readers()
         for i, target in self.donate.items():
             result, state = self.graph.outputs[i], self.graph.inputs[target]
             v = self.root_of(result)
@@ -159,6 +165,22 @@ class Plan:
                 self.homes[v] = state
             else:
                 self.late.append((i, result))
+
+    def _share_homes(self) -> None:
+        """What a message overwrites by a state's new value is computed in that state's array, unless the old value is read after that."""
+        messages = [node for node in self.graph.nodes if node.op.in_place and self.planned(node)]
+        readers = self._readers() if messages else {}
+        for node in reversed(messages):
+            operands = dict.fromkeys(v for v in node.inputs if self._may_be_returned(v, self.step[node]))
+            for out in node.outputs:
+                state = self.homes.get(out)
+                for x in self.beside(node, out, operands) if state is not None else ():
+                    maker = x.node
+                    if maker is None or state is None or not self.fits(x, state) or not self.may_overwrite(node, x, out):
+                        continue
+                    last, step = readers.get(state, -1), self.step[maker]
+                    if last < step or (last == step and self.may_overwrite(maker, state, x)):
+                        self.homes[x] = state
 
     def _share_returned(self) -> None:
         """A returned result that may overwrite a dying operand: compute that operand in the returned array."""

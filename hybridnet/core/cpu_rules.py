@@ -22,7 +22,7 @@ _LIBRARIES: dict[Op, Library] = {}
 def on_cpu(op: Op, library: Library) -> Op:
     """Say which library call computes an operator on a CPU, once. Gives the operator.
 
-    It has one result. ``library(inputs, outputs, **attrs)`` (specs) gives the planned call, or None where NumPy is to compute: the library
+    ``library(inputs, outputs, **attrs)`` (specs) gives the planned call, or None where NumPy is to compute: the library
     has none, is not there, or is slower.
     """
     if op in _LIBRARIES:
@@ -50,7 +50,7 @@ class WithLibrary:
     def __init__(self, op: Op, plain: Callable[..., Any], settings: Callable[[], Any]) -> None:
         """``settings``: what beside the arguments decides whether there is a call."""
         self._op, self._plain, self._settings = op, plain, settings
-        self._calls: dict[Any, tuple[HostCall | None, Spec]] = {}
+        self._calls: dict[Any, tuple[HostCall | None, Spec | tuple[Spec, ...]]] = {}
 
     def __call__(self, *data: Any, out: Any = None, **attrs: Any) -> Any:
         key = self._settings(), *[(x.shape, x.dtype) for x in data], *attrs.items()
@@ -62,15 +62,18 @@ class WithLibrary:
         call, result = found
         if call is None:
             return self._plain(*data, **attrs) if out is None else self._plain(*data, out=out, **attrs)
+        if not isinstance(result, Spec):
+            outs = tuple([np.empty(spec.shape, spec.dtype) for spec in result])
+            call(*data, *outs)
+            return outs
         if out is None:
             out = np.empty(result.shape, result.dtype)
         call(*data, out)
         return out
 
-    def _find(self, inputs: tuple[Spec, ...], attrs: dict[str, Any]) -> tuple[HostCall | None, Spec]:
+    def _find(self, inputs: tuple[Spec, ...], attrs: dict[str, Any]) -> tuple[HostCall | None, Spec | tuple[Spec, ...]]:
         result = self._op.infer(*inputs, **attrs)
-        assert isinstance(result, Spec)  # operators of one result have libraries so far
-        return host_call(self._op, inputs, (result,), attrs), result
+        return host_call(self._op, inputs, (result,) if isinstance(result, Spec) else result, attrs), result
 
 
 _KEPT = 4096  # combinations of shapes and attributes of one operator

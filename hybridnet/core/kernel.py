@@ -117,7 +117,7 @@ class HostCall(Protocol):
     workspace: int  # bytes of scratch
 
     def __call__(self, *arrays: Any, scratch: Any = None) -> None:
-        """Compute: NumPy arrays of any strides, the operands, then the result; ``scratch``: an array of bytes, made where none is given."""
+        """Compute: NumPy arrays of any strides, operands, then results; ``scratch``: an array of bytes, made where none is given."""
 
 
 def contiguous(shape: Sequence[int]) -> tuple[int, ...]:

@@ -87,6 +87,7 @@ class Op:
     promote: inputs from this position on are brought to one dtype: ``"same"`` (by promotion), ``"number"`` (bool becomes
         int8 too, as in NumPy's arithmetic) or ``"float"`` (integers become floating too). ``promote_from`` is that position.
     out: whether ``compute`` takes ``out=`` (a preallocated result of the inferred shape and dtype).
+    in_place: whether its planned calls may write each output over the input of that number, as long as nothing else is read there.
     precision: ``"follow"`` its inputs, ``"float32"`` (needs the range), ``"half"`` (gains from it).
     cost: of one element of a pointwise operator, in additions; what a backward would rather store
         than compute again.
@@ -110,6 +111,7 @@ class Op:
     promote: str | None = None
     promote_from: int = 0
     out: bool = False
+    in_place: bool = False
     precision: str = "follow"
     cost: int = 1
     flops: Callable[..., int] | None = None

@@ -4,6 +4,9 @@ A random operator is a pure function of (seed, counter): drawing takes a counter
 the counter on. Since the state is held in arrays, a trace sees it read and written, and so a
 compiled function takes it in and gives it back like any other state.
 
+The ranks of one training have one state, and draw from seeds of their own that follow from it (dropout differs from rank to rank);
+but what is drawn within :func:`alike` (first values of parameters) is the same on all.
+
 What is drawn on the host alone (where to crop an image, whether to flip it) comes from :func:`host`,
 a generator of Python's that follows the same seed: it costs a hundredth of an operator.
 """
@@ -12,6 +15,8 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -25,10 +30,12 @@ from hybridnet.core.identity import named
 from hybridnet.core.ndarray import NDArray
 from hybridnet.core.state import local, suspended_trace
 from hybridnet.device import Device, cpu, current_device
+from hybridnet.device.communicate import world
 from hybridnet.errors import ArgumentError, fail
 
 _lock = threading.Lock()
 _states: dict[Device, tuple[NDArray, NDArray]] = {}
+_of_rank: dict[Device, NDArray] = {}  # the seeds that this rank draws from, where it is one of several
 _DEFAULT_SEED = 0
 
 
@@ -39,6 +46,12 @@ class _Host(threading.local):
     generator: random.Random
 
 
+class _Alike(threading.local):
+    """Whether a thread draws what is the same on all ranks."""
+
+    on = False
+
+
 class _Seeding:
     """How often ``seed`` was called for the CPU, with what, and how many threads have drawn on the host since."""
 
@@ -47,7 +60,22 @@ class _Seeding:
     threads = 0
 
 
-_host, _seeding = _Host(), _Seeding()
+_host, _seeding, _alike = _Host(), _Seeding(), _Alike()
+
+
+@contextmanager
+def alike() -> Iterator[None]:
+    """A block whose draws are the same on all ranks: as on one."""
+    before, _alike.on = _alike.on, True
+    try:
+        yield
+    finally:
+        _alike.on = before
+
+
+def _rank_seed(value: int) -> int:
+    """The seed of this rank that follows from that of all: other ranks', and other seeds', are far away (Knuth's multiplicative hash)."""
+    return (value + world().rank * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
 
 
 def host() -> random.Random:
@@ -59,7 +87,7 @@ def host() -> random.Random:
     if _host.generation != _seeding.generation:
         with _lock:
             number, _seeding.threads = _seeding.threads, _seeding.threads + 1
-        seed_host((number << 64) + _seeding.value)
+        seed_host((number << 64) + _rank_seed(_seeding.value) if world().size > 1 else (number << 64) + _seeding.value)
     return _host.generator
 
 
@@ -76,6 +104,18 @@ def _state(device: Device) -> tuple[NDArray, NDArray]:
             made = array(_DEFAULT_SEED, dtypes.uint64, device), array(0, dtypes.uint64, device)
             state = _states.setdefault(device, (named(made[0], "random.seed"), named(made[1], "random.counter")))
     return state
+
+
+def _seed_here(device: Device) -> NDArray:
+    """What this process draws from on a device."""
+    common = _state(device)[0]
+    if _alike.on or world().size == 1:
+        return common
+    own = _of_rank.get(device)
+    if own is None:
+        with _lock, suspended_trace():
+            own = _of_rank.setdefault(device, named(array(_rank_seed(int(common.item())), dtypes.uint64, device), "random.rank_seed"))
+    return own
 
 
 def seed(value: int, device: Device | str | None = None) -> None:
@@ -104,11 +144,16 @@ def _set(device: Device, value: int, count: int) -> None:
     with suspended_trace():
         seed_array[...] = value
         counter[...] = count
+        if device in _of_rank:
+            _of_rank[device][...] = _rank_seed(value)
 
 
-def _set_quickly(*values: int) -> None:
-    """The CPU's state, past all operators: for every batch that a loader reads."""
-    for part, value in zip(_state(cpu()), values, strict=True):
+def _set_quickly(*values: int, own: int | None = None) -> None:
+    """The CPU's state, past all operators: for every batch that a loader reads. ``own``: this rank's seed, if there are several."""
+    parts, values = [*_state(cpu())], (*values,)
+    if cpu() in _of_rank:
+        parts, values = [*parts, _of_rank[cpu()]], (*values, values[0] if own is None else own)
+    for part, value in zip(parts, values, strict=True):
         part.storage().before_write()
         part._data[...] = value
 
@@ -134,7 +179,7 @@ class seeded:
         seed_host(self.value)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        _set_quickly(*self.before)
+        _set_quickly(*self.before, own=_rank_seed(self.before[0]))
         _host.generator = self.generator
 
 
@@ -183,7 +228,7 @@ def load_state_dict(state: dict[str, Any]) -> None:
 def next_key(device: Device | None = None) -> tuple[NDArray, NDArray]:
     """The (seed, counter) of the next draw, as two uint64 arrays of no dimensions."""
     device = current_device() if device is None else device
-    seed_array, counter = _state(device)
+    seed_array, counter = _seed_here(device), _state(device)[1]
     if local.trace is None:
         # Plain data: the state is not differentiable and this is called for every draw.
         drawn: Any = wrap(NDArray, counter._data.copy(), device)

@@ -22,7 +22,9 @@ from hybridnet.core.tree import flatten
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
 from hybridnet.gluon.parameter import Parameter, ParameterDict
-from hybridnet.kvstore import KVStore, KVStoreBase
+from hybridnet.gluon.ranks import Ranks
+from hybridnet.gluon.shards import Shards
+from hybridnet.kvstore import DistKVStore, KVStore, KVStoreBase
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer import states as files
 from hybridnet.optimizer.numbers import Numbers
@@ -58,6 +60,11 @@ class Trainer:
     with ``None`` each device's copy goes its own way. With ``update_on_kvstore``, which is the default for a store of the first two
     kinds, the first device alone updates, and the others get its parameters; without, each updates its own copy by the summed gradients,
     which can be looked at and changed between ``allreduce_grads`` and ``update``.
+
+    With ``dist_sync``, ``dist_device_sync``, ``nccl`` or ``horovod`` it sums over the ranks that ``mpirun`` started, each of which has one
+    device: all begin with rank 0's parameters, also those that are initialized later, and move them alike. ``step`` divides by what it is
+    given, so give it the batch size of all ranks together (as MXNet has it; see docs/distributed.md). RankError where ranks differ.
+    With ``shard_states`` each rank has, and updates, a slice of the optimizer's states alone; gradients stay as they are, unsummed.
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class Trainer:
         kvstore: Any = "device",
         compression_params: Any = None,
         update_on_kvstore: bool | None = None,
+        shard_states: bool = False,
     ) -> None:
         self._params = _listed(params)
         self._param2idx = {p.name: i for i, p in enumerate(self._params)}
@@ -92,6 +100,11 @@ class Trainer:
         self._kvstore = kvstores.create(kvstore) if isinstance(kvstore, str) else kvstore
         self._update_on_kvstore = self._on_store(update_on_kvstore)
         self._broadcast = False  # whether a store of the user's has been told of the parameters
+        several = isinstance(self._kvstore, DistKVStore) and self._kvstore.num_workers > 1
+        self._ranks = Ranks(self._params) if several else None
+        self._shard_states = shard_states and several  # one rank has all
+        self._shards: Shards | None = None
+        self._summing = jit(OwnedMethod(self._sum_over_ranks), name="sum_gradients")
         if compression_params is not None and self._kvstore is not None:
             self._kvstore.set_gradient_compression(compression_params)
         self._amp_loss_scaler: Any = None  # from ``amp.init_trainer``: the name is MXNet's, and programs read it
@@ -129,17 +142,19 @@ class Trainer:
         ``ignore_stale_grad`` its parameter stays where it is.
         """
         self._allreduce()
-        self._update(batch_size, ignore_stale_grad)
+        self._update(batch_size, ignore_stale_grad, self._ranks is not None)
 
     def allreduce_grads(self) -> None:
-        """Make the gradients on all devices of each parameter their sum: for :meth:`update`, in place of ``step``."""
+        """Make the gradients on all devices and ranks of each parameter their sum: for :meth:`update`, in place of ``step``."""
         self._by_hand("allreduce_grads")
         self._allreduce()
+        if self._ranks is not None:
+            self._summing()
 
     def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
         """Move the parameters, without summing over devices first: for gradients that were changed after ``allreduce_grads``."""
         self._by_hand("update")
-        self._update(batch_size, ignore_stale_grad)
+        self._update(batch_size, ignore_stale_grad, False)
 
     def _by_hand(self, op: str) -> None:
         """The two halves of a step one by one: from now on each device updates its own copy."""
@@ -157,6 +172,10 @@ class Trainer:
         store = self._kvstore
         if store is None:
             return
+        if self._ranks is not None and self._divided():
+            got = f"{max(len(p.list_ctx()) for p in self._params)} devices in one process"
+            fix = "mpirun with as many ranks, each with ctx=mx.gpu(distributed.local_rank())"
+            fail(ArgumentError, "Trainer", expected="with several ranks, one device each", got=got, fix=fix)
         foreign = not isinstance(store, KVStore)  # one of the user's, which may sum over processes
         if foreign and not self._broadcast:
             self._broadcast = True
@@ -166,23 +185,33 @@ class Trainer:
             if parameter.grad_req != "null" and (foreign or len(parameter.list_ctx()) > 1):
                 store.pushpull(i, parameter.list_grad(), out=parameter.list_grad(), priority=-i)
 
-    def _update(self, batch_size: float, ignore_stale_grad: bool) -> None:
+    def _sum_over_ranks(self) -> None:
+        assert self._ranks is not None
+        self._ranks.sum_gradients(p for _, p in self._trained(None))
+
+    def _update(self, batch_size: float, ignore_stale_grad: bool, summed: bool) -> None:
+        """``summed``: whether gradients are summed over ranks by the update itself."""
         self._prepare()
         fresh = self._fresh(ignore_stale_grad)
+        if fresh is not None and self._ranks is not None:
+            fix = "grad_req = 'null' on all ranks, or adding zero times such parameters to the loss"
+            fail(ArgumentError, "Trainer.step", expected="with several ranks, a gradient of every parameter", got="stale ones", fix=fix)
         rescale = self._scale / batch_size
         self._refuse_rows(fresh)
         divide = self._must_divide()
         if not self._optimizer.traceable:
-            self._update_one_by_one(fresh, rescale, divide)
+            self._update_one_by_one(fresh, rescale, divide, summed)
         elif local.trace is not None:
             local.trace.before_run(self._host_step)  # type: ignore[attr-defined]
+            if self._ranks is not None:
+                local.trace.note(self._ranks.explain(self._scale, batch_size))  # type: ignore[attr-defined]
             for device in self._scalars:
-                self._update_on(device, fresh, divide, rescale)
+                self._update_on(device, fresh, divide, summed, rescale)
         else:
             self._host_step()
             for device, scalars in self._scalars.items():
                 scalars.rates.write({"rescale_grad": rescale})
-                self._compiled[device](fresh, divide)
+                self._compiled[device](fresh, divide, summed)
                 self._update_rows(device, fresh, rescale)
         if self._update_on_kvstore is not False:
             self._copy_to_others(fresh)
@@ -217,6 +246,16 @@ class Trainer:
         where = [[x.device for x in self._updating(p)] for p in self._params]
         if self._states and [len(s) for s in self._states] == [len(w) for w in where] and all(d in self._scalars for w in where for d in w):
             return
+        if self._shard_states:
+            self._shards = Shards(list(self._trained(None)), self._optimizer)
+            self._states = [[None] * len(w) for w in where]
+        else:
+            self._make_states()
+        identity(self._optimizer, "trainer")
+        self._scalars = {d: _Scalars(d, self._optimizer) for d in dict.fromkeys(d for w in where for d in w)}
+        self._compiled = {d: jit(functools.partial(OwnedMethod(self._update_on), d), name="update") for d in self._scalars}
+
+    def _make_states(self) -> None:
         with suspended_trace():
             self._states = [
                 [self._optimizer.create_state_multi_precision(i, x) for x in self._updating(p)] for i, p in enumerate(self._params)
@@ -224,9 +263,6 @@ class Trainer:
         for parameter, states in zip(self._params, self._states, strict=True):
             for x, state in zip(self._updating(parameter), states, strict=True):
                 self._optimizer.name_states(parameter.name, x, state)
-        identity(self._optimizer, "trainer")
-        self._scalars = {d: _Scalars(d, self._optimizer) for d in dict.fromkeys(d for w in where for d in w)}
-        self._compiled = {d: jit(functools.partial(OwnedMethod(self._update_on), d), name="update") for d in self._scalars}
 
     def _fresh(self, ignore_stale_grad: bool) -> tuple[int, ...] | None:
         """The parameters to move, ``None`` for all that are trained; notes that their gradients are used now."""
@@ -262,6 +298,8 @@ class Trainer:
 
     def _host_step(self) -> None:
         """What happens on the host before every update: count it, follow the schedule."""
+        if self._ranks is not None:
+            self._ranks.compare(self._params, self._optimizer)
         self._optimizer.num_update += 1
         rate, numbers = self._optimizer.learning_rate, self._optimizer.inputs()
         for scalars in self._scalars.values():
@@ -277,13 +315,15 @@ class Trainer:
         """Those of which weight or gradient is not dense: mostly none, and then nothing is gone through."""
         return [(i, p) for i, p in self._trained(indices) if not p.is_dense] if self._has_rows else []
 
-    def _update_on(self, device: Device, fresh: tuple[int, ...] | None, divide: bool, rescale: Any = None) -> None:
+    def _update_on(self, device: Device, fresh: tuple[int, ...] | None, divide: bool, summed: bool, rescale: Any = None) -> None:
         """The update on one device; what the trainer compiles, and what a user's compiled step contains.
 
-        ``divide``: whether the gradients are those of a scaled loss.
+        ``divide``: whether the gradients are those of a scaled loss. ``summed``: whether they are summed over ranks first.
         """
         if local.trace is not None:
             local.trace.depends_on(self, "trainer")  # whether there is a loss scaler
+        if summed and self._shards is None:
+            self._sum_over_ranks()
         scalars = self._scalars[device]
         entries = []
         for i, parameter in self._trained(fresh):
@@ -297,10 +337,16 @@ class Trainer:
 
         def move(factor: Any) -> None:
             scalars.t += 1
-            self._optimizer.update_all(entries, lr, scalars.t, rescale * factor, scalars.numbers)
+            how = lr, scalars.t, rescale * factor, scalars.numbers
+            if self._shards is None:
+                self._optimizer.update_all(entries, *how)
+            else:
+                self._shards.update(list(self._trained(None)), summed, *how)
 
         if self._amp_loss_scaler is None or not entries:
             move(1.0)
+        elif self._shards is not None:
+            fail(ArgumentError, "Trainer.step", expected="with shard_states no loss scaling", got="it", fix="bfloat16, which needs none")
         else:
             written: list[Any] = [scalars.t]
             flatten([(weight, state) for _, weight, _, state in entries], written)
@@ -316,7 +362,7 @@ class Trainer:
         if entries:
             self._optimizer.update_all(entries, self._optimizer.learning_rate, self._optimizer.num_update, rescale)
 
-    def _update_one_by_one(self, fresh: tuple[int, ...] | None, rescale: float, divide: bool) -> None:
+    def _update_one_by_one(self, fresh: tuple[int, ...] | None, rescale: float, divide: bool, summed: bool) -> None:
         """For optimizers with an ``update`` of their own."""
         name = type(self._optimizer).__name__
         if local.trace is not None:
@@ -327,6 +373,10 @@ class Trainer:
                 got=f"{name}, which overrides update",
                 fix=f"defining {name}.rule (see Optimizer), or calling trainer.step outside jit",
             )
+        if self._ranks is not None:
+            self._ranks.compare(self._params, self._optimizer)
+            if summed:
+                self._summing()
         if (scaler := self._amp_loss_scaler) is not None:
             rescale = rescale / scaler.loss_scale if divide else rescale
             grads: dict[Device, list[Any]] = {}
@@ -348,12 +398,17 @@ class Trainer:
 
     def _kept_states(self, devices: int) -> dict[str, Any]:
         """The states by parameter, of the first device or of so many: those of several are alike, unless nothing sums their gradients."""
+        if self._shards is not None:
+            return {str(i): state for i, state in self._shards.whole().items()}
         if devices == 1:
             return {str(i): states[0] for i, states in enumerate(self._states)}
         return {f"{i}@{at}": state for i, states in enumerate(self._states) for at, state in enumerate(states)}
 
     def save_states(self, fname: str) -> None:
-        """Write optimizer states, step count, learning rate and the loss's scale to a file."""
+        """Write optimizer states, step count, learning rate and the loss's scale to a file.
+
+        With ``shard_states`` all ranks call it, and each writes all of the states: give all but one ``os.devnull``.
+        """
         self._prepare()
         opt, scaler = self._optimizer, self._amp_loss_scaler
         devices = 1 if self._kvstore is not None else max(map(len, self._states), default=1)
@@ -376,7 +431,10 @@ class Trainer:
         if header.get("optimizer") != type(opt).__name__:
             fail(FileFormatError, "load_states", expected=f"states of {type(opt).__name__} in {fname}", got=f"of {header.get('optimizer')}")
         self._prepare()
-        if (devices := header.get("devices", 1)) > 1:
+        whole = {} if self._shards is None else self._shards.whole()
+        if self._shards is not None:
+            checked = [files.check({str(i): s for i, s in whole.items()}, arrays, fname)]
+        elif (devices := header.get("devices", 1)) > 1:
             checked = [files.check(self._kept_states(devices), arrays, fname)]
         else:
             checked = [
@@ -385,6 +443,8 @@ class Trainer:
             ]
         for found in checked:
             files.write(found, arrays)
+        if self._shards is not None:
+            self._shards.take(whole)
         opt.num_update, opt.lr = header["num_update"], header.get("lr", opt.lr)
         opt._index_update_count = dict(header["counts"])
         counts = header.get("t", [])

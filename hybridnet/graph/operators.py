@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from hybridnet.core import find
 from hybridnet.ops.array import creation, indexing, selection, shape  # noqa: F401  (they register what is looked up)
+from hybridnet.ops.collective import collective  # noqa: F401  (they register what is looked up)
 from hybridnet.ops.linalg import matmul  # noqa: F401  (they register what is looked up)
 from hybridnet.ops.math import pointwise, reduction  # noqa: F401  (they register what is looked up)
 
 ADD = find("add")
 ALL = find("all")
+ALL_REDUCE = find("all_reduce")
 ANY = find("any")
 BROADCAST_TO = find("broadcast_to")
 CAST = find("cast")

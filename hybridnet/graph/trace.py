@@ -44,6 +44,7 @@ class Trace:
         self.nodes: list[Node] = []
         self.states: dict[int, State] = {}  # by id of the array; State keeps it alive
         self.callbacks: list[Callable[[], None]] = []
+        self.notes: list[str] = []  # what ``explain`` says besides
         self.read_of: dict[Identity, None] = {}  # the objects that more than values was read of, in order
         self._sharing: dict[Storage, list[State]] = {}  # the states of a buffer with several handles
         self._named: dict[str, int] = {}  # how many states have a name
@@ -143,6 +144,11 @@ class Trace:
         """Run ``callback`` on the host before each run of what is being compiled, the first included."""
         if callback not in self.callbacks:
             self.callbacks.append(callback)
+
+    def note(self, line: str) -> None:
+        """Have ``explain`` say it of what is being compiled."""
+        if line not in self.notes:
+            self.notes.append(line)
 
     def emit(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any], device: Device) -> Any:
         """Append a node; its output, or a tuple of them. Python numbers among the operands become constants."""

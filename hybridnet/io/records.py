@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from typing import Any
 
 import numpy
 
+from hybridnet.device.communicate import world
 from hybridnet.errors import ArgumentError, FileFormatError, fail
 from hybridnet.io.files import check_part, files_of, part_of_bytes
 from hybridnet.recordio import MXIndexedRecordIO, positions
@@ -18,6 +20,9 @@ class Records:
 
     Without an index, ``path`` is a file or a folder of them, their headers are gone through once, and a part is equally many bytes; with
     one, records are those that it names, in its order, and a part is equally many of them. That is how MXNet cuts files.
+
+    A part for each rank of a training has as many records as the longest: shorter ones begin again. All have as many batches then; MXNet's
+    workers have not, and those that have one more wait for the others for ever.
     """
 
     def __init__(self, op: str, path: Any, index: Any, num_parts: int, part_index: int) -> None:
@@ -28,9 +33,13 @@ class Records:
                 fail(ArgumentError, op, expected="one record file with an index", got=f"the folder {os.fspath(path)!r}")
             places = [(0, at) for at in _indexed(op, os.fspath(index), paths[0])]
             step = -(-len(places) // num_parts)
-            places = places[step * part_index : step * (part_index + 1)]
+            parts = [places[step * i : step * (i + 1)] for i in range(num_parts)]
         else:
-            places = _part(paths, num_parts, part_index)
+            parts = _parts(paths, num_parts)
+        places = parts[part_index]
+        if places and world().size == num_parts:
+            longest = max(map(len, parts))
+            places = (places * -(-longest // len(places)))[:longest]
         self._files = [RecordFile(file) for file in paths]
         self._which = numpy.array([which for which, _ in places], numpy.int32)
         self._at = numpy.array([at for _, at in places], numpy.int64)
@@ -65,12 +74,14 @@ def _indexed(op: str, index: str, path: str) -> list[int]:
         file.close()
 
 
-def _part(paths: list[str], num_parts: int, part_index: int) -> list[tuple[int, int]]:
-    """File and byte of the records that begin within a part of all bytes."""
-    begin, end = part_of_bytes(sum(map(os.path.getsize, paths)), num_parts, part_index, align=4)
-    places = []
+def _parts(paths: list[str], num_parts: int) -> list[list[tuple[int, int]]]:
+    """File and byte of the records that begin within each part of all bytes."""
+    total = sum(map(os.path.getsize, paths))
+    ends = [part_of_bytes(total, num_parts, i, align=4)[1] for i in range(num_parts)]
+    parts: list[list[tuple[int, int]]] = [[] for _ in range(num_parts)]
     before = 0
     for number, path in enumerate(paths):
-        places += [(number, at) for at in positions(path) if begin <= before + at < end]
+        for at in positions(path):
+            parts[bisect_right(ends, before + at)].append((number, at))
         before += os.path.getsize(path)
-    return places
+    return parts

@@ -6,9 +6,6 @@ from typing import Any, ClassVar, NoReturn
 
 from hybridnet.errors import ArgumentError, fail
 
-#: Names of stores that work across processes.
-_DISTRIBUTED = ("dist", "nccl", "horovod", "byteps", "p3")
-
 
 class KVStoreBase:
     """The base of stores. One of your own is registered by ``@KVStoreBase.register`` and then made by :func:`create` with its name.
@@ -69,27 +66,20 @@ class KVStoreBase:
         return klass
 
 
-#: The stores of one machine: MXNet's names, and who makes them (``kvstore.py`` enters itself).
+#: The stores that are here: MXNet's names, and who makes them (``kvstore.py`` and ``dist.py`` enter themselves).
 LOCAL: dict[str, Any] = {}
 
 
 def create(name: str = "local") -> Any:
-    """The store of that name: ``local`` or ``device`` (here the same: sums are made where the first value lies), or a registered one.
+    """The store of that name: ``local`` or ``device`` (here the same: sums are made where the first value lies), ``dist_sync``,
+    ``dist_device_sync``, ``nccl`` or ``horovod`` (the same, over all ranks), or a registered one.
 
-    ArgumentError for other names, among them those of stores of several machines.
+    ArgumentError for other names, among them ``dist_async``; RankError where ranks were meant and are not there.
     """
     if not isinstance(name, str):
         fail(ArgumentError, "kvstore.create", expected="the name of a store", got=repr(name))
     lower = name.lower()
-    if lower.startswith(_DISTRIBUTED) and lower not in KVStoreBase.kv_registry:
-        fail(
-            ArgumentError,
-            "kvstore.create",
-            expected="a store of one machine: training on several machines or processes is not there yet",
-            got=repr(name),
-            fix="'device', for all devices of this process, or a KVStoreBase of your own",
-        )
     if lower not in LOCAL and lower not in KVStoreBase.kv_registry:
-        known = ", ".join(sorted({*LOCAL, *KVStoreBase.kv_registry}))
+        known = ", ".join(sorted({*(n for n in LOCAL if "async" not in n), *KVStoreBase.kv_registry}))
         fail(ArgumentError, "kvstore.create", expected="one of " + known, got=repr(name))
     return KVStoreBase.kv_registry[lower]() if lower in KVStoreBase.kv_registry else LOCAL[lower](lower)

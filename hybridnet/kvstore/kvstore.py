@@ -42,7 +42,7 @@ class KVStore(KVStoreBase):
         """Sum the values of each key over devices; the store's value becomes the sum, or the updater's work on it."""
         for k, values in _pairs("push", key, value):
             stored = self._stored("push", k)
-            total = _sum("push", k, self._sent(k, values), stored.shape)
+            total = self._total("push", k, self._sent(k, values), stored.shape)
             if self._updater is None:
                 self._values[k] = total if total is not values[0] else total.detach().copy()
             else:
@@ -66,7 +66,7 @@ class KVStore(KVStoreBase):
             return
         targets = [outs for _, outs in _pairs("pushpull", key, value if out is None else out)]
         for (k, values), outs in zip(_pairs("pushpull", key, value), targets, strict=True):
-            _write("pushpull", k, _sum("pushpull", k, self._sent(k, values), values[0].shape), outs)
+            _write("pushpull", k, self._total("pushpull", k, self._sent(k, values), values[0].shape), outs)
 
     def broadcast(self, key: Any, value: Any, out: Any, priority: int = 0) -> None:
         """Store the first values of new keys, and write them to ``out``."""
@@ -98,6 +98,10 @@ class KVStore(KVStoreBase):
                     fail(ArgumentError, "KVStore.row_sparse_pull", expected="out of row_sparse storage", got=x.stype, fix="pull")
                 part = call("sparse_retain", stored, ids.reshape((-1,)).to_device(stored.device))
                 _write("row_sparse_pull", k, part, [x])
+
+    def _total(self, op: str, key: Any, values: Sequence[Any], shape: tuple[int, ...]) -> Any:
+        """The sum of what devices send of a key."""
+        return _sum(op, key, values, shape)
 
     def _sent(self, key: Any, values: Sequence[Any]) -> Sequence[Any]:
         """What devices send of the values of a key; one alone sends nothing."""

@@ -1,4 +1,4 @@
-"""``mx.kvstore.kvstore_server``: the process that holds a store for several workers. Refused: stores are of one process here."""
+"""``mx.kvstore.kvstore_server``: the process that holds a store for several workers. Refused: every process has the store here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["KVStoreServer"]
 
 
 class KVStoreServer:
-    """Refused, with the reason: there are no stores of several machines yet."""
+    """Refused, with the reason: sums are made by all processes together, and none serves the others."""
 
     def __init__(self, kvstore: Any) -> None:
         self._refuse()
@@ -20,4 +20,4 @@ class KVStoreServer:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        fail(ArgumentError, "KVStoreServer", expected="training in one process", got="a server of several", fix="kvstore.create('device')")
+        fail(ArgumentError, "KVStoreServer", expected="workers alone", got="a server", fix="mpirun -n 4 python train.py")

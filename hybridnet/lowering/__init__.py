@@ -17,6 +17,7 @@ from hybridnet.graph.passes import PASSES
 from hybridnet.graph.passes.cleanup import dce
 from hybridnet.graph.pipeline import run_pass
 from hybridnet.graph.verify import verify
+from hybridnet.lowering.buckets import buckets
 from hybridnet.lowering.choose import choose
 from hybridnet.lowering.copies import copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
@@ -38,6 +39,11 @@ class Lowering(NamedTuple):
     required: bool = False
 
 
+_BUCKETS = Lowering(
+    "buckets",
+    lambda graph, target: buckets(graph),
+    "first, on each program's own graph: a message of forward and backward would be in neither, and groups follow the order in messages",
+)
 _MULTI_TENSOR = Lowering(
     "multi_tensor", lambda graph, target: multi_tensor(graph), "before fusion: regions would take apart what is alike in many tensors"
 )
@@ -68,6 +74,7 @@ _CPU_REGIONS = (
 #: For each kind of program its rewrites in their order: the NumPy program, in it the bodies of loops and branches, the CUDA program.
 LOWERING: dict[str, tuple[Lowering, ...]] = {
     "cpu": (
+        _BUCKETS,
         _MULTI_TENSOR,
         *_CPU_REGIONS,
         Lowering(
@@ -89,6 +96,7 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
     "gpu": (
         Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
         Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
+        _BUCKETS,
         _MULTI_TENSOR,
         Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
         Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),

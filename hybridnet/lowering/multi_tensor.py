@@ -175,11 +175,17 @@ def multi_tensor(graph: Graph) -> Graph:
     for c in _components(graph, uses, position):
         alike.setdefault(c.signature, []).append(c)
     for members in alike.values():
+        members.sort(key=lambda c: _arrival(c, position))
         if len(members) > 1 and (len(members[0].nodes) > 1 or _counts_launches(members[0].device)):
             after = _join(graph, members, uses, position)
             if after is not None:
                 return multi_tensor(after)
     return graph
+
+
+def _arrival(c: _Component, position: Mapping[Node, int]) -> tuple[int, int]:
+    """When what other processes send of its operands comes, and where in the message: in that order a group's lie flat as they are sent."""
+    return min(((position[v.node], v.index) for v in c.slots if v.node is not None and v.node.communicates), default=(-1, -1))
 
 
 def _join(graph: Graph, members: list[_Component], uses: Uses, position: Mapping[Node, int]) -> Graph | None:

@@ -293,7 +293,8 @@ class Module(BaseModule):
         if self._params_dirty:
             self._sync_params_from_devices()
         store, in_store = create_store(kvstore, len(self._context), self._arg_params or {})
-        rescale = 1.0 / self._exec_group.batch_size
+        together = store is not None and "dist" in store.type and "_sync" in store.type  # as MXNet asks
+        rescale = 1.0 / (self._exec_group.batch_size * (store.num_workers if together else 1))
         names = self._exec_group.param_names
         count = len(self._context)
         numbered = {i * count + k: n for i, n in enumerate(names) for k in range(count)}

@@ -12,6 +12,7 @@ from hybridnet.ndarray.shapes import per_channel
 from hybridnet.ndarray.types import statistics_wide
 from hybridnet.ops.nn import batch_norm as core_batch_norm
 from hybridnet.ops.nn import lrn, norm
+from hybridnet.ops.nn import sync_batch_norm as core_sync
 
 
 def _and_statistics(*names: str) -> Callable[[Attributes], tuple[str, ...]]:
@@ -83,11 +84,14 @@ def sync_batch_norm(
     ndev: int = 1,
     key: str = "",
 ) -> Any:
-    """Batch normalisation over the batches of all devices; one process has one batch, so there is nothing to bring together.
+    """Batch normalisation over the batches of all ranks (``hybridnet.distributed``), whatever ``ndev`` and ``key`` say.
 
     ``data``: (N, channels, ...); all others are of shape (channels,).
     """
-    return batch_norm(data, gamma, beta, moving_mean, moving_var, eps, momentum, fix_gamma, use_global_stats, output_mean_var)
+    if fix_gamma:
+        core_batch_norm.fix(gamma)
+    arrays = data, gamma, beta, moving_mean, moving_var
+    return core_sync.sync_batch_norm(*arrays, eps, momentum, fix_gamma, use_global_stats, output_mean_var)
 
 
 @classic("LayerNorm", outputs=_and_statistics("mean", "std"), shapes=per_channel("gamma", "beta"))

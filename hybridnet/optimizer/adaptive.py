@@ -28,6 +28,7 @@ class Adam(Optimizer):
     With ``lazy_update`` of a gradient of row_sparse storage only the rows that it has are updated, those of m and v too.
     """
 
+    by_element = True
     numbers = ("wd", "beta1", "beta2", "epsilon", "one_minus_beta1", "one_minus_beta2")
     state_names = ("mean", "var")
     one_minus_beta1 = derived(lambda self: 1 - self.beta1)
@@ -71,6 +72,8 @@ class AdamW(Adam):
     ``correct_bias``: whether m̂ and v̂ are m / (1 - beta1ᵗ) and v / (1 - beta2ᵗ), or m and v.
     """
 
+    by_element = True
+
     def __init__(
         self,
         learning_rate: float = 0.001,
@@ -111,6 +114,7 @@ class RMSProp(Optimizer):
     ``gamma1`` is how slowly n follows; ``clip_weights`` limits the weights to ±clip_weights.
     """
 
+    by_element = True
     numbers = ("wd", "gamma1", "gamma2", "epsilon", "one_minus_gamma1")
     state_names = ("var", "mean", "delta")
     one_minus_gamma1 = derived(lambda self: 1 - self.gamma1)
@@ -150,6 +154,7 @@ class RMSProp(Optimizer):
 class AdaGrad(Optimizer):
     """h += g², g = clip(grad); weight -= lr · (g / sqrt(h + eps) + wd · weight)."""
 
+    by_element = True
     numbers = ("wd", "float_stable_eps")
     state_names = ("history",)
 
@@ -197,6 +202,7 @@ class GroupAdaGrad(Optimizer):
 class AdaDelta(Optimizer):
     """Steps in the ratio of the sizes of past steps and past gradients; there is no learning rate."""
 
+    by_element = True
     numbers = ("wd", "rho", "epsilon", "one_minus_rho")
     state_names = ("gradients", "steps")
     one_minus_rho = derived(lambda self: 1 - self.rho)
@@ -221,6 +227,7 @@ class AdaDelta(Optimizer):
 class Adamax(Optimizer):
     """Adam by the largest gradient: u = max(beta2 · u, abs(g)); weight -= lr / (1 - beta1ᵗ) · m / u."""
 
+    by_element = True
     numbers = ("wd", "beta1", "beta2", "one_minus_beta1")
     state_names = ("mean", "largest")
     one_minus_beta1 = derived(lambda self: 1 - self.beta1)
@@ -248,6 +255,7 @@ class Adamax(Optimizer):
 class Nadam(Optimizer):
     """Adam with Nesterov's momentum, whose strength a schedule raises: beta1 (1 - 0.5 · 0.96^(t · schedule_decay))."""
 
+    by_element = False  # the schedule goes on with each parameter, as in MXNet
     numbers = ("wd", "beta1", "beta2", "epsilon", "schedule_decay", "one_minus_beta1", "one_minus_beta2")
     state_names = ("mean", "var", "product")
     one_minus_beta1 = derived(lambda self: 1 - self.beta1)
@@ -293,6 +301,7 @@ class Nadam(Optimizer):
 class Ftrl(Optimizer):
     """Follow the regularised leader (McMahan 2013): weights with a small accumulated gradient, up to ``lamda1``, are 0."""
 
+    by_element = True
     numbers = ("wd", "lamda1", "beta")
     state_names = ("z", "n")
 
@@ -321,6 +330,7 @@ class Ftrl(Optimizer):
 class FTML(Optimizer):
     """Follow the moving leader (Zheng and Kwok 2017)."""
 
+    by_element = True
     numbers = ("wd", "beta1", "beta2", "epsilon", "one_minus_beta1", "one_minus_beta2")
     state_names = ("d", "v", "z")
     one_minus_beta1 = derived(lambda self: 1 - self.beta1)

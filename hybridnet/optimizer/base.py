@@ -59,6 +59,10 @@ class Optimizer:
     #: What graphs call the arrays that :meth:`create_state` makes.
     state_names: tuple[str, ...] = ()
 
+    #: Whether :meth:`rule` gives each element what follows from the same elements of its operands, and from ``layerwise.norm`` of them:
+    #: then it may be given slices of parameters (``Trainer(shard_states=True)``).
+    by_element = False
+
     _moves = False  # whether its rule was seen to write
     _inputs: dict[str, float] | None = None
 

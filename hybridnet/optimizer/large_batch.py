@@ -29,6 +29,7 @@ class LARS(SGD):
     ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
     """
 
+    by_element = True
     numbers = ("wd", "momentum", "eta", "eps")
     state_names = ("momentum", "rate")
 

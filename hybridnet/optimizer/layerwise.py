@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hybridnet.core import call
@@ -14,9 +17,30 @@ from hybridnet.optimizer.base import register
 minimum = FUNCTIONS["minimum"]
 
 
+class _Norms(threading.local):
+    """By what a thread takes norms, where arrays are slices of several parameters."""
+
+    of_slice: Callable[[Any], Any] | None = None
+
+
+_norms = _Norms()
+
+
+@contextmanager
+def norms_by(of_slice: Callable[[Any], Any]) -> Iterator[None]:
+    """A block in which :func:`norm` is ``of_slice``: for each element of a slice the norm of all of the parameter that it is of."""
+    before, _norms.of_slice = _norms.of_slice, of_slice
+    try:
+        yield
+    finally:
+        _norms.of_slice = before
+
+
 @in_wide
 def norm(x: Any) -> Any:
-    """The Euclidean norm of all elements, an array of no dimensions."""
+    """The Euclidean norm of all elements, an array of no dimensions; of a slice an array like it."""
+    if _norms.of_slice is not None:
+        return _norms.of_slice(x)
     return sqrt(call("sum", square(x), axis=tuple(range(x.ndim)), keepdims=False))
 
 
@@ -26,6 +50,8 @@ class LAMB(Adam):
 
     ``lower_bound`` and ``upper_bound`` limit that norm; ``bias_correction`` as in AdamW.
     """
+
+    by_element = True
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ class SGD(Optimizer):
     With ``lazy_update`` of a gradient of row_sparse storage only the rows that it has are updated, those of m too.
     """
 
+    by_element = True
     numbers: tuple[str, ...] = ("wd", "momentum")
     state_names: tuple[str, ...] = ("momentum",)
 
@@ -56,6 +57,8 @@ class NAG(SGD):
     As in MXNet, the decay that is kept in m is that of the weight after the step.
     """
 
+    by_element = True
+
     def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
         super().__init__(momentum, lazy_update=False, **kwargs)
 
@@ -77,6 +80,7 @@ class Signum(Optimizer):
     m = momentum · m - (1 - momentum)(wd · weight + clip(grad)); weight = (1 - lr · wd_lh) weight + lr · sign(m).
     """
 
+    by_element = True
     numbers = ("wd", "momentum", "wd_lh", "one_minus_momentum")
     state_names = ("momentum",)
     one_minus_momentum = derived(lambda self: 1 - self.momentum)
@@ -117,6 +121,7 @@ class DCASGD(Optimizer):
     g = clip(grad); step = g + wd · weight + lamda · g² · (weight - the weight before the last step); m = momentum · m - lr · step.
     """
 
+    by_element = True
     numbers = ("wd", "momentum", "lamda")
     state_names = ("previous", "momentum")
 
@@ -143,6 +148,8 @@ class DCASGD(Optimizer):
 @register
 class Test(Optimizer):
     """weight += grad, which the state follows: for tests of what drives an optimizer."""
+
+    by_element = True
 
     def create_state(self, index: Any, weight: Any) -> Any:
         return zeros_like(weight)

@@ -39,6 +39,7 @@ from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, mess
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node
+from hybridnet.graph.messages import told
 from hybridnet.graph.refusals import refused
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.lease import Lease, leased
@@ -359,7 +360,8 @@ class CudaProgram:
             else "launched one by one, on large arrays where they lie"
         )
         head = f"{self.name}: {ways} ({parts}), {self.arena_bytes:,} bytes of arena"
-        return "\n".join([head, *(f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between)])
+        sent = [f"  {told(s.node)} by {s.call.name}, in a graph" for s in steps if isinstance(s, LibraryStep) and s.node.communicates]
+        return "\n".join([head, *sent, *(f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between)])
 
     def module(self) -> Module:
         """The kernels on the device, compiled and loaded at the first use."""

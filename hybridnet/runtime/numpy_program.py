@@ -16,9 +16,11 @@ from typing import Any, NoReturn
 from hybridnet.codegen.numpy_program import Source, write_numpy_program
 from hybridnet.core import failure
 from hybridnet.device import threads
+from hybridnet.device.communicate import world
 from hybridnet.errors import HybridnetError
 from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.ir import Node
+from hybridnet.graph.messages import told
 from hybridnet.graph.refusals import refused
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.flat import FlatState, can_flatten
@@ -40,6 +42,8 @@ def bound_text(text: str, names: Mapping[str, Any], file: str) -> Any:
 def _library_line(node: Node) -> str:
     """What a library computes of a program, or refused to and why; nothing of a node that is no library's."""
     chosen = implementation_of(node)
+    if node.communicates:
+        return f"  {told(node)} by {world().name}"
     if isinstance(chosen, LibraryPlan):
         return f"  {node.op.name} by {chosen.call.name}"
     if (refusal := refused(node)) is not None:

@@ -62,6 +62,8 @@ def test_no_name_that_cupy_lacks(cp: Any) -> None:
     pytest.importorskip("cupy")
     for name, known in stood_in.items():
         real = importlib.import_module(name)
+        if name == "cupy.cuda.nccl" and not real.available:
+            continue  # NCCL's library is not installed, and without it CuPy's module is empty
         lacking = [n for n in known if not hasattr(real, n) and not (name == "cupy" and n in own)]
         assert not lacking, f"{name} has no {lacking}"
 

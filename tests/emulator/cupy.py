@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import differences, functions, loading, memory, runtime, streams
+from . import differences, functions, loading, memory, nccl, runtime, streams
 from .arrays import Data, checked_dtype, launch, ndarray, refuse_numpy, update
 from .sparse import sparse
 
@@ -214,6 +214,7 @@ cuda = _submodule(
     get_elapsed_time=runtime.get_elapsed_time,
     runtime=runtime.runtime,
     nvrtc=loading.nvrtc,
+    nccl=nccl.module,
     Module=loading.Module,
     Function=loading.Function,
     alloc=memory.alloc,
@@ -237,6 +238,7 @@ MODULES = {
     "cupy.cuda": cuda,
     "cupy.cuda.runtime": runtime.runtime,
     "cupy.cuda.nvrtc": loading.nvrtc,
+    "cupy.cuda.nccl": nccl.module,
     "cupy.cuda.memory": cuda.memory,
     "cupy.fft": fft,
     "cupy.linalg": linalg,

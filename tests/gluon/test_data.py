@@ -185,3 +185,25 @@ def test_interval_sampler() -> None:
     assert len(IntervalSampler(13, 3, rollover=False)) == 5  # MXNet says 13
     with pytest.raises(ArgumentError, match="from 1 to the length, 3; got 5"):
         IntervalSampler(3, 5)
+
+
+@pytest.mark.parametrize("rest", ["pad", "discard"])
+@pytest.mark.parametrize(("length", "parts"), [(10, 3), (12, 4), (3, 5), (0, 2), (7, 1)])
+def test_split_samplers_give_every_part_as_many(length: int, parts: int, rest: str) -> None:
+    own = -(-length // parts) if rest == "pad" else length // parts
+    for shuffle in (False, True):
+        samplers = [data.SplitSampler(length, parts, i, shuffle, seed=3, rest=rest) for i in range(parts)]
+        epochs = [[list(s) for s in samplers] for _ in range(2)]
+        for epoch in epochs:
+            assert [len(p) for p in epoch] == [len(s) for s in samplers] == [own] * parts
+            numbers = [n for part in epoch for n in part]
+            assert set(numbers) <= set(range(length)) and len(set(numbers)) == min(length, own * parts)
+        assert (epochs[0] != epochs[1]) == (shuffle and own * parts > 2)
+        again = data.SplitSampler(length, parts, 0, shuffle, seed=3, rest=rest)
+        again.load_state_dict({"epoch": 1})
+        assert list(again) == epochs[1][0]
+
+
+def test_a_part_that_there_is_not() -> None:
+    with pytest.raises(ArgumentError, match=r"\[SplitSampler\] expected a part_index from 0 to below num_parts=2; got 2"):
+        data.SplitSampler(4, 2, 2)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy
 import pytest
 from support.amp_steps import MODES, SCALE, backward, counters, held_by, inputs, network, reference_gradient, small, train
+from support.ranks import on_ranks
 
 from hybridnet import amp, autograd, cpu, gluon, gpu, init, jit, np, optimizer
 from hybridnet.gluon import nn
@@ -208,6 +209,40 @@ def test_several_devices_agree() -> None:
         assert numpy.isfinite(first).all()
         numpy.testing.assert_array_equal(first, second)
     assert [float(scale) for scale in scales] == [SCALE / 2] * 2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_ranks_agree(compiled: bool) -> None:
+    """An overflow on one of them leaves everything as it was on all: what is looked at is the sum."""
+
+    def run(rank: int) -> tuple[float, list[Any]]:
+        amp.init("float16")
+        net = nn.Dense(3, in_units=4)
+        net.initialize(init.Constant(0.25))
+        trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1}, kvstore="dist_sync")
+        amp.init_trainer(trainer)
+        scale = trainer._amp_loss_scaler._on(cpu()).scale
+        scale[...] = SCALE
+
+        def step(x: Any) -> None:
+            backward(net, trainer, x)
+            trainer.step(8)
+
+        run = jit(step) if compiled else step
+        weights = []
+        with numpy.errstate(over="ignore", invalid="ignore"):  # of this thread
+            for factor in (1.0, float("inf"), 1.0):
+                run(np.ones((2, 4)) * (factor if rank else 1.0))
+                weights.append(net.weight.data().asnumpy().copy())
+        return float(scale), weights
+
+    (scale, first), (other, second) = on_ranks(2, run)
+    assert scale == other == SCALE / 2
+    for a, b in zip(first, second, strict=True):
+        assert numpy.isfinite(a).all()
+        numpy.testing.assert_array_equal(a, b)
+    numpy.testing.assert_array_equal(first[0], first[1])
+    assert numpy.any(first[1] != first[2])
 
 
 @pytest.mark.slow

@@ -137,7 +137,7 @@ def test_states_of_devices_go_into_files(tmp_path: Path, store: str | None) -> N
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"kvstore": "dist_sync"}, "not there yet"),
+        ({"kvstore": "dist_async"}, "a store that sums over all ranks"),
         ({"kvstore": 3}, "kvstore to be a store, its name or None; got 3"),
         ({"kvstore": None, "update_on_kvstore": True}, "a store of one machine for update_on_kvstore; got no store"),
         ({"compression_params": {"type": "1bit"}}, "set_gradient_compression"),

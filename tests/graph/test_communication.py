@@ -1,6 +1,6 @@
 """Communication between processes: no pass leaves a call out, repeats it, joins two or moves one past another.
 
-There is no such operator yet. The one here notes that it was called; what it notes in compiled programs, forward and backward,
+The operator here notes that it was called; what it notes in compiled programs, forward and backward,
 is what it notes when operators run one by one.
 """
 

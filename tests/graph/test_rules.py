@@ -26,6 +26,7 @@ from hybridnet.graph.passes import PASSES
 from hybridnet.graph.passes.simplify import RULES, simplify
 from hybridnet.graph.trace import Trace, tracing
 from hybridnet.lowering import LOWERING
+from hybridnet.ops.collective.collective import all_reduce
 
 PACKAGE = Path(hn.__file__).parent
 
@@ -182,6 +183,7 @@ GPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "casts": (lambda *xs: npx.layer_norm(*(x.astype("float32") * 2 for x in xs)).astype("float16"), ((4, 32), (32,), (32,))),
     "epilogue": (lambda x, w, b: npx.fully_connected(x, w, b), ((3, 8), (8, 8), (8,))),
     "recompute": (lambda x: _twice_read(x), ((64, 64),)),
+    "buckets": (lambda *xs: [all_reduce(x) for x in xs], ((3,), (4,))),
     "insert_layout_copies": (lambda x: x[:, ::2], ((4, 8),)),
 }
 

@@ -18,6 +18,7 @@ from support.paths import DATA
 import hybridnet as hn
 from hybridnet import io, nd
 from hybridnet.core.random import seed_host
+from hybridnet.device import communicate
 from hybridnet.errors import ArgumentError, DtypeError, FileFormatError, HybridnetError, ShapeError, SignatureError
 from hybridnet.image import colours
 from hybridnet.io.image_changes import ImageChanges, moved_in_hls, saturated
@@ -116,6 +117,20 @@ class TestOrder:
             make(ten, num_parts=2, part_index=2)
         with pytest.raises(ArgumentError, match="at least one sample; got none in this part"):
             make(ten, num_parts=40, part_index=39, path_imgidx=ten.replace(".rec", ".idx"))
+
+    def test_parts_of_ranks_have_as_many_batches(self, tmp_path: Path) -> None:
+        rng = numpy.random.RandomState(0)
+        noisy = write(tmp_path / "noisy.rec", [rng.randint(0, 256, (8 + k % 3, 10, 3)).astype(numpy.uint8) for k in range(10)])
+        three = communicate.Communicator()
+        three.size = 3
+        alone = communicate.replace_world(three)
+        try:
+            for more in ({}, {"path_imgidx": noisy.replace(".rec", ".idx")}):
+                them = [make(noisy, 1, num_parts=3, part_index=i, **more) for i in range(3)]
+                labels = [[int(batch.label[0].asnumpy()[0]) for batch in it] for it in them]
+                assert [len(own) for own in labels] == [4, 4, 4] and sorted({n for own in labels for n in own}) == list(range(10))
+        finally:
+            communicate.replace_world(alone)
 
     def test_a_folder_of_files(self, tmp_path: Path) -> None:
         for name in ("b", "a"):

@@ -128,9 +128,9 @@ def test_a_pull_keeps_the_dtype_of_what_it_writes_to() -> None:
         (lambda s: s.set_gradient_compression({"type": "2bit"}), ArgumentError, "a store of type 'device'; got one of type 'local'"),
         (lambda s: s.set_optimizer(3), ArgumentError, "an Optimizer; got int"),
         (lambda s: s.save_optimizer_states("nowhere"), ArgumentError, "a store with an optimizer"),
-        (lambda s: kv.create("dist_sync"), ArgumentError, "several machines or processes is not there yet; got 'dist_sync'"),
-        (lambda s: kv.create("horovod"), ArgumentError, "not there yet"),
-        (lambda s: kv.create("nope"), ArgumentError, "one of device, local"),
+        (lambda s: kv.create("dist_async"), ArgumentError, "a store that sums over all ranks; got 'dist_async'"),
+        (lambda s: kv.create("byteps"), ArgumentError, "expected one of .*dist_sync.*; got 'byteps'"),
+        (lambda s: kv.create("nope"), ArgumentError, "one of device, dist, dist_device, .*, local, .*; got 'nope'"),
         (lambda s: kv.create(3), ArgumentError, "the name of a store"),
     ],
 )

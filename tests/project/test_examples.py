@@ -198,6 +198,13 @@ def test_every_example_says_what_it_shows_and_is_tested() -> None:
         assert f'"{path.stem}"' in tested or f'"{path.name}"' in tested, f"{path.name} has no test"
 
 
+def test_one_rank_trains_by_the_script_of_several(capsys: pytest.CaptureFixture[str]) -> None:
+    """With more ranks it runs in tests/distributed."""
+    example("distributed_digits").main(["--epochs", "8"])
+    found = re.search(r"^1 ranks, [\d.]+ s: held-out accuracy ([\d.]+); parameters \w+$", capsys.readouterr().out, re.MULTILINE)
+    assert found is not None and float(found[1]) > 0.93
+
+
 def test_the_estimator_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train = example("estimator_resume").train
     wanted, accuracy = train(str(tmp_path / "undisturbed"), epochs=3, samples=600)

@@ -50,6 +50,7 @@ def test_the_commands() -> None:
         'pip install -e ".[examples]" && python examples/digits.py',
         'pip install -e ".[test]" && python -m pytest -n auto --dist loadfile',
         "tests/gpu.sh results",
+        "mpirun -n 2 python examples/distributed_digits.py",
         "python -m hybridnet.compat.mxnet train.py --epochs 3        # a script; -m module and -c code as well\n"
         'pip install "$(python -m hybridnet.compat.mxnet --distribution)"   # or a package mxnet that does no more than that',
     ]

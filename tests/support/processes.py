@@ -34,6 +34,13 @@ def _command(pid: int) -> str:
         return ""
 
 
+def in_session(leader: int) -> list[int]:
+    """The processes of a session that have not ended."""
+    pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
+    stats = {pid: stat for pid in pids if (stat := _stat(pid)) is not None}
+    return [pid for pid, (state, _, session) in stats.items() if session == leader and state not in "ZX"]
+
+
 def is_gone(pid: int) -> bool:
     """Whether there is no such process, or only what its parent has yet to ask for."""
     stat = _stat(pid)
@@ -98,9 +105,7 @@ class Program:
 
     def alive(self) -> list[int]:
         """Its processes that have not ended."""
-        pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
-        stats = {pid: stat for pid in pids if (stat := _stat(pid)) is not None}
-        return [pid for pid, (state, _, session) in stats.items() if session == self.pid and state not in "ZX"]
+        return in_session(self.pid)
 
     def workers(self) -> list[int]:
         """Its processes that were forked from its server of forks."""

@@ -3,7 +3,7 @@
 ``mxnet.gluon.nn`` *is* the module ``hybridnet.gluon.nn``: there is one object of each class and function, whatever name led to it, and
 pickles that name ``mxnet.…`` find theirs. Only the outermost module is another: it has ``__version__ == "1.9.1"``, and what MXNet has
 under a name of which hybridnet's own is something else. Where hybridnet divides its modules otherwise, :data:`ELSEWHERE` says where
-the names of one of MXNet's are.
+the names of one of MXNet's are. ``horovod.mxnet``, which trains MXNet's networks by several processes, is found as well.
 """
 
 from __future__ import annotations
@@ -90,12 +90,15 @@ class _Loader(importlib.abc.Loader):
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds ``mxnet.…``."""
+    """Finds ``mxnet.…``, and Horovod's interface for it."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         root, _, inside = fullname.partition(".")
+        if fullname in ("horovod", "horovod.mxnet"):
+            horovod = importlib.import_module(f"hybridnet.compat.{fullname}")
+            return importlib.machinery.ModuleSpec(fullname, _Loader(horovod), is_package=hasattr(horovod, "__path__"))
         if root != "mxnet" or not inside:
             return None
         module = _module(inside)

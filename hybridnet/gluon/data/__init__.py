@@ -6,11 +6,11 @@ from hybridnet import absent
 from hybridnet.gluon.data import batchify, dataloader, dataset, sampler, vision
 from hybridnet.gluon.data.dataloader import DataLoader
 from hybridnet.gluon.data.dataset import ArrayDataset, Dataset, RecordFileDataset, SimpleDataset
-from hybridnet.gluon.data.sampler import BatchSampler, FilterSampler, RandomSampler, Sampler, SequentialSampler
+from hybridnet.gluon.data.sampler import BatchSampler, FilterSampler, RandomSampler, Sampler, SequentialSampler, SplitSampler
 
 __all__ = [
     "ArrayDataset", "BatchSampler", "DataLoader", "Dataset", "FilterSampler", "RandomSampler", "RecordFileDataset",
-    "Sampler", "SequentialSampler", "SimpleDataset", "batchify", "dataloader", "dataset", "sampler", "vision",
+    "Sampler", "SequentialSampler", "SimpleDataset", "SplitSampler", "batchify", "dataloader", "dataset", "sampler", "vision",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+import numpy as np
+
 from hybridnet.core.random import host_generator
 from hybridnet.errors import ArgumentError, fail
 
@@ -43,6 +45,44 @@ class RandomSampler(Sampler):
 
     def __len__(self) -> int:
         return self._length
+
+
+class SplitSampler(Sampler):
+    """The numbers below ``length`` that are those of part ``part_index`` of ``num_parts``, one for each rank of a training.
+
+    All parts have the same length: ``rest`` says what happens to numbers that are left over, ``"pad"`` (parts that lack one take one of
+    the first numbers again) or ``"discard"``. With ``shuffle`` all numbers are put into an order, another each time, from which each part
+    takes every ``num_parts``-th; the order follows from ``seed``, which is the same for all parts, alone. ArgumentError for a part
+    that there is not.
+    """
+
+    def __init__(
+        self, length: int, num_parts: int = 1, part_index: int = 0, shuffle: bool = False, seed: int = 0, rest: str = "pad"
+    ) -> None:
+        if num_parts < 1 or not 0 <= part_index < num_parts:
+            fail(ArgumentError, "SplitSampler", expected=f"a part_index from 0 to below num_parts={num_parts}", got=repr(part_index))
+        if rest not in ("pad", "discard"):
+            fail(ArgumentError, "SplitSampler", expected="rest pad or discard", got=repr(rest))
+        self._length, self._num_parts, self._part_index = length, num_parts, part_index
+        self._shuffle, self._seed, self._epoch = shuffle, seed, 0
+        self._own = -(-length // num_parts) if rest == "pad" else length // num_parts
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng((self._seed, self._epoch)).permutation(self._length) if self._shuffle else np.arange(self._length)
+        self._epoch += 1
+        places = np.arange(self._own) * self._num_parts + self._part_index
+        return iter(order[places % max(self._length, 1)].tolist())
+
+    def __len__(self) -> int:
+        return self._own
+
+    def state_dict(self) -> dict[str, Any]:
+        """How often it has begun."""
+        return {"epoch": self._epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on in the order that comes after what :meth:`state_dict` gave."""
+        self._epoch = int(state["epoch"])
 
 
 class FilterSampler(Sampler):

@@ -9,11 +9,12 @@ the arrays' identities are told (:mod:`hybridnet.core.identity`), which also bea
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from hybridnet import dtypes, initializer, ndarray, symbol
 from hybridnet.core import Array, NDArray, asarray, changed, named, suspended_trace, wrap
+from hybridnet.core.random import alike
 from hybridnet.device import Device, cpu, current_device
 from hybridnet.errors import ArgumentError, DeferredInitializationError, DtypeError, ShapeError, UninitializedError, fail
 from hybridnet.ops.array.creation import zeros
@@ -87,6 +88,7 @@ class Parameter:
         self._data: list[Any] | None = None
         self._leaves: list[Any] = []  # the gradients' places on the tape, kept while grad_req is null
         self._deferred_init: tuple[Any, list[Device], Any] | None = None
+        self._after_init: Callable[[Parameter], None] | None = None  # a trainer's of several ranks: all get one's values
         self._var: tuple[Any, Symbol] | None = None  # the variable that stands for it in symbols, and what it says of it
         self._grad_req = "null"
         self.grad_req = grad_req
@@ -328,10 +330,12 @@ class Parameter:
             self._absent()
         init, devices, default_init = self._deferred_init
         # On the CPU whatever the devices, as MXNet does it: with one seed a network starts from the same values everywhere.
-        with suspended_trace(), cpu():
+        with suspended_trace(), cpu(), alike():
             data = wrap(_array_class(), zeros(self._shape, self._dtype, cpu())._data, cpu())
             initializer.create(default_init)(initializer.InitDesc(self.name, {"__init__": initializer.create(init)}), data)
             self._place_data(data, devices)
+            if self._after_init is not None:
+                self._after_init(self)
 
     def _place_data(self, value: Any, devices: list[Device]) -> None:
         """Hold ``value`` on each of ``devices``, in the arrays that it has there already."""

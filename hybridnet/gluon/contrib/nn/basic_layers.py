@@ -52,10 +52,9 @@ class SparseEmbedding(Block):
 
 
 class SyncBatchNorm(BatchNorm):
-    """Batch norm (axis 1) by the statistics of the batches of ``num_devices`` devices together.
+    """Batch norm (axis 1) by the statistics of the batches of all ranks together (``hybridnet.distributed``).
 
-    A batch on one device is the whole of it. Batches on several devices are not brought together yet: that is refused at the
-    first call, whatever ``num_devices`` says.
+    Batches on several devices of one process are not brought together: that is refused at the first call, whatever ``num_devices`` says.
     """
 
     def __init__(

@@ -1,0 +1,62 @@
+"""What a trainer of several ranks does besides: all begin with the same parameters, and say so if they ever do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hybridnet.device import communicate
+from hybridnet.errors import ArgumentError, fail
+from hybridnet.gluon.parameter import Parameter
+from hybridnet.kvstore.dist import broadcast_arrays, described
+from hybridnet.ops.collective.collective import all_reduce
+
+
+class Ranks:
+    """The part of a :class:`~hybridnet.gluon.Trainer` that knows of other ranks. It is made by all of them at once."""
+
+    def __init__(self, params: Sequence[Parameter]) -> None:
+        if (rows := next((p for p in params if not p.is_dense), None)) is not None:
+            got = f"{rows.name!r} of stype {rows.stype}, grad_stype {rows.grad_stype}"
+            fail(ArgumentError, "Trainer", expected="with several ranks, dense weights and gradients", got=got)
+        self._compared = False
+        shown = [(p.name, p._arrays()[0] if p._data is not None else f"{p.dtype}{p.shape}, without values yet") for p in params]
+        communicate.world().agree("the parameters of a Trainer", described(shown, values=False))
+        give_values(params)
+
+    def sum_gradients(self, params: Iterable[Parameter]) -> None:
+        """Make each gradient its sum over ranks."""
+        for parameter in params:
+            (grad,) = parameter.list_grad()
+            grad._assign(all_reduce(grad))
+
+    def compare(self, params: Iterable[Parameter], optimizer: Any) -> None:
+        """Before the first step: a RankError unless all ranks have the same parameters, to the bit, and the same optimizer."""
+        if self._compared:
+            return
+        self._compared = True
+        lines = described([(p.name, p._arrays()[0]) for p in params], values=True)
+        lines.append(f"{type(optimizer).__name__}: {dict(optimizer.inputs())}, learning rate {optimizer.learning_rate}")
+        communicate.world().agree("parameters at the first step of a Trainer", lines)
+
+    @staticmethod
+    def explain(scale: float, batch_size: Any) -> str:
+        """What gradients are divided by."""
+        size = communicate.world().size
+        share = f" and {1 / scale:g}" if scale != 1 else ""
+        return (
+            f"Trainer.step: gradients are summed over {size} ranks, then divided by the batch size that step was given, {batch_size}{share}"
+        )
+
+
+def give_values(params: Iterable[Parameter], root: int = 0) -> None:
+    """Give every rank the values of rank ``root``: now, or of parameters that have none yet as soon as they are initialized."""
+
+    def give(parameter: Parameter) -> None:
+        broadcast_arrays(parameter._arrays(), root)
+
+    for parameter in params:
+        if parameter._data is not None:
+            give(parameter)
+        else:
+            parameter._after_init = give

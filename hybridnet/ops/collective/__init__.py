@@ -1,0 +1,5 @@
+"""Collectives: operators over the arrays of all ranks, processes of one training."""
+
+from hybridnet.ops.collective import collective
+
+__all__ = ["collective"]

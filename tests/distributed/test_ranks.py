@@ -1,0 +1,48 @@
+"""Trainings by 1, 2 and 4 ranks under both MPIs: as by one process, and the same on all ranks to the bit."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.mpi import PACKAGES, require
+from support.rank_checks import CHECKS, WAYS, trained
+
+
+@pytest.fixture(scope="module", name="alone")
+def _alone() -> dict[tuple[bool, str], list[Any]]:
+    """By whether there are batch norms, and by optimizer."""
+    return {(norm, optimizer): trained("eager" + " norm" * norm, optimizer) for norm in (False, True) for optimizer in ("sgd", "adam")}
+
+
+#: MPICH starts in a quarter of a second, so it is the one that is always tried.
+CASES = [
+    pytest.param(name, ranks, marks=() if (name, ranks) == ("mpich", 2) else pytest.mark.slow) for name in PACKAGES for ranks in (1, 2, 4)
+]
+
+
+@pytest.mark.parametrize(("name", "ranks"), CASES)
+def test_ranks(name: str, ranks: int, alone: dict[tuple[bool, str], list[Any]], tmp_path: Path) -> None:
+    """All that ``rank_checks`` checks on each rank; of trainings, that they come to what one process comes to, whatever the way to run."""
+    done = require(name).run(ranks, "tests/support/rank_checks.py", str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert json.loads((tmp_path / "done.json").read_text()) == {"ranks": ranks, "checks": [f.__name__ for f in CHECKS]}
+    with np.load(tmp_path / "trained.npz") as found:
+        for way in WAYS:
+            for optimizer in ("sgd", "adam"):
+                for i, p in enumerate(alone["norm" in way, optimizer]):
+                    np.testing.assert_allclose(found[f"{way} {optimizer} {i}"], p, rtol=1e-9, atol=1e-11, err_msg=f"{way} {optimizer} {i}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PACKAGES)
+def test_the_example(name: str) -> None:
+    done = require(name).run(2, "examples/distributed_digits.py", "--epochs", "8")
+    found = re.search(r"^2 ranks, [\d.]+ s: held-out accuracy ([\d.]+); parameters (\w+) (\w+)$", done.stdout, re.MULTILINE)
+    assert found is not None, done.stdout
+    assert float(found[1]) > 0.93 and found[2] == found[3]
+    assert done.stdout.count("epoch ") == 8
