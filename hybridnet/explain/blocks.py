@@ -42,7 +42,7 @@ def places(graph: Graph) -> list[Site | None]:
     found: dict[Node, Site | None] = {node: node.site for node in graph.nodes}
     for node in reversed(graph.nodes):
         for v in node.inputs:
-            if v.node is not None and found.get(v.node) is None:
+            if v.node is not None and v.node in found and v.node.site is None:
                 found[v.node] = found[node]
     for node in graph.nodes:
         if found[node] is None:
@@ -118,7 +118,13 @@ def _divided(children: list[Any], lines: Mapping[int, str]) -> list[Any]:
     parts = -(-len(children) // WIDEST ** (math.ceil(math.log(len(children), WIDEST)) - 1))
     size = -(-len(children) // parts)
     starts = range(0, len(children), size)
-    return [[f"{a + 1}–{min(a + size, len(children))}", "part", _divided(children[a : a + size], lines)] for a in starts]
+    return [[_range(children, a, min(a + size, len(children))), "part", _divided(children[a : a + size], lines)] for a in starts]
+
+
+def _range(children: Sequence[Any], start: int, stop: int) -> str:
+    """What a part of many is called: which they are, and the first one's name if it has one."""
+    first = children[start]
+    return f"{start + 1}–{stop}" + (f": {first[0]} …" if isinstance(first, list) else "")
 
 
 def _runs(children: list[Any], lines: Mapping[int, str]) -> list[Any]:

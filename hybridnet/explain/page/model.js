@@ -149,7 +149,7 @@ function branches(children, at, path = "") {
   return children.map((child, k) => {
     if (!Array.isArray(child)) {
       const { sum, phase } = at(child);
-      return { leaf: child, id: `${path}/${child}`, name: "", kind: "node", children: [], leaves: 1, sum, by: { [phase]: weight(sum) } };
+      return { leaf: child, id: `${path}/${child}`, name: "", kind: "node", children: [], leaves: 1, at: child, sum, by: { [phase]: weight(sum) } };
     }
     const [name, kind, inner] = child;
     const id = `${path}/${k}.${name}`;
@@ -162,8 +162,18 @@ function branches(children, at, path = "") {
       for (const [phase, w] of Object.entries(part.by)) by[phase] = (by[phase] || 0) + w;
       leaves += part.leaves;
     }
-    return { leaf: -1, id, name, kind, children: parts, leaves, sum, by };
+    return { leaf: -1, id, name, kind, children: parts, leaves, at: middle(parts, leaves), sum, by };
   });
+}
+
+// Where in the order of running the middle one of a branch's nodes is, as near as its parts tell.
+function middle(parts, leaves) {
+  let before = 0;
+  for (const part of [...parts].sort((a, b) => a.at - b.at)) {
+    before += part.leaves;
+    if (2 * before >= leaves) return part.at;
+  }
+  return 0;
 }
 
 function* leaves_of(branch) {
