@@ -17,6 +17,9 @@ from hybridnet.lowering.multi_tensor import GROUP
 #: Branches and nodes that one branch holds at most: what can be read without searching.
 WIDEST = 48
 
+#: Nodes of one line that stand in a branch of their own where they are between blocks.
+FEW = 4
+
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 
 Branch = list[Any]  # its name, its kind, and its branches and numbers of nodes
@@ -109,10 +112,12 @@ def _joined(children: list[Any]) -> list[Any]:
 
 def _divided(children: list[Any], lines: Mapping[int, str]) -> list[Any]:
     """No more than :data:`WIDEST` at each level: nodes in runs of one line of the user's, or else equal parts, one after another."""
+    if any(isinstance(c, list) for c in children):  # a few nodes between blocks
+        children = _runs(children, lines, FEW)
     children = [[c[0], c[1], _divided(c[2], lines)] if isinstance(c, list) else c for c in children]
     if len(children) <= WIDEST:
         return children
-    runs = _runs(children, lines)
+    runs = _runs(children, lines, 2)
     if 1 < len(runs) <= len(children) // 2:
         return _divided(runs, lines)
     parts = -(-len(children) // WIDEST ** (math.ceil(math.log(len(children), WIDEST)) - 1))
@@ -127,8 +132,8 @@ def _range(children: Sequence[Any], start: int, stop: int) -> str:
     return f"{start + 1}–{stop}" + (f": {first[0]} …" if isinstance(first, list) else "")
 
 
-def _runs(children: list[Any], lines: Mapping[int, str]) -> list[Any]:
-    """The same, with nodes of one line that follow one another in a branch."""
+def _runs(children: list[Any], lines: Mapping[int, str], least: int) -> list[Any]:
+    """The same, with nodes of one line that follow one another in a branch, if they are so many."""
     runs: list[Any] = []
     for child in children:
         line = "" if isinstance(child, list) else lines[child]
@@ -136,4 +141,4 @@ def _runs(children: list[Any], lines: Mapping[int, str]) -> list[Any]:
             runs[-1][2].append(child)
         else:
             runs.append([line, "line", [child]] if line else child)
-    return [run[2][0] if isinstance(run, list) and run[1] == "line" and len(run[2]) == 1 else run for run in runs]
+    return [x for run in runs for x in (run[2] if isinstance(run, list) and run[1] == "line" and len(run[2]) < least else [run])]

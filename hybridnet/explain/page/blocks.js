@@ -75,7 +75,7 @@ function blocks_view() {
       class: `line ${b.kind}${b.id === chosen ? " current" : ""}`, role: "row", "aria-level": depth + 1, "aria-expanded": folded,
       tabindex: b.id === current ? "0" : "-1", onkeydown: key, onclick: (e) => (e.target.closest(".fold") ? fold(b) : choose(b)), ondblclick: () => b.children.length && fold(b),
     },
-      el("span", { role: "gridcell", class: "name", style: `padding-left:${depth * 18}px`, title: b.name }, b.children.length ? el("span", { class: "fold", "aria-hidden": "true" }) : el("span", { class: `dot ${node ? node.phase : ""}`, "aria-hidden": "true" }), el("span", {}, name)),
+      el("span", { role: "gridcell", class: "name", style: `--depth:${depth}`, title: b.name }, b.children.length ? el("span", { class: "fold", "aria-hidden": "true" }) : el("span", { class: `dot ${node ? node.phase : ""}`, "aria-hidden": "true" }), el("span", {}, name)),
       el("span", { role: "gridcell", class: "share" }, bar(b.by, total)),
       el("span", { role: "gridcell", class: "number" }, el("b", {}, weighed(weight(b.sum))), el("small", {}, percent(weight(b.sum), total))),
       el("span", { role: "gridcell", class: "number" }, b.sum.steps ? count(b.sum.steps) : "–"),

@@ -1,6 +1,6 @@
 // The graph, folded by blocks. What is unfolded is laid out from the inside out, each branch by itself (layers.js).
 
-const MOST_BOXES = 700; // that are unfolded at once; more is no picture any more
+const MOST_BOXES = 500; // that are unfolded at once; more is no picture any more
 
 class Drawing {
   constructor() {
@@ -21,30 +21,46 @@ class Drawing {
     const nothing = { steps: 0, seconds: 0, bytes: 0, flops: 0 };
     this.top = branches(this.g.tree, (i) => ({ sum: this.program ? cost(this.program, i) : nothing, phase: this.g.phases[i] }));
     this.whole = this.top.reduce((s, b) => s + weight(b.sum), 0) || 1;
+    this.parent = new Map(); // of each branch, and of each node by its number, the branch that it is in
+    this.edges = new Map(); // of each branch, what its parts read of one another: that does not change with what is folded
+    this.note_parents(this.top, null);
     this.arguments = this.g.phases.includes("f") ? this.g.inputs.slice(0, D.arguments) : [];
     this.unfolded = new Set();
     this.current = null;
     this.chosen = null;
-    unfold_some(this.top, this.unfolded, 22);
+    unfold_some(this.top, this.unfolded, 50);
     if (this.top.length === 1) this.unfolded.add(this.top[0].id);
     this.draw();
     this.fit();
   }
 
-  // Which branches to see a node: all that it is in.
+  note_parents(list, branch) {
+    for (const b of list) {
+      this.parent.set(b.leaf >= 0 ? b.leaf : b.id, branch);
+      this.note_parents(b.children, b);
+    }
+  }
+
+  // The branches that a node is in, the outermost first.
+  around(i) {
+    const path = [];
+    for (let b = this.parent.get(i); b; b = this.parent.get(b.id)) path.unshift(b);
+    return path;
+  }
+
+  // What stands for a node in the drawing: its box, or that of the branch in which it is folded; nothing for constants.
+  standing(i) {
+    if (!this.parent.has(i)) return null;
+    const path = this.around(i);
+    const folded = path.find((b) => !this.unfolded.has(b.id));
+    return folded ? folded.id : `${path.length ? path.at(-1).id : ""}/${i}`;
+  }
+
+  // Unfold what a node is in.
   reveal(i) {
-    const find = (list) => {
-      for (const b of list) {
-        if (b.leaf === i) return [b];
-        const inner = find(b.children);
-        if (inner) return [b, ...inner];
-      }
-      return null;
-    };
-    const path = find(this.top);
-    if (!path) return;
-    for (const b of path) if (b.children.length) this.unfolded.add(b.id);
-    this.current = path.at(-1).id;
+    if (!this.parent.has(i)) return;
+    for (const b of this.around(i)) this.unfolded.add(b.id);
+    this.current = this.chosen = this.standing(i);
     this.draw();
     this.canvas.querySelector(".current")?.scrollIntoView({ block: "center", inline: "center" });
   }
@@ -84,7 +100,7 @@ class Drawing {
   }
 
   choose(b) {
-    this.current = b.id;
+    this.current = this.chosen = b.id;
     if (b.leaf >= 0) select_node(this.g, b.leaf);
     else select_branch(b, sites_of(b, (i) => this.g.node(i).site));
     this.highlight();
@@ -96,7 +112,6 @@ class Drawing {
     const focused = this.canvas.contains(document.activeElement);
     this.shapes = new Map(); // of each branch that is drawn, its element
     this.order = []; // in which arrow keys go
-    this.where = new Map(); // of each node, the branch that stands for it
     this.places = new Map(); // of each branch, its place in the drawing
     const whole = this.inside(this.top, null, this.arguments);
     const layer = svg("g", { transform: "translate(16,16)" });
@@ -113,10 +128,22 @@ class Drawing {
   // The inside of a branch, laid out: its size, and how to put it into a layer.
   inside(children, parent, inputs = []) {
     const list = [...children].sort((a, b) => a.at - b.at);
-    const boxes = list.map((b) => this.measured(b, parent));
+    const key = parent ? parent.id : "";
+    if (!this.edges.has(key)) this.edges.set(key, this.read_among(list, inputs.length));
+    const { pairs, counts } = this.edges.get(key);
+    const items = [...inputs.map(([name, spec]) => pill(name, D.specs[spec])), ...list.map((b) => this.measured(b, parent))];
+    const plan = layered(items, pairs);
+    const put = (layer, x, y, ax, ay, level) => {
+      pairs.forEach((_, e) => layer.append(svg("path", { class: "edge", d: curved(plan.paths[e]), "marker-end": "url(#arrow)", "stroke-width": Math.min(3, 1 + Math.log10(counts[e])).toFixed(1), transform: `translate(${x},${y})` })));
+      items.forEach((item, k) => item.put(layer, x + plan.x[k], y + plan.y[k], ax + plan.x[k], ay + plan.y[k], level));
+    };
+    return { w: plan.w, h: plan.h, put };
+  }
+
+  // Which of some branches read which, after the ``start`` inputs: pairs of their numbers, with how many values go that way.
+  read_among(list, start) {
     const owner = new Map();
     list.forEach((b, k) => { for (const i of leaves_of(b)) owner.set(i, k); });
-    const start = inputs.length;
     const edges = new Map();
     const note = (a, b, v) => { const key = a * 4096 + b; (edges.get(key) || edges.set(key, new Set()).get(key)).add(v); };
     for (const [i, k] of owner) {
@@ -125,23 +152,11 @@ class Drawing {
         if (from >= 0 && from !== k + start) note(from, k + start, v);
       }
     }
-    const pills = inputs.map(([name, spec]) => pill(name, D.specs[spec]));
-    const pairs = [...edges.keys()].map((key) => [Math.floor(key / 4096), key % 4096]);
-    const items = [...pills, ...boxes];
-    const plan = layered(items, pairs);
-    const put = (layer, x, y, ax, ay, level) => {
-      pairs.forEach((_, e) => {
-        const values = [...edges.values()][e];
-        layer.append(svg("path", { class: "edge", d: curved(plan.paths[e]), "marker-end": "url(#arrow)", "stroke-width": Math.min(3, 1 + Math.log10(values.size)).toFixed(1), transform: `translate(${x},${y})` }));
-      });
-      items.forEach((item, k) => item.put(layer, x + plan.x[k], y + plan.y[k], ax + plan.x[k], ay + plan.y[k], level));
-    };
-    return { w: plan.w, h: plan.h, put };
+    return { pairs: [...edges.keys()].map((key) => [Math.floor(key / 4096), key % 4096]), counts: [...edges.values()].map((values) => values.size) };
   }
 
   measured(b, parent) {
     if (b.leaf >= 0) return this.node_box(b, parent);
-    for (const i of this.unfolded.has(b.id) ? [] : leaves_of(b)) this.where.set(i, b.id);
     return this.unfolded.has(b.id) ? this.open_box(b, parent) : this.folded_box(b, parent);
   }
 
@@ -160,7 +175,6 @@ class Drawing {
     const node = this.g.node(b.leaf);
     const name = short(node.name, 24), under = short(node.outputs[0] || "", 26);
     const w = Math.max(96, 26 + Math.max(name.length * 7.4, under.length * 6.1)), h = 42;
-    this.where.set(b.leaf, b.id);
     const put = (layer, x, y, ax, ay, level) => {
       const body = Object.keys(this.g.bodies[b.leaf] || {}).length ? " holds" : "";
       layer.append(this.group(b, parent, level, { class: `node ${node.phase} ${node.kind}${body}${this.mark([b.leaf])}`, "aria-label": `${node.name}, ${node.outputs[0]}` }, x, y, ax, ay, w, h,
@@ -203,7 +217,7 @@ class Drawing {
 
   // A line at the foot of a box, as long as its share of the whole.
   meter(b, w, h) {
-    if (!this.program || !weight(b.sum)) return null;
+    if (!this.program || weight(b.sum) < 0.004 * this.whole) return null;
     let x = 8;
     const parts = ["f", "b", "u"].filter((p) => b.by[p]).map((p) => {
       const width = Math.max(1, ((w - 16) * b.by[p]) / this.whole);
@@ -218,19 +232,24 @@ class Drawing {
 
   // What the selected node reads and is read by, wherever they are drawn.
   highlight() {
-    for (const [id, shape] of this.shapes) { shape.classList.toggle("current", id === this.current); shape.setAttribute("tabindex", id === this.current ? "0" : "-1"); }
+    for (const [id, shape] of this.shapes) {
+      shape.classList.toggle("current", id === this.chosen);
+      shape.classList.remove("linked");
+      shape.setAttribute("tabindex", id === this.current ? "0" : "-1");
+    }
     const lines = [];
-    const leaf = this.order.find((b) => b.id === this.current)?.leaf ?? -1;
+    const leaf = this.order.find((b) => b.id === this.chosen)?.leaf ?? -1;
     if (leaf >= 0) {
-      const me = this.places.get(this.current);
+      const me = this.places.get(this.chosen);
       const join = (id, down) => {
         const other = this.places.get(id);
-        if (!other || id === this.current) return;
+        if (!other || id === this.chosen) return;
+        this.shapes.get(id).classList.add("linked");
         const [a, b] = down ? [me, other] : [other, me];
-        lines.push(svg("path", { d: curved([[a.x + a.w / 2, a.y + a.h], [b.x + b.w / 2, b.y]]), "marker-end": "url(#arrow-on)" }));
+        lines.push(svg("path", { d: near(a, b) ? curved([[a.x + a.w / 2, a.y + a.h], [b.x + b.w / 2, b.y]]) : around(a, b), "marker-end": "url(#arrow-on)" }));
       };
-      for (const id of new Set(this.g.writers(leaf).map((i) => this.where.get(i)))) join(id, false);
-      for (const id of new Set(this.g.readers[leaf].map((i) => this.where.get(i)))) join(id, true);
+      for (const id of new Set(this.g.writers(leaf).map((i) => this.standing(i)))) join(id, false);
+      for (const id of new Set(this.g.readers[leaf].map((i) => this.standing(i)))) join(id, true);
     }
     this.overlay.replaceChildren(...lines);
   }
@@ -272,6 +291,14 @@ class Drawing {
     event.preventDefault();
     acts[event.key]();
   }
+}
+
+const near = (a, b) => b.y > a.y + a.h && b.y - a.y - a.h < 90;
+
+// A line between two boxes that are far apart, beside what is between them.
+function around(a, b) {
+  const [ay, by] = [a.y + a.h / 2, b.y + b.h / 2], right = Math.max(a.x + a.w, b.x + b.w) + Math.min(140, 30 + Math.abs(by - ay) / 8);
+  return `M${a.x + a.w},${ay}C${right},${ay} ${right},${by} ${b.x + b.w + 2},${by}`;
 }
 
 const arrow = (id) => svg("marker", { id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 6, markerHeight: 6, markerUnits: "userSpaceOnUse", orient: "auto" }, svg("path", { d: "M0,0.5 L7,4 L0,7.5 z" }));

@@ -39,7 +39,7 @@ function head() {
   const most = Object.entries(kinds).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([k, n]) => many(n, ...(KINDS[k] || [k]))).join(" · ");
   const lowered = sum((p) => p.nodes);
   return el("header", { class: "head" },
-    el("div", { class: "name" }, el("h1", {}, D.name), el("span", { class: "muted" }, `${PROGRAMS.length > 1 ? `${PROGRAMS.length} programs` : "one program"} on ${D.device || "the CPU"}`), el("span", { class: "grow" }), theme_button()),
+    el("div", { class: "title-line" }, el("h1", {}, D.name), el("span", { class: "muted" }, `${PROGRAMS.length > 1 ? `${PROGRAMS.length} programs` : "one program"} on ${D.device || "the CPU"}`), el("span", { class: "grow" }), theme_button()),
     el("div", { class: "tiles" },
       TIMED ? tile("Time of a run", duration(sum((p) => p.seconds ?? 0)), `${duration(all("seconds"))} step by step`) : tile("Bytes moved", bytes(all("bytes")), "not profiled: explain(…, profile=True)"),
       tile("Steps", count(steps), most),

@@ -1,13 +1,15 @@
 // The arena over time: from left to right the steps, upwards its bytes; what lies where is a rectangle.
 
 const REST = 0.45; // how strong colours are where nothing is selected
+const MOST_PLACES = 10000; // that are drawn; the smallest are left out
 
 function memory_view() {
   const starts = [];
   let end = 0;
   for (const p of PROGRAMS) { starts.push(end); end += Math.max(1, p.nodes); }
-  const rects = PROGRAMS.flatMap((p, k) => p.arena.map(([offset, size, from, to, node, what]) => ({ p, offset, size, from: starts[k] + from, to: starts[k] + to + 1, node, what, phase: phase_of(p, node, k) })));
+  const rects = PROGRAMS.flatMap((p, k) => p.arena.map(([offset, size, from, to, node, what]) => ({ p, offset, size, from: starts[k] + from, to: starts[k] + Math.min(to + 1, p.nodes), node, what, phase: phase_of(p, node, k) })));
   const top = Math.max(D.planned, 1);
+  const drawn = rects.length > MOST_PLACES ? new Set([...rects].sort((a, b) => b.size * (b.to - b.from) - a.size * (a.to - a.from)).slice(0, MOST_PLACES)) : null;
   const live = living(rects, end);
   const peak = Math.max(...live, 0);
   const map = el("canvas", { role: "img", "aria-label": `The arena over ${count(end)} steps; the table below lists what is largest` });
@@ -16,7 +18,7 @@ function memory_view() {
   const view = el("div", { class: "view memory" },
     el("div", { class: "compare" }, [["planned, in one arena", D.planned, "plan"], ["most that lives at once", peak, "live"], ["a buffer for every value", D.naive, "naive"]].map(([name, size, cls]) =>
       el("div", { class: cls }, el("span", {}, name), el("span", { class: "track" }, el("i", { style: `width:${(100 * size) / Math.max(D.naive, D.planned, 1)}%` })), el("b", {}, bytes(size))))),
-    el("div", { class: "tools" }, legend(), el("span", { class: "muted" }, `${many(rects.length, "place")} in ${bytes(D.planned)}`)),
+    el("div", { class: "tools" }, legend(), el("span", { class: "muted" }, `${many(rects.length, "place")} in ${bytes(D.planned)}${drawn ? `; the ${count(MOST_PLACES)} largest are drawn` : ""}`)),
     map, tip, table());
 
   function phase_of(p, node, k) {
@@ -48,7 +50,7 @@ function memory_view() {
     const colour = Object.fromEntries(["f", "b", "u", "ink", "muted", "line", "accent"].map((n) => [n, css.getPropertyValue(`--${n}`).trim()]));
     c.scale(ratio, ratio);
     const x = (s) => pad.l + ((w - pad.l - pad.r) * s) / end, y = (b) => h - pad.b - ((h - pad.t - pad.b) * b) / top;
-    for (const r of rects) {
+    for (const r of drawn ? rects.filter((r) => drawn.has(r)) : rects) {
       const box = [x(r.from), y(r.offset + r.size), Math.max(0.7, x(r.to) - x(r.from)), Math.max(0.5, y(r.offset) - y(r.offset + r.size))];
       c.fillStyle = colour[r.phase.trim() || "f"];
       c.globalAlpha = r === at ? 1 : REST;
@@ -63,7 +65,8 @@ function memory_view() {
     c.strokeStyle = colour.ink;
     c.lineWidth = 1.4;
     c.beginPath();
-    live.forEach((b, s) => { c.lineTo(x(s), y(b)); c.lineTo(x(s + 1), y(b)); });
+    const each = Math.max(1, Math.floor(end / (2 * w))); // of many steps in a pixel, the one where most lives
+    for (let s = 0; s < end; s += each) { const b = each > 1 ? Math.max(...live.slice(s, s + each)) : live[s]; c.lineTo(x(s), y(b)); c.lineTo(x(Math.min(end, s + each)), y(b)); }
     c.stroke();
     c.font = "11px system-ui, sans-serif";
     c.fillStyle = colour.muted;

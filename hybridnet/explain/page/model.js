@@ -18,7 +18,7 @@ const bytes = (x) => scaled(x, ["B", "kB", "MB", "GB", "TB"], 1000);
 const operations = (x) => scaled(x, ["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"], 1000);
 const count = (x) => x.toLocaleString("en-US").replaceAll(",", "\u202f");
 const many = (x, one, more = `${one}s`) => `${count(x)} ${x === 1 ? one : more}`;
-const percent = (part, whole) => (whole > 0 ? `${digits((100 * part) / whole)} %` : "–");
+const percent = (part, whole) => (whole > 0 ? `${part >= 5e-5 * whole ? digits((100 * part) / whole) : "0"} %` : "–");
 
 function duration(s) {
   if (s >= 1) return `${digits(s)} s`;
