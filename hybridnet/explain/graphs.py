@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ class Graphs:
     """
 
     tables: Tables
-    left: int = MOST_NODES
+    left: int = field(default_factory=lambda: MOST_NODES)
     described: list[Json] = field(default_factory=list)
     numbers: dict[Graph, int] = field(default_factory=dict)
 
@@ -82,20 +82,20 @@ def changes(before: Graph, after: Graph, tables: Tables) -> tuple[list[int], lis
     return sorted(i for numbers in unmatched.values() for i in numbers), new
 
 
-def chains(traced: Graph, optimized: Graph, programs: Sequence[Program], runs: Sequence[PassRun]) -> list[tuple[str, list[PassRun]]]:
+def chains(optimized: Graph, programs: Sequence[Program], runs: Sequence[PassRun]) -> list[tuple[str, list[PassRun]]]:
     """The passes in the chains that led to each graph: those over the whole, then those of each program.
 
     What was run besides, on graphs that loops hold and for programs that are not among these, is in none.
     """
-    found = [("passes", _chain(optimized, traced, runs))]
-    return found + [(p.name, _chain(p.source.lowered, optimized, runs)) for p in programs]
+    first = {p.name for p in PASSES}
+    whole = [run for run in runs if run.name in first]
+    lowering = [run for run in runs if run.name not in first]
+    return [("passes", _chain(optimized, whole)), *((p.name, _chain(p.source.lowered, lowering)) for p in programs)]
 
 
-def _chain(end: Graph, begin: Graph, runs: Iterable[PassRun]) -> list[PassRun]:
+def _chain(end: Graph, runs: Sequence[PassRun]) -> list[PassRun]:
     chain: list[PassRun] = []
-    for run in reversed(list(runs)):
-        if end is begin:
-            break
+    for run in reversed(runs):
         if run.after is end:
             chain.append(run)
             end = run.before
@@ -106,7 +106,7 @@ def describe_passes(
     graphs: Graphs, traced: Graph, optimized: Graph, programs: Sequence[Program], runs: Sequence[PassRun]
 ) -> tuple[list[Json], list[Json], list[str]]:
     """The stages that can be drawn, the passes with what each did, and what was left out."""
-    parts = chains(traced, optimized, programs, runs)
+    parts = chains(optimized, programs, runs)
     lowered = {p.source.lowered: (p.name, BACKWARD if k else "") for k, p in enumerate(programs)}
     phases = {g: BACKWARD for k, (_, chain) in enumerate(parts[1:]) if k for run in chain for g in (run.before, run.after)}
     # What runs comes first, then the ends of the passes, then what is between, as long as there is room.
@@ -117,7 +117,8 @@ def describe_passes(
     passes = [_pass(graphs, part, run) for part, chain in parts for run in chain]
     stages = [_stage(graphs, traced, "as traced"), _stage(graphs, optimized, "after the passes")]
     stages += [_stage(graphs, g, f"what {name} runs") for g, (name, _) in lowered.items()]
-    left_out = [f"{len(missing)} of {len({g for g, _ in wanted})} graphs are not drawn: more than {MOST_NODES:,} nodes"] if missing else []
+    whole = len({g for g, _ in wanted})
+    left_out = [f"the drawings of {len(missing)} of {whole} graphs, which together have more than {MOST_NODES:,} nodes"] if missing else []
     return [s for s in stages if s["graph"] >= 0], passes, left_out
 
 

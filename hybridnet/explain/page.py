@@ -29,17 +29,21 @@ def _part(name: str) -> str:
 
 def page_text(description: Json) -> str:
     """The page as text. Whatever names hold (``<``, ``&``, quotes, the end of a script), it is shown and never read as HTML."""
-    data = json.dumps(description, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str)
-    # Within a script HTML knows no entities; "<" in a string of JSON may as well be written by its number. Half a surrogate is no text.
-    data = data.replace("<", "\\u003c").encode("utf-8", "replace").decode("utf-8")
+    data = json.dumps(description, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    data = data.replace("<", "\\u003c")  # in a script HTML knows no entities; a string of JSON may as well have its number
     script = "\n".join(_part(name) for name in SCRIPTS)
-    parts = {"title": html.escape(description["name"]), "style": _part("page.css"), "data": data, "script": f'"use strict";\n(() => {{\n{script}\n}})();'}
+    parts = {
+        "title": html.escape(description["name"]),
+        "style": _part("page.css"),
+        "data": data,
+        "script": f'"use strict";\n(() => {{\n{script}\n}})();',
+    }
     text = _part("page.html")
     before, *rest = text.split("{{")
     for piece in rest:
         name, _, after = piece.partition("}}")
         before += parts[name] + after
-    return before
+    return before.encode("utf-8", "replace").decode("utf-8")  # half a surrogate, say, is no text
 
 
 def write_page(description: Json, filename: str | Path) -> None:

@@ -131,7 +131,10 @@ def opened_tab(*options: str) -> Iterator[Tab]:
         # The shell gives the pipes the numbers that the browser expects, whatever they are here.
         moved = " ".join(f"{n}{'<' if n == 3 else '>'}&{fd}" for n, fd in given.items())
         browser = subprocess.Popen(
-            ["bash", "-c", f'exec "$@" {moved}', "bash", *command], pass_fds=list(given.values()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["bash", "-c", f'exec "$@" {moved}', "bash", *command],
+            pass_fds=list(given.values()),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         for fd in given.values():
             os.close(fd)

@@ -13,7 +13,7 @@ function blocks_view() {
   let slowest = false;
   let current = top.length ? top[0].id : "", chosen = "";
   const table = el("div", { class: "tree", role: "treegrid", "aria-label": "Blocks and what they cost" });
-  const view = el("div", { class: "view blocks" },
+  const view = el("div", { class: "pane blocks" },
     el("div", { class: "tools" }, legend(), el("span", { class: "grow" }),
       button("Fold all", () => { open.clear(); draw(); }), button("Unfold", () => { unfold_some(top, open, visible().length + 24); draw(); }),
       toggle("Slowest first", "By bytes, most first", (on) => { slowest = on; draw(); })),

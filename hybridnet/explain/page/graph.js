@@ -328,7 +328,7 @@ function graph_view() {
     drawing.open(...options[stage.selectedIndex].open);
   };
   const last = Math.max(0, D.stages.findIndex((s) => PROGRAMS.some((p) => p.graph === s.graph)));
-  const view = el("div", { class: "view graph" },
+  const view = el("div", { class: "pane graph" },
     el("div", { class: "tools" }, el("label", { class: "which" }, stage), legend(), el("span", { class: "grow" }),
       button("Fold all", () => drawing.fold_all()), button("Unfold all", () => drawing.unfold_all()), el("span", { class: "zoom" }, icon("−", "Smaller", () => drawing.scale(drawing.zoom / 1.25)), icon("+", "Larger", () => drawing.scale(drawing.zoom * 1.25)), button("Fit", () => drawing.fit()))),
     drawing.note, drawing.box);

@@ -15,7 +15,7 @@ function memory_view() {
   const map = el("canvas", { role: "img", "aria-label": `The arena over ${count(end)} steps; the table below lists what is largest` });
   const tip = el("p", { class: "muted tip", "aria-live": "polite" }, "Point at a rectangle to see what lies there; click for more.");
   let at = null;
-  const view = el("div", { class: "view memory" },
+  const view = el("div", { class: "pane memory" },
     el("div", { class: "compare" }, [["planned, in one arena", D.planned, "plan"], ["most that lives at once", peak, "live"], ["a buffer for every value", D.naive, "naive"]].map(([name, size, cls]) =>
       el("div", { class: cls }, el("span", {}, name), el("span", { class: "track" }, el("i", { style: `width:${(100 * size) / Math.max(D.naive, D.planned, 1)}%` })), el("b", {}, bytes(size))))),
     el("div", { class: "tools" }, legend(), el("span", { class: "muted" }, `${many(rects.length, "place")} in ${bytes(D.planned)}${drawn ? `; the ${count(MOST_PLACES)} largest are drawn` : ""}`)),

@@ -1,7 +1,7 @@
 // What each pass did: how many nodes there were and are, of which operators, and which lines came and went.
 
 function passes_view() {
-  const view = el("div", { class: "view passes" });
+  const view = el("div", { class: "pane passes" });
   const changed = (p) => p.gone.length + p.new.length + Math.abs(p.after - p.before) > 0;
   let part = "";
   const most = Math.max(...D.passes.map((p) => Math.max(p.before, p.after)), 1);

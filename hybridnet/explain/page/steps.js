@@ -40,7 +40,7 @@ function steps_view() {
     rows.element.scrollTop = 0;
     rows.show(shown.length);
   }
-  const view = el("div", { class: "view steps" },
+  const view = el("div", { class: "pane steps" },
     el("div", { class: "tools" }, filter, kind, found, el("span", { class: "grow" }), toggle("Slowest first", "Most bytes first", (on) => { largest = on; apply(); })), rows.element,
     ...PROGRAMS.map((p) => whole_text(p)));
   apply();
