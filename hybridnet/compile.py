@@ -148,9 +148,9 @@ class Jit:
         """How the program for these arguments runs: in how many CUDA graphs, which operators stand between them, and why.
 
         And which operators a GPU's libraries refused to compute, and what runs instead. ``html``: a file for one page that shows the
-        compilation, by blocks: the graph before and after each pass, the steps with their text, the arena over time, the lines of your code. It
-        needs no network. The function is compiled once more for it. ``profile``: with the time of each step, as :meth:`profile`
-        takes it; if that ends in an error, the page says so and has no times.
+        compilation by blocks: the graph before and after each pass, the steps with their text, the arena over time, the lines of your
+        code. It needs no network. The function is compiled once more for it. ``profile``: with the time of each step, as
+        :meth:`profile` takes it; if that ends in an error, the page says so and has no times. ArgumentError for a profile without a page.
         """
         if html is not None:
             write_page(describe(self._compilation(args, kwargs, profile)), html)

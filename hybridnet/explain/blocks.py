@@ -18,7 +18,7 @@ from hybridnet.lowering.multi_tensor import GROUP
 WIDEST = 48
 
 #: Nodes of one line that stand in a branch of their own where they are between blocks.
-FEW = 4
+FEW = 8
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 

@@ -1,4 +1,4 @@
-"""One description of a compilation, of dicts, lists, strings and numbers, from what the trace, the passes, the planner and a profile know."""
+"""A compilation described in dicts, lists, strings and numbers, from what trace, passes, planner and profile know."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ FORMAT = 1
 class Compilation:
     """What there is to be described of one compilation of a function.
 
-    arguments: how many of the inputs are the function's arguments; the others are states. programs: in the order in which they run in one arena. refusals: of libraries.
-    profile: of these programs, or None; ``failure``: why there is none, though one was asked for.
+    arguments: how many of the inputs are the function's arguments; the others are states. programs: in the order in which they
+    run in one arena. refusals: of libraries. profile: of these programs, or None; ``failure``: why there is none, though one was
+    asked for.
     """
 
     name: str

@@ -18,7 +18,7 @@ from hybridnet.runtime.program import Program
 #: Nodes of all graphs together that a page holds; those of the middle are left out first. One node takes some 25 bytes.
 MOST_NODES = 150_000
 
-_REASONS = {p.name: p.reason for p in (*PASSES, *(p for rewrites in LOWERING.values() for p in rewrites))}
+_REASONS = {p.name: p.reason for p in PASSES} | {p.name: p.reason for rewrites in LOWERING.values() for p in rewrites}
 
 
 @dataclass

@@ -1,11 +1,11 @@
 """The page: a description, a style and a script in one file of HTML, which asks nothing of the network.
 
-**Why plain SVG and a layout of our own, and no graph-drawing library.** A library (Cytoscape, ELK, dagre, Graphviz as WebAssembly) draws all
-nodes of a flat graph; it would be 0.1 to 8 MB in every page, a build by npm in CI, and an update to follow. A program's graph is not looked at
-flat: it is folded by blocks, no branch holds more than fifty (:mod:`hybridnet.explain.blocks`), and what is unfolded at once is some
-hundred boxes. To layer so many takes a millisecond or two and a hundred and fifty lines (``layers.js``), which run when a block is unfolded, and not in Python
-before, since sizes and places depend on what is folded. SVG gives sharp text at every zoom, focus, labels for screen
-readers, search in the page, and needs no WebGL.
+**Why plain SVG and a layout of our own, and no graph-drawing library.** A library (Cytoscape, ELK, dagre, Graphviz as WebAssembly)
+draws all nodes of a flat graph; it would be 0.1 to 8 MB in every page, a build by npm in CI, and an update to follow. A program's
+graph is not looked at flat: it is folded by blocks, no branch holds more than fifty (:mod:`hybridnet.explain.blocks`), and what is
+unfolded at once is some hundred boxes. To layer so many takes a millisecond or two and two hundred lines (``layers.js``). They run
+when a block is unfolded, and not in Python before, since sizes and places depend on what is folded. SVG gives sharp text at
+every zoom, focus, labels for screen readers, search in the page, and needs no WebGL.
 
 **Why the description stands as plain JSON.** Compressed it would be a fifth in size, and could neither be read, searched nor compared.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from hybridnet.explain.tables import Json
 
 #: The parts of the script, in the order in which they stand in the page.
-SCRIPTS = ("model.js", "layers.js", "parts.js", "blocks.js", "graph.js", "passes.js", "steps.js", "memory.js", "main.js")
+SCRIPTS = ("model.js", "layers.js", "parts.js", "blocks.js", "folding.js", "graph.js", "passes.js", "steps.js", "memory.js", "main.js")
 
 
 def _part(name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridnet.explain.blocks import BACKWARD, FORWARD, UPDATE, WIDEST, Leaf, block_tree, graph_tree
+from hybridnet.explain.blocks import BACKWARD, FEW, FORWARD, UPDATE, WIDEST, Leaf, block_tree, graph_tree
 
 names = st.sampled_from(["a", "b", "c.d", "<x>"])
 phases = st.sampled_from([FORWARD, BACKWARD, UPDATE])
@@ -76,5 +76,6 @@ def test_nodes_of_several_lines_are_in_branches_of_lines() -> None:
 
 
 def test_a_few_nodes_between_blocks_are_a_branch_of_their_line() -> None:
-    leaves = [Leaf(0, FORWARD, ("net",), "step.py:3"), *(Leaf(i, FORWARD, (), "step.py:9") for i in range(1, 6))]
-    assert graph_tree(leaves) == [["net", "block", [0]], ["step.py:9", "line", [1, 2, 3, 4, 5]]]
+    leaves = [Leaf(0, FORWARD, ("net",), "step.py:3"), *(Leaf(i, FORWARD, (), "step.py:9") for i in range(1, 1 + FEW))]
+    assert graph_tree(leaves) == [["net", "block", [0]], ["step.py:9", "line", list(range(1, 1 + FEW))]]
+    assert graph_tree(leaves[:-1]) == [["net", "block", [0]], *range(1, FEW)]

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: drawn, folded, selected, read by keyboard, at the width of a desk and of a phone, without network and WebGL."""
+"""The page in a real Chromium: drawn, folded, selected, by keyboard, as wide as a desk and a phone, without network and WebGL."""
 
 import shutil
 from collections.abc import Iterator
@@ -98,8 +98,12 @@ def contrast_of(tab: Tab) -> list[Any]:
     """Texts whose contrast with what is behind them is less than 4.5, as the guidelines for accessible content ask of small text."""
     found: list[Any] = tab.evaluate("""(() => {
       const rgb = (c) => (c.match(/[\\d.]+/g) || []).map(Number);
-      const light = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)).reduce((s, c, k) => s + c * [0.2126, 0.7152, 0.0722][k], 0);
-      const behind = (e) => { for (let p = e; p; p = p.parentElement) { const c = rgb(getComputedStyle(p).backgroundColor); if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
+      const linear = (c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+      const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+      const behind = (e) => {
+        const c = e ? rgb(getComputedStyle(e).backgroundColor) : [255, 255, 255];
+        return c.length === 3 || c[3] === 1 ? c : behind(e.parentElement);
+      };
       const bad = [];
       for (const e of document.querySelectorAll("#app *:not(svg *)")) {
         if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || e.closest(".same")) continue;
@@ -148,7 +152,7 @@ def test_folding(tab: Tab, pages: dict[str, Path]) -> None:
     count = "document.querySelectorAll('.canvas [role=treeitem]').length"
     click(tab, ".tool", "Fold all")
     assert tab.evaluate(count) == 3
-    assert [t for t in texts(tab, ".canvas .folded text:not(.under)")] == ["forward", "backward", "update"]
+    assert texts(tab, ".canvas .folded text:not(.under)") == ["forward", "backward", "update"]
     tab.evaluate("document.querySelector('.canvas .folded .fold').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
     inside = tab.evaluate(count)
     assert inside > 3
@@ -171,7 +175,8 @@ def test_boxes_do_not_overlap_and_arrows_go_down(tab: Tab, pages: dict[str, Path
           for (const list of groups.values()) {
             const boxes = list.map((e) => [e.querySelector("rect:not(.behind)").getBoundingClientRect(), e.getAttribute("aria-label")]);
             boxes.forEach(([a, n], i) => boxes.slice(i + 1).forEach(([b, m]) => {
-              if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1) found.push([n, m]);
+              const w = Math.min(a.right, b.right) - Math.max(a.left, b.left), h = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+              if (w > 1 && h > 1) found.push([n, m]);
             }));
           }
           return found; })()""")
@@ -232,7 +237,11 @@ def test_steps_are_found_and_their_text_is_shown(tab: Tab, pages: dict[str, Path
 
 def test_what_lies_in_the_arena(tab: Tab, pages: dict[str, Path]) -> None:
     tab.open(pages["lenet"], "#memory")
-    colours = "(() => { const c = document.querySelector('canvas'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; const s = new Set(); for (let i = 0; i < d.length; i += 4) s.add(d[i] + d[i + 1] * 256 + d[i + 2] * 65536); return s.size; })()"
+    colours = """(() => {
+      const c = document.querySelector("canvas"), found = new Set();
+      const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+      for (let i = 0; i < data.length; i += 4) found.add(data[i] + data[i + 1] * 256 + data[i + 2] * 65536);
+      return found.size; })()"""
     assert tab.evaluate(colours) > 5, "nothing is drawn"
     click(tab, ".memory td .link")
     assert "in the arena" in panel(tab)
@@ -299,8 +308,16 @@ def chain(count: int, file: Path) -> None:
 #: Milliseconds from a click until the page is laid out anew, for one box after another that is unfolded, then for a node that is selected.
 CLICKS = """(() => {
   const times = [];
-  const timed = (e) => { const t = performance.now(); e.dispatchEvent(new MouseEvent("click", { bubbles: true })); document.body.offsetHeight; times.push(performance.now() - t); };
-  for (let k = 0; k < 6; k += 1) { const folds = document.querySelectorAll(".canvas .folded .fold"); timed(folds[Math.floor(folds.length / 2)]); }
+  const timed = (e) => {
+    const begin = performance.now();
+    e.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    document.body.offsetHeight;
+    times.push(performance.now() - begin);
+  };
+  for (let k = 0; k < 6; k += 1) {
+    const folds = document.querySelectorAll(".canvas .folded .fold");
+    timed(folds[Math.floor(folds.length / 2)]);
+  }
   timed(document.querySelectorAll(".canvas .node")[3]);
   return times; })()"""
 

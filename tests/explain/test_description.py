@@ -69,10 +69,10 @@ def arena_is_sound(d: dict[str, Any]) -> None:
     """What lies in the arena at one time lies apart, and within it; a backward's part begins where the forward's results lie."""
     for program in d["programs"]:
         rows = [row for row in program["arena"] if row[1]]
-        assert all(0 <= offset and offset + size <= d["planned"] for offset, size, *_ in rows)
+        assert all(offset >= 0 and offset + size <= d["planned"] for offset, size, *_ in rows)
         for i, (offset, size, start, stop, *_) in enumerate(rows):
             for other, length, begin, end, *_ in rows[i + 1 :]:
-                if start <= end and begin <= stop and not (offset, size) == (other, length):
+                if start <= end and begin <= stop and (offset, size) != (other, length):
                     assert offset + size <= other or other + length <= offset
 
 

@@ -15,22 +15,40 @@ function layered(items, edges) {
   const { cells, links, ways } = with_ways(rows, items, down);
   ordered(cells, links);
   const size = placed(cells, links, items);
-  const x = [], y = [];
-  for (const row of cells) for (const c of row) if (c.item >= 0) { x[c.item] = c.x - c.w / 2; y[c.item] = row.y + (row.h - items[c.item].h) / 2; }
+  const x = [],
+    y = [];
+  for (const row of cells)
+    for (const c of row)
+      if (c.item >= 0) {
+        x[c.item] = c.x - c.w / 2;
+        y[c.item] = row.y + (row.h - items[c.item].h) / 2;
+      }
   grid(alone, items, x, y, size);
   const paths = edges.map(([a, b]) => {
     const begin = [x[a] + items[a].w / 2, y[a] + items[a].h];
     const end = [x[b] + items[b].w / 2, y[b]];
     if (a >= b) return beside(items, x, y, a, b, size);
-    return [begin, ...(ways.get(`${a}-${b}`) || []).flatMap((c) => [[c.x, c.row.y], [c.x, c.row.y + c.row.h]]), end];
+    return [
+      begin,
+      ...(ways.get(`${a}-${b}`) || []).flatMap((c) => [
+        [c.x, c.row.y],
+        [c.x, c.row.y + c.row.h],
+      ]),
+      end,
+    ];
   });
   return { x, y, w: size.w, h: size.h, paths };
 }
 
 // The row of each: below all that it reads, and as near to its readers as it can be if it reads nothing.
 function ranks(n, edges) {
-  const rank = Array(n).fill(0), out = Array.from({ length: n }, () => []), has = Array(n).fill(false);
-  for (const [a, b] of edges) { out[a].push(b); has[b] = true; }
+  const rank = Array(n).fill(0),
+    out = Array.from({ length: n }, () => []),
+    has = Array(n).fill(false);
+  for (const [a, b] of edges) {
+    out[a].push(b);
+    has[b] = true;
+  }
   for (let a = 0; a < n; a += 1) for (const b of out[a]) rank[b] = Math.max(rank[b], rank[a] + 1);
   for (let a = n - 1; a >= 0; a -= 1) if (!has[a] && out[a].length) rank[a] = Math.max(0, Math.min(...out[a].map((b) => rank[b])) - 1);
   return rank;
@@ -38,7 +56,9 @@ function ranks(n, edges) {
 
 function rowed(items, rank, touched) {
   const by = [];
-  items.forEach((_, i) => { if (touched.has(i)) (by[rank[i]] = by[rank[i]] || []).push(i); });
+  items.forEach((_, i) => {
+    if (touched.has(i)) (by[rank[i]] = by[rank[i]] || []).push(i);
+  });
   const rows = [];
   for (const row of by.filter(Boolean)) for (let k = 0; k < row.length; k += ROW) rows.push(row.slice(k, k + ROW));
   return rows;
@@ -47,10 +67,14 @@ function rowed(items, rank, touched) {
 // The rows with a narrow cell for each arrow that passes one: arrows from one box share theirs.
 function with_ways(rows, items, edges) {
   const cells = rows.map((row) => row.map((i) => ({ item: i, w: items[i].w })));
-  const at = new Map(), links = [], shared = new Map(), ways = new Map();
+  const at = new Map(),
+    links = [],
+    shared = new Map(),
+    ways = new Map();
   cells.forEach((row, r) => row.forEach((c) => at.set(c.item, [c, r])));
   for (const [a, b] of edges) {
-    const [first, from] = at.get(a), [last, to] = at.get(b);
+    const [first, from] = at.get(a),
+      [last, to] = at.get(b);
     let before = first;
     const through = [];
     for (let r = from + 1; r < to; r += 1) {
@@ -71,7 +95,8 @@ function with_ways(rows, items, edges) {
 }
 
 function neighbours(links) {
-  const up = new Map(), down = new Map();
+  const up = new Map(),
+    down = new Map();
   for (const [a, b] of links) {
     (down.get(a) || down.set(a, []).get(a)).push(b);
     (up.get(b) || up.set(b, []).get(b)).push(a);
@@ -82,7 +107,12 @@ function neighbours(links) {
 // Rows in the order of the middles of what their cells are linked with, down and up in turn.
 function ordered(cells, links) {
   const { up, down } = neighbours(links);
-  const number = () => cells.forEach((row) => row.forEach((c, k) => { c.k = k; }));
+  const number = () =>
+    cells.forEach((row) =>
+      row.forEach((c, k) => {
+        c.k = k;
+      }),
+    );
   number();
   for (let sweep = 0; sweep < 6; sweep += 1) {
     const of = sweep % 2 ? down : up;
@@ -92,7 +122,9 @@ function ordered(cells, links) {
         c.wish = near.length ? near.reduce((s, d) => s + d.k, 0) / near.length : c.k;
       }
       row.sort((a, b) => a.wish - b.wish || a.k - b.k);
-      row.forEach((c, k) => { c.k = k; });
+      row.forEach((c, k) => {
+        c.k = k;
+      });
     }
   }
 }
@@ -101,24 +133,35 @@ function placed(cells, links, items) {
   const { up, down } = neighbours(links);
   for (const row of cells) {
     let x = 0;
-    for (const c of row) { c.x = x + c.w / 2; x += c.w + GAP.x; }
+    for (const c of row) {
+      c.x = x + c.w / 2;
+      x += c.w + GAP.x;
+    }
     for (const c of row) c.x -= (x - GAP.x) / 2;
   }
   for (let sweep = 0; sweep < 8; sweep += 1) {
     const of = sweep % 2 ? down : up;
     for (const row of sweep % 2 ? [...cells].reverse() : cells) {
-      settle(row, row.map((c) => {
-        const near = of.get(c) || [];
-        return near.length ? near.reduce((s, d) => s + d.x, 0) / near.length : c.x;
-      }));
+      settle(
+        row,
+        row.map((c) => {
+          const near = of.get(c) || [];
+          return near.length ? near.reduce((s, d) => s + d.x, 0) / near.length : c.x;
+        }),
+      );
     }
   }
-  let y = 0, left = Infinity, right = -Infinity;
+  let y = 0,
+    left = Infinity,
+    right = -Infinity;
   for (const row of cells) {
     row.y = y;
     row.h = Math.max(0, ...row.map((c) => (c.item >= 0 ? items[c.item].h : 0)));
     y += row.h + GAP.y;
-    for (const c of row) { left = Math.min(left, c.x - c.w / 2); right = Math.max(right, c.x + c.w / 2); }
+    for (const c of row) {
+      left = Math.min(left, c.x - c.w / 2);
+      right = Math.max(right, c.x + c.w / 2);
+    }
   }
   if (!cells.length) return { w: 0, h: 0 };
   for (const row of cells) for (const c of row) c.x -= left;
@@ -128,7 +171,9 @@ function placed(cells, links, items) {
 // The places nearest to ``wishes`` (least squares) that keep a row's order and distances.
 function settle(row, wishes) {
   const offset = [];
-  row.forEach((c, i) => { offset[i] = i ? offset[i - 1] + (row[i - 1].w + c.w) / 2 + GAP.x : 0; });
+  row.forEach((c, i) => {
+    offset[i] = i ? offset[i - 1] + (row[i - 1].w + c.w) / 2 + GAP.x : 0;
+  });
   const pools = [];
   row.forEach((_, i) => {
     pools.push({ sum: wishes[i] - offset[i], n: 1 });
@@ -146,9 +191,15 @@ function settle(row, wishes) {
 function grid(alone, items, x, y, size) {
   if (!alone.length) return;
   const widest = Math.max(size.w, Math.min(6, Math.ceil(Math.sqrt(alone.length * 1.4))) * 210);
-  let top = size.h ? size.h + GAP.y : 0, left = 0, high = 0;
+  let top = size.h ? size.h + GAP.y : 0,
+    left = 0,
+    high = 0;
   for (const i of alone) {
-    if (left && left + items[i].w > widest) { top += high + GAP.x; left = 0; high = 0; }
+    if (left && left + items[i].w > widest) {
+      top += high + GAP.x;
+      left = 0;
+      high = 0;
+    }
     x[i] = left;
     y[i] = top;
     left += items[i].w + GAP.x;
@@ -162,16 +213,25 @@ function grid(alone, items, x, y, size) {
 function beside(items, x, y, a, b, size) {
   const right = Math.max(x[a] + items[a].w, x[b] + items[b].w) + GAP.x;
   size.w = Math.max(size.w, right);
-  return [[x[a] + items[a].w, y[a] + items[a].h / 2], [right, y[a] + items[a].h / 2], [right, y[b] + items[b].h / 2], [x[b] + items[b].w, y[b] + items[b].h / 2]];
+  return [
+    [x[a] + items[a].w, y[a] + items[a].h / 2],
+    [right, y[a] + items[a].h / 2],
+    [right, y[b] + items[b].h / 2],
+    [x[b] + items[b].w, y[b] + items[b].h / 2],
+  ];
 }
 
 // Points as a path of curves that leave and arrive upright.
 function curved(points) {
   let d = `M${points[0].map(Math.round)}`;
   for (let i = 1; i < points.length; i += 1) {
-    const [x0, y0] = points[i - 1], [x1, y1] = points[i];
+    const [x0, y0] = points[i - 1],
+      [x1, y1] = points[i];
     const middle = (y0 + y1) / 2;
-    d += Math.abs(x0 - x1) < 1 ? `L${x1.toFixed(1)},${y1.toFixed(1)}` : `C${x0.toFixed(1)},${middle.toFixed(1)} ${x1.toFixed(1)},${middle.toFixed(1)} ${x1.toFixed(1)},${y1.toFixed(1)}`;
+    d +=
+      Math.abs(x0 - x1) < 1
+        ? `L${x1.toFixed(1)},${y1.toFixed(1)}`
+        : `C${x0.toFixed(1)},${middle.toFixed(1)} ${x1.toFixed(1)},${middle.toFixed(1)} ${x1.toFixed(1)},${y1.toFixed(1)}`;
   }
   return d;
 }

@@ -6,11 +6,15 @@ const PHASES = { f: "forward", b: "backward", u: "update" };
 
 // -- numbers as text ---------------------------------------------------------------------------
 
-const digits = (x) => (x >= 99.95 ? Math.round(x).toLocaleString("en-US").replaceAll(",", "\u202f") : x >= 9.995 ? x.toFixed(1) : x.toFixed(2));
+const digits = (x) =>
+  x >= 99.95 ? Math.round(x).toLocaleString("en-US").replaceAll(",", "\u202f") : x >= 9.995 ? x.toFixed(1) : x.toFixed(2);
 
 function scaled(x, units, step) {
   let at = 0;
-  while (at < units.length - 1 && x >= step) { x /= step; at += 1; }
+  while (at < units.length - 1 && x >= step) {
+    x /= step;
+    at += 1;
+  }
   return `${at ? digits(x) : Math.round(x)} ${units[at]}`;
 }
 
@@ -110,8 +114,14 @@ class Program {
   step(s) {
     const { node, kind, by, bytes: moved, flops, seconds } = this.steps;
     return {
-      program: this, number: s, node: node[s], kind: this.kinds[kind[s]], by: this.names[by[s]],
-      bytes: moved[s], flops: flops[s], seconds: seconds ? seconds[s] : null,
+      program: this,
+      number: s,
+      node: node[s],
+      kind: this.kinds[kind[s]],
+      by: this.names[by[s]],
+      bytes: moved[s],
+      flops: flops[s],
+      seconds: seconds ? seconds[s] : null,
     };
   }
 }
@@ -149,7 +159,17 @@ function branches(children, at, path = "") {
   return children.map((child, k) => {
     if (!Array.isArray(child)) {
       const { sum, phase } = at(child);
-      return { leaf: child, id: `${path}/${child}`, name: "", kind: "node", children: [], leaves: 1, at: child, sum, by: { [phase]: weight(sum) } };
+      return {
+        leaf: child,
+        id: `${path}/${child}`,
+        name: "",
+        kind: "node",
+        children: [],
+        leaves: 1,
+        at: child,
+        sum,
+        by: { [phase]: weight(sum) },
+      };
     }
     const [name, kind, inner] = child;
     const id = `${path}/${k}.${name}`;

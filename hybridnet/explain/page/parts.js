@@ -23,7 +23,12 @@ function bar(by, most) {
   return el("span", { class: "bar", "aria-hidden": "true" }, parts);
 }
 
-const legend = () => el("ul", { class: "legend" }, Object.entries(PHASES).map(([p, name]) => el("li", { class: p }, name)));
+const legend = () =>
+  el(
+    "ul",
+    { class: "legend" },
+    Object.entries(PHASES).map(([p, name]) => el("li", { class: p }, name)),
+  );
 
 // A list of as many rows as one likes, of which those in sight are elements. ``row(i)`` gives the cells of one.
 class Rows {
@@ -34,11 +39,19 @@ class Rows {
     this.length = 0;
     this.at = -1;
     this.inner = el("div", { class: "rows" });
-    this.id = `rows-${Rows.made += 1}`;
-    this.element = el("div", {
-      class: "scroll", tabindex: "0", role: "listbox", "aria-label": label,
-      onscroll: () => this.draw(), onkeydown: (e) => this.key(e),
-    }, this.inner);
+    this.id = `rows-${(Rows.made += 1)}`;
+    this.element = el(
+      "div",
+      {
+        class: "scroll",
+        tabindex: "0",
+        role: "listbox",
+        "aria-label": label,
+        onscroll: () => this.draw(),
+        onkeydown: (e) => this.key(e),
+      },
+      this.inner,
+    );
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
@@ -54,11 +67,22 @@ class Rows {
     const last = Math.min(this.length, first + Math.ceil(this.element.clientHeight / this.height) + 8);
     const rows = [];
     for (let i = first; i < last; i += 1) {
-      rows.push(el("div", {
-        class: "row", role: this.pick ? "option" : undefined, id: `${this.id}-${i}`, "aria-selected": this.pick ? String(i === this.at) : undefined,
-        "aria-setsize": this.length, "aria-posinset": i + 1, style: `top:${i * this.height}px;height:${this.height}px`,
-        onclick: this.pick && (() => this.go(i)),
-      }, this.row(i)));
+      rows.push(
+        el(
+          "div",
+          {
+            class: "row",
+            role: this.pick ? "option" : undefined,
+            id: `${this.id}-${i}`,
+            "aria-selected": this.pick ? String(i === this.at) : undefined,
+            "aria-setsize": this.length,
+            "aria-posinset": i + 1,
+            style: `top:${i * this.height}px;height:${this.height}px`,
+            onclick: this.pick && (() => this.go(i)),
+          },
+          this.row(i),
+        ),
+      );
     }
     this.inner.replaceChildren(...rows);
     if (this.pick && this.at >= 0) this.element.setAttribute("aria-activedescendant", `${this.id}-${this.at}`);
@@ -66,7 +90,8 @@ class Rows {
 
   go(i) {
     this.at = Math.max(0, Math.min(this.length - 1, i));
-    const top = this.at * this.height, box = this.element;
+    const top = this.at * this.height,
+      box = this.element;
     if (top < box.scrollTop) box.scrollTop = top;
     else if (top + this.height > box.scrollTop + box.clientHeight) box.scrollTop = top + this.height - box.clientHeight;
     this.draw();
@@ -89,14 +114,22 @@ const panel = el("aside", { id: "panel", "aria-label": "What is selected", "aria
 
 function close_panel() {
   panel.classList.remove("open");
-  panel.replaceChildren(el("p", { class: "empty" }, "Select a block, a node or a step to see the line that it comes from, what it reads and what it costs."));
+  panel.replaceChildren(
+    el("p", { class: "empty" }, "Select a block, a node or a step to see the line that it comes from, what it reads and what it costs."),
+  );
 }
 
 function fill(kind, title, ...content) {
   panel.classList.add("open");
   panel.scrollTop = 0;
   panel.replaceChildren(
-    el("header", {}, el("span", { class: "kind" }, kind), el("button", { class: "close", "aria-label": "Close", onclick: close_panel }, "×"), el("h2", {}, title)),
+    el(
+      "header",
+      {},
+      el("span", { class: "kind" }, kind),
+      el("button", { class: "close", "aria-label": "Close", onclick: close_panel }, "×"),
+      el("h2", {}, title),
+    ),
     ...content.flat().filter(Boolean),
   );
 }
@@ -105,15 +138,33 @@ function fill(kind, title, ...content) {
 function source(site) {
   if (!site || site.file < 0) return el("p", { class: "muted" }, "No line of your code is known for this.");
   const { name, lines } = D.files[site.file];
-  const numbers = Object.keys(lines).map(Number).filter((n) => Math.abs(n - site.line) <= 3).sort((a, b) => a - b);
+  const numbers = Object.keys(lines)
+    .map(Number)
+    .filter((n) => Math.abs(n - site.line) <= 3)
+    .sort((a, b) => a - b);
   const rows = numbers.map((n) => el("span", { class: n === site.line ? "here" : "" }, el("b", {}, String(n)), `${lines[n]}\n`));
-  return el("figure", { class: "source" }, el("figcaption", {}, `${name}:${site.line}`), rows.length ? el("pre", { tabindex: "0" }, rows) : null);
+  return el(
+    "figure",
+    { class: "source" },
+    el("figcaption", {}, `${name}:${site.line}`),
+    rows.length ? el("pre", { tabindex: "0" }, rows) : null,
+  );
 }
 
-const facts = (pairs) => el("dl", {}, pairs.filter(([, v]) => v !== "" && v !== null).flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)]));
+const facts = (pairs) =>
+  el(
+    "dl",
+    {},
+    pairs.filter(([, v]) => v !== "" && v !== null).flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)]),
+  );
 
 function costs(sum) {
-  return [["time", TIMED && sum.steps ? duration(sum.seconds) : ""], ["steps", count(sum.steps)], ["moves", sum.bytes ? bytes(sum.bytes) : ""], ["products", sum.flops ? operations(sum.flops) : ""]];
+  return [
+    ["time", TIMED && sum.steps ? duration(sum.seconds) : ""],
+    ["steps", count(sum.steps)],
+    ["moves", sum.bytes ? bytes(sum.bytes) : ""],
+    ["products", sum.flops ? operations(sum.flops) : ""],
+  ];
 }
 
 function section(title, ...content) {
@@ -141,7 +192,10 @@ function text_block(text) {
 // Where the results of a node lie in the arena.
 function lying(program, node) {
   const rows = program.arena.filter((r) => r[4] === node);
-  return rows.slice(0, SHOWN).map(([offset, size, from, to]) => `${bytes(size)} at ${count(offset)}, from step ${count(from)} to ${count(to)}`).join("; ");
+  return rows
+    .slice(0, SHOWN)
+    .map(([offset, size, from, to]) => `${bytes(size)} at ${count(offset)}, from step ${count(from)} to ${count(to)}`)
+    .join("; ");
 }
 
 // Told by views that can show a selection: called with the graph and the node.
@@ -154,14 +208,44 @@ function select_node(g, i) {
   const program = program_of_graph(g.number);
   const steps = program ? program.of.get(i) || [] : [];
   const bodies = Object.entries(g.bodies[i] || {}).filter(([, b]) => b >= 0);
-  fill(`${node.kind} · ${PHASES[node.phase] || "constant"}`, node.name,
-    facts([["gives", node.outputs.slice(0, SHOWN).join(", ")], ["block", node.site && node.site.scope], ["role", node.site && node.site.role], ...(program ? costs(cost(program, i)) : []),
-      ["in the arena", program ? lying(program, i) : ""], ["attributes", node.attrs]]),
+  fill(
+    `${node.kind} · ${PHASES[node.phase] || "constant"}`,
+    node.name,
+    facts([
+      ["gives", node.outputs.slice(0, SHOWN).join(", ")],
+      ["block", node.site && node.site.scope],
+      ["role", node.site && node.site.role],
+      ...(program ? costs(cost(program, i)) : []),
+      ["in the arena", program ? lying(program, i) : ""],
+      ["attributes", node.attrs],
+    ]),
     section("Your line", source(node.site)),
-    steps.length ? section(steps.length > 1 ? `Computed in ${steps.length} steps` : "Computed by", steps.slice(0, SHOWN).map((s) => step_text(program, s))) : null,
-    ...bodies.map(([name, b]) => section(name === "body" ? "What it holds" : name, el("ol", { class: "lines" }, graph(b).nodes.slice(0, 60).map((_, k) => el("li", {}, el("code", {}, graph(b).line(k).text)))))),
+    steps.length
+      ? section(
+          steps.length > 1 ? `Computed in ${steps.length} steps` : "Computed by",
+          steps.slice(0, SHOWN).map((s) => step_text(program, s)),
+        )
+      : null,
+    ...bodies.map(([name, b]) =>
+      section(
+        name === "body" ? "What it holds" : name,
+        el(
+          "ol",
+          { class: "lines" },
+          graph(b)
+            .nodes.slice(0, 60)
+            .map((_, k) => el("li", {}, el("code", {}, graph(b).line(k).text))),
+        ),
+      ),
+    ),
     section("Reads", links(g, g.reads[i])),
-    section("Read by", links(g, g.readers[i].map((r) => g.first[r]))),
+    section(
+      "Read by",
+      links(
+        g,
+        g.readers[i].map((r) => g.first[r]),
+      ),
+    ),
   );
   for (const listener of listeners) listener(g, i);
 }
@@ -169,15 +253,36 @@ function select_node(g, i) {
 function step_text(program, s) {
   const step = program.step(s);
   const text = program.text_of(s);
-  return el("div", { class: "step" }, el("p", {}, el("span", { class: `tag ${step.kind}` }, step.kind), step.seconds === null ? "" : ` ${duration(step.seconds)}`, step.by ? ` ${step.by}` : ""),
-    text ? text_block(text) : null);
+  return el(
+    "div",
+    { class: "step" },
+    el(
+      "p",
+      {},
+      el("span", { class: `tag ${step.kind}` }, step.kind),
+      step.seconds === null ? "" : ` ${duration(step.seconds)}`,
+      step.by ? ` ${step.by}` : "",
+    ),
+    text ? text_block(text) : null,
+  );
 }
 
 function select_branch(branch, sites) {
   selected = null;
-  fill(branch.kind === "phase" ? "part of the step" : branch.kind, branch.name,
+  fill(
+    branch.kind === "phase" ? "part of the step" : branch.kind,
+    branch.name,
     facts([["holds", many(branch.leaves, "node")], ...costs(branch.sum)]),
-    TIMED || branch.sum.bytes ? section("By part", el("ul", { class: "legend" }, ["f", "b", "u"].filter((p) => branch.by[p]).map((p) => el("li", { class: p }, `${PHASES[p]} ${weighed(branch.by[p])}`)))) : null,
+    TIMED || branch.sum.bytes
+      ? section(
+          "By part",
+          el(
+            "ul",
+            { class: "legend" },
+            ["f", "b", "u"].filter((p) => branch.by[p]).map((p) => el("li", { class: p }, `${PHASES[p]} ${weighed(branch.by[p])}`)),
+          ),
+        )
+      : null,
     sites.length ? section("Your lines", sites.slice(0, 3).map(source)) : null,
   );
   for (const listener of listeners) listener(null, -1);
