@@ -142,7 +142,9 @@ function source(site) {
     .map(Number)
     .filter((n) => Math.abs(n - site.line) <= 3)
     .sort((a, b) => a - b);
-  const rows = numbers.map((n) => el("span", { class: n === site.line ? "here" : "" }, el("b", {}, String(n)), `${lines[n]}\n`));
+  const indent = Math.min(...numbers.filter((n) => lines[n].trim()).map((n) => lines[n].search(/\S/)));
+  const row = (n) => el("span", { class: n === site.line ? "here" : "" }, el("b", {}, String(n)), `${lines[n].slice(indent)}\n`);
+  const rows = numbers.map(row);
   return el(
     "figure",
     { class: "source" },

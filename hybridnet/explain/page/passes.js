@@ -37,11 +37,10 @@ function one_pass(pass, changed, most) {
   const head = [
     el("span", { class: "title" }, el("b", {}, pass.name), el("small", {}, pass.reason)),
     sizes,
-    numbers,
+    changed ? numbers : el("span", { class: "counts" }, "no change"),
     el("small", { class: "number" }, duration(pass.seconds)),
   ];
-  if (!changed)
-    return el("li", { class: "pass same" }, el("div", { class: "summary" }, head), el("p", { class: "muted" }, "nothing to change"));
+  if (!changed) return el("li", { class: "pass same" }, el("div", { class: "summary" }, head));
   const details = el("details", {}, el("summary", {}, head));
   details.addEventListener("toggle", () => {
     if (details.open && details.children.length === 1) details.append(...pass_details(pass));
