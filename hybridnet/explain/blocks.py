@@ -134,11 +134,11 @@ def _range(children: Sequence[Any], start: int, stop: int) -> str:
 
 def _runs(children: list[Any], lines: Mapping[int, str], least: int) -> list[Any]:
     """The same, with nodes of one line that follow one another in a branch, if they are so many."""
-    runs: list[Any] = []
+    runs: list[tuple[str, list[Any]]] = []  # those without a line are of one, which stays as it is
     for child in children:
         line = "" if isinstance(child, list) else lines[child]
-        if line and runs and isinstance(runs[-1], list) and runs[-1][:2] == [line, "line"]:
-            runs[-1][2].append(child)
+        if line and runs and runs[-1][0] == line:
+            runs[-1][1].append(child)
         else:
-            runs.append([line, "line", [child]] if line else child)
-    return [x for run in runs for x in (run[2] if isinstance(run, list) and run[1] == "line" and len(run[2]) < least else [run])]
+            runs.append((line, [child]))
+    return [x for line, run in runs for x in ([[line, "line", run]] if line and len(run) >= least else run)]

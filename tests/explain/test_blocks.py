@@ -20,8 +20,8 @@ def trees(draw: st.DrawFn) -> list[Leaf]:
     for _ in range(draw(st.integers(0, 6))):
         path = tuple(draw(st.lists(names, max_size=3)))
         phase, line = draw(phases), draw(st.sampled_from(["", "step.py:3", "step.py:4"]))
-        count = draw(st.sampled_from([1, 2, 5, WIDEST, WIDEST + 1, 7 * WIDEST]))
-        leaves += [Leaf(len(leaves) + i, phase, path, line) for i in range(count)]
+        count, run = draw(st.sampled_from([1, 2, 5, WIDEST, WIDEST + 1, 7 * WIDEST])), draw(st.sampled_from([1, 2, 3, FEW, 1000]))
+        leaves += [Leaf(len(leaves) + i, phase, path, f"{line}{i // run}" if line else "") for i in range(count)]
     return leaves
 
 
