@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hybridnet.collector import paused_collector
@@ -19,7 +20,10 @@ from hybridnet.core import Array, local
 from hybridnet.core.identity import changes
 from hybridnet.core.tree import LEAF, flatten
 from hybridnet.errors import ArgumentError, TraceError, fail
+from hybridnet.explain.description import Compilation, describe
+from hybridnet.explain.page import write_page
 from hybridnet.graph.ir import Graph
+from hybridnet.graph.pipeline import watched_passes
 from hybridnet.owned import OwnedMethod
 from hybridnet.retrace import Key, key_of
 from hybridnet.runtime.check import Checked
@@ -143,14 +147,40 @@ class Jit:
         largest = sorted((item for s in sources for item in s.largest), reverse=True)
         return Memory(planned, sum(s.naive_bytes for s in sources), tuple(largest[:10]))
 
-    def explain(self, *args: Any, **kwargs: Any) -> str:
+    def explain(self, *args: Any, html: str | Path | None = None, profile: bool = False, **kwargs: Any) -> str:
         """How the program for these arguments runs: in how many CUDA graphs, which operators stand between them, and why.
 
-        And which operators a GPU's libraries refused to compute, and what runs instead.
+        And which operators a GPU's libraries refused to compute, and what runs instead. ``html``: a file for one page that shows the
+        compilation by blocks: the graph before and after each pass, the steps with their text, the arena over time, the lines of your
+        code. It needs no network. The function is compiled once more for it. ``profile``: with the time of each step, as
+        :meth:`profile` takes it; if that ends in an error, the page says so and has no times. ArgumentError for a profile without a page.
         """
+        if html is not None:
+            write_page(describe(self._compilation(args, kwargs, profile)), html)
+        elif profile:
+            fail(ArgumentError, self.name, expected="profile=True with html=, whose page shows the times", got="no html", fix="profile(x)")
         entry = self._inspect(args, kwargs)
         notes = [f"  {note}" for note in entry.notes]
         return "\n".join([*(p.explain() for p in entry.programs), *notes, *(f"  refused: {refusal}" for refusal in entry.refusals)])
+
+    def _compilation(self, args: Any, kwargs: Any, profiled: bool) -> Compilation:
+        """A compilation for these arguments, made anew with all its passes watched."""
+        if local.trace is not None:
+            fail(TraceError, self.name, expected="explain() outside a function that is being compiled", got="a call while tracing")
+        leaves: list[Any] = []
+        structure = flatten((args, kwargs), leaves)
+        key = key_of(structure, leaves)
+        with paused_collector, watched_passes() as passes:
+            traced = Traced(self.fn, structure, leaves, local.recording)
+            entry = compiled(Key._make(key), self.name, self.fn, traced)
+        measured, failure = None, ""
+        if profiled:
+            try:
+                measured = entry.profile(leaves)
+            except Exception as error:  # whatever it is: the page shows the rest
+                failure = f"{type(error).__name__}: {error}"
+        arguments = len(entry.roles.arguments)
+        return Compilation(self.name, arguments, traced.graph, entry.graph, entry.programs, passes, entry.refusals, measured, failure)
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
         """Each step of the program for these arguments timed alone, in the mode of now; while recording, the backward's too.

@@ -149,14 +149,6 @@ class Site:
             return self
         return Site(self.code, self.lasti, self.scope, role)
 
-    @staticmethod
-    def of_all(sites: Sequence[Site]) -> Site:
-        """The place of what was joined from several: that of the first, in the block that has them all."""
-        paths = [site.scope.split(".") for site in sites]
-        shared = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
-        role = sites[0].role if len({site.role for site in sites}) == 1 else ""
-        return Site(sites[0].code, sites[0].lasti, ".".join(names[0] for names in shared), role)
-
     @property
     def file(self) -> str:
         """The name of the user's file, without its folder; ``?`` if it is not known."""
@@ -171,6 +163,19 @@ class Site:
         place = f"{self.file}:{self.line}" if self.code else _scope.caller
         place = f"{place} in {self.scope}" if self.scope else place
         return f"{place}, {self.role}" if self.role else place
+
+
+class JoinedSite(Site):
+    """The place of what was joined from several ``parts``: that of the first, in the block that has them all."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: Sequence[Site]) -> None:
+        paths = [site.scope.split(".") for site in parts]
+        shared = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
+        role = parts[0].role if len({site.role for site in parts}) == 1 else ""
+        super().__init__(parts[0].code, parts[0].lasti, ".".join(names[0] for names in shared), role)
+        self.parts = tuple(parts)
 
 
 #: Of code that sites were shown of, by its id: the code, which keeps the id its own, and where in it each of its lines begins.

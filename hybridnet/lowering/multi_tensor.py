@@ -16,7 +16,7 @@ from typing import Any
 
 from hybridnet.core import Kind, Op, Spec
 from hybridnet.device import Device
-from hybridnet.errors import Site
+from hybridnet.errors import JoinedSite
 from hybridnet.exact import exact, exact_attrs
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import interpret
@@ -206,7 +206,7 @@ def _join(graph: Graph, members: list[_Component], uses: Uses, position: Mapping
         {"body": _body(first, [*first.slots, *(first.numbers[i] for i in own)], shared), "members": count, "slots": len(slots)},
         [v.spec for v in results],
         first.device,
-        Site.of_all(sites) if (sites := [c.nodes[-1].site for c in members if c.nodes[-1].site]) else None,
+        JoinedSite(sites) if (sites := [c.nodes[-1].site for c in members if c.nodes[-1].site]) else None,
     )
     return joined(graph, node, dict(zip(results, node.outputs, strict=True)), inside, after)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybridnet.errors import JoinedSite
 from hybridnet.graph.ir import Graph, Node, Rewriter
 from hybridnet.lowering.copies import insert_copies
 from hybridnet.lowering.target import Target
@@ -21,6 +22,7 @@ def _written_out(graph: Graph, unwanted: set[Node]) -> Graph:
         if node in unwanted:
             inputs = [rewriter.of(v) for v in node.inputs]
             body, members, slots = node.attrs["body"], node.attrs["members"], node.attrs["slots"]
+            sites = node.site.parts if isinstance(node.site, JoinedSite) and len(node.site.parts) == members else ()
             for m in range(members):
                 shape = inputs[m].shape
                 inner = dict(zip(body.inputs, [*(inputs[s * members + m] for s in range(slots)), *inputs[slots * members :]], strict=True))
@@ -32,7 +34,7 @@ def _written_out(graph: Graph, unwanted: set[Node]) -> Graph:
                         part.attrs,
                         [spec._replace(shape=shape) if part.inputs else spec],
                         part.output.device,
-                        part.site,
+                        sites[m] if sites else part.site,
                     )
                     inner[part.output] = new.output
                     rewriter.nodes.append(new)

@@ -325,23 +325,24 @@ class Optimizer:
         """
         if local.trace is not None:
             local.trace.depends_on(self, type(self).__name__.lower())
-        wide = self._with(numbers, dtypes.float64)
-        made: dict[Any, tuple[Optimizer, Any, tuple[Any, ...]]] = {}
-        for index, weight, grad, state in entries:
-            master, inner = state if self._is_doubled(weight) else (weight, state)
-            dtype = master._data.dtype
-            times, scaled = self._multiplier(index, "lr_mult"), self._scaled_in(index, dtype)
-            key = times, dtype, id(scaled)  # which is the rule's own
-            if key not in made:
-                # In float64 up to here: 1 - beta2**t loses its digits in less.
-                scalars = wide.scalars(lr if times == 1 else lr * times, t)
-                made[key] = self._given(scaled, rescale, scalars, numbers, dtype)
-            own, scale, scalars = made[key]
-            with scope("update", self._name_of(index)):
-                grad = grad.astype(dtype, copy=False)
-                self._move(own.rule_of(index), master, grad if scale is None else grad * scale, inner, own._get_wd(index), *scalars)
-                if master is not weight:
-                    weight._assign(master)
+        with scope("update"):  # what is computed for several parameters as well
+            wide = self._with(numbers, dtypes.float64)
+            made: dict[Any, tuple[Optimizer, Any, tuple[Any, ...]]] = {}
+            for index, weight, grad, state in entries:
+                master, inner = state if self._is_doubled(weight) else (weight, state)
+                dtype = master._data.dtype
+                times, scaled = self._multiplier(index, "lr_mult"), self._scaled_in(index, dtype)
+                key = times, dtype, id(scaled)  # which is the rule's own
+                if key not in made:
+                    # In float64 up to here: 1 - beta2**t loses its digits in less.
+                    scalars = wide.scalars(lr if times == 1 else lr * times, t)
+                    made[key] = self._given(scaled, rescale, scalars, numbers, dtype)
+                own, scale, scalars = made[key]
+                with scope(self._name_of(index)):
+                    grad = grad.astype(dtype, copy=False)
+                    self._move(own.rule_of(index), master, grad if scale is None else grad * scale, inner, own._get_wd(index), *scalars)
+                    if master is not weight:
+                        weight._assign(master)
 
     def _name_of(self, index: Any) -> str:
         """What a parameter is called, in graphs."""

@@ -36,6 +36,7 @@ LAYERS = (
     "lowering",
     "codegen",
     "runtime",
+    "explain",
     "traced retrace compiled compile",
     "numpy numpy_extension array_api ndarray operator library name attribute symbol executor random context util hooks engine",
     "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback monitor module model rnn "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from hybridnet import autograd
@@ -140,9 +141,15 @@ class HybridBlock(Block):
         """The text of the compiled program of a call with these inputs."""
         return (self._compiled or self._jit()).program(*args)
 
-    def explain(self, *args: Any) -> str:
-        """How a call with these inputs runs: in how many CUDA graphs, which operators stand between them, and why."""
-        return (self._compiled or self._jit()).explain(*args)
+    def explain(self, *args: Any, html: str | Path | None = None, train: bool = False, profile: bool = False) -> str:
+        """How a call with these inputs runs: in how many CUDA graphs, which operators stand between them, and why.
+
+        ``html``: a file for a page that shows it, with ``profile`` with the time of each step. ``train``: as under ``autograd.record()``,
+        with the backward. See :meth:`hybridnet.compile.Jit.explain`.
+        """
+        compiled = self._compiled or self._jit()
+        with autograd.record() if train else nullcontext():
+            return compiled.explain(*args, html=html, profile=profile)
 
     def memory(self, *args: Any) -> Any:
         """What the memory plan of a call with these inputs comes to: planned bytes, naive bytes, the largest values."""
