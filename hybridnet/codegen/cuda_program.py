@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from hybridnet.codegen.cuda_plan import CudaPlan
 from hybridnet.codegen.cuda_region import Tuning, Unit, origin
 from hybridnet.codegen.cuda_text import Kernel, Table
-from hybridnet.codegen.plan import Place
+from hybridnet.codegen.plan import Occupied, Place
 from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall
 from hybridnet.device import Device
@@ -145,6 +145,7 @@ class CudaSource:
         step by step on its arguments where they lie. Else None.
     resident: where in the arena the outputs that the caller keeps there lie.
     writes: for each node that is not a view, what its steps write: its results, and what lies between its kernels.
+    occupied: what lies in the arena, and when.
     """
 
     lowered: Graph
@@ -160,6 +161,7 @@ class CudaSource:
     resident: tuple[Place | None, ...] = ()
     largest: list[tuple[int, str]] = field(default_factory=list)
     writes: dict[Node, tuple[Extent, ...]] = field(default_factory=dict)
+    occupied: Sequence[Occupied] = ()
 
     @property
     def origins(self) -> list[Origin]:
@@ -246,6 +248,7 @@ class _Writer:
             tuple((x.address.offset, x.nbytes) if x.address.base == ARENA else None for x in places),
             largest,
             self.writes,
+            plan.occupied(),
         )
 
     def address(self, v: Value) -> Address:

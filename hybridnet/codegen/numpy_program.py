@@ -20,7 +20,7 @@ from hybridnet.codegen.numpy_control import write_control
 from hybridnet.codegen.numpy_plan import Flat, NumpyPlan, group_flats, planned, region_axis
 from hybridnet.codegen.numpy_region import Region, write_region
 from hybridnet.codegen.numpy_text import Namespace, call_text, scalar_literal, view_text
-from hybridnet.codegen.plan import Place
+from hybridnet.codegen.plan import Occupied, Place
 from hybridnet.config import config
 from hybridnet.core.kernel import HostCall
 from hybridnet.device import threads
@@ -59,11 +59,13 @@ class Source:
     flats: tuple[Flat, ...] = ()
     nodes: dict[int, Node] = field(default_factory=dict)  # by number of line, what the line belongs to
     largest: list[tuple[int, str]] = field(default_factory=list)
+    occupied: Sequence[Occupied] = ()  # what lies in the arena, and when
     statements: list[Statement] = field(default_factory=list)  # of ``run``, in order, without the graphs of control flow
 
-    def lines(self, statement: Statement) -> list[str]:
-        """The text of a statement."""
-        return self.text.splitlines()[statement.start : statement.stop]
+    def lines(self) -> list[list[str]]:
+        """The text of each statement."""
+        lines = self.text.splitlines()
+        return [lines[s.start : s.stop] for s in self.statements]
 
     def interrupted(self, call: str) -> str:
         """The same text with ``call`` before the first statement and after each."""
@@ -146,7 +148,17 @@ class _Writer:
         largest = plan.largest()
         places = tuple(plan.resident_places())
         return Source(
-            graph, "\n".join(lines), self.ns.names, arena, plan.naive_bytes, places, tuple(self.flats), nodes, largest, statements
+            graph,
+            "\n".join(lines),
+            self.ns.names,
+            arena,
+            plan.naive_bytes,
+            places,
+            tuple(self.flats),
+            nodes,
+            largest,
+            plan.occupied(),
+            statements,
         )
 
     def part(self, graph: Graph, node: Node, inputs: Sequence[str], donate: dict[int, int]) -> tuple[list[str], list[str]]:

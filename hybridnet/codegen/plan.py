@@ -16,6 +16,8 @@ from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering.shadows import shadows
 
 Place = tuple[int, int]  # offset and size in the arena
+What = str | tuple[Value, Node]  # what bytes of the arena are for: a value that a node computes, or in words
+Occupied = tuple[Request, What]
 
 
 def aliases(graph: Graph) -> dict[Value, Value]:
@@ -50,7 +52,7 @@ class Plan:
         self.late: list[tuple[int, Value]] = []
         self._find_homes()
         self.requests: list[Request] = []
-        self.request_names: list[str | tuple[Value, Node]] = []  # of a value that a node computes, these two
+        self.request_names: list[What] = []
         self.places: dict[Value, Request] = {}
         self._owner_last: dict[int, int] = {}
         self.overwrites: dict[Value, Value] = {}  # result -> the operand whose place it takes
@@ -71,8 +73,11 @@ class Plan:
 
     def largest(self, number: int = 10) -> list[tuple[int, str]]:
         """The largest requests: their bytes, and what they are."""
-        pairs = zip(self.requests, self.request_names, strict=True)
-        return [(r.size, _shown(name)) for r, name in heapq.nlargest(number, pairs, key=lambda pair: pair[0].size)]
+        return [(r.size, _shown(name)) for r, name in heapq.nlargest(number, self.occupied(), key=lambda pair: pair[0].size)]
+
+    def occupied(self) -> Sequence[Occupied]:
+        """All that lies in the arena, once placed: from which step to which, and what it is. A value is named that is there first."""
+        return list(zip(self.requests, self.request_names, strict=True))
 
     def _place_inputs(self, input_places: Sequence[Place | None]) -> None:
         """Inputs that lie in the arena already: their places are free once they have been read."""
@@ -225,7 +230,7 @@ class Plan:
         return {x: request for x, request in filled if request is not None and self._owner_last[id(request)] == step}
 
 
-def _shown(name: str | tuple[Value, Node]) -> str:
+def _shown(name: What) -> str:
     if isinstance(name, str):
         return name
     v, node = name

@@ -32,9 +32,8 @@ class _Timed:
         inputs = self.copies.of(given)
         kind = Instance if program.source.direct is None else DirectInstance
         self.instance = kind(program, arena, inputs)
-        self.steps: list[TimedStep] = []
+        self.seconds: list[float] = []  # of each step
         self.runs: list[tuple[Any, Any]] = []
-        self.started: set[Node] = set()  # nodes of which a step has been timed
 
     @property
     def stream(self) -> Any:
@@ -57,8 +56,7 @@ class _Timed:
         """Time each step; in the end all of them have run once."""
         for segment in self.instance.segments:
             for action, step in segment.actions:
-                seconds = self._seconds(action, step, segment.in_graph)
-                self.steps.append(self._timed(step, seconds))
+                self.seconds.append(self._seconds(action, step, segment.in_graph))
 
     def capture(self) -> None:
         """Keep the steps as CUDA graphs, as a run from the second on does; a direct program never does."""
@@ -93,18 +91,26 @@ class _Timed:
         assert step.node is not None
         return [(self.instance.at(address), size) for address, size in self.program.source.writes[step.node]]
 
-    def _timed(self, step: Step, seconds: float) -> TimedStep:
+    def result(self) -> TimedProgram:
+        steps = [s._replace(seconds=t) for s, t in zip(cuda_steps(self.program.source), self.seconds, strict=True)]
+        return TimedProgram(steps, median([seconds_between(*marks) for marks in self.runs]))
+
+
+def cuda_steps(source: CudaSource) -> list[TimedStep]:
+    """The steps of a CUDA program, not timed; of a node of several the first has its operations."""
+    started: set[Node] = set()
+    steps: list[TimedStep] = []
+    for step in source.steps:
         if isinstance(step, CopyStep):
-            return TimedStep("copy", str(step), step.node, "copy", seconds, 2 * step.nbytes, 0)
+            steps.append(TimedStep("copy", str(step), step.node, "copy", 0.0, 2 * step.nbytes, 0))
+            continue
         node = step.node
         assert node is not None
-        first = node not in self.started
-        self.started.add(node)
-        kind, name, grid, values = _described(step, self.program.source)
-        return TimedStep(kind, name, node, operator_of(node), seconds, bytes_of(node, values), flops_of(node) if first else 0, grid)
-
-    def result(self) -> TimedProgram:
-        return TimedProgram(self.steps, median([seconds_between(*marks) for marks in self.runs]))
+        kind, name, grid, values = _described(step, source)
+        flops = 0 if node in started else flops_of(node)
+        started.add(node)
+        steps.append(TimedStep(kind, name, node, operator_of(node), 0.0, bytes_of(node, values), flops, grid))
+    return steps
 
 
 def _described(step: Step, source: CudaSource) -> tuple[str, str, str, Iterable[Value] | None]:

@@ -18,7 +18,8 @@ from hybridnet.lowering.fuse import FUSED
 from hybridnet.lowering.multi_tensor import GROUP
 from hybridnet.runtime.arena import take
 from hybridnet.runtime.numpy_program import NumpyProgram, bound_text
-from hybridnet.runtime.timing import Copies, Link, TimedProgram, TimedStep, median, repeats, timed_node
+from hybridnet.runtime.timing import Copies, Link, TimedProgram, TimedStep, median, repeats
+from hybridnet.runtime.work import bytes_of, flops_of, operator_of
 
 
 class _Timed:
@@ -75,7 +76,7 @@ class _Timed:
 
     def result(self) -> TimedProgram:
         seconds = map(median, zip(*self.steps, strict=True))
-        return TimedProgram([_step(self.source, s, t) for s, t in zip(self.source.statements, seconds, strict=True)], median(self.runs))
+        return TimedProgram([s._replace(seconds=t) for s, t in zip(numpy_steps(self.source), seconds, strict=True)], median(self.runs))
 
 
 def time_numpy(chain: Sequence[Link]) -> list[TimedProgram]:
@@ -99,14 +100,18 @@ def time_numpy(chain: Sequence[Link]) -> list[TimedProgram]:
         arena.taken.release()
 
 
-def _step(source: Source, statement: Statement, seconds: float) -> TimedStep:
-    name = _text(source.lines(statement))
+def numpy_steps(source: Source) -> list[TimedStep]:
+    """The steps of a NumPy program, a statement each, not timed."""
+    return [_step(statement, _text(lines)) for statement, lines in zip(source.statements, source.lines(), strict=True)]
+
+
+def _step(statement: Statement, name: str) -> TimedStep:
     node, copied = statement.node, statement.copied
     if copied is not None:
-        return TimedStep("copy", name, node, "copy", seconds, 2 * copied.nbytes, 0)
+        return TimedStep("copy", name, node, "copy", 0.0, 2 * copied.nbytes, 0)
     assert node is not None
     kind = "view" if node.op.is_view else "region" if node.op in (FUSED, GROUP) else "loop" if node.op in CONTROL else "statement"
-    return timed_node(kind, name, node, seconds)
+    return TimedStep(kind, name, node, operator_of(node), 0.0, bytes_of(node), flops_of(node))
 
 
 def _text(lines: Sequence[str]) -> str:

@@ -23,10 +23,10 @@ from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import MATMUL
 from hybridnet.runtime.chrome_trace import chrome_trace
 from hybridnet.runtime.cuda_program import CudaProgram
-from hybridnet.runtime.cuda_timing import time_cuda
-from hybridnet.runtime.numpy_timing import time_numpy
+from hybridnet.runtime.cuda_timing import cuda_steps, time_cuda
+from hybridnet.runtime.numpy_timing import numpy_steps, time_numpy
 from hybridnet.runtime.profile_table import duration, quantity, table, totals
-from hybridnet.runtime.program import make_program
+from hybridnet.runtime.program import Program, make_program
 from hybridnet.runtime.record import ProgramRecord, StepRecord
 from hybridnet.runtime.spec import ProgramSpec
 from hybridnet.runtime.timing import Link, TimedProgram, TimedStep
@@ -106,6 +106,11 @@ def profile(chain: Sequence[Link]) -> Profile:
         steps += [_record(len(steps) + i, name, s, copy, products) for i, s in enumerate(own)]
         programs.append(ProgramRecord(name, found_there.seconds, sum(s.seconds for s in own), len(own)))
     return Profile(str(device), copy, {str(d): r for d, r in products.items()}, tuple(programs), tuple(steps))
+
+
+def steps_of(program: Program) -> list[TimedStep]:
+    """The steps of a program as a profile has them, not timed: what computes each, its node, bytes and operations."""
+    return cuda_steps(program.source) if isinstance(program, CudaProgram) else numpy_steps(program.source)
 
 
 def _timed(chain: Sequence[Link]) -> list[TimedProgram]:

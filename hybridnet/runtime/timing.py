@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from hybridnet.graph.ir import Node
 from hybridnet.runtime.program import Program
-from hybridnet.runtime.work import bytes_of, flops_of, operator_of
 
 #: How often everything is repeated; no further repeat begins after so many seconds.
 REPEATS = 20
@@ -30,7 +29,10 @@ class Link(NamedTuple):
 
 
 class TimedStep(NamedTuple):
-    """A step of a program: ``kind`` and ``name`` say what computes it, ``grid`` with how many blocks and threads."""
+    """A step of a program: ``kind`` and ``name`` say what computes it, ``grid`` with how many blocks and threads.
+
+    ``seconds`` is 0 as long as it has not been timed.
+    """
 
     kind: str
     name: str
@@ -47,11 +49,6 @@ class TimedProgram(NamedTuple):
 
     steps: list[TimedStep]
     seconds: float
-
-
-def timed_node(kind: str, name: str, node: Node, seconds: float) -> TimedStep:
-    """A step that is all of a node."""
-    return TimedStep(kind, name, node, operator_of(node), seconds, bytes_of(node), flops_of(node))
 
 
 class Copies:

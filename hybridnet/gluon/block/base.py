@@ -110,6 +110,8 @@ class Block(Trainable):
         key = str(len(self._children)) if name is None else name
         before = self._children.get(key)
         self._children[key] = block
+        if not block._own_prefix:  # its own name does not tell it from others of its class
+            block._label = f"{type(block).__name__.lower()}_{key}" if key.isdigit() else key
         self._note_change("children")
         if before is not None and before is not block:
             changed(before, f"place in {type(self).__name__}")  # for programs that call it without calling this block
