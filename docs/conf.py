@@ -1,11 +1,50 @@
-"""The documentation site. ``python -m sphinx -W --keep-going docs build/site`` from the top of the checkout; the pages are in ``build/site``."""
+"""The documentation site: ``python -m sphinx -W --keep-going docs build/site`` from the top of the checkout writes it into ``build/site``.
+
+Sphinx, because Gluon's, PyTorch's, NumPy's and CuPy's users know its references: searched by name, each entry with its source, and linked to
+from other projects (``objects.inv``). The pages are Markdown, which reads in a repository as it does on the site.
+"""
+
+import re
+from typing import Any
 
 import hybridnet
 
 project = "hybridnet"
 version = release = hybridnet.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton"]
-html_theme = "pydata_sphinx_theme"
+exclude_patterns: list[str] = []
+
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
+
 autodoc_member_order = "alphabetical"
+autodoc_typehints = "none"  # docstrings name shapes and types; signatures are short that way
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"hybridnet {release}"
+html_show_sourcelink = False
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "footer_start": [], "footer_end": []}
+html_sidebars = {"index": []}
+
+
+def escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings write products and absolute values as they are: outside of literals ``*`` and ``|`` are no marks."""
+    for i, line in enumerate(lines):
+        lines[i] = re.sub(r"``.*?``|:\w+:`.*?`|([*|])", lambda m: "\\" + m[1] if m[1] else m[0], line)
+
+
+_classes: dict[int, str] = {}  # classes that have an entry, and of which module
+
+
+def skip(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out what is NumPy's or Python's own, and a class that another module has too."""
+    if what != "module" or not isinstance(obj, type):
+        return None
+    module = app.env.temp_data["autodoc:module"]
+    return True if not obj.__module__.startswith("hybridnet") or _classes.setdefault(id(obj), module) != module else None
+
+
+def setup(app: Any) -> None:
+    """What Sphinx calls."""
+    app.connect("autodoc-process-docstring", escape)
+    app.connect("autodoc-skip-member", skip)
