@@ -12,7 +12,6 @@ import hybridnet
 project = "hybridnet"
 version = release = hybridnet.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton"]
-exclude_patterns: list[str] = []
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
@@ -23,7 +22,15 @@ autodoc_typehints = "none"  # docstrings name shapes and types; signatures are s
 html_theme = "pydata_sphinx_theme"
 html_title = f"hybridnet {release}"
 html_show_sourcelink = False
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "footer_start": [], "footer_end": []}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {
+    "header_links_before_dropdown": 7,
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "footer_start": [],
+    "footer_end": [],
+}
 html_sidebars = {"index": []}
 
 
