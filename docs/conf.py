@@ -1,7 +1,7 @@
 """The documentation site: ``python -m sphinx -W --keep-going docs build/site`` from the top of the checkout writes it into ``build/site``.
 
-Sphinx, because Gluon's, PyTorch's, NumPy's and CuPy's users know its references: searched by name, each entry with its source, and linked to
-from other projects (``objects.inv``). The pages are Markdown, which reads in a repository as it does on the site.
+Sphinx, because Gluon's, PyTorch's, NumPy's and CuPy's users know its references: searched by name, each entry with its source, and
+linked to from other projects (``objects.inv``). The pages are Markdown, which reads in a repository as it does on the site.
 """
 
 import re

@@ -6,15 +6,58 @@ A name is public if it does not begin with an underscore; counted where it is de
 import importlib
 import sys
 
-MODULES = """
-mxnet.ndarray mxnet.ndarray.contrib mxnet.ndarray.linalg mxnet.ndarray.random mxnet.ndarray.sparse mxnet.ndarray.image
-mxnet.symbol mxnet.symbol.contrib mxnet.numpy mxnet.numpy.linalg mxnet.numpy.random mxnet.numpy_extension mxnet.autograd
-mxnet.gluon mxnet.gluon.nn mxnet.gluon.rnn mxnet.gluon.loss mxnet.gluon.data mxnet.gluon.data.vision mxnet.gluon.data.vision.transforms
-mxnet.gluon.model_zoo.vision mxnet.gluon.utils mxnet.gluon.contrib.nn mxnet.gluon.contrib.rnn mxnet.gluon.contrib.estimator
-mxnet.optimizer mxnet.lr_scheduler mxnet.initializer mxnet.metric mxnet.kvstore mxnet.io mxnet.recordio mxnet.image mxnet.module
-mxnet.model mxnet.callback mxnet.monitor mxnet.operator mxnet.profiler mxnet.visualization mxnet.random mxnet.context mxnet.util
-mxnet.test_utils mxnet.rnn mxnet.engine mxnet.contrib.amp mxnet.contrib.quantization mxnet.contrib.text.vocab mxnet.contrib.text.embedding
-""".split()
+MODULES = [
+    "mxnet.ndarray",
+    "mxnet.ndarray.contrib",
+    "mxnet.ndarray.linalg",
+    "mxnet.ndarray.random",
+    "mxnet.ndarray.sparse",
+    "mxnet.ndarray.image",
+    "mxnet.symbol",
+    "mxnet.symbol.contrib",
+    "mxnet.numpy",
+    "mxnet.numpy.linalg",
+    "mxnet.numpy.random",
+    "mxnet.numpy_extension",
+    "mxnet.autograd",
+    "mxnet.gluon",
+    "mxnet.gluon.nn",
+    "mxnet.gluon.rnn",
+    "mxnet.gluon.loss",
+    "mxnet.gluon.data",
+    "mxnet.gluon.data.vision",
+    "mxnet.gluon.data.vision.transforms",
+    "mxnet.gluon.model_zoo.vision",
+    "mxnet.gluon.utils",
+    "mxnet.gluon.contrib.nn",
+    "mxnet.gluon.contrib.rnn",
+    "mxnet.gluon.contrib.estimator",
+    "mxnet.optimizer",
+    "mxnet.lr_scheduler",
+    "mxnet.initializer",
+    "mxnet.metric",
+    "mxnet.kvstore",
+    "mxnet.io",
+    "mxnet.recordio",
+    "mxnet.image",
+    "mxnet.module",
+    "mxnet.model",
+    "mxnet.callback",
+    "mxnet.monitor",
+    "mxnet.operator",
+    "mxnet.profiler",
+    "mxnet.visualization",
+    "mxnet.random",
+    "mxnet.context",
+    "mxnet.util",
+    "mxnet.test_utils",
+    "mxnet.rnn",
+    "mxnet.engine",
+    "mxnet.contrib.amp",
+    "mxnet.contrib.quantization",
+    "mxnet.contrib.text.vocab",
+    "mxnet.contrib.text.embedding",
+]
 
 
 def names(module):
@@ -25,7 +68,7 @@ def names(module):
     for name in sorted(vars(module)):
         value = getattr(module, name)
         where = getattr(value, "__module__", None) or ""
-        inside = where in homes or hasattr(module, "__path__") and where.startswith(home + ".")
+        inside = where in homes or (hasattr(module, "__path__") and where.startswith(home + "."))
         if not name.startswith("_") and inside and callable(value):
             found.append(name)
     return found
