@@ -214,6 +214,7 @@ cuda = _submodule(
     get_elapsed_time=runtime.get_elapsed_time,
     runtime=runtime.runtime,
     nvrtc=loading.nvrtc,
+    nvtx=_submodule("cupy.cuda.nvtx", RangePush=runtime.ranges.push, RangePop=runtime.ranges.pop, available=True),
     Module=loading.Module,
     Function=loading.Function,
     alloc=memory.alloc,
