@@ -81,7 +81,7 @@ class SummaryWriter:
         self._scalars.setdefault(f"{self._logdir}/{tag}", []).append([time.time(), step or 0, number])
 
     def add_histogram(self, tag: str, values: Any, global_step: int | None = None, bins: Any = "default") -> None:
-        """How the elements of an array are distributed. ``bins``: their number, edges, a rule of NumPy's, or TensorBoard's (``default``)."""
+        """How the elements of an array are distributed. ``bins``: their number, edges, a rule of NumPy's, or TensorBoard's own."""
         self._writer.add_histogram(tag, _array(values).reshape(-1), global_step, bins="tensorflow" if bins == "default" else bins)
 
     def add_image(self, tag: str, image: Any, global_step: int | None = None) -> None:

@@ -1,6 +1,7 @@
 """``profiler``: what it is told of, its table and its trace, and that it costs nothing while it does not run."""
 
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from emulator.emulator import COMPILER
+from support.paths import ROOT
 from support.trace_format import faults
 
 import hybridnet as mx
@@ -281,3 +283,61 @@ def test_on_a_gpu(emulated_gpu: Any, tmp_path: Path) -> None:
     assert not ranges
     ours = [p for p in programs if p.name == "net"]
     assert any(segment.graph is not None for p in ours for instance in p.bound.values() for segment in instance.segments)
+
+
+#: MXNet's way to profile a Gluon network, as its documentation goes about it: a step between "run" and "stop", the table, the trace.
+MXNET_PROGRAM = """
+import mxnet as mx
+from mxnet import autograd, gluon, profiler
+
+profiler.set_config(profile_all=True, aggregate_stats=True, continuous_dump=True, filename="profile_output.json")
+net = gluon.nn.HybridSequential()
+with net.name_scope():
+    net.add(gluon.nn.Conv2D(channels=4, kernel_size=3, activation="relu"))
+    net.add(gluon.nn.MaxPool2D(pool_size=2, strides=2))
+    net.add(gluon.nn.Flatten())
+    net.add(gluon.nn.Dense(10))
+images = mx.nd.random.uniform(shape=(32, 1, 12, 12))
+data = gluon.data.DataLoader(gluon.data.ArrayDataset(images, mx.nd.zeros(32)), batch_size=8)
+net.initialize(mx.init.Xavier(), ctx=mx.cpu())
+net.hybridize()
+trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+criterion = gluon.loss.SoftmaxCrossEntropyLoss()
+
+def run_training_iteration(images, labels):
+    with autograd.record():
+        loss = criterion(net(images.as_in_context(mx.cpu())), labels.as_in_context(mx.cpu()))
+    loss.backward()
+    trainer.step(images.shape[0])
+
+batches = iter(data)
+run_training_iteration(*next(batches))
+profiler.set_state("run")
+run_training_iteration(*next(batches))
+mx.nd.waitall()
+profiler.set_state("stop")
+print(profiler.dumps())
+domain = profiler.Domain(name="custom")
+profiler.set_state("run")
+task, event = profiler.Task(domain, "iteration"), profiler.Event("one more")
+task.start(), event.start()
+run_training_iteration(*next(batches))
+event.stop(), task.stop()
+profiler.Marker(domain, "half").mark("process")
+profiler.pause()
+run_training_iteration(*next(batches))
+profiler.resume()
+profiler.set_state("stop")
+profiler.dump(True)
+"""
+
+
+def test_mxnets_example_runs(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-m", "hybridnet.compat.mxnet", "-c", MXNET_PROGRAM]
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    counts = {line.split()[0]: int(line.split()[1]) for line in done.stdout.splitlines() if line[-1:].isdigit()}
+    assert counts["convolution"] == counts["max_pool"] == counts["DataLoader"] == 1
+    trace = json.loads((tmp_path / "profile_output.json").read_text())
+    assert faults(trace) == []
+    assert [e["name"] for e in trace["traceEvents"]].count("convolution") == 2  # not of the steps before and while it was paused
