@@ -4,10 +4,14 @@ Sphinx, because Gluon's, PyTorch's, NumPy's and CuPy's users know its references
 linked to from other projects (``objects.inv``). The pages are Markdown, which reads in a repository as it does on the site.
 """
 
+import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import hybridnet
+
+ROOT = Path(hybridnet.__file__).parent.parent
 
 project = "hybridnet"
 version = release = hybridnet.__version__
@@ -35,9 +39,16 @@ html_sidebars = {"index": []}
 
 
 def escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings write products and absolute values as they are: outside of literals ``*`` and ``|`` are no marks."""
+    """Docstrings write products and absolute values as they are: outside of literals ``*`` and ``|`` are no marks.
+
+    A function that its file has under another name than the documentation, for which there is no link to the source, says where it is.
+    """
     for i, line in enumerate(lines):
         lines[i] = re.sub(r"``.*?``|:\w+:`.*?`|([*|])", lambda m: "\\" + m[1] if m[1] else m[0], line)
+    code = getattr(inspect.unwrap(obj) if callable(obj) else obj, "__code__", None)
+    file = Path(code.co_filename) if code is not None else Path()
+    if code is not None and code.co_name != name.rpartition(".")[2] and ROOT in file.parents:
+        lines += ["", f"Source: ``{code.co_name}`` in ``{file.relative_to(ROOT)}``, line {code.co_firstlineno}.", ""]
 
 
 _classes: dict[int, str] = {}  # classes that have an entry, and of which module

@@ -68,7 +68,8 @@ class Session:
         self.sums: dict[str, dict[str, list[float]]] = {}  # category, name: count, total, least and largest, in ms (or a counter's values)
         self._pending: list[_Pending] = []
         self._starts: dict[Device, tuple[Any, int]] = {}  # a mark of each GPU, and when the host saw that it was reached
-        self._hook: operator_hook | None = None
+        self._own = threading.local()  # ``hook``: around the operators of a thread that has begun a profile
+        self._lock = threading.Lock()
         self.told = frozenset[str]()  # of what it is told: operators, programs, host
 
     @property
@@ -81,18 +82,18 @@ class Session:
         self.end()
         self.state, self.paused, self.told = "run", False, told
         if "operators" in told:
-            self._hook = operator_hook(self._around)
-            self._hook.attach()
+            self._own.hook = operator_hook(self._around)
+            self._own.hook.attach()
         if told & {"programs", "host"}:
             watch(self)
 
     def end(self) -> None:
-        """Record no more; programs run as they did before."""
+        """Record no more; programs run as they did before, and operators of this thread. What another began tells in vain from now on."""
         if self.state == "run":
             watch(None)
-        if self._hook is not None:
-            self._hook.detach()
-            self._hook = None
+        hook = self._own.__dict__.pop("hook", None)
+        if hook is not None:
+            hook.detach()
         self.state, self.paused = "stop", False
 
     # -- what is recorded ---------------------------------------------------------------------------
@@ -103,13 +104,14 @@ class Session:
             self._add(event)
 
     def _add(self, event: Span | Reading | Moment) -> None:
-        self.events.append(event)
-        names = self.sums.setdefault(event.category, {})
-        if isinstance(event, Moment):
-            return  # as MXNet's: a group without a line
-        value = event.value if isinstance(event, Reading) else (event.end - event.begin) / 1e6
-        found = names.setdefault(event.name, [0, 0.0, value, value])
-        found[:] = found[0] + 1, found[1] + value, min(found[2], value), max(found[3], value)
+        with self._lock:
+            self.events.append(event)
+            names = self.sums.setdefault(event.category, {})
+            if isinstance(event, Moment):
+                return  # as MXNet's: a group without a line
+            value = event.value if isinstance(event, Reading) else (event.end - event.begin) / 1e6
+            found = names.setdefault(event.name, [0, 0.0, value, value])
+            found[:] = found[0] + 1, found[1] + value, min(found[2], value), max(found[3], value)
 
     def resolve(self) -> None:
         """Turn what GPUs have done into spans; waits for them."""
@@ -130,7 +132,7 @@ class Session:
 
     def _around(self, call: OperatorCall, compute: Callable[[], Any]) -> Any:
         """The hook around operators."""
-        if not self.records:
+        if not (self.records and "operators" in self.told):
             return compute()
         device = next((x._device for x in call.inputs if isinstance(x, Array) and x._device.is_gpu), None)
         if device is not None:

@@ -187,6 +187,21 @@ def test_threads_have_tracks(tmp_path: Path) -> None:
     assert len(events) == 10 and len({e["tid"] for e in events}) == 2
 
 
+def test_another_thread_may_end_it() -> None:
+    profiler.set_config(profile_imperative=True)
+    profiler.set_state("run")
+    x = mx.nd.ones(3)
+    thread = threading.Thread(target=profiler.set_state, args=("stop",))
+    thread.start()
+    thread.join()
+    x * 2
+    assert "multiply" not in times()["operator"]
+    profiler.set_state("run")
+    x * 2
+    assert times()["operator"]["multiply"]["Count"] == 1
+    profiler.set_state("stop")
+
+
 def test_scopes_have_names(tmp_path: Path) -> None:
     profiler.set_state("run")
     with profiler.scope("encoder:"):
