@@ -6,8 +6,12 @@ linked to from other projects (``objects.inv``). The pages are Markdown, which r
 
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
 
 import hybridnet
 
@@ -62,7 +66,34 @@ def skip(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> 
     return True if not obj.__module__.startswith("hybridnet") or _classes.setdefault(id(obj), module) != module else None
 
 
+_linked: set[Path] = set()  # files of the checkout that pages link to
+
+
+def show(app: Any, doctree: Any) -> None:
+    """A link to a file of Python leads to a page that shows it, where Sphinx would have it downloaded."""
+    for node in list(doctree.findall(addnodes.download_reference)):
+        file = (Path(app.env.doc2path(app.env.docname)).parent / node["reftarget"]).resolve()
+        if file.suffix == ".py" and ROOT in file.parents:
+            _linked.add(file)
+            target = app.builder.get_relative_uri(app.env.docname, _page(file))
+            node.replace_self(nodes.reference("", "", *node.children, refuri=target, internal=True))
+
+
+def shown(app: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """The pages of these files."""
+    for file in sorted(_linked):
+        body = app.builder.highlighter.highlight_block(file.read_text(encoding="utf-8"), "python")
+        title = str(file.relative_to(ROOT))
+        yield _page(file), {"title": title, "body": f"<h1>{title}</h1>{body}"}, "page.html"
+
+
+def _page(file: Path) -> str:
+    return f"files/{file.relative_to(ROOT).with_suffix('')}"
+
+
 def setup(app: Any) -> None:
     """What Sphinx calls."""
     app.connect("autodoc-process-docstring", escape)
     app.connect("autodoc-skip-member", skip)
+    app.connect("doctree-read", show, priority=100)  # before what gathers files for downloading
+    app.connect("html-collect-pages", shown)
