@@ -15,7 +15,7 @@ from sphinx import addnodes
 
 import hybridnet
 
-ROOT = Path(hybridnet.__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 
 project = "hybridnet"
 version = release = hybridnet.__version__
