@@ -28,6 +28,7 @@ from hybridnet.owned import OwnedMethod
 from hybridnet.retrace import Key, key_of
 from hybridnet.runtime.check import Checked
 from hybridnet.runtime.profile import Profile
+from hybridnet.runtime.watching import told
 from hybridnet.traced import Traced
 
 
@@ -92,7 +93,7 @@ class Jit:
             reason = "; ".join(self._reasons(key))
             self.retraces.append(reason)
             self.cache = {k: c for k, c in self.cache.items() if c.read.is_current()}  # the others are never called again
-        with paused_collector:
+        with paused_collector, told("compile", self.name):
             entry = compiled(key, self.name, self.fn, Traced(self.fn, key.structure, leaves, key.recording))
         entry.reason = reason
         self.cache[key] = entry

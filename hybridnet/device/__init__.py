@@ -13,7 +13,7 @@ from hybridnet.device.device import (
     num_gpus,
 )
 from hybridnet.device.heap import keep_freed
-from hybridnet.device.stream import Capture, copy_bytes, current_stream, device_bytes, mark, seconds_between, wait_for_all
+from hybridnet.device.stream import Capture, copy_bytes, current_stream, device_bytes, mark, named_range, seconds_between, wait_for_all
 from hybridnet.device.trail import Trail
 
 keep_freed()
@@ -34,6 +34,7 @@ __all__ = [
     "gpu",
     "gpu_memory_info",
     "mark",
+    "named_range",
     "num_gpus",
     "seconds_between",
     "wait_for_all",

@@ -114,6 +114,17 @@ class Capture:
             (_idle(self.device.device_id) if ended else _failed).append(self.stream)
 
 
+@contextmanager
+def named_range(name: str) -> Iterator[None]:
+    """A range of that name (NVTX) around what this thread does, for NVIDIA's tools."""
+    nvtx = cuda.cupy().cuda.nvtx
+    nvtx.RangePush(name)
+    try:
+        yield
+    finally:
+        nvtx.RangePop()
+
+
 def mark(device: Device) -> Any:
     """An event that a GPU reaches when it has done what was put on its current stream until now."""
     return current_stream(device).record(device.xp.cuda.Event())

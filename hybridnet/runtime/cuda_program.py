@@ -64,7 +64,7 @@ class Segment:
             self.graph.launch(stream)
             return
         for action, step in self.actions:
-            _guarded(action, step, stream.ptr)
+            guarded(action, step, stream.ptr)
 
     def capture(self, device: Device) -> None:
         """Keep the steps as a CUDA graph."""
@@ -73,7 +73,7 @@ class Segment:
         try:
             with Capture(device) as capture:
                 for action, step in self.actions:
-                    _guarded(action, step, capture.stream.ptr)
+                    guarded(action, step, capture.stream.ptr)
         except HybridnetError:
             raise
         except Exception as error:
@@ -82,7 +82,7 @@ class Segment:
         self.graph = capture.graph
 
 
-def _guarded(action: Action, step: Step, stream: int) -> None:
+def guarded(action: Action, step: Step, stream: int) -> None:
     """Put a step on the stream; an error names the operator and the user's line."""
     try:
         action(stream)
@@ -170,7 +170,7 @@ class Instance:
         for step in steps:
             in_graph = not isinstance(step, CupyStep)
             if not segments or not in_graph or not segments[-1].in_graph:
-                segments.append(Segment(in_graph))
+                segments.append(self.program.segment(in_graph))
             segments[-1].actions.append((self._action(step), step))
         return segments
 
@@ -331,6 +331,7 @@ class CudaProgram:
             after.arena_bytes = max(after.arena_bytes, self.arena_bytes)
         self.bound: dict[Arena, Instance] = {}
         self._last: Instance | None = None
+        self.segment: Callable[[bool], Segment] = Segment  # what its steps are gathered in
         self._module: Module | None = None
 
     @property
@@ -372,6 +373,11 @@ class CudaProgram:
     def flat_inputs(self) -> list[Any]:
         """Nothing: on a GPU a table says where states lie."""
         return []
+
+    def rebind(self, segment: Callable[[bool], Segment]) -> None:
+        """From the next call on gather the steps in segments of this kind."""
+        self.segment = segment
+        self.bound, self._last = {}, None
 
     def _instance(self, inputs: Sequence[Any]) -> Instance:
         """The program bound to a free arena, which is held, and to these states; the one of the last run if it is free."""

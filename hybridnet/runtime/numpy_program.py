@@ -82,7 +82,7 @@ class NumpyProgram:
             after.arena_bytes = max(after.arena_bytes, self.arena_bytes)
         self.flats = [FlatState([states[i] for i in flat]) for flat in self.source.flats]
         self._file = f"<hybridnet {self.name} {id(self):x}>"
-        self.bind = bound_text(self.source.text, self.source.names, self._file)
+        self._own_bind = self.bind = bound_text(self.source.text, self.source.names, self._file)
         self.bound: dict[Arena, Instance] = {}
         self._last: Instance | None = None
 
@@ -104,6 +104,11 @@ class NumpyProgram:
     def flat_inputs(self) -> list[Any]:
         """The buffers in which states lie flat. To be asked for before the states' own arrays: it may move them."""
         return [flat.current() for flat in self.flats]
+
+    def rebind(self, bind: Any) -> None:
+        """From the next call on run what ``bind`` gives for an arena; with ``None`` the program itself."""
+        self.bind = bind or self._own_bind
+        self.bound, self._last = {}, None
 
     def _instance(self) -> Instance:
         """The program bound to a free arena, which is held; the one of the last run if it is free."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
+
 from hybridnet.errors import DeviceError, fail
 from hybridnet.runtime.cuda_program import CudaProgram
 from hybridnet.runtime.numpy_program import NumpyProgram
 from hybridnet.runtime.spec import ProgramSpec
 
 Program = NumpyProgram | CudaProgram
+
+#: All programs that there are, and what is done with each that is made from now on.
+programs: weakref.WeakSet[Program] = weakref.WeakSet()
+tell_new: list[Callable[[Program], None]] = []
 
 
 def make_program(spec: ProgramSpec) -> Program:
@@ -17,4 +24,8 @@ def make_program(spec: ProgramSpec) -> Program:
     if len({d if d.is_gpu else None for d in devices}) > 1:
         got = " and ".join(map(str, devices))
         fail(DeviceError, spec.name, expected="arrays on one device in a compiled function", got=got, fix="moving them before the call")
-    return CudaProgram(spec) if any(d.is_gpu for d in devices) else NumpyProgram(spec)
+    program = CudaProgram(spec) if any(d.is_gpu for d in devices) else NumpyProgram(spec)
+    programs.add(program)
+    for tell in tell_new:
+        tell(program)
+    return program

@@ -215,6 +215,7 @@ cuda = _submodule(
     runtime=runtime.runtime,
     nvrtc=loading.nvrtc,
     nccl=nccl.module,
+    nvtx=_submodule("cupy.cuda.nvtx", RangePush=runtime.ranges.push, RangePop=runtime.ranges.pop, available=True),
     Module=loading.Module,
     Function=loading.Function,
     alloc=memory.alloc,

@@ -155,6 +155,26 @@ class Event:
         return streams.is_done(self._item)
 
 
+class Ranges:
+    """NVTX: named ranges of the host's time, which only NVIDIA's tools see; here ``seen`` keeps each that has ended, and what it lay in."""
+
+    def __init__(self) -> None:
+        self.open: list[str] = []
+        self.seen: list[tuple[str, ...]] = []
+
+    def push(self, message: str, id_color: int = -1) -> None:
+        """A range begins."""
+        self.open.append(message)
+
+    def pop(self) -> None:
+        """The last one ends."""
+        self.seen.append(tuple(self.open))
+        self.open.pop()
+
+
+ranges = Ranges()
+
+
 def get_elapsed_time(start_event: Event, end_event: Event) -> float:
     times = []
     for event in (start_event, end_event):

@@ -1,6 +1,5 @@
-"""Callbacks, monitors, profiles and pictures of symbols: beside what ``test_mxnet_programs`` compares with MXNet's own."""
+"""Callbacks, monitors and pictures of symbols: beside what ``test_mxnet_programs`` compares with MXNet's own."""
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -53,43 +52,6 @@ def test_monitor_by_hand() -> None:
         executor.forward()
         seen.append(monitor.toc())
     assert seen == [[(1, "fc_output", "0.0\t0.0\t"), (1, "x", "2.0\t6.0\t")], [], [(3, "fc_output", "0.0\t0.0\t"), (3, "x", "2.0\t6.0\t")]]
-
-
-def test_profiles(tmp_path: Path) -> None:
-    profiler = mx.profiler
-    file = tmp_path / "trace.json"
-    profiler.set_config(filename=str(file), profile_imperative=True)
-    profiler.set_state("run")
-    try:
-        (mx.nd.ones(3) * 2).asnumpy()
-        profiler.pause()
-        mx.nd.exp(mx.nd.ones(3))
-        profiler.resume()
-        domain = profiler.Domain("mine")
-        with domain.new_task("work"), profiler.Event("step"), domain.new_frame("frame"):
-            counter = domain.new_counter("loss", 3)
-            counter += 2
-            counter -= 1
-        domain.new_marker("here").mark("process")
-    finally:
-        profiler.set_state("stop")
-    mx.nd.exp(mx.nd.ones(3))  # no longer told
-    sums = json.loads(profiler.dumps(format="json"))["Time"]
-    assert sums["operator"]["multiply"]["Count"] == 1 and "exp" not in sums["operator"]
-    assert sums["mine"]["loss"] == {"Count": 3, "Total": 12, "Min": 3, "Max": 5, "Avg": 4} and sums["mine"]["work"]["Count"] == 1
-    table = profiler.dumps(reset=True, sort_by="count", ascending=True)
-    assert "Profile Statistics:" in table and "multiply" in table and "operator" not in profiler.dumps()
-    profiler.dump()
-    events = json.loads(file.read_text())["traceEvents"]
-    assert {"B", "E", "C", "i"} == {event["ph"] for event in events}
-    for call, match in (
-        (lambda: profiler.set_config(file="a"), "one of filename"),
-        (lambda: profiler.set_state("go"), "'run' or 'stop'"),
-        (lambda: profiler.dumps(sort_by="name"), "sort_by of total"),
-        (lambda: profiler.dumps(format="xml"), "format table or json"),
-    ):
-        with pytest.raises(ArgumentError, match=match):
-            call()
 
 
 def net() -> Any:

@@ -26,7 +26,7 @@ def test_the_python_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str], 
     for line, text in blocks("python"):
         exec(compile("\n" * line + text, str(ROOT / "README.md"), "exec"), names)
     printed = capsys.readouterr().out
-    assert len(blocks("python")) >= 8
+    assert len(blocks("python")) >= 8, "the tour and what shows the inside"
     (shown,) = (text for _, text in blocks("text"))
     assert shown in re.sub(r"  # README\.md:\d+ in .+", "", printed), (
         "the graph that the README shows is not what print(net.graph(x)) gives"
@@ -50,9 +50,8 @@ def test_the_commands() -> None:
         'pip install -e ".[examples]" && python examples/digits.py',
         'pip install -e ".[test]" && python -m pytest -n auto --dist loadfile',
         "tests/gpu.sh results",
+        'pip install -e ".[docs]" && python -m sphinx -W --keep-going docs build/site',
         "mpirun -n 2 python examples/distributed_digits.py",
-        "python -m hybridnet.compat.mxnet train.py --epochs 3        # a script; -m module and -c code as well\n"
-        'pip install "$(python -m hybridnet.compat.mxnet --distribution)"   # or a package mxnet that does no more than that',
     ]
 
 

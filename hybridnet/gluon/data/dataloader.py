@@ -23,6 +23,7 @@ from hybridnet.gluon.data.position import Epoch, Position
 from hybridnet.gluon.data.reading import Reader, Task, derived, drawing
 from hybridnet.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from hybridnet.gluon.data.workers import Processes
+from hybridnet.runtime.watching import waited
 
 __all__ = ["DataLoader", "default_batchify_fn"]
 
@@ -108,7 +109,7 @@ class DataLoader:
             run = self._begun()
         run.prepare, run.locked = prepare, device is not None and device.device_type != "cpu"
         try:
-            for batch in placed(run, device):
+            for batch in waited("DataLoader", placed(run, device)):
                 self._position.advance(run.epoch)
                 yield batch
             self._position.end(run.epoch)
