@@ -109,8 +109,7 @@ def _set(device: Device, value: int, count: int) -> None:
 def _set_quickly(*values: int) -> None:
     """The CPU's state, past all operators: for every batch that a loader reads."""
     for part, value in zip(_state(cpu()), values, strict=True):
-        part.storage().before_write()
-        part._data[...] = value
+        part._write(value)
 
 
 def seedings() -> int:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,6 +22,9 @@ from hybridnet.config import config
 from hybridnet.core import OPS, Op, Sample, Spec
 from hybridnet.core.cpu_rules import has_library, host_call
 from hybridnet.device import onednn, refusals, threads
+from hybridnet.device.onednn import calls
+from hybridnet.device.onednn import loading
+from hybridnet.device.onednn.team import team
 from hybridnet.gluon import nn
 from hybridnet.ops.nn.convolution import convolution
 
@@ -232,19 +236,39 @@ def test_results_do_not_depend_on_the_number_of_threads() -> None:
     assert all((y == found[0]).all() for y in found)
 
 
+@contextmanager
+def someone_else() -> Iterator[None]:
+    """A block beside which another thread has taken the library's threads."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with team:
+            begun.set()
+            ended.wait()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        ended.set()
+        other.join()
+
+
 @needed
 def test_a_call_beside_another_takes_one_thread() -> None:
     call, operands, out = large()
     numbers: list[int] = []
-    planned = onednn._planned
+    planned = calls._planned
 
     def noted(description: Any, number: int) -> Any:
         numbers.append(number)
         return planned(description, number)
 
-    with under(2), mock.patch.object(onednn, "_planned", noted):
+    with under(2), mock.patch.object(calls, "_planned", noted):
         call(*operands, out)
-        with onednn._threads.taken(2):
+        with someone_else():
             call(*operands, out)
         threads.share(lambda worker, pieces: [call(*operands, out) for _ in pieces], [0])
         threads.share(lambda worker, pieces: [call(*operands, np.empty_like(out)) for _ in pieces], [0, 1])
@@ -267,15 +291,15 @@ def test_threads_at_once_give_the_same() -> None:
 @needed
 def test_what_one_thread_is_refused_is_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call has one thread alone beside another, so it is planned for that too; and takes it where it has no plan for more."""
-    planned = onednn._planned
+    planned = calls._planned
     call, operands, out = large()
     call(*operands, out)
-    description = call._description
-    monkeypatch.setattr(onednn, "_planned", lambda what, number: "not on one" if number == 1 else planned(what, number))
+    description = call.description
+    monkeypatch.setattr(calls, "_planned", lambda what, number: "not on one" if number == 1 else planned(what, number))
     with refusals.heard() as heard:
         assert onednn.plan(description) is None
     assert [r.reason for r in heard] == ["not on one"]
-    monkeypatch.setattr(onednn, "_planned", lambda what, number: planned(what, number) if number == 1 else "not on more")
+    monkeypatch.setattr(calls, "_planned", lambda what, number: planned(what, number) if number == 1 else "not on more")
     again = np.empty_like(out)
     call(*operands, again)
     np.testing.assert_allclose(again, out, rtol=1e-4, atol=1e-4)
@@ -328,7 +352,7 @@ def only(tmp_path: Path) -> Iterator[Path]:
     """The place of the one library that there is."""
     path = tmp_path / onednn.FILE
     onednn.library.cache_clear()
-    with mock.patch.object(onednn, "_candidates", lambda: iter([str(path)])):
+    with mock.patch.object(loading, "_candidates", lambda: iter([str(path)])):
         yield path
     onednn.library.cache_clear()
 
@@ -372,8 +396,8 @@ def test_no_library_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     onednn.library.cache_clear()
     try:
         with (
-            mock.patch.object(onednn, "_candidates", lambda: iter(["libdnnl-of-nobody.so.3"])),
-            mock.patch.object(onednn, "FILE", "libdnnl-of-nobody.so.3"),
+            mock.patch.object(loading, "_candidates", lambda: iter(["libdnnl-of-nobody.so.3"])),
+            mock.patch.object(loading, "FILE", "libdnnl-of-nobody.so.3"),
         ):
             with caplog.at_level(logging.INFO, "hybridnet"):
                 assert not onednn.available()

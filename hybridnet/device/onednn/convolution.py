@@ -1,0 +1,117 @@
+"""Convolutions: their three products, and what the library does behind the first before it writes."""
+
+from __future__ import annotations
+
+import math
+from ctypes import c_float, c_int
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from hybridnet.device.onednn.layouts import Operand, Shape, channels_first, data, described, numbers
+from hybridnet.device.onednn.loading import Library, Object
+from hybridnet.device.onednn.primitives import attributes
+
+_DIRECT, _INFERENCE, _TRAINING = 1, 96, 64
+_ADD = 0x1FFF0
+#: The library's numbers of functions of one number.
+_FUNCTIONS = {"relu": 0x20, "tanh": 0x21, "sigmoid": 0x29, "clip": 0x2E}
+_BIAS = 41
+_AFTER = 16384 + 2  # the operand of the first of what is behind a product
+
+
+class Activation(NamedTuple):
+    """A function that the result is put through: ``relu``, ``sigmoid``, ``tanh``, or ``clip`` to ``low`` .. ``high``."""
+
+    name: str
+    low: float = 0.0
+    high: float = 0.0
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One of the three products of a float32 convolution: ``"result"``, ``"data"`` or ``"weight"`` (``kind``), from the other two.
+
+    Shapes are those of the arrays: (N, C, *size), or (N, *size, C) with channels ``last``; the weight's is (filters, C / groups, *kernel)
+    or (filters, *kernel, C / groups). Behind ``"result"`` may come, in this order, a ``bias`` of shape (filters,), an array that
+    is ``added``, of the result's shape, and an ``activation``.
+    """
+
+    kind: str
+    data: Shape
+    weight: Shape
+    result: Shape
+    stride: Shape
+    pad: Shape
+    dilate: Shape
+    groups: int
+    last: bool
+    bias: bool = False
+    added: bool = False
+    activation: Activation | None = None
+
+    def __str__(self) -> str:
+        shapes = f"data {self.data}, weight {self.weight}, result {self.result}, {self.groups} groups"
+        layout = ", channels last" * self.last
+        behind = [*["a bias"] * self.bias, *["a sum"] * self.added, *([self.activation.name] if self.activation else [])]
+        then = f", then {', '.join(behind)}" if behind else ""
+        return f"the {self.kind} of a convolution, {shapes}, pad {self.pad}, stride {self.stride}, dilate {self.dilate}{layout}{then}"
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of all windows."""
+        return math.prod(self.result) * math.prod(self.weight[1:])
+
+    def operands(self) -> tuple[Operand, ...]:
+        """The operands, then the result."""
+        if self.kind == "data":
+            return self._data(145, self.result), self._weight(33), self._data(129, self.data)
+        if self.kind == "weight":
+            return self._data(1, self.data), self._data(145, self.result), self._weight(161)
+        behind = [Operand(_BIAS, (self.weight[0],), (0,), (0,))] * self.bias + [self._data(_AFTER, self.result)] * self.added
+        return self._data(1, self.data), self._weight(33), *behind, self._data(17, self.result)
+
+    def _data(self, argument: int, shape: Shape) -> Operand:
+        return data(argument, shape, self.last)
+
+    def _weight(self, argument: int) -> Operand:
+        ndim = len(self.weight)
+        return Operand(argument, self.weight, channels_first(ndim, self.last), tuple(range(ndim)), self.groups, is_free=True)
+
+    def described(self, lib: Library, given: dict[int, Any]) -> Object:
+        """The library's description, for the number of threads that it may use now. ``given``: layouts of arguments in place of its choice."""
+        x, y = (self._data(0, shape).wanted(lib) for shape in (self.data, self.result))
+        w = given.get(33) or self._weight(0).wanted(lib)
+        bias = described(lib, self.weight[:1], (1,)) if self.bias else None
+        sizes = [numbers(self.stride), numbers([d - 1 for d in self.dilate]), numbers(self.pad), numbers(self.pad)]
+        kind = c_int(_INFERENCE if self.kind == "result" else _TRAINING)
+        forward = lib.make(
+            "convolution_forward_primitive_desc_create",
+            "primitive_desc_destroy",
+            *(lib.engine, kind, c_int(_DIRECT), x, w, bias, y, *sizes, self._attributes(lib, y)),
+        )
+        if self.kind == "result":
+            return forward
+        if self.kind == "data":
+            return lib.make(
+                "convolution_backward_data_primitive_desc_create",
+                "primitive_desc_destroy",
+                *(lib.engine, c_int(_DIRECT), x, w, y, *sizes, forward, attributes(lib)),
+            )
+        return lib.make(
+            "convolution_backward_weights_primitive_desc_create",
+            "primitive_desc_destroy",
+            *(lib.engine, c_int(_DIRECT), x, w, None, y, *sizes, forward, attributes(lib)),
+        )
+
+    def _attributes(self, lib: Library, result: Object) -> Object:
+        made = attributes(lib)
+        if not self.added and self.activation is None:
+            return made
+        behind = lib.make("post_ops_create", "post_ops_destroy")
+        if self.added:
+            lib.do("post_ops_append_binary", behind, c_int(_ADD), result)
+        if self.activation is not None:
+            name, low, high = self.activation
+            lib.do("post_ops_append_eltwise", behind, c_int(_FUNCTIONS[name]), c_float(low), c_float(high))
+        lib.do("primitive_attr_set_post_ops", made, behind)
+        return made
