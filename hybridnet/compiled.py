@@ -15,6 +15,7 @@ from hybridnet.core.array import Storage
 from hybridnet.core.tree import LEAF, flatten, unflatten
 from hybridnet.device import array_module
 from hybridnet.errors import TraceError, fail
+from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import find_nan
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.partition import partition
@@ -52,6 +53,9 @@ class CompiledCall:
         self.written_arguments = traced.written_arguments
         self.writes = bool(self.written or self.written_arguments)
         self.written_ids = {id(a) for a in self.written}
+        if not (self.writes or traced.variables):  # what it reads is seldom written, as parameters are in inference
+            for i in self.roles.states:
+                traced.graph.inputs[i].is_settled = backend_of(traced.graph.inputs[i].device).prepares
         with told_refusals() as self.refusals:
             self.graph = optimize(traced.graph)
         self.spec = self._spec()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hybridnet.core import find
 from hybridnet.ops.array import creation, indexing, selection, shape  # noqa: F401  (they register what is looked up)
 from hybridnet.ops.linalg import matmul  # noqa: F401  (they register what is looked up)
+from hybridnet.ops.nn import convolution, convolution_joined  # noqa: F401  (they register what is looked up)
 from hybridnet.ops.math import pointwise, reduction  # noqa: F401  (they register what is looked up)
 
 ADD = find("add")
@@ -18,6 +19,8 @@ BROADCAST_TO = find("broadcast_to")
 CAST = find("cast")
 CLIP = find("clip")
 CONCATENATE = find("concatenate")
+CONVOLUTION = find("convolution")
+CONVOLUTION_JOINED = find("convolution_joined")
 COPY = find("copy")
 FULL = find("full")
 INDEX_SET = find("index_set")

@@ -1,6 +1,7 @@
 """Lowering: the rewrites between the passes and the memory plan, which fit a graph to the program that it becomes.
 
-A whole compilation is trace -> ``PASSES`` -> partition -> ``LOWERING`` -> plan -> text, and nothing rewrites a graph beside the two lists.
+A whole compilation is trace -> ``PASSES`` -> partition -> ``LOWERING`` -> plan -> text (partition: into forward and backward, and for inference
+into what is computed once and what at each call, :func:`prepare`), and nothing rewrites a graph beside the two lists.
 Passes keep to registered operators and know nothing of programs. Lowering rewrites run on each program's own graph, forward and backward
 apart, are told what the program is (:class:`Target`), and make nodes of their own: ``fused`` regions and ``group`` s of tensors.
 """
@@ -22,6 +23,8 @@ from hybridnet.lowering.copies import copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
 from hybridnet.lowering.layout_copies import insert_layout_copies
 from hybridnet.lowering.multi_tensor import multi_tensor
+from hybridnet.lowering.prepare import NAME as PREPARE
+from hybridnet.lowering.prepare import Prepared, prepare
 from hybridnet.lowering.recompute import recompute
 from hybridnet.lowering.target import Target
 from hybridnet.lowering.ungroup import ungroup
@@ -106,7 +109,7 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
 }
 
 #: What ``HYBRIDNET_DISABLE_PASSES`` may name.
-NAMES = frozenset({*(p.name for p in PASSES), *(p.name for rewrites in LOWERING.values() for p in rewrites if not p.required)})
+NAMES = frozenset({PREPARE, *(p.name for p in PASSES), *(p.name for rewrites in LOWERING.values() for p in rewrites if not p.required)})
 
 
 def check_disabled_passes() -> None:

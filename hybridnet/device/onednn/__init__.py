@@ -18,7 +18,7 @@ Functions, structures and numbers are those of oneDNN's C interface, version 3 (
 """
 
 from hybridnet.device.onednn.calls import Call, plan
-from hybridnet.device.onednn.convolution import Convolution
+from hybridnet.device.onednn.convolution import Activation, Convolution
 from hybridnet.device.onednn.loading import FILE, NAME, available, library
 
-__all__ = ["FILE", "NAME", "Call", "Convolution", "available", "library", "plan"]
+__all__ = ["FILE", "NAME", "Activation", "Call", "Convolution", "available", "library", "plan"]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet import dtypes
 from hybridnet.device import refusals, threads
 from hybridnet.device.onednn.layouts import address, strides_without_gaps
 from hybridnet.device.onednn.loading import NAME, Unusable, available, library
@@ -56,7 +55,7 @@ def _plan_on(description: Description, number: int, packed: Mapping[int, Any]) -
 class Call:
     """A planned call, on as many threads as there are when it runs."""
 
-    alignment = dtypes.float32.itemsize
+    session = team
 
     def __init__(self, description: Description, packed: Mapping[int, Any]) -> None:
         self.description = description
@@ -168,14 +167,12 @@ class BoundCall:
 class Packing:
     """An array put into the order that a call wants, once for many calls: ``packing(array, out)``, ``out`` being ``size`` bytes."""
 
-    workspace = 0
-
     def __init__(self, placed: Placed) -> None:
         self._placed = placed
         self.name = "oneDNN reorder"
         self.size = placed.bytes + PAGE
 
-    def __call__(self, array: Any, out: Any, scratch: Any = None) -> None:
+    def __call__(self, array: Any, out: Any) -> None:
         """Pack an array of any strides."""
         try:
             move = self._placed.move(array.strides, out=False)

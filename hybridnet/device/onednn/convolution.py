@@ -16,7 +16,7 @@ _ADD = 0x1FFF0
 #: The library's numbers of functions of one number.
 _FUNCTIONS = {"relu": 0x20, "tanh": 0x21, "sigmoid": 0x29, "clip": 0x2E}
 _BIAS = 41
-_AFTER = 16384 + 2  # the operand of the first of what is behind a product
+_AFTER = 32768 + 2  # the operand of the first of what is behind a product
 
 
 class Activation(NamedTuple):

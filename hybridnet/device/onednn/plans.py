@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +16,8 @@ PAGE = 64  # bytes that parts of the scratch and packed arrays begin at multiple
 _KEPT = 64  # executions of a thread, for arrays of certain strides
 
 
-class Description(Protocol):
-    """What is to be computed; it can be hashed."""
+class Description(Hashable, Protocol):
+    """What is to be computed."""
 
     @property
     def multiply_adds(self) -> int:
