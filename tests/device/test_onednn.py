@@ -26,6 +26,8 @@ from hybridnet.device.onednn import calls
 from hybridnet.device.onednn import loading
 from hybridnet.device.onednn.team import team
 from hybridnet.gluon import nn
+from hybridnet.graph.interpret import run_node
+from hybridnet.graph.ir import Node, Value, infer_node
 from hybridnet.ops.nn.convolution import convolution
 
 #: In CI the extra ``cpu`` is installed; elsewhere, and beside the oldest NumPy, it may be missing.
@@ -61,15 +63,57 @@ def near(a: Any, b: Any) -> None:
 @pytest.mark.parametrize(("op", "sample"), SAMPLES)
 def test_each_call_gives_what_numpy_gives(op: Op, sample: Sample, lay: Any) -> None:
     data = [x.asnumpy().astype("float32") for x in as_arrays(sample.inputs)]
-    assert op.compute is not None
-    expected = op.compute(np, *data, **sample.attrs)
-    call = host_call(op, tuple(Spec(x.shape, x.dtype) for x in data), (Spec(expected.shape, expected.dtype),), sample.attrs)
+    inputs = tuple(Spec(x.shape, x.dtype) for x in data)
+    (expected,) = by_numpy(op, data, sample.attrs)
+    call = host_call(op, inputs, (Spec(expected.shape, expected.dtype),), sample.attrs)
     if call is None:
         pytest.skip("NumPy computes this one")
     for scratch in (None, np.full(call.workspace, 255, np.uint8)):
         out = lay(np.full_like(expected, np.nan))
         call(*map(lay, data), out, scratch=scratch)
         near(out, expected)
+    out = np.full_like(expected, np.nan)
+    for given in ([*map(lay, data), out], [None] * (len(data) + 1), [lay(data[0]), *[None] * len(data)]):  # bound to all, none, one
+        out[...] = np.nan
+        with team:
+            call.bind(given, np.full(call.workspace, 255, np.uint8))(
+                *[x for x, bound in zip([*map(lay, data), out], given, strict=True) if bound is None]
+            )
+        near(out, expected)
+    for i in range(len(data)):
+        if (way := call.packing(i)) is not None:
+            packing, packed_call = way
+            packed = np.full(packing.size, 255, np.uint8)
+            packing(lay(data[i]), packed)
+            out[...] = np.nan
+            packed_call(*[packed if k == i else lay(x) for k, x in enumerate(data)], out)
+            near(out, expected)
+
+
+def by_numpy(op: Op, data: list[Any], attrs: dict[str, Any]) -> tuple[Any, ...]:
+    """What NumPy computes, of composites in their parts."""
+    inputs = [Value(x.shape, x.dtype, hn.cpu()) for x in data]
+    with without():
+        return run_node(Node(op, inputs, attrs, infer_node(op, inputs, attrs), hn.cpu()), data)
+
+
+NAN = np.array([np.nan, np.inf, -0.0, 1.0, -1.0], "float32")
+
+
+@needed
+@pytest.mark.parametrize("added", [False, True])
+def test_a_relu_behind_a_convolution_gives_nan_for_nan_and_no_negative_zero(added: bool) -> None:
+    x, w = np.ones((1, 2, 2, 5), "float32"), np.eye(5, dtype="float32").reshape(5, 1, 1, 5)
+    activation = onednn.Activation("relu")
+    shape = (1, 2, 2, 5)
+    attrs = {"bias": True, "added": added, "activation": activation}
+    call = onednn.plan(onednn.Convolution("result", x.shape, w.shape, shape, (1, 1), (0, 0), (1, 1), 1, True, **attrs))
+    assert call is not None
+    out = np.empty(shape, "float32")
+    call(x, w, NAN - 1, *[np.full(shape, -1, "float32")] * added, out)
+    expected = np.maximum(NAN - added, 0)
+    np.testing.assert_array_equal(out[0, 0, 0], expected)
+    assert not np.signbit(out[~np.isnan(out)]).any()
 
 
 def backwards(x: Any) -> Any:
@@ -182,9 +226,11 @@ IMAGES = np.random.default_rng(0).normal(size=(2, 3, 12, 12)).astype("float32")
 def test_programs_call_it_and_explain_says_so() -> None:
     net, x = network(), hn.np.array(IMAGES)
     text = net.program(x)
-    assert text.count("library_convolution") == 2 and "scratch=" in text
-    assert "convolution by oneDNN" in net.explain(x)
-    assert "last=False" not in text  # channels come last from the first layer to the end
+    once, each = text.split("# at each call")
+    assert once.count("packed(") == 2  # the weights
+    (run,) = [part for part in each.split("def ") if part.startswith("run")]
+    assert run.count("library_convolution") == 2 and "maximum" not in run
+    assert "convolution_joined by oneDNN" in net.explain(x)
     with without():
         assert "library" not in net.program(x)
         assert "oneDNN" not in net.explain(x)

@@ -14,8 +14,9 @@ from hybridnet.device.onednn.loading import NAME, Unusable, available, library
 from hybridnet.device.onednn.plans import PAGE, Description, Execution, Placed, Plan, planned, rounded
 from hybridnet.device.onednn.team import team
 
-#: Multiply-adds from which threads share a call: to wake a thread takes 50 to 100 µs, as long as one takes for so many.
-SHARED = 4 << 20
+#: Multiply-adds from which threads share a call. MobileNet on two otherwise idle cores: 7.8 ms; with 4 << 20, below which a call alone takes
+#: less than to wake a thread, 10.2, since in a program a thread has hardly gone to sleep when the next call begins.
+SHARED = 20_000
 
 
 def plan(description: Description) -> Call | None:
@@ -118,8 +119,8 @@ class Call:
 def _run(plan: Plan, arrays: Sequence[Any], scratch: Any) -> None:
     execution = plan.execution([x.strides for x in arrays])
     for i, array in enumerate(arrays):
-        execution.place(i, address(array))
-    execution.place_scratch(address(scratch))
+        execution.place(i, array)
+    execution.place_scratch(scratch)
     execution.run()
 
 
@@ -144,7 +145,7 @@ class BoundCall:
                 return
             self._executions[key] = execution
         for i, array in zip(self._given, given, strict=True):
-            execution.place(i, address(array))
+            execution.place(i, array)
         execution.run()
 
     def _bound(self, number: int, given: Sequence[Any]) -> Execution | None:
@@ -159,8 +160,8 @@ class BoundCall:
             self._call(*arrays, scratch=self._scratch)
             return None
         for i, array in enumerate(arrays):
-            execution.place(i, address(array))
-        execution.place_scratch(address(self._scratch))
+            execution.place(i, array)
+        execution.place_scratch(self._scratch)
         return execution
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hybridnet.device.onednn.layouts import Operand, Shape, strides_without_gaps
+from hybridnet.device.onednn.layouts import Operand, Shape, address, described, strides_without_gaps
 from hybridnet.device.onednn.loading import Library, Object, Unusable
 from hybridnet.device.onednn.primitives import SCRATCH, Bound, Primitive, name_of, reorder, scratch_layout, size, wanted_layout
 
@@ -25,6 +25,9 @@ class Description(Hashable, Protocol):
 
     def operands(self) -> tuple[Operand, ...]:
         """The operands, then the result."""
+
+    def constants(self) -> tuple[tuple[int, Any], ...]:
+        """Further arguments, which are the same in every call: their numbers and arrays of one dimension."""
 
     def described(self, lib: Library, given: dict[int, Any]) -> Object:
         """The library's description, for the number of threads that it may use now. ``given``: layouts of arguments in place of its choice."""
@@ -75,7 +78,9 @@ class Plan:
         ]
         self.placed = [Placed(lib, x, layout, i in packed) for i, (x, layout) in enumerate(zip(operands, layouts, strict=True))]
         scratch = scratch_layout(lib, made)
-        self.primitive = Primitive(lib, made, [*(x.argument for x in operands), SCRATCH], [*layouts, scratch])
+        self.constants = [array for _, array in description.constants()]
+        numbers = [*(x.argument for x in operands), SCRATCH, *(number for number, _ in description.constants())]
+        self.primitive = Primitive(lib, made, numbers, [*layouts, scratch, *(described(lib, x.shape, (1,)) for x in self.constants)])
         self.own_scratch = size(lib, scratch)
         self.workspace = sum(x.moved_bytes for x in self.placed) + self.own_scratch + PAGE
         self._own = threading.local()
@@ -122,18 +127,21 @@ class Execution:
             else:
                 self._kept.append(np.empty(x.bytes + PAGE, np.uint8))
                 for b, argument in inner:
-                    b.place(argument, rounded(self._kept[-1].__array_interface__["data"][0]))
+                    b.place(argument, rounded(address(self._kept[-1])))
         self._inside.append((at, main, len(plan.placed)))
+        for i, constant in enumerate(plan.constants, len(plan.placed) + 1):
+            main.place(i, address(constant))
         self._steps = [*self._before, main, *self._after]
 
-    def place(self, i: int, address: int) -> None:
-        """Have an array, by its position, lie there."""
+    def place(self, i: int, array: Any) -> None:
+        """Have the array of that position be this one."""
         bound, argument = self._places[i]
-        bound.place(argument, rounded(address) if self._packed[i] else address)
+        at = address(array)
+        bound.place(argument, rounded(at) if self._packed[i] else at)
 
-    def place_scratch(self, address: int) -> None:
-        """Have the scratch begin there."""
-        base = rounded(address)
+    def place_scratch(self, array: Any) -> None:
+        """Have the scratch be this array."""
+        base = rounded(address(array))
         for at, bound, argument in self._inside:
             bound.place(argument, base + at)
 

@@ -1,7 +1,7 @@
 """A contraction takes the scale of its channels into its weight, where both are settled: batch norm in inference costs nothing then.
 
 (x ∗ w) · s + t is x ∗ (w · s) + t for an s that has one number a filter. The product w · s is computed once for many calls
-(:mod:`~hybridnet.graph.settled`), and what was added before the scale is scaled with it. Results differ in the last digits, and where
+(:mod:`~hybridnet.graph.settled`), what was added before the scale is scaled with it, and added to what is added behind. Results differ in the last digits, and where
 x ∗ w leaves the range of its type while the scaled one does not, or the other way round.
 """
 
@@ -45,7 +45,7 @@ class _Step(NamedTuple):
 
 
 class _Chain(NamedTuple):
-    """A contraction and what scales and shifts it; the last step is a scale."""
+    """A contraction and what scales and shifts it, at least one scale."""
 
     contraction: Node
     steps: Sequence[_Step]
@@ -73,9 +73,7 @@ def _chain(node: Node, known: set[Value], readers: dict[Value, list[Node]], retu
             break
         steps.append(_Step(reader, operand))
         v = reader.output
-    while steps and steps[-1].node.op is not MULTIPLY:
-        steps.pop()
-    return _Chain(node, steps) if steps else None
+    return _Chain(node, steps) if any(step.node.op is MULTIPLY for step in steps) else None
 
 
 def _is_by_channel(operand: Value, of: Value, axis: int) -> bool:

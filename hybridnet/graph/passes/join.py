@@ -1,7 +1,8 @@
 """A library's convolution takes along what is behind it: a bias, a sum with another array, a relu or clip, before it writes a result.
 
-Where the library has no plan for that, the convolution stays as it was, and so does what is behind it. A relu or clip goes along under
-``HYBRIDNET_FAST_MATH`` alone: oneDNN's give 0 or the lower bound for NaN, where max(x, 0) is NaN.
+Where the library has no plan for that, the convolution stays as it was, and so does what is behind it. The relu gives NaN for -inf, which is
+what left the type's range (:mod:`hybridnet.device.onednn.convolution`). A clip goes along under ``HYBRIDNET_FAST_MATH`` alone: oneDNN's
+gives the lower bound for NaN.
 """
 
 from __future__ import annotations
@@ -69,13 +70,11 @@ def _with_operand(rewriter: Rewriter, product: Node, behind: Mapping[str, Any], 
 
 
 def _with_activation(rewriter: Rewriter, product: Node, behind: Mapping[str, Any], last: Node) -> Value | None:
-    if not config.fast_math:
-        return None
     if last.op is MAXIMUM:
         is_relu = any(rewriter.of(v).constant == 0 for v in last.inputs)
         return _whole(rewriter, product.inputs, {**behind, "activation": ("relu",)}, last) if is_relu else None
     low, high = last.attrs["a_min"], last.attrs["a_max"]
-    if low is None or high is None:
+    if low is None or high is None or not config.fast_math:
         return None
     return _whole(rewriter, product.inputs, {**behind, "activation": ("clip", float(low), float(high))}, last)
 
