@@ -35,7 +35,12 @@ def random_program(seed: int) -> tuple[Callable[[Any], Any], Any]:
     steps = []
     for _ in range(int(rng.integers(1, 6))):
         shapes = [shape, (1,) * int(rng.integers(0, 3)), *([(1, *shape)] if kind == "first" else [])]
-        steps.append((str(rng.choice(["scale", "shift", "less", "from", "relu"], p=[0.4, 0.25, 0.15, 0.1, 0.1])), normal(*shapes[rng.integers(len(shapes))])))
+        steps.append(
+            (
+                str(rng.choice(["scale", "shift", "less", "from", "relu"], p=[0.4, 0.25, 0.15, 0.1, 0.1])),
+                normal(*shapes[rng.integers(len(shapes))]),
+            )
+        )
 
     def program(x: Any) -> Any:
         if kind in ("product", "transposed"):

@@ -247,7 +247,9 @@ def test_each_pass_for_a_gpu_fires(name: str, emulated_gpu: Any, monkeypatch: py
 
 def test_every_pass_has_an_example() -> None:
     listed = {p.name for p in (*PASSES, *(p for rewrites in LOWERING.values() for p in rewrites))}
-    assert {*CPU_PASSES, *ONEDNN_PASSES, *GPU_PASSES} == listed - {"choose"}  # which notes who computes a node, and changes no graph: test_backend.py
+    assert {*CPU_PASSES, *ONEDNN_PASSES, *GPU_PASSES} == listed - {
+        "choose"
+    }  # which notes who computes a node, and changes no graph: test_backend.py
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,9 @@ def _with_operand(rewriter: Rewriter, product: Node, behind: Mapping[str, Any], 
     channels = -1 if behind["last"] else 1 - y.ndim
     is_bias = other.size == y.shape[channels] and all(n == 1 or k - other.ndim == channels for k, n in enumerate(other.shape))
     if is_bias and not behind["bias"]:
-        flat = Node(RESHAPE, (other,), {"shape": (other.size,)}, infer_node(RESHAPE, (other,), {"shape": (other.size,)}), y.device, last.site)
+        flat = Node(
+            RESHAPE, (other,), {"shape": (other.size,)}, infer_node(RESHAPE, (other,), {"shape": (other.size,)}), y.device, last.site
+        )
         return _whole(rewriter, (*product.inputs, flat.output), {**behind, "bias": True}, last, flat)
     if other.shape == y.shape:
         return _whole(rewriter, (*product.inputs, other), {**behind, "added": True}, last)
@@ -79,9 +81,7 @@ def _with_activation(rewriter: Rewriter, product: Node, behind: Mapping[str, Any
     return _whole(rewriter, product.inputs, {**behind, "activation": ("clip", float(low), float(high))}, last)
 
 
-def _whole(
-    rewriter: Rewriter, inputs: tuple[Value, ...], attrs: Mapping[str, Any], last: Node, before: Node | None = None
-) -> Value | None:
+def _whole(rewriter: Rewriter, inputs: tuple[Value, ...], attrs: Mapping[str, Any], last: Node, before: Node | None = None) -> Value | None:
     """The joined node, if a library computes it; what it is made of is left without a reader."""
     node = Node(CONVOLUTION_JOINED, inputs, attrs, infer_node(CONVOLUTION_JOINED, inputs, attrs), last.output.device, last.site)
     if not isinstance(implementation_of(node), LibraryPlan):
