@@ -275,6 +275,10 @@ class _Writer:
         plan = self.plan
         if out in plan.homes:
             self.name[out] = self.name[plan.homes[out]]
+            if out in plan.turns:
+                name = self.ns.fresh("t")
+                self.body.append(f"{name} = {self.name[out]}.transpose({self.ns.literal(plan.turns[out])})")
+                self.name[out] = name
             return
         if out in plan.overwrites:
             operand = plan.overwrites[out]

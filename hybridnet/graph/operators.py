@@ -9,8 +9,8 @@ from __future__ import annotations
 from hybridnet.core import find
 from hybridnet.ops.array import creation, indexing, selection, shape  # noqa: F401  (they register what is looked up)
 from hybridnet.ops.linalg import matmul  # noqa: F401  (they register what is looked up)
-from hybridnet.ops.nn import convolution, convolution_joined  # noqa: F401  (they register what is looked up)
 from hybridnet.ops.math import pointwise, reduction  # noqa: F401  (they register what is looked up)
+from hybridnet.ops.nn import convolution, convolution_joined  # noqa: F401  (they register what is looked up)
 
 ADD = find("add")
 ALL = find("all")

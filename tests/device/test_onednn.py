@@ -22,8 +22,7 @@ from hybridnet.config import config
 from hybridnet.core import OPS, Op, Sample, Spec
 from hybridnet.core.cpu_rules import has_library, host_call
 from hybridnet.device import onednn, refusals, threads
-from hybridnet.device.onednn import calls
-from hybridnet.device.onednn import loading
+from hybridnet.device.onednn import calls, loading
 from hybridnet.device.onednn.team import team
 from hybridnet.gluon import nn
 from hybridnet.graph.interpret import run_node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def _plan_on(description: Description, number: int, packed: Mapping[int, Any]) -
 class Call:
     """A planned call, on as many threads as there are when it runs."""
 
-    session = team
+    session: ClassVar[Any] = team
 
     def __init__(self, description: Description, packed: Mapping[int, Any]) -> None:
         self.description = description
