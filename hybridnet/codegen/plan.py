@@ -134,7 +134,7 @@ class Plan:
         return v.shape == state.shape
 
     def turned(self, v: Value, result: Value) -> tuple[int, ...] | None:
-        """The order of the axes of a state's array in which ``v`` can be computed there, where the state becomes ``result``, a view of ``v``."""
+        """In which order of a state's axes ``v`` can be computed right there, where the state becomes ``result``, a view of ``v``."""
         return None
 
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:

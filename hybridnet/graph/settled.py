@@ -1,4 +1,4 @@
-"""What of a graph follows from settled inputs alone: from arrays that are expected to be the same at most calls, as parameters are in inference.
+"""What of a graph follows from settled inputs alone: arrays that are expected to be the same at most calls, as parameters are in inference.
 
 Whoever makes a program says which inputs are (``Value.is_settled``). Passes then put work on their side, and the program computes it once.
 """

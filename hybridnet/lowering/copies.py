@@ -62,7 +62,8 @@ def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool =
     whole = {rewriter.of(v) for v in whole}
     taken: set[Value] = set()
     for i, v in enumerate(outputs):
-        if root.get(v, v) in inputs or (i in donate and (root.get(v, v) in taken or (v in root and v not in whole and not (shapes_matter and turned(v))))):
+        elsewhere = v in root and v not in whole and not (shapes_matter and turned(v))  # it is computed where it is not to lie
+        if root.get(v, v) in inputs or (i in donate and (root.get(v, v) in taken or elsewhere)):
             outputs[i] = v = copied(v)
         if i in donate:
             taken.add(root.get(v, v))

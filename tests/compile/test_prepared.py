@@ -185,7 +185,8 @@ def test_memory_of_others_is_not_trusted() -> None:
         f = hn.jit(lambda x, w=made: convolution(x, w * 2))
         for value in (1.0, 2.0):
             theirs[...] = value
-            np.testing.assert_allclose(f(hn.np.array(X)).asnumpy(), convolution(hn.np.array(X), hn.np.array(theirs * 2)).asnumpy(), rtol=1e-4, atol=1e-4)  # fmt: skip
+            expected = convolution(hn.np.array(X), hn.np.array(theirs * 2)).asnumpy()
+            np.testing.assert_allclose(f(hn.np.array(X)).asnumpy(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_gradients_that_a_function_reads_are_those_of_the_last_backward() -> None:

@@ -14,8 +14,8 @@ from hybridnet.device.onednn.loading import NAME, Unusable, available, library
 from hybridnet.device.onednn.plans import PAGE, Description, Execution, Placed, Plan, planned, rounded
 from hybridnet.device.onednn.team import team
 
-#: Multiply-adds from which threads share a call. MobileNet on two otherwise idle cores: 7.8 ms; with 4 << 20, below which a call alone takes
-#: less than to wake a thread, 10.2, since in a program a thread has hardly gone to sleep when the next call begins.
+#: Multiply-adds from which threads share a call. MobileNet on two otherwise idle cores: 7.8 ms; with 4 << 20, below which a call alone
+#: takes less than to wake a thread, 10.2: in a program a thread has hardly gone to sleep when the next call begins.
 SHARED = 20_000
 
 

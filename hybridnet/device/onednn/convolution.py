@@ -90,7 +90,7 @@ class Convolution:
         return Operand(argument, self.weight, channels_first(ndim, self.last), tuple(range(ndim)), self.groups, is_free=True)
 
     def described(self, lib: Library, given: dict[int, Any]) -> Object:
-        """The library's description, for the number of threads that it may use now. ``given``: layouts of arguments in place of its choice."""
+        """The library's description, for the number of threads that is set. ``given``: layouts of arguments in place of its choice."""
         x, y = (self._data(0, shape).wanted(lib) for shape in (self.data, self.result))
         w = given.get(33) or self._weight(0).wanted(lib)
         bias = described(lib, self.weight[:1], (1,)) if self.bias else None

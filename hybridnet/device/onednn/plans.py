@@ -30,7 +30,7 @@ class Description(Hashable, Protocol):
         """Further arguments, which are the same in every call: their numbers and arrays of one dimension."""
 
     def described(self, lib: Library, given: dict[int, Any]) -> Object:
-        """The library's description, for the number of threads that it may use now. ``given``: layouts of arguments in place of its choice."""
+        """The library's description, for the number of threads that is set. ``given``: layouts of arguments in place of its choice."""
 
 
 def rounded(at: int) -> int:

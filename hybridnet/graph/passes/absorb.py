@@ -1,8 +1,8 @@
 """A contraction takes the scale of its channels into its weight, where both are settled: batch norm in inference costs nothing then.
 
 (x ∗ w) · s + t is x ∗ (w · s) + t for an s that has one number a filter. The product w · s is computed once for many calls
-(:mod:`~hybridnet.graph.settled`), what was added before the scale is scaled with it, and added to what is added behind. Results differ in the last digits, and where
-x ∗ w leaves the range of its type while the scaled one does not, or the other way round.
+(:mod:`~hybridnet.graph.settled`), what was added before the scale is scaled with it, and added to what is added behind. Results differ
+in the last digits, and where x ∗ w leaves the range of its type while the scaled one does not, or the other way round.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A library's convolution takes along what is behind it: a bias, a sum with another array, a relu or clip, before it writes a result.
 
-Where the library has no plan for that, the convolution stays as it was, and so does what is behind it. The relu gives NaN for -inf, which is
-what left the type's range (:mod:`hybridnet.device.onednn.convolution`). A clip goes along under ``HYBRIDNET_FAST_MATH`` alone: oneDNN's
-gives the lower bound for NaN.
+Where the library has no plan for that, the convolution stays as it was, and so does what is behind it. The relu gives NaN for -inf,
+which is what left the type's range (:mod:`hybridnet.device.onednn.convolution`). A clip goes along under ``HYBRIDNET_FAST_MATH`` alone:
+the library's gives the lower bound for NaN.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hybridnet.config import config
 from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 from hybridnet.graph.operators import ADD, CLIP, CONVOLUTION, CONVOLUTION_JOINED, MAXIMUM, RESHAPE
@@ -76,7 +75,7 @@ def _with_activation(rewriter: Rewriter, product: Node, behind: Mapping[str, Any
         is_relu = any(rewriter.of(v).constant == 0 for v in last.inputs)
         return _whole(rewriter, product.inputs, {**behind, "activation": ("relu",)}, last) if is_relu else None
     low, high = last.attrs["a_min"], last.attrs["a_max"]
-    if low is None or high is None or not config.fast_math:
+    if low is None or high is None:
         return None
     return _whole(rewriter, product.inputs, {**behind, "activation": ("clip", float(low), float(high))}, last)
 

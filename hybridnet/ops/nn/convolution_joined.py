@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet import dtypes
+from hybridnet.config import config
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, on_cpu, register
 from hybridnet.core.kernel import HostCall
 from hybridnet.device import onednn
@@ -43,6 +44,8 @@ def _decomposed(x: Any, w: Any, *behind: Any, bias: bool, added: bool, activatio
 
 def _library(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, activation: Activation, **attrs: Any) -> HostCall | None:
     if any(v.dtype != dtypes.float32 for v in inputs):
+        return None
+    if activation is not None and activation[0] == "clip" and not config.fast_math:  # it gives the lower bound for NaN
         return None
     x, w, *_ = inputs
     return planned("result", x, w, outputs[0], activation=None if activation is None else onednn.Activation(*activation), **attrs)
