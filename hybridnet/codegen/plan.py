@@ -156,11 +156,11 @@ class Plan:
             v = self.root_of(result)
             node = v.node
             last = readers.get(state, -1)
-            turned: tuple[int, ...] | None = None
+            turned = self.turned(v, result)  # asked first: of a cube the shape is the same
             if (
                 node is not None
                 and self.planned(node)
-                and (self.fits(v, state) or (turned := self.turned(v, result)) is not None)
+                and (turned is not None or self.fits(v, state))
                 and (last < self.step[node] or (last == self.step[node] and self.may_overwrite(node, state, v)))
             ):
                 self.homes[v] = state

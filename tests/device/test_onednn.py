@@ -207,6 +207,31 @@ def test_random_convolutions_with_the_library_and_without(seed: int) -> None:
             near(found, right)
 
 
+@needed
+@pytest.mark.parametrize(
+    "shape", [(3, 3, 3, 3), (8, 3, 3, 3), (3, 5, 3, 3), (3, 3, 5, 3), (3, 3, 3, 5), (4, 6, 1, 1), (1, 4, 3, 3), (4, 1, 1, 3)]
+)
+def test_weights_gradients_lie_where_they_are_delivered(shape: tuple[int, ...]) -> None:
+    """They are computed right there, with their axes in another order, though shapes may be the same in both."""
+    filters, channels, *kernel = shape
+    x = hn.np.array(np.random.default_rng(1).normal(size=(2, channels, 9, 9)).astype("float32"))
+
+    def gradient() -> Any:
+        net = nn.HybridSequential()
+        net.add(nn.Conv2D(channels, 1, in_channels=channels), nn.Conv2D(filters, kernel, in_channels=channels, use_bias=False))
+        net.initialize(hn.init.One())
+        net.hybridize()
+        with autograd.record():
+            loss = (net(x) ** 2 * net(x)).sum()
+        loss.backward()
+        return [p.grad().asnumpy() for p in net.collect_params().values()]
+
+    with without():
+        expected = gradient()
+    for found, right in zip(gradient(), expected, strict=True):
+        near(found, right)
+
+
 # -- how it enters -------------------------------------------------------------------------------------
 
 
