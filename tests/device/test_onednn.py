@@ -27,6 +27,7 @@ from hybridnet.device.onednn.team import team
 from hybridnet.gluon import nn
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value, infer_node
+from hybridnet.ops.linalg import matmul_host
 from hybridnet.ops.nn.convolution import convolution
 
 #: In CI the extra ``cpu`` is installed; elsewhere, and beside the oldest NumPy, it may be missing.
@@ -55,6 +56,11 @@ def near(a: Any, b: Any) -> None:
 
 
 # -- what it computes ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def small_products_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matmul_host, "LEAST", 0)
 
 
 @needed
