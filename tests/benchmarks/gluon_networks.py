@@ -120,10 +120,11 @@ def transformer(gluon: Any) -> Any:
                 self.layers = nn.HybridSequential()
                 for _ in range(LAYERS):
                     self.layers.add(Layer())
+                self.norm = nn.LayerNorm(in_channels=UNITS)
                 self.classes = nn.Dense(10, flatten=False, in_units=UNITS)
 
         def hybrid_forward(self, F: Any, x: Any) -> Any:
-            return F.reshape(self.classes(self.layers(x)), shape=(-3, 0))
+            return F.reshape(self.classes(self.norm(self.layers(x))), shape=(-3, 0))
 
     return Encoder()
 

@@ -82,10 +82,11 @@ class Layer(nn.Module):
 class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.layers, self.classes = nn.Sequential(*(Layer() for _ in range(LAYERS))), nn.Linear(UNITS, 10)
+        self.layers, self.norm = nn.Sequential(*(Layer() for _ in range(LAYERS))), nn.LayerNorm(UNITS)
+        self.classes = nn.Linear(UNITS, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.classes(self.layers(x)).flatten(0, 1)  # type: ignore[no-any-return]
+        return self.classes(self.norm(self.layers(x))).flatten(0, 1)  # type: ignore[no-any-return]
 
 
 class Chain(nn.Module):

@@ -13,9 +13,7 @@ from hybridnet.device import onednn
 LEAST = 4 << 20
 
 
-def matmul(
-    inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, transpose_a: bool = False, transpose_b: bool = False
-) -> HostCall | None:
+def matmul(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, transpose_a: bool = False, transpose_b: bool = False) -> HostCall | None:
     """oneDNN's plan for the product of two matrices; ``None`` where it has none, or BLAS is faster."""
     a, b = inputs
     if a.dtype != dtypes.float32 or b.dtype != dtypes.float32 or a.ndim != 2 or b.ndim != 2 or not onednn.available():
