@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from hybridnet.config import config
 from hybridnet.core import Array, Kind, Op, Spec, call, computing_in, local, paused_recording, tape, wrap
+from hybridnet.core.array import Storage
 from hybridnet.core.tree import LEAF, flatten, unflatten
 from hybridnet.device import array_module
 from hybridnet.device.communicate import world
 from hybridnet.errors import RankError, TraceError, fail
+from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import find_nan
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.messages import messages
@@ -54,6 +56,9 @@ class CompiledCall:
         self.written_arguments = traced.written_arguments
         self.writes = bool(self.written or self.written_arguments)
         self.written_ids = {id(a) for a in self.written}
+        if not (self.writes or traced.variables):  # what it reads is seldom written, as parameters are in inference
+            for i in self.roles.states:
+                traced.graph.inputs[i].is_settled = backend_of(traced.graph.inputs[i].device).prepares
         with told_refusals() as self.refusals:
             self.graph = optimize(traced.graph)
         self.spec = self._spec()
@@ -75,9 +80,10 @@ class CompiledCall:
         return (self.program,)
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
+        written: list[Storage] = []
         if self.writes:
             self._refuse_aliases(leaves)
-            self._before_writes(leaves)
+            written = self._before_writes(leaves)
         for callback in self.callbacks:
             callback()
         if self.messages and not self._agreed:
@@ -90,7 +96,11 @@ class CompiledCall:
         if config.debug >= 3:
             find_nan(self.spec.graph, data, array_module(data[0]) if data else np)
         data += flats
-        outputs = self._run(leaves, data)
+        try:
+            outputs = self._run(leaves, data)
+        finally:
+            for storage in written:
+                storage.after_write()
         if local.recording and any(y._tape is None for y in outputs):
             tape.note_behind((*leaves, *self.states), outputs)
         return outputs[0] if self.single else unflatten(self.structure, outputs)
@@ -139,11 +149,9 @@ class CompiledCall:
             fix="x.copy() for one of them",
         )
 
-    def _before_writes(self, leaves: Sequence[Any]) -> None:
-        """Let the tapes that keep the values of an array that is written take copies of them."""
-        for array in (*self.written, *(leaves[i] for i in self.written_arguments)):
-            if array._storage is not None:
-                array._storage.before_write()
+    def _before_writes(self, leaves: Sequence[Any]) -> list[Storage]:
+        """Tell whoever keeps the values of an array that is written. Gives what is to be told when that is done."""
+        return _begin_writes((*self.written, *(leaves[i] for i in self.written_arguments)))
 
     # -- looking inside -------------------------------------------------------------------------
 
@@ -239,13 +247,18 @@ class CompiledWithGradient(CompiledCall):
             delivered.append(into is not None and id(into._data) not in read)
             grads[at] = into if delivered[-1] else wrap(type(x), x._device.xp.empty(x.shape, x._data.dtype), x._device)
         data += [grads[at]._data for at in self.variables]
+        written = _begin_writes([grads[at] for at in self.variables])
         which = tuple(delivered) if self.program.bound_to_addresses else self.usual
-        if running.retain_graph or which != self.usual:
-            if which not in self.others:
-                self.others[which] = make_program(self.backward_spec(which, None))
-            self.others[which](data)
-        else:
-            self.backward.continued(kept.lease, data)
+        try:
+            if running.retain_graph or which != self.usual:
+                if which not in self.others:
+                    self.others[which] = make_program(self.backward_spec(which, None))
+                self.others[which](data)
+            else:
+                self.backward.continued(kept.lease, data)
+        finally:
+            for storage in written:
+                storage.after_write()
         if not running.retain_graph:
             kept.release()
         return grads
@@ -290,6 +303,14 @@ class CompiledWithGradient(CompiledCall):
         heads = [xp.ones_like(results[i]) for i in self.heads]
         into = [xp.empty(data[at].shape, data[at].dtype) for at in self.variables]
         return [*results[len(self.classes) :], *(data[i] for i in self.halves.inputs), *heads, *into]
+
+
+def _begin_writes(arrays: Iterable[Any]) -> list[Storage]:
+    """Announce that arrays are about to be written. Gives the storages that are to be told of the end."""
+    storages = [a._storage for a in arrays if a._storage is not None]
+    for storage in storages:
+        storage.before_write()
+    return storages
 
 
 def compiled(key: Key, name: str, fn: Callable[..., Any], traced: Traced) -> CompiledCall:

@@ -98,7 +98,8 @@ SETTINGS = {
         lambda text: bool(int(text)),
         "1: rewrites may change results of compiled functions in the last digits, in the sign of zero, and where numbers leave their "
         "type's range or are NaN: constant factors are gathered into one, x + 0 and a sum of one number are x, and on a GPU a relu joins "
-        "the product before it, which turns NaN into 0",
+        "the product before it, which turns NaN into 0; on a CPU with oneDNN a clip joins the convolution before it, which turns NaN into "
+        "its lower bound",
     ),
     "cache_dir": Setting("HYBRIDNET_CACHE_DIR", "~/.cache/hybridnet", str, "folder in which compiled kernels are kept"),
     "max_programs": Setting(

@@ -16,6 +16,7 @@ from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.control_ops import CONTROL, initial
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import ALL_REDUCE, INDEX_SET
+from hybridnet.lowering.copies import turned
 from hybridnet.lowering.fuse import FUSED, free_axis
 from hybridnet.lowering.multi_tensor import GROUP
 
@@ -81,6 +82,9 @@ class NumpyPlan(Plan):
 
     def planned(self, node: Node) -> bool:
         return planned(node)
+
+    def turned(self, v: Value, result: Value) -> tuple[int, ...] | None:
+        return turned(result) if result.node is not None and v in result.node.inputs else None
 
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
         """Elementwise, or the rest stays as it is; no other reads of the operand."""

@@ -83,6 +83,7 @@ def write_numpy_program(
     resident: frozenset[int] = frozenset(),
     can_flatten: Callable[[Flat], bool] = lambda flat: False,
     input_places: Sequence[Place | None] = (),
+    fixed: Sequence[Any] = (),
 ) -> Source:
     """The NumPy program of a graph.
 
@@ -90,7 +91,8 @@ def write_numpy_program(
     input's buffer and not returned. All other outputs are returned in order, those in
     ``resident`` as arrays that lie in the arena, which the caller must keep from running again.
     ``can_flatten`` says whether state inputs can be moved into one flat buffer. ``input_places`` says of
-    the first inputs where in the arena they lie already: a backward runs in its forward's arena.
+    the first inputs where in the arena they lie already: a backward runs in its forward's arena. ``fixed`` are the arrays of the
+    last inputs, which ``run`` is not given: they are the same at every call.
     """
     donated = dict(donate or {})
 
@@ -103,26 +105,34 @@ def write_numpy_program(
         return {n for n, flats in plan_of(graph)[1].items() if flats is None}
 
     plan, groups = plan_of(lower(graph, "cpu", Target(donated, unwanted=unwanted)))
-    return _Writer(plan, {n: flats for n, flats in groups.items() if flats is not None}).write()
+    return _Writer(plan, {n: flats for n, flats in groups.items() if flats is not None}, fixed=fixed).write()
 
 
 class _Writer:
     """Writes a program, or (given its ``outer`` one and names for its inputs) a part that a node of control flow runs."""
 
     def __init__(
-        self, plan: NumpyPlan, group_flats: dict[Node, list[Flat]], outer: _Writer | None = None, inputs: Sequence[str] | None = None
+        self,
+        plan: NumpyPlan,
+        group_flats: dict[Node, list[Flat]],
+        outer: _Writer | None = None,
+        inputs: Sequence[str] | None = None,
+        fixed: Sequence[Any] = (),
     ) -> None:
         self.plan = plan
+        self.outer = outer
         self.graph = plan.graph
         self.group_flats = group_flats
         self.messages = message_flats(plan, group_flats)
         groups = (flat for flats in group_flats.values() for flat in flats)  # first: what a message has lies in what one of them has
         self.flats = {flat: i for i, flat in enumerate(dict.fromkeys([*groups, *self.messages.values()]))}
         self.ns: Namespace = Namespace() if outer is None else outer.ns
-        names = [f"x{i}" for i in range(len(plan.graph.inputs))] if inputs is None else inputs
+        self.given = [f"x{i}" for i in range(len(plan.graph.inputs) - len(fixed))] if inputs is None else list(inputs)
+        names = [*self.given, *(self.ns.bind(f"fixed{i}", array, ("fixed", i)) for i, array in enumerate(fixed))]
         self.name: dict[Value, str] = dict(zip(plan.graph.inputs, names, strict=True))
         self.locals: dict[Value, list[str]] = {}  # results that the text itself makes, with the names of their views
-        self.static: set[Value] = set()  # values whose arrays exist before the run
+        self.static = set(plan.graph.inputs[len(self.given) :])  # values whose arrays exist before the run
+        self.sessions: dict[Any, None] = {}  # of libraries' calls: run() is decorated with them
         self.head: list[str] = []  # lines of bind()
         self.body: list[str] = []  # lines of run()
         self.nodes: dict[int, Node] = {}  # by number of line in ``body``
@@ -136,12 +146,13 @@ class _Writer:
         arena = plan.place()
         head = self._placed(0)
         results = [self.name[v] for i, v in enumerate(graph.outputs) if i not in plan.donate]
-        names = [f"x{i}" for i in range(len(graph.inputs))] + [f"f{i}" for i in range(len(self.flats))]
+        names = self.given + [f"f{i}" for i in range(len(self.flats))]
         unpack = [f"({', '.join(names)},) = inputs"] if names else []
         lines = ["def bind(view):"]
         lines += [f"    {line}" for line in head]
         if self.ns.has_products:
             lines.append(f"    @{self.ns.bind('one_thread', threads.one_thread)}")
+        lines += [f"    @{self.ns.bind(f'session{i}', session)}" for i, session in enumerate(self.sessions)]
         lines += ["    def run(inputs):"]
         lines += [f"{_INDENT}{line}" for line in unpack]
         begin = len(lines)
@@ -253,17 +264,24 @@ class _Writer:
             case LibraryPlan() if node in self.messages:
                 self._write_flat_message(node, args)
             case LibraryPlan(call):
-                self._write_library_call(node, call, [*args, *(self.name[v] for v in node.outputs)])
+                stay = [v in self.static for v in (*node.inputs, *node.outputs)]
+                self._write_library_call(node, call, [*args, *(self.name[v] for v in node.outputs)], stay)
             case _:
                 self.body += call_text(self.ns, node, args, self.name[out])
 
-    def _write_library_call(self, node: Node, call: HostCall, arrays: list[str]) -> None:
-        """A call of a library, with scratch from the arena."""
+    def _write_library_call(self, node: Node, call: HostCall, arrays: list[str], stay: list[bool]) -> None:
+        """A call of a library, bound beforehand to the arrays that stay where they are, with scratch from the arena."""
+        scratch, bound = "None", self.ns.fresh(f"library_{node.op.name}")
         if call.workspace:
             scratch = self.ns.fresh("scratch")
             self._view_line(f"{scratch} = {{}}", self.plan.scratch(call.workspace, self.plan.step[node]), (call.workspace,), dtypes.uint8)
-            arrays = [*arrays, f"scratch={scratch}"]
-        self.body.append(f"{self.ns.bind(f'library_{node.op.name}', call, ('library', id(call)))}({', '.join(arrays)})")
+        arguments = ", ".join(name if is_fixed else "None" for name, is_fixed in zip(arrays, stay, strict=True))
+        self.head.append(f"{bound} = {self.ns.bind(f'plan_{node.op.name}', call, ('library', id(call)))}.bind(({arguments}), {scratch})")
+        self.body.append(f"{bound}({', '.join(name for name, is_fixed in zip(arrays, stay, strict=True) if not is_fixed)})")
+        outermost = self
+        while outermost.outer is not None:
+            outermost = outermost.outer
+        outermost.sessions[call.session] = None
 
     def _write_flat_message(self, node: Node, args: list[str]) -> None:
         """A sum over ranks of states that lie one after another: what was not computed there is copied there, and all are one array."""
@@ -275,7 +293,7 @@ class _Writer:
         call = host_call(node.op, (whole,), (whole,), node.attrs)
         assert call is not None
         flat = f"f{self.flats[self.messages[node]]}"
-        self._write_library_call(node, call, [flat, flat])
+        self._write_library_call(node, call, [flat, flat], [False, False])
 
     def _write_constant(self, out: Value) -> None:
         """An array of one number, made once; without dimensions it is written where it is used."""
@@ -290,6 +308,10 @@ class _Writer:
         plan = self.plan
         if out in plan.homes:
             self.name[out] = self.name[plan.homes[out]]
+            if out in plan.turns:
+                name = self.ns.fresh("t")
+                self.body.append(f"{name} = {self.name[out]}.transpose({self.ns.literal(plan.turns[out])})")
+                self.name[out] = name
             return
         if out in plan.overwrites:
             operand = plan.overwrites[out]

@@ -30,6 +30,7 @@ class Plan:
 
     root: value -> the value whose buffer it views.
     homes: value -> the state input into whose buffer it is computed.
+    turns: of values with a home: the order of its axes in which it is computed there, where that is another.
     late: (position, value) of outputs that are copied into their state at the end.
     places: value -> its request in the arena.
     overwrites: value -> the operand whose buffer it takes over.
@@ -49,6 +50,7 @@ class Plan:
         self.starts = self._starts()
         self.returned = {self.root_of(v) for i, v in enumerate(graph.outputs) if i not in donate and i not in resident}
         self.homes: dict[Value, Value] = {}
+        self.turns: dict[Value, tuple[int, ...]] = {}
         self.late: list[tuple[int, Value]] = []
         self._find_homes()
         self._share_homes()
@@ -137,6 +139,10 @@ class Plan:
         """Whether a value can be computed right into a state's array. One of another shape cannot, since that array may have gaps."""
         return v.shape == state.shape
 
+    def turned(self, v: Value, result: Value) -> tuple[int, ...] | None:
+        """In which order of a state's axes ``v`` can be computed right there, where the state becomes ``result``, a view of ``v``."""
+        return None
+
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
         """Whether ``node`` may write its result ``out`` over its operand ``x``."""
         raise NotImplementedError
@@ -161,13 +167,16 @@ class Plan:
             v = self.root_of(result)
             node = v.node
             last = readers.get(state, -1)
+            turned = self.turned(v, result)  # asked first: of a cube the shape is the same
             if (
                 node is not None
                 and self.planned(node)
-                and self.fits(v, state)
+                and (turned is not None or self.fits(v, state))
                 and (last < self.step[node] or (last == self.step[node] and self.may_overwrite(node, state, v)))
             ):
                 self.homes[v] = state
+                if turned is not None:
+                    self.turns[v] = turned
             else:
                 self.late.append((i, result))
 

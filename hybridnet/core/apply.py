@@ -161,8 +161,10 @@ def _in_general(op: Op, arrays: Sequence[Any], attrs: dict[str, Any], device: An
         try:
             run = NUMPY_FUNCTION_OF[op] if device.is_host else function_on(op, device)
             if out is not None:
-                out._before_write()
+                storage_of_out = out._before_write()
                 run(*operands, out=out._data, **attrs)
+                if storage_of_out is not None:
+                    storage_of_out.after_write()
                 return out
             made = run(*operands, **attrs)
         except Exception as error:

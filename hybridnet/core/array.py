@@ -18,10 +18,10 @@ from hybridnet.errors import DtypeError, fail
 
 
 class Keeper(Protocol):
-    """What keeps data by value, of buffers that may be written: the tape's ``Node``."""
+    """What depends on the values of a buffer that may be written: the tape's ``Node``, which keeps them."""
 
     def take_copy(self, storage: Storage) -> None:
-        """The buffer of ``storage`` is about to be written: keep a copy."""
+        """The buffer of ``storage`` is about to be written: keep a copy, or note that what follows from it is out of date."""
 
 
 class Spec(NamedTuple):
@@ -55,16 +55,17 @@ class Spec(NamedTuple):
 
 
 class Storage:
-    """Shared by the handles that alias one buffer: knows who keeps what it holds now.
+    """Shared by the handles that alias one buffer: knows who keeps what it holds now, and whether it is being written.
 
-    Made only when a buffer gets a second handle or the tape keeps it, since most arrays never
+    Made only when a buffer gets a second handle or somebody keeps it, since most arrays never
     need one.
     """
 
-    __slots__ = ("_keepers", "_limit", "viewed")
+    __slots__ = ("_begun", "_ended", "_keepers", "_limit", "viewed")
 
     def __init__(self) -> None:
         self.viewed = 0  # the id of the handle that others were made as views of
+        self._begun = self._ended = 0  # writes
         self._keepers: list[weakref.ref[Keeper]] = []
         self._limit = 16
 
@@ -76,12 +77,26 @@ class Storage:
         self._keepers.append(weakref.ref(keeper))
 
     def before_write(self) -> None:
-        """The buffer is about to be written: whoever keeps what it holds takes a copy first."""
+        """The buffer is about to be written: whoever keeps what it holds takes a copy first. :meth:`after_write` follows."""
+        self._begun += 1
         if self._keepers:
             keepers, self._keepers = self._keepers, []
             for ref in keepers:
                 if (keeper := ref()) is not None:
                     keeper.take_copy(self)
+
+    def after_write(self) -> None:
+        """A write that :meth:`before_write` has announced is over."""
+        self._ended += 1
+
+    def share(self) -> None:
+        """Others, who tell nobody, may write the buffer from now on: a write that never ends."""
+        self.before_write()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether a write has begun and not ended."""
+        return self._begun != self._ended
 
 
 class Array:

@@ -6,9 +6,9 @@ arrays are given, nothing is allocated, nothing waits, so that a CUDA graph can 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from hybridnet import dtypes
 from hybridnet.core.array import Spec
@@ -111,13 +111,44 @@ class LibraryCall(Protocol):
 
 
 class HostCall(Protocol):
-    """A planned call of a CPU's library."""
+    """A planned call of a CPU's library.
 
-    name: str  # for people: the library and what was chosen
-    workspace: int  # bytes of scratch
+    ``session``: a decorator for functions that make several calls: it does once what else each of them does.
+    """
+
+    session: ClassVar[Any]
+
+    @property
+    def name(self) -> str:
+        """For people: the library and what was chosen."""
+
+    @property
+    def workspace(self) -> int:
+        """Bytes of scratch."""
 
     def __call__(self, *arrays: Any, scratch: Any = None) -> None:
         """Compute: NumPy arrays of any strides, operands, then results; ``scratch``: an array of bytes, made where none is given."""
+
+    def bind(self, arrays: Sequence[Any], scratch: Any) -> Callable[..., None]:
+        """The call on arrays and scratch that stay where they are, but for those that are None, which each run is given, in ``session``."""
+
+    def packing(self, i: int) -> tuple[Packing, HostCall] | None:
+        """How operand ``i`` is packed for many calls, and the call that takes it so; None where it is as well taken as it lies."""
+
+
+class Packing(Protocol):
+    """An operand brought into the order that a library wants: as bytes of its own."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def size(self) -> int:
+        """The bytes of the packed operand."""
+
+    def __call__(self, array: Any, out: Any) -> None:
+        """Pack an array of any strides."""
 
 
 def contiguous(shape: Sequence[int]) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
-from hybridnet.core.array import Array, is_writable, spec_of, wrap
+from hybridnet.core.array import Array, Storage, is_writable, spec_of, wrap
 from hybridnet.core.handles import rebuilt
 from hybridnet.core.identity import changed
 from hybridnet.core.indexing import decode, encode, fail_index, is_truth, plain_template
@@ -180,8 +180,11 @@ class NDArray(Operators, Array):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         data = self._concrete("numpy.asarray(x)")
         if not isinstance(data, np.ndarray):
-            data = data.get()
-        return np.array(data, dtype=dtype, copy=copy)
+            return np.array(data.get(), dtype=dtype, copy=copy)
+        given = np.array(data, dtype=dtype, copy=copy)
+        if given is data:
+            self.storage().share()
+        return given
 
     def __dlpack__(
         self,
@@ -192,6 +195,7 @@ class NDArray(Operators, Array):
         copy: bool | None = None,
     ) -> Any:
         data = self._concrete("__dlpack__")
+        self.storage().share()
         given = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
         return data.__dlpack__(**{name: value for name, value in given.items() if value is not None})
 
@@ -335,7 +339,7 @@ class NDArray(Operators, Array):
                 return  # it was written through the view
             self._assign(apply(OPS["index_set"], (self, value, *indices), {"key": template}))
             return
-        self._before_write()
+        storage = self._before_write()
         data, source = self._data, value._data
         where = decode(template, [i._data for i in indices])
         try:
@@ -347,6 +351,9 @@ class NDArray(Operators, Array):
             fail_index("index_set", self.shape, indices, error)
         except ValueError:
             fail(ShapeError, "x[key] = value", expected=f"a value that broadcasts to {data[where].shape}", got=str(value.shape))
+        finally:
+            if storage is not None:
+                storage.after_write()
 
     def _index_operands(self, key: Any, template: Any, arrays: list[Any]) -> tuple[Any, list[Any]]:
         """Index arrays as arrays of this class; a boolean mask becomes the indices of its true elements."""
@@ -431,8 +438,10 @@ class NDArray(Operators, Array):
 
     def _write(self, data: Any) -> None:
         """Make data of this array's shape, dtype, storage and device its own."""
-        self._before_write()
+        storage = self._before_write()
         self._data[...] = data
+        if storage is not None:
+            storage.after_write()
 
     def _is_view(self) -> bool:
         """Whether it is a view of another array."""
@@ -440,8 +449,8 @@ class NDArray(Operators, Array):
             return local.trace.is_view(self)
         return self._storage is not None and self._storage.viewed not in (0, id(self))
 
-    def _before_write(self) -> None:
-        """Refuse a write to what is read-only; let the tapes that keep the buffer's values take copies of them."""
+    def _before_write(self) -> Storage | None:
+        """Refuse a write to what is read-only; tell whoever keeps the buffer's values. Gives what is told of the end, if anybody is."""
         if self._device.device_type != "cpu":
             before_write(self._device)
         if not is_writable(self._data):
@@ -452,8 +461,10 @@ class NDArray(Operators, Array):
                 got="a read-only view, as broadcast_to gives",
                 fix="x.copy()",
             )
-        if self._storage is not None:
-            self._storage.before_write()
+        storage = self._storage
+        if storage is not None:
+            storage.before_write()
+        return storage
 
     # -- autograd -------------------------------------------------------------------------------
 

@@ -154,8 +154,7 @@ def _set_quickly(*values: int, own: int | None = None) -> None:
     if cpu() in _of_rank:
         parts, values = [*parts, _of_rank[cpu()]], (*values, values[0] if own is None else own)
     for part, value in zip(parts, values, strict=True):
-        part.storage().before_write()
-        part._data[...] = value
+        part._write(value)
 
 
 def seedings() -> int:

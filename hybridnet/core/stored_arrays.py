@@ -66,9 +66,12 @@ class StoredArray(NDArray):
         return self._part(self._device.xp.asarray(value, self._data.dtype))
 
     def _write(self, data: Any) -> None:
-        if self._storage is not None:
-            self._storage.before_write()
+        storage = self._storage
+        if storage is not None:
+            storage.before_write()
         self._data = data
+        if storage is not None:
+            storage.after_write()
 
     def _copied_to(self, device: Device) -> Any:
         return self._data.moved(lambda part: moved(part, device))

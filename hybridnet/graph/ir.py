@@ -23,7 +23,7 @@ from hybridnet.graph.operators import FULL
 class Value:
     """One array of a graph: what an input holds or a node computes."""
 
-    __slots__ = ("device", "dtype", "index", "name", "node", "owner", "shape")
+    __slots__ = ("device", "dtype", "index", "is_settled", "name", "node", "owner", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: Dtype, device: Device, node: Node | None = None, index: int = 0) -> None:
         self.shape = shape
@@ -33,6 +33,7 @@ class Value:
         self.index = index  # which of the producer's outputs
         self.owner: object = None  # the trace that made it, while it is being traced
         self.name = ""  # of an input: what the user calls it
+        self.is_settled = False  # of an input: whether it is expected to be the same array, of the same values, at most calls
 
     @property
     def ndim(self) -> int:

@@ -1,6 +1,7 @@
 """Lowering: the rewrites between the passes and the memory plan, which fit a graph to the program that it becomes.
 
 A whole compilation is trace -> ``PASSES`` -> partition -> ``LOWERING`` -> plan -> text, and nothing rewrites a graph beside the two lists.
+Partition is into forward and backward, and for inference into what is computed once and what at each call (:func:`prepare`).
 Passes keep to registered operators and know nothing of programs. Lowering rewrites run on each program's own graph, forward and backward
 apart, are told what the program is (:class:`Target`), and make nodes of their own: ``fused`` regions and ``group`` s of tensors.
 """
@@ -25,6 +26,8 @@ from hybridnet.lowering.layout_copies import insert_layout_copies
 from hybridnet.lowering.losses import join_losses
 from hybridnet.lowering.multi_tensor import multi_tensor
 from hybridnet.lowering.parts import expose_parts
+from hybridnet.lowering.prepare import NAME as PREPARE
+from hybridnet.lowering.prepare import prepare
 from hybridnet.lowering.recompute import recompute
 from hybridnet.lowering.target import Target
 from hybridnet.lowering.ungroup import ungroup
@@ -118,7 +121,7 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
 }
 
 #: What ``HYBRIDNET_DISABLE_PASSES`` may name.
-NAMES = frozenset({*(p.name for p in PASSES), *(p.name for rewrites in LOWERING.values() for p in rewrites if not p.required)})
+NAMES = frozenset({PREPARE, *(p.name for p in PASSES), *(p.name for rewrites in LOWERING.values() for p in rewrites if not p.required)})
 
 
 def check_disabled_passes() -> None:
@@ -141,3 +144,6 @@ def lower(graph: Graph, program: str, target: Target) -> Graph:
     for name, run, _, _ in LOWERING[program]:
         graph = run_pass(name, run, graph, target)
     return graph
+
+
+__all__ = ["LOWERING", "NAMES", "Lowering", "Target", "check_disabled_passes", "lower", "prepare"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hybridnet.core import Kind
+from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
-from hybridnet.graph.operators import COPY
+from hybridnet.graph.operators import COPY, TRANSPOSE
 from hybridnet.lowering.shadows import is_whole, shadows
 
 
@@ -18,6 +19,19 @@ def copy_inputs(graph: Graph) -> Graph:
         return graph
     outputs = [copies[i].output if i in copies else v for i, v in enumerate(graph.outputs)]
     return Graph(graph.inputs, [*copies.values(), *graph.nodes], outputs)
+
+
+def turned(v: Value) -> tuple[int, ...] | None:
+    """Where a value is what a CPU's library computes with its axes in another order: that order, of axes of ``v``.
+
+    The library writes arrays of any strides, so it may compute that right into an array that is to hold ``v``.
+    """
+    if v.node is None or v.node.op is not TRANSPOSE or (source := v.node.inputs[0].node) is None:
+        return None
+    if not isinstance(implementation_of(source), LibraryPlan):
+        return None
+    axes: tuple[int, ...] = v.node.attrs["axes"]
+    return tuple(axes.index(i) for i in range(len(axes)))
 
 
 def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool = True) -> Graph:
@@ -48,7 +62,8 @@ def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool =
     whole = {rewriter.of(v) for v in whole}
     taken: set[Value] = set()
     for i, v in enumerate(outputs):
-        if root.get(v, v) in inputs or (i in donate and (root.get(v, v) in taken or (v in root and v not in whole))):
+        elsewhere = v in root and v not in whole and not (shapes_matter and turned(v))  # it is computed where it is not to lie
+        if root.get(v, v) in inputs or (i in donate and (root.get(v, v) in taken or elsewhere)):
             outputs[i] = v = copied(v)
         if i in donate:
             taken.add(root.get(v, v))

@@ -147,7 +147,11 @@ def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Dtype
 
 def from_numpy(ndarray: np.ndarray[Any, Any], zero_copy: bool = True, array_cls: type[core.NDArray] = NDArray) -> Any:
     """A NumPy array as one of ours, of class ``array_cls``, sharing its memory with ``zero_copy``."""
-    return core.wrap(array_cls, ndarray if zero_copy else ndarray.copy(), Device("cpu", 0))
+    if not zero_copy:
+        return core.wrap(array_cls, ndarray.copy(), Device("cpu", 0))
+    made = core.wrap(array_cls, ndarray, Device("cpu", 0))
+    made.storage().share()
+    return made
 
 
 class _Capsule:

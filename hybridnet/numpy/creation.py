@@ -110,7 +110,9 @@ def from_dlpack(x: Any) -> Any:
     on_host = int(x.__dlpack_device__()[0]) == 1
     data = Device("cpu" if on_host else "gpu", 0 if on_host else int(x.__dlpack_device__()[1])).xp.from_dlpack(x)
     dtypes.as_dtype(data.dtype)
-    return from_data(data, device_of(data))
+    made = from_data(data, device_of(data))
+    made.storage().share()
+    return made
 
 
 # -- filled with a number -------------------------------------------------------------------------

@@ -22,9 +22,11 @@ from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.ir import Node
 from hybridnet.graph.messages import told
 from hybridnet.graph.refusals import refused
+from hybridnet.lowering import prepare
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.flat import FlatState, can_flatten
 from hybridnet.runtime.lease import Lease, leased
+from hybridnet.runtime.prepared import Prepared
 from hybridnet.runtime.spec import ProgramSpec
 from hybridnet.runtime.sweep import sweep
 
@@ -69,27 +71,33 @@ class NumpyProgram:
 
     def __init__(self, spec: ProgramSpec) -> None:
         self.name, states, after = spec.name, spec.states, spec.after
+        self._file = f"<hybridnet {self.name} {id(self):x}>"
+        cut = prepare(spec.graph)
+        self.prepared = None if cut is None else Prepared(cut.first, states, self._bound_first)
         self.source: Source = write_numpy_program(
-            spec.graph,
+            spec.graph if cut is None else cut.main,
             spec.donate,
             spec.resident,
             lambda flat: all(i in states for i in flat) and can_flatten([states[i] for i in flat]),
             after.source.resident if after is not None else (),
+            () if self.prepared is None else self.prepared.arrays,
         )
         self.written = frozenset(spec.donate.values())
         self.arena_bytes = self.source.arena_bytes
         if after is not None:
             after.arena_bytes = max(after.arena_bytes, self.arena_bytes)
         self.flats = [FlatState([states[i] for i in flat]) for flat in self.source.flats]
-        self._file = f"<hybridnet {self.name} {id(self):x}>"
         self._own_bind = self.bind = bound_text(self.source.text, self.source.names, self._file)
         self.bound: dict[Arena, Instance] = {}
         self._last: Instance | None = None
 
+    def _bound_first(self, source: Source) -> Any:
+        return bound_text(source.text, source.names, f"{self._file[:-1]}, prepared>")
+
     @property
     def text(self) -> str:
-        """The program as it runs."""
-        return self.source.text
+        """The program as it runs; before it what it computes once, until an array that it reads has been written."""
+        return self.source.text if self.prepared is None else f"# once\n{self.prepared.source.text}\n# at each call\n{self.source.text}"
 
     def explain(self) -> str:
         """How it runs, in a line, and a line for what libraries compute and for each call of the user's Python."""
@@ -126,6 +134,8 @@ class NumpyProgram:
         return instance
 
     def __call__(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        if self.prepared is not None:
+            self.prepared.refresh(inputs)
         instance = self._instance()
         try:
             return instance.run(inputs)
@@ -136,6 +146,8 @@ class NumpyProgram:
 
     def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
         """As a call, with the arena kept until the lease is dropped: returned arrays may lie in it."""
+        if self.prepared is not None:
+            self.prepared.refresh(inputs)
         try:
             return leased(self._instance(), inputs)
         except Exception as error:

@@ -61,6 +61,8 @@ NETWORK_LIMITS = (
     ("resnet18-train", (0.95, 1.4), (0.75, 0.95)),
     ("resnet18-inference", (1.0, 1.1), (0.55, 0.6)),
     ("mobilenet-inference", (1.8, 2.0), (0.6, 0.6)),
+    ("transformer-train", (0.8, 1.0), (0.7, 0.9)),
+    ("chain-inference", (0.3, 0.4), (0.3, 0.4)),
 )
 SHARED_NETWORKS = tuple(name for name, *_ in NETWORK_LIMITS)
 PEERS = (
@@ -74,6 +76,12 @@ PEERS = (
         for ours, limits in zip(("hybridnet", "onednn"), all_limits, strict=True)
         for peer, case, limit in zip(("mxnet", "torch"), ("hybridized", "eager"), limits, strict=True)
     ),
+)
+#: The largest resident size of the process, beside that of MXNet and of PyTorch.
+MEMORY = tuple(
+    Bar(f"hybridnet/{workload}/hybridized", (f"{peer}/{workload}/{case}",), limit)
+    for workload in SHARED_NETWORKS
+    for peer, case, limit in (("mxnet", "hybridized", 0.8), ("torch", "eager", 0.9))
 )
 OWN = tuple(Bar(f"hybridnet/{w}/hybridized", (f"hybridnet/{w}/imperative",), 1.0) for w in OWN_WORKLOADS)
 

@@ -6,7 +6,7 @@ Nothing here knows which of the two it is.
 from collections.abc import Callable
 from typing import Any
 
-from workloads import MOBILENET
+from workloads import HEADS, LAYERS, MOBILENET, UNITS
 
 
 def lenet(gluon: Any) -> Any:
@@ -87,6 +87,58 @@ def mobilenet(gluon: Any) -> Any:
     return network
 
 
-NETWORKS: dict[str, Callable[[Any], Any]] = {"lenet": lenet, "lstm": recurrent, "resnet18": resnet18}
+def transformer(gluon: Any) -> Any:
+    """An encoder over sequences (batch, time, 256), normalised before each part, and classes of every place."""
+    nn = gluon.nn
+
+    class Layer(gluon.HybridBlock):  # type: ignore[misc, name-defined]
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            with self.name_scope():
+                for name in ("queries", "keys", "values", "out"):
+                    setattr(self, name, nn.Dense(UNITS, flatten=False, in_units=UNITS))
+                self.wide = nn.Dense(4 * UNITS, flatten=False, in_units=UNITS, activation="relu")
+                self.narrow = nn.Dense(UNITS, flatten=False, in_units=4 * UNITS)
+                self.norm1, self.norm2 = nn.LayerNorm(in_channels=UNITS), nn.LayerNorm(in_channels=UNITS)
+
+        def hybrid_forward(self, F: Any, x: Any) -> Any:
+            def heads(y: Any) -> Any:
+                """(batch, time, units) as (batch · heads, time, units a head)."""
+                return F.reshape(F.transpose(F.reshape(y, shape=(0, 0, HEADS, -1)), axes=(0, 2, 1, 3)), shape=(-3, 0, 0))
+
+            normed = self.norm1(x)
+            q, k, v = heads(self.queries(normed)), heads(self.keys(normed)), heads(self.values(normed))
+            weights = F.softmax(F.batch_dot(q, k, transpose_b=True) * (UNITS / HEADS) ** -0.5)
+            mixed = F.reshape(F.batch_dot(weights, v), shape=(-4, -1, HEADS, 0, 0))
+            x = x + self.out(F.reshape(F.transpose(mixed, axes=(0, 2, 1, 3)), shape=(0, 0, -3)))
+            return x + self.narrow(self.wide(self.norm2(x)))
+
+    class Encoder(gluon.HybridBlock):  # type: ignore[misc, name-defined]
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            with self.name_scope():
+                self.layers = nn.HybridSequential()
+                for _ in range(LAYERS):
+                    self.layers.add(Layer())
+                self.norm = nn.LayerNorm(in_channels=UNITS)
+                self.classes = nn.Dense(10, flatten=False, in_units=UNITS)
+
+        def hybrid_forward(self, F: Any, x: Any) -> Any:
+            return F.reshape(self.classes(self.norm(self.layers(x))), shape=(-3, 0))
+
+    return Encoder()
+
+
+def chain(gluon: Any) -> Any:
+    """Eight pointwise operators, one after another."""
+
+    class Chain(gluon.HybridBlock):  # type: ignore[misc, name-defined]
+        def hybrid_forward(self, F: Any, x: Any) -> Any:
+            return F.relu(F.square(F.sqrt(F.abs(x * 1.5 + 0.25)) * 0.5 - 0.3))
+
+    return Chain()
+
+
+NETWORKS: dict[str, Callable[[Any], Any]] = {"lenet": lenet, "lstm": recurrent, "resnet18": resnet18, "transformer": transformer}
 #: Run forward, in inference.
 INFERENCE: dict[str, Callable[[Any], Any]] = {"resnet18": resnet18, "mobilenet": mobilenet}

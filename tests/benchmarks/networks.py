@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import gluon_networks
 import numpy
-from workloads import SIZES, Weights, batch, image, perceptron_batch, perceptron_weights
+from workloads import SIZES, Weights, batch, chain_data, image, perceptron_batch, perceptron_weights
 
 import hybridnet as hn
 from hybridnet.gluon import nn
@@ -159,6 +159,11 @@ def _of_all_peers(network: Any) -> Any:
 def inference(name: str) -> Task:
     """A network that all peers run forward, and one image."""
     return Task(_of_all_peers(gluon_networks.INFERENCE[name](hn.gluon)), None, hn.nd.array(image(name)), None)
+
+
+def chain() -> Task:
+    """Eight pointwise operators over 16 M numbers, which all peers run."""
+    return Task(gluon_networks.chain(hn.gluon), None, hn.nd.array(chain_data()), None)
 
 
 def shared(name: str) -> Task:

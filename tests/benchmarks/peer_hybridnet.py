@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gluon_networks import INFERENCE
 from measure import Case, main
-from networks import TASKS, Task, inference
+from networks import TASKS, Task, chain, inference
 from threadpoolctl import threadpool_info
 from workloads import CHECKED_RATE, CHECKED_STEPS, SMALL, TIMED_RATE, scaled, small_arrays
 
@@ -105,6 +105,8 @@ for name, make in TASKS.items():
     WORKLOADS[f"{name}-train"] = {mode: partial(training, make, mode) for mode in ("imperative", "hybridized", "one step")}
 for name in INFERENCE:
     WORKLOADS[f"{name}-inference"] = {mode: partial(classified, name, mode) for mode in ("imperative", "hybridized")}
+
+WORKLOADS["chain-inference"] = {mode: partial(forward, chain, mode) for mode in ("imperative", "hybridized")}
 
 if __name__ == "__main__":
     main(WORKLOADS, {"hybridnet": hn.__version__, "numpy": np.__version__, "blas": blas()})

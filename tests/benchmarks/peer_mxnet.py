@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
+import gluon_networks
 import mxnet as mx
 import numpy as np
 from gluon_networks import INFERENCE, NETWORKS
@@ -22,6 +23,7 @@ from workloads import (
     TIMED_RATE,
     Weights,
     batch,
+    chain_data,
     image,
     perceptron_batch,
     perceptron_weights,
@@ -102,6 +104,12 @@ def inference(name: str) -> Case:
     return Case("net(x)", {"net": network, "x": x}, finish=nd.waitall, losses=lambda: scaled(network(x).asnumpy()))
 
 
+def chain() -> Case:
+    network, x = gluon_networks.chain(gluon), nd.array(chain_data())
+    network.hybridize(static_alloc=True, static_shape=True)
+    return Case("net(x)", {"net": network, "x": x}, finish=nd.waitall, losses=lambda: [float(network(x).mean().asscalar())])
+
+
 WORKLOADS = {
     "operators": {
         "add": operator("a + b"),
@@ -115,6 +123,7 @@ WORKLOADS = {
     "mlp-train": {"imperative": lambda: perceptron(False), "hybridized": lambda: perceptron(True)},
     **{f"{name}-train": {"hybridized": partial(of_gluon, name, True)} for name in NETWORKS},
     **{f"{name}-inference": {"hybridized": partial(inference, name)} for name in INFERENCE},
+    "chain-inference": {"hybridized": chain},
 }
 
 if __name__ == "__main__":

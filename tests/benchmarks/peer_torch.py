@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from measure import Case, main
 from torch import nn
-from torch_networks import INFERENCE, NETWORKS
+from torch_networks import INFERENCE, NETWORKS, Chain
 from workloads import (
     CHECKED_RATE,
     CHECKED_STEPS,
@@ -17,6 +17,7 @@ from workloads import (
     TIMED_RATE,
     Weights,
     batch,
+    chain_data,
     image,
     perceptron_batch,
     perceptron_weights,
@@ -106,6 +107,11 @@ def inference(name: str) -> Case:
     return Case("net(x)", {"net": network, "x": x}, around=torch.no_grad, losses=losses)
 
 
+def chain() -> Case:
+    network, x = Chain(), torch.from_numpy(chain_data())
+    return Case("net(x)", {"net": network, "x": x}, around=torch.no_grad, losses=lambda: [network(x).mean().item()])
+
+
 WORKLOADS = {
     "operators": {
         "add": operator("a + b"),
@@ -117,6 +123,7 @@ WORKLOADS = {
     "mlp-train": {"eager": perceptron},
     **{f"{name}-train": {"eager": partial(shared, name)} for name in NETWORKS},
     **{f"{name}-inference": {"eager": partial(inference, name)} for name in INFERENCE},
+    "chain-inference": {"eager": chain},
 }
 
 if __name__ == "__main__":

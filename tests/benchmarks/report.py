@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from bars import COMPILE_SECONDS, OWN, PEERS, TOLERANCES, Bar, disagreements, judged
+from bars import COMPILE_SECONDS, MEMORY, OWN, PEERS, TOLERANCES, Bar, disagreements, judged
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -70,6 +70,9 @@ def report(record: dict[str, Any]) -> str:
         blocks.append(_agreement(record["losses"]))
     if arrays:
         blocks.append(_bars("Hybridized against imperative: memory of arrays", OWN, arrays, bytes_text))
+    process: dict[str, list[float]] = {name: [size] for name, size in record["process"].items()}
+    if judged(MEMORY, process):
+        blocks.append(_bars("Against the peers: memory of the process", MEMORY, process, bytes_text))
     if record["compile"]:
         blocks.append(_compile(record["compile"]))
     if times:

@@ -125,6 +125,10 @@ def measure(workers: Workers, workloads: list[str], rounds: int, seconds: float)
             for case in ("imperative", "hybridized", *(["one step"] if workload.endswith("-train") else [])):
                 for what, kind in (("memory", "arrays"), ("process", "process")):
                     memory[kind][f"hybridnet/{workload}/{case}"] = workers.measure("hybridnet", what, workload, case)[kind]
+    for peer, workload in schedule(list(workers.pythons), [w for w in timed if w in SHARED_NETWORKS]):
+        print(f"memory: {workload}, {peer}", file=sys.stderr, flush=True)
+        case = "eager" if peer == "torch" else "hybridized"
+        memory["process"][f"{peer}/{workload}/{case}"] = workers.measure(peer, "process", workload, case)["process"]
     return {"times": times, "losses": losses, **memory, "compile": compiled}
 
 

@@ -35,10 +35,10 @@ def losses(workload: str) -> dict[str, list[float]]:
 def test_the_runner_knows_every_network() -> None:
     assert set(peer_hybridnet.WORKLOADS) >= {*bars.SHARED_WORKLOADS, *bars.SHARED_NETWORKS, *bars.OWN_WORKLOADS, *busy.WORKLOADS}
     assert {*bars.NETWORKS, *gluon_networks.NETWORKS} == set(networks.TASKS)
-    assert {f"{name}-train" for name in gluon_networks.NETWORKS} < set(busy.WORKLOADS)
+    assert set(busy.WORKLOADS) <= {*bars.SHARED_WORKLOADS, *bars.SHARED_NETWORKS}
 
 
-@pytest.mark.parametrize("workload", [*bars.OWN_WORKLOADS, *busy.WORKLOADS[1:]])
+@pytest.mark.parametrize("workload", [*bars.OWN_WORKLOADS, *(f"{name}-train" for name in gluon_networks.NETWORKS)])
 def test_modes_agree(workload: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer_hybridnet, "CHECKED_STEPS", 3)
     found = losses(workload)
@@ -130,6 +130,14 @@ def test_networks_are_measured_with_and_without_onednn() -> None:
     assert [(v.title, v.word) for v in verdicts if v.theirs] == [
         ("lenet-train: hybridized with oneDNN against torch/lenet-train/eager", "PASS")
     ]
+    sizes = {"hybridnet/lstm-train/hybridized": [7.5], "mxnet/lstm-train/hybridized": [10.0], "torch/lstm-train/eager": [8.0]}
+    assert [v.word for v in bars.judged(bars.MEMORY, sizes)] == ["PASS", "MISS"]
+
+
+def test_the_chain_is_the_same_in_both_modes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workloads, "CHAIN", (64, 64))
+    found = losses("chain-inference")
+    assert len(found) == 2 and bars.disagreements(found, bars.TOLERANCES) == {}
 
 
 def test_the_report_shows_a_record() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import nn
-from workloads import MOBILENET
+from workloads import HEADS, LAYERS, MOBILENET, UNITS
 
 
 def lenet() -> nn.Module:
@@ -62,6 +62,38 @@ def mobilenet() -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10))
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"lenet": lenet, "lstm": Recurrent, "resnet18": resnet18}
+class Layer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.queries, self.keys, self.values, self.out = (nn.Linear(UNITS, UNITS) for _ in range(4))
+        self.wide, self.narrow = nn.Linear(UNITS, 4 * UNITS), nn.Linear(4 * UNITS, UNITS)
+        self.norm1, self.norm2 = nn.LayerNorm(UNITS), nn.LayerNorm(UNITS)
+
+    def _heads(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        normed = self.norm1(x)
+        q, k, v = (self._heads(part(normed)) for part in (self.queries, self.keys, self.values))
+        x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return x + self.narrow(F.relu(self.wide(self.norm2(x))))
+
+
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers, self.norm = nn.Sequential(*(Layer() for _ in range(LAYERS))), nn.LayerNorm(UNITS)
+        self.classes = nn.Linear(UNITS, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classes(self.norm(self.layers(x))).flatten(0, 1)  # type: ignore[no-any-return]
+
+
+class Chain(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(torch.square(torch.sqrt(torch.abs(x * 1.5 + 0.25)) * 0.5 - 0.3))
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"lenet": lenet, "lstm": Recurrent, "resnet18": resnet18, "transformer": Encoder}
 #: Run forward, in inference.
 INFERENCE: dict[str, Callable[[], nn.Module]] = {"resnet18": resnet18, "mobilenet": mobilenet}

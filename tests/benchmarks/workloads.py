@@ -52,25 +52,33 @@ SMALL = {
 # -- networks that all peers train -------------------------------------------------------------------
 
 #: One batch of each: the shape of its data; labels are of 10 classes.
-BATCHES = {"lenet": (64, 1, 28, 28), "lstm": (32, 32, 256), "resnet18": (4, 3, 112, 112)}
+BATCHES = {"lenet": (64, 1, 28, 28), "lstm": (32, 32, 256), "resnet18": (4, 3, 112, 112), "transformer": (8, 128, 256)}
 #: One image for each network that all peers run forward, in inference.
 IMAGES = {"resnet18": (1, 3, 224, 224), "mobilenet": (1, 3, 224, 224)}
 #: MobileNet 1.0 behind its first convolution: each block's channels, and the stride of its depthwise convolution.
 MOBILENET = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
-#: Sequences have the time first.
-SAMPLES_AXIS = {"lenet": 0, "lstm": 1, "resnet18": 0}
+#: And how many labels: of each sample one, of the transformer one of each place of each sequence. The LSTM's sequences have the time first.
+LABELS = {"lenet": 64, "lstm": 32, "resnet18": 4, "transformer": 8 * 128}
+#: The transformer's encoder: its layers, the width of their attention, and into how many heads that is cut.
+LAYERS, UNITS, HEADS = 4, 256, 4
+#: What a chain of eight pointwise operators goes over: 16 M numbers.
+CHAIN = (4096, 4096)
 
 
 def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Data and labels."""
     rng = np.random.RandomState(3)
-    shape = BATCHES[name]
-    return rng.uniform(0, 1, shape).astype("float32"), rng.randint(0, 10, shape[SAMPLES_AXIS[name]]).astype("int32")
+    return rng.uniform(0, 1, BATCHES[name]).astype("float32"), rng.randint(0, 10, LABELS[name]).astype("int32")
 
 
 def image(name: str) -> np.ndarray:
     """Data for inference."""
     return np.random.RandomState(4).uniform(0, 1, IMAGES[name]).astype("float32")
+
+
+def chain_data() -> np.ndarray:
+    """Data of the chain."""
+    return np.random.RandomState(5).uniform(-1, 1, CHAIN).astype("float32")
 
 
 def scaled(scores: np.ndarray) -> list[float]:

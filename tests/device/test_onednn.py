@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,7 +22,12 @@ from hybridnet.config import config
 from hybridnet.core import OPS, Kind, Op, Sample, Spec
 from hybridnet.core.cpu_rules import has_library, host_call
 from hybridnet.device import onednn, refusals, threads
+from hybridnet.device.onednn import calls, loading
+from hybridnet.device.onednn.team import team
 from hybridnet.gluon import nn
+from hybridnet.graph.interpret import run_node
+from hybridnet.graph.ir import Node, Value, infer_node
+from hybridnet.ops.linalg import matmul_host
 from hybridnet.ops.nn.convolution import convolution
 
 #: In CI the extra ``cpu`` is installed; elsewhere, and beside the oldest NumPy, it may be missing.
@@ -54,20 +60,67 @@ def near(a: Any, b: Any) -> None:
 # -- what it computes ---------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def small_products_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matmul_host, "LEAST", 0)
+
+
 @needed
 @pytest.mark.parametrize("lay", [np.ascontiguousarray, strided], ids=["dense", "strided"])
 @pytest.mark.parametrize(("op", "sample"), SAMPLES)
 def test_each_call_gives_what_numpy_gives(op: Op, sample: Sample, lay: Any) -> None:
     data = [x.asnumpy().astype("float32") for x in as_arrays(sample.inputs)]
-    assert op.compute is not None
-    expected = op.compute(np, *data, **sample.attrs)
-    call = host_call(op, tuple(Spec(x.shape, x.dtype) for x in data), (Spec(expected.shape, expected.dtype),), sample.attrs)
+    inputs = tuple(Spec(x.shape, x.dtype) for x in data)
+    (expected,) = by_numpy(op, data, sample.attrs)
+    call = host_call(op, inputs, (Spec(expected.shape, expected.dtype),), sample.attrs)
     if call is None:
         pytest.skip("NumPy computes this one")
     for scratch in (None, np.full(call.workspace, 255, np.uint8)):
         out = lay(np.full_like(expected, np.nan))
         call(*map(lay, data), out, scratch=scratch)
         near(out, expected)
+    out = np.full_like(expected, np.nan)
+    for given in ([*map(lay, data), out], [None] * (len(data) + 1), [lay(data[0]), *[None] * len(data)]):  # bound to all, none, one
+        out[...] = np.nan
+        with team:
+            call.bind(given, np.full(call.workspace, 255, np.uint8))(
+                *[x for x, bound in zip([*map(lay, data), out], given, strict=True) if bound is None]
+            )
+        near(out, expected)
+    for i in range(len(data)):
+        if (way := call.packing(i)) is not None:
+            packing, packed_call = way
+            packed = np.full(packing.size, 255, np.uint8)
+            packing(lay(data[i]), packed)
+            out[...] = np.nan
+            packed_call(*[packed if k == i else lay(x) for k, x in enumerate(data)], out)
+            near(out, expected)
+
+
+def by_numpy(op: Op, data: list[Any], attrs: dict[str, Any]) -> tuple[Any, ...]:
+    """What NumPy computes, of composites in their parts."""
+    inputs = [Value(x.shape, x.dtype, hn.cpu()) for x in data]
+    with without():
+        return run_node(Node(op, inputs, attrs, infer_node(op, inputs, attrs), hn.cpu()), data)
+
+
+NAN = np.array([np.nan, np.inf, -0.0, 1.0, -1.0], "float32")
+
+
+@needed
+@pytest.mark.parametrize("added", [False, True])
+def test_a_relu_behind_a_convolution_gives_nan_for_nan_and_no_negative_zero(added: bool) -> None:
+    x, w = np.ones((1, 2, 2, 5), "float32"), np.eye(5, dtype="float32").reshape(5, 1, 1, 5)
+    activation = onednn.Activation("relu")
+    shape = (1, 2, 2, 5)
+    attrs = {"bias": True, "added": added, "activation": activation}
+    call = onednn.plan(onednn.Convolution("result", x.shape, w.shape, shape, (1, 1), (0, 0), (1, 1), 1, True, **attrs))
+    assert call is not None
+    out = np.empty(shape, "float32")
+    call(x, w, NAN - 1, *[np.full(shape, -1, "float32")] * added, out)
+    expected = np.maximum(NAN - added, 0)
+    np.testing.assert_array_equal(out[0, 0, 0], expected)
+    assert not np.signbit(out[~np.isnan(out)]).any()
 
 
 def backwards(x: Any) -> Any:
@@ -162,6 +215,31 @@ def test_random_convolutions_with_the_library_and_without(seed: int) -> None:
             near(found, right)
 
 
+@needed
+@pytest.mark.parametrize(
+    "shape", [(3, 3, 3, 3), (8, 3, 3, 3), (3, 5, 3, 3), (3, 3, 5, 3), (3, 3, 3, 5), (4, 6, 1, 1), (1, 4, 3, 3), (4, 1, 1, 3)]
+)
+def test_weights_gradients_lie_where_they_are_delivered(shape: tuple[int, ...]) -> None:
+    """They are computed right there, with their axes in another order, though shapes may be the same in both."""
+    filters, channels, *kernel = shape
+    x = hn.np.array(np.random.default_rng(1).normal(size=(2, channels, 9, 9)).astype("float32"))
+
+    def gradient() -> Any:
+        net = nn.HybridSequential()
+        net.add(nn.Conv2D(channels, 1, in_channels=channels), nn.Conv2D(filters, kernel, in_channels=channels, use_bias=False))
+        net.initialize(hn.init.One())
+        net.hybridize()
+        with autograd.record():
+            loss = (net(x) ** 2 * net(x)).sum()
+        loss.backward()
+        return [p.grad().asnumpy() for p in net.collect_params().values()]
+
+    with without():
+        expected = gradient()
+    for found, right in zip(gradient(), expected, strict=True):
+        near(found, right)
+
+
 # -- how it enters -------------------------------------------------------------------------------------
 
 
@@ -180,9 +258,11 @@ IMAGES = np.random.default_rng(0).normal(size=(2, 3, 12, 12)).astype("float32")
 def test_programs_call_it_and_explain_says_so() -> None:
     net, x = network(), hn.np.array(IMAGES)
     text = net.program(x)
-    assert text.count("library_convolution") == 2 and "scratch=" in text
-    assert "convolution by oneDNN" in net.explain(x)
-    assert "last=False" not in text  # channels come last from the first layer to the end
+    once, each = text.split("# at each call")
+    assert once.count("packed(") == 2  # the weights
+    (run,) = [part for part in each.split("def ") if part.startswith("run")]
+    assert run.count("library_convolution") == 2 and "maximum" not in run
+    assert "convolution_joined by oneDNN" in net.explain(x)
     with without():
         assert "library" not in net.program(x)
         assert "oneDNN" not in net.explain(x)
@@ -234,19 +314,39 @@ def test_results_do_not_depend_on_the_number_of_threads() -> None:
     assert all((y == found[0]).all() for y in found)
 
 
+@contextmanager
+def someone_else() -> Iterator[None]:
+    """A block beside which another thread has taken the library's threads."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with team:
+            begun.set()
+            ended.wait()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        ended.set()
+        other.join()
+
+
 @needed
 def test_a_call_beside_another_takes_one_thread() -> None:
     call, operands, out = large()
     numbers: list[int] = []
-    planned = onednn._planned
+    planned = calls._planned
 
     def noted(description: Any, number: int) -> Any:
         numbers.append(number)
         return planned(description, number)
 
-    with under(2), mock.patch.object(onednn, "_planned", noted):
+    with under(2), mock.patch.object(calls, "_planned", noted):
         call(*operands, out)
-        with onednn._threads.taken(2):
+        with someone_else():
             call(*operands, out)
         threads.share(lambda worker, pieces: [call(*operands, out) for _ in pieces], [0])
         threads.share(lambda worker, pieces: [call(*operands, np.empty_like(out)) for _ in pieces], [0, 1])
@@ -269,15 +369,15 @@ def test_threads_at_once_give_the_same() -> None:
 @needed
 def test_what_one_thread_is_refused_is_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call has one thread alone beside another, so it is planned for that too; and takes it where it has no plan for more."""
-    planned = onednn._planned
+    planned = calls._planned
     call, operands, out = large()
     call(*operands, out)
-    description = call._description
-    monkeypatch.setattr(onednn, "_planned", lambda what, number: "not on one" if number == 1 else planned(what, number))
+    description = call.description
+    monkeypatch.setattr(calls, "_planned", lambda what, number: "not on one" if number == 1 else planned(what, number))
     with refusals.heard() as heard:
         assert onednn.plan(description) is None
     assert [r.reason for r in heard] == ["not on one"]
-    monkeypatch.setattr(onednn, "_planned", lambda what, number: planned(what, number) if number == 1 else "not on more")
+    monkeypatch.setattr(calls, "_planned", lambda what, number: planned(what, number) if number == 1 else "not on more")
     again = np.empty_like(out)
     call(*operands, again)
     np.testing.assert_allclose(again, out, rtol=1e-4, atol=1e-4)
@@ -330,7 +430,7 @@ def only(tmp_path: Path) -> Iterator[Path]:
     """The place of the one library that there is."""
     path = tmp_path / onednn.FILE
     onednn.library.cache_clear()
-    with mock.patch.object(onednn, "_candidates", lambda: iter([str(path)])):
+    with mock.patch.object(loading, "_candidates", lambda: iter([str(path)])):
         yield path
     onednn.library.cache_clear()
 
@@ -374,8 +474,8 @@ def test_no_library_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     onednn.library.cache_clear()
     try:
         with (
-            mock.patch.object(onednn, "_candidates", lambda: iter(["libdnnl-of-nobody.so.3"])),
-            mock.patch.object(onednn, "FILE", "libdnnl-of-nobody.so.3"),
+            mock.patch.object(loading, "_candidates", lambda: iter(["libdnnl-of-nobody.so.3"])),
+            mock.patch.object(loading, "FILE", "libdnnl-of-nobody.so.3"),
         ):
             with caplog.at_level(logging.INFO, "hybridnet"):
                 assert not onednn.available()

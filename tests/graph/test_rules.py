@@ -17,7 +17,7 @@ from hybridnet import autograd, dtypes, npx
 from hybridnet.compile import jit
 from hybridnet.config import config
 from hybridnet.core import OPS, NDArray, Spec, call, wrap
-from hybridnet.device import cpu
+from hybridnet.device import cpu, onednn
 from hybridnet.errors import ArgumentError, GraphError
 from hybridnet.graph import operators
 from hybridnet.graph.interpret import interpret
@@ -161,12 +161,15 @@ def loop(x: Any) -> Any:
     return npx.foreach(lambda row, s: (row * 2 + row * 2, s), x, x[0])[0]
 
 
+KERNEL, SCALE = normal(8, 8, 3, 3), normal(8, 1, 1)  # settled: not given, but read
+
 CPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "dce": (lambda x: (x.exp(), x + 2)[1], ((3,),)),
     "decompose": (lambda x: npx.softmax(x), ((3,),)),
     "fold": (lambda x: x * (hn.np.ones(()) + 1), ((3,),)),
     "simplify": (lambda x: x * 1 + 2, ((3,),)),
     "cse": (lambda x: x.exp() + x.exp(), ((3,),)),
+    "absorb": (lambda x: npx.convolution(x, KERNEL, no_bias=True) * SCALE, ((2, 8, 9, 9),)),
     "concat_slices": (gradient(lambda x: (x[:2] * x[2:]).sum()), ((4,),)),
     "subgraphs": (loop, ((40, 2),)),
     "dce-late": (lambda x: x * (hn.np.ones(()) + 1), ((3,),)),
@@ -176,6 +179,9 @@ CPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "insert_copies": (lambda x: (x, x.T.reshape((-1,))), ((2, 3),)),
     "copy_inputs": (lambda x: npx.foreach(lambda row, s: (row, (s[1] + row, s[0])), x, [x[0], x[1]])[1], ((40, 2),)),
     "ungroup": (lambda x, y: _decay(x, y), ((3,), (4,))),  # arguments, which are not the program's to lay into one array
+}
+ONEDNN_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "join": (lambda x: npx.relu(npx.convolution(x, KERNEL, no_bias=True)), ((2, 8, 9, 9),)),
 }
 GPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "layout": (lambda x, w: npx.convolution(npx.relu(npx.convolution(x, w, no_bias=True)), w, no_bias=True), ((2, 8, 9, 9), (8, 8, 3, 3))),
@@ -226,6 +232,13 @@ def test_each_pass_fires(name: str) -> None:
     assert name in effects(fn, [normal(*s) for s in shapes])
 
 
+@pytest.mark.skipif(not onednn.available(), reason="oneDNN is not installed (the extra cpu), or left out")
+@pytest.mark.parametrize("name", ONEDNN_PASSES)
+def test_each_pass_for_a_library_of_a_cpu_fires(name: str) -> None:
+    fn, shapes = ONEDNN_PASSES[name]
+    assert name in effects(fn, [normal(*s) for s in shapes])
+
+
 @pytest.mark.parametrize("name", GPU_PASSES)
 def test_each_pass_for_a_gpu_fires(name: str, emulated_gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fn, shapes = GPU_PASSES[name]
@@ -236,7 +249,9 @@ def test_each_pass_for_a_gpu_fires(name: str, emulated_gpu: Any, monkeypatch: py
 
 def test_every_pass_has_an_example() -> None:
     listed = {p.name for p in (*PASSES, *(p for rewrites in LOWERING.values() for p in rewrites))}
-    assert {*CPU_PASSES, *GPU_PASSES} == listed - {"choose"}  # which notes who computes a node, and changes no graph: test_backend.py
+    assert {*CPU_PASSES, *ONEDNN_PASSES, *GPU_PASSES} == listed - {
+        "choose"
+    }  # which notes who computes a node, and changes no graph: test_backend.py
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,11 @@ class Backend:
         """Whether contractions of that type are faster with channels on the last axis."""
         return False
 
+    @property
+    def prepares(self) -> bool:
+        """Whether programs compute once, for many calls, what follows from settled inputs alone."""
+        return False
+
     def rematerializes_random(self, node: Node) -> bool:
         """Whether random numbers are drawn anew by every kernel that reads them, and not stored."""
         return False

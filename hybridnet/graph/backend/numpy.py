@@ -37,6 +37,10 @@ class NumpyBackend(Backend):
     ) -> HostCall | None:
         return host_call(node.op, tuple(v.spec for v in node.inputs), tuple(v.spec for v in node.outputs), node.attrs)
 
+    @property
+    def prepares(self) -> bool:
+        return True
+
     def prefers_channels_last(self, dtype: Dtype) -> bool:
         return dtype == float32 and onednn.available()
 

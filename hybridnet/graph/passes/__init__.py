@@ -10,12 +10,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hybridnet.graph.ir import Graph
+from hybridnet.graph.passes.absorb import absorb
 from hybridnet.graph.passes.casts import casts
 from hybridnet.graph.passes.cleanup import cse, dce
 from hybridnet.graph.passes.concat_slices import concat_slices
 from hybridnet.graph.passes.decompose import decompose
 from hybridnet.graph.passes.epilogue import epilogue
 from hybridnet.graph.passes.fold import fold
+from hybridnet.graph.passes.join import join
 from hybridnet.graph.passes.layout import gains, layout
 from hybridnet.graph.passes.simplify import simplify
 from hybridnet.graph.passes.subgraphs import subgraphs
@@ -40,12 +42,14 @@ PASSES: tuple[Pass, ...] = (
     Pass("fold", fold, "constants first: the algebra recognises them"),
     Pass("simplify", simplify, "before common subexpressions, which it makes equal"),
     Pass("cse", cse, "after the algebra; forward and backward often compute the same"),
+    Pass("absorb", absorb, "when equal values are one, and before layout, which moves the axes of scales and weights"),
     Pass("concat_slices", concat_slices, "when equal gradients are one, and before layout, which gives concatenations other axes"),
     Pass("layout", layout, "when composites are written out and equal values are one, so that each is transposed once"),
     Pass("decompose-late", decompose, "convolutions that no library computes in the order that they have now"),
     Pass("subgraphs", lambda graph: subgraphs(graph, optimize), "when what nodes of control flow are given is known to be constant"),
     Pass("casts", casts, "when equal casts are one, and it is settled which composites stay whole"),
     Pass("epilogue", epilogue, "when the algebra has made products what they will be, and before regions take the additions"),
+    Pass("join", join, "when layout has settled which convolutions a library computes, and before regions take what is behind them"),
     Pass("dce-late", dce, "what the passes before it left without a reader"),
 )
 
@@ -68,6 +72,7 @@ def write_out(graph: Graph) -> Graph:
 __all__ = [
     "PASSES",
     "Pass",
+    "absorb",
     "casts",
     "concat_slices",
     "cse",
@@ -75,6 +80,7 @@ __all__ = [
     "decompose",
     "epilogue",
     "fold",
+    "join",
     "layout",
     "optimize",
     "simplify",

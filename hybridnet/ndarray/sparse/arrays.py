@@ -149,9 +149,12 @@ class RowSparseNDArray(BaseSparseNDArray):
 
     def set_rows(self, rows: Any, values: Any) -> None:
         """Make ``values`` (dense, one for each of ``rows``, which are stored) those of these rows, in place."""
-        if self._storage is not None:
-            self._storage.before_write()
+        storage = self._storage
+        if storage is not None:
+            storage.before_write()
         self._data.data[self._device.xp.searchsorted(self._data.indices, rows._data)] = values._data
+        if storage is not None:
+            storage.after_write()
 
     def tostype(self, stype: str) -> Any:
         """The same elements in storage ``default``; ArgumentError for ``csr``, as in MXNet."""

@@ -6,8 +6,9 @@ Several arrays travel in one message, packed into scratch. Sums of 16-bit number
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,7 +20,34 @@ from hybridnet.dtypes import float32
 Data = np.ndarray[Any, Any]
 
 
-class HostSum:
+def _one_by_one(run: Callable[..., Any]) -> Callable[..., Any]:
+    """The session of collectives: they share nothing."""
+    return run
+
+
+class _HostCollective(ABC):
+    """What planned calls of collectives have in common."""
+
+    session: ClassVar[Any] = staticmethod(_one_by_one)
+
+    @abstractmethod
+    def __call__(self, *arrays: Any, scratch: Any = None) -> None:
+        """Exchange: operands, then results."""
+
+    def bind(self, arrays: Sequence[Any], scratch: Any) -> Callable[..., None]:
+        """The call on arrays that stay where they are, but for those that are None, which each run is given."""
+
+        def run(*given: Any) -> None:
+            rest = iter(given)
+            self(*[next(rest) if a is None else a for a in arrays], scratch=scratch)
+
+        return run
+
+    def packing(self, i: int) -> None:
+        """Operands are taken as they lie."""
+
+
+class HostSum(_HostCollective):
     """The sums over ranks of some arrays of one dtype."""
 
     def __init__(self, specs: Sequence[Spec]) -> None:
@@ -46,7 +74,7 @@ class HostSum:
             y[...] = place
 
 
-class HostMove:
+class HostMove(_HostCollective):
     """One of the other collectives, of one array."""
 
     workspace = 0

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cuda, on_numpy, register
+from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, on_cpu, on_cuda, on_numpy, register
 from hybridnet.core.kernel import LibraryCall, StridedSpec, is_half
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import normal, tensor
-from hybridnet.ops.linalg import cpu_matmul
+from hybridnet.ops.linalg import cpu_matmul, matmul_host
 from hybridnet.ops.linalg.gemm import SUMS, plan_product
 
 
@@ -104,6 +104,7 @@ def _on_host(a: Any, b: Any, *, transpose_a: bool = False, transpose_b: bool = F
 
 on_numpy(MATMUL, _on_host)
 on_cuda(MATMUL, library=_library)
+on_cpu(MATMUL, matmul_host.matmul)
 
 
 def _infer_bias(a: Spec, b: Spec, bias: Spec, *, relu: bool = False, **flags: bool) -> Spec:

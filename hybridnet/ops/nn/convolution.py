@@ -134,7 +134,7 @@ def _permuted(order: tuple[int, ...], *specs: Spec, last: bool, **attrs: Any) ->
     return Permuted({**attrs, "last": True}, (True, True), (True,))
 
 
-def _flops_of_window(window: Spec, sums: Spec) -> int:
+def flops_of_window(window: Spec, sums: Spec) -> int:
     """Of as many sums of products as ``sums`` has elements, over a filter of a weight of that shape."""
     return 2 * sums.size * math.prod(window.shape[1:])
 
@@ -171,7 +171,7 @@ CONVOLUTION = register(
         Kind.CONTRACTION,
         _infer_convolution,
         compute=_convolution,
-        flops=lambda inputs, outputs, **attrs: _flops_of_window(inputs[1], outputs[0]),
+        flops=lambda inputs, outputs, **attrs: flops_of_window(inputs[1], outputs[0]),
         out=True,
         grad=(
             lambda g, y, x, w, **attrs: call("convolution_data_grad", g, w, size=_spatial(x, attrs["last"]), **attrs),
@@ -197,7 +197,7 @@ DATA_GRAD = register(
         Kind.CONTRACTION,
         _infer_data_grad,
         compute=_convolution_data_grad,
-        flops=lambda inputs, outputs, **attrs: _flops_of_window(inputs[1], inputs[0]),
+        flops=lambda inputs, outputs, **attrs: flops_of_window(inputs[1], inputs[0]),
         out=True,
         grad=(
             lambda g, y, dy, w, *, size, **attrs: call("convolution", g, w, **attrs),
@@ -225,7 +225,7 @@ WEIGHT_GRAD = register(
         Kind.CONTRACTION,
         _infer_weight_grad,
         compute=_convolution_weight_grad,
-        flops=lambda inputs, outputs, **attrs: _flops_of_window(outputs[0], inputs[1]),
+        flops=lambda inputs, outputs, **attrs: flops_of_window(outputs[0], inputs[1]),
         grad=(
             lambda g, y, x, dy, *, kernel, **attrs: call("convolution_data_grad", dy, g, size=_spatial(x, attrs["last"]), **attrs),
             lambda g, y, x, dy, *, kernel, **attrs: call("convolution", x, g, **attrs),

@@ -24,7 +24,7 @@ from hybridnet.ops.common import normal, reduced_shape, tensor
 from hybridnet.ops.kernels.places import index_type, once, pack_width
 from hybridnet.ops.math.slopes import ROOT
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide, wide_dtype
-from hybridnet.ops.nn.windows import is_last, spatial_of
+from hybridnet.ops.nn.windows import is_last, scratch, spatial_of
 
 Attrs = dict[str, Any]
 
@@ -77,19 +77,26 @@ def _permuted(order: tuple[int, ...], *specs: Spec, first: int, **attrs: Any) ->
     return Permuted({"first": start, **attrs}, (True,) * len(specs), (True,))
 
 
-def _reduce(xp: Any, x: Any, axis: _Axis, ufunc: Any, empty: float) -> Any:
-    """One axis's windows reduced by ``ufunc``; ``empty`` where a window has no data."""
-    shape = (*x.shape[: axis.axis], axis.windows, *x.shape[axis.axis + 1 :])
-    taps = list(axis.taps())
+def _reduce(xp: Any, x: Any, axes: list[_Axis], ufunc: Any, empty: float, out: Any) -> Any:
+    """The windows of one axis after the other reduced by ``ufunc``, the last into ``out``; ``empty`` where a window has no data."""
+    for axis in axes[:-1]:
+        shape = (*x.shape[: axis.axis], axis.windows, *x.shape[axis.axis + 1 :])
+        x = _reduce_axis(x, axis, ufunc, empty, scratch(xp, f"pooled along {axis.axis}", shape, x.dtype))
+    return _reduce_axis(x, axes[-1], ufunc, empty, out)
+
+
+def _reduce_axis(x: Any, axis: _Axis, ufunc: Any, empty: float, out: Any) -> Any:
     whole = slice(0, axis.windows)
-    start = next((t for t in taps if t[0] == whole), None)
-    if start is None:
-        out = xp.full(shape, empty, x.dtype)
-    else:
-        taps.remove(start)
-        out = xp.empty(shape, x.dtype)
-        out[...] = x[axis.at(start[1])]
-    for windows, data in taps:
+    taps = sorted(axis.taps(), key=lambda tap: tap[0] != whole)  # those that all windows have first
+    of_all = [x[axis.at(data)] for windows, data in taps[:2] if windows == whole]
+    match of_all:
+        case (one, other):
+            ufunc(one, other, out=out)
+        case (one,):
+            out[...] = one
+        case _:
+            out[...] = empty
+    for windows, data in taps[len(of_all) :]:
         target = out[axis.at(windows)]
         ufunc(target, x[axis.at(data)], out=target)
     return out
@@ -130,10 +137,10 @@ def _infer_max(x: Spec, *, first: int, kernel: Any, stride: Any, pad: Any, count
     return Spec(_pooled(x.shape, first, count), x.dtype)
 
 
-def _max_pool(xp: Any, x: Any, *, first: int, kernel: Any, stride: Any, pad: Any, count: Any) -> Any:
-    for axis in _axes("max_pool", x.shape, first, kernel, stride, pad, count):
-        x = _reduce(xp, x, axis, xp.maximum, float(ml_dtypes.finfo(x.dtype).min))
-    return x
+def _max_pool(xp: Any, x: Any, *, first: int, kernel: Any, stride: Any, pad: Any, count: Any, out: Any = None) -> Any:
+    axes = _axes("max_pool", x.shape, first, kernel, stride, pad, count)
+    out = xp.empty(_pooled(x.shape, first, count), x.dtype) if out is None else out
+    return _reduce(xp, x, axes, xp.maximum, float(ml_dtypes.finfo(x.dtype).min), out)
 
 
 def _winners(xp: Any, x: Any, y: Any, axes: list[_Axis]) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...], Any]]:
@@ -158,15 +165,25 @@ def _infer_max_grad(g: Spec, x: Spec, y: Spec, *, first: int, kernel: Any, strid
     return Spec(x.shape, g.dtype)
 
 
-def _max_pool_grad(xp: Any, g: Any, x: Any, y: Any, *, first: int, kernel: Any, stride: Any, pad: Any, count: Any) -> Any:
-    out = xp.zeros(x.shape, wide_dtype(g.dtype))
+def _max_pool_grad(xp: Any, g: Any, x: Any, y: Any, *, first: int, kernel: Any, stride: Any, pad: Any, count: Any, out: Any = None) -> Any:
+    wide_out = xp.empty(x.shape, wide_dtype(g.dtype)) if out is None or out.dtype != wide_dtype(g.dtype) else out
+    wide_out.fill(0)
     apart = all(s >= k for s, k in zip(stride, kernel, strict=True))
     for windows, data, won in _winners(xp, x, y, _axes("max_pool_grad", x.shape, first, kernel, stride, pad, count)):
         if apart:
-            xp.multiply(g[windows], won, out=out[data])  # many times faster than choosing by a condition
+            xp.multiply(g[windows], won, out=wide_out[data])  # many times faster than choosing by a condition
         else:
-            out[data] += g[windows] * won
-    return out.astype(g.dtype, copy=False)
+            wide_out[data] += g[windows] * won
+    return _narrowed(wide_out, g.dtype, out)
+
+
+def _narrowed(made: Any, dtype: dtypes.Dtype, out: Any) -> Any:
+    """What was computed in the dtype of sums, in the result's: in ``out``, if it is given."""
+    if out is None:
+        return made.astype(dtype, copy=False)
+    if made is not out:
+        out[...] = made
+    return out
 
 
 def _infer_max_gather(h: Spec, x: Spec, y: Spec, **attrs: Any) -> Spec:
@@ -217,6 +234,7 @@ MAX_POOL = register(
         Kind.OPAQUE,
         _infer_max,
         compute=_max_pool,
+        out=True,
         grad=(lambda g, y, x, **attrs: call("max_pool_grad", g, x, y, **attrs),),
         saves=(0, "y"),
         promote="float",
@@ -233,6 +251,7 @@ MAX_POOL_GRAD = register(
         Kind.OPAQUE,
         _infer_max_grad,
         compute=_max_pool_grad,
+        out=True,
         grad=(lambda g, y, dy, x, m, **attrs: call("max_pool_gather", g, x, m, **attrs), None, None),
         saves=(1, 2),
         promote="float",
@@ -285,8 +304,7 @@ def _infer_sum(x: Spec, *, first: int, kernel: Any, stride: Any, pad: Any, count
 def _sum_pool(xp: Any, x: Any, *, first: int, kernel: Any, stride: Any, pad: Any, count: Any, divide: str) -> Any:
     axes = _axes("sum_pool", x.shape, first, kernel, stride, pad, count)
     total = x.astype(wide_dtype(x.dtype), copy=False)
-    for axis in axes:
-        total = _reduce(xp, total, axis, xp.add, 0)
+    total = _reduce(xp, total, axes, xp.add, 0, xp.empty(_pooled(x.shape, first, count), total.dtype))
     return _divided(xp, total, axes, divide).astype(x.dtype, copy=False)
 
 

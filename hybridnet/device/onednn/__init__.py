@@ -1,0 +1,26 @@
+"""oneDNN, the library that may compute in NumPy's place on a CPU: the only package that knows of it, which it calls through ctypes.
+
+A description (:class:`Convolution`, say) says what is to be computed; :func:`plan` gives a call, or None where the library is not there or
+refuses, and then NumPy computes. A call takes NumPy arrays of any strides. Data and results are computed with channels last and weights
+in an order of the library's choice: what lies otherwise is reordered by the library, into scratch that the caller may give.
+
+===================  ==================================================================================================
+``loading``          finding and loading it
+``team``             the threads that its calls use
+``layouts``          how arrays lie, in its terms
+``primitives``       what it executes
+``plans``            a description planned for a number of threads
+``calls``            planned calls, as programs and imperative operators make them
+``convolution``      convolutions: the products, and what a library does behind them
+``product``          products of two matrices
+===================  ==================================================================================================
+
+Functions, structures and numbers are those of oneDNN's C interface, version 3 (``dnnl.h``, ``dnnl_types.h``).
+"""
+
+from hybridnet.device.onednn.calls import Call, plan
+from hybridnet.device.onednn.convolution import Activation, Convolution
+from hybridnet.device.onednn.loading import FILE, NAME, available, library
+from hybridnet.device.onednn.product import Product
+
+__all__ = ["FILE", "NAME", "Activation", "Call", "Convolution", "Product", "available", "library", "plan"]

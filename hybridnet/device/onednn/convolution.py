@@ -1,0 +1,132 @@
+"""Convolutions: their three products, and what the library does behind the first before it writes.
+
+A relu is a leaky one of slope 0, plus 0: the library's own gives 0 for NaN, this one NaN. Of all numbers -inf alone, which is what left the
+range of the type, is not what max(x, 0) makes of it, but NaN too. It takes as long (two threads, (1,56,56,64) ∗ (64,3,3,64): 1.04 ms each).
+"""
+
+from __future__ import annotations
+
+import math
+from ctypes import c_float, c_int
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hybridnet.device.onednn.layouts import Operand, Shape, channels_first, data, described, numbers
+from hybridnet.device.onednn.loading import Library, Object
+from hybridnet.device.onednn.primitives import attributes
+
+_DIRECT, _INFERENCE, _TRAINING = 1, 96, 64
+_ADD = 0x1FFF0
+_LINEAR, _CLIP = 0x26, 0x2E  # functions of one number
+_BIAS = 41
+_BEHIND, _SECOND, _SLOPES = 32768, 2, 33  # arguments of what is behind a product: those of its n-th part begin at n times that
+_NO_SLOPE = np.zeros(1, np.float32)
+
+
+class Activation(NamedTuple):
+    """A function that the result is put through: ``relu``, or ``clip`` to ``low`` .. ``high``, which takes NaN for ``low``."""
+
+    name: str
+    low: float = 0.0
+    high: float = 0.0
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One of the three products of a float32 convolution: ``"result"``, ``"data"`` or ``"weight"`` (``kind``), from the other two.
+
+    Shapes are those of the arrays: (N, C, *size), or (N, *size, C) with channels ``last``; the weight's is (filters, C / groups, *kernel)
+    or (filters, *kernel, C / groups). Behind ``"result"`` may come, in this order, a ``bias`` of shape (filters,), an array that
+    is ``added``, of the result's shape, and an ``activation``.
+    """
+
+    kind: str
+    data: Shape
+    weight: Shape
+    result: Shape
+    stride: Shape
+    pad: Shape
+    dilate: Shape
+    groups: int
+    last: bool
+    bias: bool = False
+    added: bool = False
+    activation: Activation | None = None
+
+    def __str__(self) -> str:
+        shapes = f"data {self.data}, weight {self.weight}, result {self.result}, {self.groups} groups"
+        layout = ", channels last" * self.last
+        behind = [*["a bias"] * self.bias, *["a sum"] * self.added, *([self.activation.name] if self.activation else [])]
+        then = f", then {', '.join(behind)}" if behind else ""
+        return f"the {self.kind} of a convolution, {shapes}, pad {self.pad}, stride {self.stride}, dilate {self.dilate}{layout}{then}"
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of all windows."""
+        return math.prod(self.result) * math.prod(self.weight[1:])
+
+    def operands(self) -> tuple[Operand, ...]:
+        """The operands, then the result."""
+        if self.kind == "data":
+            return self._data(145, self.result), self._weight(33), self._data(129, self.data)
+        if self.kind == "weight":
+            return self._data(1, self.data), self._data(145, self.result), self._weight(161)
+        behind = [Operand(_BIAS, (self.weight[0],), (0,), (0,))] * self.bias + [self._data(_BEHIND | _SECOND, self.result)] * self.added
+        return self._data(1, self.data), self._weight(33), *behind, self._data(17, self.result)
+
+    def constants(self) -> tuple[tuple[int, Any], ...]:
+        """Further arguments, which are the same in every call: their numbers and arrays."""
+        if self.activation is None or self.activation.name != "relu":
+            return ()
+        return ((_BEHIND * (1 + self.added) | _SLOPES, _NO_SLOPE),)
+
+    def _data(self, argument: int, shape: Shape) -> Operand:
+        return data(argument, shape, self.last)
+
+    def _weight(self, argument: int) -> Operand:
+        ndim = len(self.weight)
+        return Operand(argument, self.weight, channels_first(ndim, self.last), tuple(range(ndim)), self.groups, is_free=True)
+
+    def described(self, lib: Library, given: dict[int, Any]) -> Object:
+        """The library's description, for the number of threads that is set. ``given``: layouts of arguments in place of its choice."""
+        x, y = (self._data(0, shape).wanted(lib) for shape in (self.data, self.result))
+        w = given.get(33) or self._weight(0).wanted(lib)
+        bias = described(lib, self.weight[:1], (1,)) if self.bias else None
+        sizes = [numbers(self.stride), numbers([d - 1 for d in self.dilate]), numbers(self.pad), numbers(self.pad)]
+        kind = c_int(_INFERENCE if self.kind == "result" else _TRAINING)
+        forward = lib.make(
+            "convolution_forward_primitive_desc_create",
+            "primitive_desc_destroy",
+            *(lib.engine, kind, c_int(_DIRECT), x, w, bias, y, *sizes, self._attributes(lib, y)),
+        )
+        if self.kind == "result":
+            return forward
+        if self.kind == "data":
+            return lib.make(
+                "convolution_backward_data_primitive_desc_create",
+                "primitive_desc_destroy",
+                *(lib.engine, c_int(_DIRECT), x, w, y, *sizes, forward, attributes(lib)),
+            )
+        return lib.make(
+            "convolution_backward_weights_primitive_desc_create",
+            "primitive_desc_destroy",
+            *(lib.engine, c_int(_DIRECT), x, w, None, y, *sizes, forward, attributes(lib)),
+        )
+
+    def _attributes(self, lib: Library, result: Object) -> Object:
+        made = attributes(lib)
+        if not self.added and self.activation is None:
+            return made
+        behind = lib.make("post_ops_create", "post_ops_destroy")
+        if self.added:
+            lib.do("post_ops_append_binary", behind, c_int(_ADD), result)
+        match self.activation:
+            case Activation("relu"):
+                lib.do("post_ops_append_prelu", behind, c_int(0))  # one slope for all channels
+                lib.do("post_ops_append_eltwise", behind, c_int(_LINEAR), c_float(1), c_float(0))
+            case Activation("clip", low, high):
+                lib.do("post_ops_append_eltwise", behind, c_int(_CLIP), c_float(low), c_float(high))
+        lib.do("primitive_attr_set_post_ops", made, behind)
+        return made
