@@ -88,9 +88,10 @@ class SymbolBlock(HybridBlock):
         for node in self._graph._variables:
             parameter = self._reg_params.get(node.name)
             if parameter is not None:
-                if not infer.is_whole(found.of(node)):
-                    fail(ShapeError, parameter.name, expected="a shape that follows from the inputs'", got=str(found.of(node)))
-                parameter.shape = found.of(node)
+                shape = found.of(node)
+                if shape is None or not infer.is_whole(shape):
+                    fail(ShapeError, parameter.name, expected="a shape that follows from the inputs'", got=str(shape))
+                parameter.shape = shape
 
     @staticmethod
     def imports(

@@ -183,9 +183,9 @@ def split(data: Array, num_outputs: int, axis: int = 1, squeeze_axis: bool = Fal
 
 @classic("_split_v2", outputs=lambda a: numbered(a["sections"] or len(a["indices"])), shares=True)
 def split_at(data: Array, indices: Shape, axis: int = 1, squeeze_axis: bool = False, sections: int = 0) -> Any:
-    """Parts along an axis: ``sections`` of them, the first longer by one where they cannot be equal, or one from each of ``indices``, of which the first is 0, to the next.
+    """Parts along an axis: ``sections`` (the first longer by one where they cannot be equal), or one from each of ``indices`` to the next.
 
-    With ``squeeze_axis`` without that axis, which must be of length 1 then; one part comes alone.
+    The first of ``indices`` is 0. With ``squeeze_axis`` without that axis, which must be of length 1 then; one part comes alone.
     """
     parts = joining.array_split(data, sections or tuple(indices)[1:], axis)
     if squeeze_axis:

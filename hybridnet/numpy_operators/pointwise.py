@@ -8,9 +8,9 @@ from typing import Any
 from hybridnet.ndarray.attributes import Array
 from hybridnet.ndarray.record import TypeRule
 from hybridnet.numpy.functions import FUNCTIONS as NUMPY
+from hybridnet.numpy_extension.functions import FUNCTIONS as EXTENSION
 from hybridnet.numpy_operators import types
 from hybridnet.numpy_operators.register import numpy_operator
-from hybridnet.numpy_extension.functions import FUNCTIONS as EXTENSION
 
 
 def _unary(name: str, rule: TypeRule | None = None, also: tuple[str, ...] = ()) -> None:
@@ -53,39 +53,45 @@ def _with_number(op: str, function: Callable[[Any, Any], Any], rule: TypeRule | 
     numpy_operator(op, types=rule)(operator)
 
 
-def _binary(name: str, rule: TypeRule, operands: tuple[str, str] = ("lhs", "rhs")) -> Callable[..., Any]:
+def _binary(name: str, rule: TypeRule) -> Callable[..., Any]:
     function: Callable[..., Any] = NUMPY[name]
 
-    if operands == ("lhs", "rhs"):
-
-        def operator(lhs: Array, rhs: Array) -> Any:
-            return function(lhs, rhs)
-    else:
-
-        def operator(x1: Array, x2: Array) -> Any:
-            return function(x1, x2)
+    def operator(lhs: Array, rhs: Array) -> Any:
+        return function(lhs, rhs)
 
     operator.__doc__ = function.__doc__
     numpy_operator(f"_npi_{name}", types=rule)(operator)
     return function
 
 
+def _floating_pair(name: str) -> Callable[..., Any]:
+    """The same of those whose operands MXNet calls ``x1`` and ``x2``."""
+    function: Callable[..., Any] = NUMPY[name]
+
+    def operator(x1: Array, x2: Array) -> Any:
+        return function(x1, x2)
+
+    operator.__doc__ = function.__doc__
+    numpy_operator(f"_npi_{name}", types=types.floating)(operator)
+    return function
+
+
 #: Binary operators: the rule of dtypes, and whether there is a form with the number first.
 _BINARY: dict[str, tuple[TypeRule, bool]] = {
-    **dict.fromkeys("add multiply".split(), (types.promoted, False)),
-    **dict.fromkeys("subtract mod power".split(), (types.promoted, True)),
-    **dict.fromkeys("copysign ldexp true_divide".split(), (types.floating, True)),
-    **dict.fromkeys("bitwise_and bitwise_or bitwise_xor lcm".split(), (types.promoted, False)),
-    **dict.fromkeys("equal not_equal greater greater_equal less less_equal".split(), (types.truth, False)),
+    **dict.fromkeys(["add", "multiply"], (types.promoted, False)),
+    **dict.fromkeys(["subtract", "mod", "power"], (types.promoted, True)),
+    **dict.fromkeys(["copysign", "ldexp", "true_divide"], (types.floating, True)),
+    **dict.fromkeys(["bitwise_and", "bitwise_or", "bitwise_xor", "lcm"], (types.promoted, False)),
+    **dict.fromkeys(["equal", "not_equal", "greater", "greater_equal", "less", "less_equal"], (types.truth, False)),
 }
 for _name, (_rule, _both) in _BINARY.items():
     _function = _binary(_name, _rule)
     _with_number(f"_npi_{_name}_scalar", _function, _rule)
     if _both:
         _with_number(f"_npi_r{_name}_scalar", _function, _rule, reflected=True)
-_with_number("_npi_arctan2_scalar", _binary("arctan2", types.floating, ("x1", "x2")), types.floating)
+_with_number("_npi_arctan2_scalar", _floating_pair("arctan2"), types.floating)
 _with_number("_npi_rarctan2_scalar", NUMPY["arctan2"], types.floating, reflected=True)
-_binary("hypot", types.floating, ("x1", "x2"))
+_floating_pair("hypot")
 
 
 @numpy_operator("_npi_around")

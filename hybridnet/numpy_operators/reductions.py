@@ -115,7 +115,10 @@ def diff(a: Array, n: int = 1, axis: int = -1) -> Any:
 
 @numpy_operator(
     "_npi_ediff1d",
-    asked={"input2": lambda a: a["to_begin_arr_given"] or a["to_end_arr_given"], "input3": lambda a: a["to_begin_arr_given"] and a["to_end_arr_given"]},
+    asked={
+        "input2": lambda a: a["to_begin_arr_given"] or a["to_end_arr_given"],
+        "input3": lambda a: a["to_begin_arr_given"] and a["to_end_arr_given"],
+    },
 )
 def ediff1d(
     input1: Array,
@@ -132,7 +135,12 @@ def ediff1d(
     return NUMPY["ediff1d"](input1, end, begin)
 
 
-@numpy_operator("_npi_average", asked={"weights": lambda a: a["weighted"]}, outputs=lambda a: ("output0", "output1")[: 1 + a["returned"]], types=types.floating)
+@numpy_operator(
+    "_npi_average",
+    asked={"weights": lambda a: a["weighted"]},
+    outputs=lambda a: ("output0", "output1")[: 1 + a["returned"]],
+    types=types.floating,
+)
 def average(a: Array, weights: Array | None = None, axis: Shape | None = None, returned: bool = False, weighted: bool = True) -> Any:
     """The mean by weights over axes, and with ``returned`` the sums of weights."""
     one = axis[0] if axis is not None and len(axis) == 1 else axis
@@ -162,9 +170,11 @@ def _percentiles(a: Any, q: Any, axis: Shape | None, interpolation: str, keepdim
     rows = NUMPY["transpose"](a, (*axes, *rest)).reshape((-1, *[a.shape[i] for i in rest]))
     ordered = NUMPY["sort"](rows, axis=0)
     place = q.reshape((-1,)).astype("float64") * ((ordered.shape[0] - 1) / 100)
+    if interpolation == "nearest":
+        place = NUMPY["rint"](place)
     low, high = (NUMPY["take"](ordered, NUMPY[f](place).astype("int64"), axis=0, mode="clip") for f in ("floor", "ceil"))
     part = (place - NUMPY["floor"](place)).reshape((-1, *[1] * len(rest)))
-    weight = {"linear": part, "lower": 0, "higher": 1, "nearest": NUMPY["rint"](part), "midpoint": 0.5}[interpolation]
+    weight = {"linear": part, "lower": 0, "higher": 1, "nearest": 0, "midpoint": 0.5}[interpolation]
     found = low + ((high - low) * weight).astype(low.dtype, copy=False)
     kept = [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else [a.shape[i] for i in rest]
     return found.reshape((*q.shape, *kept))

@@ -43,7 +43,7 @@ def of_dtype(inputs: Known, outputs: Outputs, a: Attributes) -> Any:
 
 def weighed(inputs: Known, outputs: Outputs, a: Attributes) -> Any:
     """Counts, which are int64, or sums of weights, which are of their dtype; the two inputs say nothing of each other."""
-    return dict(inputs), [inputs["weights"] if "weights" in inputs else dtypes.int64]
+    return dict(inputs), [inputs.get("weights", dtypes.int64)]
 
 
 def chosen(inputs: Known, outputs: Outputs, a: Attributes) -> Any:

@@ -1,8 +1,9 @@
 """Shapes and dtypes of a symbol's variables and outputs, from those of some, in both directions.
 
-A shape is a tuple in which -1 is a length that is not known, or ``None``, as under NumPy's rules; MXNet 1.x has 0 and ``()`` in their place,
-which :func:`read` and :func:`shown` exchange. What an operator makes of its inputs' shapes is asked of the operator: its function is traced with arrays that have no memory (:mod:`hybridnet.symbol.probe`), and what its inputs
-must be follows from the rule of its record. Nodes are visited forward and backward until nothing more follows.
+A shape is a tuple in which -1 is a length that is not known, or ``None``, as under NumPy's rules; MXNet 1.x has 0 and ``()``
+in their place, which :func:`read` and :func:`shown` exchange. What an operator makes of its inputs' shapes is asked of the
+operator: its function is traced with arrays that have no memory (:mod:`hybridnet.symbol.probe`), and what its inputs must be
+follows from the rule of its record. Nodes are visited forward and backward until nothing more follows.
 """
 
 from __future__ import annotations

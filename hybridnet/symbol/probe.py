@@ -195,7 +195,8 @@ def _follow(rule: ShapeRule, node: Node, names: Sequence[str], ins: list[Partial
     """Fill in what the operator's own rule says of inputs."""
     try:
         (first, a), (second, b) = _numbers(ins, 0), _numbers(ins, 1)
-        said = [rule({k: s for k, s in zip(names, filled, strict=True) if s is not None}, node.values) for filled in (first, second)]
+        told = [rule({k: s for k, s in zip(names, filled, strict=True) if s is not None}, node.values) for filled in (first, second)]
+        said = [{name: tuple([n or -1 for n in shape]) for name, shape in found.items()} for found in told]  # rules have 0 for open lengths
     except (StopIteration, *REFUSALS):  # too little is known for the rule
         return
     for i, name in enumerate(names):

@@ -37,7 +37,7 @@ LAYERS = (
     "codegen",
     "runtime",
     "traced retrace compiled compile",
-    "numpy numpy_extension ndarray operator library name attribute symbol executor random context util hooks engine",
+    "numpy numpy_extension ndarray numpy_operators operator library name attribute symbol executor random context util hooks engine",
     "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback monitor module model rnn "
     "profiler misc test_utils",
     "compat onnx keras visualization tools",

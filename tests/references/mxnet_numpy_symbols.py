@@ -41,7 +41,8 @@ def asked(call: str, tell: Any) -> None:
     every = dict(zip(made.list_arguments(), inferred[0] or [], strict=False)) or shapes
     arrays = {name: mx.np.array(numpy_symbols.values(name, shape), dtype=types.get(name, "float32")) for name, shape in every.items()}
     states = {
-        name: mx.np.array(numpy_symbols.values(name, shape)) for name, shape in zip(made.list_auxiliary_states(), inferred[2] or [], strict=True)
+        name: mx.np.array(numpy_symbols.values(name, shape))
+        for name, shape in zip(made.list_auxiliary_states(), inferred[2] or [], strict=True)
     }
     grads = {name: mx.np.zeros_like(x) for name, x in arrays.items()}
     executor = made.bind(mx.cpu(), arrays, grads, "write", states)

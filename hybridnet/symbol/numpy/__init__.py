@@ -103,12 +103,12 @@ globals().update(register.FUNCTIONS)
 __all__ = [
     *elementwise.FUNCTIONS, *register.FUNCTIONS, "_Symbol", "append", "arange", "argmax", "argmin", "argsort", "around", "array_split",
     "atleast_1d", "atleast_2d", "atleast_3d", "average", "bincount", "blackman", "broadcast_to", "clip", "column_stack", "concatenate",
-    "delete", "diag_indices_from", "diff", "dsplit", "dstack", "ediff1d", "einsum", "empty_like", "expand_dims", "eye", "flip", "fliplr",
-    "flipud", "full", "full_like", "hamming", "hanning", "histogram", "hsplit", "hstack", "identity", "indices", "inner", "insert", "linalg",
-    "linspace", "logspace", "matmul", "may_share_memory", "mean", "methods", "nan_to_num", "ones", "ones_like", "outer", "pad", "percentile",
-    "polyval", "quantile", "random", "ravel", "resize", "rot90", "round", "round_", "row_stack", "shares_memory", "sort", "split", "stack",
-    "std", "swapaxes", "take", "tensordot", "tile", "tril", "unique", "unravel_index", "var", "vdot", "vsplit", "vstack", "where", "zeros",
-    "zeros_like",
+    "delete", "diag_indices_from", "diff", "dsplit", "dstack", "ediff1d", "einsum", "empty_like", "expand_dims", "eye", "flip",
+    "fliplr", "flipud", "full", "full_like", "hamming", "hanning", "histogram", "hsplit", "hstack", "identity", "indices", "inner",
+    "insert", "linalg", "linspace", "logspace", "matmul", "may_share_memory", "mean", "methods", "nan_to_num", "ones", "ones_like",
+    "outer", "pad", "percentile", "polyval", "quantile", "random", "ravel", "resize", "rot90", "round", "round_", "row_stack",
+    "shares_memory", "sort", "split", "stack", "std", "swapaxes", "take", "tensordot", "tile", "tril", "unique", "unravel_index", "var",
+    "vdot", "vsplit", "vstack", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def with_number(op: str, x: Symbol, number: Any, is_int: bool) -> Any:
 
 
 def combined(name: str, both: str, scalar: str, reflected: str, x1: Any, x2: Any) -> Any:
-    """The operator by what its operands are: two symbols, a symbol and a number, or two numbers."""
+    """The operator by what its operands are: two symbols, a symbol and a number, or two numbers; SignatureError for anything else."""
     if isinstance(x1, Symbol) and isinstance(x2, Symbol):
         return called_numpy(both, (x1, x2), {}, _HINTS.get(both, ""))
     if isinstance(x1, Symbol) and isinstance(x2, Number):
@@ -67,10 +67,10 @@ def _binary(name: str, both: str, scalar: str, reflected: str) -> Callable[..., 
 
 #: By name: the operator of two symbols, that of a symbol and a number, and that of a number and a symbol.
 BINARY: dict[str, tuple[str, str, str]] = {
-    **{name: (f"_npi_{name}", f"_npi_{name}_scalar", f"_npi_{name}_scalar") for name in "add multiply equal not_equal lcm".split()},
-    **{name: (f"_npi_{name}", f"_npi_{name}_scalar", f"_npi_{name}_scalar") for name in "bitwise_and bitwise_or bitwise_xor".split()},
-    **{name: (f"_npi_{name}", f"_npi_{name}_scalar", f"_npi_r{name}_scalar") for name in "subtract mod power true_divide".split()},
-    **{name: (f"_npi_{name}", f"_npi_{name}_scalar", f"_npi_r{name}_scalar") for name in "arctan2 copysign ldexp".split()},
+    **{name: (f"_npi_{name}", f"_npi_{name}_scalar", f"_npi_{name}_scalar") for name in ["add", "multiply", "equal", "not_equal", "lcm"]},
+    **{name: (f"_npi_{name}", f"_npi_{name}_scalar", f"_npi_{name}_scalar") for name in ["bitwise_and", "bitwise_or", "bitwise_xor"]},
+    **{name: (f"_npi_{name}", f"_npi_{name}_scalar", f"_npi_r{name}_scalar") for name in ["subtract", "mod", "power", "true_divide"]},
+    **{name: (f"_npi_{name}", f"_npi_{name}_scalar", f"_npi_r{name}_scalar") for name in ["arctan2", "copysign", "ldexp"]},
     "greater": ("_npi_greater", "_npi_greater_scalar", "_npi_less_scalar"),
     "greater_equal": ("_npi_greater_equal", "_npi_greater_equal_scalar", "_npi_less_equal_scalar"),
     "less": ("_npi_less", "_npi_less_scalar", "_npi_greater_scalar"),

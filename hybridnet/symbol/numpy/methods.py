@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Number
-from typing import Any, NoReturn
+from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.symbol.numpy import elementwise, reductions, shapes
-from hybridnet.symbol.symbol import NotImplementedForSymbol, Symbol, _Symbol, called, called_numpy
+from hybridnet.symbol.symbol import NotImplementedForSymbol, Symbol, _Symbol, called_numpy
 
 for _python, _name in {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "mod": "mod", "pow": "power", "eq": "equal",
@@ -47,10 +46,10 @@ def _indexed(self: _Symbol, key: Any) -> Any:
     if isinstance(key, slice):
         bounds = {"begin": key.start, "end": key.stop, "step": key.step}
         return called_numpy("slice", (self,), {name: "None" if n is None else n for name, n in bounds.items()})
-    if isinstance(key, int):
-        part = called_numpy("slice", (self,), {"begin": [key], "end": [key + 1] if key != -1 else [None]})
-        return called_numpy("_npx_reshape", (part,), {"newshape": (-3, -4)})
-    fail(NotImplementedForSymbol, "indexing", expected="integers and slices", got=type(key).__name__, fix="np.take, npx.slice")
+    if not isinstance(key, int):
+        fail(NotImplementedForSymbol, "indexing", expected="integers and slices", got=type(key).__name__, fix="np.take, npx.slice")
+    part = called_numpy("slice", (self,), {"begin": [key], "end": [key + 1] if key != -1 else [None]})
+    return called_numpy("_npx_reshape", (part,), {"newshape": (-3, -4)})
 
 
 def _of_tuple(self: _Symbol, key: tuple[Any, ...]) -> Any:
@@ -70,7 +69,9 @@ def _of_tuple(self: _Symbol, key: tuple[Any, ...]) -> Any:
             step.append(item.step)
             codes.append(-2)
         else:
-            fail(NotImplementedForSymbol, "indexing", expected="integers and slices", got=type(item).__name__, fix="np.expand_dims, np.take")
+            fail(
+                NotImplementedForSymbol, "indexing", expected="integers and slices", got=type(item).__name__, fix="np.expand_dims, np.take"
+            )
     part = called_numpy("slice", (self,), {"begin": begin, "end": end, "step": step})
     return called_numpy("_npx_reshape", (part,), {"newshape": (*codes, -4)})
 

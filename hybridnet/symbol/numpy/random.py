@@ -48,7 +48,8 @@ def gamma(shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx
 
 def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Symbol:
     """Beta, of two gamma draws."""
-    x, y = gamma(a, 1, size, "float64", ctx), gamma(b, 1, size, "float64", ctx)
+    x: Any = gamma(a, 1, size, "float64", ctx)
+    y: Any = gamma(b, 1, size, "float64", ctx)
     return called_numpy("Cast", (x / (x + y),), {"dtype": name_of(dtype)})
 
 

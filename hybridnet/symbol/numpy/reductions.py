@@ -198,10 +198,9 @@ def vdot(a: Symbol, b: Symbol) -> Symbol:
 
 
 def einsum(*operands: Any, **kwargs: Any) -> Symbol:
-    """Sums of products that letters for axes describe: the letters first, then symbols."""
+    """Sums of products that letters for axes describe: the letters first, then symbols. ArgumentError without the letters."""
     subscripts, *symbols = operands
     if not isinstance(subscripts, str):
         fail(ArgumentError, "einsum", expected="the subscripts as a string", got=type(subscripts).__name__)
     optimize = int(kwargs.pop("optimize", False))
     return called_numpy("_npi_einsum", tuple(symbols), {"subscripts": subscripts, "optimize": optimize})
-

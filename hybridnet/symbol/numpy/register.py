@@ -21,7 +21,10 @@ def function_of(op: str, name: str) -> Callable[..., Symbol]:
     return function
 
 
-_NAMES = "all amax amin any copy cumsum diag diagflat diagonal dot max min moveaxis prod product reshape roll sometrue squeeze sum trace transpose"
+_NAMES = """
+    all amax amin any copy cumsum diag diagflat diagonal dot max min moveaxis prod product reshape roll
+    sometrue squeeze sum trace transpose
+"""
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {name: function_of(f"_np_{name}", name) for name in _NAMES.split()}
 FUNCTIONS["repeat"] = function_of("repeat", "repeat")

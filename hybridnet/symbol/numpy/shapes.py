@@ -213,7 +213,9 @@ def insert(arr: Symbol, obj: Any, values: Any, axis: int | None = None) -> Symbo
     number = {"val": values} if isinstance(values, Number) else {}
     given = (arr,) if number else (arr, values)
     if isinstance(obj, Symbol):
-        return called_numpy("_npi_insert_tensor", (), {"arr": arr, "obj": obj, **({} if number else {"values": values}), **number, "axis": axis})
+        return called_numpy(
+            "_npi_insert_tensor", (), {"arr": arr, "obj": obj, **({} if number else {"values": values}), **number, "axis": axis}
+        )
     op = "_npi_insert_slice" if isinstance(obj, slice) else "_npi_insert_scalar"
     return called_numpy(op, given, {**number, **_range_of(obj), "axis": axis})
 
@@ -239,7 +241,7 @@ def take(a: Symbol, indices: Symbol, axis: int | None = None, mode: str = "raise
 
 
 def unravel_index(indices: Symbol, shape: Any, order: str = "C") -> Symbol:
-    """Indices of elements in a row as indices along each axis of ``shape``, one row an axis."""
+    """Indices of elements in a row as indices along each axis of ``shape``, one row an axis. ArgumentError for another order than C."""
     if order != "C":
         fail(ArgumentError, "unravel_index", expected="the order C", got=repr(order))
     return called_numpy("_unravel_index", (indices,), {"shape": shape}, "unravel_index")

@@ -18,7 +18,8 @@ _OPERATORS = {
     "multibox_prior": "_contrib_MultiBoxPrior", "multibox_target": "_contrib_MultiBoxTarget", "nonzero": "_npx_nonzero",
     "one_hot": "one_hot", "pick": "pick", "pooling": "Pooling", "relu": "_npx_relu", "reshape": "_npx_reshape",
     "reshape_like": "reshape_like", "rnn": "RNN", "roi_pooling": "ROIPooling", "sequence_mask": "SequenceMask",
-    "shape_array": "shape_array", "sigmoid": "_npx_sigmoid", "slice": "slice", "smooth_l1": "smooth_l1", "softmax": "softmax", "topk": "topk",
+    "shape_array": "shape_array", "sigmoid": "_npx_sigmoid", "slice": "slice", "smooth_l1": "smooth_l1", "softmax": "softmax",
+    "topk": "topk",
 }  # fmt: skip
 _FUNCTIONS = {name: function_of(op, name) for name, op in _OPERATORS.items()}
 globals().update(_FUNCTIONS)
