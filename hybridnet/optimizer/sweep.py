@@ -1,7 +1,8 @@
 """The updates of many parameters as one program: what an :class:`~hybridnet.optimizer.updater.Updater` runs where it is given many at once.
 
-Weights and gradients are the program's arguments, states, which parameters may share, are found by it; what changes from step to step (learning rate, the number of the update,
-the gradients' scale, hyper-parameters) are arrays of no dimensions that the host writes, as for ``gluon.Trainer``.
+Weights and gradients are the program's arguments, states, which parameters may share, are found by it; what changes from step to
+step (learning rate, the number of the update, the gradients' scale, hyper-parameters) are arrays of no dimensions that the host
+writes, as for ``gluon.Trainer``.
 """
 
 from __future__ import annotations

@@ -116,6 +116,6 @@ def test_the_product_of_nadams_momenta_is_mxnets() -> None:
     assert optimizer.m_schedule == 1.0
     for expected in (0.20256613163053508, 0.04104643371162104, 0.008320046228791489):
         updater([0, 1], [w * 0.5 for w in weights], weights)
-        np.testing.assert_allclose(optimizer.m_schedule, expected, rtol=1e-12)
+        np.testing.assert_allclose(optimizer.m_schedule, expected, rtol=1e-6)
     optimizer.m_schedule = 0.5
     assert optimizer.m_schedule == pickle.loads(pickle.dumps(optimizer)).m_schedule == 0.5
