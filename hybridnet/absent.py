@@ -55,8 +55,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("imdecode", "hybridnet.image.imdecode"),
     ],
     "hybridnet.ndarray.contrib": [
-        ("quantize_asym quantized_rnn", "LSTM in floating numbers"),
-        ("calibrate_entropy", "a range of your own for quantize_v2"),
+        ("quantized_rnn", "LSTM in floating numbers"),
         ("backward_hawkesll backward_index_copy backward_quadratic", "autograd: they are parts of gradients"),
     ],
     "hybridnet.numpy": [

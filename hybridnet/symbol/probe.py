@@ -107,16 +107,22 @@ class _Shapes(Trace):
 
 
 def _traced(node: Node, inputs: tuple[Shape, ...], numpy: bool) -> tuple[Shape, ...]:
-    """What a trace gives: of float32, or of integers where the operator takes nothing else."""
-    try:
-        return _traced_in(dtypes.float32, node, inputs, numpy)
-    except DtypeError:
-        return _traced_in(dtypes.int32, node, inputs, numpy)
+    """What a trace gives: of the dtypes that inputs always have, and else of float32, or of integers where nothing else is taken."""
+    own: list[Dtype | None] = [None] * len(inputs)
+    if node.operator is not None and not node.subgraphs:
+        names, count = node.input_names, len(node.output_names)
+        own = [*node.operator.types(dict.fromkeys(names), [None] * count, node.values)[0].values()]
+    for dtype in (dtypes.float32, dtypes.int32):
+        try:
+            return _traced_in([t or dtype for t in own], node, inputs, numpy)
+        except DtypeError:
+            continue
+    return _traced_in([t or dtypes.int8 for t in own], node, inputs, numpy)
 
 
-def _traced_in(dtype: Dtype, node: Node, inputs: tuple[Shape, ...], numpy: bool) -> tuple[Shape, ...]:
+def _traced_in(types: Sequence[Dtype], node: Node, inputs: tuple[Shape, ...], numpy: bool) -> tuple[Shape, ...]:
     trace, device, cls = _Shapes(), Device("cpu", 0), core.NDArray if numpy else NDArray
-    arrays = [wrap(cls, trace.argument(Spec(shape, dtype), device, ""), device) for shape in inputs]
+    arrays = [wrap(cls, trace.argument(Spec(shape, t), device, ""), device) for shape, t in zip(inputs, types, strict=True)]
     before = local.set(recording=False, training=False)
     try:
         with tracing(trace):
