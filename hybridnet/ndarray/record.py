@@ -103,8 +103,11 @@ class ClassicOperator:
         return next((i for i, name in enumerate(self.positions) if name in self.attributes), len(self.positions))
 
     def complete(self, given: Attributes) -> dict[str, Any]:
-        """All attributes: those ``given``, strings read as what they stand for, and the others' defaults."""
-        for key in given.keys() - self.attributes.keys():
+        """All attributes: those ``given``, strings read as what they stand for, and the others' defaults.
+
+        On an operator that has none a user may hang any, as in MXNet: they are passed over.
+        """
+        for key in given.keys() - self.attributes.keys() if self.attributes else ():
             fail(SignatureError, self.name, expected=f"the attributes {', '.join(self.attributes) or 'none'}", got=key)
         missing = [a.name for a in self.attributes.values() if a.required and a.name not in given]
         if missing:

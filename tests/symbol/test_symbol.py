@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hybridnet as mx
-from hybridnet import AttrScope, absent, sym
+from hybridnet import AttrScope, absent, nd, sym
 from hybridnet.errors import ArgumentError, ShapeError, SignatureError
 from hybridnet.name import NameManager, Prefix
 from hybridnet.ndarray.register import OPERATORS
@@ -279,3 +279,16 @@ def test_shapes_that_contradict_each_other_name_both() -> None:
 def test_optimize_for_is_the_identity() -> None:
     net = dense()
     assert net.optimize_for("MKLDNN") is net
+
+
+def test_any_attribute_hangs_on_an_operator_that_has_none() -> None:
+    """As in MXNet: ``attr`` of such an operator may hold what it will; of others what they take, and names between underscores."""
+    x = sym.var("x")
+    for made in (sym.relu(x, attr={"a": "b"}, name="y"), x.relu(attr={"a": "b"}, name="y")):
+        assert made.attr_dict() == {"y": {"a": "b"}}
+        assert sym.load_json(made.tojson()).attr_dict() == {"y": {"a": "b"}}
+        assert made.eval(x=nd.array([-1.0, 2.0]))[0].tolist() == [0.0, 2.0]
+    assert sym.relu(x, name="z", lr_mult=2.0).attr("lr_mult") == "2.0"
+    for refused in (lambda: sym.concat(x, x, attr={"a": "b"}), lambda: sym.relu(x, a="b"), lambda: sym.zeros((2,), attr={"a": "b"})):
+        with pytest.raises(SignatureError, match="got a;"):
+            refused()
