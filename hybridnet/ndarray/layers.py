@@ -18,6 +18,7 @@ from hybridnet.ops.nn import convolution, deconvolution, dropout, embedding, lin
 
 
 def dense_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:
+    """The shapes of weight and bias of a dense layer, from that of its data."""
     units = a["num_hidden"]
     return {"weight": (units, math.prod(data[1:]) if a["flatten"] else data[-1]), "bias": (units,)}
 
@@ -81,6 +82,7 @@ def _matrix(x: Any, first: bool) -> tuple[Any, tuple[int, ...]]:
 
 
 def convolution_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:
+    """The shapes of weight and bias of a convolution, from that of its data."""
     channels, last = with_channels(data, a["layout"])
     return {"weight": kernel_shape(a["num_filter"], channels // a["num_group"], a["kernel"], last), "bias": (a["num_filter"],)}
 
