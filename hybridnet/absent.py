@@ -53,14 +53,11 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.ndarray": [
         ("CachedOp", "hybridnet.jit"),
         ("imdecode", "hybridnet.image.imdecode"),
-        ("numpy numpy_extension np npx", "hybridnet.np and hybridnet.npx"),
     ],
     "hybridnet.ndarray.contrib": [
-        ("quantize_asym quantized_rnn", "LSTM in floating numbers"),
-        ("calibrate_entropy", "a range of your own for quantize_v2"),
+        ("quantized_rnn", "LSTM in floating numbers"),
         ("backward_hawkesll backward_index_copy backward_quadratic", "autograd: they are parts of gradients"),
     ],
-    "hybridnet.symbol": [("np npx numpy numpy_extension", "the operators of sym, or net.hybridize()")],
     "hybridnet.numpy": [
         ("mirr npv ppmt pv rate", "the package numpy_financial: NumPy has them no more"),
         ("real imag fft", "NumPy"),

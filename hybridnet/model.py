@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -13,6 +14,7 @@ from hybridnet import metric as metrics
 from hybridnet import ndarray as nd
 from hybridnet import optimizer as opt
 from hybridnet import symbol as sym
+from hybridnet.base import _as_list
 from hybridnet.callback import LogValidationMetricsCallback
 from hybridnet.checkpoint import BatchEndParam, load_checkpoint, load_params, save_checkpoint
 from hybridnet.core import Array
@@ -24,6 +26,11 @@ from hybridnet.module.module import Module
 metric = metrics
 
 __all__ = ["BatchEndParam", "FeedForward", "io", "kvs", "load_checkpoint", "load_params", "metric", "nd", "opt", "save_checkpoint", "sym"]
+
+
+def _counting_from_one(callback: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A callback after batches, told of the first as 1, which is how this trainer counts; modules count from 0."""
+    return lambda param: callback(param._replace(nbatch=param.nbatch + 1))
 
 
 class FeedForward:
@@ -83,7 +90,10 @@ class FeedForward:
         names = [name for name, _ in (tuple(d)[:2] for d in data.provide_data)]
         arguments = self.symbol.list_arguments()
         labels = [d for d in data.provide_label or [] if d[0] in arguments]
-        module = Module(self.symbol, names, [d[0] for d in labels], logger or logging, self.ctx, work_load_list)
+        label_names = [d[0] for d in labels]
+        if not for_training:  # labels that predictions do not need, and data need not have
+            label_names = [name for name in arguments if name not in names and name not in (self.arg_params or {})]
+        module = Module(self.symbol, names, label_names, logger or logging, self.ctx, work_load_list)
         module.bind(data.provide_data, labels or None, for_training=for_training)
         return module
 
@@ -128,7 +138,7 @@ class FeedForward:
             metrics.create(eval_metric),
             range(self.begin_epoch, self._epochs("fit", self.num_epoch)),
             epoch_end_callback,
-            batch_end_callback,
+            [_counting_from_one(callback) for callback in _as_list(batch_end_callback or [])],
             monitor,
             eval_data=eval_data,
             eval_end_callback=eval_end_callback,

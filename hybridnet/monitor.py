@@ -6,8 +6,9 @@ import logging
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hybridnet import absent
 from hybridnet.core import Array
 
 
@@ -88,3 +89,7 @@ def _shown(value: Any) -> Any:
         return value
     host: Any = value.asnumpy()  # type: ignore[attr-defined]
     return host.item() if host.shape in ((), (1,)) else host
+
+
+if not TYPE_CHECKING:  # what MXNet imports there, and programs take from there
+    __getattr__, __dir__ = absent.Later(__name__, {"ndarray": "hybridnet.ndarray"}).functions

@@ -48,13 +48,16 @@ Host = np.ndarray[Any, Any]
 Arrays = dict[str, Any] | list[Any]  # of NumPy's arrays, and stored data
 
 
-def encode(arrays: Mapping[str, Any] | Sequence[Any]) -> bytes:
-    """The file's bytes of named arrays, or of a plain list of them (anything that ``numpy.asarray`` takes)."""
+def encode(arrays: Mapping[str, Any] | Sequence[Any], numpy: bool = False) -> bytes:
+    """The file's bytes of named arrays, or of a plain list of them (anything that ``numpy.asarray`` takes).
+
+    ``numpy``: whether they are marked as of NumPy's shape rules even if none needs it: MXNet reads either only where its own are the same.
+    """
     named = isinstance(arrays, Mapping)
     values = [_host(x) for x in (arrays.values() if isinstance(arrays, Mapping) else arrays)]
     names = [str(name).encode() for name in arrays] if named else []
     parts = [struct.pack("<3Q", _FILE_MAGIC, 0, len(values))]
-    magic = _CLASSIC if all(x.ndim and x.size for x in values) else _NUMPY
+    magic = _NUMPY if numpy or not all(x.ndim and x.size for x in values) else _CLASSIC
     for x in values:
         parts.extend(_encode_array(x, magic) if isinstance(x, np.ndarray) else _encode_stored(x))
     parts.append(struct.pack("<Q", len(names)))
@@ -289,9 +292,9 @@ def read_bytes(filename: str | os.PathLike[str]) -> bytes:
         return file.read()
 
 
-def save(filename: str | os.PathLike[str], arrays: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Write arrays, named or not, to a file that MXNet reads too."""
-    write_bytes(filename, encode(arrays))
+def save(filename: str | os.PathLike[str], arrays: Mapping[str, Any] | Sequence[Any], numpy: bool = False) -> None:
+    """Write arrays, named or not, to a file that MXNet reads too; ``numpy`` is that of :func:`encode`."""
+    write_bytes(filename, encode(arrays, numpy))
 
 
 def load(filename: str | os.PathLike[str]) -> Arrays:

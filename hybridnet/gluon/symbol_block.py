@@ -43,12 +43,12 @@ class SymbolBlock(HybridBlock):
         names = dict.fromkeys(self._input_names)
         variables = [*self._graph._arguments, *self._graph._states]
         types = infer.types(self._graph._outputs, self._graph._nodes, {}, "float32")
-        known = infer.shapes(self._graph._outputs, self._graph._nodes, {})
+        known = infer.shapes(self._graph._outputs, self._graph._nodes, {}, self._graph._numpy)
         states = {id(node) for node in self._graph._states}
         for node in variables:
             if node.name not in names:
                 req = "null" if id(node) in states else "write"
-                shape = known.of(node) or None
+                shape = infer.shown(known.of(node), False) or None
                 made = {"grad_req": req, "shape": shape, "dtype": types.of(node), "init": _initializer(node)}
                 found = self.params.get(node.name, **made, allow_deferred_init=True)
                 self._reg_params[node.name] = found
@@ -56,7 +56,7 @@ class SymbolBlock(HybridBlock):
         unused = [name for name in names if name not in inner]
         if unused:
             fail(ArgumentError, "SymbolBlock", expected=f"inputs among {', '.join(inner)}", got=", ".join(unused))
-        self._computation = Computation(self._graph._outputs, [inner[name] for name in (*names, *self._reg_params)])
+        self._computation = Computation(self._graph._outputs, [inner[name] for name in (*names, *self._reg_params)], self._graph._numpy)
 
     def _alias(self) -> str:
         return "symbolblock"
@@ -83,13 +83,15 @@ class SymbolBlock(HybridBlock):
         """Set the unknown shapes of parameters from those of the inputs."""
         shapes = {name: x.shape for name, x in zip(self._input_names, flattened(args), strict=True)}
         shapes |= {name: p.shape for name, p in self._reg_params.items() if p.shape is not None}
-        found = infer.shapes(self._graph._outputs, self._graph._nodes, shapes)
+        numpy = self._graph._numpy
+        found = infer.shapes(self._graph._outputs, self._graph._nodes, {k: infer.read(k, s, numpy) for k, s in shapes.items()}, numpy)
         for node in self._graph._variables:
             parameter = self._reg_params.get(node.name)
             if parameter is not None:
-                if not infer.is_whole(found.of(node)):
-                    fail(ShapeError, parameter.name, expected="a shape that follows from the inputs'", got=str(found.of(node)))
-                parameter.shape = found.of(node)
+                shape = found.of(node)
+                if shape is None or not infer.is_whole(shape):
+                    fail(ShapeError, parameter.name, expected="a shape that follows from the inputs'", got=str(shape))
+                parameter.shape = shape
 
     @staticmethod
     def imports(

@@ -11,6 +11,7 @@ from hybridnet import name, ndarray, serialization, symbol
 from hybridnet.core.tree import LEAF
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.symbol import Symbol
+from hybridnet.util import is_np_array
 
 
 def is_symbolic(args: Any) -> bool:
@@ -51,9 +52,17 @@ def traced(block: Any) -> tuple[Symbol, list[str]]:
     structures = _structures(block)
     count = sum(map(_arrays, structures))
     names = ["data"] if count == 1 else [f"data{i}" for i in range(count)]
-    variables = map(symbol.var, names)
+    variables = map(_variable, names)
     results = flattened(block(*(_with_variables(s, variables) for s in structures)))
-    return symbol.Group(results), names
+    graph = symbol.Group(results).as_nd_ndarray()
+    # Without an operator of np a file is one that MXNet reads under either of its rules.
+    return (graph.as_np_ndarray() if graph._numpy else graph), names
+
+
+def _variable(key: str) -> Symbol:
+    """An input of a block, with the operators of the rules that new arrays follow."""
+    made = symbol.var(key)
+    return made.as_np_ndarray() if is_np_array() else made
 
 
 def types(block: Any, inputs: Sequence[Any]) -> dict[str, Any]:
@@ -105,5 +114,5 @@ def export(block: Any, path: str, epoch: int, remove_amp_cast: bool) -> tuple[st
     arrays = {f"{kinds[key]}:{key}": p._reduce() for key, p in parameters.items() if key in kinds}
     files = f"{path}-symbol.json", f"{path}-{epoch:04d}.params"
     graph.save(files[0], remove_amp_cast)
-    serialization.save(files[1], arrays)
+    serialization.save(files[1], arrays, graph._numpy)
     return files

@@ -82,6 +82,19 @@ class PearsonCorrelation(EvalMetric):
         super().reset()
         self._global_moments = _NONE
 
+    def update_variance(self, new_values: Any, *aggregate: Any) -> tuple[int, float, float]:
+        """A count, a mean and a sum of squares from it (Welford, 1962), with an array's values taken in, for subclasses."""
+        count, mean, squares = aggregate
+        own = _moments_of(host := np.asarray(new_values, np.float64).ravel(), host)
+        joined = _joined((count, mean, mean, squares, squares, squares), own)
+        return int(joined[0]), joined[1], joined[3]
+
+    def update_cov(self, label: Any, pred: Any) -> None:
+        """Take the products of pairs from the means of now into ``micro``'s covariance, and nothing else: as MXNet's has it."""
+        n, mean_x, mean_y, *squares, product = self._moments
+        more = float(((np.asarray(label, np.float64) - mean_x) * (np.asarray(pred, np.float64) - mean_y)).sum())
+        self._moments = (n, mean_x, mean_y, squares[0], squares[1], product + more)
+
     def update(self, labels: Any, preds: Any) -> None:
         for label, pred in pairs(labels, preds):
             if label.shape != pred.shape:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hybridnet import absent
 from hybridnet import metric as metrics
 from hybridnet import ndarray as nd
 from hybridnet.base import _as_list
@@ -422,3 +423,7 @@ def _call(callbacks: Any, param: BatchEndParam) -> None:
 
 
 __all__ = ["BaseModule", "check_input_names"]
+
+
+if not TYPE_CHECKING:  # what MXNet imports there, and programs take from there
+    __getattr__, __dir__ = absent.Later(__name__, {"metric": "hybridnet.metric", "ndarray": "hybridnet.ndarray"}).functions

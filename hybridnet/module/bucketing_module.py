@@ -6,8 +6,9 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hybridnet import absent
 from hybridnet import ndarray as nd
 from hybridnet import symbol as sym
 from hybridnet.checkpoint import load_params
@@ -320,3 +321,7 @@ class BucketingModule(BaseModule):
         module._loaded_params = args, aux
         module.params_initialized = True
         return module
+
+
+if not TYPE_CHECKING:  # what MXNet imports there, and programs take from there
+    __getattr__, __dir__ = absent.Later(__name__, {"ctx": "hybridnet.context"}).functions

@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hybridnet import absent
 from hybridnet import ndarray as nd
 from hybridnet.core import Array
 from hybridnet.device import Device, cpu
@@ -351,3 +352,7 @@ class DataParallelExecutorGroup:
         """Have a :class:`~hybridnet.monitor.Monitor` look at every context."""
         for e in self.execs:
             mon.install(e)
+
+
+if not TYPE_CHECKING:  # what MXNet imports there, and programs take from there
+    __getattr__, __dir__ = absent.Later(__name__, {"ctx": "hybridnet.context"}).functions

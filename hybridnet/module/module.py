@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hybridnet import absent, serialization
 from hybridnet import ndarray as nd
 from hybridnet import optimizer as opt
-from hybridnet import serialization
 from hybridnet.base import _as_list
 from hybridnet.checkpoint import load_checkpoint
 from hybridnet.core import Array
@@ -442,3 +442,7 @@ def _batched(labels: Sequence[DataDesc] | None, before: Sequence[Any], after: Se
         return None
     old, new = before[0][0], after[0][0]
     return [DataDesc(d.name, (new, *d.shape[1:]) if d.shape[0] == old else d.shape, d.dtype, d.layout) for d in labels]
+
+
+if not TYPE_CHECKING:  # what MXNet imports there, and programs take from there
+    __getattr__, __dir__ = absent.Later(__name__, {"ctx": "hybridnet.context"}).functions

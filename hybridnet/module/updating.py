@@ -51,14 +51,14 @@ def update_in_store(store: Any, params: Grid, grads: Grid, names: Sequence[str])
 
 
 def update_in_contexts(updater: Any, params: Grid, grads: Grid, names: Sequence[str], num_device: int, store: Any = None) -> None:
-    """Sum gradients over contexts by the store, if there is one, and move each context's parameters by them.
+    """Sum gradients over contexts by the store, if there is one, and move each context's parameters by them, all of one at once.
 
     To the updater parameter ``i`` of context ``k`` is number ``i · num_device + k``.
     """
-    for i, (name, arrays, own) in enumerate(zip(names, params, grads, strict=True)):
-        if own[0] is None:
-            continue
-        if store is not None:
+    trained = [(i, name, arrays, own) for i, (name, arrays, own) in enumerate(zip(names, params, grads, strict=True)) if own[0] is not None]
+    if store is not None:
+        for _, name, _, own in trained:
             store.pushpull(name, list(own))
-        for k, (weight, grad) in enumerate(zip(arrays, own, strict=True)):
-            updater(i * num_device + k, grad, weight)
+    if trained:
+        for k in range(num_device):
+            updater([i * num_device + k for i, *_ in trained], [own[k] for *_, own in trained], [arrays[k] for *_, arrays, _ in trained])

@@ -25,6 +25,8 @@ Array: TypeAlias = core.NDArray
 Shape: TypeAlias = tuple[int, ...]
 #: Integers of which some may be None: the bounds of a slice.
 Bounds: TypeAlias = tuple[int | None, ...]
+#: Several of them: what is added before and after each axis.
+Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 #: Real numbers.
 Floats: TypeAlias = tuple[float, ...]
 #: An element type, by name or by object.
@@ -91,7 +93,7 @@ def is_array(hint: Any) -> bool:
 
 
 _KINDS: dict[Any, str] = {
-    bool: "bool", int: "int", float: "float", str: "string", Shape: "shape", Bounds: "bounds", Floats: "floats",
+    bool: "bool", int: "int", float: "float", str: "string", Shape: "shape", Shapes: "shapes", Bounds: "bounds", Floats: "floats",
     Dtype: "dtype", Context: "context",
 }  # fmt: skip
 
@@ -129,6 +131,12 @@ def _numbers(read: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
     return numbers
 
 
+def _shapes(text: str) -> tuple[tuple[int, ...], ...]:
+    read = _numbers(_integer)
+    inner = text.replace(" ", "").removeprefix("(").removesuffix(")").removesuffix(",")
+    return tuple([read(f"({part.strip('()')})") for part in inner.split("),(")])
+
+
 def _word(text: str) -> str:
     raise ValueError(text)  # none of the words
 
@@ -149,7 +157,7 @@ def _context(text: str) -> Device | None:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "bool": _truth, "int": _integer, "float": float, "string": str, "word": _word, "shape": _numbers(_integer),
+    "bool": _truth, "int": _integer, "float": float, "string": str, "word": _word, "shape": _numbers(_integer), "shapes": _shapes,
     "bounds": _numbers(_bound), "floats": _numbers(float), "dtype": _dtype, "context": _context,
 }  # fmt: skip
 
@@ -168,6 +176,7 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     "string": str,
     "word": str,
     "shape": _tuple_text,
+    "shapes": lambda value: str(tuple(map(tuple, value))),
     "bounds": _tuple_text,
     "floats": lambda value: _tuple_text(tuple(map(float, value)) if isinstance(value, (tuple, list)) else float(value)),
     "dtype": lambda value: str(dtypes.as_dtype(value)),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Dtype, Shape
-from hybridnet.ndarray.layers import convolve, pool
-from hybridnet.ndarray.record import Attributes, numbered, unless
+from hybridnet.ndarray.layers import convolution_shapes, convolve, dense_shapes, pool
+from hybridnet.ndarray.record import Attributes, ShapeRule, numbered, unless
 from hybridnet.ndarray.register import classic
+from hybridnet.ndarray.shapes import from_input
+from hybridnet.ndarray.types import Known, always, requantized
+from hybridnet.ndarray.types import quantized as types_of
 from hybridnet.ops.array.shape import concatenate
-from hybridnet.ops.nn import embedding, quantized
+from hybridnet.ops.nn import calibration, embedding, quantized
 
 OutType = Literal["auto", "int8", "uint8"]
 _WITH_RANGE = ("output", "min_output", "max_output")
@@ -23,29 +27,80 @@ _BIAS = {
 }
 
 
+# -- dtypes ---------------------------------------------------------------------------------------
+
+_KEPT = types_of((), lambda known, a: known["data"])
+_FROM_FLOAT = types_of((), lambda known, a: dtypes.as_dtype(a["out_type"]), free=())
+
+
+def _from_whole(inputs: Known, outputs: Any, a: Attributes) -> Any:
+    found, results = types_of((), requantized)(inputs, outputs, a)
+    return {**found, "data": found["data"] or dtypes.int32}, results
+
+
+def _of_concat(inputs: Known, outputs: Any, a: Attributes) -> Any:
+    """Bytes are uint8 unless known, and so is what they give if all are."""
+    bytes_ = {key: t or dtypes.uint8 for key, t in inputs.items() if not key.endswith(("_min", "_max"))}
+    found = {key: bytes_.get(key) or t or dtypes.float32 for key, t in inputs.items()}
+    return found, [dtypes.int8 if dtypes.int8 in bytes_.values() else dtypes.uint8, dtypes.float32, dtypes.float32]
+
+
+def _of_sum(inputs: Known, outputs: Any, a: Attributes) -> Any:
+    """Two operands are uint8 unless known; in a range that is given uint8 of two such, else int8."""
+    found = {key: t or (dtypes.uint8 if key in ("lhs", "rhs") else dtypes.float32) for key, t in inputs.items()}
+    both = dtypes.uint8 if found["lhs"] == found["rhs"] == dtypes.uint8 else dtypes.int8
+    return found, [dtypes.int32 if a["min_calib_range"] is None else both, dtypes.float32, dtypes.float32]
+
+
+def _product(known: Known, a: Attributes) -> Any:
+    if a["enable_float_output"]:
+        return dtypes.float32
+    return dtypes.int32 if a["min_calib_range"] is None else dtypes.int8
+
+
+_of_product = types_of((), _product, free=("lhs", "rhs"))
+
+# -- shapes ---------------------------------------------------------------------------------------
+
+_ENDS = [f"{end}_{of}" for of in ("range", "data", "weight", "bias") for end in ("min", "max")]
+_ENDS += [f"{of}_{end}" for of in ("lhs", "rhs") for end in ("min", "max")]
+
+
+def _with_ranges(own: ShapeRule | None = None) -> ShapeRule:
+    """A layer's own rule, and the ends of ranges, which are of one element each."""
+
+    def rule(known: Mapping[str, Shape], a: Attributes) -> Mapping[str, Shape]:
+        return {**dict.fromkeys(_ENDS, (1,)), **(own(known, a) if own is not None and "data" in known else {})}
+
+    return rule
+
+
+# -- operators ------------------------------------------------------------------------------------
+
+
 def _whole(result: tuple[Any, Any, Any]) -> list[Any]:
     return list(result)
 
 
-@classic("_contrib_quantize", outputs=numbered(3))
+@classic("_contrib_quantize", outputs=numbered(3), shapes=_with_ranges(), types=_FROM_FLOAT)
 def quantize(data: Array, min_range: Array, max_range: Array, out_type: Literal["int8", "uint8"] = "uint8") -> Any:
     """``data`` as ``out_type`` with a range, and the range, of shape (1,) each: uint8 whose 0 is ``min_range``, or int8."""
     return _whole(quantized.quantize(data, min_range, max_range, out_type))
 
 
-@classic("_contrib_quantize_v2", outputs=numbered(3))
+@classic("_contrib_quantize_v2", outputs=numbered(3), types=types_of((), requantized))
 def quantize_v2(data: Array, out_type: OutType = "int8", min_calib_range: float | None = None, max_calib_range: float | None = None) -> Any:
     """``data`` as ``out_type`` with the range given, or its own, and the range, of shape (1,) each; ``auto``: uint8 from 0 on."""
     return _whole(quantized.quantize_range(data, out_type, min_calib_range, max_calib_range))
 
 
-@classic("_contrib_dequantize")
+@classic("_contrib_dequantize", shapes=_with_ranges(), types=types_of((), lambda known, a: dtypes.float32))
 def dequantize(data: Array, min_range: Array, max_range: Array, out_type: Dtype = "float32") -> Any:
     """The float32 numbers that int8 or uint8 ``data`` stands for; the shape stays."""
     return quantized.dequantize(data, min_range, max_range)
 
 
-@classic("_contrib_requantize", outputs=numbered(3))
+@classic("_contrib_requantize", outputs=numbered(3), shapes=_with_ranges(), types=_from_whole)
 def requantize(
     data: Array,
     min_range: Array,
@@ -58,7 +113,13 @@ def requantize(
     return _whole(quantized.requantize(data, min_range, max_range, out_type, min_calib_range, max_calib_range))
 
 
-@classic("_contrib_quantized_act", required=("act_type",), outputs=_WITH_RANGE)
+@classic(
+    "_contrib_quantized_act",
+    required=("act_type",),
+    outputs=_WITH_RANGE,
+    shapes=_with_ranges(),
+    types=types_of((), lambda known, a: known["data"] if known["data"] == dtypes.uint8 else dtypes.int8),
+)
 def quantized_act(
     data: Array, min_data: Array, max_data: Array, act_type: Literal["relu", "sigmoid", "softrelu", "softsign", "tanh"] = "relu"
 ) -> Any:
@@ -69,7 +130,7 @@ def quantized_act(
     return [call("maximum", data, 0), call("copy", min_data), call("copy", max_data)]
 
 
-@classic("_contrib_quantized_flatten", outputs=_WITH_RANGE)
+@classic("_contrib_quantized_flatten", outputs=_WITH_RANGE, shapes=_with_ranges(), types=_KEPT)
 def quantized_flatten(data: Array, min_data: Array, max_data: Array) -> Any:
     """Bytes as (batch, rest), in the same range."""
     return [
@@ -79,7 +140,12 @@ def quantized_flatten(data: Array, min_data: Array, max_data: Array) -> Any:
     ]
 
 
-@classic("_contrib_quantized_embedding", required=("input_dim", "output_dim"), outputs=_WITH_RANGE)
+@classic(
+    "_contrib_quantized_embedding",
+    required=("input_dim", "output_dim"),
+    outputs=_WITH_RANGE,
+    types=types_of(("weight",), lambda known, a: dtypes.int8),
+)
 def quantized_embedding(
     data: Array,
     weight: Array,
@@ -99,7 +165,7 @@ def _concat_inputs(a: Attributes) -> tuple[str, ...]:
     return (*(f"arg{i}" for i in n), *(f"arg{i}_{end}" for i in n for end in ("min", "max")))
 
 
-@classic("_contrib_quantized_concat", inputs=_concat_inputs, outputs=_WITH_RANGE)
+@classic("_contrib_quantized_concat", inputs=_concat_inputs, outputs=_WITH_RANGE, types=_of_concat)
 def quantized_concat(*data: Array, num_args: int | None = None, dim: int = 1) -> Any:
     """Bytes joined along ``dim``, in the range that holds all: the arrays, then the minimum and the maximum of each, (1,).
 
@@ -112,7 +178,7 @@ def quantized_concat(*data: Array, num_args: int | None = None, dim: int = 1) ->
     return [concatenate(arrays, dim), low, high]
 
 
-@classic("_contrib_quantized_pooling", outputs=_WITH_RANGE)
+@classic("_contrib_quantized_pooling", outputs=_WITH_RANGE, shapes=_with_ranges(), types=_KEPT)
 def quantized_pooling(
     data: Array,
     min_data: Array,
@@ -140,7 +206,14 @@ def quantized_pooling(
     return [quantized.average(data, found), call("copy", min_data), call("copy", max_data)]
 
 
-@classic("_contrib_quantized_fully_connected", asked=_BIAS, required=("num_hidden",), outputs=_WITH_RANGE)
+@classic(
+    "_contrib_quantized_fully_connected",
+    asked=_BIAS,
+    required=("num_hidden",),
+    outputs=_WITH_RANGE,
+    shapes=_with_ranges(from_input("data", dense_shapes)),
+    types=types_of(("weight", "bias"), lambda known, a: dtypes.int32),
+)
 def quantized_fully_connected(
     data: Array,
     weight: Array,
@@ -167,7 +240,14 @@ def quantized_fully_connected(
     return [product, *quantized.product_range(data, weight, ends)]
 
 
-@classic("_contrib_quantized_conv", asked=_BIAS, required=("kernel", "num_filter"), outputs=_WITH_RANGE)
+@classic(
+    "_contrib_quantized_conv",
+    asked=_BIAS,
+    required=("kernel", "num_filter"),
+    outputs=_WITH_RANGE,
+    shapes=_with_ranges(from_input("data", convolution_shapes)),
+    types=types_of(("weight", "bias"), lambda known, a: dtypes.int32),
+)
 def quantized_conv(
     data: Array,
     weight: Array,
@@ -215,7 +295,7 @@ def _sorted(no_bias: bool, *arrays: Any) -> tuple[Any, Any, Any]:
     return arrays[0], arrays[1:5], arrays[5:]
 
 
-@classic("_contrib_quantized_elemwise_add", outputs=_WITH_RANGE)
+@classic("_contrib_quantized_elemwise_add", outputs=_WITH_RANGE, shapes=_with_ranges(), types=_of_sum)
 def quantized_elemwise_add(
     lhs: Array,
     rhs: Array,
@@ -233,7 +313,12 @@ def quantized_elemwise_add(
     return _whole(quantized.added(lhs, rhs, (lhs_min, lhs_max, rhs_min, rhs_max), min_calib_range, max_calib_range))
 
 
-@classic("_contrib_quantized_elemwise_mul", outputs=lambda a: _WITH_RANGE[: 1 if a["enable_float_output"] else 3])
+@classic(
+    "_contrib_quantized_elemwise_mul",
+    outputs=lambda a: _WITH_RANGE[: 1 if a["enable_float_output"] else 3],
+    shapes=_with_ranges(),
+    types=_of_product,
+)
 def quantized_elemwise_mul(
     lhs: Array,
     rhs: Array,
@@ -254,7 +339,12 @@ def quantized_elemwise_mul(
     return found if enable_float_output else _whole(found)
 
 
-@classic("_contrib_quantized_batch_norm", aux=("moving_mean", "moving_var"), outputs=_WITH_RANGE)
+@classic(
+    "_contrib_quantized_batch_norm",
+    aux=("moving_mean", "moving_var"),
+    outputs=_WITH_RANGE,
+    types=types_of((), lambda known, a: dtypes.int8),
+)
 def quantized_batch_norm(
     data: Array,
     gamma: Array,
@@ -283,3 +373,22 @@ def quantized_batch_norm(
         fail(ArgumentError, "quantized_batch_norm", expected=expected, got=f"{min_calib_range} and {max_calib_range}")
     statistics = gamma, beta, moving_mean, moving_var
     return _whole(quantized.normalized(data, statistics, (min_data, max_data), eps, axis, min_calib_range, max_calib_range))
+
+
+# -- where ranges end -------------------------------------------------------------------------------
+
+
+@classic("_contrib_calibrate_entropy", outputs=("threshold", "divergence"), types=always(dtypes.float32, dtypes.float32))
+def calibrate_entropy(hist: Array, hist_edges: Array, num_quantized_bins: int = 255) -> Any:
+    """Of a histogram (n,), n odd, of values around 0 between edges (n + 1,): where int8 should end, and what that costs, (1,) each.
+
+    The threshold loses least in so many bins, by the divergence of Kullback and Leibler, which is the second.
+    """
+    found = calibration.calibrate_entropy(hist, hist_edges, num_quantized_bins)
+    return [found[0:1], found[1:2]]
+
+
+@classic("_contrib_quantize_asym", outputs=("output", "scale", "shift"), types=types_of((), lambda known, a: dtypes.uint8))
+def quantize_asym(data: Array, min_calib_range: float | None = None, max_calib_range: float | None = None) -> Any:
+    """``data`` as uint8 from its least to its greatest, or over the range given: x · scale + shift + ½, cut off; and both, (1,) each."""
+    return _whole(quantized.asymmetric(data, min_calib_range, max_calib_range))

@@ -371,6 +371,7 @@ OPERATORS["Custom"] = CustomRecord(
     types=all_one,
     shapes=_shapes,
     by_class=True,
+    numpy=False,
 )
 custom.__name__ = custom.__qualname__ = "Custom"
 FUNCTIONS["Custom"] = custom

@@ -17,12 +17,13 @@ from hybridnet.ops.nn import convolution, deconvolution, dropout, embedding, lin
 # -- products -------------------------------------------------------------------------------------
 
 
-def _dense_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:
+def dense_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:
+    """The shapes of weight and bias of a dense layer, from that of its data."""
     units = a["num_hidden"]
     return {"weight": (units, math.prod(data[1:]) if a["flatten"] else data[-1]), "bias": (units,)}
 
 
-@classic("FullyConnected", asked={"bias": unless("no_bias")}, required=("num_hidden",), shapes=from_input("data", _dense_shapes))
+@classic("FullyConnected", asked={"bias": unless("no_bias")}, required=("num_hidden",), shapes=from_input("data", dense_shapes))
 def fully_connected(
     data: Array, weight: Array, bias: Array | None = None, num_hidden: int | None = None, no_bias: bool = False, flatten: bool = True
 ) -> Any:
@@ -80,7 +81,8 @@ def _matrix(x: Any, first: bool) -> tuple[Any, tuple[int, ...]]:
 # -- images ---------------------------------------------------------------------------------------
 
 
-def _convolution_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:
+def convolution_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:
+    """The shapes of weight and bias of a convolution, from that of its data."""
     channels, last = with_channels(data, a["layout"])
     return {"weight": kernel_shape(a["num_filter"], channels // a["num_group"], a["kernel"], last), "bias": (a["num_filter"],)}
 
@@ -90,7 +92,7 @@ def _convolution_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:
     "Convolution_v1",
     asked={"bias": unless("no_bias")},
     required=("kernel", "num_filter"),
-    shapes=from_input("data", _convolution_shapes),
+    shapes=from_input("data", convolution_shapes),
 )
 def convolve(
     data: Array,

@@ -75,7 +75,7 @@ class ClassicOperator:
     input is one. ``attributes``: in MXNet's order. ``positions``: the parameters that may be given without a name, inputs
     among them. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs that follow from others'.
     ``types``: dtypes of inputs and outputs that follow from others'. ``by_class``: whether the function is handed arrays of their
-    own class, whose rules may differ.
+    own class, whose rules may differ. ``numpy``: whether it is one of ``np``, which gives arrays under NumPy's rules.
     """
 
     name: str
@@ -92,6 +92,7 @@ class ClassicOperator:
     shapes: ShapeRule | None
     types: TypeRule
     by_class: bool
+    numpy: bool
 
     #: Whether it takes attributes of any name, of which its inputs follow.
     is_open: ClassVar[bool] = False
@@ -102,8 +103,11 @@ class ClassicOperator:
         return next((i for i, name in enumerate(self.positions) if name in self.attributes), len(self.positions))
 
     def complete(self, given: Attributes) -> dict[str, Any]:
-        """All attributes: those ``given``, strings read as what they stand for, and the others' defaults."""
-        for key in given.keys() - self.attributes.keys():
+        """All attributes: those ``given``, strings read as what they stand for, and the others' defaults.
+
+        On an operator that has none a user may hang any, as in MXNet: they are passed over.
+        """
+        for key in given.keys() - self.attributes.keys() if self.attributes else ():
             fail(SignatureError, self.name, expected=f"the attributes {', '.join(self.attributes) or 'none'}", got=key)
         missing = [a.name for a in self.attributes.values() if a.required and a.name not in given]
         if missing:
@@ -169,6 +173,7 @@ def record_of(
     shapes: ShapeRule | None,
     types: TypeRule | None = None,
     by_class: bool = False,
+    numpy: bool = False,
 ) -> ClassicOperator:
     """The record of an operator under ``names`` whose parameters are those of ``function``."""
     hints, inputs, attributes, variadic = hints_of(function), [], {}, ""
@@ -204,4 +209,5 @@ def record_of(
         shapes=shapes,
         types=types or (of_attribute if "dtype" in attributes else all_one),
         by_class=by_class,
+        numpy=numpy,
     )

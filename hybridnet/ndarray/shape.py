@@ -13,7 +13,7 @@ from hybridnet.ndarray.attributes import Array, Bounds, Shape
 from hybridnet.ndarray.record import Attributes, numbered
 from hybridnet.ndarray.register import arrays_of, classic, helper
 from hybridnet.ndarray.types import always, apart
-from hybridnet.ops.array import creation, rearrange
+from hybridnet.ops.array import creation, joining, rearrange
 from hybridnet.ops.array import shape as core_shape
 from hybridnet.ops.array.reshape_codes import CLASSIC, resolve_codes
 from hybridnet.ops.common import as_shape, normalize_axis
@@ -183,11 +183,11 @@ def split(data: Array, num_outputs: int, axis: int = 1, squeeze_axis: bool = Fal
 
 @classic("_split_v2", outputs=lambda a: numbered(a["sections"] or len(a["indices"])), shares=True)
 def split_at(data: Array, indices: Shape, axis: int = 1, squeeze_axis: bool = False, sections: int = 0) -> Any:
-    """Parts along an axis: ``sections`` equal ones, or one from each of ``indices``, of which the first is 0, to the next.
+    """Parts along an axis: ``sections`` (the first longer by one where they cannot be equal), or one from each of ``indices`` to the next.
 
-    With ``squeeze_axis`` without that axis, which must be of length 1 then; one part comes alone.
+    The first of ``indices`` is 0. With ``squeeze_axis`` without that axis, which must be of length 1 then; one part comes alone.
     """
-    parts = core_shape.split(data, sections or tuple(indices)[1:], axis)
+    parts = joining.array_split(data, sections or tuple(indices)[1:], axis)
     if squeeze_axis:
         parts = [core_shape.squeeze(p, axis) for p in parts]
     return parts if len(parts) > 1 else parts[0]
@@ -197,7 +197,8 @@ def split_at(data: Array, indices: Shape, axis: int = 1, squeeze_axis: bool = Fa
 def split_v2(ary: Array, indices_or_sections: int | Shape, axis: int = 0, squeeze_axis: bool = False) -> Any:
     """Equal parts, or parts cut at indices, along an axis; one part comes alone."""
     if isinstance(indices_or_sections, int):
-        return split_at(ary, (), axis, squeeze_axis, indices_or_sections)
+        equal = core_shape.split(ary, indices_or_sections, axis)  # which is all that is wanted of it, where they cannot be
+        return split_at(ary, (), axis, squeeze_axis, len(equal))
     return split_at(ary, (0, *indices_or_sections), axis, squeeze_axis)
 
 

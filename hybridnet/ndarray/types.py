@@ -6,7 +6,7 @@ need none (:func:`hybridnet.ndarray.record.all_one`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hybridnet import dtypes
@@ -89,3 +89,23 @@ def chosen(inputs: Known, outputs: Outputs, a: Attributes) -> Any:
 def of_classes(inputs: Known, outputs: Outputs, a: Attributes) -> Any:
     """Drawn numbers of classes are of the attribute ``dtype``, the logarithms of their probabilities of the data's."""
     return inputs, [dtypes.as_dtype(a["dtype"]), inputs["data"]][: len(outputs)]
+
+
+def quantized(bytes_: Sequence[str], output: Callable[[Known, Attributes], Dtype | None], free: Sequence[str] = ("data",)) -> TypeRule:
+    """Quantized layers: inputs ``bytes_`` are int8 unless known, ``free`` ones of any dtype, all others, ranges and the like, float32.
+
+    ``output``: the dtype of the first output, from those of the inputs and the attributes; the others are float32.
+    """
+
+    def rule(inputs: Known, outputs: Outputs, a: Attributes) -> Any:
+        found = {k: t if k in free else dtypes.int8 if k in bytes_ else dtypes.float32 for k, t in inputs.items()}
+        found |= {k: t for k, t in inputs.items() if t is not None}
+        return found, [output(found, a), *[dtypes.float32] * (len(outputs) - 1)]
+
+    return rule
+
+
+def requantized(known: Known, a: Attributes) -> Dtype:
+    """The dtype of bytes that ``out_type`` says; ``auto`` is uint8 of a range from 0 on."""
+    own, low = a["out_type"], a["min_calib_range"]
+    return dtypes.as_dtype(own if own != "auto" else "int8" if low is None or low < 0 else "uint8")

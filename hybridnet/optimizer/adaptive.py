@@ -273,11 +273,23 @@ class Nadam(Optimizer):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta1, self.beta2, self.epsilon, self.schedule_decay = beta1, beta2, epsilon, schedule_decay
         self._products: dict[Any, Any] = {}
+        self._first = 1.0  # what products begin with
+
+    @property
+    def m_schedule(self) -> float:
+        """The product of momenta so far, which an update of any parameter multiplies; of several devices that of the first."""
+        return float(next(iter(self._products.values()))) if self._products else self._first
+
+    @m_schedule.setter
+    def m_schedule(self, value: float) -> None:
+        self._first = float(value)
+        for product in self._products.values():
+            product[...] = value
 
     def create_state(self, index: Any, weight: Any) -> Any:
         # The product of momenta so far: MXNet has one for all parameters, which each update multiplies.
         if weight.device not in self._products:
-            self._products[weight.device] = zeros_like(weight).sum().astype("float64") + 1.0
+            self._products[weight.device] = zeros_like(weight).sum().astype("float64") + self._first
         return *like(weight, 2), self._products[weight.device]
 
     def scalars(self, lr: Any, t: Any) -> tuple[Any, ...]:

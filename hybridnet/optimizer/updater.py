@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hybridnet.optimizer import states as files
 from hybridnet.optimizer.base import Optimizer
+from hybridnet.optimizer.sweep import Sweep, can_sweep
 
 
 class Updater:
-    """Call it with an index, a gradient and a weight (or lists of them) to move the weight."""
+    """Call it with an index, a gradient and a weight to move the weight; with lists of them to move all, by one program if that can be."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.states: dict[Any, Any] = {}
         self._loaded: dict[str, Any] = {}  # values for states that are not made yet
+        self._sweeps: dict[Any, Sweep] = {}  # by device
 
     def __call__(self, index: Any, grad: Any, weight: Any) -> None:
         if not isinstance(index, (list, tuple)):
             index, grad, weight = [index], [grad], [weight]
+        if can_sweep(self.optimizer, index, weight, grad):
+            self._sweep(index, grad, weight)
+            return
         for i, g, w in zip(index, grad, weight, strict=True):
-            if i not in self.states:
-                self.states[i] = self.optimizer.create_state_multi_precision(i, w)
-                self._fill(i)
+            self._have_state(i, w)
             self.optimizer.update_multi_precision(i, w, g, self.states[i])
+
+    def _sweep(self, index: Sequence[Any], grad: Sequence[Any], weight: Sequence[Any]) -> None:
+        for i, w in zip(index, weight, strict=True):
+            self._have_state(i, w)
+        device = weight[0].device
+        if device not in self._sweeps:
+            self._sweeps[device] = Sweep(self.optimizer, device)
+        self._sweeps[device](index, weight, grad, [self.states[i] for i in index])
+
+    def _have_state(self, index: Any, weight: Any) -> None:
+        if index not in self.states:
+            self.states[index] = self.optimizer.create_state_multi_precision(index, weight)
+            self._fill(index)
 
     def sync_state_context(self, state: Any, context: Any) -> Any:
         """A state, ``None``, an array or a tuple of such, on another device."""

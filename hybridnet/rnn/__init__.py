@@ -32,4 +32,6 @@ __all__ = [
 ]  # fmt: skip
 
 if not TYPE_CHECKING:
-    __getattr__ = absent.teller(__name__)
+    # What MXNet imports there, and programs take from there.
+    _elsewhere = {"init": "hybridnet.initializer", "ndarray": "hybridnet.ndarray", "symbol": "hybridnet.symbol"}
+    __getattr__, __dir__ = absent.Later(__name__, _elsewhere).functions

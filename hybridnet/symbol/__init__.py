@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
-from hybridnet.symbol import contrib, image, linalg, methods, random, register, sparse
+from hybridnet.symbol import contrib, image, linalg, methods, numpy, numpy_extension, random, register, sparse
 from hybridnet.symbol.creation import (
     Variable,
     arange,
@@ -37,11 +37,12 @@ globals().update({name: function for name, function in _public.items() if name n
 #: All operators by all of their names, as ``sym._internal._plus_scalar``; ``sym.op`` has those without underscores.
 _internal = SimpleNamespace(**register.internal())
 op = SimpleNamespace(**_public)
+np, npx = numpy, numpy_extension
 
 __all__ = [
     *_public, "Executor", "Group", "NotImplementedForSymbol", "Symbol", "Variable", "arange", "contrib", "eye", "fromjson", "full",
-    "histogram", "hypot", "image", "linalg", "linspace", "load", "load_json", "maximum", "methods", "minimum", "ones", "pow", "power",
-    "random", "sparse", "split_v2", "var", "zeros",
+    "histogram", "hypot", "image", "linalg", "linspace", "load", "load_json", "maximum", "methods", "minimum", "np", "npx", "numpy",
+    "numpy_extension", "ones", "pow", "power", "random", "sparse", "split_v2", "var", "zeros",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ def bind(symbol: Any, ctx: Any, args: Any, args_grad: Any, grad_req: Any, aux_st
         if g is not None and g.shape != x.shape:
             fail(ShapeError, "bind", expected=f"a gradient of shape {x.shape} for {name}", got=str(g.shape))
     nodes = [*symbol._arguments, *symbol._states]
-    given = {node.name: x.shape for node, x in zip(nodes, [*arrays, *aux], strict=True)}
-    infer.shapes(symbol._outputs, symbol._nodes, given)  # refuses what does not fit, by the names of nodes
+    given = {node.name: infer.read(node.name, x.shape, symbol._numpy) for node, x in zip(nodes, [*arrays, *aux], strict=True)}
+    infer.shapes(symbol._outputs, symbol._nodes, given, symbol._numpy)  # refuses what does not fit, by the names of nodes
     return Executor(symbol, Device(ctx), arrays, grads, requests, aux)
 
 
@@ -75,7 +75,7 @@ def simple_bind(
     """An executor on new arrays; see ``Symbol.simple_bind``. ArgumentError where not all shapes follow."""
     names, states, device = symbol.list_arguments(), symbol.list_auxiliary_states(), Device(ctx)
     found = symbol._infer_shapes((), dict(shapes))
-    missing = [f"{n.name}: {found.of(n)}" for n in symbol._variables if not infer.is_whole(found.of(n))]
+    missing = [f"{n.name}: {found.of(n) or ()}" for n in symbol._variables if not infer.is_whole(found.of(n))]
     missing = [text for text in missing if not text.endswith(": ()")] + [text for text in missing if text.endswith(": ()")]
     if missing:
         got = f"too little for {', '.join(missing)}"

@@ -110,7 +110,7 @@ def _texts(operator: ClassicOperator, op: str, given: Mapping[str, Any], extra: 
             attrs[key] = text_of(known, value)
         elif key in HIDDEN:
             attrs[f"__{key}__"] = str(value)
-        elif is_extra(key) or operator.is_open:
+        elif is_extra(key) or operator.is_open or (not operator.attributes and key in extra):
             attrs[key] = str(value)
         elif value is not None or key not in operator.inputs:
             _refuse(operator, op, key, value)

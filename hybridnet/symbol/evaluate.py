@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hybridnet.core import plain
 from hybridnet.errors import scope
 from hybridnet.graph.control_flow import cond, foreach, while_loop
 from hybridnet.ndarray.register import FUNCTIONS
+from hybridnet.numpy_operators import FUNCTIONS as NUMPY_FUNCTIONS
 from hybridnet.symbol.control_records import Body
 from hybridnet.symbol.node import Entry, Node, walk
 
@@ -24,7 +26,7 @@ def call_node(node: Node, arrays: Sequence[Any], values: Mapping[str, Any] | Non
     assert operator is not None
     if node.subgraphs:
         return _call_control(node, arrays)
-    function = FUNCTIONS[operator.name]
+    function = (NUMPY_FUNCTIONS if operator.numpy else FUNCTIONS)[operator.name]
     a = node.values if values is None else values
     if operator.variadic:
         return function(*arrays, **a)
@@ -32,12 +34,19 @@ def call_node(node: Node, arrays: Sequence[Any], values: Mapping[str, Any] | Non
 
 
 class Evaluation:
-    """The function from a graph's variables, in the order of ``variables``, to its outputs, a list."""
+    """The function from a graph's variables, in the order of ``variables``, to its outputs, a list.
 
-    def __init__(self, outputs: Sequence[Entry], variables: Sequence[Node]) -> None:
+    ``numpy``: whether operators are handed the variables under NumPy's rules, whatever arrays they are given as; but for states, which
+    are written to.
+    """
+
+    def __init__(self, outputs: Sequence[Entry], variables: Sequence[Node], numpy: bool = False) -> None:
         self._outputs = [(id(e.node), e.index) for e in outputs]
         self._variables = [(id(node), 0) for node in variables]
-        self._steps = [(node, [(id(e.node), e.index) for e in node.inputs]) for node in walk(outputs) if node.operator is not None]
+        nodes = walk(outputs)
+        self._steps = [(node, [(id(e.node), e.index) for e in node.inputs]) for node in nodes if node.operator is not None]
+        states = {id(node.inputs[i].node) for node in nodes for i in node.states} if numpy else set()
+        self._plain = [i for i, node in enumerate(variables) if numpy and id(node) not in states]
 
     def __call__(self, *arrays: Any, open_shapes: Mapping[int, Any] | None = None, watch: Watch | None = None) -> list[Any]:
         """The outputs.
@@ -45,6 +54,8 @@ class Evaluation:
         ``open_shapes``: by the ids of nodes, shapes that their attributes leave open. ``watch`` is told of every array as it is made.
         """
         found: dict[tuple[int, int], Any] = dict(zip(self._variables, arrays, strict=True))
+        for i in self._plain:
+            found[self._variables[i]] = plain(arrays[i])
         for node, inputs in self._steps:
             values = None if open_shapes is None or id(node) not in open_shapes else {**node.values, "shape": open_shapes[id(node)]}
             given = [found[key] for key in inputs]

@@ -47,7 +47,9 @@ class Executor:
             for x, g, req in zip(arg_arrays, grad_arrays, grad_req, strict=True)
         ]
         self._differentiable = any(leaf is not None for leaf in self._leaves)
-        self._program = program or Jit(Computation(symbol._outputs, [*symbol._arguments, *symbol._states]), symbol.name or "symbol")
+        self._program = program or Jit(
+            Computation(symbol._outputs, [*symbol._arguments, *symbol._states], symbol._numpy), symbol.name or "symbol"
+        )
         self._monitor: tuple[Monitor, bool] | None = None
         self._outputs: list[NDArray] | None = None
         self._heads: list[Any] | None = None  # of the last forward, with their place on the tape until a backward

@@ -1,8 +1,9 @@
 """Shapes and dtypes of a symbol's variables and outputs, from those of some, in both directions.
 
-A shape is a tuple in which 0 is a length that is not known, or ``None``. What an operator makes of its inputs' shapes is asked
-of the operator: its function is traced with arrays that have no memory (:mod:`hybridnet.symbol.probe`), and what its inputs
-must be follows from the rule of its record. Nodes are visited forward and backward until nothing more follows.
+A shape is a tuple in which -1 is a length that is not known, or ``None``, as under NumPy's rules; MXNet 1.x has 0 and ``()``
+in their place, which :func:`read` and :func:`shown` exchange. What an operator makes of its inputs' shapes is asked of the
+operator: its function is traced with arrays that have no memory (:mod:`hybridnet.symbol.probe`), and what its inputs must be
+follows from the rule of its record. Nodes are visited forward and backward until nothing more follows.
 """
 
 from __future__ import annotations
@@ -24,8 +25,24 @@ Partial = Shape | None
 
 
 def is_whole(shape: Partial) -> bool:
-    """Whether every length is known; () is a shape of which nothing is."""
-    return bool(shape) and 0 not in shape  # type: ignore[operator]
+    """Whether every length is known."""
+    return shape is not None and -1 not in shape
+
+
+def read(name: str, shape: Any, numpy: bool) -> Partial:
+    """A shape as users write it; ShapeError for what is none. Under 1.x's rules 0 is a length that is not known, () no shape."""
+    if shape is None:
+        return None
+    try:
+        lengths = tuple([max(int(n), -1) for n in ((shape,) if isinstance(shape, (int, np.integer)) else shape)])
+    except (TypeError, ValueError):
+        fail(ShapeError, "infer_shape", expected=f"a tuple of lengths as the shape of {name}", got=repr(shape))
+    return lengths if numpy else tuple([n or -1 for n in lengths]) or None
+
+
+def shown(shape: Partial, numpy: bool) -> Any:
+    """A shape as users see it, the opposite of :func:`read`."""
+    return shape if numpy else tuple([max(n, 0) for n in shape or ()])
 
 
 @dataclass(frozen=True)
@@ -33,31 +50,28 @@ class Shapes:
     """What was found: of each output of a node by its id and number; ``outputs``: those of the symbol."""
 
     found: Mapping[tuple[int, int], Partial]
-    outputs: Sequence[Shape]
+    outputs: Sequence[Partial]
 
-    def of(self, node: Node, index: int = 0) -> Shape:
-        """The shape of a node's output, () where nothing is known of it."""
-        return self.found.get((id(node), index)) or ()
+    def of(self, node: Node, index: int = 0) -> Partial:
+        """The shape of a node's output, ``None`` where nothing is known of it."""
+        return self.found.get((id(node), index))
 
 
-def shapes(outputs: Sequence[Entry], nodes: Sequence[Node], given: Mapping[str, Any]) -> Shapes:
-    """The shapes that follow from those ``given`` by name and from variables' own; ShapeError for those that contradict each other."""
-    solver = _Solver(nodes, {name: _as_shape(name, shape) for name, shape in given.items()})
+def shapes(outputs: Sequence[Entry], nodes: Sequence[Node], given: Mapping[str, Partial], numpy: bool) -> Shapes:
+    """The shapes that follow from those ``given`` by name and from variables' own; ShapeError for those that contradict each other.
+
+    ``numpy``: whether the graph's arrays follow NumPy's rules.
+    """
+    solver = _Solver(nodes, given, numpy)
     solver.run()
-    return Shapes(solver.found, [solver.found.get((id(e.node), e.index)) or () for e in outputs])
-
-
-def _as_shape(name: str, shape: Any) -> Shape:
-    try:
-        return tuple(max(int(n), 0) for n in ((shape,) if isinstance(shape, (int, np.integer)) else shape))
-    except (TypeError, ValueError):
-        fail(ShapeError, "infer_shape", expected=f"a tuple of lengths as the shape of {name}", got=repr(shape))
+    return Shapes(solver.found, [solver.found.get((id(e.node), e.index)) for e in outputs])
 
 
 class _Solver:
     """The shapes known so far, and the nodes that may still tell something."""
 
-    def __init__(self, nodes: Sequence[Node], given: Mapping[str, Shape]) -> None:
+    def __init__(self, nodes: Sequence[Node], given: Mapping[str, Partial], numpy: bool) -> None:
+        self.numpy = numpy
         self.nodes = [node for node in nodes if node.operator is not None]
         self.found: dict[tuple[int, int], Partial] = {}
         self.by: dict[tuple[int, int], Node] = {}  # what said so
@@ -66,7 +80,7 @@ class _Solver:
             if node.operator is None:
                 own = node.attrs.get("__shape__")
                 shape = given.get(node.name, probe.shape_of_text(own) if own is not None else None)
-                if shape:  # () is a shape of which nothing is known
+                if shape is not None:
                     self.found[id(node), 0] = shape
                     self.by[id(node), 0] = node
 
@@ -87,12 +101,12 @@ class _Solver:
         ins = [self.found.get((id(e.node), e.index)) for e in node.inputs]
         outs = [self.found.get((id(node), i)) for i in range(len(node.output_names))]
         try:
-            if None not in ins and all(0 not in s for s in ins):  # type: ignore[operator]
-                results = probe.outputs(node, tuple(ins))  # type: ignore[arg-type]
+            if all(map(is_whole, ins)):
+                results = probe.outputs(node, tuple(ins), self.numpy)  # type: ignore[arg-type]
                 for i, whole in enumerate(results):
                     self.say(node, Entry(node, i), whole, ins)
                 return all(map(is_whole, results))
-            new_ins, new_outs = (_of_bodies if node.subgraphs else probe.solve)(node, ins, outs)
+            new_ins, new_outs = (_of_bodies if node.subgraphs else probe.solve)(node, ins, outs, self.numpy)
         except probe.REFUSALS as error:
             if isinstance(error, _Contradiction):
                 raise
@@ -123,11 +137,16 @@ class _Solver:
         """Raise: two nodes say different things of one shape."""
         name, other = entry.node.output_names[entry.index], self.by.get((id(entry.node), entry.index), entry.node)
         source = "given for it" if other is entry.node and other.operator is None else f"as {other.name} ({other.op}) has it"
-        raise _Contradiction.of(node, f"{name} of shape {shape}, from {_inputs(node, ins)}", f"{known}, {source}")
+        told = [shown(s, self.numpy) for s in (shape, known)]
+        raise _Contradiction.of(node, f"{name} of shape {told[0]}, from {self._inputs(node, ins)}", f"{told[1]}, {source}")
 
     def _tell(self, node: Node, ins: Sequence[Partial], error: Exception) -> None:
         """Raise what an operator refused, with the node and the shapes that it was given."""
-        raise _Contradiction.of(node, "shapes that fit together", f"{_inputs(node, ins)}: {error}") from error
+        raise _Contradiction.of(node, "shapes that fit together", f"{self._inputs(node, ins)}: {error}") from error
+
+    def _inputs(self, node: Node, ins: Sequence[Partial]) -> str:
+        texts = ["?" if shape is None else str(shown(shape, self.numpy)) for shape in ins]
+        return ", ".join(f"{e.node.output_names[e.index]} {text}" for e, text in zip(node.inputs, texts, strict=True)) or "no inputs"
 
 
 class _Contradiction(ShapeError):
@@ -141,11 +160,7 @@ class _Contradiction(ShapeError):
             return error
 
 
-def _inputs(node: Node, ins: Sequence[Partial]) -> str:
-    return ", ".join(f"{e.node.output_names[e.index]} {shape or '?'}" for e, shape in zip(node.inputs, ins, strict=True)) or "no inputs"
-
-
-def _of_bodies(node: Node, ins: Sequence[Partial], outs: Sequence[Partial]) -> tuple[list[Partial], Sequence[Partial]]:
+def _of_bodies(node: Node, ins: Sequence[Partial], outs: Sequence[Partial], numpy: bool) -> tuple[list[Partial], Sequence[Partial]]:
     """What follows for the inputs of an operator of control flow within its bodies, whose variables they are."""
     found = list(ins)
     for body, graph in zip(node.bodies, node.subgraphs, strict=True):
@@ -155,13 +170,13 @@ def _of_bodies(node: Node, ins: Sequence[Partial], outs: Sequence[Partial]) -> t
         for variable, place in zip(variables, body.places, strict=True):
             if (shape := found[place]) is not None:
                 given[variable.name] = shape[1:] if place < body.stepped else shape
-        inner = shapes(graph, nodes, given)
+        inner = shapes(graph, nodes, given, numpy)
         for variable, place in zip(variables, body.places, strict=True):
             shape = inner.of(variable)
-            if shape and place < body.stepped:
+            if shape is not None and place < body.stepped:
                 length = found[place]
-                shape = (length[0] if length else 0, *shape)
-            found[place] = shape or found[place]
+                shape = (length[0] if length else -1, *shape)
+            found[place] = found[place] if shape is None else shape
     return found, outs
 
 

@@ -11,12 +11,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hybridnet import dtypes
+from hybridnet import core, dtypes
 from hybridnet.core import Spec, local, wrap
 from hybridnet.core.tree import flatten
 from hybridnet.device import Device
 from hybridnet.dtypes import Dtype
-from hybridnet.errors import HybridnetError
+from hybridnet.errors import DtypeError, HybridnetError
 from hybridnet.graph.trace import Trace, tracing
 from hybridnet.ndarray.attributes import Attribute, Shape
 from hybridnet.ndarray.classic import NDArray
@@ -40,10 +40,9 @@ _READER = {kind: Attribute("attribute", kind, optional=True) for kind in ("shape
 
 
 @functools.lru_cache(maxsize=4096)
-def shape_of_text(text: str) -> Shape:
-    """The shape that a variable's ``__shape__`` says."""
-    shape: Shape = tuple(max(n, 0) for n in _READER["shape"].parse("var", text) or ())
-    return shape
+def shape_of_text(text: str) -> Partial:
+    """The shape that a variable's ``__shape__`` says, in which 0 and -1 are lengths that are not known; ``None`` for no shape."""
+    return tuple([max(n, 0) or -1 for n in _READER["shape"].parse("var", text) or ()]) or None
 
 
 #: MXNet's numbers of dtypes, as files have them.
@@ -57,11 +56,14 @@ def dtype_of_text(text: str | None) -> Dtype | None:
     return dtypes.as_dtype(DTYPES[int(text)] if text.isdecimal() and int(text) < len(DTYPES) else text)
 
 
-def outputs(node: Node, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-    """The shapes of a node's outputs from those of its inputs. Raises what the operator raises."""
+def outputs(node: Node, inputs: tuple[Shape, ...], numpy: bool) -> tuple[Shape, ...]:
+    """The shapes of a node's outputs from those of its inputs. Raises what the operator raises.
+
+    ``numpy``: whether the operator is handed arrays of NumPy's rules.
+    """
     if node.subgraphs:
-        return _traced(node, inputs)
-    return _outputs(question_of(node), inputs)
+        return _traced(node, inputs, numpy)
+    return _outputs(question_of(node), inputs, numpy)
 
 
 class Question:
@@ -93,8 +95,8 @@ def question_of(node: Node) -> Question:
 
 
 @functools.lru_cache(maxsize=16384)
-def _outputs(question: Question, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-    return _traced(question.node, inputs)
+def _outputs(question: Question, inputs: tuple[Shape, ...], numpy: bool) -> tuple[Shape, ...]:
+    return _traced(question.node, inputs, numpy)
 
 
 class _Shapes(Trace):
@@ -104,15 +106,32 @@ class _Shapes(Trace):
         """Nothing: no array is read again after a view of it was written."""
 
 
-def _traced(node: Node, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-    trace, device = _Shapes(), Device("cpu", 0)
-    arrays = [wrap(NDArray, trace.argument(Spec(shape, dtypes.float32), device, ""), device) for shape in inputs]
+def _traced(node: Node, inputs: tuple[Shape, ...], numpy: bool) -> tuple[Shape, ...]:
+    """What a trace gives: of the dtypes that inputs always have, and else of float32, or of integers where nothing else is taken."""
+    own: list[Dtype | None] = [None] * len(inputs)
+    if node.operator is not None and not node.subgraphs:
+        names, count = node.input_names, len(node.output_names)
+        own = [*node.operator.types(dict.fromkeys(names), [None] * count, node.values)[0].values()]
+    for dtype in (dtypes.float32, dtypes.int32):
+        try:
+            return _traced_in([t or dtype for t in own], node, inputs, numpy)
+        except DtypeError:
+            continue
+    return _traced_in([t or dtypes.int8 for t in own], node, inputs, numpy)
+
+
+def _traced_in(types: Sequence[Dtype], node: Node, inputs: tuple[Shape, ...], numpy: bool) -> tuple[Shape, ...]:
+    trace, device, cls = _Shapes(), Device("cpu", 0), core.NDArray if numpy else NDArray
+    arrays = [wrap(cls, trace.argument(Spec(shape, t), device, ""), device) for shape, t in zip(inputs, types, strict=True)]
     before = local.set(recording=False, training=False)
     try:
         with tracing(trace):
             results: list[Any] = []
             flatten(call_node(node, arrays), results)
-            return tuple([y.shape for y in results])
+            found = [y.shape for y in results]
+            # Under 1.x's rules, and of what makes arrays under them, 0 is a length that is open.
+            literal = numpy if node.inputs or inputs else node.operator is not None and node.operator.numpy
+            return tuple(found if literal else [tuple([n or -1 for n in shape]) for shape in found])
     finally:
         local.set(recording=before[0], training=before[1])
         trace.close()
@@ -123,12 +142,12 @@ def _traced(node: Node, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
 
 def merged(a: Shape, b: Shape) -> Shape | None:
     """What two partial shapes say together; ``None`` if they contradict each other."""
-    if len(a) != len(b) or any(n and m and n != m for n, m in zip(a, b, strict=True)):
+    if len(a) != len(b) or any(n != m and n != -1 and m != -1 for n, m in zip(a, b, strict=True)):
         return None
-    return tuple([n or m for n, m in zip(a, b, strict=True)])
+    return tuple([m if n == -1 else n for n, m in zip(a, b, strict=True)])
 
 
-def solve(node: Node, ins: Sequence[Partial], outs: Sequence[Partial]) -> tuple[list[Partial], list[Partial]]:
+def solve(node: Node, ins: Sequence[Partial], outs: Sequence[Partial], numpy: bool) -> tuple[list[Partial], list[Partial]]:
     """What follows for a node's inputs and outputs from what is known of them, where not all inputs are."""
     operator, names = node.operator, node.input_names
     assert operator is not None
@@ -139,7 +158,7 @@ def solve(node: Node, ins: Sequence[Partial], outs: Sequence[Partial]) -> tuple[
             ins = [known if s is None else s for s in ins]
     if operator.shapes is not None:
         _follow(operator.shapes, node, names, ins)
-    _forward(node, ins, outs)
+    _forward(node, ins, outs, numpy)
     return ins, outs
 
 
@@ -149,12 +168,12 @@ def _numbers(ins: Sequence[Partial], which: int, one: bool = False) -> tuple[lis
     places: dict[int, tuple[int, int]] = {}
     filled: list[Partial] = []
     for i, shape in enumerate(ins):
-        if shape is None or 0 not in shape:
+        if shape is None or -1 not in shape:
             filled.append(shape)
             continue
         lengths = list(shape)
         for j, n in enumerate(lengths):
-            if n == 0:
+            if n == -1:
                 lengths[j] = _BASE * next(primes)
                 places[lengths[j]] = i, j
         filled.append(tuple(lengths))
@@ -162,10 +181,10 @@ def _numbers(ins: Sequence[Partial], which: int, one: bool = False) -> tuple[lis
 
 
 def _understood(pair: tuple[Shape, Shape], places: Sequence[dict[int, tuple[int, int]]]) -> tuple[Shape, dict[int, tuple[int, int]]]:
-    """A shape that came of both fillings, 0 where they differ, and which of its lengths are those of which inputs."""
+    """A shape that came of both fillings, -1 where they differ, and which of its lengths are those of which inputs."""
     lengths, same = [], {}
     for j, (n, m) in enumerate(zip(*pair, strict=True)):
-        lengths.append(n if n == m else 0)
+        lengths.append(n if n == m else -1)
         if n != m and n in places[0] and places[0][n] == places[1].get(m):
             same[j] = places[0][n]
     return tuple(lengths), same
@@ -173,7 +192,7 @@ def _understood(pair: tuple[Shape, Shape], places: Sequence[dict[int, tuple[int,
 
 def _take(ins: list[Partial], where: tuple[int, int], length: int) -> None:
     shape = list(ins[where[0]] or ())
-    if shape[where[1]] == 0:
+    if shape[where[1]] == -1:
         shape[where[1]] = length
         ins[where[0]] = tuple(shape)
 
@@ -182,7 +201,8 @@ def _follow(rule: ShapeRule, node: Node, names: Sequence[str], ins: list[Partial
     """Fill in what the operator's own rule says of inputs."""
     try:
         (first, a), (second, b) = _numbers(ins, 0), _numbers(ins, 1)
-        said = [rule({k: s for k, s in zip(names, filled, strict=True) if s is not None}, node.values) for filled in (first, second)]
+        told = [rule({k: s for k, s in zip(names, filled, strict=True) if s is not None}, node.values) for filled in (first, second)]
+        said = [{name: tuple([n or -1 for n in shape]) for name, shape in found.items()} for found in told]  # rules have 0 for open lengths
     except (StopIteration, *REFUSALS):  # too little is known for the rule
         return
     for i, name in enumerate(names):
@@ -197,19 +217,20 @@ def _follow(rule: ShapeRule, node: Node, names: Sequence[str], ins: list[Partial
             ins[i] = shape  # the contradiction is told by who asked
             continue
         for j, where in same.items():
-            if known[j]:
+            if known[j] != -1:
                 _take(ins, where, known[j])
-        ins[i] = merged(ins[i] or known, both)
+        taken = ins[i]
+        ins[i] = merged(known if taken is None else taken, both)
 
 
-def _forward(node: Node, ins: list[Partial], outs: list[Partial]) -> None:
+def _forward(node: Node, ins: list[Partial], outs: list[Partial], numpy: bool) -> None:
     """Fill in what follows for outputs from inputs that are known in part, and for those from the outputs."""
     if any(s is None for s in ins):
         return
     one = node.op in _ONE_LENGTH
     (first, a), (second, b) = _numbers(ins, 0, one), _numbers(ins, 1, one)
     try:
-        results = outputs(node, tuple(first)), outputs(node, tuple(second))  # type: ignore[arg-type]
+        results = [outputs(node, tuple(filled), numpy) for filled in (first, second)]  # type: ignore[arg-type]
     except REFUSALS:
         return  # of lengths that are not known yet nothing can be said; those that are known are checked when all are
     for i, pair in enumerate(zip(*results, strict=True)):
@@ -218,32 +239,35 @@ def _forward(node: Node, ins: list[Partial], outs: list[Partial]) -> None:
         shape, same = _understood(pair, (a, b))
         known = outs[i]
         for j, where in same.items():
-            if known is not None and len(known) == len(shape) and known[j]:
+            if known is not None and len(known) == len(shape) and known[j] != -1:
                 _take(ins, where, known[j])
-        outs[i] = shape if known is None else merged(known, shape) or shape
+        both = None if known is None else merged(known, shape)
+        outs[i] = shape if both is None else both
         if known is not None and len(known) == len(shape) and len(a) == 1:
-            _invert(node, ins, i, (pair[0], pair[1], known), (next(iter(a)), next(iter(b))))
+            _invert(node, ins, i, (pair[0], pair[1], known), (next(iter(a)), next(iter(b))), numpy)
 
 
 #: Operators all of whose lengths that are not known are one: weights of the two directions of a recurrent layer.
 _ONE_LENGTH = {"_rnn_param_concat"}
 
 
-def _invert(node: Node, ins: list[Partial], output: int, lengths: tuple[Shape, Shape, Shape], numbers: tuple[int, int]) -> None:
+def _invert(
+    node: Node, ins: list[Partial], output: int, lengths: tuple[Shape, Shape, Shape], numbers: tuple[int, int], numpy: bool
+) -> None:
     """Fill in the one length that is not known, from one of an output that is, where that grows with it by a whole factor.
 
     ``lengths``: the output's shape with each of the two ``numbers`` in its place, and as it is known.
     """
     for n, m, known in zip(*lengths, strict=True):
         factor, rest = divmod(n - m, numbers[0] - numbers[1])
-        if not known or rest or factor < 1:
+        if known == -1 or rest or factor < 1:
             continue
         length, rest = divmod(known - (n - factor * numbers[0]), factor)
         if rest or length < 1:
             return
-        filled = [None if s is None else tuple([k or length for k in s]) for s in ins]
+        filled = [None if s is None else tuple([length if k == -1 else k for k in s]) for s in ins]
         try:
-            results = outputs(node, tuple(filled))  # type: ignore[arg-type]
+            results = outputs(node, tuple(filled), numpy)  # type: ignore[arg-type]
         except REFUSALS:
             return
         if merged(results[output], lengths[2]) is not None:
@@ -266,7 +290,7 @@ def keeps_shape(question: Question) -> bool:
                     said = operator.shapes({name: shape}, node.values) if operator.shapes is not None else {}
                     if any(said.get(other) != shape for other in node.input_names):
                         return False
-            if any(y != shape for y in _outputs(question, (shape,) * count)):
+            if any(y != shape for y in _outputs(question, (shape,) * count, False)):
                 return False
     except REFUSALS:
         return False

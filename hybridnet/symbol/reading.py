@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from hybridnet.errors import FileFormatError, HybridnetError, fail
 from hybridnet.ndarray.register import OPERATORS
+from hybridnet.numpy_operators import OPERATORS as NUMPY_OPERATORS
 from hybridnet.symbol.control_records import CONTROL
 from hybridnet.symbol.node import HIDDEN, Entry, Node
 
@@ -22,15 +23,16 @@ _DEPTH = 16
 _COUNTS = ("num_args", "num_arrays", "num_outputs", "num_weights", "num_tensors", "num_layers", "sections")
 
 
-def entries(text: str | bytes, source: str) -> list[Entry]:
-    """The outputs of the graph in a file's text."""
+def entries(text: str | bytes, source: str) -> tuple[list[Entry], bool]:
+    """The outputs of the graph in a file's text, and whether its arrays follow NumPy's rules."""
     try:
         found = json.loads(text)
     except RecursionError:
         _refuse(source, "a graph in JSON", "lists within lists without end")
     except ValueError as error:  # UnicodeDecodeError too
         _refuse(source, "a graph in JSON", str(error))
-    return _Reader(source, 0).graph(found)
+    outputs = _Reader(source, 0).graph(found)
+    return outputs, _number(found.get("attrs"), "is_np_shape", 0) == 1
 
 
 def _refuse(source: str, expected: str, got: str) -> NoReturn:
@@ -48,7 +50,7 @@ class _Reader:
         if not isinstance(found, dict) or not {"nodes", "heads"} <= found.keys():
             got = f"the keys {', '.join(map(str, found))}" if isinstance(found, dict) else f"a {type(found).__name__}"
             _refuse(self.where, "an object with nodes and heads", got)
-        self.version = _version(found.get("attrs"))
+        self.version = _number(found.get("attrs"), "mxnet_version", 800)
         if not isinstance(found["nodes"], list) or not isinstance(found["heads"], list) or not found["heads"]:
             _refuse(self.where, "lists of nodes and heads", f"{type(found['nodes']).__name__} and {found['heads']!r}")
         nodes: list[Node] = []
@@ -70,9 +72,9 @@ class _Reader:
             if inputs:
                 _refuse(where, "a variable without inputs", f"{len(inputs)}")
             return Node(name, attrs=attrs)
-        operator, graphs = CONTROL.get(op, (OPERATORS.get(op), 0))
+        operator, graphs = CONTROL.get(op, (OPERATORS.get(op) or NUMPY_OPERATORS.get(op), 0))
         if operator is None:
-            near = ", ".join(difflib.get_close_matches(op, OPERATORS, 3))
+            near = ", ".join(difflib.get_close_matches(op, [*OPERATORS, *NUMPY_OPERATORS], 3))
             _refuse(where, "an operator that is there", f"{op!r}, which is near {near}" if near else repr(op))
         for key in _COUNTS:  # of what is made one by one
             if len(attrs.get(key, "")) > 5:
@@ -141,12 +143,12 @@ class _Reader:
         return [_Reader(f"graph {i} of {where}", self.depth + 1).graph(graph) for i, graph in enumerate(found)]
 
 
-def _version(attrs: Any) -> int:
-    """The version that wrote a file, as 10901; 0.8 for one that does not say."""
+def _number(attrs: Any, key: str, otherwise: int) -> int:
+    """What a graph's attributes say as ``["int", n]``: the version that wrote it, as 10901; versions before 0.9 do not say it."""
     try:
-        return int(attrs["mxnet_version"][1])
-    except (TypeError, KeyError, IndexError, ValueError):
-        return 800
+        return int(attrs[key][1])
+    except (TypeError, KeyError, IndexError, ValueError, OverflowError):
+        return otherwise
 
 
 # -- what older versions meant otherwise ----------------------------------------------------------

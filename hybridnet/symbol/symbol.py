@@ -19,6 +19,7 @@ from hybridnet.base import NotImplementedForSymbol
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, SignatureError, fail
 from hybridnet.ndarray.register import OPERATORS
+from hybridnet.numpy_operators import OPERATORS as NUMPY_OPERATORS
 from hybridnet.symbol import binding, infer, reading, writing
 from hybridnet.symbol.compose import compose
 from hybridnet.symbol.node import HIDDEN, Entry, Node, replaced, walk
@@ -32,10 +33,17 @@ class Symbol:
 
     # Not __slots__: what is listed of a symbol is found once and kept.
     __array_priority__ = 1000.0  # so that NumPy's numbers leave operators to it
+    #: Whether shapes are shown, and taken, by NumPy's rules: -1 for a length that is not known, () for no axes.
+    _shows_numpy = False
     __hash__ = object.__hash__
 
     def __init__(self, outputs: Sequence[Entry]) -> None:
         self._outputs = tuple(outputs)
+
+    @cached_property
+    def _numpy(self) -> bool:
+        """Whether its arrays follow NumPy's rules: those of a graph that has an operator of ``sym.np`` do."""
+        return any(node.operator is not None and node.operator.numpy for node in self._nodes)
 
     # -- the graph ------------------------------------------------------------------------------
 
@@ -181,7 +189,7 @@ class Symbol:
 
     def tojson(self, remove_amp_cast: bool = True) -> str:
         """The text of a ``-symbol.json``, as MXNet 1.9.1 writes it; ``remove_amp_cast`` leaves casts of mixed precision out."""
-        return writing.text(self._outputs, remove_amp_cast)
+        return writing.text(self._outputs, remove_amp_cast, self._numpy)
 
     def save(self, fname: str | os.PathLike[str], remove_amp_cast: bool = True) -> None:
         """Write :meth:`tojson` to a file."""
@@ -200,20 +208,26 @@ class Symbol:
         do not fit, which names the node and both; SignatureError for a name that is no argument.
         """
         found = self._infer_shapes(args, kwargs)
-        unknown = [f"{node.name}: {found.of(node)}" for node in self._variables if not infer.is_whole(found.of(node))]
+        unknown = [f"{n.name}: {infer.shown(found.of(n), self._shows_numpy)}" for n in self._variables if not infer.is_whole(found.of(n))]
         if unknown or not all(map(infer.is_whole, found.outputs)):
             # The place is that of the caller: infer_shape is called by users alone.
             listed = "\n\t".join(unknown)
             warnings.warn(f"Cannot decide shape for the following arguments (0s in shape means unknown):\n\t{listed}", stacklevel=2)
             return None, None, None
-        return self._listed(found)
+        return self._shapes_listed(found)
 
     def infer_shape_partial(self, *args: Any, **kwargs: Any) -> Found:
         """As :meth:`infer_shape`, with 0 for lengths that do not follow and () for shapes of which nothing does."""
-        return self._listed(self._infer_shapes(args, kwargs))
+        return self._shapes_listed(self._infer_shapes(args, kwargs))
 
     def _infer_shapes(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> infer.Shapes:
-        return infer.shapes(self._outputs, self._nodes, self._given("infer_shape", args, kwargs))
+        given = self._given("infer_shape", args, kwargs)
+        read = {name: infer.read(name, shape, self._shows_numpy) for name, shape in given.items()}
+        return infer.shapes(self._outputs, self._nodes, read, self._numpy)
+
+    def _shapes_listed(self, found: infer.Shapes) -> Found:
+        arguments, outputs, states = self._listed(found)
+        return tuple([infer.shown(shape, self._shows_numpy) for shape in part or ()] for part in (arguments, outputs, states))  # type: ignore[return-value]
 
     def infer_type(self, *args: Any, **kwargs: Any) -> Found:
         """The dtypes of arguments, outputs and states that follow from some, as NumPy's types; three ``None`` where not all do."""
@@ -297,8 +311,12 @@ class Symbol:
     get_backend_symbol = optimize_for
 
     def as_nd_ndarray(self) -> Symbol:
-        """The symbol itself: it has the rules of ``nd``."""
+        """The same outputs with the operators and methods of ``nd``."""
         return self
+
+    def as_np_ndarray(self) -> Symbol:
+        """The same outputs with the operators and methods of ``np``."""
+        return _Symbol(self._outputs)
 
     # -- what only arrays have ------------------------------------------------------------------
 
@@ -343,11 +361,45 @@ def is_symbol(x: Any) -> bool:
     return isinstance(x, Symbol)
 
 
+class _Symbol(Symbol):
+    """A symbol with the operators and methods of NumPy's arrays; see :mod:`hybridnet.symbol.numpy`."""
+
+    __hash__ = object.__hash__
+    _shows_numpy = True
+    _numpy = True
+
+    def as_nd_ndarray(self) -> Symbol:
+        return Symbol(self._outputs)
+
+    def as_np_ndarray(self) -> Symbol:
+        return self
+
+
 def called(op: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Symbol:
-    """The symbol of a call of the operator that ``nd`` has under the name ``op``."""
+    """The symbol of a call of the operator that ``nd`` has under the name ``op``; beside a symbol of ``np``'s it is one of these."""
     operator = OPERATORS[op]
     node = compose(operator, file_name(op), hint_of(op), args, kwargs, is_symbol, entry_of)
-    return Symbol([Entry(node, i) for i in range(len(node.output_names))])
+    cls = _Symbol if any(map(_is_numpy, args)) or any(map(_is_numpy, kwargs.values())) else Symbol
+    return cls([Entry(node, i) for i in range(len(node.output_names))])
+
+
+def _is_numpy(x: Any) -> bool:
+    return isinstance(x, _Symbol) or (isinstance(x, (list, tuple)) and any(isinstance(item, _Symbol) for item in x))
+
+
+def called_numpy(op: str, args: Sequence[Any], kwargs: Mapping[str, Any], hint: str = "") -> _Symbol:
+    """The symbol of a call of an operator of ``np``, or of one of ``nd`` that MXNet has there too, under NumPy's rules.
+
+    ``hint``: what its node is named after, where it is not the operator's name.
+    """
+    operator = NUMPY_OPERATORS.get(op) or OPERATORS[op]
+    node = compose(operator, operator.name, hint or numpy_hint(op), args, kwargs, is_symbol, entry_of)
+    return _Symbol([Entry(node, i) for i in range(len(node.output_names))])
+
+
+def numpy_hint(op: str) -> str:
+    """What the nodes of an operator of ``np`` are named after."""
+    return next((op.removeprefix(start) for start in ("_npi_", "_npx_", "_np_") if op.startswith(start)), op).removeprefix("_").lower()
 
 
 def file_name(op: str) -> str:
@@ -373,12 +425,13 @@ def Group(symbols: Sequence[Symbol], create_fn: Callable[[Sequence[Entry]], Any]
     if not listed or not all(map(is_symbol, listed)):
         got = ", ".join(type(x).__name__ for x in listed) or "none"
         fail(SignatureError, "Group", expected="symbols", got=got)
-    return (create_fn or Symbol)([entry for symbol in listed for entry in symbol._outputs])
+    cls = create_fn or (_Symbol if all(isinstance(x, _Symbol) for x in listed) else Symbol)
+    return cls([entry for symbol in listed for entry in symbol._outputs])
 
 
 def load_json(json_str: str) -> Symbol:
     """The symbol of a ``-symbol.json``'s text, of MXNet 0.8 to 1.9 or of hybridnet; FileFormatError, with the node, for anything else."""
-    return Symbol(reading.entries(json_str, "the given text"))
+    return _read(json_str, "the given text")
 
 
 fromjson = load_json
@@ -386,4 +439,9 @@ fromjson = load_json
 
 def load(fname: str | os.PathLike[str]) -> Symbol:
     """The symbol of a file; see :func:`load_json`."""
-    return Symbol(reading.entries(serialization.read_bytes(fname), os.fspath(fname)))
+    return _read(serialization.read_bytes(fname), os.fspath(fname))
+
+
+def _read(text: str | bytes, source: str) -> Symbol:
+    entries, numpy = reading.entries(text, source)
+    return (_Symbol if numpy else Symbol)(entries)

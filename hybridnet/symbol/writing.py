@@ -12,7 +12,9 @@ _OUTPUTS = {
     "BatchNorm": 3, "BatchNorm_v1": 3, "_contrib_SyncBatchNorm": 3, "LayerNorm": 3, "GroupNorm": 3, "InstanceNorm": 3, "Dropout": 2,
     "L2Normalization": 2, "LRN": 2, "_linalg_slogdet": 4, "_linalg_det": 3, "BilinearSampler": 2, "CTCLoss": 2, "Correlation": 3,
     "GridGenerator": 2, "SpatialTransformer": 3, "_contrib_BatchNormWithReLU": 4, "_contrib_MultiProposal": 2, "_contrib_Proposal": 2,
-    "_contrib_box_nms": 2, "sort": 2,
+    "_contrib_box_nms": 2, "sort": 2, "ROIPooling": 2, "_npi_std": 2, "_npi_var": 2, "_npi_average": 2, "_npi_norm": 4, "_npi_normal": 2,
+    "_npi_normal_n": 2, "_npi_exponential": 2, "_npi_gumbel": 2, "_npi_logistic": 2, "_npi_rayleigh": 2, "_npi_weibull": 2,
+    "_npi_pareto": 2,
 }  # fmt: skip
 
 _VERSION = 10901
@@ -20,9 +22,9 @@ _VERSION = 10901
 _LINES = 10
 
 
-def text(outputs: Sequence[Entry], remove_amp_cast: bool = True) -> str:
-    """The file's text."""
-    return _graph(without_casts(outputs) if remove_amp_cast else outputs, 0)
+def text(outputs: Sequence[Entry], remove_amp_cast: bool = True, numpy: bool = False) -> str:
+    """The file's text; ``numpy``: whether arrays follow NumPy's rules."""
+    return _graph(without_casts(outputs) if remove_amp_cast else outputs, 0, numpy)
 
 
 def without_casts(outputs: Sequence[Entry]) -> Sequence[Entry]:
@@ -47,7 +49,7 @@ def without_casts(outputs: Sequence[Entry]) -> Sequence[Entry]:
     return [e._replace(node=made[id(e.node)]) for e in map(through, outputs)]
 
 
-def _graph(outputs: Sequence[Entry], depth: int) -> str:
+def _graph(outputs: Sequence[Entry], depth: int, numpy: bool = False) -> str:
     nodes = walk(outputs)
     number = {id(node): i for i, node in enumerate(nodes)}
     rows = [0]
@@ -61,7 +63,8 @@ def _graph(outputs: Sequence[Entry], depth: int) -> str:
         "heads": _numbers(entries, depth + 1),
     }
     if depth == 0:  # not of a body
-        fields["attrs"] = f'{{"mxnet_version": ["int", {_VERSION}]}}'
+        version = f'"mxnet_version": ["int", {_VERSION}]'
+        fields["attrs"] = _block("{", ['"is_np_shape": ["int", 1]', version], "}", 1) if numpy else f"{{{version}}}"
     return _block("{", [f'"{key}": {value}' for key, value in fields.items()], "}", depth)
 
 

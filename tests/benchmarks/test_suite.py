@@ -20,6 +20,7 @@ import pytest
 import report
 import run
 import sparse_arrays
+import symbols
 import workloads
 from compiling import compile_times, measured
 
@@ -111,6 +112,13 @@ def test_chains_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     found = compiling.chain_times()
     assert all(one["seconds"] > 0 and one["lines"] > 10 for one in found.values())
     assert found.keys() == {"dense", "recurrent"}
+
+
+def test_symbols_are_timed() -> None:
+    found = symbols.measured("hybridnet", 1)
+    assert found["steps"].keys() == symbols.NETWORKS.keys() and all(seconds > 0 for seconds in found["steps"].values())
+    judged = symbols.judged({"hybridnet": found, "mxnet": {"steps": dict.fromkeys(symbols.NETWORKS, 1.0)}})
+    assert len(judged) == len(symbols.NETWORKS) + 5 and judged["infer_shape, ms"][1] == symbols.PASS
 
 
 def test_sparse_arrays_are_timed() -> None:

@@ -175,3 +175,16 @@ def test_schedule_errors() -> None:
     ):
         with pytest.raises(ArgumentError):
             wrong()
+
+
+def test_moments_of_a_correlation_are_taken_in_by_hand() -> None:
+    """MXNet's methods for subclasses: a running variance, and a covariance from the means of now."""
+    found = metric.PearsonCorrelation(average="micro")
+    rng = numpy.random.default_rng(0)
+    x, y = rng.normal(size=(2, 20))
+    count, mean, squares = found.update_variance(x[8:], *found.update_variance(x[:8], 0, 0.0, 0.0))
+    numpy.testing.assert_allclose([count, mean, squares], [20, x.mean(), ((x - x.mean()) ** 2).sum()])
+    found.update([array(x)], [array(y)])
+    _, before = found.get()
+    found.update_cov(x, y)
+    numpy.testing.assert_allclose(found.get()[1], 2 * before, rtol=1e-4)

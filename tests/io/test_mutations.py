@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import mutations
+from support import broken_graphs, mutations
 from support.broken_files import Kind, batches, damaged, kinds
 from support.paths import DATA
 
@@ -35,6 +35,25 @@ def test_the_recorded_campaign_is_of_these_files(tmp_path: Path) -> None:
     record = json.loads((DATA / "mutations.json").read_text(encoding="utf-8"))
     assert record["files"] == 100_000 and not record["faults"] and list(record["outcomes"]) == list(kinds(tmp_path))
     assert sum(sum(counts.values()) for counts in record["outcomes"].values()) == record["files"]
+
+
+@pytest.mark.slow
+def test_sixteen_hundred_graphs_and_parameters() -> None:
+    found = mutations.campaign(1600, seed=1, make=broken_graphs.kinds)
+    assert not found["faults"], "\n".join(found["faults"])
+
+
+def test_the_recorded_campaign_of_graphs_is_of_these_files(tmp_path: Path) -> None:
+    record = json.loads((DATA / "mutations_of_graphs.json").read_text(encoding="utf-8"))
+    assert not record["faults"] and list(record["outcomes"]) == list(broken_graphs.kinds(tmp_path))
+    assert all(sum(counts.values()) == 100_000 for counts in record["outcomes"].values())
+
+
+@pytest.mark.parametrize("name", ["graphs", "graphs with loops", "graphs of np", "parameters", "sparse parameters"])
+def test_a_few_graphs_and_parameters(tmp_path: Path, name: str) -> None:
+    kind = broken_graphs.kinds(tmp_path)[name]
+    found = {mutations.read_one(kind, tmp_path / "broken", f"few {name} {number}") for number in range(40)}
+    assert found == {"errors", "results"}
 
 
 def test_lists_of_any_bytes(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import hybridnet as hn
 from hybridnet import autograd, nd
 from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, HybridnetError, ShapeError
+from hybridnet.ops.vision import multibox
 from hybridnet.ops.vision.matching import greedy_pairs
 from hybridnet.ops.vision.suppression import overlaps, survivors
 
@@ -258,3 +259,16 @@ def test_zipfian_draws() -> None:
     assert (abs(counts - expected) < 5 * np.sqrt(expected)).all()
     np.testing.assert_allclose(of_true.asnumpy(), expected[[0, 9]], rtol=1e-6)
     np.testing.assert_allclose(of_sampled.asnumpy(), expected[sampled.asnumpy()], rtol=1e-6)
+
+
+def test_the_best_of_detections_are_those_of_a_whole_sort() -> None:
+    """Of equal scores, and equal classes, the first."""
+    rng = np.random.default_rng(3)
+    for n in (1, 5, 50):
+        for topk in (-1, 1, 3, 60):
+            scores = (rng.integers(0, 4, n) / 4).astype(np.float32)
+            whole = np.argsort(-scores, kind="stable")[: topk if topk > 0 else None]
+            assert multibox._best_first(scores, topk).tolist() == whole.tolist()
+    probabilities = (rng.integers(0, 4, (2, 5, 30)) / 4).astype(np.float32)
+    classes, best = multibox._best_classes(probabilities)
+    assert np.array_equal(classes, probabilities.argmax(1)) and np.array_equal(best, probabilities.max(1))

@@ -38,7 +38,8 @@ LAYERS = (
     "runtime",
     "explain",
     "traced retrace compiled compile",
-    "numpy numpy_extension array_api ndarray operator library name attribute symbol executor random context util hooks engine",
+    "numpy numpy_extension array_api ndarray numpy_operators operator library name attribute symbol executor random context util hooks "
+    "engine",
     "amp contrib gluon optimizer lr_scheduler initializer metric image io kvstore recordio checkpoint callback monitor module model rnn "
     "profiler misc test_utils",
     "compat distributed onnx keras visualization tools",

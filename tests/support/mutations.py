@@ -1,8 +1,9 @@
 """Damages files at random and reads them: an error that says so or a result, never a crash, a hang, growth, or something executed.
 
 ``python -m support.mutations 100000``, from ``tests/``, is the long campaign, which ``data/mutations.json`` records; the slow test is a
-short one. Each kind of file is read in a process of its own: it is ended when a file takes it long, and may not ask for a gigabyte. The
-damage follows from the seed, the kind and the file's number: ``--only KIND NUMBER`` reads one file again, in this process.
+short one. With ``--graphs 800000`` it reads graphs, parameters and numbers, a hundred thousand files of each. Each kind of file is
+read in a process of its own: it is ended when a file takes it long, and may not ask for a gigabyte. The damage follows from the
+seed, the kind and the file's number: ``--only KIND NUMBER`` reads one file again, in this process.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+from support import broken_graphs
 from support.broken_files import Kind, kinds
 from tqdm import tqdm
 
@@ -149,14 +151,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many kinds of files are read at a time")
     parser.add_argument("--record", type=Path, help="a file for what happened")
+    parser.add_argument("--graphs", action="store_true", help="graphs, parameters and files of numbers, in place of records and images")
     parser.add_argument("--only", nargs=2, metavar=("KIND", "NUMBER"), help="read one file, and show the error")
     arguments = parser.parse_args()
+    make = broken_graphs.kinds if arguments.graphs else kinds
     if arguments.only:
         name, number = arguments.only
         with tempfile.TemporaryDirectory() as folder:
-            print(read_one(kinds(Path(folder))[name], Path(folder) / "broken", f"{arguments.seed} {name} {number}"))
+            print(read_one(make(Path(folder))[name], Path(folder) / "broken", f"{arguments.seed} {name} {number}"))
         return
-    found = campaign(arguments.files, arguments.seed, processes=arguments.processes)
+    found = campaign(arguments.files, arguments.seed, make, processes=arguments.processes)
     text = json.dumps(found, indent=1)
     print(text)
     if arguments.record:

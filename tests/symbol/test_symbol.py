@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hybridnet as mx
-from hybridnet import AttrScope, absent, sym
+from hybridnet import AttrScope, absent, nd, sym
 from hybridnet.errors import ArgumentError, ShapeError, SignatureError
 from hybridnet.name import NameManager, Prefix
 from hybridnet.ndarray.register import OPERATORS
@@ -279,3 +279,30 @@ def test_shapes_that_contradict_each_other_name_both() -> None:
 def test_optimize_for_is_the_identity() -> None:
     net = dense()
     assert net.optimize_for("MKLDNN") is net
+
+
+def test_any_attribute_hangs_on_an_operator_that_has_none() -> None:
+    """As in MXNet: ``attr`` of such an operator may hold what it will; of others what they take, and names between underscores."""
+    x = sym.var("x")
+    for made in (sym.relu(x, attr={"a": "b"}, name="y"), x.relu(attr={"a": "b"}, name="y")):
+        assert made.attr_dict() == {"y": {"a": "b"}}
+        assert sym.load_json(made.tojson()).attr_dict() == {"y": {"a": "b"}}
+        assert made.eval(x=nd.array([-1.0, 2.0]))[0].tolist() == [0.0, 2.0]
+    assert sym.relu(x, name="z", lr_mult=2.0).attr("lr_mult") == "2.0"
+    for refused in (lambda: sym.concat(x, x, attr={"a": "b"}), lambda: sym.relu(x, a="b"), lambda: sym.zeros((2,), attr={"a": "b"})):
+        with pytest.raises(SignatureError, match="got a;"):
+            refused()
+
+
+def test_classes_by_zipfs_law() -> None:
+    """The nodes that MXNet 1.9.1 makes, in its order; values within their range, expectations by the formula."""
+    with NameManager():
+        parts = sym.contrib.rand_zipfian(sym.var("t"), 4, 5)
+    assert [part.list_outputs() for part in parts] == [["_modscalar0_output"], ["_mulscalar0_output"], ["_mulscalar1_output"]]
+    drawn, expected, of_drawn = sym.Group(parts).eval(t=nd.array([0.0, 3.0]))
+    assert drawn.shape == (4,) and drawn.dtype == np.int64 and set(drawn.tolist()) <= set(range(5))
+    for classes, found in (([0, 3], expected), (drawn.asnumpy(), of_drawn)):
+        c = np.array(classes)
+        np.testing.assert_allclose(found.asnumpy(), np.log((c + 2) / (c + 1)) / np.log(6) * 4)
+    with pytest.raises(ArgumentError, match="range_max of 1 or more"):
+        sym.contrib.rand_zipfian(sym.var("t"), 4, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.block import HybridBlock
@@ -38,6 +38,10 @@ class SequentialRNNCell(RecurrentCell):
 
     def state_info(self, batch_size: int = 0) -> StateInfo:
         return _info_of(self._children.values(), batch_size)
+
+    def hybrid_forward(self, *args: Any, **kwargs: Any) -> NoReturn:  # type: ignore[override]
+        """Always a NotImplementedError, as in MXNet: its cells are called one by one."""
+        raise NotImplementedError("a SequentialRNNCell is called, or unrolled; its cells compute")
 
     def forward(self, inputs: Any, states: Any) -> tuple[Any, list[Any]]:  # type: ignore[override]
         cells = list(self._children.values())

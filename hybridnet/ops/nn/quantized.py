@@ -215,3 +215,18 @@ def normalized(
         whole = call("floor", whole * 0.5)
     found = (whole * (magnitude(*ends) / SPAN[dtypes.int8]) - mean) * scale + beta
     return rounded(found * (SPAN[dtypes.int8] / max(abs(low), abs(high))), dtypes.int8), *_range(data, low, high)
+
+
+def asymmetric(data: Any, low: float | None, high: float | None) -> Quantized:
+    """uint8 over a range, by default the data's own: as MXNet documents it, x · scale + shift + ½ without what is behind the point.
+
+    ``scale`` is 255 over the width of the range, ``shift`` 255 less the maximum in such steps; both of shape (1,).
+    """
+    wide = call("cast", data, dtype=dtypes.float32)
+    given = low is not None and high is not None
+    least, most = (low, high) if given else (reduction.min(wide), reduction.max(wide))
+    low_end, high_end = _range(wide, least, most)
+    scale = 255.0 / (high_end - low_end)
+    shift = 255.0 - high_end * scale
+    whole = call("floor", call("clip", wide * scale + shift + 0.5, a_min=0.0, a_max=255.0))
+    return call("cast", whole, dtype=dtypes.uint8), scale, shift

@@ -203,7 +203,7 @@ def _detected(
 ) -> Any:
     batch, _, count = probabilities.shape
     out = np.full((batch, count, 6), -1, probabilities.dtype)
-    classes, scores = probabilities[:, 1:].argmax(1), probabilities[:, 1:].max(1)
+    classes, scores = _best_classes(probabilities[:, 1:])
     for i in range(batch):
         found = np.flatnonzero(scores[i] >= threshold)
         boxes = _decoded(anchor[0, found], places[i].reshape(-1, 4)[found], variances)
@@ -211,12 +211,30 @@ def _detected(
             boxes = np.clip(boxes, 0, 1)
         rows = np.concatenate([classes[i, found, None], scores[i, found, None], boxes], 1).astype(out.dtype)
         if 0 < overlap <= 1:
-            best = rows[np.argsort(-rows[:, 1], kind="stable")[: topk if topk > 0 else None]]
+            best = rows[_best_first(rows[:, 1], topk)]
             best[~survivors(best[:, 2:], overlap, None if force else best[:, 0], inclusive=True), 0] = -1
             rows[:, 0] = -1
             rows[: len(best)] = best
         out[i, : len(rows)] = rows
     return out
+
+
+def _best_classes(probabilities: Any) -> tuple[Any, Any]:
+    """The most probable class of each anchor, the first of those that are equal, and its probability."""
+    scores, classes = probabilities[:, 0].copy(), np.zeros((len(probabilities), probabilities.shape[2]), np.int64)
+    for k in range(1, probabilities.shape[1]):
+        classes[probabilities[:, k] > scores] = k
+        np.maximum(scores, probabilities[:, k], out=scores)
+    return classes, scores
+
+
+def _best_first(scores: Any, topk: int) -> Any:
+    """The places of scores from the highest on, equal ones in their order; with ``topk`` above 0 only of so many."""
+    places = np.arange(len(scores))
+    if 0 < topk < len(scores):
+        least = np.partition(scores, len(scores) - topk)[len(scores) - topk]
+        places = np.flatnonzero(scores >= least)
+    return places[np.argsort(-scores[places], kind="stable")][: topk if topk > 0 else None]
 
 
 def _decoded(anchors: Any, places: Any, variances: Variances) -> Any:
