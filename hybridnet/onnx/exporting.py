@@ -16,6 +16,7 @@ from onnx import helper
 from hybridnet import autograd
 from hybridnet.core import Array, wrap
 from hybridnet.core.identity import name_of
+from hybridnet.disk import write_bytes
 from hybridnet.errors import ArgumentError, DtypeError, MismatchError, fail
 from hybridnet.graph.ir import Node
 from hybridnet.onnx.refused import REFUSED
@@ -23,7 +24,6 @@ from hybridnet.onnx.rules import has_rule, rule_of
 from hybridnet.onnx.sizes import is_fixed
 from hybridnet.onnx.tracing import Dynamic, Model, trace
 from hybridnet.onnx.writer import MOST_FOLDED, Writer
-from hybridnet.serialization import write_bytes
 
 #: Opset to the oldest version of the file format that has it.
 IR_VERSIONS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
