@@ -12,6 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy
 import pytest
+from hugging_face_table import FILE, table
 from support.paths import DATA
 from support.safetensors_files import Arrays, write
 
@@ -195,6 +196,10 @@ def test_resnet_v1b_is_pytorchs() -> None:
     assert vision.resnet18_v1b().layer1[0].downsample is None
     with pytest.raises(ArgumentError, match="blocks of 4 stages"):
         vision.ResNetV1b(vision.BasicBlockV1b, [1, 1])
+
+
+def test_the_table_is_that_of_the_rules() -> None:
+    assert FILE.read_text(encoding="utf-8") == table(), "python tests/gluon/hugging_face_table.py"
 
 
 # -- names, folders, refusals -----------------------------------------------------------------------

@@ -78,7 +78,7 @@ _LLAMA = _Config(
     _rotary,
 )
 #: By model_type in config.json.
-_CONFIGS = {
+MODEL_TYPES = {
     "gpt2": _Config(
         GPT2,
         {
@@ -130,9 +130,9 @@ def from_folder(folder: str | os.PathLike[str], allow_missing: bool = False, ign
     with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
         described = json.load(file)
     kind = described.get("model_type")
-    if kind not in _CONFIGS:
-        fail(ArgumentError, "hugging_face", expected=f"model_type {', '.join(_CONFIGS)} in config.json", got=repr(kind))
-    config = _CONFIGS[kind]
+    if kind not in MODEL_TYPES:
+        fail(ArgumentError, "hugging_face", expected=f"model_type {', '.join(MODEL_TYPES)} in config.json", got=repr(kind))
+    config = MODEL_TYPES[kind]
     for key, value in config.fixed.items():
         if described.get(key, value) != value:
             fail(ArgumentError, "hugging_face", expected=f"{key} {value!r} in config.json", got=repr(described[key]))
