@@ -10,13 +10,14 @@ FILE = ROOT / "docs" / "hugging_face.md"
 
 HEAD = """# Weights from Hugging Face and PyTorch
 
-Written by `tests/gluon/hugging_face_table.py`. `gluon.model_zoo.hugging_face.from_folder(folder)` makes a network of what `config.json` says and
-reads the weights beside it; `hugging_face.load(net, file)` reads them into a network, `hugging_face.save(net, file)` writes them back. `{}` is
-a number; `[0/3]` the first of three equal parts of the outputs; transposed weights are (inputs, units) in the file. Small networks of each
-kind, with random weights that `transformers` and `torch` wrote, are compared by `tests/gluon/test_hugging_face.py`.
+Written by `tests/gluon/hugging_face_table.py`. `gluon.model_zoo.hugging_face.from_folder(folder)` makes a network of what `config.json`
+says and reads the weights beside it; `hugging_face.load(net, file)` reads them into a network, `hugging_face.save(net, file)` writes them
+back. `{}` is a number; `[0/3]` the first of three equal parts of the outputs; transposed weights are (inputs, units) in the file. Small
+networks of each kind, with random weights that `transformers` and `torch` wrote, are compared by `tests/gluon/test_hugging_face.py`.
 
-Any other network is read as the `state_dict` of a PyTorch module whose parts have the same names: dense and convolution layers, transposed ones
-too, norms, embeddings, recurrent layers and cells, `MultiheadAttention`, `TransformerEncoderLayer`, `TransformerDecoderLayer`.
+Any other network is read as the `state_dict` of a PyTorch module whose parts have the same names: dense and convolution layers,
+transposed ones too, norms, embeddings, recurrent layers and cells, `MultiheadAttention`, `TransformerEncoderLayer`,
+`TransformerDecoderLayer`.
 """
 
 
