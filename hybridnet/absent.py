@@ -41,7 +41,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.contrib": [
         ("onnx", "hybridnet.onnx"),
-        ("quant quantization tensorboard", ""),
+        ("quant tensorboard", ""),
     ],
     "hybridnet.io": [
         ("utils", "hybridnet.io"),

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from hybridnet import absent, amp
-from hybridnet.contrib import autograd, io, svrg_optimization, text
+from hybridnet.contrib import autograd, io, quantization, svrg_optimization, text
 from hybridnet.ndarray import contrib as nd
 from hybridnet.ndarray import contrib as ndarray
 from hybridnet.symbol import contrib as sym
 from hybridnet.symbol import contrib as symbol
 
-__all__ = ["amp", "autograd", "io", "nd", "ndarray", "svrg_optimization", "sym", "symbol", "text"]
+__all__ = ["amp", "autograd", "io", "nd", "ndarray", "quantization", "svrg_optimization", "sym", "symbol", "text"]
 
 if not TYPE_CHECKING:
     __getattr__ = absent.teller(__name__)

@@ -12,7 +12,7 @@ from operator_table import FILE, table
 from support.samples import ALL_OPS, as_array, run, samples_of
 
 from hybridnet.core import Kind, Op, Sample
-from hybridnet.errors import GraphError
+from hybridnet.errors import DtypeError, GraphError, HybridnetError
 from hybridnet.onnx.exporting import check, write
 from hybridnet.onnx.refused import REFUSED
 from hybridnet.onnx.rules import RULES, has_rule
@@ -67,3 +67,27 @@ def test_a_sample_computes_the_same(op: Op, sample: Sample) -> None:
             assert later or re.search(REFUSED_SAMPLES.get(op.name, "nothing"), str(error)), error
         else:
             check(net, written, arrays, {}, model.low)
+
+
+def floating_cases() -> list[Any]:
+    """The first sample of each operator that takes floating numbers."""
+    return [
+        case
+        for case in cases()
+        if str(case.id).endswith("-0") and all(np.asarray(x).dtype.kind == "f" for x in case.values[1].inputs if isinstance(x, np.ndarray))
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(("op", "sample"), floating_cases())
+def test_a_sample_in_16_bits_is_written_or_refused(op: Op, sample: Sample, dtype: str) -> None:
+    arrays = {f"x{i}": as_array(x, dtype) for i, x in enumerate(sample.inputs) if isinstance(x, np.ndarray)}
+
+    def net(*given: Any) -> Any:
+        rest = iter(given)
+        return run(op, [next(rest) if isinstance(x, np.ndarray) else x for x in sample.inputs], sample.attrs)
+
+    try:
+        write(trace(net, arrays, {}, partial(has_rule, 18)), 18, "net")
+    except HybridnetError as error:
+        assert isinstance(error, (GraphError, DtypeError)), error

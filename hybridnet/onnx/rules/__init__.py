@@ -34,7 +34,7 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {}
-FAMILIES = ("pointwise", "shapes", "reductions", "products", "pooling", "norms", "lookups", "recurrent")
+FAMILIES = ("pointwise", "shapes", "reductions", "products", "pooling", "norms", "lookups", "recurrent", "quantized")
 
 
 def rule(*names: str, since: int = 13, fits: Fits = _always, alone: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
