@@ -34,6 +34,7 @@ from hybridnet.ops.nn import (
     norm,
     pooling,
     resize,
+    rounding,
     sequence,
     softmax,
 )
