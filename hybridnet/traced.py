@@ -58,11 +58,11 @@ class Traced:
     states, written: the arrays from outside that are inputs, and those of them that are outputs too.
     written_arguments: the positions of the arguments that are written. callbacks: what the host does before each run.
     in_order: the inputs that must lie in order, without gaps. read: what else the trace depends on.
-    heads: the positions of the results whose gradients come in; variables: the inputs whose gradients go out.
+    unrolls: whether short loops are traced step by step. heads: the positions of the results whose gradients come in; variables: the inputs whose gradients go out.
     """
 
-    def __init__(self, fn: Callable[..., Any], structure: Any, leaves: Sequence[Any], recording: bool) -> None:
-        trace = Trace()
+    def __init__(self, fn: Callable[..., Any], structure: Any, leaves: Sequence[Any], recording: bool, unrolls: bool = True) -> None:
+        trace = Trace(unrolls=unrolls)
         self.arguments = structure
         self.start = next(tape._sequence)
         arguments = [wrap(type(x), trace.argument(spec_of(x), x._device, f"arg{i}"), x._device) for i, x in enumerate(leaves)]

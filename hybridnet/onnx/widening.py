@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from onnx import NodeProto, TensorProto, defs, helper
+from onnx import AttributeProto, NodeProto, TensorProto, defs, helper
 
 _SHORT: dict[int, str] = {TensorProto.FLOAT16: "tensor(float16)", TensorProto.BFLOAT16: "tensor(bfloat16)"}
 _NUMBERS = {f"tensor({name.lower()})": number for name, number in TensorProto.DataType.items()}
@@ -19,16 +19,28 @@ def widened(nodes: Iterable[NodeProto], types: Mapping[str, int], opset: int) ->
     known = dict(types)
     found: list[NodeProto] = []
     for node in nodes:
+        bodies = [a for a in node.attribute if a.type == AttributeProto.GRAPH]
+        for attribute in bodies:
+            inside = {x.name: x.type.tensor_type.elem_type for x in attribute.g.input}
+            inner = widened(attribute.g.node, {**known, **inside}, opset)
+            del attribute.g.node[:]
+            attribute.g.node.extend(inner)
+        if bodies:
+            # What goes on is before the results of a loop's body.
+            results = bodies[0].g.output[node.op_type == "Loop" :]
+            known.update((name, x.type.tensor_type.elem_type) for name, x in zip(node.output, results, strict=True))
+            found.append(node)
+            continue
         schema = defs.get_schema(node.op_type, opset, "")
         allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
         told = [_type_of(schema.inputs, i) for i in range(len(node.input))]
         held = {t: known[name] for t, name in zip(told, node.input, strict=True) if name in known}
         narrow = {t for t, number in held.items() if number in _SHORT and t in allowed and _SHORT[number] not in allowed[t]}
-        results = [_type_of(schema.outputs, i) for i in range(len(node.output))]
-        for name, t in zip(node.output, results, strict=True):
+        told_results = [_type_of(schema.outputs, i) for i in range(len(node.output))]
+        for name, t in zip(node.output, told_results, strict=True):
             known[name] = _result(node, t, held)
         if narrow:
-            found += _around(node, told, results, narrow, known)
+            found += _around(node, told, told_results, narrow, known)
         else:
             found.append(node)
     return found

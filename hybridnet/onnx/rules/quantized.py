@@ -9,15 +9,17 @@ from hybridnet.onnx.rules import rule
 from hybridnet.onnx.writer import Writer
 
 
-@rule("quantize_dequantize", fits=lambda node: node.inputs[0].dtype == np.float32)
+@rule("quantize_dequantize", fits=lambda node: all(x.dtype == np.float32 for x in node.inputs))
 def _quantize_dequantize(w: Writer, node: Node, x: Value, scale: Value, axis: int, dtype: str) -> str:
+    along = {"axis": axis} if scale.size > 1 else {}
+    shape = scale.shape if along else ()
+    zero = w.constant(np.zeros(shape, dtype), "zero_point")
     if scale not in w.known:
-        w.refuse("steps that are known when the file is written", "steps that the network computes")
-    steps = w.known[scale].astype(np.float32)
-    along = {"axis": axis} if steps.size > 1 else {}
-    shape = steps.shape if along else ()
-    step, zero = w.constant(steps.reshape(shape), "scale"), w.constant(np.zeros(shape, dtype), "zero_point")
-    if x not in w.known:
+        step = w.name(scale) if along else w.add("Squeeze", [scale, w.integers([0])])
+    else:
+        steps = w.known[scale].astype(np.float32)
+        step = w.constant(steps.reshape(shape), "scale")
+    if x not in w.known or scale not in w.known:
         return w.add("DequantizeLinear", [w.add("QuantizeLinear", [x, step, zero], **along), step, zero], **along)
     # A parameter is written in bytes, as the runtime would make them.
     ends = np.iinfo(dtype)
