@@ -58,7 +58,8 @@ class Traced:
     states, written: the arrays from outside that are inputs, and those of them that are outputs too.
     written_arguments: the positions of the arguments that are written. callbacks: what the host does before each run.
     in_order: the inputs that must lie in order, without gaps. read: what else the trace depends on.
-    unrolls: whether short loops are traced step by step. heads: the positions of the results whose gradients come in; variables: the inputs whose gradients go out.
+    heads: the positions of the results whose gradients come in; variables: the inputs whose gradients go out.
+    Without ``unrolls`` short loops are traced as loops too.
     """
 
     def __init__(self, fn: Callable[..., Any], structure: Any, leaves: Sequence[Any], recording: bool, unrolls: bool = True) -> None:

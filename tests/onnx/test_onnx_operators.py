@@ -21,7 +21,7 @@ from hybridnet.onnx.tracing import trace
 OPSETS = (13, 18, 23)
 #: Samples that a rule refuses, and what it says.
 REFUSED_SAMPLES = {
-    "rnn_sequence": "a mask|of the cell states the last step alone|of its results the first alone",
+    "rnn_sequence": "of these states the last step alone|of its results the first alone",
     "transpose": "a diagonal",
     "index_set": "index arrays for the first axes",
 }

@@ -146,7 +146,10 @@ def _while(w: Writer, node: Node, *operands: Value, test: Graph, body: Graph, le
 
 def _filled(w: Writer, stacked: str, element: Value, number: str, length: int | Size) -> str:
     """Results of ``number`` steps with zeros behind them, ``length`` in all."""
-    rest = w.add("Sub", [w.size(length), w.add("Reshape", [number, w.integers([1])])])
+    count = w.add("Reshape", [number, w.integers([1])])
+    # Where there was no step runtimes do not know the elements' sizes.
+    stacked = w.add("Reshape", [stacked, w.add("Concat", [count, w.sizes(w.shape(element))], axis=0)])
+    rest = w.add("Sub", [w.size(length), count])
     around = [w.integers([0] * (element.ndim + 1)), rest, *[w.integers([0] * element.ndim)] * bool(element.ndim)]
     if element.dtype == bool:
         numbers = w.add("Cast", [stacked], to=TensorProto.INT32)
