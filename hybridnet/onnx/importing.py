@@ -66,7 +66,14 @@ class ImportedBlock(HybridBlock):
             operands = [values[name] for name in node.input]
             while operands and operands[-1] is None:
                 operands.pop()
-            for name, result in zip(node.output, self._compute(number, node, call, operands), strict=False):
+            try:
+                results = self._compute(number, node, call, operands)
+            except HybridnetError:
+                raise
+            except Exception as error:  # of NumPy and of the reference implementation; MemoryError, too
+                said = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+                fail(GraphError, f"onnx.import_, {call.name!r}", expected=f"operands that {node.op_type} takes", got=said)
+            for name, result in zip(node.output, results, strict=False):
                 values[name] = result
         results = [x if isinstance(x, Array) else mnp.array(x, dtype=x.dtype) for x in (values[name] for name in self.outputs)]
         return results[0] if len(results) == 1 else tuple(results)
