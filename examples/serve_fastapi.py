@@ -8,8 +8,6 @@
 with an image of another shape is answered with status 422.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ from urllib.parse import quote
 
 import numpy
 import pytest
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-sys.path.insert(0, str(EXAMPLES))
+from support.example import EXAMPLES, example
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +29,7 @@ def test_a_triton_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     """What the description says of names, types and sizes is what onnxruntime, on which Triton's back end is built, says of the file."""
     pytest.importorskip("onnx", reason="onnx is not installed: it writes the file")
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: it reads the file")
-    import deploy_triton
-
-    place = deploy_triton.main([str(tmp_path / "models"), "--epochs", "1", "--quiet"])
+    place = example("deploy_triton").main([str(tmp_path / "models"), "--epochs", "1", "--quiet"])
     assert sorted(str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*") if f.is_file()) == [
         "models/digits/1/model.onnx",
         "models/digits/config.pbtxt",
@@ -71,9 +66,7 @@ def asked(app: Any, bodies: list[Any]) -> list[tuple[int, Any]]:
 def test_requests_are_computed_in_batches() -> None:
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'hybridnet[serve]'")
     pytest.importorskip("httpx", reason="httpx is not installed: it asks")
-    import serve_fastapi
-
-    traced = []
+    serve_fastapi, traced = example("serve_fastapi"), []
 
     def predict(x: Any) -> Any:
         traced.append(x.shape[0])
@@ -94,11 +87,10 @@ def test_requests_are_computed_in_batches() -> None:
 def test_the_service_knows_digits() -> None:
     pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'hybridnet[serve]'")
     pytest.importorskip("httpx", reason="httpx is not installed: it asks")
-    import serve_fastapi
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    answers = asked(serve_fastapi.app, [{"image": (image / 16).tolist()} for image in digits.images[:64]])
+    answers = asked(example("serve_fastapi").app, [{"image": (image / 16).tolist()} for image in digits.images[:64]])
     right = [answer["digit"] == label for (_, answer), label in zip(answers, digits.target, strict=False)]
     assert sum(right) >= 58
 
@@ -118,8 +110,7 @@ def test_a_page_classifies_drawings(tmp_path: Path) -> None:
     modules = Path(os.environ.get("ONNXRUNTIME_WEB", EXAMPLES / "web" / "node_modules"))
     if browser is None or not (modules / "onnxruntime-web").exists():
         pytest.skip("needs Chromium, and: npm install --prefix examples/web")
-    import deploy_web
-
+    deploy_web = example("deploy_web")
     for file in ("index.html", "digits.mjs"):
         shutil.copy(EXAMPLES / "web" / file, tmp_path)
     (tmp_path / "node_modules").symlink_to(modules)

@@ -202,7 +202,7 @@ def test_search(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_example_says_what_it_shows_and_is_tested() -> None:
-    tested = Path(__file__).read_text(encoding="utf-8")
+    tested = "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("test_examples.py", "test_deployment.py"))
     for path in EXAMPLES.glob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert text.startswith('"""'), path.name
