@@ -18,7 +18,7 @@ from onnx.reference import ReferenceEvaluator
 
 from hybridnet import numpy as mnp
 from hybridnet.core import Array
-from hybridnet.errors import ArgumentError, FileFormatError, GraphError, HybridnetError, fail
+from hybridnet.errors import ArgumentError, FileFormatError, GraphError, HybridnetError, fail, scope
 from hybridnet.gluon import HybridBlock, Parameter
 from hybridnet.onnx.functions import written_out
 from hybridnet.onnx.operators import OPERATORS, Call
@@ -67,7 +67,8 @@ class ImportedBlock(HybridBlock):
             while operands and operands[-1] is None:
                 operands.pop()
             try:
-                results = self._compute(number, node, call, operands)
+                with scope(call.name):
+                    results = self._compute(number, node, call, operands)
             except HybridnetError:
                 raise
             except Exception as error:  # of NumPy and of the reference implementation; MemoryError, too
