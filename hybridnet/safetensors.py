@@ -108,7 +108,7 @@ def _load_parts(path: str) -> dict[str, Host]:
 
 def _parsed(path: str, text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text, object_pairs_hook=lambda pairs: _once(path, pairs))
+        header = json.loads(text.decode(), object_pairs_hook=lambda pairs: _once(path, pairs))
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or deeply nested
         _refuse(path, "a header in JSON", str(error))
     if not isinstance(header, dict):

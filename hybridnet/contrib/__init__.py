@@ -12,4 +12,4 @@ from hybridnet.symbol import contrib as symbol
 __all__ = ["amp", "autograd", "io", "nd", "ndarray", "quantization", "svrg_optimization", "sym", "symbol", "text"]
 
 if not TYPE_CHECKING:
-    __getattr__ = absent.teller(__name__)
+    __getattr__, __dir__ = absent.Later(__name__, {"onnx": "hybridnet.onnx"}).functions

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -137,8 +137,13 @@ def import_(file: str | os.PathLike[str] | onnx.ModelProto) -> ImportedBlock:
 
     Source: the operators of ONNX, https://onnx.ai/onnx/operators/.
     """
+    return _told(file, lambda: _block(file if isinstance(file, onnx.ModelProto) else _read(file)))
+
+
+def _told(file: str | os.PathLike[str] | onnx.ModelProto, read: Callable[[], Any]) -> Any:
+    """What ``read`` gives; what is wrong with a file is an error of ours."""
     try:
-        return _block(file if isinstance(file, onnx.ModelProto) else _read(file))
+        return read()
     except (HybridnetError, FileNotFoundError):
         raise
     except Exception as error:  # of protobuf, of the checker, of names and numbers that are none
@@ -153,11 +158,21 @@ def _read(file: str | os.PathLike[str]) -> onnx.ModelProto:
         return onnx.load(os.fspath(file))
 
 
-def _block(model: onnx.ModelProto) -> ImportedBlock:
+def valid(file: str | os.PathLike[str]) -> tuple[onnx.ModelProto, int]:
+    """The model in a file, and its opset. FileFormatError for what is none."""
+    return _told(file, lambda: _checked(_read(file)))
+
+
+def _checked(model: onnx.ModelProto) -> tuple[onnx.ModelProto, int]:
     onnx.checker.check_model(model)
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
     if not OLDEST <= opset <= NEWEST:
         fail(FileFormatError, "onnx.import_", expected=f"an opset from {OLDEST} to {NEWEST}", got=str(opset))
+    return model, opset
+
+
+def _block(model: onnx.ModelProto) -> ImportedBlock:
+    _checked(model)
     nodes = written_out(model, OPERATORS.keys() | MAKERS)
     for node in nodes:
         if (node.op_type not in OPERATORS and node.op_type not in MAKERS) or node.domain not in ("", "ai.onnx"):

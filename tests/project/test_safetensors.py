@@ -61,7 +61,7 @@ def test_every_cut_and_every_wrong_header_is_told(tmp_path: Path) -> None:
         broken.write_bytes(struct.pack("<Q", len(text)) + text + bytes(8))
         with pytest.raises(FileFormatError):
             safetensors.load(broken)
-    for text in (b'{"a":' + json.dumps(good).encode() + b',"a":' + json.dumps(good).encode() + b"}", b"[" * 100_000):
+    for text in (b'{"a":' + json.dumps(good).encode() + b',"a":' + json.dumps(good).encode() + b"}", b"[" * 100_000, "{}".encode("utf-16")):
         broken.write_bytes(struct.pack("<Q", len(text)) + text + bytes(8))
         with pytest.raises(FileFormatError):
             safetensors.load(broken)
