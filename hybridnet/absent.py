@@ -40,8 +40,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("c2pyerror get_last_ffi_error libinfo add_fileline_to_docstring", "no C library: all is Python"),
     ],
     "hybridnet.contrib": [
-        ("onnx", "hybridnet.onnx"),
-        ("quant quantization", ""),
+        ("quant", ""),
     ],
     "hybridnet.io": [
         ("utils", "hybridnet.io"),

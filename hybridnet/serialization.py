@@ -16,7 +16,7 @@ dimension of 0, may be written; MXNet takes a file under one set of rules only, 
 have ``0xF993FAC8`` (no storage field), or at its place the number of dimensions itself, which are
 then u32. Nothing in a file is ever executed.
 
-Works on NumPy arrays and the stored data of ``core.stored`` alone.
+Works on NumPy arrays and the stored data of ``core.stored`` alone. :func:`save` and :func:`load` also know :mod:`hybridnet.safetensors`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ from __future__ import annotations
 import math
 import os
 import struct
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from hybridnet import dtypes
+from hybridnet import disk, dtypes, safetensors
 from hybridnet.core.stored import Csr, RowSparse, index_dtype
 from hybridnet.errors import ArgumentError, FileFormatError, fail
 
@@ -255,51 +254,22 @@ def _are_columns(indices: Host, starts: Host, shape: tuple[int, ...]) -> bool:
     return not indices.size or bool(indices.min() >= 0 and indices.max() < shape[1])
 
 
-def write_bytes(filename: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file whole or not at all, and to the disk: to a temporary file beside it that is then renamed.
-
-    What a process of the same number left when it was killed is written over.
-    """
-    path = os.fspath(filename)
-    temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(os.path.dirname(path) or ".")
-    except BaseException:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise
-
-
-def _sync_folder(path: str) -> None:
-    """Have the new name on the disk as well, where a folder can be opened for that."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def read_bytes(filename: str | os.PathLike[str]) -> bytes:
-    """A file's bytes."""
-    with open(filename, "rb") as file:
-        return file.read()
-
-
 def save(filename: str | os.PathLike[str], arrays: Mapping[str, Any] | Sequence[Any], numpy: bool = False) -> None:
-    """Write arrays, named or not, to a file that MXNet reads too; ``numpy`` is that of :func:`encode`."""
-    write_bytes(filename, encode(arrays, numpy))
+    """Write arrays, named or not, to a file that MXNet reads too; to a name that ends in ``.safetensors`` in that format, by names.
+
+    ``numpy`` is that of :func:`encode`.
+    """
+    if os.fspath(filename).endswith(".safetensors"):
+        safetensors.save(filename, arrays)
+    else:
+        disk.write_bytes(filename, encode(arrays, numpy))
 
 
 def load(filename: str | os.PathLike[str]) -> Arrays:
-    """The arrays in a file that hybridnet or MXNet wrote, as NumPy arrays (read-only)."""
-    return decode(read_bytes(filename), os.fspath(filename))
+    """The arrays in a file that hybridnet or MXNet wrote, or in the format safetensors, as NumPy arrays (read-only)."""
+    if safetensors.is_one(filename):
+        return safetensors.load(filename)
+    return decode(disk.read_bytes(filename), os.fspath(filename))
 
 
 def load_named(filename: str | os.PathLike[str]) -> dict[str, Any]:

@@ -60,10 +60,11 @@ class Traced:
     notes: for ``explain``.
     in_order: the inputs that must lie in order, without gaps. read: what else the trace depends on.
     heads: the positions of the results whose gradients come in; variables: the inputs whose gradients go out.
+    Without ``unrolls`` short loops are traced as loops too.
     """
 
-    def __init__(self, fn: Callable[..., Any], structure: Any, leaves: Sequence[Any], recording: bool) -> None:
-        trace = Trace()
+    def __init__(self, fn: Callable[..., Any], structure: Any, leaves: Sequence[Any], recording: bool, unrolls: bool = True) -> None:
+        trace = Trace(unrolls=unrolls)
         self.arguments = structure
         self.start = next(tape._sequence)
         arguments = [wrap(type(x), trace.argument(spec_of(x), x._device, f"arg{i}"), x._device) for i, x in enumerate(leaves)]

@@ -3,13 +3,25 @@
 from typing import TYPE_CHECKING
 
 from hybridnet import absent, amp
-from hybridnet.contrib import autograd, io, svrg_optimization, tensorboard, text
+from hybridnet.contrib import autograd, io, quantization, svrg_optimization, tensorboard, text
 from hybridnet.ndarray import contrib as nd
 from hybridnet.ndarray import contrib as ndarray
 from hybridnet.symbol import contrib as sym
 from hybridnet.symbol import contrib as symbol
 
-__all__ = ["amp", "autograd", "io", "nd", "ndarray", "svrg_optimization", "sym", "symbol", "tensorboard", "text"]
+__all__ = [
+    "amp",
+    "autograd",
+    "io",
+    "nd",
+    "ndarray",
+    "quantization",
+    "svrg_optimization",
+    "sym",
+    "symbol",
+    "tensorboard",
+    "text",
+]
 
 if not TYPE_CHECKING:
-    __getattr__ = absent.teller(__name__)
+    __getattr__, __dir__ = absent.Later(__name__, {"onnx": "hybridnet.onnx"}).functions

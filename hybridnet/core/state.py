@@ -14,6 +14,7 @@ class Trace(Protocol):
     """What :mod:`hybridnet.graph.trace` offers to the core while it traces a function."""
 
     site: Any  # the place that nodes are given in place of the running line
+    unrolls: bool  # whether short loops are traced step by step
 
     def is_written(self, array: Any) -> bool:
         """Whether the trace has written to an array that it did not make."""

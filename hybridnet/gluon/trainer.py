@@ -12,7 +12,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hybridnet import dtypes, serialization
+from hybridnet import disk, dtypes
 from hybridnet import kvstore as kvstores
 from hybridnet import optimizer as optimizers
 from hybridnet.compile import Jit, jit
@@ -422,11 +422,11 @@ class Trainer:
             "t": [scalars.t.item() for scalars in self._scalars.values()],
             "scaler": None if scaler is None else scaler.state_dict(),
         }
-        serialization.write_bytes(fname, files.pack(self._kept_states(devices), header))
+        disk.write_bytes(fname, files.pack(self._kept_states(devices), header))
 
     def load_states(self, fname: str) -> None:
         """Continue from a file that :meth:`save_states` wrote. Either all is loaded or nothing; no code in it is run."""
-        header, arrays = files.unpack(serialization.read_bytes(fname), fname)
+        header, arrays = files.unpack(disk.read_bytes(fname), fname)
         opt = self._optimizer
         if header.get("optimizer") != type(opt).__name__:
             fail(FileFormatError, "load_states", expected=f"states of {type(opt).__name__} in {fname}", got=f"of {header.get('optimizer')}")

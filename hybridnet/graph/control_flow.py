@@ -37,7 +37,8 @@ def foreach(body: Callable[[Any, Any], Any], data: Any, init_states: Any, name: 
         fail(ShapeError, "foreach", expected="data arrays with the same length of the first axis", got=got)
     length = arrays[0].shape[0]
     step = _Stepper("foreach", lambda x, s: body(_build(structure, x), _build(state_structure, s)), states, state_structure)
-    if local.trace is not None and length > backend_of(arrays[0]._device).limits.unrolled_steps:
+    least = backend_of(arrays[0]._device).limits.unrolled_steps if local.trace is not None and local.trace.unrolls else 0
+    if local.trace is not None and length > least:
         outputs, last = step.emit_foreach(arrays, length)
     elif length == 0:
         outputs, last = step.nothing(arrays, 0), states

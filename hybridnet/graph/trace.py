@@ -37,8 +37,9 @@ class State:
 class Trace:
     """A graph in the making."""
 
-    def __init__(self, outer: Any = None) -> None:
+    def __init__(self, outer: Any = None, unrolls: bool = True) -> None:
         self.outer = outer  # the trace that this one is within
+        self.unrolls: bool = unrolls if outer is None else outer.unrolls  # whether short loops are traced step by step
         self.site: Any = None
         self.arguments: list[Value] = []
         self.nodes: list[Node] = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy
 
-from hybridnet import serialization
+from hybridnet import disk
 from hybridnet.core import array
 from hybridnet.errors import ArgumentError, DeferredInitializationError, fail
 from hybridnet.gluon import nn
@@ -214,7 +214,7 @@ class Sequential(nn.HybridSequential):
         self._built_layers()
         config = {"model": self.get_config(), "compile": self._compile_arguments}
         weights = {name: p._reduce() for name, p in self._collect_params_with_prefix().items()}
-        serialization.write_bytes(filepath, pack(config, weights))
+        disk.write_bytes(filepath, pack(config, weights))
 
 
 def load_model(filepath: str | os.PathLike[str]) -> Sequential:

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from hybridnet import serialization
+from hybridnet import disk, serialization
 from hybridnet.errors import FileFormatError, fail
 
 FORMAT = "hybridnet keras model, version 1"
@@ -36,7 +36,7 @@ def foreign(source: str, got: str) -> NoReturn:
 def unpack(filepath: str | os.PathLike[str]) -> tuple[Any, Any]:
     """The two members of a file, checked as far as can be without making the model."""
     source = os.fspath(filepath)
-    data = serialization.read_bytes(filepath)
+    data = disk.read_bytes(filepath)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as members:
             config, weights = json.loads(members.read("config.json")), members.read("weights.params")

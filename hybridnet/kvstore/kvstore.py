@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from hybridnet import serialization
+from hybridnet import disk
 from hybridnet.core import Array, call, suspended_trace
 from hybridnet.errors import ArgumentError, ShapeError, UninitializedError, fail
 from hybridnet.kvstore.base import LOCAL, KVStoreBase
@@ -130,10 +130,10 @@ class KVStore(KVStoreBase):
         return self._updater
 
     def save_optimizer_states(self, fname: str, dump_optimizer: bool = False) -> None:
-        serialization.write_bytes(fname, self._states_of("save_optimizer_states").get_states(dump_optimizer))
+        disk.write_bytes(fname, self._states_of("save_optimizer_states").get_states(dump_optimizer))
 
     def load_optimizer_states(self, fname: str) -> None:
-        self._states_of("load_optimizer_states").set_states(serialization.read_bytes(fname))
+        self._states_of("load_optimizer_states").set_states(disk.read_bytes(fname))
 
     def set_gradient_compression(self, compression_params: Any) -> None:
         """From now on sum what is left of each device's values in two bits: ``{"type": "2bit", "threshold": 0.5}``.

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hybridnet import absent, serialization
+from hybridnet import absent, disk
 from hybridnet import ndarray as nd
 from hybridnet import optimizer as opt
 from hybridnet.base import _as_list
@@ -339,7 +339,7 @@ class Module(BaseModule):
         if self._update_on_kvstore:
             self._kvstore.save_optimizer_states(fname)
         else:
-            serialization.write_bytes(fname, self._updater.get_states())
+            disk.write_bytes(fname, self._updater.get_states())
 
     def load_optimizer_states(self, fname: str) -> None:
         """Read the file that :meth:`save_optimizer_states` wrote. FileFormatError for another."""
@@ -347,7 +347,7 @@ class Module(BaseModule):
         if self._update_on_kvstore:
             self._kvstore.load_optimizer_states(fname)
         else:
-            self._updater.set_states(serialization.read_bytes(fname))
+            self._updater.set_states(disk.read_bytes(fname))
 
     # -- computing ------------------------------------------------------------------------------
 

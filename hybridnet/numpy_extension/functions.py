@@ -34,6 +34,7 @@ from hybridnet.ops.nn import (
     norm,
     pooling,
     resize,
+    rounding,
     sequence,
     softmax,
 )
@@ -139,6 +140,7 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_public(linear, "fully_connected batch_dot"),
     **_public(norm, "layer_norm group_norm instance_norm l2_normalization rms_norm"),
     **_public(loss, "softmax_cross_entropy smooth_l1"),
+    **_public(rounding, "quantize_dequantize"),
     **_public(like, "stop_gradient arange_like reshape_like broadcast_like slice_like"),
     **_public(resize, "upsampling bilinear_resize2d adaptive_avg_pooling2d"),
     **_public(sequence, "sequence_mask sequence_last sequence_reverse"),

@@ -14,16 +14,15 @@ import onnx
 from onnx import helper
 
 from hybridnet import autograd
+from hybridnet.contrib.quantization import QuantizedBlock
 from hybridnet.core import Array, wrap
 from hybridnet.core.identity import name_of
+from hybridnet.disk import write_bytes
 from hybridnet.errors import ArgumentError, DtypeError, MismatchError, fail
-from hybridnet.graph.ir import Node
-from hybridnet.onnx.refused import REFUSED
-from hybridnet.onnx.rules import has_rule, rule_of
-from hybridnet.onnx.sizes import is_fixed
+from hybridnet.onnx.rules import has_rule, write_node
 from hybridnet.onnx.tracing import Dynamic, Model, trace
-from hybridnet.onnx.writer import MOST_FOLDED, Writer
-from hybridnet.serialization import write_bytes
+from hybridnet.onnx.widening import widened
+from hybridnet.onnx.writer import Writer, element_type
 
 #: Opset to the oldest version of the file format that has it.
 IR_VERSIONS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
@@ -44,13 +43,15 @@ def export(
 ) -> None:
     """Write what a network computes in prediction to an ONNX file.
 
-    ``net``: a block, or a function of arrays. ``inputs``: examples of its arguments, in order: of their shapes and element types the file
-    is made; given by name they have these names in it, else ``data``, ``data1`` and so on. ``dynamic``: which of their axes may have any
-    size, by name: ``{"data": {0: "batch", 2: "height"}}``. Axes of one name have one size; at most four names. All other sizes are those of
-    the examples. ``opset``: 13 to 23. ``verify``: run it by onnxruntime at another size of the named axes and compare (up to 2 GB).
+    ``net``: a block, or a function of arrays; one of ``contrib.quantization`` is written with QuantizeLinear and DequantizeLinear.
+    ``inputs``: examples of its arguments, in order: of their shapes and element types the file is made; given by name they have these names
+    in it, else ``data``, ``data1`` and so on. ``dynamic``: which of their axes may have any size, by name: ``{"data": {0: "batch", 2:
+    "height"}}``. Axes of one name have one size; at most four names. All other sizes are those of the examples. ``opset``: 13 to 23.
+    ``verify``: run it by onnxruntime at another size of the named axes and compare (up to 2 GB).
 
-    Results are called ``output``, ``output1`` and so on. Parameters keep their names. The file is written whole or not at all; what is
-    larger than 2 GB has its parameters in a second one beside it, ``FILE.data``, which is written first.
+    Results are called ``output``, ``output1`` and so on. Parameters keep their names. What ONNX lacks in 16 bits is
+    computed in float32. The file is written whole or not at all; what is larger than 2 GB has its parameters in a second one beside it,
+    ``FILE.data``, which is written first.
     ArgumentError for what cannot be meant, TraceError for a network that trains or that is another one at another size, GraphError with the
     operator and the user's line for what has no form in ONNX, MismatchError if ``verify`` finds other numbers.
 
@@ -58,6 +59,8 @@ def export(
     """
     if opset not in IR_VERSIONS:
         fail(ArgumentError, "onnx.export", expected=f"an opset from {min(IR_VERSIONS)} to {max(IR_VERSIONS)}", got=repr(opset))
+    if isinstance(net, QuantizedBlock):
+        net = net.simulated()
     examples = _named(inputs)
     model = trace(net, examples, dynamic or {}, partial(has_rule, opset))
     proto = write(model, opset, getattr(net, "__name__", type(net).__name__))
@@ -107,7 +110,7 @@ def write(model: Model, opset: int, name: str) -> onnx.ModelProto:
         w.known[value] = array.asnumpy()
     for node in model.graph.nodes:
         w.node = node
-        _write_node(w, node)
+        write_node(w, node)
     w.node = None
     outputs = []
     for i, value in enumerate(model.graph.outputs):
@@ -115,6 +118,8 @@ def write(model: Model, opset: int, name: str) -> onnx.ModelProto:
         w.nodes.append(helper.make_node("Identity", [w.name(value)], [key], name=w.fresh("Identity")))
         outputs.append(w.value_info(value, key))
     nodes = w.read([info.name for info in outputs])
+    types = {w.name(v): element_type(v.dtype) for v in arguments} | {name: element_type(x.dtype) for name, x in w.initializers.items()}
+    nodes = widened(nodes, types, opset)
     graph = helper.make_graph(nodes, name, [w.value_info(v, w.name(v)) for v in arguments], outputs, w.tensors(nodes))
     proto = helper.make_model(
         graph,
@@ -125,39 +130,6 @@ def write(model: Model, opset: int, name: str) -> onnx.ModelProto:
     if proto.ByteSize() <= LARGEST:  # the checker takes no more
         onnx.checker.check_model(proto, full_check=True)
     return proto
-
-
-def _write_node(w: Writer, node: Node) -> None:
-    if w.has(node.output):  # the rule of a node before wrote it
-        return
-    attributes = w.model.attributes[node]
-    if _folded(w, node, attributes):
-        return
-    found = rule_of(node, w.uses, w.opset)
-    if found is None:
-        why, instead = REFUSED.get(node.op.name, ("it needs a later opset", "opset=23"))
-        w.refuse("operators that ONNX has", f"{node.op.name}: {why}", instead)
-    written = found.write(w, node, *node.inputs, **attributes)
-    names = [written] if isinstance(written, str) else written
-    for value, key in zip(node.outputs, names, strict=False):
-        w.bind(value, key)
-    for value in node.outputs[len(names) :]:
-        if w.uses.get(value):
-            w.refuse("of its results the first alone", "a use of another")
-
-
-def _folded(w: Writer, node: Node, attributes: Mapping[str, Any]) -> bool:
-    """Compute a node here if all that it reads is known, it is not large, and nothing of it follows the named axes."""
-    if node.op.compute is None or not all(v in w.known for v in node.inputs) or not all(map(is_fixed, attributes.values())):
-        return False
-    if sum(v.size for v in node.outputs) > max(MOST_FOLDED, *(v.size for v in node.inputs), 0):
-        return False
-    with np.errstate(all="ignore"):
-        result = node.op.compute(np, *[w.known[v] for v in node.inputs], **node.attrs)
-    for value, data in zip(node.outputs, result if isinstance(result, tuple) else (result,), strict=True):
-        w.known[value] = np.asarray(data, value.dtype)
-        value.name = value.name or (node.inputs[0].name if node.inputs else "")
-    return True
 
 
 def check(net: Callable[..., Any], model: bytes, inputs: Mapping[str, Any], dynamic: Dynamic, low: Mapping[str, int]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from onnx.reference import ReferenceEvaluator
 
 from hybridnet import numpy as mnp
 from hybridnet.core import Array
-from hybridnet.errors import ArgumentError, FileFormatError, GraphError, HybridnetError, fail
+from hybridnet.errors import ArgumentError, FileFormatError, GraphError, HybridnetError, fail, scope
 from hybridnet.gluon import HybridBlock, Parameter
 from hybridnet.onnx.functions import written_out
 from hybridnet.onnx.operators import OPERATORS, Call
@@ -66,7 +66,15 @@ class ImportedBlock(HybridBlock):
             operands = [values[name] for name in node.input]
             while operands and operands[-1] is None:
                 operands.pop()
-            for name, result in zip(node.output, self._compute(number, node, call, operands), strict=False):
+            try:
+                with scope(call.name):
+                    results = self._compute(number, node, call, operands)
+            except HybridnetError:
+                raise
+            except Exception as error:  # of NumPy and of the reference implementation; MemoryError, too
+                said = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+                fail(GraphError, f"onnx.import_, {call.name!r}", expected=f"operands that {node.op_type} takes", got=said)
+            for name, result in zip(node.output, results, strict=False):
                 values[name] = result
         results = [x if isinstance(x, Array) else mnp.array(x, dtype=x.dtype) for x in (values[name] for name in self.outputs)]
         return results[0] if len(results) == 1 else tuple(results)
@@ -129,8 +137,13 @@ def import_(file: str | os.PathLike[str] | onnx.ModelProto) -> ImportedBlock:
 
     Source: the operators of ONNX, https://onnx.ai/onnx/operators/.
     """
+    return _told(file, lambda: _block(file if isinstance(file, onnx.ModelProto) else _read(file)))
+
+
+def _told(file: str | os.PathLike[str] | onnx.ModelProto, read: Callable[[], Any]) -> Any:
+    """What ``read`` gives; what is wrong with a file is an error of ours."""
     try:
-        return _block(file if isinstance(file, onnx.ModelProto) else _read(file))
+        return read()
     except (HybridnetError, FileNotFoundError):
         raise
     except Exception as error:  # of protobuf, of the checker, of names and numbers that are none
@@ -145,11 +158,21 @@ def _read(file: str | os.PathLike[str]) -> onnx.ModelProto:
         return onnx.load(os.fspath(file))
 
 
-def _block(model: onnx.ModelProto) -> ImportedBlock:
+def valid(file: str | os.PathLike[str]) -> tuple[onnx.ModelProto, int]:
+    """The model in a file, and its opset. FileFormatError for what is none."""
+    return _told(file, lambda: _checked(_read(file)))
+
+
+def _checked(model: onnx.ModelProto) -> tuple[onnx.ModelProto, int]:
     onnx.checker.check_model(model)
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
     if not OLDEST <= opset <= NEWEST:
         fail(FileFormatError, "onnx.import_", expected=f"an opset from {OLDEST} to {NEWEST}", got=str(opset))
+    return model, opset
+
+
+def _block(model: onnx.ModelProto) -> ImportedBlock:
+    _checked(model)
     nodes = written_out(model, OPERATORS.keys() | MAKERS)
     for node in nodes:
         if (node.op_type not in OPERATORS and node.op_type not in MAKERS) or node.domain not in ("", "ai.onnx"):

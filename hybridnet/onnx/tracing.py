@@ -12,6 +12,7 @@ from hybridnet import autograd
 from hybridnet.core import wrap
 from hybridnet.core.tree import flatten
 from hybridnet.errors import ArgumentError, TraceError, fail
+from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.passes.cleanup import dce
 from hybridnet.graph.trace import trace_op
@@ -54,8 +55,37 @@ def trace(net: Callable[..., Any], inputs: Mapping[str, Any], dynamic: Dynamic, 
     low = {name: max(2, inputs[where].shape[axis]) for name, (where, axis) in axes.items()}
     traces = [_trace_at(net, inputs, dynamic, sizes) for sizes in points(low)]
     graphs = [_written_out(dce(t.graph), has_rule) for t in traces]
+    for t in traces:
+        if list(map(id, t.states)) != list(map(id, traces[0].states)):
+            fail(TraceError, "onnx.export", expected="the same parameters whatever the sizes", got="others")
+    shapes: dict[Value, tuple[Any, ...]] = {}
+    attributes: dict[Node, Mapping[str, Any]] = {}
+    twins: dict[Node, tuple[Node, ...]] = {}
+
+    def compare(graphs: Sequence[Graph]) -> None:
+        """Enter what graphs that are one at several sizes say, and the graphs that their nodes hold."""
+        _expect_the_same(graphs, low)
+        for values in zip(*[g.inputs for g in graphs], strict=True):
+            shapes[values[0]] = _merged([v.shape for v in values], low)
+        for nodes in zip(*[g.nodes for g in graphs], strict=True):
+            twins[nodes[0]] = nodes
+            found = {}
+            for key, value in nodes[0].attrs.items():
+                of_each = [n.attrs[key] for n in nodes]
+                if isinstance(value, Graph):
+                    compare(of_each)
+                found[key] = value if isinstance(value, Graph) else merge(of_each, low)
+            attributes[nodes[0]] = found
+            for outputs in zip(*[n.outputs for n in nodes], strict=True):
+                shapes[outputs[0]] = _merged([v.shape for v in outputs], low)
+
+    compare(graphs)
+    return Model(graphs[0], tuple(inputs), tuple(traces[0].states), shapes, attributes, twins, axes, low)
+
+
+def _expect_the_same(graphs: Sequence[Graph], low: Mapping[str, int]) -> None:
     first = graphs[0]
-    for t, graph in zip(traces, graphs, strict=True):
+    for graph in graphs:
         same = [a.op is b.op for a, b in zip(first.nodes, graph.nodes, strict=False)]
         if len(first.nodes) != len(graph.nodes) or not all(same):
             place = first.nodes[same.index(False)] if False in same else (first.nodes or graph.nodes)[-1]
@@ -67,19 +97,6 @@ def trace(net: Callable[..., Any], inputs: Mapping[str, Any], dynamic: Dynamic, 
                 fix="leaving that axis out of dynamic",
                 site=place.site,
             )
-        if list(map(id, t.states)) != list(map(id, traces[0].states)):
-            fail(TraceError, "onnx.export", expected="the same parameters whatever the sizes", got="others")
-    shapes: dict[Value, tuple[Any, ...]] = {}
-    attributes: dict[Node, Mapping[str, Any]] = {}
-    twins: dict[Node, tuple[Node, ...]] = {}
-    for values in zip(*[g.inputs for g in graphs], strict=True):
-        shapes[values[0]] = _merged([v.shape for v in values], low)
-    for nodes in zip(*[g.nodes for g in graphs], strict=True):
-        twins[nodes[0]] = nodes
-        attributes[nodes[0]] = {key: merge([n.attrs[key] for n in nodes], low) for key in nodes[0].attrs}
-        for outputs in zip(*[n.outputs for n in nodes], strict=True):
-            shapes[outputs[0]] = _merged([v.shape for v in outputs], low)
-    return Model(first, tuple(inputs), tuple(traces[0].states), shapes, attributes, twins, axes, low)
 
 
 def _merged(shapes: Sequence[tuple[int, ...]], low: Mapping[str, int]) -> tuple[Any, ...]:
@@ -114,7 +131,7 @@ def _trace_at(net: Callable[..., Any], inputs: Mapping[str, Any], dynamic: Dynam
     leaves: list[Any] = []
     structure = flatten((tuple(arguments), {}), leaves)
     with autograd.pause(train_mode=False):
-        traced = Traced(net, structure, leaves, False)
+        traced = Traced(net, structure, leaves, False, unrolls=False)
     if traced.written or traced.written_arguments:
         names = ", ".join(v.name for v in (traced.graph.inputs[i] for i in traced.roles.donated.values()))
         fail(TraceError, "onnx.export", expected="a network that only computes", got=f"one that writes to {names}")
@@ -131,6 +148,13 @@ def _written_out(graph: Graph, has_rule: Has) -> Graph:
 
 
 def _append(rewriter: Rewriter, node: Node, uses: Mapping[Value, int], has_rule: Has) -> None:
+    if node.op in CONTROL:
+        inside = {key: _written_out(x, has_rule) if isinstance(x, Graph) else x for key, x in node.attrs.items()}
+        copy = node.with_inputs([rewriter.of(v) for v in node.inputs], attrs=inside)
+        rewriter.nodes.append(copy)
+        for old, new in zip(node.outputs, copy.outputs, strict=True):
+            rewriter.replace(old, new)
+        return
     if node.op.decomposition is None or has_rule(node, uses):
         rewriter.keep(node)
         return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,7 +13,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from hybridnet.errors import GraphError, fail
-from hybridnet.graph.ir import Node, Value
+from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.onnx.sizes import Size, Unknown, is_fixed, merge
 from hybridnet.onnx.tracing import Model
 
@@ -21,6 +23,14 @@ MOST_FOLDED = 1 << 20  # elements of a result that is computed at export because
 def element_type(dtype: Any) -> int:
     """ONNX's number of an element type."""
     return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
+def names_read(node: NodeProto) -> Iterator[str]:
+    """The names that a node reads, and those that its bodies do."""
+    yield from node.input
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from names_read(inner)
 
 
 class Writer:
@@ -112,6 +122,23 @@ class Writer:
         """The name under which a value was written."""
         return self._names[value]
 
+    def forget(self, graph: Graph) -> None:
+        """Have the nodes of a graph written again: it stands in several places."""
+        for node in graph.nodes:
+            for value in node.outputs:
+                self._names.pop(value, None)
+
+    @contextmanager
+    def within(self, graph: Graph) -> Iterator[list[NodeProto]]:
+        """What is written meanwhile is that of a body of ``graph``: nodes in a list of their own, with sizes that nothing else can read."""
+        before = self.nodes, self.uses, self.model, self._sizes
+        self.nodes, self.uses, self.model = [], graph.uses(), replace(self.model, graph=graph)
+        self._sizes = dict(self._sizes)
+        try:
+            yield self.nodes
+        finally:
+            self.nodes, self.uses, self.model, self._sizes = before
+
     def cast(self, operand: Value | str, dtype: Any) -> str:
         """The operand in another element type."""
         if isinstance(operand, Value) and operand.dtype == np.dtype(dtype):
@@ -183,10 +210,10 @@ class Writer:
         for node in reversed(self.nodes):
             if not wanted.isdisjoint(node.output):
                 kept.append(node)
-                wanted.update(node.input)
+                wanted.update(names_read(node))
         return kept[::-1]
 
     def tensors(self, nodes: Sequence[NodeProto]) -> list[TensorProto]:
         """The initializers that these nodes read."""
-        read = {name for node in nodes for name in node.input}
+        read = {name for node in nodes for name in names_read(node)}
         return [numpy_helper.from_array(data, name) for name, data in self.initializers.items() if name in read]

@@ -14,7 +14,7 @@ from functools import cached_property
 from numbers import Number
 from typing import Any, NoReturn
 
-from hybridnet import serialization
+from hybridnet import disk
 from hybridnet.base import NotImplementedForSymbol
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, SignatureError, fail
@@ -193,7 +193,7 @@ class Symbol:
 
     def save(self, fname: str | os.PathLike[str], remove_amp_cast: bool = True) -> None:
         """Write :meth:`tojson` to a file."""
-        serialization.write_bytes(fname, self.tojson(remove_amp_cast).encode())
+        disk.write_bytes(fname, self.tojson(remove_amp_cast).encode())
 
     def debug_str(self) -> str:
         """The graph in lines to read, node by node."""
@@ -439,7 +439,7 @@ fromjson = load_json
 
 def load(fname: str | os.PathLike[str]) -> Symbol:
     """The symbol of a file; see :func:`load_json`."""
-    return _read(serialization.read_bytes(fname), os.fspath(fname))
+    return _read(disk.read_bytes(fname), os.fspath(fname))
 
 
 def _read(text: str | bytes, source: str) -> Symbol:

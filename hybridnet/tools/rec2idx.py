@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from hybridnet.disk import write_bytes
 from hybridnet.recordio import positions
-from hybridnet.serialization import write_bytes
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Hugging Face's files: the format, the names, and the same outputs as the library ``transformers`` has.
+"""Hugging Face's and PyTorch's files: the names, both ways, and the same outputs as ``transformers`` and ``torch`` have.
 
 ``data/hugging_face`` was written by ``references/hugging_face.py``: small networks with random weights, inputs, outputs. A whole ResNet-50
 of torchvision's, which that script writes as well, gave scores here that differ by 6e-7 of the largest.
@@ -6,44 +6,23 @@ of torchvision's, which that script writes as well, gave scores here that differ
 
 import json
 import re
-import struct
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy
 import pytest
+from hugging_face_table import FILE, table
 from support.paths import DATA
+from support.safetensors_files import Arrays, write
 
-from hybridnet import np
+from hybridnet import np, safetensors
 from hybridnet.errors import ArgumentError, FileFormatError, ShapeError
-from hybridnet.gluon import nn
-from hybridnet.gluon.model_zoo import hugging_face, safetensors, transformers, vision
+from hybridnet.gluon import nn, rnn
+from hybridnet.gluon.block import HybridBlock
+from hybridnet.gluon.model_zoo import hugging_face, transformers, vision
 
 FOLDER = DATA / "hugging_face"
-TYPES = {
-    "float32": "F32",
-    "float16": "F16",
-    "bfloat16": "BF16",
-    "float64": "F64",
-    "int64": "I64",
-    "int32": "I32",
-    "uint8": "U8",
-    "bool": "BOOL",
-}
-Arrays = dict[str, Any]
-
-
-def write(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None, padding: int = 0) -> Path:
-    """A ``.safetensors`` file, written out by its description."""
-    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
-    blob = b""
-    for name, x in arrays.items():
-        header[name] = {"dtype": TYPES[str(x.dtype)], "shape": list(x.shape), "data_offsets": [len(blob), len(blob) + x.nbytes]}
-        blob += x.tobytes()
-    text = json.dumps(header).encode() + b" " * padding
-    path.write_bytes(struct.pack("<Q", len(text)) + text + blob)
-    return path
 
 
 def expected(name: str) -> Arrays:
@@ -56,49 +35,6 @@ def expected(name: str) -> Arrays:
 def assert_close(found: Any, wanted: Any) -> None:
     wanted = wanted.asnumpy()
     numpy.testing.assert_allclose(found.asnumpy(), wanted, rtol=0, atol=1e-5 * abs(wanted).max())
-
-
-# -- the format -------------------------------------------------------------------------------------
-
-
-def test_arrays_of_all_types(tmp_path: Path) -> None:
-    random = numpy.random.default_rng(0)
-    arrays = {f"of.{dtype}": (random.normal(size=(2, 3)) * 4).astype(numpy.dtype(getattr(ml_dtypes, dtype, dtype))) for dtype in TYPES}
-    arrays |= {"number": numpy.array(2.5, "float32"), "nothing": numpy.zeros((0, 4), "float32")}
-    for metadata, padding in (None, 0), ({"format": "pt"}, 3):  # elements that are not aligned, too
-        found = safetensors.load(write(tmp_path / "x.safetensors", arrays, metadata, padding))
-        assert list(found) == list(arrays)
-        for name, x in arrays.items():
-            assert found[name].dtype == x.dtype
-            assert found[name].shape == x.shape
-            numpy.testing.assert_array_equal(found[name], x)
-            assert not found[name].flags.writeable or not x.size
-    assert safetensors.load(write(tmp_path / "none.safetensors", {})) == {}
-
-
-def test_every_cut_and_every_wrong_header_is_told(tmp_path: Path) -> None:
-    whole = write(tmp_path / "x.safetensors", {"a": numpy.arange(6.0).reshape(2, 3), "b": numpy.arange(4)}).read_bytes()
-    broken = tmp_path / "broken.safetensors"
-    for length in range(len(whole)):
-        broken.write_bytes(whole[:length])
-        with pytest.raises(FileFormatError, match=r"\[safetensors\] expected .* in .*broken.safetensors"):
-            safetensors.load(broken)
-    good = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
-    for header in (
-        [],
-        {"a": 3},
-        {"a": {**good, "dtype": "F8_E4M3"}},
-        {"a": {**good, "shape": [3]}},
-        {"a": {**good, "shape": [-2]}},
-        {"a": {**good, "data_offsets": [8, 16]}},
-        {"a": {**good, "data_offsets": [-8, 0]}},
-        {"a": {**good, "data_offsets": [0]}},
-        {"a": {**good, "shape": [2.0]}},
-    ):
-        text = json.dumps(header).encode()
-        broken.write_bytes(struct.pack("<Q", len(text)) + text + bytes(8))
-        with pytest.raises(FileFormatError):
-            safetensors.load(broken)
 
 
 # -- the networks -----------------------------------------------------------------------------------
@@ -131,8 +67,92 @@ def test_vit() -> None:
         assert_close(net(wanted["images"]), wanted["scores"])
 
 
+def test_llama() -> None:
+    net, wanted = hugging_face.from_folder(FOLDER / "llama"), expected("llama")
+    for hybrid in (False, True):
+        net.hybridize(hybrid)
+        assert_close(net(wanted["tokens"]), wanted["scores"])
+    continued = transformers.Generator(net, 2)(wanted["tokens"], 9)
+    numpy.testing.assert_array_equal(continued.asnumpy(), wanted["continued"].asnumpy())
+
+
+def test_a_llama_of_another_name_in_several_files() -> None:
+    """In bfloat16, with one table for what tokens mean and for the scores."""
+    net, wanted = hugging_face.from_folder(FOLDER / "mistral"), expected("mistral")
+    assert len(list((FOLDER / "mistral").glob("model-*.safetensors"))) > 1
+    assert net.output.weight is net.word_embed.weight
+    assert_close(net(wanted["tokens"]), wanted["scores"])
+
+
+@pytest.mark.parametrize("kind", ["basic", "bottleneck"])
+def test_resnet(kind: str) -> None:
+    net, wanted = hugging_face.from_folder(FOLDER / f"resnet_{kind}"), expected(f"resnet_{kind}")
+    for hybrid in (False, True):
+        net.hybridize(hybrid)
+        assert_close(net(wanted["images"]), wanted["scores"])
+
+
+class Layers(HybridBlock):
+    """What ``references/hugging_face.py`` builds of PyTorch's layers, with the same names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1D(6, 3, padding=1, in_channels=3)
+        self.bn = nn.BatchNorm(in_channels=6)
+        self.slope = nn.PReLU()
+        self.back = nn.Conv1DTranspose(4, 2, strides=2, in_channels=6)
+        self.lstm = rnn.LSTM(5, 2, "NTC", bidirectional=True, input_size=4)
+        self.gru = rnn.GRU(6, layout="NTC", input_size=10)
+        self.rnn = rnn.RNN(8, activation="tanh", layout="NTC", input_size=6)
+        self.attention = nn.MultiHeadAttention(8, 2, in_units=8)
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 12, pre_norm=True)
+        self.decoder = nn.TransformerDecoderLayer(8, 2, 12)
+        self.norm = nn.LayerNorm(in_channels=8)
+        self.head = nn.HybridSequential()
+        self.head.add(nn.Dense(7, flatten=False, in_units=8), nn.GELU(), nn.Dense(3, flatten=False, in_units=7))
+
+    def forward(self, x: Any) -> Any:
+        x = self.back(self.slope(self.bn(self.conv(x)))).transpose(0, 2, 1)
+        x = self.encoder(self.attention(self.rnn(self.gru(self.lstm(x)))))
+        return self.head(self.norm(self.decoder(x, x)))
+
+
+def test_a_network_of_pytorchs_layers() -> None:
+    net, wanted = Layers(), expected("torch")
+    net.initialize()
+    hugging_face.load(net, FOLDER / "torch" / "model.safetensors")
+    for hybrid in (False, True):
+        net.hybridize(hybrid)
+        assert_close(net(wanted["data"]), wanted["scores"])
+    assert hugging_face.torch_rules(rnn.LSTMCell(3)).source("h2h_bias").name == "bias_hh"
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert", "vit", "llama", "mistral", "resnet_basic", "torch"])
+def test_what_is_saved_is_what_was_loaded(name: str, tmp_path: Path) -> None:
+    """Under the same names, in the same layouts; of BERT but for what it was trained with, of ResNet under PyTorch's names."""
+    if name == "torch":
+        net: Any = Layers()
+        net.initialize()
+        hugging_face.load(net, FOLDER / name)
+    else:
+        net = hugging_face.from_folder(FOLDER / name)
+    hugging_face.save(net, tmp_path / "model.safetensors", shard_size=1 << 10)
+    assert len(list(tmp_path.iterdir())) > 2
+    found, wanted = safetensors.load(tmp_path), safetensors.load(FOLDER / name)
+    if name.startswith("resnet"):
+        again = small_resnet(block=vision.BasicBlockV1b, width=2)
+        hugging_face.load(again, tmp_path)
+        x = np.ones((1, 3, 32, 32))
+        numpy.testing.assert_array_equal(again(x).asnumpy(), net(x).asnumpy())
+        return
+    wanted = {key: x for key, x in wanted.items() if not key.startswith("cls.") and not key.endswith("num_batches_tracked")}
+    assert sorted(found) == sorted(wanted)
+    for key, x in wanted.items():
+        numpy.testing.assert_array_equal(found[key], x.astype("float32"), err_msg=key)
+
+
 def small_resnet(**kwargs: Any) -> Any:
-    return vision.ResNetV1b(vision.BottleneckV1b, [2, 1, 1, 1], classes=3, width=4, **kwargs)
+    return vision.ResNetV1b(**{"block": vision.BottleneckV1b, "layers": [2, 1, 1, 1], "classes": 3, "width": 4, **kwargs})
 
 
 def in_torchs_names(net: Any) -> Arrays:
@@ -176,6 +196,10 @@ def test_resnet_v1b_is_pytorchs() -> None:
     assert vision.resnet18_v1b().layer1[0].downsample is None
     with pytest.raises(ArgumentError, match="blocks of 4 stages"):
         vision.ResNetV1b(vision.BasicBlockV1b, [1, 1])
+
+
+def test_the_table_is_that_of_the_rules() -> None:
+    assert FILE.read_text(encoding="utf-8") == table(), "python tests/gluon/hugging_face_table.py"
 
 
 # -- names, folders, refusals -----------------------------------------------------------------------
@@ -256,10 +280,12 @@ def test_what_does_not_fit_is_told_and_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="expected a network GPT2, BERT, ViT, ResNetV1b; got Dense"):
-        hugging_face.load(nn.Dense(2), tmp_path)
     for name, key, value in (
-        ("gpt2", "model_type", "llama"),
+        ("gpt2", "model_type", "t5"),
+        ("llama", "sliding_window", 4),
+        ("llama", "head_dim", 8),
+        ("llama", "attention_bias", True),
+        ("resnet_basic", "hidden_sizes", [2, 2, 2, 2]),
         ("gpt2", "activation_function", "relu"),
         ("gpt2", "scale_attn_by_inverse_layer_idx", True),
         ("bert", "hidden_act", "relu"),
@@ -267,7 +293,12 @@ def test_refusals(tmp_path: Path) -> None:
     ):
         described = json.loads((FOLDER / name / "config.json").read_text())
         (tmp_path / "config.json").write_text(json.dumps({**described, key: value}))
-        with pytest.raises(ArgumentError, match=rf"\[hugging_face\] expected {key} .*in config.json; got {value!r}"):
+        with pytest.raises(ArgumentError, match=rf"\[hugging_face\] expected {key} .*in config.json; got {re.escape(repr(value))}"):
             hugging_face.from_folder(tmp_path)
+    described = json.loads((FOLDER / "llama" / "config.json").read_text())
+    described["rope_parameters"] = {"rope_theta": 500.0, "rope_type": "llama3", "factor": 8.0}
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    with pytest.raises(ArgumentError, match=r"expected rope_type 'default' in config\.json; got 'llama3'"):
+        hugging_face.from_folder(tmp_path)
     net = hugging_face.from_folder(FOLDER / "gpt2", dropout=0.0)
     assert "Dropout(p = 0.0" in repr(net), "what is given counts more than the file"

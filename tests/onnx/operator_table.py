@@ -13,7 +13,8 @@ HEAD = """# Operators in ONNX
 Written by `tests/onnx/operator_table.py`. `hybridnet.onnx.export` writes an operator by its rule; where there is none, or a node does not
 fit it, in its parts; and refuses what has neither, with the reason below. The samples of all operators that are not refused are compared
 with onnxruntime at opsets 13, 18 and 23 by `tests/onnx/test_onnx_operators.py`, which names those that a rule refuses; every network of the
-model zoo by `test_onnx_export.py`. bfloat16 is written, and not compared: onnxruntime does not give it to NumPy.
+model zoo by `test_onnx_export.py`. bfloat16 is written, and not compared: onnxruntime does not give it to NumPy; what ONNX lacks in 16 bits
+is computed in float32. `cond`, `foreach` and `while_loop` are If, Scan and Loop, which `test_onnx_control_flow.py` compares.
 
 """
 

@@ -12,7 +12,8 @@ from operator_table import FILE, table
 from support.samples import ALL_OPS, as_array, run, samples_of
 
 from hybridnet.core import Kind, Op, Sample
-from hybridnet.errors import GraphError
+from hybridnet.errors import DtypeError, GraphError, HybridnetError
+from hybridnet.graph.control_ops import CONTROL
 from hybridnet.onnx.exporting import check, write
 from hybridnet.onnx.refused import REFUSED
 from hybridnet.onnx.rules import RULES, has_rule
@@ -21,7 +22,7 @@ from hybridnet.onnx.tracing import trace
 OPSETS = (13, 18, 23)
 #: Samples that a rule refuses, and what it says.
 REFUSED_SAMPLES = {
-    "rnn_sequence": "a mask|of the cell states the last step alone|of its results the first alone",
+    "rnn_sequence": "of these states the last step alone|of its results the first alone",
     "transpose": "a diagonal",
     "index_set": "index arrays for the first axes",
 }
@@ -32,7 +33,7 @@ def test_every_operator_is_written_or_refused_for_a_reason() -> None:
     told = {op.name for op in ALL_OPS if op.name in RULES or op.decomposition is not None or op.name in REFUSED}
     assert not names - told, "a rule, or a reason in hybridnet/onnx/refused.py"
     assert not (set(RULES) | {op.name for op in ALL_OPS if op.decomposition is not None}) & set(REFUSED)
-    assert not (set(RULES) | set(REFUSED)) - names, "operators that there are not"
+    assert not (set(RULES) | set(REFUSED)) - names - {op.name for op in CONTROL}, "operators that there are not"
 
 
 def test_the_table_of_the_documentation() -> None:
@@ -67,3 +68,27 @@ def test_a_sample_computes_the_same(op: Op, sample: Sample) -> None:
             assert later or re.search(REFUSED_SAMPLES.get(op.name, "nothing"), str(error)), error
         else:
             check(net, written, arrays, {}, model.low)
+
+
+def floating_cases() -> list[Any]:
+    """The first sample of each operator that takes floating numbers."""
+    return [
+        case
+        for case in cases()
+        if str(case.id).endswith("-0") and all(np.asarray(x).dtype.kind == "f" for x in case.values[1].inputs if isinstance(x, np.ndarray))
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(("op", "sample"), floating_cases())
+def test_a_sample_in_16_bits_is_written_or_refused(op: Op, sample: Sample, dtype: str) -> None:
+    arrays = {f"x{i}": as_array(x, dtype) for i, x in enumerate(sample.inputs) if isinstance(x, np.ndarray)}
+
+    def net(*given: Any) -> Any:
+        rest = iter(given)
+        return run(op, [next(rest) if isinstance(x, np.ndarray) else x for x in sample.inputs], sample.attrs)
+
+    try:
+        write(trace(net, arrays, {}, partial(has_rule, 18)), 18, "net")
+    except HybridnetError as error:
+        assert isinstance(error, (GraphError, DtypeError)), error

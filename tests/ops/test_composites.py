@@ -12,6 +12,7 @@ from hybridnet.graph.ir import Graph
 from hybridnet.graph.passes.decompose import decompose
 from hybridnet.graph.trace import Trace, tracing
 from hybridnet.ops.nn.batch_norm import batch_norm
+from hybridnet.ops.nn.rounding import quantize_dequantize
 
 F = ndarray.FUNCTIONS
 IMAGE, CHANNELS, ROWS = (2, 4, 6, 6), (4,), (6,)
@@ -35,6 +36,7 @@ CALLS: list[tuple[str, Callable[..., Any], list[tuple[int, ...]]]] = [
         (name, lambda x, name=name: F["Activation"](x, name), [IMAGE])
         for name in ("relu", "sigmoid", "softrelu", "softsign", "mish", "silu")
     ],
+    ("quantize_dequantize", quantize_dequantize, [IMAGE, (1,)]),
     ("hard_sigmoid", F["hard_sigmoid"], [IMAGE]),
     ("softmax", F["softmax"], [IMAGE]),
     ("log_softmax", F["log_softmax"], [IMAGE]),

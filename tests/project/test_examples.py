@@ -159,6 +159,18 @@ def test_deploy_onnx(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.slow
+def test_deploy_quantized(capsys: pytest.CaptureFixture[str]) -> None:
+    """int8, here and in onnxruntime, is within half a percent of float32."""
+    pytest.importorskip("onnxruntime")
+    found = example("deploy_quantized").main(["--quiet", "--tools"])
+    accuracy = found["accuracy"]
+    assert accuracy["float32"] > 0.9
+    for form in ("int8 naive", "int8 entropy", "onnx naive", "onnx entropy", "float16", "bfloat16"):
+        assert abs(accuracy[form] - accuracy["float32"]) <= 0.005, form
+    assert found["sizes"]["int8 naive"] < 0.5 * found["sizes"]["float32"]
+
+
+@pytest.mark.slow
 def test_autoencoder(capsys: pytest.CaptureFixture[str]) -> None:
     """A smaller error than with as many numbers of PCA, and codes that tell digits apart, without a label."""
     found = example("autoencoder").main(["--epochs", "50", "--quiet"])
@@ -190,7 +202,7 @@ def test_search(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_example_says_what_it_shows_and_is_tested() -> None:
-    tested = Path(__file__).read_text(encoding="utf-8")
+    tested = "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("test_examples.py", "test_deployment.py"))
     for path in EXAMPLES.glob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert text.startswith('"""'), path.name

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.paths import DATA
 
-from hybridnet import serialization
+from hybridnet import disk, serialization
 from hybridnet.core.stored import KINDS
 from hybridnet.errors import ArgumentError, FileFormatError
 
@@ -146,5 +146,5 @@ def test_what_a_killed_process_of_the_same_number_left_is_written_over(tmp_path:
     path = tmp_path / "file"
     left = tmp_path / f"file.{os.getpid()}.{threading.get_ident()}.tmp"
     left.write_bytes(b"half")
-    serialization.write_bytes(path, b"whole")
+    disk.write_bytes(path, b"whole")
     assert path.read_bytes() == b"whole" and not left.exists()

@@ -31,7 +31,7 @@ LAYERS = (
     "errors absent collector config dtypes exact opencv owned registry libinfo log",
     "device base error",
     "core",
-    "ops autograd serialization",
+    "ops autograd disk safetensors serialization",
     "graph",
     "lowering",
     "codegen",

@@ -1,9 +1,10 @@
-"""Small GPT-2, BERT and ViT with random weights as the library ``transformers`` writes them, and what it computes with them.
+"""Small networks with random weights as the library ``transformers`` writes them, and what it computes with them.
 
     python tests/references/hugging_face.py      # with torch, transformers and safetensors: writes tests/data/hugging_face
 
 It is run by hand. Of each network there is a folder as on Hugging Face, config.json and model.safetensors, and beside these
-expected.safetensors: inputs and outputs. With ``--resnet50 FOLDER``, and torchvision, it writes there a whole ResNet-50, which is too large
+expected.safetensors: inputs and outputs. In ``torch`` there is a module of PyTorch's layers, which the test builds of Gluon's.
+With ``--resnet50 FOLDER``, and torchvision, it writes there a whole ResNet-50, which is too large
 to keep, in the same form.
 """
 
@@ -27,9 +28,9 @@ def drawn(model: Any) -> Any:
     return model.eval()
 
 
-def keep(name: str, model: Any, **arrays: torch.Tensor) -> None:
+def keep(name: str, model: Any, shard_size: str = "1GB", **arrays: torch.Tensor) -> None:
     folder = FOLDER / name
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, max_shard_size=shard_size)
     (folder / "generation_config.json").unlink(missing_ok=True)
     save_file({key: value.contiguous() for key, value in arrays.items()}, folder / "expected.safetensors")
 
@@ -56,6 +57,83 @@ def vit() -> None:
     model = drawn(transformers.ViTForImageClassification(transformers.ViTConfig(image_size=12, patch_size=4, num_labels=3, **SMALL)))
     images = torch.randn(2, 3, 12, 12)
     keep("vit", model, images=images, scores=model(images).logits)
+
+
+def llama(tokens: torch.Tensor) -> None:
+    """With two queries a key."""
+    config = transformers.LlamaConfig(
+        vocab_size=17,
+        max_position_embeddings=24,
+        num_key_value_heads=2,
+        rope_parameters={"rope_theta": 500.0, "rope_type": "default"},
+        bos_token_id=None,
+        eos_token_id=None,
+        **SMALL | {"num_attention_heads": 4, "hidden_size": 16},
+    )
+    model = drawn(transformers.LlamaForCausalLM(config))
+    continued = model.generate(tokens, max_new_tokens=9, do_sample=False)
+    keep("llama", model, tokens=tokens, scores=model(tokens).logits, continued=continued)
+
+
+def mistral(tokens: torch.Tensor) -> None:
+    """In bfloat16, in several files, without a table of its own for the scores; what it computes in float32 with these weights."""
+    given = {"sliding_window": None, "tie_word_embeddings": True, "bos_token_id": None, "eos_token_id": None, **SMALL}
+    config = transformers.MistralConfig(vocab_size=17, max_position_embeddings=16, num_key_value_heads=1, **given)
+    model = drawn(transformers.MistralForCausalLM(config)).to(torch.bfloat16)
+    scores = transformers.MistralForCausalLM(config).eval()
+    scores.load_state_dict({name: x.float() for name, x in model.state_dict().items()})
+    keep("mistral", model, "1KB", tokens=tokens, scores=scores(tokens).logits)
+
+
+def far_norms(model: Any) -> Any:
+    for part in model.modules():
+        if isinstance(part, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
+            torch.nn.init.uniform_(part.running_mean, -0.5, 0.5)
+            torch.nn.init.uniform_(part.running_var, 0.5, 1.5)
+    return model
+
+
+def resnet(kind: str) -> None:
+    sizes = [2, 4, 8, 16] if kind == "basic" else [8, 16, 32, 64]
+    config = transformers.ResNetConfig(embedding_size=2, hidden_sizes=sizes, depths=[2, 1, 1, 1], layer_type=kind, num_labels=3)
+    model = far_norms(drawn(transformers.ResNetForImageClassification(config)))
+    images = torch.randn(2, 3, 32, 32)
+    keep(f"resnet_{kind}", model, images=images, scores=model(images).logits)
+
+
+class Layers(torch.nn.Module):
+    """(batch, 3, length) through what PyTorch and Gluon both have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv1d(3, 6, 3, padding=1)
+        self.bn = torch.nn.BatchNorm1d(6)
+        self.slope = torch.nn.PReLU()
+        self.back = torch.nn.ConvTranspose1d(6, 4, 2, stride=2)
+        self.lstm = torch.nn.LSTM(4, 5, num_layers=2, bidirectional=True, batch_first=True)
+        self.gru = torch.nn.GRU(10, 6, batch_first=True)
+        self.rnn = torch.nn.RNN(6, 8, batch_first=True)
+        self.attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+        self.encoder = torch.nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, batch_first=True, norm_first=True)
+        self.decoder = torch.nn.TransformerDecoderLayer(8, 2, 12, dropout=0.0, batch_first=True)
+        self.norm = torch.nn.LayerNorm(8)
+        self.head = torch.nn.Sequential(torch.nn.Linear(8, 7), torch.nn.GELU(), torch.nn.Linear(7, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.back(self.slope(self.bn(self.conv(x)))).transpose(1, 2)
+        x = self.rnn(self.gru(self.lstm(x)[0])[0])[0]
+        x = self.encoder(self.attention(x, x, x)[0])
+        mask = torch.nn.Transformer.generate_square_subsequent_mask(x.shape[1])
+        return self.head(self.norm(self.decoder(x, x, tgt_mask=mask)))
+
+
+def torch_layers() -> None:
+    model = far_norms(drawn(Layers()))
+    data = torch.randn(2, 3, 5)
+    folder = FOLDER / "torch"
+    folder.mkdir(exist_ok=True)
+    save_file(model.state_dict(), folder / "model.safetensors")
+    save_file({"data": data, "scores": model(data)}, folder / "expected.safetensors")
 
 
 def resnet50(folder: Path) -> None:
@@ -91,6 +169,11 @@ def main() -> None:
         gpt2(tokens)
         bert(tokens)
         vit()
+        llama(tokens)
+        mistral(tokens)
+        resnet("basic")
+        resnet("bottleneck")
+        torch_layers()
 
 
 if __name__ == "__main__":

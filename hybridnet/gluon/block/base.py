@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hybridnet import serialization
+from hybridnet import disk, serialization
 from hybridnet.core import StoredArray, changed, local
 from hybridnet.errors import ArgumentError, DeferredInitializationError, fail, scope_path
 from hybridnet.gluon import architecture, naming, symbolic
@@ -294,13 +294,13 @@ class Block(Trainable):
 
     def save(self, prefix: str) -> None:
         """Write the structure to ``<prefix>-model.json`` and the parameters to ``<prefix>-model.params``, as MXNet does."""
-        serialization.write_bytes(f"{prefix}-model.json", json.dumps(architecture.described(self)).encode())
+        disk.write_bytes(f"{prefix}-model.json", json.dumps(architecture.described(self)).encode())
         self.save_parameters(f"{prefix}-model.params")
 
     def load(self, prefix: str) -> None:
         """Read what :meth:`save` wrote, here or in MXNet, into a network made in the same way; it takes over the names that were saved."""
         path = f"{prefix}-model.json"
-        architecture.restore_names(self, serialization.read_bytes(path).decode(), path)
+        architecture.restore_names(self, disk.read_bytes(path).decode(), path)
         self.load_parameters(f"{prefix}-model.params")
 
     def _rename(self, prefix: str) -> None:

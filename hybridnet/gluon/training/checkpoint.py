@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from hybridnet import serialization
+from hybridnet import disk
 from hybridnet.core import asarray, suspended_trace
 from hybridnet.errors import FileFormatError, HybridnetError, fail
 from hybridnet.gluon.training import randomness, saved
@@ -24,8 +24,8 @@ def save(prefix: str, estimator: Any) -> None:
     """Write the checkpoint of a run, ``estimator.run``, as it is now."""
     save_network(prefix, estimator)
     # Checksums of what is there: a crash of the machine may still lose what a rename has promised.
-    sums = {part: _checksum(serialization.read_bytes(prefix + part)) for part in PARTS}
-    serialization.write_bytes(prefix + RUN, saved.pack({"sums": sums, **_state(estimator)}))
+    sums = {part: _checksum(disk.read_bytes(prefix + part)) for part in PARTS}
+    disk.write_bytes(prefix + RUN, saved.pack({"sums": sums, **_state(estimator)}))
 
 
 def save_network(prefix: str, estimator: Any) -> None:
@@ -37,8 +37,8 @@ def save_network(prefix: str, estimator: Any) -> None:
 def read(prefix: str) -> dict[str, Any] | None:
     """What a checkpoint's ``.run`` holds; ``None`` where a file of it is missing or damaged."""
     try:
-        state = saved.unpack(serialization.read_bytes(prefix + RUN), prefix + RUN)
-        whole = all(_checksum(serialization.read_bytes(prefix + part)) == state["sums"].get(part) for part in PARTS)
+        state = saved.unpack(disk.read_bytes(prefix + RUN), prefix + RUN)
+        whole = all(_checksum(disk.read_bytes(prefix + part)) == state["sums"].get(part) for part in PARTS)
     except (OSError, HybridnetError):
         return None
     return state if whole else None

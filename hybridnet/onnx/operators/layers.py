@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
+from hybridnet import dtypes
 from hybridnet import numpy as mnp
 from hybridnet.core import call as core
 from hybridnet.core.op import OPS
@@ -136,7 +138,7 @@ def _max_pool(call: Call, x: Any) -> Any:
     if len(call.wanted) > 1 and call.wanted[1]:
         call.refuse("the largest elements", "their places")
     said, before, behind = _windows(call, x)
-    least = float(np.finfo(x.dtype).min) if x.dtype.kind == "f" else int(np.iinfo(x.dtype).min)
+    least = float(ml_dtypes.finfo(x.dtype).min) if dtypes.is_floating(x.dtype) else int(np.iinfo(x.dtype).min)
     widest = [max(a, b) for a, b in zip(before, behind, strict=True)]
     x, pad = _even(x, [*before, *widest], least)
     return core("max_pool", x, pad=pad, **said)

@@ -13,11 +13,12 @@ from hybridnet.onnx.writer import Writer
 
 
 def _of_channels(node: Node) -> bool:
-    x, gamma = node.inputs[:2]
-    return bool(node.attrs["axis"] == 1 and not node.attrs["training"] and x.ndim > 1 and x.dtype == gamma.dtype)
+    x = node.inputs[0]
+    alike = all(v.dtype == x.dtype for v in node.inputs)  # before opset 15 they have to be
+    return bool(node.attrs["axis"] == 1 and not node.attrs["training"] and x.ndim > 1 and alike)
 
 
-@rule("batch_norm", since=15, alone=True, fits=_of_channels)
+@rule("batch_norm", alone=True, fits=_of_channels)
 def _batch_norm(w: Writer, node: Node, x: Value, gamma: Value, *more: Value, eps: float, fix_gamma: bool, **_: Any) -> str:
     scale: Value | str = w.constant(np.ones(gamma.shape, gamma.dtype), "ones") if fix_gamma else gamma
     return w.add("BatchNormalization", [x, scale, *more], epsilon=float(eps))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from hybridnet.graph.ir import Node, Value
@@ -51,7 +52,7 @@ def _shares(node: Node) -> np.ndarray:
 
 @rule("max_pool")
 def _max_pool(w: Writer, node: Node, x: Value, first: int, kernel: Any, stride: Any, pad: Any, count: Any) -> str:
-    least = float(np.finfo(x.dtype).min)
+    least = float(ml_dtypes.finfo(x.dtype).min)
     operand, pads = _padded(w, x, first, kernel, pad, least)
     return _back(w, w.add("MaxPool", [operand], kernel_shape=kernel, strides=stride, pads=pads), x, first, kernel)
 

@@ -8,7 +8,7 @@ from hybridnet import numpy as np
 from hybridnet import numpy_extension as npx
 from hybridnet.compile import jit
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.gluon.model_zoo.transformers.gpt2 import GPT2
+from hybridnet.gluon.model_zoo.transformers.language_model import LanguageModel
 from hybridnet.owned import OwnedMethod
 
 
@@ -20,7 +20,7 @@ class Generator:
     happens on the device of ``net``.
     """
 
-    def __init__(self, net: GPT2, batch_size: int = 1, max_length: int | None = None) -> None:
+    def __init__(self, net: LanguageModel, batch_size: int = 1, max_length: int | None = None) -> None:
         self.max_length = net.max_length if max_length is None else max_length
         if not 0 < self.max_length <= net.max_length:
             fail(ArgumentError, "Generator", expected=f"max_length from 1 to {net.max_length}, the network's", got=str(max_length))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hybridnet import numpy as np
-from hybridnet.errors import ShapeError, fail
 from hybridnet.gluon import nn
-from hybridnet.gluon.block import HybridBlock
+from hybridnet.gluon.model_zoo.transformers.language_model import LanguageModel
 from hybridnet.gluon.model_zoo.transformers.layers import stack, table
 
 
-class GPT2(HybridBlock):
+class GPT2(LanguageModel):
     """Token numbers (batch, tokens) to scores of the token that follows each, (batch, tokens, ``vocab_size``).
 
     ``max_length``: the most tokens that it can read; ``hidden_size``: of the dense layers, four times ``units`` unless given. The
@@ -42,29 +39,8 @@ class GPT2(HybridBlock):
             self.norm = nn.LayerNorm(epsilon=epsilon, in_channels=units, prefix="norm_")
             self.output = nn.Dense(vocab_size, flatten=False, use_bias=False, in_units=units, params=self.word_embed.params)
 
-    def forward(self, tokens: Any, start: Any = None, caches: Sequence[Any] | None = None) -> Any:
-        """With ``caches``, those of :meth:`begin_cache` at first, ``tokens`` are those from number ``start`` (an integer array (1,)) on,
-        and the result is the scores of the token that follows the last, (batch, ``vocab_size``), and the caches for the next call.
-        """
-        if tokens.shape[1] > self.max_length:
-            fail(ShapeError, "GPT2", expected=f"at most max_length={self.max_length} tokens", got=str(tokens.shape))
-        places = np.arange(tokens.shape[1], dtype="int32", device=tokens.device)
-        x = self.word_embed(tokens) + self.position_embed(places if start is None else start + places)
-        x = self.dropout(x)
-        if caches is None:
-            for layer in self.layers:
-                x = layer(x)
-            return self.output(self.norm(x))
-        after = []
-        for layer, cache in zip(self.layers, caches, strict=True):
-            x, cache = layer(x, None, cache, start)
-            after.append(cache)
-        return self.output(self.norm(x[:, -1])), after
-
-    def begin_cache(self, batch_size: int, length: int, like: Any = None) -> list[Any]:
-        """A place for the keys and values of ``length`` tokens in each layer; of the class and device of ``like``."""
-        layers: Iterable[Any] = self.layers
-        return [layer.begin_cache(batch_size, length, like) for layer in layers]
+    def _embedded(self, tokens: Any, places: Any) -> Any:
+        return self.dropout(self.word_embed(tokens) + self.position_embed(places))
 
 
 def gpt2_124m(**kwargs: Any) -> GPT2:
