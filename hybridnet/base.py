@@ -113,8 +113,8 @@ def with_metaclass(meta: type, *bases: type) -> type:
 class classproperty:
     """A property of a class, as a decorator."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self.function = function
+    def __init__(self, func: Callable[[Any], Any]) -> None:
+        self.function = func
 
     def __get__(self, instance: Any, owner: type) -> Any:
         return self.function(owner)
