@@ -115,6 +115,20 @@ def test_statistics_have_the_standards_keywords() -> None:
     assert xp.clip(xp.asarray([1, 5, 9]), 2, 6).dtype == xp.int64
 
 
+def test_repeats_of_nothing() -> None:
+    assert xp.repeat(xp.ones((0, 2)), xp.asarray([], dtype=xp.int64), axis=0).shape == (0, 2)
+
+
+def test_one_boolean_indexes() -> None:
+    x = xp.asarray([1.0, 2.0])
+    assert x[True].tolist() == x[xp.asarray(True)].tolist() == [[1, 2]] and x[np.False_].shape == (0, 2)
+    x[xp.asarray(False)] = 5
+    assert x.tolist() == [1, 2]
+    x[True] = 7
+    assert x.tolist() == [7, 7]
+    assert xp.ones(())[xp.asarray(True)].shape == (1,)
+
+
 def test_single_elements() -> None:
     assert xp.round(xp.asarray([1.5 + 2.4j, -0.6 - 2.5j])).tolist() == [2 + 2j, -1 - 2j]
     assert xp.nextafter(xp.asarray(1.0), xp.asarray(2.0)).item() == float(np.nextafter(np.float32(1), np.float32(2)))

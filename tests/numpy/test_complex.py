@@ -1,4 +1,4 @@
-"""Complex arrays through ``np`` and ``nd``: against NumPy, eagerly and compiled; PyTorch's gradients; how they look and where they may go."""
+"""Complex arrays through ``np`` and ``nd``: against NumPy, eagerly and compiled; PyTorch's gradients; how they look and are saved."""
 
 import pickle
 import warnings

@@ -167,7 +167,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     counts = [int(r) for r in np.atleast_1d(np.asarray(repeats))]
     if any(r < 0 for r in counts) or len(counts) not in (1, n):
         fail(ArgumentError, "repeat", expected=f"one number of repeats, or {n} of them, none negative", got=str(repeats))
-    if len(counts) > 1:
+    if len(counts) != 1:  # none of an axis that has none
         return take(a, np.repeat(np.arange(n), counts), axis)
     before, after = a.shape[:axis], a.shape[axis + 1 :]
     spread = broadcast_to(reshape(a, (*before, n, 1, *after)), (*before, n, counts[0], *after))
