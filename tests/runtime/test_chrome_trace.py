@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy
 import pytest
+from support.trace_format import faults
 
 from hybridnet.runtime.chrome_trace import chrome_trace
 from hybridnet.runtime.record import ProgramRecord, StepRecord
@@ -25,7 +26,9 @@ def test_the_chrome_trace_nests(seed: int) -> None:
         program = "forward" if i < 40 else "backward"
         steps.append(StepRecord(i, program, "kernel", "k", "add", "a.py:1", path, float(rng.uniform(1e-6, 1e-3)), 8, 0, 0.5, "copy", "1x1"))
     programs = [ProgramRecord(name, 1e-3, 2e-3, 40) for name in ("forward", "backward")]
-    found = spans(chrome_trace("cpu(0)", programs, steps))
+    trace = chrome_trace("cpu(0)", programs, steps)
+    assert faults(trace) == []
+    found = spans(trace)
     for a, b, _ in found:
         assert all(d <= a or b <= c or (a <= c and d <= b) or (c <= a and b <= d) for c, d, _ in found)
     assert [e["args"]["step"] for _, _, e in found if e["cat"] == "kernel"] == [s.step for s in steps]
