@@ -33,7 +33,7 @@ def finfo(type: Any, /) -> FloatInfo:
     if not dtypes.is_floating(dtype):
         fail(DtypeError, "finfo", expected="a floating or complex dtype", got=str(dtype))
     found = ml_dtypes.finfo(dtype)
-    return FloatInfo(found.bits, *map(float, (found.eps, found.max, found.min, found.smallest_normal)), dtype)
+    return FloatInfo(found.bits, float(found.eps), float(found.max), float(found.min), float(found.smallest_normal), dtype)
 
 
 _SIGNED = tuple(t for t in dtypes.INTEGERS if t.kind == "i")
@@ -69,7 +69,7 @@ def astype(x: NDArray, dtype: Any, /, *, copy: bool = True, device: Any = None) 
     dtype = dtypes.as_dtype(dtype)
     if dtypes.is_complex(x.dtype) and not dtypes.is_complex(dtype):
         fail(DtypeError, "astype", expected="a complex dtype for complex numbers", got=str(dtype), fix="real(x)")
-    found = x.astype(dtype, copy)
+    found = x.astype(dtype, copy=copy)
     return found if device is None else found.to_device(device)
 
 

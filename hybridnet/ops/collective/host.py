@@ -6,7 +6,6 @@ Several arrays travel in one message, packed into scratch. Sums of 16-bit number
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -25,14 +24,14 @@ def _one_by_one(run: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-class _HostCollective(ABC):
+class _HostCollective:
     """What planned calls of collectives have in common."""
 
     session: ClassVar[Any] = staticmethod(_one_by_one)
 
-    @abstractmethod
     def __call__(self, *arrays: Any, scratch: Any = None) -> None:
         """Exchange: operands, then results."""
+        raise NotImplementedError
 
     def bind(self, arrays: Sequence[Any], scratch: Any) -> Callable[..., None]:
         """The call on arrays that stay where they are, but for those that are None, which each run is given."""
@@ -44,7 +43,7 @@ class _HostCollective(ABC):
         return run
 
     def packing(self, i: int) -> None:
-        """Operands are taken as they lie."""
+        """None: operands are taken as they lie."""
 
 
 class HostSum(_HostCollective):
