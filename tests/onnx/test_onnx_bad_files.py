@@ -1,5 +1,6 @@
 """Models that are wrong: a clear error that names the node, nothing read from elsewhere, nothing half loaded."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from support import mutations
 from support.broken_models import model_kinds
+from support.paths import DATA
 
 from hybridnet import nd
 from hybridnet.errors import FileFormatError, HybridnetError
@@ -121,3 +123,9 @@ def test_every_cut_is_told(tmp_path: Path) -> None:
         (tmp_path / "x.onnx").write_bytes(whole[:length])
         with pytest.raises(HybridnetError):
             import_(tmp_path / "x.onnx")(nd.ones((2, 3)))
+
+
+def test_the_recorded_campaign_is_of_these_files() -> None:
+    record = json.loads((DATA / "model_mutations.json").read_text(encoding="utf-8"))
+    assert record["files"] >= 30_000 and not record["faults"] and list(record["outcomes"]) == KINDS
+    assert sum(sum(counts.values()) for counts in record["outcomes"].values()) == record["files"]
