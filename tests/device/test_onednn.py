@@ -123,6 +123,22 @@ def test_a_relu_behind_a_convolution_gives_nan_for_nan_and_no_negative_zero(adde
     assert not np.signbit(out[~np.isnan(out)]).any()
 
 
+@needed
+def test_a_clip_goes_along_under_fast_math_alone() -> None:
+    w = hn.np.array(np.random.default_rng(2).normal(size=(8, 3, 3, 3)).astype("float32"))
+    x = hn.np.array(IMAGES)
+
+    def clipped(x: Any) -> Any:
+        return hn.np.clip(convolution(x, w), 0, 6)
+
+    expected = clipped(x).asnumpy()
+    for fast in (False, True):
+        with mock.patch.object(config, "fast_math", fast):
+            jitted = hn.jit(clipped)
+            assert ("convolution_joined" in jitted.explain(x)) == fast
+            near(jitted(x).asnumpy(), expected)
+
+
 def backwards(x: Any) -> Any:
     return x[::-1, ..., ::-1].copy()[::-1, ..., ::-1]
 
