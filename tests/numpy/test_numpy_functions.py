@@ -156,6 +156,13 @@ def test_padding_by_pairs_and_dicts() -> None:
     same(hnp.pad(hnp.array(A), {-1: (1, 2)}), np.pad(A, ((0, 0), (1, 2))))
 
 
+def test_names_of_numpy_1() -> None:
+    x = np.array([[3.0, 1.0], [0.5, 2.0]])
+    same(hnp.msort(hnp.array(x)), np.sort(x, 0))
+    same(hnp.in1d(hnp.array(x), [1.0, 2.0]), np.isin(x, [1.0, 2.0]).ravel())
+    same(hnp.in1d(hnp.array(x), [1.0], invert=True), ~np.isin(x, [1.0]).ravel())
+
+
 # -- gradients -----------------------------------------------------------------------------------------
 
 GRADIENTS: dict[str, Any] = {
