@@ -24,7 +24,7 @@ AREA = 400  # pixels of a colour that is no edge
 #: Of each network the pictures: name, view, width and height, colours, and what is clicked before, as JavaScript.
 _CONVOLUTION = """(() => {
   const click = (e) => e.dispatchEvent(new MouseEvent("click", { bubbles: true }));
-  const named = (kind, name) => [...document.querySelectorAll(`.canvas .${kind}`)].filter((e) => e.getAttribute("aria-label").startsWith(name));
+  const named = (kind, name) => [...document.querySelectorAll(`.canvas .${kind}[aria-label^="${name}"]`)];
   for (const block of named("folded", "conv1")) click(block.querySelector(".fold"));
   click(named("node", "convolution,")[0]); })()"""
 _DECOMPOSE = "[...document.querySelectorAll('.pass details')].find((d) => d.textContent.includes('decompose')).open = true"
