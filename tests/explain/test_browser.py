@@ -327,7 +327,7 @@ def test_ten_thousand_nodes_do_not_stall(tab: Tab, tmp_path: Path) -> None:
     tab.open(tmp_path / "large.html", "#graph")
     times = sorted(tab.evaluate(CLICKS))
     print(f"milliseconds: {', '.join(f'{t:.0f}' for t in times)}")
-    assert times[len(times) // 2] < 100
+    assert times[len(times) // 2] < 250  # some 50 on a quiet machine
 
 
 def test_fifty_thousand_nodes_open(tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

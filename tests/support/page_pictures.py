@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,12 +19,14 @@ from support.paths import ROOT
 
 IMAGES = ROOT / "docs" / "images"
 LARGEST = 200_000  # bytes of a picture
+AREA = 400  # pixels of a colour that is no edge
 
 #: Of each network the pictures: name, view, width and height, colours, and what is clicked before, as JavaScript.
-_CONVOLUTION = """document.querySelectorAll('.canvas .folded').forEach((b) => {
-  if (b.getAttribute('aria-label').startsWith('conv1')) b.querySelector('.fold').dispatchEvent(new MouseEvent('click', {bubbles: true})); });
-[...document.querySelectorAll('.canvas .node')].find((n) => n.getAttribute('aria-label').startsWith('convolution,'))
-  .dispatchEvent(new MouseEvent('click', {bubbles: true}))"""
+_CONVOLUTION = """(() => {
+  const click = (e) => e.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  const named = (kind, name) => [...document.querySelectorAll(`.canvas .${kind}[aria-label^="${name}"]`)];
+  for (const block of named("folded", "conv1")) click(block.querySelector(".fold"));
+  click(named("node", "convolution,")[0]); })()"""
 _DECOMPOSE = "[...document.querySelectorAll('.pass details')].find((d) => d.textContent.includes('decompose')).open = true"
 _SLOWEST = """[...document.querySelectorAll('.tool')].find((b) => b.textContent === 'Slowest first').click();
 document.querySelector('.steps .row').click()"""
@@ -57,12 +60,19 @@ def picture(tab: Tab, page: Path, name: str, view: str, size: tuple[int, int], c
     tab.evaluate("new Promise((done) => setTimeout(done, 300))")
     file = IMAGES / f"{name}.png"
     tab.screenshot(file)
-    # A browser compresses in haste; and of the many shades at the edges of letters sixteen a channel are enough.
-    shades = np.minimum(255, np.round(cv2.imread(str(file)).astype(np.float32) / 16) * 16).astype(np.uint8)
-    cv2.imwrite(str(file), shades, [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT])
+    cv2.imwrite(str(file), _fewer_shades(cv2.imread(str(file))), [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, 0])
     if tab.errors or file.stat().st_size > LARGEST:
         raise RuntimeError(f"{file.name}: {file.stat().st_size:,} bytes; {tab.errors}")
     print(f"{file.name}: {file.stat().st_size:,} bytes")
+
+
+def _fewer_shades(pixels: Any) -> Any:
+    """The picture with sixteen shades a channel where letters have their edges; colours of areas stay as they are."""
+    packed = pixels.astype(np.int64) @ np.array([1, 256, 65536])
+    _, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    area = (counts >= AREA)[inverse].reshape(packed.shape)
+    rounded = np.minimum(255, np.round(pixels / 16) * 16).astype(np.uint8)
+    return np.where(area[..., None], pixels, rounded)
 
 
 def main(names: list[str]) -> None:

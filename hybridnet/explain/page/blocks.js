@@ -10,7 +10,7 @@ function blocks_view() {
   const top = branches(D.blocks, at);
   const total = top.reduce((s, b) => s + weight(b.sum), 0) || 1;
   const open = new Set();
-  unfold_some(top, open, 22);
+  unfold_some(top, open, 30);
   let slowest = false;
   let current = top.length ? top[0].id : "",
     chosen = "";
