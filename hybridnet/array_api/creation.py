@@ -43,7 +43,10 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
-    """An array over the memory of an array of any library that speaks DLPack; a copy on another device, or if ``copy`` says so."""
+    """An array over the memory of an array of any library that speaks DLPack; a copy on another device, or if ``copy`` says so.
+
+    ArgumentError if ``copy`` is false and the device another. The shape stays.
+    """
     found = _np["from_dlpack"](x)
     moved = found if device is None else found.to_device(Device(device))
     if copy is False and moved is not found:

@@ -33,7 +33,8 @@ def finfo(type: Any, /) -> FloatInfo:
     if not dtypes.is_floating(dtype):
         fail(DtypeError, "finfo", expected="a floating or complex dtype", got=str(dtype))
     found = ml_dtypes.finfo(dtype)
-    return FloatInfo(found.bits, float(found.eps), float(found.max), float(found.min), float(found.smallest_normal), dtype)
+    eps, largest, lowest, smallest = (float(x) for x in (found.eps, found.max, found.min, found.smallest_normal))
+    return FloatInfo(found.bits, eps, largest, lowest, smallest, dtype)
 
 
 _SIGNED = tuple(t for t in dtypes.INTEGERS if t.kind == "i")

@@ -9,11 +9,12 @@ from hybridnet.core.cuda_rules import CudaRule, cuda_rule, on_cuda
 from hybridnet.core.failure import failure
 from hybridnet.core.handles import as_class, plain
 from hybridnet.core.identity import changed, named
-from hybridnet.core.ndarray import NUMPY_FUNCTIONS, NDArray
+from hybridnet.core.ndarray import NDArray
 from hybridnet.core.numpy_functions import on_numpy
 from hybridnet.core.op import OPS, Kind, Op, Sample, broadcast_shapes, find, infer_pointwise, register
 from hybridnet.core.permutations import Permuted, permutes
 from hybridnet.core.precision import Precision
+from hybridnet.core.protocols import NUMPY_FUNCTIONS
 from hybridnet.core.state import computing_in, local, paused_recording, suspended_trace
 from hybridnet.core.stored_arrays import StoredArray
 

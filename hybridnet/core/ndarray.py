@@ -1,14 +1,13 @@
 """``NDArray``: NumPy's array interface over :class:`Array`, on any device, recorded and traced.
 
 Operators are reached by name (:func:`hybridnet.core.apply.call`); this module knows none of them.
-Vocabularies are registered from above: ``METHODS`` maps a method's name to the function that it
-is, and ``NUMPY_FUNCTIONS`` maps NumPy's functions to ours for ``__array_function__``.
+Vocabularies are registered from above: ``METHODS`` maps a method's name to the function that it is.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,17 +21,15 @@ from hybridnet.core.identity import changed
 from hybridnet.core.indexing import decode, encode, fail_index, is_truth, plain_template
 from hybridnet.core.op import OPS, Kind, Op
 from hybridnet.core.operators import Operators
+from hybridnet.core.protocols import Protocols
 from hybridnet.core.state import local
 from hybridnet.core.stored import STORAGES, nothing
 from hybridnet.device import Device
 from hybridnet.device.transfer import before_write, moved, placed
 from hybridnet.errors import ArgumentError, AutogradError, DeviceError, DtypeError, ShapeError, TraceError, fail
 
-#: NumPy function -> ours; filled by ``hybridnet.numpy``.
-NUMPY_FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
-
-class NDArray(Operators, Array):
+class NDArray(Operators, Protocols, Array):
     """An array on a device; NumPy's interface and semantics.
 
     Made by ``hybridnet.np.array`` and by operators. Under ``autograd.record()`` operators on it
@@ -174,51 +171,6 @@ class NDArray(Operators, Array):
         data = self._concrete("wait_to_read")
         if not isinstance(data, np.ndarray):
             self._device.xp.cuda.get_current_stream().synchronize()
-
-    # -- protocols ------------------------------------------------------------------------------
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        data = self._concrete("numpy.asarray(x)")
-        if not isinstance(data, np.ndarray):
-            return np.array(data.get(), dtype=dtype, copy=copy)
-        given = np.array(data, dtype=dtype, copy=copy)
-        if given is data:
-            self.storage().share()
-        return given
-
-    def __dlpack__(
-        self,
-        *,
-        stream: Any = None,
-        max_version: tuple[int, int] | None = None,
-        dl_device: tuple[Any, int] | None = None,
-        copy: bool | None = None,
-    ) -> Any:
-        data = self._concrete("__dlpack__")
-        self.storage().share()
-        given = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
-        return data.__dlpack__(**{name: value for name, value in given.items() if value is not None})
-
-    def __dlpack_device__(self) -> Any:
-        return self._concrete("__dlpack_device__").__dlpack_device__()
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        function = NUMPY_FUNCTIONS.get(ufunc if method == "__call__" else getattr(ufunc, method, None))
-        if function is None and method == "reduce":
-            function = NUMPY_FUNCTIONS.get({np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}.get(ufunc))
-            kwargs.setdefault("axis", 0)  # a ufunc's reduce is over the first axis, np.sum over all
-        if function is None:
-            return NotImplemented
-        out = kwargs.pop("out", None)
-        if out is not None:
-            kwargs["out"] = out[0] if len(out) == 1 else out
-        return function(*inputs, **kwargs)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        ours = NUMPY_FUNCTIONS.get(function)
-        if ours is None:
-            return NotImplemented
-        return ours(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         data = self._concrete("pickle")
