@@ -221,6 +221,9 @@ def _type(reader: _Reader) -> dtypes.Dtype:
 
 
 def _elements(reader: _Reader, dtype: dtypes.Dtype, shape: tuple[int, ...]) -> Host:
+    # Without elements too NumPy makes no array whose other dimensions would be more than a computer addresses.
+    if math.prod([n or 1 for n in shape]) * dtype.itemsize >= 2**63:
+        reader.foreign("an array that a computer can hold", f"the shape {shape}")
     raw = reader.take(math.prod(shape) * dtype.itemsize, f"an array {dtype}{list(shape)}")
     return np.frombuffer(raw, dtype).reshape(shape)
 

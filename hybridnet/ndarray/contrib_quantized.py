@@ -380,7 +380,7 @@ def quantized_batch_norm(
 
 @classic("_contrib_calibrate_entropy", outputs=("threshold", "divergence"), types=always(dtypes.float32, dtypes.float32))
 def calibrate_entropy(hist: Array, hist_edges: Array, num_quantized_bins: int = 255) -> Any:
-    """Of a histogram (n,), n odd, of values around 0 between edges (n + 1,): where int8 should end, and what that costs, (1,) each.
+    """Where int8 should end, and what that costs: arrays of shape (1,), from a histogram of shape (n,), n odd, and n + 1 edges around 0.
 
     The threshold loses least in so many bins, by the divergence of Kullback and Leibler, which is the second.
     """

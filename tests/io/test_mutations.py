@@ -46,7 +46,7 @@ def test_sixteen_hundred_graphs_and_parameters() -> None:
 def test_the_recorded_campaign_of_graphs_is_of_these_files(tmp_path: Path) -> None:
     record = json.loads((DATA / "mutations_of_graphs.json").read_text(encoding="utf-8"))
     assert not record["faults"] and list(record["outcomes"]) == list(broken_graphs.kinds(tmp_path))
-    assert all(sum(counts.values()) == 100_000 for counts in record["outcomes"].values())
+    assert sum(sum(counts.values()) for counts in record["outcomes"].values()) == record["files"] >= 16_000
 
 
 @pytest.mark.parametrize("name", ["graphs", "graphs with loops", "graphs of np", "parameters", "sparse parameters"])

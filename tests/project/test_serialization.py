@@ -148,3 +148,14 @@ def test_what_a_killed_process_of_the_same_number_left_is_written_over(tmp_path:
     left.write_bytes(b"half")
     disk.write_bytes(path, b"whole")
     assert path.read_bytes() == b"whole" and not left.exists()
+
+
+@pytest.mark.parametrize("shape", [(2**62, 0, 4), (0, 2**40, 2**40)])
+def test_shapes_without_elements_that_no_computer_holds(shape: tuple[int, ...]) -> None:
+    """Dense, and as the values of a sparse array: an error that says so, not NumPy's."""
+    dims = struct.pack(f"<i{len(shape)}q", len(shape), *shape)
+    dense = struct.pack("<Ii", 0xF993FACA, 0) + dims + struct.pack("<3i", 1, 0, 0)
+    sparse = struct.pack("<Ii", 0xF993FAC9, 1) + dims + dims + struct.pack("<3iiiq", 1, 0, 0, 6, 1, 0)
+    for array in (dense, sparse):
+        with pytest.raises(FileFormatError, match="an array that a computer can hold; got the shape"):
+            serialization.decode(struct.pack("<3Q", 0x112, 0, 1) + array + struct.pack("<Q", 0))
