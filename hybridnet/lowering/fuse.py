@@ -156,20 +156,20 @@ class _Fusion:
         self.min_bytes = min_bytes
         self.of: dict[Value, _Unit] = {}  # the unit that computes a value
         self.live: dict[_Unit, None] = {}
+        self.viewed: dict[Value, Value] = {}  # of a view the array: nobody waits for the view itself, but for what reads it
         self.numbers = 0  # how many bits have been given
 
     def units(self, graph: Graph) -> list[_Unit]:
         before = communication_before(graph.nodes)
-        viewed: dict[Value, Value] = {}  # of a view the array: nobody waits for the view itself, but for what reads it
         for node in graph.nodes:
             unit = self._join(node, before.get(node))
             for v in node.outputs:
                 self.of[v] = unit
             if node.op.is_view:
-                viewed[node.output] = viewed.get(node.inputs[0], node.inputs[0])
+                self.viewed[node.output] = self.viewed.get(node.inputs[0], node.inputs[0])
                 continue
             for v in node.inputs:
-                producer = self.of.get(viewed.get(v, v))
+                producer = self.of.get(self.viewed.get(v, v))
                 if producer is not None and producer is not unit:
                     producer.outside += 1
         return list(self.live)
@@ -186,8 +186,9 @@ class _Fusion:
         if unit.domain == ():
             unit.bits = 1 << self.numbers
             self.numbers += 1
+        between = {self.of.get(self.viewed[v]) for v in node.inputs if v in self.viewed}  # of these a view stands between
         for p in producers:
-            if p.fusable and (p.domain == () or not p.outside):
+            if p.fusable and p not in between and (p.domain == () or not p.outside):
                 unit = self._merge(p, unit, node)
         return unit
 

@@ -7,6 +7,7 @@ _DRAWS = "ONNX's random numbers are others than ours", "autograd.predict_mode(),
 _LINEAR_ALGEBRA = "ONNX has no such decomposition", "computing it outside of the network"
 _DETECTION = "the number of its results follows the values", "exporting up to it and calling it on the outputs"
 _COMPLEX = "ONNX's operators take no complex numbers", "computing them outside of the network"
+_RANKS = "a file is run by one process", "exporting what one rank computes"
 _NO_OPERATOR = "ONNX has no such operator", "computing it outside of the network"
 
 _OF: dict[tuple[str, str], str] = {
@@ -16,8 +17,9 @@ _OF: dict[tuple[str, str], str] = {
     "random_poisson random_randint random_uniform",
     _LINEAR_ALGEBRA: "cholesky cofactors eig eigh fft inv pinv qr rfft slogdet solve svd",
     _COMPLEX: "complex conjugate imag irfft real",
+    _RANKS: "all_gather all_reduce broadcast reduce reduce_scatter",
     _DETECTION: "bipartite_matching box_nms multi_box_detection proposal region_largest region_spread region_sums rroi_align",
-    _NO_OPERATOR: "cast_storage col2im copysign cumprod digamma erfinv gamma gammaln gcd histogram im2col lcm nextafter "
-    "left_shift polygamma right_shift searchsorted sparse_retain",
+    _NO_OPERATOR: "calibrate_entropy cast_storage col2im copysign cumprod digamma erfinv exponent gamma gammaln gcd "
+    "histogram im2col lcm left_shift nextafter polygamma right_shift searchsorted sparse_retain",
 }
 REFUSED: dict[str, tuple[str, str]] = {name: reason for reason, names in _OF.items() for name in names.split()}

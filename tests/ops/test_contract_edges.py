@@ -104,7 +104,7 @@ def _large(sample: Sample) -> list[Any]:
     """The sample with its floating inputs scaled to a tenth of float16's range."""
     found = []
     for x in sample.inputs:
-        size = np.abs(x[np.isfinite(x)]).max(initial=0) if holds_floats(x) else 0
+        size = np.abs(x[np.isfinite(x)]).max(initial=0) if holds_floats(x) and x.dtype.kind != "c" else 0
         found.append(np.asarray(x * (6e3 / size), np.float16) if size else x)
     return found
 

@@ -96,7 +96,8 @@ def _polynomials(d: Draws) -> tuple[Any, ...]:
 UNARY = """
     abs absolute cbrt ceil conjugate cos cosh deg2rad degrees exp exp2 expm1 fabs floor frexp invert bitwise_invert bitwise_not isfinite
     isinf isnan log log10 log1p log2 logical_not modf negative positive rad2deg radians reciprocal rint sign signbit sin sinh spacing sqrt
-    square tan tanh trunc arccos arccosh arcsin arcsinh arctan arctanh acos acosh asin asinh atan atanh bitwise_count
+    square tan tanh trunc real imag angle isreal iscomplex conj isrealobj iscomplexobj
+    arccos arccosh arcsin arcsinh arctan arctanh acos acosh asin asinh atan atanh bitwise_count
 """
 BINARY = """
     add arctan2 atan2 copysign divide divmod equal float_power floor_divide fmax fmin fmod greater greater_equal heaviside hypot less
