@@ -88,12 +88,10 @@ def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True) -> Any:
 
 
 def ldexp(x1: Any, x2: Any) -> Any:
-    """x1 · 2**x2, in the dtype of x1, integers float32; DtypeError if x2 is floating. Element by element; the two broadcast."""
+    """x1 · 2**x2, in the dtype of x1, integers float32; x2 may be floating, as in MXNet. Element by element; the two broadcast."""
     (x1,) = in_floats(x1)
-    if isinstance(x2, float) or (not isinstance(x2, int) and dtypes.is_floating(tensor(x2, x1).dtype)):
-        fail(DtypeError, "ldexp", expected="an integer exponent", got=str(getattr(x2, "dtype", "float")))
-    exponent = x2 if isinstance(x2, int) else tensor(x2, x1).astype(x1.dtype, copy=False)
-    return _math["multiply"](x1, 2.0**exponent if isinstance(exponent, int) else _math["exp2"](exponent))
+    exponent = x2 if isinstance(x2, (int, float)) else tensor(x2, x1).astype(x1.dtype, copy=False)
+    return _math["multiply"](x1, 2.0**exponent if isinstance(exponent, (int, float)) else _math["exp2"](exponent))
 
 
 def heaviside(x1: Any, x2: Any) -> Any:

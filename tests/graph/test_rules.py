@@ -190,8 +190,16 @@ GPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "epilogue": (lambda x, w, b: npx.fully_connected(x, w, b), ((3, 8), (8, 8), (8,))),
     "recompute": (lambda x: _twice_read(x), ((64, 64),)),
     "buckets": (lambda *xs: [all_reduce(x) for x in xs], ((3,), (4,))),
+    "join_losses": (gradient(lambda x: npx.softmax_cross_entropy(x, hn.np.zeros(x.shape[:1], dtype="int32", ctx=hn.gpu()))), ((4, 8),)),
+    "expose_parts": (lambda x, *parameters: _normalised(x, *parameters), ((128, 12, 13, 16), (16,), (16,))),
     "insert_layout_copies": (lambda x: x[:, ::2], ((4, 8),)),
 }
+
+
+def _normalised(x: Any, gamma: Any, beta: Any) -> Any:
+    """In training, by the batch's statistics."""
+    with autograd.record():
+        return npx.batch_norm(x, gamma, beta, gamma * 0, gamma * 0 + 1, axis=3)
 
 
 def _decay(*xs: Any) -> Any:

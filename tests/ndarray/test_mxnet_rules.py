@@ -17,9 +17,13 @@ from hybridnet.errors import ArgumentError, DtypeError, ShapeError, SignatureErr
 
 
 def test_new_arrays() -> None:
-    """Python's numbers are float32; what has a dtype keeps it, in ``np``, and is float32 in ``nd`` but for its own arrays."""
+    """Python's numbers are float32; what has a dtype keeps it, in ``np``, and is float32 in ``nd`` but for its own arrays.
+
+    ``np.asarray`` keeps their kind, as the array API standard has it.
+    """
+    assert [np.asarray(x).dtype.name for x in (1, True, 2.5, [1, 2], [0.5])] == ["int64", "bool", "float32", "int64", "float32"]
     for x in ([1, 2, 3], (1, 2), 3, True, [True, False], [[1, 2], [3, 4]], range(3), [numpy.int32(2)], [numpy.array([1, 2])], 2.5):
-        assert np.array(x).dtype == np.asarray(x).dtype == numpy.float32
+        assert np.array(x).dtype == numpy.float32
         assert nd.array(x).dtype is numpy.float32
     for dtype in ("int64", "float64", "bool", "uint8"):
         source = numpy.array([1, 2]).astype(dtype)

@@ -127,6 +127,8 @@ def test_infinite_data_reaches_the_places_that_read_it(deep: int, place: tuple[i
 
 
 def test_depthwise_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of NumPy: oneDNN adds up a weight's gradient by threads."""
+    monkeypatch.setattr(config, "disabled_libraries", frozenset({"oneDNN"}))
     x, w = normal(3, 40, 40, 40, dtype=np.float32), normal(40, 1, 3, 3, seed=1, dtype=np.float32)
 
     def results() -> list[Data]:

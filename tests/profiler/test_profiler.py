@@ -352,7 +352,8 @@ def test_mxnets_example_runs(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     counts = {line.split()[0]: int(line.split()[1]) for line in done.stdout.splitlines() if line[-1:].isdigit()}
-    assert counts["convolution"] == counts["max_pool"] == counts["DataLoader"] == 1
+    convolution = next(name for name in counts if name.startswith("convolution"))  # oneDNN's has the relu behind it, and says so
+    assert counts[convolution] == counts["max_pool"] == counts["DataLoader"] == 1
     trace = json.loads((tmp_path / "profile_output.json").read_text())
     assert faults(trace) == []
-    assert [e["name"] for e in trace["traceEvents"]].count("convolution") == 2  # not of the steps before and while it was paused
+    assert [e["name"] for e in trace["traceEvents"]].count(convolution) == 2  # not of the steps before and while it was paused

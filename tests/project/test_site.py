@@ -86,7 +86,7 @@ def test_commands_name_what_is_there() -> None:
         elif script := re.match(r"(?:python )?((?:tests|examples)/\S+)", command):
             assert (ROOT / script[1]).exists(), command
         else:
-            program = r"(?:pip install \"\$\()?python -m (?:pytest|sphinx|hybridnet\.compat\.mxnet) "
+            program = r"(?:pip install \"\$\()?(?:python -m (?:pytest|sphinx|hybridnet\.compat\.mxnet) |mpirun -n 2 python examples/)"
             assert re.match(program, command), command
     rows = re.findall(r"^\| (`.*?`) \|", (DOCS / "install.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == {*extras}, "the table of extras is that of pyproject.toml"

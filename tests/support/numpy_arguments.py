@@ -309,6 +309,7 @@ KEYWORDS: dict[str, Value] = {
     "increasing": lambda d: True,
 }
 OWN: dict[str, Value] = {
+    "angle.deg": lambda d: d.one(True, False),
     **{f"{name}.axis": Draws.axes for name in _MANY},
     **{f"{name}.axis": Draws.axis for name in ["concatenate", "concat", "stack", "diff", "split", "array_split", "unstack", "trapezoid"]},
     **{f"{name}.axis": lambda d: d.one(0, 1, -1) for name in ("linspace", "logspace", "geomspace", "unwrap")},

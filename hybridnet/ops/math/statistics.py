@@ -195,8 +195,13 @@ def _all_equal(a: Any, b: Any, equal_nan: bool) -> bool:
 
 
 def around(a: Any, decimals: int = 0) -> Any:
-    """Rounded to ``decimals`` places after the point (before it, if negative); halves to even. DtypeError for places of booleans."""
+    """Rounded to ``decimals`` places after the point (before it, if negative); halves to even, of complex numbers both parts.
+
+    DtypeError for places of booleans.
+    """
     a = tensor(a)
+    if dtypes.is_complex(a.dtype):
+        return of_parts(lambda part: around(part, decimals), a)
     if a.dtype == dtypes.bool_:
         if decimals:
             fail(DtypeError, "around", expected="numbers", got="bool")
