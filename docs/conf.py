@@ -60,8 +60,10 @@ _classes: dict[int, str] = {}  # classes that have an entry, and of which module
 
 def skip(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
     """Leave out what is NumPy's or Python's own, and a class that another module has too."""
-    if what != "module" or not isinstance(obj, type):
+    if what != "module":
         return None
+    if not isinstance(obj, type):
+        return True if str(getattr(obj, "__module__", "")).partition(".")[0] == "numpy" else None
     module = app.env.temp_data["autodoc:module"]
     return True if not obj.__module__.startswith("hybridnet") or _classes.setdefault(id(obj), module) != module else None
 

@@ -10,7 +10,7 @@ from support.paths import ROOT
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if path.parent.name != "api")]
 _FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-_INCLUDE = re.compile(r"^```\{include\} (\S+)\n:start-after: (.*)\n:end-before: (.*)\n```$", re.MULTILINE)
+_INCLUDE = re.compile(r"^```\{include\} (\S+)\n(?::relative-\w+:.*\n)*:start-after: (.*)\n:end-before: (.*)\n```$", re.MULTILINE)
 
 
 class Code(NamedTuple):
