@@ -31,15 +31,18 @@ from hybridnet.lowering.multi_tensor import GROUP
 
 @dataclass(frozen=True)
 class Tuning:
-    """What the shapes of kernels follow from. The defaults of the last two are first guesses.
+    """What the shapes of kernels follow from. The defaults of all but the first are first guesses.
 
     min_chunk: the fewest elements of a row that are worth a block of their own.
     min_column: the same where rows lie as columns in memory, for each of the block's threads.
+    share: bytes that one block of many reads in about the time that two more launches take: up to so many it reads its columns to their
+        end. A guess: 32 loads of 4 bytes by each of its threads, a few of them at a time.
     """
 
     num_sms: int = NUM_SMS
     min_chunk: int = 4096
     min_column: int = 8
+    share: int = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -121,10 +124,6 @@ def origin(kernel: Kernel, node: Node) -> Origin:
 FEWEST_COLUMNS = 16  # side by side: rows of fewer go one after another
 NARROWEST = 8  # packs side by side at least, so that accesses fill whole lines of memory
 STEPS = 4  # packs of a row that a thread takes, before rows get more threads
-
-#: Bytes that one block of many reads in about the time that two more launches take: up to so many it reads its columns to their end.
-#: A guess: 32 loads of 4 bytes by each of its threads, a few of them at a time.
-_SHARE = 1 << 15
 
 _NAME = "hn_kernel"  # of a kernel until it has one of its own
 
@@ -243,9 +242,9 @@ def _columns(rows: int, length: int, width: int, tuning: Tuning, split: bool) ->
     """Columns side by side, so that a warp reads packs that are neighbours; and few of them where that leaves multiprocessors idle."""
     while width > 1 and rows // width < NARROWEST:
         width //= 2
-    if length * NARROWEST * 4 <= _SHARE:  # numbers of 4 bytes, mostly
+    if length * NARROWEST * 4 <= tuning.share:  # numbers of 4 bytes, mostly
         split = False
-        while length * NARROWEST * width * 4 > _SHARE:
+        while length * NARROWEST * width * 4 > tuning.share:
             width //= 2
     packs, threads = rows // width, _power_of_two(length)
     side = min(max(32, THREADS // threads), _power_of_two(packs))

@@ -251,7 +251,7 @@ def _normalized(x: Any, mask: Any, axis: int) -> Any:
 
 @pytest.fixture(scope="module")
 def regions() -> tuple[Suite, dict[str, tuple[Work, list[Data]]]]:
-    suite, works = Suite(Tuning(num_sms=2, min_chunk=32, min_column=2)), {}
+    suite, works = Suite(Tuning(num_sms=2, min_chunk=32, min_column=2, share=0)), {}
     for name, (fn, shape, dtype) in REGIONS.items():
         # All in one region: fusion would leave what is much smaller than the rest to a kernel of its own.
         body = on_gpu(traced(fn, [((), dtypes.uint64), ((), dtypes.uint64), (shape, dtype)]))

@@ -44,7 +44,7 @@ def test_plain_kernels_are_plain() -> None:
 
 @pytest.fixture(scope="module")
 def programs() -> tuple[Suite, Program, dict[str, list[tuple[Work, list[Any]]]]]:
-    suite, plain = Suite(Tuning(num_sms=2, min_chunk=32, min_column=2)), Program()
+    suite, plain = Suite(Tuning(num_sms=2, min_chunk=32, min_column=2, share=0)), Program()
     works: dict[str, list[tuple[Work, list[Any]]]] = {}
     for op in WRITTEN:
         works[op.name] = [(suite.add(node, data), data) for node, data, _ in sample_nodes(op, dtypes.FLOATS, 2)]

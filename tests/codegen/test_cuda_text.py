@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="nee
 
 POINTWISE = [op for op in ALL_OPS if op.kind is Kind.POINTWISE and op.decomposition is None]
 REDUCTIONS = [op for op in ALL_OPS if op.kind is Kind.REDUCTION]
-SMALL = Tuning(num_sms=2, min_chunk=32, min_column=2)  # so that small arrays take the paths of large ones
+SMALL = Tuning(num_sms=2, min_chunk=32, min_column=2, share=0)  # so that small arrays take the paths of large ones
 F = pointwise.FUNCTIONS
 
 
