@@ -54,7 +54,7 @@ def call_of(name: str, number: int) -> Call:
     args, kwargs = ARGUMENTS[name](d), {}
     for key in keywords_of(function_of(np, name)):
         value = OWN.get(f"{name}.{key}", KEYWORDS.get(key))
-        if value is not None and key not in LEFT and d.chance(0.25):
+        if value is not None and not {key, f"{name}.{key}"} & LEFT and d.chance(0.25):
             kwargs[key] = value(d)
     if name == "clip" and {"min", "max"} & set(kwargs):  # which are given by one pair of names
         args, kwargs = args[:1], {key: x for key, x in kwargs.items() if key not in ("a_min", "a_max")}

@@ -433,7 +433,7 @@ OWN: dict[str, Value] = {
 }
 
 #: Keywords that are not drawn, everywhere or of one function: NumPy's memory layout and subclasses, places, what writes to its argument.
-LEFT = {"out", "like", "subok", "device"}
+LEFT = {"out", "like", "subok", "device", "corrcoef.bias", "corrcoef.ddof"}  # the last two without effect, and gone in NumPy 2.4
 
 #: Functions that are not called at random, and where they are tested.
 _WRITING = "apply_over_axes asarray_chkfinite copyto fill_diagonal from_dlpack fromfunction put put_along_axis place putmask"

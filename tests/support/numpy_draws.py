@@ -148,8 +148,36 @@ class Draws:
 Value = Callable[[Draws], Any]
 
 
+#: The optional keywords of functions in C, which before NumPy 2.4 do not tell them.
+_UNTOLD = {
+    "arange": "stop step dtype device like",
+    "array": "dtype copy order subok ndmin like",
+    "asanyarray": "dtype order device copy like",
+    "asarray": "dtype order device copy like",
+    "ascontiguousarray": "dtype like",
+    "asfortranarray": "dtype like",
+    "bincount": "weights minlength",
+    "concatenate": "axis out dtype casting",
+    "dot": "out",
+    "empty": "dtype order device like",
+    "empty_like": "dtype order subok shape device",
+    "lexsort": "axis",
+    "may_share_memory": "max_work",
+    "packbits": "axis bitorder",
+    "ravel_multi_index": "mode order",
+    "shares_memory": "max_work",
+    "unpackbits": "axis count bitorder",
+    "unravel_index": "order",
+    "zeros": "dtype order device like",
+}
+
+
 def keywords_of(function: Any) -> list[str]:
     """The optional keywords of a function of NumPy's."""
     if isinstance(function, np.ufunc):
         return ["where", "dtype", "casting", "order", "out"]
-    return [p.name for p in inspect.signature(function).parameters.values() if p.default is not p.empty and p.kind is not p.POSITIONAL_ONLY]
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return _UNTOLD.get(function.__name__, "").split()
+    return [p.name for p in parameters if p.default is not p.empty and p.kind is not p.POSITIONAL_ONLY]
