@@ -86,51 +86,26 @@ template <class T, int WIDTH, int CHANNELS> struct hn_take_moments {
     }
 };
 
-template <class T, class S, int WIDTH, int CHANNELS> struct hn_take_sums {
+// GATED: of a gradient behind a relu, which comes through only where x * scale + shift, stored as x is, lies above 0.
+template <class T, class S, int WIDTH, int CHANNELS, bool GATED> struct hn_take_sums {
     typedef typename hn_type<T>::compute A;
     typedef hn_two_sums<A, CHANNELS> Sum;
     const T *g, *x;
-    const S* mean;
-    A centre[CHANNELS];
-
-    __device__ inline void begin(int channel) {
-#pragma unroll
-        for (int c = 0; c < CHANNELS; ++c) centre[c] = hn_type<S>::load(mean[channel + c]);
-    }
-    template <int COUNT> __device__ inline void take(Sum& sum, const long long (&places)[COUNT]) const {
-        hn_pack<T, WIDTH> slopes[COUNT], values[COUNT];
-#pragma unroll
-        for (int k = 0; k < COUNT; ++k) {
-            slopes[k] = hn_load<WIDTH>(g + places[k]);
-            values[k] = hn_load<WIDTH>(x + places[k]);
-        }
-#pragma unroll
-        for (int k = 0; k < COUNT; ++k)
-#pragma unroll
-            for (int e = 0; e < WIDTH; ++e) {
-                constexpr int last = CHANNELS - 1;
-                const int c = e < last ? e : last;
-                sum.total[c] += slopes[k][e];
-                sum.product[c] += slopes[k][e] * (values[k][e] - centre[c]);
-            }
-    }
-};
-
-// The same of a gradient behind a relu: only where x * scale + shift, stored as x is, lies above 0.
-template <class T, class S, int WIDTH, int CHANNELS> struct hn_take_gated_sums {
-    typedef typename hn_type<T>::compute A;
-    typedef hn_two_sums<A, CHANNELS> Sum;
-    const T *g, *x;
-    const S *mean, *scale, *shift;
-    A centre[CHANNELS], slope[CHANNELS], start[CHANNELS];
+    const S *mean, *scale, *shift;  // the last two are read if gated
+    A centre[CHANNELS], slope[GATED ? CHANNELS : 1], start[GATED ? CHANNELS : 1];
 
     __device__ inline void begin(int channel) {
 #pragma unroll
         for (int c = 0; c < CHANNELS; ++c) {
             centre[c] = hn_type<S>::load(mean[channel + c]);
-            slope[c] = hn_type<S>::load(scale[channel + c]);
-            start[c] = hn_type<S>::load(shift[channel + c]);
+            if (GATED) {
+                slope[c] = hn_type<S>::load(scale[channel + c]);
+                start[c] = hn_type<S>::load(shift[channel + c]);
+            }
         }
+    }
+    __device__ inline bool passes(A value, int c) const {
+        return !GATED || hn_type<T>::load(hn_type<T>::store(value * slope[c] + start[c])) > A(0);
     }
     template <int COUNT> __device__ inline void take(Sum& sum, const long long (&places)[COUNT]) const {
         hn_pack<T, WIDTH> slopes[COUNT], values[COUNT];
@@ -145,8 +120,7 @@ template <class T, class S, int WIDTH, int CHANNELS> struct hn_take_gated_sums {
             for (int e = 0; e < WIDTH; ++e) {
                 constexpr int last = CHANNELS - 1;
                 const int c = e < last ? e : last;
-                const A y = values[k][e] * slope[c] + start[c];
-                const A of_y = hn_type<T>::load(hn_type<T>::store(y)) > A(0) ? slopes[k][e] : A(0);
+                const A of_y = passes(values[k][e], c) ? slopes[k][e] : A(0);
                 sum.total[c] += of_y;
                 sum.product[c] += of_y * (values[k][e] - centre[c]);
             }
@@ -251,42 +225,41 @@ __device__ inline void hn_moments_parts_over_planes(const T* x, A* mean, A* squa
     hn_store_size(size, packs, chunk, WIDTH);
 }
 
+// Where the two sums of a channel, or of its part, are stored.
+template <class A> struct hn_store_sums {
+    A *total, *product;
+    __device__ inline void operator()(long long i, A first, A second) const {
+        total[i] = first;
+        product[i] = second;
+    }
+};
+
 template <class T, int WIDTH, int COLUMNS, int ROWS, int BATCH, class S, class A>
 __device__ inline void hn_sums_over_rows(const T* g, const T* x, const S* centre, A* total, A* product, long long rows, int channels,
                                          long long chunk) {
-    hn_over_rows<WIDTH, COLUMNS, ROWS, BATCH>(hn_take_sums<T, S, WIDTH, WIDTH>{g, x, centre}, rows, channels, chunk, [=](long long i, A first, A second) {
-        total[i] = first;
-        product[i] = second;
-    });
+    const hn_take_sums<T, S, WIDTH, WIDTH, false> take{g, x, centre};
+    hn_over_rows<WIDTH, COLUMNS, ROWS, BATCH>(take, rows, channels, chunk, hn_store_sums<A>{total, product});
 }
 
 template <class T, int WIDTH, int THREADS, int BATCH, class S, class A>
 __device__ inline void hn_sums_over_planes(const T* g, const T* x, const S* centre, A* total, A* product, unsigned packs, int channels,
                                            unsigned inner, long long chunk) {
-    hn_over_planes<WIDTH, THREADS, BATCH>(hn_take_sums<T, S, WIDTH, 1>{g, x, centre}, packs, channels, inner, chunk, [=](long long i, A first, A second) {
-        total[i] = first;
-        product[i] = second;
-    });
+    const hn_take_sums<T, S, WIDTH, 1, false> take{g, x, centre};
+    hn_over_planes<WIDTH, THREADS, BATCH>(take, packs, channels, inner, chunk, hn_store_sums<A>{total, product});
 }
 
 template <class T, int WIDTH, int COLUMNS, int ROWS, int BATCH, class S, class A>
 __device__ inline void hn_gated_sums_over_rows(const T* g, const T* x, const S* centre, const S* scale, const S* shift, A* total, A* product,
                                                long long rows, int channels, long long chunk) {
-    const hn_take_gated_sums<T, S, WIDTH, WIDTH> take{g, x, centre, scale, shift};
-    hn_over_rows<WIDTH, COLUMNS, ROWS, BATCH>(take, rows, channels, chunk, [=](long long i, A first, A second) {
-        total[i] = first;
-        product[i] = second;
-    });
+    const hn_take_sums<T, S, WIDTH, WIDTH, true> take{g, x, centre, scale, shift};
+    hn_over_rows<WIDTH, COLUMNS, ROWS, BATCH>(take, rows, channels, chunk, hn_store_sums<A>{total, product});
 }
 
 template <class T, int WIDTH, int THREADS, int BATCH, class S, class A>
 __device__ inline void hn_gated_sums_over_planes(const T* g, const T* x, const S* centre, const S* scale, const S* shift, A* total, A* product,
                                                  unsigned packs, int channels, unsigned inner, long long chunk) {
-    const hn_take_gated_sums<T, S, WIDTH, 1> take{g, x, centre, scale, shift};
-    hn_over_planes<WIDTH, THREADS, BATCH>(take, packs, channels, inner, chunk, [=](long long i, A first, A second) {
-        total[i] = first;
-        product[i] = second;
-    });
+    const hn_take_sums<T, S, WIDTH, 1, true> take{g, x, centre, scale, shift};
+    hn_over_planes<WIDTH, THREADS, BATCH>(take, packs, channels, inner, chunk, hn_store_sums<A>{total, product});
 }
 
 // The moments of whole channels from those of their parts; each part but the last has `chunk` of the `all` elements.
