@@ -248,9 +248,9 @@ def check_call(name: str, function: Callable[..., Any], args: Sequence[Any], kwa
         inspect.signature(function).bind(*args, **kwargs)
         if not isinstance(function, type) or not odd:  # what goes on to a base class, it may not take
             return
-        got = f"got an unexpected keyword argument {odd[0]!r}"
+        got = f"an unexpected keyword argument {odd[0]!r}"
     except TypeError as error:
-        got = str(error)
+        got = str(error).removeprefix("got ")
     near = [match for key in odd for match in difflib.get_close_matches(key, takes, 1)]
     shown = ", ".join(str(p.replace(annotation=p.empty)) for p in takes.values() if p.kind is not p.VAR_POSITIONAL)
     fix = " or ".join(f"{match}=" for match in near)
