@@ -37,6 +37,7 @@ _INSTALL = 'pip install "hybridnet[mpi]"'
 #: By which launchers and process managers tell a process that MPI will find others: Open MPI and PMIx, MPICH and Intel MPI, MVAPICH.
 _MPI_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 _LOOK_SECONDS = 0.002  # between two looks at what others have sent
+_LAST_WORDS = 0.5  # seconds for the launcher to pass on what ranks say at their end: an abort drops what it has not read yet
 
 
 class Communicator:
@@ -160,6 +161,7 @@ class _Mpi(Communicator):
     def end_all(self) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(_LAST_WORDS)
         self._world.Abort(1)
         os._exit(1)
 
