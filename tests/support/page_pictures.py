@@ -26,7 +26,7 @@ _CONVOLUTION = """(() => {
   const click = (e) => e.dispatchEvent(new MouseEvent("click", { bubbles: true }));
   const named = (kind, name) => [...document.querySelectorAll(`.canvas .${kind}[aria-label^="${name}"]`)];
   for (const block of named("folded", "conv1")) click(block.querySelector(".fold"));
-  click(named("node", "convolution,")[0]); })()"""
+  click(named("node", "convolution")[0]); })()"""
 _DECOMPOSE = "[...document.querySelectorAll('.pass details')].find((d) => d.textContent.includes('decompose')).open = true"
 _SLOWEST = """[...document.querySelectorAll('.tool')].find((b) => b.textContent === 'Slowest first').click();
 document.querySelector('.steps .row').click()"""
