@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hybridnet import explain as pages
 from hybridnet.collector import paused_collector
 from hybridnet.compiled import CompiledCall, compiled
 from hybridnet.config import config
@@ -20,8 +21,6 @@ from hybridnet.core import Array, local
 from hybridnet.core.identity import changes
 from hybridnet.core.tree import LEAF, flatten
 from hybridnet.errors import ArgumentError, TraceError, fail
-from hybridnet.explain.description import Compilation, describe
-from hybridnet.explain.page import write_page
 from hybridnet.graph.ir import Graph
 from hybridnet.graph.pipeline import watched_passes
 from hybridnet.owned import OwnedMethod
@@ -157,14 +156,14 @@ class Jit:
         :meth:`profile` takes it; if that ends in an error, the page says so and has no times. ArgumentError for a profile without a page.
         """
         if html is not None:
-            write_page(describe(self._compilation(args, kwargs, profile)), html)
+            pages.write_page(pages.describe(self._compilation(args, kwargs, profile)), html)
         elif profile:
             fail(ArgumentError, self.name, expected="profile=True with html=, whose page shows the times", got="no html", fix="profile(x)")
         entry = self._inspect(args, kwargs)
         notes = [f"  {note}" for note in entry.notes]
         return "\n".join([*(p.explain() for p in entry.programs), *notes, *(f"  refused: {refusal}" for refusal in entry.refusals)])
 
-    def _compilation(self, args: Any, kwargs: Any, profiled: bool) -> Compilation:
+    def _compilation(self, args: Any, kwargs: Any, profiled: bool) -> pages.Compilation:
         """A compilation for these arguments, made anew with all its passes watched."""
         if local.trace is not None:
             fail(TraceError, self.name, expected="explain() outside a function that is being compiled", got="a call while tracing")
@@ -181,7 +180,7 @@ class Jit:
             except Exception as error:  # whatever it is: the page shows the rest
                 failure = f"{type(error).__name__}: {error}"
         arguments = len(entry.roles.arguments)
-        return Compilation(self.name, arguments, traced.graph, entry.graph, entry.programs, passes, entry.refusals, measured, failure)
+        return pages.Compilation(self.name, arguments, traced.graph, entry.graph, entry.programs, passes, entry.refusals, measured, failure)
 
     def profile(self, *args: Any, **kwargs: Any) -> Profile:
         """Each step of the program for these arguments timed alone, in the mode of now; while recording, the backward's too.
