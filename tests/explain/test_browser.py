@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emulator.emulator import COMPILER
 from support import training_steps
 from support.browser import Tab, chromium, opened_tab
 
 import hybridnet as hn
-from hybridnet import jit, nd, np
+from hybridnet import jit, nd, np, npx
 from hybridnet.explain.description import Compilation, describe
 from hybridnet.explain.page import write_page
 from hybridnet.gluon import nn
@@ -70,6 +71,11 @@ def click(tab: Tab, selector: str, text: str = "") -> None:
 
 def texts(tab: Tab, selector: str) -> list[str]:
     found: list[str] = tab.evaluate(f"[...document.querySelectorAll({selector!r})].map((e) => e.textContent)")
+    return found
+
+
+def labels(tab: Tab, selector: str) -> list[str]:
+    found: list[str] = tab.evaluate(f"[...document.querySelectorAll({selector!r})].map((e) => e.getAttribute('aria-label'))")
     return found
 
 
@@ -266,6 +272,44 @@ def test_control_flow_shows_what_it_holds(tab: Tab, tmp_path: Path) -> None:
     tab.open(tmp_path / "cond.html", "#graph")
     click(tab, ".canvas .node.control", "cond")
     assert "THEN" in panel(tab) and "OTHERWISE" in panel(tab) and "exp(" in panel(tab)
+    click(tab, "#panel .tool", "Draw it")
+    which = "document.querySelector('select').selectedOptions[0].textContent"
+    assert tab.evaluate(which).startswith("then of cond, v")
+    assert {"multiply", "add"} <= {label.split(",")[0] for label in labels(tab, ".canvas .node")}
+    click(tab, ".canvas .node", "add")
+    assert "Your line" in panel(tab) or "YOUR LINE" in panel(tab)
+    tab.evaluate("document.querySelector('select').selectedIndex = 0; document.querySelector('select').dispatchEvent(new Event('change'))")
+    assert labels(tab, ".canvas .node.control") != []
+
+
+def test_the_body_of_a_loop_is_drawn(tab: Tab, tmp_path: Path) -> None:
+    data, state = np.ones((300, 2)), np.zeros((2,))
+    loop = jit(lambda data, state: npx.foreach(lambda x, s: (np.tanh(x + s), x * s), data, state))
+    loop.explain(data, state, html=tmp_path / "loop.html")
+    tab.open(tmp_path / "loop.html", "#graph")
+    click(tab, ".tool", "Unfold all")
+    click(tab, ".canvas .node.control", "foreach")
+    click(tab, "#panel .tool", "Draw it")
+    assert any(label.startswith("tanh,") for label in labels(tab, ".canvas .node"))
+
+
+@pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
+@pytest.mark.usefixtures("emulated_gpu")
+def test_a_step_of_a_gpu(tab: Tab, tmp_path: Path) -> None:
+    step, args = training_steps.lenet(batch=2, device=hn.gpu())
+    step.explain(*args, html=tmp_path / "gpu.html", profile=True)
+    for size in (DESK, PHONE):
+        tab.size(*size, phone=size == PHONE)
+        for view in VIEWS:
+            tab.open(tmp_path / "gpu.html", f"#{view}")
+            assert tab.evaluate("document.querySelectorAll('.pane').length") == 1
+            assert tab.evaluate("document.documentElement.scrollWidth") <= size[0]
+    tab.size(*DESK)
+    tab.open(tmp_path / "gpu.html", "#steps")
+    tab.evaluate("(() => { const i = document.querySelector('.steps input'); i.value = 'kernel'; i.dispatchEvent(new Event('input')); })()")
+    click(tab, ".steps .row")
+    assert "__global__" in tab.evaluate("document.querySelector('#panel .code').textContent")
+    assert "blocks" in panel(tab), "the kernel's grid is not shown"
 
 
 def test_a_profile_that_ended_in_an_error_is_told(tab: Tab, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import hybridnet as hn
 from hybridnet import autograd, gluon, jit, np
 from hybridnet.gluon import nn
 from hybridnet.gluon.model_zoo import transformers, vision
@@ -11,16 +12,16 @@ from hybridnet.gluon.model_zoo import transformers, vision
 Step = tuple[Any, tuple[Any, ...]]  # a compiled function, and arguments
 
 
-def lenet(batch: int = 64) -> Step:
-    """LeCun's network for digits, trained by momentum."""
+def lenet(batch: int = 64, device: hn.Device | None = None) -> Step:
+    """LeCun's network for digits, trained by momentum, on a device, the default one if there is none."""
     net = nn.HybridSequential(prefix="lenet_")
     with net.name_scope():
         net.add(nn.Conv2D(20, 5, activation="relu"), nn.MaxPool2D(2, 2))
         net.add(nn.Conv2D(50, 5, activation="relu"), nn.MaxPool2D(2, 2))
         net.add(nn.Dense(500, activation="relu"), nn.Dense(10))
-    net.initialize()
-    x = np.random.uniform(size=(batch, 1, 28, 28))
-    return _step(net, x, np.array([i % 10 for i in range(batch)]), "sgd", {"learning_rate": 0.1, "momentum": 0.9})
+    net.initialize(ctx=device)
+    x = np.random.uniform(size=(batch, 1, 28, 28), device=device)
+    return _step(net, x, np.array([i % 10 for i in range(batch)], device=device), "sgd", {"learning_rate": 0.1, "momentum": 0.9})
 
 
 def resnet50(batch: int = 2, size: int = 64) -> Step:

@@ -437,21 +437,26 @@ function graph_view() {
   const stage = el("select", { "aria-label": "Which graph", onchange: () => drawing.open(...options[stage.selectedIndex].open) });
   const options = D.stages.map((s) => ({ text: `${s.title} · ${many(s.nodes, "node")}`, open: [s.graph] }));
   stage.append(...options.map((o) => el("option", {}, o.text)));
+  // Draw a graph that is no stage, and list it from now on; ``key`` tells it from others.
+  const also = (key, text, open) => {
+    let at = options.findIndex((o) => o.key === key);
+    if (at < 0) {
+      at = options.push({ key, text, open }) - 1;
+      stage.append(el("option", {}, text));
+    }
+    stage.selectedIndex = at;
+    drawing.open(...open);
+  };
   drawing.pass = (pass, after) => {
     // a pass's graph, with what it made or took away
-    const number = after ? pass.to : pass.from;
-    const known = options.findIndex((o) => o.pass === pass && o.after === after);
-    if (known < 0) {
-      options.push({
-        pass,
-        after,
-        text: `${after ? "after" : "before"} ${pass.name} · ${count(after ? pass.after : pass.before)} nodes`,
-        open: [number, { kind: after ? "new" : "gone", nodes: after ? pass.new : pass.gone }],
-      });
-      stage.append(el("option", {}, options.at(-1).text));
-    }
-    stage.selectedIndex = known < 0 ? options.length - 1 : known;
-    drawing.open(...options[stage.selectedIndex].open);
+    const text = `${after ? "after" : "before"} ${pass.name} · ${count(after ? pass.after : pass.before)} nodes`;
+    const marks = { kind: after ? "new" : "gone", nodes: after ? pass.new : pass.gone };
+    also(`${D.passes.indexOf(pass)} ${after}`, text, [after ? pass.to : pass.from, marks]);
+  };
+  drawing.held = (g, i, name, number) => {
+    // the body of a loop, a branch, or a region
+    const text = `${name} of ${g.node(i).name}, ${g.line(i).text.split(":")[0]} · ${many(graph(number).nodes.length, "node")}`;
+    also(`held ${number}`, text, [number]);
   };
   const last = Math.max(
     0,

@@ -228,18 +228,7 @@ function select_node(g, i) {
           steps.slice(0, SHOWN).map((s) => step_text(program, s)),
         )
       : null,
-    ...bodies.map(([name, b]) =>
-      section(
-        name === "body" ? "What it holds" : name,
-        el(
-          "ol",
-          { class: "lines" },
-          graph(b)
-            .nodes.slice(0, 60)
-            .map((_, k) => el("li", {}, el("code", {}, graph(b).line(k).text))),
-        ),
-      ),
-    ),
+    ...bodies.map(([name, b]) => section(name === "body" ? "What it holds" : name, ...held(g, i, name, b))),
     section("Reads", links(g, g.reads[i])),
     section(
       "Read by",
@@ -250,6 +239,16 @@ function select_node(g, i) {
     ),
   );
   for (const listener of listeners) listener(g, i);
+}
+
+// The graph that a node holds, as lines, and a button that draws it.
+function held(g, i, name, number) {
+  const lines = graph(number).nodes.slice(0, 60);
+  const draw = () => {
+    open_tab("graph");
+    drawing.held(g, i, name, number);
+  };
+  return [button("Draw it", draw), el("ol", { class: "lines" }, ...lines.map((_, k) => el("li", {}, el("code", {}, graph(number).line(k).text))))];
 }
 
 function step_text(program, s) {
