@@ -31,7 +31,23 @@ def written_out(model: onnx.ModelProto, known: Collection[str]) -> list[NodeProt
         if len(result) == len(nodes) and all(x is y for x, y in zip(result, nodes, strict=True)):
             break
         nodes = result
-    return nodes
+    return [_with_bodies(model, node, known) for node in nodes]
+
+
+def _with_bodies(model: onnx.ModelProto, node: NodeProto, known: Collection[str]) -> NodeProto:
+    """A node with the nodes of the graphs that it holds written out too."""
+    if all(a.type != AttributeProto.GRAPH for a in node.attribute):
+        return node
+    made = NodeProto()
+    made.CopyFrom(node)
+    for attribute in made.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            inner = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+            inner.graph.CopyFrom(attribute.g)
+            nodes = written_out(inner, known)
+            del attribute.g.node[:]
+            attribute.g.node.extend(nodes)
+    return made
 
 
 def _types(model: onnx.ModelProto, nodes: Sequence[NodeProto]) -> dict[str, TypeProto]:

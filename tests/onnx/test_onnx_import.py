@@ -85,17 +85,21 @@ def test_an_imported_network_learns(tmp_path: Path) -> None:
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_shapes_that_are_computed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("opset", [7, 11, 12, 13, 18, 23])
+def test_shapes_that_are_computed(opset: int) -> None:
     """Shape, Gather, Concat, Reshape: how other exporters write ``x.reshape(x.shape[0], -1, 2)``, compiled for each shape."""
+    told = {"axes": [0]} if opset < 13 else {}  # from then on an operand
     nodes = [
         helper.make_node("Shape", ["x"], ["shape"]),
         helper.make_node("Gather", ["shape", "zero"], ["batch"], axis=0),
-        helper.make_node("Unsqueeze", ["batch", "axes"], ["rows"]),
-        helper.make_node("Concat", ["rows", "rest"], ["wanted"], axis=0),
+        helper.make_node("Unsqueeze", ["batch"] if told else ["batch", "axes"], ["rows"], **told),
+        helper.make_node("Unsqueeze", ["rows"] if told else ["rows", "axes"], ["one"], **told),
+        helper.make_node("Squeeze", ["one"] if told else ["one", "axes"], ["again"], **told),
+        helper.make_node("Concat", ["again", "rest"], ["wanted"], axis=0),
         helper.make_node("Reshape", ["x", "wanted"], ["y"]),
     ]
     constants = {"zero": np.array(0), "axes": np.array([0]), "rest": np.array([-1, 2])}
-    net = hn.onnx.import_(model(nodes, {"x": ["n", 6]}, {"y": ["n", 3, 2]}, constants))
+    net = hn.onnx.import_(model(nodes, {"x": ["n", 6]}, {"y": ["n", 3, 2]}, constants, opset))
     net.hybridize()
     for rows in (2, 5):
         assert net(array(rows, 6)).shape == (rows, 3, 2)

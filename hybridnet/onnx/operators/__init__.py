@@ -2,6 +2,7 @@
 
 An operator is a function of the :class:`Call` and its operands; it gives the result, or a tuple of them. Operands are arrays, or NumPy
 arrays where they are known before the network runs (shapes, axes, and what is computed of those); ``None`` stands for one that is left out.
+The bodies of loops and branches come as functions, by the names of their attributes.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, NodeProto, helper, numpy_helper
 
+from hybridnet import numpy as mnp
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, GraphError, TraceError, fail
 
-FAMILIES = ("pointwise", "shapes", "reductions", "layers", "recurrent")
+FAMILIES = ("pointwise", "shapes", "reductions", "layers", "recurrent", "control")
 OPERATORS: dict[str, Callable[..., Any]] = {}
 
 
@@ -44,6 +46,11 @@ def _value(attribute: AttributeProto) -> Any:
     return list(value) if attribute.type in (AttributeProto.INTS, AttributeProto.FLOATS) else value
 
 
+def array_of(x: Any) -> Any:
+    """An operand as an array, where it was one of NumPy's."""
+    return mnp.array(x, dtype=x.dtype) if isinstance(x, (np.ndarray, np.generic)) else x
+
+
 class Call:
     """A node: its attributes, the opset that it is of, and how many results are wanted."""
 
@@ -52,7 +59,7 @@ class Call:
         self.name = node.name or ", ".join(node.output)
         self.opset = opset
         self.wanted = [bool(name) for name in node.output]
-        self.attributes = {a.name: _value(a) for a in node.attribute}
+        self.attributes = {a.name: _value(a) for a in node.attribute if a.type != AttributeProto.GRAPH}
 
     def get(self, name: str, default: Any = None) -> Any:
         """An attribute."""
