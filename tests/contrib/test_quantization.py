@@ -237,6 +237,30 @@ def test_a_symbol_and_its_parameters() -> None:
     assert error(computed(graph8, {**args8, **states8}, x), wanted) < 0.15
 
 
+def test_a_quantized_model_as_programs_of_symbols_run_it(tmp_path: Any) -> None:
+    """Saved as a checkpoint and loaded; bound with arrays, bound by shapes, and as a Module."""
+    graph, args, states = small_model()
+    x = images(8, 2, 6, 6)
+    wanted = computed(graph, {**args, **states}, x)
+    data = hn.io.NDArrayIter(x, nd.zeros(8), batch_size=8)
+    found = quantization.quantize_model(graph, args, states, calib_mode="naive", calib_data=data)
+    hn.model.save_checkpoint(str(tmp_path / "int8"), 3, *found)
+    graph8, args8, states8 = hn.model.load_checkpoint(str(tmp_path / "int8"), 3)
+    assert {n: a.dtype for n, a in args8.items()} == {n: a.dtype for n, a in found[1].items()}
+    given = {**args8, "data": x, "softmax_label": nd.zeros(8)}
+    bound = graph8.bind(hn.cpu(), given, aux_states=states8, grad_req="null")
+    first = bound.forward(is_train=False)[0]
+    assert error(first, wanted) < 0.15
+    by_shapes = graph8.simple_bind(hn.cpu(), grad_req="null", data=x.shape, softmax_label=(8,))
+    by_shapes.copy_params_from(args8, states8)
+    numpy.testing.assert_array_equal(by_shapes.forward(is_train=False, data=x)[0].asnumpy(), first.asnumpy())
+    module = hn.mod.Module(graph8, context=hn.cpu())
+    module.bind(data.provide_data, data.provide_label, for_training=False)
+    module.set_params(args8, states8)
+    data.reset()
+    numpy.testing.assert_array_equal(module.predict(data).asnumpy(), first.asnumpy())
+
+
 # -- the operator, and ONNX ---------------------------------------------------------------------------
 
 

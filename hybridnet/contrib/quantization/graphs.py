@@ -221,7 +221,7 @@ class Rewriter:
         step = max(map(abs, of_data)) / (255.0 if unsigned else _STEPS) * float(self.arrays[f"{weight}_quantize_max"][0]) / _STEPS
         whole = np.rint(self.arrays[bias] / (step or 1.0))
         self.arrays[f"{bias}_quantize"] = np.clip(whole, -_WHOLE, _WHOLE).astype(np.int32)
-        return sym.var(f"{bias}_quantize")
+        return sym.var(f"{bias}_quantize", dtype="int32")  # of which MXNet, too, would infer int8
 
     # -- what moves bytes about -----------------------------------------------------------------
 
