@@ -8,6 +8,8 @@ from typing import Any
 import onnx
 from onnx import AttributeProto, FunctionProto, NodeProto, TypeProto, shape_inference
 
+from hybridnet.onnx.operators import key_of
+
 DEEPEST = 8  # definitions within definitions
 
 
@@ -17,12 +19,12 @@ def written_out(model: onnx.ModelProto, known: Collection[str]) -> list[NodeProt
     local = {(f.domain, f.name): f for f in model.functions}
     nodes = list(model.graph.node)
     for level in range(DEEPEST):
-        if all(node.op_type in known and node.domain in ("", "ai.onnx") for node in nodes):
+        if all(key_of(node) in known for node in nodes):
             break
         types = _types(model, nodes)
         result: list[NodeProto] = []
         for number, node in enumerate(nodes):
-            if node.op_type in known and node.domain in ("", "ai.onnx"):
+            if key_of(node) in known:
                 result.append(node)
                 continue
             given = [types.get(name, TypeProto()) for name in node.input]

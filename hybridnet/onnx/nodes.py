@@ -13,7 +13,7 @@ from hybridnet import numpy as mnp
 from hybridnet.core import Array
 from hybridnet.errors import GraphError, HybridnetError, fail, scope
 from hybridnet.gluon import Parameter
-from hybridnet.onnx.operators import OPERATORS, Call, array_of
+from hybridnet.onnx.operators import ML, OPERATORS, Call, array_of, key_of
 
 #: Operators that are computed of nothing but their attributes.
 MAKERS = {"Constant"}
@@ -50,7 +50,7 @@ HOST: Mapping[str, Sequence[int]] = {
 
 def is_known(node: NodeProto) -> bool:
     """Whether a node's operator is one that is computed here."""
-    return (node.op_type in OPERATORS or node.op_type in MAKERS) and node.domain in ("", "ai.onnx")
+    return key_of(node) in OPERATORS or key_of(node) in MAKERS
 
 
 def bodies_of(node: NodeProto) -> dict[str, GraphProto]:
@@ -80,8 +80,8 @@ class Nodes:
                 parameter = self.parameters[tensor.name] = Parameter(tensor.name, shape=data.shape, dtype=data.dtype)
                 parameter.initialize()
                 parameter.set_data(mnp.array(data, dtype=data.dtype))
-            else:
-                self.constants[tensor.name] = data
+            else:  # text is a list of labels, which are known by their places here
+                self.constants[tensor.name] = data if data.dtype.kind != "O" else np.arange(data.size).reshape(data.shape)
 
     def _bodies(self, node: NodeProto) -> dict[str, Nodes]:
         return {name: Nodes(graph, graph.node, self.opset) for name, graph in bodies_of(node).items()}
@@ -117,7 +117,7 @@ class Nodes:
         return [values[name] for name in self.outputs]
 
     def _held(self, node: NodeProto, call: Call, operands: Sequence[Any], bodies: Mapping[str, Body]) -> Sequence[Any]:
-        results: Sequence[Any] = OPERATORS[node.op_type](call, *operands, **bodies)
+        results: Sequence[Any] = OPERATORS[key_of(node)](call, *operands, **bodies)
         return results
 
     def _compute(self, number: int, node: NodeProto, call: Call, operands: Sequence[Any]) -> Sequence[Any]:
@@ -128,14 +128,15 @@ class Nodes:
             given = {name: x for name, x in zip(node.input, operands, strict=False) if name}
             return [np.asarray(x) for x in evaluator.run(None, given)]
         on_host = HOST.get(node.op_type, ())
-        result = OPERATORS[node.op_type](call, *[x if i in on_host else array_of(x) for i, x in enumerate(operands)])
+        result = OPERATORS[key_of(node)](call, *[x if i in on_host else array_of(x) for i, x in enumerate(operands)])
         return result if isinstance(result, tuple) else (result,)
 
 
 def alone(node: NodeProto, opset: int) -> ModelProto:
     """A node as a model of its own; of a bare node the reference implementation would take the newest opset."""
     inputs, outputs = ([ValueInfoProto(name=x) for x in dict.fromkeys(names) if x] for names in (node.input, node.output))
-    return helper.make_model(helper.make_graph([node], "alone", inputs, outputs), opset_imports=[helper.make_opsetid("", opset)])
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid(ML, 3)]
+    return helper.make_model(helper.make_graph([node], "alone", inputs, outputs), opset_imports=opsets)
 
 
 class Body:

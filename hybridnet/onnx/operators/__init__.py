@@ -18,15 +18,21 @@ from hybridnet import numpy as mnp
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, GraphError, TraceError, fail
 
-FAMILIES = ("pointwise", "shapes", "reductions", "layers", "recurrent", "control")
+FAMILIES = ("pointwise", "shapes", "reductions", "layers", "recurrent", "control", "learning", "trees")
+ML = "ai.onnx.ml"
 OPERATORS: dict[str, Callable[..., Any]] = {}
 
 
-def operator(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def key_of(node: NodeProto) -> str:
+    """The name by which a node's operator is entered: with its domain, but for ONNX's own."""
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+
+
+def operator(*names: str, domain: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function for the operators of these names."""
 
     def enter(compute: Callable[..., Any]) -> Callable[..., Any]:
-        for name in names:
+        for name in (f"{domain}.{name}" if domain else name for name in names):
             if name in OPERATORS:
                 raise ValueError(f"operator {name!r} is entered twice")
             OPERATORS[name] = compute
