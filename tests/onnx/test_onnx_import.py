@@ -105,6 +105,20 @@ def test_shapes_that_are_computed(opset: int) -> None:
         assert net(array(rows, 6)).shape == (rows, 3, 2)
 
 
+def test_places_fewer_than_there_are_known_numbers() -> None:
+    """How BERT's files pick of a table that is longer than the text: known before the network runs, as by onnxruntime."""
+    nodes = [helper.make_node("GatherElements", ["table", "places"], ["picked"], axis=1), helper.make_node("Add", ["x", "picked"], ["y"])]
+    constants = {"table": np.arange(24, dtype=np.float32).reshape(2, 12), "places": np.array([[3, 1, 11]])}
+    net = hn.onnx.import_(model(nodes, {"x": [1, 3]}, {"y": [1, 3]}, constants))
+    for parameter in net.collect_params().values():  # the table is one, and then not known before
+        np.testing.assert_array_equal(net(array(1, 3) * 0).asnumpy(), parameter.data().asnumpy()[:1, [3, 1, 11]])
+    constants["table"] = np.arange(24).reshape(2, 12)
+    nodes.insert(1, helper.make_node("Cast", ["picked"], ["real"], to=1))
+    nodes[2].input[1] = "real"
+    net = hn.onnx.import_(model(nodes, {"x": [1, 3]}, {"y": [1, 3]}, constants))
+    np.testing.assert_array_equal(net(array(1, 3) * 0).asnumpy(), [[3, 1, 11]])
+
+
 def model(nodes: Any, inputs: dict[str, Any], outputs: dict[str, Any], constants: dict[str, np.ndarray], opset: int = 18) -> Any:
     def infos(given: dict[str, Any]) -> list[Any]:
         return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in given.items()]
