@@ -16,6 +16,7 @@ from onnx import NodeProto
 
 from hybridnet.errors import ArgumentError, FileFormatError, GraphError, HybridnetError, fail
 from hybridnet.gluon import HybridBlock
+from hybridnet.ndarray import NDArray
 from hybridnet.onnx.functions import written_out
 from hybridnet.onnx.nodes import MAKERS, Nodes, bodies_of, is_known
 from hybridnet.onnx.operators import OPERATORS, array_of
@@ -39,11 +40,15 @@ class ImportedBlock(HybridBlock):
                 self._reg_params[known] = self.params._params[known] = parameter
 
     def forward(self, *args: Any) -> Any:
-        """The outputs for the inputs, in the order of ``inputs``."""
+        """The outputs for the inputs, in the order of ``inputs``: arrays of ``nd`` where an input is one, else of ``np``."""
         if len(args) != len(self.inputs):
             expected = f"{len(self.inputs)} inputs: {', '.join(self.inputs)}"
             fail(ArgumentError, "onnx.import_", expected=expected, got=str(len(args)))
-        results = [array_of(x) for x in self._nodes.run(dict(zip(self.inputs, args, strict=True)))]
+        classic = any(type(x) is NDArray for x in args)
+        given = [x.as_np_ndarray() if type(x) is NDArray else x for x in args]
+        results = [array_of(x) for x in self._nodes.run(dict(zip(self.inputs, given, strict=True)))]
+        if classic:
+            results = [x.as_nd_ndarray() for x in results]
         return results[0] if len(results) == 1 else tuple(results)
 
 

@@ -105,6 +105,18 @@ def test_shapes_that_are_computed(opset: int) -> None:
         assert net(array(rows, 6)).shape == (rows, 3, 2)
 
 
+def test_arrays_of_nd_and_of_np() -> None:
+    """An operator asks an array for its type, which the two kinds of arrays answer differently."""
+    net = hn.onnx.import_(model([helper.make_node("Div", ["x", "two"], ["y"])], {"x": [3]}, {"y": [3]}, {"two": np.full(1, 2, np.float32)}))
+    x = array(3)
+    for active in (False, True):
+        net.hybridize(active)
+        for given in (x, x.as_nd_ndarray()):
+            found = net(given)
+            assert type(found) is type(given)
+            np.testing.assert_allclose(found.asnumpy(), x.asnumpy() / 2)
+
+
 def test_places_fewer_than_there_are_known_numbers() -> None:
     """How BERT's files pick of a table that is longer than the text: known before the network runs, as by onnxruntime."""
     nodes = [helper.make_node("GatherElements", ["table", "places"], ["picked"], axis=1), helper.make_node("Add", ["x", "picked"], ["y"])]

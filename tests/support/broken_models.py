@@ -135,6 +135,46 @@ def shapes_model() -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
 
 
+def trees_model() -> bytes:
+    """What scikit-learn's models are written in: a scaler, trees, a normalizer, and a linear model."""
+    nodes = {
+        "nodes_treeids": [0, 0, 0, 1, 1, 1, 1, 1],
+        "nodes_nodeids": [0, 1, 2, 0, 1, 2, 3, 4],
+        "nodes_modes": ["BRANCH_LEQ", "LEAF", "LEAF", "BRANCH_LEQ", "BRANCH_GT", "LEAF", "LEAF", "LEAF"],
+        "nodes_featureids": [1, 0, 0, 3, 0, 0, 0, 0],
+        "nodes_values": [0.5, 0, 0, 0.25, 1.5, 0, 0, 0],
+        "nodes_truenodeids": [1, 0, 0, 1, 2, 0, 0, 0],
+        "nodes_falsenodeids": [2, 0, 0, 4, 3, 0, 0, 0],
+    }
+    told = {"class_treeids": [0, 0, 1, 1, 1], "class_nodeids": [1, 2, 2, 3, 4], "class_ids": [0, 1, 2, 0, 1]}
+    linear = {"coefficients": [1.0, -1, 0, 0.5, 2, 0], "intercepts": [0.0, 1], "classlabels_ints": [4, 5]}
+    made = [
+        helper.make_node("Flatten", ["data"], ["flat"]),
+        helper.make_node("Scaler", ["flat"], ["scaled"], domain="ai.onnx.ml", offset=[1.0], scale=[2.0]),
+        helper.make_node(
+            "TreeEnsembleClassifier", ["scaled"], ["label", "scores"], domain="ai.onnx.ml",
+            classlabels_int64s=[1, 2, 3], class_weights=[1.0, 0.5, 1, 1, 2], post_transform="SOFTMAX", **nodes, **told,
+        ),
+        helper.make_node("Normalizer", ["scores"], ["normal"], domain="ai.onnx.ml", norm="L1"),
+        helper.make_node("LinearClassifier", ["normal"], ["output", "more"], domain="ai.onnx.ml", post_transform="LOGISTIC", **linear),
+    ]  # fmt: skip
+    given = helper.make_tensor_value_info("data", onnx.TensorProto.FLOAT, ["n", 1, 6, 6])
+    found = [helper.make_tensor_value_info("output", onnx.TensorProto.INT64, ["n"])]
+    graph = helper.make_graph(made, "trees", [given], found)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+def held(x: Any) -> Any:
+    """A scan with a branch in its body."""
+
+    def step(row: Any, total: Any) -> Any:
+        more = nd.contrib.cond(row.sum() > 2, lambda: row * 2, lambda: total + 1)
+        return more, total + more
+
+    return nd.contrib.foreach(step, x.reshape((12, 6)), nd.zeros((6,)))[1]
+
+
 def run(path: Path, draw: random.Random) -> None:
     """Import a model and call it."""
     block = import_(path)
@@ -148,6 +188,7 @@ def model_kinds(folder: Path) -> dict[str, Kind]:
     layer = rnn.GRU(2, input_size=3, layout="NTC")
     layer.initialize()
     export(lambda x: layer(x.reshape((2, 12, 3))), folder / "rnn.onnx", [x])
+    export(held, folder / "held.onnx", [x])
     whole, recurrent = (folder / "net.onnx").read_bytes(), (folder / "rnn.onnx").read_bytes()
     outside = onnx.load_model_from_string(whole)
     onnx.save_model(outside, folder / "outside.onnx", save_as_external_data=True, location="outside.data", size_threshold=0)
@@ -181,6 +222,8 @@ def model_kinds(folder: Path) -> dict[str, Kind]:
         "onnx, fields": Kind(whole, run, damaged_model),
         "onnx, fields of a recurrent network": Kind(recurrent, run, damaged_model),
         "onnx, fields of computed shapes": Kind(shapes_model(), run, damaged_model),
+        "onnx, fields of a scan with a branch": Kind((folder / "held.onnx").read_bytes(), run, damaged_model),
+        "onnx, fields of trees": Kind(trees_model(), run, damaged_model),
         "onnx, fields with data beside": Kind((folder / "outside.onnx").read_bytes(), run_beside, damaged_model),
         "safetensors, bytes": Kind(stored, read_arrays, damaged),
         "safetensors, headers": Kind(stored, read_arrays, damaged_header),
