@@ -8,6 +8,7 @@ type is complex64, whose parts are float32, and an integer array with a complex 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +40,7 @@ COMPLEX = (complex64, complex128)
 INTEGERS = (int8, int16, int32, int64, uint8, uint16, uint32, uint64)
 ALL = (*FLOATS, *COMPLEX, *INTEGERS, bool_)
 _KNOWN = frozenset(ALL)
+_NAME = re.compile(r"[<>=|]?[?A-Za-z_]\w*", re.ASCII)
 
 #: The type of new floating arrays and of integers divided, averaged, exponentiated.
 default_float = float32
@@ -54,6 +56,8 @@ def as_dtype(dtype: Any, default: Dtype | None = None) -> Dtype:
     if isinstance(dtype, str) and dtype == "bfloat16":
         return bfloat16
     try:
+        if isinstance(dtype, str) and _NAME.fullmatch(dtype) is None:  # records and shapes, whose text NumPy has Python compile
+            raise TypeError
         result = np.dtype(dtype)
     except TypeError:
         fail(DtypeError, "dtype", expected="one of " + ", ".join(map(str, ALL)), got=repr(dtype))

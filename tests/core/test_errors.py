@@ -114,6 +114,14 @@ def test_mistakes_with_shapes_and_axes() -> None:
         x[:0].max()
 
 
+@pytest.mark.parametrize("text", ["01f4", "(2, 2)f4", "f4,f4", "", "3", "()", "\u00e9", "f4)"])
+def test_a_type_by_no_name(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy reads records and shapes in such texts, by Python's compiler, whose errors are no TypeErrors; files bring them."""
+    monkeypatch.setattr("ast.literal_eval", lambda text: pytest.fail("the text was compiled"))
+    with pytest.raises(errors.DtypeError, match=r"\[dtype\] expected one of float16"):
+        as_dtype(text)
+
+
 def test_mistakes_with_dtypes() -> None:
     with pytest.raises(errors.HybridnetError, match=r"\[bitwise_and\].*float32"):
         array([1.0]) & array([2.0])
