@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -48,13 +49,15 @@ class Mpi(NamedTuple):
             }
         return own
 
-    def run(self, ranks: int, *command: str, seconds: float = 150.0, **variables: str) -> subprocess.CompletedProcess[str]:
-        """``mpirun -n ranks python command``; what it and the ranks print comes as one text.
+    def run(
+        self, ranks: int, *command: str, seconds: float = 150.0, options: Sequence[str] = (), **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """``mpirun options -n ranks python command``; what it and the ranks print comes as one text.
 
         TimeoutExpired after so many seconds; then all of them are killed.
         """
         before = set(_segments())
-        arguments = [str(self.prefix / "bin" / "mpirun"), "-n", str(ranks), sys.executable, *command]
+        arguments = [str(self.prefix / "bin" / "mpirun"), *options, "-n", str(ranks), sys.executable, *command]
         with subprocess.Popen(
             arguments,
             env={**self.environment(), **variables},
