@@ -29,7 +29,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.config import WORLD_VARIABLES, config, environment_of, numbers
 from hybridnet.device import cuda
-from hybridnet.device.watchdog import Board, Progress, Watchdog
+from hybridnet.device.watchdog import LOST, Board, Progress, Watchdog
 from hybridnet.errors import RankError, fail
 
 Data = np.ndarray[Any, Any]
@@ -182,6 +182,22 @@ class _Mpi(Communicator):
     def watch(self, check: Callable[[], str]) -> None:
         self.watchdog.checks.append(check)
 
+    def end(self) -> None:
+        """MPI's own end, in which ranks wait for one another: if one is stopped there, the others end by themselves."""
+        ended = threading.Event()
+
+        def guard() -> None:
+            if not ended.wait(config.deadline):
+                print(
+                    f"rank {self.rank} of {self.size} leaves: MPI_Finalize waits for a rank that does not end", file=sys.stderr, flush=True
+                )
+                os._exit(LOST)
+
+        threading.Thread(target=guard, name="hybridnet-guard", daemon=True).start()
+        if not self._mpi.Is_finalized():
+            self._mpi.Finalize()
+        ended.set()
+
     def end_all(self, status: int = 1) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -266,10 +282,11 @@ def _end_all_on_errors(communicator: _Mpi) -> None:
     sys.exit = _exit  # type: ignore[assignment]
 
     def at_exit() -> None:
-        communicator.watchdog.stop()
         if _Exit.failed:
             print(f"rank {communicator.rank} of {communicator.size} ends all: it exits with {_Exit.failed}", file=sys.stderr)
             communicator.end_all()
+        communicator.watchdog.stop()
+        communicator.end()
 
     atexit.register(at_exit)
 

@@ -27,10 +27,12 @@ from hybridnet.errors import PACKAGE, RankError, Site, message
 #: The exit status of ranks that end because one is lost (EX_TEMPFAIL of sysexits.h: try again).
 LOST = 75
 _BEATS = 4  # a second
+_SOON = 0.02  # seconds between beats while all are about to end
 _PATIENCE = 2.0  # seconds for which a connection that broke may yet be followed by the launcher's own end of all
 _LAST_WORDS = 1.0  # seconds for all ranks to print where they are
 _OLD = 3.0  # seconds without a beat after which a rank counts as stopped
 
+_END, _GONE = "the end", "gone"  # kinds: of a rank that waits for the others to end with it, and of one that has ended as it should
 _OURS = "hybridnet-"  # how names of threads of this file begin
 
 Told = dict[str, Any]
@@ -67,6 +69,7 @@ class Board:
         self._lost: dict[int, str] = {}
         self._alarm: Told = {}
         self._lock = threading.Lock()
+        self.empty = threading.Event()  # all others have gone
         threading.Thread(target=self._serve, name=f"{_OURS}board", daemon=True).start()
 
     def exchange(self, told: Told) -> Told:
@@ -93,12 +96,14 @@ class Board:
                 if not self._answer(ready, connections[ready]):
                     del connections[ready]
                     ready.close()
+        self.empty.set()
 
     def _answer(self, connection: Connection, rank: int) -> bool:
         """Answer one message of a rank; whether there may be more."""
         try:
             told = json.loads(connection.recv_bytes())
-            if told.get("ends"):
+            if told["kind"] == _GONE:
+                self.exchange(told)
                 return False
             connection.send_bytes(json.dumps(self.exchange(told)).encode())
             return True
@@ -109,7 +114,7 @@ class Board:
 
 
 class Watchdog:
-    """The thread of one rank. ``end_all`` ends every rank with a status; each of ``checks`` says what is wrong with a library, or nothing."""
+    """The thread of one rank. ``end_all`` ends every rank with a status; each of ``checks`` says what is wrong, or nothing."""
 
     def __init__(self, rank: int, size: int, progress: Progress, deadline: Callable[[], float], end_all: Callable[[int], object]) -> None:
         self.rank, self.size, self._progress, self._deadline, self._end_all = rank, size, progress, deadline, end_all
@@ -117,10 +122,12 @@ class Watchdog:
         self._about = {"rank": rank, "pid": os.getpid(), "host": socket.gethostname(), "count": 0, "kind": ""}
         self._exchange: Callable[[Told], Told]
         self._connection: Connection | None = None
-        self._ended = threading.Event()
+        self._board: Board | None = None
+        self._ended, self._met, self._hurry = threading.Event(), threading.Event(), threading.Event()
 
     def start(self, board: Board | None, address: tuple[str, int], key: bytes) -> None:
         """Begin to tell and to listen: rank 0 its own board, others that of the address."""
+        self._board = board
         if board is not None:
             self._exchange = board.exchange
         else:
@@ -130,26 +137,37 @@ class Watchdog:
         threading.Thread(target=self._run, name=f"{_OURS}watchdog", daemon=True).start()
 
     def stop(self) -> None:
-        """Say that this rank ends as it should."""
+        """End as one should: once all ranks are here, or one is lost, which ends all. However long others take, they are waited for."""
+        self._progress.enter(_END)
+        self._hurry.set()
+        self._met.wait()
+        if self._board is not None:  # its threads end with this one, though the process may live on in MPI's own end
+            self._board.empty.wait(_PATIENCE)
         self._ended.set()
+        self._hurry.set()
         if self._connection is not None:
             with suppress(OSError), self._connection:
-                self._connection.send_bytes(b'{"ends": true}')
+                self._connection.send_bytes(json.dumps(self._about | {"kind": _GONE}).encode())
 
     def _ask(self, told: Told) -> Told:
         assert self._connection is not None
         self._connection.send_bytes(json.dumps(told).encode())
         begin = time.monotonic()
         while not self._connection.poll(1.0):
-            if self._ended.is_set():
-                return {"ranks": [], "alarm": {}}
             if time.monotonic() - begin > self._deadline():
                 raise TimeoutError(f"it has said nothing for {time.monotonic() - begin:.0f} s")
         answer: Told = json.loads(self._connection.recv_bytes())
         return answer
 
+    def _next(self) -> bool:
+        """Wait for the moment of the next beat; whether there is one."""
+        at_end = self._progress.kind == _END and self._progress.waited() < 1
+        self._hurry.wait(_SOON if at_end else 1 / _BEATS)
+        self._hurry.clear()
+        return not self._ended.is_set()
+
     def _run(self) -> None:
-        while not self._ended.wait(1 / _BEATS):
+        while self._next():
             progress = self._progress
             told = self._about | {"count": progress.count, "kind": progress.kind}
             try:
@@ -164,12 +182,16 @@ class Watchdog:
             if alarm and not self._ended.is_set():
                 self._end(alarm["text"] if alarm["by"] == self.rank else "")
                 return
+            if len(found["ranks"]) == self.size and all(r["kind"] in (_END, _GONE) for r in found["ranks"]):
+                self._met.set()
 
     def _without_rank_0(self, error: Exception) -> None:
-        """Where all end as they should, rank 0 may be gone first; else the launcher ends all, or this rank as soon as it waits."""
+        """Rank 0 is the first to go where all end as they should; else the launcher ends all, or this rank as soon as it waits."""
         state = str(error) if isinstance(error, TimeoutError) else "its process has ended"
-        while not self._ended.wait(1 / _BEATS):
-            if self._progress.waited() > _PATIENCE:
+        while self._next():
+            if self._progress.kind == _END and not isinstance(error, TimeoutError):
+                self._met.set()
+            elif self._progress.waited() > _PATIENCE:
                 self._end(self._text(f"rank 0: {state}"))
                 return
 
@@ -178,14 +200,14 @@ class Watchdog:
         for check in self.checks:
             if said := check():
                 return self._text(said)
-        lost = [r for r in ranks if r["lost"]]
-        waited = self._progress.waited()
+        waited, at_end = self._progress.waited(), self._progress.kind == _END
+        lost = [r for r in ranks if r["lost"] or (at_end and r["age"] > self._deadline() and r["kind"] != _GONE)]
         if lost and waited > _PATIENCE:
-            return self._text("; ".join(f"{_named(r)}: {r['lost']}" for r in lost))
-        if waited < self._deadline():
+            return self._text("; ".join(f"{_named(r)}: {r['lost'] or _state(r)}" for r in lost))
+        if at_end or waited < self._deadline():
             return ""
         mine = next(r for r in ranks if r["rank"] == self.rank)
-        missing = [r for r in ranks if r["count"] < mine["count"] or (r["count"] == mine["count"] and not r["kind"])]
+        missing = [r for r in ranks if (r["kind"] in ("", _END, _GONE) and r["count"] <= mine["count"]) or r["count"] < mine["count"]]
         known = {r["rank"] for r in ranks}
         absent = [f"rank {rank}, which never said anything" for rank in range(self.size) if rank not in known]
         others = [f"{_named(r)}: {_state(r)}" for r in missing]
@@ -234,6 +256,8 @@ def _named(told: Told) -> str:
 
 def _state(told: Told) -> str:
     done = f"after {told['count']} collectives" if told["count"] else "before its first collective"
+    if told["kind"] in (_END, _GONE):
+        return f"it has ended, after {told['count'] - 1} collectives"
     if told["age"] > _OLD:
         return f"stopped {told['age']:.0f} s ago, {done}"
     return f"it runs, in {told['kind']} {told['count']}" if told["kind"] else f"it runs, {done}, and has not come to the next"

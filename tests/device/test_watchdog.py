@@ -39,8 +39,15 @@ def ranks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ranks]:
     made = Ranks(3, 0.7)
     made.start()
     yield made
+    stopping = [threading.Thread(target=dog.stop) for dog in made.dogs if not made.status]
+    for thread in stopping:
+        thread.start()
+    for thread in stopping:
+        thread.join(20)
+        assert not thread.is_alive(), "ranks that all end have not met"
     for dog in made.dogs:
-        dog.stop()
+        if dog._connection is not None:
+            dog._connection.close()
 
 
 def said(capsys: Any, ranks: Ranks) -> str:
@@ -72,6 +79,14 @@ def test_one_that_is_behind_is_named_where_it_waits(ranks: Ranks, capsys: Any) -
     assert "got rank 2 (pid " in (text := said(capsys, ranks)) and "it runs, in broadcast 1" in text
 
 
+def test_one_that_ended_before_the_others(ranks: Ranks, capsys: Any) -> None:
+    for p in ranks.progress[:2]:
+        p.enter("all_reduce")
+    threading.Thread(target=ranks.dogs[2].stop, daemon=True).start()
+    assert "got rank 2 (pid " in (text := said(capsys, ranks)) and "it has ended, after 0 collectives" in text
+    ranks.dogs[2]._met.set()
+
+
 def test_all_there_and_no_sum(ranks: Ranks, capsys: Any) -> None:
     for p in ranks.progress:
         p.enter("all_reduce")
@@ -94,12 +109,28 @@ def test_what_a_library_finds_wrong(ranks: Ranks, capsys: Any) -> None:
 
 
 def test_nobody_waits_and_all_end(ranks: Ranks, capsys: Any) -> None:
-    """However long a rank takes for itself; and one that has ended as it should is not lost."""
-    ranks.dogs[2].stop()
+    """However long a rank takes for itself, at the end too: the others wait for it."""
+    ended = threading.Thread(target=ranks.dogs[2].stop)
+    ended.start()
     ranks.progress[0].enter("all_reduce")
     ranks.progress[0].leave()
-    assert not ranks.ended.wait(1.2)
+    assert not ranks.ended.wait(1.2) and ended.is_alive()
+    others = [threading.Thread(target=dog.stop) for dog in ranks.dogs[:2]]
+    for thread in others:
+        thread.start()
+    for thread in (ended, *others):
+        thread.join(20)
+        assert not thread.is_alive()
     assert not capsys.readouterr().err
+
+
+def test_one_that_stops_while_the_others_end(ranks: Ranks, capsys: Any) -> None:
+    ranks.dogs[2]._ended.set()  # its thread tells no more
+    for dog in ranks.dogs[:2]:
+        threading.Thread(target=dog.stop, daemon=True).start()
+    assert "[the end 1] expected all 3 ranks" in (text := said(capsys, ranks)) and "got rank 2 (pid" in text and ": stopped " in text
+    for dog in ranks.dogs[:2]:
+        dog._met.set()
 
 
 def test_a_process_that_is_gone(ranks: Ranks, capsys: Any) -> None:
