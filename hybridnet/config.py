@@ -112,7 +112,8 @@ SETTINGS = {
         "HYBRIDNET_DEADLINE",
         300.0,
         _seconds,
-        "seconds for which a rank of several waits for the others where all must agree: at the first step, and when something was compiled",
+        "seconds for which a rank of several waits for the others, in a sum and where all must agree: those that do not come are named, and "
+        "all ranks end",
     ),
     "home": Setting(
         "MXNET_HOME",

@@ -19,7 +19,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from types import TracebackType
 from typing import Any, NoReturn
@@ -29,6 +29,7 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.config import WORLD_VARIABLES, config, environment_of, numbers
 from hybridnet.device import cuda
+from hybridnet.device.watchdog import LOST, Board, Progress, Watchdog
 from hybridnet.errors import RankError, fail
 
 Data = np.ndarray[Any, Any]
@@ -77,9 +78,12 @@ class Communicator:
         A rank that does not come within ``HYBRIDNET_DEADLINE`` seconds is an error as well, which names it, and ``why`` this one is here.
         """
 
-    def end_all(self) -> NoReturn:
-        """End every rank at once, as failed."""
-        os._exit(1)
+    def watch(self, check: Callable[[], str]) -> None:
+        """Have the watchdog call ``check``, which says what is wrong with a library's communication, if anything is."""
+
+    def end_all(self, status: int = 1) -> NoReturn:
+        """End every rank at once, as failed, with an exit status."""
+        os._exit(status)
 
 
 class _Mpi(Communicator):
@@ -94,24 +98,41 @@ class _Mpi(Communicator):
         self.local_rank, self.local_size = local.Get_rank(), local.Get_size()
         self.name = mpi.Get_library_version().split(",")[0].split("\n")[0].replace("\t", " ").strip()
         self._subjects = 0  # how many were agreed on
+        self._progress = Progress()
+        self.watchdog = Watchdog(self.rank, self.size, self._progress, lambda: config.deadline, self.end_all)
+        board = Board(self.size, self.local_size == self.size) if self.rank == 0 else None
+        self.watchdog.start(board, *self._world.bcast(None if board is None else (board.address, board.key)))
 
     def all_reduce(self, source: Data, target: Data) -> None:
+        self._progress.enter("all_reduce")
         self._world.Allreduce(self._mpi.IN_PLACE if source is target else source, target)
+        self._progress.leave()
 
     def reduce_scatter(self, source: Data, target: Data) -> None:
+        self._progress.enter("reduce_scatter")
         self._world.Reduce_scatter_block(source, target)
+        self._progress.leave()
 
     def all_gather(self, source: Data, target: Data) -> None:
+        self._progress.enter("all_gather")
         self._world.Allgather(source, target)
+        self._progress.leave()
 
     def broadcast(self, array: Data, root: int) -> None:
+        self._progress.enter("broadcast")
         self._world.Bcast(array, root)
+        self._progress.leave()
 
     def barrier(self) -> None:
+        self._progress.enter("barrier")
         self._world.Barrier()
+        self._progress.leave()
 
     def gather_objects(self, value: Any) -> list[Any]:
-        return list(self._world.allgather(value))
+        self._progress.enter("gather_objects")
+        found = list(self._world.allgather(value))
+        self._progress.leave()
+        return found
 
     def agree(self, subject: str, lines: Sequence[str], why: str = "") -> None:
         digest = hashlib.sha256("\n".join([subject, *lines]).encode()).hexdigest()
@@ -158,12 +179,31 @@ class _Mpi(Communicator):
             fix="the same shapes and modes on every rank: samplers that give each the same number of batches, last_batch='discard'",
         )
 
-    def end_all(self) -> NoReturn:
+    def watch(self, check: Callable[[], str]) -> None:
+        self.watchdog.checks.append(check)
+
+    def end(self) -> None:
+        """MPI's own end, in which ranks wait for one another: if one is stopped there, the others end by themselves."""
+        ended = threading.Event()
+
+        def guard() -> None:
+            if not ended.wait(config.deadline):
+                print(
+                    f"rank {self.rank} of {self.size} leaves: MPI_Finalize waits for a rank that does not end", file=sys.stderr, flush=True
+                )
+                os._exit(LOST)
+
+        threading.Thread(target=guard, name="hybridnet-guard", daemon=True).start()
+        if not self._mpi.Is_finalized():
+            self._mpi.Finalize()
+        ended.set()
+
+    def end_all(self, status: int = 1) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         time.sleep(_LAST_WORDS)
-        self._world.Abort(1)
-        os._exit(1)
+        self._world.Abort(status)
+        os._exit(status)
 
 
 def _difference(first: tuple[str, Sequence[str]], other: tuple[str, Sequence[str]]) -> str:
@@ -229,7 +269,7 @@ def _mpi4py(meant: int) -> Any:
         fail(RankError, "distributed", expected="mpi4py and an MPI, to join other processes", got=reason, fix=_INSTALL)
 
 
-def _end_all_on_errors(communicator: Communicator) -> None:
+def _end_all_on_errors(communicator: _Mpi) -> None:
     replace_world(communicator)
     shown = sys.excepthook
 
@@ -245,6 +285,8 @@ def _end_all_on_errors(communicator: Communicator) -> None:
         if _Exit.failed:
             print(f"rank {communicator.rank} of {communicator.size} ends all: it exits with {_Exit.failed}", file=sys.stderr)
             communicator.end_all()
+        communicator.watchdog.stop()
+        communicator.end()
 
     atexit.register(at_exit)
 
@@ -292,7 +334,19 @@ def _nccl_communicator(device_id: int, size: int) -> Any:
     nccl = _nccl()
     identity = world().gather_objects(nccl.get_unique_id() if world().rank == 0 else None)[0]
     cuda.make_current(device_id)
-    return nccl.NcclCommunicator(size, identity, world().rank)
+    made = nccl.NcclCommunicator(size, identity, world().rank)
+    world().watch(lambda: _nccl_error(made))
+    return made
+
+
+def _nccl_error(communicator: Any) -> str:
+    """What went wrong in a communicator's calls, which would wait for a lost peer for ever: they are then given up."""
+    try:
+        communicator.check_async_error()
+    except Exception as error:  # of CuPy
+        communicator.abort()
+        return f"NCCL's {type(error).__name__}: {error}"
+    return ""
 
 
 class NcclCall:

@@ -9,6 +9,8 @@ import pytest
 from support.mpi import PACKAGES, require
 from support.paths import ROOT
 
+from hybridnet.device.watchdog import LOST
+
 #: Of each fault what the ranks print.
 SAID = {
     "exception": ("rank 1 of 2 ends all:", "ValueError: of rank 1 alone"),
@@ -27,11 +29,22 @@ SAID = {
         "since argument 0: float32[4,3] became float32[3,3], rank 0 did not",
         "last_batch='discard'",
     ),
+    "elsewhere": (
+        "ends all: RankError: [all_reduce 2] expected all 3 ranks within 4 s (HYBRIDNET_DEADLINE); got rank 1 (pid ",
+        "it runs, after 1 collectives, and has not come to the next; at rank_faults.py:",
+        "rank 1 of 3 is here:",
+        "in wait_for_ever",
+        "rank 2 of 3 is here:",
+    ),
+    "stopped": ("got rank 1 (pid ", "stopped ", "rank 2 of 3 is here:"),
+    "first_stopped": ("got rank 0: it has said nothing for ", "rank 2 of 3 is here:"),
+    "killed": (),  # the launcher says it, in words of its own
     "several_devices": ("[Trainer] expected with several ranks, one device each; got 2 devices in one process", "mpirun"),
 }
 
 
-QUICK = ("exception", "exits", "frozen_layer")
+QUICK = ("exception", "exits", "frozen_layer", "elsewhere")
+WATCHED = ("elsewhere", "stopped", "first_stopped", "killed")
 CASES = [
     pytest.param(name, fault, marks=() if name == "mpich" and fault in QUICK else pytest.mark.slow) for name in PACKAGES for fault in SAID
 ]
@@ -39,11 +52,26 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "fault"), CASES)
 def test_faults(name: str, fault: str) -> None:
-    deadline = "4" if fault == "one_retraces" else "60"
-    done = require(name).run(2, "tests/support/rank_faults.py", fault, HYBRIDNET_DEADLINE=deadline)
+    deadline = "4" if fault in ("one_retraces", *WATCHED) else "60"
+    done = require(name).run(3 if fault in WATCHED else 2, "tests/support/rank_faults.py", fault, HYBRIDNET_DEADLINE=deadline)
     assert done.returncode != 0
+    assert fault not in ("elsewhere", "stopped", "first_stopped") or done.returncode == LOST
     for words in SAID[fault]:
         assert words in done.stdout, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_rank_that_is_slow_is_waited_for(name: str) -> None:
+    done = require(name).run(2, "tests/support/rank_faults.py", "slow", HYBRIDNET_DEADLINE="5")
+    assert done.returncode == 0 and done.stdout.count("nothing went wrong") == 2, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "option"), [("openmpi", "--enable-recovery"), ("mpich", "-disable-auto-cleanup")])
+def test_a_killed_rank_of_which_the_launcher_takes_no_notice(name: str, option: str) -> None:
+    done = require(name).run(3, "tests/support/rank_faults.py", "killed", HYBRIDNET_DEADLINE="60", options=(option,))
+    assert done.returncode != 0 and "its process has ended" in done.stdout, done.stdout
 
 
 def test_an_exit_that_is_caught_ends_nothing() -> None:

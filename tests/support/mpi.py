@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -48,13 +49,19 @@ class Mpi(NamedTuple):
             }
         return own
 
-    def run(self, ranks: int, *command: str, seconds: float = 150.0, **variables: str) -> subprocess.CompletedProcess[str]:
-        """``mpirun -n ranks python command``; what it and the ranks print comes as one text.
+    def command(self, ranks: int, options: Sequence[str] = ()) -> list[str]:
+        """``mpirun options -n ranks python``."""
+        return [str(self.prefix / "bin" / "mpirun"), *options, "-n", str(ranks), sys.executable]
+
+    def run(
+        self, ranks: int, *command: str, seconds: float = 150.0, options: Sequence[str] = (), **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """``mpirun options -n ranks python command``; what it and the ranks print comes as one text.
 
         TimeoutExpired after so many seconds; then all of them are killed.
         """
-        before = set(_segments())
-        arguments = [str(self.prefix / "bin" / "mpirun"), "-n", str(ranks), sys.executable, *command]
+        before = set(segments())
+        arguments = [*self.command(ranks, options), *command]
         with subprocess.Popen(
             arguments,
             env={**self.environment(), **variables},
@@ -72,18 +79,18 @@ class Mpi(NamedTuple):
                         os.kill(pid, signal.SIGKILL)
                 raise
             finally:
-                _sweep(before)
+                sweep(before)
         return subprocess.CompletedProcess(arguments, process.returncode, said)
 
 
-def _segments() -> list[Path]:
+def segments() -> list[Path]:
     """What MPI's processes share, of which those that are aborted leave behind what they had."""
     return [path for pattern in ("mpich_shm_*", "sm_segment.*") for path in Path("/dev/shm").glob(pattern)]
 
 
-def _sweep(before: set[Path]) -> None:
+def sweep(before: set[Path]) -> None:
     """Remove what was not there before and no process has."""
-    left = [path for path in _segments() if path not in before]
+    left = [path for path in segments() if path not in before]
     if left:
         maps = []
         for process in Path("/proc").glob("[0-9]*"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -121,6 +124,56 @@ def several_devices(rank: int) -> None:
         losses = [net(hn.np.ones((2, 3), device=d)).sum() for d in (hn.cpu(0), hn.cpu(1))]
     autograd.backward(losses)
     trainer.step(8)
+
+
+def wait_for_ever() -> None:
+    while True:
+        time.sleep(0.1)
+
+
+@fault
+def elsewhere(rank: int) -> None:
+    """One rank reads data that never comes, while the others sum."""
+    distributed.all_reduce(hn.np.ones(3))
+    if rank == 1:
+        wait_for_ever()
+    distributed.all_reduce(hn.np.ones(3))
+
+
+@fault
+def stopped(rank: int) -> None:
+    """One rank is stopped by a signal that it cannot catch."""
+    distributed.all_reduce(hn.np.ones(3))
+    if rank == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    distributed.all_reduce(hn.np.ones(3))
+
+
+@fault
+def first_stopped(rank: int) -> None:
+    """The one that keeps what the others tell is stopped."""
+    distributed.all_reduce(hn.np.ones(3))
+    if rank == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    distributed.all_reduce(hn.np.ones(3))
+
+
+@fault
+def killed(rank: int) -> None:
+    """One rank is gone at once; the launcher sees to it, or the others do."""
+    distributed.all_reduce(hn.np.ones(3))
+    if rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    distributed.all_reduce(hn.np.ones(3))
+
+
+@fault
+def slow(rank: int) -> None:
+    """One rank takes long, though not too long."""
+    if rank == 1:
+        time.sleep(float(os.environ["HYBRIDNET_DEADLINE"]) * 0.6)
+    distributed.all_reduce(hn.np.ones(3))
+    time.sleep(float(os.environ["HYBRIDNET_DEADLINE"]) * 1.2)  # nobody waits for another
 
 
 if __name__ == "__main__":
