@@ -11,7 +11,7 @@ from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, operands, tensor, uniform
 from hybridnet.ops.vision.host import on_host
-from hybridnet.ops.vision.suppression import survivors
+from hybridnet.ops.vision.suppression import best_first, survivors
 
 
 def base_anchors(stride: int, ratios: tuple[float, ...], scales: tuple[float, ...]) -> Any:
@@ -73,8 +73,8 @@ def _proposed(
         small = (boxes[:, 2:] - boxes[:, :2] + 1 < least * scale).any(1)
         boxes[small] += np.array([-1, -1, 1, 1], boxes.dtype) * boxes.dtype.type(least * scale / 2)
         score[small] = -1
-        best = np.argsort(-score, kind="stable")[: before if before > 0 else None]
-        alive = survivors(boxes[best], overlap, pixel=1)
+        best = best_first(score, before)
+        alive = survivors(boxes[best], overlap, pixel=1, most=count)
         kept = best[alive][:count]
         places_of = np.resize(kept, count)  # over again from the first where there are fewer
         rows = slice(i * count, (i + 1) * count)
