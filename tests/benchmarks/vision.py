@@ -2,9 +2,9 @@
 
     python tests/benchmarks/vision.py --mxnet PYTHON --write tests/benchmarks/records/vision-DATE.json
 
-Sizes are those of SSD with 300² pixels (8,732 anchors, 21 classes) and of Faster R-CNN on 600 × 800 (38 × 50 pixels of features). Gradients
-are timed with their forward. The machine should be quiet. The bar: no operator slower than MXNet's. ``--only TEXT`` takes those whose name has
-the text.
+Sizes are those of SSD with 300² pixels (8,732 anchors, 21 classes) and of Faster R-CNN on 600 × 800 (38 × 50 pixels of features).
+Gradients are timed with their forward. The machine should be quiet. The bar: no operator slower than MXNet's. ``--only TEXT`` takes
+those whose name has the text.
 """
 
 import argparse

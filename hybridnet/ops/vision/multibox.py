@@ -207,11 +207,11 @@ def _detected(
     best = probabilities[:, 1:].max(1)
     for i in range(batch):
         found = np.flatnonzero(best[i] >= threshold)
-        boxes = _decoded(sides[:, found], places[i].reshape(-1, 4).T[:, found], variances)
+        boxes = _decoded(sides.take(found, 1), places[i].reshape(-1, 4).T.take(found, 1), variances)
         if clip:
             np.clip(boxes, 0, 1, out=boxes)
         scores = best[i, found]
-        classes = _first_equal(probabilities[i, 1:], best[i])[found]
+        classes = _first_equal(probabilities[i, 1:].take(found, 1), scores)
         rows = np.concatenate([[classes, scores], boxes]).astype(out.dtype)
         if 0 < overlap <= 1:
             rows = rows.T

@@ -1,23 +1,26 @@
 """Suppression of the lesser of overlapping boxes, on NumPy arrays.
 
-Boxes are taken in blocks, best first: a block is compared with all that were kept before, and what they strike out is never looked at again;
-then it is compared with itself, by a table of who overlaps whom. No block is looked at when enough are kept. Boxes of several ids, of
-which there are no more than a block each, are taken all at once, a table for each id.
+Boxes are taken in chunks, best first. What was kept of chunks before strikes out of a chunk what it overlaps; then the chunk is gone
+through in blocks: within a block by a table of who overlaps whom, then those that stay strike out of the rest of the chunk. What is struck
+out is never looked at again, and no chunk is looked at when enough are kept. Boxes of several ids, of which there are not many each, are
+taken all at once, a table for each id.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-#: Boxes in a block, those kept that are compared with a block at a time, and numbers in the tables of all ids: what stays in a cache.
-_BLOCK, _KEPT, _TABLES = 256, 64, 1 << 16
+#: Boxes in a block and in a chunk, and numbers in a table: three of them stay in the cache.
+_BLOCK, _CHUNK = 128, 2048
+_TABLE = _BLOCK * _CHUNK
 
 
 def best_first(scores: Any, most: int = 0) -> Any:
-    """The places of scores (n,) from the highest on, equal ones in their order; with ``most`` above 0 only of so many. NaN is the lowest."""
+    """The places of scores (n,) from the highest on, equal ones in their order; ``most`` above 0: only so many. NaN is the lowest."""
     scores = np.where(np.isnan(scores), scores.dtype.type(-np.inf), scores)
     places = np.arange(len(scores))
     if 0 < most < len(scores):
@@ -35,7 +38,7 @@ def best_first(scores: Any, most: int = 0) -> Any:
 
 
 def _shared(a: Any, b: Any, pixel: float, work: Any) -> Any:
-    """The areas that boxes share over those that they cover together; ``a`` and ``b``: four sides each, which broadcast to ``work`` (3, …)."""
+    """The areas that boxes share over those that they cover together; ``a`` and ``b``: four sides each, which broadcast; ``work``: (3, …)."""
     shared, other, part = work
     for side, (near, far) in ((shared, (0, 2)), (other, (1, 3))):
         np.minimum(a[far], b[far], out=side)
@@ -63,20 +66,51 @@ def overlaps(a: Any, b: Any) -> Any:
 class _Rule:
     """When a box strikes out another, and memory to find out in."""
 
-    def __init__(self, dtype: Any, threshold: float, inclusive: bool, pixel: float) -> None:
+    def __init__(self, sides: Any, threshold: float, inclusive: bool, pixel: float) -> None:
         self._exceeds = np.greater_equal if inclusive else np.greater
-        self._threshold, self._pixel = dtype.type(threshold), dtype.type(pixel)
-        self._work = np.empty(3 * max(_BLOCK * _BLOCK, _TABLES), dtype)
+        self._threshold, self._pixel = sides.dtype.type(threshold), sides.dtype.type(pixel)
+        self._sides, self._quick = sides, threshold > 0
+        # shared / (a + b - shared) > t where shared > (a + b) t / (1 + t): a part less, since neither is exact.
+        part = _areas(sides, self._pixel) * sides.dtype.type(threshold / (1 + threshold) * (1 - 1e-4) if self._quick else 0)
+        self._known = np.concatenate([sides[:2], sides[2:] + self._pixel, part[None]])
+        self._work = np.empty(3 * _TABLE, sides.dtype)
+        self._near, self._zeros = np.empty(_TABLE, bool), np.zeros(_CHUNK, sides.dtype)
 
     def __call__(self, a: Any, b: Any) -> Any:
-        """Which boxes of ``a``, sides (4, …, m), strike out which of ``b``, (4, …, n): (…, m, n)."""
-        shape = (3, *a.shape[1:], b.shape[-1])
-        work = self._work[: int(np.prod(shape))].reshape(shape)
-        return self._exceeds(_shared(a[..., None], b[..., None, :], self._pixel, work), self._threshold)
+        """Which boxes of ``a``, places (…, m), strike out which of ``b``, (…, n): (…, m, n), until the next call."""
+        shape = (*a.shape, b.shape[-1])
+        size = math.prod(shape)
+        shared, other, part = self._work[: 3 * size].reshape(3, *shape)
+        found = self._near[:size].reshape(shape)
+        of_a, of_b = self._known.take(a, 1)[..., None], self._known.take(b, 1)[..., None, :]
+        if not self._quick:
+            return self._exceeds(
+                _shared(self._sides.take(a, 1)[..., None], self._sides.take(b, 1)[..., None, :], self._pixel, (shared, other, part)),
+                self._threshold,
+                out=found,
+            )
+        for side, axis in ((shared, 0), (other, 1)):
+            # Of a row and a number NumPy's minimum takes many times as long as of two rows.
+            np.copyto(side, of_a[axis + 2])
+            np.copyto(part, of_a[axis])
+            np.minimum(side, of_b[axis + 2], out=side)
+            side -= np.maximum(part, of_b[axis], out=part)
+        np.maximum(shared, self._zeros[: shape[-1]], out=shared)
+        shared *= other
+        np.copyto(part, of_a[4])
+        part += of_b[4]
+        np.greater_equal(shared, part, out=found)
+        at = np.flatnonzero(found)
+        if len(at):  # what is nearly so is looked at again
+            row, column = np.divmod(at, shape[-1])
+            first, second = a.ravel()[row], b.ravel()[row // shape[-2] * shape[-1] + column]
+            again = _shared(self._sides.take(first, 1), self._sides.take(second, 1), self._pixel, np.empty((3, len(at)), self._sides.dtype))
+            found.ravel()[at] = self._exceeds(again, self._threshold)
+        return found
 
 
 def _staying(table: Any) -> Any:
-    """Those of boxes, best first, that no better one that stays strikes out; ``table`` (…, n, n): who would strike out whom, if it stays."""
+    """Those of boxes, best first, that no better one that stays strikes out; ``table`` (…, n, n): who strikes out whom, if it stays."""
     n = table.shape[-1]
     table &= np.arange(n)[:, None] < np.arange(n)
     stays = ~table.any(-2)
@@ -87,31 +121,28 @@ def _staying(table: Any) -> Any:
             return stays
 
 
-def survivors(
-    boxes: Any, threshold: float, ids: Any = None, inclusive: bool = False, pixel: float = 0.0, most: int | None = None
-) -> Any:
+def survivors(boxes: Any, threshold: float, ids: Any = None, inclusive: bool = False, pixel: float = 0.0, most: int | None = None) -> Any:
     """Which of the boxes (n, 4), best first, are overlapped by more than ``threshold`` by no better one that survives: (n,) of bool.
 
     ``ids``: only boxes of the same id strike out one another. ``inclusive``: also at the threshold itself. ``pixel``: 1 where a box holds
     the pixel of its far corner too. ``most``: the first so many are enough, of each id.
     """
     alive = np.zeros(len(boxes), bool)
-    sides, rule = np.ascontiguousarray(boxes.T), _Rule(boxes.dtype, threshold, inclusive, pixel)
+    rule = _Rule(np.ascontiguousarray(boxes.T), threshold, inclusive, pixel)
     if ids is None:
-        alive[_of_one(rule, sides, np.arange(len(boxes)), most)] = True
+        alive[_of_one(rule, np.arange(len(boxes)), most)] = True
         return alive
     order = np.argsort(ids, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1) if len(order) else []
     groups.sort(key=len, reverse=True)
     for several in _together(groups):
         if len(several) == 1:
-            alive[_of_one(rule, sides, several[0], most)] = True
+            alive[_of_one(rule, several[0], most)] = True
             continue
         places = np.full((len(several), len(several[0])), -1)
         for row, group in zip(places, several, strict=True):
             row[: len(group)] = group
-        of_each = sides[:, places]  # what fills up is the last box once more: it comes last, and strikes out nothing before it
-        stays = _staying(rule(of_each, of_each)) & (places >= 0)
+        stays = _staying(rule(places, places)) & (places >= 0)  # what fills up comes last, so that it strikes out nothing
         alive[places[stays]] = True
     return alive
 
@@ -121,22 +152,25 @@ def _together(groups: list[Any]) -> Iterator[list[Any]]:
     at = 0
     while at < len(groups):
         size = len(groups[at]) ** 2
-        count = max(1, _TABLES // size) if len(groups[at]) <= _BLOCK else 1
+        count = max(1, _TABLE // size)
         yield groups[at : at + count]
         at += count
 
 
-def _of_one(rule: _Rule, sides: Any, places: Any, most: int | None) -> Any:
+def _of_one(rule: _Rule, places: Any, most: int | None) -> Any:
     """The survivors among ``places``, whose boxes all strike out one another."""
     kept, count = np.empty_like(places), 0
-    for start in range(0, len(places), _BLOCK):
+    chunk = _CHUNK if most is None else 2 * _BLOCK  # little is looked at of what comes behind the last that is wanted
+    for start in range(0, len(places), chunk):
         if most is not None and count >= most:
             break
-        block = places[start : start + _BLOCK]
-        for first in range(0, count, _KEPT):
-            block = block[~rule(sides[:, kept[first : min(first + _KEPT, count)]], sides[:, block]).any(0)]
-        here = sides[:, block]
-        block = block[_staying(rule(here, here))]
-        kept[count : count + len(block)] = block
-        count += len(block)
+        rest = places[start : start + chunk]
+        for first in range(0, count, _BLOCK):
+            rest = rest[~rule(kept[first : min(first + _BLOCK, count)], rest).any(0)]
+        while len(rest):
+            block, rest = rest[:_BLOCK], rest[_BLOCK:]
+            block = block[_staying(rule(block, block))]
+            kept[count : count + len(block)] = block
+            count += len(block)
+            rest = rest[~rule(block, rest).any(0)]
     return kept[:count]
