@@ -38,7 +38,7 @@ def best_first(scores: Any, most: int = 0) -> Any:
 
 
 def _shared(a: Any, b: Any, pixel: float, work: Any) -> Any:
-    """The areas that boxes share over those that they cover together; ``a`` and ``b``: four sides each, which broadcast; ``work``: (3, …)."""
+    """The areas that boxes share over those they cover together; ``a`` and ``b``: four sides each, which broadcast; ``work``: (3, …)."""
     shared, other, part = work
     for side, (near, far) in ((shared, (0, 2)), (other, (1, 3))):
         np.minimum(a[far], b[far], out=side)
