@@ -39,6 +39,10 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("ctypes2buffer ctypes2numpy_shared", "no C library: all is Python"),
         ("c2pyerror get_last_ffi_error libinfo add_fileline_to_docstring", "no C library: all is Python"),
     ],
+    "hybridnet.amp": [
+        ("convert_model convert_symbol", "amp.convert_hybrid_block of a gluon.SymbolBlock: what computes casts, no graph is changed"),
+        ("lists list_loss_output_functions list_lp16_use_fp32_params", "amp.list_lp16_ops, list_fp32_ops and list_lp16_fp32_ops"),
+    ],
     "hybridnet.contrib": [
         ("quant", ""),
     ],
@@ -54,8 +58,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("imdecode", "hybridnet.image.imdecode"),
     ],
     "hybridnet.ndarray.contrib": [
-        ("quantized_rnn", "LSTM in floating numbers"),
-        ("backward_hawkesll backward_index_copy backward_quadratic", "autograd: they are parts of gradients"),
+        ("backward_hawkesll", "autograd: it is a gradient's part, which takes no arrays in MXNet's Python either"),
     ],
     "hybridnet.numpy": [
         ("mirr npv ppmt pv rate", "the package numpy_financial: NumPy has them no more"),

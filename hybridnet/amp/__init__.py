@@ -17,19 +17,38 @@ Parameters, their gradients and the optimizer's states stay float32. It is the s
 in a ``jit`` step. What is cast, and where, is in :mod:`hybridnet.core.precision`.
 """
 
+import sys
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
 from hybridnet.amp.blocks import convert_hybrid_block
 from hybridnet.amp.loss_scaler import LossScaler
-from hybridnet.amp.policy import init, list_fp32_ops, list_lp16_fp32_ops, list_lp16_ops
+from hybridnet.amp.policy import (
+    init,
+    list_conditional_fp32_ops,
+    list_fp32_ops,
+    list_lp16_fp32_ops,
+    list_lp16_ops,
+    list_widest_type_cast,
+)
 from hybridnet.amp.training import init_trainer, scale_loss, unscale
+
+amp = sys.modules[__name__]  # MXNet's module of these functions
 
 __all__ = [
     "LossScaler",
+    "amp",
     "convert_hybrid_block",
     "init",
     "init_trainer",
+    "list_conditional_fp32_ops",
     "list_fp32_ops",
     "list_lp16_fp32_ops",
     "list_lp16_ops",
+    "list_widest_type_cast",
     "scale_loss",
     "unscale",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hybridnet.amp.policy import make_policy
+from hybridnet.amp.policy import Condition, kept_wide, make_policy
 from hybridnet.core import Precision, computing_in
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon import HybridBlock
@@ -29,6 +29,7 @@ def convert_hybrid_block(
     target_dtype: Any = "float16",
     target_dtype_ops: Iterable[str] | None = None,
     fp32_ops: Iterable[str] | None = None,
+    conditional_fp32_ops: Iterable[Condition] | None = None,
 ) -> HybridBlock:
     """A block that computes what ``block`` does in mixed precision, :func:`init` or not.
 
@@ -37,4 +38,4 @@ def convert_hybrid_block(
     """
     if not isinstance(block, HybridBlock):
         fail(ArgumentError, "convert_hybrid_block", expected="a HybridBlock", got=type(block).__name__)
-    return _Converted(block, make_policy("convert_hybrid_block", target_dtype, target_dtype_ops, fp32_ops))
+    return _Converted(block, make_policy("convert_hybrid_block", target_dtype, target_dtype_ops, kept_wide(fp32_ops, conditional_fp32_ops)))

@@ -24,16 +24,33 @@ def make_policy(op: str, target_dtype: Any, halved: Iterable[str] | None, kept: 
     return Precision(dtype, *lists)
 
 
-def init(target_dtype: Any = "float16", target_precision_ops: Iterable[str] | None = None, fp32_ops: Iterable[str] | None = None) -> None:
+#: An operator, the name of an attribute, and its values.
+Condition = tuple[str, str, Iterable[Any]]
+
+
+def kept_wide(fp32_ops: Iterable[str] | None, conditional_fp32_ops: Iterable[Condition] | None) -> list[str]:
+    """The operators that are to compute in float32, those on a condition whatever their attributes are."""
+    return [*(fp32_ops or ()), *(name for name, _, _ in conditional_fp32_ops or ())]
+
+
+def init(
+    target_dtype: Any = "float16",
+    target_precision_ops: Iterable[str] | None = None,
+    conditional_fp32_ops: Iterable[Condition] | None = None,
+    fp32_ops: Iterable[str] | None = None,
+) -> None:
     """Compute in mixed precision from here on, in all threads.
 
     ``target_dtype``: ``float16`` (then scale the loss, see :func:`scale_loss`) or ``bfloat16``; ``float32`` ends it.
     ``target_precision_ops`` and ``fp32_ops``: names of operators, as ``net.graph(x)`` shows them, that are to compute in
-    the 16-bit type, or in float32, whatever :func:`list_lp16_ops` and its like say. Another policy compiles anew.
+    the 16-bit type, or in float32, whatever :func:`list_lp16_ops` and its like say. Operators of ``conditional_fp32_ops`` (name, attribute,
+    values) compute in float32 too, with any values. Another policy compiles anew.
     """
     off = dtypes.as_dtype(target_dtype) == dtypes.float32
     # On the class, where every thread finds it.
-    type(local).precision = None if off else make_policy("amp.init", target_dtype, target_precision_ops, fp32_ops)
+    type(local).precision = (
+        None if off else make_policy("amp.init", target_dtype, target_precision_ops, kept_wide(fp32_ops, conditional_fp32_ops))
+    )
 
 
 def _named(rule: str, target_dtype: Any) -> list[str]:
@@ -54,3 +71,14 @@ def list_fp32_ops(target_dtype: Any = "float16") -> list[str]:
 def list_lp16_fp32_ops(target_dtype: Any = "float16") -> list[str]:
     """The operators that compute in what they are given; of several types in the widest."""
     return _named("follow", target_dtype)
+
+
+def list_widest_type_cast(target_dtype: Any = "float16") -> list[str]:
+    """The operators that of several types compute in the widest: the same as :func:`list_lp16_fp32_ops`."""
+    return list_lp16_fp32_ops(target_dtype)
+
+
+def list_conditional_fp32_ops(target_dtype: Any = "float16") -> list[Condition]:
+    """The operators whose type depends on an attribute: none."""
+    make_policy("amp", target_dtype, None, None)
+    return []

@@ -40,6 +40,7 @@ from hybridnet.ndarray import (
 from hybridnet.ndarray.classic import NDArray
 from hybridnet.ndarray.creation import from_dlpack, from_numpy, to_dlpack_for_read, to_dlpack_for_write, waitall
 from hybridnet.ndarray.file import load, load_frombuffer, save
+from hybridnet.ndarray.keys import get_indexing_dispatch_code, get_oshape_of_gather_nd_op, indexing_key_expand_implicit_axes
 from hybridnet.ndarray.register import FUNCTIONS, OPERATORS
 
 from hybridnet.ndarray import sparse  # isort: skip  (its functions are those above)
@@ -50,7 +51,8 @@ op = _internal = SimpleNamespace(**FUNCTIONS)
 
 __all__ = [
     *FUNCTIONS, "NDArray", "OPERATORS", "activations", "adaptive_updates", "contrib", "contrib_updates", "creation", "custom",
-    "densities", "elementwise", "from_dlpack", "from_numpy", "image", "indexing", "internal", "layers", "linalg", "load",
+    "densities", "elementwise", "from_dlpack", "from_numpy", "get_indexing_dispatch_code", "get_oshape_of_gather_nd_op", "image",
+    "indexing", "indexing_key_expand_implicit_axes", "internal", "layers", "linalg", "load",
     "load_frombuffer", "methods", "multi_updates", "normalization", "outputs", "random", "reduce", "save", "sequence", "shape",
     "sparse", "to_dlpack_for_read", "to_dlpack_for_write", "updates", "utils", "vision", "waitall",
 ]  # fmt: skip

@@ -9,7 +9,16 @@ from hybridnet import absent, dtypes
 from hybridnet.core import call
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.graph.control_flow import cond, foreach, while_loop
-from hybridnet.ndarray import attention, contrib_boxes, contrib_more, contrib_quantized, contrib_regions, deformable, normalization
+from hybridnet.ndarray import (
+    attention,
+    contrib_boxes,
+    contrib_more,
+    contrib_quantized,
+    contrib_quantized_rnn,
+    contrib_regions,
+    deformable,
+    normalization,
+)
 from hybridnet.ndarray import outputs as losses
 from hybridnet.ndarray.attributes import Array, Context, Shape
 from hybridnet.ndarray.contrib_more import rand_zipfian
@@ -22,7 +31,7 @@ from hybridnet.ndarray.contrib_updates import (
     multi_mp_lamb_update,
 )
 from hybridnet.ndarray.record import when
-from hybridnet.ndarray.register import FUNCTIONS, classic
+from hybridnet.ndarray.register import FUNCTIONS, classic, helper
 from hybridnet.ndarray.types import always, apart
 from hybridnet.ops.array import gather
 from hybridnet.ops.array.shape import expand_dims, stack
@@ -210,14 +219,31 @@ def interleaved_matmul_encdec_valatt(keys_values: Array, attention: Array, heads
     return _joined(call("matmul", attention, _interleaved(keys_values, heads, 2)[1]), heads)
 
 
+@helper()
+def backward_quadratic(output_grad: Array, data: Array, a: float = 0.0, b: float = 0.0, c: float = 0.0) -> Any:
+    """The gradient of ``quadratic``: of ``data`` (…), from that of its result, of the same shape."""
+    return output_grad * (data * (2 * a) + b)
+
+
+@helper()
+def backward_index_copy(output_grad: Array, old_tensor: Array, index_vector: Array, new_tensor: Array) -> Any:
+    """The gradients of ``index_copy``: of ``old_tensor`` (rows, …) and ``new_tensor`` (indices, …), from that of its result (rows, …)."""
+    indices = gather.as_indices("backward_index_copy", index_vector, output_grad)
+    of_old = call("index_set", output_grad, new_tensor * 0, indices, key=(("array",),))
+    return of_old, gather.take(output_grad, indices, 0)
+
+
 # -- the namespace --------------------------------------------------------------------------------
 
 #: Where the other operators of this namespace are.
-FAMILIES = (attention, contrib_boxes, contrib_more, contrib_quantized, contrib_regions, deformable, losses, normalization)
+FAMILIES = (
+    attention, contrib_boxes, contrib_more, contrib_quantized, contrib_quantized_rnn, contrib_regions, deformable, losses, normalization,
+)  # fmt: skip
 _OPERATORS = {name.removeprefix("_contrib_"): function for name, function in FUNCTIONS.items() if name.startswith("_contrib_")}
 globals().update(_OPERATORS, **contrib_more.GRAPHS)
 __all__ = [
-    *_OPERATORS, *contrib_more.GRAPHS, "adamw_update", "cond", "foreach", "mp_adamw_update", "multi_adamw_update", "multi_lamb_update",
+    *_OPERATORS, *contrib_more.GRAPHS, "adamw_update", "backward_index_copy", "backward_quadratic",
+    "cond", "foreach", "mp_adamw_update", "multi_adamw_update", "multi_lamb_update",
     "multi_mp_adamw_update", "multi_mp_lamb_update", "rand_zipfian", "while_loop",
 ]  # fmt: skip
 

@@ -240,14 +240,16 @@ def embed(
     return embedding.embedding(data, weight, input_dim, output_dim, sparse_grad=sparse_grad)
 
 
-def _rnn_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:
+def rnn_shapes(data: Shape, a: Attributes) -> Mapping[str, Shape]:
+    """The shapes of a recurrent network's parameters, states and lengths, by its data's."""
     count = rnn.rnn_param_size(a["mode"], data[2], a["state_size"], a["num_layers"], a["bidirectional"], a["projection_size"])
     places = (a["num_layers"] * (1 + a["bidirectional"]), data[1])
     cell, state = (*places, a["state_size"]), (*places, a["projection_size"] or a["state_size"])
     return {"parameters": (count,), "state": state, "state_cell": cell, "sequence_length": (data[1],)}
 
 
-def _rnn_outputs(a: Attributes) -> tuple[str, ...]:
+def rnn_outputs(a: Attributes) -> tuple[str, ...]:
+    """The names of a recurrent network's outputs."""
     states = ("state_output", "statecell_output") if a["mode"] == "lstm" else ("state_output",)
     return ("output", *states) if a["state_outputs"] else ("output",)
 
@@ -256,8 +258,8 @@ def _rnn_outputs(a: Attributes) -> tuple[str, ...]:
     "RNN",
     asked={"state_cell": when("mode", "lstm"), "sequence_length": when("use_sequence_length")},
     required=("state_size", "num_layers", "mode"),
-    outputs=_rnn_outputs,
-    shapes=from_input("data", _rnn_shapes),
+    outputs=rnn_outputs,
+    shapes=from_input("data", rnn_shapes),
 )
 def recurrent(
     data: Array,

@@ -21,6 +21,7 @@ import report
 import run
 import sparse_arrays
 import symbols
+import vision
 import workloads
 from compiling import compile_times, measured
 
@@ -128,6 +129,14 @@ def test_sparse_arrays_are_timed() -> None:
     assert sparse_arrays.step_seconds("hybridnet", 100, 2) > 0
     record = {"products": {"small": products}, "steps": {str(n): {"hybridnet": 1.0, "mxnet": 2.0} for n in sparse_arrays.ROWS}}
     assert sparse_arrays.ratios(record)["step beside MXNet"] == 0.5
+
+
+def test_operators_of_detection_are_timed() -> None:
+    rows = [row for row in vision.names() if row.startswith(("box_decode", "GridGenerator, affine"))]
+    assert (
+        len(rows) == 3 and len(vision.names()) == len(vision.CASES) + len(vision.GRADIENTS) and set(vision.GRADIENTS) <= set(vision.CASES)
+    )
+    assert all(seconds > 0 for seconds in vision.seconds_of("hybridnet", rows, 0).values())
 
 
 def test_networks_are_measured_with_and_without_onednn() -> None:

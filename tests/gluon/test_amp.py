@@ -195,3 +195,14 @@ def test_gradients_of_gradients_of_a_compiled_function() -> None:
         found.append((g.asnumpy(), x.grad.asnumpy()))
     numpy.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-6)
     numpy.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6)
+
+
+def test_operators_on_a_condition_compute_in_float32_whatever_it_is() -> None:
+    x = np.ones((2, 2))
+    net = nn.Dense(2)
+    net.initialize()
+    wide = amp.convert_hybrid_block(net, conditional_fp32_ops=[("matmul", "transpose_b", [True])])
+    assert amp.convert_hybrid_block(net)(x).dtype == "float16" and wide(x).dtype == "float32"
+    assert amp.list_conditional_fp32_ops() == [] and amp.list_widest_type_cast() == amp.list_lp16_fp32_ops()
+    with pytest.raises(AttributeError, match="convert_hybrid_block of a"):
+        amp.convert_symbol

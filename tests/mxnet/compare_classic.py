@@ -31,8 +31,8 @@ def compare(calls: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[t
     """The verdict on each call, and how the answers differ."""
     found = []
     for call, expected in zip(calls, theirs, strict=True):
-        if "crash" in expected or "impossible" in expected:
-            found.append(("ended" if "crash" in expected else "impossible", ""))
+        if apart := {"crash", "hang", "impossible"} & expected.keys():
+            found.append((apart.pop(), ""))
             continue
         with np.errstate(all="ignore"):
             status, how = verdict(call, expected, answer(hybridnet, call))
@@ -62,7 +62,8 @@ def record_of(calls: list[dict[str, Any]], verdicts: list[tuple[str, str]]) -> s
         _HEAD,
         f"{operators} operators, {len(calls)} calls. Of {compared} that MXNet answers, or that both refuse, {total['agrees']} agree "
         f"({total['agrees'] / compared:.1%}), {total['on purpose']} differ on purpose, {total['differs']} otherwise. {total['more']} more, "
-        f"or their gradients, MXNet refuses and we compute; {total['ended']} end MXNet's process.",
+        f"or their gradients, MXNet refuses and we compute; {total['crash']} end MXNet's process, and at "
+        f"{total['hang']} it hangs.",
         "\n## On purpose\n\n| operator | calls | why |\n|---|---|---|",
     ]
     whys = Counter((call["op"], reason(call)) for call, (status, _) in zip(calls, verdicts, strict=True) if status == "on purpose")
@@ -81,6 +82,12 @@ def record_of(calls: list[dict[str, Any]], verdicts: list[tuple[str, str]]) -> s
         if status == "more":
             more.setdefault(call["op"], []).append(how)
     lines += [f"| `{op}` | {len(hows)} | {_said(hows[0])} |" for op, hows in sorted(more.items())]
+    lines.append("\n## Where MXNet ends or hangs\n\n| call | what it does |\n|---|---|")
+    lines += [
+        f"| `{described(call)}` | {'hangs' if status == 'hang' else 'ends'} |"
+        for call, (status, _) in zip(calls, verdicts, strict=True)
+        if status in ("crash", "hang")
+    ]
     lines.append("\n## All operators\n\n| operator | agree | on purpose | otherwise | MXNet refuses |\n|---|---|---|---|---|")
     counted: dict[str, Counter[str]] = {}
     for call, (status, _) in zip(calls, verdicts, strict=True):

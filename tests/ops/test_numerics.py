@@ -18,6 +18,7 @@ from support.samples import as_array, wide
 from hybridnet import autograd, dtypes, gluon, nd, npx
 from hybridnet import numpy as hnp
 from hybridnet.compile import jit
+from hybridnet.ops.math.sums import add_up
 from hybridnet.ops.nn import norm as norms
 from hybridnet.ops.nn import softmax
 
@@ -341,3 +342,18 @@ def test_statistics_of_nothing(name: str, shape: tuple[int, ...], compiled: bool
         found = (jit(ours) if compiled else ours)(as_array(x))
         assert found.shape == expected.shape
         np.testing.assert_array_equal(wide(found), expected)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_sums_of_any_layout_keep_their_digits(seed: int) -> None:
+    """Axes in any order of memory, some of them cut or of length 1, over any of them."""
+    rng = np.random.default_rng(seed)
+    shape = [int(n) for n in rng.choice([1, 2, 7, 30, 65], rng.integers(1, 5))]
+    x = rng.uniform(size=shape).astype(np.float32).transpose(rng.permutation(len(shape)))
+    x = x[tuple(slice(int(rng.integers(0, n)) // 3, None, int(rng.integers(1, 3))) for n in x.shape)]
+    axis = tuple(sorted(int(a) for a in rng.permutation(x.ndim)[: rng.integers(1, x.ndim + 1)]))
+    expected = x.sum(axis, dtype=np.float64, keepdims=True)
+    out = np.empty(expected.shape, np.float32)
+    assert add_up(x, axis, True, out) is out
+    np.testing.assert_allclose(out, expected, rtol=1e-6)
+    np.testing.assert_allclose(add_up(x, axis), np.squeeze(expected, axis), rtol=1e-6)

@@ -12,6 +12,7 @@ from hybridnet import numpy as hnp
 from hybridnet import random as mx_random
 from hybridnet.compile import jit
 from hybridnet.errors import ArgumentError, ShapeError
+from hybridnet.ops.random.draws import _bounds_passed
 from hybridnet.ops.random.philox import generator
 
 N = 20000
@@ -208,3 +209,10 @@ def test_policy_gradient() -> None:
     assert drawn.shape == log_p.shape == (2, 3)
     counts = np.stack([(drawn.asnumpy() == k).sum(1) for k in range(2)], 1)
     np.testing.assert_allclose(p.grad.asnumpy(), counts / p.asnumpy(), rtol=1e-5)
+
+
+def test_classes_are_found_as_by_comparison_with_every_bound() -> None:
+    rng = np.random.default_rng(2)
+    for k in (0, 1, 2, 3, 7, 8, 9, 200):
+        bounds, x = np.sort(rng.integers(0, 50, (5, k)), 1) * 1.0, rng.integers(-1, 52, (5, 33)) * 1.0
+        assert (_bounds_passed(bounds, x) == (x[:, :, None] >= bounds[:, None, :]).sum(-1)).all()

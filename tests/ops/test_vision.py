@@ -13,7 +13,7 @@ from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, HybridnetError, ShapeError
 from hybridnet.ops.vision import multibox
 from hybridnet.ops.vision.matching import greedy_pairs
-from hybridnet.ops.vision.suppression import overlaps, survivors
+from hybridnet.ops.vision.suppression import best_first, overlaps, survivors
 
 
 def boxes(rng: Any, count: int) -> Any:
@@ -22,8 +22,8 @@ def boxes(rng: Any, count: int) -> Any:
     return at
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 200, 1500])
-@pytest.mark.parametrize("ids", [1, 3])
+@pytest.mark.parametrize("count", [0, 1, 2, 127, 128, 129, 2500])
+@pytest.mark.parametrize("ids", [1, 3, 40])
 @pytest.mark.parametrize("inclusive", [True, False])
 def test_survivors_are_those_of_one_loop_over_all(count: int, ids: int, inclusive: bool) -> None:
     rng = np.random.default_rng(count)
@@ -261,14 +261,23 @@ def test_zipfian_draws() -> None:
     np.testing.assert_allclose(of_sampled.asnumpy(), expected[sampled.asnumpy()], rtol=1e-6)
 
 
-def test_the_best_of_detections_are_those_of_a_whole_sort() -> None:
-    """Of equal scores, and equal classes, the first."""
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_best_of_detections_are_those_of_a_whole_sort(dtype: str) -> None:
+    """Of equal scores, and equal classes, the first; NaN of either sign is the last."""
     rng = np.random.default_rng(3)
-    for n in (1, 5, 50):
-        for topk in (-1, 1, 3, 60):
-            scores = (rng.integers(0, 4, n) / 4).astype(np.float32)
-            whole = np.argsort(-scores, kind="stable")[: topk if topk > 0 else None]
-            assert multibox._best_first(scores, topk).tolist() == whole.tolist()
-    probabilities = (rng.integers(0, 4, (2, 5, 30)) / 4).astype(np.float32)
-    classes, best = multibox._best_classes(probabilities)
-    assert np.array_equal(classes, probabilities.argmax(1)) and np.array_equal(best, probabilities.max(1))
+    special = np.array([0.0, -0.0, np.inf, -np.inf, 1e-45, -1e-45, 0.25, -1.5, np.nan, -np.nan], dtype)
+    for n in (0, 1, 5, 50):
+        for scores in (rng.integers(-4, 4, n).astype(dtype) / 4, rng.choice(special, n)):
+            whole = np.argsort(-np.where(np.isnan(scores), -np.inf, scores), kind="stable")
+            for most in (-1, 1, 3, 60):
+                assert best_first(scores, most).tolist() == whole[: most if most > 0 else None].tolist()
+    probabilities = (rng.integers(0, 4, (5, 30)) / 4).astype(dtype)
+    assert np.array_equal(multibox._first_equal(probabilities, probabilities.max(0)), probabilities.argmax(0))
+
+
+@pytest.mark.parametrize("count", [0, 5, 300, 1500])
+def test_the_first_survivors_are_those_of_all(count: int) -> None:
+    at = boxes(np.random.default_rng(count), count)
+    for most in (1, 7, 400):
+        whole = np.flatnonzero(survivors(at, 0.3))
+        assert np.flatnonzero(survivors(at, 0.3, most=most))[:most].tolist() == whole[:most].tolist()

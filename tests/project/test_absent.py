@@ -33,8 +33,8 @@ def test_by_import() -> None:
 def test_families_and_misspellings() -> None:
     from hybridnet import gluon, nd, np
 
-    with pytest.raises(AbsentError, match=r"contrib.quantized_rnn\].*not there yet"):
-        nd.contrib.quantized_rnn
+    with pytest.raises(AbsentError, match=r"contrib.backward_hawkesll\].*not there yet"):
+        nd.contrib.backward_hawkesll
     with pytest.raises(AbsentError, match=r"expected a name of hybridnet.gluon; got 'Trainr'.*try Trainer"):
         gluon.Trainr
     with pytest.raises(AbsentError, match="try concatenate"):

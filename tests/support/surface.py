@@ -11,8 +11,7 @@ PAGE = ROOT / "docs" / "from-mxnet.md"
 BEGIN, END = "<!-- names: written by tests/support/surface.py -->\n", "<!-- end of names -->\n"
 #: What MXNet's modules hold of its C library and of its own workings, which has no meaning here.
 INTERNAL = {
-    *("CachedOp", "get_indexing_dispatch_code", "get_oshape_of_gather_nd_op", "indexing_key_expand_implicit_axes"),
-    *("backward_hawkesll", "backward_index_copy", "backward_quadratic"),
+    *("CachedOp", "backward_hawkesll", "backward_index_copy", "backward_quadratic"),
 }
 
 

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "contrib.ndarray": "ndarray.contrib",
     "contrib.symbol": "symbol.contrib",
     "contrib.amp": "amp",
+    "contrib.amp.amp": "amp",
     "executor_manager": "module.executor_group",
     "ndarray.ndarray": "ndarray",
     "ndarray.op": "ndarray",

@@ -28,8 +28,8 @@ def add_up(x: Data, axis: tuple[int, ...], keepdims: bool = False, out: Data | N
     if in_one_go or x.size <= SHORT or x.dtype.kind not in "fc" or math.prod([x.shape[a] for a in axis]) <= SHORT:
         return _add(x, axis, None, out, keepdims)
     order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
-    total = _blocked(x.transpose(order), [i in axis for i in order])
     kept = [i for i in order if i not in axis]
+    total = _blocked(*_merged(x.transpose(order), [i in axis for i in order])).reshape([x.shape[i] for i in kept])
     total = total.transpose([kept.index(i) for i in sorted(kept)])
     if keepdims:
         total = total.reshape([1 if i in axis else n for i, n in enumerate(x.shape)])
@@ -37,6 +37,19 @@ def add_up(x: Data, axis: tuple[int, ...], keepdims: bool = False, out: Data | N
         return total
     out[...] = total
     return out
+
+
+def _merged(x: Data, reduced: list[bool]) -> tuple[Data, list[bool]]:
+    """The same with neighbouring axes as one where they lie in one go and both are summed over, or neither: so that blocks are long."""
+    shape, strides, marks = [x.shape[0]], [x.strides[0]], [reduced[0]]
+    for n, stride, mark in zip(x.shape[1:], x.strides[1:], reduced[1:], strict=True):
+        if mark == marks[-1] and strides[-1] == n * stride:
+            shape[-1], strides[-1] = shape[-1] * n, stride
+        else:
+            shape.append(n)
+            strides.append(stride)
+            marks.append(mark)
+    return x.reshape(shape), marks
 
 
 def _blocked(x: Data, reduced: list[bool]) -> Data:

@@ -47,8 +47,11 @@ def rnn_param_size(
     return sum(map(math.prod, parameter_shapes(mode, input_size, state_size, num_layers, 1 + bidirectional, projection_size)))
 
 
-def _unpacked(parameters: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-    """The parameters, all weights and then all biases, as arrays of these shapes: cut from the flat array, or given as such."""
+def unpacked(parameters: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """The parameters, all weights and then all biases, as arrays of these shapes: cut from the flat array, or given as such.
+
+    ShapeError for parameters of another number or of other shapes.
+    """
     if isinstance(parameters, (list, tuple)):
         if [x.shape for x in parameters] != list(shapes):
             fail(ShapeError, "rnn", expected=f"parameters of shapes {list(shapes)}", got=str([x.shape for x in parameters]))
@@ -181,7 +184,7 @@ def rnn(
         fail(ArgumentError, "rnn", expected="state_cell for mode lstm", got="none")
     directions = 1 + bool(bidirectional)
     shapes = parameter_shapes(mode, data.shape[2], state_size, num_layers, directions, projection_size)
-    layers = _layers(_unpacked(parameters, shapes), num_layers, directions)
+    layers = _layers(unpacked(parameters, shapes), num_layers, directions)
     for given, size in ((state, projection_size or state_size), (state_cell, state_size))[: 1 + (mode == "lstm")]:
         if given.shape != (num_layers * directions, data.shape[1], size):
             fail(ShapeError, "rnn", expected=f"states of shape {(num_layers * directions, data.shape[1], size)}", got=str(given.shape))

@@ -19,7 +19,7 @@ from hybridnet.core.random import next_key
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import full
-from hybridnet.ops.array.gather import pick
+from hybridnet.ops.array.gather import pick, take
 from hybridnet.ops.array.sorting import argsort
 from hybridnet.ops.common import as_shape, default_dtype, tensor
 from hybridnet.ops.math import pointwise
@@ -422,7 +422,7 @@ def permutation(x: ArrayLike) -> Any:
     x = tensor(x)
     if not x.ndim:
         fail(ShapeError, "permutation", expected="an integer or an array of one dimension or more", got="zero dimensions")
-    return x[_drawn(PERMUTATION, x.device, (), {"n": x.shape[0]})]
+    return take(x, _drawn(PERMUTATION, x.device, (), {"n": x.shape[0]}), 0)
 
 
 def shuffle(x: Any) -> None:

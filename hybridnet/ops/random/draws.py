@@ -116,7 +116,7 @@ RANDINT = _drawing(
 
 
 def _permutation(xp: Any, seed: Any, counter: Any, *, n: int) -> Any:
-    return np.argsort(generator(seed, counter).random(n)).astype(dtypes.int64)
+    return np.argsort(generator(seed, counter).random(n)).astype(dtypes.int64, copy=False)
 
 
 def _permutation_parts(seed: Any, counter: Any, *, n: int) -> Any:
@@ -152,8 +152,29 @@ def _categorical(xp: Any, seed: Any, counter: Any, p: Any, *, shape: tuple[int, 
     bounds = np.cumsum(p.astype(np.float64), axis=-1)
     rows = bounds.reshape(-1, p.shape[-1])
     u = np.asarray(generator(seed, counter).random((rows.shape[0], int(np.prod(shape)))))
-    drawn = (u * rows[:, -1:])[:, :, None] >= rows[:, None, :-1]
-    return drawn.sum(axis=-1).reshape(p.shape[:-1] + shape).astype(dtype)
+    drawn, several = np.empty(u.shape, dtype), max(1, _SIDE_BY_SIDE // max(u.shape[1], 1))
+    for start in range(0, len(rows), several):
+        part = slice(start, start + several)
+        drawn[part] = _bounds_passed(rows[part, :-1], u[part] * rows[part, -1:])
+    return drawn.reshape(p.shape[:-1] + shape)
+
+
+#: Draws that look for their classes together: they and their bounds stay in the cache.
+_SIDE_BY_SIDE = 1 << 14
+
+
+def _bounds_passed(bounds: Any, x: Any) -> Any:
+    """How many bounds (n, k) of its row, which ascend, each of ``x`` (n, draws) has reached: by halving, all draws at each step at once."""
+    rows, count = bounds.shape
+    width = 1 << count.bit_length()
+    filled = np.full((rows, width), np.inf)
+    filled[:, :count] = bounds
+    flat, first = filled.reshape(-1), (np.arange(rows) * width)[:, None]
+    at, half = np.broadcast_to(first, x.shape).copy(), width >> 1
+    while half:
+        at += (flat[half - 1 :].take(at) <= x) * half
+        half >>= 1
+    return at - first
 
 
 def _categorical_parts(seed: Any, counter: Any, p: Any, *, shape: tuple[int, ...], dtype: Any) -> Any:

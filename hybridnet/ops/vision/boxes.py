@@ -20,7 +20,7 @@ from hybridnet.ops.array.shape import concatenate, expand_dims, slice_axis, stac
 from hybridnet.ops.common import tensor
 from hybridnet.ops.math import pointwise
 from hybridnet.ops.vision.host import on_host
-from hybridnet.ops.vision.suppression import survivors
+from hybridnet.ops.vision.suppression import best_first, survivors
 
 _math = pointwise.FUNCTIONS
 
@@ -78,7 +78,7 @@ def _nms(
         if id_index >= 0:
             keep &= rows[:, id_index] != background
         found = np.flatnonzero(keep)
-        found = found[np.argsort(-rows[found, score_index], kind="stable")][: topk if topk > 0 else None]
+        found = found[best_first(rows[found, score_index], topk)]
         at = rows[found, coord_start : coord_start + 4]
         if center:
             at = np.concatenate([at[:, :2] - at[:, 2:] * 0.5, at[:, :2] + at[:, 2:] * 0.5], 1)

@@ -15,7 +15,7 @@ from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import operands, tensor, uniform
 from hybridnet.ops.vision.host import on_host
 from hybridnet.ops.vision.matching import greedy_pairs
-from hybridnet.ops.vision.suppression import overlaps, survivors
+from hybridnet.ops.vision.suppression import best_first, overlaps, survivors
 
 Variances = tuple[float, float, float, float]
 #: Less than this is no overlap that an object could be matched by.
@@ -203,46 +203,41 @@ def _detected(
 ) -> Any:
     batch, _, count = probabilities.shape
     out = np.full((batch, count, 6), -1, probabilities.dtype)
-    classes, scores = _best_classes(probabilities[:, 1:])
+    sides = np.ascontiguousarray(anchor[0].T)
+    best = probabilities[:, 1:].max(1)
     for i in range(batch):
-        found = np.flatnonzero(scores[i] >= threshold)
-        boxes = _decoded(anchor[0, found], places[i].reshape(-1, 4)[found], variances)
+        found = np.flatnonzero(best[i] >= threshold)
+        boxes = _decoded(sides.take(found, 1), places[i].reshape(-1, 4).T.take(found, 1), variances)
         if clip:
-            boxes = np.clip(boxes, 0, 1)
-        rows = np.concatenate([classes[i, found, None], scores[i, found, None], boxes], 1).astype(out.dtype)
+            np.clip(boxes, 0, 1, out=boxes)
+        scores = best[i, found]
+        classes = _first_equal(probabilities[i, 1:].take(found, 1), scores)
+        rows = np.concatenate([[classes, scores], boxes]).astype(out.dtype)
         if 0 < overlap <= 1:
-            best = rows[_best_first(rows[:, 1], topk)]
-            best[~survivors(best[:, 2:], overlap, None if force else best[:, 0], inclusive=True), 0] = -1
+            rows = rows.T
+            first = rows[best_first(rows[:, 1], topk)]
+            first[~survivors(first[:, 2:], overlap, None if force else first[:, 0], inclusive=True), 0] = -1
             rows[:, 0] = -1
-            rows[: len(best)] = best
-        out[i, : len(rows)] = rows
+            rows[: len(first)] = first
+            rows = rows.T
+        out[i, : len(found)] = rows.T
     return out
 
 
-def _best_classes(probabilities: Any) -> tuple[Any, Any]:
-    """The most probable class of each anchor, the first of those that are equal, and its probability."""
-    scores, classes = probabilities[:, 0].copy(), np.zeros((len(probabilities), probabilities.shape[2]), np.int64)
-    for k in range(1, probabilities.shape[1]):
-        classes[probabilities[:, k] > scores] = k
-        np.maximum(scores, probabilities[:, k], out=scores)
-    return classes, scores
-
-
-def _best_first(scores: Any, topk: int) -> Any:
-    """The places of scores from the highest on, equal ones in their order; with ``topk`` above 0 only of so many."""
-    places = np.arange(len(scores))
-    if 0 < topk < len(scores):
-        least = np.partition(scores, len(scores) - topk)[len(scores) - topk]
-        places = np.flatnonzero(scores >= least)
-    return places[np.argsort(-scores[places], kind="stable")][: topk if topk > 0 else None]
+def _first_equal(probabilities: Any, best: Any) -> Any:
+    """The first class whose probability (classes, anchors) is the best one."""
+    classes = np.zeros(len(best), best.dtype)
+    for k in range(len(probabilities) - 1, -1, -1):
+        np.copyto(classes, k, where=probabilities[k] == best)
+    return classes
 
 
 def _decoded(anchors: Any, places: Any, variances: Variances) -> Any:
-    """The boxes whose places (n, 4) against anchors (n, 4) are given."""
-    size, centre = anchors[:, 2:] - anchors[:, :2], (anchors[:, :2] + anchors[:, 2:]) * 0.5
-    scaled = places * np.asarray(variances, places.dtype)
-    middle, half = scaled[:, :2] * size + centre, np.exp(scaled[:, 2:]) * size * 0.5
-    return np.concatenate([middle - half, middle + half], 1)
+    """The sides (4, n) of boxes whose places (4, n) against anchors (4, n) are given."""
+    size, centre = anchors[2:] - anchors[:2], (anchors[:2] + anchors[2:]) * 0.5
+    scaled = places * np.asarray(variances, places.dtype)[:, None]
+    middle, half = scaled[:2] * size + centre, np.exp(scaled[2:]) * size * 0.5
+    return np.concatenate([middle - half, middle + half])
 
 
 _detection_attrs = {

@@ -11,7 +11,7 @@ from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, operands, tensor, uniform
 from hybridnet.ops.vision.host import on_host
-from hybridnet.ops.vision.suppression import survivors
+from hybridnet.ops.vision.suppression import best_first, survivors
 
 
 def base_anchors(stride: int, ratios: tuple[float, ...], scales: tuple[float, ...]) -> Any:
@@ -58,39 +58,39 @@ def _proposed(
     batch, _, height, width = scores.shape
     base = base_anchors(stride, ratios, scales).astype(scores.dtype)
     y, x = np.meshgrid(np.arange(height) * stride, np.arange(width) * stride, indexing="ij")
-    anchors = (np.stack([x, y, x, y], -1)[:, :, None] + base).reshape(-1, 4).astype(scores.dtype)
+    anchors = (np.stack([x, y, x, y])[..., None] + base.T[:, None, None]).reshape(4, -1).astype(scores.dtype)
     rois, found = np.zeros((batch * count, 5), scores.dtype), np.zeros((batch * count, 1), scores.dtype)
     for i in range(batch):
         tall, wide, scale = info[i].tolist()
         if not (0 <= tall < (height + 1) * stride and 0 <= wide < (width + 1) * stride):
             expected = f"an image of at most {height} × {width} times feature_stride, {stride}"
             fail(ArgumentError, "proposal", expected=expected, got=f"{tall} × {wide}")
-        boxes = _moved(anchors, places[i].reshape(len(base), 4, height, width).transpose(2, 3, 0, 1).reshape(-1, 4), corners)
-        boxes = np.clip(boxes, 0, np.array([wide - 1, tall - 1] * 2, boxes.dtype))
+        boxes = _moved(anchors, places[i].reshape(len(base), 4, height, width).transpose(1, 2, 3, 0).reshape(4, -1), corners)
+        np.clip(boxes, 0, np.array([[wide - 1], [tall - 1]] * 2, boxes.dtype), out=boxes)
         score = scores[i, len(base) :].transpose(1, 2, 0).copy()
         score[int(tall) // stride :], score[:, int(wide) // stride :] = -1, -1
         score = score.reshape(-1)
-        small = (boxes[:, 2:] - boxes[:, :2] + 1 < least * scale).any(1)
-        boxes[small] += np.array([-1, -1, 1, 1], boxes.dtype) * boxes.dtype.type(least * scale / 2)
+        small = (boxes[2:] - boxes[:2] + 1 < least * scale).any(0)
+        boxes[:, small] += np.array([[-1], [-1], [1], [1]], boxes.dtype) * boxes.dtype.type(least * scale / 2)
         score[small] = -1
-        best = np.argsort(-score, kind="stable")[: before if before > 0 else None]
-        alive = survivors(boxes[best], overlap, pixel=1)
+        best = best_first(score, before)
+        alive = survivors(boxes.T[best], overlap, pixel=1, most=count)
         kept = best[alive][:count]
         places_of = np.resize(kept, count)  # over again from the first where there are fewer
         rows = slice(i * count, (i + 1) * count)
-        rois[rows, 0], rois[rows, 1:], found[rows, 0] = i, boxes[places_of], score[places_of]
+        rois[rows, 0], rois[rows, 1:], found[rows, 0] = i, boxes.T[places_of], score[places_of]
     return rois, found
 
 
 def _moved(anchors: Any, places: Any, corners: bool) -> Any:
-    """The boxes at ``places`` (n, 4) against anchors: by centre and size, or each corner moved by so many pixels."""
+    """The sides (4, n) of boxes at ``places`` (4, n) against anchors (4, n): by centre and size, or each corner moved by so many pixels."""
     if corners:
         return anchors + places
-    size = anchors[:, 2:] - anchors[:, :2] + 1
-    centre = anchors[:, :2] + (size - 1) * 0.5
-    middle, wanted = places[:, :2] * size + centre, np.exp(places[:, 2:]) * size
+    size = anchors[2:] - anchors[:2] + 1
+    centre = anchors[:2] + (size - 1) * 0.5
+    middle, wanted = places[:2] * size + centre, np.exp(places[2:]) * size
     reach = (wanted - 1) * 0.5
-    return np.concatenate([middle - reach, middle + reach], 1)
+    return np.concatenate([middle - reach, middle + reach])
 
 
 _attrs = {

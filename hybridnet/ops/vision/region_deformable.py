@@ -165,13 +165,12 @@ def _total(pixels: Any, y: Any, x: Any, counted: Any, size: tuple[int, int]) -> 
     counted = counted & (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
     y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
     row, column = np.floor(y).astype(int), np.floor(x).astype(int)
-    total: Any = 0
-    for below in (0, 1):
-        for right in (0, 1):
-            share = (y - row if below else 1 - (y - row)) * (x - column if right else 1 - (x - column)) * counted
-            place = np.minimum(row + below, height - 1) * width + np.minimum(column + right, width - 1)
-            total = total + np.einsum("pqij,pqijc->pqc", share.astype(pixels.dtype), pixels[place])
-    return total
+    down, across, bins = y - row, x - column, counted.shape[:2]
+    rows, columns = (row * width, np.minimum(row + 1, height - 1) * width), (column, np.minimum(column + 1, width - 1))
+    shares = [a * b * counted for a in (1 - down, down) for b in (1 - across, across)]
+    places = [a + b for a in rows for b in columns]
+    share, place = (np.stack(parts, 2).reshape(*bins, 4 * math.prod(counted.shape[2:])) for parts in (shares, places))
+    return (share.astype(pixels.dtype)[:, :, None] @ pixels.take(place, 0))[:, :, 0]
 
 
 ROTATED_ROI_ALIGN = register(
