@@ -196,7 +196,7 @@ def _decode_array(reader: _Reader) -> Any:
         )
     shape = reader.numbers(f"{ndim}{code}", "a shape")
     if ndim == 0 and magic != _NUMPY:
-        return np.zeros((0,), dtypes.default_float)  # MXNet writes nothing more of an array without a shape
+        return np.zeros((0,), dtypes.float32)  # MXNet writes nothing more of an array without a shape
     if any(n < 0 for n in shape):
         reader.foreign("dimensions of 0 or more", str(shape))
     reader.numbers("2i", "a device")

@@ -31,8 +31,8 @@ class Info:
     def default_dtypes(self, *, device: Any = None) -> dict[str, dtypes.Dtype]:
         """The element types of Python's numbers, and of indices."""
         return {
-            "real floating": dtypes.default_float,
-            "complex floating": dtypes.complex64,
+            "real floating": dtypes.default_float(),
+            "complex floating": dtypes.default_complex(),
             "integral": dtypes.int64,
             "indexing": dtypes.int64,
         }

@@ -47,11 +47,13 @@ def array(
     """A new array of anything array-like, of ``ndmin`` dimensions or more.
 
     Without ``dtype`` what has a dtype keeps it, and Python's numbers, integers and booleans as well as floats, become float32,
-    as MXNet has it; complex ones complex64.
+    as MXNet has it; complex ones complex64. With NumPy's default types (``npx.set_np(dtype=True)``) they are int64, bool, float64 and
+    complex128.
     """
     check_order("array", order)
     if dtype is None and not hasattr(object, "dtype"):
-        dtype = dtypes.complex64 if np.iscomplexobj(object) else dtypes.default_float
+        kind = np.asarray(_on_host(object)).dtype.kind
+        dtype = dtypes.of_python(kind) if kind == "c" or dtypes.defaults.numpy else dtypes.float32
     make = core.array if copy or not isinstance(object, NDArray) else core.asarray
     made = make(object, dtype, _target(device, ctx))
     return made if made.ndim >= ndmin else shape.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
@@ -71,7 +73,7 @@ def asarray(
     ``copy``: whether always to copy; false: never, which is an error for what is not one of ours already.
     """
     if dtype is None and not hasattr(a, "dtype"):
-        dtype = {"b": dtypes.bool_, "i": dtypes.int64, "u": dtypes.uint64}.get(np.asarray(_on_host(a)).dtype.kind)
+        dtype = dtypes.of_python(np.asarray(_on_host(a)).dtype.kind)
     made = array(a, dtype, bool(copy), order or "K", device=device, ctx=ctx)
     if copy is False and made is not a:
         fail(ArgumentError, "asarray", expected="an array that needs no copy", got=type(a).__name__, fix="copy=None")

@@ -12,7 +12,7 @@ from hybridnet import core, dtypes
 
 
 def _reader(name: str) -> Callable[..., Any]:
-    """A reader of NumPy's, whose numbers are float32 unless ``dtype`` is given."""
+    """A reader of NumPy's, whose numbers are float32, the default, unless ``dtype`` is given."""
     reader = getattr(np, name)
 
     @functools.wraps(reader)
@@ -23,7 +23,7 @@ def _reader(name: str) -> Callable[..., Any]:
         made = reader(*args, dtype=dtypes.as_dtype(dtype), **kwargs)
         return [core.array(x) for x in made] if isinstance(made, (tuple, list)) else core.array(made)
 
-    read.__doc__ = f"Numbers read by ``numpy.{name}``, which takes the same arguments, as float32 unless ``dtype`` is given."
+    read.__doc__ = f"Numbers read by ``numpy.{name}``, which takes the same arguments, as float32, the default, unless ``dtype`` is given."
     return read
 
 

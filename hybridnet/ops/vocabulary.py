@@ -292,7 +292,7 @@ def _results(ufunc: np.ufunc, arrays: list[Any], dtype: dtypes.Dtype | None, cas
     """
     given = [np.ones((1, 1), x.dtype) if isinstance(x, NDArray) else x for x in arrays]
     if len(given) != ufunc.nin or dtypes.bfloat16 in (dtype, *(x.dtype for x in arrays if isinstance(x, NDArray))):
-        return [dtype or dtypes.default_float] * ufunc.nout
+        return [dtype or dtypes.default_float()] * ufunc.nout
     try:
         with np.errstate(all="ignore"):
             found = ufunc(*given, dtype=dtype, casting=casting)
