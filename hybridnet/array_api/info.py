@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.array_api.data_types import KINDS, isdtype
 from hybridnet.device import Device, cpu, current_device, gpu, num_gpus
+from hybridnet.numpy.kinds import KINDS, isdtype
 
 VERSION = "2024.12"
 #: The element types that the standard has: all of ours but the two of 16 bits.

@@ -107,6 +107,20 @@ def asfortranarray(a: ArrayLike, dtype: DTypeLike = None) -> Any:
     return array(a, dtype, copy=False, ndmin=1)
 
 
+def require(a: ArrayLike, dtype: DTypeLike = None, requirements: Any = None) -> Any:
+    """``a`` as an array that is as NumPy's ``require`` asks: arrays lie in C order, are written to and own what they hold.
+
+    ``requirements``: letters or names of NumPy's, several or one; ArgumentError for what is none, and for Fortran's order, F.
+    """
+    asked = [requirements] if isinstance(requirements, str) else list(requirements or ())
+    known = {"C", "C_CONTIGUOUS", "CONTIGUOUS", "A", "ALIGNED", "W", "WRITEABLE", "O", "OWNDATA", "E", "ENSUREARRAY"}
+    for one in asked:
+        if str(one).upper() not in known:
+            fail(ArgumentError, "require", expected="requirements " + ", ".join(sorted(known)), got=repr(one))
+    made = asarray(a, dtype)
+    return made if made._is_traced() or made._data.flags.c_contiguous else made.copy()
+
+
 def from_dlpack(x: Any) -> Any:
     """An array over the memory of an array of any library that speaks DLPack (NumPy, CuPy, PyTorch …); nothing is copied."""
     on_host = int(x.__dlpack_device__()[0]) == 1

@@ -17,18 +17,19 @@ def _reader(name: str) -> Callable[..., Any]:
 
     @functools.wraps(reader)
     def read(*args: Any, **kwargs: Any) -> Any:
-        dtype = kwargs.pop("dtype", None)
-        if dtype is None and name in _SECOND_IS_DTYPE and len(args) > 1:
-            dtype, args = args[1], (args[0], *args[2:])
-        made = reader(*args, dtype=dtypes.as_dtype(dtype), **kwargs)
+        if len(args) > 1:  # the second is the dtype
+            args = (args[0], dtypes.as_dtype(args[1]), *args[2:])
+        else:
+            kwargs["dtype"] = dtypes.as_dtype(kwargs.get("dtype"))
+        made = reader(*args, **kwargs)
         return [core.array(x) for x in made] if isinstance(made, (tuple, list)) else core.array(made)
 
     read.__doc__ = f"Numbers read by ``numpy.{name}``, which takes the same arguments, as float32, the default, unless ``dtype`` is given."
     return read
 
 
-_SECOND_IS_DTYPE = ("loadtxt", "genfromtxt", "fromfile", "fromstring", "frombuffer", "fromiter")
-loadtxt, genfromtxt, fromfile, fromstring, frombuffer, fromiter = map(_reader, _SECOND_IS_DTYPE)
+loadtxt, genfromtxt, fromfile = map(_reader, ("loadtxt", "genfromtxt", "fromfile"))
+fromstring, frombuffer, fromiter = map(_reader, ("fromstring", "frombuffer", "fromiter"))
 
 
 def _writer(name: str) -> Callable[..., Any]:
