@@ -62,7 +62,6 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     ],
     "hybridnet.numpy": [
         ("mirr npv ppmt pv rate", "the package numpy_financial: NumPy has them no more"),
-        ("real imag fft", "NumPy"),
     ],
     "hybridnet.numpy_extension": [
         ("check_call", "no C library: all is Python"),

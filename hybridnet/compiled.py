@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.core import Array, Kind, Op, Spec, call, computing_in, local, paused_recording, tape, wrap
 from hybridnet.core.array import Storage
@@ -276,7 +277,7 @@ class CompiledWithGradient(CompiledCall):
         try:
             args, kwargs = unflatten(self.arguments, leaves)
             returned: list[Any] = []
-            with computing_in(kept.precision):
+            with computing_in(kept.precision), dtypes.defaulting_to(kept.numpy_types):
                 flatten(kept.fn(*args, **kwargs), returned)
         finally:
             local.set(recording=modes[0], training=modes[1])
@@ -334,7 +335,7 @@ class _Kept:
     And the compiled function, with what that was made from, in case gradients of gradients run it again.
     """
 
-    __slots__ = ("compiled", "counters", "fn", "lease", "leaves", "precision", "residuals", "training")
+    __slots__ = ("compiled", "counters", "fn", "lease", "leaves", "numpy_types", "precision", "residuals", "training")
 
     def __init__(
         self, compiled: CompiledWithGradient, leaves: Sequence[Any], residuals: Sequence[Any], lease: Any, counters: list[Any]
@@ -347,6 +348,7 @@ class _Kept:
         self.lease = lease
         self.training = local.training
         self.precision = local.precision
+        self.numpy_types = dtypes.defaults.numpy
 
     def release(self) -> None:
         """Give the arena back: the backward has run for the last time."""

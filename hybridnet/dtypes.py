@@ -4,11 +4,13 @@ NumPy's dtypes with ``bfloat16`` from ml_dtypes. Two rules differ from NumPy's, 
 the default floating type is float32, and an integer array with a floating array gives the
 floating array's type (NumPy would widen int32 + float32 to float64). Complex numbers follow: their default
 type is complex64, whose parts are float32, and an integer array with a complex one gives the complex one's type.
+A thread may ask for NumPy's default types (:data:`defaults`); the second rule stays.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -42,17 +44,60 @@ ALL = (*FLOATS, *COMPLEX, *INTEGERS, bool_)
 _KNOWN = frozenset(ALL)
 _NAME = re.compile(r"[<>=|]?[?A-Za-z_]\w*", re.ASCII)
 
-#: The type of new floating arrays and of integers divided, averaged, exponentiated.
-default_float = float32
+
+class _Defaults(threading.local):
+    """Whose types a thread's arrays have where nothing says one: MXNet's, or with ``numpy`` NumPy's."""
+
+    numpy = False
+
+
+defaults = _Defaults()
+
+
+class defaulting_to:
+    """Compute with NumPy's default types, or with MXNet's."""
+
+    __slots__ = ("before", "numpy")
+
+    def __init__(self, numpy: bool) -> None:
+        self.numpy = numpy
+
+    def __enter__(self) -> None:
+        self.before, defaults.numpy = defaults.numpy, self.numpy
+
+    def __exit__(self, *exc: object) -> None:
+        defaults.numpy = self.before
+
+
+def default_float() -> Dtype:
+    """The type of new floating arrays and of integers divided, averaged, exponentiated: float32, or NumPy's float64."""
+    return float64 if defaults.numpy else float32
+
+
+def default_complex() -> Dtype:
+    """The type of new complex arrays: complex64, or NumPy's complex128."""
+    return complex128 if defaults.numpy else complex64
+
+
+def default_whole() -> Dtype:
+    """The type of new arrays of whole numbers, as of Python's integers or counts that are drawn: float32, or NumPy's int64."""
+    return int64 if defaults.numpy else float32
+
+
+def of_python(kind: str) -> Dtype | None:
+    """The type of Python's numbers of a NumPy kind, as NumPy and the standard have it; None for what is no number."""
+    if kind == "f":
+        return default_float()
+    return default_complex() if kind == "c" else {"b": bool_, "i": int64, "u": uint64}.get(kind)
 
 
 def as_dtype(dtype: Any, default: Dtype | None = None) -> Dtype:
-    """The dtype that a name, a NumPy type or a Python type means; ``None`` means ``default``.
+    """The dtype that a name, a NumPy type or a Python type means; ``None`` means ``default``, or the default floating type.
 
     DtypeError for a type that arrays do not have.
     """
     if dtype is None:
-        return default if default is not None else default_float
+        return default if default is not None else default_float()
     if isinstance(dtype, str) and dtype == "bfloat16":
         return bfloat16
     try:
@@ -92,8 +137,11 @@ def real_of(dtype: Dtype) -> Dtype:
 
 
 def complex_of(dtype: Dtype) -> Dtype:
-    """The type of the complex numbers whose parts hold real ones of ``dtype``: complex128 for float64, else complex64."""
-    return dtype if is_complex(dtype) else complex128 if dtype == float64 else complex64
+    """The type of the complex numbers whose parts hold real ones of ``dtype``: complex128 for float64, else complex64.
+
+    Of integers it is the default.
+    """
+    return dtype if is_complex(dtype) else complex128 if floating(dtype) == float64 else complex64
 
 
 def is_integer(dtype: Dtype) -> bool:
@@ -106,9 +154,15 @@ def _kind(dtype: Any) -> str:
     return np.dtype(dtype).kind if isinstance(dtype, type) else dtype.kind
 
 
-@lru_cache(maxsize=1024)
 def promote(a: Dtype, b: Dtype) -> Dtype:
     """The type of a result of operands of types ``a`` and ``b``."""
+    found = _promoted(a, b)
+    return default_float() if found is None else found
+
+
+@lru_cache(maxsize=1024)
+def _promoted(a: Dtype, b: Dtype) -> Dtype | None:
+    """None for integers that no type of integers holds."""
     if a == b:
         return a
     if is_complex(a) or is_complex(b):
@@ -123,10 +177,9 @@ def promote(a: Dtype, b: Dtype) -> Dtype:
     if b_floats:
         return b
     result = np.promote_types(a, b)
-    return default_float if result.kind == "f" else result
+    return None if result.kind == "f" else result
 
 
-@lru_cache(maxsize=1024)
 def promote_scalar(dtype: Dtype, scalar_type: type) -> Dtype:
     """The type of a result of an array of ``dtype`` and a Python number, which is weak."""
     if issubclass(scalar_type, (complex, np.complexfloating)) and not issubclass(scalar_type, float):
@@ -134,10 +187,10 @@ def promote_scalar(dtype: Dtype, scalar_type: type) -> Dtype:
     if scalar_type is bool or is_inexact(dtype):
         return dtype
     if issubclass(scalar_type, (float, np.floating)):
-        return default_float
+        return default_float()
     return int64 if dtype == bool_ else dtype
 
 
 def floating(dtype: Dtype) -> Dtype:
     """``dtype`` itself if it is floating or complex, else the default floating type."""
-    return dtype if is_inexact(dtype) else default_float
+    return dtype if is_inexact(dtype) else default_float()

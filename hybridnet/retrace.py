@@ -9,7 +9,7 @@ from hybridnet.config import config
 from hybridnet.core import Precision, Spec, local
 from hybridnet.core.tree import LEAF
 from hybridnet.device import Device, current_device
-from hybridnet.dtypes import Dtype
+from hybridnet.dtypes import Dtype, defaults
 from hybridnet.exact import Exact
 
 
@@ -48,6 +48,7 @@ class Key(NamedTuple):
     recording: bool
     training: bool
     precision: Precision | None
+    numpy_types: bool  # whether NumPy's default element types are asked for
     disabled_passes: frozenset[str]
     disabled_libraries: frozenset[str]
     tf32: bool
@@ -74,6 +75,7 @@ def key_of(structure: Any, leaves: Sequence[Any]) -> tuple[Any, ...]:
         recording,
         local.training,
         local.precision,
+        defaults.numpy,
         config.disabled_passes,
         config.disabled_libraries,
         config.tf32,

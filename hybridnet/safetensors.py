@@ -28,6 +28,7 @@ _TYPES = {
     "F64": dtypes.float64, "F32": dtypes.float32, "F16": dtypes.float16, "BF16": dtypes.bfloat16,
     "I64": dtypes.int64, "I32": dtypes.int32, "I16": dtypes.int16, "I8": dtypes.int8,
     "U64": dtypes.uint64, "U32": dtypes.uint32, "U16": dtypes.uint16, "U8": dtypes.uint8, "BOOL": dtypes.bool_,
+    "C64": dtypes.complex64,
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in _TYPES.items()}
 #: Where texts stand in a header: no name of an array.
@@ -185,7 +186,9 @@ def _host(name: Any, x: Any) -> Host:
         fail(ArgumentError, "safetensors", expected="dense arrays", got=f"{x.stype} in {name!r}", fix="tostype('default')")
     host = np.asarray(x)
     if host.dtype not in _NAMES:
-        fail(ArgumentError, "safetensors", expected="elements " + ", ".join(map(str, _TYPES.values())), got=f"{host.dtype} in {name!r}")
+        kinds = ", ".join(map(str, _TYPES.values()))
+        fix = "astype('complex64'), or np.savez, which keeps complex128" if host.dtype == dtypes.complex128 else ""
+        fail(ArgumentError, "safetensors", expected=f"elements {kinds}", got=f"{host.dtype} in {name!r}", fix=fix)
     return host
 
 

@@ -75,7 +75,8 @@ def _host(x: Any) -> Any:
 
 def _flag(x: Any) -> int:
     if x.dtype not in _FLAG_OF:
-        fix = "np.real(x) and np.imag(x), or pickle" if x.dtype.kind == "c" else ""  # of which MXNet's files have no type
+        # Of complex numbers MXNet's files have no type.
+        fix = "np.save or np.savez, pickle, or a name that ends in .safetensors for complex64" if x.dtype.kind == "c" else ""
         fail(ArgumentError, "save", expected="arrays of " + ", ".join(map(str, _TYPES)), got=str(x.dtype), fix=fix)
     return _FLAG_OF[x.dtype]
 
@@ -196,7 +197,7 @@ def _decode_array(reader: _Reader) -> Any:
         )
     shape = reader.numbers(f"{ndim}{code}", "a shape")
     if ndim == 0 and magic != _NUMPY:
-        return np.zeros((0,), dtypes.default_float)  # MXNet writes nothing more of an array without a shape
+        return np.zeros((0,), dtypes.float32)  # MXNet writes nothing more of an array without a shape
     if any(n < 0 for n in shape):
         reader.foreign("dimensions of 0 or more", str(shape))
     reader.numbers("2i", "a device")

@@ -1,8 +1,10 @@
 """Which rules new arrays follow: NumPy's (the default) or MXNet 1.x's, as ``mx.util`` and ``npx`` switch them.
 
-There are two switches, as in MXNet, and they are each thread's own. That of arrays decides the class of the arrays that Gluon makes
+There are three switches, as in MXNet 2, and they are each thread's own. That of arrays decides the class of the arrays that Gluon makes
 (parameters, batches): ``np.ndarray`` under NumPy's rules, ``nd.NDArray`` otherwise; arrays keep their class from then on. That of
 shapes says whether 0 is a dimension or an unknown one; MXNet's programs ask for it, and here it is always a dimension of an array.
+That of default types says whether arrays of ``np`` for which no dtype is given are float32, as in MXNet, or int64, float64 and complex128,
+as in NumPy; nobody has it on unless asked.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from hybridnet import dtypes
 from hybridnet import ndarray as nd
 from hybridnet import numpy as np
 from hybridnet.config import environment_of, set_environment
@@ -50,8 +53,8 @@ def is_np_shape() -> bool:
 
 
 def is_np_default_dtype() -> bool:
-    """Whether new floating arrays are float64; always false: they are float32."""
-    return False
+    """Whether arrays of ``np`` have NumPy's default types: float64 and int64 in place of float32."""
+    return dtypes.defaults.numpy
 
 
 def set_np_shape(active: bool) -> bool:
@@ -60,32 +63,37 @@ def set_np_shape(active: bool) -> bool:
     return before
 
 
+def set_np_default_dtype(is_np_default_dtype: bool = True) -> bool:
+    """Switch NumPy's default types on or off in this thread; what was before.
+
+    With them Python's numbers become int64, float64 and complex128, also in ``arange`` and ``full``; ``zeros``, ``linspace`` and the like
+    are float64, as is what is computed of integers (a quotient, a mean, a sine); continuous distributions draw float64, discrete
+    ones int64. What has a dtype keeps it, parameters of networks too. A function under ``jit`` is compiled once for either.
+    """
+    before, dtypes.defaults.numpy = dtypes.defaults.numpy, bool(is_np_default_dtype)
+    return before
+
+
 def set_np(shape: bool = True, array: bool = True, dtype: bool = False) -> None:
     """Make this thread's new arrays follow NumPy's rules from now on; this is so from the start.
 
-    ArgumentError for rules of arrays without those of shapes, as in MXNet, and for ``dtype=True``, float64 by default, which MXNet 2 has.
+    ``dtype``: with NumPy's default types too, as :func:`set_np_default_dtype` says. ArgumentError for rules of arrays without those of
+    shapes, as in MXNet.
     """
     if array and not shape:
         fail(ArgumentError, "set_np", expected="shape=True where array=True", got="shape=False", fix="set_np_shape(False)")
-    if dtype:
-        fail(
-            ArgumentError,
-            "set_np",
-            expected="dtype=False: floating arrays are float32 unless told",
-            got="dtype=True",
-            fix="a dtype in the call",
-        )
-    _rules.shape, _rules.array = bool(shape), bool(array)
+    _rules.shape, _rules.array, dtypes.defaults.numpy = bool(shape), bool(array), bool(dtype)
 
 
 def reset_np() -> None:
     """Make this thread's new arrays follow MXNet 1.x's rules from now on."""
-    _rules.shape = _rules.array = False
+    _rules.shape = _rules.array = dtypes.defaults.numpy = False
 
 
 class _Scope:
     """A block, or a decorated function, in which a switch stands as given."""
 
+    rules: Any = _rules
     switch = ""
 
     def __init__(self, active: bool = True) -> None:
@@ -93,12 +101,12 @@ class _Scope:
         self.before: list[bool] = []
 
     def __enter__(self) -> Any:
-        self.before.append(getattr(_rules, self.switch))
-        setattr(_rules, self.switch, self.active)
+        self.before.append(getattr(self.rules, self.switch))
+        setattr(self.rules, self.switch, self.active)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        setattr(_rules, self.switch, self.before.pop())
+        setattr(self.rules, self.switch, self.before.pop())
 
     def __call__(self, function: F) -> F:
         @functools.wraps(function)
@@ -119,6 +127,13 @@ class np_shape(_Scope):
     """A block, or a decorated function, in which shapes follow NumPy's rules (or 1.x's, with ``False``)."""
 
     switch = "shape"
+
+
+class np_default_dtype(_Scope):
+    """A block, or a decorated function, in which arrays of ``np`` have NumPy's default types (or MXNet's, with ``False``)."""
+
+    rules = dtypes.defaults
+    switch = "numpy"
 
 
 def _decorated(name: str, scopes: tuple[type[_Scope], ...], target: Any) -> Any:
@@ -157,6 +172,11 @@ def use_np_array(func: F) -> F:
 def use_np_shape(func: F) -> F:
     """Decorator: a function, or every method of a class, runs under NumPy's rules of shapes."""
     return _decorated("use_np_shape", (np_shape,), func)
+
+
+def use_np_default_dtype(func: F) -> F:
+    """Decorator: a function, or every method of a class, runs with NumPy's default types."""
+    return _decorated("use_np_default_dtype", (np_default_dtype,), func)
 
 
 def set_module(module: str | None) -> Callable[[F], F]:

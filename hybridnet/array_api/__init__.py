@@ -32,13 +32,12 @@ from hybridnet.array_api.creation import (
     zeros,
     zeros_like,
 )
-from hybridnet.array_api.data_types import astype, broadcast_arrays, broadcast_to, can_cast, finfo, iinfo, isdtype, result_type
+from hybridnet.array_api.data_types import astype, broadcast_arrays, broadcast_to, finfo, iinfo, result_type
 from hybridnet.array_api.elementwise import (
     ELEMENTWISE,
     ceil,
     clip,
     floor,
-    nextafter,
     positive,
     round,
     trunc,
@@ -51,8 +50,6 @@ from hybridnet.array_api.functions import (
     argsort,
     concat,
     count_nonzero,
-    cumulative_prod,
-    cumulative_sum,
     diff,
     expand_dims,
     flip,
@@ -75,10 +72,6 @@ from hybridnet.array_api.functions import (
     take,
     take_along_axis,
     tile,
-    unique_all,
-    unique_counts,
-    unique_inverse,
-    unique_values,
     unstack,
     var,
     where,
@@ -86,6 +79,8 @@ from hybridnet.array_api.functions import (
 from hybridnet.array_api.info import VERSION, Info
 from hybridnet.array_api.linalg import matmul, matrix_transpose, tensordot, vecdot
 from hybridnet.errors import ArgumentError, fail
+from hybridnet.numpy.functions import FUNCTIONS as _np
+from hybridnet.numpy.kinds import can_cast, isdtype
 
 __array_api_version__ = VERSION
 
@@ -95,18 +90,20 @@ int8, int16, int32, int64 = _numpy.int8, _numpy.int16, _numpy.int32, _numpy.int6
 uint8, uint16, uint32, uint64 = _numpy.uint8, _numpy.uint16, _numpy.uint32, _numpy.uint64
 float32, float64, complex64, complex128 = _numpy.float32, _numpy.float64, _numpy.complex64, _numpy.complex128
 
-globals().update(ELEMENTWISE)
+#: What else is ``np``'s as it stands.
+_SHARED = ["cumulative_prod", "cumulative_sum", "unique_all", "unique_counts", "unique_inverse", "unique_values"]
+globals().update(ELEMENTWISE | {name: _np[name] for name in _SHARED})
 
 __all__ = [
-    *ELEMENTWISE, "fft", "linalg", "e", "inf", "nan", "newaxis", "pi",
+    *ELEMENTWISE, *_SHARED, "fft", "linalg", "e", "inf", "nan", "newaxis", "pi",
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "complex64", "complex128",
     "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "meshgrid", "ones", "ones_like",
     "tril", "triu", "zeros", "zeros_like",
     "astype", "broadcast_arrays", "broadcast_to", "can_cast", "finfo", "iinfo", "isdtype", "result_type",
-    "ceil", "clip", "floor", "nextafter", "positive", "round", "trunc",
-    "all", "any", "argmax", "argmin", "argsort", "concat", "count_nonzero", "cumulative_prod", "cumulative_sum", "diff", "expand_dims",
+    "ceil", "clip", "floor", "positive", "round", "trunc",
+    "all", "any", "argmax", "argmin", "argsort", "concat", "count_nonzero", "diff", "expand_dims",
     "flip", "max", "mean", "min", "moveaxis", "nonzero", "permute_dims", "prod", "repeat", "reshape", "roll", "searchsorted", "sort",
-    "squeeze", "stack", "std", "sum", "take", "take_along_axis", "tile", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    "squeeze", "stack", "std", "sum", "take", "take_along_axis", "tile",
     "unstack", "var", "where", "matmul", "matrix_transpose", "tensordot", "vecdot",
 ]  # fmt: skip
 

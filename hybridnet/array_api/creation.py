@@ -19,15 +19,6 @@ def _device(device: Any) -> Device | None:
     return None if device is None else Device(device)
 
 
-def _of_number(value: Any) -> dtypes.Dtype:
-    kind = type(value)
-    if kind is bool or isinstance(value, np.bool_):
-        return dtypes.bool_
-    if isinstance(value, (int, np.integer)):
-        return dtypes.int64
-    return dtypes.complex64 if isinstance(value, (complex, np.complexfloating)) and not isinstance(value, float) else dtypes.default_float
-
-
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
     """An array of anything array-like, of its shape. ``copy``: true always copies, false never (else ArgumentError)."""
     if isinstance(obj, NDArray):
@@ -59,13 +50,15 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     if stop is None:
         start, stop = 0, start
     if dtype is None:
-        dtype = dtypes.int64 if all(isinstance(x, (int, np.integer)) for x in (start, stop, step)) else dtypes.default_float
+        dtype = dtypes.int64 if all(isinstance(x, (int, np.integer)) for x in (start, stop, step)) else dtypes.default_float()
     return creation.arange(start, stop, step, dtype, _device(device))
 
 
 def full(shape: int | tuple[int, ...], fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
     """An array of a shape, filled with a number, in the type that the number has by default."""
-    return creation.full(shape, fill_value, _of_number(fill_value) if dtype is None else dtype, _device(device))
+    return creation.full(
+        shape, fill_value, dtypes.of_python(np.asarray(fill_value).dtype.kind) if dtype is None else dtype, _device(device)
+    )
 
 
 def empty(shape: int | tuple[int, ...], *, dtype: Any = None, device: Any = None) -> Any:
@@ -113,7 +106,7 @@ def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: A
     target = _device(device)
     if not (isinstance(start, complex) or isinstance(stop, complex)):
         return creation.linspace(start, stop, num, endpoint, False, dtype, target)
-    kind = dtypes.complex64 if dtype is None else dtypes.as_dtype(dtype)
+    kind = dtypes.default_complex() if dtype is None else dtypes.as_dtype(dtype)
     real, imaginary = (
         creation.linspace(a, b, num, endpoint, False, dtypes.real_of(kind), target)
         for a, b in ((complex(start).real, complex(stop).real), (complex(start).imag, complex(stop).imag))

@@ -37,34 +37,6 @@ def finfo(type: Any, /) -> FloatInfo:
     return FloatInfo(found.bits, eps, largest, lowest, smallest, dtype)
 
 
-_SIGNED = tuple(t for t in dtypes.INTEGERS if t.kind == "i")
-_UNSIGNED = tuple(t for t in dtypes.INTEGERS if t.kind == "u")
-#: The standard's kinds of element types.
-KINDS: dict[str, tuple[dtypes.Dtype, ...]] = {
-    "bool": (dtypes.bool_,),
-    "signed integer": _SIGNED,
-    "unsigned integer": _UNSIGNED,
-    "integral": dtypes.INTEGERS,
-    "real floating": dtypes.FLOATS,
-    "complex floating": dtypes.COMPLEX,
-    "numeric": (*dtypes.INTEGERS, *dtypes.FLOATS, *dtypes.COMPLEX),
-}
-
-
-def isdtype(dtype: Any, kind: Any) -> bool:
-    """Whether a dtype is another one, of a kind (``"integral"``, ``"real floating"`` …), or one of a tuple of these.
-
-    ArgumentError for a kind that the standard does not know.
-    """
-    if isinstance(kind, tuple):
-        return any(isdtype(dtype, k) for k in kind)
-    if isinstance(kind, str):
-        if kind not in KINDS:
-            fail(ArgumentError, "isdtype", expected="one of " + ", ".join(KINDS), got=repr(kind))
-        return dtypes.as_dtype(dtype) in KINDS[kind]
-    return dtypes.as_dtype(dtype) == dtypes.as_dtype(kind)
-
-
 def astype(x: NDArray, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     """The values of ``x``, of any shape, cast to ``dtype``. DtypeError for complex numbers as real ones, which the standard forbids."""
     dtype = dtypes.as_dtype(dtype)
@@ -88,11 +60,6 @@ def result_type(*arrays_and_dtypes: Any) -> dtypes.Dtype:
         if type(x) in (bool, int, float, complex):
             found = dtypes.promote_scalar(found, type(x))  # type: ignore[arg-type]
     return found
-
-
-def can_cast(from_: Any, to: Any, /) -> bool:
-    """Whether an array or a dtype can be cast to another by the rules of promotion, so that no value is lost."""
-    return bool(np.can_cast(_dtype_of(from_), dtypes.as_dtype(to)))
 
 
 def broadcast_arrays(*arrays: Any) -> list[Any]:

@@ -7,17 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import apply
 from hybridnet.numpy.functions import FUNCTIONS as _np
-from hybridnet.ops.common import operands
-from hybridnet.ops.math.floats import NEXTAFTER
-from hybridnet.ops.vocabulary import NUMPY
 
 _NAMES = """
     abs acos acosh add asin asinh atan atan2 atanh bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
     conj copysign cos cosh divide equal exp expm1 floor_divide greater greater_equal hypot imag isfinite isinf isnan less less_equal
-    log log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal pow real
-    reciprocal remainder sign signbit sin sinh sqrt square subtract tan tanh
+    log log10 log1p log2 logaddexp logical_and logical_not logical_or logical_xor maximum minimum multiply negative nextafter not_equal pow
+    real reciprocal remainder sign signbit sin sinh sqrt square subtract tan tanh
 """
 #: The functions that are ``np``'s.
 ELEMENTWISE: dict[str, Callable[..., Any]] = {name: _np[name] for name in _NAMES.split()}
@@ -57,12 +53,3 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
         if bound is not None:
             found = _np[name](found, float(bound) if isinstance(bound, numbers.Real) and dtypes.is_floating(x.dtype) else bound)
     return found.astype(x.dtype, copy=False)
-
-
-def nextafter(x1: Any, x2: Any, /) -> Any:
-    """The number that comes next to x1 on the way to x2, in the type of both; element by element, the two broadcast."""
-    return NUMPY.wrap(_nextafter)(x1, x2)
-
-
-def _nextafter(x1: Any, x2: Any) -> Any:
-    return apply(NEXTAFTER, operands(x1, x2))

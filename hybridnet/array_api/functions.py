@@ -1,70 +1,13 @@
-"""Sets, sorting, searching, statistics, and the shapes of arrays, with the standard's keywords."""
+"""Sorting, searching, statistics, and the shapes of arrays, with the standard's keywords."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from hybridnet.core import as_class, asarray
 from hybridnet.numpy.functions import FUNCTIONS as _np
 
 Axes = int | tuple[int, ...] | None
-
-
-# -- sets -----------------------------------------------------------------------------------------
-
-
-class UniqueAll(NamedTuple):
-    """The distinct values, where each first stood, which of them each element is, and how often each came."""
-
-    values: Any
-    indices: Any
-    inverse_indices: Any
-    counts: Any
-
-
-class UniqueCounts(NamedTuple):
-    """The distinct values, and how often each came."""
-
-    values: Any
-    counts: Any
-
-
-class UniqueInverse(NamedTuple):
-    """The distinct values, and which of them each element is."""
-
-    values: Any
-    inverse_indices: Any
-
-
-def _unique(x: Any, **flags: bool) -> Any:
-    """Of NaN each is distinct, which the standard asks for and NumPy's ``equal_nan=False`` gives."""
-    data = x._concrete("unique")
-    found = x.device.xp.unique(data, equal_nan=False, **flags)
-    wrapped = [as_class(asarray(f, None, x.device), type(x)) for f in (found if isinstance(found, tuple) else (found,))]
-    return wrapped if isinstance(found, tuple) else wrapped[0]
-
-
-def unique_all(x: Any, /) -> UniqueAll:
-    """The distinct elements of the flattened array, sorted, with all that can be said of them; the inverse has the shape of ``x``."""
-    values, indices, inverse, counts = _unique(x, return_index=True, return_inverse=True, return_counts=True)
-    return UniqueAll(values, indices, inverse.reshape(x.shape), counts)
-
-
-def unique_counts(x: Any, /) -> UniqueCounts:
-    """The distinct elements of the flattened array, sorted, and how often each came."""
-    return UniqueCounts(*_unique(x, return_counts=True))
-
-
-def unique_inverse(x: Any, /) -> UniqueInverse:
-    """The distinct elements of the flattened array, sorted, and in the shape of ``x`` which of them each is."""
-    values, inverse = _unique(x, return_inverse=True)
-    return UniqueInverse(values, inverse.reshape(x.shape))
-
-
-def unique_values(x: Any, /) -> Any:
-    """The distinct elements of the flattened array, sorted, in one dimension."""
-    return _unique(x)
 
 
 # -- sorting and searching --------------------------------------------------------------------------
@@ -166,27 +109,6 @@ def all(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
 def any(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
     """Whether an element over axes is true."""
     return _np["any"](x, axis, keepdims=keepdims)
-
-
-def _cumulative(name: str, x: Any, axis: int | None, dtype: Any, include_initial: bool) -> Any:
-    axis = 0 if axis is None and x.ndim == 1 else axis
-    found = _np[name](x, axis, dtype)
-    if not include_initial or axis is None:
-        return found
-    shape = list(found.shape)
-    shape[axis] = 1
-    first = _np["full_like"](found, 0 if name == "cumsum" else 1, shape=tuple(shape))
-    return _np["concatenate"]([first, found], axis)
-
-
-def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
-    """The running sums along an axis, behind a 0 with ``include_initial``."""
-    return _cumulative("cumsum", x, axis, dtype, include_initial)
-
-
-def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
-    """The running products along an axis, behind a 1 with ``include_initial``."""
-    return _cumulative("cumprod", x, axis, dtype, include_initial)
 
 
 def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.array_api.data_types import KINDS, isdtype
 from hybridnet.device import Device, cpu, current_device, gpu, num_gpus
+from hybridnet.numpy.kinds import KINDS, isdtype
 
 VERSION = "2024.12"
 #: The element types that the standard has: all of ours but the two of 16 bits.
@@ -31,8 +31,8 @@ class Info:
     def default_dtypes(self, *, device: Any = None) -> dict[str, dtypes.Dtype]:
         """The element types of Python's numbers, and of indices."""
         return {
-            "real floating": dtypes.default_float,
-            "complex floating": dtypes.complex64,
+            "real floating": dtypes.default_float(),
+            "complex floating": dtypes.default_complex(),
             "integral": dtypes.int64,
             "indexing": dtypes.int64,
         }

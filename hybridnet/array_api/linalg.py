@@ -1,99 +1,22 @@
-"""The standard's linear algebra: ``np.linalg`` and products with its keywords, and named results."""
+"""The standard's linear algebra: ``np.linalg``, with the keywords of the standard where NumPy's are others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import NDArray
-from hybridnet.errors import ShapeError, fail
 from hybridnet.numpy import linalg as _linalg
 from hybridnet.numpy.functions import FUNCTIONS as _np
+from hybridnet.numpy.linalg import cross, diagonal, matmul, matrix_transpose, outer, tensordot, trace, vecdot
+from hybridnet.ops.linalg.numpy_linalg import EighResult, QRResult, SlogdetResult, SVDResult
 
 __all__ = [
     "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
     "matrix_transpose", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensordot", "trace", "vecdot", "vector_norm",
 ]  # fmt: skip
-
-
-class EighResult(NamedTuple):
-    """Eigenvalues, ascending, and eigenvectors as columns."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
-class QRResult(NamedTuple):
-    """An orthonormal and an upper triangular factor."""
-
-    Q: Any
-    R: Any
-
-
-class SlogdetResult(NamedTuple):
-    """The sign of a determinant, and the logarithm of its size."""
-
-    sign: Any
-    logabsdet: Any
-
-
-class SVDResult(NamedTuple):
-    """Left singular vectors, singular values, descending, and the conjugates of right singular vectors as rows."""
-
-    U: Any
-    S: Any
-    Vh: Any
-
-
-# -- products -----------------------------------------------------------------------------------------
-
-
-def matmul(x1: Any, x2: Any, /) -> Any:
-    """The matrix product of the last two axes, the others broadcast."""
-    return _np["matmul"](x1, x2)
-
-
-def matrix_transpose(x: Any, /) -> Any:
-    """The last two axes exchanged."""
-    return _np["matrix_transpose"](x)
-
-
-def tensordot(x1: Any, x2: Any, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
-    """The sum of products over several axes of both."""
-    return _np["tensordot"](x1, x2, axes)
-
-
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """The sum of products along an axis, of the conjugates of ``x1``; the other axes broadcast. ShapeError for other lengths."""
-    if x1.shape[axis] != x2.shape[axis]:
-        fail(ShapeError, "vecdot", expected="one length along the axis", got=f"{x1.shape} and {x2.shape}, axis {axis}")
-    products = (x1.conj() if dtypes.is_complex(x1.dtype) else x1) * x2
-    return _np["sum"](products, axis).astype(products.dtype, copy=False)
-
-
-def outer(x1: Any, x2: Any, /) -> Any:
-    """The products of each element of a vector with each of another."""
-    return _np["outer"](x1, x2)
-
-
-def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """The cross products of vectors of three elements along an axis. ShapeError for other lengths."""
-    if x1.shape[axis] != 3 or x2.shape[axis] != 3:
-        fail(ShapeError, "cross", expected="three elements along the axis", got=f"{x1.shape} and {x2.shape}")
-    return _np["cross"](x1, x2, axis=axis)
-
-
-def diagonal(x: Any, /, *, offset: int = 0) -> Any:
-    """The diagonals of matrices, the last two axes."""
-    return _np["diagonal"](x, offset, -2, -1)
-
-
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    """The sums of the diagonals of matrices, the last two axes; of integers in 64 bits."""
-    return _np["sum"](diagonal(x, offset=offset), -1, dtype)
 
 
 def matrix_power(x: Any, n: int, /) -> Any:
@@ -115,7 +38,8 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
 
 def eigh(x: Any, /) -> EighResult:
     """The eigenvalues and eigenvectors of symmetric or Hermitian matrices."""
-    return EighResult(*_linalg.eigh(x))
+    found: EighResult = _linalg.eigh(x)
+    return found
 
 
 def eigvalsh(x: Any, /) -> Any:
@@ -125,12 +49,14 @@ def eigvalsh(x: Any, /) -> Any:
 
 def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
     """Q and R of matrices; ``mode``: reduced or complete."""
-    return QRResult(*_linalg.qr(x, mode))
+    found: QRResult = _linalg.qr(x, mode)
+    return found
 
 
 def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
     """The singular value decomposition of matrices."""
-    return SVDResult(*_linalg.svd(x, full_matrices))
+    found: SVDResult = _linalg.svd(x, full_matrices)
+    return found
 
 
 def svdvals(x: Any, /) -> Any:
@@ -140,7 +66,8 @@ def svdvals(x: Any, /) -> Any:
 
 def slogdet(x: Any, /) -> SlogdetResult:
     """The sign and the logarithm of the size of the determinants of square matrices."""
-    return SlogdetResult(*_linalg.slogdet(x))
+    found: SlogdetResult = _linalg.slogdet(x)
+    return found
 
 
 def det(x: Any, /) -> Any:

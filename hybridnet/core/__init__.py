@@ -14,7 +14,7 @@ from hybridnet.core.numpy_functions import on_numpy
 from hybridnet.core.op import OPS, Kind, Op, Sample, broadcast_shapes, find, infer_pointwise, register
 from hybridnet.core.permutations import Permuted, permutes
 from hybridnet.core.precision import Precision
-from hybridnet.core.protocols import NUMPY_FUNCTIONS
+from hybridnet.core.protocols import NUMPY_FUNCTIONS, NUMPY_MAKING
 from hybridnet.core.state import computing_in, local, paused_recording, suspended_trace
 from hybridnet.core.stored_arrays import StoredArray
 
@@ -24,6 +24,7 @@ NDArray._kept = NDArray
 
 __all__ = [
     "NUMPY_FUNCTIONS",
+    "NUMPY_MAKING",
     "OPS",
     "Array",
     "ArrayLike",

@@ -52,7 +52,7 @@ def array(value: ArrayLike, dtype: DTypeLike = None, device: Device | None = Non
         fail(ShapeError, "array", expected="nested sequences of equal lengths", got=str(error))
     if dtype is None:
         of_python = data.dtype.kind in "fc" and not isinstance(value, (np.ndarray, np.generic))
-        dtype = data.dtype if not of_python else dtypes.complex64 if data.dtype.kind == "c" else dtypes.default_float
+        dtype = dtypes.of_python(data.dtype.kind) if of_python else data.dtype
     target = dtypes.as_dtype(dtype)
     if data.dtype == object:  # as a table of mixed columns is
         data = from_objects(data, target)

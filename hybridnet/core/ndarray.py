@@ -88,6 +88,11 @@ class NDArray(Operators, Protocols, Array):
         found = call("equal", self, value)
         return bool(call("any", found, axis=tuple(range(found.ndim)), keepdims=False))
 
+    @staticmethod
+    def _untold() -> tuple[dtypes.Dtype, ...]:
+        """The types that an array has which is made of what is printed."""
+        return dtypes.bool_, dtypes.default_whole(), dtypes.default_float(), dtypes.default_complex()
+
     def __repr__(self) -> str:
         if self._is_traced():
             return f"<traced {spec_of(self)} @{self._device}>"
@@ -95,7 +100,7 @@ class NDArray(Operators, Protocols, Array):
         text = np.array2string(self.asnumpy(), separator=", ", prefix="array(")
         if not self.size and self.shape != (0,):
             text += f", shape={self.shape}"
-        dtype = "" if self._data.dtype in (dtypes.default_float, dtypes.complex64, dtypes.bool_) else f", dtype={self._data.dtype}"
+        dtype = "" if self._data.dtype in self._untold() else f", dtype={self._data.dtype}"
         return f"array({text}{dtype}{suffix})"
 
     def __str__(self) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 
 #: NumPy function -> ours; filled by ``hybridnet.numpy``.
 NUMPY_FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+#: Of those that make arrays, which NumPy hands over by ``like=``, the one of ours that takes ``like=`` too.
+NUMPY_MAKING: dict[Any, Callable[..., Any]] = {}
 
 
 class Protocols:
@@ -62,5 +64,7 @@ class Protocols:
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         ours = NUMPY_FUNCTIONS.get(function)
         if ours is None:
+            if (making := NUMPY_MAKING.get(function)) is not None:  # NumPy's like= is this array
+                return making(*args, like=self, **kwargs)
             return NotImplemented
         return ours(*args, **kwargs)

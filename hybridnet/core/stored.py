@@ -65,17 +65,21 @@ class Csr(_Stored):
     shape: tuple[int, ...]
     known: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    @property
-    def wide(self) -> Dtype:
-        """The type in which products are computed: float32 for halves, which SciPy and CuPy do not know here."""
+    def wide(self, xp: ModuleType) -> Dtype:
+        """The type in which matrices are computed with: float32 for halves, which SciPy and CuPy do not know here.
+
+        And float64 for integers on a GPU, whose library has none: it holds sums below 2**53.
+        """
         dtype = self.dtype
-        return np.dtype(np.float32) if dtype.itemsize == 2 and dtype.kind not in "iu" else dtype
+        if dtype.kind in "iu":
+            return dtype if xp is np else np.dtype(np.float64)
+        return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
 
     def matrix(self, xp: ModuleType) -> Any:
-        """SciPy's (or CuPy's) matrix over the same memory, in the type ``wide``."""
+        """SciPy's (or CuPy's) matrix over the same memory, in the type :meth:`wide`."""
         values, matrix = self.known.get("matrix", (None, None))
         if values is not self.data:
-            data = self.data.astype(self.wide, copy=False)
+            data = self.data.astype(self.wide(xp), copy=False)
             matrix = scipy_module(xp, "sparse").csr_matrix((data, self.indices, self.indptr), shape=self.shape)
             self.known["matrix"] = self.data, matrix
         return matrix

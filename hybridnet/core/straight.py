@@ -14,6 +14,7 @@ from hybridnet.core.array import Spec, wrap
 from hybridnet.core.lines import Line, attrs_key
 from hybridnet.core.op import Op
 from hybridnet.core.state import local
+from hybridnet.dtypes import defaults
 
 #: Writes the line of a composite: ``(op, specs of the operands, attrs)``; None where it has none.
 OfComposite = Callable[[Op, Sequence[Spec], Mapping[str, Any]], Line | None]
@@ -25,6 +26,8 @@ _writers: tuple[OfComposite, OfGradients] | None = None
 
 _ndarray = np.ndarray
 _UNKNOWN: Any = object()
+#: In the keys of lines that were written with NumPy's default types, which change what parts make of integers.
+_NUMPYS = ("numpy",)
 _ONE, _OWN = (0,), (-1,)
 
 
@@ -43,6 +46,8 @@ def composite(op: Op, operands: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
         key: tuple[Any, ...] = tuple([(x.shape, x.dtype) for x in operands])
     except AttributeError:  # a number among them
         return None
+    if defaults.numpy:
+        key += _NUMPYS
     if attrs:
         key += attrs_key(attrs)
     line = lines.found.get(key, _UNKNOWN)
@@ -71,6 +76,8 @@ def gradients(node: Any, needs: tuple[bool, ...], g: Any) -> Sequence[Any] | Non
         heads = (g,)
         data = [g._data]
         key = (needs, g._data.dtype, *node.saved, *node.shapes)
+    if defaults.numpy:
+        key += _NUMPYS
     if node.attrs:
         key += attrs_key(node.attrs)
     line = node.op.lines.found.get(key, _UNKNOWN)

@@ -186,13 +186,13 @@ def combine(name: str, lhs: Any, rhs: Any) -> Any:
     """The operator ``name`` on two arrays, or an array and a number, by 1.x's dtype rules. Two arrays broadcast."""
     array = lhs if isinstance(lhs, core.NDArray) else rhs
     if not isinstance(array, core.NDArray):
-        lhs = array = core.array(lhs, dtypes.default_float, cls=NDArray)
+        lhs = array = core.array(lhs, dtypes.float32, cls=NDArray)
     if _is_complex(lhs) or _is_complex(rhs):  # which MXNet does not have: by NumPy's rules, but for comparisons, which give numbers
         result = call(
             name, *(wrap(NDArray, array._device.xp.asarray(x), array._device) if isinstance(x, np.ndarray) else x for x in (lhs, rhs))
         )
         truth = result._data.dtype == dtypes.bool_
-        return finish(result.astype(dtypes.default_float) if truth else result, NDArray)
+        return finish(result.astype(dtypes.float32) if truth else result, NDArray)
     lhs, rhs = _beside(array, lhs), _beside(array, rhs)
     dtype = array._data.dtype
     if dtype in _FLOATS:

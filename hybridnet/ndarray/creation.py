@@ -19,7 +19,7 @@ from hybridnet.ops.array import creation, rearrange
 def array(source_array: Any, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
     """A new array of anything array-like; float32 or complex64, unless the source is one of ours. A number has no dimensions."""
     if dtype is None:
-        default = dtypes.complex64 if np.iscomplexobj(source_array) else dtypes.default_float
+        default = dtypes.complex64 if np.iscomplexobj(source_array) else dtypes.float32
         dtype = source_array.dtype if isinstance(source_array, core.NDArray) else default
     if ctx is None and isinstance(source_array, core.NDArray):
         ctx = source_array.device
@@ -50,25 +50,25 @@ def _full(shape: Shape | None = None, ctx: Context | None = None, dtype: Dtype =
 @helper("zeros")
 def zeros(shape: Shape, ctx: Context | None = None, dtype: Dtype | None = None, stype: str | None = None) -> Any:
     """An array of zeros, of storage ``default``, ``csr`` or ``row_sparse``: of the last two nothing is stored."""
-    return creation.zeros(shape, dtype, ctx).tostype(stype or "default")
+    return creation.zeros(shape, dtype or "float32", ctx).tostype(stype or "default")
 
 
 @helper("ones")
 def ones(shape: Shape, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
     """An array of ones."""
-    return creation.ones(shape, dtype, ctx)
+    return creation.ones(shape, dtype or "float32", ctx)
 
 
 @helper("full")
 def full(shape: Shape, val: float = 0.0, ctx: Context | None = None, dtype: Dtype | None = None, value: float | None = None) -> Any:
     """An array filled with a number."""
-    return creation.full(shape, val if value is None else value, creation.default_dtype(dtype), ctx)
+    return creation.full(shape, val if value is None else value, dtype or "float32", ctx)
 
 
 @helper("empty")
 def empty(shape: Shape, ctx: Context | None = None, dtype: Dtype | None = None, stype: str | None = None) -> Any:
     """An array whose values do not matter yet."""
-    return creation.empty(shape, dtype, ctx) if stype in (None, "default") else zeros(shape, ctx, dtype, stype)
+    return creation.empty(shape, dtype or "float32", ctx) if stype in (None, "default") else zeros(shape, ctx, dtype, stype)
 
 
 @classic("zeros_like")
@@ -118,7 +118,7 @@ def arange(
     dtype: Dtype | None = None,
 ) -> Any:
     """Evenly spaced numbers, each ``repeat`` times."""
-    return _arange(start, stop, step, repeat, bool(infer_range), ctx, creation.default_dtype(dtype))
+    return _arange(start, stop, step, repeat, bool(infer_range), ctx, dtype or "float32")
 
 
 @classic("_linspace")
@@ -130,7 +130,7 @@ def _linspace(start: float, stop: float, num: int, endpoint: bool = True, ctx: C
 @helper("linspace")
 def linspace(start: float, stop: float, num: int, endpoint: bool = True, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
     """``num`` evenly spaced numbers over an interval."""
-    return creation.linspace(start, stop, num, endpoint, False, dtype, ctx)
+    return creation.linspace(start, stop, num, endpoint, False, dtype or "float32", ctx)
 
 
 @classic("_eye")
@@ -142,7 +142,7 @@ def _eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Dtyp
 @helper("eye")
 def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
     """Ones on the ``k``-th diagonal of an N×M matrix (N×N for M = 0)."""
-    return creation.eye(N, M or N, k, dtype, ctx)
+    return creation.eye(N, M or N, k, dtype or "float32", ctx)
 
 
 def from_numpy(ndarray: np.ndarray[Any, Any], zero_copy: bool = True, array_cls: type[core.NDArray] = NDArray) -> Any:

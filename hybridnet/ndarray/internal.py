@@ -65,13 +65,13 @@ FUNCTIONS["onehot_encode"] = onehot_encode  # without a wrapper, to which ``out`
 @classic("_set_value")
 def set_value(src: float = 0.0) -> Any:
     """A number, for every element of ``out=``."""
-    return creation.full((1,), src, dtypes.default_float, None)
+    return creation.full((1,), src, dtypes.float32, None)
 
 
 @classic("_zeros_without_dtype", types=all_one)
 def zeros_without_dtype(shape: Shape | None = None, ctx: Context | None = None, dtype: int = -1) -> Any:
     """Zeros of float32."""
-    return creation.zeros(() if shape is None else shape, dtypes.default_float, ctx)
+    return creation.zeros(() if shape is None else shape, dtypes.float32, ctx)
 
 
 @classic("_grad_add", shapes=alike("lhs", "rhs"), thin=True)

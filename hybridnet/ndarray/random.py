@@ -37,6 +37,7 @@ def seed(seed_state: int, ctx: Context | None = None) -> None:
 def _draw(function: Callable[..., Any], parameters: tuple[Any, ...], shape: Any, dtype: Any, ctx: Any) -> Any:
     arrays = [p for p in parameters if isinstance(p, NDArray)]
     asked = None if shape is None else as_shape("random", shape)
+    dtype = dtype or "float32"
     if not arrays:
         return function(*parameters, size=(1,) if asked is None else asked, dtype=dtype, ctx=ctx)
     own = broadcast_shapes("random", *(p.shape for p in arrays))

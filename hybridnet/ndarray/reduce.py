@@ -26,7 +26,7 @@ def axes_of(op: str, axis: Any, ndim: int, exclude: bool = False) -> tuple[int, 
 
 def counted(data: Any) -> Any:
     """Booleans as the 0.0 and 1.0 that classic comparisons give, so that their sum counts them."""
-    return data.astype(dtypes.default_float) if data._data.dtype == dtypes.bool_ else data
+    return data.astype(dtypes.float32) if data._data.dtype == dtypes.bool_ else data
 
 
 def _reduction(compute: Callable[..., Any], doc: str, *names: str) -> Callable[..., Any]:

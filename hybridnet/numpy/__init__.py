@@ -15,14 +15,15 @@ from hybridnet.numpy import fft, function_base, io, lib, linalg, random, stride_
 from hybridnet.numpy.applying import vectorize
 from hybridnet.numpy.functions import FUNCTIONS
 from hybridnet.numpy.grids import c_, index_exp, mgrid, ogrid, r_, s_
+from hybridnet.numpy.poly1d import poly1d
 from hybridnet.ops import methods as _methods  # noqa: F401  it attaches the methods of arrays
 
 globals().update({name: getattr(utils, name) for name in utils.__all__})
 globals().update(FUNCTIONS)
 
 __all__ = [
-    *FUNCTIONS, *utils.__all__, "fft", "linalg", "random", "ndarray", "vectorize", "c_", "r_", "s_", "index_exp", "mgrid", "ogrid",
-    "function_base", "io", "lib", "stride_tricks", "utils",
+    *FUNCTIONS, *utils.__all__, "fft", "linalg", "random", "ndarray", "poly1d", "vectorize", "c_", "r_", "s_", "index_exp", "mgrid",
+    "ogrid", "function_base", "io", "lib", "stride_tricks", "utils",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

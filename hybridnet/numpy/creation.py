@@ -47,11 +47,13 @@ def array(
     """A new array of anything array-like, of ``ndmin`` dimensions or more.
 
     Without ``dtype`` what has a dtype keeps it, and Python's numbers, integers and booleans as well as floats, become float32,
-    as MXNet has it; complex ones complex64.
+    as MXNet has it; complex ones complex64. With NumPy's default types (``npx.set_np(dtype=True)``) they are int64, bool, float64 and
+    complex128.
     """
     check_order("array", order)
     if dtype is None and not hasattr(object, "dtype"):
-        dtype = dtypes.complex64 if np.iscomplexobj(object) else dtypes.default_float
+        kind = np.asarray(_on_host(object)).dtype.kind
+        dtype = dtypes.of_python(kind) if kind == "c" or dtypes.defaults.numpy else dtypes.float32
     make = core.array if copy or not isinstance(object, NDArray) else core.asarray
     made = make(object, dtype, _target(device, ctx))
     return made if made.ndim >= ndmin else shape.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
@@ -71,7 +73,7 @@ def asarray(
     ``copy``: whether always to copy; false: never, which is an error for what is not one of ours already.
     """
     if dtype is None and not hasattr(a, "dtype"):
-        dtype = {"b": dtypes.bool_, "i": dtypes.int64, "u": dtypes.uint64}.get(np.asarray(_on_host(a)).dtype.kind)
+        dtype = dtypes.of_python(np.asarray(_on_host(a)).dtype.kind)
     made = array(a, dtype, bool(copy), order or "K", device=device, ctx=ctx)
     if copy is False and made is not a:
         fail(ArgumentError, "asarray", expected="an array that needs no copy", got=type(a).__name__, fix="copy=None")
@@ -103,6 +105,20 @@ def ascontiguousarray(a: ArrayLike, dtype: DTypeLike = None, device: DeviceLike 
 def asfortranarray(a: ArrayLike, dtype: DTypeLike = None) -> Any:
     """An array of one dimension or more; arrays of more lie in C order here, whatever is asked."""
     return array(a, dtype, copy=False, ndmin=1)
+
+
+def require(a: ArrayLike, dtype: DTypeLike = None, requirements: Any = None) -> Any:
+    """``a`` as an array that is as NumPy's ``require`` asks: arrays lie in C order, are written to and own what they hold.
+
+    ``requirements``: letters or names of NumPy's, several or one; ArgumentError for what is none, and for Fortran's order, F.
+    """
+    asked = [requirements] if isinstance(requirements, str) else list(requirements or ())
+    known = {"C", "C_CONTIGUOUS", "CONTIGUOUS", "A", "ALIGNED", "W", "WRITEABLE", "O", "OWNDATA", "E", "ENSUREARRAY"}
+    for one in asked:
+        if str(one).upper() not in known:
+            fail(ArgumentError, "require", expected="requirements " + ", ".join(sorted(known)), got=repr(one))
+    made = asarray(a, dtype)
+    return made if made._is_traced() or made._data.flags.c_contiguous else made.copy()
 
 
 def from_dlpack(x: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from hybridnet import core, dtypes
 from hybridnet.core import ArrayLike, DTypeLike, NDArray, call
 from hybridnet.errors import DtypeError, fail
-from hybridnet.numpy import applying, creation, grids, io
+from hybridnet.numpy import applying, creation, grids, io, kinds
 from hybridnet.ops.array import creation as core_creation
 from hybridnet.ops.array import gather, joining, rearrange, selection, selective, sets, shape, sorting, writing
 from hybridnet.ops.common import in_floats, tensor
@@ -39,7 +39,7 @@ from hybridnet.ops.math import (
     special,
     statistics,
 )
-from hybridnet.ops.vocabulary import NUMPY, check_order, elementwise
+from hybridnet.ops.vocabulary import NUMPY, check_order, elementwise, with_like
 
 _math = pointwise.FUNCTIONS
 
@@ -156,6 +156,22 @@ def matrix_transpose(x: ArrayLike) -> Any:
     return rearrange.swapaxes(x, -1, -2)
 
 
+def sort_complex(a: ArrayLike) -> Any:
+    """The numbers along the last axis, as complex ones, sorted by their real parts, equal ones by the imaginary; NaN last."""
+    a = tensor(a)
+    z = a.astype(dtypes.complex_of(a.dtype), copy=False)
+    return gather.take_along_axis(z, sorting.lexsort((complex_parts.imag(z), complex_parts.real(z))), -1)
+
+
+def real_if_close(a: ArrayLike, tol: float = 100) -> Any:
+    """The real parts, if all imaginary ones are below ``tol`` (times the type's eps, if it is above 1), else ``a``; eager only."""
+    a = tensor(a)
+    if not dtypes.is_complex(a.dtype):
+        return a
+    most = tol * float(np.finfo(dtypes.real_of(a.dtype)).eps) if tol > 1 else tol
+    return complex_parts.real(a) if bool((call("absolute", complex_parts.imag(a)) < most).all()) else a
+
+
 def may_share_memory(a: Any, b: Any, max_work: int | None = None) -> bool:
     """Whether two arrays may lie in the same memory.
 
@@ -197,14 +213,20 @@ def _public(module: ModuleType, names: str) -> dict[str, Callable[..., Any]]:
     return {name: getattr(module, name) for name in names.split()}
 
 
-_MAKING: dict[str, Callable[..., Any]] = {
-    **_public(creation, "array asarray asanyarray asarray_chkfinite ascontiguousarray asfortranarray from_dlpack zeros ones empty eye"),
-    **_public(creation, "linspace logspace geomspace hanning hamming blackman bartlett kaiser fromfunction diag_indices mask_indices"),
-    **_public(creation, "empty_like"),
+#: Makers of arrays that NumPy reaches by ``like=``, which ours take too.
+_LIKED: dict[str, Callable[..., Any]] = {
+    **_public(creation, "array asarray asanyarray ascontiguousarray asfortranarray require zeros ones empty full eye fromfunction"),
     **_public(core_creation, "arange identity"),
-    **_public(rearrange, "tri tril_indices triu_indices indices"),
-    **{name: NUMPY.wrap(getattr(creation, name), writes=True) for name in ("full", "full_like", "zeros_like", "ones_like")},
-    **_public(io, "loadtxt genfromtxt fromfile fromstring frombuffer fromiter load"),
+    "tri": rearrange.tri,
+    **_public(io, "loadtxt genfromtxt fromfile fromstring frombuffer fromiter"),
+}
+_MAKING: dict[str, Callable[..., Any]] = {
+    **_public(creation, "asarray_chkfinite from_dlpack linspace logspace geomspace hanning hamming blackman bartlett kaiser"),
+    **_public(creation, "diag_indices mask_indices empty_like"),
+    **_public(rearrange, "tril_indices triu_indices indices"),
+    **{name: NUMPY.wrap(getattr(creation, name), writes=True) for name in ("full_like", "zeros_like", "ones_like")},
+    "load": io.load,
+    **{name: with_like(NUMPY.wrap(make, writes=True) if name == "full" else make) for name, make in _LIKED.items()},
 }
 
 #: Functions that write to their argument, or give no array: called with the arrays as they are.
@@ -213,6 +235,7 @@ _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
     **_public(writing, "copyto fill_diagonal place putmask put"),
     **_public(io, "save savez savez_compressed savetxt"),
     **_public(complex_parts, "iscomplexobj isrealobj"),
+    **_public(kinds, "isdtype can_cast common_type"),
     "ndim": ndim,
     "shape": shape_of,
     "size": size,
@@ -228,9 +251,9 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **_public(special, "erf erfinv gamma gammaln digamma polygamma"),
     "logsumexp": reduction.logsumexp,
     **_public(selective, "sum prod max min any all mean var std nansum nanprod nanmean nanvar nanstd nanmax nanmin"),
-    **_public(scan, "cumsum cumprod diff ediff1d trapezoid"),
+    **_public(scan, "cumsum cumprod cumulative_sum cumulative_prod diff ediff1d trapezoid"),
     **_public(sorting, "argmax argmin sort argsort partition argpartition lexsort searchsorted digitize"),
-    **_public(sets, "unique isin in1d union1d intersect1d setdiff1d setxor1d"),
+    **_public(sets, "unique unique_all unique_counts unique_inverse unique_values isin in1d union1d intersect1d setdiff1d setxor1d"),
     **_public(gather, "take compress extract choose take_along_axis flatnonzero argwhere unravel_index ravel_multi_index"),
     **_public(shape, "reshape transpose broadcast_to expand_dims squeeze split"),
     **_public(joining, "atleast_1d atleast_2d atleast_3d column_stack append delete insert unstack"),
@@ -238,14 +261,14 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     **{f.__name__: _in_dtype(f) for f in (shape.concatenate, shape.stack, joining.vstack, joining.hstack, joining.dstack)},
     **_public(rearrange, "swapaxes moveaxis rollaxis ravel flip fliplr flipud rot90 roll tile repeat resize pad"),
     **_public(rearrange, "diagonal diag diagflat trace tril triu diag_indices_from meshgrid broadcast_arrays"),
-    **_public(products, "dot vdot inner outer tensordot kron cross"),
+    **_public(products, "dot vdot vecdot matvec vecmat inner outer tensordot kron cross"),
     **_public(statistics, "average ptp count_nonzero cov corrcoef isclose allclose array_equal array_equiv around fix interp nan_to_num"),
     **_public(statistics, "nancumsum nancumprod nanargmax nanargmin"),
     **_public(quantiles, "quantile percentile median nanquantile nanpercentile nanmedian"),
     **_public(histograms, "histogram histogram_bin_edges histogram2d histogramdd bincount"),
     **_public(polynomials, "poly polyadd polysub polymul polydiv polyder polyint polyfit polyval roots vander"),
     **_public(signals, "convolve correlate gradient unwrap i0"),
-    **_public(floats, "frexp spacing logaddexp2"),
+    **_public(floats, "frexp spacing nextafter logaddexp2"),
     **_public(bits, "bitwise_count packbits unpackbits"),
     **_public(grids, "ix_ block tril_indices_from triu_indices_from trim_zeros"),
     **_public(applying, "apply_along_axis apply_over_axes select piecewise"),
@@ -265,6 +288,8 @@ _OF_ARRAYS: dict[str, Callable[..., Any]] = {
     "sinc": sinc,
     "isposinf": isposinf,
     "isneginf": isneginf,
+    "sort_complex": sort_complex,
+    "real_if_close": real_if_close,
     "matrix_transpose": matrix_transpose,
 }
 
@@ -300,3 +325,4 @@ FUNCTIONS |= {alias: FUNCTIONS[name] for alias, name in _ALIASES.items()}
 
 _DISPATCHED = [name for name in FUNCTIONS if hasattr(np, name) and (name not in _MAKING or name.endswith("_like"))]
 core.NUMPY_FUNCTIONS.update({getattr(np, name): FUNCTIONS[name] for name in _DISPATCHED})
+core.NUMPY_MAKING.update({getattr(np, name): FUNCTIONS[name] for name in _LIKED})

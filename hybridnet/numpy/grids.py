@@ -13,8 +13,8 @@ from hybridnet.ops.common import tensor
 
 
 def _single(made: Any) -> Any:
-    """An array of NumPy's as one of ours; floating numbers, which come of Python's, become float32."""
-    return core.array(made, dtypes.default_float if made.dtype.kind == "f" else made.dtype)
+    """An array of NumPy's as one of ours; floating numbers, which come of Python's, get the default type."""
+    return core.array(made, dtypes.default_float() if made.dtype.kind == "f" else made.dtype)
 
 
 class _Grid:

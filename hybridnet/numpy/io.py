@@ -12,23 +12,24 @@ from hybridnet import core, dtypes
 
 
 def _reader(name: str) -> Callable[..., Any]:
-    """A reader of NumPy's, whose numbers are float32 unless ``dtype`` is given."""
+    """A reader of NumPy's, whose numbers are float32, the default, unless ``dtype`` is given."""
     reader = getattr(np, name)
 
     @functools.wraps(reader)
     def read(*args: Any, **kwargs: Any) -> Any:
-        dtype = kwargs.pop("dtype", None)
-        if dtype is None and name in _SECOND_IS_DTYPE and len(args) > 1:
-            dtype, args = args[1], (args[0], *args[2:])
-        made = reader(*args, dtype=dtypes.as_dtype(dtype), **kwargs)
+        if len(args) > 1:  # the second is the dtype
+            args = (args[0], dtypes.as_dtype(args[1]), *args[2:])
+        else:
+            kwargs["dtype"] = dtypes.as_dtype(kwargs.get("dtype"))
+        made = reader(*args, **kwargs)
         return [core.array(x) for x in made] if isinstance(made, (tuple, list)) else core.array(made)
 
-    read.__doc__ = f"Numbers read by ``numpy.{name}``, which takes the same arguments, as float32 unless ``dtype`` is given."
+    read.__doc__ = f"Numbers read by ``numpy.{name}``, which takes the same arguments, as float32, the default, unless ``dtype`` is given."
     return read
 
 
-_SECOND_IS_DTYPE = ("loadtxt", "genfromtxt", "fromfile", "fromstring", "frombuffer", "fromiter")
-loadtxt, genfromtxt, fromfile, fromstring, frombuffer, fromiter = map(_reader, _SECOND_IS_DTYPE)
+loadtxt, genfromtxt, fromfile = map(_reader, ("loadtxt", "genfromtxt", "fromfile"))
+fromstring, frombuffer, fromiter = map(_reader, ("fromstring", "frombuffer", "fromiter"))
 
 
 def _writer(name: str) -> Callable[..., Any]:

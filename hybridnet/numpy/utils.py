@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as _numpy
+import numpy.typing
 
 from hybridnet.dtypes import bfloat16
 
@@ -29,7 +30,7 @@ _TAKEN = """
     result_type promote_types min_scalar_type issubdtype isscalar iterable typename mintypecode ScalarType typecodes
     set_printoptions get_printoptions printoptions array2string array_repr array_str base_repr binary_repr format_float_positional
     format_float_scientific errstate geterr seterr geterrcall seterrcall ndindex ndenumerate broadcast_shapes einsum_path True_ False_
-    little_endian show_config get_include
+    little_endian show_config get_include show_runtime dtypes exceptions typing
 """
 globals().update({name: getattr(_numpy, name) for name in _TAKEN.split()})
 

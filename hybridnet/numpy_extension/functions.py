@@ -47,11 +47,14 @@ from hybridnet.util import (
     is_np_default_dtype,
     is_np_shape,
     np_array,
+    np_default_dtype,
     np_shape,
     reset_np,
     set_np,
+    set_np_default_dtype,
     use_np,
     use_np_array,
+    use_np_default_dtype,
     use_np_shape,
 )
 
@@ -189,11 +192,14 @@ _AS_THEY_ARE: dict[str, Callable[..., Any]] = {
     "is_np_shape": is_np_shape,
     "is_np_default_dtype": is_np_default_dtype,
     "np_array": np_array,
+    "np_default_dtype": np_default_dtype,
     "np_shape": np_shape,
     "set_np": set_np,
+    "set_np_default_dtype": set_np_default_dtype,
     "reset_np": reset_np,
     "use_np": use_np,
     "use_np_array": use_np_array,
+    "use_np_default_dtype": use_np_default_dtype,
     "use_np_shape": use_np_shape,
 }
 

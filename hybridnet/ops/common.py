@@ -71,7 +71,7 @@ def beside(value: Any, like: Any) -> Any:
     if isinstance(value, NDArray) or not isinstance(value, (int, float)):
         return tensor(value, like)
     floating = dtypes.is_floating(like.dtype)
-    dtype = like.dtype if floating or isinstance(value, bool) else dtypes.default_float if isinstance(value, float) else dtypes.int64
+    dtype = like.dtype if floating or isinstance(value, bool) else dtypes.default_float() if isinstance(value, float) else dtypes.int64
     return asarray(np.asarray(value, dtype), device=like.device)
 
 
@@ -207,8 +207,3 @@ def public(op: Op, doc: str, arity: int) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
     return function
-
-
-def default_dtype(dtype: Any) -> dtypes.Dtype:
-    """The dtype asked for, or the default floating type."""
-    return dtypes.as_dtype(dtype, dtypes.default_float)

@@ -176,6 +176,8 @@ def _plain(x: Any) -> Any:
 def _as_class(result: Any, cls: type[NDArray]) -> Any:
     if isinstance(result, NDArray):
         return as_class(result, cls)
+    if hasattr(result, "_fields"):
+        return type(result)(*(_as_class(r, cls) for r in result))
     return type(result)(_as_class(r, cls) for r in result) if type(result) in (list, tuple) else result
 
 
@@ -256,6 +258,28 @@ def _where(where: Any, result: Any, out: Any) -> Any:
     return choose(where, result, result.dtype.type(0).item() if kept is None else kept)
 
 
+def with_like(make: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that makes arrays, also taking ``like=``: an array, of whose class the result is, and on its device if none is told.
+
+    DtypeError if it is none of ours. What ``make`` gives besides arrays stays.
+    """
+
+    @functools.wraps(make)
+    def made(*args: Any, like: Any = None, **kwargs: Any) -> Any:
+        result = make(*args, **kwargs)
+        if like is None:
+            return result
+        if not isinstance(like, NDArray):
+            fail(DtypeError, make.__name__, expected="like to be one of our arrays", got=type(like).__name__)
+        if not isinstance(result, NDArray):
+            return result
+        told = kwargs.get("device") is not None or kwargs.get("ctx") is not None
+        return as_class(result if told else result.to_device(like.device), type(like))
+
+    made.__wrapped__ = _Signed(make, lambda: iter([_keyword("like")]))  # type: ignore[attr-defined]
+    return made
+
+
 def check_order(op: str, order: Any, among: str = "CFAK") -> None:
     """Raise an ArgumentError for what is no order of NumPy's, small letters too."""
     if not isinstance(order, str) or len(order) != 1 or order.upper() not in among:
@@ -292,7 +316,7 @@ def _results(ufunc: np.ufunc, arrays: list[Any], dtype: dtypes.Dtype | None, cas
     """
     given = [np.ones((1, 1), x.dtype) if isinstance(x, NDArray) else x for x in arrays]
     if len(given) != ufunc.nin or dtypes.bfloat16 in (dtype, *(x.dtype for x in arrays if isinstance(x, NDArray))):
-        return [dtype or dtypes.default_float] * ufunc.nout
+        return [dtype or dtypes.default_float()] * ufunc.nout
     try:
         with np.errstate(all="ignore"):
             found = ufunc(*given, dtype=dtype, casting=casting)

@@ -18,7 +18,7 @@ from hybridnet import dtypes
 from hybridnet.core import NDArray, changed, local, named
 from hybridnet.core.array import Storage
 from hybridnet.core.identity import name_of
-from hybridnet.errors import ArgumentError, fail, scope
+from hybridnet.errors import ArgumentError, DtypeError, fail, scope
 from hybridnet.ops.array.creation import zeros_like
 from hybridnet.ops.array.selection import clip
 from hybridnet.optimizer.numbers import Numbers
@@ -62,6 +62,9 @@ class Optimizer:
     #: Whether :meth:`rule` gives each element what follows from the same elements of its operands, and from ``layerwise.norm`` of them:
     #: then it may be given slices of parameters (``Trainer(shard_states=True)``).
     by_element = False
+
+    #: Whether :meth:`rule` is linear in weight, gradient and state, so that it holds for complex numbers as it stands.
+    linear = False
 
     _moves = False  # whether its rule was seen to write
     _inputs: dict[str, float] | None = None
@@ -296,7 +299,13 @@ class Optimizer:
         return self.multi_precision and dtypes.is_floating(weight._data.dtype) and weight._data.dtype.itemsize == 2
 
     def create_state_multi_precision(self, index: Any, weight: Any) -> Any:
-        """The state; for 16-bit weights with ``multi_precision``, a float32 copy of them and its state."""
+        """The state; for 16-bit weights with ``multi_precision``, a float32 copy of them and its state.
+
+        DtypeError for complex weights whose rule is none for complex numbers.
+        """
+        if dtypes.is_complex(weight.dtype) and not self.linear:
+            fix = "sgd or nag, or two parameters for the real and the imaginary part"
+            fail(DtypeError, type(self).__name__, expected="weights of real numbers", got=str(weight.dtype), fix=fix)
         if self._is_doubled(weight):
             master = weight.detach().astype("float32")
             return master, self.create_state(index, master)

@@ -29,7 +29,7 @@ class LARS(SGD):
     ``lazy_update`` is MXNet's, for sparse gradients; gradients are dense here.
     """
 
-    by_element = True
+    by_element, linear = True, False
     numbers = ("wd", "momentum", "eta", "eps")
     state_names = ("momentum", "rate")
 
@@ -92,6 +92,8 @@ class LBSGD(SGD):
     (``linear``), its square (``power2``) or root (``sqrt``); with ``lars`` it is norm(weight) / norm(gradient, decay included), within
     0.01 and 100. ``begin_epoch``: where counting begins. Updates run one by one, imperatively.
     """
+
+    linear = False
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ class SGD(Optimizer):
     With ``lazy_update`` of a gradient of row_sparse storage only the rows that it has are updated, those of m too.
     """
 
-    by_element = True
+    by_element = linear = True
     numbers: tuple[str, ...] = ("wd", "momentum")
     state_names: tuple[str, ...] = ("momentum",)
 

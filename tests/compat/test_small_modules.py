@@ -35,10 +35,11 @@ def test_switches_of_shapes_and_arrays() -> None:
         assert (util.is_np_array(), util.is_np_shape()) == (False, True)
         with pytest.raises(ArgumentError, match="shape=True where array=True"):
             util.set_np(shape=False)
-        with pytest.raises(ArgumentError, match="dtype=False"):
-            util.set_np(dtype=True)
+        util.set_np(dtype=True)
+        assert util.is_np_default_dtype()
     finally:
         util.set_np()
+    assert not util.is_np_default_dtype()
 
 
 def test_decorators_reach_every_kind_of_method() -> None:

@@ -168,7 +168,8 @@ VALUELESS = {"empty", "empty_like"}
 
 #: Functions whose results' shape or Python value depends on values: no program can be compiled of them.
 _BY_VALUE = """
-    nonzero argwhere flatnonzero unique union1d intersect1d setdiff1d setxor1d compress extract bincount trim_zeros ix_ histogram
+    nonzero argwhere flatnonzero unique unique_all unique_counts unique_inverse unique_values real_if_close
+    union1d intersect1d setdiff1d setxor1d compress extract bincount trim_zeros ix_ histogram
     histogram_bin_edges histogram2d histogramdd allclose array_equal array_equiv may_share_memory shares_memory poly roots polydiv
     linalg.lstsq
 """

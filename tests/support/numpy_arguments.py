@@ -35,6 +35,13 @@ def _same_last(d: Draws) -> tuple[Any, ...]:
     return d.array(shape=(*d.shape(0, 2), k), odd=0), d.array(shape=(*d.shape(0, 2), k), odd=0)
 
 
+def _matrix_and_vector(d: Draws, turned: bool = False) -> tuple[Any, ...]:
+    n, k = d.integer(0, 3), d.integer(0, 4)
+    matrix = d.array(shape=(*d.shape(0, 1), *((k, n) if turned else (n, k))), odd=0)
+    vector = d.array(shape=(k,), odd=0)
+    return (vector, matrix) if turned else (matrix, vector)
+
+
 def _along(d: Draws) -> tuple[Any, ...]:
     a = d.array(1, 3)
     axis = d.integer(-a.ndim, a.ndim - 1)
@@ -187,7 +194,14 @@ ARGUMENTS: dict[str, Arguments] = {
     "matmul": _matrices,
     "inner": _same_last,
     "vdot": lambda d: (d.array(1, 2, odd=0), d.array(shape=d.first.shape, odd=0)),
-    "vecdot": _same_last,
+    **_each("vecdot linalg.vecdot", _same_last),
+    "matvec": lambda d: _matrix_and_vector(d),
+    "vecmat": lambda d: _matrix_and_vector(d, True),
+    **_each("cumulative_sum cumulative_prod", lambda d: (d.array(0, 1),)),
+    **_each("unique_all unique_counts unique_inverse unique_values", lambda d: (d.array(odd=0),)),
+    **_each("sort_complex real_if_close require", lambda d: (d.array(0, 2),)),
+    "common_type": lambda d: tuple(d.several(1, 3)),
+    "isdtype": lambda d: (d.dtype(), d.one("bool", "integral", "real floating", "numeric", ("bool", "signed integer"))),
     "outer": lambda d: (d.array(0, 2, odd=0), d.array(0, 2, odd=0)),
     "kron": lambda d: (d.array(0, 2, odd=0), d.array(0, 2, odd=0)),
     "tensordot": lambda d: (
@@ -242,6 +256,11 @@ ARGUMENTS: dict[str, Arguments] = {
     "where": lambda d: (d.values(d.shape(), "bool"), d.array(), d.operand()),
     "apply_along_axis": lambda d: (np.sum, d.axis(), d.array(1, 3)),
     **_each("result_type promote_types can_cast", lambda d: (d.dtype(), d.dtype())),
+    **_each("linalg.diagonal linalg.trace linalg.matrix_transpose", lambda d: (d.array(2, 3),)),
+    "linalg.outer": lambda d: (d.array(1, 1, odd=0), d.array(1, 1, odd=0)),
+    "linalg.cross": lambda d: (d.array(shape=(*d.shape(0, 1), 3), odd=0), d.array(shape=(3,), odd=0)),
+    "linalg.matmul": _matrices,
+    "linalg.tensordot": lambda d: (d.array(shape=(2, 3, d.integer(0, 2)), odd=0), d.array(shape=(3, 2), odd=0)),
     "linalg.cholesky": lambda d: (d.square(symmetric=True),),
     **_each(
         "linalg.det linalg.inv linalg.slogdet linalg.pinv linalg.qr linalg.svdvals linalg.cond linalg.matrix_rank",
@@ -307,6 +326,9 @@ KEYWORDS: dict[str, Value] = {
     "sorted": lambda d: True,
     "returned": lambda d: True,
     "increasing": lambda d: True,
+    "include_initial": lambda d: True,
+    "tol": lambda d: d.one(100, 0.5),
+    "requirements": lambda d: d.one("C", ["A", "W"], "C_CONTIGUOUS"),
 }
 OWN: dict[str, Value] = {
     "angle.deg": lambda d: d.one(True, False),
@@ -401,6 +423,7 @@ OWN: dict[str, Value] = {
     "searchsorted.sorter": lambda d: np.arange(d.first.size),
     "select.default": Draws.number,
     "tensordot.axes": lambda d: 1,
+    "linalg.tensordot.axes": lambda d: 1,
     "trapezoid.dx": lambda d: 0.5,
     "trim_zeros.trim": lambda d: d.one("f", "b", "fb"),
     "trim_zeros.axis": lambda d: None,

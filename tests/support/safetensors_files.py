@@ -16,6 +16,7 @@ TYPES = {
     "int32": "I32",
     "uint8": "U8",
     "bool": "BOOL",
+    "complex64": "C64",
 }
 Arrays = dict[str, Any]
 

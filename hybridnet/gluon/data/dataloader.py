@@ -199,7 +199,7 @@ class _Run:
 
 def _tasks(sampler: Any, epoch: Epoch) -> Iterator[Task]:
     """What is to be read in an epoch, from where it stands; what the sampler draws before its first numbers follows from the seed."""
-    rules, place = util.is_np_array(), str(user_site())
+    rules, place = (util.is_np_array(), util.is_np_default_dtype()), str(user_site())
     with drawing(epoch.seed):
         numbers = iter(sampler)
         first = next(numbers, None)

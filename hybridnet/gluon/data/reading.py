@@ -25,7 +25,7 @@ class Task(NamedTuple):
 
     numbers: Sequence[Any]  # of its samples in the dataset
     seed: int | None  # of what is drawn meanwhile; None: whatever the generators give
-    np_rules: bool  # what class new arrays have
+    rules: tuple[bool, bool]  # whether new arrays follow NumPy's rules, and have its default types
     place: str  # in the user's code, where batches are asked for
 
 
@@ -52,7 +52,8 @@ class Reader:
 
     def __call__(self, task: Task) -> Any:
         set_caller(task.place)
-        with util.np_array(task.np_rules):
+        numpys, types = task.rules
+        with util.np_array(numpys), util.np_default_dtype(types):
             if self._rows is not None:
                 return self._gathered(task.numbers)
             if task.seed is None:

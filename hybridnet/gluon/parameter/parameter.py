@@ -373,7 +373,7 @@ class Parameter:
         """Tie each array to its gradient as ``grad_req`` asks."""
         if self._data is None:
             return
-        wanted = self._grad_req != "null" and dtypes.is_floating(self._dtype)
+        wanted = self._grad_req != "null" and dtypes.is_inexact(self._dtype)
         for i, x in enumerate(self._data):
             leaf = self._leaves[i]
             named(x, self.name)

@@ -19,7 +19,7 @@ def place_of(net: Any) -> Place:
             cls = type(parameter._data[0]) if parameter._data is not None else _NDARRAY
             device, *others = parameter.list_ctx()
             return Place(device, parameter.dtype, cls, tuple(others))
-    return Place(current_device(), dtypes.default_float, _NDARRAY)
+    return Place(current_device(), dtypes.default_float(), _NDARRAY)
 
 
 _NDARRAY = type(array(0.0))

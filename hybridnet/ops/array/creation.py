@@ -27,7 +27,7 @@ from hybridnet.core import (
 from hybridnet.core.kernel import HandKernels
 from hybridnet.device import Device, current_device
 from hybridnet.errors import DtypeError, ShapeError, fail
-from hybridnet.ops.common import as_shape, default_dtype, tensor
+from hybridnet.ops.common import as_shape, tensor
 from hybridnet.ops.kernels.places import each, index_type, pack_width
 
 
@@ -83,6 +83,15 @@ on_numpy(FULL, _filled)
 on_cuda(FULL, functor="{value}")
 
 
+def _type_of(number: Any) -> dtypes.Dtype:
+    """The type of an array of a number, if none is said."""
+    if isinstance(number, (bool, np.bool_)):
+        return dtypes.bool_
+    if isinstance(number, (int, np.integer)):
+        return dtypes.default_whole()
+    return dtypes.default_complex() if np.iscomplexobj(number) else dtypes.default_float()
+
+
 def full(shape: Any, fill_value: ArrayLike, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array of ``shape`` filled with a number. ShapeError if a dimension is negative."""
     shape = as_shape("full", shape)
@@ -90,19 +99,19 @@ def full(shape: Any, fill_value: ArrayLike, dtype: DTypeLike = None, device: Dev
         fail(ShapeError, "full", expected="no negative dimensions", got=str(shape))
     if isinstance(fill_value, NDArray):
         return tensor(fill_value).astype(dtype if dtype is not None else fill_value.dtype).broadcast_to(shape)
-    if dtype is None and isinstance(fill_value, bool):
-        dtype = dtypes.bool_
-    return _create(FULL, {"shape": shape, "value": fill_value, "dtype": default_dtype(dtype)}, device or ctx)
+    if dtype is None:
+        dtype = _type_of(fill_value)
+    return _create(FULL, {"shape": shape, "value": fill_value, "dtype": dtypes.as_dtype(dtype)}, device or ctx)
 
 
 def zeros(shape: Any, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array of zeros."""
-    return full(shape, 0, default_dtype(dtype), device, ctx)
+    return full(shape, 0, dtypes.as_dtype(dtype), device, ctx)
 
 
 def ones(shape: Any, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """An array of ones."""
-    return full(shape, 1, default_dtype(dtype), device, ctx)
+    return full(shape, 1, dtypes.as_dtype(dtype), device, ctx)
 
 
 def empty(shape: Any, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
@@ -161,14 +170,16 @@ on_cuda(ARANGE, kernels=_arange_kernels)
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Evenly spaced values from ``start`` (0 if only one bound is given) to below ``stop``.
 
-    Unlike NumPy's, of float32 by default, as MXNet's.
+    Of float32 by default, as MXNet's; of int64 or float64 with NumPy's default types.
     """
     if stop is None:
         start, stop = 0, start
     if step == 0:
         fail(ShapeError, "arange", expected="a step that is not 0", got="0")
     length = max(0, math.ceil((stop - start) / step))
-    return _create(ARANGE, {"start": start, "step": step, "length": length, "dtype": default_dtype(dtype)}, device or ctx)
+    if dtype is None and all(isinstance(x, (int, np.integer)) for x in (start, stop, step)):
+        dtype = dtypes.default_whole()
+    return _create(ARANGE, {"start": start, "step": step, "length": length, "dtype": dtypes.as_dtype(dtype)}, device or ctx)
 
 
 def linspace(
@@ -184,7 +195,7 @@ def linspace(
     """``num`` evenly spaced values over an interval; with ``retstep`` also their distance."""
     steps = num - 1 if endpoint else num
     step = (stop - start) / steps if steps else 0.0
-    result = _create(ARANGE, {"start": float(start), "step": step, "length": int(num), "dtype": default_dtype(dtype)}, device or ctx)
+    result = _create(ARANGE, {"start": float(start), "step": step, "length": int(num), "dtype": dtypes.as_dtype(dtype)}, device or ctx)
     return (result, step) if retstep else result
 
 
@@ -214,7 +225,9 @@ on_cuda(EYE, kernels=_eye_kernels)
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Ones on the ``k``-th diagonal of an N×M matrix of zeros."""
-    return _create(EYE, {"rows": int(N), "columns": int(N if M is None else M), "k": int(k), "dtype": default_dtype(dtype)}, device or ctx)
+    return _create(
+        EYE, {"rows": int(N), "columns": int(N if M is None else M), "k": int(k), "dtype": dtypes.as_dtype(dtype)}, device or ctx
+    )
 
 
 def identity(n: int, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:

@@ -145,7 +145,7 @@ def add_rows(xp: Any, g: Any, rows: Any, n: int) -> Any:
     # As a sparse matrix of ones times g: ten times faster than add.at.
     m = rows.size
     chosen = scipy_module(xp, "sparse").csr_matrix((xp.ones((m,), wide.dtype), rows, xp.arange(m + 1)), shape=(m, n)).T.tocsr()
-    added = _in_runs(chosen.indptr, chosen.indices, wide) if xp is np else chosen @ wide
+    added = _in_runs(chosen.indptr, chosen.indices, wide) if xp is np else xp.ascontiguousarray(chosen @ wide)
     return added.astype(g.dtype, copy=False)
 
 

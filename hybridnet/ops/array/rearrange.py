@@ -17,7 +17,7 @@ from hybridnet.ops.array.creation import FULL, arange, zeros
 from hybridnet.ops.array.gather import positions, take
 from hybridnet.ops.array.shape import broadcast_to, concatenate, expand_dims, reshape, slice_axis, transpose
 from hybridnet.ops.array.sorting import sort
-from hybridnet.ops.common import default_dtype, normalize_axes, normalize_axis, reduced_axis, tensor
+from hybridnet.ops.common import normalize_axes, normalize_axis, reduced_axis, tensor
 from hybridnet.ops.math import reduction
 from hybridnet.ops.math.scan import reversed_along
 
@@ -418,7 +418,7 @@ def _matrices(op: str, m: Any) -> Any:
 def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
     """Ones on and below the ``k``-th diagonal of an N×M matrix of zeros."""
     like = arange(0, dtype=dtypes.int64, device=device, ctx=ctx)
-    return call("cast", _not_above(like, int(N), int(N if M is None else M), k), dtype=default_dtype(dtype))
+    return call("cast", _not_above(like, int(N), int(N if M is None else M), k), dtype=dtypes.as_dtype(dtype))
 
 
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, NDArray, call, wrap
@@ -32,6 +32,56 @@ def unique(
     flags = {"return_index": return_index, "return_inverse": return_inverse, "return_counts": return_counts}
     found = ar.device.xp.unique(ar._concrete("unique"), **flags, axis=axis, equal_nan=equal_nan)
     return tuple(wrap(type(ar), f, ar.device) for f in found) if isinstance(found, tuple) else wrap(type(ar), found, ar.device)
+
+
+class UniqueAllResult(NamedTuple):
+    """The distinct values, where each first stood, which of them each element is, and how often each came."""
+
+    values: Any
+    indices: Any
+    inverse_indices: Any
+    counts: Any
+
+
+class UniqueCountsResult(NamedTuple):
+    """The distinct values, and how often each came."""
+
+    values: Any
+    counts: Any
+
+
+class UniqueInverseResult(NamedTuple):
+    """The distinct values, and which of them each element is."""
+
+    values: Any
+    inverse_indices: Any
+
+
+def unique_all(x: ArrayLike) -> UniqueAllResult:
+    """The distinct elements of the flattened array, sorted, with all that can be said of them; the inverse has the shape of ``x``.
+
+    Each NaN is distinct, here and in the three that follow, as the array API standard has it. Eager only.
+    """
+    x = tensor(x)
+    values, indices, inverse, counts = unique(x, True, True, True, equal_nan=False)
+    return UniqueAllResult(values, indices, reshape(inverse, x.shape), counts)
+
+
+def unique_counts(x: ArrayLike) -> UniqueCountsResult:
+    """The distinct elements of the flattened array, sorted, and how often each came; eager only."""
+    return UniqueCountsResult(*unique(x, return_counts=True, equal_nan=False))
+
+
+def unique_inverse(x: ArrayLike) -> UniqueInverseResult:
+    """The distinct elements of the flattened array, sorted, and in the shape of ``x`` which of them each is; eager only."""
+    x = tensor(x)
+    values, inverse = unique(x, return_inverse=True, equal_nan=False)
+    return UniqueInverseResult(values, reshape(inverse, x.shape))
+
+
+def unique_values(x: ArrayLike, *, sorted: bool = True) -> Any:
+    """The distinct elements of the flattened array in one dimension, sorted whatever ``sorted`` is; eager only."""
+    return unique(x, equal_nan=False)
 
 
 def _flat_pair(x1: Any, x2: Any) -> tuple[Any, Any]:

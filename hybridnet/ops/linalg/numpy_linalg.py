@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,43 @@ from hybridnet.ops.linalg.matmul import matmul
 from hybridnet.ops.math import reduction
 from hybridnet.ops.math.norms import norm_over
 from hybridnet.ops.math.wide import in_wide
+
+
+class EigResult(NamedTuple):
+    """Eigenvalues, and eigenvectors as columns."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+class EighResult(NamedTuple):
+    """Eigenvalues, ascending, and eigenvectors as columns."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+class QRResult(NamedTuple):
+    """An orthonormal and an upper triangular factor."""
+
+    Q: Any
+    R: Any
+
+
+class SlogdetResult(NamedTuple):
+    """The sign of a determinant, and the logarithm of its size."""
+
+    sign: Any
+    logabsdet: Any
+
+
+class SVDResult(NamedTuple):
+    """Left singular vectors, singular values, descending, and the conjugates of right singular vectors as rows."""
+
+    U: Any
+    S: Any
+    Vh: Any
+
 
 # -- inverses and equations -----------------------------------------------------------------------
 
@@ -124,9 +161,9 @@ def det(a: ArrayLike) -> Any:
     return apply(lapack.DET, (tensor(a),))
 
 
-def slogdet(a: ArrayLike) -> tuple[Any, Any]:
+def slogdet(a: ArrayLike) -> SlogdetResult:
     """The sign of the determinant and the logarithm of its absolute value."""
-    return apply(lapack.SLOGDET, (tensor(a),))
+    return SlogdetResult(*apply(lapack.SLOGDET, (tensor(a),)))
 
 
 def matrix_power(a: ArrayLike, n: int) -> Any:
@@ -229,7 +266,7 @@ def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     if mode not in ("reduced", "complete", "r"):
         fail(ArgumentError, "qr", expected="mode reduced, complete or r", got=repr(mode))
     q, r = apply(lapack.QR, (tensor(a),), {"mode": "complete" if mode == "complete" else "reduced"})
-    return r if mode == "r" else (q, r)
+    return r if mode == "r" else QRResult(q, r)
 
 
 def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
@@ -239,7 +276,7 @@ def svd(a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermi
     """
     a = tensor(a)
     u, s, vh = apply(lapack.SVD, (a,), {"full_matrices": bool(full_matrices and compute_uv)})
-    return (u, s, vh) if compute_uv else s
+    return SVDResult(u, s, vh) if compute_uv else s
 
 
 def svdvals(x: ArrayLike) -> Any:
@@ -247,14 +284,14 @@ def svdvals(x: ArrayLike) -> Any:
     return svd(x, compute_uv=False)
 
 
-def eigh(a: ArrayLike, UPLO: str = "L") -> tuple[Any, Any]:
+def eigh(a: ArrayLike, UPLO: str = "L") -> EighResult:
     """The eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix.
 
     ``a``: (..., n, n), of which only the triangle ``UPLO`` (L or U, else ArgumentError) is read; gives (..., n) and (..., n, n).
     """
     if UPLO not in ("L", "U"):
         fail(ArgumentError, "eigh", expected="UPLO L or U", got=repr(UPLO))
-    return apply(lapack.EIGH, (_symmetric("eigh", a),), {"upper": UPLO == "U"})
+    return EighResult(*apply(lapack.EIGH, (_symmetric("eigh", a),), {"upper": UPLO == "U"}))
 
 
 def eigvalsh(a: ArrayLike, UPLO: str = "L") -> Any:
@@ -262,9 +299,9 @@ def eigvalsh(a: ArrayLike, UPLO: str = "L") -> Any:
     return eigh(a, UPLO)[0]
 
 
-def eig(a: ArrayLike) -> tuple[Any, Any]:
+def eig(a: ArrayLike) -> EigResult:
     """The eigenvalues and eigenvectors of a square matrix; of a real one they must be real. No gradient."""
-    return apply(lapack.EIG, (tensor(a),))
+    return EigResult(*apply(lapack.EIG, (tensor(a),)))
 
 
 def eigvals(a: ArrayLike) -> Any:

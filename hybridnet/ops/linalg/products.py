@@ -41,8 +41,7 @@ def vdot(a: ArrayLike, b: ArrayLike) -> Any:
 
     Both are flattened and must be of one size; the result has no dimensions.
     """
-    left: Any = reshape(a, -1)
-    return dot(call("conjugate", left) if dtypes.is_complex(left.dtype) else left, reshape(b, -1))
+    return dot(_conjugate(reshape(a, -1)), reshape(b, -1))
 
 
 def inner(a: Any, b: Any) -> Any:
@@ -51,6 +50,31 @@ def inner(a: Any, b: Any) -> Any:
     if not getattr(a, "ndim", 0) or not getattr(b, "ndim", 0):
         return call("multiply", a, b)
     return tensordot(a, b, ((a.ndim - 1,), (b.ndim - 1,)))
+
+
+def vecdot(x1: ArrayLike, x2: ArrayLike, axis: int = -1) -> Any:
+    """The sum of products along an axis, of the conjugates of ``x1``; the other axes broadcast. ShapeError for other lengths."""
+    x1 = tensor(x1, x2 if isinstance(x2, NDArray) else None)
+    x2 = tensor(x2, x1)
+    left, right = (moveaxis(x, normalize_axis("vecdot", axis, x.ndim), -1) for x in (x1, x2))
+    if left.shape[-1] != right.shape[-1]:
+        fail(ShapeError, "vecdot", expected="one length along the axis", got=f"{x1.shape} and {x2.shape}, axis {axis}")
+    products = call("multiply", _conjugate(left), right)
+    return call("sum", products, axis=(products.ndim - 1,), keepdims=False).astype(products.dtype, copy=False)
+
+
+def matvec(x1: ArrayLike, x2: ArrayLike) -> Any:
+    """Matrices, the last two axes of ``x1``, times vectors, the last axis of ``x2``; the other axes broadcast."""
+    return squeeze(matmul(x1, expand_dims(x2, -1)), -1)
+
+
+def vecmat(x1: ArrayLike, x2: ArrayLike) -> Any:
+    """The conjugates of vectors, the last axis of ``x1``, times matrices, the last two axes of ``x2``; the other axes broadcast."""
+    return squeeze(matmul(expand_dims(_conjugate(tensor(x1, x2 if isinstance(x2, NDArray) else None)), -2), x2), -2)
+
+
+def _conjugate(x: Any) -> Any:
+    return call("conjugate", x) if dtypes.is_complex(x.dtype) else x
 
 
 def outer(a: ArrayLike, b: ArrayLike) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, infer_pointwise, on_cuda, register
-from hybridnet.ops.common import NONE, in_floats, normal
+from hybridnet.ops.common import NONE, in_floats, normal, operands
 from hybridnet.ops.math import pointwise
 
 _math = pointwise.FUNCTIONS
@@ -50,6 +50,11 @@ NEXTAFTER = register(
         ],
     )
 )
+
+
+def nextafter(x1: Any, x2: Any) -> Any:
+    """The number that comes next to x1 on the way to x2, in the type of both; element by element, the two broadcast."""
+    return apply(NEXTAFTER, operands(x1, x2))
 
 
 def frexp(x: Any) -> tuple[Any, Any]:

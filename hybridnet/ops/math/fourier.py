@@ -163,15 +163,15 @@ def norm_of(op: str, norm: str | None) -> str:
 
 
 def as_real(op: str, x: ArrayLike) -> NDArray:
-    """``x`` in float32 or float64. DtypeError for complex numbers."""
+    """``x`` in float32 or float64, integers in the default type. DtypeError for complex numbers."""
     x = tensor(x)
     if dtypes.is_complex(x.dtype):
         fail(DtypeError, op, expected="real numbers", got=str(x.dtype), fix="np.fft.fft")
-    return x if x.dtype == dtypes.float64 else x.astype(dtypes.float32, copy=False)
+    return x.astype(dtypes.float64 if dtypes.floating(x.dtype) == dtypes.float64 else dtypes.float32, copy=False)
 
 
 def as_complex(x: ArrayLike) -> NDArray:
-    """``x`` in complex64 or complex128."""
+    """``x`` in complex64 or complex128; integers in the default type."""
     x = tensor(x)
     return x.astype(dtypes.complex_of(x.dtype), copy=False)
 

@@ -12,8 +12,8 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, DTypeLike, Kind, Op, Sample, Spec, apply, call, on_cuda, register
 from hybridnet.core.kernel import HandKernels
-from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.ops.array.creation import FULL
+from hybridnet.errors import ArgumentError, AxisError, ShapeError, fail
+from hybridnet.ops.array.creation import FULL, full
 from hybridnet.ops.array.shape import broadcast_to, concatenate, reshape, slice_axis
 from hybridnet.ops.common import beside, normal, normalize_axis, reduced_axis, tensor, uniform
 from hybridnet.ops.kernels.places import index_type, once, parted
@@ -174,6 +174,30 @@ def _public(op: Op, doc: str) -> Callable[..., Any]:
 
 cumsum = _public(CUMSUM, "The running sum along an axis. Integers are summed as int64.")
 cumprod = _public(CUMPROD, "The running product along an axis. Integers are multiplied as int64.")
+
+
+def _cumulative(scan: Callable[..., Any], first: int, x: Any, axis: int | None, dtype: DTypeLike, include_initial: bool) -> Any:
+    x = tensor(x)
+    x = x if x.ndim else reshape(x, -1)
+    if axis is None:
+        if x.ndim > 1:
+            fail(AxisError, f"cumulative_{scan.__name__.removeprefix('cum')}", expected="an axis of several", got=f"none of {x.ndim}")
+        axis = 0
+    found = scan(x, axis, dtype)
+    if not include_initial:
+        return found
+    lead = tuple(1 if i == axis % found.ndim else n for i, n in enumerate(found.shape))
+    return concatenate([full(lead, first, found.dtype, found.device), found], axis)
+
+
+def cumulative_sum(x: ArrayLike, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False) -> Any:
+    """The running sums along an axis, behind a 0 with ``include_initial``; AxisError without the axis of several dimensions."""
+    return _cumulative(cumsum, 0, x, axis, dtype, include_initial)
+
+
+def cumulative_prod(x: ArrayLike, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False) -> Any:
+    """The running products along an axis, behind a 1 with ``include_initial``; AxisError without the axis of several dimensions."""
+    return _cumulative(cumprod, 1, x, axis, dtype, include_initial)
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:

@@ -205,7 +205,7 @@ def around(a: Any, decimals: int = 0) -> Any:
     if a.dtype == dtypes.bool_:
         if decimals:
             fail(DtypeError, "around", expected="numbers", got="bool")
-        a = a.astype(dtypes.default_float)
+        a = a.astype(dtypes.default_float())
     if not dtypes.is_floating(a.dtype):
         if decimals >= 0:
             return a.copy()

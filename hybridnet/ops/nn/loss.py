@@ -184,7 +184,7 @@ def softmax_cross_entropy(data: Any, label: Any, axis: int = -1) -> Any:
     label = tensor(label, data)
     axis = normalize_axis("softmax_cross_entropy", axis, data.ndim)
     if not dtypes.is_floating(data.dtype):
-        data = data.astype(dtypes.default_float)
+        data = data.astype(dtypes.default_float())
     rows = data.shape[:axis] + data.shape[axis + 1 :]
     if label.shape != rows:
         fail(ShapeError, "softmax_cross_entropy", expected=f"labels of shape {rows} for data {data.shape}", got=str(label.shape))

@@ -21,7 +21,7 @@ from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array.creation import full
 from hybridnet.ops.array.gather import pick, take
 from hybridnet.ops.array.sorting import argsort
-from hybridnet.ops.common import as_shape, default_dtype, tensor
+from hybridnet.ops.common import as_shape, tensor
 from hybridnet.ops.math import pointwise
 from hybridnet.ops.random.draws import (
     BINOMIAL,
@@ -59,7 +59,7 @@ class Draw:
         arrays = [p for p in parameters if isinstance(p, NDArray)]
         asked = device if device is not None else ctx
         self.device = Device(asked) if asked is not None else arrays[0].device if arrays else current_device()
-        self.dtype = default_dtype(dtype)
+        self.dtype = dtypes.as_dtype(dtype)
         if not dtypes.is_floating(self.dtype):
             fail(ArgumentError, op, expected="a floating dtype", got=str(self.dtype))
         self.parameters = [
@@ -321,7 +321,7 @@ def binomial(
 
 def _counts(name: str, op: Op, size: Any, dtype: Any, device: Any, ctx: Any, *parameters: Any) -> Any:
     draw = Draw(name, size, None, device, ctx, *parameters)
-    draw.dtype = default_dtype(dtype)
+    draw.dtype = dtypes.as_dtype(dtype, dtypes.default_whole())
     return draw(op, *draw.parameters)
 
 
@@ -357,7 +357,7 @@ def geometric(p: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: D
     """Trials up to the first success of probability ``p``."""
     draw = Draw("geometric", size, None, device, ctx, p)
     draws = _math["ceil"](draw(EXPONENTIAL) / -_math["log1p"](-draw.parameters[0]))
-    return _math["maximum"](draws, 1).astype(default_dtype(dtype), copy=False)
+    return _math["maximum"](draws, 1).astype(dtypes.as_dtype(dtype, dtypes.default_whole()), copy=False)
 
 
 def bernoulli(
@@ -377,7 +377,7 @@ def bernoulli(
     if prob is None:
         prob = 1 / (1 + _math["exp"](-tensor(logit)))
     draw = Draw("bernoulli", size, None, device, ctx, prob)
-    return (draw(UNIFORM) < draw.parameters[0]).astype(default_dtype(dtype))
+    return (draw(UNIFORM) < draw.parameters[0]).astype(dtypes.as_dtype(dtype, dtypes.default_whole()))
 
 
 def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = None, device: Any = None, ctx: Any = None) -> Any:

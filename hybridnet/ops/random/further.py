@@ -16,7 +16,7 @@ from hybridnet.core import ArrayLike, DeviceLike, DTypeLike, NDArray, call
 from hybridnet.core.random import host_generator
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.array import sorting
-from hybridnet.ops.common import as_shape, default_dtype, tensor
+from hybridnet.ops.common import as_shape, tensor
 from hybridnet.ops.math import pointwise
 from hybridnet.ops.random.distributions import Draw, poisson, randint, uniform
 from hybridnet.ops.random.draws import GAMMA, NORMAL, UNIFORM
@@ -95,7 +95,7 @@ def zipf(a: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: Device
     u, v = (1 - _rounds(draw) for _ in range(2))
     x = _math["floor"](_math["exp"](-_math["log"](u) / less))
     grown = _math["expm1"](_math["log1p"](1 / x) * less)  # (1 + 1 / x) ** (a - 1) - 1
-    return _first(x, v * x * grown / (base - 1) <= (grown + 1) / base).astype(default_dtype(dtype), copy=False)
+    return _first(x, v * x * grown / (base - 1) <= (grown + 1) / base).astype(dtypes.as_dtype(dtype, dtypes.default_whole()), copy=False)
 
 
 def logseries(p: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: DeviceLike = None, ctx: DeviceLike = None) -> Any:
@@ -104,7 +104,7 @@ def logseries(p: ArrayLike, size: Any = None, dtype: DTypeLike = None, device: D
     rate = _math["log1p"](-draw.parameters[0]) if isinstance(draw.parameters[0], NDArray) else math.log1p(-draw.parameters[0])
     q = -_math["expm1"](draw(UNIFORM) * rate)
     found = _math["floor"](_math["log"](1 - draw(UNIFORM)) / _math["log"](q) + 1)
-    return _math["maximum"](found, 1).astype(default_dtype(dtype), copy=False)
+    return _math["maximum"](found, 1).astype(dtypes.as_dtype(dtype, dtypes.default_whole()), copy=False)
 
 
 # -- rejection ------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def hypergeometric(
     """
     draw = Draw("hypergeometric", size, None, device, ctx, ngood, nbad, nsample)
     if any(isinstance(p, NDArray) for p in draw.parameters):
-        return _one_by_one(draw, *draw.parameters).astype(default_dtype(dtype), copy=False)
+        return _one_by_one(draw, *draw.parameters).astype(dtypes.as_dtype(dtype, dtypes.default_whole()), copy=False)
     good, bad, count = (int(p) for p in draw.parameters)
     if min(good, bad, count) < 0 or count > good + bad:
         fail(ArgumentError, "hypergeometric", expected=f"0 to {good + bad} samples", got=str(count))
@@ -211,7 +211,7 @@ def hypergeometric(
     logs = [_log_choose(good, k) + _log_choose(bad, count - k) - _log_choose(good + bad, count) for k in range(low, high + 1)]
     bounds = tensor(np.cumsum(np.exp(logs))[:-1]).to_device(draw.device)
     u = uniform(0.0, 1.0, draw.shape, dtypes.float64, draw.device)
-    return (sorting.searchsorted(bounds, u, "right") + low).astype(default_dtype(dtype), copy=False)
+    return (sorting.searchsorted(bounds, u, "right") + low).astype(dtypes.as_dtype(dtype, dtypes.default_whole()), copy=False)
 
 
 def _log_choose(n: int, k: int) -> float:

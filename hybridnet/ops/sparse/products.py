@@ -15,9 +15,9 @@ def _turned(x: Any, on: bool) -> Any:
     return x.T if on else x
 
 
-def _wide(x: Any, like: Csr) -> Any:
-    """A dense operand in the type of the matrix that it meets, which is wider than halves."""
-    return x.astype(like.wide, copy=False)
+def _times(xp: Any, matrix: Any, dense: Any, like: Csr) -> Any:
+    """A matrix that was made of ``like`` times a dense one, in rows one after the other: CuPy's product lies by columns."""
+    return xp.ascontiguousarray((matrix @ dense.astype(like.wide(xp), copy=False)).astype(like.dtype, copy=False))
 
 
 def _as_written(a: Spec, b: Spec, *, transpose_a: bool = False, transpose_b: bool = False) -> bool:
@@ -34,20 +34,19 @@ def _to_dense(a: Spec, b: Spec, *, transpose_a: bool = False, transpose_b: bool 
 
 @on_storage(MATMUL, "csr", "default", gives="default", when=_to_dense)
 def _(xp: Any, a: Csr, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
-    matrix = a.matrix(xp)
-    return (_turned(matrix, transpose_a) @ _wide(_turned(b, transpose_b), a)).astype(a.dtype, copy=False)
+    return _times(xp, _turned(a.matrix(xp), transpose_a), _turned(b, transpose_b), a)
 
 
 @on_storage(MATMUL, "csr", "default", gives="row_sparse", when=_to_rows)
 def _(xp: Any, a: Csr, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> RowSparse:
     """aᵀ · b has a row for each column of ``a`` in which something is stored."""
-    return _by_columns(xp, a, b, a.dtype)
+    return _by_columns(xp, a, b)
 
 
-def _by_columns(xp: Any, a: Csr, b: Any, dtype: Any) -> RowSparse:
+def _by_columns(xp: Any, a: Csr, b: Any) -> RowSparse:
     """aᵀ · b, of which no more is made than is stored."""
     columns, matrix = a.turned(xp)
-    return RowSparse((matrix @ _wide(b, a)).astype(dtype, copy=False), columns, (a.shape[1], b.shape[1]))
+    return RowSparse(_times(xp, matrix, b, a), columns, (a.shape[1], b.shape[1]))
 
 
 @on_storage(MATMUL, "csr", "row_sparse", gives="default", when=_as_written)
@@ -59,8 +58,8 @@ def _met(xp: Any, a: Csr, b: RowSparse) -> Any:
     """a · b: of ``a`` only the values in columns that ``b`` has as rows."""
     place, there = places_of(xp, b, a.indices)
     counts = xp.concatenate([xp.zeros((1,), a.indptr.dtype), xp.cumsum(there, dtype=a.indptr.dtype)])
-    met = Csr(a.data[there], place[there].astype(a.indices.dtype), counts[a.indptr], (a.shape[0], len(b.indices))).matrix(xp)
-    return (met @ _wide(b.data, a)).astype(a.dtype, copy=False)
+    met = Csr(a.data[there], place[there].astype(a.indices.dtype), counts[a.indptr], (a.shape[0], len(b.indices)))
+    return _times(xp, met.matrix(xp), b.data, a)
 
 
 @on_storage(MATMUL, "csr", "row_sparse", gives="row_sparse", when=_to_rows)
@@ -72,12 +71,12 @@ def _(xp: Any, a: Csr, b: RowSparse, **flags: bool) -> RowSparse:
     row = owners(xp, starts, count)
     source = (a.indptr[b.indices] - starts[:-1])[row] + xp.arange(count, dtype=starts.dtype)
     few = Csr(a.data[source], a.indices[source], starts, (len(b.indices), a.shape[1]))
-    return _by_columns(xp, few, b.data, a.dtype)
+    return _by_columns(xp, few, b.data)
 
 
 def _dense_by_csr(xp: Any, a: Any, b: Csr, transpose_a: bool, transpose_b: bool) -> Any:
-    matrix = b.matrix(xp)
-    return (_turned(matrix, not transpose_b) @ _wide(_turned(a, not transpose_a), b)).T.astype(a.dtype, copy=False)
+    product = _turned(b.matrix(xp), not transpose_b) @ _turned(a, not transpose_a).astype(b.wide(xp), copy=False)
+    return product.T.astype(a.dtype, copy=False)
 
 
 @on_storage(MATMUL, "default", "csr", gives="csr", when=lambda a, b, transpose_a=False, transpose_b=False: not transpose_a and a.ndim == 2)

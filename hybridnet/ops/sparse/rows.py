@@ -67,7 +67,7 @@ def _infer_retain(x: Spec, rows: Spec) -> Spec:
 
 def _chosen(xp: Any, rows: Any, n: int) -> Any:
     chosen = xp.unique(rows.astype(np.int64))
-    if xp is np and len(chosen) and not (chosen[0] >= 0 and chosen[-1] < n):
+    if len(chosen) and not (int(chosen[0]) >= 0 and int(chosen[-1]) < n):
         fail(ShapeError, "sparse_retain", expected=f"rows from 0 to {n - 1}", got=f"rows from {chosen[0]} to {chosen[-1]}")
     return chosen
 
