@@ -12,6 +12,7 @@ in an order of the library's choice: what lies otherwise is reordered by the lib
 ``plans``            a description planned for a number of threads
 ``calls``            planned calls, as programs and imperative operators make them
 ``convolution``      convolutions: the products, and what a library does behind them
+``normalization``    batch norm in training, and its gradients
 ``product``          products of two matrices
 ===================  ==================================================================================================
 
@@ -21,6 +22,7 @@ Functions, structures and numbers are those of oneDNN's C interface, version 3 (
 from hybridnet.device.onednn.calls import Call, plan
 from hybridnet.device.onednn.convolution import Activation, Convolution
 from hybridnet.device.onednn.loading import FILE, NAME, available, library
+from hybridnet.device.onednn.normalization import BatchNorm
 from hybridnet.device.onednn.product import Product
 
-__all__ = ["FILE", "NAME", "Activation", "Call", "Convolution", "Product", "available", "library", "plan"]
+__all__ = ["FILE", "NAME", "Activation", "BatchNorm", "Call", "Convolution", "Product", "available", "library", "plan"]

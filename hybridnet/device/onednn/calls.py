@@ -90,7 +90,10 @@ class Call:
         return plan
 
     def __call__(self, *arrays: Any, scratch: Any = None) -> None:
-        """Compute the last of the arrays from the others. ``scratch``: an array of ``workspace`` bytes; one is made if none is given."""
+        """Compute the last of the arrays, the results, from the others.
+
+        ``scratch``: an array of ``workspace`` bytes; one is made if none is given.
+        """
         with team:
             plan = self._usable(team.use(self.gains))
             if scratch is None or scratch.nbytes < plan.workspace:
@@ -98,10 +101,11 @@ class Call:
             try:
                 _run(plan, arrays, scratch)
             except Unusable:  # of strides that it has no reorder for, before anything has run
-                *operands, out = arrays
-                result = np.empty(out.shape, out.dtype)
-                _run(plan, [*map(np.ascontiguousarray, operands), result], scratch)
-                out[...] = result
+                first = plan.first_result
+                results = [np.empty(out.shape, out.dtype) for out in arrays[first:]]
+                _run(plan, [*map(np.ascontiguousarray, arrays[:first]), *results], scratch)
+                for out, result in zip(arrays[first:], results, strict=True):
+                    out[...] = result
 
     def bind(self, arrays: Sequence[Any], scratch: Any) -> BoundCall:
         """The call on arrays and scratch that stay the same, but for those that are None, which each run is given."""

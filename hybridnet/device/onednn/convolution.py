@@ -67,6 +67,8 @@ class Convolution:
         """Of all windows."""
         return math.prod(self.result) * math.prod(self.weight[1:])
 
+    results = 1
+
     def operands(self) -> tuple[Operand, ...]:
         """The operands, then the result."""
         if self.kind == "data":

@@ -23,8 +23,12 @@ class Description(Hashable, Protocol):
     def multiply_adds(self) -> int:
         """How many there are, by which is judged whether more threads gain."""
 
+    @property
+    def results(self) -> int:
+        """How many of :meth:`operands` are results: the last ones."""
+
     def operands(self) -> tuple[Operand, ...]:
-        """The operands, then the result."""
+        """The operands, then the results."""
 
     def constants(self) -> tuple[tuple[int, Any], ...]:
         """Further arguments, which are the same in every call: their numbers and arrays of one dimension."""
@@ -39,7 +43,7 @@ def rounded(at: int) -> int:
 
 
 class Placed:
-    """An operand or the result: the layout that it has in the library, and the reorders from the strides of arrays that came."""
+    """An operand or a result: the layout that it has in the library, and the reorders from the strides of arrays that came."""
 
     def __init__(self, lib: Library, operand: Operand, layout: Any, is_packed: bool) -> None:
         self._lib, self.operand, self.layout, self.is_packed = lib, operand, layout, is_packed
@@ -77,6 +81,7 @@ class Plan:
             for i, x in enumerate(operands)
         ]
         self.placed = [Placed(lib, x, layout, i in packed) for i, (x, layout) in enumerate(zip(operands, layouts, strict=True))]
+        self.first_result = len(operands) - description.results
         scratch = scratch_layout(lib, made)
         self.constants = [array for _, array in description.constants()]
         numbers = [*(x.argument for x in operands), SCRATCH, *(number for number, _ in description.constants())]
@@ -111,7 +116,7 @@ class Execution:
         self._kept: list[Any] = []  # memory for what is reordered though arrays without gaps are not
         at = 0
         for i, (x, s) in enumerate(zip(plan.placed, strides, strict=True)):
-            is_result = i == len(plan.placed) - 1
+            is_result = i >= plan.first_result
             move = x.move(s, is_result)
             if move is None:
                 self._places.append((main, i))

@@ -32,6 +32,8 @@ class Product:
         """Of all sums."""
         return self.a[0] * self.a[1] * self.result[1]
 
+    results = 1
+
     def operands(self) -> tuple[Operand, ...]:
         """Both matrices and the result."""
         orders = [(1, 0) if turned else (0, 1) for turned in (self.transpose_a, self.transpose_b, False)]
