@@ -21,6 +21,7 @@ from hybridnet.graph.ir import Node, Value, infer_node
 from hybridnet.ops.linalg import matmul_host
 from hybridnet.ops.nn.batch_norm import batch_norm
 from hybridnet.ops.nn.convolution import convolution
+from hybridnet.ops.nn.pooling import pooling
 
 #: The other library calls of a CPU are those of MPI (tests/ops/test_collective.py).
 BY_ONEDNN = {op for op in OPS.values() if has_library(op) and op.kind is not Kind.COMMUNICATION}
@@ -287,3 +288,38 @@ def test_batch_norm_in_training_is_the_librarys_with_channels_last() -> None:
     data[1, 2, 3, 5] = np.nan
     call(data, np.ones(16, "float32"), np.zeros(16, "float32"), out, *[np.zeros((1, 1, 1, 16), "float32") for _ in "mv"])
     assert np.isnan(out[..., 5]).all() and np.isnan(out).sum() == 32
+
+
+def pooled(x: Any, arguments: dict[str, Any], compiled: bool) -> list[Any]:
+    """The maximum of windows of pointwise work, and the gradient."""
+    x = hn.np.array(x)
+    x.attach_grad()
+
+    def work(x: Any) -> Any:
+        return pooling(x * 2, pool_type="max", **arguments)
+
+    with autograd.record():
+        y = (hn.jit(work) if compiled else work)(x)
+    y.backward(hn.np.arange(y.size, dtype="float32").reshape(y.shape))
+    return [y.asnumpy(), x.grad.asnumpy()]
+
+
+@needed
+@pytest.mark.parametrize("seed", range(20))
+def test_random_gradients_of_maxima_with_the_library_and_without(seed: int) -> None:
+    """Small integers, so that many maxima are equal: the gradient goes to the first of them."""
+    rng = np.random.default_rng(seed)
+    nd = int(rng.integers(1, 4))
+    kernel = rng.integers(1, 4, nd)
+    pad, stride = rng.integers(0, (kernel + 1) // 2, nd), rng.integers(1, 4, nd)
+    size, channels, last = kernel + rng.integers(0, 9, nd), int(rng.choice([1, 3, 16, 32])), bool(rng.random() < 0.5)
+    shape = (2, *size, channels) if last else (2, channels, *size)
+    layout = (["NWC", "NHWC", "NDHWC"] if last else ["NCW", "NCHW", "NCDHW"])[nd - 1]
+    attrs = {name: tuple(map(int, v)) for name, v in (("kernel", kernel), ("stride", stride), ("pad", pad))}
+    arguments = {**attrs, "layout": layout, "pooling_convention": ["valid", "full"][seed % 2]}
+    x = rng.integers(-2, 3, tuple(map(int, shape))).astype("float32")
+    with without():
+        expected = pooled(x, arguments, compiled=False)
+    for compiled in (False, True):
+        for found, right in zip(pooled(x, arguments, compiled), expected, strict=True):
+            np.testing.assert_array_equal(found, right)

@@ -13,6 +13,7 @@ in an order of the library's choice: what lies otherwise is reordered by the lib
 ``calls``            planned calls, as programs and imperative operators make them
 ``convolution``      convolutions: the products, and what a library does behind them
 ``normalization``    batch norm in training, and its gradients
+``pooling``          the gradient of the maximum of windows
 ``product``          products of two matrices
 ===================  ==================================================================================================
 
@@ -23,6 +24,7 @@ from hybridnet.device.onednn.calls import Call, plan
 from hybridnet.device.onednn.convolution import Activation, Convolution
 from hybridnet.device.onednn.loading import FILE, NAME, available, library
 from hybridnet.device.onednn.normalization import BatchNorm
+from hybridnet.device.onednn.pooling import MaxPoolGrad
 from hybridnet.device.onednn.product import Product
 
-__all__ = ["FILE", "NAME", "Activation", "BatchNorm", "Call", "Convolution", "Product", "available", "library", "plan"]
+__all__ = ["FILE", "NAME", "Activation", "BatchNorm", "Call", "Convolution", "MaxPoolGrad", "Product", "available", "library", "plan"]

@@ -113,10 +113,11 @@ class Call:
 
     def packing(self, i: int) -> tuple[Packing, Call] | None:
         """How an operand is packed, and the call that takes it so; None where the library takes it as it lies, or refuses."""
-        chosen = self._usable(_most(self.gains)).placed[i]
-        if not chosen.moved_bytes:
+        description = self.description.when_packed()
+        best = self if description == self.description else _planned_call(description, self._packed)
+        if best is None or not (chosen := best._usable(_most(self.gains)).placed[i]).moved_bytes:
             return None
-        call = _planned_call(self.description, {**self._packed, i: chosen.layout})
+        call = _planned_call(description, {**self._packed, i: chosen.layout})
         return None if call is None else (Packing(chosen), call)
 
 

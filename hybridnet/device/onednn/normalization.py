@@ -9,6 +9,7 @@ from typing import Any
 
 from hybridnet.device.onednn.layouts import Operand, Shape
 from hybridnet.device.onednn.loading import Library, Object
+from hybridnet.device.onednn.plans import Description
 from hybridnet.device.onednn.primitives import attributes
 
 _TRAINING, _BACKWARD = 64, 128
@@ -16,7 +17,7 @@ _SCALE, _SHIFT = 2, 4  # flags
 
 
 @dataclass(frozen=True)
-class BatchNorm:
+class BatchNorm(Description):
     """Of float32 ``data``, whose channels lie along ``axis``; forward, or ``backward``.
 
     Forward: the data, with ``scaled`` the scales of shape (channels,), and the shifts give the result, the mean and the variance, these of
@@ -39,7 +40,7 @@ class BatchNorm:
         return 2 * math.prod(self.data)
 
     @property
-    def results(self) -> int:
+    def results(self) -> int:  # type: ignore[override]
         """Forward three, backward one, and one for each parameter."""
         return 2 + self.scaled if self.backward else 3
 
@@ -50,10 +51,6 @@ class BatchNorm:
             given = (self._data(145), self._data(1), mean, variance, *[self._parameter(51)] * self.scaled)
             return (*given, self._data(129), *[self._parameter(255)] * self.scaled, self._parameter(256))
         return (self._data(1), *[self._parameter(51)] * self.scaled, self._parameter(52), self._data(17), mean, variance)
-
-    def constants(self) -> tuple[tuple[int, Any], ...]:
-        """None."""
-        return ()
 
     def _data(self, argument: int) -> Operand:
         axes = range(len(self.data))

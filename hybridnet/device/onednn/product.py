@@ -7,11 +7,12 @@ from typing import Any
 
 from hybridnet.device.onednn.layouts import Operand, Shape
 from hybridnet.device.onednn.loading import Library, Object
+from hybridnet.device.onednn.plans import Description
 from hybridnet.device.onednn.primitives import attributes
 
 
 @dataclass(frozen=True)
-class Product:
+class Product(Description):
     """The float32 product of ``a`` and ``b``, of those shapes; each may be given as the transpose of what lies in memory."""
 
     a: Shape
@@ -32,16 +33,10 @@ class Product:
         """Of all sums."""
         return self.a[0] * self.a[1] * self.result[1]
 
-    results = 1
-
     def operands(self) -> tuple[Operand, ...]:
         """Both matrices and the result."""
         orders = [(1, 0) if turned else (0, 1) for turned in (self.transpose_a, self.transpose_b, False)]
         return tuple(Operand(n, s, o, (0, 1)) for n, s, o in zip((1, 33, 17), (self.a, self.b, self.result), orders, strict=True))
-
-    def constants(self) -> tuple[tuple[int, Any], ...]:
-        """None."""
-        return ()
 
     def described(self, lib: Library, given: dict[int, Any]) -> Object:
         """The library's description."""
