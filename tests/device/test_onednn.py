@@ -27,6 +27,7 @@ from hybridnet.core.cpu_rules import host_call
 from hybridnet.device import onednn, refusals, threads
 from hybridnet.device.onednn import calls, loading
 from hybridnet.device.onednn.team import team
+from hybridnet.gluon import nn
 from hybridnet.ops.nn.convolution import convolution
 
 
@@ -53,6 +54,25 @@ def test_programs_call_it_and_explain_says_so() -> None:
         expected = net(x).asnumpy()
     near(net(x).asnumpy(), expected)
     assert hn.runtime.Features().is_enabled("MKLDNN")
+
+
+@needed
+@pytest.mark.parametrize("flatten", [True, False])
+def test_a_product_takes_its_bias_and_relu_along_and_keeps_nan(flatten: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matmul_host, "LEAST", 0)
+    net = nn.Dense(6, activation="relu", flatten=flatten, in_units=5)
+    net.initialize(hn.init.Normal(1))
+    data = np.random.default_rng(0).normal(size=(4, 5) if flatten else (2, 4, 5)).astype("float32")
+    data[..., 1, 2] = np.nan
+    x = hn.np.array(data)
+    expected = net(x).asnumpy()
+    net.hybridize()
+    with autograd.record():
+        y = net(x)
+        assert "matmul_bias by oneDNN" in net.explain(x) and "maximum" not in net.program(x)
+    y.backward()
+    near(y.asnumpy(), expected)
+    assert np.isnan(expected).any()
 
 
 @needed
@@ -162,6 +182,8 @@ import os, sys, warnings
 warnings.simplefilter("ignore")
 import numpy as np, hybridnet as hn
 from hybridnet.gluon import nn
+from hybridnet.ops.linalg import matmul_host
+from hybridnet.ops.linalg import matmul_host
 net = nn.Conv2D(32, 3, in_channels=32)
 net.initialize()
 net.hybridize()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from ctypes import c_int, c_int64
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ class Operand(NamedTuple):
     groups: int = 1
     is_free: bool = False
     blocks: int = _ANY
+    leading: int = 0
 
     def steps(self) -> Shape:
         """The strides in elements, by the array's axes, in which it is wanted."""
@@ -51,7 +53,7 @@ class Operand(NamedTuple):
         sizes, steps = [self.shape[i] for i in self.order], [known[i] for i in self.order]
         if self.groups > 1:
             steps = [steps[0] * (sizes[0] // self.groups), *steps]
-        return described(lib, self._cut(sizes), steps)
+        return described(lib, [1] * self.leading + self._cut(sizes), [math.prod(sizes)] * self.leading + steps)
 
     def wanted(self, lib: Library) -> Object:
         """The description with which a call is planned."""
