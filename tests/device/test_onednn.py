@@ -20,7 +20,7 @@ from support.onednn_calls import IMAGES, large, near, needed, network, without
 from support.paths import ROOT
 
 import hybridnet as hn
-from hybridnet import dtypes
+from hybridnet import autograd, dtypes
 from hybridnet.config import config
 from hybridnet.core import OPS, Spec
 from hybridnet.core.cpu_rules import host_call
@@ -28,6 +28,7 @@ from hybridnet.device import onednn, refusals, threads
 from hybridnet.device.onednn import calls, loading
 from hybridnet.device.onednn.team import team
 from hybridnet.gluon import nn
+from hybridnet.ops.linalg import matmul_host
 from hybridnet.ops.nn.convolution import convolution
 
 
