@@ -2,7 +2,7 @@
 
 A loop is asked for by its text. It is compiled by a thread of its own once it has been called some times, which is many times as long
 as it takes by NumPy; until then whoever calls it is told that it is not there yet. Numba keeps what it has compiled beside the text in
-the cache's folder, for this processor and its own version.
+the cache's folder, for this processor and its own version. It is imported by the first loop that is compiled, and takes 160 MB then.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class _Compiler:
     """The thread that compiles, one loop after another; it starts when there is one."""
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[Loop | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Loop | threading.Event | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -144,7 +144,17 @@ class _Compiler:
 
     def _work(self) -> None:
         while (wanted := self._waiting.get()) is not None and not self._closed:
-            wanted.compile()
+            if isinstance(wanted, threading.Event):
+                wanted.set()
+            else:
+                wanted.compile()
+
+    def finish(self) -> None:
+        """Wait for what has been added so far."""
+        if self._thread is not None and not self._closed:
+            done = threading.Event()
+            self._waiting.put(done)
+            done.wait()
 
     def close(self) -> None:
         """At the end of the process: what is being compiled is waited for, since it cannot be stopped in the middle."""
@@ -159,6 +169,7 @@ class _Compiler:
 
 
 _compiler = _Compiler()
+finish = _compiler.finish
 atexit.register(_compiler.close)
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_compiler.begin_again)
