@@ -107,7 +107,7 @@ def _compiled(text: str, types: tuple[str, ...]) -> Callable[..., Any]:
     import numba
 
     path = leave(f"loop-{hashlib.sha256(repr((text, types)).encode()).hexdigest()[:24]}.py", text)
-    names: dict[str, Any] = {"__name__": path.stem}
+    names: dict[str, Any] = {"__name__": __name__}  # of a module that can be imported: numba does when it loads what it kept
     exec(compile(text, str(path), "exec"), names)
     signature = f"void({', '.join(types)})"
 

@@ -87,7 +87,7 @@ SHAPES = (
 @needed
 @pytest.mark.parametrize(
     ("seed", "dtype"),
-    [(i, ("float32", "float64")[i > 7]) if i < 10 else pytest.param(i, "float32", marks=pytest.mark.slow) for i in range(60)],
+    [(i, ("float32", "float64")[i in (2, 7)]) if i < 8 else pytest.param(i, "float32", marks=pytest.mark.slow) for i in range(60)],
 )
 def test_random_regions_give_the_same_bits(seed: int, dtype: str) -> None:
     rng = np.random.default_rng(seed)
@@ -97,7 +97,7 @@ def test_random_regions_give_the_same_bits(seed: int, dtype: str) -> None:
     else:  # infinities, NaN, both zeros, subnormal numbers, the ends of the range
         arrays = [special(s, np.dtype(dtype), i) for i, s in enumerate(shapes)]
     expected, found, number = both(random_region(rng), arrays)
-    assert number or seed >= 10
+    assert number or seed > 8
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(np.signbit(a) & ~np.isnan(a), np.signbit(b) & ~np.isnan(b))
@@ -197,6 +197,8 @@ def test_a_broken_file_in_the_cache_and_a_folder_that_cannot_be_written_lose_not
         assert (x == 2).all()
 
     runs()
+    with mock.patch("numba.core.compiler.compile_extra", side_effect=AssertionError("compiled again")):
+        runs()
     kept = list(tmp_path.rglob("*.nb?"))
     assert kept
     for p in kept:

@@ -18,12 +18,12 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cpu, on_cuda, permutes, register
-from hybridnet.core.kernel import HandKernels, HostCall
-from hybridnet.device import onednn, refusals
+from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, reduced_shape, tensor
 from hybridnet.ops.kernels.places import index_type, once, pack_width
 from hybridnet.ops.math.slopes import ROOT
+from hybridnet.ops.nn import pooling_host
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide, wide_dtype
 from hybridnet.ops.nn.windows import is_last, scratch, spatial_of
 
@@ -211,22 +211,6 @@ def _max_grad_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spe
     return _written("hn_max_pool_grad", inputs[1], outputs[0], ("y0", "x0", "x1", "x2"), "", **attrs)
 
 
-def _max_grad_library(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, first: int, count: Any, **attrs: Any) -> HostCall | None:
-    """oneDNN's plan for it; ``None`` where it has none. Where a window has NaN the gradient may go to another element of it."""
-    if not onednn.available():
-        return None
-    _, x, y = inputs
-    last = first == 1
-    wanted = onednn.MaxPoolGrad(x.shape, y.shape, last=last, **attrs)
-    if any(v.dtype != dtypes.float32 for v in inputs):
-        refusals.tell(onednn.NAME, wanted, f"it is asked for float32 alone, not for {x.dtype}")
-        return None
-    if first > 2 or x.ndim != len(attrs["kernel"]) + 2:
-        refusals.tell(onednn.NAME, wanted, "it takes a batch of channels")
-        return None
-    return onednn.plan(wanted)
-
-
 def _max_gather_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> HandKernels | None:
     return _written("hn_max_pool_gather", inputs[1], outputs[0], ("y0", "x0", "x1", "x2"), "", **attrs)
 
@@ -279,7 +263,7 @@ MAX_POOL_GRAD = register(
     )
 )
 on_cuda(MAX_POOL_GRAD, kernels=_max_grad_kernels)
-on_cpu(MAX_POOL_GRAD, _max_grad_library)
+on_cpu(MAX_POOL_GRAD, pooling_host.max_grad)
 permutes(MAX_POOL_GRAD, _permuted)
 MAX_POOL_GATHER = register(
     Op(
