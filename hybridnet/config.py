@@ -26,7 +26,7 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(name for name in text.replace(",", " ").split() if name)
 
 
-LIBRARIES = frozenset({"oneDNN", "cuDNN", "cuBLASLt"})
+LIBRARIES = frozenset({"oneDNN", "numba", "cuDNN", "cuBLASLt"})
 
 
 def _libraries(text: str) -> frozenset[str]:
@@ -65,7 +65,8 @@ SETTINGS = {
         "HYBRIDNET_DISABLE_LIBRARIES",
         frozenset(),
         _libraries,
-        "names of libraries to leave out, separated by commas, to bisect a wrong result: oneDNN on a CPU, cuDNN and cuBLASLt on a GPU",
+        "names of libraries to leave out, separated by commas, to bisect a wrong result: oneDNN and numba on a CPU, cuDNN and cuBLASLt "
+        "on a GPU",
     ),
     "threads": Setting(
         "HYBRIDNET_NUM_THREADS",

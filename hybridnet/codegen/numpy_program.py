@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hybridnet import dtypes
+from hybridnet.codegen.loop_text import written_loop
 from hybridnet.codegen.memory import Request
 from hybridnet.codegen.numpy_control import write_control
 from hybridnet.codegen.numpy_plan import Flat, NumpyPlan, group_flats, message_flats, planned, region_axis
@@ -25,7 +26,8 @@ from hybridnet.config import config
 from hybridnet.core import Spec
 from hybridnet.core.cpu_rules import host_call
 from hybridnet.core.kernel import HostCall
-from hybridnet.device import threads
+from hybridnet.device import loops, threads
+from hybridnet.device.loops import BoundLoop
 from hybridnet.graph.backend import Generated, LibraryPlan, implementation_of
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
@@ -343,15 +345,22 @@ class _Writer:
             inputs = flats[:slots] + [self._operand(v, node) for v in node.inputs[slots * members :]]
             size = sum(v.size for v in node.inputs[:members])
             region = write_region(self.ns, body, -1, inputs, flats[slots:], size, config.block_bytes)
+            found = written_loop(body, inputs, flats[slots:], size) if loops.available() else None
         else:
             inputs = [self._operand(v, node) for v in node.inputs]
-            region = write_region(
-                self.ns, body, region_axis(body, config.block_bytes), inputs, [self.name[v] for v in node.outputs], None, config.block_bytes
-            )
-        self._append_region(region, self.plan.step[node])
+            outputs = [self.name[v] for v in node.outputs]
+            region = write_region(self.ns, body, region_axis(body, config.block_bytes), inputs, outputs, None, config.block_bytes)
+            found = written_loop(body, inputs, outputs, None) if loops.available() else None
+        self._append_region(region, self.plan.step[node], found)
 
-    def _append_region(self, region: Region, step: int) -> None:
+    def _append_region(self, region: Region, step: int, found: tuple[BoundLoop, list[str]] | None) -> None:
+        """The region's blocks, which a loop may take the place of."""
         name = self.ns.fresh("region")
+        indent = ""
+        if found is not None:
+            bound, arrays = found
+            self.body.append(f"if not {self.ns.bind(f'{name}_loop', bound)}(({''.join(f'{a}, ' for a in arrays)})):")
+            indent = "    "
         workers = min(threads.count(), max(1, -(-region.extent // region.block))) if region.work >= PARALLEL_WORK else 1
         for t in range(workers):
             arrays = []
@@ -362,11 +371,11 @@ class _Writer:
                 self._view_line(f"{name}_u{t}_{k} = {{}}", self.plan.scratch(size, step), shape, dtype)
                 arrays.append(f"{name}_u{t}_{k}")
             self.head.append(f"{name}_u{t} = ({''.join(a + ', ' for a in arrays)})")
-        self.body.append(f"def {name}(i, j, u):")
+        self.body.append(f"{indent}def {name}(i, j, u):")
         self.nodes.update(enumerate(region.nodes, len(self.body)))
-        self.body += [f"    {line}" for line in region.lines]
+        self.body += [f"{indent}    {line}" for line in region.lines]
         # ``sweep`` is the runtime's: it knows of threads.
-        self.body.append(f"sweep({name}, {region.extent}, {region.block}, ({''.join(f'{name}_u{t}, ' for t in range(workers))}))")
+        self.body.append(f"{indent}sweep({name}, {region.extent}, {region.block}, ({''.join(f'{name}_u{t}, ' for t in range(workers))}))")
 
 
 _INDENT = " " * 8  # of the lines of run()

@@ -45,9 +45,12 @@ def write(name: str, contents: bytes) -> None:
 def leave(name: str, text: str) -> Path:
     """Put a text where a user can look at it: into the cache's folder, or, if that cannot be written, a temporary one.
 
-    Raises OSError where neither can be.
+    A file that is there already stays as old as it is. Raises OSError where neither can be written.
     """
     with suppress(*_UNUSABLE):
+        path = _folder() / name
+        if path.exists() and path.read_bytes() == text.encode():
+            return path
         return _write(_folder(), name, text.encode())
     return _write(Path(tempfile.mkdtemp(prefix="hybridnet-")), name, text.encode())
 

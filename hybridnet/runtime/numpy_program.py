@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from hybridnet.codegen.loop_text import loops_of
 from hybridnet.codegen.numpy_program import Source, write_numpy_program
 from hybridnet.core import failure
-from hybridnet.device import threads
+from hybridnet.device import loops, threads
 from hybridnet.device.communicate import world
 from hybridnet.errors import HybridnetError
 from hybridnet.graph.backend import LibraryPlan, implementation_of
@@ -105,6 +106,8 @@ class NumpyProgram:
         called = [n for n in dict.fromkeys(self.source.nodes.values()) if n.op.python]
         found = Counter(line for node in self.source.lowered.nodes if (line := _library_line(node)))
         lines = [f"{line}, {number} times" if number > 1 else line for line, number in found.items()]
+        if number := len(loops_of(self.source.names)):
+            lines.append(f"  {number} regions by {loops.NAME}, once they have been called {loops.CALLS} times")
         return "\n".join(
             [head, *lines, *(f"  {n.op.name} at {n.site}: Python of its own, called between the program's lines" for n in called)]
         )

@@ -37,7 +37,7 @@ class Workers:
     """The peers' Pythons; starts one worker at a time and reads its result.
 
     ``baseline``: a checkout of another version of hybridnet, a peer of that name, which is measured as hybridnet is: by NumPy alone. The
-    peer ``onednn`` is hybridnet with that library.
+    peer ``onednn`` is hybridnet with the extra ``cpu``: that library, and loops by numba.
     """
 
     def __init__(self, pythons: dict[str, str], baseline: Path | None = None) -> None:
@@ -52,7 +52,7 @@ class Workers:
         if (checkout := self.checkouts.get(peer)) is not None:
             environment["PYTHONPATH"] = str(checkout)
         if peer in ("hybridnet", "baseline"):
-            environment["HYBRIDNET_DISABLE_LIBRARIES"] = "oneDNN"
+            environment["HYBRIDNET_DISABLE_LIBRARIES"] = self._libraries(checkout)
         if peer != "mxnet":  # the choices of an OpenBLAS that knows this processor; MXNet brings an older one
             for variable in KERNEL_VARIABLES:
                 environment.pop(variable, None)
@@ -63,6 +63,11 @@ class Workers:
         result = json.loads(done.stdout.splitlines()[-1])
         self.versions.setdefault(peer, result.pop("versions", {}))
         return result
+
+    def _libraries(self, checkout: Path | None) -> str:
+        """What NumPy alone does without; a version from before there were loops refuses their name."""
+        has_loops = checkout is not None and (checkout / "hybridnet" / "device" / "loops.py").exists()
+        return "oneDNN,numba" if has_loops else "oneDNN"
 
     def measure(self, peer: str, what: str, workload: str, *arguments: str) -> dict[str, Any]:
         return self.run(peer, f"peer_{'hybridnet' if peer in self.checkouts else peer}.py", what, workload, *arguments)
@@ -126,6 +131,8 @@ def measure(workers: Workers, workloads: list[str], rounds: int, seconds: float)
                 for what, kind in (("memory", "arrays"), ("process", "process")):
                     memory[kind][f"hybridnet/{workload}/{case}"] = workers.measure("hybridnet", what, workload, case)[kind]
     for peer, workload in schedule(list(workers.pythons), [w for w in timed if w in SHARED_NETWORKS]):
+        if peer == "numpy":
+            continue
         print(f"memory: {workload}, {peer}", file=sys.stderr, flush=True)
         case = "eager" if peer == "torch" else "hybridized"
         memory["process"][f"{peer}/{workload}/{case}"] = workers.measure(peer, "process", workload, case)["process"]

@@ -11,16 +11,22 @@ in an order of the library's choice: what lies otherwise is reordered by the lib
 ``primitives``       what it executes
 ``plans``            a description planned for a number of threads
 ``calls``            planned calls, as programs and imperative operators make them
-``convolution``      convolutions: the products, and what a library does behind them
-``product``          products of two matrices
+``behind``           what the library does behind a product: a bias, a sum, a function
+``convolution``      convolutions: their three products
+``normalization``    batch norm in training, and its gradients
+``pooling``          the gradient of the maximum of windows
+``product``          products of matrices
 ===================  ==================================================================================================
 
 Functions, structures and numbers are those of oneDNN's C interface, version 3 (``dnnl.h``, ``dnnl_types.h``).
 """
 
+from hybridnet.device.onednn.behind import Activation
 from hybridnet.device.onednn.calls import Call, plan
-from hybridnet.device.onednn.convolution import Activation, Convolution
+from hybridnet.device.onednn.convolution import Convolution
 from hybridnet.device.onednn.loading import FILE, NAME, available, library
+from hybridnet.device.onednn.normalization import BatchNorm
+from hybridnet.device.onednn.pooling import MaxPoolGrad
 from hybridnet.device.onednn.product import Product
 
-__all__ = ["FILE", "NAME", "Activation", "Call", "Convolution", "Product", "available", "library", "plan"]
+__all__ = ["FILE", "NAME", "Activation", "BatchNorm", "Call", "Convolution", "MaxPoolGrad", "Product", "available", "library", "plan"]

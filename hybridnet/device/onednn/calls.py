@@ -90,7 +90,10 @@ class Call:
         return plan
 
     def __call__(self, *arrays: Any, scratch: Any = None) -> None:
-        """Compute the last of the arrays from the others. ``scratch``: an array of ``workspace`` bytes; one is made if none is given."""
+        """Compute the last of the arrays, the results, from the others.
+
+        ``scratch``: an array of ``workspace`` bytes; one is made if none is given.
+        """
         with team:
             plan = self._usable(team.use(self.gains))
             if scratch is None or scratch.nbytes < plan.workspace:
@@ -98,10 +101,11 @@ class Call:
             try:
                 _run(plan, arrays, scratch)
             except Unusable:  # of strides that it has no reorder for, before anything has run
-                *operands, out = arrays
-                result = np.empty(out.shape, out.dtype)
-                _run(plan, [*map(np.ascontiguousarray, operands), result], scratch)
-                out[...] = result
+                first = plan.first_result
+                results = [np.empty(out.shape, out.dtype) for out in arrays[first:]]
+                _run(plan, [*map(np.ascontiguousarray, arrays[:first]), *results], scratch)
+                for out, result in zip(arrays[first:], results, strict=True):
+                    out[...] = result
 
     def bind(self, arrays: Sequence[Any], scratch: Any) -> BoundCall:
         """The call on arrays and scratch that stay the same, but for those that are None, which each run is given."""
@@ -109,10 +113,11 @@ class Call:
 
     def packing(self, i: int) -> tuple[Packing, Call] | None:
         """How an operand is packed, and the call that takes it so; None where the library takes it as it lies, or refuses."""
-        chosen = self._usable(_most(self.gains)).placed[i]
-        if not chosen.moved_bytes:
+        description = self.description.when_packed()
+        best = self if description == self.description else _planned_call(description, self._packed)
+        if best is None or not (chosen := best._usable(_most(self.gains)).placed[i]).moved_bytes:
             return None
-        call = _planned_call(self.description, {**self._packed, i: chosen.layout})
+        call = _planned_call(description, {**self._packed, i: chosen.layout})
         return None if call is None else (Packing(chosen), call)
 
 

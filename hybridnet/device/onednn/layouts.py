@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from ctypes import c_int, c_int64
 from typing import Any, NamedTuple
@@ -30,6 +31,8 @@ class Operand(NamedTuple):
     memory: Shape  # the array's axes as they are to lie in memory, from the outermost on
     groups: int = 1
     is_free: bool = False
+    blocks: int = _ANY
+    leading: int = 0
 
     def steps(self) -> Shape:
         """The strides in elements, by the array's axes, in which it is wanted."""
@@ -42,7 +45,7 @@ class Operand(NamedTuple):
     def layout(self, lib: Library, strides: Shape | None) -> Object:
         """The library's description of an array of it with those strides in bytes; None: as the library chooses."""
         if strides is None:
-            return described(lib, self._cut([self.shape[i] for i in self.order]), None)
+            return described(lib, self._cut([self.shape[i] for i in self.order]), None, self.blocks)
         if any(n > 1 and (s <= 0 or s % ITEM) for n, s in zip(self.shape, strides, strict=True)):
             raise Unusable("it takes strides of one element or more alone")
         # An axis of length 1 may have any stride; the library compares them, and takes slow ways for those that it does not know.
@@ -50,7 +53,7 @@ class Operand(NamedTuple):
         sizes, steps = [self.shape[i] for i in self.order], [known[i] for i in self.order]
         if self.groups > 1:
             steps = [steps[0] * (sizes[0] // self.groups), *steps]
-        return described(lib, self._cut(sizes), steps)
+        return described(lib, [1] * self.leading + self._cut(sizes), [math.prod(sizes)] * self.leading + steps)
 
     def wanted(self, lib: Library) -> Object:
         """The description with which a call is planned."""
@@ -76,10 +79,10 @@ def numbers(values: Sequence[int]) -> Any:
     return (c_int64 * 12)(*values)
 
 
-def described(lib: Library, sizes: Sequence[int], steps: Sequence[int] | None) -> Object:
-    """The description of an array of float32 with those strides in elements; None: as the library chooses."""
+def described(lib: Library, sizes: Sequence[int], steps: Sequence[int] | None, blocks: int = _ANY) -> Object:
+    """The description of an array of float32 with those strides in elements; None: as the library chooses, or in ``blocks`` of its own."""
     if steps is None:
-        arguments: tuple[Any, ...] = (c_int(len(sizes)), numbers(sizes), c_int(FLOAT32), c_int(_ANY))
+        arguments: tuple[Any, ...] = (c_int(len(sizes)), numbers(sizes), c_int(FLOAT32), c_int(blocks))
         return lib.make("memory_desc_create_with_tag", "memory_desc_destroy", *arguments)
     return lib.make(
         "memory_desc_create_with_strides", "memory_desc_destroy", c_int(len(sizes)), numbers(sizes), c_int(FLOAT32), numbers(steps)

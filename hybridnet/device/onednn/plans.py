@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,21 +17,48 @@ PAGE = 64  # bytes that parts of the scratch and packed arrays begin at multiple
 _KEPT = 64  # executions of a thread, for arrays of certain strides
 
 
-class Description(Hashable, Protocol):
-    """What is to be computed."""
+class Before(NamedTuple):
+    """What runs before a description's own primitive, for what that reads besides.
+
+    described: the library's description. arguments: their numbers, and what each is: an operand by its position, or an array of the scratch
+    by its name. inside: the layouts of those arrays. read: which of them the primitive itself reads, by the numbers of its arguments.
+    """
+
+    described: Object
+    arguments: Mapping[int, int | str]
+    inside: Mapping[str, Any]
+    read: Mapping[int, str]
+
+
+class Description(ABC):
+    """What is to be computed; hashable."""
+
+    results: int = 1  # how many of the operands are results: the last ones
 
     @property
+    @abstractmethod
     def multiply_adds(self) -> int:
         """How many there are, by which is judged whether more threads gain."""
 
+    @abstractmethod
     def operands(self) -> tuple[Operand, ...]:
-        """The operands, then the result."""
+        """The operands, then the results."""
 
     def constants(self) -> tuple[tuple[int, Any], ...]:
         """Further arguments, which are the same in every call: their numbers and arrays of one dimension."""
+        return ()
 
+    def when_packed(self) -> Description:
+        """The same where operands may come packed, so that it does not matter how long that takes."""
+        return self
+
+    @abstractmethod
     def described(self, lib: Library, given: dict[int, Any]) -> Object:
         """The library's description, for the number of threads that is set. ``given``: layouts of arguments in place of its choice."""
+
+    def before(self, lib: Library) -> Before | None:
+        """What runs before that, if anything."""
+        return None
 
 
 def rounded(at: int) -> int:
@@ -39,7 +67,7 @@ def rounded(at: int) -> int:
 
 
 class Placed:
-    """An operand or the result: the layout that it has in the library, and the reorders from the strides of arrays that came."""
+    """An operand or a result: the layout that it has in the library, and the reorders from the strides of arrays that came."""
 
     def __init__(self, lib: Library, operand: Operand, layout: Any, is_packed: bool) -> None:
         self._lib, self.operand, self.layout, self.is_packed = lib, operand, layout, is_packed
@@ -64,6 +92,13 @@ class Placed:
         return reorder(self._lib, *((self.layout, given) if out else (given, self.layout)))
 
 
+class Stage(NamedTuple):
+    """A primitive of a plan, and what each of its arguments is: an operand by its position, or an array by its name."""
+
+    primitive: Primitive
+    arguments: Sequence[int | str]
+
+
 class Plan:
     """A description for a number of threads. ``packed``: the layouts of operands, by position, that come as the library lays them."""
 
@@ -77,13 +112,34 @@ class Plan:
             for i, x in enumerate(operands)
         ]
         self.placed = [Placed(lib, x, layout, i in packed) for i, (x, layout) in enumerate(zip(operands, layouts, strict=True))]
-        scratch = scratch_layout(lib, made)
-        self.constants = [array for _, array in description.constants()]
-        numbers = [*(x.argument for x in operands), SCRATCH, *(number for number, _ in description.constants())]
-        self.primitive = Primitive(lib, made, numbers, [*layouts, scratch, *(described(lib, x.shape, (1,)) for x in self.constants)])
-        self.own_scratch = size(lib, scratch)
-        self.workspace = sum(x.moved_bytes for x in self.placed) + self.own_scratch + PAGE
+        self.first_result = len(operands) - description.results
+        self.constants = {f"constant {n}": array for n, array in description.constants()}
+        self._layouts: dict[int | str, Any] = dict(enumerate(layouts))
+        self._layouts.update({name: described(lib, x.shape, (1,)) for name, x in self.constants.items()})
+        self._inside: list[str] = []  # arrays of the scratch
+        self.stages: list[Stage] = []
+        read: Mapping[int, str] = {}
+        if (before := description.before(lib)) is not None:
+            for name, layout in before.inside.items():
+                self._lay(name, layout)
+            self._add(before.described, before.arguments, "scratch before")
+            read = before.read
+        own: dict[int, int | str] = {x.argument: i for i, x in enumerate(operands) if x.argument}
+        constants = {n: f"constant {n}" for n, _ in description.constants()}
+        self._add(made, {**own, **constants, **read}, "scratch")
+        self.inside = {name: size(lib, self._layouts[name]) for name in self._inside}
+        self.workspace = sum(x.moved_bytes for x in self.placed) + sum(map(rounded, self.inside.values())) + PAGE
         self._own = threading.local()
+
+    def _lay(self, name: str, layout: Any) -> None:
+        self._layouts[name] = layout
+        self._inside.append(name)
+
+    def _add(self, made: Object, arguments: Mapping[int, int | str], scratch: str) -> None:
+        self._lay(scratch, scratch_layout(self.lib, made))
+        given = {**arguments, SCRATCH: scratch}
+        primitive = Primitive(self.lib, made, list(given), [self._layouts[what] for what in given.values()])
+        self.stages.append(Stage(primitive, list(given.values())))
 
     def execution(self, strides: Sequence[Shape]) -> Execution:
         """How it runs on arrays of those strides, in this thread."""
@@ -99,28 +155,32 @@ class Plan:
 
 
 class Execution:
-    """A plan for arrays of certain strides: the primitive between reorders, with addresses of its own."""
+    """A plan for arrays of certain strides: its primitives between reorders, with addresses of their own."""
 
     def __init__(self, plan: Plan, strides: Sequence[Shape]) -> None:
-        main = plan.primitive.bind()
+        main = [stage.primitive.bind() for stage in plan.stages]
+        uses: dict[int | str, list[tuple[Bound, int]]] = {}
+        for bound, stage in zip(main, plan.stages, strict=True):
+            for argument, what in enumerate(stage.arguments):
+                uses.setdefault(what, []).append((bound, argument))
         self._before: list[Bound] = []
         self._after: list[Bound] = []
         self._packed = [x.is_packed for x in plan.placed]
-        self._places: list[tuple[Bound, int]] = []  # of each array
+        self._places: list[list[tuple[Bound, int]]] = []  # of each array
         self._inside: list[tuple[int, Bound, int]] = []  # offsets in the scratch
         self._kept: list[Any] = []  # memory for what is reordered though arrays without gaps are not
         at = 0
         for i, (x, s) in enumerate(zip(plan.placed, strides, strict=True)):
-            is_result = i == len(plan.placed) - 1
-            move = x.move(s, is_result)
+            is_result = i >= plan.first_result
+            move = x.move(s, is_result) if i in uses else None
             if move is None:
-                self._places.append((main, i))
+                self._places.append(uses.get(i, []))
                 at += x.moved_bytes
                 continue
             bound = move.bind()
             (self._after if is_result else self._before).append(bound)
-            self._places.append((bound, int(is_result)))
-            inner = (main, i), (bound, int(not is_result))
+            self._places.append([(bound, int(is_result))])
+            inner = [*uses[i], (bound, int(not is_result))]
             if x.moved_bytes:
                 self._inside += [(at, *place) for place in inner]
                 at += x.moved_bytes
@@ -128,16 +188,19 @@ class Execution:
                 self._kept.append(np.empty(x.bytes + PAGE, np.uint8))
                 for b, argument in inner:
                     b.place(argument, rounded(address(self._kept[-1])))
-        self._inside.append((at, main, len(plan.placed)))
-        for i, constant in enumerate(plan.constants, len(plan.placed) + 1):
-            main.place(i, address(constant))
-        self._steps = [*self._before, main, *self._after]
+        for name, bytes_ in plan.inside.items():
+            self._inside += [(at, *place) for place in uses[name]]
+            at += rounded(bytes_)
+        for name, constant in plan.constants.items():
+            for b, argument in uses[name]:
+                b.place(argument, address(constant))
+        self._steps = [*self._before, *main, *self._after]
 
     def place(self, i: int, array: Any) -> None:
         """Have the array of that position be this one."""
-        bound, argument = self._places[i]
         at = address(array)
-        bound.place(argument, rounded(at) if self._packed[i] else at)
+        for bound, argument in self._places[i]:
+            bound.place(argument, rounded(at) if self._packed[i] else at)
 
     def place_scratch(self, array: Any) -> None:
         """Have the scratch be this array."""

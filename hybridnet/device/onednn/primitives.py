@@ -10,7 +10,7 @@ from typing import Any
 from hybridnet.device.onednn.loading import Library, Object, Unusable
 
 #: By which queries the library says how it wants an argument.
-_WANTED = {1: 129, 129: 130, 33: 131, 161: 132, 17: 133, 145: 134}
+_WANTED = {1: 129, 129: 130, 33: 131, 161: 132, 17: 133, 145: 134, 64: 135}
 _QUERY_NAME, _QUERY_SCRATCH = 8, 136
 SCRATCH = 80  # an argument
 _GIVEN = 1  # scratch is the caller's

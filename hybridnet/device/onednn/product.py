@@ -1,47 +1,66 @@
-"""Products of two matrices."""
+"""Products of two matrices, or of the matrices in two batches."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from hybridnet.device.onednn.behind import BIAS, Activation, attributes_of, constants
 from hybridnet.device.onednn.layouts import Operand, Shape
 from hybridnet.device.onednn.loading import Library, Object
-from hybridnet.device.onednn.primitives import attributes
+from hybridnet.device.onednn.plans import Description
 
 
 @dataclass(frozen=True)
-class Product:
-    """The float32 product of ``a`` and ``b``, of those shapes; each may be given as the transpose of what lies in memory."""
+class Product(Description):
+    """The float32 product of ``a`` and ``b``, of those shapes, which agree but for the last two axes.
+
+    The matrices of each may be given as the transposes of what lies in memory. Behind the product may come a ``bias`` along its last axis
+    and a ``relu``.
+    """
 
     a: Shape
     b: Shape
     transpose_a: bool
     transpose_b: bool
+    bias: bool = False
+    relu: bool = False
 
     def __str__(self) -> str:
-        return f"the product of {self.a}{' transposed' * self.transpose_a} and {self.b}{' transposed' * self.transpose_b}"
+        operands = f"{self.a}{' transposed' * self.transpose_a} and {self.b}{' transposed' * self.transpose_b}"
+        return f"the product of {operands}{', then a bias' * self.bias}{', then relu' * self.relu}"
 
     @property
     def result(self) -> Shape:
         """The result's shape."""
-        return self.a[int(self.transpose_a)], self.b[int(not self.transpose_b)]
+        return (*self.a[:-2], self.a[-1 - (not self.transpose_a)], self.b[-1 - self.transpose_b])
 
     @property
     def multiply_adds(self) -> int:
         """Of all sums."""
-        return self.a[0] * self.a[1] * self.result[1]
+        return math.prod(self.a) * self.result[-1]
 
     def operands(self) -> tuple[Operand, ...]:
-        """Both matrices and the result."""
-        orders = [(1, 0) if turned else (0, 1) for turned in (self.transpose_a, self.transpose_b, False)]
-        return tuple(Operand(n, s, o, (0, 1)) for n, s, o in zip((1, 33, 17), (self.a, self.b, self.result), orders, strict=True))
+        """The matrices, the bias if there is one, and the result."""
+        axes = tuple(range(len(self.a)))
+
+        def matrix(argument: int, shape: Shape, turned: bool) -> Operand:
+            return Operand(argument, shape, (*axes[:-2], axes[-1], axes[-2]) if turned else axes, axes)
+
+        bias = Operand(BIAS, self.result[-1:], (0,), (0,), leading=len(axes) - 1)
+        matrices = matrix(1, self.a, self.transpose_a), matrix(33, self.b, self.transpose_b)
+        return (*matrices, *[bias] * self.bias, matrix(17, self.result, False))
 
     def constants(self) -> tuple[tuple[int, Any], ...]:
-        """None."""
-        return ()
+        """Further arguments, which are the same in every call: their numbers and arrays."""
+        return constants(False, self._activation())
+
+    def _activation(self) -> Activation | None:
+        return Activation("relu") if self.relu else None
 
     def described(self, lib: Library, given: dict[int, Any]) -> Object:
         """The library's description."""
-        a, b, y = (x.wanted(lib) for x in self.operands())
-        return lib.make("matmul_primitive_desc_create", "primitive_desc_destroy", lib.engine, a, b, None, y, attributes(lib))
+        a, b, *bias, y = (x.wanted(lib) for x in self.operands())
+        arguments = (lib.engine, a, b, bias[0] if bias else None, y, attributes_of(lib, None, self._activation()))
+        return lib.make("matmul_primitive_desc_create", "primitive_desc_destroy", *arguments)

@@ -53,6 +53,7 @@ class Backend:
     name: str
     limits: Limits
     libraries: tuple[str, ...] = ()  # by which ``plan`` may find products joined with what follows them
+    relu_keeps_nan = False  # whether a relu that those products take along gives NaN for NaN
     plainly: str  # who computes what no library does, in words
     refusals_warn: bool = False  # whether that is so much slower that the first time of each operator is worth a warning
 

@@ -31,6 +31,8 @@ class NumpyBackend(Backend):
         recompute_depth=0,
     )
     plainly = "computed by NumPy"
+    libraries = (onednn.NAME,)
+    relu_keeps_nan = True
 
     def plan(
         self, node: Node, inputs: Sequence[StridedSpec] | None = None, outputs: Sequence[StridedSpec] | None = None

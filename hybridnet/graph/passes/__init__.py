@@ -62,11 +62,12 @@ def optimize(graph: Graph) -> Graph:
 
 
 def write_out(graph: Graph) -> Graph:
-    """The graph with composites written out and equal calls made once: as imperative code computes it, and nothing else is rewritten.
+    """The graph with all composites written out and equal calls made once: as imperative code computes it on a CPU, where no library
+    computes a composite whole. Nothing else is rewritten.
 
     What runs instead of imperative calls gives their results to the bit, whatever is switched on (``HYBRIDNET_FAST_MATH``) or off.
     """
-    return run_pass("write_out", lambda graph: dce(cse(decompose(graph))), graph)
+    return run_pass("write_out", lambda graph: dce(cse(decompose(graph, everything=True))), graph)
 
 
 __all__ = [

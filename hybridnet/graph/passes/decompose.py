@@ -19,14 +19,17 @@ def _none(node: Node) -> bool:
     return False
 
 
-def decompose(graph: Graph, spared: Callable[[Node], bool] = _none) -> Graph:
-    """Replace each node whose operator its back end decomposes by the graph of that function, unless it is ``spared``."""
+def decompose(graph: Graph, spared: Callable[[Node], bool] = _none, everything: bool = False) -> Graph:
+    """Replace each node whose operator its back end decomposes by the graph of that function, unless it is ``spared``.
+
+    ``everything``: also what its device does in one step.
+    """
     if all(_parts(node) is None for node in graph.nodes):
         return graph
     rewriter = Rewriter(graph)
     known: dict[Any, Graph] = {}
     for node in graph.nodes:
-        _append(rewriter, node, known, spared)
+        _append(rewriter, node, known, lambda node: spared(node) or (not everything and has_fused_implementation(node)))
     return rewriter.finish()
 
 
@@ -35,8 +38,8 @@ def _parts(node: Node) -> Callable[..., Any] | None:
     return backend_of(node.device).decomposition(node.op)
 
 
-def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Callable[[Node], bool]) -> None:
-    if _parts(node) is None or spared(node) or has_fused_implementation(node):
+def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], stays: Callable[[Node], bool]) -> None:
+    if _parts(node) is None or stays(node):
         rewriter.keep(node)
         return
     device = node.device
@@ -47,6 +50,6 @@ def _append(rewriter: Rewriter, node: Node, known: dict[Any, Graph], spared: Cal
     if body is None:
         body = known[key] = trace_op(node.op.name, _parts(node), specs, node.attrs, device)
     site = node.site and node.site.marked(f"part of {node.op.name}")
-    results = rewriter.inline(body, [rewriter.of(v) for v in node.inputs], site, lambda part: _append(rewriter, part, known, spared))
+    results = rewriter.inline(body, [rewriter.of(v) for v in node.inputs], site, lambda part: _append(rewriter, part, known, stays))
     for old, new in zip(node.outputs, results, strict=True):
         rewriter.replace(old, new)

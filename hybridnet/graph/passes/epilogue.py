@@ -4,7 +4,8 @@ It adds a bias before it writes (so that 16-bit results are rounded once, after 
 a layer's input, for the weight's gradient, it sums that gradient for the bias's. A pass of its own behind differentiation,
 since in a program they stand as several operators, of which fusion may need each by itself.
 
-A relu goes along under ``HYBRIDNET_FAST_MATH`` alone: cuBLASLt's gives 0 for NaN, where max(x, 0) is NaN.
+To cuBLASLt a relu goes along under ``HYBRIDNET_FAST_MATH`` alone: it gives 0 for NaN, where max(x, 0) is NaN. oneDNN's keeps NaN, and
+gives NaN for -inf too, which is what left the type's range (:mod:`hybridnet.device.onednn.behind`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from hybridnet.config import config
 from hybridnet.graph.backend import LibraryPlan, backend_of, implementation_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
-from hybridnet.graph.operators import ADD, MATMUL, MATMUL_BIAS, MATMUL_SUMS, MAXIMUM, SUM
+from hybridnet.graph.operators import ADD, MATMUL, MATMUL_BIAS, MATMUL_SUMS, MAXIMUM, RESHAPE, SUM
 from hybridnet.graph.refusals import tell_refusal
 from hybridnet.ops.linalg.matmul import inner_axis
 
@@ -97,11 +98,17 @@ def _joined(rewriter: Rewriter, node: Node, uses: dict[Value, int]) -> Value | N
         product = rewriter.of(old).node
         if uses[old] != 1 or product is None or old.spec != node.output.spec:
             continue
+        if node.op is MAXIMUM and product.op is RESHAPE and old.node is not None and uses[old.node.inputs[0]] == 1:
+            product = product.inputs[0].node  # a dense layer's result in its own shape
+            if product is None:
+                continue
         if node.op is ADD and product.op is MATMUL:
             bias = _vector(rewriter.of(other), old)
             joined = None if bias is None else _whole(rewriter, product, (*product.inputs, bias), product.attrs, node)
-        elif config.fast_math and node.op is MAXIMUM and _waits_for_relu(product) and other.constant == 0:
+        elif node.op is MAXIMUM and _waits_for_relu(product) and other.constant == 0:
             joined = _whole(rewriter, product, product.inputs, {**product.attrs, "relu": True}, node)
+            if joined is not None and joined.shape != node.output.shape:
+                joined = rewriter.emit(RESHAPE, (joined,), {"shape": node.output.shape}, node)
         else:
             continue
         if joined is not None:
@@ -110,7 +117,9 @@ def _joined(rewriter: Rewriter, node: Node, uses: dict[Value, int]) -> Value | N
 
 
 def _waits_for_relu(product: Node) -> bool:
-    return product.op is MATMUL_BIAS and not product.attrs.get("relu")
+    """Whether a product with a bias can take a relu along."""
+    keeps_nan = config.fast_math or backend_of(product.output.device).relu_keeps_nan
+    return keeps_nan and product.op is MATMUL_BIAS and not product.attrs.get("relu")
 
 
 def _vector(bias: Value, product: Value) -> Value | None:

@@ -152,6 +152,7 @@ MATMUL_BIAS = register(
     )
 )
 on_cuda(MATMUL_BIAS, library=_bias_library)
+on_cpu(MATMUL_BIAS, matmul_host.matmul)
 
 
 def _infer_sums(a: Spec, b: Spec, *, of: str, **flags: bool) -> tuple[Spec, Spec]:

@@ -13,10 +13,15 @@ from hybridnet.device import onednn
 LEAST = 4 << 20
 
 
-def matmul(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, transpose_a: bool = False, transpose_b: bool = False) -> HostCall | None:
-    """oneDNN's plan for the product of two matrices; ``None`` where it has none, or BLAS is faster."""
-    a, b = inputs
-    if a.dtype != dtypes.float32 or b.dtype != dtypes.float32 or a.ndim != 2 or b.ndim != 2 or not onednn.available():
+def matmul(
+    inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, transpose_a: bool = False, transpose_b: bool = False, relu: bool = False
+) -> HostCall | None:
+    """oneDNN's plan for the product of two matrices or two batches of them, and what is behind it: a bias, if a third operand is one.
+
+    ``None`` where it has none, or BLAS is faster.
+    """
+    a, b, *bias = inputs
+    if any(v.dtype != dtypes.float32 for v in inputs) or a.shape[:-2] != b.shape[:-2] or a.ndim > 12 or not onednn.available():
         return None
-    wanted = onednn.Product(a.shape, b.shape, transpose_a, transpose_b)
+    wanted = onednn.Product(a.shape, b.shape, transpose_a, transpose_b, bool(bias), relu)
     return onednn.plan(wanted) if wanted.multiply_adds >= LEAST else None

@@ -4,14 +4,17 @@
 the call           :func:`batch_norm` here (``nd.BatchNorm`` and ``npx.batch_norm`` call it): arguments, and the running
                    statistics, which the operator gives as results, written back
 the operator       ``batch_norm``, the record at the end of this file: what traced graphs hold, forward
-the mathematics    ``_batch_norm``, its decomposition: ``moments``, then :func:`~hybridnet.ops.nn.normalize.normalize`
+the mathematics    ``_batch_norm``, its decomposition: ``batch_norm_forward`` in training, which is ``moments``, then
+                   :func:`~hybridnet.ops.nn.normalize.normalize`
 the gradient       ``_rule``: :func:`~hybridnet.ops.nn.normalize.normalize_slopes` (two sums, ``centred_sums``, and one
-                   pointwise expression), and that of the moments
+                   pointwise expression), and that of the moments; in training ``batch_norm_backward``, which is both
+on a CPU           oneDNN computes these two operators where it is installed (:mod:`hybridnet.ops.nn.batch_norm_whole`)
 on a GPU           ``moments`` and ``centred_sums`` (:mod:`hybridnet.ops.nn.moments`) read the data once each, by the kernels
                    of ``kernels/batch_norm.cu``; which of them, and over which grid, ``_pass`` there chooses. All else is
                    pointwise: code generation fuses it with what stands before and behind (the relu, say). So a training
                    step reads the data in four kernels: moments, normalisation, sums, gradient
-channels last      ``_permuted`` in moments.py, by which the layout pass turns the two; pointwise parts need nothing
+channels last      ``_permuted`` in moments.py, by which the layout pass turns the two, and in batch_norm_whole.py; pointwise parts
+                   need nothing
 =================  ====================================================================================================
 
 The pass ``decompose`` writes the operator out in its decomposition, and keeps ``moments`` and ``centred_sums`` whole on a GPU because
@@ -24,8 +27,9 @@ from typing import Any
 
 from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, paused_recording, register
 from hybridnet.ops.common import normal, normalize_axis, uniform
+from hybridnet.ops.nn.batch_norm_whole import BATCH_NORM_BACKWARD, BATCH_NORM_FORWARD, others, scale_of
 from hybridnet.ops.nn.common import along, fill_like, narrow, wide, wide_dtype
-from hybridnet.ops.nn.moments import MOMENTS, count, moments_slope, root_of
+from hybridnet.ops.nn.moments import count, moments_slope, root_of
 from hybridnet.ops.nn.normalize import check_sizes, floating, normalize, normalize_slopes
 
 
@@ -35,14 +39,6 @@ def _infer(x: Spec, gamma: Spec, beta: Spec, running_mean: Spec, running_var: Sp
     shape = tuple(n if i == axis else 1 for i, n in enumerate(x.shape))
     mean, var = (Spec(shape, wide_dtype(x.dtype if training else running.dtype)) for running in (running_mean, running_var))
     return (x, mean, var, running_mean, running_var) if training else (x, mean, var)
-
-
-def _others(x: Any, axis: int) -> tuple[int, ...]:
-    return tuple(i for i in range(x.ndim) if i != axis)
-
-
-def _scale(gamma: Any, mean: Any, axis: int, fix_gamma: bool) -> Any:
-    return fill_like(mean, mean.shape, 1) if fix_gamma else along(wide(gamma), axis, mean.ndim)
 
 
 def _batch_norm(
@@ -59,17 +55,16 @@ def _batch_norm(
     training: bool,
 ) -> tuple[Any, ...]:
     """The result, the statistics that it was made by (with length 1 on all axes but ``axis``); in training the new running ones."""
-    moved: tuple[Any, ...] = ()
     if training:
-        mean, var = apply(MOMENTS, (x,), {"axis": _others(x, axis)})
-        moved = tuple(
+        y, mean, var = apply(BATCH_NORM_FORWARD, (x, *([] if fix_gamma else [gamma]), beta), {"axis": axis, "eps": eps})
+        moved = (
             narrow(running * momentum + call("reshape", batch, shape=running.shape) * (1 - momentum), running.dtype)
             for running, batch in ((running_mean, mean), (running_var, var))
         )
-    else:
-        mean, var = along(wide(running_mean), axis, x.ndim), along(wide(running_var), axis, x.ndim)
-    gamma = _scale(gamma, mean, axis, fix_gamma)
-    return normalize(x, mean, var, gamma, along(wide(beta), axis, x.ndim), eps), mean, var, *moved
+        return y, mean, var, *moved
+    mean, var = along(wide(running_mean), axis, x.ndim), along(wide(running_var), axis, x.ndim)
+    scale = scale_of(() if fix_gamma else (gamma,), mean, axis)
+    return normalize(x, mean, var, scale, along(wide(beta), axis, x.ndim), eps), mean, var
 
 
 def _rule(
@@ -89,7 +84,12 @@ def _rule(
     training: bool,
 ) -> tuple[Any, ...]:
     (of_y, of_mean, of_var, *of_moved), (_, mean, var, *_) = g, y
-    scale, parameters, reached = _scale(gamma, mean, axis, fix_gamma), needs[1] or needs[2], local.propagation.reached
+    parameters, reached = needs[1] or needs[2], local.propagation.reached
+    given = () if fix_gamma else (gamma,)
+    if training and needs[0] and parameters and not any(reached[1:]) and not local.recording:
+        dx, *slopes_of, dbeta = apply(BATCH_NORM_BACKWARD, (of_y, x, mean, var, *given), {"axis": axis, "eps": eps})
+        return dx, *(slopes_of or [None]), dbeta, None, None
+    scale = scale_of(given, mean, axis)
     slopes = normalize_slopes(of_y, x, mean, var, scale, eps, needs[0], needs[0] if training else needs[3] or needs[4], parameters)
     dgamma, dbeta = (_along_one_axis(d, gamma) for d in (None if fix_gamma else slopes.gamma, slopes.beta))
     dmean, dvar = (
@@ -105,7 +105,7 @@ def _rule(
         d + call("reshape", more, shape=mean.shape) * (1 - momentum) if is_reached else d
         for d, more, is_reached in zip((dmean, dvar), of_moved, reached[3:], strict=True)
     )
-    return slopes.x + moments_slope(wide(x), mean, dmean, dvar, count(x, _others(x, axis))), dgamma, dbeta, *of_running
+    return slopes.x + moments_slope(wide(x), mean, dmean, dvar, count(x, others(x, axis))), dgamma, dbeta, *of_running
 
 
 def _along_one_axis(slope: Any, parameter: Any) -> Any:

@@ -17,12 +17,13 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cuda, permutes, register
+from hybridnet.core import ArrayLike, Kind, Op, Permuted, Sample, Spec, apply, call, on_cpu, on_cuda, permutes, register
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ops.common import normal, reduced_shape, tensor
 from hybridnet.ops.kernels.places import index_type, once, pack_width
 from hybridnet.ops.math.slopes import ROOT
+from hybridnet.ops.nn import pooling_host
 from hybridnet.ops.nn.common import as_tuple, narrow, one_of, wide, wide_dtype
 from hybridnet.ops.nn.windows import is_last, scratch, spatial_of
 
@@ -262,6 +263,7 @@ MAX_POOL_GRAD = register(
     )
 )
 on_cuda(MAX_POOL_GRAD, kernels=_max_grad_kernels)
+on_cpu(MAX_POOL_GRAD, pooling_host.max_grad)
 permutes(MAX_POOL_GRAD, _permuted)
 MAX_POOL_GATHER = register(
     Op(
