@@ -22,6 +22,7 @@ from hybridnet.lowering.buckets import buckets
 from hybridnet.lowering.choose import choose
 from hybridnet.lowering.copies import copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
+from hybridnet.lowering.last_block import last_block
 from hybridnet.lowering.layout_copies import insert_layout_copies
 from hybridnet.lowering.losses import join_losses
 from hybridnet.lowering.multi_tensor import multi_tensor
@@ -104,6 +105,7 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
         Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
         Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),
         _DCE,
+        Lowering("last_block", lambda graph, target: last_block(graph), "when all that is computed of parts of channels is one region"),
         _CHOOSE,
         Lowering(
             "insert_layout_copies",

@@ -18,6 +18,7 @@ from hybridnet.gluon import nn, rnn
 from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.ops.array import gather
 from hybridnet.ops.nn import loss, norm, softmax
+from hybridnet.ops.nn.activation import relu
 from hybridnet.ops.nn.batch_norm import batch_norm as batch_norm_of
 from hybridnet.ops.nn.dropout import dropout as dropout_of
 from hybridnet.ops.nn.pooling import pooling
@@ -154,6 +155,17 @@ def batch_norm() -> Made:
     return with_gradients(lambda x, g, b: batch_norm_of(x, g, b, mean, var, axis=1), [normal(32, 16, 12, 12), normal(16), normal(16)])
 
 
+def batch_norm_of_many() -> Made:
+    """In training: blocks share channels, and the last of them joins what they found; a relu behind it gates the gradient."""
+    mean, var = normal(16), normal(16) ** 2 + 1
+
+    def fn(x: Any, gamma: Any, beta: Any) -> Any:
+        with autograd.train_mode():
+            return relu(batch_norm_of(x, gamma, beta, mean, var, axis=3))
+
+    return with_gradients(fn, [normal(70, 12, 13, 16, dtype="bfloat16"), normal(16), normal(16)])
+
+
 def cross_entropy() -> Made:
     return with_gradients(loss.softmax_cross_entropy, [normal(48, 3000, dtype="bfloat16"), whole(48, below=3000)], 1)
 
@@ -240,6 +252,7 @@ CASES: dict[str, Callable[[], Made]] = {
         optimizers,
         layer_norm,
         batch_norm,
+        batch_norm_of_many,
         cross_entropy,
         max_pool,
         embedding,
