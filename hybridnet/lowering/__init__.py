@@ -30,6 +30,7 @@ from hybridnet.lowering.parts import expose_parts
 from hybridnet.lowering.prepare import NAME as PREPARE
 from hybridnet.lowering.prepare import prepare
 from hybridnet.lowering.recompute import recompute
+from hybridnet.lowering.residuals import residuals
 from hybridnet.lowering.target import Target
 from hybridnet.lowering.ungroup import ungroup
 
@@ -100,6 +101,7 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
     "gpu": (
         Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
         Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
+        Lowering("residuals", lambda graph, target: residuals(graph), "before fusion, which joins sums with each other"),
         _BUCKETS,
         _MULTI_TENSOR,
         Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),

@@ -12,7 +12,7 @@ from emulator.suite import ORDERS, Guarded, Suite, Work, guarded
 import hybridnet as hn
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning, Unit
-from hybridnet.core import OPS
+from hybridnet.core import OPS, Op
 from hybridnet.device import cpu
 from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.interpret import run_node
@@ -21,6 +21,7 @@ from hybridnet.graph.trace import trace_op
 from hybridnet.lowering.fuse import FUSED
 from hybridnet.lowering.last_block import ENDED, last_block
 from hybridnet.ops.nn.moments import CENTRED_PARTS, CENTRED_SUMS, MOMENTS, MOMENTS_PARTS, join_moments, join_sums, parts_of
+from hybridnet.ops.nn.residual_norm import RESIDUAL_NORM, RESIDUAL_NORM_GRAD
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -178,6 +179,43 @@ def test_parts_of_channels() -> None:
         joined = join(*map(hn.np.array, parts), n=data[0].size / np.prod([n for i, n in enumerate(data[0].shape) if i not in axis]))
         for y, wanted in zip(joined, in_double(node_of(whole.name, [(d.shape, d.dtype) for d in data], axis=axis), data), strict=True):
             np.testing.assert_allclose(y.asnumpy(), wanted, rtol=1e-5, atol=1e-5 * abs(wanted).max())
+
+
+RESIDUAL: dict[str, Any] = {
+    "a warp a row, in mixed precision": lambda: (normal(33, 768), BF16),
+    "a block a row": lambda: (normal(7, 2, 2056), F32),
+    "several rows a warp, of 16 bits": lambda: (normal(77, 40, dtype=BF16), BF16),
+    "odd rows": lambda: (normal(5, 601), F16),
+}
+
+
+def _residual_nodes(case: str) -> Iterator[tuple[Node, list[Any]]]:
+    """Norms of sums of rows and a gradient in 16 bits or not, and their gradients with more or without, copied or not."""
+    x, small = RESIDUAL[case]()
+    copied = small if x.dtype != small else None
+    for name, (first, *rest), attrs in rows(x, F32):
+        if "grad" not in name:
+            attrs = {**attrs, "dtype": copied}
+            yield _node(RESIDUAL_NORM, [normal(*x.shape, dtype=small), first, *rest], attrs)
+            continue
+        for added, dtype in ((True, copied), (True, None), (False, copied)):
+            data = [first.astype(small), *rest, *([normal(*x.shape, dtype=x.dtype)] if added else [])]
+            yield _node(RESIDUAL_NORM_GRAD, data, {**attrs, "added": added, "dtype": dtype})
+
+
+def _node(op: Op, data: list[Any], attrs: dict[str, Any]) -> tuple[Node, list[Any]]:
+    inputs = [Value(d.shape, d.dtype, cpu()) for d in data]
+    return Node(op, inputs, attrs, infer_node(op, inputs, attrs), cpu()), data
+
+
+def test_norms_with_residuals() -> None:
+    suite = Suite(Tuning(num_sms=2))
+    works = [suite.add(node, data) for case in RESIDUAL for node, data in _residual_nodes(case)]
+    suite.build()
+    for work in works:
+        assert "hn_residual_norm" in work.launches.kernels[0].text
+        assert work.launches.in_place()
+        suite.check(work, 8.0)
 
 
 def _ended(case: str, whole: str) -> tuple[Node, list[Any]]:

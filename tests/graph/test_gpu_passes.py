@@ -21,10 +21,10 @@ def normal(*shape: int, dtype: str = "float32") -> Any:
     return hn.np.array(RNG.normal(size=shape).astype("float32"), ctx=hn.gpu()).astype(dtype)
 
 
-def nodes(function: Callable[..., Any], arrays: Sequence[Any]) -> list[str]:
+def nodes(function: Callable[..., Any], arrays: Sequence[Any], stage: str = "optimized") -> list[str]:
     """The operators of a compiled function's graph, with the types of their first operand and first result where they differ."""
     found = []
-    for node in hn.jit(function).graph(*arrays).nodes:
+    for node in hn.jit(function).graph(*arrays, stage=stage).nodes:
         types = [v.dtype.name for v in (*node.inputs[:1], node.outputs[0])]
         found.append(node.op.name if len(set(types)) == 1 else f"{node.op.name} {' '.join(types)}")
     return found
@@ -214,3 +214,42 @@ def test_parts_of_channels_are_joined_with_what_follows(layout: str, dtype: str,
     for new, old in zip(*with_and_without("expose_parts", function, arrays), strict=True):
         atol = (1e-2 if dtype == "bfloat16" else 1e-5) * abs(old).max()
         numpy.testing.assert_allclose(new, old, rtol=1e-2 if dtype == "bfloat16" else 1e-4, atol=atol)
+
+
+# -- residual streams -----------------------------------------------------------------------------
+
+
+def _stream(norm: Callable[..., Any], narrow: str) -> Callable[..., Any]:
+    """Two blocks of a transformer without its attention: products in a 16-bit type, or in float32 as the stream is."""
+
+    def loss(x: Any, w: Any, gamma: Any, beta: Any) -> Any:
+        for _ in range(2):
+            y = norm(x, gamma, beta) if norm is npx.layer_norm else norm(x, gamma)
+            x = x + hn.np.dot(y.astype(narrow), w.astype(narrow)).astype("float32")
+        return (norm(x, gamma, beta) if norm is npx.layer_norm else norm(x, gamma)).sum() + (x * x).sum()
+
+    return gradients(loss)
+
+
+@pytest.mark.parametrize("narrow", ["float32", "bfloat16"])
+@pytest.mark.parametrize("norm", [npx.layer_norm, npx.rms_norm])
+def test_norms_take_the_sums_of_residuals_along(norm: Callable[..., Any], narrow: str) -> None:
+    """To the last bit what sums of their own give, and no kernel that only adds."""
+    arrays = normal(12, 64), normal(64, 64), normal(64), normal(64)
+    function = _stream(norm, narrow)
+    found = nodes(function, arrays, "lowered")
+    joined = [name for name in found if name.startswith("residual_norm")]
+    assert len([n for n in joined if "grad" not in n]) == 2 and len([n for n in joined if "grad" in n]) >= 2, found
+    for new, old in zip(*with_and_without("residuals", function, arrays), strict=True):
+        assert new.tolist() == old.tolist()
+
+
+def test_a_sum_stays_with_what_computes_its_operand() -> None:
+    """What only the sum reads is one kernel with it: joined to the norm it would be stored for it."""
+
+    def loss(x: Any, y: Any, gamma: Any, beta: Any) -> Any:
+        x = x + hn.np.tanh(y)
+        return npx.layer_norm(x, gamma, beta) * x
+
+    arrays = normal(12, 64), normal(12, 64), normal(64), normal(64)
+    assert not [name for name in nodes(loss, arrays, "lowered") if name.startswith("residual")]

@@ -150,6 +150,18 @@ def layer_norm() -> Made:
     return with_gradients(norm.layer_norm, [normal(600, 768, dtype="bfloat16"), normal(768), normal(768)])
 
 
+def residual_stream() -> Made:
+    """A block of a transformer without its attention: norms that take the sums of the stream along."""
+
+    def fn(x: Any, w: Any, gamma: Any, beta: Any) -> Any:
+        for _ in range(2):
+            h = np.dot(norm.layer_norm(x, gamma, beta).astype("bfloat16"), w.astype("bfloat16"))
+            x = x + h.astype("float32")
+        return norm.layer_norm(x, gamma, beta)
+
+    return with_gradients(fn, [normal(60, 256), normal(256, 256), normal(256), normal(256)])
+
+
 def batch_norm() -> Made:
     mean, var = normal(16), normal(16)
     return with_gradients(lambda x, g, b: batch_norm_of(x, g, b, mean, var, axis=1), [normal(32, 16, 12, 12), normal(16), normal(16)])
@@ -251,6 +263,7 @@ CASES: dict[str, Callable[[], Made]] = {
         dropout,
         optimizers,
         layer_norm,
+        residual_stream,
         batch_norm,
         batch_norm_of_many,
         cross_entropy,
