@@ -22,6 +22,7 @@ from hybridnet.lowering.buckets import buckets
 from hybridnet.lowering.choose import choose
 from hybridnet.lowering.copies import copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
+from hybridnet.lowering.gelus import gelus
 from hybridnet.lowering.last_block import last_block
 from hybridnet.lowering.layout_copies import insert_layout_copies
 from hybridnet.lowering.losses import join_losses
@@ -101,6 +102,7 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
     "gpu": (
         Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
         Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
+        Lowering("gelus", lambda graph, target: gelus(graph), "before fusion, and before recomputation, which scatters GELU's parts"),
         Lowering("residuals", lambda graph, target: residuals(graph), "before fusion, which joins sums with each other"),
         _BUCKETS,
         _MULTI_TENSOR,

@@ -253,3 +253,41 @@ def test_a_sum_stays_with_what_computes_its_operand() -> None:
 
     arrays = normal(12, 64), normal(12, 64), normal(64), normal(64)
     assert not [name for name in nodes(loss, arrays, "lowered") if name.startswith("residual")]
+
+
+# -- GELU -----------------------------------------------------------------------------------------
+
+
+def _with_gelu(approximation: str) -> Callable[..., Any]:
+    def loss(x: Any, w: Any, b: Any, v: Any) -> Any:
+        y = npx.gelu(npx.fully_connected(x, w, b, flatten=False), approximation)
+        return npx.fully_connected(y, v, no_bias=True, flatten=False).astype("float32").sum()
+
+    return loss
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_products_take_gelu_along(dtype: str) -> None:
+    """Forward with what it is of for the gradient, and that gradient's product with its slope; in inference without."""
+    arrays = normal(2, 3, 16, dtype=dtype), normal(24, 16, dtype=dtype), normal(24, dtype=dtype), normal(8, 24, dtype=dtype)
+    loss = _with_gelu("tanh")
+    lowered = hn.jit(gradients(loss)).graph(*arrays, stage="lowered").nodes
+    (forward,) = [n for n in lowered if n.op.name == "matmul_gelu"]
+    assert forward.attrs["stored"] and [n.op.name for n in lowered].count("matmul_gelu_slope") == 1
+    assert not [n for n in lowered if n.op.name == "fused" and "tanh" in str(n.attrs["body"])]
+    (alone,) = [n for n in hn.jit(loss).graph(*arrays, stage="lowered").nodes if n.op.name == "matmul_gelu"]
+    assert not alone.attrs["stored"] and len(alone.outputs) == 1
+    for new, old in zip(*with_and_without("gelus", gradients(loss), arrays), strict=True):
+        tolerance = 4e-3 if dtype == "float16" else 3e-2
+        numpy.testing.assert_allclose(new, old, rtol=tolerance, atol=tolerance * abs(old).max())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "approximation", "columns"),
+    [("float32", "tanh", 24), ("bfloat16", "erf", 24), ("bfloat16", "tanh", 20)],
+    ids=["float32", "another form", "rows that the library does not take"],
+)
+def test_gelu_that_stays_a_kernel(dtype: str, approximation: str, columns: int) -> None:
+    arrays = [normal(*s, dtype=dtype) for s in ((6, 16), (columns, 16), (columns,), (8, columns))]
+    lowered = hn.jit(gradients(_with_gelu(approximation))).graph(*arrays, stage="lowered").nodes
+    assert not [n for n in lowered if n.op.name.startswith("matmul_gelu")]

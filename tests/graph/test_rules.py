@@ -192,6 +192,7 @@ GPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "buckets": (lambda *xs: [all_reduce(x) for x in xs], ((3,), (4,))),
     "join_losses": (gradient(lambda x: npx.softmax_cross_entropy(x, hn.np.zeros(x.shape[:1], dtype="int32", ctx=hn.gpu()))), ((4, 8),)),
     "expose_parts": (lambda x, *parameters: _normalised(x, *parameters), ((128, 12, 13, 16), (16,), (16,))),
+    "gelus": (lambda x, w, b: npx.gelu(npx.fully_connected(x, w, b), "tanh"), ((4, 16), (8, 16), (8,))),
     "residuals": (lambda x, y, gamma: _stream(x, y, gamma), ((6, 64), (64, 64), (64,))),
     "last_block": (lambda x, *parameters: _normalised(x, *parameters), ((128, 12, 13, 16), (16,), (16,))),
     "insert_layout_copies": (lambda x: x[:, ::2], ((4, 8),)),
