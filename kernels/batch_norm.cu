@@ -11,11 +11,14 @@
 // Layout: x and g are [outer, channels, inner], contiguous. With inner = 1 (channels last) a thread has WIDTH channels side
 // by side and a block COLUMNS * WIDTH, over rows; else a block has one channel, and goes over packs of WIDTH elements of
 // the inner axis. WIDTH divides channels or inner. Each channel is split over SPLITS blocks (gridDim.y), whose parts are
-// combined in a fixed order by generated code, or by a second kernel here; with one split the first kernel stores the results.
+// combined in a fixed order by generated code, which the last of those blocks runs (hn_is_last), or by a second kernel here; with one split
+// the first kernel stores the results.
 //
 // Bytes on paper: moments read x once, sums read g and x once. 256 * 56 * 56 * 64 elements of bfloat16: 103 and 206 MB,
 // at the 4.3 TB/s at which an H200 copies 24 and 48 us; moments take 6 instructions an element, of 13 that there is time for.
-// Registers (NVRTC 13, sm_90, bfloat16): moments 58 over rows and 53 over planes, sums 56 and 32. Nothing is spilled.
+// Registers (NVRTC 13, sm_90, bfloat16): moments 58 over rows and 53 over planes, sums 56 and 32. With what the last block runs they are
+// held to 64, of which four blocks fit on a multiprocessor, as many as there are; gated sums load a pack less at a time for that. Nothing is
+// spilled.
 // Measured share of the copy bandwidth: still to be measured.
 // Plainly: tests/emulator/reference/batch_norm.cuh. It is more because a thread a channel leaves a GPU empty and
 // reads x twice: here many blocks share a channel, in one pass, and moments are joined without cancellation.
@@ -189,9 +192,10 @@ __device__ inline void hn_over_planes(Take take, unsigned packs, int channels, u
 }
 
 // How many elements of each channel a split has: as many times `width` as it has of the `all` rows or packs, at most `chunk`.
+// The blocks of all its channels store the same number: whoever joins the parts of some of them finds it.
 template <class A> __device__ inline void hn_store_size(A* size, long long all, long long chunk, int width) {
     const long long left = all - blockIdx.y * chunk;
-    if (blockIdx.x == 0 && threadIdx.x == 0) size[blockIdx.y] = static_cast<A>((chunk < left ? chunk : left) * width);
+    if (threadIdx.x == 0) size[blockIdx.y] = static_cast<A>((chunk < left ? chunk : left) * width);
 }
 
 // Of a split channel the parts' sums are stored, which hn_join_moments or hn_add_partials combine; else the results.

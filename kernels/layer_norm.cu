@@ -7,7 +7,10 @@
 // take row after row and keep their sums for gamma and beta in registers; those go to memory once a block, as partial
 // sums that a second kernel adds up in a fixed order. While a row is at work the next one is brought to the shared cache.
 //
-// Layout: x, y, g, dx are [rows, length], contiguous, y and g maybe of a narrower type than x; gamma and beta [length]; their
+// With a residual: x = h + r is computed and stored on the way in, h maybe of a narrower type; and backward dx = (that) + more is stored,
+// with a copy of it in a narrower type where that is wanted.
+//
+// Layout: x, y, g, dx (h, r, more) are [rows, length], contiguous, y and g maybe of a narrower type than x; gamma and beta [length]; their
 // partial sums [blocks][length].
 // A row has a team of LANES threads (neighbours within a warp, several rows a block; or the whole block), each of which takes
 // STEPS packs of WIDTH elements. WIDTH divides the length: odd lengths go element by element.
@@ -17,7 +20,7 @@
 // the shared cache). At the 4.3 TB/s at which an H200 copies: 62 and 94 us (102 with the partial sums from memory).
 // Registers (NVRTC 13, sm_90, bfloat16, rows of 1024 to 16384): 44 to 55 forward; backward is held to 128 by the number of
 // blocks that are to be resident, which spills nothing, but for 8 bytes at rows of 1024 and 5120 (on sm_100 at most
-// lengths; float: 16 at most). With more than 24 columns a thread reads g a second time, from the cache, rather than keep it.
+// lengths; float: 16 at most; with a residual in float 56 at most, at rows of 1280 on sm_90, 4 at rows of 768). With more than 24 columns a thread reads g a second time, from the cache, rather than keep it.
 // Measured share of the copy bandwidth: still to be measured.
 // Plainly: tests/emulator/reference/layer_norm.cuh. It is more because a thread an element would read its row
 // again for each sum: here a team keeps the row in registers, and sums over rows are kept along the way.
@@ -25,9 +28,34 @@
 #include "partials.cuh"
 #include "vector.cuh"
 
-template <class T, class Y, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
-__device__ inline void hn_layer_norm(const T* x, const P* gamma, const P* beta, Y* y, typename hn_type<T>::compute* mean,
-                                     typename hn_type<T>::compute* var, long long rows, int length, double eps) {
+// Where a row comes from: packs of memory; or of two sums, which are stored before the norm. Teams without a row go along.
+template <class T> struct hn_row_in_memory {
+    const T* x;
+    template <int WIDTH> __device__ inline hn_pack<T, WIDTH> load(long long at, bool) const { return hn_load<WIDTH>(x + at); }
+};
+template <class H, class T> struct hn_row_of_sums {
+    const H* h;
+    const T* r;
+    T* x;
+    template <int WIDTH> __device__ inline hn_pack<T, WIDTH> load(long long at, bool live) const {
+        hn_pack<T, WIDTH> sum;
+        if (!live) {  // x may lie over an operand: what is another team's is not read
+#pragma unroll
+            for (int e = 0; e < WIDTH; ++e) sum.set(e, 0);
+            return sum;
+        }
+        const hn_pack<H, WIDTH> more = hn_load<WIDTH>(h + at);
+        const hn_pack<T, WIDTH> own = hn_load<WIDTH>(r + at);
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e) sum.set(e, own[e] + more[e]);
+        hn_store(x + at, sum);
+        return sum;
+    }
+};
+
+template <class T, class Y, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED, class Row>
+__device__ inline void hn_norm_of(Row source, const P* gamma, const P* beta, Y* y, typename hn_type<T>::compute* mean,
+                                  typename hn_type<T>::compute* var, long long rows, int length, double eps) {
     typedef typename hn_type<T>::compute A;
     HN_SHARED(scratch);
     const int lane = threadIdx.x % LANES, packs = length / WIDTH;
@@ -37,7 +65,7 @@ __device__ inline void hn_layer_norm(const T* x, const P* gamma, const P* beta, 
     hn_pack<T, WIDTH> row[STEPS];
 #pragma unroll
     for (int k = 0; k < STEPS; ++k)
-        if (k * LANES + lane < packs) row[k] = hn_load<WIDTH>(x + start + (k * LANES + lane) * WIDTH);
+        if (k * LANES + lane < packs) row[k] = source.template load<WIDTH>(start + (k * LANES + lane) * WIDTH, mine < rows);
 
     A average = A(0);
     if constexpr (CENTRED) {
@@ -87,6 +115,19 @@ __device__ inline void hn_layer_norm(const T* x, const P* gamma, const P* beta, 
     }
 }
 
+template <class T, class Y, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
+__device__ inline void hn_layer_norm(const T* x, const P* gamma, const P* beta, Y* y, typename hn_type<T>::compute* mean,
+                                     typename hn_type<T>::compute* var, long long rows, int length, double eps) {
+    hn_norm_of<T, Y, P, THREADS, LANES, WIDTH, STEPS, CENTRED>(hn_row_in_memory<T>{x}, gamma, beta, y, mean, var, rows, length, eps);
+}
+
+template <class H, class T, class Y, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
+__device__ inline void hn_residual_norm(const H* h, const T* r, const P* gamma, const P* beta, T* x, Y* y, typename hn_type<T>::compute* mean,
+                                        typename hn_type<T>::compute* var, long long rows, int length, double eps) {
+    const hn_row_of_sums<H, T> source{h, r, x};
+    hn_norm_of<T, Y, P, THREADS, LANES, WIDTH, STEPS, CENTRED>(source, gamma, beta, y, mean, var, rows, length, eps);
+}
+
 // Two sums over a team at once. Each warp adds up what the warps have: their values one a lane take fewest registers.
 template <int LANES, class A> __device__ inline void hn_add_two(A& a, A& b, void* scratch) {
     constexpr int WARPS = LANES / 32;
@@ -132,11 +173,40 @@ __device__ inline void hn_store_columns(const A (&sums)[STEPS][WIDTH], A* partia
     }
 }
 
+// Where a row's gradient goes: to memory; or with what else comes to x added, and as a narrower copy.
+template <class T> struct hn_slopes_to_memory {
+    T* dx;
+    __device__ inline void prefetch(long long) const {}
+    template <int WIDTH> __device__ inline void store(long long at, const hn_pack<T, WIDTH>& slopes) const { hn_store(dx + at, slopes); }
+};
+template <class T, class N, bool ADDED, bool NARROWED> struct hn_slopes_to_residual {
+    const T* more;  // read if ADDED
+    T* dx;
+    N* narrow;  // written if NARROWED
+    __device__ inline void prefetch(long long at) const {
+        if constexpr (ADDED) hn_prefetch(more + at);
+    }
+    template <int WIDTH> __device__ inline void store(long long at, hn_pack<T, WIDTH> slopes) const {
+        if constexpr (ADDED) {
+            const hn_pack<T, WIDTH> other = hn_load<WIDTH>(more + at);
+#pragma unroll
+            for (int e = 0; e < WIDTH; ++e) slopes.set(e, other[e] + slopes[e]);
+        }
+        hn_store(dx + at, slopes);
+        if constexpr (NARROWED) {
+            hn_pack<N, WIDTH> copy;
+#pragma unroll
+            for (int e = 0; e < WIDTH; ++e) copy.set(e, slopes[e]);
+            hn_store(narrow + at, copy);
+        }
+    }
+};
+
 // S: the type of the rows' mean and var.
-template <class G, class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
-__device__ inline void hn_layer_norm_grad(const G* g, const T* x, const S* mean, const S* var, const P* gamma, T* dx,
-                                          typename hn_type<T>::compute* for_gamma, typename hn_type<T>::compute* for_beta,
-                                          int rows, int length, double eps) {
+template <class G, class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED, class To>
+__device__ inline void hn_norm_grad_of(const G* g, const T* x, const S* mean, const S* var, const P* gamma, To to,
+                                       typename hn_type<T>::compute* for_gamma, typename hn_type<T>::compute* for_beta,
+                                       int rows, int length, double eps) {
     typedef typename hn_type<T>::compute A;
     constexpr int TEAMS = THREADS / LANES;
     constexpr bool AGAIN = STEPS * WIDTH * sizeof(A) > 96;  // whether g is read again rather than kept: its registers hold sums
@@ -168,6 +238,7 @@ __device__ inline void hn_layer_norm_grad(const G* g, const T* x, const S* mean,
                     const long long next = start + static_cast<long long>(stride) * length + column;
                     hn_prefetch(g + next);
                     hn_prefetch(x + next);
+                    to.prefetch(next);
                 }
             }
         }
@@ -207,11 +278,27 @@ __device__ inline void hn_layer_norm_grad(const G* g, const T* x, const S* mean,
                 const A unit = (values[k][e] - average) * root;
                 result.set(e, (slopes[k][e] * static_cast<A>(scale[e]) - total - unit * product) * root);
             }
-            hn_store(dx + start + column, result);
+            to.template store<WIDTH>(start + column, result);
         }
     }
 
     const long long part = static_cast<long long>(blockIdx.x) * length;
     hn_store_columns<THREADS, LANES>(to_gamma, for_gamma + part, length, scratch);
     if constexpr (CENTRED) hn_store_columns<THREADS, LANES>(to_beta, for_beta + part, length, scratch);
+}
+
+template <class G, class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
+__device__ inline void hn_layer_norm_grad(const G* g, const T* x, const S* mean, const S* var, const P* gamma, T* dx,
+                                          typename hn_type<T>::compute* for_gamma, typename hn_type<T>::compute* for_beta,
+                                          int rows, int length, double eps) {
+    const hn_slopes_to_memory<T> to{dx};
+    hn_norm_grad_of<G, T, S, P, THREADS, LANES, WIDTH, STEPS, CENTRED>(g, x, mean, var, gamma, to, for_gamma, for_beta, rows, length, eps);
+}
+
+template <class N, bool ADDED, bool NARROWED, class G, class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
+__device__ inline void hn_residual_norm_grad(const G* g, const T* x, const S* mean, const S* var, const P* gamma, const T* more, T* dx, N* narrow,
+                                             typename hn_type<T>::compute* for_gamma, typename hn_type<T>::compute* for_beta,
+                                             int rows, int length, double eps) {
+    const hn_slopes_to_residual<T, N, ADDED, NARROWED> to{more, dx, narrow};
+    hn_norm_grad_of<G, T, S, P, THREADS, LANES, WIDTH, STEPS, CENTRED>(g, x, mean, var, gamma, to, for_gamma, for_beta, rows, length, eps);
 }

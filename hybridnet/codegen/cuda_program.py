@@ -284,13 +284,17 @@ class _Writer:
             )
         elif node in plan.launches:
             launches = plan.launches[node]
-            tables = {t.value: self._table(t) for t in launches.tables}
+            made = {t.value: self._table(t) for t in launches.tables}
+            made |= {v: self._made(Filled(0, v.shape, v.dtype)) for v in launches.counters}
             for kernel in launches.kernels:
-                arguments = tuple(tables[v] if v in tables else self.address(v) for v in kernel.arguments)
+                arguments = tuple(made[v] if v in made else self.address(v) for v in kernel.arguments)
                 self.steps.append(KernelStep(kernel, arguments, node))
         elif all(v.size for v in node.outputs):
             self.steps.append(CupyStep(node, tuple(map(self.located, node.inputs)), tuple(map(self.located, node.outputs))))
 
     def _table(self, table: Table) -> Address:
-        self.at_bind.append(tuple(e if isinstance(e, int) else self.address(e) for e in table.entries))
+        return self._made(tuple(e if isinstance(e, int) else self.address(e) for e in table.entries))
+
+    def _made(self, array: AtBind) -> Address:
+        self.at_bind.append(array)
         return Address(-1 - len(self.at_bind))

@@ -28,6 +28,7 @@ KEPT_REGISTERS = 64  # of 32 bits, that a thread may keep operands in from phase
 BATCH_REGISTERS = 32  # the same for those that it loads for one phase
 SUM_REGISTERS = 32  # for the sums of packs of columns
 BATCH = 4  # packs of each operand that are loaded before the first is used, if registers allow
+END_BATCH = 8  # the same where the last of many blocks works alone, while nothing else hides how long loads take
 RUN = 64  # numbers that a thread adds one by one, before it adds their sum to that of others
 
 
@@ -91,10 +92,24 @@ def write_rows(region: Region, space: Space, name: str, team: Team, partials: Ma
     return _Rows(region, space, team, partials).kernel(name)
 
 
+def write_end(region: Region, space: Space, name: str, team: Team) -> tuple[str, int]:
+    """The same as a function for the last block of a kernel, which keeps no operands in registers; and its bytes of shared memory."""
+    return _Rows(region, space, team, {}, kept=0, most=END_BATCH).function(name)
+
+
 class _Rows:
     """A row kernel in the making."""
 
-    def __init__(self, region: Region, space: Space, team: Team, partials: Mapping[Value, Value]) -> None:
+    def __init__(
+        self,
+        region: Region,
+        space: Space,
+        team: Team,
+        partials: Mapping[Value, Value],
+        kept: int = KEPT_REGISTERS,
+        most: int = BATCH,
+    ) -> None:
+        self.limits = kept, most
         self.region, self.space, self.team, self.partials = region, space, team, partials
         graph = region.graph
         self.elements = {v for v in region.shapes if region.varies(v, region.reduced)}
@@ -122,9 +137,9 @@ class _Rows:
         self.steps = -(-self.packs // (self.team.lanes * self.team.splits))
         uses = [v for p in self.phases for v in self._operands(self._nodes(self._targets(p)), self._targets(p))]
         again = {v for v in uses if uses.count(v) > 1}
-        self.kept = again if self.steps * self._registers(again) <= KEPT_REGISTERS else set[Value]()
+        self.kept = again if self.steps * self._registers(again) <= self.limits[0] else set[Value]()
         loaded = self._registers(v for v in self.long if v not in self.kept)
-        batches = -(-self.steps // max(1, min(BATCH, BATCH_REGISTERS // max(loaded, 1))))
+        batches = -(-self.steps // max(1, min(self.limits[1], BATCH_REGISTERS // max(loaded, 1))))
         self.batch = -(-self.steps // max(batches, 1))
         self.steps = batches * self.batch
 
@@ -175,6 +190,20 @@ class _Rows:
 
     def kernel(self, name: str) -> Kernel:
         graph, team = self.region.graph, self.team
+        body, scratch = self._body()
+        head = f'extern "C" __global__ void __launch_bounds__({team.threads}) {name}({self.parameters})'
+        text = "\n".join([head, "{", *indented(body, 1), "}", ""])
+        arguments = (*graph.inputs, *(self.partials.get(v, v) for v in graph.outputs))
+        return Kernel(name, text, (-(-self.rows // team.rows), team.splits), team.threads, scratch, arguments, self._in_place())
+
+    def function(self, name: str) -> tuple[str, int]:
+        """The text of a function, and its bytes of shared memory."""
+        body, scratch = self._body()
+        return "\n".join([f"__device__ inline void {name}({self.parameters})", "{", *indented(body, 1), "}", ""]), scratch
+
+    def _body(self) -> tuple[list[str], int]:
+        """The lines, and their bytes of shared memory."""
+        graph, team = self.region.graph, self.team
         scalars = {v: f"s{self.pointers[v][1:]}" for v in graph.inputs if v not in self.elements}
         if self.across:
             body = [f"const {self._pack(v)} {s} = hn_load<{self._width(v)}>({self._address(v)});" for v, s in scalars.items()]
@@ -191,10 +220,7 @@ class _Rows:
         scratch = max(computed_dtype(n.output.dtype).itemsize for n in self.reductions) * team.scratch
         if scratch:
             body.insert(0, "HN_SHARED(scratch);")
-        head = f'extern "C" __global__ void __launch_bounds__({team.threads}) {name}({self.parameters})'
-        text = "\n".join([head, "{", *indented(body, 1), "}", ""])
-        arguments = (*graph.inputs, *(self.partials.get(v, v) for v in graph.outputs))
-        return Kernel(name, text, (-(-self.rows // team.rows), team.splits), team.threads, scratch, arguments, self._in_place())
+        return body, scratch
 
     def _in_place(self) -> tuple[tuple[Value, Value], ...]:
         """An output may take the place of an operand that no later phase reads: a thread stores where it loaded."""
@@ -296,7 +322,7 @@ class _Rows:
         at = {v: kept_at if v in self.kept else "k" for v in operands}
         names = self.names | {v: f"{self._array(v)}[{k}][{self._within(v)}]" for v, k in at.items()}
         inner = statements(nodes, names, self.numbers)
-        runs = {n: f"p{i}" for i, n in enumerate(sums) if self._is_long(n)}
+        runs = {n: f"p{self.reductions.index(n)}" for n in sums if self._is_long(n)}
         for n, r in sums.items():
             operand = n.inputs[0]
             r = (f"{runs[n]}[{self.e}]" if self.across else runs[n]) if n in runs else r

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from hybridnet.codegen.cuda_ended import write_ended
 from hybridnet.codegen.cuda_group import GroupKernels
 from hybridnet.codegen.cuda_index import Layout, Space
 from hybridnet.codegen.cuda_pointwise import write_pointwise
@@ -26,6 +27,7 @@ from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import FULL
 from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.last_block import ENDED
 from hybridnet.lowering.multi_tensor import GROUP
 
 
@@ -47,11 +49,15 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Launches:
-    """Kernels in the order in which they run, the temporary arrays between them, and what they look up."""
+    """Kernels in the order in which they run, the temporary arrays between them, and what they look up.
+
+    ``counters``: arrays of zeros that no other launch has, whose numbers kernels change and bring back to 0.
+    """
 
     kernels: tuple[Kernel, ...]
     temporaries: tuple[Value, ...]
     tables: tuple[Table, ...] = ()
+    counters: tuple[Value, ...] = ()
 
     def in_place(self) -> list[tuple[Value, Value]]:
         """Pairs of an input and an output that may lie in the same memory, each pair for itself."""
@@ -85,6 +91,8 @@ class Unit:
             return Launches(tuple(self._named(k, Graph(node.inputs, (node,), node.outputs)) for k in launches), tuple(temporaries))
         if node.op is GROUP:
             return self._add_group(node, layouts or {})
+        if node.op is ENDED:
+            return self._add_ended(node)
         graph, outer = _graph_of(node)
         inner = {v: Layout(contiguous(v.shape)) for v in (*graph.inputs, *graph.outputs)}
         inner |= {
@@ -106,6 +114,15 @@ class Unit:
         kernels = tuple(self._named(k, node.attrs["body"]) for k in group.kernels())
         return Launches(kernels, tuple(group.partials), (group.table,))
 
+    def _add_ended(self, node: Node) -> Launches:
+        body: Graph = node.attrs["body"]
+        first = body.nodes[0]
+        by_hand = kernels_for(first, self.tuning.num_sms) if first.implementation is None else first.implementation
+        assert isinstance(by_hand, HandKernels), "a launch that leaves parts"
+        self.headers[by_hand.header] = None
+        kernel, parts, counter = write_ended(node, by_hand, _NAME)
+        return Launches((self._named(kernel, body),), parts, counters=(counter,))
+
     def _named(self, kernel: Kernel, graph: Graph) -> Kernel:
         name = self._names.get(kernel.text)
         if name is None:
@@ -117,7 +134,7 @@ class Unit:
 
 def origin(kernel: Kernel, node: Node) -> Origin:
     """What a kernel of a node comes from: the operators of a region, or the one that it is."""
-    parts = node.attrs["body"].nodes if node.op in (FUSED, GROUP) else (node,)
+    parts = node.attrs["body"].nodes if node.op in (ENDED, FUSED, GROUP) else (node,)
     return Origin(kernel.name, kernel.text, [(n.op.name, n.site) for n in parts if n.op is not FULL])
 
 

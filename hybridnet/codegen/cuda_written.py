@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from hybridnet.codegen.cuda_text import Kernel
 from hybridnet.core.kernel import HandKernels, Launch, stored_type
@@ -18,6 +19,11 @@ def write_launches(node: Node, by_hand: HandKernels, name: str) -> tuple[list[Ke
     values |= {f"y{i}": v for i, v in enumerate(node.outputs)} | {f"t{i}": v for i, v in enumerate(temporaries)}
     pairs = tuple((values[x], values[y]) for x, y in by_hand.in_place)
     return [_kernel(launch, values, pairs, name) for launch in by_hand.launches], temporaries
+
+
+def passed(launch: Launch, values: Mapping[str, Value], names: Mapping[Value, str]) -> str:
+    """The arguments of a launch's function in a kernel that has other ``names`` for its arrays."""
+    return ", ".join(names[values[a]] if a in values else a for a in launch.arguments)
 
 
 def _kernel(launch: Launch, values: dict[str, Value], pairs: tuple[tuple[Value, Value], ...], name: str) -> Kernel:

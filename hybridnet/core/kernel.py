@@ -62,6 +62,8 @@ class Launch:
     outputs and temporaries, which are passed as pointers to their first elements; anything else is a C++ literal.
     ``grid`` and ``block`` in blocks and threads; ``shared_bytes`` of dynamic shared memory a block (``HN_SHARED``);
     ``resident``: how many blocks a multiprocessor is to hold, which limits a thread's registers (0: as it comes).
+    ``columns``: of a launch that gives arrays of parts, which lie along a first axis, how many of the elements behind that axis a column
+    of blocks (those of one ``blockIdx.x``) has, one after another: so many at ``blockIdx.x * columns`` (0: it is of another form).
     """
 
     function: str
@@ -70,6 +72,7 @@ class Launch:
     block: int
     shared_bytes: int = 0
     resident: int = 0
+    columns: int = 0
 
 
 @dataclass(frozen=True)

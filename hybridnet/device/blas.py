@@ -27,9 +27,23 @@ TYPES = {dtypes.float32: 0, dtypes.float64: 1, dtypes.float16: 2, dtypes.bfloat1
 #: cublasComputeType_t; the last but one rounds operands to TF32.
 COMPUTE = {"float32": 68, "tf32": 77, "float64": 70}
 #: cublasLtEpilogue_t
-EPILOGUES = {"": 1, "bias": 4, "bias_relu": 6, "sums_a": 256, "sums_b": 512}
+EPILOGUES = {
+    "": 1,
+    "bias": 4,
+    "bias_relu": 6,
+    "gelu": 32,
+    "gelu_bias": 36,
+    "gelu_stored": 160,
+    "gelu_stored_bias": 164,
+    "gelu_slope": 192,
+    "sums_a": 256,
+    "sums_b": 512,
+}
+#: Those that have a vector beside the matrices, and those that have a matrix like D: what GELU is of.
+WITH_VECTOR = frozenset({"bias", "bias_relu", "gelu_bias", "gelu_stored_bias", "sums_a", "sums_b"})
+WITH_MATRIX = frozenset({"gelu_stored", "gelu_stored_bias", "gelu_slope"})
 #: cublasLtMatmulDescAttributes_t
-TRANSPOSE_A, TRANSPOSE_B, EPILOGUE, BIAS = 3, 4, 7, 8
+TRANSPOSE_A, TRANSPOSE_B, EPILOGUE, BIAS, BESIDE, BESIDE_LEADING = 3, 4, 7, 8, 11, 12
 #: cublasLtMatrixLayoutAttribute_t
 BATCH_COUNT, BATCH_STRIDE = 5, 6
 #: cublasLtMatmulPreferenceAttributes_t; the alignments are those of A, B, C and D.
@@ -48,7 +62,8 @@ class Product:
     ``lda``, ``ldb``, ``ldd``: elements from one stored column to the next. ``batch`` products are computed, each
     operand's ``stride`` elements further on (0: the same for all). ``compute``: a key of ``COMPUTE``. ``epilogue``: a key
     of ``EPILOGUES``; a bias has m elements, one for each row. ``sums_a`` also writes the sums of op(A)'s rows (m elements),
-    ``sums_b`` those of op(B)'s columns (n elements), in place of a bias.
+    ``sums_b`` those of op(B)'s columns (n elements), in place of a bias. ``gelu`` is that in its tanh form; where it is ``stored``, what it
+    is of is written to a matrix that lies as D does, and ``gelu_slope`` multiplies by the derivative at such a matrix.
     """
 
     m: int
@@ -130,7 +145,7 @@ def _check(function: str, *arguments: Any) -> None:
 
 
 class Matmul:
-    """A planned product; its ``pointers`` are the addresses of A, B, the bias or the sums if there are any, and D."""
+    """A planned product; its ``pointers`` are the addresses of A, B, the bias or the sums if there are any, what GELU is of, and D."""
 
     def __init__(self, product: Product, handle: c_void_p | None) -> None:
         self.product = p = product
@@ -146,8 +161,12 @@ class Matmul:
         self._set(TRANSPOSE_A, c_int32(p.transpose_a))
         self._set(TRANSPOSE_B, c_int32(p.transpose_b))
         self._set(EPILOGUE, c_int32(EPILOGUES[p.epilogue]))
-        if p.epilogue:
-            self._set(BIAS, c_void_p(ALIGNED))  # any: heuristics may pick an algorithm without a bias where the pointer is null
+        # Any pointers: heuristics may pick an algorithm without a bias where that is null.
+        if p.epilogue in WITH_VECTOR:
+            self._set(BIAS, c_void_p(ALIGNED))
+        if p.epilogue in WITH_MATRIX:
+            self._set(BESIDE, c_void_p(ALIGNED))
+            self._set(BESIDE_LEADING, c_int64(p.ldd))
         self._a = self._layout(*((p.k, p.m) if p.transpose_a else (p.m, p.k)), p.lda, p.stride_a)
         self._b = self._layout(*((p.n, p.k) if p.transpose_b else (p.k, p.n)), p.ldb, p.stride_b)
         self._d = self._layout(p.m, p.n, p.ldd, p.stride_d)
@@ -163,8 +182,8 @@ class Matmul:
 
     @property
     def alignment(self) -> int:
-        """An element's: which algorithm runs follows from where operands lie."""
-        return self.product.dtype.itemsize
+        """An element's: which algorithm runs follows from where operands lie. But for what GELU is of, of which the library knows one."""
+        return ALIGNED if self.product.epilogue in WITH_MATRIX else self.product.dtype.itemsize
 
     def _set(self, attribute: int, value: Any) -> None:
         _check("cublasLtMatmulDescSetAttribute", self._description, c_int(attribute), ctypes.byref(value), c_size_t(ctypes.sizeof(value)))
@@ -206,13 +225,15 @@ class Matmul:
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the product on a stream."""
-        a, b, *bias, d = pointers
+        a, b, *more, d = pointers
         chosen = self.found(self.product.dtype.itemsize if any(p % ALIGNED for p in pointers) else ALIGNED)
         if chosen is None:
             fail(DeviceError, "matmul", expected="an algorithm of cuBLASLt for operands of any alignment", got=self.name)
         with self._lock:
-            if bias:
-                self._set(BIAS, c_void_p(bias[0]))
+            if self.product.epilogue in WITH_VECTOR:
+                self._set(BIAS, c_void_p(more[0]))
+            if self.product.epilogue in WITH_MATRIX:
+                self._set(BESIDE, c_void_p(more[-1]))
             self._run(chosen, c_void_p(a), c_void_p(b), c_void_p(d), c_void_p(workspace), c_void_p(stream))
 
     def _run(self, chosen: Heuristic, a: c_void_p, b: c_void_p, d: c_void_p, workspace: c_void_p, stream: c_void_p) -> None:

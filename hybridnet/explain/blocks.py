@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from hybridnet.errors import Site
 from hybridnet.graph.ir import Graph, Node
 from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.last_block import ENDED
 from hybridnet.lowering.multi_tensor import GROUP
 
 #: Branches and nodes that one branch holds at most: what can be read without searching.
@@ -27,7 +28,7 @@ Branch = list[Any]  # its name, its kind, and its branches and numbers of nodes
 
 def phase_of(node: Node, site: Site | None) -> str:
     """Which part of a training step a node at a place computes: an update if any of it does, else the backward if any of it does."""
-    body = node.attrs["body"].nodes if node.op in (FUSED, GROUP) else ()
+    body = node.attrs["body"].nodes if node.op in (ENDED, FUSED, GROUP) else ()
     phases = {_phase(s) for s in (site, *(n.site for n in body))}
     return next((phase for phase in (UPDATE, BACKWARD) if phase in phases), FORWARD)
 

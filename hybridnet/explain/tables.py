@@ -13,6 +13,7 @@ from hybridnet.errors import Site
 from hybridnet.graph.control_ops import CONTROL
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.last_block import ENDED
 from hybridnet.lowering.multi_tensor import GROUP
 from hybridnet.runtime.work import operator_of
 
@@ -107,4 +108,6 @@ def kind_of(node: Node) -> str:
     """What sort of node the page shows it as: a kind of operator, ``fused``, ``group`` or ``control``."""
     if node.op in (FUSED, GROUP):
         return node.op.name
+    if node.op is ENDED:
+        return FUSED.name
     return "control" if node.op in CONTROL else node.op.kind.value

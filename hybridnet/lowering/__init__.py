@@ -22,6 +22,8 @@ from hybridnet.lowering.buckets import buckets
 from hybridnet.lowering.choose import choose
 from hybridnet.lowering.copies import copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
+from hybridnet.lowering.gelus import gelus
+from hybridnet.lowering.last_block import last_block
 from hybridnet.lowering.layout_copies import insert_layout_copies
 from hybridnet.lowering.losses import join_losses
 from hybridnet.lowering.multi_tensor import multi_tensor
@@ -29,6 +31,7 @@ from hybridnet.lowering.parts import expose_parts
 from hybridnet.lowering.prepare import NAME as PREPARE
 from hybridnet.lowering.prepare import prepare
 from hybridnet.lowering.recompute import recompute
+from hybridnet.lowering.residuals import residuals
 from hybridnet.lowering.target import Target
 from hybridnet.lowering.ungroup import ungroup
 
@@ -99,11 +102,14 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
     "gpu": (
         Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
         Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
+        Lowering("gelus", lambda graph, target: gelus(graph), "before fusion, and before recomputation, which scatters GELU's parts"),
+        Lowering("residuals", lambda graph, target: residuals(graph), "before fusion, which joins sums with each other"),
         _BUCKETS,
         _MULTI_TENSOR,
         Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
         Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),
         _DCE,
+        Lowering("last_block", lambda graph, target: last_block(graph), "when all that is computed of parts of channels is one region"),
         _CHOOSE,
         Lowering(
             "insert_layout_copies",

@@ -8,6 +8,7 @@ from hybridnet.dtypes import Dtype
 from hybridnet.graph.control_ops import FOREACH
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.last_block import ENDED
 from hybridnet.lowering.multi_tensor import GROUP
 
 
@@ -50,7 +51,7 @@ def _known_loop(node: Node) -> Sequence[Node]:
 
 def operator_of(node: Node) -> str:
     """The operator's name; of a region or a group those of its parts, each once (``"add+tanh"``)."""
-    if node.op not in (FUSED, GROUP):
+    if node.op not in (ENDED, FUSED, GROUP):
         return node.op.name
     body: Graph = node.attrs["body"]
     names = dict.fromkeys(n.op.name for n in body.nodes if n.output.constant is None and not n.op.is_view)

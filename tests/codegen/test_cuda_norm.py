@@ -12,12 +12,16 @@ from emulator.suite import ORDERS, Guarded, Suite, Work, guarded
 import hybridnet as hn
 from hybridnet import dtypes
 from hybridnet.codegen.cuda_region import Tuning, Unit
-from hybridnet.core import OPS
+from hybridnet.core import OPS, Op
 from hybridnet.device import cpu
 from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.interpret import run_node
-from hybridnet.graph.ir import Node, Value, infer_node
+from hybridnet.graph.ir import Graph, Node, Value, infer_node
+from hybridnet.graph.trace import trace_op
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.last_block import ENDED, last_block
 from hybridnet.ops.nn.moments import CENTRED_PARTS, CENTRED_SUMS, MOMENTS, MOMENTS_PARTS, join_moments, join_sums, parts_of
+from hybridnet.ops.nn.residual_norm import RESIDUAL_NORM, RESIDUAL_NORM_GRAD
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -175,6 +179,91 @@ def test_parts_of_channels() -> None:
         joined = join(*map(hn.np.array, parts), n=data[0].size / np.prod([n for i, n in enumerate(data[0].shape) if i not in axis]))
         for y, wanted in zip(joined, in_double(node_of(whole.name, [(d.shape, d.dtype) for d in data], axis=axis), data), strict=True):
             np.testing.assert_allclose(y.asnumpy(), wanted, rtol=1e-5, atol=1e-5 * abs(wanted).max())
+
+
+RESIDUAL: dict[str, Any] = {
+    "a warp a row, in mixed precision": lambda: (normal(33, 768), BF16),
+    "a block a row": lambda: (normal(7, 2, 2056), F32),
+    "several rows a warp, of 16 bits": lambda: (normal(77, 40, dtype=BF16), BF16),
+    "odd rows": lambda: (normal(5, 601), F16),
+}
+
+
+def _residual_nodes(case: str) -> Iterator[tuple[Node, list[Any]]]:
+    """Norms of sums of rows and a gradient in 16 bits or not, and their gradients with more or without, copied or not."""
+    x, small = RESIDUAL[case]()
+    copied = small if x.dtype != small else None
+    for name, (first, *rest), attrs in rows(x, F32):
+        if "grad" not in name:
+            attrs = {**attrs, "dtype": copied}
+            yield _node(RESIDUAL_NORM, [normal(*x.shape, dtype=small), first, *rest], attrs)
+            continue
+        for added, dtype in ((True, copied), (True, None), (False, copied)):
+            data = [first.astype(small), *rest, *([normal(*x.shape, dtype=x.dtype)] if added else [])]
+            yield _node(RESIDUAL_NORM_GRAD, data, {**attrs, "added": added, "dtype": dtype})
+
+
+def _node(op: Op, data: list[Any], attrs: dict[str, Any]) -> tuple[Node, list[Any]]:
+    inputs = [Value(d.shape, d.dtype, cpu()) for d in data]
+    return Node(op, inputs, attrs, infer_node(op, inputs, attrs), cpu()), data
+
+
+def test_norms_with_residuals() -> None:
+    suite = Suite(Tuning(num_sms=2))
+    works = [suite.add(node, data) for case in RESIDUAL for node, data in _residual_nodes(case)]
+    suite.build()
+    for work in works:
+        assert "hn_residual_norm" in work.launches.kernels[0].text
+        assert work.launches.in_place()
+        suite.check(work, 8.0)
+
+
+def _ended(case: str, whole: str) -> tuple[Node, list[Any]]:
+    """Batch norm's statistics, or its two sums, with what follows for each channel: as a program of 2 multiprocessors has them."""
+    x, axis = PARTED[case]()
+    (_, _, attrs), (_, (g, _, mean), _) = channels(x, axis)
+    data = [x, mean] if whole == "moments" else [g, x, mean]
+    inputs = [Value(d.shape, d.dtype, cpu()) for d in data]
+    op, parts_op, join = (MOMENTS, MOMENTS_PARTS, join_moments) if whole == "moments" else (CENTRED_SUMS, CENTRED_PARTS, join_sums)
+    operands = inputs[: 1 if whole == "moments" else 3]
+    attrs = {**attrs, "parts": parts_of(op, 2, tuple(v.spec for v in operands), **attrs)}
+    parts = Node(parts_op, operands, attrs, infer_node(parts_op, operands, attrs), cpu())
+    parts.implementation = kernels_for(parts, 2)
+
+    def follow(*arrays: Any) -> Any:
+        *found, by = arrays
+        first, second = join(*found, n=x.size / mean.size)
+        return first, second * by, 1 / (second * second + 1) * by - first
+
+    end = trace_op("end", follow, [*(v.spec for v in parts.outputs), inputs[-1].spec], {}, cpu())
+    region = Node(FUSED, [*parts.outputs, inputs[-1]], {"body": end}, [v.spec for v in end.outputs], cpu())
+    graph = last_block(Graph(inputs, (parts, region), region.outputs))
+    (node,) = graph.nodes
+    assert node.op is ENDED
+    return node, [data[inputs.index(v)] for v in node.inputs]
+
+
+@pytest.mark.parametrize("whole", ["moments", "centred_sums"])
+def test_the_last_block_joins_parts(whole: str) -> None:
+    """In whatever order blocks come: the same bits, and counters that the next run finds as the first did."""
+    suite = Suite(Tuning(num_sms=2))
+    works = [suite.add(*_ended(case, whole)) for case in PARTED]
+    suite.build()
+    for work in works:
+        (kernel,) = work.launches.kernels
+        assert kernel.grid[1] > 1, "blocks share channels"
+        suite.check(work, 8.0)
+        module, found = suite.modules[work.unit], set()
+        arrays = {v: guarded(x) for v, x in work.data.items()}
+        arrays |= {v: guarded(np.zeros(v.shape, v.dtype)) for v in work.launches.counters}
+        for order in (*ORDERS, 0):  # one run after another, as a graph is replayed
+            module.set_order(order)
+            arrays |= {v: Guarded(v.shape, v.dtype) for v in (*work.node.outputs, *work.launches.temporaries)}
+            module.get_function(kernel.name)(
+                kernel.grid, (kernel.block,), [arrays[v].array for v in kernel.arguments], shared_mem=kernel.shared_bytes
+            )
+            found.add(b"".join(arrays[v].array.tobytes() for v in work.node.outputs))
+        assert len(found) == 1
 
 
 def test_every_path_is_taken(works: tuple[Suite, dict[str, list[Work]]]) -> None:

@@ -10,6 +10,9 @@ from emulator.suite import Suite, Work
 from test_cuda_text import node, value
 
 from hybridnet.codegen.cuda_region import Tuning
+from hybridnet.device import cpu
+from hybridnet.graph.ir import Graph, Node
+from hybridnet.lowering.fuse import FUSED
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
 
@@ -44,3 +47,21 @@ def test_long_sums(name: str, sums: tuple[Suite, dict[str, Work]]) -> None:
     assert "p0" in "".join(k.text for k in work.launches.kernels)
     expected: Any = x.astype(np.float64).sum(axis, keepdims=keepdims).astype(np.float32)
     suite.check(work, tolerance=0.5, expected=[expected])
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((2, 300_000), (1,)), ((30_000, 32), (0,))], ids=["rows", "columns"])
+def test_long_sums_one_after_another(shape: tuple[int, ...], axis: tuple[int, ...]) -> None:
+    """A variance in one kernel: of each of its two sums the parts of runs are added up apart."""
+    x = value(*shape)
+    mean = node("sum", [x], axis=axis, keepdims=True)
+    away = node("subtract", [x, mean.output])
+    square = node("multiply", [away.output, away.output])
+    total = node("sum", [square.output], axis=axis, keepdims=True)
+    body = Graph([x], [mean, away, square, total], [total.output])
+    region = Node(FUSED, [value(*shape)], {"body": body}, [total.output.spec], cpu())
+    suite = Suite(ONE)
+    data = (np.arange(np.prod(shape)).reshape(shape) % 7 / np.float32(1 << 20)).astype(np.float32)
+    work = suite.add(region, [data])
+    (kernel,) = work.launches.kernels
+    assert "p0" in kernel.text and "p1" in kernel.text
+    suite.build().check(work, tolerance=4.0)

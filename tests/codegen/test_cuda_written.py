@@ -47,6 +47,6 @@ def test_every_kernel_is_launched_by_a_sample() -> None:
     launched = {launch.function.partition("<")[0] for w in written for launch in w.launches}
     offered = entries(kernel_sources())
     assert {"hn_layer_norm", "hn_add_partials", "hn_gather"} <= offered.keys()
-    of_lowering = {f for f in offered if re.match("hn_(moments_parts|gated_sums)_over", f)}  # test_cuda_norm.py: no sample has parts
+    of_lowering = {f for f in offered if re.match("hn_((moments_parts|gated_sums)_over|residual_norm)", f)}  # test_cuda_norm.py
     missing = {f: file for f, file in offered.items() if f not in launched | of_lowering}
     assert not missing, f"no sample of an operator launches {missing}"

@@ -328,7 +328,8 @@ def test_descriptors_of_the_real_library(dtype: Any, epilogue: str) -> None:
     if real is None:
         pytest.skip("cuBLASLt is not installed")
     with mock.patch.object(blas, "library", lambda: real):
-        a, b = (StridedSpec((6, n, n), dtype, (n * n, n, 1)) for n in (8, 8))
+        batch = () if epilogue in blas.WITH_MATRIX else (6,)
+        a, b = (StridedSpec((*batch, n, n), dtype, (*(n * n for _ in batch), n, 1)) for n in (8, 8))
         product = product_of(a, b, a, epilogue=epilogue)
         assert product is not None
         made = blas.Matmul(product, None)

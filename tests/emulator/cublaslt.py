@@ -19,12 +19,15 @@ OK, INVALID, UNSUPPORTED = 0, 7, 15  # cublasStatus_t
 DTYPES = {0: dtypes.float32, 1: dtypes.float64, 2: dtypes.float16, 14: dtypes.bfloat16}
 BIAS, SUMS_A, SUMS_B = 4, 256, 512  # parts of cublasLtEpilogue_t: one added, and gradients of one that was, which are written
 USES_BIAS = BIAS | SUMS_A | SUMS_B
+GELU, SLOPE, BESIDE = 32, 64, 128  # GELU, a product with its slope, and a matrix of what it is of, written or read
 
 DESCRIPTION = {
     3: ("transpose_a", ctypes.c_int32),
     4: ("transpose_b", ctypes.c_int32),
     7: ("epilogue", ctypes.c_int32),
     8: ("bias", ctypes.c_void_p),
+    11: ("beside", ctypes.c_void_p),
+    12: ("beside_leading", ctypes.c_int64),
 }
 LAYOUT = {5: ("batch", ctypes.c_int32), 6: ("stride", ctypes.c_int64)}
 PREFERENCE = {1: ("workspace", ctypes.c_uint64), 3: ("reductions", ctypes.c_uint32)} | {
@@ -98,6 +101,8 @@ class CublasLt:
         wishes, described = self.objects[preference.value], self.objects[description.value]
         if described.get("epilogue") & USES_BIAS and not described.get("bias"):
             return UNSUPPORTED
+        if described.get("epilogue") & BESIDE and (described.get("beside") % 16 or not described.get("beside")):
+            return UNSUPPORTED
         a, b, _, d = (self.objects[x.value] for x in layouts)
         (m, ka), (kb, n) = _shape(a, described.get("transpose_a")), _shape(b, described.get("transpose_b"))
         if (ka, (m, n)) != (kb, d.made[1:3]) or any(x.made[3] < x.made[1] for x in (a, b, d)):
@@ -124,10 +129,14 @@ class CublasLt:
             return INVALID
         if any(p % boundary for p in (*addresses, bias)):
             return UNSUPPORTED
+        beside = described.get("beside") if described.get("epilogue") & BESIDE else 0
+        leading = described.get("beside_leading")
+        if beside % 16 or (beside and (leading % 8 or leading < layouts[2].made[1])):
+            return UNSUPPORTED
         assert (alpha._obj.value, beta._obj.value) == (1, 0)
         assert isinstance(alpha._obj, ctypes.c_double if described.made[1] == 1 else ctypes.c_float)
         compute, (epilogue, *transposed) = described.made[0], map(described.get, ("epilogue", "transpose_a", "transpose_b"))
-        streams.enqueue(stream.value or 0, lambda: _multiply(layouts, addresses, compute, transposed, epilogue, bias))
+        streams.enqueue(stream.value or 0, lambda: _multiply(layouts, addresses, compute, transposed, epilogue, bias, beside))
         return OK
 
 
@@ -142,7 +151,9 @@ def _matrices(layout: Described, address: int) -> Any:
     return view(address, DTYPES[dtype], (layout.get("batch", 1), rows, columns), (layout.get("stride"), 1, leading))
 
 
-def _multiply(layouts: list[Described], addresses: list[int], compute: int, transposed: list[int], epilogue: int, bias: int) -> None:
+def _multiply(
+    layouts: list[Described], addresses: list[int], compute: int, transposed: list[int], epilogue: int, bias: int, beside: int
+) -> None:
     *operands, d = map(_matrices, layouts, addresses)
     wide = [_wide(x.swapaxes(1, 2) if flag else x, compute) for x, flag in zip(operands, transposed, strict=True)]
     result = np.matmul(*wide)
@@ -154,7 +165,23 @@ def _multiply(layouts: list[Described], addresses: list[int], compute: int, tran
         result = result + view(bias, d.dtype, (d.shape[1],), (1,)).astype(result.dtype)[:, None]
     if epilogue & 2:
         result = np.maximum(result, 0)
+    if epilogue & BESIDE:
+        matrix = _matrices(layouts[2], beside)
+        if epilogue & SLOPE:
+            result = result * _gelu_slope(matrix.astype(result.dtype))
+        else:
+            matrix[...] = result.astype(d.dtype)
+    if epilogue & GELU:
+        result = result * 0.5 * (1 + np.tanh(_SCALE * (result + 0.044715 * result**3)))
     d[...] = result.astype(d.dtype)
+
+
+_SCALE = np.sqrt(2 / np.pi)
+
+
+def _gelu_slope(x: Any) -> Any:
+    t = np.tanh(_SCALE * (x + 0.044715 * x**3))
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * _SCALE * (1 + 3 * 0.044715 * x * x)
 
 
 def _wide(x: Any, compute: int) -> Any:

@@ -17,6 +17,7 @@ from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering.fuse import FUSED
+from hybridnet.lowering.last_block import ENDED
 from hybridnet.lowering.multi_tensor import GROUP
 
 from . import sanitize
@@ -33,7 +34,7 @@ TOLERANCE = {dtypes.float64: 1e-11, dtypes.float32: 4e-6, dtypes.float16: 2e-3, 
 def is_kernel(node: Node) -> bool:
     """Whether generated kernels compute the node."""
     return (
-        node.op in (FUSED, GROUP)
+        node.op in (ENDED, FUSED, GROUP)
         or kernels_for(node, 132) is not None
         or (node.op.kind in (Kind.POINTWISE, Kind.REDUCTION) and node.op.decomposition is None)
     )
@@ -138,6 +139,7 @@ class Suite:
         text = "\n".join(k.text for k in launches.kernels)
         arrays = {v: guarded(x) for v, x in work.data.items()}
         arrays |= {v: Guarded(v.shape, v.dtype) for v in (*node.outputs, *launches.temporaries)}
+        arrays |= {v: guarded(np.zeros(v.shape, v.dtype)) for v in launches.counters}
         arrays |= {y: arrays[x] for x, y in taken.items()}
         for table in launches.tables:
             filled = [arrays[e].array.ctypes.data if isinstance(e, Value) else e for e in table.entries]
@@ -145,6 +147,7 @@ class Suite:
         for k in launches.kernels:
             module.get_function(k.name)(k.grid, (k.block,), [arrays[v].array for v in k.arguments], shared_mem=k.shared_bytes)
         assert all(a.intact() for a in arrays.values()), f"a write beside an array\n{text}"
+        assert not any(arrays[v].array.any() for v in launches.counters), f"a counter that the next run begins with\n{text}"
         for v, x in work.data.items():
             assert v in taken or arrays[v].array.tobytes() == x.tobytes(), f"an input was modified\n{text}"
         for v, e in zip(node.outputs, expected, strict=True):

@@ -21,10 +21,10 @@ def normal(*shape: int, dtype: str = "float32") -> Any:
     return hn.np.array(RNG.normal(size=shape).astype("float32"), ctx=hn.gpu()).astype(dtype)
 
 
-def nodes(function: Callable[..., Any], arrays: Sequence[Any]) -> list[str]:
+def nodes(function: Callable[..., Any], arrays: Sequence[Any], stage: str = "optimized") -> list[str]:
     """The operators of a compiled function's graph, with the types of their first operand and first result where they differ."""
     found = []
-    for node in hn.jit(function).graph(*arrays).nodes:
+    for node in hn.jit(function).graph(*arrays, stage=stage).nodes:
         types = [v.dtype.name for v in (*node.inputs[:1], node.outputs[0])]
         found.append(node.op.name if len(set(types)) == 1 else f"{node.op.name} {' '.join(types)}")
     return found
@@ -202,13 +202,92 @@ def _normalised(layout: str, then: Callable[[Any], Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("then", [npx.relu, lambda y: y, lambda y: npx.relu(y) + hn.np.exp(-y)], ids=["relu", "plain", "read twice"])
 def test_parts_of_channels_are_joined_with_what_follows(layout: str, dtype: str, then: Callable[[Any], Any]) -> None:
-    """Each batch norm has two small launches fewer, and a relu's mask is no array."""
+    """Each batch norm has two launches for its statistics, and a relu's mask is no array."""
     shape = (70, 12, 13, 16) if layout == "NHWC" else (70, 16, 12, 13)
     arrays = normal(*shape, dtype=dtype), normal(16) + 2, normal(16), normal(*shape, dtype=dtype)
     function = _normalised(layout, then)
     program = hn.jit(lambda *xs: function(*xs)).program(*arrays)
     steps = program[: program.index("#include")]
-    assert len(re.findall(r"moments_parts_\d+<<<", steps)) == len(re.findall(r"centred_parts_\d+<<<", steps)) == 1
+    for whole in ("moments", "centred"):
+        assert len(re.findall(rf"{whole}_parts\w+<<<", steps)) == 1
+    assert not re.findall(r" (?:multiply_)?sum\w+<<<", steps), "what joins parts is no launch"
     for new, old in zip(*with_and_without("expose_parts", function, arrays), strict=True):
         atol = (1e-2 if dtype == "bfloat16" else 1e-5) * abs(old).max()
         numpy.testing.assert_allclose(new, old, rtol=1e-2 if dtype == "bfloat16" else 1e-4, atol=atol)
+
+
+# -- residual streams -----------------------------------------------------------------------------
+
+
+def _stream(norm: Callable[..., Any], narrow: str) -> Callable[..., Any]:
+    """Two blocks of a transformer without its attention: products in a 16-bit type, or in float32 as the stream is."""
+
+    def loss(x: Any, w: Any, gamma: Any, beta: Any) -> Any:
+        for _ in range(2):
+            y = norm(x, gamma, beta) if norm is npx.layer_norm else norm(x, gamma)
+            x = x + hn.np.dot(y.astype(narrow), w.astype(narrow)).astype("float32")
+        return (norm(x, gamma, beta) if norm is npx.layer_norm else norm(x, gamma)).sum() + (x * x).sum()
+
+    return gradients(loss)
+
+
+@pytest.mark.parametrize("narrow", ["float32", "bfloat16"])
+@pytest.mark.parametrize("norm", [npx.layer_norm, npx.rms_norm])
+def test_norms_take_the_sums_of_residuals_along(norm: Callable[..., Any], narrow: str) -> None:
+    """To the last bit what sums of their own give, and no kernel that only adds."""
+    arrays = normal(12, 64), normal(64, 64), normal(64), normal(64)
+    function = _stream(norm, narrow)
+    found = nodes(function, arrays, "lowered")
+    joined = [name for name in found if name.startswith("residual_norm")]
+    assert len([n for n in joined if "grad" not in n]) == 2 and len([n for n in joined if "grad" in n]) >= 2, found
+    for new, old in zip(*with_and_without("residuals", function, arrays), strict=True):
+        assert new.tolist() == old.tolist()
+
+
+def test_a_sum_stays_with_what_computes_its_operand() -> None:
+    """What only the sum reads is one kernel with it: joined to the norm it would be stored for it."""
+
+    def loss(x: Any, y: Any, gamma: Any, beta: Any) -> Any:
+        x = x + hn.np.tanh(y)
+        return npx.layer_norm(x, gamma, beta) * x
+
+    arrays = normal(12, 64), normal(12, 64), normal(64), normal(64)
+    assert not [name for name in nodes(loss, arrays, "lowered") if name.startswith("residual")]
+
+
+# -- GELU -----------------------------------------------------------------------------------------
+
+
+def _with_gelu(approximation: str) -> Callable[..., Any]:
+    def loss(x: Any, w: Any, b: Any, v: Any) -> Any:
+        y = npx.gelu(npx.fully_connected(x, w, b, flatten=False), approximation)
+        return npx.fully_connected(y, v, no_bias=True, flatten=False).astype("float32").sum()
+
+    return loss
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_products_take_gelu_along(dtype: str) -> None:
+    """Forward with what it is of for the gradient, and that gradient's product with its slope; in inference without."""
+    arrays = normal(2, 3, 16, dtype=dtype), normal(24, 16, dtype=dtype), normal(24, dtype=dtype), normal(8, 24, dtype=dtype)
+    loss = _with_gelu("tanh")
+    lowered = hn.jit(gradients(loss)).graph(*arrays, stage="lowered").nodes
+    (forward,) = [n for n in lowered if n.op.name == "matmul_gelu"]
+    assert forward.attrs["stored"] and [n.op.name for n in lowered].count("matmul_gelu_slope") == 1
+    assert not [n for n in lowered if n.op.name == "fused" and "tanh" in str(n.attrs["body"])]
+    (alone,) = [n for n in hn.jit(loss).graph(*arrays, stage="lowered").nodes if n.op.name == "matmul_gelu"]
+    assert not alone.attrs["stored"] and len(alone.outputs) == 1
+    for new, old in zip(*with_and_without("gelus", gradients(loss), arrays), strict=True):
+        tolerance = 4e-3 if dtype == "float16" else 3e-2
+        numpy.testing.assert_allclose(new, old, rtol=tolerance, atol=tolerance * abs(old).max())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "approximation", "columns"),
+    [("float32", "tanh", 24), ("bfloat16", "erf", 24), ("bfloat16", "tanh", 20)],
+    ids=["float32", "another form", "rows that the library does not take"],
+)
+def test_gelu_that_stays_a_kernel(dtype: str, approximation: str, columns: int) -> None:
+    arrays = [normal(*s, dtype=dtype) for s in ((6, 16), (columns, 16), (columns,), (8, columns))]
+    lowered = hn.jit(gradients(_with_gelu(approximation))).graph(*arrays, stage="lowered").nodes
+    assert not [n for n in lowered if n.op.name.startswith("matmul_gelu")]

@@ -192,6 +192,9 @@ GPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "buckets": (lambda *xs: [all_reduce(x) for x in xs], ((3,), (4,))),
     "join_losses": (gradient(lambda x: npx.softmax_cross_entropy(x, hn.np.zeros(x.shape[:1], dtype="int32", ctx=hn.gpu()))), ((4, 8),)),
     "expose_parts": (lambda x, *parameters: _normalised(x, *parameters), ((128, 12, 13, 16), (16,), (16,))),
+    "gelus": (lambda x, w, b: npx.gelu(npx.fully_connected(x, w, b), "tanh"), ((4, 16), (8, 16), (8,))),
+    "residuals": (lambda x, y, gamma: _stream(x, y, gamma), ((6, 64), (64, 64), (64,))),
+    "last_block": (lambda x, *parameters: _normalised(x, *parameters), ((128, 12, 13, 16), (16,), (16,))),
     "insert_layout_copies": (lambda x: x[:, ::2], ((4, 8),)),
 }
 
@@ -200,6 +203,12 @@ def _normalised(x: Any, gamma: Any, beta: Any) -> Any:
     """In training, by the batch's statistics."""
     with autograd.record():
         return npx.batch_norm(x, gamma, beta, gamma * 0, gamma * 0 + 1, axis=3)
+
+
+def _stream(x: Any, y: Any, gamma: Any) -> Any:
+    """A residual stream: what is normed is read again."""
+    x = x + hn.np.dot(x, y)
+    return hn.np.dot(npx.layer_norm(x, gamma, gamma), y) + x
 
 
 def _decay(*xs: Any) -> Any:

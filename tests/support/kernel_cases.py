@@ -18,6 +18,7 @@ from hybridnet.gluon import nn, rnn
 from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.ops.array import gather
 from hybridnet.ops.nn import loss, norm, softmax
+from hybridnet.ops.nn.activation import relu
 from hybridnet.ops.nn.batch_norm import batch_norm as batch_norm_of
 from hybridnet.ops.nn.dropout import dropout as dropout_of
 from hybridnet.ops.nn.pooling import pooling
@@ -149,9 +150,32 @@ def layer_norm() -> Made:
     return with_gradients(norm.layer_norm, [normal(600, 768, dtype="bfloat16"), normal(768), normal(768)])
 
 
+def residual_stream() -> Made:
+    """A block of a transformer without its attention: norms that take the sums of the stream along."""
+
+    def fn(x: Any, w: Any, gamma: Any, beta: Any) -> Any:
+        for _ in range(2):
+            h = np.dot(norm.layer_norm(x, gamma, beta).astype("bfloat16"), w.astype("bfloat16"))
+            x = x + h.astype("float32")
+        return norm.layer_norm(x, gamma, beta)
+
+    return with_gradients(fn, [normal(60, 256), normal(256, 256), normal(256), normal(256)])
+
+
 def batch_norm() -> Made:
     mean, var = normal(16), normal(16)
     return with_gradients(lambda x, g, b: batch_norm_of(x, g, b, mean, var, axis=1), [normal(32, 16, 12, 12), normal(16), normal(16)])
+
+
+def batch_norm_of_many() -> Made:
+    """In training: blocks share channels, and the last of them joins what they found; a relu behind it gates the gradient."""
+    mean, var = normal(16), normal(16) ** 2 + 1
+
+    def fn(x: Any, gamma: Any, beta: Any) -> Any:
+        with autograd.train_mode():
+            return relu(batch_norm_of(x, gamma, beta, mean, var, axis=3))
+
+    return with_gradients(fn, [normal(70, 12, 13, 16, dtype="bfloat16"), normal(16), normal(16)])
 
 
 def cross_entropy() -> Made:
@@ -239,7 +263,9 @@ CASES: dict[str, Callable[[], Made]] = {
         dropout,
         optimizers,
         layer_norm,
+        residual_stream,
         batch_norm,
+        batch_norm_of_many,
         cross_entropy,
         max_pool,
         embedding,

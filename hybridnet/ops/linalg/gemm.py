@@ -18,9 +18,12 @@ from hybridnet.device.blas import TYPES, Matmul, Product
 #: The sums of a row-major operand over the inner axis, in the library's terms.
 SUMS = {"a": "sums_b", "b": "sums_a"}
 
+_TWO_RESULTS = {*SUMS.values(), "gelu_stored", "gelu_stored_bias"}
+
 
 class RowMajor:
-    """A planned product that takes the addresses of A, B, the bias if there is one, Y, and the sums if there are any, in that order."""
+    """A planned product that takes the addresses of A, B, the bias or what GELU's slope is at if there is one, Y, and then of what else
+    it writes: sums, or what GELU is of."""
 
     def __init__(self, columns: Matmul) -> None:
         self.columns = columns
@@ -31,8 +34,8 @@ class RowMajor:
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Start the product on a stream, with the operands exchanged."""
         a, b, *rest = pointers
-        if self.columns.product.epilogue in SUMS.values():
-            rest.reverse()
+        if self.columns.product.epilogue in _TWO_RESULTS:
+            rest[-2:] = rest[:-3:-1]
         self.columns.enqueue((b, a, *rest), workspace, stream)
 
 
@@ -81,6 +84,8 @@ def product_of(
         return None
     batch, (step_a, step_b, step_y) = axes[0] if axes else Axis(1, (0, 0, 0))
     if min(step_a, step_b, step_y) < 0:
+        return None
+    if epilogue in blas.WITH_MATRIX and (batch > 1 or result[1] != columns or columns % 8):  # the library's own bound of 8
         return None
     compute = "float64" if a.dtype == dtypes.float64 else "tf32" if a.dtype == dtypes.float32 and config.tf32 else "float32"
     return Product(

@@ -82,7 +82,8 @@ def _gelu_tanh_inner(x: Any) -> Any:
 
 
 @_in_wide  # its square is beyond float16 where 1 - t² is 0
-def _gelu_tanh_slope(x: Any) -> Any:
+def gelu_tanh_slope(x: Any) -> Any:
+    """The derivative of GELU in its tanh form."""
     t = _gelu_tanh_inner(x)
     # Far out 1 - t² is 0, and what it is multiplied by beyond any type.
     return (t + 1) * 0.5 + call("product", x * (1 - t * t), x * x * (1.5 * _TANH_SCALE * _TANH_CUBE) + 0.5 * _TANH_SCALE)
@@ -157,7 +158,7 @@ SOFTRELU = _activation("softrelu", _in_wide(_softrelu), lambda g, y, x: g * call
 SOFTSIGN = _activation("softsign", lambda x: x / (call("absolute", x) + 1), _softsign_rule, ("y",))
 SILU = _activation("silu", _in_wide(lambda x: x * call("sigmoid", x)), _silu_rule, (0, "y"))
 GELU = _activation("gelu", _gelu, lambda g, y, x: g * _gelu_erf_slope(x), (0,))
-GELU_TANH = _activation("gelu_tanh", _gelu_tanh, lambda g, y, x: g * _gelu_tanh_slope(x), (0,))
+GELU_TANH = _activation("gelu_tanh", _gelu_tanh, lambda g, y, x: g * gelu_tanh_slope(x), (0,))
 LEAKY = _activation("leaky_relu", _leaky, lambda g, y, x, *, slope: call("where", x > 0, g, g * slope), (0,), slope=0.25)
 ELU = _activation("elu", _elu, _elu_rule, ("y",), alpha=1.5)
 SELU = _activation("selu", lambda x: _elu(x, alpha=_SELU_ALPHA) * _SELU_SCALE, _selu_rule, ("y",))

@@ -78,18 +78,38 @@ def _channels_of(shape: tuple[int, ...], axis: tuple[int, ...]) -> _Channels | N
 _THREADS = 256
 _BLOCKS_PER_SM = 4  # that many are wanted, so that each multiprocessor always has work
 
+#: Channels last, what blocks that share channels leave for one to join, in bytes, before fewer channels side by side are tried: one
+#: multiprocessor reads so much in about a microsecond. A guess, as is the shortest run of memory that a row is then read in.
+_JOINED_BYTES, _RUN_BYTES = 3 << 15, 64
+
 
 class _Pass(NamedTuple):
     """The pass over memory."""
 
     form: str  # "rows" or "planes", in the kernels' names
     template: str
+    batch: int  # packs that a thread loads at a time
     arguments: tuple[str, ...]
     grid: tuple[int, int]
     threads: int
     channels: int  # that a thread has
+    columns: int  # channels that a block has
     splits: int  # blocks that share a channel
     elements: int  # of a channel in each of those parts
+
+
+def _side_by_side(x: Spec, channels: int, width: int, num_sms: int) -> int:
+    """How many packs of channels a block has, a power of two; ``width`` channels make a pack."""
+    columns = min(32, 1 << (channels // width - 1).bit_length())
+    of_each = 2 * wide_dtype(x.dtype).itemsize * _BLOCKS_PER_SM * num_sms  # bytes of parts that all blocks leave for a channel of theirs
+
+    def joined() -> int:
+        own = columns * width
+        return of_each * own // -(-channels // own)
+
+    while joined() > _JOINED_BYTES and columns * width * x.dtype.itemsize > _RUN_BYTES:
+        columns //= 2
+    return columns
 
 
 def _pass(x: Spec, view: _Channels, batches: tuple[int, int], num_sms: int) -> _Pass | None:
@@ -101,7 +121,7 @@ def _pass(x: Spec, view: _Channels, batches: tuple[int, int], num_sms: int) -> _
     if items >= 2**31:
         return None
     if by_rows:
-        columns, threads = min(32, 1 << (view.channels // width - 1).bit_length()), _THREADS
+        columns, threads = _side_by_side(x, view.channels, width, num_sms), _THREADS
         blocks = -(-view.channels // (columns * width))
     else:
         columns, threads = 1, min(_THREADS, max(32, 1 << (items // batch).bit_length()))
@@ -112,7 +132,7 @@ def _pass(x: Spec, view: _Channels, batches: tuple[int, int], num_sms: int) -> _
     form, team = ("rows", f"{columns}, {threads // columns}") if by_rows else ("planes", str(threads))
     extents = (items, view.channels, chunk) if by_rows else (items, view.channels, view.inner // width, chunk)
     own, elements = (width, chunk) if by_rows else (1, chunk * width)
-    return _Pass(form, f"{width}, {team}, {batch}", tuple(map(str, extents)), (blocks, splits), threads, own, splits, elements)
+    return _Pass(form, f"{width}, {team}", batch, tuple(map(str, extents)), (blocks, splits), threads, own, own * columns, splits, elements)
 
 
 def add_partials(arguments: tuple[str, ...], partial: Spec, result: Spec, sums: int, parts: int) -> Launch:
@@ -134,8 +154,8 @@ def _plan(x: Spec, axis: tuple[int, ...], batches: tuple[int, int], num_sms: int
 
 def _moments_pass(x: Spec, plan: _Pass, function: str, flags: tuple[str, ...], into: tuple[str, ...]) -> Launch:
     sums = (2 * plan.channels + 1) * wide_dtype(x.dtype).itemsize  # a thread's
-    text = f"{function}_over_{plan.form}<{', '.join((stored_type(x.dtype), plan.template, *flags))}>"
-    return Launch(text, ("x0", *into, *plan.arguments), plan.grid, plan.threads, plan.threads // 2 * sums)
+    text = f"{function}_over_{plan.form}<{', '.join((stored_type(x.dtype), plan.template, str(plan.batch), *flags))}>"
+    return _launch(text, ("x0", *into), plan, sums)
 
 
 def _moments_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: tuple[int, ...]) -> HandKernels | None:
@@ -155,9 +175,13 @@ def _moments_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec
 
 def _sums_pass(x: Spec, small: Spec, plan: _Pass, into: tuple[str, ...], function: str = "hn_sums", operands: int = 3) -> Launch:
     sums = 2 * plan.channels * small.dtype.itemsize  # a thread's
-    text = f"{function}_over_{plan.form}<{stored_type(x.dtype)}, {plan.template}>"
-    given = (*(f"x{i}" for i in range(operands)), *into, *plan.arguments)
-    return Launch(text, given, plan.grid, plan.threads, plan.threads // 2 * sums)
+    text = f"{function}_over_{plan.form}<{stored_type(x.dtype)}, {plan.template}, {plan.batch}>"
+    return _launch(text, (*(f"x{i}" for i in range(operands)), *into), plan, sums)
+
+
+def _launch(function: str, arrays: tuple[str, ...], plan: _Pass, sums: int) -> Launch:
+    """``sums``: the bytes of what a thread accumulates."""
+    return Launch(function, (*arrays, *plan.arguments), plan.grid, plan.threads, plan.threads // 2 * sums, columns=plan.columns)
 
 
 def _sums_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: tuple[int, ...]) -> HandKernels | None:
@@ -216,8 +240,10 @@ def _centred_parts_kernels(
     found = _plan(inputs[1], axis, _SUMS_BATCHES, num_sms)
     if found is None or found[1].splits != parts:
         return None
-    function = "hn_sums" if len(inputs) == 3 else "hn_gated_sums"
-    return HandKernels("batch_norm.cu", (_sums_pass(inputs[1], outputs[0], found[1], ("y0", "y1"), function, len(inputs)),))
+    function, plan = "hn_sums", found[1]
+    if len(inputs) == 5:  # a channel has two more numbers in registers, which are those of a pack less
+        function, plan = "hn_gated_sums", plan._replace(batch=max(1, plan.batch // 2) if plan.channels > 1 else plan.batch)
+    return HandKernels("batch_norm.cu", (_sums_pass(inputs[1], outputs[0], plan, ("y0", "y1"), function, len(inputs)),))
 
 
 def _in_parts(x: Any, axis: tuple[int, ...], parts: int, stored: dtypes.Dtype) -> list[Any]:

@@ -152,23 +152,53 @@ def _kernels(
     num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, eps: float, dtype: Dtype | None = None
 ) -> HandKernels | None:
     x, gamma, *beta = inputs
+    if any(b.dtype != gamma.dtype for b in beta):
+        return None
+    mean = ("x2", "y0", "y1", "y2") if beta else ("nullptr", "y0", "nullptr", "y1")
+    launch = norm_launch("hn_layer_norm", (x, outputs[0], gamma), ("x0", "x1", *mean), x, axis, eps, bool(beta))
+    if launch is None:
+        return None
+    return HandKernels("layer_norm.cu", (launch,), in_place=(("x0", "y0"),) if outputs[0] == x else ())
+
+
+def norm_launch(
+    function: str, types: tuple[Spec, ...], arrays: tuple[str, ...], x: Spec, axis: int, eps: float, centred: bool
+) -> Launch | None:
+    """The launch of a function of ``layer_norm.cu`` over the rows of ``x``."""
     found = _rows_of(x, axis)
-    if found is None or any(b.dtype != gamma.dtype for b in beta):
+    if found is None:
         return None
     rows, length, width = found
-    wide_type = wide_dtype(x.dtype)
     team = _team(length // width, width, 16 // _words(x.dtype, width), 1024)
     if team is None:
         return None
-    function = _function("hn_layer_norm", (x, outputs[0], gamma), team, bool(beta))
-    mean = ("x2", "y0", "y1", "y2") if beta else ("nullptr", "y0", "nullptr", "y1")
-    arguments = ("x0", "x1", *mean, str(rows), str(length), repr(eps))
-    launch = Launch(function, arguments, (-(-rows * team.lanes // team.threads), 1), team.threads, team.threads // 32 * wide_type.itemsize)
-    return HandKernels("layer_norm.cu", (launch,), in_place=(("x0", "y0"),) if outputs[0] == x else ())
+    arguments = (*arrays, str(rows), str(length), repr(eps))
+    grid, scratch = (-(-rows * team.lanes // team.threads), 1), team.threads // 32 * wide_dtype(x.dtype).itemsize
+    return Launch(_function(function, types, team, centred), arguments, grid, team.threads, scratch)
 
 
 def _grad_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, eps: float) -> HandKernels | None:
     g, x, *statistics, gamma = inputs
+    of, to = (("x2", "x3", "x4"), ("y1", "y2")) if len(statistics) == 2 else (("nullptr", "x2", "x3"), ("y1", "nullptr"))
+    in_place = (("x1", "y0"), *((("x0", "y0"),) if g.dtype == x.dtype else ()))
+    return grad_launches(num_sms, "hn_layer_norm_grad<", (g, x, *statistics, gamma), ("x0", "x1", *of, "y0"), to, in_place, axis, eps)
+
+
+def grad_launches(
+    num_sms: int,
+    function: str,
+    operands: tuple[Spec, ...],
+    arrays: tuple[str, ...],
+    results: tuple[str, str],
+    in_place: tuple[tuple[str, str], ...],
+    axis: int,
+    eps: float,
+) -> HandKernels | None:
+    """The launches of a norm's gradient: a function of ``layer_norm.cu`` with its first template arguments, and the one that adds parts.
+
+    ``operands``: a gradient, data, statistics, and gamma; ``results``: where the gradients of gamma and beta go.
+    """
+    g, x, *statistics, gamma = operands
     found = _rows_of(x, axis)
     if found is None or g.dtype != x.dtype != wide_dtype(g.dtype) or len({s.dtype for s in statistics}) > 1:
         return None
@@ -184,14 +214,12 @@ def _grad_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, .
     # The registers of a step, and some for all else.
     resident = _REGISTERS // (team.threads * (8 * wide_type.itemsize + team.steps * step))
     blocks = min(-(-rows // teams), num_sms * resident)
-    function = _function("hn_layer_norm_grad", (g, x, statistics[0], gamma), team, sums == 2)
-    of, partial = (("x2", "x3", "x4"), ("t0", "t1")) if sums == 2 else (("nullptr", "x2", "x3"), ("t0", "nullptr"))
-    arguments = ("x0", "x1", *of, "y0", *partial, str(rows), str(length), repr(eps))
+    text = function + _function("", (g, x, statistics[0], gamma), team, sums == 2)[1:]
+    partial = ("t0", "t1") if sums == 2 else ("t0", "nullptr")
+    arguments = (*arrays, *partial, str(rows), str(length), repr(eps))
     scratch = team.threads * width if teams > 1 else 2 * team.threads // 32
-    launch = Launch(function, arguments, (blocks, 1), team.threads, scratch * wide_type.itemsize, resident)
-    results = ("y1", "y2") if sums == 2 else ("y1", "nullptr")
+    launch = Launch(text, arguments, (blocks, 1), team.threads, scratch * wide_type.itemsize, resident)
     add = add_partials((*partial, *results), Spec((length,), wide_type), gamma, sums, blocks)
-    in_place = (("x1", "y0"), *((("x0", "y0"),) if g.dtype == x.dtype else ()))
     return HandKernels("layer_norm.cu", (launch, add), (Spec((blocks, length), wide_type),) * sums, in_place)
 
 

@@ -61,6 +61,9 @@ PRODUCTS: dict[tuple[dtypes.Dtype, str], tuple[Shape, ...]] = {
         Shape(3072, 768, 1024, False, True, "sums_b"),
         Shape(768, 3072, 1024, False, True, "sums_b"),
         Shape(768, 2304, 1024, False, True, "sums_a"),
+        Shape(3072, 1024, 768, True, False, "gelu_bias"),
+        Shape(3072, 1024, 768, True, False, "gelu_stored_bias"),
+        Shape(3072, 1024, 768, False, False, "gelu_slope"),
         Shape(1000, 128, 2048, True, False, "bias"),
         Shape(2048, 1000, 128, False, True),
         Shape(256, 64, 256, True, False, batch=12),
@@ -81,17 +84,33 @@ def error_of_product(shape: Shape, dtype: dtypes.Dtype, compute: str) -> float:
     a, b, wide_a, wide_b = operands_of(shape, dtype)
     call = blas.plan(shape.product(dtype, compute))
     assert call is not None, "cuBLASLt has no algorithm for it"
-    expected, beside, sums = wide_b @ wide_a, [], None
-    if shape.epilogue.startswith("bias"):
+    expected, beside, written = wide_b @ wide_a, [], None
+    parts = shape.epilogue.split("_")
+    if "bias" in parts:
         bias, wide_bias = drawn(shape.m, seed=3, dtype=dtype)
         beside, expected = [bias], expected + wide_bias
-    elif shape.epilogue:
-        sums = {"sums_a": wide_a.sum(0), "sums_b": wide_b.sum(1)}[shape.epilogue]
-        beside = [cupy().empty(sums.shape, dtype)]
-    if shape.epilogue.endswith("relu"):
+    elif "sums" in parts:
+        written = {"sums_a": wide_a.sum(0), "sums_b": wide_b.sum(1)}[shape.epilogue]
+    if "relu" in parts:
         expected = np.maximum(expected, 0)
+    if "stored" in parts:
+        written = expected
+    if "slope" in parts:
+        x, wide_x = drawn(*expected.shape, seed=4, dtype=dtype)
+        beside, expected = [x], expected * gelu(wide_x)[1]
+    elif "gelu" in parts:
+        expected = gelu(expected)[0]
+    if written is not None:
+        beside.append(cupy().empty(written.shape, dtype))
     error = off(replayed(call, [a, b, *beside], cupy().empty(expected.shape, dtype)), expected)
-    return error if sums is None else max(error, off(beside[0], sums))
+    return error if written is None else max(error, off(beside[-1], written))
+
+
+def gelu(x: Any) -> tuple[Any, Any]:
+    """GELU in its tanh form, and its derivative."""
+    scale, cube = np.sqrt(2 / np.pi), 0.044715
+    t = np.tanh(scale * (x + cube * x**3))
+    return x * (1 + t) / 2, (1 + t) / 2 + x / 2 * (1 - t * t) * scale * (1 + 3 * cube * x * x)
 
 
 @question

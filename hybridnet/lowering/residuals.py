@@ -1,0 +1,142 @@
+"""Norms take the sums of a residual stream along: what is added before one, and, backward, what else comes to its operand.
+
+Each is one pass over memory less, with what it writes and reads: of the stream's sum forward, of the norm's own gradient backward, and of
+that in float32 where products behind it read a 16-bit copy. A sum stays where fusion has a better place for it: beside what computes an
+operand that only the sum reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from hybridnet.core import Op
+from hybridnet.core.kernel import HandKernels, is_half
+from hybridnet.dtypes import Dtype
+from hybridnet.graph.backend import implementation_of
+from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
+from hybridnet.graph.operators import ADD, CAST
+from hybridnet.lowering.fuse import is_fusable
+from hybridnet.lowering.joining import Uses, uses_of
+from hybridnet.ops.nn.residual_norm import RESIDUAL_NORM, RESIDUAL_NORM_GRAD
+from hybridnet.ops.nn.row_norm import LAYER_NORM, LAYER_NORM_GRAD, RMS_NORM, RMS_NORM_GRAD
+
+
+class _Joined(NamedTuple):
+    """A node in place of several: what it gives for each of their results."""
+
+    node: Node
+    results: Mapping[Value, Value]
+
+
+def residuals(graph: Graph) -> Graph:
+    """The graph with norms and their gradients joined with the sums beside them, where hand-written kernels compute them so."""
+    if not any(node.op in (LAYER_NORM, RMS_NORM, LAYER_NORM_GRAD, RMS_NORM_GRAD) for node in graph.nodes):
+        return graph
+    finder = _Finder(graph)
+    for node in graph.nodes:
+        if node.op in (LAYER_NORM, RMS_NORM):
+            finder.norm(node)
+        elif node.op in (LAYER_NORM_GRAD, RMS_NORM_GRAD):
+            finder.grad(node)
+    rewriter = Rewriter(graph)
+    for node in graph.nodes:
+        joined = finder.at.get(node)
+        if joined is not None:
+            kept = rewriter.keep(joined.node)
+            for old, new in joined.results.items():
+                rewriter.replace(old, kept.outputs[new.index])
+        elif node not in finder.inside:
+            rewriter.keep(node)
+    return rewriter.finish()
+
+
+class _Finder:
+    """What is joined in a graph, by the node in whose place it stands."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.uses: Uses = uses_of(graph)
+        self.position = {node: i for i, node in enumerate(graph.nodes)}
+        self.at: dict[Node, _Joined] = {}
+        self.inside: set[Node] = set()
+
+    def norm(self, node: Node) -> None:
+        """A norm and the sum that it is of, in the sum's place."""
+        x, *parameters = node.inputs
+        total = x.node
+        if total is None or total.op is not ADD or total in self.inside or not self._is_before(parameters, total):
+            return
+        pair = self._operands(total)
+        if pair is None:
+            return
+        self._join(RESIDUAL_NORM, (*pair, *parameters), node.attrs, total, (x, *node.outputs), (total, node))
+
+    def grad(self, node: Node) -> None:
+        """A norm's gradient with what is added to it, and a 16-bit copy of the sum or of itself."""
+        dx, *of_parameters = node.outputs
+        total = self._sum_of(dx)
+        result = dx if total is None else total.output
+        copies = [reader for reader in self.uses.get(result, ()) if reader is not None and reader.op is CAST]
+        dtype = self._narrow(copies)
+        if total is None and dtype is None:
+            return
+        place = node
+        inputs = list(node.inputs)
+        inside = [node]
+        if total is not None:
+            inside.append(total)
+            other = total.inputs[1] if total.inputs[0] is dx else total.inputs[0]
+            inputs.append(other)
+            if not self._is_before([other], node):
+                place = total
+                if any(r is not None and self.position[r] < self.position[total] for v in of_parameters for r in self.uses.get(v, ())):
+                    return
+        attrs = {**node.attrs, "added": total is not None, "dtype": dtype}
+        results: list[Value] = [result, *([] if dtype is None else [copies[0].output]), *of_parameters]
+        self._join(RESIDUAL_NORM_GRAD, inputs, attrs, place, results, (*inside, *(copies if dtype is not None else ())))
+        if dtype is not None and place in self.at:
+            joined = self.at[place]
+            copy = joined.node.outputs[1]
+            self.at[place] = joined._replace(results={**joined.results, **{c.output: copy for c in copies}})
+
+    def _join(
+        self, op: Op, inputs: Sequence[Value], attrs: Mapping[str, Any], place: Node, results: Sequence[Value], inside: Iterable[Node]
+    ) -> None:
+        """Enter a node if kernels compute it."""
+        joined = Node(op, inputs, attrs, infer_node(op, inputs, attrs), place.device, place.site)
+        if isinstance(implementation_of(joined), HandKernels):
+            self.at[place] = _Joined(joined, dict(zip(results, joined.outputs, strict=True)))
+            self.inside.update(inside)
+
+    def _is_before(self, values: list[Value], node: Node) -> bool:
+        return all(v.node is None or self.position[v.node] < self.position[node] for v in values)
+
+    def _operands(self, total: Node) -> tuple[Value, Value] | None:
+        """What is added, maybe of 16 bits, and what it is added to: both lie in memory anyway."""
+        for r, other in (total.inputs, total.inputs[::-1]):
+            h = other.node.inputs[0] if other.node is not None and other.node.op is CAST and is_half(other.node.inputs[0].dtype) else other
+            same = r.shape == h.shape == total.output.shape and r.dtype == total.output.dtype
+            if same and (h is other or self.uses[other] == [total]) and self._is_stored(r) and self._is_stored(h):
+                return h, r
+        return None
+
+    def _is_stored(self, v: Value) -> bool:
+        """Whether a value lies in memory whether or not a region reads it."""
+        while v.node is not None and v.node.op.is_view:
+            v = v.node.inputs[0]
+        return v.constant is None and (v.node is None or not is_fusable(v.node) or len(self.uses[v]) > 1)
+
+    def _sum_of(self, dx: Value) -> Node | None:
+        """The sum that alone reads a gradient, with another array that lies in memory."""
+        readers = self.uses.get(dx, [])
+        total = readers[0] if len(readers) == 1 else None
+        if total is None or total.op is not ADD or total in self.inside or total.output.spec != dx.spec:
+            return None
+        other = total.inputs[1] if total.inputs[0] is dx else total.inputs[0]
+        return total if other is not dx and other.spec == dx.spec and self._is_stored(other) else None
+
+    def _narrow(self, copies: list[Node]) -> Dtype | None:
+        """The one 16-bit type that casts give."""
+        types = {copy.output.dtype for copy in copies}
+        dtype = types.pop() if len(types) == 1 else None
+        return dtype if dtype is not None and is_half(dtype) else None

@@ -1,0 +1,159 @@
+// residual_stream on gpu(0): 806,400 bytes of arena
+//    layer_norm_1<<<(15, 1), 128>>>(arena+524288, arena+800768, arena+485376, arena+770048, arena+805888, arena+806144)
+//    cast_1<<<(32, 1), 256>>>(arena, arena+262144)
+//    matmul: cuBLASLt 1 × 256×256×60 bfloat16(arena+770048, arena+262144, arena)
+//    residual_norm_1<<<(15, 1), 128>>>(arena, arena+524288, arena+800768, arena+485376, arena+647168, arena, arena+92416, arena+92672)
+//    matmul: cuBLASLt 1 × 256×256×60 bfloat16(arena, arena+262144, arena+454656)
+//    residual_norm_2<<<(15, 1), 128>>>(arena+454656, arena+647168, arena+800768, arena+485376, arena+393216, arena+708608, arena+803840, arena+804096)
+//    residual_norm_grad_1<<<(15, 1), 128>>>(arena+585728, arena+393216, arena+803840, arena+804096, arena+800768, arena+585728, arena+30720, arena+454656, arena+470016)
+//    residual_norm_grad_2<<<(8, 2), 512>>>(arena+454656, arena+470016, arena+801792, arena+802816)
+//    matmul: cuBLASLt 1 × 256×256×60 bfloat16(arena+30720, arena+262144, arena+61440)
+//    matmul: cuBLASLt 1 × 256×60×256 bfloat16(arena, arena+30720, arena+393216)
+//    residual_norm_grad_3<<<(15, 1), 128>>>(arena+61440, arena+647168, arena+92416, arena+92672, arena+800768, arena+585728, arena+647168, arena+61440, arena, arena+15360)
+//    residual_norm_grad_2<<<(8, 2), 512>>>(arena, arena+15360, arena+803840, arena+804864)
+//    matmul: cuBLASLt 1 × 256×256×60 bfloat16(arena+61440, arena+262144, arena+585728)
+//    matmul: cuBLASLt 1 × 256×60×256 bfloat16(arena+770048, arena+61440, arena+262144)
+//    cast_add_1<<<(32, 1), 256>>>(arena+393216, arena+262144, arena)
+//    residual_norm_grad_4<<<(15, 1), 128>>>(arena+585728, arena+524288, arena+805888, arena+806144, arena+800768, arena+647168, arena+524288, arena+616448, arena+631808)
+//    residual_norm_grad_5<<<(8, 2), 512>>>(arena+616448, arena+631808, arena+770048, arena+771072)
+//    add_1<<<(2, 1), 256>>>(made0)
+
+#include "functors.cuh"
+#include "vector.cuh"
+#include "reduce.cuh"
+#include "random.cuh"
+#include "layer_norm.cu"
+
+extern "C" __global__ void __launch_bounds__(128) layer_norm_1(const float* x0, const float* x1, const float* x2, hn_bfloat16* y0, float* y1, float* y2)
+{
+    hn_layer_norm<float, hn_bfloat16, float, 128, 32, 4, 2, true>(x0, x1, x2, y0, y1, y2, 60, 256, 1e-05);
+}
+
+static __device__ inline void cast_1_element(float x0, float& y0)
+{
+    const float v1 = hn_cast<hn_bfloat16>(x0);
+    y0 = v1;
+}
+
+extern "C" __global__ void __launch_bounds__(256) cast_1(const float* x0, hn_bfloat16* y0)
+{
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 8192; i += step) {
+        const hn_pack<float, 8> a0 = hn_load<8>(x0 + i * 8);
+        hn_pack<hn_bfloat16, 8> b0;
+#pragma unroll
+        for (int e = 0; e < 8; ++e) {
+            float r0;
+            cast_1_element(a0[e], r0);
+            b0.set_exact(e, r0);
+        }
+        hn_store(y0 + i * 8, b0);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(128) residual_norm_1(const hn_bfloat16* x0, const float* x1, const float* x2, const float* x3, float* y0, hn_bfloat16* y1, float* y2, float* y3)
+{
+    hn_residual_norm<hn_bfloat16, float, hn_bfloat16, float, 128, 32, 4, 2, true>(x0, x1, x2, x3, y0, y1, y2, y3, 60, 256, 1e-05);
+}
+
+extern "C" __global__ void __launch_bounds__(128) residual_norm_2(const hn_bfloat16* x0, const float* x1, const float* x2, const float* x3, float* y0, float* y1, float* y2, float* y3)
+{
+    hn_residual_norm<hn_bfloat16, float, float, float, 128, 32, 4, 2, true>(x0, x1, x2, x3, y0, y1, y2, y3, 60, 256, 1e-05);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 8) residual_norm_grad_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, hn_bfloat16* y1, float* t0, float* t1)
+{
+    hn_residual_norm_grad<hn_bfloat16, false, true, float, float, float, float, 128, 32, 4, 2, true>(x0, x1, x2, x3, x4, nullptr, y0, y1, t0, t1, 60, 256, 1e-05);
+}
+
+extern "C" __global__ void __launch_bounds__(512) residual_norm_grad_2(float* t0, float* t1, float* y2, float* y3)
+{
+    hn_add_partials<float, float>(t0, t1, y2, y3, 15, 256);
+}
+
+extern "C" __global__ void __launch_bounds__(128, 8) residual_norm_grad_3(const hn_bfloat16* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, float* y0, hn_bfloat16* y1, float* t0, float* t1)
+{
+    hn_residual_norm_grad<hn_bfloat16, true, true, hn_bfloat16, float, float, float, 128, 32, 4, 2, true>(x0, x1, x2, x3, x4, x5, y0, y1, t0, t1, 60, 256, 1e-05);
+}
+
+static __device__ inline void cast_add_1_element(float x0, float x1, float& y0)
+{
+    const float v2 = hn_cast<float>(x0);
+    const float v3 = hn_cast<float>(x1);
+    const float v4 = (v2 + v3);
+    y0 = v4;
+}
+
+extern "C" __global__ void __launch_bounds__(256) cast_add_1(const hn_bfloat16* x0, const hn_bfloat16* x1, float* y0)
+{
+    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
+#pragma unroll 1
+    for (int i = first; i < 8192; i += step) {
+        const hn_pack<hn_bfloat16, 8> a0 = hn_load<8>(x0 + i * 8);
+        const hn_pack<hn_bfloat16, 8> a1 = hn_load<8>(x1 + i * 8);
+        hn_pack<float, 8> b0;
+#pragma unroll
+        for (int e = 0; e < 8; ++e) {
+            float r0;
+            cast_add_1_element(a0[e], a1[e], r0);
+            b0.set_exact(e, r0);
+        }
+        hn_store(y0 + i * 8, b0);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(128, 8) residual_norm_grad_4(const hn_bfloat16* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, float* y0, float* t0, float* t1)
+{
+    hn_residual_norm_grad<float, true, false, hn_bfloat16, float, float, float, 128, 32, 4, 2, true>(x0, x1, x2, x3, x4, x5, y0, nullptr, t0, t1, 60, 256, 1e-05);
+}
+
+extern "C" __global__ void __launch_bounds__(512) residual_norm_grad_5(float* t0, float* t1, float* y1, float* y2)
+{
+    hn_add_partials<float, float>(t0, t1, y1, y2, 15, 256);
+}
+
+static __device__ inline void add_1_element(float x0, float x1, float x2, float& y0)
+{
+    const float v3 = (x0 + x1);
+    const float v4 = (v3 + x2);
+    y0 = v4;
+}
+
+extern "C" __global__ void __launch_bounds__(256) add_1(const long long* table)
+{
+    const long long* const chunk = table + 12 + 2 * blockIdx.x;
+    const long long* const member = table + chunk[0] * 6;
+    const long long start = chunk[1], left = member[0] - start;
+    const int count = left < 2048 ? static_cast<int>(left) : 2048;
+    const float* const x0 = reinterpret_cast<const float*>(member[2]) + start;
+    const float* const x1 = reinterpret_cast<const float*>(member[3]) + start;
+    const float* const x2 = reinterpret_cast<const float*>(member[4]) + start;
+    float* const y0 = reinterpret_cast<float*>(member[5]) + start;
+    const int packs = (member[2] | member[3] | member[4] | member[5]) % 16 == 0 ? count / 4 : 0;
+#pragma unroll 1
+    for (int i = threadIdx.x; i < packs; i += 256) {
+        const hn_pack<float, 4> a0 = hn_load<4>(x0 + i * 4);
+        const hn_pack<float, 4> a1 = hn_load<4>(x1 + i * 4);
+        const hn_pack<float, 4> a2 = hn_load<4>(x2 + i * 4);
+        hn_pack<float, 4> b0;
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            float r0;
+            add_1_element(a0[e], a1[e], a2[e], r0);
+            b0.set_exact(e, r0);
+        }
+        hn_store(y0 + i * 4, b0);
+    }
+#pragma unroll 1
+    for (int i = packs * 4 + threadIdx.x; i < count; i += 256) {
+        const hn_pack<float, 1> a0 = hn_load<1>(x0 + i);
+        const hn_pack<float, 1> a1 = hn_load<1>(x1 + i);
+        const hn_pack<float, 1> a2 = hn_load<1>(x2 + i);
+        hn_pack<float, 1> b0;
+        float r0;
+        add_1_element(a0[0], a1[0], a2[0], r0);
+        b0.set_exact(0, r0);
+        hn_store(y0 + i, b0);
+    }
+}
