@@ -50,6 +50,22 @@ def _seconds(text: str) -> float:
     return number
 
 
+@dataclass(frozen=True)
+class Budget:
+    """An amount of memory: bytes, or a share of what a device has."""
+
+    amount: float
+    is_share: bool
+
+
+def _budget(text: str) -> Budget:
+    share = text.rstrip().endswith("%")
+    number = float(text.rstrip().removesuffix("%")) / 100 if share else int(float(text))
+    if not number > 0 or (share and number > 1):
+        raise ValueError(text)
+    return Budget(number, share)
+
+
 SETTINGS = {
     "debug": Setting(
         "HYBRIDNET_DEBUG",
@@ -102,6 +118,13 @@ SETTINGS = {
         "its lower bound",
     ),
     "cache_dir": Setting("HYBRIDNET_CACHE_DIR", "~/.cache/hybridnet", str, "folder in which compiled kernels are kept"),
+    "memory_budget": Setting(
+        "HYBRIDNET_MEMORY_BUDGET",
+        None,
+        _budget,
+        "bytes (`8e9`), or a share of the device's memory (`80%`), that a call of a compiled function may take, with its arguments and "
+        "results: where it would take more, its backward computes again what it cannot keep, to the same bits; no limit, if not set",
+    ),
     "max_programs": Setting(
         "HYBRIDNET_MAX_PROGRAMS",
         64,
@@ -197,6 +220,7 @@ class Config:
     cache_dir: str
     home: str
     max_programs: int
+    memory_budget: Budget | None
     deadline: float
     tf32: bool
     deterministic: bool
