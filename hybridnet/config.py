@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,8 +61,8 @@ class Budget:
 
 def _budget(text: str) -> Budget:
     share = text.rstrip().endswith("%")
-    number = float(text.rstrip().removesuffix("%")) / 100 if share else int(float(text))
-    if not number > 0 or (share and number > 1):
+    number = float(text.rstrip().removesuffix("%")) / (100 if share else 1)
+    if not 0 < number <= (1 if share else sys.float_info.max):
         raise ValueError(text)
     return Budget(number, share)
 

@@ -15,7 +15,7 @@ are the same to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,6 +36,8 @@ _LEAST = 1e-3
 _SMALL = 8
 #: So many nodes one copy may be made of.
 _CHAIN = 32
+#: What comes before a node in its row counts that much less than its own work; by trying it on ResNet-50, GPT-2 and chains of layers.
+_ROWS = 16
 #: So many orders are tried at most: a bound on the time that this takes.
 _TRIES = 600
 
@@ -51,11 +53,20 @@ class _Step(NamedTuple):
 
 @dataclass
 class _Move:
-    """Nodes that could be marked, for the sake of the last one of them; what that saves and what it costs."""
+    """Nodes that could be marked, for the sake of the first of them; what that saves and what it costs.
+
+    row: the work of the longest row of marked nodes that would then end with it.
+    """
 
     nodes: list[Node]
     gain: int
     work: int
+    row: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """What it is taken by: of two that are alike the one first that ends the shorter row, all of which lies there when its last is read."""
+        return self.gain / (self.work + self.row / _ROWS)
 
 
 def can_repeat(node: Node) -> bool:
@@ -159,6 +170,15 @@ class Order:
         self.live = change.cumsum()[:-1]
         self.peak = int(self.live.max(initial=0))
 
+    def _rows(self) -> dict[Node, int]:
+        """The work of the longest row of marked nodes that ends with each."""
+        found: dict[Node, int] = {}
+        for node in self.graph.nodes:
+            if node in self.marks:
+                before = [found[v.node] for v in map(_root, node.inputs) if v.node in found and v.node is not None]
+                found[node] = _work(node) + max(before, default=0)
+        return found
+
     @property
     def repeated(self) -> tuple[Node, ...]:
         """The copies that are work: no views."""
@@ -175,6 +195,7 @@ class Order:
 
     def moves(self, refused: set[Node]) -> list[_Move]:
         """What could be marked to save memory at the step where most lies in it, the best first."""
+        self.rows = self._rows()
         top = int(self.live.argmax())
         step = self.steps[top]
         found = []
@@ -189,7 +210,7 @@ class Order:
                 move = self._move(node, saved, top)
                 if move is not None and move.gain >= _LEAST * self.peak:
                     found.append(move)
-        return sorted(found, key=lambda m: -m.gain / m.work)
+        return sorted(found, key=lambda m: -m.ratio)
 
     def _move(self, node: Node, saved: int, top: int) -> _Move | None:
         """Mark a node, and with it what its copy reads that is gone by then."""
@@ -204,7 +225,10 @@ class Order:
                 return None
             for root in dict.fromkeys(map(_root, n.inputs)):
                 made, reads = root.node, self.read.get((root, False), [])
-                if made is None or made in self.marks or made in seen or (root, False) not in self.written or (reads and reads[-1] >= late):
+                if made is None or made in seen or (root, False) not in self.written or (reads and reads[-1] >= late):
+                    continue
+                if made in self.marks:
+                    move.row = max(move.row, self.rows[made])
                     continue
                 if can_repeat(made) and root.nbytes * _SMALL > saved:
                     seen.add(made)
@@ -214,6 +238,26 @@ class Order:
         return move
 
 
+def _apart(moves: Sequence[_Move], wanted: float) -> list[_Move]:
+    """The first moves that together save what is wanted, and of which none reads what another one has computed again.
+
+    So what is kept lies between what is computed again, and no row of copies becomes long before all have become so.
+    """
+    chosen: list[_Move] = []
+    taken: set[Node] = set()
+    read: set[Node] = set()
+    for move in moves:
+        before = {v.node for n in move.nodes for v in map(_root, n.inputs) if v.node is not None}
+        if taken.isdisjoint(before) and taken.isdisjoint(move.nodes) and read.isdisjoint(move.nodes):
+            chosen.append(move)
+            taken.update(move.nodes)
+            read |= before
+            wanted -= move.gain
+            if wanted <= 0:
+                break
+    return chosen
+
+
 def levels(graph: Graph) -> Iterator[Order]:
     """The graph as it is, then with more and more computed again, each needing less memory than the one before."""
     order = Order(graph, {})
@@ -221,12 +265,7 @@ def levels(graph: Graph) -> Iterator[Order]:
     refused: set[Node] = set()
     tries = 0
     while tries < _TRIES and (moves := order.moves(refused)):
-        chosen, gained = [], 0
-        for move in moves:
-            chosen.append(move)
-            gained += move.gain
-            if gained >= _STEP * order.peak:
-                break
+        chosen = _apart(moves, _STEP * order.peak)
         height = order.peak * (1 - _STEP)
         while chosen:
             tried = Order(graph, {**{n: order.boundary for m in chosen for n in m.nodes}, **order.marks})
