@@ -24,6 +24,11 @@ import numpy as np
 from hybridnet.core import Kind
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.pipeline import run_pass
+
+#: What ``HYBRIDNET_DISABLE_PASSES`` calls it, and why it stands where it does.
+NAME = "budget"
+REASON = "when the passes have settled what is computed, and before forward and backward are parted: a copy is part of the latter"
 
 Marks = Mapping[Node, int]  # nodes of which readers beyond that position have a copy
 _Key = tuple[Value, bool]  # a value that is no view, and whether it is the copy's
@@ -135,6 +140,9 @@ class Order:
 
     def rewritten(self) -> Graph:
         """The graph in this order."""
+        return run_pass(NAME, lambda graph: self._rewritten(), self.graph)
+
+    def _rewritten(self) -> Graph:
         now: dict[_Key, Value] = {}
         nodes: list[Node] = []
         for node, copied, reads, _ in self.steps:

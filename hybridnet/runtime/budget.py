@@ -16,7 +16,7 @@ from typing import NamedTuple
 from hybridnet.config import SETTINGS, Budget, config
 from hybridnet.device import Device, total_memory
 from hybridnet.graph.ir import Graph
-from hybridnet.graph.recomputation import Order, levels
+from hybridnet.graph.recomputation import NAME, Order, levels
 
 
 class Recomputed(NamedTuple):
@@ -58,7 +58,7 @@ def fitted(graph: Graph, donated: Collection[int], build: Callable[[Graph], int]
     ``build`` makes the programs of a graph, to be kept until it is called again, and gives the bytes of their arena.
     """
     without = build(graph)
-    if config.memory_budget is None or not graph.nodes:
+    if config.memory_budget is None or NAME in config.disabled_passes or not graph.nodes:
         return None
     budget, held = bytes_of(config.memory_budget, graph.nodes[0].device), held_bytes(graph, donated)
     room = max(budget - held, 0)
@@ -101,7 +101,7 @@ def _searched(best: tuple[int, Order], proposals: Iterator[Order], room: int, bu
 
 def _warn(name: str, budget: int, without: int, least: int) -> None:
     logging.getLogger("hybridnet").warning(
-        "%s: %s is %s bytes here, and with all computed again that helps the least is %s (%s without): smaller batches need less",
+        "%s: %s is %s bytes here; the least found, with all computed again that helps, is %s (%s without): smaller batches need less",
         name,
         SETTINGS["memory_budget"].variable,
         f"{budget:,}",

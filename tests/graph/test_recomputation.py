@@ -118,5 +118,3 @@ def test_a_chain_of_layers_needs_the_root_of_its_depth(depth: int) -> None:
     assert last.peak <= (2 * depth**0.5 + 4) * activation
     products = sum(n.op.name.startswith("matmul") for n in last.repeated)
     assert products <= depth
-
-

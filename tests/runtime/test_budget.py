@@ -19,6 +19,7 @@ from hybridnet.codegen import numpy_program
 from hybridnet.compile import jit
 from hybridnet.config import SETTINGS, Budget, config
 from hybridnet.device import Device, cpu, gpu, total_memory
+from hybridnet.explain.description import describe
 from hybridnet.gluon import nn
 from hybridnet.graph import recomputation
 from hybridnet.graph.ir import Graph
@@ -228,6 +229,27 @@ def test_explain_says_what_is_computed_again(budget: Any) -> None:
     assert memory.recomputed.peak <= 250_000 < memory.recomputed.without
 
 
+def test_the_page_shows_it_as_a_pass(budget: Any, tmp_path: Any) -> None:
+    net, (x, _) = network(4, cpu()), data(cpu())
+    net.hybridize()
+    budget(1)
+    with autograd.record():
+        compilation = net._jit()._compilation((x,), {}, False)
+        net.explain(x, html=tmp_path / "page.html")
+    described = describe(compilation)
+    (shown,) = [p for p in described["passes"] if p["name"] == "budget"]
+    assert shown["part"] == "passes" and shown["after"] > shown["before"] and not shown["gone"]
+    assert {"dce-late", "budget"} <= {p["name"] for p in described["passes"]} and any(
+        p["part"].endswith("backward") for p in described["passes"]
+    )
+
+
+def test_it_can_be_switched_off(budget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    budget(1)
+    monkeypatch.setattr(config, "disabled_passes", frozenset({"budget"}))
+    assert stepped(cpu(), 2)[1].recomputed is None
+
+
 def test_arguments_and_results_count() -> None:
     """Once each, and what is written into an argument's array not again."""
     x, y = hn.np.ones((10, 10)), hn.np.ones((10,))
@@ -244,7 +266,9 @@ def test_arguments_and_results_count() -> None:
 # -- the setting ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("text", "amount", "share"), [("8e9", 8e9, False), ("12345", 12345, False), ("80%", 0.8, True), ("100 %", 1, True)])
+@pytest.mark.parametrize(
+    ("text", "amount", "share"), [("8e9", 8e9, False), ("12345", 12345, False), ("80%", 0.8, True), ("100 %", 1, True)]
+)
 def test_how_it_is_written(text: str, amount: float, share: bool) -> None:
     assert SETTINGS["memory_budget"].parse(text) == Budget(amount, share)
 
