@@ -36,7 +36,7 @@ from hybridnet.traced import Traced
 class Memory(NamedTuple):
     """A memory plan in figures: bytes of the arena, bytes that separate buffers would take, the largest values.
 
-    recomputed: what ``HYBRIDNET_MEMORY_BUDGET`` has made of it, with the peak and what that would be without; None where there is no budget.
+    recomputed: what ``HYBRIDNET_MEMORY_BUDGET`` has made of it, with the peak and what that would be without; None without a budget.
     """
 
     planned: int

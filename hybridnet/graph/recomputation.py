@@ -70,7 +70,7 @@ class _Move:
 
     @property
     def ratio(self) -> float:
-        """What it is taken by: of two that are alike the one first that ends the shorter row, all of which lies there when its last is read."""
+        """What it is taken by: of two that are alike first the one that ends the shorter row, all of which may lie there at once."""
         return self.gain / (self.work + self.row / _ROWS)
 
 

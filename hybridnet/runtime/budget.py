@@ -47,7 +47,7 @@ def bytes_of(budget: Budget, device: Device) -> int:
 
 
 def held_bytes(graph: Graph, donated: Collection[int]) -> int:
-    """The bytes of the arrays that a call is given and of those that it gives, ``donated`` outputs aside, which are written into the former."""
+    """The bytes of the arrays that a call is given and of those that it gives; ``donated`` outputs are written into the former."""
     results = {v for i, v in enumerate(graph.outputs) if i not in donated} - set(graph.inputs)
     return sum(v.nbytes for v in (*graph.inputs, *results))
 

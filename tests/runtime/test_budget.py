@@ -1,4 +1,4 @@
-"""Compiled calls under a budget of memory: the same bits, in as much memory as was asked for, or as little as there can be, which is said."""
+"""Compiled calls under a budget of memory: the same bits, in as much memory as was asked for, or in the least, which is said."""
 
 import logging
 from collections.abc import Callable, Iterator

@@ -120,8 +120,8 @@ def training(step: Callable[..., Any], batch: tuple[Any, ...], steps: int, devic
 
         return {"losses": losses_of(call, number, steps, partial(release, device))}
 
-    looks = {"programs": partial(programs, step, *batch), "memory": lambda: step.memory(*batch), "tell": partial(told, step, *batch)}  # type: ignore[attr-defined]
-    return Point(call, checks, figures, **looks)
+    memory = lambda: step.memory(*batch)  # type: ignore[attr-defined]  # of what jit made
+    return Point(call, checks, figures, programs=lambda: programs(step, *batch), memory=memory, tell=lambda: told(step, *batch))
 
 
 def supervised(net: Any, batch: tuple[np.ndarray, np.ndarray], optimizer: str, settings: dict[str, Any], steps: int, device: str) -> Point:
