@@ -102,6 +102,13 @@ SETTINGS = {
         lambda text: bool(int(text)),
         "1: float32 products and convolutions on a GPU may round their operands to TF32's 10 bits, which is faster",
     ),
+    "autotune": Setting(
+        "HYBRIDNET_AUTOTUNE",
+        True,
+        lambda text: bool(int(text)),
+        "0: of the algorithms that cuBLASLt and cuDNN propose take the first, in place of the fastest of eight, which the first run of a "
+        "program finds by timing and which is kept in `HYBRIDNET_CACHE_DIR`",
+    ),
     "deterministic": Setting(
         "HYBRIDNET_DETERMINISTIC",
         False,
@@ -224,6 +231,7 @@ class Config:
     memory_budget: Budget | None
     deadline: float
     tf32: bool
+    autotune: bool
     deterministic: bool
     fast_math: bool
     repository: str
