@@ -98,8 +98,9 @@ class StridedSpec(NamedTuple):
 class LibraryCall(Protocol):
     """A planned call of a GPU library.
 
-    ``how``: which of several algorithms it takes, and by what it was chosen; empty where there is one. ``alignment``: what the addresses of operands, results and workspace must be multiples of, in bytes. An element's at least, and 16 at
-    most, which is what programs and CuPy align whole arrays to; a view may begin at any element.
+    ``how``: which of several algorithms it takes, and by what it was chosen; empty where there is one. ``alignment``: what the addresses of
+    operands, results and workspace must be multiples of, in bytes. An element's at least, and 16 at most, which is what programs and CuPy
+    align whole arrays to; a view may begin at any element.
     """
 
     workspace: int  # bytes of scratch

@@ -239,11 +239,11 @@ class Matmul:
         """Find the fastest algorithm for such pointers, unless that has been done."""
         found = self._for(pointers)
         if not found.tuned.settled:
-            found.tuned.settle(lambda i: self._put(found.proposed[i], pointers, workspace, stream), stream)
+            found.tuned.settle(lambda i: self.put(found.proposed[i], pointers, workspace, stream), stream)
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the product on a stream."""
-        self._put(self._for(pointers).chosen, pointers, workspace, stream)
+        self.put(self._for(pointers).chosen, pointers, workspace, stream)
 
     def _for(self, pointers: Sequence[int]) -> Algorithms:
         found = self.tuned(self.product.dtype.itemsize if any(p % ALIGNED for p in pointers) else ALIGNED)
@@ -251,14 +251,15 @@ class Matmul:
             fail(DeviceError, "matmul", expected="an algorithm of cuBLASLt for operands of any alignment", got=self.name)
         return found
 
-    def _put(self, algorithm: Heuristic, pointers: Sequence[int], workspace: int, stream: int) -> None:
+    def put(self, algorithm: Heuristic, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Put the product on a stream, by one of the algorithms."""
         a, b, *bias, d = pointers
         with self._lock:
             if bias:
                 self._set(BIAS, c_void_p(bias[0]))
-            self.run(algorithm, c_void_p(a), c_void_p(b), c_void_p(d), c_void_p(workspace), c_void_p(stream))
+            self._run(algorithm, c_void_p(a), c_void_p(b), c_void_p(d), c_void_p(workspace), c_void_p(stream))
 
-    def run(self, chosen: Heuristic, a: c_void_p, b: c_void_p, d: c_void_p, workspace: c_void_p, stream: c_void_p) -> None:
+    def _run(self, chosen: Heuristic, a: c_void_p, b: c_void_p, d: c_void_p, workspace: c_void_p, stream: c_void_p) -> None:
         one, zero, algorithm = map(ctypes.byref, (self._one, self._zero, chosen.algorithm))
         operands = (one, a, self._a, b, self._b, zero, d, self._d, d, self._d)
         scratch = (workspace, c_size_t(self.workspace))

@@ -7,6 +7,7 @@ A product reads its operands when its stream comes to it, not when it is put the
 import ctypes
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -139,9 +140,8 @@ class CublasLt:
         if math.isinf(self.seconds[number]):
             return FAILED
         self.ran.append(number)
-        streams.enqueue(
-            stream.value or 0, lambda: _multiply(layouts, addresses, compute, transposed, epilogue, bias), seconds=self.seconds[number]
-        )
+        work = partial(_multiply, layouts, addresses, compute, transposed, epilogue, bias)
+        streams.enqueue(stream.value or 0, work, seconds=self.seconds[number])
         return OK
 
 
