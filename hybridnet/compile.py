@@ -25,6 +25,7 @@ from hybridnet.graph.ir import Graph
 from hybridnet.graph.pipeline import watched_passes
 from hybridnet.owned import OwnedMethod
 from hybridnet.retrace import Key, key_of
+from hybridnet.runtime.budget import Recomputed
 from hybridnet.runtime.check import Checked
 from hybridnet.runtime.profile import Profile
 from hybridnet.runtime.watching import told
@@ -32,11 +33,15 @@ from hybridnet.traced import Traced
 
 
 class Memory(NamedTuple):
-    """A memory plan in figures: bytes of the arena, bytes that separate buffers would take, the largest values."""
+    """A memory plan in figures: bytes of the arena, bytes that separate buffers would take, the largest values.
+
+    recomputed: what ``HYBRIDNET_MEMORY_BUDGET`` has made of it, with the peak and what that would be without; None without a budget.
+    """
 
     planned: int
     naive: int
     largest: tuple[tuple[int, str], ...]
+    recomputed: Recomputed | None = None
 
 
 #: At which a graph can be looked at.
@@ -141,11 +146,12 @@ class Jit:
 
     def memory(self, *args: Any, **kwargs: Any) -> Memory:
         """What the memory plan for these arguments comes to."""
-        programs = self._inspect(args, kwargs).programs
+        entry = self._inspect(args, kwargs)
+        programs = entry.programs
         sources = [p.source for p in programs]
         planned = programs[0].arena_bytes  # the backward runs in the forward's arena
         largest = sorted((item for s in sources for item in s.largest), reverse=True)
-        return Memory(planned, sum(s.naive_bytes for s in sources), tuple(largest[:10]))
+        return Memory(planned, sum(s.naive_bytes for s in sources), tuple(largest[:10]), entry.recomputed)
 
     def explain(self, *args: Any, html: str | Path | None = None, profile: bool = False, **kwargs: Any) -> str:
         """How the program for these arguments runs: in how many CUDA graphs, which operators stand between them, and why.
@@ -161,6 +167,8 @@ class Jit:
             fail(ArgumentError, self.name, expected="profile=True with html=, whose page shows the times", got="no html", fix="profile(x)")
         entry = self._inspect(args, kwargs)
         notes = [f"  {note}" for note in entry.notes]
+        if entry.recomputed is not None:
+            notes.append(f"  {entry.recomputed}")
         return "\n".join([*(p.explain() for p in entry.programs), *notes, *(f"  refused: {refusal}" for refusal in entry.refusals)])
 
     def _compilation(self, args: Any, kwargs: Any, profiled: bool) -> pages.Compilation:

@@ -26,6 +26,7 @@ from hybridnet.graph.passes import optimize
 from hybridnet.graph.refusals import told_refusals
 from hybridnet.owned import held
 from hybridnet.retrace import Key
+from hybridnet.runtime.budget import fitted
 from hybridnet.runtime.check import Checked, check_program
 from hybridnet.runtime.profile import Profile, profile
 from hybridnet.runtime.program import Program, make_program
@@ -61,16 +62,26 @@ class CompiledCall:
             for i in self.roles.states:
                 traced.graph.inputs[i].is_settled = backend_of(traced.graph.inputs[i].device).prepares
         with told_refusals() as self.refusals:
-            self.graph = optimize(traced.graph)
-        self.spec = self._spec()
-        self.program = make_program(self.spec)
-        self.messages = messages(self.program.source.lowered, self.spec.donate)
+            optimized = optimize(traced.graph)
+        self.recomputed = fitted(optimized, self.roles.donated, self._build, name)
+        self.messages = self._messages()
         self.reason = ""  # why it was compiled, if there was another before
         self._agreed = False
+
+    def _build(self, graph: Graph) -> int:
+        """Make the programs of a graph; gives the bytes of their arena."""
+        self.graph = graph
+        self.spec = self._spec()
+        self.program = make_program(self.spec)
+        return self.program.arena_bytes
 
     def _spec(self) -> ProgramSpec:
         """What the program of the call is made from."""
         return ProgramSpec(self.graph, self.name, self.roles.donated, states=self._by_position(self.states))
+
+    def _messages(self) -> list[str]:
+        """What its programs say to other ranks."""
+        return messages(self.program.source.lowered, self.spec.donate)
 
     def _by_position(self, states: Sequence[Any]) -> dict[int, Any]:
         return dict(zip(self.roles.states, states, strict=True))
@@ -185,17 +196,23 @@ class CompiledWithGradient(CompiledCall):
     def __init__(self, key: Key, name: str, fn: Callable[..., Any], traced: Traced) -> None:
         self.heads = traced.heads
         self.variables = traced.variables
-        super().__init__(key, name, fn, traced)
         # Which gradients are computed right where they are delivered: those of states, as a rule.
-        self.usual = tuple(at in self.roles.states for at in self.variables)
-        spec = self.backward_spec(self.usual, self.program)
-        self.backward = make_program(spec)
-        self.messages += messages(self.backward.source.lowered, spec.donate)
+        self.usual = tuple(at in traced.roles.states for at in self.variables)
+        super().__init__(key, name, fn, traced)
         self.others: dict[tuple[bool, ...], Program] = {}  # backwards that leave the forward's arena as it is
         # The random counters, say: a second run of the function must find them as the first did.
         self.counters = [a for a in self.written if a.size == 1]
         saves = tuple({*self.halves.inputs, *self.variables})
         self.op = Op(name, Kind.OPAQUE, _no_infer, compute=lambda xp, *data: data, grad=_recorded_gradients, saves=saves)
+
+    def _build(self, graph: Graph) -> int:
+        super()._build(graph)
+        self._backward_spec = self.backward_spec(self.usual, self.program)
+        self.backward = make_program(self._backward_spec)
+        return self.program.arena_bytes  # in which the backward runs as well
+
+    def _messages(self) -> list[str]:
+        return super()._messages() + messages(self.backward.source.lowered, self._backward_spec.donate)
 
     def _spec(self) -> ProgramSpec:
         roles = self.roles

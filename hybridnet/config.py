@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,22 @@ def _seconds(text: str) -> float:
     return number
 
 
+@dataclass(frozen=True)
+class Budget:
+    """An amount of memory: bytes, or a share of what a device has."""
+
+    amount: float
+    is_share: bool
+
+
+def _budget(text: str) -> Budget:
+    share = text.rstrip().endswith("%")
+    number = float(text.rstrip().removesuffix("%")) / (100 if share else 1)
+    if not 0 < number <= (1 if share else sys.float_info.max):
+        raise ValueError(text)
+    return Budget(number, share)
+
+
 SETTINGS = {
     "debug": Setting(
         "HYBRIDNET_DEBUG",
@@ -86,6 +103,13 @@ SETTINGS = {
         lambda text: bool(int(text)),
         "1: float32 products and convolutions on a GPU may round their operands to TF32's 10 bits, which is faster",
     ),
+    "autotune": Setting(
+        "HYBRIDNET_AUTOTUNE",
+        True,
+        lambda text: bool(int(text)),
+        "0: of the algorithms that cuBLASLt and cuDNN propose take the first, in place of the fastest of eight, which the first run of a "
+        "program finds by timing and which is kept in `HYBRIDNET_CACHE_DIR`",
+    ),
     "deterministic": Setting(
         "HYBRIDNET_DETERMINISTIC",
         False,
@@ -103,6 +127,13 @@ SETTINGS = {
         "its lower bound",
     ),
     "cache_dir": Setting("HYBRIDNET_CACHE_DIR", "~/.cache/hybridnet", str, "folder in which compiled kernels are kept"),
+    "memory_budget": Setting(
+        "HYBRIDNET_MEMORY_BUDGET",
+        None,
+        _budget,
+        "bytes (`8e9`), or a share of the device's memory (`80%`), that a call of a compiled function may take, with its arguments and "
+        "results: where it would take more, its backward computes again what it cannot keep, to the same bits; no limit, if not set",
+    ),
     "max_programs": Setting(
         "HYBRIDNET_MAX_PROGRAMS",
         64,
@@ -199,8 +230,10 @@ class Config:
     cache_dir: str
     home: str
     max_programs: int
+    memory_budget: Budget | None
     deadline: float
     tf32: bool
+    autotune: bool
     deterministic: bool
     fast_math: bool
     repository: str

@@ -101,13 +101,24 @@ class StridedSpec(NamedTuple):
 class LibraryCall(Protocol):
     """A planned call of a GPU library.
 
-    ``alignment``: what the addresses of operands, results and workspace must be multiples of, in bytes. An element's at least, and 16 at
-    most, which is what programs and CuPy align whole arrays to; a view may begin at any element.
+    ``how``: which of several algorithms it takes, and by what it was chosen; empty where there is one. ``alignment``: what the addresses of
+    operands, results and workspace must be multiples of, in bytes. An element's at least, and 16 at most, which is what programs and CuPy
+    align whole arrays to; a view may begin at any element.
     """
 
-    name: str  # for people: the library and what was chosen
     workspace: int  # bytes of scratch
     alignment: int
+
+    @property
+    def name(self) -> str:
+        """For people: the library and what was chosen."""
+
+    @property
+    def how(self) -> str:
+        """For people."""
+
+    def settle(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Before a program's first call: find out which algorithm is the fastest, by writing the results, repeatedly. Waits."""
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the work on a stream: ``pointers`` are the addresses of the inputs, then of the outputs."""

@@ -11,6 +11,7 @@ from hybridnet.device.device import (
     gpu,
     gpu_memory_info,
     num_gpus,
+    total_memory,
 )
 from hybridnet.device.heap import keep_freed
 from hybridnet.device.stream import Capture, copy_bytes, current_stream, device_bytes, mark, named_range, seconds_between, wait_for_all
@@ -37,5 +38,6 @@ __all__ = [
     "named_range",
     "num_gpus",
     "seconds_between",
+    "total_memory",
     "wait_for_all",
 ]

@@ -1,7 +1,7 @@
 """Matrix products by cuBLASLt, through ctypes: the library comes with CUDA or its wheels, and needs no package of its own.
 
 A :class:`Product` says what is to be computed, in the library's column-major terms; :func:`plan` asks the library's
-heuristics for an algorithm, once, and gives a call that allocates nothing and waits for nothing. Heuristics must not
+heuristics for algorithms, once, and gives a call that allocates nothing and waits for nothing. Heuristics must not
 be asked while a stream captures, so plans are made before.
 """
 
@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from ctypes import c_double, c_float, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.device import cuda, refusals, wheels
+from hybridnet.device.autotune import CANDIDATES, WORKSPACE, Tuned
 from hybridnet.errors import DeviceError, fail
 
 #: cudaDataType_t
@@ -51,7 +52,6 @@ MAX_WORKSPACE, REDUCTION_SCHEMES, MIN_ALIGNMENT = 1, 3, (5, 6, 7, 8)
 #: cublasLtReductionScheme_t: partial sums are added in the type that is computed in, never in a narrower result's.
 IN_COMPUTE_TYPE = 2
 
-WORKSPACE = 32 << 20  # bytes that a product may use: what NVIDIA advises for Hopper
 ALIGNED = 16  # bytes; products of operands elsewhere use an algorithm that asks for no more than an element's alignment
 
 
@@ -118,16 +118,16 @@ def plan(product: Product) -> Matmul | None:
         refusals.tell("cuBLASLt", product, refusals.absence("cuBLASLt"))
         return None
     with cuda.quiet:  # to make a handle takes memory of the device
-        made = _planned(product, cuda.current_id())
-    if made.found(ALIGNED) is None:
+        made = _planned(product, cuda.current_id(), config.autotune)
+    if made.tuned(ALIGNED) is None:
         refusals.tell("cuBLASLt", product, f"it has no algorithm: status {made.refusal}")
         return None
     return made
 
 
 @lru_cache(maxsize=4096)
-def _planned(product: Product, device_id: int) -> Matmul:
-    return Matmul(product, _handle(device_id))
+def _planned(product: Product, device_id: int, autotune: bool) -> Matmul:
+    return Matmul(product, _handle(device_id), device_id, autotune)
 
 
 @cache
@@ -144,11 +144,25 @@ def _check(function: str, *arguments: Any) -> None:
         fail(DeviceError, "matmul", expected=f"{function} of cuBLASLt to succeed", got=f"its status {status}")
 
 
+class Algorithms(NamedTuple):
+    """What the library proposes for operands of one alignment, and which of it is taken."""
+
+    proposed: list[Heuristic]
+    tuned: Tuned
+
+    @property
+    def chosen(self) -> Heuristic:
+        """The one that is taken."""
+        return self.proposed[self.tuned.choice.which]
+
+
 class Matmul:
     """A planned product; its ``pointers`` are the addresses of A, B, the bias or the sums if there are any, what GELU is of, and D."""
 
-    def __init__(self, product: Product, handle: c_void_p | None) -> None:
+    def __init__(self, product: Product, handle: c_void_p | None, device_id: int = 0, tunes: bool = False) -> None:
         self.product = p = product
+        self._device_id = device_id
+        self._candidates = CANDIDATES if tunes else 1
         self.workspace = 0
         self.refusal = 0  # the status with which the library refused
         self._handle = handle
@@ -170,7 +184,7 @@ class Matmul:
         self._a = self._layout(*((p.k, p.m) if p.transpose_a else (p.m, p.k)), p.lda, p.stride_a)
         self._b = self._layout(*((p.n, p.k) if p.transpose_b else (p.k, p.n)), p.ldb, p.stride_b)
         self._d = self._layout(p.m, p.n, p.ldd, p.stride_d)
-        self._algorithms: dict[int, Heuristic | None] = {}
+        self._algorithms: dict[int, Algorithms | None] = {}
         self._lock = threading.Lock()  # the bias's address is part of the description, which threads share
         for destroy, made in (("MatmulDesc", self._description), *(("MatrixLayout", x) for x in (self._a, self._b, self._d))):
             weakref.finalize(self, getattr(library(), f"cublasLt{destroy}Destroy"), made).atexit = False
@@ -197,18 +211,29 @@ class Matmul:
                 _check("cublasLtMatrixLayoutSetAttribute", layout, c_int(attribute), ctypes.byref(value), size)
         return layout
 
-    def found(self, alignment: int) -> Heuristic | None:
-        """The algorithm for operands of that alignment in bytes; the first one settles the workspace."""
+    def tuned(self, alignment: int) -> Algorithms | None:
+        """The algorithms for operands of that alignment in bytes; the first such question settles the workspace."""
         if alignment not in self._algorithms:
             with cuda.quiet:
-                found = self._heuristic(alignment, self.workspace if self._algorithms else WORKSPACE)
-            if found is not None and not self._algorithms:
-                self.workspace = found.workspace
-            self._algorithms[alignment] = found
+                self._algorithms.setdefault(alignment, self._found(alignment))
         return self._algorithms[alignment]
 
-    def _heuristic(self, alignment: int, workspace: int) -> Heuristic | None:
-        preference, result, count = c_void_p(), Heuristic(), c_int()
+    def _found(self, alignment: int) -> Algorithms | None:
+        first = not self._algorithms
+        allowed = WORKSPACE if first else self.workspace
+        proposed = self.heuristics(alignment, allowed, self._candidates)
+        if not proposed:
+            return None
+        version = library().cublasLtGetVersion()
+        asked = f"cuBLASLt {version}: {self.product!r} at multiples of {alignment} bytes, with {allowed} bytes of workspace"
+        found = Algorithms(proposed, Tuned(asked, [bytes(h.algorithm).hex() for h in proposed], self._device_id))
+        if first:
+            self.workspace = found.chosen.workspace if found.tuned.settled else max(h.workspace for h in proposed)
+        return found
+
+    def heuristics(self, alignment: int, workspace: int, number: int) -> list[Heuristic]:
+        """The library's first algorithms, in its own order, for operands of an alignment, with so many bytes of workspace at most."""
+        preference, results, count = c_void_p(), (Heuristic * number)(), c_int()
         _check("cublasLtMatmulPreferenceCreate", ctypes.byref(preference))
         wishes = [(MAX_WORKSPACE, c_uint64(workspace)), *((a, c_uint32(alignment)) for a in MIN_ALIGNMENT)]
         if self.product.dtype.itemsize == 2:
@@ -218,23 +243,42 @@ class Matmul:
             _check("cublasLtMatmulPreferenceSetAttribute", preference, c_int(attribute), ctypes.byref(value), size)
         operands = (self._handle, self._description, self._a, self._b, self._d, self._d, preference)
         # A status other than 0 says that there is no algorithm.
-        status = library().cublasLtMatmulAlgoGetHeuristic(*operands, c_int(1), ctypes.byref(result), ctypes.byref(count))
+        status = library().cublasLtMatmulAlgoGetHeuristic(*operands, c_int(number), ctypes.byref(results), ctypes.byref(count))
         _check("cublasLtMatmulPreferenceDestroy", preference)
-        self.refusal = status or result.state
-        return result if not status and count.value and not result.state else None
+        self.refusal = status or results[0].state
+        return [] if status else [h for h in results[: count.value] if not h.state]
+
+    @property
+    def how(self) -> str:
+        """Which algorithm, if there are several, for operands that are aligned."""
+        found = self.tuned(ALIGNED)
+        return "" if found is None else str(found.tuned)
+
+    def settle(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Find the fastest algorithm for such pointers, unless that has been done."""
+        found = self._for(pointers)
+        if not found.tuned.settled:
+            found.tuned.settle(lambda i: self.put(found.proposed[i], pointers, workspace, stream), stream)
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the product on a stream."""
-        a, b, *more, d = pointers
-        chosen = self.found(self.product.dtype.itemsize if any(p % ALIGNED for p in pointers) else ALIGNED)
-        if chosen is None:
+        self.put(self._for(pointers).chosen, pointers, workspace, stream)
+
+    def _for(self, pointers: Sequence[int]) -> Algorithms:
+        found = self.tuned(self.product.dtype.itemsize if any(p % ALIGNED for p in pointers) else ALIGNED)
+        if found is None:
             fail(DeviceError, "matmul", expected="an algorithm of cuBLASLt for operands of any alignment", got=self.name)
+        return found
+
+    def put(self, algorithm: Heuristic, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Put the product on a stream, by one of the algorithms."""
+        a, b, *more, d = pointers
         with self._lock:
             if self.product.epilogue in WITH_VECTOR:
                 self._set(BIAS, c_void_p(more[0]))
             if self.product.epilogue in WITH_MATRIX:
                 self._set(BESIDE, c_void_p(more[-1]))
-            self._run(chosen, c_void_p(a), c_void_p(b), c_void_p(d), c_void_p(workspace), c_void_p(stream))
+            self._run(algorithm, c_void_p(a), c_void_p(b), c_void_p(d), c_void_p(workspace), c_void_p(stream))
 
     def _run(self, chosen: Heuristic, a: c_void_p, b: c_void_p, d: c_void_p, workspace: c_void_p, stream: c_void_p) -> None:
         one, zero, algorithm = map(ctypes.byref, (self._one, self._zero, chosen.algorithm))

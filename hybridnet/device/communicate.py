@@ -358,10 +358,14 @@ class NcclCall:
 
     name = "NCCL"
     workspace = 0
+    how = ""
 
     def __init__(self, kind: str, counts: Sequence[int], dtype: dtypes.Dtype, root: int = 0) -> None:
         self._kind, self._counts, self._root, self.alignment = kind, tuple(counts), root, dtype.itemsize
         self._type = getattr(_nccl(), f"NCCL_{_NCCL_TYPES[dtype]}")
+
+    def settle(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Nothing: NCCL chooses by itself."""
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the collective on a stream, from the addresses of the operands to those of the results."""

@@ -137,6 +137,12 @@ def architecture(device_id: int) -> str:
     return f"sm_{cupy().cuda.Device(device_id).compute_capability}"
 
 
+@cache
+def device_name(device_id: int) -> str:
+    """What NVIDIA calls a GPU."""
+    return str(cupy().cuda.runtime.getDeviceProperties(device_id)["name"].decode())
+
+
 _MULTIPROCESSORS = 16  # cudaDevAttrMultiProcessorCount
 
 

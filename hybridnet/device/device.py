@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from types import ModuleType
 from typing import Any
@@ -132,6 +133,13 @@ def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
     if not 0 <= device_id < cuda.device_count():
         failures.fail_absent(device_id)
     return cuda.memory_info(device_id)
+
+
+def total_memory(device: Device) -> int:
+    """The bytes of a device's memory: a GPU's, or this machine's."""
+    if device.is_gpu:
+        return gpu_memory_info(device.device_id)[1]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def cuda_capability(device_id: int = 0) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -23,12 +24,16 @@ from typing import Any, NamedTuple
 from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.device import cuda, refusals, wheels
+from hybridnet.device.autotune import CANDIDATES, WORKSPACE, Tuned
 
 #: What cuDNN looks for by its bare name; without NVRTC the algorithms that it compiles itself are silently missing.
 NEEDED = ("cudart", "nvrtc-builtins", "nvrtc")
 
 #: What addresses must be multiples of, in bytes: what the frontend plans for unless told otherwise. For less, most algorithms are missing.
 ALIGNMENT = 16
+
+#: Seconds after which no further algorithm of a call is built, if there is one.
+BUILD_SECONDS = 3.0
 
 TYPES = {dtypes.float16: "HALF", dtypes.bfloat16: "BFLOAT16", dtypes.float32: "FLOAT", dtypes.float64: "DOUBLE"}
 
@@ -131,7 +136,7 @@ def plan(description: Description) -> Call | None:
         refusals.tell("cuDNN", description, refusals.absence("cuDNN"))
         return None
     with cuda.quiet:  # of threads that want the same one makes it, which takes seconds where cuDNN compiles a kernel
-        made = _planned(description, cuda.current_id())
+        made = _planned(description, cuda.current_id(), config.autotune)
     if isinstance(made, Call):
         return made
     refusals.tell("cuDNN", description, made)
@@ -139,12 +144,15 @@ def plan(description: Description) -> Call | None:
 
 
 @lru_cache(maxsize=4096)
-def _planned(description: Description, device_id: int) -> Call | str:
+def _planned(description: Description, device_id: int, autotune: bool) -> Call | str:
     """The call, or why there is none."""
     handles = _handles(device_id)
     module = library()
+    number = CANDIDATES if autotune else 1
     try:
-        return Call(*build(module, description, handle=handles.quiet.value), handles)
+        graph, tensors, algorithms = build(module, description, number, handle=handles.quiet.value)
+        asked = f"cuDNN {module.backend_version()}, frontend {module.__version__}: {description!r}"
+        return Call(graph, tensors, algorithms, handles, Tuned(asked, [a.name for a in algorithms], device_id))
     except (module.cudnnGraphNotSupportedError, RuntimeError) as error:  # which of them depends on where it gives up
         return str(error)
 
@@ -208,32 +216,63 @@ class Call:
 
     alignment = ALIGNMENT
 
-    def __init__(self, graph: Any, tensors: Sequence[Any], algorithm: str, handles: Handles) -> None:
-        self.name = f"cuDNN {algorithm}"
-        self.workspace = int(graph.get_workspace_size())
+    def __init__(self, graph: Any, tensors: Sequence[Any], algorithms: Sequence[Algorithm], handles: Handles, tuned: Tuned) -> None:
         self._graph = graph
         self._uids = tuple(x.get_uid() for x in tensors)
+        self._algorithms = algorithms
         self._handles = handles
+        self._tuned = tuned
+        self.workspace = self._chosen.workspace if tuned.settled else max(a.workspace for a in algorithms)
+
+    @property
+    def _chosen(self) -> Algorithm:
+        return self._algorithms[self._tuned.choice.which]
+
+    @property
+    def name(self) -> str:
+        """The algorithm's."""
+        return f"cuDNN {self._chosen.name}"
+
+    @property
+    def how(self) -> str:
+        """Which algorithm, if there are several."""
+        return str(self._tuned)
+
+    def settle(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Find the fastest algorithm, unless that has been done."""
+        if not self._tuned.settled:
+            self._tuned.settle(lambda i: self._put(self._algorithms[i], pointers, workspace, stream), stream)
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the work on a stream."""
+        self._put(self._chosen, pointers, workspace, stream)
+
+    def _put(self, algorithm: Algorithm, pointers: Sequence[int], workspace: int, stream: int) -> None:
         addresses = dict(zip(self._uids, pointers, strict=True))
         if cuda.is_capturing(stream):
             with cuda.quiet:
                 self._handles.quiet.set_stream(stream)  # each time: a stream that is gone may have had the same address
-                self._graph.execute(addresses, workspace, self._handles.quiet.value)
+                self._graph.execute_plan_at_index(addresses, workspace, algorithm.place, self._handles.quiet.value)
         else:
             own = self._handles.own()
             if own.stream != stream:
                 own.set_stream(stream)
-            self._graph.execute(addresses, workspace, own.value)
+            self._graph.execute_plan_at_index(addresses, workspace, algorithm.place, own.value)
 
 
 # -- descriptions as graphs of the frontend ------------------------------------------------------------
 
 
-def build(module: Any, description: Description, **where: Any) -> tuple[Any, list[Any], str]:
-    """The finished graph, its tensors, operands then results, and the name of its algorithm.
+class Algorithm(NamedTuple):
+    """One of the library's for a graph that has been built: where it stands in its list, its name, the bytes of its workspace."""
+
+    place: int
+    name: str
+    workspace: int
+
+
+def build(module: Any, description: Description, number: int, **where: Any) -> tuple[Any, list[Any], list[Algorithm]]:
+    """The finished graph, its tensors, operands then results, and up to ``number`` algorithms, the library's first first.
 
     ``where``: a handle, or the properties of a GPU that is not there.
     """
@@ -246,20 +285,32 @@ def build(module: Any, description: Description, **where: Any) -> tuple[Any, lis
     graph.build_operation_graph()
     graph.create_execution_plans([module.heur_mode.A, module.heur_mode.FALLBACK])
     graph.deselect_numeric_notes(_unwanted(module, description))
-    return graph, tensors, _first_that_builds(module, graph)
+    return graph, tensors, _first_that_build(module, graph, number)
 
 
-def _first_that_builds(module: Any, graph: Any) -> str:
-    """Build the best algorithm by the library's heuristics that is not left out and can be built, which the graph then runs; its name."""
+def _first_that_build(module: Any, graph: Any, number: int) -> list[Algorithm]:
+    """Build the best algorithms by the library's heuristics that are not left out and can be built.
+
+    Those behind the first that ask for much more workspace than it are left out, and all that are left when building has taken too long:
+    some compile a kernel.
+    """
     reasons: list[str] = []
+    found: list[Algorithm] = []
+    end = time.monotonic() + BUILD_SECONDS
     for i in range(graph.get_execution_plan_count()):
+        if len(found) == number or (found and time.monotonic() > end):
+            break
         try:
             graph.build_plan_at_index(i)
         except (module.cudnnGraphNotSupportedError, RuntimeError) as error:
             reasons.append(str(error))
             continue
-        return str(graph.get_plan_name_at_index(i))
-    raise RuntimeError(f"none of {len(reasons)} algorithms can be used: {'; '.join(dict.fromkeys(reasons))}")
+        workspace = int(graph.get_workspace_size_plan_at_index(i))
+        if not found or workspace <= max(found[0].workspace, WORKSPACE):
+            found.append(Algorithm(i, str(graph.get_plan_name_at_index(i)), workspace))
+    if not found:
+        raise RuntimeError(f"none of {len(reasons)} algorithms can be used: {'; '.join(dict.fromkeys(reasons))}")
+    return found
 
 
 def _unwanted(module: Any, description: Description) -> list[Any]:

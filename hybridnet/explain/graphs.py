@@ -9,6 +9,7 @@ from typing import Any
 
 from hybridnet.explain.blocks import BACKWARD, graph_tree, leaves
 from hybridnet.explain.tables import Json, Tables
+from hybridnet.graph import recomputation
 from hybridnet.graph.ir import Graph, Node, value_names
 from hybridnet.graph.passes import PASSES
 from hybridnet.graph.pipeline import PassRun
@@ -18,7 +19,11 @@ from hybridnet.runtime.program import Program
 #: Nodes of all graphs together that a page holds; those of the middle are left out first. One node takes some 25 bytes.
 MOST_NODES = 150_000
 
-_REASONS = {p.name: p.reason for p in PASSES} | {p.name: p.reason for rewrites in LOWERING.values() for p in rewrites}
+_REASONS = (
+    {recomputation.NAME: recomputation.REASON}
+    | {p.name: p.reason for p in PASSES}
+    | {p.name: p.reason for rewrites in LOWERING.values() for p in rewrites}
+)
 
 
 @dataclass
@@ -87,7 +92,7 @@ def chains(optimized: Graph, programs: Sequence[Program], runs: Sequence[PassRun
 
     What was run besides, on graphs that loops hold and for programs that are not among these, is in none.
     """
-    first = {p.name for p in PASSES}
+    first = {recomputation.NAME, *(p.name for p in PASSES)}
     whole = [run for run in runs if run.name in first]
     lowering = [run for run in runs if run.name not in first]
     return [("passes", _chain(optimized, whole)), *((p.name, _chain(p.source.lowered, lowering)) for p in programs)]

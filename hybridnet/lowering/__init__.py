@@ -17,6 +17,7 @@ from hybridnet.graph.ir import Graph
 from hybridnet.graph.passes import PASSES
 from hybridnet.graph.passes.cleanup import dce
 from hybridnet.graph.pipeline import run_pass
+from hybridnet.graph.recomputation import NAME as BUDGET
 from hybridnet.graph.verify import verify
 from hybridnet.lowering.buckets import buckets
 from hybridnet.lowering.choose import choose
@@ -127,7 +128,9 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
 }
 
 #: What ``HYBRIDNET_DISABLE_PASSES`` may name.
-NAMES = frozenset({PREPARE, *(p.name for p in PASSES), *(p.name for rewrites in LOWERING.values() for p in rewrites if not p.required)})
+NAMES = frozenset(
+    {PREPARE, BUDGET, *(p.name for p in PASSES), *(p.name for rewrites in LOWERING.values() for p in rewrites if not p.required)}
+)
 
 
 def check_disabled_passes() -> None:

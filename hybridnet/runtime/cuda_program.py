@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from hybridnet.codegen.cuda_program import (
     write_cuda_program,
 )
 from hybridnet.core import cuda_rule
+from hybridnet.core.kernel import LibraryCall
 from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream, device_bytes
 from hybridnet.device.compiler import Module
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
@@ -183,7 +185,7 @@ class Instance:
             case LibraryStep(call, places, workspace):
                 addresses = [self.at(a) for a in places]
                 scratch = 0 if workspace is None else self.at(workspace)
-                return lambda stream: call.enqueue(addresses, scratch, stream)
+                return lambda stream: _call(call, addresses, scratch, stream)
             case CopyStep(source, target, nbytes):
                 begin, end = self.at(source), self.at(target)
                 return lambda stream: copy_bytes(end, begin, nbytes, stream)
@@ -302,6 +304,12 @@ def _lies_well(data: Any) -> bool:
     return bool(data.flags.c_contiguous) and data.data.ptr % ACCESS_BYTES == 0
 
 
+def _call(call: LibraryCall, addresses: Sequence[int], scratch: int, stream: int) -> None:
+    """A library's call; before the first one, which is no part of a capture, by the fastest of its algorithms."""
+    call.settle(addresses, scratch, stream)
+    call.enqueue(addresses, scratch, stream)
+
+
 def _compute(node: Node, inputs: Sequence[Any], outputs: Sequence[Any], xp: Any) -> None:
     """A node by CuPy, into arrays that are there."""
     for place, result in zip(outputs, run_node(node, inputs, xp), strict=True):
@@ -362,7 +370,9 @@ class CudaProgram:
         )
         head = f"{self.name}: {ways} ({parts}), {self.arena_bytes:,} bytes of arena"
         sent = [f"  {told(s.node)} by {s.call.name}, in a graph" for s in steps if isinstance(s, LibraryStep) and s.node.communicates]
-        return "\n".join([head, *sent, *(f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between)])
+        chosen = Counter(f"  {s.call.name}: {s.call.how}" for s in steps if isinstance(s, LibraryStep) and s.call.how)
+        tuned = [f"{line}, {number} times" if number > 1 else line for line, number in chosen.items()]
+        return "\n".join([head, *sent, *tuned, *(f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between)])
 
     def module(self) -> Module:
         """The kernels on the device, compiled and loaded at the first use."""

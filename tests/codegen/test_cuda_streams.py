@@ -16,6 +16,7 @@ import hybridnet as hn
 from hybridnet import autograd, dtypes, gluon, np
 from hybridnet.codegen import cuda_program as codegen
 from hybridnet.device import Capture, blas, cuda
+from hybridnet.device.autotune import WORKSPACE
 from hybridnet.errors import DeviceError, OutOfMemoryError
 from hybridnet.gluon import nn
 from hybridnet.runtime import cuda_program, numpy_program
@@ -272,15 +273,15 @@ def test_one_workspace_for_operands_of_any_alignment(emulated_gpu: Any) -> None:
     """A product whose first algorithm asks for no workspace has none for another alignment either."""
     asked = []
 
-    def heuristic(self: Any, alignment: int, workspace: int) -> blas.Heuristic:
+    def heuristics(self: Any, alignment: int, workspace: int, number: int) -> list[blas.Heuristic]:
         asked.append(workspace)
-        return blas.Heuristic(workspace=0 if alignment == blas.ALIGNED else min(workspace, 512))
+        return [blas.Heuristic(workspace=0 if alignment == blas.ALIGNED else min(workspace, 512))]
 
-    with mock.patch.object(blas.Matmul, "_heuristic", heuristic):
+    with mock.patch.object(blas.Matmul, "heuristics", heuristics):
         product = blas.Matmul(blas.Product(4, 4, 4, dtypes.float32, "float32", False, False, 4, 4, 4), None)
-        product.found(blas.ALIGNED)
-        product.found(4)
-    assert asked == [blas.WORKSPACE, 0] and product.workspace == 0
+        product.tuned(blas.ALIGNED)
+        product.tuned(4)
+    assert asked == [WORKSPACE, 0] and product.workspace == 0
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["imperative", "jit"])

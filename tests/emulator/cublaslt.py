@@ -5,7 +5,9 @@ A product reads its operands when its stream comes to it, not when it is put the
 """
 
 import ctypes
+import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from hybridnet import dtypes
 from . import streams, workspaces
 from .raw import view
 
-OK, INVALID, UNSUPPORTED = 0, 7, 15  # cublasStatus_t
+OK, INVALID, FAILED, UNSUPPORTED = 0, 7, 13, 15  # cublasStatus_t
 DTYPES = {0: dtypes.float32, 1: dtypes.float64, 2: dtypes.float16, 14: dtypes.bfloat16}
 BIAS, SUMS_A, SUMS_B = 4, 256, 512  # parts of cublasLtEpilogue_t: one added, and gradients of one that was, which are written
 USES_BIAS = BIAS | SUMS_A | SUMS_B
@@ -49,9 +51,13 @@ class Described:
 class CublasLt:
     """The library."""
 
+    #: Seconds that each of the algorithms takes which heuristics propose, in their order; infinite of one that fails when it runs.
+    seconds: tuple[float, ...] = (0.0,)
+
     def __init__(self) -> None:
         self.objects: dict[int, Described] = {}
         self.made = 0
+        self.ran: list[int] = []  # the algorithms of the products that were started
 
     def _create(self, where: Any, *made: int) -> int:
         self.made += 1
@@ -69,6 +75,9 @@ class CublasLt:
             return INVALID
         self.objects[of.value].attributes[name] = kind.from_address(ctypes.addressof(value._obj)).value
         return OK
+
+    def cublasLtGetVersion(self) -> int:
+        return 130100
 
     def cublasLtCreate(self, handle: Any) -> int:
         streams.refuse_everywhere("cublasLtCreate, which takes memory,")
@@ -110,10 +119,11 @@ class CublasLt:
         assert requested.value >= 1
         itemsize = DTYPES[d.made[0]].itemsize
         workspace = workspaces.of_product(m, n, ka, d.get("batch", 1), itemsize, wishes.get("workspace"))
-        result._obj.algorithm[:2] = min(wishes.get(f"alignment_{x}", 256) for x in "abcd"), workspace
-        result._obj.workspace = workspace
-        result._obj.state = OK
-        found._obj.value = 1
+        found._obj.value = min(requested.value, len(self.seconds))
+        for i in range(found._obj.value):
+            result._obj[i].algorithm[:3] = min(wishes.get(f"alignment_{x}", 256) for x in "abcd"), workspace, i
+            result._obj[i].workspace = workspace
+            result._obj[i].state = OK
         return OK
 
     def cublasLtMatmul(self, handle: Any, description: Any, alpha: Any, a: Any, a_layout: Any, b: Any, b_layout: Any, *rest: Any) -> int:
@@ -124,7 +134,7 @@ class CublasLt:
         bias = described.get("bias") if described.get("epilogue") & USES_BIAS else 0
         if self.objects[handle.value].made != (streams.current.device,):
             return INVALID
-        boundary, needed = algorithm._obj[:2]
+        boundary, needed, number = algorithm._obj[:3]
         if workspace.value < needed or (needed and (not scratch.value or scratch.value % 16)):
             return INVALID
         if any(p % boundary for p in (*addresses, bias)):
@@ -136,7 +146,11 @@ class CublasLt:
         assert (alpha._obj.value, beta._obj.value) == (1, 0)
         assert isinstance(alpha._obj, ctypes.c_double if described.made[1] == 1 else ctypes.c_float)
         compute, (epilogue, *transposed) = described.made[0], map(described.get, ("epilogue", "transpose_a", "transpose_b"))
-        streams.enqueue(stream.value or 0, lambda: _multiply(layouts, addresses, compute, transposed, epilogue, bias, beside))
+        if math.isinf(self.seconds[number]):
+            return FAILED
+        self.ran.append(number)
+        work = partial(_multiply, layouts, addresses, compute, transposed, epilogue, bias, beside)
+        streams.enqueue(stream.value or 0, work, seconds=self.seconds[number])
         return OK
 
 

@@ -36,6 +36,7 @@ class Algorithm(NamedTuple):
     name: str
     notes: frozenset[str] = frozenset()
     builds: bool = True
+    seconds: float = 0.0  # that it takes by the device's clock
 
 
 CONVOLUTIONS = (
@@ -60,13 +61,13 @@ class Handle:
             streams.refuse("cudnnSetStream on a handle whose stream so far captures,", self.stream, spoils=True)
         self.stream = stream
 
-    def execute(self, work: streams.Work) -> None:
+    def execute(self, work: streams.Work, seconds: float = 0.0) -> None:
         assert self.device == streams.current.device, "a handle of another device"
         assert self.used.acquire(blocking=False), "one handle, two threads"
         try:
             if not cuda.quiet._is_owned():  # type: ignore[attr-defined]  # which a thread holds while it captures
                 streams.refuse("cudnnBackendExecute by another thread", self.stream, spoils=True)
-            streams.enqueue(self.stream, work)
+            streams.enqueue(self.stream, work, seconds=seconds)
         finally:
             self.used.release()
 
@@ -113,8 +114,8 @@ class Graph:
         self.refusal = ""
         self.unwanted: set[str] = set()
         self.algorithms: tuple[Algorithm, ...] = ()
-        self.chosen: Algorithm | None = None
-        self.workspace: Callable[[], int] = lambda: workspaces.OF_ATTENTION
+        self.built: dict[int, Algorithm] = {}
+        self.workspace: Callable[[Algorithm], int] = lambda algorithm: workspaces.OF_ATTENTION
         self.exact = intermediate_data_type == compute_data_type == ("DOUBLE" if io_data_type == "DOUBLE" else "FLOAT")
 
     def tensor(self, *, name: str, dim: Sequence[int], stride: Sequence[int], data_type: str = "") -> Tensor:
@@ -160,11 +161,10 @@ class Graph:
         """``order``: which of the operands and the result, the last, are data, weight and result of the convolution."""
         made = self._operation(_convolved(run, *order), operands, 1)[0]
         places = [(*operands, made)[i] for i in order]
-        self.algorithms = tuple(a for a in CONVOLUTIONS if self.io != "DOUBLE" or "TENSOR_CORE" not in a.notes)
+        self.algorithms = tuple(a for a in self.module.convolutions if self.io != "DOUBLE" or "TENSOR_CORE" not in a.notes)
 
-        def workspace() -> int:
-            assert self.chosen is not None
-            tensor_core = "TENSOR_CORE" in self.chosen.notes
+        def workspace(algorithm: Algorithm) -> int:
+            tensor_core = "TENSOR_CORE" in algorithm.notes
             shapes, strides = [x.dim for x in places], [x.stride for x in places]
             return workspaces.of_convolution(shapes, strides, DTYPES[self.io].itemsize, tensor_core, order[1] == 2)
 
@@ -204,7 +204,7 @@ class Graph:
         assert stats.data_type == "FLOAT"
         self._attends(q, k, v)
         self.algorithms = (Algorithm("eng6_k24=26", frozenset(() if use_deterministic_algorithm else ("NONDETERMINISTIC",))),)
-        self.workspace = lambda: workspaces.of_attention_grad(q.dim, k.dim[2], use_deterministic_algorithm)
+        self.workspace = lambda algorithm: workspaces.of_attention_grad(q.dim, k.dim[2], use_deterministic_algorithm)
 
         def run(q: Data, k: Data, v: Data, *rest: Data) -> Sequence[Data]:
             o, stats, g = rest[-6:-3]
@@ -243,30 +243,32 @@ class Graph:
             raise NotSupported("Deselecting execution plan")
         if not algorithm.builds:
             raise RuntimeError("CUDNN_STATUS_NOT_SUPPORTED_SHARED_MEMORY_INSUFFICIENT")
-        self.chosen = algorithm
-        self.rounds = self.io == "FLOAT" and "TENSOR_CORE" in algorithm.notes
+        self.built[index] = algorithm
 
     def get_plan_name_at_index(self, index: int) -> str:
         return self.algorithms[index].name
 
-    def get_workspace_size(self) -> int:
-        return self.workspace()
+    def get_workspace_size_plan_at_index(self, index: int) -> int:
+        return self.workspace(self.built[index]) if index in self.built else 0
 
-    def execute(self, addresses: dict[int, int], workspace: int, handle: Handle) -> None:
-        assert self.chosen is not None and (workspace or not self.get_workspace_size())
+    def execute_plan_at_index(self, addresses: dict[int, int], workspace: int, index: int, handle: Handle) -> None:
+        algorithm = self.built[index]
+        assert workspace or not self.workspace(algorithm)
         if any(p % ALIGNMENT for p in (*addresses.values(), workspace)):
             failed = "execute(handle, plan->get_raw_desc(), variant_pack_descriptor.get_ptr()) failed with message: "
             raise RuntimeError(f"{failed}, and code: CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER")
         operands, results = ([self._array(x, addresses[x.uid]) for x in tensors] for tensors in (self.operands, self.results))
         assert len(addresses) == len(operands) + len(results)
-        handle.execute(lambda: self._compute(operands, results))
+        self.module.ran.append(algorithm.name)
+        rounds = self.io == "FLOAT" and "TENSOR_CORE" in algorithm.notes
+        handle.execute(lambda: self._compute(operands, results, rounds), algorithm.seconds)
 
     def _array(self, tensor: Tensor, address: int) -> Data:
         return view(address, DTYPES[tensor.data_type], tensor.dim, tensor.stride)
 
-    def _compute(self, operands: Sequence[Data], results: Sequence[Data]) -> None:
+    def _compute(self, operands: Sequence[Data], results: Sequence[Data], rounds: bool) -> None:
         wide = [x.astype(np.float64) for x in operands]
-        if self.rounds:
+        if rounds:
             wide = [_tf32(x) for x in wide]
         found = self.run(*wide, *(np.zeros(y.shape) for y in results))
         for y, computed in zip(results, found, strict=True):
@@ -330,6 +332,14 @@ class Cudnn:
     heur_mode = _names("A", "FALLBACK")
     numerical_note = _names(*NOTES)
     cudnnGraphNotSupportedError = NotSupported
+    __version__ = "1.23.0"
+
+    def __init__(self) -> None:
+        self.convolutions = CONVOLUTIONS
+        self.ran: list[str] = []  # the algorithms of the calls that were started
+
+    def backend_version(self) -> int:
+        return 91900
 
     create_handle = staticmethod(Handle)
 

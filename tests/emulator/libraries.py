@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
+from hybridnet.config import config
 from hybridnet.device import blas, cuda, dnn
 from hybridnet.graph import refusals
 from hybridnet.runtime import eager
@@ -15,11 +16,15 @@ from .cudnn import Cudnn
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """While it lasts, plans are made by, and run on, the stand-ins; nothing that they planned outlives it."""
+    """While it lasts, plans are made by, and run on, the stand-ins; nothing that they planned outlives it.
+
+    All their algorithms take the same time, unless a test says so: none is timed, so that no test waits for that.
+    """
     cublaslt, cudnn = CublasLt(), Cudnn()
     forget()
     libraries = mock.patch.object(blas, "library", lambda: cublaslt), mock.patch.object(dnn, "library", lambda: cudnn)
-    with libraries[0], libraries[1], mock.patch.object(cuda, "is_capturing", streams.capturing):
+    first = mock.patch.object(config, "autotune", False)
+    with libraries[0], libraries[1], first, mock.patch.object(cuda, "is_capturing", streams.capturing):
         try:
             yield
         finally:

@@ -145,8 +145,8 @@ def main(compiler: str) -> None:
         properties = module.create_device_properties(json.dumps(H200))
         for name, description in descriptions().items():
             try:
-                graph, _, algorithm = dnn.build(module, description, device_property=properties, sm_version=90)
-                made[name] = {"algorithm": algorithm, "workspace": graph.get_workspace_size(), "modelled": modelled(description)}
+                _, _, (first, *_) = dnn.build(module, description, 1, device_property=properties, sm_version=90)
+                made[name] = {"algorithm": first.name, "workspace": first.workspace, "modelled": modelled(description)}
             except (module.cudnnGraphNotSupportedError, RuntimeError) as error:
                 made[name] = str(error)
     print(json.dumps(made))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import time
 from types import ModuleType
 from typing import Any
 
@@ -126,7 +125,7 @@ class Event:
         self._item = streams.enqueue(of, self._arrive)
 
     def _arrive(self) -> None:
-        self._time = time.perf_counter()
+        self._time = streams.clock()
 
     def _wait_on(self, stream: int) -> None:
         """``cudaStreamWaitEvent``: for the last record, if there is one."""

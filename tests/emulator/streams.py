@@ -11,9 +11,11 @@ All that is put on a stream (kernels, copies, library calls) goes through :func:
 
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 Work = Callable[[], Any]
@@ -92,6 +94,7 @@ class _State:
     chance: random.Random | None = None  # None: work is done at once
     eager = 0.0  # how likely something is done when something is enqueued
     running = 0
+    ahead = 0.0  # how many seconds the device's clock is before the host's
 
 
 _state = _State()
@@ -189,8 +192,13 @@ def queue_of(stream: int) -> Queue:
 # -- work ---------------------------------------------------------------------------------------------
 
 
-def enqueue(stream: int, work: Work, after: Item | None = None) -> Item | None:
-    """Do ``work`` in the order of the stream of that handle, and after an item of another one. None where that is done."""
+def enqueue(stream: int, work: Work, after: Item | None = None, seconds: float = 0.0) -> Item | None:
+    """Do ``work`` in the order of the stream of that handle, and after an item of another one. None where that is done.
+
+    ``seconds``: what it takes besides by the device's clock, which events tell.
+    """
+    if seconds:
+        work = partial(_taking, seconds, work)
     with lock:
         capture = _captures.get(stream)
         if capture is not None:
@@ -205,6 +213,16 @@ def enqueue(stream: int, work: Work, after: Item | None = None) -> Item | None:
         made = _put(queue, work, after)
         _go_on()
         return made
+
+
+def _taking(seconds: float, work: Work) -> Any:
+    _state.ahead += seconds
+    return work()
+
+
+def clock() -> float:
+    """Seconds, by the device's clock: the host's, and what work takes by what was said of it."""
+    return time.perf_counter() + _state.ahead
 
 
 def _put(queue: Queue, work: Work, after: Item | None) -> Item:

@@ -26,6 +26,7 @@ class Limits:
     redraw_cost: random numbers that cost no more are drawn anew by each reader; 0: all are stored.
     recompute_cost: what follows from half its bytes is computed anew by each reader, up to this cost; 0: all is stored.
     recompute_depth: so many operators of plain arithmetic in a row are computed anew by each reader; 0: none.
+    flops_per_byte: floating-point operations of products in the time in which a byte of memory is read.
     """
 
     launch_bytes: int
@@ -36,6 +37,7 @@ class Limits:
     redraw_cost: int
     recompute_cost: int
     recompute_depth: int
+    flops_per_byte: int
 
     @property
     def counts_launches(self) -> bool:

@@ -31,12 +31,24 @@ class RowMajor:
         self.workspace = columns.workspace
         self.alignment = columns.alignment
 
+    @property
+    def how(self) -> str:
+        """Which algorithm, if there are several."""
+        return self.columns.how
+
+    def settle(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
+        """Find the fastest algorithm."""
+        self.columns.settle(self._exchanged(pointers), workspace, stream)
+
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
-        """Start the product on a stream, with the operands exchanged."""
+        """Start the product on a stream."""
+        self.columns.enqueue(self._exchanged(pointers), workspace, stream)
+
+    def _exchanged(self, pointers: Sequence[int]) -> Sequence[int]:
         a, b, *rest = pointers
         if self.columns.product.epilogue in _TWO_RESULTS:
             rest[-2:] = rest[:-3:-1]
-        self.columns.enqueue((b, a, *rest), workspace, stream)
+        return b, a, *rest
 
 
 def plan_product(

@@ -19,6 +19,7 @@ from gpu.peer_hybridnet import BUILDERS
 from gpu.sizes import SIZES, Sizes
 from hybridnet import amp
 from hybridnet.codegen.cuda_program import CopyStep, CupyStep, KernelStep, LibraryStep, Step
+from hybridnet.config import Budget, config
 from hybridnet.graph.ir import Node
 from hybridnet.runtime.cuda_program import CudaProgram
 from hybridnet.runtime.work import bytes_of, operator_of
@@ -42,15 +43,33 @@ def counted(program: CudaProgram) -> dict[str, Any]:
     }
 
 
-def count(workload: str, sizes: Sizes) -> dict[str, Any]:
-    """The counts of a workload's step, and the seconds from its call to its program's text."""
+def count(workload: str, sizes: Sizes, budget: int | None = None) -> tuple[dict[str, Any], Any]:
+    """The counts of a workload's step, with the seconds from its call to its program's text; and its memory plan. ``budget``: in bytes."""
     try:
+        config.memory_budget = None if budget is None else Budget(budget, False)
         point = BUILDERS[workload](sizes, "gpu")["step"]()
         begin = time.perf_counter()
         (program,) = point.programs()
-        return {**counted(program), "seconds": round(time.perf_counter() - begin, 1)}
+        return {**counted(program), "seconds": round(time.perf_counter() - begin, 1)}, point.memory()
     finally:
+        config.memory_budget = None
         amp.init("float32")
+
+
+#: By name, how much of what a budget can save at most it asks for.
+BUDGETS = {"half of what can be saved": 0.5, "as little as can be": 1.0}
+SHOWN = ("steps", "kernels", "library calls", "gigabytes", "arena gigabytes", "seconds")
+
+
+def under_budgets(workload: str, sizes: Sizes) -> dict[str, Any]:
+    """Of a workload's step its peak (arena, arguments, parameters and results), and what it costs under budgets of memory."""
+    least = count(workload, sizes, 1)[1].recomputed
+    found: dict[str, Any] = {"peak gigabytes": round(least.without / 1e9, 3)}
+    for name, share in BUDGETS.items():
+        counts, memory = count(workload, sizes, int(least.without - share * (least.without - least.peak)))
+        shown = {key: counts[key] for key in SHOWN}
+        found[name] = {"peak gigabytes": round(memory.recomputed.peak / 1e9, 3), **shown, "again": dict(memory.recomputed.operators)}
+    return found
 
 
 def main() -> None:
@@ -61,8 +80,9 @@ def main() -> None:
     asked = parser.parse_args()
     record = json.loads(asked.file.read_text()) if asked.file.exists() else {}
     for workload in asked.workloads:
-        record[workload] = count(workload, SIZES[asked.sizes])
-        print(workload, {k: v for k, v in record[workload].items() if k != "by operator"}, flush=True)
+        counts, _ = count(workload, SIZES[asked.sizes])
+        record[workload] = {**counts, "budgets": under_budgets(workload, SIZES[asked.sizes])}
+        print(workload, {k: v for k, v in record[workload].items() if k not in ("by operator", "budgets")}, flush=True)
         asked.file.write_text(json.dumps({"hybridnet": hn.__version__, **record}, indent=1) + "\n")
 
 

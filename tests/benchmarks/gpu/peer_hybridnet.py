@@ -120,7 +120,8 @@ def training(step: Callable[..., Any], batch: tuple[Any, ...], steps: int, devic
 
         return {"losses": losses_of(call, number, steps, partial(release, device))}
 
-    return Point(call, checks, figures, programs=lambda: programs(step, *batch), tell=lambda: told(step, *batch))
+    memory = lambda: step.memory(*batch)  # type: ignore[attr-defined]  # of what jit made
+    return Point(call, checks, figures, programs=lambda: programs(step, *batch), memory=memory, tell=lambda: told(step, *batch))
 
 
 def supervised(net: Any, batch: tuple[np.ndarray, np.ndarray], optimizer: str, settings: dict[str, Any], steps: int, device: str) -> Point:

@@ -70,6 +70,7 @@ class Point:
     least_bytes: what must be read and written at least, where that is what limits.
     clock: another than the peer's.
     programs: what it compiles, for machines that compile its CUDA C++ beforehand or count its steps.
+    memory: what the memory plan of its step comes to, of a compiled one.
     tell: called once after everything has been timed: what the record says of its program.
     """
 
@@ -79,6 +80,7 @@ class Point:
     least_bytes: int = 0
     clock: Clock | None = None
     programs: Callable[[], Sequence[Any]] = tuple
+    memory: Callable[[], Any] = dict
     tell: Callable[[], dict[str, Any]] = dict
 
 

@@ -1,12 +1,12 @@
-"""What another algorithm than the one we take would be worth: of cuBLASLt's for the products of GPT-2, of cuDNN's for attention's backward.
+"""What another algorithm than the library's first is worth, and whether timing finds it: of cuBLASLt's for the products of GPT-2, of cuDNN's
+for attention's backward.
 
 Microseconds. Asked alone.
 """
 
 from __future__ import annotations
 
-import ctypes
-from ctypes import c_int, c_size_t, c_uint32, c_uint64, c_void_p
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from gpu.questions.libraries import Shape
 from gpu.sizes import FULL, TINY, Sizes
 from hybridnet import dtypes
 from hybridnet.device import blas, cuda, dnn
+from hybridnet.device.autotune import CANDIDATES, WORKSPACE
 
-TRIED = 8
 REPEATS = 10  # of a call in a graph, so that launching does not count
 
 
@@ -38,46 +38,35 @@ def products_of(sizes: Sizes) -> dict[str, Shape]:
     }
 
 
-def heuristics(call: blas.Matmul, count: int) -> list[blas.Heuristic]:
-    """The library's first ``count`` algorithms for a planned product, in its own order."""
-    preference, found = c_void_p(), c_int()
-    results = (blas.Heuristic * count)()
-    library = blas.library()
-    assert library.cublasLtMatmulPreferenceCreate(ctypes.byref(preference)) == 0
-    wishes = [(blas.MAX_WORKSPACE, c_uint64(blas.WORKSPACE)), *((a, c_uint32(blas.ALIGNED)) for a in blas.MIN_ALIGNMENT)]
-    wishes.append((blas.REDUCTION_SCHEMES, c_uint32(blas.IN_COMPUTE_TYPE)))
-    for attribute, value in wishes:
-        size = c_size_t(ctypes.sizeof(value))
-        assert library.cublasLtMatmulPreferenceSetAttribute(preference, c_int(attribute), ctypes.byref(value), size) == 0
-    described = (call._handle, call._description, call._a, call._b, call._d, call._d, preference)
-    status = library.cublasLtMatmulAlgoGetHeuristic(*described, c_int(count), ctypes.byref(results[0]), ctypes.byref(found))
-    library.cublasLtMatmulPreferenceDestroy(preference)
-    assert status == 0, f"cublasLtMatmulAlgoGetHeuristic: status {status}"
-    return [results[i] for i in range(found.value) if not results[i].state]
-
-
 def times_of(shape: Shape) -> dict[str, Any]:
-    """Of each algorithm in the order of the library's list; of the best its workspace in bytes, and the share of the first's time saved."""
+    """Of each algorithm in the order of the library's list; of the best its workspace in bytes, and the share of the first's time saved.
+
+    And which of them the timing at a program's first run takes, and the milliseconds that this took.
+    """
     call = blas.plan(shape.product(dtypes.bfloat16, "float32"))
     assert call is not None, "cuBLASLt has no algorithm for it"
     a, b = (filled(rows, shape.k, dtype=dtypes.bfloat16) for rows in (shape.m, shape.n))  # as many numbers whichever is transposed
     beside = {"bias": shape.m, "sums_a": shape.m, "sums_b": shape.n}.get(shape.epilogue)
     more = [] if beside is None else [cupy().ones(beside, dtypes.bfloat16)]
-    d, scratch = cupy().empty((shape.n, shape.m), dtypes.bfloat16), cupy().empty(blas.WORKSPACE, np.uint8)
-    if more:
-        call._set(blas.BIAS, c_void_p(more[0].data.ptr))
-    call.workspace = blas.WORKSPACE
-    found = heuristics(call, TRIED)
+    d, scratch = cupy().empty((shape.n, shape.m), dtypes.bfloat16), cupy().empty(WORKSPACE, np.uint8)
+    pointers = [int(x.data.ptr) for x in (a, b, *more, d)]
+    chosen = call.tuned(blas.ALIGNED)
+    assert chosen is not None
+    begin = time.perf_counter()
+    call.settle(pointers, int(scratch.data.ptr), int(cupy().cuda.get_current_stream().ptr))
+    settled = {"chosen": chosen.tuned.choice.which, "by": chosen.tuned.choice.origin, "milliseconds": (time.perf_counter() - begin) * 1e3}
+    call.workspace = WORKSPACE
+    found = call.heuristics(blas.ALIGNED, WORKSPACE, CANDIDATES)
     times = []
     for algorithm in found:
 
         def body(stream: Any, algorithm: Any = algorithm) -> None:
             for _ in range(REPEATS):
-                call._run(algorithm, *(c_void_p(p) for p in (a.data.ptr, b.data.ptr, d.data.ptr, scratch.data.ptr, stream.ptr)))
+                call.put(algorithm, pointers, int(scratch.data.ptr), stream.ptr)
 
         times.append(launched(captured(body), 10) / REPEATS)
     best = min(range(len(times)), key=times.__getitem__)
-    return {"times": times, "best": best, "workspace of the best": found[best].workspace, "saved": 1 - times[best] / times[0]}
+    return {"times": times, "best": best, "workspace of the best": found[best].workspace, "saved": 1 - times[best] / times[0], **settled}
 
 
 def _heuristics_against_the_first(sizes: Sizes) -> Any:
