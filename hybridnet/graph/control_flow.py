@@ -18,6 +18,7 @@ from hybridnet.core import Array, NDArray, Spec, apply, asarray, local, paused_r
 from hybridnet.errors import ArgumentError, DtypeError, HybridnetError, ShapeError, TraceError, fail
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.control_trace import BodyTrace, Branch, Step, emit_cond, emit_foreach, emit_while, in_class, with_writes
+from hybridnet.graph.host_numbers import Repeated
 from hybridnet.graph.operators import CAST, FULL, NOT_EQUAL, RESHAPE
 from hybridnet.ops.array.shape import stack
 
@@ -176,9 +177,9 @@ class _Stepper:
             rows += [[_zeros(y, y.shape) for y in rows[0]]] * (length - len(rows))
         return [stack(column) for column in zip(*rows, strict=True)], states
 
-    def trace(self, scanned: Sequence[Any]) -> Step:
-        """The step as a graph."""
-        trace = BodyTrace(self.op, local.trace)
+    def trace(self, scanned: Sequence[Any], length: int | None = None) -> Step:
+        """The step as a graph, ``length``: of that many, where it is known."""
+        trace = BodyTrace(self.op, local.trace, length)
         elements = [trace.input(x, f"element{i}", x.shape[1:]) for i, x in enumerate(scanned)]
         states = [trace.input(x, f"before{i}") for i, x in enumerate(self.states)]
 
@@ -189,19 +190,23 @@ class _Stepper:
 
         results = trace.run(body)
         count = len(results) - len(states)
-        return Step(trace, elements, states, results[:count], results[count:], [])
+        return Step(trace, [*elements, *(x for _, x in trace.numbers)], states, results[:count], results[count:], [])
 
     def nothing(self, scanned: Sequence[Any], length: int) -> list[Any]:
         """The outputs of no step at all: zeros, of the shapes that a step would give."""
         with paused_recording():
-            results = self.trace(scanned).results
+            results = self.trace(scanned, 0).results
         return [_zeros(y, (length, *y.shape)) for y in results]
 
     def emit_foreach(self, arrays: Sequence[Any], length: int) -> tuple[list[Any], list[Any]]:
-        step = with_writes(self.trace(arrays))
+        step = with_writes(self.trace(arrays, length))
+        trace = step.trace
+        if trace.callbacks:
+            trace.outer.on_host(Repeated(length, trace.callbacks))
         if not step.results and not step.states:
             return [], []
-        return self._finish(step, *emit_foreach(step, arrays, [*self.states, *step.written], length))
+        along = [*arrays, *(table for table, _ in trace.numbers)]
+        return self._finish(step, *emit_foreach(step, along, [*self.states, *step.written], length))
 
     def emit_while(self, test: Callable[[Sequence[Any]], Any], length: int) -> tuple[list[Any], list[Any]]:
         with paused_recording():
