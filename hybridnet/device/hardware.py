@@ -36,3 +36,7 @@ LAUNCH_BYTES = 1 << 20
 #: Bytes of arguments and results whose copies take as long as launching one step from Python does. A guess: an H200 copies 8 MiB in
 #: about four microseconds.
 HOST_LAUNCH_BYTES = 8 << 20
+
+#: Launches that one CUDA graph holds at most where a loop is written out in it. A guess: capturing and instantiating that many takes a
+#: good part of a second, once.
+GRAPH_LAUNCHES = 1 << 15

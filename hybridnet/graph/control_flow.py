@@ -38,14 +38,27 @@ def foreach(body: Callable[[Any, Any], Any], data: Any, init_states: Any, name: 
         fail(ShapeError, "foreach", expected="data arrays with the same length of the first axis", got=got)
     length = arrays[0].shape[0]
     step = _Stepper("foreach", lambda x, s: body(_build(structure, x), _build(state_structure, s)), states, state_structure)
-    least = backend_of(arrays[0]._device).limits.unrolled_steps if local.trace is not None and local.trace.unrolls else 0
-    if local.trace is not None and length > least:
-        outputs, last = step.emit_foreach(arrays, length)
+    traced = _as_loop(step, arrays, length)
+    if traced is not None:
+        outputs, last = step.emit_foreach(traced, arrays, length)
     elif length == 0:
         outputs, last = step.nothing(arrays, 0), states
     else:
         outputs, last = step.run(lambda i, _: [x[i] for x in arrays], length)
     return _build(step.output_structure, outputs), _build(state_structure, last)
+
+
+def _as_loop(step: _Stepper, arrays: Sequence[Any], length: int) -> Step | None:
+    """The step as a graph, where the loop is to be a node of the trace; None where it is written out, or there is no trace."""
+    if local.trace is None or not length:
+        return None
+    limits = backend_of(arrays[0]._device).limits
+    if not local.trace.unrolls or length > limits.unrolled_steps:
+        return step.trace(arrays, length)
+    if local.recording or length <= limits.unrolled_updates:
+        return None
+    traced = step.trace(arrays, length)
+    return traced if traced.trace.written else None
 
 
 def while_loop(
@@ -198,8 +211,8 @@ class _Stepper:
             results = self.trace(scanned, 0).results
         return [_zeros(y, (length, *y.shape)) for y in results]
 
-    def emit_foreach(self, arrays: Sequence[Any], length: int) -> tuple[list[Any], list[Any]]:
-        step = with_writes(self.trace(arrays, length))
+    def emit_foreach(self, traced: Step, arrays: Sequence[Any], length: int) -> tuple[list[Any], list[Any]]:
+        step = with_writes(traced)
         trace = step.trace
         if trace.callbacks:
             trace.outer.on_host(Repeated(length, trace.callbacks))

@@ -17,7 +17,7 @@ from hybridnet.core import NDArray, Op, Spec, apply, as_class, local, paused_rec
 from hybridnet.device import Device
 from hybridnet.errors import TraceError, fail
 from hybridnet.graph.control_ops import COND, FOREACH, WHILE_LOOP
-from hybridnet.graph.host_numbers import HostNumbers, Repeated
+from hybridnet.graph.host_numbers import HostNumbers
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.operators import ADD, FULL
 from hybridnet.graph.passes.cleanup import dce

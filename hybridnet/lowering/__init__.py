@@ -58,6 +58,13 @@ _CHOOSE = Lowering(
     required=True,
 )
 
+_COPY_INPUTS = Lowering(
+    "copy_inputs",
+    lambda graph, target: copy_inputs(graph),
+    "before all else, as these copies run; required, since a body overwrites states that may be results of the same step",
+    required=True,
+)
+
 _CPU_REGIONS = (
     Lowering(
         "fuse",
@@ -74,7 +81,31 @@ _CPU_REGIONS = (
     ),
 )
 
-#: For each kind of program its rewrites in their order: the NumPy program, in it the bodies of loops and branches, the CUDA program.
+_GPU = (
+    Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
+    Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
+    _BUCKETS,
+    _MULTI_TENSOR,
+    Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
+    Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),
+    _DCE,
+    _CHOOSE,
+    Lowering(
+        "insert_layout_copies",
+        lambda graph, target: insert_layout_copies(graph),
+        "when it is settled what computes which arrays; required, since kernels and libraries read them without gaps",
+        required=True,
+    ),
+    Lowering(
+        "insert_copies",
+        lambda graph, target: insert_copies(graph, target.donate, shapes_matter=False),
+        "last, since the copies before it may be what an output needs; required, or results would share memory with inputs",
+        required=True,
+    ),
+)
+
+#: For each kind of program its rewrites in their order: the NumPy program, in it the bodies of loops and branches; the CUDA program, in it
+#: the bodies of loops.
 LOWERING: dict[str, tuple[Lowering, ...]] = {
     "cpu": (
         _BUCKETS,
@@ -88,36 +119,11 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
         ),
     ),
     "cpu body": (  # no groups: what a body computes on is no state, which alone could lie in one array
-        Lowering(
-            "copy_inputs",
-            lambda graph, target: copy_inputs(graph),
-            "before all else, as these copies run; required, since a body overwrites states that may be results of the same step",
-            required=True,
-        ),
+        _COPY_INPUTS,
         *_CPU_REGIONS,
     ),
-    "gpu": (
-        Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
-        Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
-        _BUCKETS,
-        _MULTI_TENSOR,
-        Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
-        Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),
-        _DCE,
-        _CHOOSE,
-        Lowering(
-            "insert_layout_copies",
-            lambda graph, target: insert_layout_copies(graph),
-            "when it is settled what computes which arrays; required, since kernels and libraries read them without gaps",
-            required=True,
-        ),
-        Lowering(
-            "insert_copies",
-            lambda graph, target: insert_copies(graph, target.donate, shapes_matter=False),
-            "last, since the copies before it may be what an output needs; required, or results would share memory with inputs",
-            required=True,
-        ),
-    ),
+    "gpu": _GPU,
+    "gpu body": (_COPY_INPUTS, *_GPU),
 }
 
 #: What ``HYBRIDNET_DISABLE_PASSES`` may name.
