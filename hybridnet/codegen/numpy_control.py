@@ -34,7 +34,7 @@ def write_control(writer: Writer, node: Node, inputs: list[str], outputs: list[s
 def _into(writer: Writer, graph: Graph, node: Node, inputs: Sequence[str], targets: Sequence[str], positions: Sequence[int]) -> list[str]:
     """The lines of a graph whose results go into ``targets``, which are the inputs at ``positions``, or further arrays if those end."""
     extended, donate = in_places(graph, positions)
-    return _indented(writer.part(extended, node, [*inputs, *targets[: len(targets) - len(positions)]], donate)[0])
+    return _indented(writer.part(extended, node, [*inputs, *targets[: len(extended.inputs) - len(graph.inputs)]], donate)[0])
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

@@ -81,6 +81,13 @@ _CPU_REGIONS = (
     ),
 )
 
+_UNGROUP = Lowering(
+    "ungroup",
+    ungroup,
+    "when copies show which states are overwritten; required, since NumPy computes a group only where its tensors lie in one array",
+    required=True,
+)
+
 _GPU = (
     Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
     Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
@@ -111,16 +118,13 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
         _BUCKETS,
         _MULTI_TENSOR,
         *_CPU_REGIONS,
-        Lowering(
-            "ungroup",
-            ungroup,
-            "when copies show which states are overwritten; required, since NumPy computes a group only where its tensors lie in one array",
-            required=True,
-        ),
+        _UNGROUP,
     ),
-    "cpu body": (  # no groups: what a body computes on is no state, which alone could lie in one array
+    "cpu body": (  # whose groups are of states that the loop leaves where they are
         _COPY_INPUTS,
+        _MULTI_TENSOR,
         *_CPU_REGIONS,
+        _UNGROUP,
     ),
     "gpu": _GPU,
     "gpu body": (_COPY_INPUTS, *_GPU),
