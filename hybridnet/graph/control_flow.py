@@ -57,7 +57,10 @@ def _as_loop(step: _Stepper, arrays: Sequence[Any], length: int) -> Step | None:
         return step.trace(arrays, length)
     if local.recording or length <= limits.unrolled_updates:
         return None
-    traced = step.trace(arrays, length)
+    try:
+        traced = step.trace(arrays, length)
+    except TraceError:  # a message to other ranks, say, which a loop cannot hold; what is wrong anyway is told when it is written out
+        return None
     return traced if traced.trace.written else None
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import hybridnet as hn
+from gpu import peer_hybridnet
 from gpu.peer_hybridnet import BUILDERS
 from gpu.sizes import SIZES, Sizes
 from hybridnet import amp
@@ -37,6 +38,7 @@ def counted(program: CudaProgram) -> dict[str, Any]:
         "steps": len(steps),
         **{kind: sum(isinstance(s, of) for s in steps) for of, kind in KINDS.items()},
         "gigabytes": round(moved / 1e9, 3),
+        "host calls": host_calls(program),
         "arena gigabytes": round(program.source.arena_bytes / 1e9, 3),
         "by operator": dict(names.most_common()),
     }
@@ -53,15 +55,42 @@ def count(workload: str, sizes: Sizes) -> dict[str, Any]:
         amp.init("float32")
 
 
+#: Training steps in one call of ``perceptron epoch``.
+EPOCH = 100
+
+
+def count_epoch() -> dict[str, Any]:
+    """The counts of many steps in one program, for one of them; what the host does for the call is shared by all."""
+    begin = time.perf_counter()
+    (program,) = peer_hybridnet.perceptron_epoch("gpu", EPOCH).programs()
+    source, seconds = program.source, time.perf_counter() - begin
+    (loop,) = source.loops
+    outside = [s for i, s in enumerate(source.steps) if not loop.start <= i < loop.start + loop.steps * loop.length]
+    return {
+        "training steps": EPOCH,
+        "launches a training step": len(source.steps) / EPOCH,
+        "launches outside the rounds": len(outside),
+        "host calls a training step": round(host_calls(program) / EPOCH, 3),
+        "seconds": round(seconds, 1),
+    }
+
+
+def host_calls(program: CudaProgram) -> int:
+    """What a call asks of the driver once the program is captured: copies of arguments and results, and launches of graphs."""
+    source = program.source
+    graphs = sum(isinstance(s, CupyStep) for s in source.steps) + 1
+    return len(source.staged) + len(source.returned) + len(source.results) + graphs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Counts of what training steps launch, move and hold")
     parser.add_argument("file", type=Path)
     parser.add_argument("--sizes", choices=SIZES, default="full")
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=WORKLOADS)
+    parser.add_argument("--workloads", nargs="+", choices=(*WORKLOADS, "perceptron epoch"), default=(*WORKLOADS, "perceptron epoch"))
     asked = parser.parse_args()
     record = json.loads(asked.file.read_text()) if asked.file.exists() else {}
     for workload in asked.workloads:
-        record[workload] = count(workload, SIZES[asked.sizes])
+        record[workload] = count_epoch() if workload == "perceptron epoch" else count(workload, SIZES[asked.sizes])
         print(workload, {k: v for k, v in record[workload].items() if k != "by operator"}, flush=True)
         asked.file.write_text(json.dumps({"hybridnet": hn.__version__, **record}, indent=1) + "\n")
 
