@@ -31,6 +31,7 @@ from hybridnet.lowering.prepare import prepare
 from hybridnet.lowering.recompute import recompute
 from hybridnet.lowering.target import Target
 from hybridnet.lowering.ungroup import ungroup
+from hybridnet.lowering.wavefront import cut_products, side_by_side
 
 
 class Lowering(NamedTuple):
@@ -89,6 +90,9 @@ _UNGROUP = Lowering(
 )
 
 _GPU = (
+    Lowering(
+        "cut_products", lambda graph, target: cut_products(graph), "first, while the steps of recurrent layers are as they were written"
+    ),
     Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
     Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
     _BUCKETS,
@@ -108,6 +112,9 @@ _GPU = (
         lambda graph, target: insert_copies(graph, target.donate, shapes_matter=False),
         "last, since the copies before it may be what an output needs; required, or results would share memory with inputs",
         required=True,
+    ),
+    Lowering(
+        "side_by_side", lambda graph, target: side_by_side(graph), "when no rewrite is left, which would look at nodes in another order"
     ),
 )
 

@@ -48,6 +48,7 @@ class CudaBackend(Backend):
         launch_bytes=hardware.LAUNCH_BYTES,
         unrolled_steps=256,  # the graph is the same, and passes see all of the steps together
         unrolled_updates=1,  # a training step is large, and compiled once where it is a round
+        wavefront_steps=5,  # a guess: 7 products in place of one for 35 steps, of which a layer begins 5 steps behind the one below
         # Each may be a result, and a kernel takes 4 kB of parameters, addresses of 8 bytes among them (CUDA C++ Programming Guide,
         # "Function Parameters": 4 KB before CUDA 12.1).
         region_numbers=250,

@@ -19,8 +19,8 @@ from gpu import peer_hybridnet
 from gpu.peer_hybridnet import BUILDERS
 from gpu.sizes import SIZES, Sizes
 from hybridnet import amp
-from hybridnet.codegen.cuda_program import CopyStep, CupyStep, KernelStep, LibraryStep, Step
-from hybridnet.graph.ir import Node
+from hybridnet.codegen.cuda_program import CopyStep, CudaSource, CupyStep, KernelStep, LibraryStep, Step
+from hybridnet.graph.ir import Node, Value
 from hybridnet.runtime.cuda_program import CudaProgram
 from hybridnet.runtime.work import bytes_of, operator_of
 
@@ -38,10 +38,21 @@ def counted(program: CudaProgram) -> dict[str, Any]:
         "steps": len(steps),
         **{kind: sum(isinstance(s, of) for s in steps) for of, kind in KINDS.items()},
         "gigabytes": round(moved / 1e9, 3),
+        "longest chain": longest_chain(program.source),
         "host calls": host_calls(program),
         "arena gigabytes": round(program.source.arena_bytes / 1e9, 3),
         "by operator": dict(names.most_common()),
     }
+
+
+def longest_chain(source: CudaSource) -> int:
+    """The most steps of a program that wait one for the other's results: what is left where all that can runs side by side."""
+    steps = Counter(s.node for s in source.steps if not isinstance(s, CopyStep))
+    behind: dict[Value, int] = {}
+    for node in source.lowered.nodes:
+        before = max((behind.get(v, 0) for v in node.inputs), default=0)
+        behind.update(dict.fromkeys(node.outputs, before + steps[node]))
+    return max(behind.values(), default=0)
 
 
 def count(workload: str, sizes: Sizes) -> dict[str, Any]:
