@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy
@@ -12,6 +13,7 @@ import hybridnet as hn
 from hybridnet import autograd, gluon, np
 from hybridnet.codegen.cuda_program import CopyStep, CudaSource
 from hybridnet.config import config
+from hybridnet.device import hardware
 from hybridnet.graph.backend import CUDA
 from hybridnet.graph.ir import Value
 
@@ -26,6 +28,7 @@ STEPS = 3
 @pytest.fixture(autouse=True)
 def short_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CUDA, "limits", replace(CUDA.limits, wavefront_steps=STEPS))
+    monkeypatch.setattr(hardware, "RECURRENT_BYTES", 0)  # so few units would be one launch a layer
 
 
 class Trained:
@@ -80,11 +83,11 @@ def test_layers_run_one_behind_the_other(layer: str, num_layers: int, time: int,
 
 
 def test_steps_side_by_side_have_memory_of_their_own() -> None:
-    """Else the layer above would wait until the one below has read what it is about to write over: products of two layers are neighbours."""
+    """Else the layer above would wait for the one below to read what it is about to write over; products of the two are neighbours."""
     source = Trained("LSTM", hn.gpu(), 9, num_layers=2).program.source
     products = [s for s in source.steps if "matmul_bias" in str(s) and "4×2 " in str(s)]
     recurrent = [s.pointers[-1] for s in products]  # type: ignore[union-attr]
-    neighbours = zip(recurrent, recurrent[1:], strict=False)
+    neighbours = pairwise(recurrent)
     assert len(recurrent) == 18
     assert sum(a != b for a, b in neighbours) >= 2 * (9 - STEPS - 1)
 
