@@ -9,16 +9,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from hybridnet.codegen.cuda_index import Layout
+from hybridnet.codegen.cuda_loop import Loop, loop_of
 from hybridnet.codegen.cuda_region import Launches, Unit
 from hybridnet.codegen.memory import Request
 from hybridnet.codegen.plan import Place, Plan
 from hybridnet.codegen.slots import slots
 from hybridnet.core import Kind
 from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec
+from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.graph.backend import CUDA, implementation_of
-from hybridnet.graph.implementation import Generated, LibraryPlan
+from hybridnet.graph.control_ops import initials
+from hybridnet.graph.implementation import Generated, LibraryPlan, Repetition
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering.layout_copies import alignment
 from hybridnet.lowering.shadows import is_whole, shadows
@@ -27,13 +32,26 @@ from hybridnet.lowering.shadows import is_whole, shadows
 KEPT_BYTES = 1 << 16
 
 
+_NONE: Mapping[int, int] = MappingProxyType({})
+
+
+class PlannedLoop(NamedTuple):
+    """A loop, the plan of a round, and the bytes of the arena that this is in."""
+
+    loop: Loop
+    plan: CudaPlan
+    arena_bytes: int
+
+
 class CudaPlan(Plan):
     """The plan of a CUDA program.
 
-    launches, calls: what computes each node; one that is in neither is left to CuPy.
+    launches, calls, loops: what computes each node; one that is in none of them is left to CuPy.
     joined: concatenations whose operands are computed in their places.
     kept: small constants that are read as arrays: made once, when the program is bound, outside the arena.
     staged: inputs whose arrays change from call to call, and which are copied to a fixed place.
+    alignments: to how many bytes inputs are aligned, and results that are written over them, where that is less than all accesses need:
+        elements of arrays that a loop goes along, which ``moving`` has, with the bytes from one to the next.
 
     A plan that is ``direct`` stages nothing: arguments are read where they lie, and results are computed in fresh arrays
     (``returned``), so that its steps have other addresses at each call.
@@ -49,6 +67,7 @@ class CudaPlan(Plan):
         fixed: frozenset[int],
         unit: Unit,
         direct: bool = False,
+        moving: Mapping[int, int] = _NONE,
     ) -> None:
         self.unit = unit
         slot_of = slots(graph, shadows(graph))
@@ -63,6 +82,8 @@ class CudaPlan(Plan):
         self.staged = [v for i, v in changing if i not in fixed and (i >= len(input_places) or input_places[i] is None)]
         self.launches: dict[Node, Launches] = {}
         self.calls: dict[Node, LibraryCall] = {}
+        self.loops: dict[Node, PlannedLoop] = {}
+        self.alignments = self._alignments(graph, donate, moving)
         self.pairs: dict[Node, dict[Value, list[Value]]] = {}  # of each result the operands over which a node may write it
         self._find_launches_and_calls(graph)
         results = set(graph.outputs)
@@ -73,9 +94,27 @@ class CudaPlan(Plan):
             self.launches[node] = unit.add(node)
         stay = frozenset[int]() if direct else frozenset(i for i in range(len(graph.outputs)) if i not in donate)
         super().__init__(graph, donate, stay, input_places)
-        self.workspaces: dict[Node, Request] = {}
+        self.workspaces: dict[Node, Request] = {}  # of libraries' calls, and the arenas of loops' rounds
         self.temporaries: dict[Value, Request] = {}
         self._scratch()
+
+    def _alignments(self, graph: Graph, donate: Mapping[int, int], moving: Mapping[int, int]) -> dict[Value, int]:
+        odd = {i: bytes_ for i, step in moving.items() if (bytes_ := alignment(step)) < ACCESS_BYTES}
+        if not odd:
+            return {}
+        root = self.shadows.root
+        strict = {
+            root.get(v, v)
+            for node in graph.nodes
+            if isinstance(implementation_of(node), (LibraryPlan, HandKernels, Repetition))
+            for v in (*node.inputs, *node.outputs)
+        }
+        found = {graph.inputs[i]: bytes_ for i, bytes_ in odd.items()}
+        for o, i in donate.items():
+            v = root.get(graph.outputs[o], graph.outputs[o])
+            if i in odd and v not in strict:
+                found[v] = odd[i]
+        return found
 
     def _find_launches_and_calls(self, graph: Graph) -> None:
         for node in graph.nodes:
@@ -87,6 +126,14 @@ class CudaPlan(Plan):
                     if node.op.in_place:
                         times = Counter(node.inputs)
                         self.pairs[node] = self._pairs(node, [(x, node.outputs[i]) for i, x in enumerate(node.inputs) if times[x] == 1])
+                case Repetition():
+                    loop = loop_of(node)
+                    fixed = frozenset(range(len(loop.graph.inputs)))
+                    plan = CudaPlan(loop.graph, loop.donate, (), fixed, self.unit, moving=loop.moving)
+                    self.loops[node] = PlannedLoop(loop, plan, plan.place())
+                    times = Counter(node.inputs)
+                    states = zip(initials(node), node.outputs[node.attrs["stacked"] :], strict=True)
+                    self.pairs[node] = self._pairs(node, [(x, y) for x, y in states if times[x] == 1])
                 case Generated() | HandKernels():
                     self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in (*node.inputs, *node.outputs)})
                     self.pairs[node] = self._pairs(node, self.launches[node].in_place())
@@ -112,7 +159,10 @@ class CudaPlan(Plan):
         return strided
 
     def _layout(self, v: Value) -> Layout:
-        return Layout(self.shadows.strides(v), alignment(self.shadows.offset(v)))
+        begins = alignment(self.shadows.offset(v))
+        if self.alignments:
+            begins = min(begins, self.alignments.get(self.shadows.root.get(v, v), begins))
+        return Layout(self.shadows.strides(v), begins)
 
     def _constants_in_memory(self, graph: Graph) -> set[Node]:
         """Constants that are read as arrays; kernels write them as numbers."""
@@ -123,6 +173,10 @@ class CudaPlan(Plan):
         for node, call in self.calls.items():
             if call.workspace:
                 self.workspaces[node] = self.scratch(call.workspace, self.step[node], f"workspace of {call.name} {node.site or ''}".strip())
+        for node, planned in self.loops.items():
+            self.workspaces[node] = self.scratch(
+                planned.arena_bytes, self.step[node], f"a round of {node.op.name} {node.site or ''}".strip()
+            )
         for node, launches in self.launches.items():
             for v in launches.temporaries:
                 self.temporaries[v] = self.scratch(v.nbytes, self.step[node], f"{v.spec} between kernels of {node.op.name}")
@@ -140,7 +194,8 @@ class CudaPlan(Plan):
         return self.places.get(self.root_of(x)) if is_whole(self.shadows, x) else None
 
     def fits(self, v: Value, state: Value) -> bool:
-        return v.size == state.size  # states lie without gaps here, or have stand-ins
+        # States lie without gaps here, or have stand-ins.
+        return v.size == state.size and (state not in self.alignments or v in self.alignments)
 
     def may_overwrite(self, node: Node, x: Value, out: Value) -> bool:
         return x in self.pairs.get(node, {}).get(out, ())

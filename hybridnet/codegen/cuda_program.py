@@ -6,11 +6,11 @@ arenas. Steps that CuPy computes stand between the others, which are captured as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from hybridnet.codegen.cuda_plan import CudaPlan
+from hybridnet.codegen.cuda_plan import CudaPlan, PlannedLoop
 from hybridnet.codegen.cuda_region import Tuning, Unit, origin
 from hybridnet.codegen.cuda_text import Kernel, Table
 from hybridnet.codegen.plan import Occupied, Place
@@ -20,6 +20,7 @@ from hybridnet.device import Device
 from hybridnet.device.compiler import Origin
 from hybridnet.device.hardware import HOST_LAUNCH_BYTES
 from hybridnet.dtypes import Dtype
+from hybridnet.graph.control_ops import first_state, initials
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.lowering import Target, lower
 
@@ -132,6 +133,28 @@ class CupyStep:
 Step = KernelStep | LibraryStep | CopyStep | CupyStep
 
 
+class WrittenLoop(NamedTuple):
+    """A loop whose rounds, ``length`` of ``steps`` each, are steps of a program from number ``start`` on."""
+
+    node: Node
+    start: int
+    steps: int
+    length: int
+
+
+def _placed(step: Step, place: Callable[[Address], Address]) -> Step:
+    """A step over other addresses: of one for which all stay the same, the step itself."""
+    match step:
+        case KernelStep(kernel, arguments, node):
+            moved = tuple(map(place, arguments))
+            return step if moved == arguments else KernelStep(kernel, moved, node)
+        case LibraryStep(call, pointers, workspace, node):
+            return LibraryStep(call, tuple(map(place, pointers)), None if workspace is None else place(workspace), node)
+        case CopyStep(source, target, nbytes, node):
+            return CopyStep(place(source), place(target), nbytes, node)
+    raise TypeError(step)
+
+
 @dataclass
 class CudaSource:
     """A program: kernels' text, steps, and where inputs and results lie.
@@ -144,6 +167,7 @@ class CudaSource:
     direct: the bytes of the fresh buffers that each call computes its results in, if the program is direct: launched
         step by step on its arguments where they lie. Else None.
     resident: where in the arena the outputs that the caller keeps there lie.
+    loops: which of the steps are rounds of loops, in order.
     writes: for each node that is not a view, what its steps write: its results, and what lies between its kernels.
     occupied: what lies in the arena, and when.
     """
@@ -160,6 +184,7 @@ class CudaSource:
     direct: list[int] | None = None
     resident: tuple[Place | None, ...] = ()
     largest: list[tuple[int, str]] = field(default_factory=list)
+    loops: list[WrittenLoop] = field(default_factory=list)
     writes: dict[Node, tuple[Extent, ...]] = field(default_factory=dict)
     occupied: Sequence[Occupied] = ()
 
@@ -218,17 +243,13 @@ class _Writer:
         self.at_bind: list[AtBind] = [Filled(v.constant, v.shape, v.dtype) for v in plan.kept]
         self.base = {v: -2 - k for k, v in enumerate(plan.kept)}
         self.steps: list[Step] = []
+        self.loops: list[WrittenLoop] = []
         self.writes: dict[Node, tuple[Extent, ...]] = {}
 
     def write(self) -> CudaSource:
         plan, graph = self.plan, self.graph
         arena = plan.place()
-        for node in graph.nodes:
-            if node.op.kind is not Kind.VIEW and plan.planned(node) and node not in plan.joined:
-                self._write_node(node)
-        for i, v in plan.late:
-            target = self.address(graph.inputs[plan.donate[i]])
-            self.steps.append(CopyStep(self.address(v), target, v.nbytes, v.node))
+        self._write_steps()
         staged = {self.number[v]: self.address(v) for v in plan.staged if v in plan.places}
         returned = {at: staged[at] for at in plan.donate.values() if at in staged}
         results = [self.located(v) for i, v in enumerate(graph.outputs) if i not in plan.donate]
@@ -247,9 +268,19 @@ class _Writer:
             [v.nbytes for v in self.buffers] if self.direct else None,
             tuple((x.address.offset, x.nbytes) if x.address.base == ARENA else None for x in places),
             largest,
+            self.loops,
             self.writes,
             plan.occupied(),
         )
+
+    def _write_steps(self) -> None:
+        plan, graph = self.plan, self.graph
+        for node in graph.nodes:
+            if node.op.kind is not Kind.VIEW and plan.planned(node) and node not in plan.joined:
+                self._write_node(node)
+        for i, v in plan.late:
+            target = self.address(graph.inputs[plan.donate[i]])
+            self.steps.append(CopyStep(self.address(v), target, v.nbytes, v.node))
 
     def address(self, v: Value) -> Address:
         """Where a value lies."""
@@ -289,8 +320,31 @@ class _Writer:
             for kernel in launches.kernels:
                 arguments = tuple(made[v] if v in made else self.address(v) for v in kernel.arguments)
                 self.steps.append(KernelStep(kernel, arguments, node))
+        elif node in plan.loops:
+            self._write_loop(node, plan.loops[node])
         elif all(v.size for v in node.outputs):
             self.steps.append(CupyStep(node, tuple(map(self.located, node.inputs)), tuple(map(self.located, node.outputs))))
+
+    def _write_loop(self, node: Node, planned: PlannedLoop) -> None:
+        """The steps of a loop: the states put where they stay, then the rounds."""
+        stacked = node.attrs["stacked"]
+        last = node.outputs[stacked:]
+        for x, y in zip(initials(node), last, strict=True):
+            if self.address(x) != self.address(y):
+                self.steps.append(CopyStep(self.address(x), self.address(y), y.nbytes, node))
+        part = _Writer(planned.plan, frozenset())
+        part._write_steps()
+        first = first_state(node)
+        given = [self.address(v) for v in (*node.inputs[:first], *last, *node.inputs[first + len(last) :], *node.outputs[:stacked])]
+        rounds = _Rounds(self, part, given, planned.loop.moving, self.plan.workspaces[node].offset)
+        self.loops.append(WrittenLoop(node, len(self.steps), len(part.steps), len(planned.loop.rounds)))
+        written: dict[Node, dict[Extent, None]] = {}
+        for k in planned.loop.rounds:
+            place = rounds.place(k)
+            self.steps += [_placed(step, place) for step in part.steps]
+            for inner, extents in part.writes.items():
+                written.setdefault(inner, {}).update(dict.fromkeys((place(address), size) for address, size in extents))
+        self.writes |= {inner: tuple(extents) for inner, extents in written.items()}
 
     def _table(self, table: Table) -> Address:
         return self._made(tuple(e if isinstance(e, int) else self.address(e) for e in table.entries))
@@ -298,3 +352,44 @@ class _Writer:
     def _made(self, array: AtBind) -> Address:
         self.at_bind.append(array)
         return Address(-1 - len(self.at_bind))
+
+
+class _Rounds:
+    """The addresses of a loop's rounds, from those that a round was written over.
+
+    given: where the round's inputs lie, in round 0 those that move. arena: where in the arena the round's own begins.
+    """
+
+    def __init__(self, outer: _Writer, part: _Writer, given: Sequence[Address], moving: Mapping[int, int], arena: int) -> None:
+        self.outer, self.part, self.given, self.moving, self.arena = outer, part, given, moving, arena
+        self.fixed: dict[int, Address] = {}  # arrays made at binding that are the same in all rounds, by their base in the round
+
+    def place(self, k: int) -> Callable[[Address], Address]:
+        """Where what a round was written over lies in round ``k``."""
+        own: dict[int, Address] = {}
+        known: dict[Address, Address] = {}
+
+        def place(address: Address) -> Address:
+            found = known.get(address)
+            if found is None:
+                found = known[address] = self._found(address, k, own, place)
+            return found
+
+        return place
+
+    def _found(self, address: Address, k: int, own: dict[int, Address], place: Callable[[Address], Address]) -> Address:
+        base, offset = address
+        if base == ARENA:
+            return Address(ARENA, self.arena + offset)
+        if base >= 0:
+            begin = self.given[base]
+            return Address(begin.base, begin.offset + k * self.moving.get(base, 0) + offset)
+        made = self.fixed.get(base) or own.get(base)
+        if made is None:
+            wanted = self.part.at_bind[-2 - base]
+            moves = not isinstance(wanted, Filled) and any(isinstance(e, Address) and e.base in self.moving for e in wanted)
+            if not isinstance(wanted, Filled):
+                wanted = tuple(place(e) if isinstance(e, Address) else e for e in wanted)
+            self.outer.at_bind.append(wanted)
+            made = (own if moves else self.fixed)[base] = Address(-1 - len(self.outer.at_bind))
+        return Address(made.base, made.offset + offset)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hybridnet.codegen.numpy_text import Namespace
-from hybridnet.graph.control_ops import COND, FOREACH
-from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.control_ops import COND, FOREACH, in_places
+from hybridnet.graph.ir import Graph, Node
 
 
 class Writer(Protocol):
@@ -33,11 +33,8 @@ def write_control(writer: Writer, node: Node, inputs: list[str], outputs: list[s
 
 def _into(writer: Writer, graph: Graph, node: Node, inputs: Sequence[str], targets: Sequence[str], positions: Sequence[int]) -> list[str]:
     """The lines of a graph whose results go into ``targets``, which are the inputs at ``positions``, or further arrays if those end."""
-    further = [Value(v.shape, v.dtype, v.device) for v in graph.outputs[: len(graph.outputs) - len(positions)]]
-    extended = Graph([*graph.inputs, *further], graph.nodes, graph.outputs)
-    donate = {i: len(graph.inputs) + i for i in range(len(further))}
-    donate |= {len(further) + i: at for i, at in enumerate(positions)}
-    return _indented(writer.part(extended, node, [*inputs, *targets[: len(further)]], donate)[0])
+    extended, donate = in_places(graph, positions)
+    return _indented(writer.part(extended, node, [*inputs, *targets[: len(extended.inputs) - len(graph.inputs)]], donate)[0])
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

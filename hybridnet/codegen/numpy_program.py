@@ -79,11 +79,14 @@ class Source:
         return "\n".join([*lines, ""])
 
 
+CanFlatten = Callable[[Flat], bool]
+
+
 def write_numpy_program(
     graph: Graph,
     donate: Mapping[int, int] | None = None,
     resident: frozenset[int] = frozenset(),
-    can_flatten: Callable[[Flat], bool] = lambda flat: False,
+    can_flatten: CanFlatten = lambda flat: False,
     input_places: Sequence[Place | None] = (),
     fixed: Sequence[Any] = (),
 ) -> Source:
@@ -96,18 +99,30 @@ def write_numpy_program(
     the first inputs where in the arena they lie already: a backward runs in its forward's arena. ``fixed`` are the arrays of the
     last inputs, which ``run`` is not given: they are the same at every call.
     """
-    donated = dict(donate or {})
+    plan, groups = _planned(graph, "cpu", dict(donate or {}), resident, can_flatten, input_places)
+    return _Writer(plan, groups, fixed=fixed, can_flatten=can_flatten).write()
+
+
+def _planned(
+    graph: Graph,
+    program: str,
+    donate: dict[int, int],
+    resident: frozenset[int],
+    can_flatten: CanFlatten,
+    input_places: Sequence[Place | None] = (),
+) -> tuple[NumpyPlan, dict[Node, list[Flat]]]:
+    """The plan of a graph, lowered to a kind of program, and for each of its groups the flat arrays that it is computed in."""
 
     @lru_cache(maxsize=1)  # what the last rewrite asked about is what is written
     def plan_of(graph: Graph) -> tuple[NumpyPlan, dict[Node, list[Flat] | None]]:
-        plan = NumpyPlan(graph, donated, resident, input_places)
+        plan = NumpyPlan(graph, donate, resident, input_places)
         return plan, group_flats(plan, can_flatten)
 
     def unwanted(graph: Graph) -> set[Node]:
         return {n for n, flats in plan_of(graph)[1].items() if flats is None}
 
-    plan, groups = plan_of(lower(graph, "cpu", Target(donated, unwanted=unwanted)))
-    return _Writer(plan, {n: flats for n, flats in groups.items() if flats is not None}, fixed=fixed).write()
+    plan, groups = plan_of(lower(graph, program, Target(donate, unwanted=unwanted)))
+    return plan, {n: flats for n, flats in groups.items() if flats is not None}
 
 
 class _Writer:
@@ -120,14 +135,18 @@ class _Writer:
         outer: _Writer | None = None,
         inputs: Sequence[str] | None = None,
         fixed: Sequence[Any] = (),
+        can_flatten: CanFlatten = lambda flat: False,
     ) -> None:
         self.plan = plan
         self.outer = outer
         self.graph = plan.graph
         self.group_flats = group_flats
-        self.messages = message_flats(plan, group_flats)
+        self.can_flatten = can_flatten
+        self.messages = message_flats(plan, group_flats) if outer is None else {}  # in control flow there are none
         groups = (flat for flats in group_flats.values() for flat in flats)  # first: what a message has lies in what one of them has
-        self.flats = {flat: i for i, flat in enumerate(dict.fromkeys([*groups, *self.messages.values()]))}
+        self.flats: dict[Flat, int] = {} if outer is None else outer.flats
+        for flat in (*groups, *self.messages.values()):
+            self.flats.setdefault(flat, len(self.flats))
         self.ns: Namespace = Namespace() if outer is None else outer.ns
         self.given = [f"x{i}" for i in range(len(plan.graph.inputs) - len(fixed))] if inputs is None else list(inputs)
         names = [*self.given, *(self.ns.bind(f"fixed{i}", array, ("fixed", i)) for i, array in enumerate(fixed))]
@@ -141,6 +160,11 @@ class _Writer:
         self.pending: list[tuple[int, Request, tuple[int, ...], Any]] = []  # lines of bind() that wait for offsets
         self.statements: list[Statement] = []  # their lines counted from the start of the body
         self.parts: list[tuple[_Writer, Request]] = []  # with the bytes of this arena in which theirs lie
+
+    @property
+    def outermost(self) -> _Writer:
+        """What writes the whole program."""
+        return self if self.outer is None else self.outer.outermost
 
     def write(self) -> Source:
         graph, plan = self.graph, self.plan
@@ -180,9 +204,15 @@ class _Writer:
 
     def part(self, graph: Graph, node: Node, inputs: Sequence[str], donate: dict[int, int]) -> tuple[list[str], list[str]]:
         """The lines that run a graph of ``node`` on arrays of those names, and the names of the results that are not donated."""
-        lowered = lower(graph, "cpu body", Target(donate))
-        plan = NumpyPlan(lowered, donate, frozenset(range(len(lowered.outputs))))
-        part = _Writer(plan, {}, self, inputs)
+        position = {name: i for i, name in enumerate(self.outermost.given)}
+        at = {i: position[name] for i, name in enumerate(inputs) if name in position}  # the program's inputs among the graph's
+
+        def can_flatten(flat: Flat) -> bool:
+            return all(i in at for i in flat) and self.outermost.can_flatten(tuple(at[i] for i in flat))
+
+        plan, groups = _planned(graph, "cpu body", donate, frozenset(range(len(graph.outputs))), can_flatten)
+        lowered = plan.graph
+        part = _Writer(plan, {n: [tuple(at[i] for i in flat) for flat in flats] for n, flats in groups.items()}, self, inputs)
         part._write_body()
         name = f"body of {node.op.name} {node.site or ''}".strip()
         self.parts.append((part, self.plan.scratch(plan.place(), self.plan.step[node], name)))
@@ -280,10 +310,7 @@ class _Writer:
         arguments = ", ".join(name if is_fixed else "None" for name, is_fixed in zip(arrays, stay, strict=True))
         self.head.append(f"{bound} = {self.ns.bind(f'plan_{node.op.name}', call, ('library', id(call)))}.bind(({arguments}), {scratch})")
         self.body.append(f"{bound}({', '.join(name for name, is_fixed in zip(arrays, stay, strict=True) if not is_fixed)})")
-        outermost = self
-        while outermost.outer is not None:
-            outermost = outermost.outer
-        outermost.sessions[call.session] = None
+        self.outermost.sessions[call.session] = None
 
     def _write_flat_message(self, node: Node, args: list[str]) -> None:
         """A sum over ranks of states that lie one after another: what was not computed there is copied there, and all are one array."""

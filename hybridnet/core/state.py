@@ -25,6 +25,9 @@ class Trace(Protocol):
     def before_run(self, callback: Any) -> None:
         """Call back on the host before each run of the compiled function."""
 
+    def from_host(self, draw: Any, dtype: Any, devices: Any, name: str, first: float) -> list[Any]:
+        """Arrays, one on each device, with the number that ``draw`` gives on the host each time the compiled code comes by here."""
+
     def read(self, array: Any) -> Any:
         """The graph value that stands for ``array`` now; an unknown array becomes an input."""
 

@@ -36,3 +36,11 @@ LAUNCH_BYTES = 1 << 20
 #: Bytes of arguments and results whose copies take as long as launching one step from Python does. A guess: an H200 copies 8 MiB in
 #: about four microseconds.
 HOST_LAUNCH_BYTES = 8 << 20
+
+#: Launches that one CUDA graph holds at most where a loop is written out in it. A guess: capturing and instantiating that many takes a
+#: good part of a second, once.
+GRAPH_LAUNCHES = 1 << 15
+
+#: Bytes of registers in which a thread holds its row of a recurrent weight, at most: then a whole sequence is one launch. 0: it never is.
+#: A guess: 64 of the 255 registers that a thread may have (CUDA C++ Programming Guide, "Compute Capabilities").
+RECURRENT_BYTES = 256

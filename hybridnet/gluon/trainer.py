@@ -42,9 +42,8 @@ class _Scalars:
         self.numbers = Numbers(device, "trainer.")
         self._written: Any = None
 
-    def write(self, rate: float, numbers: Mapping[str, float]) -> None:
-        """Set learning rate and hyper-parameters from the host."""
-        self.rates.write({"learning_rate": rate})
+    def write(self, numbers: Mapping[str, float]) -> None:
+        """Set hyper-parameters from the host."""
         if self._written is not numbers:  # which are another dict when one of them changed
             self.numbers.write(numbers)
             self._written = numbers
@@ -202,15 +201,18 @@ class Trainer:
         if not self._optimizer.traceable:
             self._update_one_by_one(fresh, rescale, divide, summed)
         elif local.trace is not None:
-            local.trace.before_run(self._host_step)  # type: ignore[attr-defined]
+            local.trace.before_run(self._write_numbers)
             if self._ranks is not None:
                 local.trace.note(self._ranks.explain(self._scale, batch_size))  # type: ignore[attr-defined]
-            for device in self._scalars:
-                self._update_on(device, fresh, divide, summed, rescale)
+            now = self._optimizer.learning_rate
+            rates = local.trace.from_host(self._next_rate, dtypes.float64, list(self._scalars), "trainer.learning_rate", now)
+            for device, rate in zip(self._scalars, rates, strict=True):
+                self._update_on(device, fresh, divide, summed, rescale, rate)
         else:
-            self._host_step()
+            rate = self._next_rate()
+            self._write_numbers()
             for device, scalars in self._scalars.items():
-                scalars.rates.write({"rescale_grad": rescale})
+                scalars.rates.write({"rescale_grad": rescale, "learning_rate": rate})
                 self._compiled[device](fresh, divide, summed)
                 self._update_rows(device, fresh, rescale)
         if self._update_on_kvstore is not False:
@@ -296,14 +298,18 @@ class Trainer:
             fail(ArgumentError, "Trainer.step", expected="with loss scaling, all parameters on the same devices", got=got)
         return bool(self._amp_loss_scaler.take())
 
-    def _host_step(self) -> None:
-        """What happens on the host before every update: count it, follow the schedule."""
+    def _next_rate(self) -> float:
+        """What happens on the host before every update: count it, follow the schedule, whose rate it gives."""
         if self._ranks is not None:
             self._ranks.compare(self._params, self._optimizer)
         self._optimizer.num_update += 1
-        rate, numbers = self._optimizer.learning_rate, self._optimizer.inputs()
+        return self._optimizer.learning_rate
+
+    def _write_numbers(self) -> None:
+        """Put the hyper-parameters of now where updates read them."""
+        numbers = self._optimizer.inputs()
         for scalars in self._scalars.values():
-            scalars.write(rate, numbers)
+            scalars.write(numbers)
 
     def _trained(self, indices: Sequence[int] | None) -> Any:
         """(index, parameter) of those that are trained, among ``indices``."""
@@ -315,10 +321,13 @@ class Trainer:
         """Those of which weight or gradient is not dense: mostly none, and then nothing is gone through."""
         return [(i, p) for i, p in self._trained(indices) if not p.is_dense] if self._has_rows else []
 
-    def _update_on(self, device: Device, fresh: tuple[int, ...] | None, divide: bool, summed: bool, rescale: Any = None) -> None:
+    def _update_on(
+        self, device: Device, fresh: tuple[int, ...] | None, divide: bool, summed: bool, rescale: Any = None, rate: Any = None
+    ) -> None:
         """The update on one device; what the trainer compiles, and what a user's compiled step contains.
 
         ``divide``: whether the gradients are those of a scaled loss. ``summed``: whether they are summed over ranks first.
+        ``rescale``, ``rate``: the gradients' factor and the learning rate, where they are not read from arrays of the trainer.
         """
         if local.trace is not None:
             local.trace.depends_on(self, "trainer")  # whether there is a loss scaler
@@ -332,7 +341,7 @@ class Trainer:
                 at = devices.index(device)
                 entries.append((i, parameter._data[at], parameter.list_grad()[at], self._states[i][at]))  # type: ignore[index]
         rescale = scalars.rates.array("rescale_grad", dtypes.float64) if rescale is None else rescale
-        lr = scalars.rates.array("learning_rate", dtypes.float64)
+        lr = scalars.rates.array("learning_rate", dtypes.float64) if rate is None else rate
         scalars.numbers.write(self._optimizer.inputs())  # there may be one that was no input so far
 
         def move(factor: Any) -> None:

@@ -18,6 +18,7 @@ from hybridnet.core import Array, NDArray, Spec, apply, asarray, local, paused_r
 from hybridnet.errors import ArgumentError, DtypeError, HybridnetError, ShapeError, TraceError, fail
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.control_trace import BodyTrace, Branch, Step, emit_cond, emit_foreach, emit_while, in_class, with_writes
+from hybridnet.graph.host_numbers import Repeated
 from hybridnet.graph.operators import CAST, FULL, NOT_EQUAL, RESHAPE
 from hybridnet.ops.array.shape import stack
 
@@ -37,14 +38,30 @@ def foreach(body: Callable[[Any, Any], Any], data: Any, init_states: Any, name: 
         fail(ShapeError, "foreach", expected="data arrays with the same length of the first axis", got=got)
     length = arrays[0].shape[0]
     step = _Stepper("foreach", lambda x, s: body(_build(structure, x), _build(state_structure, s)), states, state_structure)
-    least = backend_of(arrays[0]._device).limits.unrolled_steps if local.trace is not None and local.trace.unrolls else 0
-    if local.trace is not None and length > least:
-        outputs, last = step.emit_foreach(arrays, length)
+    traced = _as_loop(step, arrays, length)
+    if traced is not None:
+        outputs, last = step.emit_foreach(traced, arrays, length)
     elif length == 0:
         outputs, last = step.nothing(arrays, 0), states
     else:
         outputs, last = step.run(lambda i, _: [x[i] for x in arrays], length)
     return _build(step.output_structure, outputs), _build(state_structure, last)
+
+
+def _as_loop(step: _Stepper, arrays: Sequence[Any], length: int) -> Step | None:
+    """The step as a graph, where the loop is to be a node of the trace; None where it is written out, or there is no trace."""
+    if local.trace is None or not length:
+        return None
+    limits = backend_of(arrays[0]._device).limits
+    if not local.trace.unrolls or length > limits.unrolled_steps:
+        return step.trace(arrays, length)
+    if local.recording or length <= limits.unrolled_updates:
+        return None
+    try:
+        traced = step.trace(arrays, length)
+    except TraceError:  # a message to other ranks, say, which a loop cannot hold; what is wrong anyway is told when it is written out
+        return None
+    return traced if traced.trace.written else None
 
 
 def while_loop(
@@ -176,9 +193,9 @@ class _Stepper:
             rows += [[_zeros(y, y.shape) for y in rows[0]]] * (length - len(rows))
         return [stack(column) for column in zip(*rows, strict=True)], states
 
-    def trace(self, scanned: Sequence[Any]) -> Step:
-        """The step as a graph."""
-        trace = BodyTrace(self.op, local.trace)
+    def trace(self, scanned: Sequence[Any], length: int | None = None) -> Step:
+        """The step as a graph, ``length``: of that many, where it is known."""
+        trace = BodyTrace(self.op, local.trace, length)
         elements = [trace.input(x, f"element{i}", x.shape[1:]) for i, x in enumerate(scanned)]
         states = [trace.input(x, f"before{i}") for i, x in enumerate(self.states)]
 
@@ -189,19 +206,23 @@ class _Stepper:
 
         results = trace.run(body)
         count = len(results) - len(states)
-        return Step(trace, elements, states, results[:count], results[count:], [])
+        return Step(trace, [*elements, *(x for _, x in trace.numbers)], states, results[:count], results[count:], [])
 
     def nothing(self, scanned: Sequence[Any], length: int) -> list[Any]:
         """The outputs of no step at all: zeros, of the shapes that a step would give."""
         with paused_recording():
-            results = self.trace(scanned).results
+            results = self.trace(scanned, 0).results
         return [_zeros(y, (length, *y.shape)) for y in results]
 
-    def emit_foreach(self, arrays: Sequence[Any], length: int) -> tuple[list[Any], list[Any]]:
-        step = with_writes(self.trace(arrays))
+    def emit_foreach(self, traced: Step, arrays: Sequence[Any], length: int) -> tuple[list[Any], list[Any]]:
+        step = with_writes(traced)
+        trace = step.trace
+        if trace.callbacks:
+            trace.outer.on_host(Repeated(length, trace.callbacks))
         if not step.results and not step.states:
             return [], []
-        return self._finish(step, *emit_foreach(step, arrays, [*self.states, *step.written], length))
+        along = [*arrays, *(table for table, _ in trace.numbers)]
+        return self._finish(step, *emit_foreach(step, along, [*self.states, *step.written], length))
 
     def emit_while(self, test: Callable[[Sequence[Any]], Any], length: int) -> tuple[list[Any], list[Any]]:
         with paused_recording():

@@ -7,6 +7,7 @@ every graph of a node takes alike. The NumPy program writes them as ``if``, ``fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,17 @@ def _compute_while(xp: Any, *operands: Any, test: Graph, body: Graph, length: in
 WHILE_LOOP = Op("while_loop", Kind.OPAQUE, _infer_while, compute=_compute_while)
 
 CONTROL = frozenset({COND, FOREACH, WHILE_LOOP})
+
+
+def in_places(graph: Graph, positions: Sequence[int]) -> tuple[Graph, dict[int, int]]:
+    """The graph with further inputs for its first results, and of each result the input into whose array it is written.
+
+    The last results, a loop's states, go into the inputs at ``positions``.
+    """
+    further = [Value(v.shape, v.dtype, v.device) for v in graph.outputs[: len(graph.outputs) - len(positions)]]
+    donate = {i: len(graph.inputs) + i for i in range(len(further))}
+    donate |= {len(further) + i: at for i, at in enumerate(positions)}
+    return Graph([*graph.inputs, *further], graph.nodes, graph.outputs), donate
 
 
 def first_state(node: Node) -> int:

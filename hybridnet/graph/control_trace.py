@@ -14,8 +14,10 @@ from typing import Any
 
 from hybridnet import dtypes
 from hybridnet.core import NDArray, Op, Spec, apply, as_class, local, paused_recording, tape, wrap
+from hybridnet.device import Device
 from hybridnet.errors import TraceError, fail
 from hybridnet.graph.control_ops import COND, FOREACH, WHILE_LOOP
+from hybridnet.graph.host_numbers import HostNumbers
 from hybridnet.graph.ir import Graph, Value
 from hybridnet.graph.operators import ADD, FULL
 from hybridnet.graph.passes.cleanup import dce
@@ -23,11 +25,16 @@ from hybridnet.graph.trace import State, Trace, tracing
 
 
 class BodyTrace(Trace):
-    """The trace of a body inside ``outer`` (``None``: of one that is traced only to learn its results' shapes)."""
+    """The trace of a body inside ``outer`` (``None``: of one that is traced only to learn its results' shapes).
 
-    def __init__(self, name: str, outer: Any) -> None:
+    length: how often it runs, where that is known.
+    """
+
+    def __init__(self, name: str, outer: Any, length: int | None = None) -> None:
         super().__init__(outer)
         self.name = name
+        self.length = length
+        self.numbers: list[tuple[Any, Any]] = []  # tables of the host's numbers, and their elements here
         self.tapes: dict[int, Any] = {}  # by id of a captured array: its place on the tape outside
         self.inputs: list[tuple[Any, Value]] = []
         self.start = next(tape._sequence)  # nodes of the tape before it are not this trace's
@@ -38,6 +45,25 @@ class BodyTrace(Trace):
     def before_run(self, callback: Callable[[], None]) -> None:
         if self.outer is not None:
             self.outer.before_run(callback)
+
+    def on_host(self, action: Callable[[], None]) -> None:
+        if self.length is None and self.outer is not None:  # it may run, or not: the host cannot know
+            self.outer.on_host(action)
+        else:
+            super().on_host(action)
+
+    def host_numbers(
+        self, shape: tuple[int, ...], dtype: Any, devices: Sequence[Device], name: str, first: float
+    ) -> tuple[HostNumbers, list[Any]]:
+        if self.outer is None:
+            return super().host_numbers(shape, dtype, devices, name, first)
+        if self.length is None:
+            found: tuple[HostNumbers, list[Any]] = self.outer.host_numbers(shape, dtype, devices, name, first)
+            return found
+        table, arrays = self.outer.host_numbers((self.length, *shape), dtype, devices, name, first)
+        elements = [self.input(x, name, x.shape[1:]) for x in arrays]
+        self.numbers += zip(arrays, elements, strict=True)
+        return table, elements
 
     def _state(self, array: Any) -> State:
         if id(array) not in self.states:

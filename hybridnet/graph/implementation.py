@@ -27,6 +27,11 @@ class LibraryPlan:
 
 
 @dataclass(frozen=True)
+class Repetition:
+    """The steps of a loop, one after another, each of them what its body's nodes are computed by; nothing is decided between them."""
+
+
+@dataclass(frozen=True)
 class ArrayModule:
     """NumPy or CuPy, by the operator's ``compute``. ``refused``: why a library does not, if one was to."""
 
@@ -41,4 +46,4 @@ class Decomposed:
 
 
 #: ``HandKernels`` are kernels written by hand (``hybridnet.core.kernel``).
-Implementation = Alias | Generated | HandKernels | LibraryPlan | ArrayModule | Decomposed
+Implementation = Alias | Generated | HandKernels | LibraryPlan | Repetition | ArrayModule | Decomposed

@@ -6,6 +6,7 @@ not make are state: read ones become inputs, written ones become outputs as well
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from hybridnet.device import Device
 from hybridnet.errors import TraceError, fail, user_site
 from hybridnet.exact import exact
 from hybridnet.graph.aliases import Aliases
+from hybridnet.graph.host_numbers import HostNumbers
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import FULL
 
@@ -145,6 +147,27 @@ class Trace:
         """Run ``callback`` on the host before each run of what is being compiled, the first included."""
         if callback not in self.callbacks:
             self.callbacks.append(callback)
+
+    def on_host(self, action: Callable[[], None]) -> None:
+        """Run ``action`` on the host for each time that the compiled code comes by here, in the order of the code, before it runs."""
+        self.callbacks.append(action)
+
+    def from_host(self, draw: Callable[[], float], dtype: Any, devices: Sequence[Device], name: str, first: float) -> list[Any]:
+        """Arrays of no dimensions, one on each device, with the number that ``draw`` gives on the host each time the code comes by here.
+
+        ``name`` is what graphs call them; ``first`` is what they are until the first run.
+        """
+        table, arrays = self.host_numbers((), dtype, devices, name, first)
+        self.on_host(functools.partial(table.take, draw))
+        return arrays
+
+    def host_numbers(
+        self, shape: tuple[int, ...], dtype: Any, devices: Sequence[Device], name: str, first: float
+    ) -> tuple[HostNumbers, list[Any]]:
+        """A table of such numbers, and its part that the traced code reads."""
+        table = HostNumbers(shape, dtype, devices, name, first)
+        self.before_run(table.begin)
+        return table, table.arrays
 
     def note(self, line: str) -> None:
         """Have ``explain`` say it of what is being compiled."""

@@ -35,6 +35,7 @@ from hybridnet.lowering.recompute import recompute
 from hybridnet.lowering.residuals import residuals
 from hybridnet.lowering.target import Target
 from hybridnet.lowering.ungroup import ungroup
+from hybridnet.lowering.wavefront import cut_products, side_by_side
 
 
 class Lowering(NamedTuple):
@@ -62,6 +63,13 @@ _CHOOSE = Lowering(
     required=True,
 )
 
+_COPY_INPUTS = Lowering(
+    "copy_inputs",
+    lambda graph, target: copy_inputs(graph),
+    "before all else, as these copies run; required, since a body overwrites states that may be results of the same step",
+    required=True,
+)
+
 _CPU_REGIONS = (
     Lowering(
         "fuse",
@@ -78,53 +86,62 @@ _CPU_REGIONS = (
     ),
 )
 
-#: For each kind of program its rewrites in their order: the NumPy program, in it the bodies of loops and branches, the CUDA program.
+_UNGROUP = Lowering(
+    "ungroup",
+    ungroup,
+    "when copies show which states are overwritten; required, since NumPy computes a group only where its tensors lie in one array",
+    required=True,
+)
+
+_GPU = (
+    Lowering(
+        "cut_products", lambda graph, target: cut_products(graph), "first, while the steps of recurrent layers are as they were written"
+    ),
+    Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
+    Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
+    Lowering("gelus", lambda graph, target: gelus(graph), "before fusion, and before recomputation, which scatters GELU's parts"),
+    Lowering("residuals", lambda graph, target: residuals(graph), "before fusion, which joins sums with each other"),
+    _BUCKETS,
+    _MULTI_TENSOR,
+    Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
+    Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),
+    _DCE,
+    Lowering("last_block", lambda graph, target: last_block(graph), "when all that is computed of parts of channels is one region"),
+    _CHOOSE,
+    Lowering(
+        "insert_layout_copies",
+        lambda graph, target: insert_layout_copies(graph),
+        "when it is settled what computes which arrays; required, since kernels and libraries read them without gaps",
+        required=True,
+    ),
+    Lowering(
+        "insert_copies",
+        lambda graph, target: insert_copies(graph, target.donate, shapes_matter=False),
+        "last, since the copies before it may be what an output needs; required, or results would share memory with inputs",
+        required=True,
+    ),
+    Lowering(
+        "side_by_side", lambda graph, target: side_by_side(graph), "when no rewrite is left, which would look at nodes in another order"
+    ),
+)
+
+#: For each kind of program its rewrites in their order: the NumPy program, in it the bodies of loops and branches; the CUDA program, in it
+#: the bodies of loops.
 LOWERING: dict[str, tuple[Lowering, ...]] = {
     "cpu": (
         _BUCKETS,
         _MULTI_TENSOR,
         *_CPU_REGIONS,
-        Lowering(
-            "ungroup",
-            ungroup,
-            "when copies show which states are overwritten; required, since NumPy computes a group only where its tensors lie in one array",
-            required=True,
-        ),
+        _UNGROUP,
     ),
-    "cpu body": (  # no groups: what a body computes on is no state, which alone could lie in one array
-        Lowering(
-            "copy_inputs",
-            lambda graph, target: copy_inputs(graph),
-            "before all else, as these copies run; required, since a body overwrites states that may be results of the same step",
-            required=True,
-        ),
-        *_CPU_REGIONS,
-    ),
-    "gpu": (
-        Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
-        Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
-        Lowering("gelus", lambda graph, target: gelus(graph), "before fusion, and before recomputation, which scatters GELU's parts"),
-        Lowering("residuals", lambda graph, target: residuals(graph), "before fusion, which joins sums with each other"),
-        _BUCKETS,
+    "cpu body": (  # whose groups are of states that the loop leaves where they are
+        _COPY_INPUTS,
         _MULTI_TENSOR,
-        Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
-        Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),
-        _DCE,
-        Lowering("last_block", lambda graph, target: last_block(graph), "when all that is computed of parts of channels is one region"),
-        _CHOOSE,
-        Lowering(
-            "insert_layout_copies",
-            lambda graph, target: insert_layout_copies(graph),
-            "when it is settled what computes which arrays; required, since kernels and libraries read them without gaps",
-            required=True,
-        ),
-        Lowering(
-            "insert_copies",
-            lambda graph, target: insert_copies(graph, target.donate, shapes_matter=False),
-            "last, since the copies before it may be what an output needs; required, or results would share memory with inputs",
-            required=True,
-        ),
+        *_CPU_REGIONS,
+        _UNGROUP,
     ),
+    "gpu": _GPU,
+    "gpu body": (_COPY_INPUTS, *_GPU),
 }
 
 #: What ``HYBRIDNET_DISABLE_PASSES`` may name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hybridnet.core.kernel import HandKernels, StridedSpec
 from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.graph.backend import CUDA, implementation_of
-from hybridnet.graph.implementation import LibraryPlan
+from hybridnet.graph.implementation import LibraryPlan, Repetition
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import COPY
 from hybridnet.lowering.last_block import ENDED
@@ -44,7 +44,7 @@ class _Fitting:
         """The operands as the node's kernels or its library take them."""
         if node.op is GROUP:
             return [self._without_gaps(v) for v in inputs]
-        if node.op is ENDED:
+        if node.op is ENDED or isinstance(implementation_of(node), Repetition):
             return [self._without_gaps(v, ACCESS_BYTES) for v in inputs]
         match implementation_of(node):
             case LibraryPlan(call):

@@ -36,9 +36,9 @@ from hybridnet.core.kernel import LibraryCall
 from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream, device_bytes
 from hybridnet.device.compiler import Module
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
-from hybridnet.device.hardware import ACCESS_BYTES
+from hybridnet.device.hardware import ACCESS_BYTES, GRAPH_LAUNCHES
 from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
-from hybridnet.graph.control_ops import CONTROL
+from hybridnet.graph.control_ops import CONTROL, FOREACH
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node
 from hybridnet.graph.messages import told
@@ -347,7 +347,14 @@ class CudaProgram:
         """The program's steps, and the CUDA C++ of its kernels."""
         lines = [f"// {self.name} on {self.device}: {self.source.arena_bytes:,} bytes of arena"]
         where = ""
-        for step in self.source.steps:
+        rest = {loop.start + loop.steps: loop for loop in self.source.loops if loop.steps}  # behind the first round
+        behind = 0
+        for i, step in enumerate(self.source.steps):
+            if i in rest and i >= behind:
+                behind = i + rest[i].steps * (rest[i].length - 1)
+                lines.append(f"//    ... {rest[i].length - 1} rounds more")
+            if i < behind:
+                continue
             site = str(step.node.site) if step.node is not None and step.node.site else ""
             if site and site != where:
                 lines.append(f"// -- {site}")
@@ -369,10 +376,11 @@ class CudaProgram:
             else "launched one by one, on large arrays where they lie"
         )
         head = f"{self.name}: {ways} ({parts}), {self.arena_bytes:,} bytes of arena"
+        loops = [f"  {n.op.name} at {n.site}: {length} rounds of {steps}, in a graph" for n, _, steps, length in self.source.loops]
         sent = [f"  {told(s.node)} by {s.call.name}, in a graph" for s in steps if isinstance(s, LibraryStep) and s.node.communicates]
         chosen = Counter(f"  {s.call.name}: {s.call.how}" for s in steps if isinstance(s, LibraryStep) and s.call.how)
         tuned = [f"{line}, {number} times" if number > 1 else line for line, number in chosen.items()]
-        return "\n".join([head, *sent, *tuned, *(f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between)])
+        return "\n".join([head, *loops, *sent, *tuned, *(f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between)])
 
     def module(self) -> Module:
         """The kernels on the device, compiled and loaded at the first use."""
@@ -440,6 +448,8 @@ def _reason(node: Node) -> str:
     """Why an operator is not part of a CUDA graph."""
     if node.op.python:
         return "Python of its own; called between two graphs"
+    if node.op is FOREACH and not node.attrs["counted"]:
+        return f"more than {GRAPH_LAUNCHES:,} launches, or steps that no graph can hold; runs through CuPy between two graphs"
     if node.op in CONTROL:
         return "control flow that depends on values is decided on the host; runs through CuPy between two graphs"
     if (refusal := refused(node)) is not None:

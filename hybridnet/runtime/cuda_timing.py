@@ -97,8 +97,8 @@ class _Timed:
 
 
 def cuda_steps(source: CudaSource) -> list[TimedStep]:
-    """The steps of a CUDA program, not timed; of a node of several the first has its operations."""
-    started: set[Node] = set()
+    """The steps of a CUDA program, not timed; of a node of several the first has its operations, in each round of a loop."""
+    first: dict[Node, object] = {}
     steps: list[TimedStep] = []
     for step in source.steps:
         if isinstance(step, CopyStep):
@@ -107,8 +107,8 @@ def cuda_steps(source: CudaSource) -> list[TimedStep]:
         node = step.node
         assert node is not None
         kind, name, grid, values = _described(step, source)
-        flops = 0 if node in started else flops_of(node)
-        started.add(node)
+        by = step.kernel if isinstance(step, KernelStep) else step.call if isinstance(step, LibraryStep) else step
+        flops = flops_of(node) if first.setdefault(node, by) is by else 0
         steps.append(TimedStep(kind, name, node, operator_of(node), 0.0, bytes_of(node, values), flops, grid))
     return steps
 

@@ -35,6 +35,8 @@ BEYOND = {
 @pytest.mark.parametrize("name", [name for name in QUESTIONS if name not in BEYOND])
 def test_questions_on_an_emulated_gpu(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs, "CHAIN", 4)
+    monkeypatch.setattr(costs, "EPOCHS", (2,))
+    monkeypatch.setattr(costs, "TRAINED", 2)
     monkeypatch.setattr(costs, "COPIED", (512,))
     monkeypatch.setattr(costs, "ELEMENTS", (32,))
     monkeypatch.setattr(threads, "CALLS", 5)

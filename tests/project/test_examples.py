@@ -111,6 +111,14 @@ def test_all_modes_on_a_gpu_end_where_the_cpu_does(emulated_gpu: Any) -> None:
             np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-4, err_msg=f"{name} in mode {mode}")
 
 
+def test_epoch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["epoch.py", "--epochs", "2", "--steps", "20"])
+    example("epoch").main()
+    out = capsys.readouterr().out
+    assert re.search(r"^20 steps in a call: +[\d.]+ µs a step, loss 2\.\d+ to 1\.\d+$", out, re.MULTILINE)
+    assert "the same losses to the bit" in out
+
+
 def test_custom_block(capsys: pytest.CaptureFixture[str]) -> None:
     found = example("custom_block").main(["--epochs", "10"])
     assert found["accuracy"] > 0.95

@@ -22,7 +22,10 @@ Data = np.ndarray[Any, Any]
 
 
 class Plain(NamedTuple):
-    """A launch: the function with its template arguments, its operands (``x0`` and ``y1`` of the node, or arrays) and numbers."""
+    """A launch: the function with its template arguments, its operands (``x0`` and ``y1`` of the node, or arrays) and numbers.
+
+    Arrays may be filled for later launches.
+    """
 
     function: str
     operands: tuple[str | Data, ...]
@@ -140,6 +143,48 @@ def _row_norm_grad(node: Node, data: Sequence[Data]) -> list[Plain]:
     ]
 
 
+def _mask(node: Node, data: Sequence[Data], number: int, time: int, batch: int) -> str | Data:
+    """The mask behind so many operands, or one of ones."""
+    return f"x{number}" if len(data) > number else np.ones((time, batch, 1), bool)
+
+
+def _recurrence(node: Node, data: Sequence[Data]) -> list[Plain]:
+    mode, (time, batch, units) = node.attrs["mode"], node.output.shape
+    order = range(time)[:: -1 if node.attrs["reverse"] else 1]
+    lstm, gated = mode == "lstm", mode in ("lstm", "gru")
+    gates = f"y{1 + lstm}" if node.attrs.get("keep") else np.zeros((time, batch, 4 * units))
+    results = ("y0", *(("y1",) if lstm else ()), *((gates,) if gated else ()))
+    states = [np.concatenate([x.reshape(1, -1), np.zeros((time, x.size))]).astype("float64") for x in data[3 : 4 + lstm]]
+    operands = (*results, *states, "x0", "x1", "x2", _mask(node, data, 4 + lstm, time, batch))
+    function = {"lstm": "ref_lstm", "gru": "ref_gru", "rnn_relu": "ref_rnn<true>", "rnn_tanh": "ref_rnn<false>"}[mode]
+    return [Plain(function, operands, (t, s, units, batch * units)) for s, t in enumerate(order)]
+
+
+def _recurrence_grad(node: Node, data: Sequence[Data]) -> list[Plain]:
+    mode, (time, batch, units) = node.attrs["mode"], data[0].shape
+    order = list(range(time)[:: -1 if node.attrs["reverse"] else 1])
+    lstm, count = mode == "lstm", batch * units
+    states, first = 1 + lstm, 2 * (1 + lstm) + bool(node.attrs.get("keep"))  # of the forward's operands the first
+    mask = _mask(node, data, first + 3 + states, time, batch)
+    passed, cells = np.zeros((time, count)), np.zeros((time, count))
+    gates, wh, h0, c0 = f"x{2 * states}", f"x{first + 1}", f"x{first + 3}", f"x{first + 4}"
+    launches = []
+    for s in reversed(range(time)):
+        t, before, behind = order[s], order[s - 1] if s else -1, order[s + 1] if s + 1 < time else -1
+        if lstm:
+            operands = ("y0", passed, cells, "x0", "x1", "x3", gates, wh, c0, mask)
+            launches.append(Plain("ref_lstm_grad", operands, (t, before, behind, units, count)))
+        elif mode == "gru":
+            launches.append(Plain("ref_gru_grad", ("y0", "y1", passed, "x0", "x1", gates, wh, h0, mask), (t, before, behind, units, count)))
+        else:
+            function = f"ref_rnn_grad<{'true' if mode == 'rnn_relu' else 'false'}>"
+            launches.append(Plain(function, ("y0", passed, "x0", "x1", wh, mask), (t, behind, units, count)))
+    width = data[first].shape[2]
+    product, result = ("y1", "y2") if mode == "gru" else ("y0", "y1")
+    launches.append(Plain("ref_first", (result, passed, product, wh), (order[0], units, width, count)))
+    return [*launches, Plain("ref_first_cell", ("y2", cells), (order[0], count))] if lstm else launches
+
+
 def _cross_entropy(node: Node, data: Sequence[Data]) -> list[Plain]:
     return [Plain("ref_cross_entropy", ("y0", "y1", "x0", "x1"), (data[0].shape[node.attrs["axis"]], node.output.size))]
 
@@ -236,6 +281,8 @@ REFERENCE: dict[str, Entry] = {
     "rms_norm": _row_norm,
     "layer_norm_grad": _row_norm_grad,
     "rms_norm_grad": _row_norm_grad,
+    "rnn_sequence": _recurrence,
+    "rnn_sequence_grad": _recurrence_grad,
     "softmax_cross_entropy": _cross_entropy,
     "softmax_cross_entropy_grad": _cross_entropy_grad,
     "softmax_cross_entropy_both": _cross_entropy_both,
@@ -262,7 +309,7 @@ class Program:
     def _kernel(self, node: Node, plain: Plain) -> str:
         name = f"plain{len(self.kernels)}"
         parameters = [
-            f"{'' if isinstance(a, str) and a[0] == 'y' else 'const '}{stored_type(_dtype(node, a))}* p{i}"
+            f"{'const ' if isinstance(a, str) and a[0] == 'x' else ''}{stored_type(_dtype(node, a))}* p{i}"
             for i, a in enumerate(plain.operands)
         ]
         arguments = [*(f"p{i}" for i in range(len(plain.operands))), *map(repr_of, plain.numbers)]

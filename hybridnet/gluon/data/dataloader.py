@@ -22,6 +22,7 @@ from hybridnet.gluon.data.placing import placed
 from hybridnet.gluon.data.position import Epoch, Position
 from hybridnet.gluon.data.reading import Reader, Task, derived, drawing
 from hybridnet.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from hybridnet.gluon.data.stacking import Stacked
 from hybridnet.gluon.data.workers import Processes
 from hybridnet.runtime.watching import waited
 
@@ -52,6 +53,10 @@ class DataLoader:
         Give batches in page-locked memory (``cpu_pinned``), from which a GPU copies while the program goes on.
     device
         Give batches on this device. On a GPU the next batch is copied while the step before it is computed. hybridnet's own.
+    stack
+        Give so many batches at once, their arrays stacked along a new first axis, for a compiled function that goes along them with
+        ``foreach``. The last of an epoch may be fewer, and a smaller last batch comes alone (``last_batch="discard"`` leaves it out).
+        ShapeError where other batches differ in shape. hybridnet's own.
     auto_reload
         Begin to read the next epoch when one ends (and the first when the loader is made).
     try_nopython
@@ -77,6 +82,7 @@ class DataLoader:
         try_nopython: bool | None = None,
         *,
         device: Device | None = None,
+        stack: int | None = None,
     ) -> None:
         self._batch_sampler = _batch_sampler(dataset, batch_size, shuffle, sampler, last_batch, batch_sampler)
         if timeout <= 0:
@@ -84,6 +90,9 @@ class DataLoader:
         if device is not None and pin_memory:
             fix = "device alone: page-locked memory is used on the way there"
             fail(ArgumentError, "DataLoader", expected="pin_memory or a device", got="both", fix=fix)
+        if stack is not None and (not isinstance(stack, int) or stack < 1):
+            fail(ArgumentError, "DataLoader", expected="stack to be a number of batches, 1 or more", got=repr(stack))
+        self._stack = stack
         self._number, self._thread_pool, self._timeout = max(0, num_workers), thread_pool, timeout
         self._prefetch = max(0, 2 * self._number if prefetch is None else prefetch)
         self._device = cpu_pinned(pin_device_id) if pin_memory else device
@@ -97,7 +106,11 @@ class DataLoader:
             self.refresh()
 
     def __len__(self) -> int:
-        return len(self._batch_sampler)
+        number = len(self._batch_sampler)
+        if self._stack is None:
+            return number
+        alone = isinstance(self._batch_sampler, BatchSampler) and self._batch_sampler.ends_short()
+        return -(-(number - alone) // self._stack) + alone
 
     def __iter__(self) -> Iterator[Any]:
         return self.batches_on(self._device)
@@ -108,9 +121,11 @@ class DataLoader:
         if run is None:
             run = self._begun()
         run.prepare, run.locked = prepare, device is not None and device.device_type != "cpu"
+        groups = None if self._stack is None else Stacked(run, self._stack, lambda: run.locked)
         try:
-            for batch in waited("DataLoader", placed(run, device)):
-                self._position.advance(run.epoch)
+            for batch in waited("DataLoader", placed(groups or run, device)):
+                for _ in range(groups.counts.popleft() if groups else 1):
+                    self._position.advance(run.epoch)
                 yield batch
             self._position.end(run.epoch)
         finally:

@@ -131,6 +131,10 @@ class BatchSampler(Sampler):
         whole, rest = divmod(len(self._sampler) + len(self._over), self._batch_size)
         return whole + (1 if rest and self._last_batch == "keep" else 0)
 
+    def ends_short(self) -> bool:
+        """Whether the last list will be of fewer numbers."""
+        return self._last_batch == "keep" and bool(len(self._sampler) % self._batch_size)
+
     def state_dict(self) -> dict[str, Any]:
         """What the next time begins with: the numbers that rolled over."""
         return {"over": list(self._over)}

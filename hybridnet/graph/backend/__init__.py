@@ -10,7 +10,7 @@ from hybridnet.device import Device
 from hybridnet.graph.backend.base import Backend, Limits
 from hybridnet.graph.backend.cuda import CUDA
 from hybridnet.graph.backend.numpy import NUMPY
-from hybridnet.graph.implementation import Decomposed, Generated, HandKernels, Implementation, LibraryPlan
+from hybridnet.graph.implementation import Decomposed, Generated, HandKernels, Implementation, LibraryPlan, Repetition
 from hybridnet.graph.ir import Node
 
 _BACKENDS: dict[str, Backend] = {"cpu": NUMPY, "cpu_pinned": NUMPY, "gpu": CUDA}
@@ -43,6 +43,7 @@ __all__ = [
     "Implementation",
     "LibraryPlan",
     "Limits",
+    "Repetition",
     "backend_of",
     "has_fused_implementation",
     "implementation_of",

@@ -20,6 +20,8 @@ class Limits:
 
     launch_bytes: what is read in the time that starting a kernel takes, in bytes; 0 where starting one costs nothing.
     unrolled_steps: up to so many steps a loop over an array is traced step by step.
+    unrolled_updates: the same of a loop that writes to arrays from outside, as a training step does, and is not recorded.
+    wavefront_steps: products over all steps of a recurrent layer are cut into some over so many steps, for the layer behind; 0: not.
     region_numbers: how many operators on single numbers are one region, at most; 0 where such a region costs more than they do.
     reduces_all: whether a region may sum over all its axes.
     apart_cost: a region that much smaller ones are part of keeps one that costs more than this apart, as a launch of its own.
@@ -31,6 +33,8 @@ class Limits:
 
     launch_bytes: int
     unrolled_steps: int
+    unrolled_updates: int
+    wavefront_steps: int
     region_numbers: int
     reduces_all: bool
     apart_cost: float

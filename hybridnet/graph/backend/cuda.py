@@ -5,6 +5,7 @@ What it knows of each operator stands beside the operator (:mod:`hybridnet.core.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from hybridnet.core.kernel import HandKernels, LibraryCall, StridedSpec, contigu
 from hybridnet.device import cuda, hardware
 from hybridnet.dtypes import Dtype, float32
 from hybridnet.graph.backend.base import Backend, Limits
+from hybridnet.graph.control_ops import FOREACH
+from hybridnet.graph.implementation import ArrayModule, Decomposed, Implementation, Repetition
 from hybridnet.graph.ir import Node, Value
 
 
@@ -43,7 +46,9 @@ class CudaBackend(Backend):
     refusals_warn = True
     limits = Limits(
         launch_bytes=hardware.LAUNCH_BYTES,
-        unrolled_steps=256,  # a CUDA graph cannot hold the loop, but its steps
+        unrolled_steps=256,  # the graph is the same, and passes see all of the steps together
+        unrolled_updates=1,  # a training step is large, and compiled once where it is a round
+        wavefront_steps=5,  # a guess: 7 products in place of one for 35 steps, of which a layer begins 5 steps behind the one below
         # Each may be a result, and a kernel takes 4 kB of parameters, addresses of 8 bytes among them (CUDA C++ Programming Guide,
         # "Function Parameters": 4 KB before CUDA 12.1).
         region_numbers=250,
@@ -56,6 +61,28 @@ class CudaBackend(Backend):
         recompute_depth=4,  # a guess: each reader repeats them all
         flops_per_byte=200,  # NVIDIA's figures for an H200: 990 T operations of 16-bit numbers and 4.8 TB a second
     )
+
+    def implement(self, node: Node) -> Implementation:
+        if node.op is FOREACH and not node.attrs["counted"] and 0 < self._launches(node) <= hardware.GRAPH_LAUNCHES:
+            return Repetition()
+        return super().implement(node)
+
+    def _launches(self, loop: Node) -> float:
+        """How many launches a loop's steps are, if each of their nodes is one; infinitely many where one of them cannot be launched."""
+        launches = 0.0
+        for node in loop.attrs["body"].nodes:
+            if node.op.is_view or node.output.constant is not None:
+                continue
+            if node.implementation is None:
+                node.implementation = self.implement(node)
+            match node.implementation:
+                case ArrayModule() | Decomposed():
+                    return math.inf
+                case Repetition():
+                    launches += self._launches(node)
+                case _:
+                    launches += 1
+        return int(loop.attrs["length"]) * launches
 
     def plan(
         self, node: Node, inputs: Sequence[StridedSpec] | None = None, outputs: Sequence[StridedSpec] | None = None

@@ -23,6 +23,8 @@ class NumpyBackend(Backend):
     limits = Limits(
         launch_bytes=0,
         unrolled_steps=8,  # there is nothing to gain from a loop then
+        unrolled_updates=1,  # in a round all of the state is in its place, and a step is long enough
+        wavefront_steps=0,  # steps run one after the other
         region_numbers=0,
         reduces_all=False,  # along the axis that is left a region goes block by block
         apart_cost=math.inf,

@@ -5,7 +5,7 @@ weight's gradient is one product over all steps in place of 35 products and 34 s
 weight's size. In training the forward of an lstm or gru also gives its gates (``keep``), of which the gradient is made;
 without them it computes them again, by one product. The recurrences on data (:mod:`hybridnet.ops.nn.recurrence_data`)
 write into arrays that are made once. What differentiates the gradient once more, and a GPU, have the same
-written in operators, below.
+written in operators, below; of small states a GPU computes the whole sequence in one launch (:mod:`hybridnet.ops.nn.recurrence_kernels`).
 
 Gates are in cuDNN's order: lstm input, forget, cell, output; gru reset, update, new.
 """
@@ -24,6 +24,7 @@ from hybridnet.ops.common import normal
 from hybridnet.ops.nn import recurrence_data
 from hybridnet.ops.nn.common import wide_dtype
 from hybridnet.ops.nn.recurrence_data import steps
+from hybridnet.ops.nn.recurrence_kernels import forward_kernels, gradient_kernels
 
 GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
 #: How many states each step gives, and how many gates of each the gradient needs: of a gru also the new gate's recurrent product.
@@ -340,7 +341,7 @@ SEQUENCE = register(
         sample=lambda: [*_good, _wrong],
     )
 )
-on_cuda(SEQUENCE, decomposition=unrolled)
+on_cuda(SEQUENCE, kernels=forward_kernels, decomposition=unrolled)
 SEQUENCE_GRAD = register(
     Op(
         "rnn_sequence_grad",
@@ -353,4 +354,4 @@ SEQUENCE_GRAD = register(
         sample=lambda: [*map(_grad_sample, _good)],
     )
 )
-on_cuda(SEQUENCE_GRAD, decomposition=_unrolled_grad)
+on_cuda(SEQUENCE_GRAD, kernels=gradient_kernels, decomposition=_unrolled_grad)

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import hybridnet as hn
+from gpu import peer_hybridnet
 from gpu.peer_hybridnet import BUILDERS
 from gpu.sizes import SIZES, Sizes
 from hybridnet import amp
-from hybridnet.codegen.cuda_program import CopyStep, CupyStep, KernelStep, LibraryStep, Step
+from hybridnet.codegen.cuda_program import CopyStep, CudaSource, CupyStep, KernelStep, LibraryStep, Step
 from hybridnet.config import Budget, config
-from hybridnet.graph.ir import Node
+from hybridnet.graph.ir import Node, Value
 from hybridnet.runtime.cuda_program import CudaProgram
 from hybridnet.runtime.work import bytes_of, operator_of
 
@@ -38,9 +39,21 @@ def counted(program: CudaProgram) -> dict[str, Any]:
         "steps": len(steps),
         **{kind: sum(isinstance(s, of) for s in steps) for of, kind in KINDS.items()},
         "gigabytes": round(moved / 1e9, 3),
+        "longest chain": longest_chain(program.source),
+        "host calls": host_calls(program),
         "arena gigabytes": round(program.source.arena_bytes / 1e9, 3),
         "by operator": dict(names.most_common()),
     }
+
+
+def longest_chain(source: CudaSource) -> int:
+    """The most steps of a program that wait one for the other's results: what is left where all that can runs side by side."""
+    steps = Counter(s.node for s in source.steps if not isinstance(s, CopyStep))
+    behind: dict[Value, int] = {}
+    for node in source.lowered.nodes:
+        before = max((behind.get(v, 0) for v in node.inputs), default=0)
+        behind.update(dict.fromkeys(node.outputs, before + steps[node]))
+    return max(behind.values(), default=0)
 
 
 def count(workload: str, sizes: Sizes, budget: int | None = None) -> tuple[dict[str, Any], Any]:
@@ -72,16 +85,46 @@ def under_budgets(workload: str, sizes: Sizes) -> dict[str, Any]:
     return found
 
 
+#: Training steps in one call of ``perceptron epoch``.
+EPOCH = 100
+
+
+def count_epoch() -> dict[str, Any]:
+    """The counts of many steps in one program, for one of them; what the host does for the call is shared by all."""
+    begin = time.perf_counter()
+    (program,) = peer_hybridnet.perceptron_epoch("gpu", EPOCH).programs()
+    source, seconds = program.source, time.perf_counter() - begin
+    (loop,) = source.loops
+    outside = [s for i, s in enumerate(source.steps) if not loop.start <= i < loop.start + loop.steps * loop.length]
+    return {
+        "training steps": EPOCH,
+        "launches a training step": len(source.steps) / EPOCH,
+        "launches outside the rounds": len(outside),
+        "host calls a training step": round(host_calls(program) / EPOCH, 3),
+        "seconds": round(seconds, 1),
+    }
+
+
+def host_calls(program: CudaProgram) -> int:
+    """What a call asks of the driver once the program is captured: copies of arguments and results, and launches of graphs."""
+    source = program.source
+    graphs = sum(isinstance(s, CupyStep) for s in source.steps) + 1
+    return len(source.staged) + len(source.returned) + len(source.results) + graphs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Counts of what training steps launch, move and hold")
     parser.add_argument("file", type=Path)
     parser.add_argument("--sizes", choices=SIZES, default="full")
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=WORKLOADS)
+    parser.add_argument("--workloads", nargs="+", choices=(*WORKLOADS, "perceptron epoch"), default=(*WORKLOADS, "perceptron epoch"))
     asked = parser.parse_args()
     record = json.loads(asked.file.read_text()) if asked.file.exists() else {}
     for workload in asked.workloads:
-        counts, _ = count(workload, SIZES[asked.sizes])
-        record[workload] = {**counts, "budgets": under_budgets(workload, SIZES[asked.sizes])}
+        if workload == "perceptron epoch":
+            record[workload] = count_epoch()
+        else:
+            counts, _ = count(workload, SIZES[asked.sizes])
+            record[workload] = {**counts, "budgets": under_budgets(workload, SIZES[asked.sizes])}
         print(workload, {k: v for k, v in record[workload].items() if k not in ("by operator", "budgets")}, flush=True)
         asked.file.write_text(json.dumps({"hybridnet": hn.__version__, **record}, indent=1) + "\n")
 

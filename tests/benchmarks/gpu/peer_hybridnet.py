@@ -154,6 +154,24 @@ def perceptron(sizes: Sizes, device: str) -> Points:
     return {"step": lambda: supervised(mlp(device), perceptron_batch(), "adam", settings, PERCEPTRON_STEPS, device)}
 
 
+def perceptron_epoch(device: str, steps: int) -> Point:
+    """So many steps of the perceptron in one call, over stacked batches; its losses are those of single steps on the same batch."""
+    net, (x, y) = mlp(device), (array(np.stack([a] * steps), device) for a in perceptron_batch())
+    loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
+    trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": CHECKED_RATE})
+
+    def step(x: Any, y: Any) -> Any:
+        with autograd.record():
+            loss = loss_of(net(x), y)
+        loss.backward()
+        trainer.step(x.shape[0])
+        return loss.mean()
+
+    epoch = hn.jit(lambda xs, ys: npx.foreach(lambda batch, none: (step(*batch), none), [xs, ys], [])[0])
+    run = lambda: epoch(x, y)
+    return Point(run, lambda: {"losses": numbers(run().asnumpy())}, programs=lambda: programs(epoch, x, y))
+
+
 def resnet(sizes: Sizes, device: str) -> Points:
     def made() -> Point:
         amp.init("bfloat16")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import Any
 import numpy as np
 
 import hybridnet as hn
+from gpu import peer_hybridnet
 from gpu.peer_copy import KERNEL
 from gpu.questions import Cases, captured, cupy, kernel, launched, per_call, timing
+from gpu.sizes import SIZES
 from hybridnet.device import cuda
 from hybridnet.device.compiler import Module
 from hybridnet.device.stream import copy_bytes, current_stream
 
+EPOCHS = (10, 100, 1000)  # training steps in a call
+TRAINED = 1000  # training steps that are timed
 CHAIN = 200  # nodes of a graph
 COPIED = (512, 1 << 16, 1 << 20, 1 << 24)  # bytes
 ELEMENTS = (1 << 5, 1 << 20)
@@ -131,6 +136,29 @@ def branches_of_a_graph(folder: Path) -> Any:
         }
         found[f"{n:,} elements"] = {name: launched(captured(body)) for name, body in bodies.items()}
     return found
+
+
+@timing
+def epochs_in_one_graph(folder: Path) -> Any:
+    """The perceptron's step: by calls of its own, and as rounds of one graph; what the graph's first and second call cost, in seconds."""
+    found: dict[str, Any] = {"a call for each step": per_call(peer_hybridnet.perceptron(SIZES["full"], "gpu")["step"]().call, TRAINED)}
+    for steps in EPOCHS:
+        run = peer_hybridnet.perceptron_epoch("gpu", steps).call
+        begun = time.perf_counter()
+        first, second = (_waited(run) for _ in range(2))  # the second captures
+        found[f"{steps} steps in a graph"] = {
+            **{k: v / steps for k, v in per_call(run, max(1, TRAINED // steps)).items()},
+            "first call": first - begun,
+            "second call": second - first,
+        }
+    return found
+
+
+def _waited(run: Callable[[], Any]) -> float:
+    """The time when a call is done."""
+    run()
+    cupy().cuda.get_current_stream().synchronize()
+    return time.perf_counter()
 
 
 def _launches(driver: Any, function: Any, x: Any, overlapping: bool) -> Callable[[Any], None]:
