@@ -101,6 +101,13 @@ SETTINGS = {
         "the product before it, which turns NaN into 0; on a CPU with oneDNN a clip joins the convolution before it, which turns NaN into "
         "its lower bound",
     ),
+    "graph_branches": Setting(
+        "HYBRIDNET_GRAPH_BRANCHES",
+        True,
+        lambda text: bool(int(text)),
+        "0: the steps of a CUDA graph run one after another; else those that share no memory are on branches, and communication between "
+        "ranks is on one of its own",
+    ),
     "cache_dir": Setting("HYBRIDNET_CACHE_DIR", "~/.cache/hybridnet", str, "folder in which compiled kernels are kept"),
     "max_programs": Setting(
         "HYBRIDNET_MAX_PROGRAMS",
@@ -199,6 +206,7 @@ class Config:
     max_programs: int
     deadline: float
     tf32: bool
+    graph_branches: bool
     deterministic: bool
     fast_math: bool
     repository: str

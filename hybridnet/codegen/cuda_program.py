@@ -6,14 +6,16 @@ arenas. Steps that CuPy computes stand between the others, which are captured as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hybridnet.codegen.cuda_plan import CudaPlan
-from hybridnet.codegen.cuda_region import Tuning, Unit, origin
+from hybridnet.codegen.cuda_region import Launches, Tuning, Unit, origin
 from hybridnet.codegen.cuda_text import Kernel, Table
+from hybridnet.codegen.order import Order, Span, Touched, chain, order_of, verify_order
 from hybridnet.codegen.plan import Occupied, Place
+from hybridnet.config import config
 from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall
 from hybridnet.device import Device
@@ -76,6 +78,15 @@ class Located(NamedTuple):
     def span(self) -> int:
         """The bytes from its first element to the end of its last, gaps included."""
         return sum(step * (n - 1) for n, step in zip(self.shape, self.strides, strict=True)) + self.dtype.itemsize
+
+    @property
+    def bytes(self) -> Span:
+        """All bytes between its elements and those of its elements, which may lie before the first where a stride is negative."""
+        if not self.nbytes:
+            return Span(self.address.base, 0, 0)
+        ends = [step * (n - 1) for n, step in zip(self.shape, self.strides, strict=True)]
+        begin = self.address.offset + sum(e for e in ends if e < 0)
+        return Span(self.address.base, begin, self.address.offset + sum(e for e in ends if e > 0) + self.dtype.itemsize)
 
 
 @dataclass(frozen=True)
@@ -146,6 +157,8 @@ class CudaSource:
     resident: where in the arena the outputs that the caller keeps there lie.
     writes: for each node that is not a view, what its steps write: its results, and what lies between its kernels.
     occupied: what lies in the arena, and when.
+    touched: what each step reads and writes.
+    order: which steps wait for which; one chain where ``HYBRIDNET_GRAPH_BRANCHES`` is 0.
     """
 
     lowered: Graph
@@ -162,6 +175,8 @@ class CudaSource:
     largest: list[tuple[int, str]] = field(default_factory=list)
     writes: dict[Node, tuple[Extent, ...]] = field(default_factory=dict)
     occupied: Sequence[Occupied] = ()
+    touched: Sequence[Touched] = ()
+    order: Order = field(default_factory=lambda: chain(0))
 
     @property
     def origins(self) -> list[Origin]:
@@ -219,6 +234,7 @@ class _Writer:
         self.base = {v: -2 - k for k, v in enumerate(plan.kept)}
         self.steps: list[Step] = []
         self.writes: dict[Node, tuple[Extent, ...]] = {}
+        self.touched: list[Touched] = []  # of each step
 
     def write(self) -> CudaSource:
         plan, graph = self.plan, self.graph
@@ -228,12 +244,15 @@ class _Writer:
                 self._write_node(node)
         for i, v in plan.late:
             target = self.address(graph.inputs[plan.donate[i]])
-            self.steps.append(CopyStep(self.address(v), target, v.nbytes, v.node))
+            self._append(CopyStep(self.address(v), target, v.nbytes, v.node), [self._bytes(v)], [_span(target, v.nbytes)])
         staged = {self.number[v]: self.address(v) for v in plan.staged if v in plan.places}
         returned = {at: staged[at] for at in plan.donate.values() if at in staged}
         results = [self.located(v) for i, v in enumerate(graph.outputs) if i not in plan.donate]
         places = [self.located(graph.outputs[i]) for i in sorted(self.resident)]
         largest = plan.largest()
+        order = order_of(self.touched) if config.graph_branches else chain(len(self.steps))
+        if config.debug >= 1:
+            verify_order(order, self.touched, "program")
         return CudaSource(
             graph,
             plan.unit.text,
@@ -249,6 +268,8 @@ class _Writer:
             largest,
             self.writes,
             plan.occupied(),
+            self.touched,
+            order,
         )
 
     def address(self, v: Value) -> Address:
@@ -271,26 +292,48 @@ class _Writer:
     def located(self, v: Value) -> Located:
         return Located(self.address(v), v.shape, v.dtype, tuple(s * v.dtype.itemsize for s in self.plan.shadows.strides(v)))
 
+    def _append(self, step: Step, reads: Iterable[Span], writes: Iterable[Span], channel: str = "", alone: bool = False) -> None:
+        self.steps.append(step)
+        self.touched.append(Touched(tuple(reads), tuple(writes), channel, alone))
+
+    def _bytes(self, v: Value) -> Span:
+        """What a step that takes a value may touch."""
+        return _span(self.address(v), v.nbytes) if v in self.plan.temporaries else self.located(v).bytes
+
     def _write_node(self, node: Node) -> None:
         plan = self.plan
         between = plan.launches[node].temporaries if node in plan.launches else ()
         results = [self.located(v) for v in node.outputs if v.size]
         self.writes[node] = (*((x.address, x.span) for x in results), *((self.address(v), v.nbytes) for v in between))
         if node in plan.calls:
-            pointers = tuple(self.address(v) for v in (*node.inputs, *node.outputs))
-            workspace = plan.workspaces.get(node)
-            self.steps.append(
-                LibraryStep(plan.calls[node], pointers, None if workspace is None else Address(ARENA, workspace.offset), node)
-            )
+            self._write_call(node, plan.calls[node])
         elif node in plan.launches:
-            launches = plan.launches[node]
-            tables = {t.value: self._table(t) for t in launches.tables}
-            for kernel in launches.kernels:
-                arguments = tuple(tables[v] if v in tables else self.address(v) for v in kernel.arguments)
-                self.steps.append(KernelStep(kernel, arguments, node))
+            self._write_launches(node, plan.launches[node])
         elif all(v.size for v in node.outputs):
-            self.steps.append(CupyStep(node, tuple(map(self.located, node.inputs)), tuple(map(self.located, node.outputs))))
+            inputs, outputs = (tuple(map(self.located, vs)) for vs in (node.inputs, node.outputs))
+            self._append(CupyStep(node, inputs, outputs), [x.bytes for x in inputs], [y.bytes for y in outputs], alone=True)
+
+    def _write_call(self, node: Node, call: LibraryCall) -> None:
+        workspace = self.plan.workspaces.get(node)
+        scratch = None if workspace is None else Address(ARENA, workspace.offset)
+        writes = [*map(self._bytes, node.outputs), *([] if scratch is None else [_span(scratch, call.workspace)])]
+        pointers = tuple(self.address(v) for v in (*node.inputs, *node.outputs))
+        self._append(LibraryStep(call, pointers, scratch, node), map(self._bytes, node.inputs), writes, call.channel)
+
+    def _write_launches(self, node: Node, launches: Launches) -> None:
+        tables = {t.value: self._table(t) for t in launches.tables}
+        looked_up = {t.value: [e for e in t.entries if isinstance(e, Value)] for t in launches.tables}
+        written = {*node.outputs, *launches.temporaries}
+        for kernel in launches.kernels:
+            arguments = tuple(tables[v] if v in tables else self.address(v) for v in kernel.arguments)
+            values = dict.fromkeys(e for v in kernel.arguments for e in looked_up.get(v, (v,)))
+            reads, writes = ([self._bytes(v) for v in values if (v in written) is wanted] for wanted in (False, True))
+            self._append(KernelStep(kernel, arguments, node), reads, writes)
 
     def _table(self, table: Table) -> Address:
         self.at_bind.append(tuple(e if isinstance(e, int) else self.address(e) for e in table.entries))
         return Address(-1 - len(self.at_bind))
+
+
+def _span(address: Address, nbytes: int) -> Span:
+    return Span(address.base, address.offset, address.offset + nbytes)

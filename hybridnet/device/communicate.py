@@ -302,7 +302,7 @@ class NcclCall:
     that has fewer.
     """
 
-    name = "NCCL"
+    name = channel = "NCCL"
     workspace = 0
 
     def __init__(self, kind: str, counts: Sequence[int], dtype: dtypes.Dtype, root: int = 0) -> None:

@@ -22,6 +22,8 @@ SUMS = {"a": "sums_b", "b": "sums_a"}
 class RowMajor:
     """A planned product that takes the addresses of A, B, the bias if there is one, Y, and the sums if there are any, in that order."""
 
+    channel = ""
+
     def __init__(self, columns: Matmul) -> None:
         self.columns = columns
         self.name = columns.name
