@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from hybridnet.codegen.apart import apart
 from hybridnet.codegen.cuda_plan import CudaPlan
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit, origin
 from hybridnet.codegen.cuda_text import Kernel, Table
@@ -238,7 +239,7 @@ class _Writer:
 
     def write(self) -> CudaSource:
         plan, graph = self.plan, self.graph
-        arena = plan.place()
+        arena = plan.place(apart(plan) if config.graph_branches and not self.direct else None)
         for node in graph.nodes:
             if node.op.kind is not Kind.VIEW and plan.planned(node) and node not in plan.joined:
                 self._write_node(node)

@@ -81,7 +81,7 @@ def order_of(touched: Sequence[Touched]) -> Order:
     """The order of steps that touch these bytes, given as they would run one by one."""
     memory = _Memory()
     before: list[tuple[int, ...]] = []
-    ancestors: list[int] = []  # of each step, as bits
+    reaches: list[int] = []  # of each step all that it waits for, as bits
     fence = -1  # the last step that ran alone
     latest: dict[str, int] = {}  # of each channel
     for i, step in enumerate(touched):
@@ -97,15 +97,15 @@ def order_of(touched: Sequence[Touched]) -> Order:
         for p in sorted(found, reverse=True):
             if not known >> p & 1:
                 kept.append(p)
-                known |= ancestors[p] | 1 << p
+                known |= reaches[p] | 1 << p
         before.append(tuple(reversed(kept)))
-        ancestors.append(known)
-    return _with_lanes(before, [step.channel for step in touched], ancestors)
+        reaches.append(known)
+    return _with_lanes(before, [step.channel for step in touched], reaches)
 
 
-def _with_lanes(before: Sequence[tuple[int, ...]], channels: Sequence[str], ancestors: Sequence[int] | None = None) -> Order:
+def _with_lanes(before: Sequence[tuple[int, ...]], channels: Sequence[str], reaches: Sequence[int] | None = None) -> Order:
     """Lanes for steps: each goes on where the last one is a step that it waits for, best where it does so directly."""
-    ancestors = _ancestors(before) if ancestors is None else ancestors
+    reaches = ancestors(before) if reaches is None else reaches
     lanes: list[int] = []
     last: list[int] = []  # of each lane
     own: dict[str, int] = {}  # the lanes of channels
@@ -114,7 +114,7 @@ def _with_lanes(before: Sequence[tuple[int, ...]], channels: Sequence[str], ance
             lane = own.setdefault(channel, len(last))
         else:
             taken = own.values()
-            free = [k for k, j in enumerate(last) if k not in taken and ancestors[i] >> j & 1]
+            free = [k for k, j in enumerate(last) if k not in taken and reaches[i] >> j & 1]
             lane = max(free, key=lambda k: (last[k] in steps, last[k])) if free else len(last)
         if lane == len(last):
             last.append(i)
@@ -123,14 +123,15 @@ def _with_lanes(before: Sequence[tuple[int, ...]], channels: Sequence[str], ance
     return Order(tuple(before), tuple(lanes), tuple(channels))
 
 
-def _ancestors(before: Sequence[tuple[int, ...]]) -> list[int]:
-    ancestors: list[int] = []
+def ancestors(before: Sequence[tuple[int, ...]]) -> list[int]:
+    """For each step all that it waits for, directly or not, as bits."""
+    found: list[int] = []
     for steps in before:
         known = 0
         for p in steps:
-            known |= ancestors[p] | 1 << p
-        ancestors.append(known)
-    return ancestors
+            known |= found[p] | 1 << p
+        found.append(known)
+    return found
 
 
 class _Memory:
@@ -186,7 +187,7 @@ def verify_order(order: Order, touched: Sequence[Touched], program: str) -> None
 
     Found without what :func:`order_of` knows: every two spans that share a byte are looked at.
     """
-    reaches = _ancestors(order.before)
+    reaches = ancestors(order.before)
 
     def ordered(i: int, j: int) -> bool:
         return bool(reaches[max(i, j)] >> min(i, j) & 1)

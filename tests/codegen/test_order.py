@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from hypothesis import given, settings
 from support.programs import Program, programs
 
 import hybridnet as hn
+from hybridnet.codegen import memory
 from hybridnet.codegen.cuda_program import CudaSource, write_cuda_program
+from hybridnet.codegen.memory import FREE_BYTES
 from hybridnet.codegen.order import Order, Span, Touched, chain, order_of, verify_order
 from hybridnet.config import config
 from hybridnet.core import Spec, wrap
@@ -124,7 +127,10 @@ def test_random_programs(program: Program) -> None:
     """No two steps without an order touch the same bytes, one writing; and without any one of its edges that would not hold."""
     with emulated_gpu():
         source = written(program)
+        with mock.patch.object(config, "graph_branches", False):
+            plain = written(program)
     verify_order(source.order, source.touched, "program")
+    assert source.arena_bytes <= max(plain.arena_bytes, FREE_BYTES) and plain.order == chain(len(plain.steps))
     assert len(source.order.before) == len(source.steps)
     for broken in without_each_edge(source.order):
         with pytest.raises(GraphError):
@@ -153,3 +159,25 @@ def test_a_program_runs_on_branches_and_without(emulated_gpu: Any, monkeypatch: 
         order = program.source.order
         assert (order.critical_path < len(program.source.steps)) == branches == (order.width > 1)
     assert found[True] == found[False] and all(ys == found[True][0] for ys in found[True])
+
+
+@needs_compiler
+def test_values_of_steps_that_could_run_at_once_lie_apart(emulated_gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after another two chains would use the same bytes; then the second would wait for the first."""
+
+    def chains(x: Any, y: Any) -> Any:
+        for _ in range(3):
+            x = hn.np.cumsum(x, axis=0)
+        for _ in range(3):
+            y = hn.np.cumsum(y, axis=0)
+        return x, y
+
+    def path() -> int:
+        f = hn.jit(chains)
+        f(*(hn.np.ones((8, 8), device=hn.gpu()) for _ in range(2)))
+        (program,) = [c.program for c in f.cache.values()]
+        return int(program.source.order.critical_path)
+
+    assert path() == 3
+    monkeypatch.setattr(memory, "FREE_BYTES", 0)
+    assert path() > 3
