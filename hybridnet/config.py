@@ -126,6 +126,13 @@ SETTINGS = {
         "the product before it, which turns NaN into 0; on a CPU with oneDNN a clip joins the convolution before it, which turns NaN into "
         "its lower bound",
     ),
+    "graph_branches": Setting(
+        "HYBRIDNET_GRAPH_BRANCHES",
+        True,
+        lambda text: bool(int(text)),
+        "0: the steps of a CUDA graph run one after another; else those that share no memory are on branches, and communication between "
+        "ranks is on one of its own",
+    ),
     "cache_dir": Setting("HYBRIDNET_CACHE_DIR", "~/.cache/hybridnet", str, "folder in which compiled kernels are kept"),
     "memory_budget": Setting(
         "HYBRIDNET_MEMORY_BUDGET",
@@ -144,8 +151,8 @@ SETTINGS = {
         "HYBRIDNET_DEADLINE",
         300.0,
         _seconds,
-        "seconds for which a rank of several waits for the others, in a sum and where all must agree: those that do not come are named, and "
-        "all ranks end",
+        "seconds for which a rank of several waits for the others, in a sum and where all must agree: those that do not come are named, "
+        "and all ranks end",
     ),
     "home": Setting(
         "MXNET_HOME",
@@ -234,6 +241,7 @@ class Config:
     deadline: float
     tf32: bool
     autotune: bool
+    graph_branches: bool
     deterministic: bool
     fast_math: bool
     repository: str

@@ -6,14 +6,17 @@ arenas. Steps that CuPy computes stand between the others, which are captured as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from hybridnet.codegen.apart import apart
 from hybridnet.codegen.cuda_plan import CudaPlan, PlannedLoop
-from hybridnet.codegen.cuda_region import Tuning, Unit, origin
+from hybridnet.codegen.cuda_region import Launches, Tuning, Unit, origin
 from hybridnet.codegen.cuda_text import Kernel, Table
+from hybridnet.codegen.order import Order, Span, Touched, chain, order_of, verify_order
 from hybridnet.codegen.plan import Occupied, Place
+from hybridnet.config import config
 from hybridnet.core import Kind
 from hybridnet.core.kernel import LibraryCall
 from hybridnet.device import Device
@@ -77,6 +80,15 @@ class Located(NamedTuple):
     def span(self) -> int:
         """The bytes from its first element to the end of its last, gaps included."""
         return sum(step * (n - 1) for n, step in zip(self.shape, self.strides, strict=True)) + self.dtype.itemsize
+
+    @property
+    def bytes(self) -> Span:
+        """All bytes between its elements and those of its elements, which may lie before the first where a stride is negative."""
+        if not self.nbytes:
+            return Span(self.address.base, 0, 0)
+        ends = [step * (n - 1) for n, step in zip(self.shape, self.strides, strict=True)]
+        begin = self.address.offset + sum(e for e in ends if e < 0)
+        return Span(self.address.base, begin, self.address.offset + sum(e for e in ends if e > 0) + self.dtype.itemsize)
 
 
 @dataclass(frozen=True)
@@ -170,6 +182,8 @@ class CudaSource:
     loops: which of the steps are rounds of loops, in order.
     writes: for each node that is not a view, what its steps write: its results, and what lies between its kernels.
     occupied: what lies in the arena, and when.
+    touched: what each step reads and writes.
+    order: which steps wait for which; one chain where ``HYBRIDNET_GRAPH_BRANCHES`` is 0.
     """
 
     lowered: Graph
@@ -187,6 +201,8 @@ class CudaSource:
     loops: list[WrittenLoop] = field(default_factory=list)
     writes: dict[Node, tuple[Extent, ...]] = field(default_factory=dict)
     occupied: Sequence[Occupied] = ()
+    touched: Sequence[Touched] = ()
+    order: Order = field(default_factory=lambda: chain(0))
 
     @property
     def origins(self) -> list[Origin]:
@@ -245,16 +261,20 @@ class _Writer:
         self.steps: list[Step] = []
         self.loops: list[WrittenLoop] = []
         self.writes: dict[Node, tuple[Extent, ...]] = {}
+        self.touched: list[Touched] = []  # of each step
 
     def write(self) -> CudaSource:
         plan, graph = self.plan, self.graph
-        arena = plan.place()
+        arena = plan.place(apart(plan) if config.graph_branches and not self.direct else None)
         self._write_steps()
         staged = {self.number[v]: self.address(v) for v in plan.staged if v in plan.places}
         returned = {at: staged[at] for at in plan.donate.values() if at in staged}
         results = [self.located(v) for i, v in enumerate(graph.outputs) if i not in plan.donate]
         places = [self.located(graph.outputs[i]) for i in sorted(self.resident)]
         largest = plan.largest()
+        order = order_of(self.touched) if config.graph_branches else chain(len(self.steps))
+        if config.debug >= 1:
+            verify_order(order, self.touched, "program")
         return CudaSource(
             graph,
             plan.unit.text,
@@ -271,6 +291,8 @@ class _Writer:
             self.loops,
             self.writes,
             plan.occupied(),
+            self.touched,
+            order,
         )
 
     def _write_steps(self) -> None:
@@ -280,7 +302,7 @@ class _Writer:
                 self._write_node(node)
         for i, v in plan.late:
             target = self.address(graph.inputs[plan.donate[i]])
-            self.steps.append(CopyStep(self.address(v), target, v.nbytes, v.node))
+            self._append(CopyStep(self.address(v), target, v.nbytes, v.node), [self._bytes(v)], [_span(target, v.nbytes)])
 
     def address(self, v: Value) -> Address:
         """Where a value lies."""
@@ -302,28 +324,48 @@ class _Writer:
     def located(self, v: Value) -> Located:
         return Located(self.address(v), v.shape, v.dtype, tuple(s * v.dtype.itemsize for s in self.plan.shadows.strides(v)))
 
+    def _append(self, step: Step, reads: Iterable[Span], writes: Iterable[Span], channel: str = "", alone: bool = False) -> None:
+        self.steps.append(step)
+        self.touched.append(Touched(tuple(reads), tuple(writes), channel, alone))
+
+    def _bytes(self, v: Value) -> Span:
+        """What a step that takes a value may touch."""
+        return _span(self.address(v), v.nbytes) if v in self.plan.temporaries else self.located(v).bytes
+
     def _write_node(self, node: Node) -> None:
         plan = self.plan
         between = plan.launches[node].temporaries if node in plan.launches else ()
         results = [self.located(v) for v in node.outputs if v.size]
         self.writes[node] = (*((x.address, x.span) for x in results), *((self.address(v), v.nbytes) for v in between))
         if node in plan.calls:
-            pointers = tuple(self.address(v) for v in (*node.inputs, *node.outputs))
-            workspace = plan.workspaces.get(node)
-            self.steps.append(
-                LibraryStep(plan.calls[node], pointers, None if workspace is None else Address(ARENA, workspace.offset), node)
-            )
+            self._write_call(node, plan.calls[node])
         elif node in plan.launches:
-            launches = plan.launches[node]
-            made = {t.value: self._table(t) for t in launches.tables}
-            made |= {v: self._made(Filled(0, v.shape, v.dtype)) for v in launches.counters}
-            for kernel in launches.kernels:
-                arguments = tuple(made[v] if v in made else self.address(v) for v in kernel.arguments)
-                self.steps.append(KernelStep(kernel, arguments, node))
+            self._write_launches(node, plan.launches[node])
         elif node in plan.loops:
             self._write_loop(node, plan.loops[node])
         elif all(v.size for v in node.outputs):
-            self.steps.append(CupyStep(node, tuple(map(self.located, node.inputs)), tuple(map(self.located, node.outputs))))
+            inputs, outputs = (tuple(map(self.located, vs)) for vs in (node.inputs, node.outputs))
+            self._append(CupyStep(node, inputs, outputs), [x.bytes for x in inputs], [y.bytes for y in outputs], alone=True)
+
+    def _write_call(self, node: Node, call: LibraryCall) -> None:
+        workspace = self.plan.workspaces.get(node)
+        scratch = None if workspace is None else Address(ARENA, workspace.offset)
+        writes = [*map(self._bytes, node.outputs), *([] if scratch is None else [_span(scratch, call.workspace)])]
+        pointers = tuple(self.address(v) for v in (*node.inputs, *node.outputs))
+        self._append(LibraryStep(call, pointers, scratch, node), map(self._bytes, node.inputs), writes, call.channel)
+
+    def _write_launches(self, node: Node, launches: Launches) -> None:
+        made = {t.value: self._table(t) for t in launches.tables}
+        made |= {v: self._made(Filled(0, v.shape, v.dtype)) for v in launches.counters}
+        counters = {v: _span(made[v], v.nbytes) for v in launches.counters}
+        looked_up = {t.value: [e for e in t.entries if isinstance(e, Value)] for t in launches.tables}
+        written = {*node.outputs, *launches.temporaries}
+        for kernel in launches.kernels:
+            arguments = tuple(made[v] if v in made else self.address(v) for v in kernel.arguments)
+            values = dict.fromkeys(e for v in kernel.arguments if v not in counters for e in looked_up.get(v, (v,)))
+            reads, writes = ([self._bytes(v) for v in values if (v in written) is wanted] for wanted in (False, True))
+            writes += [counters[v] for v in kernel.arguments if v in counters]
+            self._append(KernelStep(kernel, arguments, node), reads, writes)
 
     def _write_loop(self, node: Node, planned: PlannedLoop) -> None:
         """The steps of a loop: the states put where they stay, then the rounds."""
@@ -331,7 +373,8 @@ class _Writer:
         last = node.outputs[stacked:]
         for x, y in zip(initials(node), last, strict=True):
             if self.address(x) != self.address(y):
-                self.steps.append(CopyStep(self.address(x), self.address(y), y.nbytes, node))
+                spans = [_span(self.address(v), y.nbytes) for v in (x, y)]
+                self._append(CopyStep(self.address(x), self.address(y), y.nbytes, node), spans[:1], spans[1:])
         part = _Writer(planned.plan, frozenset())
         part._write_steps()
         first = first_state(node)
@@ -342,6 +385,7 @@ class _Writer:
         for k in planned.loop.rounds:
             place = rounds.place(k)
             self.steps += [_placed(step, place) for step in part.steps]
+            self.touched += [_placed_bytes(touched, place) for touched in part.touched]
             for inner, extents in part.writes.items():
                 written.setdefault(inner, {}).update(dict.fromkeys((place(address), size) for address, size in extents))
         self.writes |= {inner: tuple(extents) for inner, extents in written.items()}
@@ -393,3 +437,16 @@ class _Rounds:
             self.outer.at_bind.append(wanted)
             made = (own if moves else self.fixed)[base] = Address(-1 - len(self.outer.at_bind))
         return Address(made.base, made.offset + offset)
+
+
+def _span(address: Address, nbytes: int) -> Span:
+    return Span(address.base, address.offset, address.offset + nbytes)
+
+
+def _placed_bytes(touched: Touched, place: Callable[[Address], Address]) -> Touched:
+    """What a step of a round touches in the round that ``place`` is of."""
+
+    def placed(spans: Iterable[Span]) -> tuple[Span, ...]:
+        return tuple(_span(place(Address(s.base, s.begin)), s.end - s.begin) for s in spans)
+
+    return touched._replace(reads=placed(touched.reads), writes=placed(touched.writes))

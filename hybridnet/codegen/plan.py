@@ -9,6 +9,7 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from hybridnet.codegen.memory import ALIGNMENT, Request, place
 from hybridnet.graph.control_ops import initials
@@ -70,9 +71,9 @@ class Plan:
     def _roots(self) -> dict[Value, Value]:
         return aliases(self.graph)
 
-    def place(self) -> int:
-        """Give the requests their offsets; gives the arena's bytes."""
-        return place(self.requests, self.alignment)
+    def place(self, apart: Any = None) -> int:
+        """Give the requests their offsets; gives the arena's bytes. ``apart``: see :func:`~hybridnet.codegen.memory.place`."""
+        return place(self.requests, self.alignment, apart)
 
     def largest(self, number: int = 10) -> list[tuple[int, str]]:
         """The largest requests: their bytes, and what they are."""

@@ -104,8 +104,11 @@ class LibraryCall(Protocol):
     ``how``: which of several algorithms it takes, and by what it was chosen; empty where there is one. ``alignment``: what the addresses of
     operands, results and workspace must be multiples of, in bytes. An element's at least, and 16 at most, which is what programs and CuPy
     align whole arrays to; a view may begin at any element.
+    ``channel``: calls of one name follow one another on one stream of a capture, in the order of the program, because they work by one
+    handle, or are matched by that order with other ranks'. "": a call may run beside any other.
     """
 
+    channel: str
     workspace: int  # bytes of scratch
     alignment: int
 

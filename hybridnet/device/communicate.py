@@ -356,7 +356,7 @@ class NcclCall:
     that has fewer.
     """
 
-    name = "NCCL"
+    name = channel = "NCCL"
     workspace = 0
     how = ""
 

@@ -211,10 +211,14 @@ def _handles(device_id: int) -> Handles:
     return Handles()
 
 
+CHANNEL = "cuDNN"  #: of calls by the one handle that is captured with
+
+
 class Call:
     """A planned call; its pointers are the addresses of the description's operands, then of its results."""
 
     alignment = ALIGNMENT
+    channel = CHANNEL
 
     def __init__(self, graph: Any, tensors: Sequence[Any], algorithms: Sequence[Algorithm], handles: Handles, tuned: Tuned) -> None:
         self._graph = graph

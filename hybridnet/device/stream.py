@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
@@ -73,11 +73,18 @@ class Capture:
 
     The body finds its stream as the current one. No other thread captures or plans a library's call meanwhile, and
     nothing is collected: what goes then (a module, a graph) may wait for the whole device, which a capture forbids.
+
+    On one stream each piece of work waits for the one before. With ``on`` work is put on lanes, which are streams of the same
+    capture, and waits for what it is told to; the graph has no more dependencies than that. Lane ``main`` is the stream that the capture
+    begins on, which is the same from capture to capture: a library's handle that captures stays on it.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, main: int = 0) -> None:
         self.device = device
+        self._main = main
         self.graph: Any = None
+        self._lanes: dict[int, Any] = {}
+        self._begin: Any = None  # an event before all work
 
     def __enter__(self) -> Capture:
         with ExitStack() as entered:  # which is left again if a later part of it fails
@@ -92,9 +99,33 @@ class Capture:
     def __exit__(self, *error: Any) -> None:
         self._entered.__exit__(*error)
 
-    def _begun(self) -> Any:
+    @contextmanager
+    def on(self, lane: int, after: Sequence[Any]) -> Iterator[Any]:
+        """The stream of a lane as the current one. What the body puts there waits for the lane's work before, and for events ``after``."""
+        if self._begin is None:
+            self._lanes[self._main], self._begin = self.stream, self.mark(self.stream)
+        stream = self._lanes.get(lane)
+        if stream is None:
+            stream = self._lanes[lane] = self._stream()
+            if not after:  # a stream takes part in a capture once it waits for something of it
+                stream.wait_event(self._begin)
+        for event in after:
+            stream.wait_event(event)
+        with stream:
+            yield stream
+
+    def mark(self, stream: Any) -> Any:
+        """An event behind what is on the stream of a lane now."""
+        event = self.device.xp.cuda.Event(disable_timing=True)
+        event.record(stream)
+        return event
+
+    def _stream(self) -> Any:
         idle = _idle(self.device.device_id)
-        stream = idle.pop() if idle else self.device.xp.cuda.Stream(non_blocking=True)
+        return idle.pop() if idle else self.device.xp.cuda.Stream(non_blocking=True)
+
+    def _begun(self) -> Any:
+        stream = self._stream()
         try:
             stream.begin_capture()
         except BaseException:
@@ -104,14 +135,18 @@ class Capture:
 
     def _end(self, kind: Any, *error: Any) -> None:
         ended = False
+        others = [s for s in self._lanes.values() if s is not self.stream]
         try:
+            if kind is None:
+                for stream in others:
+                    self.stream.wait_event(self.mark(stream))
             self.graph = self.stream.end_capture()
             ended = True
         except Exception:
             if kind is None:  # else the error of the body says more than that of the capture that it broke
                 raise
         finally:
-            (_idle(self.device.device_id) if ended else _failed).append(self.stream)
+            (_idle(self.device.device_id) if ended else _failed).extend([*others, self.stream])  # which the next one begins on
 
 
 @contextmanager

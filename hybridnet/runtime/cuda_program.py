@@ -31,9 +31,10 @@ from hybridnet.codegen.cuda_program import (
     device_of_graph,
     write_cuda_program,
 )
+from hybridnet.codegen.order import Order
 from hybridnet.core import cuda_rule
 from hybridnet.core.kernel import LibraryCall
-from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream, device_bytes
+from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream, device_bytes, dnn
 from hybridnet.device.compiler import Module
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
 from hybridnet.device.hardware import ACCESS_BYTES, GRAPH_LAUNCHES
@@ -53,11 +54,12 @@ Action = Callable[[int], None]  # puts a step's work on the stream of that handl
 class Segment:
     """Steps that follow one another: a CUDA graph once it is captured, or a step that CuPy computes."""
 
-    __slots__ = ("actions", "graph", "in_graph")
+    __slots__ = ("actions", "graph", "in_graph", "order")
 
     def __init__(self, in_graph: bool) -> None:
         self.in_graph = in_graph
         self.actions: list[tuple[Action, Step]] = []
+        self.order: Order | None = None  # in which they may run; None: one by one
         self.graph: Any = None
 
     def run(self, stream: Any) -> None:
@@ -72,16 +74,32 @@ class Segment:
         """Keep the steps as a CUDA graph."""
         if not self.in_graph or self.graph is not None:
             return
+        channels = () if self.order is None else self.order.channels
+        main = self.order.lanes[channels.index(dnn.CHANNEL)] if self.order is not None and dnn.CHANNEL in channels else 0
         try:
-            with Capture(device) as capture:
-                for action, step in self.actions:
-                    guarded(action, step, capture.stream.ptr)
+            with Capture(device, main) as capture:
+                if self.order is None or self.order.width < 2:
+                    for action, step in self.actions:
+                        guarded(action, step, capture.stream.ptr)
+                else:
+                    self._put(capture, self.order)
         except HybridnetError:
             raise
         except Exception as error:
             got = f"{type(error).__name__}: {error}, of {len(self.actions)} steps from {self.actions[0][1]}"
             raise DeviceError(message("capture", expected="steps that a CUDA graph can hold", got=got)) from error
         self.graph = capture.graph
+
+    def _put(self, capture: Capture, order: Order) -> None:
+        """The steps on the lanes of a capture, each behind those that it waits for."""
+        lanes = order.lanes
+        crossed = {p for i, steps in enumerate(order.before) for p in steps if lanes[p] != lanes[i]}
+        marks: dict[int, Any] = {}
+        for i, (action, step) in enumerate(self.actions):
+            with capture.on(lanes[i], [marks[p] for p in order.before[i] if lanes[p] != lanes[i]]) as stream:
+                guarded(action, step, stream.ptr)
+                if i in crossed:
+                    marks[i] = capture.mark(stream)
 
 
 def guarded(action: Action, step: Step, stream: int) -> None:
@@ -146,6 +164,11 @@ class Instance:
             for x, stays in zip(source.results, self.program.resident, strict=True)
         ]
         self.segments = self._segments(source.steps)
+        start = 0
+        for segment in self.segments:
+            stop = start + len(segment.actions)
+            segment.order = source.order.part(start, stop)
+            start = stop
 
     def at(self, address: Address) -> int:
         """The address that it is with this arena and these states."""

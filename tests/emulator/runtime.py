@@ -81,18 +81,20 @@ class Device:
 
 
 class Graph:
-    """``cupy.cuda.Graph``: captured work, done again at each launch."""
+    """``cupy.cuda.Graph``: captured work, done again at each launch, each time in another order."""
 
-    def __init__(self, work: list[streams.Work]) -> None:
-        self.work, self.device = work, streams.current.device
+    def __init__(self, captured: streams.Captured) -> None:
+        self.work, self.after, self.device = captured.work, captured.after, streams.current.device
+        self.launches = 0
 
     def launch(self, stream: Any = None) -> None:
         if streams.current.device != self.device:  # CUDA may take it, but the null stream that it then goes on is another device's
             raise CUDARuntimeError(400, "cudaErrorInvalidResourceHandle: invalid resource handle")
-        work = self.work
+        order = [self.work[i] for i in streams.in_some_order(self.after, self.launches)]
+        self.launches += 1
 
         def run() -> None:
-            for step in work:
+            for step in order:
                 step()
 
         streams.enqueue(streams.handle(stream), run)
@@ -111,7 +113,7 @@ class Event:
         self._device, self._timed = streams.current.device, not disable_timing
         self._time: float | None = None
         self._item: streams.Item | None = None
-        self._captured: tuple[streams.Captured, int, int] | None = None  # in which capture, on which stream, behind how much work
+        self._captured: tuple[streams.Captured, int, int, frozenset[int]] | None = None  # its capture, stream, and what was there
 
     def record(self, stream: Any = None) -> None:
         of = streams.handle(stream)
@@ -119,7 +121,7 @@ class Event:
             raise CUDARuntimeError(400, "cudaErrorInvalidResourceHandle: invalid resource handle")
         capture = streams.capture_of(of)
         if capture is not None:
-            self._captured = capture, of, len(capture.work)
+            self._captured = capture, of, len(capture.work), capture.tips.get(of, frozenset())
             return
         self._captured = self._time = None
         self._item = streams.enqueue(of, self._arrive)
@@ -130,10 +132,10 @@ class Event:
     def _wait_on(self, stream: int) -> None:
         """``cudaStreamWaitEvent``: for the last record, if there is one."""
         if self._captured is not None:
-            capture, other, recorded = self._captured
+            capture, other, recorded, tips = self._captured
             if not streams.goes_on(capture):
                 self._refuse_captured()
-            streams.join(stream, capture, other, recorded)
+            streams.join(stream, capture, other, recorded, tips)
         elif streams.capturing(stream):
             streams.isolate(stream)
         elif self._item is not None and not self._item.done:

@@ -3,7 +3,8 @@
 All that is put on a stream (kernels, copies, library calls) goes through :func:`enqueue` with raw addresses. It is done
 
 - at once, as a rule;
-- while its stream captures, at each launch of the graph, on what lies there then;
+- while its stream captures, at each launch of the graph, on what lies there then, in any order that the capture's streams and events
+  allow: another one at each launch, of which the first has each piece of work as late as can be where another may come before it;
 - where :func:`asynchronous` says so, at some moment between that and a wait for it: as late as can be, or at random. Then only what
   a device promises holds: the order of a stream, of an event and those who wait for it, of the null stream and the
   streams that are not "non-blocking". What reads too early finds what was there before; what is freed too early is overwritten.
@@ -13,7 +14,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -74,11 +75,15 @@ class Captured:
     def __init__(self, origin: int) -> None:
         self.origin = origin
         self.work: list[Work] = []
+        self.after: list[frozenset[int]] = []  # of each piece of work those that come before it
+        self.tips: dict[int, frozenset[int]] = {}  # of each stream what the next piece of work comes after
         self.last: dict[int, int] = {}  # by stream: how much work there was after its last
         self.unjoined: set[int] = set()  # streams that nobody waits for since they have work
         self.spoilt = False
 
     def add(self, stream: int, work: Work) -> None:
+        self.after.append(self.tips.get(stream, frozenset()))
+        self.tips[stream] = frozenset({len(self.work)})
         self.work.append(work)
         self.grow(stream)
 
@@ -309,8 +314,8 @@ def begin(stream: int) -> None:
     _captures[stream] = Captured(stream)
 
 
-def end(stream: int) -> list[Work]:
-    """The work that was kept, in order."""
+def end(stream: int) -> Captured:
+    """What was kept."""
     capture = _captures.get(stream)
     if capture is None or capture.origin != stream:
         raise CaptureError("cudaErrorIllegalState: the stream did not begin a capture")
@@ -320,7 +325,25 @@ def end(stream: int) -> list[Work]:
         raise CaptureError("cudaErrorStreamCaptureInvalidated: the capture was spoilt by an error before")
     if capture.unjoined:
         raise CaptureError("cudaErrorStreamCaptureUnjoined: the capture was not joined again by all streams that it was forked to")
-    return capture.work
+    return capture
+
+
+def in_some_order(after: Sequence[frozenset[int]], launch: int) -> Iterator[int]:
+    """The numbers of pieces of work, each behind those that it comes ``after``: the last that can go first, at later launches any."""
+    chance = random.Random(launch) if launch else None
+    left = [len(pieces) for pieces in after]
+    followers: list[list[int]] = [[] for _ in after]
+    for i, pieces in enumerate(after):
+        for p in pieces:
+            followers[p].append(i)
+    ready = [i for i, number in enumerate(left) if not number]
+    while ready:
+        i = ready.pop(ready.index(max(ready)) if chance is None else chance.randrange(len(ready)))
+        yield i
+        for f in followers[i]:
+            left[f] -= 1
+            if not left[f]:
+                ready.append(f)
 
 
 def capture_of(stream: int) -> Captured | None:
@@ -333,13 +356,14 @@ def goes_on(capture: Captured) -> bool:
     return any(c is capture for c in _captures.values())
 
 
-def join(stream: int, capture: Captured, other: int, recorded: int) -> None:
+def join(stream: int, capture: Captured, other: int, recorded: int, tips: frozenset[int]) -> None:
     """Make a stream wait for what ``other`` had to do in a capture when there was so much work: it takes part from here on."""
     mine = _captures.get(stream)
     if mine is not None and mine is not capture:
         capture.spoilt = mine.spoilt = True
         raise CaptureError("cudaErrorStreamCaptureMerge: a wait of one capture for another")
     _captures[stream] = capture
+    capture.tips[stream] = capture.tips.get(stream, frozenset()) | tips
     if other != stream:
         capture.grow(stream)
         if capture.last.get(other, 0) <= recorded:

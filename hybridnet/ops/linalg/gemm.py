@@ -25,6 +25,8 @@ class RowMajor:
     """A planned product that takes the addresses of A, B, the bias or what GELU's slope is at if there is one, Y, and then of what else
     it writes: sums, or what GELU is of."""
 
+    channel = ""
+
     def __init__(self, columns: Matmul) -> None:
         self.columns = columns
         self.name = columns.name

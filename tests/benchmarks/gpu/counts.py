@@ -30,7 +30,10 @@ KINDS = {KernelStep: "kernels", LibraryStep: "library calls", CopyStep: "copies"
 
 
 def counted(program: CudaProgram) -> dict[str, Any]:
-    """Of a program its steps by kind and by operator, the bytes that their nodes read and write, and its arena's."""
+    """Of a program its steps by kind and by operator, the bytes that their nodes read and write, and its arena's.
+
+    "critical path": the steps of which each waits for the one before, at most; "lanes": on how many branches the steps are.
+    """
     steps: list[Step] = program.source.steps
     nodes: dict[Node, None] = dict.fromkeys(s.node for s in steps if s.node is not None)
     moved = sum(map(bytes_of, nodes)) + sum(s.nbytes for s in steps if isinstance(s, CopyStep) and s.node is None)
@@ -42,6 +45,8 @@ def counted(program: CudaProgram) -> dict[str, Any]:
         "longest chain": longest_chain(program.source),
         "host calls": host_calls(program),
         "arena gigabytes": round(program.source.arena_bytes / 1e9, 3),
+        "critical path": program.source.order.critical_path,
+        "lanes": program.source.order.width,
         "by operator": dict(names.most_common()),
     }
 
