@@ -32,6 +32,8 @@ from hybridnet.device import cuda
 from hybridnet.errors import RankError, fail
 
 Data = np.ndarray[Any, Any]
+#: All ranks, each in one part: what collectives of some ranks bear, the same on all. Without any: all ranks are one part.
+Parts = tuple[tuple[int, ...], ...]
 
 _INSTALL = 'pip install "hybridnet[mpi]"'
 #: By which launchers and process managers tell a process that MPI will find others: Open MPI and PMIx, MPICH and Intel MPI, MVAPICH.
@@ -48,6 +50,10 @@ class Communicator:
 
     name = "one process"
     rank, size, local_rank, local_size = 0, 1, 0, 1
+
+    def part(self, parts: Parts) -> Communicator:
+        """The ranks of that part which this one is in, numbered as they stand there; all that are in it must call this."""
+        return self
 
     def all_reduce(self, source: Data, target: Data) -> None:
         """Write the sum over all ranks of ``source`` to ``target``, which may be the same array."""
@@ -85,8 +91,9 @@ class Communicator:
 class _Mpi(Communicator):
     """Ranks that MPI connects."""
 
-    def __init__(self, mpi: Any) -> None:
-        self._mpi, self._world = mpi, mpi.COMM_WORLD
+    def __init__(self, mpi: Any, world: Any) -> None:
+        self._mpi, self._world = mpi, world
+        self._parts: dict[Parts, Communicator] = {}
         # What is agreed on travels apart from arrays, so that a rank that sums already is no answer to one that asks.
         self._control = self._world.Dup()
         local = self._world.Split_type(mpi.COMM_TYPE_SHARED)
@@ -94,6 +101,16 @@ class _Mpi(Communicator):
         self.local_rank, self.local_size = local.Get_rank(), local.Get_size()
         self.name = mpi.Get_library_version().split(",")[0].split("\n")[0].replace("\t", " ").strip()
         self._subjects = 0  # how many were agreed on
+
+    def part(self, parts: Parts) -> Communicator:
+        if not parts:
+            return self
+        found = self._parts.get(parts)
+        if found is None:
+            number, members = next((i, part) for i, part in enumerate(parts) if self.rank in part)
+            own = self._world.Create_group(self._world.Get_group().Incl(list(members)), number)
+            found = self._parts[parts] = _Mpi(self._mpi, own)
+        return found
 
     def all_reduce(self, source: Data, target: Data) -> None:
         self._world.Allreduce(self._mpi.IN_PLACE if source is target else source, target)
@@ -213,7 +230,7 @@ def start() -> Communicator:
                 fix=f"the mpirun of that MPI, {_command(meant)}; under Slurm srun --mpi=pmix",
             )
         if mpi.COMM_WORLD.Get_size() > 1:
-            _end_all_on_errors(_Mpi(mpi))
+            _end_all_on_errors(_Mpi(mpi, mpi.COMM_WORLD))
     return _world
 
 
@@ -287,31 +304,32 @@ def has_nccl() -> bool:
 
 
 @cache
-def _nccl_communicator(device_id: int, size: int) -> Any:
-    """This rank's communicator on one of its GPUs; made by all ranks at once, at their first collective."""
-    nccl = _nccl()
-    identity = world().gather_objects(nccl.get_unique_id() if world().rank == 0 else None)[0]
+def _nccl_communicator(device_id: int, parts: Parts) -> Any:
+    """This rank's communicator on one of its GPUs; made by all ranks of a part at once, at their first collective."""
+    nccl, ranks = _nccl(), world().part(parts)
+    identity = ranks.gather_objects(nccl.get_unique_id() if ranks.rank == 0 else None)[0]
     cuda.make_current(device_id)
-    return nccl.NcclCommunicator(size, identity, world().rank)
+    return nccl.NcclCommunicator(ranks.size, identity, ranks.rank)
 
 
 class NcclCall:
     """A collective on a GPU, planned: a :class:`~hybridnet.core.kernel.LibraryCall`. Several arrays travel as one group.
 
     ``kind``: "all_reduce", "reduce_scatter", "all_gather" or "broadcast". ``counts``: the elements of each array on the side
-    that has fewer.
+    that has fewer. ``parts``: among which ranks.
     """
 
     name = "NCCL"
     workspace = 0
 
-    def __init__(self, kind: str, counts: Sequence[int], dtype: dtypes.Dtype, root: int = 0) -> None:
+    def __init__(self, kind: str, counts: Sequence[int], dtype: dtypes.Dtype, root: int = 0, parts: Parts = ()) -> None:
         self._kind, self._counts, self._root, self.alignment = kind, tuple(counts), root, dtype.itemsize
+        self._parts = parts
         self._type = getattr(_nccl(), f"NCCL_{_NCCL_TYPES[dtype]}")
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the collective on a stream, from the addresses of the operands to those of the results."""
-        nccl, communicator = _nccl(), _nccl_communicator(cuda.current_id(), world().size)
+        nccl, communicator = _nccl(), _nccl_communicator(cuda.current_id(), self._parts)
         nccl.groupStart()
         for source, target, count in self._arrays(pointers):
             match self._kind:
@@ -330,8 +348,8 @@ class NcclCall:
         return zip(pointers[:half], pointers[half:], self._counts, strict=True)
 
 
-def nccl_call(kind: str, counts: Sequence[int], dtype: dtypes.Dtype, root: int = 0) -> NcclCall | None:
+def nccl_call(kind: str, counts: Sequence[int], dtype: dtypes.Dtype, root: int = 0, parts: Parts = ()) -> NcclCall | None:
     """The planned call; None where there is no NCCL, or it has no such type: then arrays go through the host."""
     if dtype not in _NCCL_TYPES or _nccl() is None or not hasattr(_nccl(), f"NCCL_{_NCCL_TYPES[dtype]}"):
         return None
-    return NcclCall(kind, counts, dtype, root)
+    return NcclCall(kind, counts, dtype, root, parts)

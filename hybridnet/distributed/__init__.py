@@ -11,21 +11,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from hybridnet.device import communicate
+from hybridnet.device.groups import Group, group, mesh
 from hybridnet.gluon.parameter import Parameter
 from hybridnet.gluon.ranks import give_values
 from hybridnet.kvstore.dist import broadcast_arrays
 from hybridnet.ops.collective.collective import all_gather, all_reduce, broadcast, reduce_scatter
 
 __all__ = [
+    "Group",
     "all_gather",
     "all_reduce",
     "barrier",
     "broadcast",
     "broadcast_parameters",
     "gather_objects",
+    "group",
     "init",
     "local_rank",
     "local_size",
+    "mesh",
     "rank",
     "reduce_scatter",
     "size",

@@ -7,18 +7,24 @@ from typing import Any
 
 from hybridnet.device import communicate
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.parameter import Parameter
+from hybridnet.gluon.parameter import Parameter, SplitParameter
+from hybridnet.gluon.slices import group_of
 from hybridnet.kvstore.dist import broadcast_arrays, described
 from hybridnet.ops.collective.collective import all_reduce
 
 
 class Ranks:
-    """The part of a :class:`~hybridnet.gluon.Trainer` that knows of other ranks. It is made by all of them at once."""
+    """The part of a :class:`~hybridnet.gluon.Trainer` that knows of other ranks. It is made by all of them at once.
+
+    Where parameters are split, gradients are summed over the ranks that have the same slices: those that train on other data.
+    """
 
     def __init__(self, params: Sequence[Parameter]) -> None:
         if (rows := next((p for p in params if not p.is_dense), None)) is not None:
             got = f"{rows.name!r} of stype {rows.stype}, grad_stype {rows.grad_stype}"
             fail(ArgumentError, "Trainer", expected="with several ranks, dense weights and gradients", got=got)
+        split = group_of(params)
+        self.data = None if split is None else split.across()  # None: all ranks
         self._compared = False
         shown = [(p.name, p._arrays()[0] if p._data is not None else f"{p.dtype}{p.shape}, without values yet") for p in params]
         communicate.world().agree("the parameters of a Trainer", described(shown, values=False))
@@ -28,32 +34,44 @@ class Ranks:
         """Make each gradient its sum over ranks."""
         for parameter in params:
             (grad,) = parameter.list_grad()
-            grad._assign(all_reduce(grad))
+            if self.data is None or self.data.size > 1:
+                grad._assign(all_reduce(grad, group=self.data))
 
     def compare(self, params: Iterable[Parameter], optimizer: Any) -> None:
         """Before the first step: a RankError unless all ranks have the same parameters, to the bit, and the same optimizer."""
         if self._compared:
             return
         self._compared = True
-        lines = described([(p.name, p._arrays()[0]) for p in params], values=True)
+        of_all, of_some = ([p for p in params if isinstance(p, SplitParameter) is split] for split in (False, True))
+        lines = described([(p.name, p._arrays()[0]) for p in of_all], values=True)
         lines.append(f"{type(optimizer).__name__}: {dict(optimizer.inputs())}, learning rate {optimizer.learning_rate}")
-        communicate.world().agree("parameters at the first step of a Trainer", lines)
+        subject = "parameters at the first step of a Trainer"
+        communicate.world().agree(subject, lines)
+        if of_some and self.data is not None:
+            self.data.communicator.agree(subject, described([(p.name, p._arrays()[0]) for p in of_some], values=True))
 
-    @staticmethod
-    def explain(scale: float, batch_size: Any) -> str:
+    def explain(self, scale: float, batch_size: Any) -> str:
         """What gradients are divided by."""
-        size = communicate.world().size
+        size = communicate.world().size if self.data is None else self.data.size
         share = f" and {1 / scale:g}" if scale != 1 else ""
+        same = "" if self.data is None else " that have the same slices of parameters"
         return (
-            f"Trainer.step: gradients are summed over {size} ranks, then divided by the batch size that step was given, {batch_size}{share}"
+            f"Trainer.step: gradients are summed over {size} ranks{same}, "
+            f"then divided by the batch size that step was given, {batch_size}{share}"
         )
 
 
 def give_values(params: Iterable[Parameter], root: int = 0) -> None:
-    """Give every rank the values of rank ``root``: now, or of parameters that have none yet as soon as they are initialized."""
+    """Give every rank the values of rank ``root``: now, or of parameters that have none yet as soon as they are initialized.
+
+    A slice of a parameter comes from the first rank that has it.
+    """
 
     def give(parameter: Parameter) -> None:
-        broadcast_arrays(parameter._arrays(), root)
+        if isinstance(parameter, SplitParameter):
+            broadcast_arrays(parameter._arrays(), 0, parameter.group.across().communicator)
+        else:
+            broadcast_arrays(parameter._arrays(), root)
 
     for parameter in params:
         if parameter._data is not None:

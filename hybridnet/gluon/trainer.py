@@ -21,6 +21,7 @@ from hybridnet.core.identity import identity
 from hybridnet.core.tree import flatten
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
+from hybridnet.gluon import slices
 from hybridnet.gluon.parameter import Parameter, ParameterDict
 from hybridnet.gluon.ranks import Ranks
 from hybridnet.gluon.shards import Shards
@@ -247,7 +248,8 @@ class Trainer:
         if self._states and [len(s) for s in self._states] == [len(w) for w in where] and all(d in self._scalars for w in where for d in w):
             return
         if self._shard_states:
-            self._shards = Shards(list(self._trained(None)), self._optimizer)
+            assert self._ranks is not None
+            self._shards = Shards(list(self._trained(None)), self._optimizer, self._ranks.data)
             self._states = [[None] * len(w) for w in where]
         else:
             self._make_states()
@@ -339,7 +341,7 @@ class Trainer:
             scalars.t += 1
             how = lr, scalars.t, rescale * factor, scalars.numbers
             if self._shards is None:
-                self._optimizer.update_all(entries, *how)
+                slices.update_all(self._optimizer, self._params, entries, *how)
             else:
                 self._shards.update(list(self._trained(None)), summed, *how)
 
@@ -347,6 +349,10 @@ class Trainer:
             move(1.0)
         elif self._shards is not None:
             fail(ArgumentError, "Trainer.step", expected="with shard_states no loss scaling", got="it", fix="bfloat16, which needs none")
+        elif slices.group_of(self._params) is not None:
+            fail(
+                ArgumentError, "Trainer.step", expected="with split parameters no loss scaling", got="it", fix="bfloat16, which needs none"
+            )
         else:
             written: list[Any] = [scalars.t]
             flatten([(weight, state) for _, weight, _, state in entries], written)
@@ -407,7 +413,8 @@ class Trainer:
     def save_states(self, fname: str) -> None:
         """Write optimizer states, step count, learning rate and the loss's scale to a file.
 
-        With ``shard_states`` all ranks call it, and each writes all of the states: give all but one ``os.devnull``.
+        With ``shard_states``, or parameters that are split, all ranks call it, and each writes all of the states: give all but one
+        ``os.devnull``.
         """
         self._prepare()
         opt, scaler = self._optimizer, self._amp_loss_scaler
@@ -422,7 +429,7 @@ class Trainer:
             "t": [scalars.t.item() for scalars in self._scalars.values()],
             "scaler": None if scaler is None else scaler.state_dict(),
         }
-        disk.write_bytes(fname, files.pack(self._kept_states(devices), header))
+        disk.write_bytes(fname, files.pack(slices.whole_states(self._params, self._kept_states(devices)), header))
 
     def load_states(self, fname: str) -> None:
         """Continue from a file that :meth:`save_states` wrote. Either all is loaded or nothing; no code in it is run."""
@@ -431,6 +438,7 @@ class Trainer:
         if header.get("optimizer") != type(opt).__name__:
             fail(FileFormatError, "load_states", expected=f"states of {type(opt).__name__} in {fname}", got=f"of {header.get('optimizer')}")
         self._prepare()
+        arrays = slices.own_arrays(self._params, arrays)
         whole = {} if self._shards is None else self._shards.whole()
         if self._shards is not None:
             checked = [files.check({str(i): s for i, s in whole.items()}, arrays, fname)]

@@ -75,9 +75,9 @@ for _name in ("dist_async", "dist_async_device", "dist_device_async"):
     LOCAL[_name] = _Asynchronous
 
 
-def broadcast_arrays(arrays: Iterable[Any], root: int = 0) -> None:
-    """Write to arrays, of any device, what rank ``root`` has in its own, which have the same shapes."""
-    ranks = communicate.world()
+def broadcast_arrays(arrays: Iterable[Any], root: int = 0, ranks: communicate.Communicator | None = None) -> None:
+    """Write to arrays, of any device, what rank ``root`` (of all, or of ``ranks``) has in its own, which have the same shapes."""
+    ranks = ranks or communicate.world()
     if ranks.size == 1:
         return
     with suspended_trace():

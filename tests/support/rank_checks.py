@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.divided_language import train as train_divided
 from support.paths import ROOT
 
 import hybridnet as hn
@@ -197,6 +198,23 @@ def collectives(folder: Path) -> None:
     params = {"a": hn.np.full((2,), float(rank)), "b": hn.np.full((3,), rank * 2.0)}
     distributed.broadcast_parameters(params, root=size - 1)
     assert [params["a"].tolist(), params["b"].tolist()] == [[size - 1.0] * 2, [2.0 * size - 2] * 3]
+
+
+@check
+def layers_divided_among_ranks(folder: Path) -> None:
+    """On a mesh, beside one part of it that has all: what they come to, first values and masks that are drawn among them."""
+    size = distributed.size()
+    found = {}
+    for model in {1, 2, size} if size > 1 else {1}:
+        mesh = distributed.mesh(data=-1, model=model)
+        for way, dropout in (("eager", 0.5), ("jit", 0.0)):
+            if dropout and mesh["data"].size > 1:
+                continue  # other masks than one rank's
+            params, _ = train_divided(mesh, way, dropout=dropout)
+            assert alike(params), (model, way)
+            found |= {f"{way} {model} {i}": p for i, p in enumerate(params)}
+    if distributed.rank() == 0:
+        np.savez(folder / "divided.npz", **found)
 
 
 @check
