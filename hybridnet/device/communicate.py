@@ -67,6 +67,10 @@ class Communicator:
         """Write every rank's ``source`` to ``target``, one after another along the first axis."""
         np.copyto(target, source)
 
+    def all_to_all(self, source: Data, target: Data) -> None:
+        """Send each rank its part of ``source``, of equal ones along the first axis; write what each has sent, in the order of ranks."""
+        np.copyto(target, source)
+
     def broadcast(self, array: Data, root: int) -> None:
         """Write what rank ``root`` has in ``array`` to every rank's."""
 
@@ -120,6 +124,9 @@ class _Mpi(Communicator):
 
     def all_gather(self, source: Data, target: Data) -> None:
         self._world.Allgather(source, target)
+
+    def all_to_all(self, source: Data, target: Data) -> None:
+        self._world.Alltoall(source, target)
 
     def broadcast(self, array: Data, root: int) -> None:
         self._world.Bcast(array, root)
@@ -315,7 +322,7 @@ def _nccl_communicator(device_id: int, parts: Parts) -> Any:
 class NcclCall:
     """A collective on a GPU, planned: a :class:`~hybridnet.core.kernel.LibraryCall`. Several arrays travel as one group.
 
-    ``kind``: "all_reduce", "reduce_scatter", "all_gather" or "broadcast". ``counts``: the elements of each array on the side
+    ``kind``: "all_reduce", "reduce_scatter", "all_gather", "all_to_all" or "broadcast". ``counts``: the elements of each array on the side
     that has fewer. ``parts``: among which ranks.
     """
 
@@ -339,6 +346,12 @@ class NcclCall:
                     communicator.reduceScatter(source, target, count, self._type, nccl.NCCL_SUM, stream)
                 case "all_gather":
                     communicator.allGather(source, target, count, self._type, stream)
+                case "all_to_all":
+                    own = count // world().part(self._parts).size
+                    for peer in range(world().part(self._parts).size):
+                        at = peer * own * self.alignment
+                        communicator.send(source + at, own, self._type, peer, stream)
+                        communicator.recv(target + at, own, self._type, peer, stream)
                 case _:
                     communicator.broadcast(source, target, count, self._type, self._root, stream)
         nccl.groupEnd()

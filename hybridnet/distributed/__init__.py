@@ -15,12 +15,13 @@ from hybridnet.device.groups import Group, group, mesh
 from hybridnet.gluon.parameter import Parameter
 from hybridnet.gluon.ranks import give_values
 from hybridnet.kvstore.dist import broadcast_arrays
-from hybridnet.ops.collective.collective import all_gather, all_reduce, broadcast, reduce_scatter
+from hybridnet.ops.collective.collective import all_gather, all_reduce, all_to_all, broadcast, reduce_scatter
 
 __all__ = [
     "Group",
     "all_gather",
     "all_reduce",
+    "all_to_all",
     "barrier",
     "broadcast",
     "broadcast_parameters",

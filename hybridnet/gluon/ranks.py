@@ -6,11 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hybridnet.device import communicate
+from hybridnet.dtypes import Dtype
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.parameter import Parameter, SplitParameter
 from hybridnet.gluon.slices import group_of
 from hybridnet.kvstore.dist import broadcast_arrays, described
+from hybridnet.lowering.buckets import BUCKET_BYTES
 from hybridnet.ops.collective.collective import all_reduce
+from hybridnet.ops.collective.halves import sum_in_halves
 
 
 class Ranks:
@@ -19,7 +22,9 @@ class Ranks:
     Where parameters are split, gradients are summed over the ranks that have the same slices: those that train on other data.
     """
 
-    def __init__(self, params: Sequence[Parameter]) -> None:
+    def __init__(self, params: Sequence[Parameter], sent: Dtype | None = None) -> None:
+        """``sent``: the type of 16 bits that gradients travel in, if not in their own."""
+        self.sent = sent
         if (rows := next((p for p in params if not p.is_dense), None)) is not None:
             got = f"{rows.name!r} of stype {rows.stype}, grad_stype {rows.grad_stype}"
             fail(ArgumentError, "Trainer", expected="with several ranks, dense weights and gradients", got=got)
@@ -32,10 +37,16 @@ class Ranks:
 
     def sum_gradients(self, params: Iterable[Parameter]) -> None:
         """Make each gradient its sum over ranks."""
-        for parameter in params:
-            (grad,) = parameter.list_grad()
-            if self.data is None or self.data.size > 1:
+        if self.data is not None and self.data.size == 1:
+            return
+        grads = [parameter.list_grad()[0] for parameter in params]
+        if self.sent is None:
+            for grad in grads:
                 grad._assign(all_reduce(grad, group=self.data))
+            return
+        for together in _messages(grads):
+            for grad, total in zip(together, sum_in_halves(together, self.sent, self.data), strict=True):
+                grad._assign(total)
 
     def compare(self, params: Iterable[Parameter], optimizer: Any) -> None:
         """Before the first step: a RankError unless all ranks have the same parameters, to the bit, and the same optimizer."""
@@ -54,11 +65,27 @@ class Ranks:
         """What gradients are divided by."""
         size = communicate.world().size if self.data is None else self.data.size
         share = f" and {1 / scale:g}" if scale != 1 else ""
+        travel = "" if self.sent is None else f" (in {self.sent}, sums in float32)"
         same = "" if self.data is None else " that have the same slices of parameters"
         return (
-            f"Trainer.step: gradients are summed over {size} ranks{same}, "
+            f"Trainer.step: gradients are summed over {size} ranks{same}{travel}, "
             f"then divided by the batch size that step was given, {batch_size}{share}"
         )
+
+
+def _messages(grads: Sequence[Any]) -> list[list[Any]]:
+    """Gradients that travel together: of one type, the last layers' first, as a backward knows them, up to a bucket of the compiler's."""
+    found: list[list[Any]] = []
+    filling: dict[Dtype, tuple[list[Any], int]] = {}
+    for grad in reversed(grads):
+        nbytes = grad.size * grad.dtype.itemsize
+        own, size = filling.get(grad.dtype, ([], 0))
+        if not own or size + nbytes > BUCKET_BYTES:
+            own, size = [], 0
+            found.append(own)
+        own.append(grad)
+        filling[grad.dtype] = own, size + nbytes
+    return found
 
 
 def give_values(params: Iterable[Parameter], root: int = 0) -> None:

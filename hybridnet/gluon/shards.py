@@ -16,11 +16,13 @@ from typing import Any
 from hybridnet.core import call, suspended_trace
 from hybridnet.device import communicate
 from hybridnet.device.groups import Group
+from hybridnet.dtypes import Dtype
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.parameter import Parameter, SplitParameter
 from hybridnet.gluon.slices import by_element, group_of, mapped
 from hybridnet.ops.array.creation import full, zeros
 from hybridnet.ops.collective.collective import all_gather, reduce_scatter
+from hybridnet.ops.collective.halves import scatter_in_halves
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer.layerwise import norms_by
 
@@ -99,7 +101,10 @@ class Region:
 class Shards:
     """A trainer's optimizer states, divided. Made by all ranks at once; ArgumentError for an optimizer that needs more than slices."""
 
-    def __init__(self, trained: Sequence[tuple[int, Parameter]], optimizer: Optimizer, data: Group | None) -> None:
+    def __init__(
+        self, trained: Sequence[tuple[int, Parameter]], optimizer: Optimizer, data: Group | None = None, sent: Dtype | None = None
+    ) -> None:
+        self._sent = sent  # the type of 16 bits that gradients travel in, if not in their own
         if not (by_element(type(optimizer)) and optimizer.traceable):
             fail(
                 ArgumentError,
@@ -134,7 +139,12 @@ class Shards:
             )
         for region in self.regions:
             grads = [p.list_grad()[0] for p in region.params]
-            grad = reduce_scatter(region.whole_of(grads), region.data) if summed else region.slice_of(grads)
+            if not summed:
+                grad = region.slice_of(grads)
+            elif self._sent is None:
+                grad = reduce_scatter(region.whole_of(grads), region.data)
+            else:
+                grad = call("cast", scatter_in_halves(region.whole_of(grads), self._sent, region.data), dtype=grads[0].dtype)
             weight = region.slice_of([p._arrays()[0] for p in region.params])
             with norms_by(region.norm):
                 self._optimizer.update_all([(region.indices[0], weight, grad, region.state)], *how)

@@ -65,6 +65,7 @@ class Trainer:
     With ``dist_sync``, ``dist_device_sync``, ``nccl`` or ``horovod`` it sums over the ranks that ``mpirun`` started, each of which has one
     device: all begin with rank 0's parameters, also those that are initialized later, and move them alike. ``step`` divides by what it is
     given, so give it the batch size of all ranks together (as MXNet has it; see docs/distributed.md). RankError where ranks differ.
+    ``compression_params={"type": "fp16"}``, or ``bf16``, has gradients travel in 16 bits, and summed in float32.
     With ``shard_states`` each rank has, and updates, a slice of the optimizer's states alone; gradients stay as they are, unsummed.
     """
 
@@ -101,13 +102,13 @@ class Trainer:
         self._kvstore = kvstores.create(kvstore) if isinstance(kvstore, str) else kvstore
         self._update_on_kvstore = self._on_store(update_on_kvstore)
         self._broadcast = False  # whether a store of the user's has been told of the parameters
-        several = isinstance(self._kvstore, DistKVStore) and self._kvstore.num_workers > 1
-        self._ranks = Ranks(self._params) if several else None
-        self._shard_states = shard_states and several  # one rank has all
-        self._shards: Shards | None = None
-        self._summing = jit(OwnedMethod(self._sum_over_ranks), name="sum_gradients")
         if compression_params is not None and self._kvstore is not None:
             self._kvstore.set_gradient_compression(compression_params)
+        store = self._kvstore
+        self._ranks = Ranks(self._params, store.sent) if isinstance(store, DistKVStore) and store.num_workers > 1 else None
+        self._shard_states = shard_states and self._ranks is not None  # one rank has all
+        self._shards: Shards | None = None
+        self._summing = jit(OwnedMethod(self._sum_over_ranks), name="sum_gradients")
         self._amp_loss_scaler: Any = None  # from ``amp.init_trainer``: the name is MXNet's, and programs read it
 
     def _on_store(self, asked: bool | None) -> bool | None:
@@ -249,7 +250,7 @@ class Trainer:
             return
         if self._shard_states:
             assert self._ranks is not None
-            self._shards = Shards(list(self._trained(None)), self._optimizer, self._ranks.data)
+            self._shards = Shards(list(self._trained(None)), self._optimizer, self._ranks.data, self._ranks.sent)
             self._states = [[None] * len(w) for w in where]
         else:
             self._make_states()

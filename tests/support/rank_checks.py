@@ -192,6 +192,7 @@ def collectives(folder: Path) -> None:
         np.testing.assert_array_equal(way(distributed.all_reduce)(x).asnumpy(), sum(everyone))
         np.testing.assert_array_equal(way(distributed.all_gather)(x).asnumpy(), np.concatenate(everyone))
         np.testing.assert_array_equal(way(distributed.reduce_scatter)(x).asnumpy(), np.split(sum(everyone), size)[rank])
+        np.testing.assert_array_equal(way(distributed.all_to_all)(x).asnumpy(), np.concatenate([np.split(a, size)[rank] for a in everyone]))
         np.testing.assert_array_equal(way(lambda v: distributed.broadcast(v, size - 1))(x).asnumpy(), everyone[-1])
         halves = [way(distributed.all_reduce)(x.astype(t)).astype("float32").asnumpy() for t in ("float16", "bfloat16")]
         np.testing.assert_array_equal(halves, [sum(everyone)] * 2)
@@ -233,6 +234,9 @@ def horovod(folder: Path) -> None:
         assert hvd.allreduce(x).asnumpy().tolist() == [[mean] * 2] * 2
         assert hvd.allreduce(x, average=False, postscale_factor=2.0).asnumpy().tolist() == [[2 * size * mean] * 2] * 2
         assert type(hvd.allreduce(x)) is mx.nd.NDArray
+        third = hvd.allreduce(x / 3, average=False, compression=hvd.Compression.fp16).asnumpy()
+        rounded = np.float16(sum(np.float32(np.float16((r + 1) / 3)) for r in range(size)))
+        np.testing.assert_allclose(third, np.full((2, 2), rounded if size > 1 else 1 / 3), rtol=1e-6)
         rows = hvd.allgather(mx.nd.full((rank + 1, 2), float(rank)))
         assert rows.asnumpy().tolist() == [[float(r)] * 2 for r in range(size) for _ in range(r + 1)]
         hvd.broadcast_(x, root_rank=size - 1)

@@ -67,6 +67,9 @@ class Threads(Communicator):
     def all_gather(self, source: Any, target: Any) -> None:
         np.copyto(target, np.concatenate(self.gather_objects(source.copy())))
 
+    def all_to_all(self, source: Any, target: Any) -> None:
+        np.copyto(target, np.concatenate([np.split(x, self.size)[self.rank] for x in self.gather_objects(source.copy())]))
+
     def broadcast(self, array: Any, root: int) -> None:
         np.copyto(array, self.gather_objects(array.copy())[root])
 

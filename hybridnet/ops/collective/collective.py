@@ -60,6 +60,11 @@ def _infer_all_gather(x: Spec, *, ranks: int, parts: Parts = (), once: bool = Fa
     return Spec((x.shape[0] * ranks, *x.shape[1:]), x.dtype)
 
 
+def _infer_all_to_all(x: Spec, *, ranks: int, parts: Parts = ()) -> Spec:
+    _rows("all_to_all", x, ranks)
+    return x
+
+
 def _infer_broadcast(x: Spec, *, root: int) -> Spec:
     return x
 
@@ -167,6 +172,17 @@ ALL_GATHER: Op = register(
         sample=_samples({"ranks": 1}, error=Sample((np.array(0.7),), {"ranks": 1}, error=ShapeError)),
     )
 )
+#: Each rank's rows of each other's array: its own transpose.
+ALL_TO_ALL: Op = register(
+    Op(
+        "all_to_all",
+        Kind.COMMUNICATION,
+        _infer_all_to_all,
+        compute=_compute(_infer_all_to_all, _move_on_host("all_to_all")),
+        grad=(lambda g, y, x, *, ranks, parts=(): apply(ALL_TO_ALL, (g,), {"ranks": ranks, "parts": parts}),),
+        sample=_samples({"ranks": 1}, error=Sample((normal(3),), {"ranks": 2}, error=ShapeError)),
+    )
+)
 BROADCAST = register(
     Op(
         "broadcast",
@@ -213,9 +229,9 @@ OWN_ROWS: Op = register(
 )
 
 on_cpu(ALL_REDUCE, _sum_on_host)
-for _op in (REDUCE_SCATTER, ALL_GATHER, BROADCAST, REDUCE):
+for _op in (REDUCE_SCATTER, ALL_GATHER, ALL_TO_ALL, BROADCAST, REDUCE):
     on_cpu(_op, _move_on_host(_op.name))
-for _op in (ALL_REDUCE, REDUCE_SCATTER, ALL_GATHER, BROADCAST):
+for _op in (ALL_REDUCE, REDUCE_SCATTER, ALL_GATHER, ALL_TO_ALL, BROADCAST):
     on_cuda(_op, library=_nccl(_op.name))
 
 
@@ -247,6 +263,15 @@ def all_gather(x: ArrayLike, group: Group | None = None, once: bool = False) -> 
     ``once``: see :func:`all_reduce`; the gradient is the rank's part of the gradient then.
     """
     result: NDArray = apply(ALL_GATHER, (tensor(x),), _among(group) | ({"once": True} if once else {}))
+    return result
+
+
+def all_to_all(x: ArrayLike, group: Group | None = None) -> NDArray:
+    """Of equal parts of ``x`` along the first axis each to the rank of its number, of all or of ``group``; what each has sent, in order.
+
+    ShapeError if the parts are not equal.
+    """
+    result: NDArray = apply(ALL_TO_ALL, (tensor(x),), _among(group))
     return result
 
 

@@ -96,6 +96,8 @@ class HostMove(_HostCollective):
                     into[...] = part
             case "all_gather":
                 ranks.all_gather(_bytes(np.ascontiguousarray(source)), _bytes(into))
+            case "all_to_all":
+                ranks.all_to_all(_bytes(np.ascontiguousarray(source)), _bytes(into))
             case "broadcast":
                 if source is not into:
                     into[...] = source
