@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from hybridnet.core import suspended_trace
 from hybridnet.device import communicate
-from hybridnet.dtypes import Dtype
+from hybridnet.dtypes import Dtype, is_floating
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.parameter import Parameter, SplitParameter
+from hybridnet.gluon.parameter import Constant, Parameter, SplitParameter
 from hybridnet.gluon.slices import group_of
 from hybridnet.kvstore.dist import broadcast_arrays, described
 from hybridnet.lowering.buckets import BUCKET_BYTES
@@ -53,6 +54,7 @@ class Ranks:
         if self._compared:
             return
         self._compared = True
+        params = [p for p in params if not _is_counted(p)]  # which the first forward has moved
         of_all, of_some = ([p for p in params if isinstance(p, SplitParameter) is split] for split in (False, True))
         lines = described([(p.name, p._arrays()[0]) for p in of_all], values=True)
         lines.append(f"{type(optimizer).__name__}: {dict(optimizer.inputs())}, learning rate {optimizer.learning_rate}")
@@ -86,6 +88,26 @@ def _messages(grads: Sequence[Any]) -> list[list[Any]]:
         own.append(grad)
         filling[grad.dtype] = own, size + nbytes
     return found
+
+
+def average_statistics(params: Iterable[Parameter]) -> None:
+    """Give every rank the mean over ranks of what layers have counted of their own batches: the running statistics of BatchNorm."""
+    counted = [x for p in params if _is_counted(p) for x in p._arrays()[:1]]
+    size = communicate.world().size
+    if size == 1 or not counted:
+        return
+    with suspended_trace():
+        for dtype in dict.fromkeys(x.dtype for x in counted):
+            own = [x for x in counted if x.dtype == dtype]
+            found = all_reduce(*own)
+            for x, total in zip(own, found if isinstance(found, tuple) else (found,), strict=True):
+                x._assign(total / size)
+
+
+def _is_counted(parameter: Parameter) -> bool:
+    """Whether no gradient moves it, but the layer itself."""
+    plain = not isinstance(parameter, (Constant, SplitParameter)) and parameter.is_dense
+    return plain and not parameter._differentiable and parameter._data is not None and is_floating(parameter.dtype)
 
 
 def give_values(params: Iterable[Parameter], root: int = 0) -> None:

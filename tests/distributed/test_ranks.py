@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import fit_checks
 from support.divided_language import train as train_divided
 from support.mpi import PACKAGES, require
 from support.rank_checks import CHECKS, WAYS, trained
@@ -46,6 +47,8 @@ def test_ranks(name: str, ranks: int, alone: dict[tuple[bool, str], list[Any]], 
             for optimizer in ("sgd", "adam"):
                 for i, p in enumerate(alone["norm" in way, optimizer]):
                     np.testing.assert_allclose(found[f"{way} {optimizer} {i}"], p, rtol=1e-9, atol=1e-11, err_msg=f"{way} {optimizer} {i}")
+    with np.load(tmp_path / "fitted.npz") as found:
+        fit_checks.compare(found)
     with np.load(tmp_path / "divided.npz") as found:
         for key in found:
             way, _, i = key.split()

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.divided_language import train as train_divided
+from support.fit_checks import CHECKS as FIT_CHECKS
 from support.paths import ROOT
 
 import hybridnet as hn
@@ -338,6 +339,9 @@ def explained(folder: Path) -> None:
         compiled.check()
     else:
         assert "all_reduce" not in text
+
+
+CHECKS += FIT_CHECKS
 
 
 def main(folder: Path) -> None:
