@@ -1,4 +1,4 @@
-"""The model of :mod:`hybridnet.distributed.predict` beside trainings that others have published, and what it cannot know of them.
+"""The model of :mod:`hybridnet.distributed.simulator` beside trainings that others have published, and what it cannot know of them.
 
 MLPerf Training 3.0: NVIDIA's MXNet ResNet-50 on DGX H100 (mlcommons/training_results_v3.0, result_0.txt of each, from block_start to
 eval_start over whole epochs of 1,281,167 images). Horovod: ResNet-50 in float32 by MXNet on V100 (horovod/horovod#542).
@@ -10,7 +10,7 @@ import math
 from dataclasses import replace
 
 from hybridnet.distributed.network import Network
-from hybridnet.distributed.predict import Step, predict
+from hybridnet.distributed.simulator import Step, predict
 
 #: GPUs, images a second and GPU, and the batch of a GPU (the logs' model_bn_span; None where it was not read).
 MLPERF = ((8, 7003.0, None), (64, 4605.0, 50), (512, 4081.0, 40), (768, 4439.0, None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hybridnet.core import suspended_trace
+from hybridnet.core import Array, suspended_trace
 from hybridnet.device import communicate
 from hybridnet.dtypes import Dtype, is_floating
 from hybridnet.errors import ArgumentError, fail
@@ -66,12 +66,13 @@ class Ranks:
     def explain(self, scale: float, batch_size: Any) -> str:
         """What gradients are divided by."""
         size = communicate.world().size if self.data is None else self.data.size
+        given = "an array" if isinstance(batch_size, Array) else batch_size
         share = f" and {1 / scale:g}" if scale != 1 else ""
         travel = "" if self.sent is None else f" (in {self.sent}, sums in float32)"
         same = "" if self.data is None else " that have the same slices of parameters"
         return (
             f"Trainer.step: gradients are summed over {size} ranks{same}{travel}, "
-            f"then divided by the batch size that step was given, {batch_size}{share}"
+            f"then divided by the batch size that step was given, {given}{share}"
         )
 
 

@@ -16,7 +16,7 @@ from hybridnet import disk, dtypes
 from hybridnet import kvstore as kvstores
 from hybridnet import optimizer as optimizers
 from hybridnet.compile import Jit, jit
-from hybridnet.core import array, local, named, suspended_trace
+from hybridnet.core import Array, array, local, named, suspended_trace
 from hybridnet.core.identity import identity
 from hybridnet.core.tree import flatten
 from hybridnet.device import Device
@@ -138,8 +138,9 @@ class Trainer:
     # -- one step -------------------------------------------------------------------------------
 
     def step(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
-        """Sum the gradients over devices, then move every parameter by its gradient over ``batch_size``.
+        """Sum the gradients over devices and ranks, then move every parameter by its gradient over ``batch_size``.
 
+        That may be an array of no dimensions: ``distributed.all_reduce(len(data))``, where ranks have batches of other lengths.
         A gradient that no backward delivered since the last step is an error, or with
         ``ignore_stale_grad`` its parameter stays where it is.
         """
@@ -198,6 +199,8 @@ class Trainer:
         if fresh is not None and self._ranks is not None:
             fix = "grad_req = 'null' on all ranks, or adding zero times such parameters to the loss"
             fail(ArgumentError, "Trainer.step", expected="with several ranks, a gradient of every parameter", got="stale ones", fix=fix)
+        if isinstance(batch_size, Array) and local.trace is None:
+            batch_size = batch_size.item()  # type: ignore[attr-defined]
         rescale = self._scale / batch_size
         self._refuse_rows(fresh)
         divide = self._must_divide()

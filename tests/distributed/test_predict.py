@@ -16,7 +16,8 @@ from hybridnet.compile import jit
 from hybridnet.core import array
 from hybridnet.distributed import published
 from hybridnet.distributed.network import Network, read_measured
-from hybridnet.distributed.predict import Step, buckets, main, predict, read_step
+from hybridnet.distributed.predict import main
+from hybridnet.distributed.simulator import Step, buckets, predict, read_step
 from hybridnet.errors import ArgumentError, FileFormatError
 from hybridnet.gluon import nn
 from hybridnet.graph.operators import ALL_REDUCE

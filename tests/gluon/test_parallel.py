@@ -125,3 +125,28 @@ def test_an_optimizer_that_needs_more_than_slices_is_refused() -> None:
             trainer.step(1)
 
     on_ranks(2, run)
+
+
+@pytest.mark.parametrize("way", ["eager", "jit"])
+def test_batches_of_other_lengths_are_weighted_by_their_samples(way: str) -> None:
+    def train_uneven(rank: int, ranks: int) -> Any:
+        p = gluon.Parameter("p", shape=(3,), dtype="float64")
+        p.initialize(init="ones")
+        trainer = gluon.Trainer([p], "sgd", {"learning_rate": 0.5}, kvstore="dist_sync")
+
+        def step(x: Any) -> None:
+            with autograd.record():
+                loss = ((p.data() - x) ** 2).sum()
+            loss.backward()
+            trainer.step(distributed.all_reduce(len(x)))
+
+        run: Any = hn.jit(step) if way == "jit" else step
+        x = hn.np.array(np.random.default_rng(0).normal(size=(10, 3)), dtype="float64")
+        for _ in range(3):
+            run(x if ranks == 1 else x[:3] if rank == 0 else x[3:])
+        return p.data().asnumpy(), run.explain(x[:3] if rank == 0 else x[3:]) if way == "jit" and ranks > 1 else ""
+
+    expected, _ = train_uneven(0, 1)
+    for found, text in on_ranks(2, lambda rank: train_uneven(rank, 2)):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        assert way == "eager" or "over 2 ranks, then divided by the batch size that step was given, an array" in text

@@ -23,7 +23,7 @@ from hybridnet.ops.collective.collective import all_gather, all_reduce, replicat
 
 
 def entered(x: Any, group: Group | None) -> Any:
-    """``x``, which all ranks of a group have, for each to compute a part with; without a group ``x``."""
+    """``x``, which all ranks of a group have, for each to compute a part with; without a group ``x``. ArgumentError for a symbol."""
     if group is None or group.size == 1:
         return x
     if is_symbolic((x,)):
