@@ -35,7 +35,7 @@ from hybridnet.errors import ArgumentError, fail
 
 _lock = threading.Lock()
 _states: dict[Device, tuple[NDArray, NDArray]] = {}
-_of_rank: dict[Device, NDArray] = {}  # the seeds that this rank draws from, where it is one of several
+_of_rank: dict[tuple[Device, int], NDArray] = {}  # the seeds that a rank of that number draws from, where it is one of several
 _DEFAULT_SEED = 0
 
 
@@ -47,9 +47,9 @@ class _Host(threading.local):
 
 
 class _Alike(threading.local):
-    """Whether a thread draws what is the same on all ranks."""
+    """As the rank of which number a thread draws, if not of its own."""
 
-    on = False
+    number: int | None = None
 
 
 class _Seeding:
@@ -64,18 +64,18 @@ _host, _seeding, _alike = _Host(), _Seeding(), _Alike()
 
 
 @contextmanager
-def alike() -> Iterator[None]:
-    """A block whose draws are the same on all ranks: as on one."""
-    before, _alike.on = _alike.on, True
+def alike(number: int = 0) -> Iterator[None]:
+    """A block whose draws are the same on all ranks that give the same number; by default what one rank alone draws."""
+    before, _alike.number = _alike.number, number
     try:
         yield
     finally:
-        _alike.on = before
+        _alike.number = before
 
 
-def _rank_seed(value: int) -> int:
-    """The seed of this rank that follows from that of all: other ranks', and other seeds', are far away (Knuth's multiplicative hash)."""
-    return (value + world().rank * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+def _rank_seed(value: int, number: int) -> int:
+    """The seed of a rank that follows from that of all: other ranks', and other seeds', are far away (Knuth's multiplicative hash)."""
+    return (value + number * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
 
 
 def host() -> random.Random:
@@ -87,7 +87,7 @@ def host() -> random.Random:
     if _host.generation != _seeding.generation:
         with _lock:
             number, _seeding.threads = _seeding.threads, _seeding.threads + 1
-        seed_host((number << 64) + _rank_seed(_seeding.value) if world().size > 1 else (number << 64) + _seeding.value)
+        seed_host((number << 64) + _rank_seed(_seeding.value, world().rank) if world().size > 1 else (number << 64) + _seeding.value)
     return _host.generator
 
 
@@ -109,12 +109,14 @@ def _state(device: Device) -> tuple[NDArray, NDArray]:
 def _seed_here(device: Device) -> NDArray:
     """What this process draws from on a device."""
     common = _state(device)[0]
-    if _alike.on or world().size == 1:
+    number = world().rank if _alike.number is None else _alike.number
+    if number == 0 or world().size == 1:
         return common
-    own = _of_rank.get(device)
+    own = _of_rank.get((device, number))
     if own is None:
         with _lock, suspended_trace():
-            own = _of_rank.setdefault(device, named(array(_rank_seed(int(common.item())), dtypes.uint64, device), "random.rank_seed"))
+            made = named(array(_rank_seed(int(common.item()), number), dtypes.uint64, device), "random.rank_seed")
+            own = _of_rank.setdefault((device, number), made)
     return own
 
 
@@ -144,15 +146,16 @@ def _set(device: Device, value: int, count: int) -> None:
     with suspended_trace():
         seed_array[...] = value
         counter[...] = count
-        if device in _of_rank:
-            _of_rank[device][...] = _rank_seed(value)
+        for (where, number), own in _of_rank.items():
+            if where == device:
+                own[...] = _rank_seed(value, number)
 
 
 def _set_quickly(*values: int, own: int | None = None) -> None:
     """The CPU's state, past all operators: for every batch that a loader reads. ``own``: this rank's seed, if there are several."""
     parts, values = [*_state(cpu())], (*values,)
-    if cpu() in _of_rank:
-        parts, values = [*parts, _of_rank[cpu()]], (*values, values[0] if own is None else own)
+    if (mine := _of_rank.get((cpu(), world().rank))) is not None:
+        parts, values = [*parts, mine], (*values, values[0] if own is None else own)
     for part, value in zip(parts, values, strict=True):
         part._write(value)
 
@@ -178,7 +181,7 @@ class seeded:
         seed_host(self.value)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        _set_quickly(*self.before, own=_rank_seed(self.before[0]))
+        _set_quickly(*self.before, own=_rank_seed(self.before[0], world().rank))
         _host.generator = self.generator
 
 

@@ -33,6 +33,8 @@ from hybridnet.device.watchdog import LOST, Board, Progress, Watchdog
 from hybridnet.errors import RankError, fail
 
 Data = np.ndarray[Any, Any]
+#: All ranks, each in one part: what collectives of some ranks bear, the same on all. Without any: all ranks are one part.
+Parts = tuple[tuple[int, ...], ...]
 
 _INSTALL = 'pip install "hybridnet[mpi]"'
 #: By which launchers and process managers tell a process that MPI will find others: Open MPI and PMIx, MPICH and Intel MPI, MVAPICH.
@@ -50,6 +52,10 @@ class Communicator:
     name = "one process"
     rank, size, local_rank, local_size = 0, 1, 0, 1
 
+    def part(self, parts: Parts) -> Communicator:
+        """The ranks of that part which this one is in, numbered as they stand there; all that are in it must call this."""
+        return self
+
     def all_reduce(self, source: Data, target: Data) -> None:
         """Write the sum over all ranks of ``source`` to ``target``, which may be the same array."""
         np.copyto(target, source)
@@ -60,6 +66,10 @@ class Communicator:
 
     def all_gather(self, source: Data, target: Data) -> None:
         """Write every rank's ``source`` to ``target``, one after another along the first axis."""
+        np.copyto(target, source)
+
+    def all_to_all(self, source: Data, target: Data) -> None:
+        """Send each rank its part of ``source``, of equal ones along the first axis; write what each has sent, in the order of ranks."""
         np.copyto(target, source)
 
     def broadcast(self, array: Data, root: int) -> None:
@@ -89,8 +99,9 @@ class Communicator:
 class _Mpi(Communicator):
     """Ranks that MPI connects."""
 
-    def __init__(self, mpi: Any) -> None:
-        self._mpi, self._world = mpi, mpi.COMM_WORLD
+    def __init__(self, mpi: Any, world: Any, whole: _Mpi | None = None, members: tuple[int, ...] = ()) -> None:
+        self._mpi, self._world = mpi, world
+        self._parts: dict[Parts, Communicator] = {}
         # What is agreed on travels apart from arrays, so that a rank that sums already is no answer to one that asks.
         self._control = self._world.Dup()
         local = self._world.Split_type(mpi.COMM_TYPE_SHARED)
@@ -98,38 +109,57 @@ class _Mpi(Communicator):
         self.local_rank, self.local_size = local.Get_rank(), local.Get_size()
         self.name = mpi.Get_library_version().split(",")[0].split("\n")[0].replace("\t", " ").strip()
         self._subjects = 0  # how many were agreed on
-        self._progress = Progress()
+        self._members = members  # of a part, the ranks of the whole
+        self._progress: Progress = Progress() if whole is None else whole._progress
+        if whole is not None:
+            self.watchdog: Watchdog = whole.watchdog
+            return
         self.watchdog = Watchdog(self.rank, self.size, self._progress, lambda: config.deadline, self.end_all)
         board = Board(self.size, self.local_size == self.size) if self.rank == 0 else None
         self.watchdog.start(board, *self._world.bcast(None if board is None else (board.address, board.key)))
 
+    def part(self, parts: Parts) -> Communicator:
+        if not parts:
+            return self
+        found = self._parts.get(parts)
+        if found is None:
+            number, members = next((i, part) for i, part in enumerate(parts) if self.rank in part)
+            own = self._world.Create_group(self._world.Get_group().Incl(list(members)), number)
+            found = self._parts[parts] = _Mpi(self._mpi, own, self, tuple(members))
+        return found
+
     def all_reduce(self, source: Data, target: Data) -> None:
-        self._progress.enter("all_reduce")
+        self._progress.enter("all_reduce", self._members)
         self._world.Allreduce(self._mpi.IN_PLACE if source is target else source, target)
         self._progress.leave()
 
     def reduce_scatter(self, source: Data, target: Data) -> None:
-        self._progress.enter("reduce_scatter")
+        self._progress.enter("reduce_scatter", self._members)
         self._world.Reduce_scatter_block(source, target)
         self._progress.leave()
 
     def all_gather(self, source: Data, target: Data) -> None:
-        self._progress.enter("all_gather")
+        self._progress.enter("all_gather", self._members)
         self._world.Allgather(source, target)
         self._progress.leave()
 
+    def all_to_all(self, source: Data, target: Data) -> None:
+        self._progress.enter("all_to_all", self._members)
+        self._world.Alltoall(source, target)
+        self._progress.leave()
+
     def broadcast(self, array: Data, root: int) -> None:
-        self._progress.enter("broadcast")
+        self._progress.enter("broadcast", self._members)
         self._world.Bcast(array, root)
         self._progress.leave()
 
     def barrier(self) -> None:
-        self._progress.enter("barrier")
+        self._progress.enter("barrier", self._members)
         self._world.Barrier()
         self._progress.leave()
 
     def gather_objects(self, value: Any) -> list[Any]:
-        self._progress.enter("gather_objects")
+        self._progress.enter("gather_objects", self._members)
         found = list(self._world.allgather(value))
         self._progress.leave()
         return found
@@ -253,7 +283,7 @@ def start() -> Communicator:
                 fix=f"the mpirun of that MPI, {_command(meant)}; under Slurm srun --mpi=pmix",
             )
         if mpi.COMM_WORLD.Get_size() > 1:
-            _end_all_on_errors(_Mpi(mpi))
+            _end_all_on_errors(_Mpi(mpi, mpi.COMM_WORLD))
     return _world
 
 
@@ -329,12 +359,12 @@ def has_nccl() -> bool:
 
 
 @cache
-def _nccl_communicator(device_id: int, size: int) -> Any:
-    """This rank's communicator on one of its GPUs; made by all ranks at once, at their first collective."""
-    nccl = _nccl()
-    identity = world().gather_objects(nccl.get_unique_id() if world().rank == 0 else None)[0]
+def _nccl_communicator(device_id: int, parts: Parts) -> Any:
+    """This rank's communicator on one of its GPUs; made by all ranks of a part at once, at their first collective."""
+    nccl, ranks = _nccl(), world().part(parts)
+    identity = ranks.gather_objects(nccl.get_unique_id() if ranks.rank == 0 else None)[0]
     cuda.make_current(device_id)
-    made = nccl.NcclCommunicator(size, identity, world().rank)
+    made = nccl.NcclCommunicator(ranks.size, identity, ranks.rank)
     world().watch(lambda: _nccl_error(made))
     return made
 
@@ -352,16 +382,17 @@ def _nccl_error(communicator: Any) -> str:
 class NcclCall:
     """A collective on a GPU, planned: a :class:`~hybridnet.core.kernel.LibraryCall`. Several arrays travel as one group.
 
-    ``kind``: "all_reduce", "reduce_scatter", "all_gather" or "broadcast". ``counts``: the elements of each array on the side
-    that has fewer.
+    ``kind``: "all_reduce", "reduce_scatter", "all_gather", "all_to_all" or "broadcast". ``counts``: the elements of each array on the side
+    that has fewer. ``parts``: among which ranks.
     """
 
     name = channel = "NCCL"
     workspace = 0
     how = ""
 
-    def __init__(self, kind: str, counts: Sequence[int], dtype: dtypes.Dtype, root: int = 0) -> None:
+    def __init__(self, kind: str, counts: Sequence[int], dtype: dtypes.Dtype, root: int = 0, parts: Parts = ()) -> None:
         self._kind, self._counts, self._root, self.alignment = kind, tuple(counts), root, dtype.itemsize
+        self._parts = parts
         self._type = getattr(_nccl(), f"NCCL_{_NCCL_TYPES[dtype]}")
 
     def settle(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
@@ -369,7 +400,7 @@ class NcclCall:
 
     def enqueue(self, pointers: Sequence[int], workspace: int, stream: int) -> None:
         """Put the collective on a stream, from the addresses of the operands to those of the results."""
-        nccl, communicator = _nccl(), _nccl_communicator(cuda.current_id(), world().size)
+        nccl, communicator = _nccl(), _nccl_communicator(cuda.current_id(), self._parts)
         nccl.groupStart()
         for source, target, count in self._arrays(pointers):
             match self._kind:
@@ -379,6 +410,12 @@ class NcclCall:
                     communicator.reduceScatter(source, target, count, self._type, nccl.NCCL_SUM, stream)
                 case "all_gather":
                     communicator.allGather(source, target, count, self._type, stream)
+                case "all_to_all":
+                    own = count // world().part(self._parts).size
+                    for peer in range(world().part(self._parts).size):
+                        at = peer * own * self.alignment
+                        communicator.send(source + at, own, self._type, peer, stream)
+                        communicator.recv(target + at, own, self._type, peer, stream)
                 case _:
                     communicator.broadcast(source, target, count, self._type, self._root, stream)
         nccl.groupEnd()
@@ -388,8 +425,8 @@ class NcclCall:
         return zip(pointers[:half], pointers[half:], self._counts, strict=True)
 
 
-def nccl_call(kind: str, counts: Sequence[int], dtype: dtypes.Dtype, root: int = 0) -> NcclCall | None:
+def nccl_call(kind: str, counts: Sequence[int], dtype: dtypes.Dtype, root: int = 0, parts: Parts = ()) -> NcclCall | None:
     """The planned call; None where there is no NCCL, or it has no such type: then arrays go through the host."""
     if dtype not in _NCCL_TYPES or _nccl() is None or not hasattr(_nccl(), f"NCCL_{_NCCL_TYPES[dtype]}"):
         return None
-    return NcclCall(kind, counts, dtype, root)
+    return NcclCall(kind, counts, dtype, root, parts)

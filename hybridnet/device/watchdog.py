@@ -39,14 +39,22 @@ Told = dict[str, Any]
 
 
 class Progress:
-    """How far a rank has come: how many collectives it has begun, in which it is now, and since when."""
+    """How far a rank has come: how many collectives it has begun, in which it is now, and since when.
+
+    They are counted for each group of ranks that has some of its own; ``members`` are the ranks of one, and () is all.
+    """
 
     def __init__(self) -> None:
-        self.count, self.kind, self.since = 0, "", 0.0
+        self.counts: dict[tuple[int, ...], int] = {}
+        self.kind, self.since = "", 0.0
+        self.members: tuple[int, ...] = ()
 
-    def enter(self, kind: str) -> None:
-        self.count += 1
-        self.kind, self.since = kind, time.monotonic()
+    def enter(self, kind: str, members: tuple[int, ...] = ()) -> None:
+        self.counts[members] = self.counts.get(members, 0) + 1
+        self.members, self.kind, self.since = members, kind, time.monotonic()
+
+    def end(self) -> None:
+        self.members, self.kind, self.since = (), _END, time.monotonic()
 
     def leave(self) -> None:
         self.kind = ""
@@ -119,7 +127,7 @@ class Watchdog:
     def __init__(self, rank: int, size: int, progress: Progress, deadline: Callable[[], float], end_all: Callable[[int], object]) -> None:
         self.rank, self.size, self._progress, self._deadline, self._end_all = rank, size, progress, deadline, end_all
         self.checks: list[Callable[[], str]] = []
-        self._about = {"rank": rank, "pid": os.getpid(), "host": socket.gethostname(), "count": 0, "kind": ""}
+        self._about = {"rank": rank, "pid": os.getpid(), "host": socket.gethostname(), "counts": {}, "kind": "", "group": ""}
         self._exchange: Callable[[Told], Told]
         self._connection: Connection | None = None
         self._board: Board | None = None
@@ -138,7 +146,7 @@ class Watchdog:
 
     def stop(self) -> None:
         """End as one should: once all ranks are here, or one is lost, which ends all. However long others take, they are waited for."""
-        self._progress.enter(_END)
+        self._progress.end()
         self._hurry.set()
         self._met.wait()
         if self._board is not None:  # its threads end with this one, though the process may live on in MPI's own end
@@ -169,7 +177,8 @@ class Watchdog:
     def _run(self) -> None:
         while self._next():
             progress = self._progress
-            told = self._about | {"count": progress.count, "kind": progress.kind}
+            counts = {_key(members): count for members, count in dict(progress.counts).items()}
+            told = self._about | {"counts": counts, "kind": progress.kind, "group": _key(progress.members)}
             try:
                 found = self._exchange(told)
             except (OSError, EOFError, TimeoutError) as error:
@@ -203,20 +212,23 @@ class Watchdog:
         waited, at_end = self._progress.waited(), self._progress.kind == _END
         lost = [r for r in ranks if r["lost"] or (at_end and r["age"] > self._deadline() and r["kind"] != _GONE)]
         if lost and waited > _PATIENCE:
-            return self._text("; ".join(f"{_named(r)}: {r['lost'] or _state(r)}" for r in lost))
+            return self._text("; ".join(f"{_named(r)}: {r['lost'] or _state(r, '')}" for r in lost))
         if at_end or waited < self._deadline():
             return ""
-        mine = next(r for r in ranks if r["rank"] == self.rank)
-        missing = [r for r in ranks if (r["kind"] in ("", _END, _GONE) and r["count"] <= mine["count"]) or r["count"] < mine["count"]]
+        members, key = self._progress.members or range(self.size), _key(self._progress.members)
+        count = self._progress.counts[self._progress.members]
+        missing = [r for r in ranks if r["rank"] in members and r["counts"].get(key, 0) < count]
         known = {r["rank"] for r in ranks}
-        absent = [f"rank {rank}, which never said anything" for rank in range(self.size) if rank not in known]
-        others = [f"{_named(r)}: {_state(r)}" for r in missing]
+        absent = [f"rank {rank}, which never said anything" for rank in members if rank not in known]
+        others = [f"{_named(r)}: {_state(r, key)}" for r in missing]
         return self._text("; ".join([*others, *absent]) or "all ranks there, of which MPI has not brought the numbers together")
 
     def _text(self, got: str) -> str:
         progress = self._progress
-        where = f"{progress.kind or 'collective'} {progress.count}"
-        expected = f"all {self.size} ranks within {self._deadline():g} s (HYBRIDNET_DEADLINE)"
+        count = progress.counts.get(progress.members, 0)
+        where = f"{progress.kind} {count}" if progress.kind != _END else _END
+        where += f" of ranks {', '.join(map(str, progress.members))}" if progress.members else ""
+        expected = f"all {len(progress.members) or self.size} ranks within {self._deadline():g} s (HYBRIDNET_DEADLINE)"
         fix = "the traces below; what was saved last goes on when the launcher starts the program again"
         return message(where, expected=expected, got=got, fix=fix, site=_site_of_main())
 
@@ -254,10 +266,18 @@ def _named(told: Told) -> str:
     return f"rank {told['rank']} (pid {told['pid']} on {told['host']})"
 
 
-def _state(told: Told) -> str:
-    done = f"after {told['count']} collectives" if told["count"] else "before its first collective"
+def _state(told: Told, group: str) -> str:
+    """What a rank does that others wait for, in a group of ranks."""
+    count = told["counts"].get(group, 0)
+    done = f"after {count} collectives" if count else "before its first collective"
     if told["kind"] in (_END, _GONE):
-        return f"it has ended, after {told['count'] - 1} collectives"
+        return f"it has ended, {done}"
     if told["age"] > _OLD:
         return f"stopped {told['age']:.0f} s ago, {done}"
-    return f"it runs, in {told['kind']} {told['count']}" if told["kind"] else f"it runs, {done}, and has not come to the next"
+    if not told["kind"]:
+        return f"it runs, {done}, and has not come to the next"
+    return f"it runs, in {told['kind']} {told['counts'][told['group']]}" + (f" of ranks {told['group']}" if told["group"] else "")
+
+
+def _key(members: tuple[int, ...]) -> str:
+    return ", ".join(map(str, members))

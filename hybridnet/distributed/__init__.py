@@ -11,21 +11,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from hybridnet.device import communicate
+from hybridnet.device.groups import Group, group, mesh
 from hybridnet.gluon.parameter import Parameter
+from hybridnet.gluon.ranks import average_statistics as averaged
 from hybridnet.gluon.ranks import give_values
 from hybridnet.kvstore.dist import broadcast_arrays
-from hybridnet.ops.collective.collective import all_gather, all_reduce, broadcast, reduce_scatter
+from hybridnet.ops.collective.collective import all_gather, all_reduce, all_to_all, broadcast, reduce_scatter
 
 __all__ = [
+    "Group",
     "all_gather",
     "all_reduce",
+    "all_to_all",
+    "average_statistics",
     "barrier",
     "broadcast",
     "broadcast_parameters",
     "gather_objects",
+    "group",
     "init",
     "local_rank",
     "local_size",
+    "mesh",
     "rank",
     "reduce_scatter",
     "size",
@@ -69,6 +76,15 @@ def barrier() -> None:
 def gather_objects(value: Any) -> list[Any]:
     """Every rank's ``value``, of any type that can be pickled, in the order of ranks."""
     return communicate.start().gather_objects(value)
+
+
+def average_statistics(params: Mapping[str, Parameter]) -> None:
+    """Give every rank the mean over ranks of the running statistics of ``BatchNorm``, which each has of its own batches.
+
+    Before a rank saves, or measures; ``fit`` and ``Estimator`` do so at the end of each epoch. All ranks call it.
+    """
+    communicate.start()
+    averaged([params[name] for name in sorted(params)])
 
 
 def broadcast_parameters(params: Mapping[str, Any], root: int = 0) -> None:

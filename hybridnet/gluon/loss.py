@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
 from hybridnet.core import NDArray
+from hybridnet.device.groups import Group
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.block import HybridBlock
+from hybridnet.gluon.nn.parallel import own_classes
 from hybridnet.gluon.symbolic import is_symbolic
+from hybridnet.ops.collective.collective import all_gather, all_reduce
 from hybridnet.ops.math.wide import in_wide
 
 _EPS = 1e-12
@@ -202,6 +205,34 @@ class SoftmaxCrossEntropyLoss(Loss):
         if is_symbolic((pred,)):  # by operators that MXNet has, too
             return -F.pick(F.log_softmax(pred, axis=self._axis), label, axis=self._axis, keepdims=keepdims)
         return F.contrib.sparse_softmax_cross_entropy(pred, label, axis=self._axis, keepdims=keepdims)
+
+
+class VocabParallelSoftmaxCELoss(Loss):
+    """A :class:`SoftmaxCrossEntropyLoss` of logits (batch, ..., classes / ranks), each rank of ``group`` having its part of the classes.
+
+    Labels are class numbers (batch, ...), the same on all ranks, as is the result. Two small messages are sent: the greatest logits, and
+    the sums with the labels' logits.
+    """
+
+    def __init__(self, group: Group, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._group = group
+
+    @in_wide
+    def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
+        group, own = self._group, pred.shape[-1]
+        top = F.max(pred, axis=-1, keepdims=True)
+        if group.size > 1:
+            top = F.max(all_gather(F.expand_dims(F.BlockGrad(top), axis=0), group, once=True), axis=0)
+        shifted = F.broadcast_sub(pred, F.BlockGrad(top))
+        at, here = own_classes(F, label, group, own)
+        total = F.sum(F.exp(shifted), axis=-1)
+        logit = F.pick(shifted, at, axis=-1) * F.cast(here, dtype=pred.dtype)
+        if group.size > 1:
+            total, logit = all_reduce(total, logit, group=group, once=True)
+        loss = F.log(total) - logit
+        keeps = sample_weight is not None or self._batch_axis != 0
+        return self._finish(F, F.expand_dims(loss, axis=-1) if keeps else loss, sample_weight)
 
 
 class KLDivLoss(Loss):

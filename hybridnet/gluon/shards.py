@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hybridnet.core import call, suspended_trace
 from hybridnet.device import communicate
+from hybridnet.device.groups import Group
+from hybridnet.dtypes import Dtype
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.parameter import Parameter
+from hybridnet.gluon.parameter import Parameter, SplitParameter
+from hybridnet.gluon.slices import by_element, group_of, mapped
 from hybridnet.ops.array.creation import full, zeros
 from hybridnet.ops.collective.collective import all_gather, reduce_scatter
+from hybridnet.ops.collective.halves import scatter_in_halves
 from hybridnet.optimizer import Optimizer
 from hybridnet.optimizer.layerwise import norms_by
 
@@ -27,13 +31,17 @@ _STEP = 8
 
 
 class Region:
-    """Parameters one after another, and this rank's slice of them, with its state."""
+    """Parameters one after another, and this rank's slice of them, with its state. ``data``: among which ranks, not all.
 
-    def __init__(self, indices: Sequence[int], params: Sequence[Parameter], optimizer: Optimizer) -> None:
+    They are all split among ranks themselves, or none is.
+    """
+
+    def __init__(self, indices: Sequence[int], params: Sequence[Parameter], optimizer: Optimizer, data: Group | None) -> None:
+        self.data, self.split = data, group_of(params)
         self.indices, self.params = list(indices), list(params)
         self.sizes = [math.prod(p._arrays()[0].shape) for p in self.params]
         self.starts = [sum(self.sizes[:i]) for i in range(len(self.sizes))]
-        ranks = communicate.world()
+        ranks = communicate.world() if data is None else data.communicator
         total = sum(self.sizes)
         self.own = -(-total // (ranks.size * _STEP)) * _STEP
         self.filling = self.own * ranks.size - total
@@ -79,8 +87,11 @@ class Region:
             lengths.append((i, high - low))
             at += high - low
         # Gathered and not an ``all_reduce``: ranks with other pieces have other graphs, in which sums might be joined otherwise.
-        everyone = all_gather(call("concatenate", *(call("reshape", s, shape=(1, 1)) for s in squares), axis=1))
-        norms = call("sqrt", call("sum", everyone, axis=(0,), keepdims=False))
+        everyone = all_gather(call("concatenate", *(call("reshape", s, shape=(1, 1)) for s in squares), axis=1), self.data)
+        sums = call("sum", everyone, axis=(0,), keepdims=False)
+        if self.split is not None:
+            sums = call("sum", all_gather(call("reshape", sums, shape=(1, len(self.params))), self.split), axis=(0,), keepdims=False)
+        norms = call("sqrt", sums)
         parts = [call("broadcast_to", norms[i : i + 1], shape=(n,)) for i, n in lengths]
         if at < self.own:
             parts.append(full((self.own - at,), 1, x.dtype, x.device))
@@ -90,8 +101,11 @@ class Region:
 class Shards:
     """A trainer's optimizer states, divided. Made by all ranks at once; ArgumentError for an optimizer that needs more than slices."""
 
-    def __init__(self, trained: Sequence[tuple[int, Parameter]], optimizer: Optimizer) -> None:
-        if not (_by_element(type(optimizer)) and optimizer.traceable):
+    def __init__(
+        self, trained: Sequence[tuple[int, Parameter]], optimizer: Optimizer, data: Group | None = None, sent: Dtype | None = None
+    ) -> None:
+        self._sent = sent  # the type of 16 bits that gradients travel in, if not in their own
+        if not (by_element(type(optimizer)) and optimizer.traceable):
             fail(
                 ArgumentError,
                 "Trainer",
@@ -104,14 +118,14 @@ class Shards:
         by_key: dict[Any, list[tuple[int, Parameter]]] = {}
         for key, one in zip(self._keys, trained, strict=True):
             by_key.setdefault(key, []).append(one)
-        self.regions = [Region([i for i, _ in own], [p for _, p in own], optimizer) for own in by_key.values()]
+        self.regions = [Region([i for i, _ in own], [p for _, p in own], optimizer, data) for own in by_key.values()]
 
     def _key(self, index: int, parameter: Parameter) -> Any:
         """What parameters of one region have in common."""
         opt = self._optimizer
         rule = opt.rule_of(index)
         multipliers = opt._multiplier(index, "lr_mult"), opt._multiplier(index, "wd_mult")
-        return parameter._arrays()[0].dtype, *multipliers, getattr(rule, "__func__", rule)
+        return parameter._arrays()[0].dtype, *multipliers, getattr(rule, "__func__", rule), isinstance(parameter, SplitParameter)
 
     def update(self, trained: Sequence[tuple[int, Parameter]], summed: bool, *how: Any) -> None:
         """Move all parameters. ``summed``: whether gradients are to be summed over ranks; ``how``: what ``update_all`` takes besides."""
@@ -125,11 +139,16 @@ class Shards:
             )
         for region in self.regions:
             grads = [p.list_grad()[0] for p in region.params]
-            grad = reduce_scatter(region.whole_of(grads)) if summed else region.slice_of(grads)
+            if not summed:
+                grad = region.slice_of(grads)
+            elif self._sent is None:
+                grad = reduce_scatter(region.whole_of(grads), region.data)
+            else:
+                grad = call("cast", scatter_in_halves(region.whole_of(grads), self._sent, region.data), dtype=grads[0].dtype)
             weight = region.slice_of([p._arrays()[0] for p in region.params])
             with norms_by(region.norm):
                 self._optimizer.update_all([(region.indices[0], weight, grad, region.state)], *how)
-            moved = region.parts_of(all_gather(weight))
+            moved = region.parts_of(all_gather(weight, region.data))
             for parameter, value in zip(region.params, moved, strict=True):
                 parameter._arrays()[0]._assign(value)
 
@@ -140,9 +159,9 @@ class Shards:
         found: dict[int, Any] = {}
         with suspended_trace():
             for region in self.regions:
-                rows = _mapped(region.state, functools.partial(_gathered, region))
+                rows = mapped(region.state, functools.partial(_gathered, region))
                 for at, index in enumerate(region.indices):
-                    found[index] = _mapped(rows, functools.partial(_part, at))
+                    found[index] = mapped(rows, functools.partial(_part, at))
         return found
 
     def take(self, states: Mapping[int, Any]) -> None:
@@ -157,28 +176,13 @@ def _flat(x: Any) -> Any:
     return call("reshape", x, shape=(x.size,))
 
 
-def _by_element(kind: type[Optimizer]) -> bool:
-    """What the class says that has the rule: one that has another rule than its base must say it anew."""
-    for c in kind.__mro__:
-        if "by_element" in vars(c):
-            return bool(vars(c)["by_element"])
-        if "rule" in vars(c) or "rule_of" in vars(c):
-            return False
-    return False
-
-
 def _gathered(region: Region, x: Any) -> Any:
     """Of an array of slices the parameters' parts; another one (a count, say) as it is."""
-    return list(region.parts_of(all_gather(x))) if x.shape == (region.own,) else x
+    return list(region.parts_of(all_gather(x, region.data))) if x.shape == (region.own,) else x
 
 
 def _part(at: int, x: Any) -> Any:
     return x[at] if isinstance(x, list) else x
-
-
-def _mapped(state: Any, function: Callable[[Any], Any]) -> Any:
-    """A state, nested in tuples, with each array replaced."""
-    return tuple(_mapped(s, function) for s in state) if isinstance(state, tuple) else None if state is None else function(state)
 
 
 def _assign(state: Any, own: Sequence[Any], region: Region) -> None:

@@ -16,11 +16,12 @@ from hybridnet import disk, dtypes
 from hybridnet import kvstore as kvstores
 from hybridnet import optimizer as optimizers
 from hybridnet.compile import Jit, jit
-from hybridnet.core import array, local, named, suspended_trace
+from hybridnet.core import Array, array, local, named, suspended_trace
 from hybridnet.core.identity import identity
 from hybridnet.core.tree import flatten
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, AutogradError, FileFormatError, TraceError, fail
+from hybridnet.gluon import slices
 from hybridnet.gluon.parameter import Parameter, ParameterDict
 from hybridnet.gluon.ranks import Ranks
 from hybridnet.gluon.shards import Shards
@@ -63,6 +64,7 @@ class Trainer:
     With ``dist_sync``, ``dist_device_sync``, ``nccl`` or ``horovod`` it sums over the ranks that ``mpirun`` started, each of which has one
     device: all begin with rank 0's parameters, also those that are initialized later, and move them alike. ``step`` divides by what it is
     given, so give it the batch size of all ranks together (as MXNet has it; see docs/distributed.md). RankError where ranks differ.
+    ``compression_params={"type": "fp16"}``, or ``bf16``, has gradients travel in 16 bits, and summed in float32.
     With ``shard_states`` each rank has, and updates, a slice of the optimizer's states alone; gradients stay as they are, unsummed.
     """
 
@@ -99,13 +101,13 @@ class Trainer:
         self._kvstore = kvstores.create(kvstore) if isinstance(kvstore, str) else kvstore
         self._update_on_kvstore = self._on_store(update_on_kvstore)
         self._broadcast = False  # whether a store of the user's has been told of the parameters
-        several = isinstance(self._kvstore, DistKVStore) and self._kvstore.num_workers > 1
-        self._ranks = Ranks(self._params) if several else None
-        self._shard_states = shard_states and several  # one rank has all
-        self._shards: Shards | None = None
-        self._summing = jit(OwnedMethod(self._sum_over_ranks), name="sum_gradients")
         if compression_params is not None and self._kvstore is not None:
             self._kvstore.set_gradient_compression(compression_params)
+        store = self._kvstore
+        self._ranks = Ranks(self._params, store.sent) if isinstance(store, DistKVStore) and store.num_workers > 1 else None
+        self._shard_states = shard_states and self._ranks is not None  # one rank has all
+        self._shards: Shards | None = None
+        self._summing = jit(OwnedMethod(self._sum_over_ranks), name="sum_gradients")
         self._amp_loss_scaler: Any = None  # from ``amp.init_trainer``: the name is MXNet's, and programs read it
 
     def _on_store(self, asked: bool | None) -> bool | None:
@@ -135,8 +137,9 @@ class Trainer:
     # -- one step -------------------------------------------------------------------------------
 
     def step(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
-        """Sum the gradients over devices, then move every parameter by its gradient over ``batch_size``.
+        """Sum the gradients over devices and ranks, then move every parameter by its gradient over ``batch_size``.
 
+        That may be an array of no dimensions: ``distributed.all_reduce(len(data))``, where ranks have batches of other lengths.
         A gradient that no backward delivered since the last step is an error, or with
         ``ignore_stale_grad`` its parameter stays where it is.
         """
@@ -195,6 +198,8 @@ class Trainer:
         if fresh is not None and self._ranks is not None:
             fix = "grad_req = 'null' on all ranks, or adding zero times such parameters to the loss"
             fail(ArgumentError, "Trainer.step", expected="with several ranks, a gradient of every parameter", got="stale ones", fix=fix)
+        if isinstance(batch_size, Array) and local.trace is None:
+            batch_size = batch_size.item()  # type: ignore[attr-defined]
         rescale = self._scale / batch_size
         self._refuse_rows(fresh)
         divide = self._must_divide()
@@ -249,7 +254,8 @@ class Trainer:
         if self._states and [len(s) for s in self._states] == [len(w) for w in where] and all(d in self._scalars for w in where for d in w):
             return
         if self._shard_states:
-            self._shards = Shards(list(self._trained(None)), self._optimizer)
+            assert self._ranks is not None
+            self._shards = Shards(list(self._trained(None)), self._optimizer, self._ranks.data, self._ranks.sent)
             self._states = [[None] * len(w) for w in where]
         else:
             self._make_states()
@@ -348,7 +354,7 @@ class Trainer:
             scalars.t += 1
             how = lr, scalars.t, rescale * factor, scalars.numbers
             if self._shards is None:
-                self._optimizer.update_all(entries, *how)
+                slices.update_all(self._optimizer, self._params, entries, *how)
             else:
                 self._shards.update(list(self._trained(None)), summed, *how)
 
@@ -356,6 +362,10 @@ class Trainer:
             move(1.0)
         elif self._shards is not None:
             fail(ArgumentError, "Trainer.step", expected="with shard_states no loss scaling", got="it", fix="bfloat16, which needs none")
+        elif slices.group_of(self._params) is not None:
+            fail(
+                ArgumentError, "Trainer.step", expected="with split parameters no loss scaling", got="it", fix="bfloat16, which needs none"
+            )
         else:
             written: list[Any] = [scalars.t]
             flatten([(weight, state) for _, weight, _, state in entries], written)
@@ -416,7 +426,8 @@ class Trainer:
     def save_states(self, fname: str) -> None:
         """Write optimizer states, step count, learning rate and the loss's scale to a file.
 
-        With ``shard_states`` all ranks call it, and each writes all of the states: give all but one ``os.devnull``.
+        With ``shard_states``, or parameters that are split, all ranks call it, and each writes all of the states: give all but one
+        ``os.devnull``.
         """
         self._prepare()
         opt, scaler = self._optimizer, self._amp_loss_scaler
@@ -431,7 +442,7 @@ class Trainer:
             "t": [scalars.t.item() for scalars in self._scalars.values()],
             "scaler": None if scaler is None else scaler.state_dict(),
         }
-        disk.write_bytes(fname, files.pack(self._kept_states(devices), header))
+        disk.write_bytes(fname, files.pack(slices.whole_states(self._params, self._kept_states(devices)), header))
 
     def load_states(self, fname: str) -> None:
         """Continue from a file that :meth:`save_states` wrote. Either all is loaded or nothing; no code in it is run."""
@@ -440,6 +451,7 @@ class Trainer:
         if header.get("optimizer") != type(opt).__name__:
             fail(FileFormatError, "load_states", expected=f"states of {type(opt).__name__} in {fname}", got=f"of {header.get('optimizer')}")
         self._prepare()
+        arrays = slices.own_arrays(self._params, arrays)
         whole = {} if self._shards is None else self._shards.whole()
         if self._shards is not None:
             checked = [files.check({str(i): s for i, s in whole.items()}, arrays, fname)]

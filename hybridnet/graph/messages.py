@@ -26,4 +26,5 @@ def messages(graph: Graph, donate: Mapping[int, int]) -> list[str]:
 def told(node: Node) -> str:
     """What one message is, for ``explain``."""
     arrays = f"{len(node.inputs)} arrays" if len(node.inputs) > 1 else "an array"
-    return f"{node.op.name} of {arrays}, {sum(v.nbytes for v in node.inputs):,} bytes, over {world().size} ranks"
+    ranks = world().part(node.attrs.get("parts", ())).size
+    return f"{node.op.name} of {arrays}, {sum(v.nbytes for v in node.inputs):,} bytes, over {ranks} ranks"

@@ -11,10 +11,15 @@ import numpy as np
 from hybridnet.core import spec_of, suspended_trace
 from hybridnet.core.conversion import asarray
 from hybridnet.device import communicate
+from hybridnet.dtypes import Dtype, bfloat16, float16, is_floating
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.kvstore.base import LOCAL
 from hybridnet.kvstore.kvstore import KVStore
 from hybridnet.ops.collective.collective import all_reduce
+from hybridnet.ops.collective.halves import sum_in_halves
+
+#: In which type sums travel, by the names of Horovod's compression and of its successor.
+SENT = {"fp16": float16, "bf16": bfloat16}
 
 
 class DistKVStore(KVStore):
@@ -28,6 +33,7 @@ class DistKVStore(KVStore):
     def __init__(self, name: str = "dist_sync") -> None:
         super().__init__(name)
         self._ranks = communicate.start()
+        self.sent: Dtype | None = None  # in which type sums travel, if not in their own
 
     def init(self, key: Any, value: Any) -> None:
         """Store rank 0's first values of new keys."""
@@ -37,12 +43,20 @@ class DistKVStore(KVStore):
 
     def _total(self, op: str, key: Any, values: Sequence[Any], shape: tuple[int, ...]) -> Any:
         total = super()._total(op, key, values, shape)
-        return total if self._ranks.size == 1 else all_reduce(total)
+        if self._ranks.size == 1:
+            return total
+        return all_reduce(total) if self.sent is None or not is_floating(total.dtype) else sum_in_halves([total], self.sent)[0]
 
     def set_gradient_compression(self, compression_params: Any) -> None:
-        """ArgumentError: sums travel as they are."""
-        expected, got = "a store of one machine, of type 'device'", f"one of type {self._type!r}"
-        fail(ArgumentError, "KVStore.set_gradient_compression", expected=expected, got=got, fix="amp, which halves what is sent")
+        """From now on send sums in 16 bits, and make them in float32: ``{"type": "fp16"}`` or ``{"type": "bf16"}``.
+
+        ArgumentError for another compression.
+        """
+        kind = compression_params.get("type") if isinstance(compression_params, dict) and len(compression_params) == 1 else None
+        if kind not in SENT:
+            expected = f"with several ranks {' or '.join(str({'type': name}) for name in SENT)}"
+            fail(ArgumentError, "KVStore.set_gradient_compression", expected=expected, got=repr(compression_params))
+        self.sent = SENT[kind]
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
@@ -75,9 +89,9 @@ for _name in ("dist_async", "dist_async_device", "dist_device_async"):
     LOCAL[_name] = _Asynchronous
 
 
-def broadcast_arrays(arrays: Iterable[Any], root: int = 0) -> None:
-    """Write to arrays, of any device, what rank ``root`` has in its own, which have the same shapes."""
-    ranks = communicate.world()
+def broadcast_arrays(arrays: Iterable[Any], root: int = 0, ranks: communicate.Communicator | None = None) -> None:
+    """Write to arrays, of any device, what rank ``root`` (of all, or of ``ranks``) has in its own, which have the same shapes."""
+    ranks = ranks or communicate.world()
     if ranks.size == 1:
         return
     with suspended_trace():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hybridnet.exact import exact_attrs
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.operators import ALL_REDUCE
 
@@ -71,9 +72,9 @@ def _buckets(graph: Graph, limit: int) -> list[_Bucket]:
         for v in node.inputs:
             read[v] = min(read.get(v, at), at)
     found: list[_Bucket] = []
-    filling: dict[object, _Bucket] = {}  # by the type of the numbers
+    filling: dict[object, _Bucket] = {}  # by the type of the numbers, and among whom they are summed
     for node in sorted(sums, key=lambda node: (_ready(node, position), position[node])):
-        key = node.output.dtype, node.device
+        key = node.output.dtype, node.device, exact_attrs(node.attrs)
         bucket = filling.get(key)
         nbytes = sum(v.nbytes for v in node.inputs)
         if bucket is None or bucket.nbytes + nbytes > limit or bucket.due <= _ready(node, position):

@@ -90,6 +90,13 @@ class EvalMetric:
         self.global_sum_metric += total
         self.global_num_inst += count
 
+    def merge(self, other: Any) -> None:
+        """Count what ``other``, a metric of the same kind, has counted of other samples."""
+        self.sum_metric += other.sum_metric
+        self.num_inst += other.num_inst
+        self.global_sum_metric += other.global_sum_metric
+        self.global_num_inst += other.global_num_inst
+
     def reset(self) -> None:
         """Forget everything."""
         self.reset_local()
@@ -160,6 +167,10 @@ class CompositeEvalMetric(EvalMetric):
                 OrderedDict((k, v) for k, v in labels.items() if self.label_names is None or k in self.label_names),
                 OrderedDict((k, v) for k, v in preds.items() if self.output_names is None or k in self.output_names),
             )
+
+    def merge(self, other: Any) -> None:
+        for own, metric in zip(self.metrics, other.metrics, strict=True):
+            own.merge(metric)
 
     def reset(self) -> None:
         for metric in self.metrics:

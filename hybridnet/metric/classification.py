@@ -76,6 +76,10 @@ class _Binary(EvalMetric):
         super().reset()
         self._global_counts = np.zeros(4, np.int64)
 
+    def merge(self, other: Any) -> None:
+        super().merge(other)
+        self._counts, self._global_counts = self._counts + other._counts, self._global_counts + other._global_counts
+
     def update(self, labels: Any, preds: Any) -> None:
         counts = np.zeros(4, np.int64)
         for label, pred in pairs(labels, preds):
@@ -144,12 +148,19 @@ class PCC(EvalMetric):
             k = int(max(true.max(initial=1), said.max(initial=1))) + 1
             seen = np.bincount(said * k + true, minlength=k * k).reshape(k, k)
             self._matrix, self._global_matrix = _sum_of(self._matrix, seen), _sum_of(self._global_matrix, seen)
-
             self.num_inst += 1
             self.global_num_inst += 1
-            # The mean over updates is then the correlation over all that was counted.
-            self.sum_metric = _correlation(self._matrix) * self.num_inst
-            self.global_sum_metric = _correlation(self._global_matrix) * self.global_num_inst
+            self._correlate()
+
+    def merge(self, other: Any) -> None:
+        super().merge(other)
+        self._matrix, self._global_matrix = _sum_of(self._matrix, other._matrix), _sum_of(self._global_matrix, other._global_matrix)
+        self._correlate()
+
+    def _correlate(self) -> None:
+        """The mean over updates is then the correlation over all that was counted."""
+        self.sum_metric = _correlation(self._matrix) * self.num_inst
+        self.global_sum_metric = _correlation(self._global_matrix) * self.global_num_inst
 
 
 def _sum_of(a: Host, b: Host) -> Host:

@@ -105,6 +105,10 @@ class PearsonCorrelation(EvalMetric):
             if self.average == "macro":
                 self.add(_correlation(moments), 1)
 
+    def merge(self, other: Any) -> None:
+        super().merge(other)
+        self._moments, self._global_moments = _joined(self._moments, other._moments), _joined(self._global_moments, other._global_moments)
+
     def get(self) -> tuple[Any, Any]:
         return super().get() if self.average == "macro" else (self.name, _correlation(self._moments))
 

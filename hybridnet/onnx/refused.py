@@ -17,7 +17,7 @@ _OF: dict[tuple[str, str], str] = {
     "random_poisson random_randint random_uniform",
     _LINEAR_ALGEBRA: "cholesky cofactors eig eigh fft inv pinv qr rfft slogdet solve svd",
     _COMPLEX: "complex conjugate imag irfft real",
-    _RANKS: "all_gather all_reduce broadcast reduce reduce_scatter",
+    _RANKS: "all_gather all_reduce all_to_all broadcast own_rows reduce reduce_scatter",
     _DETECTION: "bipartite_matching box_nms multi_box_detection proposal region_largest region_spread region_sums rroi_align",
     _NO_OPERATOR: "calibrate_entropy cast_storage col2im copysign cumprod digamma erfinv exponent gamma gammaln gcd "
     "histogram im2col lcm left_shift nextafter polygamma right_shift searchsorted sparse_retain",

@@ -353,6 +353,7 @@ class CudaProgram:
         self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, spec.resident)
         self.shapes = [v.shape for v in graph.inputs]
         self.dtypes = [v.dtype for v in graph.inputs]
+        self.donate = donate
         self.written = frozenset(donate.values())
         self.fixed = sorted(fixed)
         self.pick = _picker(self.fixed)

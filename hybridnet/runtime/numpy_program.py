@@ -83,6 +83,7 @@ class NumpyProgram:
             after.source.resident if after is not None else (),
             () if self.prepared is None else self.prepared.arrays,
         )
+        self.donate = spec.donate
         self.written = frozenset(spec.donate.values())
         self.arena_bytes = self.source.arena_bytes
         if after is not None:

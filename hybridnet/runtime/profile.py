@@ -103,7 +103,8 @@ def profile(chain: Sequence[Link]) -> Profile:
     programs = []
     for link, found_there in zip(chain, timed, strict=True):
         name, own = link.program.name, found_there.steps
-        steps += [_record(len(steps) + i, name, s, copy, products) for i, s in enumerate(own)]
+        known = _gradients(link.program, own)
+        steps += [_record(len(steps) + i, name, s, copy, products, known.get(i, 0)) for i, s in enumerate(own)]
         programs.append(ProgramRecord(name, found_there.seconds, sum(s.seconds for s in own), len(own)))
     return Profile(str(device), copy, {str(d): r for d, r in products.items()}, tuple(programs), tuple(steps))
 
@@ -117,7 +118,18 @@ def _timed(chain: Sequence[Link]) -> list[TimedProgram]:
     return time_cuda(chain) if isinstance(chain[0].program, CudaProgram) else time_numpy(chain)
 
 
-def _record(number: int, program: str, step: TimedStep, copy: float, products: dict[Dtype, float]) -> StepRecord:
+def _gradients(program: Program, steps: Sequence[TimedStep]) -> dict[int, int]:
+    """The bytes of gradients that a program delivers, by the last step of what computes them."""
+    graph, found = program.source.lowered, dict[Node | None, int]()
+    for output, state in program.donate.items():
+        if graph.inputs[state].name.endswith(".grad"):
+            v = graph.outputs[output]
+            found[v.node] = found.get(v.node, 0) + v.nbytes
+    last = {step.node: i for i, step in enumerate(steps)}
+    return {last[node]: nbytes for node, nbytes in found.items() if node in last}
+
+
+def _record(number: int, program: str, step: TimedStep, copy: float, products: dict[Dtype, float], gradients: int) -> StepRecord:
     site = step.node.site if step.node is not None else None
     seconds = max(step.seconds, 1e-12)  # a clock may not have moved on
     shares = {"copy": step.bytes / seconds / copy} if step.bytes else {}
@@ -139,6 +151,7 @@ def _record(number: int, program: str, step: TimedStep, copy: float, products: d
         share=shares.get(limit),
         limit=limit,
         grid=step.grid,
+        gradients=gradients,
     )
 
 

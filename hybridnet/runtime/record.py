@@ -24,6 +24,7 @@ class StepRecord:
         or from several threads. None where nothing is moved.
     limit: ``copy`` (bytes a second of a copy of a large array) or ``product`` (flops a second of a large product in its dtype).
     grid: blocks and threads of a kernel.
+    gradients: bytes of the parameters' gradients that are known once it has run.
     """
 
     step: int
@@ -39,6 +40,7 @@ class StepRecord:
     share: float | None
     limit: str
     grid: str
+    gradients: int
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hybridnet.core import array
 from hybridnet.device import communicate
 from hybridnet.errors import HybridnetError
 from hybridnet.gluon import nn
-from hybridnet.ops.collective.collective import all_gather, all_reduce, broadcast, reduce_scatter
+from hybridnet.ops.collective.collective import all_gather, all_reduce, all_to_all, broadcast, reduce_scatter
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
 
@@ -100,6 +100,7 @@ COLLECTIVES: dict[str, Callable[[Any], Any]] = {
     "all_reduce": all_reduce,
     "reduce_scatter": reduce_scatter,
     "all_gather": all_gather,
+    "all_to_all": all_to_all,
     "broadcast": lambda x: broadcast(x, root=1),
 }
 

@@ -83,8 +83,19 @@ def test_one_that_ended_before_the_others(ranks: Ranks, capsys: Any) -> None:
     for p in ranks.progress[:2]:
         p.enter("all_reduce")
     threading.Thread(target=ranks.dogs[2].stop, daemon=True).start()
-    assert "got rank 2 (pid " in (text := said(capsys, ranks)) and "it has ended, after 0 collectives" in text
+    assert "got rank 2 (pid " in (text := said(capsys, ranks)) and "it has ended, before its first collective" in text
     ranks.dogs[2]._met.set()
+
+
+def test_groups_count_for_themselves(ranks: Ranks, capsys: Any) -> None:
+    """One that is ahead in another group, and one that has nothing to do with this one, are not named."""
+    for _ in range(3):
+        ranks.progress[1].enter("all_reduce", (1, 2))
+        ranks.progress[1].leave()
+    ranks.progress[0].enter("all_gather", (0, 1))
+    text = said(capsys, ranks)
+    assert "[all_gather 1 of ranks 0, 1] expected all 2 ranks within 0.7 s" in text
+    assert "got rank 1 (pid " in text and "it runs, before its first collective" in text and "rank 2 (pid" not in text
 
 
 def test_all_there_and_no_sum(ranks: Ranks, capsys: Any) -> None:
@@ -128,7 +139,7 @@ def test_one_that_stops_while_the_others_end(ranks: Ranks, capsys: Any) -> None:
     ranks.dogs[2]._ended.set()  # its thread tells no more
     for dog in ranks.dogs[:2]:
         threading.Thread(target=dog.stop, daemon=True).start()
-    assert "[the end 1] expected all 3 ranks" in (text := said(capsys, ranks)) and "got rank 2 (pid" in text and ": stopped " in text
+    assert "[the end] expected all 3 ranks" in (text := said(capsys, ranks)) and "got rank 2 (pid" in text and ": stopped " in text
     for dog in ranks.dogs[:2]:
         dog._met.set()
 

@@ -9,14 +9,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import fit_checks
+from support.divided_language import train as train_divided
 from support.mpi import PACKAGES, require
 from support.rank_checks import CHECKS, WAYS, trained
+
+from hybridnet import distributed
 
 
 @pytest.fixture(scope="module", name="alone")
 def _alone() -> dict[tuple[bool, str], list[Any]]:
     """By whether there are batch norms, and by optimizer."""
     return {(norm, optimizer): trained("eager" + " norm" * norm, optimizer) for norm in (False, True) for optimizer in ("sgd", "adam")}
+
+
+@pytest.fixture(scope="module", name="divided")
+def _divided() -> dict[str, list[Any]]:
+    """By the way, what one rank comes to with all of the layers that others divide."""
+    mesh = distributed.mesh(data=1, model=1)
+    return {way: train_divided(mesh, way, dropout=dropout)[0] for way, dropout in (("eager", 0.5), ("jit", 0.0))}
 
 
 #: MPICH starts in a quarter of a second, so it is the one that is always tried.
@@ -26,7 +37,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "ranks"), CASES)
-def test_ranks(name: str, ranks: int, alone: dict[tuple[bool, str], list[Any]], tmp_path: Path) -> None:
+def test_ranks(name: str, ranks: int, alone: dict[tuple[bool, str], list[Any]], divided: dict[str, list[Any]], tmp_path: Path) -> None:
     """All that ``rank_checks`` checks on each rank; of trainings, that they come to what one process comes to, whatever the way to run."""
     done = require(name).run(ranks, "tests/support/rank_checks.py", str(tmp_path))
     assert done.returncode == 0, done.stdout
@@ -36,6 +47,12 @@ def test_ranks(name: str, ranks: int, alone: dict[tuple[bool, str], list[Any]], 
             for optimizer in ("sgd", "adam"):
                 for i, p in enumerate(alone["norm" in way, optimizer]):
                     np.testing.assert_allclose(found[f"{way} {optimizer} {i}"], p, rtol=1e-9, atol=1e-11, err_msg=f"{way} {optimizer} {i}")
+    with np.load(tmp_path / "fitted.npz") as found:
+        fit_checks.compare(found)
+    with np.load(tmp_path / "divided.npz") as found:
+        for key in found:
+            way, _, i = key.split()
+            np.testing.assert_allclose(found[key], divided[way][int(i)], rtol=1e-6, atol=1e-7, err_msg=key)
 
 
 @pytest.mark.slow

@@ -133,6 +133,12 @@ class NcclCommunicator:
     def broadcast(self, sendbuff: int, recvbuff: int, count: int, datatype: int, root: int, stream: int) -> None:
         self._call("broadcast", sendbuff, recvbuff, count, datatype, stream, root)
 
+    def send(self, sendbuf: int, count: int, datatype: int, peer: int, stream: int) -> None:
+        self._call("send", sendbuf, sendbuf, count, datatype, stream, peer)
+
+    def recv(self, recvbuf: int, count: int, datatype: int, peer: int, stream: int) -> None:
+        self._call("recv", recvbuf, recvbuf, count, datatype, stream, peer)
+
     def perform(self, calls: list[_Call]) -> None:
         """Do the calls of a group, with the other ranks."""
         size, rank = self._meeting.size, self._rank
@@ -144,9 +150,15 @@ class NcclCommunicator:
         if any([what for what, _ in brought] != [what for what, _ in mine] for brought in ranks):
             raise NcclError(f"ranks differ in what they call: {[[what for what, _ in brought] for brought in ranks]}")
         for i, call in enumerate(calls):
+            if call.kind == "send":
+                continue
             arrays = [brought[i][1] for brought in ranks]
             if call.kind == "broadcast":
                 result = arrays[call.root]
+            elif call.kind == "recv":
+                received = sum(other.kind == "recv" and other.root == call.root for other in calls[:i])
+                sent = [x for what, x in ranks[call.root] if what[0] == "send" and what[-1] == rank]
+                result = sent[received]
             elif call.kind == "allGather":
                 result = np.concatenate(arrays)
             else:

@@ -413,3 +413,25 @@ def test_a_network_of_several_inputs_takes_samples_that_are_nested() -> None:
     assert (nets[0].predict((a, b)) == nets[1].predict((a, b))).all()
     assert (nets[0].predict(loader) == nets[0].predict((a, b))).all()
     assert nets[0].evaluate(loader)["loss"] == pytest.approx(nets[0].evaluate((a, b), y)["loss"])
+
+
+def test_a_loader_goes_on_in_the_order_of_its_sampler() -> None:
+    """Of one that counts its epochs: from between two, and from the middle of one."""
+
+    def loader() -> Any:
+        sampler = gluon.data.SplitSampler(20, num_parts=2, part_index=1, shuffle=True, seed=4)
+        return gluon.data.DataLoader(gluon.data.ArrayDataset(numpy.arange(20)), 3, sampler=sampler)
+
+    first = loader()
+    epochs = [[batch.asnumpy().tolist() for batch in first] for _ in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2]
+    for done in (0, 2):
+        before = loader()
+        list(before)
+        batches = iter(before)
+        for _ in range(done):
+            next(batches)
+        again = loader()
+        again.load_state_dict(before.state_dict())
+        batches.close()
+        assert [[batch.asnumpy().tolist() for batch in again] for _ in range(2)] == [epochs[1][done:], epochs[2]]

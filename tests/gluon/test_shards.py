@@ -14,7 +14,7 @@ import hybridnet as hn
 from hybridnet import autograd, gluon
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError
-from hybridnet.gluon.shards import _by_element
+from hybridnet.gluon.slices import by_element
 from hybridnet.optimizer import Optimizer
 
 SHAPES = ((7, 5), (5,), (3, 3), (), (40,))
@@ -69,7 +69,7 @@ def bytes_of(state: Any) -> int:
 
 
 #: Those that are by elements and norms. SGLD draws noise, GroupAdaGrad goes by rows, Nadam counts parameters, LBSGD updates one by one.
-DIVIDED = sorted(name for name, kind in Optimizer.opt_registry.items() if _by_element(kind) and name != "lbsgd")
+DIVIDED = sorted(name for name, kind in Optimizer.opt_registry.items() if by_element(kind) and name != "lbsgd")
 
 
 def test_which_are_divided() -> None:

@@ -24,7 +24,9 @@ def test_the_chrome_trace_nests(seed: int) -> None:
     for i in range(60):
         path = ".".join(["net", "dense0", "relu", "dense0"][: rng.integers(0, 5)]) if i % 7 else f"net.dense{i}"
         program = "forward" if i < 40 else "backward"
-        steps.append(StepRecord(i, program, "kernel", "k", "add", "a.py:1", path, float(rng.uniform(1e-6, 1e-3)), 8, 0, 0.5, "copy", "1x1"))
+        steps.append(
+            StepRecord(i, program, "kernel", "k", "add", "a.py:1", path, float(rng.uniform(1e-6, 1e-3)), 8, 0, 0.5, "copy", "1x1", 0)
+        )
     programs = [ProgramRecord(name, 1e-3, 2e-3, 40) for name in ("forward", "backward")]
     trace = chrome_trace("cpu(0)", programs, steps)
     assert faults(trace) == []

@@ -20,7 +20,22 @@ from hybridnet.gluon import nn, rnn
 from hybridnet.runtime import arena, cuda_timing, profile, timing
 from hybridnet.runtime.record import StepRecord
 
-FIELDS = {"step", "program", "kind", "name", "operator", "site", "block", "seconds", "bytes", "flops", "share", "limit", "grid"}
+FIELDS = {
+    "step",
+    "program",
+    "kind",
+    "name",
+    "operator",
+    "site",
+    "block",
+    "seconds",
+    "bytes",
+    "flops",
+    "share",
+    "limit",
+    "grid",
+    "gradients",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.divided_language import train as train_divided
+from support.fit_checks import CHECKS as FIT_CHECKS
 from support.paths import ROOT
 
 import hybridnet as hn
@@ -191,12 +193,30 @@ def collectives(folder: Path) -> None:
         np.testing.assert_array_equal(way(distributed.all_reduce)(x).asnumpy(), sum(everyone))
         np.testing.assert_array_equal(way(distributed.all_gather)(x).asnumpy(), np.concatenate(everyone))
         np.testing.assert_array_equal(way(distributed.reduce_scatter)(x).asnumpy(), np.split(sum(everyone), size)[rank])
+        np.testing.assert_array_equal(way(distributed.all_to_all)(x).asnumpy(), np.concatenate([np.split(a, size)[rank] for a in everyone]))
         np.testing.assert_array_equal(way(lambda v: distributed.broadcast(v, size - 1))(x).asnumpy(), everyone[-1])
         halves = [way(distributed.all_reduce)(x.astype(t)).astype("float32").asnumpy() for t in ("float16", "bfloat16")]
         np.testing.assert_array_equal(halves, [sum(everyone)] * 2)
     params = {"a": hn.np.full((2,), float(rank)), "b": hn.np.full((3,), rank * 2.0)}
     distributed.broadcast_parameters(params, root=size - 1)
     assert [params["a"].tolist(), params["b"].tolist()] == [[size - 1.0] * 2, [2.0 * size - 2] * 3]
+
+
+@check
+def layers_divided_among_ranks(folder: Path) -> None:
+    """On a mesh, beside one part of it that has all: what they come to, first values and masks that are drawn among them."""
+    size = distributed.size()
+    found = {}
+    for model in {1, 2, size} if size > 1 else {1}:
+        mesh = distributed.mesh(data=-1, model=model)
+        for way, dropout in (("eager", 0.5), ("jit", 0.0)):
+            if dropout and mesh["data"].size > 1:
+                continue  # other masks than one rank's
+            params, _ = train_divided(mesh, way, dropout=dropout)
+            assert alike(params), (model, way)
+            found |= {f"{way} {model} {i}": p for i, p in enumerate(params)}
+    if distributed.rank() == 0:
+        np.savez(folder / "divided.npz", **found)
 
 
 @check
@@ -215,6 +235,9 @@ def horovod(folder: Path) -> None:
         assert hvd.allreduce(x).asnumpy().tolist() == [[mean] * 2] * 2
         assert hvd.allreduce(x, average=False, postscale_factor=2.0).asnumpy().tolist() == [[2 * size * mean] * 2] * 2
         assert type(hvd.allreduce(x)) is mx.nd.NDArray
+        third = hvd.allreduce(x / 3, average=False, compression=hvd.Compression.fp16).asnumpy()
+        rounded = np.float16(sum(np.float32(np.float16((r + 1) / 3)) for r in range(size)))
+        np.testing.assert_allclose(third, np.full((2, 2), rounded if size > 1 else 1 / 3), rtol=1e-6)
         rows = hvd.allgather(mx.nd.full((rank + 1, 2), float(rank)))
         assert rows.asnumpy().tolist() == [[float(r)] * 2 for r in range(size) for _ in range(r + 1)]
         hvd.broadcast_(x, root_rank=size - 1)
@@ -316,6 +339,9 @@ def explained(folder: Path) -> None:
         compiled.check()
     else:
         assert "all_reduce" not in text
+
+
+CHECKS += FIT_CHECKS
 
 
 def main(folder: Path) -> None:

@@ -24,6 +24,23 @@ class Threads(Communicator):
         self.number = threading.local()
         self.meeting = threading.Barrier(size, timeout=60)
         self.slots: list[Any] = [None] * size
+        self.lock = threading.Lock()
+        self.made: dict[tuple[int, ...], Threads] = {}
+
+    def part(self, parts: Any) -> Communicator:
+        if not parts:
+            return self
+        members = next(part for part in parts if self.rank in part)
+        with self.lock:
+            found = self.made.setdefault(members, Threads(len(members)))
+        found.number.rank = members.index(self.rank)
+        return found
+
+    def abort(self) -> None:
+        """Wake those that wait for a rank that failed."""
+        self.meeting.abort()
+        for part in self.made.values():
+            part.abort()
 
     @property
     def rank(self) -> int:  # type: ignore[override]
@@ -49,6 +66,9 @@ class Threads(Communicator):
 
     def all_gather(self, source: Any, target: Any) -> None:
         np.copyto(target, np.concatenate(self.gather_objects(source.copy())))
+
+    def all_to_all(self, source: Any, target: Any) -> None:
+        np.copyto(target, np.concatenate([np.split(x, self.size)[self.rank] for x in self.gather_objects(source.copy())]))
 
     def broadcast(self, array: Any, root: int) -> None:
         np.copyto(array, self.gather_objects(array.copy())[root])
@@ -85,7 +105,7 @@ def on_ranks(size: int, function: Callable[[int], Any]) -> list[Any]:
         except BaseException as error:
             errors.append(error)
             local.set_trace(None)
-            threads.meeting.abort()
+            threads.abort()
 
     with _world(threads):
         running = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]

@@ -2,7 +2,8 @@
 
 ``DistributedTrainer`` and ``DistributedOptimizer`` divide by the number of ranks besides the batch size, and ``allreduce`` averages unless
 told not to, as there (Horovod 0.28's documentation). Of its options those that choose how to send (``compression``, ``num_groups``,
-``priority``, ``name``) are taken and change nothing in the results, but for ``Compression.fp16``, which rounds what is sent.
+``priority``, ``name``) are taken and change nothing in the results, but for ``Compression.fp16``: arrays travel in 16 bits. They are summed
+in float32, where Horovod sums them in 16 bits.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Any
 from hybridnet import distributed, gluon, optimizer
 from hybridnet.core import call, suspended_trace
 from hybridnet.device import communicate
+from hybridnet.dtypes import float16, is_floating
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.kvstore.dist import broadcast_arrays
 from hybridnet.ops.collective import collective
+from hybridnet.ops.collective.halves import sum_in_halves
 
 __all__ = [
     "Compression",
@@ -102,7 +105,7 @@ def gloo_built() -> bool:
 
 
 class Compression:
-    """What is done to gradients before they are sent: ``none``, or ``fp16``, rounding to 16 bits."""
+    """In which type arrays travel: ``none``, their own, or ``fp16``."""
 
     none = "none"
     fp16 = "fp16"
@@ -111,8 +114,10 @@ class Compression:
 # -- arrays -----------------------------------------------------------------------------------------
 
 
-def _compressed(x: Any, compression: Any) -> Any:
-    return x.astype("float16").astype(x.dtype) if compression == Compression.fp16 and x.dtype.kind == "f" else x
+def _sum(x: Any, compression: Any) -> Any:
+    if compression == Compression.fp16 and is_floating(x.dtype) and size() > 1:
+        return sum_in_halves([x], float16)[0]
+    return collective.all_reduce(x)
 
 
 def allreduce(
@@ -126,8 +131,7 @@ def allreduce(
 ) -> Any:
     """The average over all ranks, or with ``average=False`` the sum, of an array; as an array of that shape, with a gradient."""
     factor = postscale_factor / (size() if average else 1)
-    x = _compressed(tensor if prescale_factor == 1 else tensor * prescale_factor, compression)
-    total = collective.all_reduce(x)
+    total = _sum(tensor if prescale_factor == 1 else tensor * prescale_factor, compression)
     return total if factor == 1 else total * factor
 
 
@@ -232,7 +236,8 @@ class DistributedTrainer(gluon.Trainer):
         _whole("DistributedTrainer", gradient_predivide_factor)
         if isinstance(optimizer, DistributedOptimizer):
             optimizer = optimizer.plain()  # which Horovod takes out too: the sum is the trainer's
-        super().__init__(params, optimizer, optimizer_params, kvstore="horovod")
+        sent = {"type": "fp16"} if compression == Compression.fp16 else None
+        super().__init__(params, optimizer, optimizer_params, kvstore="horovod", compression_params=sent)
         self._scale /= communicate.world().size
 
 

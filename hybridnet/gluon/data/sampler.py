@@ -136,9 +136,12 @@ class BatchSampler(Sampler):
         return self._last_batch == "keep" and bool(len(self._sampler) % self._batch_size)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next time begins with: the numbers that rolled over."""
-        return {"over": list(self._over)}
+        """What the next time begins with: the numbers that rolled over, and the state of the sampler within, if it has one."""
+        inner = self._sampler.state_dict() if hasattr(self._sampler, "state_dict") else None
+        return {"over": list(self._over), "sampler": inner}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Begin the next time with what :meth:`state_dict` gave."""
         self._over = list(state["over"])
+        if state.get("sampler") is not None:
+            self._sampler.load_state_dict(state["sampler"])

@@ -18,6 +18,7 @@ from hybridnet.gluon.nn.convolution import (
     Conv3DTranspose,
 )
 from hybridnet.gluon.nn.normalization import BatchNorm, BatchNormReLU, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from hybridnet.gluon.nn.parallel import ColumnParallelDense, GroupDropout, RowParallelDense, VocabParallelEmbedding
 from hybridnet.gluon.nn.pooling import (
     AvgPool1D,
     AvgPool2D,
@@ -36,13 +37,13 @@ from hybridnet.gluon.nn.pooling import (
 from hybridnet.gluon.nn.transformer import FeedForward, SwiGLU, TransformerDecoderLayer, TransformerEncoderLayer
 
 __all__ = [
-    "ELU", "GELU", "SELU", "Activation", "AvgPool1D", "AvgPool2D", "AvgPool3D", "BatchNorm", "BatchNormReLU", "Block", "Concatenate",
-    "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Dense", "Dropout", "Embedding", "FeedForward",
-    "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPool3D",
-    "GroupNorm", "HybridBlock", "HybridConcatenate", "HybridLambda", "HybridSequential", "Identity", "InstanceNorm", "Lambda",
-    "LayerNorm", "LeakyReLU", "MaxPool1D", "MaxPool2D", "MaxPool3D", "MultiHeadAttention", "PReLU", "RMSNorm", "ReflectionPad2D",
-    "RotaryEmbedding", "Sequential", "SiLU", "SwiGLU", "Swish", "TransformerDecoderLayer", "TransformerEncoderLayer",
-    "basic_layers", "conv_layers",
+    "ELU", "GELU", "SELU", "Activation", "AvgPool1D", "AvgPool2D", "AvgPool3D", "BatchNorm", "BatchNormReLU", "Block",
+    "ColumnParallelDense", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Dense",
+    "Dropout", "Embedding", "FeedForward", "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D",
+    "GlobalMaxPool2D", "GlobalMaxPool3D", "GroupDropout", "GroupNorm", "HybridBlock", "HybridConcatenate", "HybridLambda",
+    "HybridSequential", "Identity", "InstanceNorm", "Lambda", "LayerNorm", "LeakyReLU", "MaxPool1D", "MaxPool2D", "MaxPool3D",
+    "MultiHeadAttention", "PReLU", "RMSNorm", "ReflectionPad2D", "RotaryEmbedding", "RowParallelDense", "Sequential", "SiLU", "SwiGLU",
+    "Swish", "TransformerDecoderLayer", "TransformerEncoderLayer", "VocabParallelEmbedding", "basic_layers", "conv_layers",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import Any
 
 from hybridnet import ndarray
 from hybridnet.core import as_class
+from hybridnet.device.groups import Group
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.block import HybridBlock
-from hybridnet.gluon.nn.basic import Dense
+from hybridnet.gluon.nn.parallel import entered, inputs_divided, outputs_divided
 
 
 class RotaryEmbedding(HybridBlock):
@@ -42,7 +43,8 @@ class MultiHeadAttention(HybridBlock):
     ``mask`` broadcasts to (batch, heads, queries, keys) and is not 0 where a key counts; with ``causal`` a query counts the
     keys up to its own position. ``num_kv_heads``: the number of heads that keys and values have, each for as many of the
     queries' (arXiv 2305.13245). ``rotary``: the base of a :class:`RotaryEmbedding` of queries and keys. ``in_units``: the inputs of
-    query, key and value, if they have as many; else the first call finds them.
+    query, key and value, if they have as many; else the first call finds them. With ``group`` its ranks, which divide the heads of keys,
+    have as many heads each (:mod:`hybridnet.gluon.nn.parallel`).
 
     *Generation.* ``begin_cache(batch, length)`` gives the memory of ``length`` positions. With ``cache`` and ``position``, an
     array (1,) with the number of positions before this query's first, the keys and values of the query are written there,
@@ -61,6 +63,7 @@ class MultiHeadAttention(HybridBlock):
         bias_initializer: Any = "zeros",
         dtype: Any = "float32",
         in_units: int = 0,
+        group: Group | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -68,15 +71,18 @@ class MultiHeadAttention(HybridBlock):
         if units % num_heads or num_heads % kv_heads:
             expected = "units that num_heads divides, and num_heads that num_kv_heads divides"
             fail(ArgumentError, type(self).__name__, expected=expected, got=f"{units}, {num_heads} and {kv_heads}")
-        self._heads, self._kv_heads, self._features = num_heads, kv_heads, units // num_heads
+        ranks = 1 if group is None else group.size
+        if kv_heads % ranks:
+            fail(ArgumentError, type(self).__name__, expected=f"heads that {ranks} ranks divide", got=f"{num_heads} and {kv_heads}")
+        self._group, self._heads, self._kv_heads, self._features = group, num_heads // ranks, kv_heads // ranks, units // num_heads
         self._causal = causal
         given: dict[str, Any] = {"use_bias": use_bias, "weight_initializer": weight_initializer, "bias_initializer": bias_initializer}
         given |= {"flatten": False, "dtype": dtype}
         with self.name_scope():
-            self.query_proj = Dense(units, in_units=in_units, prefix="query_", **given)
-            self.key_proj = Dense(kv_heads * self._features, in_units=in_units, prefix="key_", **given)
-            self.value_proj = Dense(kv_heads * self._features, in_units=in_units, prefix="value_", **given)
-            self.out_proj = Dense(units, in_units=units, prefix="out_", **given)
+            self.query_proj = outputs_divided(units, group, in_units=in_units, prefix="query_", **given)
+            self.key_proj = outputs_divided(kv_heads * self._features, group, in_units=in_units, prefix="key_", **given)
+            self.value_proj = outputs_divided(kv_heads * self._features, group, in_units=in_units, prefix="value_", **given)
+            self.out_proj = inputs_divided(units, group, in_units=units, prefix="out_", **given)
             self.rotary = None if rotary is None else RotaryEmbedding(rotary, prefix="rotary_")
 
     def begin_cache(self, batch_size: int, length: int, like: Any = None) -> list[Any]:
@@ -93,6 +99,9 @@ class MultiHeadAttention(HybridBlock):
             fail(ArgumentError, type(self).__name__, expected=expected, got="one of them, or a key beside them")
         key = query if key is None else key
         value = key if value is None else value
+        if self._group is not None:
+            given = {id(x): entered(x, self._group) for x in (query, key, value)}
+            query, key, value = given[id(query)], given[id(key)], given[id(value)]
         q = self._split(F, self.query_proj(query), self._heads)
         k, v = (self._split(F, x, self._kv_heads) for x in (self.key_proj(key), self.value_proj(value)))
         places = counted(F, query) if position is None else F.broadcast_add(counted(F, query), F.cast(position, dtype="float32"))

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from hybridnet.device.groups import Group
 from hybridnet.gluon.block import HybridBlock
 from hybridnet.gluon.nn.activations import Activation, SiLU
 from hybridnet.gluon.nn.attention import MultiHeadAttention
-from hybridnet.gluon.nn.basic import Dense, Dropout
+from hybridnet.gluon.nn.basic import Dropout
 from hybridnet.gluon.nn.normalization import LayerNorm, RMSNorm
+from hybridnet.gluon.nn.parallel import GroupDropout, entered, inputs_divided, outputs_divided
 from hybridnet.ops.nn.common import one_of
 
 
 class FeedForward(HybridBlock):
-    """Dense(``hidden_units``), ``activation``, Dense(``units``), over the last axis, of ``in_units`` inputs (found at the first call)."""
+    """Dense(``hidden_units``), ``activation``, Dense(``units``), over the last axis, of ``in_units`` inputs (found at the first call).
+
+    With ``group`` its ranks divide the hidden units (:mod:`hybridnet.gluon.nn.parallel`).
+    """
 
     def __init__(
         self,
@@ -24,21 +29,23 @@ class FeedForward(HybridBlock):
         weight_initializer: Any = None,
         bias_initializer: Any = "zeros",
         in_units: int = 0,
+        group: Group | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._group = group
         given: dict[str, Any] = {"weight_initializer": weight_initializer, "bias_initializer": bias_initializer}
         given |= {"use_bias": use_bias, "flatten": False, "in_units": in_units}
         with self.name_scope():
-            self.up = Dense(hidden_units, prefix="up_", **given)
+            self.up = outputs_divided(hidden_units, group, prefix="up_", **given)
             self.act: Any = self._activation(hidden_units, activation, given)
-            self.down = Dense(units, prefix="down_", **(given | {"in_units": hidden_units}))
+            self.down = inputs_divided(units, group, prefix="down_", **(given | {"in_units": hidden_units}))
 
     def _activation(self, hidden_units: int, activation: str, given: dict[str, Any]) -> Any:
         return Activation(activation, prefix=activation + "_")
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return self.down(self.act(self.up(x)))
+        return self.down(self.act(self.up(entered(x, self._group))))
 
 
 class SwiGLU(FeedForward):
@@ -48,10 +55,11 @@ class SwiGLU(FeedForward):
         super().__init__(units, hidden_units, "silu", use_bias, **kwargs)
 
     def _activation(self, hidden_units: int, activation: str, given: dict[str, Any]) -> Any:
-        self.gate = Dense(hidden_units, prefix="gate_", **given)
+        self.gate = outputs_divided(hidden_units, self._group, prefix="gate_", **given)
         return SiLU(prefix="silu_")
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
+        x = entered(x, self._group)
         return self.down(self.act(self.gate(x)) * self.up(x))
 
 
@@ -74,6 +82,7 @@ class _TransformerLayer(HybridBlock):
         use_bias: bool = True,
         weight_initializer: Any = None,
         bias_initializer: Any = "zeros",
+        group: Group | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -81,7 +90,8 @@ class _TransformerLayer(HybridBlock):
         self._pre_norm = pre_norm
         self._norm, self._epsilon, self._units = norm, epsilon, units
         #: What all parts take.
-        self._given: dict[str, Any] = {"weight_initializer": weight_initializer, "bias_initializer": bias_initializer, "use_bias": use_bias}
+        self._given: dict[str, Any] = {"weight_initializer": weight_initializer, "bias_initializer": bias_initializer}
+        self._given |= {"use_bias": use_bias, "group": group}
         heads = units, num_heads, num_kv_heads
         with self.name_scope():
             self.attention = MultiHeadAttention(*heads, causal, rotary, in_units=units, prefix="attention_", **self._given)
@@ -93,7 +103,7 @@ class _TransformerLayer(HybridBlock):
             else:
                 self.ffn = FeedForward(units, hidden_units, activation, in_units=units, prefix="ffn_", **self._given)
             self.ffn_norm = self._normed("ffn_norm_")
-            self.dropout = Dropout(dropout)
+            self.dropout = Dropout(dropout) if group is None else GroupDropout(dropout, group)
 
     def _more_parts(self, units: int, num_heads: int, num_kv_heads: int | None) -> None:
         """Parts between attention and feed-forward."""
@@ -125,7 +135,8 @@ class TransformerEncoderLayer(_TransformerLayer):
     ``pre_norm``: each part works on its normed input and is added to the input itself; otherwise the sum is normed.
     ``norm``: ``layer`` or ``rms``. ``activation``: of the feed-forward network of ``hidden_units``, or ``swiglu``. ``dropout``
     is of what each part adds. With ``causal``, ``rotary``, ``norm="rms"``, ``activation="swiglu"`` and ``pre_norm`` it is
-    a layer of today's language models. ``num_kv_heads``, ``causal``, ``rotary``, and the inputs ``mask``, ``cache`` and ``position``: see
+    a layer of today's language models. With ``group`` its ranks divide heads and hidden units, and have all of input and output
+    (:mod:`hybridnet.gluon.nn.parallel`). ``num_kv_heads``, ``causal``, ``rotary``, and the inputs ``mask``, ``cache`` and ``position``: see
     :class:`MultiHeadAttention`. With a cache the result is (outputs, cache).
     """
 

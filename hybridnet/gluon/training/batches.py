@@ -7,6 +7,7 @@ NumPy arrays stay on the host and are moved batch by batch. Floating inputs are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -15,8 +16,10 @@ import numpy
 
 from hybridnet import dtypes
 from hybridnet.core import Array, asarray
+from hybridnet.core.random import alike
 from hybridnet.device import Device, cpu
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.gluon.training import together
 from hybridnet.io.base import DataBatch, DataIter
 from hybridnet.ops.random.distributions import permutation
 
@@ -24,11 +27,15 @@ Check = Callable[[list[Any]], None]  # of labels that lie on the host, one for e
 
 
 class Batch(NamedTuple):
-    """A batch: the network's inputs, a label for each of its outputs (none in prediction), the weights of samples if they have some."""
+    """A batch: the network's inputs, a label for each of its outputs (none in prediction), the weights of samples if they have some.
+
+    ``total``: how many samples it has on all ranks together, where that is known.
+    """
 
     inputs: tuple[Any, ...]
     labels: tuple[Any, ...]
     weight: Any = None
+    total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,9 +87,14 @@ def _several(y: Any) -> tuple[Any, ...]:
 
 
 class Arrays:
-    """Arrays cut into batches, in a new random order each time they are gone through if ``shuffle``."""
+    """Arrays cut into batches, in a new random order each time they are gone through if ``shuffle``.
 
-    def __init__(self, op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place, weight: Any = None) -> None:
+    If they are ``divided``, each rank takes its part of every batch.
+    """
+
+    def __init__(
+        self, op: str, x: Any, y: Any, batch_size: int, shuffle: bool, place: Place, weight: Any = None, divided: bool = False
+    ) -> None:
         if not isinstance(batch_size, int) or batch_size < 1:
             fail(ArgumentError, op, expected="a batch_size of 1 or more", got=repr(batch_size))
         self.inputs = [_array(op, part, place) for part in (x if isinstance(x, tuple) else (x,))]
@@ -97,6 +109,7 @@ class Arrays:
         if not self.samples:
             fail(ArgumentError, op, expected="at least one sample", got="empty data")
         self.batch_size, self.shuffle, self.place = batch_size, shuffle, place
+        self.divided = divided and together.ranks() > 1
 
     def check_labels(self, check: Check) -> None:
         """Have all labels checked, before anything is trained on them."""
@@ -113,10 +126,16 @@ class Arrays:
 
     def __iter__(self) -> Iterator[Batch]:
         assert self.samples is not None
-        order = permutation(self.samples).asnumpy() if self.shuffle else None
+        with alike() if self.divided else nullcontext():
+            order = permutation(self.samples).asnumpy() if self.shuffle else None
         for start in range(0, self.samples, self.batch_size):
-            stop = start + self.batch_size
-            yield self._batch(slice(start, stop) if order is None else order[start:stop])
+            stop = min(start + self.batch_size, self.samples)
+            first, last = start, stop
+            if self.divided:
+                own = together.own(stop - start)
+                first, last = start + own.start, start + own.stop
+            batch = self._batch(slice(first, last) if order is None else order[first:last])
+            yield batch._replace(total=stop - start)
 
 
 class Batches:
@@ -239,7 +258,7 @@ def batches(
     ArgumentError for an array ``x`` without ``y``.
     """
     if y is not None:
-        return Arrays(op, x, y, batch_size, shuffle, place, weight)
+        return Arrays(op, x, y, batch_size, shuffle, place, weight, divided=True)
     if weight is not None:
         fail(ArgumentError, op, expected="sample_weight beside arrays x and y", got="an iterable", fix="batches (x, y, sample_weight)")
     if isinstance(x, (Array, numpy.ndarray)):

@@ -15,23 +15,27 @@ from typing import Any
 from hybridnet import disk
 from hybridnet.core import asarray, suspended_trace
 from hybridnet.errors import FileFormatError, HybridnetError, fail
-from hybridnet.gluon.training import randomness, saved
+from hybridnet.gluon.ranks import average_statistics
+from hybridnet.gluon.training import randomness, saved, together
 
 RUN, PARTS = ".run", (".params", ".states")
 
 
 def save(prefix: str, estimator: Any) -> None:
-    """Write the checkpoint of a run, ``estimator.run``, as it is now."""
+    """Write the checkpoint of a run, ``estimator.run``, as it is now. All ranks call it, and the first writes."""
     save_network(prefix, estimator)
-    # Checksums of what is there: a crash of the machine may still lose what a rename has promised.
-    sums = {part: _checksum(disk.read_bytes(prefix + part)) for part in PARTS}
-    disk.write_bytes(prefix + RUN, saved.pack({"sums": sums, **_state(estimator)}))
+    state = _state(estimator)
+    if together.leads():
+        # Checksums of what is there: a crash of the machine may still lose what a rename has promised.
+        sums = {part: _checksum(disk.read_bytes(prefix + part)) for part in PARTS}
+        disk.write_bytes(prefix + RUN, saved.pack({"sums": sums, **state}))
 
 
 def save_network(prefix: str, estimator: Any) -> None:
-    """Write the parameters and the optimizer's states alone."""
-    estimator.net.save_parameters(prefix + ".params")
-    estimator.trainer.save_states(prefix + ".states")
+    """Write the parameters and the optimizer's states alone. Running statistics are averaged over ranks first."""
+    average_statistics(estimator.net.collect_params().values())
+    estimator.net.save_parameters(prefix + ".params" if together.leads() else os.devnull)
+    estimator.trainer.save_states(prefix + ".states" if together.leads() else os.devnull)
 
 
 def read(prefix: str) -> dict[str, Any] | None:
@@ -57,24 +61,32 @@ def load(prefix: str, state: dict[str, Any], estimator: Any) -> None:
         fail(FileFormatError, "resume", expected=f"a checkpoint of {len(parameters)} parameters", got=got)
     for parameter, kept in zip(parameters, state["parameters"], strict=True):
         _write(parameter.list_data, kept["data"], parameter.name, prefix)
-        _write(parameter.list_grad, kept["grad"], parameter.name, prefix)
+        grads = kept["grad"]
+        if grads is not None and not together.leads():  # which has the sum of all ranks'
+            grads = [grad * 0 for grad in grads]
+        _write(parameter.list_grad, grads, parameter.name, prefix)
     saved.restore(estimator.trainer.optimizer, state["optimizer"])
-    for metric, kept in zip([*estimator.train_metrics, *estimator.val_metrics], state["metrics"], strict=True):
-        saved.restore(metric, kept)
+    if together.leads():  # which has what all had counted
+        for metric, kept in zip([*estimator.train_metrics, *estimator.val_metrics], state["metrics"], strict=True):
+            saved.restore(metric, kept)
     if state["more"] is not None:
         estimator.load_state_dict(state["more"])
-    estimator.run.load_state_dict(state["run"])
-    randomness.load_state_dict(state["random"])
+    # Of as many ranks each goes on with its own; of another number all with those of the first.
+    others = state.get("others", [])
+    own = others[together.rank() - 1] if not together.leads() and len(others) + 1 == together.ranks() else state
+    estimator.run.load_state_dict(own["run"])
+    randomness.load_state_dict(own["random"])
 
 
 def _state(estimator: Any) -> dict[str, Any]:
+    first, *others = together.of_each({"run": estimator.run.state_dict(), "random": randomness.state_dict()})
     return {
         "parameters": [_of_parameter(parameter) for parameter in _parameters(estimator)],
         "optimizer": saved.snapshot(estimator.trainer.optimizer),
-        "metrics": [saved.snapshot(metric) for metric in [*estimator.train_metrics, *estimator.val_metrics]],
+        "metrics": [saved.snapshot(together.metric_of_all(m)) for m in [*estimator.train_metrics, *estimator.val_metrics]],
         "more": estimator.state_dict() if hasattr(estimator, "state_dict") else None,
-        "run": estimator.run.state_dict(),
-        "random": randomness.state_dict(),
+        **first,
+        "others": others,
     }
 
 
@@ -87,7 +99,10 @@ def _parameters(estimator: Any) -> list[Any]:
 def _of_parameter(parameter: Any) -> dict[str, Any]:
     """What the other files do not hold: copies that may differ between devices, and gradients that are being added up."""
     data = parameter.list_data()
-    return {"data": data if len(data) > 1 else None, "grad": parameter.list_grad() if parameter.grad_req == "add" else None}
+    grad = parameter.list_grad() if parameter.grad_req == "add" else None
+    if grad is not None and together.ranks() > 1:
+        grad = [together.summed_array(x) for x in grad]
+    return {"data": data if len(data) > 1 else None, "grad": grad}
 
 
 def _write(arrays: Callable[[], list[Any]], values: list[Any] | None, name: str, prefix: str) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hybridnet.gluon.training import saved
+from hybridnet.gluon.training import saved, together
 from hybridnet.gluon.training.batches import Place
 from hybridnet.gluon.training.events import BatchBegin, BatchEnd, EpochBegin, EpochEnd, EventHandler, TrainBegin, TrainEnd
 from hybridnet.gluon.training.progress import History, Progress
@@ -52,13 +52,16 @@ class Fit:
         self.logger = logging.Logger("fit", logging.INFO)
         self.logger.addHandler(logging.StreamHandler(sys.stdout))
         self.run: Run | None = None
+        self.divided = False  # whether each rank takes its part of batches that all know
 
     def go(
         self, source: Source, validation: Any, measure: Callable[[Any], dict[str, float]], callbacks: list[EventHandler], verbose: Any
     ) -> History:
         """Train, and ``measure`` validation data, if there are some, after each epoch; gives the history."""
+        verbose = verbose if together.leads() else 0
         if not verbose:
             self.logger.setLevel(logging.WARNING)
+        self.divided = getattr(source.data, "divided", False)
         self.run = Run(self, source, [_Epochs(validation, measure), _Shown(source.data, verbose), *callbacks])
         try:
             self.run.go(self._step)
@@ -80,7 +83,7 @@ class Fit:
         """What is counted and added up so far, and the history."""
         return {
             "programs": self.session.programs.state_dict(),
-            "host": [saved.snapshot(metric) for metric in self.session.host],
+            "host": [saved.snapshot(together.metric_of_all(metric)) for metric in self.session.host],
             "history": self.history.history,
             "epochs": self.history.epoch,
         }
@@ -88,8 +91,9 @@ class Fit:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on with what :meth:`state_dict` gave."""
         self.session.programs.load_state_dict(state["programs"])
-        for metric, kept in zip(self.session.host, state["host"], strict=True):
-            saved.restore(metric, kept)
+        if together.leads():
+            for metric, kept in zip(self.session.host, state["host"], strict=True):
+                saved.restore(metric, kept)
         self.history.history, self.history.epoch = state["history"], state["epochs"]
 
 
@@ -117,8 +121,10 @@ class _Epochs(EpochBegin, BatchEnd, EpochEnd):
 
     def epoch_end(self, estimator: Fit, *args: Any, **kwargs: Any) -> bool:
         assert estimator.run is not None
+        if estimator.steps.plan.ranks > 1 and not estimator.divided:
+            together.ended()
         estimator.steps.update()
-        estimator.results = estimator.session.results()
+        estimator.results = estimator.session.results(of_all=True)
         estimator._shown().stop_clock()
         if self.validation is not None:
             estimator.results |= {f"val_{name}": value for name, value in self.measure(self.validation).items()}
@@ -143,7 +149,7 @@ class _Shown(TrainBegin, BatchBegin, BatchEnd, EpochEnd, TrainEnd):
 
     def batch_end(self, estimator: Fit, *args: Any, **kwargs: Any) -> None:
         assert self._progress is not None
-        self._progress.advance(len(kwargs["label"]), estimator.session.results)
+        self._progress.advance(estimator.steps.last, estimator.session.results)
 
     def stop_clock(self) -> None:
         """What follows is not training."""

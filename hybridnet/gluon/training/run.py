@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hybridnet.gluon.ranks import average_statistics
 from hybridnet.gluon.training import randomness
 from hybridnet.gluon.training.events import EVENTS, EventHandler
 from hybridnet.io.base import DataIter
@@ -137,6 +138,7 @@ class Run:
             if not self.batch:
                 self.tell("epoch_begin")
             self._epoch(step)
+            average_statistics(self.estimator.net.collect_params().values())
             self.epoch, self.batch = self.epoch + 1, 0
             stop = self.tell("epoch_end")
         self.tell("train_end")

@@ -10,7 +10,7 @@ from typing import Any
 
 from hybridnet import optimizer as optimizers
 from hybridnet.errors import ArgumentError, ShapeError, fail
-from hybridnet.gluon.training import losses
+from hybridnet.gluon.training import losses, together
 from hybridnet.gluon.training.batches import Arrays, Batches
 from hybridnet.gluon.training.network import output_specs
 from hybridnet.gluon.training.outputs import outputs_from
@@ -81,11 +81,11 @@ class Session:
         several = [f"{output.prefix}loss" for output in self.outputs if output.prefix]
         return ["loss", *several, *(output.prefix + measure.name for output in self.outputs for measure in output.measures)]
 
-    def results(self) -> dict[str, float]:
-        """Losses and metrics since the last reset; waits for the device."""
-        values = self.programs.results()
+    def results(self, of_all: bool = False) -> dict[str, float]:
+        """Losses and metrics since the last reset; waits for the device. ``of_all``: those of all ranks, which all call it."""
+        values = self.programs.results(of_all)
         for output in self.outputs:
-            for metric in output.host:
+            for metric in map(together.metric_of_all, output.host) if of_all else output.host:
                 values.update((output.prefix + name, value) for name, value in metric.get_name_value())
         return values
 

@@ -19,7 +19,7 @@ from hybridnet.core import array, plain, suspended_trace
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.trainer import Trainer
-from hybridnet.gluon.training import measures
+from hybridnet.gluon.training import measures, together
 from hybridnet.gluon.training.batches import Batch
 from hybridnet.gluon.training.network import outputs_of
 from hybridnet.gluon.training.outputs import Output
@@ -47,7 +47,9 @@ class Programs:
         parameters = list(net.collect_params().values())
         if self.trainer is None or set(map(id, parameters)) != set(map(id, self.trainer._params)):
             self.steps.clear()
-            self.trainer = Trainer(parameters, optimizer, update_on_kvstore=False)
+            self.trainer = Trainer(
+                parameters, optimizer, kvstore="dist_sync" if together.ranks() > 1 else "device", update_on_kvstore=False
+            )
             self.sums, self.waiting, self.waiting_batches = [], 0, 0
 
     def reset(self, names: list[str], device: Device) -> None:
@@ -67,10 +69,14 @@ class Programs:
                 totals[device] = array(0.0, dtypes.float64, device)
         return totals[device]
 
-    def results(self) -> dict[str, float]:
-        """What is added up, over the samples; waits for the device."""
-        count = max(self.samples, 1)
-        return {name: sum(total.item() for total in totals.values()) / count for name, totals in self.totals.items()}
+    def results(self, of_all: bool = False) -> dict[str, float]:
+        """What is added up, over the samples; waits for the device. ``of_all``: over those of all ranks, which all call it."""
+        sums = {name: sum(total.item() for total in totals.values()) for name, totals in self.totals.items()}
+        samples = float(self.samples)
+        if of_all and together.ranks() > 1:
+            sums = together.summed({**sums, "samples of this rank": samples})
+            samples = sums.pop("samples of this rank")
+        return {name: total / max(samples, 1) for name, total in sums.items()}
 
     def trained(self) -> list[Any]:
         """The parameters that are moved."""
@@ -80,16 +86,26 @@ class Programs:
     # -- for a checkpoint -----------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """What is added up so far."""
-        return {
-            "samples": self.samples,
-            "totals": {name: [[d.device_type, d.device_id, x.item()] for d, x in totals.items()] for name, totals in self.totals.items()},
-            "sums": self.sums if self.waiting else [],
-            "waiting": [self.waiting, self.waiting_batches],
+        """What is added up so far, on all ranks together."""
+        totals: dict[str, Any] = {
+            name: [[d.device_type, d.device_id, x.item()] for d, x in totals.items()] for name, totals in self.totals.items()
         }
+        samples, waiting = self.samples, self.waiting
+        sums: list[list[Any]] = self.sums if self.waiting_batches else []
+        if together.ranks() > 1:
+            found = together.summed({"samples": samples, "waiting": waiting, **{name: rows[0][2] for name, rows in totals.items()}})
+            samples, waiting = int(found.pop("samples")), int(found.pop("waiting"))
+            totals = {name: [[*rows[0][:2], found[name]]] for name, rows in totals.items()}
+            sums = [[together.summed_array(x) for x in row] for row in sums]
+        return {"samples": samples, "totals": totals, "sums": sums, "waiting": [waiting, self.waiting_batches]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Add to what :meth:`state_dict` gave."""
+        """Add to what :meth:`state_dict` gave; of several ranks the first."""
+        if not together.leads():
+            self.waiting_batches = state["waiting"][1]
+            if self.waiting_batches:
+                self.make_sums()
+            return
         self.samples = state["samples"]
         for name, totals in state["totals"].items():
             self.totals.setdefault(name, {})
@@ -116,6 +132,7 @@ class Plan:
     accumulate: int = 1  # an update from so many batches; 0: from all of an epoch
     clip: float | None = None  # the largest norm of all gradients together
     classes: tuple[tuple[int, float], ...] = ()  # weights of classes
+    ranks: int = 1
 
     @property
     def waits(self) -> bool:
@@ -128,6 +145,7 @@ class Steps:
 
     def __init__(self, net: Any, outputs: list[Output], programs: Programs, plan: Plan) -> None:
         self.net, self.outputs, self.programs, self.plan = net, outputs, programs, plan
+        self.last = 0  # the samples of the last batch, on all ranks
         self._classes: dict[Device, Any] = {}
         if plan.waits:
             programs.make_sums()
@@ -143,12 +161,15 @@ class Steps:
 
     def train(self, batch: Batch) -> None:
         """Train on a batch: an update, or where that waits the gradients alone."""
-        size = len(batch.inputs[0])
+        size = self.last = len(batch.inputs[0])
+        if self.plan.ranks > 1:
+            self._train_together(batch, size)
+            return
         if len(self.plan.devices) == 1 and not self.plan.waits:
-            self._count(size, [self._step("train_step", self._train_step)(*batch)])
+            self._count(size, [self._step("train_step", self._train_step)(*batch[:3])])
             return
         parts = self._parts(batch, size)
-        self._count(size, [self._step("gradient_step", self._gradient_step, device)(*part) for device, part in parts.items()])
+        self._count(size, [self._step("gradient_step", self._gradient_step, device)(*part[:3]) for device, part in parts.items()])
         for device in self.plan.devices:
             if device not in parts:
                 self._deliver_nothing(device)
@@ -157,6 +178,24 @@ class Steps:
             self.programs.waiting_batches += 1
         else:
             self._move(size)
+
+    def _train_together(self, batch: Batch, size: int) -> None:
+        """Train on a batch of which each rank has a part: in one program, where all have equally many samples.
+
+        Else programs differ, in which ranks would wait for one another: they add up gradients first, and then all run one of one shape.
+        """
+        sizes = together.sizes(size, batch.total)
+        self.last = sum(sizes)
+        if size and len(set(sizes)) == 1 and not self.plan.waits:
+            self._count(size, [self._step("train_step", self._train_step)(*batch[:3])])
+            return
+        self.programs.make_sums()
+        if size:
+            self._count(size, [self._step("gradient_step", self._gradient_step, self.plan.devices[0])(*batch[:3])])
+        self.programs.waiting += size
+        self.programs.waiting_batches += 1
+        if not self.plan.waits:
+            self.update()
 
     def _parts(self, batch: Batch, size: int) -> dict[Device, Batch]:
         """The batch cut up for the devices, as evenly as can be; fewer parts than devices for fewer samples."""
@@ -192,9 +231,11 @@ class Steps:
     def update(self) -> None:
         """Make the update that waits for what was added up, if there is something."""
         programs = self.programs
-        if not programs.waiting:
+        if not programs.waiting_batches:
             return
         samples = float(programs.waiting)
+        if self.plan.ranks > 1:
+            samples = together.summed({"waiting": samples})["waiting"]
         if len(self.plan.devices) == 1:
             self._step("update_step", self._update_from_sums)(array(samples, dtypes.float64, self.plan.devices[0]))
         else:
@@ -219,7 +260,8 @@ class Steps:
 
     def test(self, batch: Batch) -> None:
         """Measure a batch, on the first device."""
-        self._count(len(batch.inputs[0]), [self._step("test_step", self._test_step)(*batch)])
+        if size := len(batch.inputs[0]):
+            self._count(size, [self._step("test_step", self._test_step)(*batch[:3])])
 
     # -- what is compiled -----------------------------------------------------------------------
 
@@ -268,16 +310,12 @@ class Steps:
                 parameter.zero_grad()
 
     def _train_step(self, inputs: Any, labels: Any, weight: Any) -> Any:
-        trainer = self.programs.trainer
-        assert trainer is not None
         self._zero_added()
         with autograd.record():
             outputs, losses, whole = self._losses(inputs, labels, weight)
             head = whole.mean()
         head.backward()
-        if self.plan.clip is not None:
-            clip_global_norm([p.grad() for p in self.programs.trained()], self.plan.clip, check_isfinite=False)
-        trainer.step(1)
+        self._step_by(self.plan.ranks)
         return self._measured(outputs, labels, losses, whole)
 
     def _gradient_step(self, inputs: Any, labels: Any, weight: Any) -> Any:
@@ -286,21 +324,30 @@ class Steps:
             outputs, losses, whole = self._losses(inputs, labels, weight)
             head = whole.sum() if len(whole) == len(inputs[0]) else whole.mean() * len(inputs[0])  # a loss of one's own may be a mean
         head.backward()
-        if self.plan.waits:
+        if self.plan.waits or self.plan.ranks > 1:
             device = inputs[0].device
             for sums, parameter in zip(self.programs.sums, self.programs.trained(), strict=True):
                 sums[parameter.list_ctx().index(device)] += parameter.grad(device)
         return self._measured(outputs, labels, losses, whole)
 
     def _update_from_sums(self, samples: Any) -> None:
-        trainer = self.programs.trainer
-        assert trainer is not None
         for (total,), parameter in zip(self.programs.sums, self.programs.trained(), strict=True):
             parameter.grad()[...] = total / samples.astype(total.dtype)
+            parameter._leaves[0].fresh = True  # also on a rank that had no samples
             total[...] = 0
-        if self.plan.clip is not None:
-            clip_global_norm([p.grad() for p in self.programs.trained()], self.plan.clip, check_isfinite=False)
-        trainer.step(1)
+        self._step_by(1)
+
+    def _step_by(self, divisor: int) -> None:
+        """Move the parameters by gradients which, summed over ranks, are ``divisor`` times those that are meant."""
+        trainer = self.programs.trainer
+        assert trainer is not None
+        if self.plan.clip is None:
+            trainer.step(divisor)
+            return
+        if self.plan.ranks > 1:
+            trainer.allreduce_grads()
+        clip_global_norm([p.grad() for p in self.programs.trained()], self.plan.clip * divisor, check_isfinite=False)
+        (trainer.update if self.plan.ranks > 1 else trainer.step)(divisor)
 
     def _test_step(self, inputs: Any, labels: Any, weight: Any) -> Any:
         outputs, losses, whole = self._losses(inputs, labels, weight)

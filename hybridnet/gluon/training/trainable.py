@@ -9,6 +9,7 @@ from hybridnet import numpy as np
 from hybridnet.compile import jit
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, fail
+from hybridnet.gluon.training import together
 from hybridnet.gluon.training.batches import Arrays, Batches, Place, batches, inputs_of
 from hybridnet.gluon.training.events import EventHandler
 from hybridnet.gluon.training.fitting import Fit
@@ -87,6 +88,9 @@ class Trainable:
 
         Parameters that have no values yet get them (Xavier's, unless they have an initializer of their own). Parameters on several devices
         have each batch divided among these; validation and prediction use the first.
+        Where ``mpirun`` started several ranks and ``distributed.init()`` has found them, they train together: each takes its part of every
+        batch of arrays, which all have; from an iterable each has its own batches, as many as the others. Rank 0 shows the progress,
+        results are of all ranks' samples, and each sample counts the same.
         The order of the data follows ``hybridnet.random.seed``.
         """
         session = _session_of(self, "fit")
@@ -112,7 +116,7 @@ class Trainable:
         place = _ready_place(self)
         data = batches("evaluate", x, y, batch_size, False, place)
         session.prepare(self, data)
-        with Progress("Evaluate", data.samples, verbose) as progress:
+        with Progress("Evaluate", data.samples, verbose if together.leads() else 0) as progress:
             results = _measure(self, session, data, place, progress)
             progress.stop_clock()
             progress.finish(results)
@@ -169,8 +173,8 @@ def _measure(net: Trainable, session: Session, data: Arrays | Batches, place: Pl
     for batch in data:
         steps.test(batch)
         if progress is not None:
-            progress.advance(len(batch.inputs[0]), session.results)
-    return session.results()
+            progress.advance(batch.total or len(batch.inputs[0]), session.results)
+    return session.results(of_all=True)
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -193,7 +197,7 @@ def _plan(session: Session, place: Place, accumulate: int, clip: float | None, c
         fail(ArgumentError, "fit", expected="one loss of classes, by name, beside class_weight", got=got, fix="sample_weight")
     if classes and classes[0][0] < 0:
         fail(ArgumentError, "fit", expected="class_weight by numbers of classes", got=str(classes[0][0]))
-    return Plan(place.devices, 0 if session.full_batch else accumulate, clip, classes)
+    return Plan(place.devices, 0 if session.full_batch else accumulate, clip, classes, together.ranks())
 
 
 def _handlers(callbacks: Any) -> list[EventHandler]:

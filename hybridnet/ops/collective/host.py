@@ -49,7 +49,8 @@ class _HostCollective:
 class HostSum(_HostCollective):
     """The sums over ranks of some arrays of one dtype."""
 
-    def __init__(self, specs: Sequence[Spec]) -> None:
+    def __init__(self, specs: Sequence[Spec], parts: communicate.Parts = ()) -> None:
+        self._parts = parts
         dtype = specs[0].dtype
         self.name = communicate.world().name
         self._sent = float32 if is_half(dtype) else dtype
@@ -59,7 +60,7 @@ class HostSum(_HostCollective):
     def __call__(self, *arrays: Any, scratch: Any = None) -> None:
         sources, targets = arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
         if not self._packed and sources[0].flags.c_contiguous and targets[0].flags.c_contiguous:
-            communicate.world().all_reduce(sources[0], targets[0])
+            communicate.world().part(self._parts).all_reduce(sources[0], targets[0])
             return
         size = sum(x.size for x in sources)
         flat = np.empty(size, self._sent) if not self._packed or scratch is None else scratch.view(self._sent)
@@ -68,7 +69,7 @@ class HostSum(_HostCollective):
             places.append(flat[start : start + x.size].reshape(x.shape))
             start += x.size
             places[-1][...] = x
-        communicate.world().all_reduce(flat, flat)
+        communicate.world().part(self._parts).all_reduce(flat, flat)
         for y, place in zip(targets, places, strict=True):
             y[...] = place
 
@@ -78,30 +79,32 @@ class HostMove(_HostCollective):
 
     workspace = 0
 
-    def __init__(self, kind: str, root: int = 0) -> None:
+    def __init__(self, kind: str, root: int = 0, parts: communicate.Parts = ()) -> None:
         self.name = communicate.world().name
-        self._kind, self._root = kind, root
+        self._kind, self._root, self._parts = kind, root, parts
 
     def __call__(self, *arrays: Any, scratch: Any = None) -> None:
         source, target = arrays
-        world = communicate.world()
+        ranks = communicate.world().part(self._parts)
         into = target if target.flags.c_contiguous else np.empty(target.shape, target.dtype)
         match self._kind:
             case "reduce_scatter":
                 sent = np.ascontiguousarray(source, float32 if is_half(source.dtype) else source.dtype)
                 part = into if sent.dtype == into.dtype else np.empty(into.shape, sent.dtype)
-                world.reduce_scatter(sent, part)
+                ranks.reduce_scatter(sent, part)
                 if part is not into:
                     into[...] = part
             case "all_gather":
-                world.all_gather(_bytes(np.ascontiguousarray(source)), _bytes(into))
+                ranks.all_gather(_bytes(np.ascontiguousarray(source)), _bytes(into))
+            case "all_to_all":
+                ranks.all_to_all(_bytes(np.ascontiguousarray(source)), _bytes(into))
             case "broadcast":
                 if source is not into:
                     into[...] = source
-                world.broadcast(_bytes(into), self._root)
+                ranks.broadcast(_bytes(into), self._root)
             case _:  # reduce
                 HostSum((Spec(source.shape, source.dtype),))(source, into)
-                if world.rank != self._root:
+                if ranks.rank != self._root:
                     into[...] = 0
         if into is not target:
             target[...] = into

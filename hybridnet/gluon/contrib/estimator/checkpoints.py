@@ -9,7 +9,7 @@ from typing import Any
 
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.contrib.estimator.monitored import check_monitor, direction, name_of, value_of, worst
-from hybridnet.gluon.training import checkpoint
+from hybridnet.gluon.training import checkpoint, together
 from hybridnet.gluon.training.events import BatchEnd, EpochEnd, TrainBegin
 
 
@@ -19,7 +19,8 @@ class CheckpointHandler(TrainBegin, BatchEnd, EpochEnd):
     A checkpoint is ``<model_dir>/<model_prefix>-epoch<e>batch<b>``: ``.params`` and ``.states``, as MXNet writes them, and ``.run``, by
     which ``resume_from_checkpoint=True`` goes on in the middle of an epoch too: the same program, killed at any moment and started again,
     ends with the same parameters, to the bit. With none there it begins at the beginning. ``fit(epochs=...)`` is what is trained in all.
-    Each run has a prefix or a folder of its own; checkpoints that MXNet wrote have no ``.run``, and are left alone.
+    Each run has a prefix or a folder of its own; checkpoints that MXNet wrote have no ``.run``, and are left alone. Of several ranks, which
+    see one folder, the first writes; as many go on to the same bits, another number from the same parameters and place.
 
     With ``save_best`` ``<model_prefix>-best`` has parameters and states of the best ``monitor`` so far (a metric, or the name of one of
     ``net.fit``'s results), by ``mode`` as in ``EarlyStoppingHandler``. ``verbose=1`` logs what is saved.
@@ -58,7 +59,8 @@ class CheckpointHandler(TrainBegin, BatchEnd, EpochEnd):
 
     def train_begin(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         self.current_batch = self.current_epoch = 0
-        self._remove_unfinished()
+        if together.leads():
+            self._remove_unfinished()
         self.saved_checkpoints = self._found() if self.resume_from_checkpoint else []
         if self.resume_from_checkpoint:
             estimator.run.afterwards(lambda: self._resume(estimator))
@@ -93,10 +95,12 @@ class CheckpointHandler(TrainBegin, BatchEnd, EpochEnd):
         checkpoint.save(self._path(name), estimator)
         self.saved_checkpoints = [n for n in self.saved_checkpoints if n != name] + [name]
         while len(self.saved_checkpoints) > self.max_checkpoints:
-            checkpoint.remove(self._path(self.saved_checkpoints.pop(0)))
+            name = self.saved_checkpoints.pop(0)
+            if together.leads():
+                checkpoint.remove(self._path(name))
 
     def _save_best(self, estimator: Any, epoch: int) -> None:
-        now, name = value_of("CheckpointHandler", self.monitor, estimator), name_of(self.monitor)
+        now, name = together.of_each(value_of("CheckpointHandler", self.monitor, estimator))[0], name_of(self.monitor)
         assert self.best is not None
         if self._sign * (now - self.best) > 0:
             improved = f"{name} improved from {self.best:.5f} to {now:.5f}"
@@ -124,11 +128,12 @@ class CheckpointHandler(TrainBegin, BatchEnd, EpochEnd):
 
     def _resume(self, estimator: Any) -> None:
         """Go on from the newest checkpoint that is whole."""
-        for name in reversed(self.saved_checkpoints):
+        for name in reversed(together.of_each(self.saved_checkpoints)[0]):
             state = checkpoint.read(self._path(name))
-            if state is None:
+            if not all(together.of_each(state is not None)):
                 estimator.logger.warning("CheckpointHandler: %s is not whole, and is left out", name)
                 continue
+            assert state is not None
             checkpoint.load(self._path(name), state, estimator)
             run = estimator.run
             estimator.logger.info("CheckpointHandler: resumed from %s, with %d epochs and %d batches done", name, run.epoch, run.batches)

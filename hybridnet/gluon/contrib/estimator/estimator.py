@@ -27,6 +27,7 @@ from hybridnet.gluon.contrib.estimator.event_handler import (
 )
 from hybridnet.gluon.loss import Loss, SoftmaxCrossEntropyLoss
 from hybridnet.gluon.trainer import Trainer
+from hybridnet.gluon.training import together
 from hybridnet.gluon.training.run import Run, Source
 from hybridnet.metric import Accuracy, CompositeEvalMetric, EvalMetric
 from hybridnet.metric import Loss as LossMetric
@@ -40,6 +41,9 @@ class Estimator:
     or several, among which each batch is divided; the current one without. ``initializer``: for a network that has no values yet.
     ``val_net``, ``val_loss``: what validation uses, where it differs. ``batch_processor``: what is done with a batch, a
     :class:`BatchProcessor`.
+
+    Of several ranks (``mpirun``) each has its own batches, as many as the others, and a trainer with ``kvstore="dist_sync"``. Metrics are
+    of all ranks' batches once an epoch has ended; the first rank logs, and writes checkpoints.
 
     ``run`` is the call of ``fit`` that is under way, or was the last; ``running`` what goes through data now, ``evaluate`` too.
     """
@@ -65,6 +69,8 @@ class Estimator:
         self._add_validation_metrics()
         self.logger = logging.Logger("Estimator", logging.INFO)
         self.logger.addHandler(logging.StreamHandler(sys.stdout))
+        if not together.leads():  # one of several ranks tells
+            self.logger.setLevel(logging.WARNING)
         self.context = self._check_context(context)
         self._initialize(initializer)
         self.trainer = self._check_trainer(trainer)
@@ -95,7 +101,8 @@ class Estimator:
     def _check_trainer(self, trainer: Any) -> Trainer:
         if trainer is None:
             warnings.warn("Estimator: without a trainer SGD with a learning rate of 0.001 is taken", stacklevel=3)
-            return Trainer(self.net.collect_params(), "sgd", {"learning_rate": 0.001})
+            store = "dist_sync" if together.ranks() > 1 else "device"
+            return Trainer(self.net.collect_params(), "sgd", {"learning_rate": 0.001}, kvstore=store)
         if not isinstance(trainer, Trainer):
             fail(ArgumentError, "Estimator", expected="trainer to be a gluon.Trainer", got=repr(trainer))
         return trainer

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from hybridnet.errors import ArgumentError, fail
+from hybridnet.gluon.training import together
 from hybridnet.gluon.training.events import BatchBegin, BatchEnd, EpochBegin, EpochEnd, TrainBegin, TrainEnd
 from hybridnet.metric import EvalMetric
 
@@ -62,7 +63,11 @@ class LoggingHandler(TrainBegin, TrainEnd, EpochBegin, EpochEnd, BatchBegin, Bat
             data = getattr(estimator, "running", estimator.run).source.data
             total = len(data) if hasattr(data, "__len__") else None
             self._bar = importlib.import_module("tqdm").tqdm(
-                total=total, initial=self.batch_index, desc=f"[Epoch {self.current_epoch}]", disable=None, leave=False
+                total=total,
+                initial=self.batch_index,
+                desc=f"[Epoch {self.current_epoch}]",
+                disable=None if together.leads() else True,
+                leave=False,
             )
         self._bar.update()
 

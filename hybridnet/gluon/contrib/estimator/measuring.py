@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hybridnet.errors import ArgumentError, fail
+from hybridnet.gluon.training import together
 from hybridnet.gluon.training.events import BatchEnd, EpochBegin, EpochEnd, TrainBegin
 from hybridnet.gluon.training.run import Beside
 from hybridnet.metric import EvalMetric, Loss
@@ -20,18 +21,27 @@ def _told(op: str, what: dict[str, Any], name: str) -> list[Any]:
 
 
 class GradientUpdateHandler(BatchEnd):
-    """Moves the parameters at the end of each batch, before metrics are counted."""
+    """Moves the parameters at the end of each batch, before metrics are counted: ``trainer.step`` of the batch's length.
+
+    Of several ranks' of the mean of their lengths.
+    """
 
     def __init__(self, priority: float = -2000) -> None:
         self.priority = priority
 
     def batch_end(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
         losses = _told("GradientUpdateHandler", kwargs, "loss")
-        estimator.trainer.step(sum(len(loss) for loss in losses))
+        size = float(sum(len(loss) for loss in losses))
+        if together.ranks() > 1:  # batches of other lengths count by their samples, and all divide by the same
+            size = together.summed({"samples": size})["samples"] / together.ranks()
+        estimator.trainer.step(size)
 
 
-class MetricHandler(EpochBegin, BatchEnd):
-    """Sets metrics back at the beginning of an epoch and updates them at the end of each batch: those of losses by the loss."""
+class MetricHandler(EpochBegin, BatchEnd, EpochEnd):
+    """Sets metrics back at the beginning of an epoch and updates them at the end of each batch: those of losses by the loss.
+
+    At the end of an epoch those of several ranks have counted the batches of all.
+    """
 
     def __init__(self, metrics: Any, priority: float = -1000) -> None:
         self.metrics: list[EvalMetric] = metrics if isinstance(metrics, list) else [metrics]
@@ -47,6 +57,10 @@ class MetricHandler(EpochBegin, BatchEnd):
                 metric.update(0, _told("MetricHandler", kwargs, "loss"))
             else:
                 metric.update(kwargs["label"], _told("MetricHandler", kwargs, "pred"))
+
+    def epoch_end(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
+        for metric in self.metrics:
+            together.merge(metric)
 
 
 class ValidationHandler(TrainBegin, BatchEnd, EpochEnd):

@@ -1,0 +1,152 @@
+"""Layers divided among ranks: the same numbers, first values and files as on one rank, alone and with data divided as well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.divided_language import train
+from support.ranks import on_ranks
+
+import hybridnet as hn
+from hybridnet import autograd, distributed, gluon
+from hybridnet.errors import ArgumentError, ShapeError
+from hybridnet.gluon import nn
+
+QUICK = {("jit", 2, 2), ("eager", 1, 2), ("hybrid", 1, 4)}
+CASES = [
+    pytest.param(way, data, model, marks=() if (way, data, model) in QUICK else pytest.mark.slow)
+    for way in ("eager", "hybrid", "jit")
+    for data, model in ((1, 2), (1, 4), (2, 1), (2, 2))
+]
+ALONE: dict[Any, Any] = {}
+
+
+def alone(**more: Any) -> Any:
+    key = tuple(more.items())
+    if key not in ALONE:
+        ALONE[key] = train(distributed.mesh(data=1, model=1), "eager", drawn=False, **more)
+    return ALONE[key]
+
+
+def on_mesh(data: int, model: int, way: str, **more: Any) -> list[Any]:
+    def run(rank: int) -> Any:
+        params, losses = train(distributed.mesh(data=data, model=model), way, drawn=False, **more)
+        return params, sum(distributed.gather_objects(losses[-1])) / model
+
+    return on_ranks(data * model, run)
+
+
+def compare(found: list[Any], expected: Any) -> None:
+    """All ranks have come to what one rank comes to, and all to the same, to the bit."""
+    for params, last in found:
+        np.testing.assert_allclose(last, expected[1][-1], rtol=1e-9)
+        for i, (a, b, first) in enumerate(zip(params, expected[0], found[0][0], strict=True)):
+            np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9, err_msg=str(i))
+            np.testing.assert_array_equal(a, first)
+
+
+@pytest.mark.parametrize(("way", "data", "model"), CASES)
+def test_training_is_that_of_one_rank(way: str, data: int, model: int) -> None:
+    compare(on_mesh(data, model, way), alone())
+
+
+@pytest.mark.parametrize("shard", [False, True])
+@pytest.mark.parametrize("optimizer", ["lamb", pytest.param("lars", marks=pytest.mark.slow), pytest.param("sgd", marks=pytest.mark.slow)])
+def test_norms_are_of_whole_parameters(optimizer: str, shard: bool) -> None:
+    compare(on_mesh(2, 2, "jit", optimizer=optimizer, shard=shard), alone(optimizer=optimizer))
+
+
+def test_gated_layers_with_fewer_heads_of_keys() -> None:
+    compare(on_mesh(1, 4, "jit", swiglu=True), alone(swiglu=True))
+
+
+def test_files_go_on_on_another_number_of_ranks(tmp_path: Path) -> None:
+    """Three steps on four ranks, three on two, three on one: as nine on one."""
+    file, whole = tmp_path / "net.params", tmp_path / "one.params"
+    for _ in range(3):
+        expected = train(distributed.mesh(data=1, model=1), "eager", drawn=False, file=whole)
+    on_mesh(1, 4, "eager", file=file)
+    on_mesh(2, 2, "eager", file=file, shard=True)
+    found = train(distributed.mesh(data=1, model=1), "eager", drawn=False, file=file)
+    compare([(found[0], found[1][-1])], expected)
+
+
+def test_a_parameter_takes_its_slice_of_wholes() -> None:
+    def run(rank: int) -> Any:
+        group = distributed.group([range(2)])
+        p = gluon.parameter.SplitParameter("p", group, 1, (2, 4), init="ones")
+        p.initialize()
+        assert p.shape == (2, 2) and p.whole_shape == (2, 4) and p.data().shape == (2, 2)
+        p.set_data(np.arange(8.0).reshape(2, 4))
+        first = p.data().tolist()
+        p.set_data(p.data() * 2)
+        p.reset_ctx(hn.cpu())
+        with pytest.raises(ShapeError, match=r"expected shape \(2, 2\) for parameter 'p'; got \(2, 3\)"):
+            p._check_load(np.ones((2, 3), "float32"), False, "current", "a file")
+        return first, p.data().tolist(), p._reduce().tolist()
+
+    whole = np.arange(8.0).reshape(2, 4)
+    for rank, (first, second, reduced) in enumerate(on_ranks(2, run)):
+        np.testing.assert_array_equal(first, whole[:, 2 * rank : 2 * rank + 2])
+        np.testing.assert_array_equal(second, 2 * whole[:, 2 * rank : 2 * rank + 2])
+        np.testing.assert_array_equal(reduced, 2 * whole)
+
+
+def test_errors_name_what_is_wrong() -> None:
+    def run(rank: int) -> None:
+        group = distributed.group([range(2)])
+        with pytest.raises(ShapeError, match=r"weight\] expected 5 along axis 0 to be a multiple of 2, the ranks .*; got shape \(5, 3\)"):
+            nn.ColumnParallelDense(5, group, in_units=3)
+        with pytest.raises(ArgumentError, match=r"\[MultiHeadAttention\] expected heads that 2 ranks divide; got 4 and 1"):
+            nn.MultiHeadAttention(8, 4, 1, group=group)
+        layer = nn.ColumnParallelDense(4, group, in_units=3)
+        with pytest.raises(ArgumentError, match=r"\[parallel layers\] expected arrays; got a symbol.*without group="):
+            layer(hn.sym.var("x"))
+
+    on_ranks(2, run)
+
+
+def test_an_optimizer_that_needs_more_than_slices_is_refused() -> None:
+    class Odd(hn.optimizer.SGD):
+        def rule(self, weight: Any, grad: Any, state: Any, wd: float, lr: Any) -> None:
+            weight -= lr * grad / (1 + abs(weight).max())
+
+    def run(rank: int) -> None:
+        net = nn.ColumnParallelDense(4, distributed.group([range(2)]), in_units=3)
+        net.initialize()
+        trainer = gluon.Trainer(net.collect_params(), Odd(learning_rate=0.1), kvstore="dist_sync")
+        with autograd.record():
+            loss = net(hn.np.ones((2, 3))).sum()
+        loss.backward()
+        with pytest.raises(ArgumentError, match=r"with split parameters an optimizer whose rule goes by elements.*got Odd"):
+            trainer.step(1)
+
+    on_ranks(2, run)
+
+
+@pytest.mark.parametrize("way", ["eager", "jit"])
+def test_batches_of_other_lengths_are_weighted_by_their_samples(way: str) -> None:
+    def train_uneven(rank: int, ranks: int) -> Any:
+        p = gluon.Parameter("p", shape=(3,), dtype="float64")
+        p.initialize(init="ones")
+        trainer = gluon.Trainer([p], "sgd", {"learning_rate": 0.5}, kvstore="dist_sync")
+
+        def step(x: Any) -> None:
+            with autograd.record():
+                loss = ((p.data() - x) ** 2).sum()
+            loss.backward()
+            trainer.step(distributed.all_reduce(len(x)))
+
+        run: Any = hn.jit(step) if way == "jit" else step
+        x = hn.np.array(np.random.default_rng(0).normal(size=(10, 3)), dtype="float64")
+        for _ in range(3):
+            run(x if ranks == 1 else x[:3] if rank == 0 else x[3:])
+        return p.data().asnumpy(), run.explain(x[:3] if rank == 0 else x[3:]) if way == "jit" and ranks > 1 else ""
+
+    expected, _ = train_uneven(0, 1)
+    for found, text in on_ranks(2, lambda rank: train_uneven(rank, 2)):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        assert way == "eager" or "over 2 ranks, then divided by the batch size that step was given, an array" in text
