@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from hybridnet.errors import GraphError, fail
 
+#: Steps among which an order is looked for; the time that it takes grows with their square.
+WINDOW = 1024
+
 
 class Span(NamedTuple):
     """Bytes from ``begin`` to before ``end`` of some memory; memories of different ``base`` share no byte."""
@@ -68,8 +71,9 @@ class Order:
 
     def part(self, start: int, stop: int) -> Order:
         """The order among the steps from ``start`` to before ``stop``, which are numbered from 0."""
-        before = [tuple(p - start for p in steps if p >= start) for steps in self.before[start:stop]]
-        return _with_lanes(before, self.channels[start:stop])
+        before = tuple(tuple(p - start for p in steps if p >= start) for steps in self.before[start:stop])
+        number = {lane: k for k, lane in enumerate(dict.fromkeys(self.lanes[start:stop]))}
+        return Order(before, tuple(number[lane] for lane in self.lanes[start:stop]), self.channels[start:stop])
 
 
 def chain(number: int) -> Order:
@@ -78,34 +82,55 @@ def chain(number: int) -> Order:
 
 
 def order_of(touched: Sequence[Touched]) -> Order:
-    """The order of steps that touch these bytes, given as they would run one by one."""
+    """The order of steps that touch these bytes, given as they would run one by one.
+
+    After ``WINDOW`` steps one waits for all before it, and all behind it for that one: long programs, of loops, cost no more a step.
+    """
     memory = _Memory()
     before: list[tuple[int, ...]] = []
-    reaches: list[int] = []  # of each step all that it waits for, as bits
-    fence = -1  # the last step that ran alone
+    reaches = _Reaches()
+    fence, start = -1, 0  # the last step that waited for all before it, and from where on steps are told apart
     latest: dict[str, int] = {}  # of each channel
     for i, step in enumerate(touched):
-        if step.alone:
-            found: Iterable[int] = range(max(fence, 0), i)
-            fence, memory = i, _Memory()
+        waits_for_all = step.alone or i - start >= WINDOW
+        if waits_for_all:
+            found: Iterable[int] = range(start, i)
         else:
             found = memory.conflicts(i, step) | ({fence} if fence >= 0 else set())
-            if step.channel:
-                found |= {latest[step.channel]} if step.channel in latest else set()
-                latest[step.channel] = i
+            found |= {latest[step.channel]} if latest.get(step.channel, -1) >= start else set()
         known, kept = 0, []
         for p in sorted(found, reverse=True):
-            if not known >> p & 1:
+            if not known >> p - start & 1:
                 kept.append(p)
-                known |= reaches[p] | 1 << p
+                known |= reaches.masks[p] | 1 << p - start
         before.append(tuple(reversed(kept)))
-        reaches.append(known)
-    return _with_lanes(before, [step.channel for step in touched], reaches)
+        if waits_for_all:
+            fence, start, memory, known = i, i, _Memory(), 0
+        reaches.add(start, known)
+        if step.channel:
+            latest[step.channel] = i
+    return Order(tuple(before), _lanes(before, [step.channel for step in touched], reaches), tuple(step.channel for step in touched))
 
 
-def _with_lanes(before: Sequence[tuple[int, ...]], channels: Sequence[str], reaches: Sequence[int] | None = None) -> Order:
+class _Reaches:
+    """For each step all that it waits for, directly or not: all before a ``start``, and of those from there on the ones of a mask."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.masks: list[int] = []
+
+    def add(self, start: int, mask: int) -> None:
+        self.starts.append(start)
+        self.masks.append(mask)
+
+    def holds(self, i: int, j: int) -> bool:
+        """Whether step ``i`` waits for step ``j``."""
+        start = self.starts[i]
+        return j < start or bool(self.masks[i] >> j - start & 1)
+
+
+def _lanes(before: Sequence[tuple[int, ...]], channels: Sequence[str], reaches: _Reaches) -> tuple[int, ...]:
     """Lanes for steps: each goes on where the last one is a step that it waits for, best where it does so directly."""
-    reaches = ancestors(before) if reaches is None else reaches
     lanes: list[int] = []
     last: list[int] = []  # of each lane
     own: dict[str, int] = {}  # the lanes of channels
@@ -114,13 +139,13 @@ def _with_lanes(before: Sequence[tuple[int, ...]], channels: Sequence[str], reac
             lane = own.setdefault(channel, len(last))
         else:
             taken = own.values()
-            free = [k for k, j in enumerate(last) if k not in taken and reaches[i] >> j & 1]
+            free = [k for k, j in enumerate(last) if k not in taken and reaches.holds(i, j)]
             lane = max(free, key=lambda k: (last[k] in steps, last[k])) if free else len(last)
         if lane == len(last):
             last.append(i)
         last[lane] = i
         lanes.append(lane)
-    return Order(tuple(before), tuple(lanes), tuple(channels))
+    return tuple(lanes)
 
 
 def ancestors(before: Sequence[tuple[int, ...]]) -> list[int]:
