@@ -59,7 +59,7 @@ def quantized_recurrent(
     of 0. Gives what ``RNN`` gives, in float32, to be used in prediction. ArgumentError for another mode, a projection, clipping or
     lengths, which MXNet has not here either, and without scale and shift.
     """
-    more = {"projection_size": projection_size, "use_sequence_length": use_sequence_length or None}
+    more: dict[str, Any] = {"projection_size": projection_size, "use_sequence_length": use_sequence_length or None}
     more |= {"lstm_state_clip_min": lstm_state_clip_min, "lstm_state_clip_max": lstm_state_clip_max}
     odd = [key for key, value in more.items() if value is not None] or [mode] * (mode != "lstm")
     if odd or data_scale is None or data_shift is None:
