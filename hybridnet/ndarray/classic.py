@@ -84,6 +84,10 @@ class NDArray(core.NDArray):
         """A copy with the axes in reverse order."""
         return apart(core.NDArray.T.__get__(self))
 
+    def tostype(self, stype: str) -> Any:
+        """The same elements in storage ``default``, ``csr`` (of matrices) or ``row_sparse``: a copy, of its own storage too."""
+        return self.copy() if stype == self.stype else super().tostype(stype)
+
     __add__, __radd__ = _arithmetic("add")
     __sub__, __rsub__ = _arithmetic("subtract")
     __mul__, __rmul__ = _arithmetic("multiply")

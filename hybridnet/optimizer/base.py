@@ -257,7 +257,7 @@ class Optimizer:
     def _move_rows(self, rule: Callable[..., None], weight: Any, grad: Any, state: Any, *numbers: Any) -> None:
         """:meth:`rule` on the rows that a gradient of row_sparse storage has, which are then written back."""
         if not self.by_rows(weight) or grad.stype != "row_sparse":
-            dense = weight.tostype("default")
+            dense = weight if weight.stype == "default" else weight.tostype("default")
             self._move(rule, dense, grad.tostype("default"), state, *numbers)
             if dense is not weight:
                 weight.set_rows(weight.indices, dense)

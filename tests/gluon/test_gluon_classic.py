@@ -120,3 +120,28 @@ def test_metrics_and_files(tmp_path: Any) -> None:
     nd.save(path, arrays)
     for dtype, x in nd.load(path).items():
         assert x.dtype is arrays[dtype].dtype
+
+
+@pytest.mark.parametrize("outer", [False, True])
+def test_a_network_that_says_so_is_compiled_anew(outer: bool) -> None:
+    """``_clear_cached_op``, which detectors written for MXNet call when their thresholds have changed."""
+
+    class Scaled(gluon.HybridBlock):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.scales = [2.0]  # a list, whose numbers no program looks at again
+
+        def hybrid_forward(self, F: Any, x: Any) -> Any:
+            return x * self.scales[0]
+
+    inner = Scaled()
+    net = inner
+    if outer:
+        net = gluon.nn.HybridSequential()
+        net.add(inner)
+    net.hybridize()
+    x = nd.ones(2)
+    assert net(x).asnumpy().tolist() == [2, 2]
+    inner.scales[0] = 3.0
+    inner._clear_cached_op()
+    assert net(x).asnumpy().tolist() == [3, 3]

@@ -141,7 +141,7 @@ def test_copies() -> None:
         assert nd.array(X).copyto(make() * 0).stype == x.stype
         assert nd.sparse.array(x).stype == x.stype
         assert x.tostype("default").stype == "default"
-        assert x.tostype(x.stype) is x
+        assert x.tostype(x.stype) is not x
         assert x.astype("float32", copy=False) is x
         again = pickle.loads(pickle.dumps(x))
         assert type(again) is type(x)
@@ -221,3 +221,12 @@ def test_an_order_that_is_not_that_of_columns_is_kept() -> None:
 def test_refusals(make: Any, error: type[HybridnetError], text: str) -> None:
     with pytest.raises(error, match=text):
         make(nd.sparse)
+
+
+@pytest.mark.parametrize("storage", ["csr", "row_sparse"])
+def test_the_own_storage_is_a_copy(storage: str) -> None:
+    x = nd.array([[1, 0], [0, 2]]).tostype(storage)
+    for y in (x.tostype(storage), nd.cast_storage(x, storage)):
+        assert y is not x and y.stype == storage
+        y.data[:] = 9
+        assert x.asnumpy().tolist() == [[1, 0], [0, 2]]

@@ -38,6 +38,8 @@ COPIES: dict[str, Any] = {
     "backwards": lambda x: x[::-1],
     "by indices": lambda x: x[[0, 1]],
     "T": lambda x: x.T,
+    "tostype": lambda x: x.tostype("default"),
+    "nd.cast_storage": lambda x: nd.cast_storage(x, "default"),
     "nd.reshape": lambda x: nd.reshape(x, (4, 3)),
     "nd.array": nd.array,
     "nd.moveaxis": lambda x: nd.moveaxis(x, 0, 1),

@@ -11,7 +11,7 @@ import hybridnet as hn
 from hybridnet import autograd, nd
 from hybridnet.core import array, call
 from hybridnet.errors import ArgumentError, HybridnetError, ShapeError
-from hybridnet.ops.vision import multibox
+from hybridnet.ops.vision import multibox, region_max
 from hybridnet.ops.vision.matching import greedy_pairs
 from hybridnet.ops.vision.suppression import best_first, overlaps, survivors
 
@@ -281,3 +281,22 @@ def test_the_first_survivors_are_those_of_all(count: int) -> None:
     for most in (1, 7, 400):
         whole = np.flatnonzero(survivors(at, 0.3))
         assert np.flatnonzero(survivors(at, 0.3, most=most))[:most].tolist() == whole[:most].tolist()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_largest_pixels_are_the_first_of_those_that_are_equal(dtype: str) -> None:
+    """Of zeros of both signs, of infinities, and of NaN, which is above all numbers."""
+    rng = np.random.default_rng(4)
+    numbers = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, 1e-40, np.nan, -np.nan], dtype)
+    for chosen in (numbers[:4], numbers[4:6], numbers):
+        data = rng.choice(chosen, (2, 3, 5, 6))
+        rois = np.array([[n, *np.sort(rng.integers(-1, 8, 2)), *np.sort(rng.integers(-1, 8, 2))] for n in (0, 1, 1, 2)], dtype)[
+            :, [0, 1, 3, 2, 4]
+        ]
+        found = call("region_largest", array(data), array(rois), bins=(2, 3), scale=1.0).asnumpy()
+        for i, (image, left, top, right, bottom) in enumerate(rois.astype(int).tolist()):
+            rows, columns = (region_max._bins(*side, data.dtype) for side in ((top, bottom, 5, 2), (left, right, 6, 3)))
+            for c, p, q in np.ndindex(3, 2, 3):
+                places = [(image * 3 + c) * 30 + y * 6 + x for y in range(*rows[p]) for x in range(*columns[q])] if image < 2 else []
+                best = places[int(np.argmax(data.ravel()[places]))] if places else -1
+                assert found[i, c, p, q] == best

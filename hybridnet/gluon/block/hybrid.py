@@ -106,6 +106,13 @@ class HybridBlock(Block):
         self._ready = self._plain = False  # programs that contain this block's operators are as they were
         super().hybridize(active, static_alloc=static_alloc, static_shape=static_shape, **kwargs)
 
+    def _clear_cached_op(self) -> None:
+        """Compile anew at the next call, in programs that contain this block too: networks written for MXNet ask for it by this name
+        when they have changed what their ``hybrid_forward`` reads."""
+        if self._active:
+            self._compiled = self._jit()
+        self._note_change("what it computes")
+
     def _jit(self) -> Jit:
         return jit(OwnedMethod(self._run), name=self._label)
 

@@ -14,7 +14,7 @@ from hybridnet.ndarray.updates import scaled
 from hybridnet.ops import sparse as _rules  # noqa: F401  (what operators do with arrays that are not dense)
 
 
-@classic("cast_storage")
+@classic("cast_storage", shares=True)
 def cast_storage(data: Array, stype: Literal["csr", "default", "row_sparse"]) -> Any:
     """``data`` in another storage: from ``default`` to ``csr`` (a matrix) or ``row_sparse``, and from those to ``default``."""
     return data.tostype(stype)

@@ -188,18 +188,23 @@ def box_encode(samples: Any, matches: Any, anchors: Any, refs: Any, means: Any, 
     (batch, n, 4); boxes by corners. A place is how far the centres are apart in the anchor's size, and the logarithms of how many times as
     large the object is, less ``means`` (4,) and over ``stds`` (4,).
     """
-    counts = expand_dims(call("greater", samples, 0.5), -1)
+    counts = call("greater", samples, 0.5)
     index = expand_dims(call("cast", call("maximum", matches, 0), dtype=dtypes.int64), -1)
     box = take_along_axis(refs, call("broadcast_to", index, shape=(*index.shape[:-1], 4)), 1)
-    (centre, size), (middle, wanted) = _centred(anchors), _centred(box)
-    found = concatenate([(middle - centre) / size, call("log", wanted / size)], -1)
-    found = (found - call("reshape", means, shape=(1, 1, 4))) / call("reshape", stds, shape=(1, 1, 4))
-    return call("where", counts, found, 0), call("cast", call("broadcast_to", counts, shape=found.shape), dtype=found.dtype)
+    found: list[Any] = [None] * 4
+    for axis, ((near, far), (first, last)) in enumerate(zip(_sides(anchors), _sides(box), strict=True)):
+        size = far - near
+        found[axis] = ((first + last) * 0.5 - (near + far) * 0.5) / size
+        found[axis + 2] = call("log", (last - first) / size)
+    places = stack([call("where", counts, (x - means[i : i + 1]) / stds[i : i + 1], 0) for i, x in enumerate(found)], -1)
+    masks = call("broadcast_to", expand_dims(call("cast", counts, dtype=places.dtype), -1), shape=places.shape)
+    return places, masks
 
 
-def _centred(boxes: Any) -> tuple[Any, Any]:
-    near, far = slice_axis(boxes, -1, 0, 2), slice_axis(boxes, -1, 2, 4)
-    return (near + far) * 0.5, far - near
+def _sides(boxes: Any) -> list[tuple[Any, Any]]:
+    """Left and right, then top and bottom, of boxes (..., 4) by corners, (...) each: NumPy is slow where a last axis is short."""
+    a, b, c, d = (call("reshape", slice_axis(boxes, -1, i, i + 1), shape=boxes.shape[:-1]) for i in range(4))
+    return [(a, c), (b, d)]
 
 
 def box_decode(
@@ -211,12 +216,14 @@ def box_decode(
     """
     if format not in ("corner", "center"):
         fail(ArgumentError, "box_decode", expected="format corner or center", got=repr(format))
-    centre, size = (slice_axis(anchors, -1, 0, 2), slice_axis(anchors, -1, 2, 4)) if format == "center" else _centred(anchors)
-    a, b, c, d = (slice_axis(data, -1, i, i + 1) * std for i, std in enumerate(stds))
-    growth = concatenate([c, d], -1)
-    half = call("exp", call("minimum", growth, clip) if clip > 0 else growth) * size * 0.5
-    middle = concatenate([a, b], -1) * size + centre
-    return concatenate([middle - half, middle + half], -1)
+    sides: list[Any] = [None] * 4
+    for axis, ((first, second), (move, growth)) in enumerate(zip(_sides(anchors), _sides(data), strict=True)):
+        centre, size = (first, second) if format == "center" else ((first + second) * 0.5, second - first)
+        growth = growth * stds[axis + 2]
+        half = call("exp", call("minimum", growth, clip) if clip > 0 else growth) * size * 0.5
+        middle = move * stds[axis] * size + centre
+        sides[axis], sides[axis + 2] = middle - half, middle + half
+    return stack(sides, -1)
 
 
 def multibox_prior(

@@ -28,25 +28,45 @@ def _infer(data: Spec, rois: Spec, *, bins: Size, scale: float) -> Spec:
 def _largest(data: Any, rois: Any, *, bins: Size, scale: float) -> Any:
     """The place of each bin's largest pixel in the flattened data, that of the first row and then column among equals; -1 for none."""
     batch, channels, height, width = data.shape
-    out = np.full((len(rois), channels, *bins), -1)
+    out = np.zeros((len(rois), *bins, channels), np.uint64)
     here, rois = known_regions(rois, scale)
     images, corners = np.where(here, rois[:, 0], -1).astype(int), _rounded(rois[:, 1:] * rois.dtype.type(scale))
-    channel = np.arange(channels)
+    keys = _keys(data)
     for i, (image, (left, top, right, bottom)) in enumerate(zip(images.tolist(), corners.tolist(), strict=True)):
         if not 0 <= image < batch:
             continue
         rows, columns = _bins(top, bottom, height, bins[0], data.dtype), _bins(left, right, width, bins[1], data.dtype)
+        first, stop = min(y for y, _ in rows), max(y for _, y in rows)
+        along = np.zeros((bins[1], stop - first, channels), np.uint64)
         for q, (x0, x1) in enumerate(columns):
-            if x0 >= x1:
-                continue
-            part = data[image, :, :, x0:x1]
-            at = part.argmax(2)  # (channels, height)
-            best = np.take_along_axis(part, at[..., None], 2)[..., 0]
-            for p, (y0, y1) in enumerate(rows):
-                if y0 < y1:
-                    row = best[:, y0:y1].argmax(1) + y0
-                    out[i, :, p, q] = ((image * channels + channel) * height + row) * width + at[channel, row] + x0
-    return out
+            if x0 < x1:
+                np.maximum.reduce(keys[image, first:stop, x0:x1], 1, out=along[q])
+        for p, (y0, y1) in enumerate(rows):
+            if y0 < y1:
+                np.maximum.reduce(along[:, y0 - first : y1 - first], 1, out=out[i, p])
+    planes = (np.maximum(images, 0)[:, None, None, None] * channels + np.arange(channels)) * (height * width)
+    places = np.where(out > 0, planes + (_LAST - (out & _LAST)).astype(np.int64), -1)
+    return np.ascontiguousarray(places.transpose(0, 3, 1, 2))
+
+
+_LAST = np.uint64(0xFFFFFFFF)
+
+
+def _keys(data: Any) -> Any:
+    """For each pixel (batch, height, width, channels) a number above 0: in order of the data, and of equal ones the first place is above.
+
+    The upper half are a float's bits, in order but for its sign; of what has more bits, how many numbers are less. NaN is above all.
+    """
+    batch, channels, height, width = data.shape
+    x = np.ascontiguousarray(data.transpose(0, 2, 3, 1))
+    if x.dtype == np.float32:
+        bits = (x + np.float32(0)).view(np.uint32)  # no -0
+        order = np.where(bits >> 31, ~bits, bits | np.uint32(0x80000000))
+        order[np.isnan(x)] = 0xFFFFFFFF
+    else:
+        order = np.unique(x, return_inverse=True)[1].reshape(x.shape) + 1
+    place = _LAST - np.arange(height * width, dtype=np.uint64).reshape(height, width, 1)
+    return (order.astype(np.uint64) << np.uint64(32)) | place
 
 
 def _rounded(x: Any) -> Any:

@@ -7,6 +7,7 @@ region: only the part of the image that a region covers is touched. The regions 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -164,10 +165,50 @@ def _span(shares: Any) -> Any:
     return np.stack([np.where(some, used.argmax(1), 0), np.where(some, used.shape[1] - used[:, ::-1].argmax(1), 0)], 1).tolist()
 
 
-def _cells(bins: Size, group: int) -> tuple[list[int], list[int]]:
-    """Which of ``group`` cells each bin belongs to, on both axes."""
-    rows, columns = ([min(i * group // n, group - 1) for i in range(n)] for n in bins)
-    return rows, columns
+#: Numbers that bins read of parts of images at a time.
+_AT_ONCE = 1 << 21
+
+
+def _reads(xp: Any, shape: tuple[int, ...], images: Any, rows: Any, columns: Any, group: int) -> Iterator[tuple[slice, Any, Any, Any]]:
+    """What bins read where each has channels of its own: some of the regions, and of each pixel that one of their bins reads three numbers.
+
+    They are the bin's place among theirs, the pixel's among (batch, group, group, height, width), and the share.
+    """
+    batch, channels, height, width = shape
+    images, of_rows, of_columns = _host(images).astype(float), _host(rows), _host(columns)
+    (top, tall), (left, wide) = _extent(of_rows), _extent(of_columns)
+    tall = np.where(((images > -1) & (images < batch))[:, None], tall, 0)
+    cells = [np.arange(n) * group // n for n in (tall.shape[1], wide.shape[1])]
+    counts = tall[:, :, None] * wide[:, None, :]
+    sums = np.cumsum(counts.sum((1, 2))) * (channels // group**2)
+    ends = np.searchsorted(sums, np.arange(_AT_ONCE, sums[-1] if len(sums) else 0, _AT_ONCE), "right")
+    bounds = sorted({0, *ends.tolist(), len(images)})
+    for start, stop in itertools.pairwise(bounds):
+        part = slice(start, stop)
+        count = counts[part].ravel()
+        bin = np.repeat(np.arange(len(count)), count)
+        within = np.arange(len(bin)) - np.repeat(np.cumsum(count) - count, count)
+        region, p, q = np.unravel_index(bin, counts[part].shape)
+        region += start
+        down, across = np.divmod(within, wide[region, q])
+        y, x = top[region, p] + down, left[region, q] + across
+        cell = (images[region].astype(int) * group + cells[0][p]) * group + cells[1][q]
+        share = of_rows[region, p, y] * of_columns[region, q, x]
+        yield part, *(xp.asarray(a) for a in (bin, (cell * height + y) * width + x, share))
+
+
+def _extent(shares: Any) -> tuple[Any, Any]:
+    """The first pixel of which each bin (regions, bins, pixels) has a share, and how many there are to the last; none of bins without."""
+    used = shares != 0
+    first = used.argmax(2)
+    return first, np.where(used.any(2), used.shape[2] - used[..., ::-1].argmax(2) - first, 0)
+
+
+def _totals(xp: Any, places: Any, rows: Any, count: int) -> Any:
+    """The sums of ``rows`` (n, channels) of the same of ``places`` (n,), of which there are ``count``: (count, channels)."""
+    channels = rows.shape[1]
+    at = (places[:, None] * channels + xp.arange(channels)).ravel()
+    return xp.bincount(at, rows.ravel(), count * channels).astype(rows.dtype, copy=False).reshape(count, channels)
 
 
 def _host(x: Any) -> Any:
@@ -187,16 +228,12 @@ def _sums(xp: Any, x: Any, images: Any, rows: Any, columns: Any, *, group: int) 
     pixels = _last(xp, x, max(group, 1))
     bins, channels = (rows.shape[1], columns.shape[1]), pixels.shape[-1]
     out = xp.zeros((len(rows), *bins, channels), x.dtype)
-    cells = _cells(bins, max(group, 1))
-    for r in _regions(len(x), _host(images), rows, columns):
-        if group < 2:
-            along = xp.matmul(r.of_columns, pixels[r.image, 0, 0, r.rows, r.columns])  # (rows, bins, channels)
-            out[r.number] = (r.of_rows @ along.reshape(len(along), -1)).reshape(*bins, channels)
-            continue
-        for p, cell in enumerate(cells[0]):
-            part = pixels[r.image, cell, :, r.rows, r.columns][cells[1]]  # (bins, rows, columns, channels)
-            along = xp.matmul(r.of_columns[:, None, None, :], part)[:, :, 0]
-            out[r.number, p] = xp.matmul(r.of_rows[p], along)
+    for part, bin, pixel, share in _reads(xp, x.shape, images, rows, columns, group) if group > 1 else ():
+        read = pixels.reshape(-1, channels).take(pixel, 0) * share[:, None]
+        out[part] = _totals(xp, bin, read, out[part].size // channels).reshape(out[part].shape)
+    for r in _regions(len(x), _host(images), rows, columns) if group < 2 else ():
+        along = xp.matmul(r.of_columns, pixels[r.image, 0, 0, r.rows, r.columns])  # (rows, bins, channels)
+        out[r.number] = (r.of_rows @ along.reshape(len(along), -1)).reshape(*bins, channels)
     return xp.ascontiguousarray(out.transpose(0, 3, 1, 2)).astype(dtype, copy=False)
 
 
@@ -207,15 +244,12 @@ def _spread(xp: Any, g: Any, images: Any, rows: Any, columns: Any, *, shape: tup
     out = xp.zeros((batch, group_, group_, height, width, channels // group_**2), g.dtype)
     heads = xp.ascontiguousarray(g.transpose(0, 2, 3, 1))
     bins = heads.shape[1:3]
-    cells = _cells(bins, group_)
-    for r in _regions(batch, _host(images), rows, columns):
-        if group < 2:
-            along = (r.of_rows.T @ heads[r.number].reshape(bins[0], -1)).reshape(-1, *heads.shape[2:])
-            out[r.image, 0, 0, r.rows, r.columns] += xp.matmul(r.of_columns.T, along)
-            continue
-        for p, q in np.ndindex(*bins):
-            share = r.of_rows[p, :, None] * r.of_columns[q]
-            out[r.image, cells[0][p], cells[1][q], r.rows, r.columns] += share[..., None] * heads[r.number, p, q]
+    for part, bin, pixel, share in _reads(xp, shape, images, rows, columns, group) if group > 1 else ():
+        given = heads[part].reshape(-1, out.shape[-1]).take(bin, 0) * share[:, None]
+        out += _totals(xp, pixel, given, out.size // out.shape[-1]).reshape(out.shape)
+    for r in _regions(batch, _host(images), rows, columns) if group < 2 else ():
+        along = (r.of_rows.T @ heads[r.number].reshape(bins[0], -1)).reshape(-1, *heads.shape[2:])
+        out[r.image, 0, 0, r.rows, r.columns] += xp.matmul(r.of_columns.T, along)
     return xp.ascontiguousarray(out.transpose(0, 5, 1, 2, 3, 4)).reshape(shape).astype(dtype, copy=False)
 
 
