@@ -13,7 +13,7 @@ def succeeds(code: str) -> bool:
     return subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-LATER = ("image", "io.arrays", "keras", "recordio", "test_utils", "gluon.contrib", "gluon.data", "gluon.model_zoo")
+LATER = ("array_api", "image", "io.arrays", "keras", "recordio", "test_utils", "gluon.contrib", "gluon.data", "gluon.model_zoo")
 
 
 def test_loaded_when_used() -> None:
