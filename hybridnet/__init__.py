@@ -12,7 +12,6 @@ with paused_for_import:
     from hybridnet import (
         absent,
         amp,
-        array_api,
         attribute,
         autograd,
         base,
@@ -134,6 +133,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from hybridnet import (
+        array_api,
         callback,
         contrib,
         distributed,
@@ -166,7 +166,7 @@ if TYPE_CHECKING:
     from hybridnet import visualization as viz
 else:
     _modules = [
-        "callback", "contrib", "distributed", "engine", "error", "executor", "image", "io", "keras", "libinfo", "library",
+        "array_api", "callback", "contrib", "distributed", "engine", "error", "executor", "image", "io", "keras", "libinfo", "library",
         "log", "misc", "model", "module", "monitor", "onnx", "operator", "profiler", "recordio", "registry", "rnn",
         "runtime", "test_utils", "visualization",
     ]  # fmt: skip

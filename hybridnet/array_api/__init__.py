@@ -8,11 +8,10 @@ are the same: where the standard says what ``np`` says the function is ``np``'s,
 from __future__ import annotations
 
 import sys
-from typing import Any
+from types import ModuleType
 
 import numpy as _numpy
 
-from hybridnet import core as _core
 from hybridnet.array_api import fft, linalg
 from hybridnet.array_api.creation import (
     arange,
@@ -113,11 +112,8 @@ def __array_namespace_info__() -> Info:
     return Info()
 
 
-def _namespace(self: Any, *, api_version: str | None = None) -> Any:
-    """The namespace of the array API standard for this array."""
+def of_version(api_version: str | None) -> ModuleType:
+    """This namespace, which is of all versions of the standard up to 2024.12; ArgumentError for another one."""
     if api_version is not None and api_version not in ("2021.12", "2022.12", "2023.12", VERSION):
         fail(ArgumentError, "__array_namespace__", expected=f"a version of the array API standard up to {VERSION}", got=repr(api_version))
     return sys.modules[__name__]
-
-
-setattr(_core.NDArray, "__array_namespace__", _namespace)  # noqa: B010 (the class does not declare it)

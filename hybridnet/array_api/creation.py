@@ -11,6 +11,7 @@ from hybridnet.core import NDArray
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.numpy import ndarray
+from hybridnet.numpy.creation import from_dlpack
 from hybridnet.numpy.functions import FUNCTIONS as _np
 from hybridnet.ops.array import creation
 
@@ -31,18 +32,6 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
             return from_dlpack(obj)
         fail(ArgumentError, "asarray", expected="an array, which needs no copy", got=type(obj).__name__, fix="copy=None")
     return core.array(obj, dtype, _device(device), ndarray)
-
-
-def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
-    """An array over the memory of an array of any library that speaks DLPack; a copy on another device, or if ``copy`` says so.
-
-    ArgumentError if ``copy`` is false and the device another. The shape stays.
-    """
-    found = _np["from_dlpack"](x)
-    moved = found if device is None else found.to_device(Device(device))
-    if copy is False and moved is not found:
-        fail(ArgumentError, "from_dlpack", expected=f"an array on {device}", got=f"one on {found.device}", fix="copy=None")
-    return moved.copy() if copy and moved is found else moved
 
 
 def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Any:
@@ -78,7 +67,7 @@ def ones(shape: int | tuple[int, ...], *, dtype: Any = None, device: Any = None)
 
 def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
     """An array of the shape, dtype and device of ``x``, filled with a number."""
-    return _np["full_like"](x, fill_value, dtype, device)
+    return _np["full_like"](x, fill_value, dtype, device=_device(device))
 
 
 def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hybridnet import core, dtypes
 from hybridnet.ndarray.classic import NDArray, finish, finish_apart
-from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, TypeRule, record_of, signature_of
-from hybridnet.ops.vocabulary import Vocabulary
+from hybridnet.ndarray.record import Attributes, ClassicOperator, ShapeRule, TypeRule, record_of
+from hybridnet.ops.vocabulary import Signed, Vocabulary
 
 #: Every classic operator by each of its names.
 OPERATORS: dict[str, ClassicOperator] = {}
@@ -70,7 +70,7 @@ def classic(
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         record = record_of(function, names, aux, asked, required, inputs, outputs, shapes, types, by_class)
-        text, signature = record.documentation, _with_out(signature_of(function))
+        text = record.documentation
         for name in names:
             _enter(OPERATORS, name, record)
             wrapped = CLASSIC.wrap(
@@ -84,7 +84,7 @@ def classic(
                 finish=finish_apart if shares else None,
             )
             wrapped.__doc__ = text
-            wrapped.__signature__ = signature  # type: ignore[attr-defined]
+            wrapped.__wrapped__ = Signed(function, _more)  # type: ignore[attr-defined]
             _enter(FUNCTIONS, name, wrapped)
         return FUNCTIONS[names[0]]
 
@@ -104,9 +104,8 @@ def helper(
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         own = names or (function.__name__,)
         made = [CLASSIC.wrap(function, name, also={**also, **_FOR_SYMBOLS}, thin=thin, finish=end) for name in own]
-        signature = _with_out(signature_of(function))
         for wrapped in made:
-            wrapped.__signature__ = signature  # type: ignore[attr-defined]
+            wrapped.__wrapped__ = Signed(function, _more)  # type: ignore[attr-defined]
         for name, wrapped in zip(names, made, strict=False):
             _enter(FUNCTIONS, name, wrapped)
         return made[0]
@@ -114,14 +113,9 @@ def helper(
     return enter
 
 
-_MORE = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in ("out", "name")]
-
-
-def _with_out(own: inspect.Signature) -> inspect.Signature:
-    """The signature of a function of ``nd``, which also takes an array for the result, and a symbol's name, of no meaning here."""
-    parameters = list(own.parameters.values())
-    end = next((i for i, p in enumerate(parameters) if p.kind is p.VAR_KEYWORD), len(parameters))
-    return own.replace(parameters=[*parameters[:end], *_MORE, *parameters[end:]])
+def _more() -> Iterator[inspect.Parameter]:
+    """What a function of ``nd`` takes besides: an array for the result, and a symbol's name, of no meaning here."""
+    yield from (inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in ("out", "name"))
 
 
 def _enter(table: dict[str, Any], name: str, what: Any) -> None:

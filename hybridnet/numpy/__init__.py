@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hybridnet import absent
 from hybridnet.core import NDArray as ndarray
 from hybridnet.numpy import fft, function_base, io, lib, linalg, random, stride_tricks, utils
+from hybridnet.numpy import standard as _standard  # noqa: F401  arrays give the standard's namespace by it
 from hybridnet.numpy.applying import vectorize
 from hybridnet.numpy.functions import FUNCTIONS
 from hybridnet.numpy.grids import c_, index_exp, mgrid, ogrid, r_, s_

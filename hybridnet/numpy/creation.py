@@ -16,7 +16,7 @@ from hybridnet.core import ArrayLike, DeviceLike, DTypeLike, NDArray
 from hybridnet.core.conversion import from_data
 from hybridnet.core.state import suspended_trace
 from hybridnet.device import Device, device_of
-from hybridnet.errors import ArgumentError, fail
+from hybridnet.errors import ArgumentError, DtypeError, fail
 from hybridnet.ops.array import creation, rearrange, selection, shape
 from hybridnet.ops.common import normalize_axis, tensor
 from hybridnet.ops.math import pointwise
@@ -43,12 +43,14 @@ def array(
     ndmin: int = 0,
     device: DeviceLike = None,
     ctx: DeviceLike = None,
+    *,
+    ndmax: int | None = None,
 ) -> Any:
     """A new array of anything array-like, of ``ndmin`` dimensions or more.
 
     Without ``dtype`` what has a dtype keeps it, and Python's numbers, integers and booleans as well as floats, become float32,
     as MXNet has it; complex ones complex64. With NumPy's default types (``npx.set_np(dtype=True)``) they are int64, bool, float64 and
-    complex128.
+    complex128. DtypeError for what is nested deeper than ``ndmax``, of which NumPy makes objects.
     """
     check_order("array", order)
     if dtype is None and not hasattr(object, "dtype"):
@@ -56,6 +58,8 @@ def array(
         dtype = dtypes.of_python(kind) if kind == "c" or dtypes.defaults.numpy else dtypes.float32
     make = core.array if copy or not isinstance(object, NDArray) else core.asarray
     made = make(object, dtype, _target(device, ctx))
+    if ndmax is not None and made.ndim > ndmax:
+        fail(DtypeError, "array", expected=f"numbers within {ndmax} dimensions", got=f"{made.ndim}: the rest would be objects")
     return made if made.ndim >= ndmin else shape.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
 
 
@@ -121,8 +125,19 @@ def require(a: ArrayLike, dtype: DTypeLike = None, requirements: Any = None) -> 
     return made if made._is_traced() or made._data.flags.c_contiguous else made.copy()
 
 
-def from_dlpack(x: Any) -> Any:
-    """An array over the memory of an array of any library that speaks DLPack (NumPy, CuPy, PyTorch …); nothing is copied."""
+def from_dlpack(x: Any, /, *, device: DeviceLike = None, copy: bool | None = None) -> Any:
+    """An array over the memory of an array of any library that speaks DLPack (NumPy, CuPy, PyTorch …), of its shape.
+
+    A copy on another ``device``, or if ``copy`` says so. ArgumentError if ``copy`` is false and the device another.
+    """
+    found = _over_memory(x)
+    moved = found if device is None else found.to_device(Device(device))
+    if copy is False and moved is not found:
+        fail(ArgumentError, "from_dlpack", expected=f"an array on {device}", got=f"one on {found.device}", fix="copy=None")
+    return moved.copy() if copy and moved is found else moved
+
+
+def _over_memory(x: Any) -> Any:
     on_host = int(x.__dlpack_device__()[0]) == 1
     data = Device("cpu" if on_host else "gpu", 0 if on_host else int(x.__dlpack_device__()[1])).xp.from_dlpack(x)
     dtypes.as_dtype(data.dtype)

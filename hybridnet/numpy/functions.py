@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from hybridnet import core, dtypes
-from hybridnet.core import ArrayLike, DTypeLike, NDArray, call
+from hybridnet.core import ArrayLike, DeviceLike, DTypeLike, NDArray, call
+from hybridnet.device import Device
 from hybridnet.errors import DtypeError, fail
 from hybridnet.numpy import applying, creation, grids, io, kinds
 from hybridnet.ops.array import creation as core_creation
@@ -82,9 +83,10 @@ def msort(a: ArrayLike) -> Any:
     return sorting.sort(a, 0)
 
 
-def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True) -> Any:
-    """The values cast to ``dtype``."""
-    return tensor(x).astype(dtype, copy=copy)
+def astype(x: ArrayLike, dtype: DTypeLike, copy: bool = True, device: DeviceLike = None) -> Any:
+    """The values cast to ``dtype``, on ``device`` if one is told."""
+    found = tensor(x).astype(dtype, copy=copy)
+    return found if device is None else found.to_device(Device(device))
 
 
 def ldexp(x1: Any, x2: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hybridnet.core import DeviceLike
-from hybridnet.core import random as state
+from hybridnet.core import random as _random
 from hybridnet.ops.random import distributions as draws
 from hybridnet.ops.random import further
 from hybridnet.ops.vocabulary import NUMPY
@@ -26,17 +26,17 @@ _ALIASES = {"ranf": "random", "random_sample": "random", "sample": "random"}
 
 def seed(seed: int | None = None, ctx: DeviceLike = None, device: DeviceLike = None) -> None:
     """Start the random numbers anew, of every device or of one; without a seed by the system's entropy. ArgumentError if it is negative."""
-    state.seed(secrets.randbits(63) if seed is None else seed, device if device is not None else ctx)
+    _random.seed(secrets.randbits(63) if seed is None else seed, device if device is not None else ctx)
 
 
 def get_state(legacy: bool = True) -> dict[str, Any]:
     """The random state of all devices and of draws on the host, for :func:`set_state`; ``legacy`` changes nothing."""
-    return state.state_dict()
+    return _random.state_dict()
 
 
-def set_state(state_: dict[str, Any]) -> None:
+def set_state(state: dict[str, Any]) -> None:
     """Draw on as where :func:`get_state` was called."""
-    state.load_state_dict(state_)
+    _random.load_state_dict(state)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {name: NUMPY.wrap(getattr(draws, name)) for name in _NAMES.split()}

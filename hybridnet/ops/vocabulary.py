@@ -24,7 +24,7 @@ _NONE: Mapping[str, str] = {}
 Parameter = inspect.Parameter
 
 
-class _Signed:
+class Signed:
     """What ``inspect`` and ``help`` find behind a wrapper: the function, with the wrapper's signature, made when it is asked for."""
 
     __slots__ = ("__wrapped__", "_more")
@@ -132,7 +132,7 @@ class Vocabulary:
 
         wrapper.__name__ = wrapper.__qualname__ = known_as
         vars(wrapper).pop("__signature__", None)  # that of the function, if it has one of its own
-        wrapper.__wrapped__ = _Signed(function, lambda: _out_and(also))
+        wrapper.__wrapped__ = Signed(function, lambda: _out_and(also))
         wrapper.also = also  # type: ignore[attr-defined]
         return wrapper
 
@@ -246,7 +246,7 @@ def elementwise(function: Callable[..., Any], ufunc: np.ufunc) -> Callable[..., 
             result = _where(where, result, out)
         return result if out is None else deliver(function.__name__, result, out)
 
-    wrapper.__wrapped__ = _Signed(function, lambda: _ufunc_parameters(ufunc))
+    wrapper.__wrapped__ = Signed(function, lambda: _ufunc_parameters(ufunc))
     return wrapper
 
 
@@ -266,7 +266,11 @@ def with_like(make: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(make)
     def made(*args: Any, like: Any = None, **kwargs: Any) -> Any:
-        result = make(*args, **kwargs)
+        try:
+            result = make(*args, **kwargs)
+        except TypeError:
+            check_call(make.__name__, make, args, kwargs)
+            raise
         if like is None:
             return result
         if not isinstance(like, NDArray):
@@ -276,7 +280,7 @@ def with_like(make: Callable[..., Any]) -> Callable[..., Any]:
         told = kwargs.get("device") is not None or kwargs.get("ctx") is not None
         return as_class(result if told else result.to_device(like.device), type(like))
 
-    made.__wrapped__ = _Signed(make, lambda: iter([_keyword("like")]))  # type: ignore[attr-defined]
+    made.__wrapped__ = Signed(make, lambda: iter([_keyword("like")]))  # type: ignore[attr-defined]
     return made
 
 

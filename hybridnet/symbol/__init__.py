@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
-from hybridnet.symbol import contrib, image, linalg, methods, numpy, numpy_extension, random, register, sparse
+from hybridnet.symbol import contrib, image, linalg, methods, random, register, sparse
 from hybridnet.symbol.creation import (
     Variable,
     arange,
@@ -37,7 +37,6 @@ globals().update({name: function for name, function in _public.items() if name n
 #: All operators by all of their names, as ``sym._internal._plus_scalar``; ``sym.op`` has those without underscores.
 _internal = SimpleNamespace(**register.internal())
 op = SimpleNamespace(**_public)
-np, npx = numpy, numpy_extension
 
 __all__ = [
     *_public, "Executor", "Group", "NotImplementedForSymbol", "Symbol", "Variable", "arange", "contrib", "eye", "fromjson", "full",
@@ -46,7 +45,11 @@ __all__ = [
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from hybridnet.symbol import numpy, numpy_extension
+    from hybridnet.symbol import numpy as np
+    from hybridnet.symbol import numpy_extension as npx
 
     def __getattr__(name: str) -> Any: ...
 else:
-    __getattr__ = absent.teller(__name__)
+    _later = {"np": "numpy", "numpy": "numpy", "npx": "numpy_extension", "numpy_extension": "numpy_extension"}
+    __getattr__, __dir__ = absent.Later(__name__, {name: f"hybridnet.symbol.{module}" for name, module in _later.items()}).functions

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hybridnet import numpy_operators
 from hybridnet.core import plain
 from hybridnet.errors import scope
 from hybridnet.graph.control_flow import cond, foreach, while_loop
 from hybridnet.ndarray.register import FUNCTIONS
-from hybridnet.numpy_operators import FUNCTIONS as NUMPY_FUNCTIONS
 from hybridnet.symbol.control_records import Body
 from hybridnet.symbol.node import Entry, Node, walk
 
@@ -26,7 +26,7 @@ def call_node(node: Node, arrays: Sequence[Any], values: Mapping[str, Any] | Non
     assert operator is not None
     if node.subgraphs:
         return _call_control(node, arrays)
-    function = (NUMPY_FUNCTIONS if operator.numpy else FUNCTIONS)[operator.name]
+    function = (numpy_operators.FUNCTIONS if operator.numpy else FUNCTIONS)[operator.name]
     a = node.values if values is None else values
     if operator.variadic:
         return function(*arrays, **a)

@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from hybridnet import numpy_operators
 from hybridnet.errors import FileFormatError, HybridnetError, fail
 from hybridnet.ndarray.register import OPERATORS
-from hybridnet.numpy_operators import OPERATORS as NUMPY_OPERATORS
 from hybridnet.symbol.control_records import CONTROL
 from hybridnet.symbol.node import HIDDEN, Entry, Node
 
@@ -72,9 +72,9 @@ class _Reader:
             if inputs:
                 _refuse(where, "a variable without inputs", f"{len(inputs)}")
             return Node(name, attrs=attrs)
-        operator, graphs = CONTROL.get(op, (OPERATORS.get(op) or NUMPY_OPERATORS.get(op), 0))
+        operator, graphs = CONTROL.get(op, (OPERATORS.get(op) or numpy_operators.OPERATORS.get(op), 0))
         if operator is None:
-            near = ", ".join(difflib.get_close_matches(op, [*OPERATORS, *NUMPY_OPERATORS], 3))
+            near = ", ".join(difflib.get_close_matches(op, [*OPERATORS, *numpy_operators.OPERATORS], 3))
             _refuse(where, "an operator that is there", f"{op!r}, which is near {near}" if near else repr(op))
         for key in _COUNTS:  # of what is made one by one
             if len(attrs.get(key, "")) > 5:

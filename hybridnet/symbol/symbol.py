@@ -14,12 +14,11 @@ from functools import cached_property
 from numbers import Number
 from typing import Any, NoReturn
 
-from hybridnet import disk
+from hybridnet import absent, disk, numpy_operators
 from hybridnet.base import NotImplementedForSymbol
 from hybridnet.device import Device, current_device
 from hybridnet.errors import ArgumentError, SignatureError, fail
 from hybridnet.ndarray.register import OPERATORS
-from hybridnet.numpy_operators import OPERATORS as NUMPY_OPERATORS
 from hybridnet.symbol import binding, infer, reading, writing
 from hybridnet.symbol.compose import compose
 from hybridnet.symbol.node import HIDDEN, Entry, Node, replaced, walk
@@ -361,12 +360,19 @@ def is_symbol(x: Any) -> bool:
     return isinstance(x, Symbol)
 
 
+_loaded, _ = absent.Later(__name__, {"numpy": "hybridnet.symbol.numpy"}).functions
+
+
 class _Symbol(Symbol):
     """A symbol with the operators and methods of NumPy's arrays; see :mod:`hybridnet.symbol.numpy`."""
 
     __hash__ = object.__hash__
     _shows_numpy = True
     _numpy = True
+
+    def __init__(self, outputs: Sequence[Entry]) -> None:
+        _loaded("numpy")  # by which it gets those
+        super().__init__(outputs)
 
     def as_nd_ndarray(self) -> Symbol:
         return Symbol(self._outputs)
@@ -392,7 +398,7 @@ def called_numpy(op: str, args: Sequence[Any], kwargs: Mapping[str, Any], hint: 
 
     ``hint``: what its node is named after, where it is not the operator's name.
     """
-    operator = NUMPY_OPERATORS.get(op) or OPERATORS[op]
+    operator = numpy_operators.OPERATORS.get(op) or OPERATORS[op]
     node = compose(operator, operator.name, hint or numpy_hint(op), args, kwargs, is_symbol, entry_of)
     return _Symbol([Entry(node, i) for i in range(len(node.output_names))])
 

@@ -210,3 +210,12 @@ def test_arguments_are_named_as_the_standard_names_them() -> None:
         (xp.fft.irfftn, "x s axes norm"),
     ):
         assert list(inspect.signature(function).parameters) == names.split()
+
+
+@pytest.mark.parametrize("name", ["empty_like", "zeros_like", "ones_like", "full_like"])
+def test_arrays_like_others_have_their_shape_and_the_device_that_is_told(name: str) -> None:
+    x, more = xp.asarray([[1, 2]]), (3,) if name == "full_like" else ()
+    make = getattr(xp, name)
+    assert (made := make(x, *more)).dtype == xp.int64 and made.shape == (1, 2) and made.device == x.device
+    assert make(x, *more, dtype=xp.float64).dtype == xp.float64
+    assert make(x, *more, device=hn.cpu(1)).device == hn.cpu(1)

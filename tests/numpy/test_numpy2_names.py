@@ -38,6 +38,24 @@ def test_like_takes_our_arrays_and_leaves_a_device_that_is_told() -> None:
         np.zeros(2, like=[1])
 
 
+def test_parameters_that_numpy_2_brought() -> None:
+    x = np.ones((1, 2), "float32")
+    assert np.astype(x, "int32", device=hn.cpu(1)).device == hn.cpu(1) and np.astype(x, "int32").device == x.device
+    source = numpy.arange(3.0)
+    shared, copied = np.from_dlpack(source), np.from_dlpack(source, copy=True)
+    source[0] = 7
+    assert shared[0].item() == 7 and copied[0].item() == 0
+    with pytest.raises(ArgumentError, match="copy=None"):
+        np.from_dlpack(source, device=hn.cpu(1), copy=False)
+    assert np.array([[1, 2]], ndmax=2).shape == (1, 2)
+    with pytest.raises(DtypeError, match="objects"):
+        np.array([[1, 2]], ndmax=1)
+    state = np.random.get_state()
+    first = np.random.normal(size=3)
+    np.random.set_state(state=state)
+    assert (np.random.normal(size=3) == first).all()
+
+
 # -- products, running sums, sets ---------------------------------------------------------------------
 
 

@@ -13,7 +13,20 @@ def succeeds(code: str) -> bool:
     return subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-LATER = ("image", "io.arrays", "keras", "recordio", "test_utils", "gluon.contrib", "gluon.data", "gluon.model_zoo")
+LATER = (
+    "array_api",
+    "numpy_operators.records",
+    "symbol.numpy",
+    "symbol.numpy_extension",
+    "image",
+    "io.arrays",
+    "keras",
+    "recordio",
+    "test_utils",
+    "gluon.contrib",
+    "gluon.data",
+    "gluon.model_zoo",
+)
 
 
 def test_loaded_when_used() -> None:
@@ -34,6 +47,9 @@ def test_loaded_when_used() -> None:
         "import hybridnet.gluon.data.vision.transforms, hybridnet as mx; mx.gluon.data.vision.MNIST",
         "from hybridnet import *; image.imread; io.CSVIter",
         "from hybridnet.io import *; CSVIter",
+        "import hybridnet as mx; mx.np.ones(1).__array_namespace__().asarray(1); mx.array_api.sum",
+        "import hybridnet as mx; x = mx.sym.var('x').as_np_ndarray(); (x + x).sum(); mx.sym.np.add(x, 1); mx.sym.npx.relu",
+        "from hybridnet.symbol import numpy, npx; from hybridnet.symbol.numpy import add; import hybridnet.symbol.numpy_extension",
     ],
 )
 def test_what_is_loaded_later_is_found_as_if_it_were_there(use: str) -> None:
