@@ -42,10 +42,10 @@ def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-arrays = [hn.np.ones((1 << 18,)) for _ in range(64)]
+arrays = [hn.np.ones((1 << 18,)) for _ in range(40)]
 before = resident()
 flat = FlatState(arrays)
-assert flat.buffer.size == 64 << 18 and all(a._data.base is flat.buffer for a in arrays)
+assert flat.buffer.size == 40 << 18 and all(a._data.base is flat.buffer for a in arrays)
 print((resident() - before) / flat.buffer.nbytes)
 """
 
