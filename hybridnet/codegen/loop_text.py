@@ -16,29 +16,50 @@ from hybridnet import dtypes
 from hybridnet.core import Kind
 from hybridnet.device.loops import BoundLoop, loop
 from hybridnet.graph.ir import Graph, Node, Value
+from hybridnet.graph.operators import (
+    ABSOLUTE,
+    ADD,
+    CAST,
+    EQUAL,
+    GREATER,
+    GREATER_EQUAL,
+    LESS,
+    LESS_EQUAL,
+    MAXIMUM,
+    MINIMUM,
+    MULTIPLY,
+    NEGATIVE,
+    NOT_EQUAL,
+    ROOT,
+    SQRT,
+    SQUARE,
+    SUBTRACT,
+    TRUE_DIVIDE,
+    WHERE,
+)
 
 #: How the loop writes an operator, given its operands as names.
 _WRITTEN = {
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "true_divide": "{0} / {1}",
-    "negative": "-{0}",
-    "square": "{0} * {0}",
-    "sqrt": "sqrt({0})",
-    "root": "sqrt({0})",
-    "absolute": "abs({0})",
+    ADD: "{0} + {1}",
+    SUBTRACT: "{0} - {1}",
+    MULTIPLY: "{0} * {1}",
+    TRUE_DIVIDE: "{0} / {1}",
+    NEGATIVE: "-{0}",
+    SQUARE: "{0} * {0}",
+    SQRT: "sqrt({0})",
+    ROOT: "sqrt({0})",
+    ABSOLUTE: "abs({0})",
     # As NumPy's: the second of equal operands, which counts for zeros, and NaN where one is.
-    "maximum": "{0} if ({0} > {1}) | ({0} != {0}) else {1}",
-    "minimum": "{0} if ({0} < {1}) | ({0} != {0}) else {1}",
-    "greater": "{0} > {1}",
-    "greater_equal": "{0} >= {1}",
-    "less": "{0} < {1}",
-    "less_equal": "{0} <= {1}",
-    "equal": "{0} == {1}",
-    "not_equal": "{0} != {1}",
-    "where": "{1} if {0} else {2}",
-    "cast": "{0}",
+    MAXIMUM: "{0} if ({0} > {1}) | ({0} != {0}) else {1}",
+    MINIMUM: "{0} if ({0} < {1}) | ({0} != {0}) else {1}",
+    GREATER: "{0} > {1}",
+    GREATER_EQUAL: "{0} >= {1}",
+    LESS: "{0} < {1}",
+    LESS_EQUAL: "{0} <= {1}",
+    EQUAL: "{0} == {1}",
+    NOT_EQUAL: "{0} != {1}",
+    WHERE: "{1} if {0} else {2}",
+    CAST: "{0}",
 }
 #: Of types: what makes a number of one.
 _TYPES = {dtypes.float32: "float32", dtypes.float64: "float64", dtypes.bool_: "bool_"}
@@ -71,7 +92,7 @@ def written_loop(body: Graph, inputs: Sequence[str], outputs: Sequence[str], fla
 def _can_be_written(node: Node) -> bool:
     if node.output.constant is not None:
         return True
-    return node.op.kind is Kind.POINTWISE and node.op.name in _WRITTEN and all(v.dtype in _TYPES for v in (*node.inputs, *node.outputs))
+    return node.op.kind is Kind.POINTWISE and node.op in _WRITTEN and all(v.dtype in _TYPES for v in (*node.inputs, *node.outputs))
 
 
 def _numba_type(v: Value) -> str:
@@ -154,7 +175,7 @@ def _text(body: Graph, arguments: dict[str, int], inputs: Sequence[str], outputs
             name[v] = f"{_TYPES[v.dtype]}({v.constant!r})"
             continue
         name[v] = f"v{n}"
-        inner.append(f"v{n} = {_TYPES[v.dtype]}({_WRITTEN[node.op.name].format(*(name[x] for x in node.inputs))})")
+        inner.append(f"v{n} = {_TYPES[v.dtype]}({_WRITTEN[node.op].format(*(name[x] for x in node.inputs))})")
     inner += [f"a{arguments[array]}{full} = {name[v]}" for v, array in zip(body.outputs, outputs, strict=True)]
     whole = arguments[outputs[0]]
     lines = [f"def loop({', '.join(f'a{i}' for i in range(len(arguments)))}):", *(f"    {line}" for line in before["one"])]

@@ -140,17 +140,32 @@ def planned(node: Node) -> bool:
 
 def group_flats(plan: Plan, can_flatten: Callable[[Flat], bool]) -> dict[Node, list[Flat] | None]:
     """For each group of a graph the states that each of its slots, then each output, is; None unless all can lie flat."""
+    if not any(node.op is GROUP for node in plan.graph.nodes):
+        return {}
     position = {v: i for i, v in enumerate(plan.graph.inputs)}
-    return {node: _flats(plan, node, position, can_flatten) for node in plan.graph.nodes if node.op is GROUP}
+    homes = {**plan.homes, **_turned_homes(plan)}
+    return {node: _flats(node, homes, position, can_flatten) for node in plan.graph.nodes if node.op is GROUP}
 
 
-def _flats(plan: Plan, node: Node, position: Mapping[Value, int], can_flatten: Callable[[Flat], bool]) -> list[Flat] | None:
+def _turned_homes(plan: Plan) -> dict[Value, Value]:
+    """The views that are states' new values, of what is computed right there with its axes in another order; and these states."""
+    found = {}
+    for i, target in plan.donate.items():
+        result, state = plan.graph.outputs[i], plan.graph.inputs[target]
+        if plan.root_of(result) in plan.turns and plan.homes[plan.root_of(result)] is state:
+            found[result] = state
+    return found
+
+
+def _flats(
+    node: Node, homes: Mapping[Value, Value], position: Mapping[Value, int], can_flatten: Callable[[Flat], bool]
+) -> list[Flat] | None:
     members = node.attrs["members"]
     values: Sequence[Value] = [*node.inputs[: node.attrs["slots"] * members], *node.outputs]
     flats: list[Flat] = []
     known: set[Flat] = set()
     for start in range(0, len(values), members):
-        states = [plan.homes.get(v, v) for v in values[start : start + members]]
+        states = [homes.get(v, v) for v in values[start : start + members]]
         if any(s not in position for s in states):
             return None
         flat = tuple(position[s] for s in states)

@@ -7,6 +7,10 @@ arrays of 512 KB were given back each time took four times as long.
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
+from typing import Any
+
 import numpy as np
 
 #: The largest array whose release raises what is kept: just under 32 MB.
@@ -19,3 +23,18 @@ def keep_freed() -> None:
     Whoever sets ``MALLOC_MMAP_THRESHOLD_`` or ``MALLOC_TRIM_THRESHOLD_`` has fixed it otherwise.
     """
     np.empty(_LARGEST, np.uint8)
+
+
+def give_back() -> None:
+    """Give the system what is free in the heap: behind work that frees much once, and will not ask for it again."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> Any:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another C library than GNU's; Windows, which has no name for the process itself
+        return None

@@ -13,6 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from hybridnet.device.heap import give_back
+
+_MUCH = (
+    8 << 20
+)  # bytes that were moved, from which the memory that they had is given back: it would make the process as much larger for good
 _OWN_REFERENCES = 3  # the handle's (or view's), the local variable's, getrefcount's argument
 
 
@@ -78,5 +83,7 @@ class FlatState:
                 view[...] = a._data
                 a._data = view
                 start += a.size
+            if buffer.nbytes >= _MUCH:
+                give_back()
         self.buffer = buffer
         self.views = [a._data for a in self.arrays]

@@ -224,3 +224,11 @@ def test_a_process_ends_while_a_loop_is_being_compiled(tmp_path: Path) -> None:
     environment = {**os.environ, "HYBRIDNET_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", ENDS], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and not done.stderr
+
+
+@needed
+def test_results_may_be_true_or_false() -> None:
+    x, y = (np.random.default_rng(i).integers(0, 3, (6, 64)).astype("float32") for i in range(2))
+    expected, found, number = both(lambda x, y: (x * 2 > y + 1, x), [x, y])
+    assert number == 1 and found[0].dtype == np.bool_
+    np.testing.assert_array_equal(found[0], expected[0])

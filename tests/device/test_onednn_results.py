@@ -323,3 +323,43 @@ def test_random_gradients_of_maxima_with_the_library_and_without(seed: int) -> N
     for compiled in (False, True):
         for found, right in zip(pooled(x, arguments, compiled), expected, strict=True):
             np.testing.assert_array_equal(found, right)
+
+
+@needed
+def test_a_step_updates_convolutions_and_all_else_as_one_array() -> None:
+    """Also those whose gradients the library computes with axes in another order, right where they are to lie."""
+
+    def trained() -> tuple[list[Any], tuple[tuple[int, ...], ...]]:
+        hn.random.seed(3)
+        net = nn.HybridSequential()
+        net.add(
+            nn.Conv2D(8, 3, in_channels=4, use_bias=False),  # a bias there has no gradient but noise
+            nn.BatchNorm(in_channels=8),
+            nn.Conv2D(6, (3, 2), in_channels=8),
+            nn.Dense(3, in_units=6 * 4 * 5),
+        )
+        net.initialize(hn.init.Xavier())
+        trainer = hn.gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.01})
+        x = hn.np.array(np.random.default_rng(1).normal(size=(3, 4, 8, 8)).astype("float32"))
+
+        def step(x: Any) -> Any:
+            with autograd.record():
+                loss = (net(x) ** 2).sum()
+            loss.backward()
+            trainer.step(3)
+            return loss
+
+        compiled = hn.jit(step)
+        for _ in range(4):
+            compiled(x)
+        ((program,),) = (c.programs for c in compiled.cache.values())
+        parameters = net.collect_params().values()
+        values = [p.data().asnumpy() for p in parameters] + [p.grad().asnumpy() for p in parameters if p.grad_req != "null"]
+        return values, program.source.flats
+
+    found, flats = trained()
+    with without():
+        expected, _ = trained()
+    assert len(flats) == 4  # weights, gradients and both moments
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
