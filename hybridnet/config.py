@@ -101,6 +101,13 @@ SETTINGS = {
         "the product before it, which turns NaN into 0; on a CPU with oneDNN a clip joins the convolution before it, which turns NaN into "
         "its lower bound",
     ),
+    "score_bytes": Setting(
+        "HYBRIDNET_SCORE_BYTES",
+        0,
+        int,
+        "on a GPU, the scores of a training step's softmax cross-entropy are computed, used and forgotten so many bytes of them at a time, "
+        "in 16 bits, which takes less memory and somewhat longer; 0: all at once",
+    ),
     "cache_dir": Setting("HYBRIDNET_CACHE_DIR", "~/.cache/hybridnet", str, "folder in which compiled kernels are kept"),
     "max_programs": Setting(
         "HYBRIDNET_MAX_PROGRAMS",
@@ -201,6 +208,7 @@ class Config:
     tf32: bool
     deterministic: bool
     fast_math: bool
+    score_bytes: int
     repository: str
 
     def __init__(self) -> None:

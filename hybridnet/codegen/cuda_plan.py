@@ -86,7 +86,9 @@ class CudaPlan(Plan):
                     self.calls[node] = self._as_they_lie(node, call)
                     if node.op.in_place:
                         times = Counter(node.inputs)
-                        self.pairs[node] = self._pairs(node, [(x, node.outputs[i]) for i, x in enumerate(node.inputs) if times[x] == 1])
+                        self.pairs[node] = self._pairs(
+                            node, [(x, y) for x, y in zip(node.inputs, node.outputs, strict=False) if times[x] == 1]
+                        )
                 case Generated() | HandKernels():
                     self.launches[node] = self.unit.add(node, {v: self._layout(v) for v in (*node.inputs, *node.outputs)})
                     self.pairs[node] = self._pairs(node, self.launches[node].in_place())
