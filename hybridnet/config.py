@@ -133,6 +133,13 @@ SETTINGS = {
         "0: the steps of a CUDA graph run one after another; else those that share no memory are on branches, and communication between "
         "ranks is on one of its own",
     ),
+    "score_bytes": Setting(
+        "HYBRIDNET_SCORE_BYTES",
+        0,
+        int,
+        "on a GPU, the scores of a training step's softmax cross-entropy are computed, used and forgotten so many bytes of them at a time, "
+        "in 16 bits, which takes less memory and somewhat longer; 0: all at once",
+    ),
     "cache_dir": Setting("HYBRIDNET_CACHE_DIR", "~/.cache/hybridnet", str, "folder in which compiled kernels are kept"),
     "memory_budget": Setting(
         "HYBRIDNET_MEMORY_BUDGET",
@@ -244,6 +251,7 @@ class Config:
     graph_branches: bool
     deterministic: bool
     fast_math: bool
+    score_bytes: int
     repository: str
 
     def __init__(self) -> None:

@@ -54,6 +54,7 @@ class Key(NamedTuple):
     tf32: bool
     deterministic: bool
     fast_math: bool
+    score_bytes: int
 
     def differences(self, before: Key) -> list[str]:
         """What is other than in an earlier key, in words: of the arguments, then of the modes."""
@@ -81,6 +82,7 @@ def key_of(structure: Any, leaves: Sequence[Any]) -> tuple[Any, ...]:
         config.tf32,
         config.deterministic,
         config.fast_math,
+        config.score_bytes,
     )
 
 

@@ -125,7 +125,9 @@ class CudaPlan(Plan):
                     self.calls[node] = self._as_they_lie(node, call)
                     if node.op.in_place:
                         times = Counter(node.inputs)
-                        self.pairs[node] = self._pairs(node, [(x, node.outputs[i]) for i, x in enumerate(node.inputs) if times[x] == 1])
+                        self.pairs[node] = self._pairs(
+                            node, [(x, y) for x, y in zip(node.inputs, node.outputs, strict=False) if times[x] == 1]
+                        )
                 case Repetition():
                     loop = loop_of(node)
                     fixed = frozenset(range(len(loop.graph.inputs)))

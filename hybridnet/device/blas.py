@@ -63,7 +63,8 @@ class Product:
     operand's ``stride`` elements further on (0: the same for all). ``compute``: a key of ``COMPUTE``. ``epilogue``: a key
     of ``EPILOGUES``; a bias has m elements, one for each row. ``sums_a`` also writes the sums of op(A)'s rows (m elements),
     ``sums_b`` those of op(B)'s columns (n elements), in place of a bias. ``gelu`` is that in its tanh form; where it is ``stored``, what it
-    is of is written to a matrix that lies as D does, and ``gelu_slope`` multiplies by the derivative at such a matrix.
+    is of is written to a matrix that lies as D does, and ``gelu_slope`` multiplies by the derivative at such a matrix. ``wide``: D is
+    float32, whatever A and B are. ``adds``: D = op(A) op(B) + C, of a C that lies as D does, or is D.
     """
 
     m: int
@@ -81,9 +82,17 @@ class Product:
     stride_b: int = 0
     stride_d: int = 0
     epilogue: str = ""
+    wide: bool = False
+    adds: bool = False
+
+    @property
+    def result(self) -> dtypes.Dtype:
+        """The type of D."""
+        return dtypes.float32 if self.wide else self.dtype
 
     def __str__(self) -> str:
-        return f"{self.batch} × {self.m}×{self.k}×{self.n} {self.dtype} {self.epilogue}".rstrip()
+        more = (f" to {self.result}" if self.wide else "") + (" added" if self.adds else "")
+        return f"{self.batch} × {self.m}×{self.k}×{self.n} {self.dtype}{more} {self.epilogue}".rstrip()
 
 
 class Heuristic(ctypes.Structure):
@@ -157,7 +166,7 @@ class Algorithms(NamedTuple):
 
 
 class Matmul:
-    """A planned product; its ``pointers`` are the addresses of A, B, the bias or the sums if there are any, what GELU is of, and D."""
+    """A planned product; its ``pointers`` are the addresses of A, B, the bias or the sums if there are any, what GELU is of, C, and D."""
 
     def __init__(self, product: Product, handle: c_void_p | None, device_id: int = 0, tunes: bool = False) -> None:
         self.product = p = product
@@ -168,7 +177,7 @@ class Matmul:
         self._handle = handle
         wide = p.compute == "float64"
         number = c_double if wide else c_float
-        self._one, self._zero = number(1), number(0)
+        self._one, self._beta = number(1), number(p.adds)
         self._description = c_void_p()
         scale = TYPES[dtypes.float64 if wide else dtypes.float32]
         _check("cublasLtMatmulDescCreate", ctypes.byref(self._description), c_int(COMPUTE[p.compute]), c_int(scale))
@@ -181,9 +190,9 @@ class Matmul:
         if p.epilogue in WITH_MATRIX:
             self._set(BESIDE, c_void_p(ALIGNED))
             self._set(BESIDE_LEADING, c_int64(p.ldd))
-        self._a = self._layout(*((p.k, p.m) if p.transpose_a else (p.m, p.k)), p.lda, p.stride_a)
-        self._b = self._layout(*((p.n, p.k) if p.transpose_b else (p.k, p.n)), p.ldb, p.stride_b)
-        self._d = self._layout(p.m, p.n, p.ldd, p.stride_d)
+        self._a = self._layout(p.dtype, *((p.k, p.m) if p.transpose_a else (p.m, p.k)), p.lda, p.stride_a)
+        self._b = self._layout(p.dtype, *((p.n, p.k) if p.transpose_b else (p.k, p.n)), p.ldb, p.stride_b)
+        self._d = self._layout(p.result, p.m, p.n, p.ldd, p.stride_d)
         self._algorithms: dict[int, Algorithms | None] = {}
         self._lock = threading.Lock()  # the bias's address is part of the description, which threads share
         for destroy, made in (("MatmulDesc", self._description), *(("MatrixLayout", x) for x in (self._a, self._b, self._d))):
@@ -197,14 +206,14 @@ class Matmul:
     @property
     def alignment(self) -> int:
         """An element's: which algorithm runs follows from where operands lie. But for what GELU is of, of which the library knows one."""
-        return ALIGNED if self.product.epilogue in WITH_MATRIX else self.product.dtype.itemsize
+        return ALIGNED if self.product.epilogue in WITH_MATRIX else self.product.result.itemsize
 
     def _set(self, attribute: int, value: Any) -> None:
         _check("cublasLtMatmulDescSetAttribute", self._description, c_int(attribute), ctypes.byref(value), c_size_t(ctypes.sizeof(value)))
 
-    def _layout(self, rows: int, columns: int, leading: int, stride: int) -> c_void_p:
-        layout, dtype = c_void_p(), c_int(TYPES[self.product.dtype])
-        _check("cublasLtMatrixLayoutCreate", ctypes.byref(layout), dtype, c_uint64(rows), c_uint64(columns), c_int64(leading))
+    def _layout(self, dtype: dtypes.Dtype, rows: int, columns: int, leading: int, stride: int) -> c_void_p:
+        layout, kind = c_void_p(), c_int(TYPES[dtype])
+        _check("cublasLtMatrixLayoutCreate", ctypes.byref(layout), kind, c_uint64(rows), c_uint64(columns), c_int64(leading))
         if self.product.batch > 1:
             for attribute, value in ((BATCH_COUNT, c_int32(self.product.batch)), (BATCH_STRIDE, c_int64(stride))):
                 size = c_size_t(ctypes.sizeof(value))
@@ -265,7 +274,7 @@ class Matmul:
         self.put(self._for(pointers).chosen, pointers, workspace, stream)
 
     def _for(self, pointers: Sequence[int]) -> Algorithms:
-        found = self.tuned(self.product.dtype.itemsize if any(p % ALIGNED for p in pointers) else ALIGNED)
+        found = self.tuned(self.product.result.itemsize if any(p % ALIGNED for p in pointers) else ALIGNED)
         if found is None:
             fail(DeviceError, "matmul", expected="an algorithm of cuBLASLt for operands of any alignment", got=self.name)
         return found
@@ -278,10 +287,12 @@ class Matmul:
                 self._set(BIAS, c_void_p(more[0]))
             if self.product.epilogue in WITH_MATRIX:
                 self._set(BESIDE, c_void_p(more[-1]))
-            self._run(algorithm, c_void_p(a), c_void_p(b), c_void_p(d), c_void_p(workspace), c_void_p(stream))
+            c = more[-1] if self.product.adds else d
+            self._run(algorithm, (c_void_p(a), c_void_p(b), c_void_p(c), c_void_p(d)), c_void_p(workspace), c_void_p(stream))
 
-    def _run(self, chosen: Heuristic, a: c_void_p, b: c_void_p, d: c_void_p, workspace: c_void_p, stream: c_void_p) -> None:
-        one, zero, algorithm = map(ctypes.byref, (self._one, self._zero, chosen.algorithm))
-        operands = (one, a, self._a, b, self._b, zero, d, self._d, d, self._d)
+    def _run(self, chosen: Heuristic, matrices: Sequence[c_void_p], workspace: c_void_p, stream: c_void_p) -> None:
+        a, b, c, d = matrices
+        one, beta, algorithm = map(ctypes.byref, (self._one, self._beta, chosen.algorithm))
+        operands = (one, a, self._a, b, self._b, beta, c, self._d, d, self._d)
         scratch = (workspace, c_size_t(self.workspace))
         _check("cublasLtMatmul", self._handle, self._description, *operands, algorithm, *scratch, stream)

@@ -21,6 +21,7 @@ from hybridnet.graph.recomputation import NAME as BUDGET
 from hybridnet.graph.verify import verify
 from hybridnet.lowering.buckets import buckets
 from hybridnet.lowering.choose import choose
+from hybridnet.lowering.chunked_losses import chunk_losses
 from hybridnet.lowering.copies import copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
 from hybridnet.lowering.gelus import gelus
@@ -98,6 +99,7 @@ _GPU = (
         "cut_products", lambda graph, target: cut_products(graph), "first, while the steps of recurrent layers are as they were written"
     ),
     Lowering("join_losses", lambda graph, target: join_losses(graph), "while a loss and its gradient are each a node"),
+    Lowering("chunk_losses", lambda graph, target: chunk_losses(graph, config.score_bytes), "when a loss and its gradient are one node"),
     Lowering("expose_parts", lambda graph, target: expose_parts(graph), "before fusion, which joins parts with what reads the result"),
     Lowering("gelus", lambda graph, target: gelus(graph), "before fusion, and before recomputation, which scatters GELU's parts"),
     Lowering("residuals", lambda graph, target: residuals(graph), "before fusion, which joins sums with each other"),

@@ -127,10 +127,10 @@ class CublasLt:
         return OK
 
     def cublasLtMatmul(self, handle: Any, description: Any, alpha: Any, a: Any, a_layout: Any, b: Any, b_layout: Any, *rest: Any) -> int:
-        beta, _, _, d, d_layout, algorithm, scratch, workspace, stream = rest
+        beta, c, c_layout, d, d_layout, algorithm, scratch, workspace, stream = rest
         described = self.objects[description.value]
         layouts = [self.objects[x.value] for x in (a_layout, b_layout, d_layout)]
-        addresses = [x.value for x in (a, b, d)]
+        addresses = [x.value for x in (a, b, c, d)]
         bias = described.get("bias") if described.get("epilogue") & USES_BIAS else 0
         if self.objects[handle.value].made != (streams.current.device,):
             return INVALID
@@ -143,13 +143,13 @@ class CublasLt:
         leading = described.get("beside_leading")
         if beside % 16 or (beside and (leading % 8 or leading < layouts[2].made[1])):
             return UNSUPPORTED
-        assert (alpha._obj.value, beta._obj.value) == (1, 0)
+        assert (alpha._obj.value, c_layout.value) == (1, d_layout.value) and beta._obj.value in (0, 1)
         assert isinstance(alpha._obj, ctypes.c_double if described.made[1] == 1 else ctypes.c_float)
         compute, (epilogue, *transposed) = described.made[0], map(described.get, ("epilogue", "transpose_a", "transpose_b"))
         if math.isinf(self.seconds[number]):
             return FAILED
         self.ran.append(number)
-        work = partial(_multiply, layouts, addresses, compute, transposed, epilogue, bias, beside)
+        work = partial(_multiply, layouts, addresses, compute, transposed, epilogue, bias, beside, beta._obj.value)
         streams.enqueue(stream.value or 0, work, seconds=self.seconds[number])
         return OK
 
@@ -166,11 +166,13 @@ def _matrices(layout: Described, address: int) -> Any:
 
 
 def _multiply(
-    layouts: list[Described], addresses: list[int], compute: int, transposed: list[int], epilogue: int, bias: int, beside: int
+    layouts: list[Described], addresses: list[int], compute: int, transposed: list[int], epilogue: int, bias: int, beside: int, beta: float
 ) -> None:
-    *operands, d = map(_matrices, layouts, addresses)
+    *operands, c, d = map(_matrices, (*layouts, layouts[-1]), addresses)
     wide = [_wide(x.swapaxes(1, 2) if flag else x, compute) for x, flag in zip(operands, transposed, strict=True)]
     result = np.matmul(*wide)
+    if beta:
+        result = result + c
     if epilogue & (SUMS_A | SUMS_B):
         sums = wide[0].sum(2) if epilogue & SUMS_A else wide[1].sum(1)
         (found,) = sums  # a batch of one

@@ -291,3 +291,44 @@ def test_gelu_that_stays_a_kernel(dtype: str, approximation: str, columns: int) 
     arrays = [normal(*s, dtype=dtype) for s in ((6, 16), (columns, 16), (columns,), (8, columns))]
     lowered = hn.jit(gradients(_with_gelu(approximation))).graph(*arrays, stage="lowered").nodes
     assert not [n for n in lowered if n.op.name.startswith("matmul_gelu")]
+
+
+# -- losses in chunks -----------------------------------------------------------------------------
+
+
+def _scored(transposed: bool, read: bool = False) -> Callable[..., Any]:
+    labels = hn.np.array(numpy.arange(2 * 96).reshape(2, 96) % 48, ctx=hn.gpu())
+
+    def loss(x: Any, w: Any) -> Any:
+        scores = npx.fully_connected(x, w, no_bias=True, flatten=False) if transposed else hn.np.dot(x, w)
+        y = npx.softmax_cross_entropy(scores, labels).mean()
+        return y + scores.astype("float32").mean() if read else y
+
+    return gradients(loss)
+
+
+@pytest.mark.parametrize("transposed", [True, False])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_scores_come_in_chunks(dtype: str, transposed: bool) -> None:
+    """Of 192 rows 64 at a time: no array has all scores, and the loss and its gradients are what they are at once."""
+    arrays = normal(2, 96, 16, dtype=dtype), normal(*((48, 16) if transposed else (16, 48)), dtype=dtype)
+    function, found = _scored(transposed), []
+    for most in (64 * 48 * 2, 0):
+        with mock.patch.object(config, "score_bytes", most):
+            lowered = hn.jit(function).graph(*arrays, stage="lowered")
+            names = [n.op.name for n in lowered.nodes]
+            assert names.count("softmax_cross_entropy_both") == (3 if most else 1)
+            assert (names.count("matmul_wide"), names.count("matmul_added")) == ((1, 2) if most else (0, 0))
+            assert any(v.size == 192 * 48 for n in lowered.nodes for v in n.outputs) == (not most)
+            found.append([y.astype("float32").asnumpy() for y in hn.jit(lambda *xs: function(*xs))(*arrays)])
+    for new, old in zip(*found, strict=True):
+        tolerance = 2e-3 if dtype == "float16" else 2e-2
+        numpy.testing.assert_allclose(new, old, rtol=tolerance, atol=tolerance * abs(old).max())
+
+
+@pytest.mark.parametrize(("dtype", "read"), [("float32", False), ("bfloat16", True)], ids=["float32", "read beside"])
+def test_scores_that_stay_whole(dtype: str, read: bool) -> None:
+    arrays = normal(2, 96, 16, dtype=dtype), normal(48, 16, dtype=dtype)
+    with mock.patch.object(config, "score_bytes", 64 * 48 * 2):
+        lowered = hn.jit(_scored(True, read)).graph(*arrays, stage="lowered")
+    assert not [n for n in lowered.nodes if n.op.name in ("matmul_wide", "matmul_added")]

@@ -192,6 +192,7 @@ GPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "buckets": (lambda *xs: [all_reduce(x) for x in xs], ((3,), (4,))),
     "join_losses": (gradient(lambda x: npx.softmax_cross_entropy(x, hn.np.zeros(x.shape[:1], dtype="int32", ctx=hn.gpu()))), ((4, 8),)),
     "expose_parts": (lambda x, *parameters: _normalised(x, *parameters), ((128, 12, 13, 16), (16,), (16,))),
+    "chunk_losses": (lambda x, w: _scores(x, w), ((192, 16), (16, 48))),
     "gelus": (lambda x, w, b: npx.gelu(npx.fully_connected(x, w, b), "tanh"), ((4, 16), (8, 16), (8,))),
     "residuals": (lambda x, y, gamma: _stream(x, y, gamma), ((6, 64), (64, 64), (64,))),
     "last_block": (lambda x, *parameters: _normalised(x, *parameters), ((128, 12, 13, 16), (16,), (16,))),
@@ -203,6 +204,9 @@ def _normalised(x: Any, gamma: Any, beta: Any) -> Any:
     """In training, by the batch's statistics."""
     with autograd.record():
         return npx.batch_norm(x, gamma, beta, gamma * 0, gamma * 0 + 1, axis=3)
+
+
+_scores = gradient(lambda x, w: npx.softmax_cross_entropy(hn.np.dot(x, w), hn.np.zeros(192, dtype="int32", ctx=hn.gpu())))
 
 
 def _stream(x: Any, y: Any, gamma: Any) -> Any:
@@ -261,6 +265,7 @@ def test_each_pass_for_a_gpu_fires(name: str, emulated_gpu: Any, monkeypatch: py
     fn, shapes = GPU_PASSES[name]
     if name == "decompose-late":  # as where no library computes convolutions
         monkeypatch.setattr(sys.modules["hybridnet.graph.passes.decompose"], "has_fused_implementation", lambda node: False)
+    monkeypatch.setattr(config, "score_bytes", 64 * 48 * 2 if name == "chunk_losses" else 0)
     assert name in effects(fn, [normal(*s, dtype="float16", device=hn.gpu()) for s in shapes])
 
 

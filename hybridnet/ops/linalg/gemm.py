@@ -7,11 +7,12 @@ operands change places, and a bias along the last axis of Y is one along the row
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from hybridnet import dtypes
 from hybridnet.config import config
-from hybridnet.core.kernel import StridedSpec
+from hybridnet.core.kernel import StridedSpec, is_half
 from hybridnet.device import blas
 from hybridnet.device.blas import TYPES, Matmul, Product
 
@@ -54,10 +55,18 @@ class RowMajor:
 
 
 def plan_product(
-    a: StridedSpec, b: StridedSpec, y: StridedSpec, transpose_a: bool = False, transpose_b: bool = False, epilogue: str = ""
+    a: StridedSpec,
+    b: StridedSpec,
+    y: StridedSpec,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    epilogue: str = "",
+    adds: bool = False,
 ) -> RowMajor | None:
-    """cuBLASLt's call for ``y = a b`` (see :func:`product_of`), or None."""
+    """cuBLASLt's call for ``y = a b`` (see :func:`product_of`), or None. ``adds``: plus a matrix that lies as ``y`` does."""
     product = product_of(a, b, y, transpose_a, transpose_b, epilogue)
+    if product is not None and adds:
+        product = replace(product, adds=True)
     made = None if product is None else blas.plan(product)
     return None if made is None else RowMajor(made)
 
@@ -76,7 +85,8 @@ def product_of(
 
     Of each matrix one axis must be without gaps, and the batch axes must join to one, for all three alike.
     """
-    if a.dtype not in TYPES or not a.dtype == b.dtype == y.dtype:
+    wide = is_half(a.dtype) and y.dtype == dtypes.float32
+    if a.dtype not in TYPES or a.dtype != b.dtype or not (wide or a.dtype == y.dtype):
         return None
     rows, columns = y.shape[-2:]
     inner = a.shape[-2] if transpose_a else a.shape[-1]
@@ -118,6 +128,7 @@ def product_of(
         stride_b=step_a,
         stride_d=step_y,
         epilogue=epilogue,
+        wide=wide,
     )
 
 

@@ -11,8 +11,10 @@ import argparse
 import json
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import hybridnet as hn
 from gpu import peer_hybridnet
@@ -25,7 +27,9 @@ from hybridnet.graph.ir import Node, Value
 from hybridnet.runtime.cuda_program import CudaProgram
 from hybridnet.runtime.work import bytes_of, operator_of
 
-WORKLOADS = ("perceptron", "lstm", "resnet", "gpt2")
+#: A step with other settings than usual: whose, and which.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {"gpt2 in chunks": ("gpt2", {"score_bytes": 1 << 27})}
+WORKLOADS = ("perceptron", "lstm", "resnet", "gpt2", *VARIANTS)
 KINDS = {KernelStep: "kernels", LibraryStep: "library calls", CopyStep: "copies", CupyStep: "CuPy"}
 
 
@@ -63,14 +67,13 @@ def longest_chain(source: CudaSource) -> int:
 
 def count(workload: str, sizes: Sizes, budget: int | None = None) -> tuple[dict[str, Any], Any]:
     """The counts of a workload's step, with the seconds from its call to its program's text; and its memory plan. ``budget``: in bytes."""
+    name, settings = VARIANTS.get(workload, (workload, {}))
     try:
-        config.memory_budget = None if budget is None else Budget(budget, False)
-        point = BUILDERS[workload](sizes, "gpu")["step"]()
-        begin = time.perf_counter()
-        (program,) = point.programs()
-        return {**counted(program), "seconds": round(time.perf_counter() - begin, 1)}, point.memory()
+        with ExitStack() as changed:
+            for key, value in {**settings, "memory_budget": None if budget is None else Budget(budget, False)}.items():
+                changed.enter_context(mock.patch.object(config, key, value))
+            return _counted(name, sizes)
     finally:
-        config.memory_budget = None
         amp.init("float32")
 
 
@@ -115,6 +118,13 @@ def host_calls(program: CudaProgram) -> int:
     source = program.source
     graphs = sum(isinstance(s, CupyStep) for s in source.steps) + 1
     return len(source.staged) + len(source.returned) + len(source.results) + graphs
+
+
+def _counted(workload: str, sizes: Sizes) -> tuple[dict[str, Any], Any]:
+    point = BUILDERS[workload](sizes, "gpu")["step"]()
+    begin = time.perf_counter()
+    (program,) = point.programs()
+    return {**counted(program), "seconds": round(time.perf_counter() - begin, 1)}, point.memory()
 
 
 def main() -> None:
