@@ -146,7 +146,7 @@ SETTINGS = {
         None,
         _budget,
         "bytes (`8e9`), or a share of the device's memory (`80%`), that a call of a compiled function may take, with its arguments and "
-        "results: where it would take more, its backward computes again what it cannot keep, to the same bits; no limit, if not set",
+        "results: where it would take more, its backward computes again what it cannot keep, by the same operations; no limit, if not set",
     ),
     "max_programs": Setting(
         "HYBRIDNET_MAX_PROGRAMS",

@@ -21,7 +21,7 @@ from hybridnet.graph.implementation import Generated, LibraryPlan
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import CONCATENATE
 from hybridnet.lowering.fuse import FUSED
-from hybridnet.lowering.shadows import Shadows, Slot, is_whole
+from hybridnet.lowering.shadows import Shadows, Slot, is_whole, shadow
 
 
 def slots(graph: Graph, memory: Shadows) -> dict[Value, Slot]:
@@ -92,7 +92,7 @@ def _in_pieces(node: Node, taken: Mapping[Value, Slot], memory: Shadows) -> bool
     own = {v: taken[v] for v in node.outputs if v in taken}
     outputs = []
     for v in node.outputs:
-        array = own[v].of(memory.array[own[v].whole]).reshape(v.shape) if v in own else np.empty(v.shape, v.dtype)
+        array = own[v].of(memory.array[own[v].whole]).reshape(v.shape) if v in own else shadow(v.shape, v.dtype)
         outputs.append(StridedSpec(v.shape, v.dtype, tuple(s // v.dtype.itemsize for s in array.strides)))
     inputs = [StridedSpec(v.shape, v.dtype, memory.strides(v)) for v in node.inputs]
     return all(_is_aligned(slot, memory) for slot in own.values()) and CUDA.plan(node, inputs, outputs) is not None

@@ -16,7 +16,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hybridnet.config import config
 from hybridnet.device import cuda, kernel_cache
@@ -60,9 +60,9 @@ class Tuned:
         self.settled = len(names) < 2 or not config.autotune
         if not self.settled:
             self._device = Device("gpu", device_id)
-            self._asked = f"{asked} on {cuda.device_name(device_id)}"
-            kept = _kept(self._asked, self.names)
-            if kept is not None:
+            self._asked = _on_device(asked, device_id)
+            names, kept = _kept(self._asked)
+            if names == self.names:
                 self.choice, self.settled = kept, True
 
     def __str__(self) -> str:
@@ -124,17 +124,30 @@ def _file(asked: str) -> str:
     return f"{hashlib.sha256(asked.encode()).hexdigest()[:40]}.algorithm"
 
 
-def _kept(asked: str, names: Sequence[str]) -> Choice | None:
-    """What was chosen before of the same algorithms; None where nothing is there that can be read."""
+def _kept(asked: str) -> tuple[tuple[str, ...], Choice]:
+    """The algorithms of which one was chosen before, and which; no algorithms where nothing is there that can be read."""
+    nothing = (), Choice(0, "")
     found = kernel_cache.read(_file(asked))
     try:
-        record = json.loads(found) if found is not None else None
-        if record is None or record["asked"] != asked or record["algorithms"] != list(names):
-            return None
+        record: Any = json.loads(found) if found is not None else {"asked": ""}
+        if record["asked"] != asked:
+            return nothing
+        names = tuple(map(str, record["algorithms"]))
         seconds = tuple(math.inf if s is None else float(s) for s in record["seconds"])
-        return Choice(range(len(names))[record["chosen"]], "by an earlier timing", seconds if len(seconds) == len(names) else ())
-    except (ValueError, KeyError, TypeError, IndexError):
-        return None
+        if len(seconds) != len(names):
+            return nothing
+        return names, Choice(range(len(names)).index(record["chosen"]), "by an earlier timing", seconds)
+    except (ValueError, KeyError, TypeError):
+        return nothing
+
+
+def recalled(asked: str, device_id: int) -> tuple[str, ...]:
+    """The names of the algorithms of which one was chosen before, for a library that makes only what it is to run; none if none was."""
+    return _kept(_on_device(asked, device_id))[0]
+
+
+def _on_device(asked: str, device_id: int) -> str:
+    return f"{asked} on {cuda.device_name(device_id)}"
 
 
 def _keep(asked: str, names: Sequence[str], choice: Choice) -> None:

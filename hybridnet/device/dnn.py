@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.device import cuda, refusals, wheels
-from hybridnet.device.autotune import CANDIDATES, WORKSPACE, Tuned
+from hybridnet.device.autotune import CANDIDATES, WORKSPACE, Tuned, recalled
 
 #: What cuDNN looks for by its bare name; without NVRTC the algorithms that it compiles itself are silently missing.
 NEEDED = ("cudart", "nvrtc-builtins", "nvrtc")
@@ -148,11 +148,13 @@ def _planned(description: Description, device_id: int, autotune: bool) -> Call |
     """The call, or why there is none."""
     handles = _handles(device_id)
     module = library()
-    number = CANDIDATES if autotune else 1
+    asked = f"cuDNN {module.backend_version()}, frontend {module.__version__}: {description!r}"
     try:
-        graph, tensors, algorithms = build(module, description, number, handle=handles.quiet.value)
-        asked = f"cuDNN {module.backend_version()}, frontend {module.__version__}: {description!r}"
-        return Call(graph, tensors, algorithms, handles, Tuned(asked, [a.name for a in algorithms], device_id))
+        graph, tensors = described(module, description, handle=handles.quiet.value)
+        algorithms = _recalled(module, graph, asked, device_id) if autotune else None
+        if algorithms is None:
+            algorithms = first_that_build(module, graph, CANDIDATES if autotune else 1)
+        return Call(graph, tensors, algorithms, handles, Tuned(asked, [str(a) for a in algorithms], device_id))
     except (module.cudnnGraphNotSupportedError, RuntimeError) as error:  # which of them depends on where it gives up
         return str(error)
 
@@ -274,9 +276,12 @@ class Algorithm(NamedTuple):
     name: str
     workspace: int
 
+    def __str__(self) -> str:
+        return f"{self.place} {self.name} {self.workspace}"
 
-def build(module: Any, description: Description, number: int, **where: Any) -> tuple[Any, list[Any], list[Algorithm]]:
-    """The finished graph, its tensors, operands then results, and up to ``number`` algorithms, the library's first first.
+
+def described(module: Any, description: Description, **where: Any) -> tuple[Any, list[Any]]:
+    """The graph, of which no algorithm has been built, and its tensors, operands then results.
 
     ``where``: a handle, or the properties of a GPU that is not there.
     """
@@ -289,11 +294,35 @@ def build(module: Any, description: Description, number: int, **where: Any) -> t
     graph.build_operation_graph()
     graph.create_execution_plans([module.heur_mode.A, module.heur_mode.FALLBACK])
     graph.deselect_numeric_notes(_unwanted(module, description))
-    return graph, tensors, _first_that_build(module, graph, number)
+    return graph, tensors
 
 
-def _first_that_build(module: Any, graph: Any, number: int) -> list[Algorithm]:
-    """Build the best algorithms by the library's heuristics that are not left out and can be built.
+def _recalled(module: Any, graph: Any, asked: str, device_id: int) -> list[Algorithm] | None:
+    """The algorithms of which one was chosen before, of which that one alone is built; None where that is not known, or no longer true."""
+    try:
+        parts = [name.split(" ") for name in recalled(asked, device_id)]
+        algorithms = [Algorithm(int(place), name, int(workspace)) for place, name, workspace in parts]
+    except ValueError:  # another version of ours wrote that
+        return None
+    tuned = Tuned(asked, [str(a) for a in algorithms], device_id)
+    if not algorithms or not tuned.settled:
+        return None
+    chosen = algorithms[tuned.choice.which]
+    if chosen.place >= graph.get_execution_plan_count():
+        return None
+    try:
+        graph.build_plan_at_index(chosen.place)
+    except (module.cudnnGraphNotSupportedError, RuntimeError):
+        return None
+    return algorithms if _built(graph, chosen.place) == chosen else None
+
+
+def _built(graph: Any, place: int) -> Algorithm:
+    return Algorithm(place, str(graph.get_plan_name_at_index(place)), int(graph.get_workspace_size_plan_at_index(place)))
+
+
+def first_that_build(module: Any, graph: Any, number: int) -> list[Algorithm]:
+    """Build the best algorithms by the library's heuristics that are not left out and can be built, ``number`` of them at most.
 
     Those behind the first that ask for much more workspace than it are left out, and all that are left when building has taken too long:
     some compile a kernel.
@@ -309,9 +338,9 @@ def _first_that_build(module: Any, graph: Any, number: int) -> list[Algorithm]:
         except (module.cudnnGraphNotSupportedError, RuntimeError) as error:
             reasons.append(str(error))
             continue
-        workspace = int(graph.get_workspace_size_plan_at_index(i))
-        if not found or workspace <= max(found[0].workspace, WORKSPACE):
-            found.append(Algorithm(i, str(graph.get_plan_name_at_index(i)), workspace))
+        built = _built(graph, i)
+        if not found or built.workspace <= max(found[0].workspace, WORKSPACE):
+            found.append(built)
     if not found:
         raise RuntimeError(f"none of {len(reasons)} algorithms can be used: {'; '.join(dict.fromkeys(reasons))}")
     return found

@@ -10,7 +10,8 @@ by the ratio at the place of the peak is how XLA does it too.
 The sizes are those of the graph's own values: what fusion keeps on chip is counted as memory here. So this gives a list of graphs, each
 of which needs less than the one before by its own account, and whoever wants one that fits asks the memory plan
 (:mod:`hybridnet.runtime.budget`). A copy is the same call on the same bits, random numbers included, which follow from a counter: results
-are the same to the bit.
+are the same to the bit. (On a GPU with one reserve: its compiler may join a product and a sum, rounded once, in one kernel and not in
+another.)
 """
 
 from __future__ import annotations

@@ -248,8 +248,17 @@ def test_convolutions(device: None) -> None:
     assert set(module.ran) == {"eng2", "eng4"} and module.ran[-1] == "eng4"
     assert "cuDNN eng4: algorithm 2 of 2, by timing" in text
     as_another_process()
+    module.ran.clear(), module.built.clear()
+    assert "cuDNN eng4: algorithm 2 of 2, by an earlier timing" in convolved() and set(module.ran) == set(module.built) == {"eng4"}
+
+    as_another_process()
+    module.convolutions = (Algorithm("eng7", seconds=TICK), Algorithm("eng9", seconds=2 * TICK))  # the list has changed
+    assert "cuDNN eng7: algorithm 1 of 2, by timing" in convolved()
+    as_another_process()
+    module.convolutions = (Algorithm("eng7", builds=False), Algorithm("eng9", seconds=2 * TICK))
     module.ran.clear()
-    assert "cuDNN eng4: algorithm 2 of 2, by an earlier timing" in convolved() and set(module.ran) == {"eng4"}
+    convolved()
+    assert set(module.ran) == {"eng9"}
 
 
 def test_what_asks_for_much_more_workspace_is_left_out(device: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,11 +266,11 @@ def test_what_asks_for_much_more_workspace_is_left_out(device: None, monkeypatch
     graph.algorithms = tuple(Algorithm(f"eng{i}") for i in range(4))
     sizes = dict(zip(graph.algorithms, (0, 1 << 20, 1 << 30, autotune.WORKSPACE), strict=True))
     graph.workspace = sizes.__getitem__
-    found = dnn._first_that_build(dnn.library(), graph, 8)
+    found = dnn.first_that_build(dnn.library(), graph, 8)
     assert [a.name for a in found] == ["eng0", "eng1", "eng3"]
-    assert [a.name for a in dnn._first_that_build(dnn.library(), graph, 1)] == ["eng0"]
+    assert [a.name for a in dnn.first_that_build(dnn.library(), graph, 1)] == ["eng0"]
     monkeypatch.setattr(dnn, "BUILD_SECONDS", -1)
-    assert [a.name for a in dnn._first_that_build(dnn.library(), graph, 8)] == ["eng0"]
+    assert [a.name for a in dnn.first_that_build(dnn.library(), graph, 8)] == ["eng0"]
 
 
 def test_the_stand_in_has_a_clock(device: None) -> None:

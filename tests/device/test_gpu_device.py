@@ -4,6 +4,7 @@ The same is tested everywhere on an emulated device, more thoroughly; here the r
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from support.operator_steps import CHUNKS, check, name_of
 
 import hybridnet as hn
 from hybridnet import autograd, gluon
+from hybridnet.config import Budget, config
 from hybridnet.core import Op
 from hybridnet.gluon import nn
 from hybridnet.ops.common import normal
@@ -81,6 +83,41 @@ def test_a_step_is_one_graph_and_follows_the_learning_rate(optimizer: str) -> No
         weights.append([p.data().asnumpy() for p in net.collect_params().values()])
     for on_gpu, on_cpu in zip(*weights, strict=True):
         np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-3, atol=1e-4)
+
+
+def trained(budget: Budget | None, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], Any]:
+    """The gradients of a network with convolutions, and what its memory plan says."""
+    monkeypatch.setattr(config, "memory_budget", budget)
+    hn.random.seed(3)
+    net = nn.HybridSequential()
+    for _ in range(4):
+        net.add(nn.Conv2D(16, 3, padding=1), nn.BatchNorm(), nn.Activation("relu"), nn.Dropout(0.2))
+    net.add(nn.Dense(4))
+    net.initialize(hn.init.Xavier(), ctx=hn.gpu(0))
+    net.hybridize()
+    x = hn.np.array(normal(8, 16, 12, 12), dtype="float32", ctx=hn.gpu(0))
+    with autograd.record():
+        y = net(x)
+    y.backward()
+    with autograd.record():
+        memory = net.memory(x)
+    return [y.asnumpy(), *(p.grad().asnumpy() for p in net.collect_params().values() if p.grad_req != "null")], memory
+
+
+def test_a_budget_of_memory_changes_nothing_and_a_timing_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is computed again is the same, by the algorithms that the first network's run has found to be the fastest.
+
+    But for the last bits, which depend on what else is in a kernel: there NVRTC joins products and sums.
+    """
+    monkeypatch.setattr(config, "cache_dir", str(tmp_path))
+    trained(None, monkeypatch)
+    expected, plain = trained(None, monkeypatch)
+    kept = {path.name: path.read_bytes() for path in tmp_path.glob("*.algorithm")}
+    found, memory = trained(Budget(1, False), monkeypatch)
+    assert memory.planned < plain.planned and memory.recomputed.operators
+    for y, e in zip(found, expected, strict=True):
+        np.testing.assert_allclose(y, e, rtol=1e-4, atol=1e-5 * np.abs(e).max())
+    assert {name: (tmp_path / name).read_bytes() for name in kept} == kept
 
 
 def test_the_digits_are_learnt_alike_in_all_modes() -> None:

@@ -227,8 +227,8 @@ def test_handles_are_made_when_nothing_captures() -> None:
 
 
 def test_a_plan_is_made_once_and_a_thread_gives_its_handle_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    builds, build = [], dnn.build
-    monkeypatch.setattr(dnn, "build", lambda *args, **where: (builds.append(args[1]), build(*args, **where))[1])
+    builds, build = [], dnn.described
+    monkeypatch.setattr(dnn, "described", lambda *args, **where: (builds.append(args[1]), build(*args, **where))[1])
     call, enqueue, check = planned()
     made = mock.Mock(wraps=dnn.library().create_handle)
     with mock.patch.object(type(dnn.library()), "create_handle", made):
@@ -241,14 +241,14 @@ def test_a_plan_is_made_once_and_a_thread_gives_its_handle_back(monkeypatch: pyt
 
 
 def test_threads_that_want_the_same_plan_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    builds, build = [], dnn.build
+    builds, build = [], dnn.described
 
     def slow(*args: Any, **where: Any) -> Any:
         builds.append(args[1])
         time.sleep(0.05)
         return build(*args, **where)
 
-    monkeypatch.setattr(dnn, "build", slow)
+    monkeypatch.setattr(dnn, "described", slow)
     place = dnn.Tensor((2, 2, 4, 4), (32, 16, 4, 1)), dnn.Tensor((2, 2, 1, 1), (2, 1, 1, 1)), dnn.Tensor((2, 2, 4, 4), (32, 16, 4, 1))
     description = dnn.Convolution("result", dtypes.float32, *place, (0, 0), (1, 1), (1, 1))
     with ThreadPoolExecutor(4) as others:
@@ -294,8 +294,8 @@ def test_the_emulated_handle_spoils_a_capture(emulated_gpu: Any) -> None:
 def test_determinism_is_one_setting_of_plans_and_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only attention's gradient differs by it; what was compiled under the other setting is compiled anew, and found again."""
     descriptions: list[Any] = []
-    build = dnn.build
-    monkeypatch.setattr(dnn, "build", lambda *args, **where: (descriptions.append(args[1]), build(*args, **where))[1])
+    build = dnn.described
+    monkeypatch.setattr(dnn, "described", lambda *args, **where: (descriptions.append(args[1]), build(*args, **where))[1])
     q, w = on_gpu(numpy.random.default_rng(0).normal(size=(2, 8, 300, 8)), "bfloat16"), on_gpu(numpy.ones((8, 8, 3, 3)), "bfloat16")
 
     def step(q: Any, w: Any) -> Any:

@@ -244,6 +244,7 @@ class Graph:
         if not algorithm.builds:
             raise RuntimeError("CUDNN_STATUS_NOT_SUPPORTED_SHARED_MEMORY_INSUFFICIENT")
         self.built[index] = algorithm
+        self.module.built.append(algorithm.name)
 
     def get_plan_name_at_index(self, index: int) -> str:
         return self.algorithms[index].name
@@ -337,6 +338,7 @@ class Cudnn:
     def __init__(self) -> None:
         self.convolutions = CONVOLUTIONS
         self.ran: list[str] = []  # the algorithms of the calls that were started
+        self.built: list[str] = []  # those of which plans were made
 
     def backend_version(self) -> int:
         return 91900

@@ -145,7 +145,8 @@ def main(compiler: str) -> None:
         properties = module.create_device_properties(json.dumps(H200))
         for name, description in descriptions().items():
             try:
-                _, _, (first, *_) = dnn.build(module, description, 1, device_property=properties, sm_version=90)
+                graph, _ = dnn.described(module, description, device_property=properties, sm_version=90)
+                (first,) = dnn.first_that_build(module, graph, 1)
                 made[name] = {"algorithm": first.name, "workspace": first.workspace, "modelled": modelled(description)}
             except (module.cudnnGraphNotSupportedError, RuntimeError) as error:
                 made[name] = str(error)

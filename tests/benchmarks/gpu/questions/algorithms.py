@@ -1,5 +1,6 @@
-"""What another algorithm than the library's first is worth, and whether timing finds it: of cuBLASLt's for the products of GPT-2, of cuDNN's
-for attention's backward.
+"""What another algorithm than the library's first is worth: of cuBLASLt's for the products of GPT-2, of cuDNN's for attention's backward.
+
+And whether the timing at a program's first run finds the best.
 
 Microseconds. Asked alone.
 """
