@@ -64,10 +64,8 @@ def main() -> None:
             way()
             seconds[name].append(time.perf_counter() - begin)
     if not WORLD.rank:
-        print(
-            MPI.Get_library_version().split(",")[0].splitlines()[0],
-            {name: round(statistics.median(s[1:]) * 1e3, 1) for name, s in seconds.items()},
-        )
+        version = MPI.Get_library_version().split(",")[0].splitlines()[0]
+        print(version, {name: round(statistics.median(s[1:]) * 1e3, 1) for name, s in seconds.items()})
 
 
 if __name__ == "__main__":
