@@ -1,7 +1,7 @@
 """Sums over ranks are joined into buckets, each a message: in the order in which what is summed becomes known, and right then.
 
-A backward knows the gradients of the last layers first. A bucket is sent once its last member is known, while the others are
-computed yet, if the program has a lane for that. Sums that are read at different times are not joined: a bucket whose member is read
+A backward knows the gradients of the last layers first. A bucket is sent once its last member is known: on a GPU while the others are
+computed yet, on a branch of the CUDA graph. Sums that are read at different times are not joined: a bucket whose member is read
 before another is known could not be sent at all (the sums of a synchronised batch norm, which the next layer waits for).
 """
 
@@ -13,7 +13,7 @@ from hybridnet.exact import exact_attrs
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
 from hybridnet.graph.operators import ALL_REDUCE
 
-#: Bytes of a bucket at most: what PyTorch's DistributedDataParallel takes, to be measured where there are lanes.
+#: Bytes of a bucket at most: what PyTorch's DistributedDataParallel takes, to be measured where there are several GPUs.
 BUCKET_BYTES = 25 << 20
 
 

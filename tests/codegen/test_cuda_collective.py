@@ -7,16 +7,20 @@ import numpy as np
 import pytest
 from emulator.device import emulated_gpu
 from emulator.emulator import COMPILER
+from support.rank_programs import program
 from support.ranks import on_ranks
 
 import hybridnet as hn
-from hybridnet import autograd, gluon
+from hybridnet import autograd, gluon, lowering
 from hybridnet.codegen.cuda_program import CupyStep, LibraryStep
+from hybridnet.codegen.order import ancestors
 from hybridnet.compile import jit
+from hybridnet.config import config
 from hybridnet.core import array
 from hybridnet.device import communicate
 from hybridnet.errors import HybridnetError
 from hybridnet.gluon import nn
+from hybridnet.lowering.buckets import buckets
 from hybridnet.ops.collective.collective import all_gather, all_reduce, all_to_all, broadcast, reduce_scatter
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")
@@ -169,3 +173,63 @@ def test_ranks_that_do_not_call_the_same_are_found_by_the_stand_in() -> None:
 
     with emulated_gpu(devices=2), pytest.raises(HybridnetError, match="ranks differ in what they call"):
         on_ranks(2, run)
+
+
+SEEDS = [pytest.param(seed, marks=() if seed == 0 else pytest.mark.slow) for seed in range(12)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_programs_on_lanes(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit what they give on one lane, on every rank, though communication comes as late as it may, and all else in any order."""
+    monkeypatch.setattr(config, "debug", 1)  # every order is proved
+    ranks = 2 + seed % 2
+
+    def arrays(rank: int, start: int) -> list[Any]:
+        rng = np.random.default_rng(start + 1000 * rank)
+        return [array(rng.normal(size=(6, 6)), device=hn.gpu(rank)) for _ in range(3)]
+
+    def run(rank: int) -> list[Any]:
+        states = arrays(rank, seed + 7)
+        fn, xs = jit(program(seed, states, steps=12)), arrays(rank, seed)
+        found = [fn(*xs) for _ in range(4)]
+        for x in xs:
+            x.attach_grad()
+        for _ in range(3):
+            with autograd.record():
+                y = fn(*xs)
+            y.backward()
+        return [v.asnumpy() for v in (*found, y, *states, *(x.grad for x in xs))]
+
+    results = []
+    for branches in (True, False):
+        monkeypatch.setattr(config, "graph_branches", branches)
+        with emulated_gpu(devices=ranks):
+            results.append(on_ranks(ranks, run))
+    for lanes, line in zip(*results, strict=True):
+        for a, b in zip(lanes, line, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_backward_goes_on_while_gradients_are_summed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a bucket for each gradient: what computes the next one does not wait for the sum of the one before."""
+    monkeypatch.setattr(lowering, "buckets", lambda graph: buckets(graph, limit=1))
+
+    def run(rank: int) -> Any:
+        found, step, batch = training(hn.gpu(rank), rank, 2)
+        return found, step._inspect(batch, {}).program.source
+
+    parameters = {}
+    for branches in (True, False):
+        monkeypatch.setattr(config, "graph_branches", branches)
+        with emulated_gpu(devices=2):
+            (parameters[branches], source), _ = on_ranks(2, run)
+        sums = [i for i, s in enumerate(source.steps) if isinstance(s, LibraryStep) and s.node.op.name == "all_reduce"]
+        products = [i for i, s in enumerate(source.steps) if isinstance(s, LibraryStep) and "matmul" in s.node.op.name]
+        reached = ancestors(source.order.before)
+        beside = [(i, j) for i in sums for j in products if j > i and not reached[j] >> i & 1]
+        assert len(sums) == 4 and bool(beside) == branches
+        if branches:
+            lanes = source.order.lanes
+            assert len({lanes[i] for i in sums}) == 1 and lanes.count(lanes[sums[0]]) == len(sums)
+    for a, b in zip(parameters[True], parameters[False], strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -22,6 +22,7 @@ from support.samples import as_arrays, drawn, holds_floats, in_complex, samples_
 
 from hybridnet import dtypes
 from hybridnet.codegen import cuda_program
+from hybridnet.codegen.order import verify_order
 from hybridnet.compile import jit
 from hybridnet.core import NDArray, Op, Sample, array
 from hybridnet.device import gpu
@@ -46,8 +47,10 @@ class Case:
             self.program = jit(fn, name=name)._inspect(self.on_gpu, {})
 
     def check(self) -> None:
-        """Launched one by one, captured, and as a graph."""
+        """Launched one by one, captured, and as a graph; steps that may run in any order share no bytes that one writes."""
         assert isinstance(self.program.program, CudaProgram)
+        source = self.program.program.source
+        verify_order(source.order, source.touched, self.program.program.name)
         for _ in range(3):
             with gpu():
                 found = self.program(self.on_gpu)  # not through jit, which would compile anew after another test's changes

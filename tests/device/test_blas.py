@@ -163,7 +163,7 @@ def test_the_bias_is_that_of_the_call() -> None:
 
     streams.begin(7)
     enqueue(biases[0], 7)
-    kept = streams.end(7)
+    kept = streams.end(7).work
     for bias in biases[1:]:
         enqueue(bias, 0)
         np.testing.assert_allclose(y, a @ b + bias)

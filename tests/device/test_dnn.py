@@ -133,7 +133,7 @@ def test_streams_and_captures() -> None:
     (captured,) = by_library(op, [x, w], sample.attrs, stream=5) or ()
     with pytest.raises(AssertionError, match="before a capture"):
         by_library(op, [x.astype(np.float32), w.astype(np.float32)], sample.attrs)
-    kept = streams.end(5)
+    kept = streams.end(5).work
     (after,) = by_library(op, [x, w], sample.attrs) or ()
     assert (captured == 77).all() and (after == before).all()
     x *= 2

@@ -32,9 +32,22 @@ def _matmul_added(*arrays: Any, **flags: bool) -> Any:
 class _Added:
     """The library's call on the operands in the operator's order: what is added to comes first."""
 
+    channel = ""
+
     def __init__(self, product: RowMajor) -> None:
         self.product = product
         self.name, self.workspace, self.alignment = product.name, product.workspace, product.alignment
+
+    @property
+    def how(self) -> str:
+        """Which algorithm, if there are several."""
+        return self.product.how
+
+    def settle(self, pointers: Any, workspace: int, stream: int) -> None:
+        """Find the fastest algorithm, where the sum is written elsewhere: what is added to must not change by that."""
+        c, a, b, y = pointers
+        if c != y:
+            self.product.settle((a, b, c, y), workspace, stream)
 
     def enqueue(self, pointers: Any, workspace: int, stream: int) -> None:
         """Put the product on a stream."""

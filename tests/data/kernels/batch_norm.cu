@@ -1,8 +1,8 @@
-// batch_norm on gpu(0): 886,528 bytes of arena
+// batch_norm on gpu(0): 886,784 bytes of arena
 //    _7<<<(1, 1), 256>>>(arena+884992)
 //    moments_1<<<(16, 1), 256>>>(arena, arena+885248, arena+885504)
-//    add_sqrt_true_divide_multiply_subtract_1<<<(1, 1), 256>>>(arena+885504, arena+885248, arena+884736, arena+884736, arena+885760)
-//    multiply_add_1<<<(72, 1), 256>>>(arena, arena+884736, arena+885760, arena+589824)
+//    add_sqrt_true_divide_multiply_subtract_1<<<(1, 1), 256>>>(arena+885504, arena+885248, arena+884736, arena+884736, arena+886528)
+//    multiply_add_1<<<(72, 1), 256>>>(arena, arena+884736, arena+886528, arena+589824)
 //    centred_sums_1<<<(16, 1), 256>>>(arena+294912, arena, arena+885248, arena+885760, arena+886016)
 //    multiply_add_true_divide_negative_subtra_1<<<(1, 1), 256>>>(arena+885760, arena+884736, arena+886016, arena+885504, arena+885248, arena+886016, arena+886272)
 //    multiply_add_2<<<(72, 1), 256>>>(arena+294912, arena+884736, arena, arena+886272, arena+886016, arena+294912)

@@ -1,6 +1,6 @@
-// columns on gpu(0): 781,056 bytes of arena
-//    multiply_sum_1<<<(1, 31), 256>>>(arena, arena+768000)
-//    multiply_sum_2<<<(3, 1), 256>>>(arena+768000, arena+780032)
+// columns on gpu(0): 793,088 bytes of arena
+//    multiply_sum_1<<<(1, 31), 256>>>(arena, arena+781056)
+//    multiply_sum_2<<<(3, 1), 256>>>(arena+781056, arena+780032)
 //    max_1<<<(1, 31), 256>>>(arena, arena+768000)
 //    max_2<<<(3, 1), 256>>>(arena+768000, arena+780544)
 

@@ -1,5 +1,5 @@
-// embedding on gpu(0): 141,824 bytes of arena
-//    index_1<<<(2, 1), 256>>>(arena+132096, arena, arena+128000)
+// embedding on gpu(0): 269,824 bytes of arena
+//    index_1<<<(2, 1), 256>>>(arena+132096, arena+141824, arena+128000)
 //    index_add_1<<<(2, 1), 256>>>(arena+134144, arena+128000)
 //    index_add_2<<<(1, 1), 256>>>(arena+140288, arena+134144)
 //    index_add_3<<<(1, 1), 256>>>(arena+136192, arena+140288, arena+134144)

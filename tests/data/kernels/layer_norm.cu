@@ -1,5 +1,5 @@
 // layer_norm on gpu(0): 3,700,736 bytes of arena
-//    layer_norm_1<<<(150, 1), 128>>>(arena, arena+3686400, arena+2764800, arena+1843200, arena+3695616, arena+3698176)
+//    layer_norm_1<<<(150, 1), 128>>>(arena, arena+3686400, arena+3689472, arena+1843200, arena+3695616, arena+3698176)
 //    layer_norm_grad_1<<<(150, 1), 128>>>(arena+921600, arena, arena+3695616, arena+3698176, arena+3686400, arena+921600, arena+2764800, arena+3225600)
 //    layer_norm_grad_2<<<(24, 2), 512>>>(arena+2764800, arena+3225600, arena+3689472, arena+3692544)
 
