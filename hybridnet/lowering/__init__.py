@@ -20,7 +20,7 @@ from hybridnet.graph.pipeline import run_pass
 from hybridnet.graph.verify import verify
 from hybridnet.lowering.buckets import buckets
 from hybridnet.lowering.choose import choose
-from hybridnet.lowering.copies import copy_inputs, insert_copies
+from hybridnet.lowering.copies import copy_elements, copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
 from hybridnet.lowering.layout_copies import insert_layout_copies
 from hybridnet.lowering.losses import join_losses
@@ -134,7 +134,16 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
         _UNGROUP,
     ),
     "gpu": _GPU,
-    "gpu body": (_COPY_INPUTS, *_GPU),
+    "gpu body": (
+        _COPY_INPUTS,
+        Lowering(
+            "copy_elements",
+            lambda graph, target: copy_elements(graph, target.odd),
+            "before fusion, which takes the copies in; required, since kernels read 16 bytes at once",
+            required=True,
+        ),
+        *_GPU,
+    ),
 }
 
 #: What ``HYBRIDNET_DISABLE_PASSES`` may name.
