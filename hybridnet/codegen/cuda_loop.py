@@ -16,8 +16,7 @@ from dataclasses import dataclass
 
 from hybridnet.device.hardware import ACCESS_BYTES
 from hybridnet.graph.control_ops import in_places
-from hybridnet.graph.ir import Graph, Node, Rewriter
-from hybridnet.graph.operators import COPY
+from hybridnet.graph.ir import Graph, Node
 from hybridnet.lowering import Target, lower
 from hybridnet.lowering.layout_copies import alignment
 
@@ -44,22 +43,7 @@ def loop_of(node: Node) -> Loop:
     states = range(scanned, scanned + len(body.outputs) - stacked)
     graph, donate = in_places(body, states)
     moving = {i: graph.inputs[i].nbytes for i in (*range(scanned), *(donate[o] for o in range(stacked)))}
-    odd = {i for i in range(scanned) if alignment(moving[i]) < ACCESS_BYTES}
+    odd = frozenset(i for i in range(scanned) if alignment(moving[i]) < ACCESS_BYTES)
     rounds = range(node.attrs["length"])
-    lowered = lower(_copied(graph, odd), "gpu body", Target(donate))
+    lowered = lower(graph, "gpu body", Target(donate, odd=odd))
     return Loop(lowered, donate, moving, rounds[::-1] if node.attrs["reverse"] else rounds)
-
-
-def _copied(graph: Graph, positions: set[int]) -> Graph:
-    """The graph with copies of some inputs, which begin where not all kernels can read; a region reads them as it makes the copy."""
-    if not positions:
-        return graph
-    rewriter = Rewriter(graph)
-    for i in sorted(positions):
-        v = graph.inputs[i]
-        node = Node(COPY, (v,), {}, [v.spec], v.device)
-        rewriter.nodes.append(node)
-        rewriter.replace(v, node.output)
-    for node in graph.nodes:
-        rewriter.keep(node)
-    return rewriter.finish()

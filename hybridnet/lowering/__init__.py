@@ -22,7 +22,7 @@ from hybridnet.graph.verify import verify
 from hybridnet.lowering.buckets import buckets
 from hybridnet.lowering.choose import choose
 from hybridnet.lowering.chunked_losses import chunk_losses
-from hybridnet.lowering.copies import copy_inputs, insert_copies
+from hybridnet.lowering.copies import copy_elements, copy_inputs, insert_copies
 from hybridnet.lowering.fuse import fuse
 from hybridnet.lowering.gelus import gelus
 from hybridnet.lowering.last_block import last_block
@@ -143,7 +143,16 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
         _UNGROUP,
     ),
     "gpu": _GPU,
-    "gpu body": (_COPY_INPUTS, *_GPU),
+    "gpu body": (
+        _COPY_INPUTS,
+        Lowering(
+            "copy_elements",
+            lambda graph, target: copy_elements(graph, target.odd),
+            "before fusion, which takes the copies in; required, since kernels read 16 bytes at once",
+            required=True,
+        ),
+        *_GPU,
+    ),
 }
 
 #: What ``HYBRIDNET_DISABLE_PASSES`` may name.

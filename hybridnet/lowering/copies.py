@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from hybridnet.core import Kind
 from hybridnet.graph.backend import LibraryPlan, implementation_of
@@ -19,6 +19,20 @@ def copy_inputs(graph: Graph) -> Graph:
         return graph
     outputs = [copies[i].output if i in copies else v for i, v in enumerate(graph.outputs)]
     return Graph(graph.inputs, [*copies.values(), *graph.nodes], outputs)
+
+
+def copy_elements(graph: Graph, positions: Collection[int]) -> Graph:
+    """Copies of some inputs, which begin where not all kernels can read; a region reads them as it makes the copy."""
+    if not positions:
+        return graph
+    rewriter = Rewriter(graph)
+    for i in sorted(positions):
+        v = graph.inputs[i]
+        rewriter.nodes.append(node := Node(COPY, (v,), {}, [v.spec], v.device))
+        rewriter.replace(v, node.output)
+    for node in graph.nodes:
+        rewriter.keep(node)
+    return rewriter.finish()
 
 
 def turned(v: Value) -> tuple[int, ...] | None:

@@ -18,7 +18,9 @@ class Target:
 
     donate: positions of outputs -> positions of inputs, into whose arrays they are written.
     unwanted: the groups in a graph that the program cannot compute as one.
+    odd: inputs that begin where not all kernels can read: elements of an array that a loop on a GPU goes along.
     """
 
     donate: Mapping[int, int] = field(default_factory=dict)
     unwanted: Callable[[Graph], set[Node]] = _none
+    odd: frozenset[int] = frozenset()

@@ -118,7 +118,7 @@ def test_the_gradient_of_queries_keys_and_values_is_written_once(transformer: Co
 @pytest.mark.parametrize("layer", [rnn.LSTM, rnn.RNN])
 def test_a_step_of_a_recurrent_layer_is_a_product_and_a_kernel(emulated_gpu: Any, layer: Any) -> None:
     """Its gates' gradients and its states are computed where they lie in the arrays of all steps."""
-    net = layer(16, input_size=16)
+    net = layer(80, input_size=80)  # of so many units no launch is a whole sequence
     net.initialize(ctx=hn.gpu())
 
     def step(x: Any) -> Any:
@@ -127,6 +127,6 @@ def test_a_step_of_a_recurrent_layer_is_a_product_and_a_kernel(emulated_gpu: Any
         loss.backward()
         return loss
 
-    few, many = (Cost(hn.jit(step).program(hn.np.ones((steps, 4, 16), ctx=hn.gpu()))) for steps in (12, 20))
+    few, many = (Cost(hn.jit(step).program(hn.np.ones((steps, 4, 80), ctx=hn.gpu()))) for steps in (12, 20))
     assert many.kernels.total() - few.kernels.total() == 2 * 8  # forward and backward
     assert many.calls.total() - few.calls.total() == 2 * 8
