@@ -70,10 +70,8 @@ class Ranks:
         share = f" and {1 / scale:g}" if scale != 1 else ""
         travel = "" if self.sent is None else f" (in {self.sent}, sums in float32)"
         same = "" if self.data is None else " that have the same slices of parameters"
-        return (
-            f"Trainer.step: gradients are summed over {size} ranks{same}{travel}, "
-            f"then divided by the batch size that step was given, {given}{share}"
-        )
+        summed = f"summed over {size} ranks{same}{travel}, then " if size > 1 else ""
+        return f"Trainer.step: gradients are {summed}divided by the batch size that step was given, {given}{share}"
 
 
 def _messages(grads: Sequence[Any]) -> list[list[Any]]:

@@ -233,3 +233,46 @@ def test_the_backward_goes_on_while_gradients_are_summed(monkeypatch: pytest.Mon
             assert len({lanes[i] for i in sums}) == 1 and lanes.count(lanes[sums[0]]) == len(sums)
     for a, b in zip(parameters[True], parameters[False], strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("data", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_layers_divided_among_gpus_train_as_on_one(data: int) -> None:
+    """Sums of a group, or on a mesh of two, each by a communicator of its own."""
+
+    def train(device: Any, mesh: dict[str, Any]) -> tuple[list[Any], str]:
+        net = nn.HybridSequential()
+        net.add(
+            nn.ColumnParallelDense(8, mesh["model"], "relu", in_units=6),
+            nn.RowParallelDense(6, mesh["model"], in_units=8),
+            nn.ColumnParallelDense(4, mesh["model"], in_units=6, gather_output=True),
+        )
+        net.initialize(ctx=device)
+        rng = np.random.default_rng(3)
+        params = list(net.collect_params().values())
+        for p in params:
+            p.set_data(rng.normal(size=getattr(p, "whole_shape", p.shape)) * 0.3)
+        trainer = gluon.Trainer(params, "adam", {"learning_rate": 0.05}, kvstore="dist_sync")
+        loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
+
+        @jit
+        def step(x: Any, y: Any) -> Any:
+            with autograd.record():
+                loss = loss_of(net(x), y)
+            loss.backward()
+            trainer.step(8)
+            return loss.sum()
+
+        rng = np.random.default_rng(0)
+        rows = slice(mesh["data"].rank, None, mesh["data"].size)
+        for _ in range(3):
+            x, y = rng.normal(size=(8, 6)).astype("float32"), rng.integers(0, 4, 8)
+            batch = tuple(array(a[rows], device=device) for a in (x, y))
+            step(*batch)
+        return [p._reduce().asnumpy() for p in params], step.explain(*batch)
+
+    expected, _ = train(hn.cpu(), hn.distributed.mesh(data=1, model=1))
+    with emulated_gpu(devices=2 * data):
+        for found, text in on_ranks(2 * data, lambda rank: train(hn.gpu(rank), hn.distributed.mesh(data=data, model=2))):
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+            assert "over 2 ranks by NCCL" in text and ("over 2 ranks that have the same slices of parameters" in text) is (data == 2)

@@ -13,6 +13,7 @@ from emulator.emulator import COMPILER
 
 import hybridnet as hn
 from hybridnet import autograd, gluon
+from hybridnet.device.groups import Group
 from hybridnet.gluon import loss, nn, rnn
 
 Made = tuple[Any, list[tuple[int, ...]]]  # a block and the shapes of its inputs
@@ -38,6 +39,7 @@ def _sequential(kind: Any) -> Any:
 _IMAGE = [(2, 3, 8, 8)]
 _SPATIAL = {"1D": [(2, 3, 8)], "2D": _IMAGE, "3D": [(2, 3, 6, 6, 6)]}
 _VECTORS = [(2, 4)]
+_ALONE = Group(((0,),))  # one rank, which has all
 _SEQUENCE = [(2, 3, 4)]
 
 LAYERS: dict[str, Callable[[], Made]] = {
@@ -70,6 +72,10 @@ LAYERS: dict[str, Callable[[], Made]] = {
     "LayerNorm": lambda: (nn.LayerNorm(), _VECTORS),
     "ReflectionPad2D": lambda: (nn.ReflectionPad2D(1), _IMAGE),
     "RMSNorm": lambda: (nn.RMSNorm(), _VECTORS),
+    "ColumnParallelDense": lambda: (nn.ColumnParallelDense(3, _ALONE), _VECTORS),
+    "RowParallelDense": lambda: (nn.RowParallelDense(3, _ALONE), _VECTORS),
+    "VocabParallelEmbedding": lambda: (nn.VocabParallelEmbedding(5, 3, _ALONE), _VECTORS),
+    "GroupDropout": lambda: (nn.GroupDropout(0.5, _ALONE), _VECTORS),
     "SwiGLU": lambda: (nn.SwiGLU(4, 8), _VECTORS),
     "FeedForward": lambda: (nn.FeedForward(4, 8), _VECTORS),
     "RotaryEmbedding": lambda: (nn.RotaryEmbedding(), [(2, 3, 2, 4)]),
@@ -103,7 +109,7 @@ def _cells(stack: Any) -> Any:
 
 LOSSES: dict[str, Callable[[], Made]] = {
     name: lambda name=name: (
-        getattr(loss, name)(),
+        getattr(loss, name)(*[_ALONE] * (name == "VocabParallelSoftmaxCELoss")),
         [(2, 5, 4), (2, 3)] if name == "CTCLoss" else [(2, 4)] * (3 if name in ("CosineEmbeddingLoss", "TripletLoss") else 2),
     )
     for name, cls in vars(loss).items()
@@ -125,7 +131,7 @@ def used(block: Any, shapes: list[tuple[int, ...]], hybridize: bool) -> list[wea
     inputs = [_array(*shape) for shape in shapes]
     if isinstance(block, loss.CosineEmbeddingLoss):
         inputs[-1] = hn.np.ones((2,))
-    elif isinstance(block, loss.SoftmaxCrossEntropyLoss):
+    elif isinstance(block, (loss.SoftmaxCrossEntropyLoss, loss.VocabParallelSoftmaxCELoss)):
         inputs[-1] = hn.np.zeros((2,))
     elif isinstance(block, rnn.BidirectionalCell):
         inputs = [3, *inputs]

@@ -36,6 +36,10 @@ FORMULAS = {
     "RotaryEmbedding": "test_transformer.py::test_rotary_embedding",
     "MultiHeadAttention": "test_transformer.py::test_multi_head_attention",
     "TransformerEncoderLayer": "test_transformer.py::test_layers",
+    **dict.fromkeys(
+        ("ColumnParallelDense", "GroupDropout", "RowParallelDense", "VocabParallelEmbedding", "VocabParallelSoftmaxCELoss"),
+        "test_parallel.py::test_each_is_the_layer_that_it_divides",
+    ),
     "TransformerDecoderLayer": "test_transformer.py::test_layers",
     "AdamW": "test_trainer.py::test_adamw_decays_apart_from_the_gradient",
     "SGLD": "test_formulas.py::test_langevin_dynamics",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy
 import pytest
 
-from hybridnet import lr_scheduler, metric
+from hybridnet import lr_scheduler, metric, nd
 from hybridnet.errors import ArgumentError, ShapeError
 from hybridnet.numpy import array
 
@@ -188,3 +188,44 @@ def test_moments_of_a_correlation_are_taken_in_by_hand() -> None:
     _, before = found.get()
     found.update_cov(x, y)
     numpy.testing.assert_allclose(found.get()[1], 2 * before, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        metric.Accuracy, lambda: metric.TopKAccuracy(2), metric.F1, lambda: metric.F1(average="micro"), metric.MCC,
+        lambda: metric.MCC(average="micro"), metric.PCC, metric.CrossEntropy, lambda: metric.Perplexity(None), metric.Loss,
+        lambda: metric.CompositeEvalMetric([metric.Accuracy(), metric.F1(average="micro")]),
+        lambda: metric.CustomMetric(lambda label, pred: float((pred.argmax(1) == label).sum())),
+    ],
+)  # fmt: skip
+def test_metrics_of_parts_are_merged(make: Any) -> None:
+    """Batches counted by three metrics, one of which has seen none, and then by one: as by one alone."""
+    rng = numpy.random.default_rng(0)
+    batches = []
+    for n in (5, 2, 9, 4):
+        scores = rng.random((n, 2)) + 1e-3
+        batches.append((nd.array(rng.integers(0, 2, n)), nd.array(scores / scores.sum(axis=1, keepdims=True))))
+    whole, parts = make(), [make() for _ in range(3)]
+    for i, (label, pred) in enumerate(batches):
+        whole.update([label], [pred])
+        parts[i % 2].update([label], [pred])
+    for other in parts[1:]:
+        parts[0].merge(other)
+    for name in ("get", "get_global"):
+        found, expected = (getattr(m, name)() for m in (parts[0], whole))
+        assert found[0] == expected[0]
+        numpy.testing.assert_allclose(found[1], expected[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("average", ["macro", "micro"])
+def test_correlations_of_parts_are_merged(average: str) -> None:
+    rng = numpy.random.default_rng(1)
+    whole, parts = metric.PearsonCorrelation(average=average), [metric.PearsonCorrelation(average=average) for _ in range(2)]
+    for i in range(4):
+        x = rng.normal(size=6) + 1e4
+        pair = [nd.array(x, dtype="float64")], [nd.array(x + rng.normal(size=6), dtype="float64")]
+        whole.update(*pair)
+        parts[i % 2].update(*pair)
+    parts[0].merge(parts[1])
+    numpy.testing.assert_allclose(parts[0].get()[1], whole.get()[1], rtol=1e-9)

@@ -150,3 +150,61 @@ def test_batches_of_other_lengths_are_weighted_by_their_samples(way: str) -> Non
     for found, text in on_ranks(2, lambda rank: train_uneven(rank, 2)):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
         assert way == "eager" or "over 2 ranks, then divided by the batch size that step was given, an array" in text
+
+
+def test_each_is_the_layer_that_it_divides() -> None:
+    """Outputs, and gradients of inputs and parameters, beside ``Dense``, ``Embedding``, the loss and ``Dropout``."""
+    rng = np.random.default_rng(0)
+    x = hn.np.array(rng.normal(size=(5, 3, 6)))
+    words, labels = (hn.np.array(rng.integers(0, 8, (5, 3))) for _ in range(2))
+
+    def measured(layers: dict[str, Any], own: Any = None) -> dict[str, Any]:
+        """By layer the output and the gradients; values are drawn by name, whole. ``own``: this rank's part of the last axis."""
+        found = {}
+        for name, layer in layers.items():
+            given = words if name == "embedding" else (x if own is None or name not in ("row", "loss") else x[..., own]).copy()
+            if name != "embedding":
+                given.attach_grad()
+            layer.initialize()
+            layer(given, labels) if name == "loss" else layer(given)
+            values = np.random.default_rng(1)
+            for p in layer.collect_params().values():
+                p.set_data(values.normal(size=getattr(p, "whole_shape", p.shape)))
+            with autograd.record():
+                y = layer(given, labels % 6) if name == "loss" else layer(given)
+                head = (y * hn.np.arange(1.0, y.size + 1).reshape(y.shape)).sum()
+            head.backward()
+            slopes = [p.whole_of(p.grad()) if hasattr(p, "whole_of") else p.grad() for p in layer.collect_params().values()]
+            found[name] = [y.asnumpy(), *([] if name == "embedding" else [given.grad.asnumpy()]), *(s.asnumpy() for s in slopes)]
+        return found
+
+    expected = measured(
+        {
+            "column": nn.Dense(8, "tanh", flatten=False),
+            "row": nn.Dense(4, flatten=False),
+            "flat": nn.Dense(8),
+            "embedding": nn.Embedding(8, 4),
+            "loss": gluon.loss.SoftmaxCrossEntropyLoss(),
+        }
+    )
+
+    def run(rank: int) -> Any:
+        group, own = distributed.group([range(2)]), slice(3 * rank, 3 * rank + 3)
+        layers = {
+            "column": nn.ColumnParallelDense(8, group, "tanh", flatten=False, gather_output=True),
+            "row": nn.RowParallelDense(4, group, flatten=False),
+            "flat": nn.ColumnParallelDense(8, group, gather_output=True),
+            "embedding": nn.VocabParallelEmbedding(8, 4, group),
+            "loss": gluon.loss.VocabParallelSoftmaxCELoss(group),
+        }
+        drop = nn.GroupDropout(0.5, group)
+        with autograd.train_mode():
+            dropped = drop(hn.np.ones((400,))).asnumpy()
+        return measured(layers, own), own, dropped
+
+    for found, own, dropped in on_ranks(2, run):
+        assert set(dropped.tolist()) == {0.0, 2.0} and 120 < (dropped == 0).sum() < 280
+        for name, values in expected.items():
+            for i, (a, b) in enumerate(zip(found[name], values, strict=True)):
+                whole = b[..., own] if i == 1 and name in ("row", "loss") else b
+                np.testing.assert_allclose(a, whole, rtol=1e-5, atol=1e-5, err_msg=f"{name} {i}")
