@@ -295,7 +295,8 @@ SHAPES = ((3, 5), (4, 5), (4,))
 )
 def test_epilogue(build: Any, shapes: Any, expected: list[str]) -> None:
     on_cpu = graph_of(build, *shapes, device=cpu())
-    assert epilogue(on_cpu) is on_cpu  # there products, sums and maxima fuse otherwise
+    with mock.patch.object(config, "disabled_libraries", frozenset({"oneDNN"})):
+        assert str(epilogue(on_cpu)) == str(on_cpu)  # NumPy has no product that does more
     graph = graph_of(build, *shapes, device=Device("gpu", 0))
     exact = epilogue(graph)
     with mock.patch.object(config, "fast_math", True):

@@ -17,7 +17,7 @@ from hybridnet import autograd, dtypes, npx
 from hybridnet.compile import jit
 from hybridnet.config import config
 from hybridnet.core import OPS, NDArray, Spec, call, wrap
-from hybridnet.device import cpu, onednn
+from hybridnet.device import cpu, hardware, onednn
 from hybridnet.errors import ArgumentError, GraphError
 from hybridnet.graph import operators
 from hybridnet.graph.interpret import interpret
@@ -197,6 +197,9 @@ GPU_PASSES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "residuals": (lambda x, y, gamma: _stream(x, y, gamma), ((6, 64), (64, 64), (64,))),
     "last_block": (lambda x, *parameters: _normalised(x, *parameters), ((128, 12, 13, 16), (16,), (16,))),
     "insert_layout_copies": (lambda x: x[:, ::2], ((4, 8),)),
+    "cut_products": (lambda x: _stacked(x), ((12, 2, 4),)),
+    "side_by_side": (gradient(lambda x: _stacked(x).sum()), ((12, 2, 4),)),
+    "copy_elements": (loop, ((300, 3),)),  # rows of six bytes, which begin where not all kernels can read
 }
 
 
@@ -213,6 +216,13 @@ def _stream(x: Any, y: Any, gamma: Any) -> Any:
     """A residual stream: what is normed is read again."""
     x = x + hn.np.dot(x, y)
     return hn.np.dot(npx.layer_norm(x, gamma, gamma), y) + x
+
+
+def _stacked(x: Any) -> Any:
+    """Two recurrent layers that go step by step."""
+    net = hn.gluon.rnn.LSTM(4, num_layers=2, input_size=4, dtype="float16")
+    net.initialize(ctx=hn.gpu())
+    return net(x)
 
 
 def _decay(*xs: Any) -> Any:
@@ -265,6 +275,7 @@ def test_each_pass_for_a_gpu_fires(name: str, emulated_gpu: Any, monkeypatch: py
     fn, shapes = GPU_PASSES[name]
     if name == "decompose-late":  # as where no library computes convolutions
         monkeypatch.setattr(sys.modules["hybridnet.graph.passes.decompose"], "has_fused_implementation", lambda node: False)
+    monkeypatch.setattr(hardware, "RECURRENT_BYTES", 0)  # few units would be one launch a layer
     monkeypatch.setattr(config, "score_bytes", 64 * 48 * 2 if name == "chunk_losses" else 0)
     assert name in effects(fn, [normal(*s, dtype="float16", device=hn.gpu()) for s in shapes])
 

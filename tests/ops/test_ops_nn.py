@@ -76,7 +76,7 @@ def test_small_sigmoids_keep_their_digits() -> None:
 
 
 def test_activations_take_integers() -> None:
-    assert activation.sigmoid(array(np.arange(3))).dtype == dtypes.default_float
+    assert activation.sigmoid(array(np.arange(3))).dtype == dtypes.default_float()
 
 
 @pytest.mark.parametrize("name", [*DEFINITIONS, "leaky", "elu", "selu"])
