@@ -1,7 +1,7 @@
 // batch_norm_of_many on gpu(0): 2,453,760 bytes of arena
 //    _6<<<(1, 1), 256>>>(arena+2451712)
-//    moments_parts_multiply_sum_true_divide_s_1<<<(1, 21), 256>>>(arena+1397760, arena+3328, arena, arena+1536, arena+3072, arena+2451968, arena+2452224, arena+2452480, arena+2452736, made0)
-//    cast_1<<<(172, 1), 256>>>(made1)
+//    cast_1<<<(172, 1), 256>>>(made0)
+//    moments_parts_multiply_sum_true_divide_s_1<<<(1, 21), 256>>>(arena+1397760, arena+2099968, arena+2096640, arena+2098176, arena+2099712, arena+2451968, arena+2452224, arena+2452480, arena+2452736, made1)
 //    multiply_add_cast_maximum_1<<<(86, 1), 256>>>(arena, arena+2452480, arena+2452736, arena+2096640)
 //    centred_parts_sum_multiply_add_true_divi_1<<<(1, 42), 256>>>(arena+1747200, arena+1397760, arena+2451968, arena+2452480, arena+2452736, arena+2452224, arena+2446080, arena+2448896, arena+2452992, arena+2453248, arena+2453504, made2)
 //    multiply_add_cast_greater_where_1<<<(86, 1), 256>>>(arena+698880, arena+2452480, arena+2452736, arena+1747200, arena, arena+2453504, arena+2453248, arena+1747200)
@@ -13,7 +13,58 @@
 #include "random.cuh"
 #include "batch_norm.cu"
 
-__device__ inline void moments_parts_multiply_sum_true_divide_s_0_end(const float* x0, const float* x1, const float* x2, const float* x3, float* y0, float* y1, float* y2, float* y3)
+static __device__ inline void cast_1_element(float x0, float& y0)
+{
+    const float v1 = hn_cast<float>(x0);
+    y0 = v1;
+}
+
+extern "C" __global__ void __launch_bounds__(256) cast_1(const long long* table)
+{
+    const long long* const chunk = table + 8 + 2 * blockIdx.x;
+    const long long* const member = table + chunk[0] * 4;
+    const long long start = chunk[1], left = member[0] - start;
+    const int count = left < 2048 ? static_cast<int>(left) : 2048;
+    const hn_bfloat16* const x0 = reinterpret_cast<const hn_bfloat16*>(member[2]) + start;
+    float* const y0 = reinterpret_cast<float*>(member[3]) + start;
+    const int packs = (member[2] | member[3]) % 16 == 0 ? count / 8 : 0;
+#pragma unroll 1
+    for (int i = threadIdx.x; i < packs; i += 2 * 256) {
+        hn_pack<hn_bfloat16, 8> a0[2];
+#pragma unroll
+        for (int u = 0; u < 2; ++u) {
+            const int j = i + u * 256;
+            if (j < packs) {
+                a0[u] = hn_load<8>(x0 + j * 8);
+            }
+        }
+#pragma unroll
+        for (int u = 0; u < 2; ++u) {
+            const int j = i + u * 256;
+            if (j < packs) {
+                hn_pack<float, 8> b0;
+#pragma unroll
+                for (int e = 0; e < 8; ++e) {
+                    float r0;
+                    cast_1_element(a0[u][e], r0);
+                    b0.set_exact(e, r0);
+                }
+                hn_store(y0 + j * 8, b0);
+            }
+        }
+    }
+#pragma unroll 1
+    for (int i = packs * 8 + threadIdx.x; i < count; i += 256) {
+        const hn_pack<hn_bfloat16, 1> a0 = hn_load<1>(x0 + i);
+        hn_pack<float, 1> b0;
+        float r0;
+        cast_1_element(a0[0], r0);
+        b0.set_exact(0, r0);
+        hn_store(y0 + i, b0);
+    }
+}
+
+__device__ inline void moments_parts_multiply_sum_true_divide_s_1_end(const float* x0, const float* x1, const float* x2, const float* x3, float* y0, float* y1, float* y2, float* y3)
 {
     HN_SHARED(scratch);
     const int lane = threadIdx.x / 16;
@@ -102,58 +153,7 @@ __device__ inline void moments_parts_multiply_sum_true_divide_s_0_end(const floa
 extern "C" __global__ void __launch_bounds__(256, 4) moments_parts_multiply_sum_true_divide_s_1(const hn_bfloat16* x0, const float* x1, float* y0, float* y1, float* y2, float* y3, float* y4, float* y5, float* y6, int* y7)
 {
     hn_moments_parts_over_rows<hn_bfloat16, 8, 2, 128, 4>(x0, y0, y1, y2, 10920, 16, 520);
-    if (hn_is_last(y7 + blockIdx.x, gridDim.y)) moments_parts_multiply_sum_true_divide_s_0_end(y0, y1, y2, x1, y3, y4, y5, y6);
-}
-
-static __device__ inline void cast_1_element(float x0, float& y0)
-{
-    const float v1 = hn_cast<float>(x0);
-    y0 = v1;
-}
-
-extern "C" __global__ void __launch_bounds__(256) cast_1(const long long* table)
-{
-    const long long* const chunk = table + 8 + 2 * blockIdx.x;
-    const long long* const member = table + chunk[0] * 4;
-    const long long start = chunk[1], left = member[0] - start;
-    const int count = left < 2048 ? static_cast<int>(left) : 2048;
-    const hn_bfloat16* const x0 = reinterpret_cast<const hn_bfloat16*>(member[2]) + start;
-    float* const y0 = reinterpret_cast<float*>(member[3]) + start;
-    const int packs = (member[2] | member[3]) % 16 == 0 ? count / 8 : 0;
-#pragma unroll 1
-    for (int i = threadIdx.x; i < packs; i += 2 * 256) {
-        hn_pack<hn_bfloat16, 8> a0[2];
-#pragma unroll
-        for (int u = 0; u < 2; ++u) {
-            const int j = i + u * 256;
-            if (j < packs) {
-                a0[u] = hn_load<8>(x0 + j * 8);
-            }
-        }
-#pragma unroll
-        for (int u = 0; u < 2; ++u) {
-            const int j = i + u * 256;
-            if (j < packs) {
-                hn_pack<float, 8> b0;
-#pragma unroll
-                for (int e = 0; e < 8; ++e) {
-                    float r0;
-                    cast_1_element(a0[u][e], r0);
-                    b0.set_exact(e, r0);
-                }
-                hn_store(y0 + j * 8, b0);
-            }
-        }
-    }
-#pragma unroll 1
-    for (int i = packs * 8 + threadIdx.x; i < count; i += 256) {
-        const hn_pack<hn_bfloat16, 1> a0 = hn_load<1>(x0 + i);
-        hn_pack<float, 1> b0;
-        float r0;
-        cast_1_element(a0[0], r0);
-        b0.set_exact(0, r0);
-        hn_store(y0 + i, b0);
-    }
+    if (hn_is_last(y7 + blockIdx.x, gridDim.y)) moments_parts_multiply_sum_true_divide_s_1_end(y0, y1, y2, x1, y3, y4, y5, y6);
 }
 
 static __device__ inline void multiply_add_cast_maximum_1_element(float x0, float x1, float x2, float& y0)
