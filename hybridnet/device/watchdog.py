@@ -50,13 +50,16 @@ class Progress:
         self.members: tuple[int, ...] = ()
 
     def enter(self, kind: str, members: tuple[int, ...] = ()) -> None:
+        """Note that a collective of these ranks begins."""
         self.counts[members] = self.counts.get(members, 0) + 1
         self.members, self.kind, self.since = members, kind, time.monotonic()
 
     def end(self) -> None:
+        """Note that this rank waits for the others to end with it."""
         self.members, self.kind, self.since = (), _END, time.monotonic()
 
     def leave(self) -> None:
+        """Note that the collective is over."""
         self.kind = ""
 
     def waited(self) -> float:

@@ -18,9 +18,9 @@ StateInfo = list[dict[str, Any]]
 
 def first_states(info: StateInfo, func: Callable[..., Any] | None, **kwargs: Any) -> list[Any]:
     """``func(shape=..., **kwargs)`` for each state; zeros, by the rules of now, unless ``func`` is given."""
-    if func is None:  # in the type that parameters have unless told, whatever arrays have
-        func, kwargs = creation.zeros if is_np_array() else ndarray.zeros, {"dtype": "float32", **kwargs}
-    return [func(shape=state["shape"], **{"dtype": state["dtype"], **kwargs} if "dtype" in state else kwargs) for state in info]
+    make = func or (creation.zeros if is_np_array() else ndarray.zeros)
+    usual = {} if func else {"dtype": "float32"}  # the type that parameters have unless told, whatever arrays have
+    return [make(shape=s["shape"], **{**usual, **({"dtype": s["dtype"]} if "dtype" in s else {}), **kwargs}) for s in info]
 
 
 def batch_of(inputs: Any, layout: str) -> int:

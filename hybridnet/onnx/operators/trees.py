@@ -23,8 +23,7 @@ _MODES = tuple(_COMPARISONS)  # by their numbers in TreeEnsemble
 class Trees:
     """Nodes of all trees in tables by their numbers; ``yes`` and ``no`` of a leaf are the leaf itself.
 
-    ``modes``: each node's comparison by its number in ``_MODES``; ``missing``: whether a feature that is NaN counts as yes;
-    ``depth``: comparisons that the longest way to a leaf takes.
+    ``modes``: each node's comparison by its number in ``_MODES``; ``missing``: whether a feature that is NaN counts as yes.
     """
 
     roots: np.ndarray
@@ -37,6 +36,7 @@ class Trees:
 
     @property
     def depth(self) -> int:
+        """The comparisons that the longest way to a leaf takes."""
         level, depth = np.unique(self.roots), 0
         while not np.all(self.yes[level] == level):
             level = np.unique(np.concatenate([self.yes[level], self.no[level]]))
