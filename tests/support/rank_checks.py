@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import rank_programs
 from support.divided_language import train as train_divided
 from support.fit_checks import CHECKS as FIT_CHECKS
 from support.paths import ROOT
@@ -200,6 +201,26 @@ def collectives(folder: Path) -> None:
     params = {"a": hn.np.full((2,), float(rank)), "b": hn.np.full((3,), rank * 2.0)}
     distributed.broadcast_parameters(params, root=size - 1)
     assert [params["a"].tolist(), params["b"].tolist()] == [[size - 1.0] * 2, [2.0 * size - 2] * 3]
+
+
+@check
+def random_programs(folder: Path) -> None:
+    """With collectives in them: compiled they give what they give imperatively, gradients and states too."""
+    for seed in range(6):
+        found = []
+        for way in (lambda fn: fn, hn.jit):
+            draw = np.random.default_rng(seed + 100 * distributed.rank())
+            xs, states = ([hn.np.array(draw.normal(size=(8, 4)), dtype="float64") for _ in range(2)] for _ in range(2))
+            fn = way(rank_programs.program(seed, states, 16))
+            results = [fn(*xs) for _ in range(3)]
+            for x in xs:
+                x.attach_grad()
+            with autograd.record():
+                y = fn(*xs)
+            y.backward()
+            found.append([v.asnumpy() for v in (*results, y, *states, *(x.grad for x in xs))])
+        for imperative, compiled in zip(*found, strict=True):
+            np.testing.assert_allclose(compiled, imperative, rtol=1e-9, atol=1e-9)
 
 
 @check

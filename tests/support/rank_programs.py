@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import hybridnet as hn
+from hybridnet.device import communicate
 from hybridnet.ops.collective.collective import all_gather, all_reduce, broadcast, reduce_scatter
 
 
@@ -29,7 +30,7 @@ def program(seed: int, states: list[Any], steps: int = 26) -> Callable[..., Any]
                 case 4:
                     made = all_gather(reduce_scatter(a.sin()))
                 case 5:
-                    made = broadcast(a * 0.5, root=int(rng.integers(0, 2)))
+                    made = broadcast(a * 0.5, root=int(rng.integers(0, 2)) % communicate.world().size)
                 case 6:
                     made = hn.np.tanh(a - b.mean(axis=-1, keepdims=True)) + scalars[-1]
                 case _:
