@@ -11,12 +11,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from hybridnet.errors import GraphError, fail
 
 #: Steps among which an order is looked for; the time that it takes grows with their square.
 WINDOW = 1024
+LOOKED_AT = 4  # lanes, for a step that waits directly for the last of none
 
 
 class Span(NamedTuple):
@@ -130,17 +132,23 @@ class _Reaches:
 
 
 def _lanes(before: Sequence[tuple[int, ...]], channels: Sequence[str], reaches: _Reaches) -> tuple[int, ...]:
-    """Lanes for steps: each goes on where the last one is a step that it waits for, best where it does so directly."""
+    """Lanes for steps: each goes on where the last one is a step that it waits for, best where it does so directly.
+
+    Else it looks at the few lanes that were gone on with last.
+    """
     lanes: list[int] = []
     last: list[int] = []  # of each lane
     own: dict[str, int] = {}  # the lanes of channels
+    recent: dict[int, None] = {}  # the other lanes, in the order in which they were gone on with
     for i, (steps, channel) in enumerate(zip(before, channels, strict=True)):
         if channel:
             lane = own.setdefault(channel, len(last))
         else:
-            taken = own.values()
-            free = [k for k, j in enumerate(last) if k not in taken and reaches.holds(i, j)]
-            lane = max(free, key=lambda k: (last[k] in steps, last[k])) if free else len(last)
+            direct = [p for p in steps if lanes[p] in recent and last[lanes[p]] == p]
+            looked_at = [lanes[max(direct)]] if direct else list(islice(reversed(recent), LOOKED_AT))
+            lane = next((k for k in looked_at if reaches.holds(i, last[k])), len(last))
+            recent.pop(lane, None)
+            recent[lane] = None
         if lane == len(last):
             last.append(i)
         last[lane] = i

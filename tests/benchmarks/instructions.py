@@ -31,6 +31,7 @@ _MARK = "getppid"
 
 #: One thread, and the same order of sets in every run.
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HYBRIDNET_NUM_THREADS": "1"}
+_ENVIRONMENT["HYBRIDNET_DISABLE_LIBRARIES"] = "numba"  # a thread beside would compile loops meanwhile
 
 
 def versions() -> dict[str, str]:

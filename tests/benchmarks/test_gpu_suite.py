@@ -339,7 +339,7 @@ def test_steps_are_counted() -> None:
     """In one program each: what is launched, by kind and by operator, adds up."""
     with emulated_gpu():
         for workload in counts.WORKLOADS:
-            found = counts.count(workload, sizes.TINY)
+            found, _ = counts.count(workload, sizes.TINY)
             assert found["steps"] == sum(found[kind] for kind in counts.KINDS.values()) == sum(found["by operator"].values())
             assert found["kernels"] > found["library calls"] / 2 > 0
             assert found["CuPy"] == 0
