@@ -155,10 +155,16 @@ def differing(theirs: Any, ours: Any, call: Call, where: str = "") -> str:
         return f"{where}dtype {theirs.dtype}, ours {ours.dtype}"
     if call.name in VALUELESS:
         return ""
-    rough = min([str(d) for d in (*given, ours.dtype, theirs.dtype) if d.kind == "f"] or ["float64"], key=list(_NEAR).index)
+    parts = [
+        str(d).replace("complex64", "float32").replace("complex128", "float64")
+        for d in (*given, ours.dtype, theirs.dtype)
+        if d.kind in "fc"
+    ]
+    rough = min(parts or ["float64"], key=list(_NEAR).index)
     if theirs.dtype.kind not in "fc":
         return "" if np.array_equal(theirs, ours) else f"{where}values {_shown(theirs)}, ours {_shown(ours)}"
-    near, a, b = _NEAR[rough], theirs.astype(np.float64), ours.astype(np.float64)
+    wide = np.complex128 if "c" in theirs.dtype.kind + ours.dtype.kind else np.float64
+    near, a, b = _NEAR[rough], theirs.astype(wide), ours.astype(wide)
     size = float(np.abs(a[np.isfinite(a)]).max(initial=0.1))
     return "" if np.allclose(b, a, rtol=near, atol=near * size, equal_nan=True) else f"{where}values {_shown(theirs)}, ours {_shown(ours)}"
 

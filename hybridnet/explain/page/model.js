@@ -182,18 +182,14 @@ function branches(children, at, path = "") {
       for (const [phase, w] of Object.entries(part.by)) by[phase] = (by[phase] || 0) + w;
       leaves += part.leaves;
     }
-    return { leaf: -1, id, name, kind, children: parts, leaves, at: middle(parts, leaves), sum, by };
+    return { leaf: -1, id, name, kind, children: parts, leaves, at: middle(parts), sum, by };
   });
 }
 
-// Where in the order of running the middle one of a branch's nodes is, as near as its parts tell.
-function middle(parts, leaves) {
-  let before = 0;
-  for (const part of [...parts].sort((a, b) => a.at - b.at)) {
-    before += part.leaves;
-    if (2 * before >= leaves) return part.at;
-  }
-  return 0;
+// Where in the order of running the middle one of a branch's nodes is.
+function middle(parts) {
+  const numbers = parts.flatMap((part) => [...leaves_of(part)]).sort((a, b) => a - b);
+  return numbers.length ? numbers[(numbers.length - 1) >> 1] : 0;
 }
 
 function* leaves_of(branch) {
