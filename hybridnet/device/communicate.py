@@ -22,17 +22,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.config import WORLD_VARIABLES, config, environment_of, numbers
 from hybridnet.device import cuda
+from hybridnet.device.watchdog import LOST, Board, Progress, Watchdog
 from hybridnet.errors import RankError, fail
-
-if TYPE_CHECKING:
-    from hybridnet.device.watchdog import Progress, Watchdog
 
 Data = np.ndarray[Any, Any]
 #: All ranks, each in one part: what collectives of some ranks bear, the same on all. Without any: all ranks are one part.
@@ -43,11 +41,6 @@ _INSTALL = 'pip install "hybridnet[mpi]"'
 _MPI_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 _LOOK_SECONDS = 0.002  # between two looks at what others have sent
 _LAST_WORDS = 0.5  # seconds for the launcher to pass on what ranks say at their end: an abort drops what it has not read yet
-
-
-def _watchdog() -> Any:
-    """The module of it, which only processes of several ranks need."""
-    return importlib.import_module("hybridnet.device.watchdog")
 
 
 class Communicator:
@@ -117,12 +110,12 @@ class _Mpi(Communicator):
         self.name = mpi.Get_library_version().split(",")[0].split("\n")[0].replace("\t", " ").strip()
         self._subjects = 0  # how many were agreed on
         self._members = members  # of a part, the ranks of the whole
-        self._progress: Progress = _watchdog().Progress() if whole is None else whole._progress
+        self._progress: Progress = Progress() if whole is None else whole._progress
         if whole is not None:
             self.watchdog: Watchdog = whole.watchdog
             return
-        self.watchdog = _watchdog().Watchdog(self.rank, self.size, self._progress, lambda: config.deadline, self.end_all)
-        board = _watchdog().Board(self.size, self.local_size == self.size) if self.rank == 0 else None
+        self.watchdog = Watchdog(self.rank, self.size, self._progress, lambda: config.deadline, self.end_all)
+        board = Board(self.size, self.local_size == self.size) if self.rank == 0 else None
         self.watchdog.start(board, *self._world.bcast(None if board is None else (board.address, board.key)))
 
     def part(self, parts: Parts) -> Communicator:
@@ -228,7 +221,7 @@ class _Mpi(Communicator):
                 print(
                     f"rank {self.rank} of {self.size} leaves: MPI_Finalize waits for a rank that does not end", file=sys.stderr, flush=True
                 )
-                os._exit(_watchdog().LOST)
+                os._exit(LOST)
 
         threading.Thread(target=guard, name="hybridnet-guard", daemon=True).start()
         if not self._mpi.Is_finalized():

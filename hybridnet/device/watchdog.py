@@ -8,6 +8,7 @@ travels through a socket of rank 0, to which only those have the key that MPI ha
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import secrets
@@ -18,11 +19,13 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Client, Connection, Listener, wait
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridnet.errors import PACKAGE, RankError, Site, message
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 #: The exit status of ranks that end because one is lost (EX_TEMPFAIL of sysexits.h: try again).
 LOST = 75
@@ -36,6 +39,11 @@ _END, _GONE = "the end", "gone"  # kinds: of a rank that waits for the others to
 _OURS = "hybridnet-"  # how names of threads of this file begin
 
 Told = dict[str, Any]
+
+
+def _connections() -> Any:
+    """Python's module of them, which a process that is alone need not load."""
+    return importlib.import_module("multiprocessing.connection")
 
 
 class Progress:
@@ -72,7 +80,7 @@ class Board:
 
     def __init__(self, size: int, on_one_machine: bool) -> None:
         self.size, self.key = size, secrets.token_bytes(32)
-        self._listener = Listener(("127.0.0.1" if on_one_machine else "", 0), backlog=size, authkey=self.key)
+        self._listener = _connections().Listener(("127.0.0.1" if on_one_machine else "", 0), backlog=size, authkey=self.key)
         port = self._listener.address[1]
         self.address = ("127.0.0.1" if on_one_machine else socket.gethostbyname(socket.gethostname()), port)
         self._told: dict[int, Told] = {}
@@ -102,8 +110,7 @@ class Board:
                 connections[connection] = told["rank"]
                 self.exchange(told)
         while connections:
-            for ready in wait(list(connections)):
-                assert isinstance(ready, Connection)
+            for ready in _connections().wait(list(connections)):
                 if not self._answer(ready, connections[ready]):
                     del connections[ready]
                     ready.close()
@@ -142,7 +149,7 @@ class Watchdog:
         if board is not None:
             self._exchange = board.exchange
         else:
-            connection = self._connection = Client(address, authkey=key)
+            connection = self._connection = _connections().Client(address, authkey=key)
             connection.send_bytes(json.dumps(self._about).encode())
             self._exchange = self._ask
         threading.Thread(target=self._run, name=f"{_OURS}watchdog", daemon=True).start()
