@@ -13,6 +13,7 @@ import importlib.util
 import logging
 import os
 import queue
+import sysconfig
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
@@ -139,6 +140,7 @@ class _Compiler:
             return
         self._waiting.put(wanted)
         if self._thread is None:
+            sysconfig.get_config_vars()  # which numba asks for, and which two threads must not make at once
             self._thread = threading.Thread(target=self._work, name="hybridnet-loops", daemon=True)
             self._thread.start()
 

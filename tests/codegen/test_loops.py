@@ -232,3 +232,13 @@ def test_results_may_be_true_or_false() -> None:
     expected, found, number = both(lambda x, y: (x * 2 > y + 1, x), [x, y])
     assert number == 1 and found[0].dtype == np.bool_
     np.testing.assert_array_equal(found[0], expected[0])
+
+
+def test_what_numba_asks_of_python_is_made_before_its_thread_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's table of its own folders is made at the first question, and half of it is no answer to another thread."""
+    asked: list[bool] = []
+    made = loops._Compiler()
+    monkeypatch.setattr(loops.sysconfig, "get_config_vars", lambda: asked.append(made._thread is None))
+    monkeypatch.setattr(loops.threading, "Thread", lambda **_: mock.Mock())
+    made.add(mock.Mock())
+    assert asked == [True]
