@@ -48,6 +48,19 @@ def compare(found: list[Any], expected: Any) -> None:
             np.testing.assert_array_equal(a, first)
 
 
+def test_the_norm_of_all_gradients_is_not_that_of_slices() -> None:
+    def run(rank: int) -> None:
+        net = nn.ColumnParallelDense(4, distributed.mesh(data=1, model=2)["model"], in_units=3, gather_output=True)
+        net.initialize()
+        net.compile("sgd", "l2")
+        with pytest.raises(
+            ArgumentError, match=r"\[fit\] expected whole parameters on each rank beside clip_global_norm; got slices of .*weight"
+        ):
+            net.fit(hn.np.ones((4, 3)), hn.np.ones((4, 4)), epochs=1, batch_size=2, verbose=0, clip_global_norm=1.0)
+
+    on_ranks(2, run)
+
+
 @pytest.mark.parametrize(("way", "data", "model"), CASES)
 def test_training_is_that_of_one_rank(way: str, data: int, model: int) -> None:
     compare(on_mesh(data, model, way), alone())

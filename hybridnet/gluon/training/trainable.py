@@ -9,6 +9,7 @@ from hybridnet import numpy as np
 from hybridnet.compile import jit
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, fail
+from hybridnet.gluon.parameter import SplitParameter
 from hybridnet.gluon.training import together
 from hybridnet.gluon.training.batches import Arrays, Batches, Place, batches, inputs_of
 from hybridnet.gluon.training.events import EventHandler
@@ -84,7 +85,7 @@ class Trainable:
         what is trained in all, and a program that was killed and started again ends with the same parameters, to the bit.
         ``sample_weight``: a number for each sample, which its loss is multiplied by; an iterable gives ``(x, y, sample_weight)``.
         ``class_weight``: numbers by class, 1 for others. ``accumulate``: an update from the mean gradient over so many batches.
-        ``clip_global_norm``: gradients are scaled so that the norm of all together is at most that.
+        ``clip_global_norm``: gradients are scaled so that the norm of all together is at most that; not where ranks have slices of them.
 
         Parameters that have no values yet get them (Xavier's, unless they have an initializer of their own). Parameters on several devices
         have each batch divided among these; validation and prediction use the first.
@@ -98,6 +99,8 @@ class Trainable:
             fail(ArgumentError, "fit", expected="epochs of 0 or more", got=repr(epochs))
         place = _ready_place(self)
         plan = _plan(session, place, accumulate, clip_global_norm, class_weight)
+        if clip_global_norm is not None:
+            _refuse_slices(self)
         data = batches("fit", x, y, batch_size, shuffle, place, times=epochs, padded=True, weight=sample_weight)
         source = Source(data, keeper=getattr(data, "batches", None))
         if isinstance(data, Batches):  # of which prepare takes the first
@@ -198,6 +201,20 @@ def _plan(session: Session, place: Place, accumulate: int, clip: float | None, c
     if classes and classes[0][0] < 0:
         fail(ArgumentError, "fit", expected="class_weight by numbers of classes", got=str(classes[0][0]))
     return Plan(place.devices, 0 if session.full_batch else accumulate, clip, classes, together.ranks())
+
+
+def _refuse_slices(net: Any) -> None:
+    """A rank that has slices of parameters knows a part of the norm alone."""
+    divided = [p.name for p in net.collect_params().values() if isinstance(p, SplitParameter) and p.group.size > 1]
+    if divided:
+        got = f"slices of {', '.join(divided[:3])}{' and others' if len(divided) > 3 else ''}"
+        fail(
+            ArgumentError,
+            "fit",
+            expected="whole parameters on each rank beside clip_global_norm",
+            got=got,
+            fix="the optimizer's clip_gradient",
+        )
 
 
 def _handlers(callbacks: Any) -> list[EventHandler]:
