@@ -38,9 +38,13 @@ class Dense(HybridBlock):
             in_units = math.prod(input_shape) if flatten else input_shape[-1]
         self._units, self._in_units, self._flatten = units, in_units, flatten
         with self.name_scope():
-            self.weight = self.params.get("weight", shape=(units, in_units), init=weight_initializer, dtype=dtype, allow_deferred_init=True)
-            self.bias = self.params.get("bias", shape=(units,), init=bias_initializer, dtype=dtype) if use_bias else None
+            self.weight = self._made("weight", (units, in_units), init=weight_initializer, dtype=dtype, allow_deferred_init=True)
+            self.bias = self._made("bias", (units,), init=bias_initializer, dtype=dtype) if use_bias else None
             self.act = activated(activation)
+
+    def _made(self, name: str, shape: tuple[int, ...], **settings: Any) -> Any:
+        """One of the layer's parameters; a layer that is divided among ranks makes slices."""
+        return self.params.get(name, shape=shape, **settings)
 
     def infer_shape(self, x: Any, *args: Any) -> None:
         self.weight.shape = (self._units, math.prod(x.shape[1:]) if self._flatten else x.shape[-1])

@@ -7,7 +7,6 @@ Parameters are :class:`~hybridnet.gluon.parameter.SplitParameter` s: first value
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from hybridnet.core import call
@@ -15,7 +14,6 @@ from hybridnet.core.random import alike
 from hybridnet.device.groups import Group
 from hybridnet.errors import ArgumentError, fail
 from hybridnet.gluon.block import HybridBlock
-from hybridnet.gluon.nn.activations import activated
 from hybridnet.gluon.nn.basic import Dense, Dropout
 from hybridnet.gluon.parameter import SplitParameter
 from hybridnet.gluon.symbolic import is_symbolic
@@ -46,36 +44,16 @@ def joined(x: Any, group: Group) -> Any:
     return call("transpose", gathered, axes=(*range(1, x.ndim), 0))
 
 
-class DividedDense(HybridBlock):
+class DividedDense(Dense):
     """This rank's outputs of a Dense layer of ``units``, of inputs that were :func:`entered`: what attention makes queries by."""
 
-    def __init__(
-        self,
-        units: int,
-        group: Group,
-        activation: str | None = None,
-        use_bias: bool = True,
-        flatten: bool = True,
-        dtype: Any = "float32",
-        weight_initializer: Any = None,
-        bias_initializer: Any = "zeros",
-        in_units: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._group, self._units, self._flatten = group, units // group.size, flatten
-        with self.name_scope():
-            shape = units, in_units
-            self.weight = SplitParameter("weight", group, 0, shape, init=weight_initializer, dtype=dtype, allow_deferred_init=True)
-            self.bias = SplitParameter("bias", group, 0, (units,), init=bias_initializer, dtype=dtype) if use_bias else None
-            self.act = activated(activation)
+    def __init__(self, units: int, group: Group, *args: Any, **kwargs: Any) -> None:
+        self._group = group
+        super().__init__(units, *args, **kwargs)
+        self._units = units // group.size
 
-    def infer_shape(self, x: Any, *args: Any) -> None:
-        self.weight.shape = (self._units, math.prod(x.shape[1:]) if self._flatten else x.shape[-1])
-
-    def hybrid_forward(self, F: Any, x: Any, weight: Any, bias: Any = None) -> Any:
-        y = F.FullyConnected(x, weight, bias, num_hidden=self._units, no_bias=bias is None, flatten=self._flatten, name="fwd")
-        return y if self.act is None else self.act(y)
+    def _made(self, name: str, shape: tuple[int, ...], **settings: Any) -> Any:
+        return SplitParameter(name, self._group, 0, shape, **settings)
 
     def __repr__(self) -> str:
         shape = self.weight.shape
@@ -97,36 +75,19 @@ class ColumnParallelDense(DividedDense):
         return joined(y, self._group) if self._gather_output else y
 
 
-class RowParallelDense(HybridBlock):
+class RowParallelDense(Dense):
     """A :class:`~hybridnet.gluon.nn.Dense` of divided inputs, (batch, ..., in_units / ranks) on each rank of ``group``.
 
     All ranks get all ``units`` outputs: the sum of their products, plus the bias. ``in_units``: of all ranks together, found at the first
     call. ShapeError unless the ranks divide it.
     """
 
-    def __init__(
-        self,
-        units: int,
-        group: Group,
-        activation: str | None = None,
-        use_bias: bool = True,
-        flatten: bool = True,
-        dtype: Any = "float32",
-        weight_initializer: Any = None,
-        bias_initializer: Any = "zeros",
-        in_units: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._group, self._units, self._flatten = group, units, flatten
-        with self.name_scope():
-            shape = units, in_units
-            self.weight = SplitParameter("weight", group, 1, shape, init=weight_initializer, dtype=dtype, allow_deferred_init=True)
-            self.bias = self.params.get("bias", shape=(units,), init=bias_initializer, dtype=dtype) if use_bias else None
-            self.act = activated(activation)
+    def __init__(self, units: int, group: Group, *args: Any, **kwargs: Any) -> None:
+        self._group = group
+        super().__init__(units, *args, **kwargs)
 
-    def infer_shape(self, x: Any, *args: Any) -> None:
-        self.weight.shape = (self._units, math.prod(x.shape[1:]) if self._flatten else x.shape[-1])
+    def _made(self, name: str, shape: tuple[int, ...], **settings: Any) -> Any:
+        return SplitParameter(name, self._group, 1, shape, **settings) if name == "weight" else super()._made(name, shape, **settings)
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any, bias: Any = None) -> Any:
         y = F.FullyConnected(x, weight, None, num_hidden=self._units, no_bias=True, flatten=self._flatten, name="fwd")
