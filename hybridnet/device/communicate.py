@@ -15,6 +15,7 @@ import atexit
 import difflib
 import hashlib
 import importlib
+import logging
 import os
 import sys
 import threading
@@ -31,6 +32,8 @@ from hybridnet.config import WORLD_VARIABLES, config, environment_of, numbers
 from hybridnet.device import cuda
 from hybridnet.device.watchdog import LOST, Board, Progress, Watchdog
 from hybridnet.errors import RankError, fail
+
+_log = logging.getLogger("hybridnet")
 
 Data = np.ndarray[Any, Any]
 #: All ranks, each in one part: what collectives of some ranks bear, the same on all. Without any: all ranks are one part.
@@ -116,7 +119,13 @@ class _Mpi(Communicator):
             return
         self.watchdog = Watchdog(self.rank, self.size, self._progress, lambda: config.deadline, self.end_all)
         board = Board(self.size, self.local_size == self.size) if self.rank == 0 else None
-        self.watchdog.start(board, *self._world.bcast(None if board is None else (board.address, board.key)))
+        told = self.watchdog.connect(board, *self._world.bcast(None if board is None else (board.address, board.key)))
+        if reasons := [reason for reason in self._world.allgather(told) if reason]:
+            self.watchdog.give_up()
+            if self.rank == 0:
+                _log.warning("ranks that are lost will not be named: %s", reasons[0])
+        else:
+            self.watchdog.start()
 
     def part(self, parts: Parts) -> Communicator:
         if not parts:

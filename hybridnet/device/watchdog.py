@@ -82,7 +82,9 @@ class Board:
         self.size, self.key = size, secrets.token_bytes(32)
         self._listener = _connections().Listener(("127.0.0.1" if on_one_machine else "", 0), backlog=size, authkey=self.key)
         port = self._listener.address[1]
-        self.address = ("127.0.0.1" if on_one_machine else socket.gethostbyname(socket.gethostname()), port)
+        # By name: what a machine takes its own name for may be an address that others do not reach.
+        self.address = ("127.0.0.1" if on_one_machine else socket.gethostname(), port)
+        self._closed = False
         self._told: dict[int, Told] = {}
         self._heard: dict[int, float] = {}
         self._lost: dict[int, str] = {}
@@ -104,17 +106,24 @@ class Board:
     def _serve(self) -> None:
         connections: dict[Connection, int] = {}
         with self._listener:
-            for _ in range(self.size - 1):
-                connection = self._listener.accept()
-                told = json.loads(connection.recv_bytes())
-                connections[connection] = told["rank"]
-                self.exchange(told)
+            while len(connections) < self.size - 1 and not self._closed:
+                with suppress(OSError, EOFError, _connections().AuthenticationError):  # of somebody else, who found the port
+                    connection = self._listener.accept()
+                    told = json.loads(connection.recv_bytes())
+                    connections[connection] = told["rank"]
+                    self.exchange(told)
         while connections:
             for ready in _connections().wait(list(connections)):
                 if not self._answer(ready, connections[ready]):
                     del connections[ready]
                     ready.close()
         self.empty.set()
+
+    def close(self) -> None:
+        """Have done with it: not all ranks reach it."""
+        self._closed = True
+        with suppress(OSError):  # what waits for the next rank is let go by one more
+            _connections().Client(self._listener.address, authkey=self.key).close()
 
     def _answer(self, connection: Connection, rank: int) -> bool:
         """Answer one message of a rank; whether there may be more."""
@@ -143,16 +152,32 @@ class Watchdog:
         self._board: Board | None = None
         self._ended, self._met, self._hurry = threading.Event(), threading.Event(), threading.Event()
 
-    def start(self, board: Board | None, address: tuple[str, int], key: bytes) -> None:
-        """Begin to tell and to listen: rank 0 its own board, others that of the address."""
+    def connect(self, board: Board | None, address: tuple[str, int], key: bytes) -> str:
+        """Find what the ranks tell: rank 0 its own board, others that of the address. Why that cannot be done; "" where it is."""
         self._board = board
         if board is not None:
             self._exchange = board.exchange
-        else:
+            return ""
+        try:
             connection = self._connection = _connections().Client(address, authkey=key)
             connection.send_bytes(json.dumps(self._about).encode())
-            self._exchange = self._ask
+        except (OSError, EOFError, _connections().AuthenticationError) as error:
+            return f"rank {self.rank} on {self._about['host']} does not reach rank 0 at {address[0]}:{address[1]}: {error}"
+        self._exchange = self._ask
+        return ""
+
+    def start(self) -> None:
+        """Begin to tell and to listen."""
         threading.Thread(target=self._run, name=f"{_OURS}watchdog", daemon=True).start()
+
+    def give_up(self) -> None:
+        """Do without: not all ranks reach rank 0."""
+        self._met.set()
+        if self._board is not None:
+            self._board.close()
+        if self._connection is not None:
+            self._connection.close()
+        self._board = self._connection = None
 
     def stop(self) -> None:
         """End as one should: once all ranks are here, or one is lost, which ends all. However long others take, they are waited for."""

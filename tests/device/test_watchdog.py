@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ class Ranks:
 
     def start(self) -> None:
         for dog in self.dogs:
-            dog.start(self.board if dog.rank == 0 else None, self.board.address, self.board.key)
+            assert dog.connect(self.board if dog.rank == 0 else None, self.board.address, self.board.key) == ""
+            dog.start()
 
     def end_all(self, status: int) -> None:
         self.status.append(status)
@@ -154,3 +156,31 @@ def test_a_process_that_is_gone(ranks: Ranks, capsys: Any) -> None:
     ranks.progress[0].since -= 0.4  # so long it has waited, though not for as long as the deadline
     ranks.dogs[0]._deadline = ranks.dogs[1]._deadline = lambda: 1e9
     assert "its process has ended" in said(capsys, ranks)
+
+
+def test_where_a_rank_does_not_reach_the_first_all_do_without() -> None:
+    made = Ranks(3, 0.7)
+    host, port = made.board.address
+    first, second, third = made.dogs
+    assert first.connect(made.board, (host, port), made.board.key) == second.connect(None, (host, port), made.board.key) == ""
+    with socket.socket() as closed:  # a port at which nobody listens
+        closed.bind((host, 0))
+        reason = third.connect(None, (host, closed.getsockname()[1]), made.board.key)
+    assert reason.startswith("rank 2 on ") and f"does not reach rank 0 at {host}:" in reason
+    for dog in made.dogs:
+        dog.give_up()
+    for dog in made.dogs:
+        dog.stop()  # at once
+
+
+def test_others_who_find_the_port_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Ranks(2, 5.0)
+    with socket.create_connection(made.board.address) as stranger:
+        stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    made.start()
+    stopping = [threading.Thread(target=dog.stop) for dog in made.dogs]
+    for thread in stopping:
+        thread.start()
+    for thread in stopping:
+        thread.join(20)
+        assert not thread.is_alive()
