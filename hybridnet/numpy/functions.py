@@ -40,7 +40,8 @@ from hybridnet.ops.math import (
     special,
     statistics,
 )
-from hybridnet.ops.vocabulary import NUMPY, check_order, elementwise, with_like
+from hybridnet.ops.ufuncs import elementwise
+from hybridnet.ops.vocabulary import NUMPY, check_order, with_like
 
 _math = pointwise.FUNCTIONS
 

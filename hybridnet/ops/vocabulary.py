@@ -12,12 +12,8 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from hybridnet import dtypes
-from hybridnet.core import NDArray, as_class, asarray, plain
+from hybridnet.core import NDArray, as_class, plain
 from hybridnet.errors import ArgumentError, DtypeError, check_call, fail
-from hybridnet.ops.array.selection import where as choose
 
 _NONE: Mapping[str, str] = {}
 
@@ -50,7 +46,8 @@ def _with(own: inspect.Signature, more: Iterator[Parameter]) -> Iterator[Paramet
     return iter(sorted(found.values(), key=lambda p: p.kind))
 
 
-def _keyword(name: str, default: Any = None) -> Parameter:
+def keyword(name: str, default: Any = None) -> Parameter:
+    """A parameter, in a signature, that is told by name alone."""
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default)
 
 
@@ -66,9 +63,9 @@ class _OtherName:
 
 def _out_and(also: Mapping[str, str]) -> Iterator[Parameter]:
     """``out=``, and further names of parameters; those that mean nothing here are ``None``."""
-    yield _keyword("out")
+    yield keyword("out")
     for name, ours in also.items():
-        yield _keyword(name, _OtherName(ours) if ours else None)
+        yield keyword(name, _OtherName(ours) if ours else None)
 
 
 class Vocabulary:
@@ -203,61 +200,6 @@ def deliver(op: str, result: Any, out: Any) -> Any:
 NUMPY = Vocabulary(_class_beside_plain, _as_class)
 
 
-#: What a ufunc takes besides its operands and ``out``, by default; all arrays are in C order and of one class, whatever is asked.
-_OF_UFUNCS: dict[str, Any] = {"where": True, "casting": "same_kind", "order": "K", "dtype": None, "subok": True}
-
-
-def _ufunc_parameters(ufunc: np.ufunc) -> Iterator[Parameter]:
-    yield Parameter("out", Parameter.POSITIONAL_OR_KEYWORD, default=None)
-    yield from (_keyword(name, default) for name, default in _OF_UFUNCS.items() if name != "where" or ufunc.signature is None)
-
-
-def elementwise(function: Callable[..., Any], ufunc: np.ufunc) -> Callable[..., Any]:
-    """What is ``ufunc`` in NumPy, as a function of ``np``: with the keywords that all of those take.
-
-    ``where``: a mask of the elements to compute; the others keep what ``out`` holds, and are 0 without it. ``dtype``: what
-    is computed in, and ``casting`` what operands may become for it. ``out`` may follow the operands.
-    A function of matrices, whose results are not of single elements, takes no ``where``: ArgumentError.
-    """
-    compute, operands = NUMPY.wrap(function), ufunc.nin
-
-    @functools.wraps(function)
-    def wrapper(
-        *args: Any,
-        out: Any = None,
-        where: Any = True,
-        dtype: Any = None,
-        casting: str = "same_kind",
-        order: Any = None,
-        subok: bool = True,
-        **kwargs: Any,
-    ) -> Any:
-        if len(args) > operands and out is None:
-            args, out = args[:operands], args[operands:] if len(args) > operands + 1 else args[operands]
-        if order is not None:
-            check_order(function.__name__, order)
-        if dtype is None and casting == "same_kind":
-            result = compute(*args, **kwargs)
-        else:
-            result = _in_dtype(compute, ufunc, args, kwargs, None if dtype is None else dtypes.as_dtype(dtype), casting)
-        if where is not True:
-            if ufunc.signature is not None:
-                fail(ArgumentError, function.__name__, expected="no where: its results are not of single elements", got="one")
-            result = _where(where, result, out)
-        return result if out is None else deliver(function.__name__, result, out)
-
-    wrapper.__wrapped__ = Signed(function, lambda: _ufunc_parameters(ufunc))
-    return wrapper
-
-
-def _where(where: Any, result: Any, out: Any) -> Any:
-    """``result`` at the places of a mask, elsewhere what ``out`` holds, or 0."""
-    if isinstance(result, tuple):
-        return tuple(_where(where, r, o) for r, o in zip(result, out or (None,) * len(result), strict=True))
-    kept = out[0] if isinstance(out, tuple) else out
-    return choose(where, result, result.dtype.type(0).item() if kept is None else kept)
-
-
 def with_like(make: Callable[..., Any]) -> Callable[..., Any]:
     """A function that makes arrays, also taking ``like=``: an array, of whose class the result is, and on its device if none is told.
 
@@ -280,7 +222,7 @@ def with_like(make: Callable[..., Any]) -> Callable[..., Any]:
         told = kwargs.get("device") is not None or kwargs.get("ctx") is not None
         return as_class(result if told else result.to_device(like.device), type(like))
 
-    made.__wrapped__ = Signed(make, lambda: iter([_keyword("like")]))  # type: ignore[attr-defined]
+    made.__wrapped__ = Signed(make, lambda: iter([keyword("like")]))  # type: ignore[attr-defined]
     return made
 
 
@@ -288,42 +230,3 @@ def check_order(op: str, order: Any, among: str = "CFAK") -> None:
     """Raise an ArgumentError for what is no order of NumPy's, small letters too."""
     if not isinstance(order, str) or len(order) != 1 or order.upper() not in among:
         fail(ArgumentError, op, expected=f"order {', '.join(among)} (arrays lie in order C, whatever is asked)", got=repr(order))
-
-
-def _in_dtype(
-    compute: Callable[..., Any], ufunc: np.ufunc, args: tuple[Any, ...], kwargs: dict[str, Any], dtype: dtypes.Dtype | None, casting: str
-) -> Any:
-    """What is computed by the loop of ``ufunc`` whose results are of ``dtype``, to which the operands are cast as ``casting`` allows."""
-    arrays = [x if isinstance(x, (NDArray, int, float)) else asarray(x) for x in args]
-    results = _results(ufunc, arrays, dtype, casting)
-    if dtype is None:
-        return compute(*arrays, **kwargs)
-    if not _asks_truth(ufunc):  # then it is the result's alone
-        own = arrays[1:] if ufunc is np.ldexp else []  # whose exponent is an integer whatever the result is
-        arrays = [x.astype(dtype, copy=False) if isinstance(x, NDArray) else x for x in arrays[: len(arrays) - len(own)]] + own
-    result = compute(*arrays, **kwargs)
-    if isinstance(result, tuple):
-        return tuple(y.astype(d, copy=False) for y, d in zip(result, results, strict=True))
-    return result.astype(results[0], copy=False)
-
-
-@functools.cache
-def _asks_truth(ufunc: np.ufunc) -> bool:
-    """Whether a ufunc gives truth values for numbers, as comparisons do."""
-    return any(inputs.strip("?") and results == "?" for inputs, results in (loop.split("->") for loop in ufunc.types))
-
-
-def _results(ufunc: np.ufunc, arrays: list[Any], dtype: dtypes.Dtype | None, casting: str) -> list[dtypes.Dtype]:
-    """The dtypes of a ufunc's results, asked for by ``dtype``; DtypeError if it has no such loop, or ``casting`` forbids what it takes.
-
-    NumPy is asked, with arrays of one element.
-    """
-    given = [np.ones((1, 1), x.dtype) if isinstance(x, NDArray) else x for x in arrays]
-    if len(given) != ufunc.nin or dtypes.bfloat16 in (dtype, *(x.dtype for x in arrays if isinstance(x, NDArray))):
-        return [dtype or dtypes.default_float()] * ufunc.nout
-    try:
-        with np.errstate(all="ignore"):
-            found = ufunc(*given, dtype=dtype, casting=casting)
-    except (TypeError, ValueError) as error:
-        fail(DtypeError, ufunc.__name__, expected=f"operands for dtype {dtype} and casting {casting!r}", got=" ".join(str(error).split()))
-    return [y.dtype for y in (found if isinstance(found, tuple) else (found,))]

@@ -102,7 +102,7 @@ BESIDE_THE_MIRROR = {"data", "mxnet", "references", "support", "emulator", "benc
 
 def test_operators_are_in_folders_and_tests_mirror_the_package() -> None:
     """What one looks for says where it is: a family of operators in its folder, the tests of a package in the folder of its name."""
-    beside = {path.stem for path in (PACKAGE / "ops").glob("*.py")} - {"__init__", "common", "methods", "vocabulary"}
+    beside = {path.stem for path in (PACKAGE / "ops").glob("*.py")} - {"__init__", "common", "methods", "ufuncs", "vocabulary"}
     assert not beside, "a family of operators belongs into a folder of hybridnet/ops"
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders - BESIDE_THE_MIRROR <= {path.name for path in PACKAGE.iterdir()}
