@@ -213,7 +213,7 @@ def test_gradients(name: str) -> None:
 def test_signatures_say_what_wrappers_take() -> None:
     parameters = inspect.signature(hnp.sum).parameters
     assert "out" in parameters and parameters["out"].kind is inspect.Parameter.KEYWORD_ONLY
-    assert [*inspect.signature(hnp.add).parameters] == ["x1", "x2", "out", "where", "casting", "order", "dtype", "subok"]
+    assert [*inspect.signature(hnp.add).parameters] == ["x1", "x2", "out", "where", "casting", "order", "dtype", "subok", "signature"]
     assert "where" not in inspect.signature(hnp.matmul).parameters
     assert {"dtype", "casting", "arrays"} <= set(inspect.signature(hnp.concatenate).parameters)
     assert str(inspect.signature(npx.erf).parameters["data"]) == "data=x"
