@@ -1,11 +1,11 @@
-"""PyTorch on the CPU, eager, with its fused Adam."""
+"""PyTorch on the CPU, eager and by ``torch.compile``, with its fused Adam."""
 
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
-from measure import Case, main
+from measure import Case, Cases, main
 from torch import nn
 from torch_networks import INFERENCE, NETWORKS, Chain
 from workloads import (
@@ -49,7 +49,7 @@ def small(statement: str) -> Case:
     return Case(statement, {"a": a, "b": b, "w": w, "bias": bias, **functions})
 
 
-def perceptron() -> Case:
+def perceptron(compiled: bool) -> Case:
     layers: list[nn.Module] = []
     for weight, bias in perceptron_weights():
         layer = nn.Linear(weight.shape[1], weight.shape[0])
@@ -60,17 +60,20 @@ def perceptron() -> Case:
     assert len(layers) == 2 * len(SIZES) - 2
     network = nn.Sequential(*layers[:-1])
     data, labels = perceptron_batch()
-    return training(network, data, labels)
+    return training(network, data, labels, compiled)
 
 
-def training(network: nn.Module, data: np.ndarray, labels: np.ndarray) -> Case:
+def training(network: nn.Module, data: np.ndarray, labels: np.ndarray, compiled: bool) -> Case:
     optimizer = torch.optim.Adam(network.parameters(), lr=CHECKED_RATE, fused=True)
     loss_fn = nn.CrossEntropyLoss()
     x, y = torch.from_numpy(data), torch.from_numpy(labels).long()
+    forward = lambda x, y: loss_fn(network(x), y)
+    if compiled:
+        forward = torch.compile(forward)
 
     def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         optimizer.zero_grad()
-        loss = loss_fn(network(x), y)
+        loss = forward(x, y)
         loss.backward()
         optimizer.step()
         return loss
@@ -96,20 +99,34 @@ def started(network: nn.Module) -> nn.Module:
     return network
 
 
-def shared(name: str) -> Case:
+def shared(name: str, compiled: bool) -> Case:
     """A network that all peers train, from the same weights."""
-    return training(started(NETWORKS[name]()), *batch(name))
+    return training(started(NETWORKS[name]()), *batch(name), compiled)
 
 
-def inference(name: str) -> Case:
+def inference(name: str, compiled: bool) -> Case:
     network, x = started(INFERENCE[name]()).eval(), torch.from_numpy(image(name))
-    losses = lambda: scaled(network(x).detach().numpy())
+    if compiled:
+        network = torch.compile(network)  # which fuses batch norm into nothing: its weights may still change
+
+    @torch.no_grad()
+    def losses() -> list[float]:
+        return scaled(network(x).numpy())
+
     return Case("net(x)", {"net": network, "x": x}, around=torch.no_grad, losses=losses)
 
 
-def chain() -> Case:
+def chain(compiled: bool) -> Case:
     network, x = Chain(), torch.from_numpy(chain_data())
-    return Case("net(x)", {"net": network, "x": x}, around=torch.no_grad, losses=lambda: [network(x).mean().item()])
+    if compiled:
+        network = torch.compile(network)
+    losses = torch.no_grad()(lambda: [network(x).mean().item()])
+    return Case("net(x)", {"net": network, "x": x}, around=torch.no_grad, losses=losses)
+
+
+def both(build: Callable[[bool], Case]) -> Cases:
+    """A network's cases: as it stands, and compiled."""
+    return {"eager": partial(build, False), "compiled": partial(build, True)}
 
 
 WORKLOADS = {
@@ -120,10 +137,10 @@ WORKLOADS = {
         "matmul": operator("a @ b"),
         **{row: partial(small, PYTORCH_S.get(row, statement)) for row, statement in SMALL.items()},
     },
-    "mlp-train": {"eager": perceptron},
-    **{f"{name}-train": {"eager": partial(shared, name)} for name in NETWORKS},
-    **{f"{name}-inference": {"eager": partial(inference, name)} for name in INFERENCE},
-    "chain-inference": {"eager": chain},
+    "mlp-train": both(perceptron),
+    **{f"{name}-train": both(partial(shared, name)) for name in NETWORKS},
+    **{f"{name}-inference": both(partial(inference, name)) for name in INFERENCE},
+    "chain-inference": both(chain),
 }
 
 if __name__ == "__main__":

@@ -148,6 +148,8 @@ def test_networks_are_measured_with_and_without_the_extra_cpu() -> None:
     assert [(v.title, v.word) for v in verdicts if v.theirs] == [
         ("lenet-train: hybridized with the extra cpu against torch/lenet-train/eager", "PASS")
     ]
+    verdicts = bars.judged(bars.PEERS, {"hybridnet/mlp-train/one step": [1.0], "torch/mlp-train/compiled": [1.9]})
+    assert [(v.title, v.word) for v in verdicts if v.theirs] == [("mlp-train: one step against torch/mlp-train/compiled", "MISS")]
     sizes = {"hybridnet/lstm-train/hybridized": [7.5], "mxnet/lstm-train/hybridized": [10.0], "torch/lstm-train/eager": [8.0]}
     assert [v.word for v in bars.judged(bars.MEMORY, sizes)] == ["PASS", "MISS"]
 
