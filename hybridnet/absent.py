@@ -40,8 +40,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("c2pyerror get_last_ffi_error libinfo add_fileline_to_docstring", "no C library: all is Python"),
     ],
     "hybridnet.amp": [
-        ("convert_model convert_symbol", "amp.convert_hybrid_block of a gluon.SymbolBlock: what computes casts, no graph is changed"),
-        ("lists list_loss_output_functions list_lp16_use_fp32_params", "amp.list_lp16_ops, list_fp32_ops and list_lp16_fp32_ops"),
+        ("lists", "amp.list_lp16_ops, list_fp32_ops and list_lp16_fp32_ops"),
     ],
     "hybridnet.contrib": [
         ("quant", ""),

@@ -27,10 +27,13 @@ from hybridnet.amp.policy import (
     init,
     list_conditional_fp32_ops,
     list_fp32_ops,
+    list_loss_output_functions,
     list_lp16_fp32_ops,
     list_lp16_ops,
+    list_lp16_use_fp32_params,
     list_widest_type_cast,
 )
+from hybridnet.amp.symbols import convert_model, convert_symbol
 from hybridnet.amp.training import init_trainer, scale_loss, unscale
 
 amp = sys.modules[__name__]  # MXNet's module of these functions
@@ -39,12 +42,16 @@ __all__ = [
     "LossScaler",
     "amp",
     "convert_hybrid_block",
+    "convert_model",
+    "convert_symbol",
     "init",
     "init_trainer",
     "list_conditional_fp32_ops",
     "list_fp32_ops",
+    "list_loss_output_functions",
     "list_lp16_fp32_ops",
     "list_lp16_ops",
+    "list_lp16_use_fp32_params",
     "list_widest_type_cast",
     "scale_loss",
     "unscale",

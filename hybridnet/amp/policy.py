@@ -10,14 +10,20 @@ from hybridnet.core import OPS, Precision, find, local
 from hybridnet.errors import ArgumentError, fail
 
 
+def half_of(op: str, target_dtype: Any) -> dtypes.Dtype:
+    """The 16-bit type of that name; ArgumentError if it is neither float16 nor bfloat16."""
+    dtype = dtypes.as_dtype(target_dtype)
+    if dtype not in (dtypes.float16, dtypes.bfloat16):
+        fail(ArgumentError, op, expected="target_dtype float16 or bfloat16", got=repr(target_dtype))
+    return dtype
+
+
 def make_policy(op: str, target_dtype: Any, halved: Iterable[str] | None, kept: Iterable[str] | None) -> Precision:
     """The policy of a 16-bit type, with operators (by their names in graphs) moved from what their records say.
 
     ArgumentError if the type is neither float16 nor bfloat16, or an operator is in two lists.
     """
-    dtype = dtypes.as_dtype(target_dtype)
-    if dtype not in (dtypes.float16, dtypes.bfloat16):
-        fail(ArgumentError, op, expected="target_dtype float16 or bfloat16", got=repr(target_dtype))
+    dtype = half_of(op, target_dtype)
     lists = [frozenset(find(name).name for name in names or ()) for names in (halved, kept)]
     if both := lists[0] & lists[1]:
         fail(ArgumentError, op, expected="operators in one list", got=f"{', '.join(sorted(both))} in both")
@@ -80,5 +86,17 @@ def list_widest_type_cast(target_dtype: Any = "float16") -> list[str]:
 
 def list_conditional_fp32_ops(target_dtype: Any = "float16") -> list[Condition]:
     """The operators whose type depends on an attribute: none."""
-    make_policy("amp", target_dtype, None, None)
+    half_of("amp", target_dtype)
     return []
+
+
+def list_loss_output_functions(target_dtype: Any = "float16") -> list[str]:
+    """MXNet's operators that are outputs with a loss as their gradient; they compute in float32."""
+    half_of("amp", target_dtype)
+    return ["SoftmaxOutput", "LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput"]
+
+
+def list_lp16_use_fp32_params(target_dtype: Any = "float16") -> dict[str, list[str]]:
+    """The operators that take 16-bit data with parameters of float32, and the names of their inputs, of parameters alone."""
+    half_of("amp", target_dtype)
+    return {name: ["", "gamma", "beta", "moving_mean", "moving_var"] for name in ("BatchNorm", "BatchNormWithReLU")}
