@@ -16,7 +16,8 @@ from hybridnet.core import ArrayLike, DTypeLike, Kind, Op, Sample, Spec, apply, 
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.creation import ARANGE, FULL
-from hybridnet.ops.array.indexing import INDEX, INDEX_SET, add_rows, wrapped
+from hybridnet.ops.array.indexing import INDEX, INDEX_SET, wrapped
+from hybridnet.ops.array.row_sums import add_rows
 from hybridnet.ops.array.selection import nonzero
 from hybridnet.ops.array.shape import broadcast_to, expand_dims, reshape, squeeze, stack
 from hybridnet.ops.common import as_shape, normal, normalize_axis, tensor
