@@ -166,7 +166,7 @@ def _span(shares: Any) -> Any:
     return np.stack([np.where(some, used.argmax(1), 0), np.where(some, used.shape[1] - used[:, ::-1].argmax(1), 0)], 1).tolist()
 
 
-#: Pixels that bins read of parts of images at a time.
+#: Pixels, or places between them, that bins read at a time.
 _AT_ONCE = 1 << 21
 
 
@@ -182,19 +182,15 @@ def _reads(xp: Any, shape: tuple[int, ...], images: Any, rows: Any, columns: Any
     tall, images = np.where(here[:, None], tall, 0), np.where(here, images, 0).astype(int)
     cells = [np.arange(n) * group // n for n in (tall.shape[1], wide.shape[1])]
     counts = tall[:, :, None] * wide[:, None, :]
-    sums = np.cumsum(counts.sum((1, 2)))
-    ends = np.searchsorted(sums, np.arange(_AT_ONCE, sums[-1] if len(sums) else 0, _AT_ONCE), "right")
-    bounds = sorted({0, *ends.tolist(), len(images)})
-    for start, stop in itertools.pairwise(bounds):
-        part = slice(start, stop)
+    for part in some_at_a_time(counts):
         region, p, q = np.indices(counts[part].shape).reshape(3, -1)
-        region += start
+        region += part.start
         cell = (images[region] * group + cells[0][p]) * group + cells[1][q]
         # The rows of all bins, then the pixels of all rows.
-        bin, down = _each(tall[region, p])
+        bin, down = each(tall[region, p])
         y = top[region, p][bin] + down
         first, across = (cell * height)[bin] + y, left[region, q][bin]
-        row, right = _each(wide[region, q][bin])
+        row, right = each(wide[region, q][bin])
         share = (
             of_rows[region[bin], p[bin], y][row] * of_columns.ravel()[((region * columns.shape[1] + q)[bin] * width + across)[row] + right]
         )
@@ -203,7 +199,14 @@ def _reads(xp: Any, shape: tuple[int, ...], images: Any, rows: Any, columns: Any
         yield part, sparse_matrix(xp, *(xp.asarray(a) for a in (share, pixel, starts)), batch * group**2 * height * width)
 
 
-def _each(counts: Any) -> tuple[Any, Any]:
+def some_at_a_time(counts: Any) -> Iterator[slice]:
+    """Regions, one after another, so many that not too much is read at a time; ``counts`` (regions, bins, bins): what each bin reads."""
+    sums = np.cumsum(counts.sum((1, 2)))
+    ends = np.searchsorted(sums, np.arange(_AT_ONCE, sums[-1] if len(sums) else 0, _AT_ONCE), "right")
+    return itertools.starmap(slice, itertools.pairwise(sorted({0, *ends.tolist(), len(counts)})))
+
+
+def each(counts: Any) -> tuple[Any, Any]:
     """Of things of which there are so many of each kind, all kinds one after another: each one's kind, and its number in it."""
     kind = np.repeat(np.arange(len(counts)), counts)
     return kind, np.arange(len(kind)) - (np.cumsum(counts) - counts)[kind]
@@ -260,6 +263,13 @@ def _infer_sums(x: Spec, images: Spec, rows: Spec, columns: Spec, *, group: int)
     return Spec((rows.shape[0], x.shape[1] // max(group, 1) ** 2, rows.shape[1], columns.shape[1]), x.dtype)
 
 
+def _infer_spread(g: Spec, images: Spec, rows: Spec, columns: Spec, *, shape: tuple[int, ...], group: int) -> Spec:
+    expected = _infer_sums(Spec(shape, g.dtype), images, rows, columns, group=group).shape
+    if g.shape != expected:
+        fail(ShapeError, "region_spread", expected=f"bins {expected}", got=str(g.shape))
+    return Spec(shape, g.dtype)
+
+
 _images = np.array([0.0, 1, 0])
 
 
@@ -296,7 +306,7 @@ REGION_SPREAD = register(
     Op(
         "region_spread",
         Kind.OPAQUE,
-        lambda g, images, rows, columns, *, shape, group: Spec(shape, g.dtype),
+        _infer_spread,
         compute=_spread,
         grad=lambda needs, g, y, x, images, rows, columns, *, shape, group: (
             call("region_sums", g, images, rows, columns, group=group),
