@@ -196,7 +196,7 @@ def _reads(xp: Any, shape: tuple[int, ...], images: Any, rows: Any, columns: Any
         )
         starts = np.append(0, np.cumsum(counts[part]))
         pixel = (first * width + across)[row] + right
-        yield part, sparse_matrix(xp, *(xp.asarray(a) for a in (share, pixel, starts)), batch * group**2 * height * width)
+        yield part, sparse_matrix(xp, xp.asarray(share), xp.asarray(pixel), xp.asarray(starts), batch * group**2 * height * width)
 
 
 def some_at_a_time(counts: Any) -> Iterator[slice]:
