@@ -11,8 +11,9 @@ _RANKS = "a file is run by one process", "exporting what one rank computes"
 _NO_OPERATOR = "ONNX has no such operator", "computing it outside of the network"
 
 _OF: dict[tuple[str, str], str] = {
-    _TRAINING: "add_along_axis aligned_shares convolution_weight_grad dropout_mask index_add linear_recurrence max_pool_gather "
-    "max_pool_grad multi_box_target pooled_shares product quotient row_sums rnn_sequence_grad slice_grad sum_pool_grad",
+    _TRAINING: "add_along_axis aligned_shares convolution_weight_grad dropout_mask index_add linear_recurrence "
+    "max_pool_gather max_pool_grad multi_box_target pooled_shares product quotient row_products row_sums "
+    "rnn_sequence_grad slice_grad spread_rows sum_pool_grad",
     _DRAWS: "random_binomial random_categorical random_exponential random_gamma random_multinomial random_normal random_permutation "
     "random_poisson random_randint random_uniform",
     _LINEAR_ALGEBRA: "cholesky cofactors eig eigh fft inv pinv qr rfft slogdet solve svd",

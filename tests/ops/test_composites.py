@@ -45,6 +45,7 @@ CALLS: list[tuple[str, Callable[..., Any], list[tuple[int, ...]]]] = [
     ("sum_pool", lambda x: F["Pooling"](x, kernel=(2, 2), pool_type="avg"), [IMAGE]),
     ("global_avg_pool", lambda x: F["Pooling"](x, global_pool=True, pool_type="avg"), [IMAGE]),
     ("upsampling_nearest", lambda x: F["UpSampling"](x, scale=2, sample_type="nearest"), [IMAGE]),
+    ("multi_box_prior", F["_contrib_MultiBoxPrior"], [IMAGE]),
 ]
 #: What is beside the operator: the random state moves on, running statistics are given back.
 STATE = {"copy", "add", "full"}

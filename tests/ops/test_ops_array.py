@@ -272,6 +272,32 @@ def test_topk_returns_what_it_is_asked_for() -> None:
         sorting.topk(x, k=5)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_indices_that_are_the_same_along_the_last_axes(seed: int) -> None:
+    """They take rows whole, and their gradients are sums of rows."""
+    rng = np.random.RandomState(seed)
+    shape = tuple(rng.randint(1, 5, rng.randint(2, 5)))
+    axis = rng.randint(0, len(shape) - 1)
+    stop = rng.randint(axis + 1, len(shape))
+    along = (*shape[:axis], rng.randint(0, 6), *shape[axis + 1 : stop])
+    indices = rng.randint(-shape[axis], shape[axis], (*along, *[1] * (len(shape) - stop))).astype(rng.choice(["int32", "int64"]))
+    x, g = rng.randn(*shape), rng.randn(*along, *shape[stop:])
+    full = np.broadcast_to(indices, g.shape)
+    given = array(x)
+    given.attach_grad()
+    with autograd.record():
+        y = gather.take_along_axis(given, array(indices), axis)
+    y.backward(array(g))
+    np.testing.assert_array_equal(y.asnumpy(), np.take_along_axis(x, full, axis))
+    wanted = np.zeros_like(x)
+    grid = np.indices(g.shape)
+    np.add.at(wanted, tuple(full if i == axis else grid[i] for i in range(len(shape))), g)
+    np.testing.assert_allclose(given.grad.asnumpy(), wanted, rtol=1e-12, atol=1e-12)
+    if indices.size:
+        with pytest.raises(AxisError, match="indices from"):
+            gather.take_along_axis(given, array(indices + 2 * shape[axis]), axis)
+
+
 def test_pick_brings_indices_into_range_and_takes_float_indices() -> None:
     x = array(np.array([[1.0, 2, 3], [4, 5, 6]]))
     same(gather.pick(x, array(np.float32([9, -1]))), np.array([3.0, 4]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,17 @@ def _index(w: Writer, node: Node, x: Value, *indices: Value, key: Any) -> str:
     if first == 0:
         return z
     return w.add("Transpose", [z], perm=[*range(count, count + first), *range(count), *range(count + first, len(result))])
+
+
+@rule("weighted_rows")
+def _weighted_rows(w: Writer, node: Node, rows: Value, *others: Value) -> str:
+    """Rows by their numbers, each times its share, added up."""
+    count, last = len(others) // 2, w.integers([-1])
+    parts = [
+        w.add("Mul", [w.add("Gather", [rows, number], axis=0), w.add("Unsqueeze", [w.cast(share, rows.dtype), last])])
+        for number, share in zip(others[:count], others[count:], strict=True)
+    ]
+    return functools.reduce(lambda total, part: w.add("Add", [total, part]), parts)
 
 
 @rule("take_along_axis")

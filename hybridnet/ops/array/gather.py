@@ -16,7 +16,8 @@ from hybridnet.core import ArrayLike, DTypeLike, Kind, Op, Sample, Spec, apply, 
 from hybridnet.core.kernel import HandKernels
 from hybridnet.errors import ArgumentError, AxisError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.creation import ARANGE, FULL
-from hybridnet.ops.array.indexing import INDEX, INDEX_SET, add_rows, wrapped
+from hybridnet.ops.array.indexing import INDEX, INDEX_SET, wrapped
+from hybridnet.ops.array.row_sums import add_rows
 from hybridnet.ops.array.selection import nonzero
 from hybridnet.ops.array.shape import broadcast_to, expand_dims, reshape, squeeze, stack
 from hybridnet.ops.common import as_shape, normal, normalize_axis, tensor
@@ -110,7 +111,27 @@ def _infer_along(x: Spec, indices: Spec, *, axis: int) -> Spec:
     return Spec(indices.shape, x.dtype)
 
 
+def _repeated_from(indices: Any, axis: int) -> int:
+    """The axis behind ``axis`` from which on indices are the same all along, as they are where they were broadcast."""
+    stop = indices.ndim
+    while indices.size and stop > axis + 1 and (indices.strides[stop - 1] == 0 or indices.shape[stop - 1] == 1):
+        stop -= 1
+    return stop
+
+
+def _row_numbers(xp: Any, op: str, indices: Any, shape: tuple[int, ...], axis: int) -> Any:
+    """The numbers of the rows that ``indices`` name among all of ``shape``, whose last axes may be left out of both."""
+    flat: Any = 0
+    for index, n in zip(_grid(xp, wrapped(xp, op, indices, shape[axis]).astype(np.int64, copy=False), shape, axis), shape, strict=True):
+        flat = flat * n + index
+    return xp.broadcast_to(flat, indices.shape)
+
+
 def _take_along(xp: Any, x: Any, indices: Any, *, axis: int) -> Any:
+    stop = _repeated_from(indices, axis)
+    if stop < x.ndim and x.flags.c_contiguous and x.shape[stop:] == indices.shape[stop:]:
+        numbers = _row_numbers(xp, "take_along_axis", indices[(..., *[0] * (x.ndim - stop))], x.shape[:stop], axis)
+        return x.reshape(-1, *x.shape[stop:]).take(numbers, 0)
     try:
         return x[_grid(xp, indices, x.shape, axis)]
     except IndexError:
@@ -148,16 +169,14 @@ on_cuda(TAKE_ALONG, kernels=_take_along_kernels)
 
 def _add_along(xp: Any, g: Any, indices: Any, *, axis: int, length: int) -> Any:
     shape = (*g.shape[:axis], length, *g.shape[axis + 1 :])
-    grid = _grid(xp, wrapped(xp, "add_along_axis", indices, length), g.shape, axis)
     if g.shape[axis] == 1:  # nothing meets in one place
         out = xp.zeros(shape, g.dtype)
-        out[grid] = g
+        out[_grid(xp, wrapped(xp, "add_along_axis", indices, length), g.shape, axis)] = g
         return out
-    flat: Any = 0
-    for index, n in zip(grid, shape, strict=True):
-        flat = flat * n + index
-    flat = xp.broadcast_to(flat, g.shape).reshape(-1)
-    return add_rows(xp, g.reshape(-1, 1), flat, math.prod(shape)).reshape(shape)
+    stop = _repeated_from(indices, axis)
+    numbers = _row_numbers(xp, "add_along_axis", indices[(..., *[0] * (g.ndim - stop))], shape[:stop], axis)
+    rows = g.reshape(numbers.size, math.prod(shape[stop:]))
+    return add_rows(xp, rows, numbers.reshape(-1), math.prod(shape[:stop])).reshape(shape)
 
 
 def _add_along_kernels(num_sms: int, inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, axis: int, length: int) -> HandKernels | None:

@@ -14,13 +14,12 @@ import numpy as np
 from hybridnet import dtypes
 from hybridnet.core import Kind, Op, Sample, Spec, broadcast_shapes, call, on_cuda, register
 from hybridnet.core.indexing import Template, decode, fail_index
-from hybridnet.core.kernel import HandKernels
-from hybridnet.device.scipy_modules import scipy_module
+from hybridnet.core.kernel import HandKernels, is_half
 from hybridnet.errors import AxisError, DtypeError, ShapeError, fail
+from hybridnet.ops.array.row_sums import add_rows
 from hybridnet.ops.common import normal
 from hybridnet.ops.kernels.cuts import set_slice
 from hybridnet.ops.kernels.lookups import broadcast_strides, by_key, gather, set_rows, sum_rows
-from hybridnet.ops.math.sums import RUN, SHORT
 
 _FULL = ("slice", None, None, None)
 
@@ -122,45 +121,13 @@ def wrapped(xp: Any, op: str, index: Any, n: int) -> Any:
 
     On the CPU AxisError for one out of range; on a GPU that is not looked at.
     """
-    if xp is np and index.size and not (-n <= index.min() and index.max() < n):
-        fail(AxisError, op, expected=f"indices from {-n} to {n - 1}", got=f"indices from {index.min()} to {index.max()}")
+    if xp is np and index.size:
+        low, high = index.min(), index.max()
+        if not (-n <= low and high < n):
+            fail(AxisError, op, expected=f"indices from {-n} to {n - 1}", got=f"indices from {low} to {high}")
+        if low >= 0:
+            return index
     return xp.where(index < 0, index + n, index) if dtypes.is_integer(index.dtype) and index.dtype.kind == "i" else index
-
-
-def is_half(dtype: dtypes.Dtype) -> bool:
-    """Whether sums of this dtype are accumulated in float32."""
-    return dtype in (dtypes.float16, dtypes.bfloat16)
-
-
-def add_rows(xp: Any, g: Any, rows: Any, n: int) -> Any:
-    """Sum the rows of ``g`` (m, k) that have the same number in ``rows`` (m,): an (n, k) array.
-
-    Sums in the order of ``rows``, so that results are the same in every run; in at least float32.
-    """
-    wide = g.astype(dtypes.float32) if is_half(g.dtype) else g
-    if g.shape[1] == 1 and dtypes.is_floating(g.dtype) and rows.size:
-        return xp.bincount(rows, weights=wide[:, 0], minlength=n).astype(g.dtype).reshape(n, 1)
-    if not rows.size or not g.shape[1]:
-        return xp.zeros((n, g.shape[1]), g.dtype)
-    # As a sparse matrix of ones times g: ten times faster than add.at.
-    m = rows.size
-    chosen = scipy_module(xp, "sparse").csr_matrix((xp.ones((m,), wide.dtype), rows, xp.arange(m + 1)), shape=(m, n)).T.tocsr()
-    added = _in_runs(chosen.indptr, chosen.indices, wide) if xp is np else xp.ascontiguousarray(chosen @ wide)
-    return added.astype(g.dtype, copy=False)
-
-
-def _in_runs(starts: Any, places: Any, values: Any) -> Any:
-    """For each i the sum of the rows ``values[places[starts[i]:starts[i + 1]]]``; many of them in runs, whose sums are added up in turn."""
-    lengths = np.diff(starts)
-    if lengths.max(initial=0) > SHORT:
-        pieces = -(-lengths // RUN)
-        first = np.concatenate([[0], np.cumsum(pieces)])
-        count = int(first[-1])
-        within = np.arange(count) - np.repeat(first[:-1], pieces)
-        cuts = np.append(np.repeat(starts[:-1], pieces) + within * RUN, starts[-1])
-        return _in_runs(first, np.arange(count), _in_runs(cuts, places, values))
-    ones = np.ones((len(places),), values.dtype)
-    return scipy_module(np, "sparse").csr_matrix((ones, places, starts), shape=(len(lengths), len(values))) @ values
 
 
 def _index_add(xp: Any, g: Any, *indices: Any, shape: tuple[int, ...], key: Template) -> Any:

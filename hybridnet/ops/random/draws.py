@@ -116,7 +116,7 @@ RANDINT = _drawing(
 
 
 def _permutation(xp: Any, seed: Any, counter: Any, *, n: int) -> Any:
-    return np.argsort(generator(seed, counter).random(n)).astype(dtypes.int64, copy=False)
+    return generator(seed, counter).permutation(n).astype(dtypes.int64, copy=False)
 
 
 def _permutation_parts(seed: Any, counter: Any, *, n: int) -> Any:

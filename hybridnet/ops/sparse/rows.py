@@ -10,7 +10,7 @@ from hybridnet.core import Kind, Op, Sample, Spec, call, register
 from hybridnet.core.storage import on_storage
 from hybridnet.core.stored import RowSparse
 from hybridnet.errors import ShapeError, fail
-from hybridnet.ops.array.indexing import add_rows
+from hybridnet.ops.array.row_sums import add_rows
 from hybridnet.ops.common import normal
 from hybridnet.ops.nn.embedding import EMBEDDING
 from hybridnet.ops.sparse.arithmetic import places_of

@@ -226,6 +226,36 @@ def box_decode(
     return stack(sides, -1)
 
 
+def _anchors(data: Any, *, shapes: tuple[tuple[float, float], ...], steps: tuple[float, float], offsets: tuple[float, float]) -> Any:
+    """The parts of :data:`MULTIBOX_PRIOR`."""
+    height, width = data.shape[2:]
+    y, x = (
+        call("reshape", (arange(n, dtype=data.dtype, device=data.device) + offset) * step, shape=shape)
+        for n, offset, step, shape in zip((height, width), offsets, steps, ((height, 1), (1, width)), strict=True)
+    )
+    sides = [side for half_x, half_y in shapes for side in (x - half_x, y - half_y, x + half_x, y + half_y)]
+    anchors = stack([call("broadcast_to", side, shape=(height, width)) for side in sides], -1)
+    return call("reshape", anchors, shape=(1, height * width * len(shapes), 4))
+
+
+#: Boxes of half the sizes ``shapes`` (x, y) at every pixel of (n, c, h, w), of which the numbers do not matter.
+MULTIBOX_PRIOR = register(
+    Op(
+        "multi_box_prior",
+        Kind.OPAQUE,
+        lambda data, *, shapes, **attrs: Spec((1, data.shape[2] * data.shape[3] * len(shapes), 4), data.dtype),
+        decomposition=_anchors,
+        sample=lambda: [
+            Sample(
+                (np.zeros((1, 2, 3, 4)),),
+                {"shapes": ((0.1, 0.2), (0.3, 0.1)), "steps": (0.3, 0.25), "offsets": (0.5, 0.4)},
+                differentiable=False,
+            )
+        ],
+    )
+)
+
+
 def multibox_prior(
     data: Any, sizes: Any = (1.0,), ratios: Any = (1.0,), clip: bool = False, steps: Any = (-1.0, -1.0), offsets: Any = (0.5, 0.5)
 ) -> Any:
@@ -236,12 +266,6 @@ def multibox_prior(
     height, width = data.shape[2:]
     step_y, step_x = (s if s > 0 else 1 / n for s, n in zip(steps, (height, width), strict=True))
     shapes = [(s, ratios[0]) for s in sizes] + [(sizes[0], r) for r in ratios[1:]]
-    y = call("reshape", (arange(height, dtype=data.dtype, device=data.device) + offsets[0]) * step_y, shape=(height, 1))
-    x = (arange(width, dtype=data.dtype, device=data.device) + offsets[1]) * step_x
-    boxes = []
-    for size, ratio in shapes:
-        half_x, half_y = size * height / width * math.sqrt(ratio) / 2, size / math.sqrt(ratio) / 2
-        sides = [x - half_x, y - half_y, x + half_x, y + half_y]
-        boxes.append(stack([call("broadcast_to", side, shape=(height, width)) for side in sides], -1))
-    anchors = call("reshape", stack(boxes, 2), shape=(1, height * width * len(shapes), 4))
+    halves = tuple((size * height / width * math.sqrt(ratio) / 2, size / math.sqrt(ratio) / 2) for size, ratio in shapes)
+    anchors = apply(MULTIBOX_PRIOR, (data,), {"shapes": halves, "steps": (step_y, step_x), "offsets": tuple(offsets)})
     return selection.clip(anchors, 0, 1) if clip else anchors

@@ -1,12 +1,12 @@
-"""Images read at places between their pixels, by linear interpolation of the four neighbours: a composition of operators."""
+"""Images read at places between their pixels, by linear interpolation of the four neighbours."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.core import call
-from hybridnet.ops.array.gather import take
+from hybridnet.core import apply, call
+from hybridnet.ops.array.weighted_rows import WEIGHTED_ROWS
 
 
 def read_between(rows: Any, first: Any, y: Any, x: Any, size: tuple[int, int], inside: Any = None) -> Any:
@@ -17,16 +17,22 @@ def read_between(rows: Any, first: Any, y: Any, x: Any, size: tuple[int, int], i
     what is read is multiplied, they are the edge's pixel.
     """
     height, width = size
-    total: Any = None
-    for below, of_row in _neighbours(y):
-        for right, of_column in _neighbours(x):
-            share = of_row * of_column * (between(below, 0, height) * between(right, 0, width) if inside is None else inside)
-            row, column = (
-                call("cast", call("clip", at, a_min=0, a_max=n - 1), dtype=dtypes.int64) for at, n in ((below, height), (right, width))
-            )
-            part = take(rows, first + row * width + column, 0) * call("reshape", share, shape=(*share.shape, 1))
-            total = part if total is None else total + part
-    return total
+    below, right = _of_axis(y, height, inside is None), _of_axis(x, width, inside is None)
+    starts = [first + row * width for row, _ in below]
+    numbers = [start + column for start in starts for column, _ in right]
+    shares = [of_row * of_column for _, of_row in below for _, of_column in right]
+    if inside is not None:
+        shares = [share * inside for share in shares]
+    return apply(WEIGHTED_ROWS, (rows, *numbers, *shares))
+
+
+def _of_axis(at: Any, n: int, bounded: bool) -> list[tuple[Any, Any]]:
+    """The two pixels beside places along an axis of ``n``, and how much of each is read: nothing beyond the edges if ``bounded``."""
+    found = []
+    for place, share in _neighbours(at):
+        pixel = call("cast", call("clip", place, a_min=0, a_max=n - 1), dtype=dtypes.int64)
+        found.append((pixel, share * between(place, 0, n) if bounded else share))
+    return found
 
 
 def _neighbours(at: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:

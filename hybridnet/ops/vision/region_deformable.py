@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,13 +11,14 @@ from hybridnet import dtypes
 from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.gather import positions, take_along_axis
+from hybridnet.ops.array.row_sums import mix, sparse_matrix
 from hybridnet.ops.array.shape import slice_axis
 from hybridnet.ops.common import normal, tensor
 from hybridnet.ops.nn.common import as_tuple, narrow, wide
 from hybridnet.ops.nn.like import stop_gradient
 from hybridnet.ops.vision.host import on_host
 from hybridnet.ops.vision.reading import between, read_between
-from hybridnet.ops.vision.regions import check_regions, within_reach
+from hybridnet.ops.vision.regions import check_regions, each, some_at_a_time, within_reach
 
 # -- moved ----------------------------------------------------------------------------------------
 
@@ -119,58 +120,94 @@ def _infer_rotated(data: Spec, rois: Spec, *, bins: tuple[int, int], scale: floa
 @on_host(_infer_rotated)
 def _rotated(data: Any, rois: Any, *, bins: tuple[int, int], scale: float, samples: int) -> Any:
     batch, channels, height, width = data.shape
-    pixels = np.ascontiguousarray(data.transpose(0, 2, 3, 1)).reshape(batch, height * width, channels)
+    pixels = np.ascontiguousarray(data.transpose(0, 2, 3, 1)).reshape(-1, channels)
+    turned = _turned(rois.astype(float), batch, scale)
+    # The image's corners, a pixel beyond, as seen from the region's centre along its sides.
+    v, u = (np.array(ends)[:, None] - centre for ends, centre in (((-1, -1, height, height), turned.y), ((-1, width, -1, width), turned.x)))
+    seen = v * turned.cosine + u * turned.sine, u * turned.cosine - v * turned.sine
+    down, across = (_samples(*side, samples, far) for side, far in zip(zip(turned.sides, bins, strict=True), seen, strict=True))
+    counts = np.where(turned.here[:, None, None], down.number[:, :, None] * across.number[:, None, :], 0)
     out = np.zeros((len(rois), *bins, channels), data.dtype)
-    for i, (image, *place, angle) in enumerate(rois.tolist()):
-        x, y, w, h = (value * scale for value in place)
-        if not -1 < image < batch or not math.isfinite(angle) or not within_reach(x, y, w, h):
-            continue
-        sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
-        # The image's corners, a pixel beyond, as seen from the region's centre along its sides.
-        corners = [(v - y, u - x) for v in (-1, height) for u in (-1, width)]
-        seen = [[v * cosine + u * sine for v, u in corners], [u * cosine - v * sine for v, u in corners]]
-        down, across = (_samples(max(side, 1.0), n, samples, min(far), max(far)) for side, n, far in zip((h, w), bins, seen, strict=True))
-        v, u = down.at[:, None, :, None], across.at[None, :, None, :]
-        counted = down.counted[:, None, :, None] & across.counted[None, :, None, :]
-        total = _total(pixels[int(image)], v * cosine - u * sine + y, u * cosine + v * sine + x, counted, (height, width))
-        out[i, down.bins, across.bins] = total / (down.each * across.each)
+    for part in some_at_a_time(counts):
+        region, p, q = np.indices(counts[part].shape).reshape(3, -1)
+        region += part.start
+        bin, within = each(counts[part].ravel())
+        below, right = np.divmod(within, across.number[region, q][bin])
+        v, u = down.first[region, p][bin] + below * down.step[region][bin], across.first[region, q][bin] + right * across.step[region][bin]
+        cosine, sine, y, x = (a[region][bin] for a in (turned.cosine, turned.sine, turned.y, turned.x))
+        numbers, shares = _between(v * cosine - u * sine + y, u * cosine + v * sine + x, (height, width))
+        numbers += (turned.image[region] * (height * width))[bin, None]
+        shares *= (1 / (down.each * across.each))[region][bin, None]
+        starts = np.append(0, np.cumsum(counts[part])) * 4
+        matrix = sparse_matrix(np, shares.ravel().astype(data.dtype), numbers.ravel(), starts, len(pixels))
+        out[part] = mix(np, matrix, pixels).reshape(out[part].shape)
     return np.ascontiguousarray(out.transpose(0, 3, 1, 2))
 
 
+class _Turned(NamedTuple):
+    """Regions: which are somewhere, the numbers of their images, centres, heights and widths, and how they are turned."""
+
+    here: Any
+    image: Any
+    y: Any
+    x: Any
+    sides: tuple[Any, Any]
+    cosine: Any
+    sine: Any
+
+
+def _turned(rois: Any, batch: int, scale: float) -> _Turned:
+    """Those of (regions, 6), at least a pixel high and wide; what is nowhere as zeros."""
+    image, angle = rois[:, 0], rois[:, 5]
+    with np.errstate(over="ignore", invalid="ignore"):
+        place = rois[:, 1:5].T * scale
+    here = (image > -1) & (image < batch) & np.isfinite(angle) & within_reach(*place)
+    x, y, w, h = np.where(here, place, 0)
+    angle = np.radians(np.where(here, angle, 0))
+    sides = np.maximum(h, 1), np.maximum(w, 1)
+    return _Turned(here, np.where(here, image, 0).astype(int), y, x, sides, np.cos(angle), np.sin(angle))
+
+
 class _Samples(NamedTuple):
-    """Samples on a side: the bins that have some (a slice), distances from the middle (bins, samples), which count, how many a bin has."""
+    """Samples on a side of regions: how many a bin has, and of those that may lie on the image their number and the first's distance
+    from the middle (regions, bins), and how far they are apart."""
 
-    bins: slice
-    at: Any
-    counted: Any
-    each: int
+    each: Any
+    number: Any
+    first: Any
+    step: Any
 
 
-def _samples(side: float, bins: int, samples: int, low: float, high: float) -> _Samples:
-    """Those from ``low`` to ``high``: of a region that is much larger than the image, few."""
+def _samples(side: Any, bins: int, samples: int, seen: Any) -> _Samples:
+    """Those that lie within ``seen`` (corners, regions): of a region that is much larger than the image, few."""
     step = side / bins
-    count = samples if samples > 0 else math.ceil(step)
+    count = np.full(len(side), samples) if samples > 0 else np.ceil(step).astype(int)
     # The number of the first and that after the last, among all bins'; one more on each end for rounding.
-    first, end = (min(max(math.floor((at + side / 2) / step * count) + more, 0), bins * count) for at, more in ((low, -1), (high, 2)))
-    chosen = slice(first // count, -(-max(first, end) // count))
-    bin = np.arange(chosen.start, chosen.stop)[:, None]
-    begin, stop = np.maximum(first - bin * count, 0), np.minimum(end - bin * count, count)
-    number = begin + np.arange((stop - begin).max(initial=0))
-    return _Samples(chosen, -side / 2 + (bin + (number + 0.5) / count) * step, number < count, count)
+    ends = ((seen.min(0), -1), (seen.max(0), 2))
+    first, end = (np.clip(np.floor((at + side / 2) / step * count) + more, 0, bins * count).astype(int) for at, more in ends)
+    bin = np.arange(bins)
+    begin, stop = (np.clip(at[:, None] - bin * count[:, None], 0, count[:, None]) for at in (first, end))
+    distance = -side[:, None] / 2 + (bin + (begin + 0.5) / count[:, None]) * step[:, None]
+    return _Samples(count, np.maximum(stop - begin, 0), distance, step / count)
 
 
-def _total(pixels: Any, y: Any, x: Any, counted: Any, size: tuple[int, int]) -> Any:
-    """The sums over the last two axes of pixels (height · width, channels) read at places; more than a pixel beyond the image is 0."""
+def _between(y: Any, x: Any, size: tuple[int, int]) -> tuple[Any, Any]:
+    """The four pixels that places (n,) lie between, by their numbers in an image, and their shares: (n, 4) each.
+
+    Beyond the edge a place is at the edge; more than a pixel beyond it, no pixel has a share.
+    """
     height, width = size
-    counted = counted & (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
+    counted = (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
     y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
-    row, column = np.floor(y).astype(int), np.floor(x).astype(int)
-    down, across, bins = y - row, x - column, counted.shape[:2]
-    rows, columns = (row * width, np.minimum(row + 1, height - 1) * width), (column, np.minimum(column + 1, width - 1))
-    shares = [a * b * counted for a in (1 - down, down) for b in (1 - across, across)]
-    places = [a + b for a in rows for b in columns]
-    share, place = (np.stack(parts, 2).reshape(*bins, 4 * math.prod(counted.shape[2:])) for parts in (shares, places))
-    return (share.astype(pixels.dtype)[:, :, None] @ pixels.take(place, 0))[:, :, 0]
+    row, column = y.astype(int), x.astype(int)
+    down, across = (y - row) * counted, x - column
+    rows = (row * width, counted - down), (np.minimum(row + 1, height - 1) * width, down)
+    columns = (column, 1 - across), (np.minimum(column + 1, width - 1), across)
+    numbers, shares = np.empty((len(y), 4), int), np.empty((len(y), 4))
+    for i, ((below, of_row), (right, of_column)) in enumerate(itertools.product(rows, columns)):
+        np.add(below, right, out=numbers[:, i])
+        np.multiply(of_row, of_column, out=shares[:, i])
+    return numbers, shares
 
 
 ROTATED_ROI_ALIGN = register(

@@ -16,6 +16,7 @@ import numpy as np
 
 from hybridnet.core import ArrayLike, Kind, Op, Sample, Spec, apply, call, register
 from hybridnet.errors import ArgumentError, ShapeError, fail
+from hybridnet.ops.array.row_sums import mix, sparse_matrix, spread
 from hybridnet.ops.common import normal, tensor
 from hybridnet.ops.nn.common import as_tuple, narrow, wide, wide_dtype
 from hybridnet.ops.vision.host import on_host
@@ -165,36 +166,50 @@ def _span(shares: Any) -> Any:
     return np.stack([np.where(some, used.argmax(1), 0), np.where(some, used.shape[1] - used[:, ::-1].argmax(1), 0)], 1).tolist()
 
 
-#: Numbers that bins read of parts of images at a time.
+#: Pixels, or places between them, that bins read at a time.
 _AT_ONCE = 1 << 21
 
 
-def _reads(xp: Any, shape: tuple[int, ...], images: Any, rows: Any, columns: Any, group: int) -> Iterator[tuple[slice, Any, Any, Any]]:
-    """What bins read where each has channels of its own: some of the regions, and of each pixel that one of their bins reads three numbers.
+def _reads(xp: Any, shape: tuple[int, ...], images: Any, rows: Any, columns: Any, group: int) -> Iterator[tuple[slice, Any]]:
+    """What bins read where each has channels of its own: some of the regions, and what their bins read of pixels.
 
-    They are the bin's place among theirs, the pixel's among (batch, group, group, height, width), and the share.
+    That is a sparse matrix of shares, a row for each bin, a column for each pixel of (batch, group, group, height, width).
     """
     batch, channels, height, width = shape
     images, of_rows, of_columns = _host(images).astype(float), _host(rows), _host(columns)
     (top, tall), (left, wide) = _extent(of_rows), _extent(of_columns)
-    tall = np.where(((images > -1) & (images < batch))[:, None], tall, 0)
+    here = (images > -1) & (images < batch)
+    tall, images = np.where(here[:, None], tall, 0), np.where(here, images, 0).astype(int)
     cells = [np.arange(n) * group // n for n in (tall.shape[1], wide.shape[1])]
     counts = tall[:, :, None] * wide[:, None, :]
-    sums = np.cumsum(counts.sum((1, 2))) * (channels // group**2)
+    for part in some_at_a_time(counts):
+        region, p, q = np.indices(counts[part].shape).reshape(3, -1)
+        region += part.start
+        cell = (images[region] * group + cells[0][p]) * group + cells[1][q]
+        # The rows of all bins, then the pixels of all rows.
+        bin, down = each(tall[region, p])
+        y = top[region, p][bin] + down
+        first, across = (cell * height)[bin] + y, left[region, q][bin]
+        row, right = each(wide[region, q][bin])
+        share = (
+            of_rows[region[bin], p[bin], y][row] * of_columns.ravel()[((region * columns.shape[1] + q)[bin] * width + across)[row] + right]
+        )
+        starts = np.append(0, np.cumsum(counts[part]))
+        pixel = (first * width + across)[row] + right
+        yield part, sparse_matrix(xp, xp.asarray(share), xp.asarray(pixel), xp.asarray(starts), batch * group**2 * height * width)
+
+
+def some_at_a_time(counts: Any) -> Iterator[slice]:
+    """Regions, one after another, so many that not too much is read at a time; ``counts`` (regions, bins, bins): what each bin reads."""
+    sums = np.cumsum(counts.sum((1, 2)))
     ends = np.searchsorted(sums, np.arange(_AT_ONCE, sums[-1] if len(sums) else 0, _AT_ONCE), "right")
-    bounds = sorted({0, *ends.tolist(), len(images)})
-    for start, stop in itertools.pairwise(bounds):
-        part = slice(start, stop)
-        count = counts[part].ravel()
-        bin = np.repeat(np.arange(len(count)), count)
-        within = np.arange(len(bin)) - np.repeat(np.cumsum(count) - count, count)
-        region, p, q = np.unravel_index(bin, counts[part].shape)
-        region += start
-        down, across = np.divmod(within, wide[region, q])
-        y, x = top[region, p] + down, left[region, q] + across
-        cell = (images[region].astype(int) * group + cells[0][p]) * group + cells[1][q]
-        share = of_rows[region, p, y] * of_columns[region, q, x]
-        yield part, *(xp.asarray(a) for a in (bin, (cell * height + y) * width + x, share))
+    return itertools.starmap(slice, itertools.pairwise(sorted({0, *ends.tolist(), len(counts)})))
+
+
+def each(counts: Any) -> tuple[Any, Any]:
+    """Of things of which there are so many of each kind, all kinds one after another: each one's kind, and its number in it."""
+    kind = np.repeat(np.arange(len(counts)), counts)
+    return kind, np.arange(len(kind)) - (np.cumsum(counts) - counts)[kind]
 
 
 def _extent(shares: Any) -> tuple[Any, Any]:
@@ -202,13 +217,6 @@ def _extent(shares: Any) -> tuple[Any, Any]:
     used = shares != 0
     first = used.argmax(2)
     return first, np.where(used.any(2), used.shape[2] - used[..., ::-1].argmax(2) - first, 0)
-
-
-def _totals(xp: Any, places: Any, rows: Any, count: int) -> Any:
-    """The sums of ``rows`` (n, channels) of the same of ``places`` (n,), of which there are ``count``: (count, channels)."""
-    channels = rows.shape[1]
-    at = (places[:, None] * channels + xp.arange(channels)).ravel()
-    return xp.bincount(at, rows.ravel(), count * channels).astype(rows.dtype, copy=False).reshape(count, channels)
 
 
 def _host(x: Any) -> Any:
@@ -228,9 +236,8 @@ def _sums(xp: Any, x: Any, images: Any, rows: Any, columns: Any, *, group: int) 
     pixels = _last(xp, x, max(group, 1))
     bins, channels = (rows.shape[1], columns.shape[1]), pixels.shape[-1]
     out = xp.zeros((len(rows), *bins, channels), x.dtype)
-    for part, bin, pixel, share in _reads(xp, x.shape, images, rows, columns, group) if group > 1 else ():
-        read = pixels.reshape(-1, channels).take(pixel, 0) * share[:, None]
-        out[part] = _totals(xp, bin, read, out[part].size // channels).reshape(out[part].shape)
+    for part, shares in _reads(xp, x.shape, images, rows, columns, group) if group > 1 else ():
+        out[part] = mix(xp, shares, pixels.reshape(-1, channels)).reshape(out[part].shape)
     for r in _regions(len(x), _host(images), rows, columns) if group < 2 else ():
         along = xp.matmul(r.of_columns, pixels[r.image, 0, 0, r.rows, r.columns])  # (rows, bins, channels)
         out[r.number] = (r.of_rows @ along.reshape(len(along), -1)).reshape(*bins, channels)
@@ -244,9 +251,8 @@ def _spread(xp: Any, g: Any, images: Any, rows: Any, columns: Any, *, shape: tup
     out = xp.zeros((batch, group_, group_, height, width, channels // group_**2), g.dtype)
     heads = xp.ascontiguousarray(g.transpose(0, 2, 3, 1))
     bins = heads.shape[1:3]
-    for part, bin, pixel, share in _reads(xp, shape, images, rows, columns, group) if group > 1 else ():
-        given = heads[part].reshape(-1, out.shape[-1]).take(bin, 0) * share[:, None]
-        out += _totals(xp, pixel, given, out.size // out.shape[-1]).reshape(out.shape)
+    for part, shares in _reads(xp, shape, images, rows, columns, group) if group > 1 else ():
+        out += spread(xp, shares, heads[part].reshape(-1, out.shape[-1])).reshape(out.shape)
     for r in _regions(batch, _host(images), rows, columns) if group < 2 else ():
         along = (r.of_rows.T @ heads[r.number].reshape(bins[0], -1)).reshape(-1, *heads.shape[2:])
         out[r.image, 0, 0, r.rows, r.columns] += xp.matmul(r.of_columns.T, along)
@@ -255,6 +261,13 @@ def _spread(xp: Any, g: Any, images: Any, rows: Any, columns: Any, *, shape: tup
 
 def _infer_sums(x: Spec, images: Spec, rows: Spec, columns: Spec, *, group: int) -> Spec:
     return Spec((rows.shape[0], x.shape[1] // max(group, 1) ** 2, rows.shape[1], columns.shape[1]), x.dtype)
+
+
+def _infer_spread(g: Spec, images: Spec, rows: Spec, columns: Spec, *, shape: tuple[int, ...], group: int) -> Spec:
+    expected = _infer_sums(Spec(shape, g.dtype), images, rows, columns, group=group).shape
+    if g.shape != expected:
+        fail(ShapeError, "region_spread", expected=f"bins {expected}", got=str(g.shape))
+    return Spec(shape, g.dtype)
 
 
 _images = np.array([0.0, 1, 0])
@@ -293,7 +306,7 @@ REGION_SPREAD = register(
     Op(
         "region_spread",
         Kind.OPAQUE,
-        lambda g, images, rows, columns, *, shape, group: Spec(shape, g.dtype),
+        _infer_spread,
         compute=_spread,
         grad=lambda needs, g, y, x, images, rows, columns, *, shape, group: (
             call("region_sums", g, images, rows, columns, group=group),
