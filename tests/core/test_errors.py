@@ -145,6 +145,30 @@ def test_a_type_error_of_the_users_own_stays_as_it_is() -> None:
     assert not isinstance(caught.value, errors.HybridnetError)
 
 
+@pytest.mark.parametrize("shape", ["a", (2, "b"), (2.5, 3), (2, None), (2, float("inf")), 2.0])
+@pytest.mark.parametrize(
+    "make", [hybridnet.np.ones, hybridnet.nd.zeros, hybridnet.np.ones(6).reshape, lambda s: hybridnet.np.random.normal(size=s)]
+)
+def test_shapes_that_are_none(make: Callable[[object], object], shape: object) -> None:
+    with pytest.raises(errors.ShapeError, match=r"expected a shape"):
+        make(shape)
+
+
+def test_whole_floats_are_sizes() -> None:
+    assert hybridnet.np.ones((2.0, 3)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("value", ["a", None, -1, "-3"])
+def test_seeds_that_are_none(value: Any) -> None:
+    with pytest.raises(errors.ArgumentError, match=r"expected a non-negative integer; got"):
+        hybridnet.random.seed(value)
+
+
+def test_a_hook_that_is_no_function() -> None:
+    with pytest.raises(errors.ArgumentError, match=r"expected a function around\(call, compute\); got int"):
+        hybridnet.hooks.operator_hook(3)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("value", [[[1, 2], [3]], [[np.ones(2)], [np.ones(3)]]])
 @pytest.mark.parametrize("make", [hybridnet.np.array, hybridnet.np.asarray, hybridnet.nd.array, array])
 def test_rows_of_different_lengths(make: Callable[[object], object], value: object) -> None:
