@@ -3,6 +3,7 @@
 A convolutional network learns the handwritten digits, is written as ``digits.onnx`` with a batch of any size, and compared
 with the file's own answers. Then another Python process, which imports onnxruntime and NumPy alone, reads held-out digits.
 
+    pip install "hybridnet[onnx]" onnxruntime
     python examples/deploy_onnx.py
 """
 

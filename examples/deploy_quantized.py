@@ -5,6 +5,7 @@ operators, as an ONNX file with QuantizeLinear and DequantizeLinear, and cast to
 package does not (bytes that need not begin at 0, sums in int8, products of matrices of a transformer calibrated while it runs) they do with
 an exported float file: ``by_onnxruntime`` is how.
 
+    pip install "hybridnet[onnx]" onnxruntime
     python examples/deploy_quantized.py
 """
 

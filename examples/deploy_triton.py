@@ -1,5 +1,6 @@
 """A network as a model repository of NVIDIA's Triton Inference Server: the folder that the server is started with.
 
+    pip install "hybridnet[onnx]"
     python examples/deploy_triton.py models
     tritonserver --model-repository=models
 

@@ -26,9 +26,6 @@ class AbsentImportError(HybridnetError, ImportError):
     """The same in ``from hybridnet import name``."""
 
 
-_LOOP = "arrays of NumPy in a loop of your own, or net.fit(x, y)"
-_TRAINER = "gluon.Trainer, or optimizer.create and its update"
-
 #: module -> (names, what to use instead; "" where there is nothing yet).
 _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet": [

@@ -118,6 +118,20 @@ def backward(heads: Any, head_grads: Any = None, retain_graph: bool = False, tra
     tape.backward(heads, grads, retain_graph=retain_graph, train_mode=train_mode)
 
 
+class _Lists:
+    """What :func:`grad` gives for one variable, in this process."""
+
+    always = False
+
+
+_lists = _Lists()
+
+
+def give_lists() -> None:
+    """Have :func:`grad` give a list for one variable too from now on, as MXNet 1.x does: its programs say ``grad(y, x)[0]``."""
+    _lists.always = True
+
+
 def grad(
     heads: Any,
     variables: Any,
@@ -128,8 +142,9 @@ def grad(
 ) -> Any:
     """The gradients of ``heads`` with respect to ``variables``, returned rather than delivered.
 
-    With ``create_graph`` they are recorded themselves, for gradients of gradients. One variable
-    gives one array, a list gives a list. AutogradError for a variable that is none, or that no head was computed from.
+    With ``create_graph`` they are recorded themselves, for gradients of gradients. One variable gives one array, a list gives a list;
+    in a program of MXNet 1.x's (:mod:`hybridnet.compat.mxnet`) one variable gives a list as well. AutogradError for a variable that is
+    none, or that no head was computed from.
     """
     heads, single = _listed(heads), not isinstance(variables, (list, tuple))
     variables = _listed(variables)
@@ -161,7 +176,7 @@ def grad(
                 got=f"{Spec(v.shape, v._data.dtype)} that no head depends on",
             )
         results.append(as_class(found[target], type(v)))
-    return results[0] if single else results
+    return results[0] if single and not _lists.always else results
 
 
 def get_symbol(x: Any) -> Any:

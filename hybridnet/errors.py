@@ -13,11 +13,13 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from types import CodeType, FrameType
 from typing import Any, NoReturn
+
+import numpy
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -195,8 +197,13 @@ def _line_at(code: CodeType, lasti: int) -> int:
     return lines[at - 1] if at else code.co_firstlineno
 
 
-#: What stands between the user's code and ours: NumPy, which may dispatch to us, and what runs threads and processes.
-_BETWEEN = tuple(path.replace("/", os.sep) for path in ("/numpy/", "/multiprocessing/", "/concurrent/futures/", "/threading.py"))
+#: What stands between the user's code and ours: Python's own library, NumPy, which calls us back, and tqdm's bar around a loop.
+_PYTHON, _NUMPY = (os.path.dirname(inspect.getfile(module)) + os.sep for module in (os, numpy))
+_BETWEEN = (PACKAGE, _NUMPY, os.path.join(os.path.dirname(_NUMPY[:-1]), "tqdm") + os.sep)
+#: Code without a file: what Python and this package write and run, for one; and the prompt's, ``python -c``'s, a notebook's.
+_WRITTEN = ("<hybridnet ", "<frozen ")
+_INSTALLED = tuple(_PYTHON + folder + os.sep for folder in ("site-packages", "dist-packages"))  # in Python's folder, and the user's
+_WRITERS = {"hybridnet", "numpy", "tqdm"} | sys.stdlib_module_names
 _ours: dict[str, bool] = {}  # by file: whether its code is passed over
 
 
@@ -205,8 +212,20 @@ Place = tuple[CodeType | None, int, str]
 _frame_at = sys._getframe
 
 
+def is_users(frame: FrameType) -> bool:
+    """Whether a frame runs code of the user's: neither the package's nor what stands between the two."""
+    file = frame.f_code.co_filename
+    found = _ours.get(file)
+    if found is None:
+        if file.startswith("<") and not file.startswith(_WRITTEN):  # dataclasses write functions as well: the module says whose it is
+            return str(frame.f_globals.get("__name__")).partition(".")[0] not in _WRITERS
+        pythons = file.startswith(_PYTHON) and not file.startswith(_INSTALLED)
+        found = _ours[file] = pythons or file.startswith((*_WRITTEN, *_BETWEEN))
+    return not found
+
+
 def user_place(above: int = 1) -> Place:
-    """The innermost line outside this package and what stands between; ``above``: of how many frames it is known to be above."""
+    """The innermost line of the user's (:func:`is_users`); ``above``: of how many frames it is known to be above."""
     frame: FrameType | None = _frame_at(above)
     known = _ours.get
     names = _scope.path
@@ -214,10 +233,7 @@ def user_place(above: int = 1) -> Place:
     while frame is not None:
         code = frame.f_code
         ours = known(code.co_filename)
-        if ours is None:
-            file = code.co_filename
-            ours = _ours[file] = file.startswith((PACKAGE, "<")) or any(path in file for path in _BETWEEN)
-        if not ours:
+        if not ours and (ours is False or is_users(frame)):
             return code, frame.f_lasti, path
         frame = frame.f_back
     return None, 0, path
@@ -234,24 +250,42 @@ def message(op: str, *, expected: str, got: str, fix: str = "", site: Site | Non
     return f"{text}; try {fix}" if fix else text
 
 
-def check_call(name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def check_call(
+    name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], given: Collection[str] = ()
+) -> None:
     """Raise if ``function``, which the user knows as ``name``, does not take these arguments; what it takes is said.
 
-    For what is called with a ``TypeError``: nothing is looked at while all goes well.
+    For what is called with a ``TypeError``: nothing is looked at while all goes well. ``given``: parameters that are not the user's.
     """
-    makers = [c.__init__ for c in function.__mro__] if isinstance(function, type) else [function]  # type: ignore[misc]
-    takes = {
-        key: p for f in reversed(makers) for key, p in inspect.signature(f).parameters.items() if p.kind < p.VAR_KEYWORD and key != "self"
-    }
-    odd = [key for key in kwargs if key not in takes]
+    signature = inspect.signature(function)
     try:
-        inspect.signature(function).bind(*args, **kwargs)
-        if not isinstance(function, type) or not odd:  # what goes on to a base class, it may not take
-            return
-        got = f"an unexpected keyword argument {odd[0]!r}"
+        signature.replace(parameters=[p for key, p in signature.parameters.items() if key not in given]).bind(*args, **kwargs)
     except TypeError as error:
-        got = str(error).removeprefix("got ")
-    near = [match for key in odd for match in difflib.get_close_matches(key, takes, 1)]
+        _refuse(name, _parameters(function, given), kwargs, str(error).removeprefix("got "))
+    if isinstance(function, type):  # what goes on to a base class, it may not take
+        refuse_unknown(name, function, kwargs)
+
+
+def refuse_unknown(name: str, cls: type, kwargs: Mapping[str, Any]) -> None:
+    """Raise if no constructor among a class's bases takes one of these keywords."""
+    takes = _parameters(cls)
+    if odd := [key for key in kwargs if key not in takes]:
+        _refuse(name, takes, kwargs, f"an unexpected keyword argument {odd[0]!r}")
+
+
+def _parameters(function: Callable[..., Any], given: Collection[str] = ()) -> dict[str, inspect.Parameter]:
+    """What may be given by name: of a class to its constructor or to one of those that it goes on to."""
+    makers = [c.__init__ for c in function.__mro__] if isinstance(function, type) else [function]  # type: ignore[misc]
+    takes: dict[str, inspect.Parameter] = {}
+    for maker in makers:
+        for key, p in inspect.signature(maker).parameters.items():
+            if p.kind < p.VAR_KEYWORD and key != "self" and key not in given:
+                takes.setdefault(key, p)
+    return takes
+
+
+def _refuse(name: str, takes: Mapping[str, inspect.Parameter], kwargs: Mapping[str, Any], got: str) -> NoReturn:
+    near = [match for key in kwargs if key not in takes for match in difflib.get_close_matches(key, takes, 1)]
     shown = ", ".join(str(p.replace(annotation=p.empty)) for p in takes.values() if p.kind is not p.VAR_POSITIONAL)
     fix = " or ".join(f"{match}=" for match in near)
     raise SignatureError(message(name, expected=f"the arguments ({shown})", got=got, fix=fix)) from None

@@ -3,7 +3,7 @@
 from hybridnet.core import tape
 from hybridnet.core.apply import apply, call
 from hybridnet.core.array import Array, ArrayLike, DeviceLike, DTypeLike, Spec, spec_of, wrap
-from hybridnet.core.conversion import array, asarray
+from hybridnet.core.conversion import array, asarray, on_host
 from hybridnet.core.cpu_rules import on_cpu
 from hybridnet.core.cuda_rules import CudaRule, cuda_rule, on_cuda
 from hybridnet.core.failure import failure
@@ -55,6 +55,7 @@ __all__ = [
     "named",
     "on_cpu",
     "on_cuda",
+    "on_host",
     "on_numpy",
     "paused_recording",
     "permutes",

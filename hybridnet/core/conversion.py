@@ -22,6 +22,20 @@ def from_data(data: Any, device: Device | None = None, cls: type[NDArray] = NDAr
     return wrap(cls, data, device or Device("cpu", 0))
 
 
+def on_host(value: Any) -> np.ndarray[Any, Any]:
+    """What NumPy makes of a value, which may be nested sequences with arrays of ours in them; ShapeError where their lengths differ."""
+    try:
+        return np.array(_as_numpys(value))
+    except ValueError as error:
+        fail(ShapeError, "array", expected="nested sequences of equal lengths", got=str(error))
+
+
+def _as_numpys(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_as_numpys(x) for x in value]
+    return value.asnumpy() if isinstance(value, Array) else value  # type: ignore[attr-defined]
+
+
 def asarray(value: Any, dtype: Any = None, device: Device | None = None, cls: type[NDArray] = NDArray) -> Any:
     """An array of anything: an array unchanged, NumPy arrays, numbers and nested lists copied.
 
@@ -44,12 +58,7 @@ def array(value: ArrayLike, dtype: DTypeLike = None, device: Device | None = Non
         place = current_device() if device is None else Device(device)
         handle: Any = wrap(cls._stored_as[type(value)], value.moved(lambda part: placed(part, place)), place)
         return handle if dtype is None else handle.astype(dtype, copy=False)
-    if isinstance(value, (list, tuple)) and any(isinstance(v, Array) for v in value):
-        value = [v.asnumpy() if isinstance(v, Array) else v for v in value]  # type: ignore[attr-defined]
-    try:
-        data = np.array(value)
-    except ValueError as error:
-        fail(ShapeError, "array", expected="nested sequences of equal lengths", got=str(error))
+    data = on_host(value)
     if dtype is None:
         of_python = data.dtype.kind in "fc" and not isinstance(value, (np.ndarray, np.generic))
         dtype = dtypes.of_python(data.dtype.kind) if of_python else data.dtype

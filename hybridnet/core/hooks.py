@@ -15,7 +15,7 @@ from hybridnet.config import config
 from hybridnet.core.array import Array, Spec
 from hybridnet.core.op import Op
 from hybridnet.core.state import Local, local
-from hybridnet.errors import HybridnetError, Site, fail, user_site
+from hybridnet.errors import ArgumentError, HybridnetError, Site, fail, user_site
 
 
 class OperatorCall(NamedTuple):
@@ -44,6 +44,8 @@ class operator_hook:
     """
 
     def __init__(self, around: Hook) -> None:
+        if not callable(around):
+            fail(ArgumentError, "operator_hook", expected="a function around(call, compute)", got=type(around).__name__)
         self.around = around
 
     def attach(self) -> None:

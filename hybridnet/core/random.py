@@ -124,12 +124,15 @@ def seed(value: int, device: Device | str | None = None) -> None:
     """Start the random numbers anew; of every device, or of one.
 
     The same seed gives the same numbers on the same kind of device, however the operators run:
-    imperatively, hybridized or as one compiled step. ArgumentError if it is negative.
+    imperatively, hybridized or as one compiled step. ArgumentError if it is negative, or no number.
     """
     global _DEFAULT_SEED
-    value = int(value)
+    try:
+        value, given = int(value), value
+    except (TypeError, ValueError):
+        value, given = -1, value
     if value < 0:
-        fail(ArgumentError, "random.seed", expected="a non-negative integer", got=str(value))
+        fail(ArgumentError, "random.seed", expected="a non-negative integer", got=repr(given))
     if device is None or device == "all":
         _DEFAULT_SEED = value
         targets = list(_states)

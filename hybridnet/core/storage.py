@@ -68,12 +68,6 @@ def rule_of(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> StorageRu
     return next((rule for rule in found or () if rule.holds(operands, attrs)), None)
 
 
-def storage_of(op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> str:
-    """The storage of an operator's result, where it has one."""
-    rule = rule_of(op, operands, attrs)
-    return "default" if rule is None else rule.gives
-
-
 #: The operators that have said that they compute with dense copies.
 told: set[Op] = set()
 

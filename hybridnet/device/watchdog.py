@@ -22,7 +22,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hybridnet.errors import PACKAGE, RankError, Site, message
+from hybridnet.errors import RankError, Site, is_users, message
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -280,7 +280,7 @@ class Watchdog:
 def _site_of_main() -> Site:
     """The user's line at which the main thread is."""
     frame: FrameType | None = sys._current_frames().get(threading.main_thread().ident or 0)
-    while frame is not None and frame.f_code.co_filename.startswith((PACKAGE, "<")):
+    while frame is not None and not is_users(frame):
         frame = frame.f_back
     return Site(frame.f_code, frame.f_lasti, "") if frame is not None else Site(None, 0, "")
 

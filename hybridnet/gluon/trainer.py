@@ -198,8 +198,11 @@ class Trainer:
         if fresh is not None and self._ranks is not None:
             fix = "grad_req = 'null' on all ranks, or adding zero times such parameters to the loss"
             fail(ArgumentError, "Trainer.step", expected="with several ranks, a gradient of every parameter", got="stale ones", fix=fix)
-        if isinstance(batch_size, Array) and local.trace is None:
-            batch_size = batch_size.item()  # type: ignore[attr-defined]
+        if isinstance(batch_size, Array):
+            batch_size = batch_size.item() if local.trace is None else batch_size  # type: ignore[attr-defined]
+        elif batch_size == 0:
+            fix = "loss.shape[0], or 1 where the loss is a mean"
+            fail(ArgumentError, "Trainer.step", expected="a batch_size that gradients can be divided by", got="0", fix=fix)
         rescale = self._scale / batch_size
         self._refuse_rows(fresh)
         divide = self._must_divide()

@@ -22,7 +22,7 @@ from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 from hybridnet.graph.operators import CAST, CONCATENATE, FULL, MATMUL, RESHAPE, SLICE
 from hybridnet.graph.passes.cleanup import dce
-from hybridnet.lowering.joining import Uses, uses_of
+from hybridnet.lowering.joining import Uses, alone_before, uses_of
 from hybridnet.ops.linalg.matmul_added import MATMUL_ADDED, MATMUL_WIDE
 from hybridnet.ops.nn.loss import CROSS_ENTROPY_BOTH
 
@@ -61,7 +61,7 @@ def _loss(both: Node, uses: Uses) -> _Loss | None:
     """What belongs to a loss whose scores nothing else needs."""
     if both.op is not CROSS_ENTROPY_BOTH or not is_half(both.inputs[0].dtype) or both.attrs["axis"] != both.inputs[0].ndim - 1:
         return None
-    product = _behind(both.inputs[0], both, uses)
+    product = alone_before(both.inputs[0], both, uses)
     if product is None or product.op is not MATMUL or product.output.ndim != 2 or product.attrs.get("transpose_a"):
         return None
     slopes = _read_through(both.outputs[1], uses)
@@ -70,21 +70,12 @@ def _loss(both: Node, uses: Uses) -> _Loss | None:
     readers = uses.get(slopes, [])
     rows, weight = product.inputs
     transposed = bool(product.attrs.get("transpose_b"))
-    of_rows = [r for r in readers if _is_product(r, (slopes, weight), False, not transposed)]
+    of_rows = [r for r in readers if r is not None and _is_product(r, (slopes, weight), False, not transposed)]
     first, second = (slopes, rows) if transposed else (rows, slopes)
-    of_weight = [r for r in readers if _is_product(r, (first, second), True, False)]
+    of_weight = [r for r in readers if r is not None and _is_product(r, (first, second), True, False)]
     if len(readers) != 2 or len(of_rows) != 1 or len(of_weight) != 1:
         return None
     return _Loss(product, both, of_rows[0], of_weight[0])
-
-
-def _behind(v: Value, reader: Node, uses: Uses) -> Node | None:
-    """What computes a value that only one node reads, in another shape maybe."""
-    node = v.node
-    while uses[v] == [reader] and node is not None and node.op is RESHAPE:
-        v, reader = node.inputs[0], node
-        node = v.node
-    return node if uses[v] == [reader] else None
 
 
 def _read_through(v: Value, uses: Uses) -> Value | None:

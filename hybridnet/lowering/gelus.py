@@ -15,7 +15,7 @@ from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 from hybridnet.graph.operators import CAST, MATMUL, MATMUL_BIAS, MULTIPLY, RESHAPE
 from hybridnet.graph.passes.cleanup import dce
 from hybridnet.graph.refusals import tell_refusal
-from hybridnet.lowering.joining import Uses, uses_of
+from hybridnet.lowering.joining import Uses, alone_before, are_before, uses_of
 from hybridnet.lowering.patterns import Pattern
 from hybridnet.ops.linalg.matmul_gelu import MATMUL_GELU, MATMUL_GELU_SLOPE
 from hybridnet.ops.nn.activation import GELU_TANH, gelu_tanh_slope
@@ -56,8 +56,10 @@ class _Finder:
                 self.forward[product] = y
         elif node.op is MULTIPLY and node.inputs[1].node is not None and node.inputs[1].node.op is CAST:
             found = self._pattern("slope", y, 2).match(y)
-            product = None if found is None else self._alone(found[0], node)
-            if found is not None and product is not None and self._is_before(found[1], product):
+            product = None if found is None else alone_before(found[0], node, self.uses)
+            if found is None or product is None or product.op is not MATMUL:
+                return
+            if are_before([found[1]], product, self.position):
                 self.backward[product] = y, found[1]
 
     def _pattern(self, of: Op | str, y: Value, operands: int) -> Pattern:
@@ -66,17 +68,6 @@ class _Finder:
             function: Callable[..., Any] = _gelu if operands == 1 else _slope
             self.patterns[key] = Pattern("gelu", function, [y.spec] * operands, y.device)
         return self.patterns[key]
-
-    def _alone(self, g: Value, reader: Node) -> Node | None:
-        """The product that only GELU's gradient reads."""
-        node = g.node
-        while self.uses[g] == [reader] and node is not None and node.op is RESHAPE:
-            g, reader = node.inputs[0], node
-            node = g.node
-        return node if node is not None and node.op is MATMUL and self.uses[g] == [reader] else None
-
-    def _is_before(self, v: Value, node: Node) -> bool:
-        return v.node is None or self.position[v.node] < self.position[node]
 
     def rewritten(self) -> Graph:
         """The graph with them, and nodes that nothing reads."""

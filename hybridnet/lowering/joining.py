@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, communication_before
+from hybridnet.graph.operators import RESHAPE
 
-Uses = dict[Value, list[Any]]  # the nodes that read a value; None stands for a result of the graph
+Uses = dict[Value, list[Node | None]]  # the nodes that read a value; None stands for a result of the graph
 
 
 def uses_of(graph: Graph) -> Uses:
@@ -21,6 +21,20 @@ def uses_of(graph: Graph) -> Uses:
     for n, before in communication_before(graph.nodes).items():
         uses.setdefault(before.output, []).append(n)
     return uses
+
+
+def alone_before(v: Value, reader: Node, uses: Uses) -> Node | None:
+    """What computes a value, in another shape maybe, that only ``reader`` reads; None where something else does."""
+    node = v.node
+    while uses[v] == [reader] and node is not None and node.op is RESHAPE:
+        v, reader = node.inputs[0], node
+        node = v.node
+    return node if uses[v] == [reader] else None
+
+
+def are_before(values: Iterable[Value], node: Node, position: Mapping[Node, int]) -> bool:
+    """Whether all values are there before a node runs."""
+    return all(v.node is None or position[v.node] < position[node] for v in values)
 
 
 def readers(start: Iterable[Node], uses: Uses, position: Mapping[Node, int], last: int) -> set[Node]:

@@ -17,7 +17,7 @@ from hybridnet.graph.backend import implementation_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
 from hybridnet.graph.operators import ADD, CAST
 from hybridnet.lowering.fuse import is_fusable
-from hybridnet.lowering.joining import Uses, uses_of
+from hybridnet.lowering.joining import Uses, are_before, uses_of
 from hybridnet.ops.nn.residual_norm import RESIDUAL_NORM, RESIDUAL_NORM_GRAD
 from hybridnet.ops.nn.row_norm import LAYER_NORM, LAYER_NORM_GRAD, RMS_NORM, RMS_NORM_GRAD
 
@@ -64,7 +64,7 @@ class _Finder:
         """A norm and the sum that it is of, in the sum's place."""
         x, *parameters = node.inputs
         total = x.node
-        if total is None or total.op is not ADD or total in self.inside or not self._is_before(parameters, total):
+        if total is None or total.op is not ADD or total in self.inside or not are_before(parameters, total, self.position):
             return
         pair = self._operands(total)
         if pair is None:
@@ -87,7 +87,7 @@ class _Finder:
             inside.append(total)
             other = total.inputs[1] if total.inputs[0] is dx else total.inputs[0]
             inputs.append(other)
-            if not self._is_before([other], node):
+            if not are_before([other], node, self.position):
                 place = total
                 if any(r is not None and self.position[r] < self.position[total] for v in of_parameters for r in self.uses.get(v, ())):
                     return
@@ -107,9 +107,6 @@ class _Finder:
         if isinstance(implementation_of(joined), HandKernels):
             self.at[place] = _Joined(joined, dict(zip(results, joined.outputs, strict=True)))
             self.inside.update(inside)
-
-    def _is_before(self, values: list[Value], node: Node) -> bool:
-        return all(v.node is None or self.position[v.node] < self.position[node] for v in values)
 
     def _operands(self, total: Node) -> tuple[Value, Value] | None:
         """What is added, maybe of 16 bits, and what it is added to: both lie in memory anyway."""

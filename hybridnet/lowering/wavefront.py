@@ -64,8 +64,9 @@ def _cut_at(node: Node, uses: Uses) -> _Cut | None:
     readers = uses[node.output]
     if len(readers) != 1 or readers[0] is None or readers[0].op is not RESHAPE or readers[0].output.shape[:2] != (time, batch):
         return None
-    slices = uses.get(readers[0].output, [])
-    if not slices or any(r is None or r.op is not SLICE or r.attrs["key"][0][0] != "int" for r in slices):
+    found = uses.get(readers[0].output, [])
+    slices = [r for r in found if r is not None and r.op is SLICE and r.attrs["key"][0][0] == "int"]
+    if not slices or len(slices) != len(found):
         return None
     return _Cut(node, whole, readers[0], slices)
 

@@ -19,6 +19,8 @@ from hybridnet.ops.array import creation, rearrange
 def array(source_array: Any, ctx: Context | None = None, dtype: Dtype | None = None) -> Any:
     """A new array of anything array-like; float32 or complex64, unless the source is one of ours. A number has no dimensions."""
     if dtype is None:
+        if not hasattr(source_array, "dtype"):
+            source_array = core.on_host(source_array)
         default = dtypes.complex64 if np.iscomplexobj(source_array) else dtypes.float32
         dtype = source_array.dtype if isinstance(source_array, core.NDArray) else default
     if ctx is None and isinstance(source_array, core.NDArray):

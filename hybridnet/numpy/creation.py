@@ -54,7 +54,8 @@ def array(
     """
     check_order("array", order)
     if dtype is None and not hasattr(object, "dtype"):
-        kind = np.asarray(_on_host(object)).dtype.kind
+        object = core.on_host(object)
+        kind = object.dtype.kind
         dtype = dtypes.of_python(kind) if kind == "c" or dtypes.defaults.numpy else dtypes.float32
     make = core.array if copy or not isinstance(object, NDArray) else core.asarray
     made = make(object, dtype, _target(device, ctx))
@@ -77,16 +78,13 @@ def asarray(
     ``copy``: whether always to copy; false: never, which is an error for what is not one of ours already.
     """
     if dtype is None and not hasattr(a, "dtype"):
-        dtype = dtypes.of_python(np.asarray(_on_host(a)).dtype.kind)
-    made = array(a, dtype, bool(copy), order or "K", device=device, ctx=ctx)
+        found = core.on_host(a)
+        made = array(found, dtypes.of_python(found.dtype.kind), order=order or "K", device=device, ctx=ctx)
+    else:
+        made = array(a, dtype, bool(copy), order or "K", device=device, ctx=ctx)
     if copy is False and made is not a:
         fail(ArgumentError, "asarray", expected="an array that needs no copy", got=type(a).__name__, fix="copy=None")
     return made
-
-
-def _on_host(a: Any) -> Any:
-    """Nested sequences with arrays of ours in them, as NumPy takes them."""
-    return [_on_host(x) for x in a] if isinstance(a, (list, tuple)) else a.asnumpy() if isinstance(a, NDArray) else a
 
 
 asanyarray = asarray

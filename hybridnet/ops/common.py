@@ -133,13 +133,17 @@ def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool)
 
 
 def as_shape(op: str, shape: Any) -> tuple[int, ...]:
-    """A shape from an integer or a sequence of integers. ShapeError for anything else."""
+    """A shape from an integer or a sequence of integers, which may be floats. ShapeError for anything else."""
     if isinstance(shape, (int, np.integer)):
         return (int(shape),)
     try:
-        return tuple(int(n) for n in shape)
-    except TypeError:
+        given = tuple(shape)
+        sizes = tuple(map(int, given))
+    except (TypeError, ValueError, OverflowError):
         fail(ShapeError, op, expected="a shape: an integer or a sequence of integers", got=repr(shape))
+    if sizes != given:
+        fail(ShapeError, op, expected="a shape of whole numbers", got=repr(shape), fix="n // 2 in place of n / 2")
+    return sizes
 
 
 def rng(seed: int = 0) -> np.random.Generator:

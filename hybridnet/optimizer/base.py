@@ -114,6 +114,8 @@ class Optimizer:
             before = self.__dict__[name]
             if before is not value and not (name in self.numbers and is_input(name, before) and is_input(name, value)):
                 changed(self, name)
+        if isinstance(value, str) and (name in self.numbers or name == "lr"):
+            fail(ArgumentError, type(self).__name__, expected=f"a number for {name}", got=repr(value), fix=f"float({value!r})")
         super().__setattr__(name, value)
         if name in self.numbers:
             self._inputs = None

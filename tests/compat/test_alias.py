@@ -83,6 +83,20 @@ p = mx.gluon.Parameter("p", shape=(2,)); p.initialize(); print(type(p.data()) is
     "True",
 )
 program(
+    "gradients of one variable are a list",
+    """
+import mxnet as mx
+x = mx.nd.array([1, 2]); x.attach_grad()
+with mx.autograd.record():
+    y = (x * x).sum()
+    slope = mx.autograd.grad(y, x, create_graph=True)[0]
+    total = slope.sum()
+total.backward()
+print(slope.asnumpy().tolist(), x.grad.asnumpy().tolist())
+""",
+    "[2.0, 4.0] [2.0, 2.0]",
+)
+program(
     "children and parameters",
     """
 import mxnet as mx
@@ -184,7 +198,7 @@ print(default_mp_batchify_fn is default_batchify_fn)
 _MultiWorkerIter(None, [])
 """,
     "True",
-    "ArgumentError [_MultiWorkerIter] expected a DataLoader; got the inside of MXNet's, which is not here; at ?:0; "
+    "ArgumentError [_MultiWorkerIter] expected a DataLoader; got the inside of MXNet's, which is not here; at <string>:4; "
     "try DataLoader(num_workers=...)",
 )
 

@@ -1,13 +1,17 @@
 """What errors say: the operator, what was expected and came, the user's line and block, the way out."""
 
+import functools
+import importlib
 import inspect
 import pickle
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 import hybridnet
 from hybridnet import errors
@@ -17,6 +21,10 @@ from hybridnet.config import SETTINGS, Config, config
 from hybridnet.core import Kind, Op, apply, array, find
 from hybridnet.device import Device, gpu, num_gpus
 from hybridnet.dtypes import as_dtype
+from hybridnet.gluon import HybridBlock, nn
+from hybridnet.gluon.data import DataLoader
+from hybridnet.gluon.loss import L2Loss
+from hybridnet.gluon.model_zoo.vision import resnet18_v1
 
 
 def line() -> int:
@@ -52,6 +60,120 @@ def test_block_paths_belong_to_a_thread() -> None:
         assert seen == [[]]
     finally:
         errors.scope_path().clear()
+
+
+@pytest.mark.parametrize("name", ["__main__", "train"])
+@pytest.mark.parametrize("file", ["<stdin>", "<string>", "<ipython-input-1-0a>", "/home/me/numpy/train.py", "/home/me/threading.py"])
+def test_the_users_code_is_told_by_its_file_or_its_module(file: str, name: str) -> None:
+    """The prompt, ``python -c`` and notebooks have no file; folders may be called as NumPy is."""
+    names = {"__name__": name, "x": array([1.0, 2.0]), "y": array([1.0, 2.0, 3.0])}
+    with pytest.raises(errors.ShapeError) as caught:
+        exec(compile("z = 1\nx + y", file, "exec"), names)
+    assert str(caught.value).endswith(f"; at {file.rpartition('/')[2]}:2")
+
+
+def test_what_stands_between_is_passed_over() -> None:
+    """Python's own library, a bar around a loop, and functions that dataclasses write for the package: the user's line is beyond."""
+    x, y = array([1.0, 2.0]), array([1.0, 2.0, 3.0])
+    written: dict[str, Any] = {"__name__": "hybridnet.core.made", "x": x, "y": y}
+    exec(compile("def made(): return x + y", "<string>", "exec"), written)
+    batches = DataLoader([np.ones(2), np.ones(3)], 2)
+    ways: list[Callable[[], object]] = [
+        written["made"],
+        lambda: functools.singledispatch(x.__add__)(y),
+        lambda: importlib.import_module("hybridnet.numpy").fooo,
+        lambda: list(tqdm(batches, disable=True)),
+    ]
+    for way in ways:
+        with pytest.raises(errors.HybridnetError, match=r"; at test_errors\.py:\d+"):
+            way()
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: nn.Dense(3, activaton="relu"), r"\[Dense\] expected the arguments \(units, activation=None, .* try activation="),
+        (lambda: nn.Conv2D(3, 3, pading=1), r"\[Conv2D\] .*'pading'; .* try padding="),
+        (lambda: L2Loss(weigth=2), r"\[L2Loss\] .*'weigth'; .* try weight="),
+        (lambda: resnet18_v1(clases=10), r"\[ResNetV1\] .*'clases'; .* try classes="),
+        (lambda: nn.Dense(3)([[1.0, 2.0]]), r"\[Dense\] expected an array among the inputs; got list; .* in dense\d+; try np.array"),
+        (lambda: used(nn.Dense(3), 2), r"\[Dense\] expected the arguments \(x\); got too many positional arguments; .* in dense\d+"),
+        (
+            lambda: used(Swapped(), 1),
+            r"\[Swapped\] expected hybrid_forward to take the block's parameters by name, also gain; got \(self, F, x\)",
+        ),
+        (lambda: used(Own(), 2), r"\[Own\] expected the arguments \(x\); got too many"),
+    ],
+)
+def test_mistakes_with_the_arguments_of_blocks(make: Callable[[], object], text: str) -> None:
+    with pytest.raises(errors.HybridnetError, match=text):
+        make()
+
+
+class Swapped(HybridBlock):
+    """A block whose ``hybrid_forward`` forgets its parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = self.params.get("gain", shape=(2,))
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:  # type: ignore[override]
+        return x
+
+
+class Own(HybridBlock):
+    """A block with a ``forward`` of its own."""
+
+    def forward(self, x: Any) -> Any:  # type: ignore[override]
+        return x + 1
+
+
+def used(block: HybridBlock, inputs: int) -> object:
+    """Call it, initialized and compiled, with so many inputs."""
+    block.initialize()
+    block.hybridize()
+    return block(*[array([[1.0, 2.0]])] * inputs)
+
+
+def test_a_type_error_of_the_users_own_stays_as_it_is() -> None:
+    class Odd(HybridBlock):
+        def forward(self, x: Any) -> Any:  # type: ignore[override]
+            return x + len(3)  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="has no len") as caught:
+        Odd()(array([1.0]))
+    assert not isinstance(caught.value, errors.HybridnetError)
+
+
+@pytest.mark.parametrize("shape", ["a", (2, "b"), (2.5, 3), (2, None), (2, float("inf")), 2.0])
+@pytest.mark.parametrize(
+    "make", [hybridnet.np.ones, hybridnet.nd.zeros, hybridnet.np.ones(6).reshape, lambda s: hybridnet.np.random.normal(size=s)]
+)
+def test_shapes_that_are_none(make: Callable[[object], object], shape: object) -> None:
+    with pytest.raises(errors.ShapeError, match=r"expected a shape"):
+        make(shape)
+
+
+def test_whole_floats_are_sizes() -> None:
+    assert hybridnet.np.ones((2.0, 3)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("value", ["a", None, -1, "-3"])
+def test_seeds_that_are_none(value: Any) -> None:
+    with pytest.raises(errors.ArgumentError, match=r"expected a non-negative integer; got"):
+        hybridnet.random.seed(value)
+
+
+def test_a_hook_that_is_no_function() -> None:
+    with pytest.raises(errors.ArgumentError, match=r"expected a function around\(call, compute\); got int"):
+        hybridnet.hooks.operator_hook(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3]], [[np.ones(2)], [np.ones(3)]]])
+@pytest.mark.parametrize("make", [hybridnet.np.array, hybridnet.np.asarray, hybridnet.nd.array, array])
+def test_rows_of_different_lengths(make: Callable[[object], object], value: object) -> None:
+    with pytest.raises(errors.ShapeError, match="nested sequences of equal lengths"):
+        make(value)
 
 
 def test_the_line_is_that_of_the_statement_in_a_longer_function() -> None:

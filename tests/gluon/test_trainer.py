@@ -395,3 +395,18 @@ def test_loading_states_runs_no_code_and_changes_nothing_on_failure(tmp_path: Pa
     with pytest.raises(FileFormatError, match="differ in"):
         training.trainer.load_states(str(file))
     numpy.testing.assert_array_equal(training.trainer._states[0][0][0].asnumpy(), before)
+
+
+def test_what_a_step_cannot_divide_by_and_numbers_as_text() -> None:
+    net = nn.Dense(2, in_units=3)
+    net.initialize()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    with autograd.record():
+        loss = net(np.ones((4, 3))).sum()
+    loss.backward()
+    with pytest.raises(ArgumentError, match=r"\[Trainer.step\] expected a batch_size .*; got 0; .* try loss.shape\[0\]"):
+        trainer.step(0)
+    with pytest.raises(ArgumentError, match=r"\[SGD\] expected a number for lr; got '0.1'; .* try float\('0.1'\)"):
+        gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": "0.1"})
+    with pytest.raises(ArgumentError, match=r"\[Adam\] expected a number for wd; got '0'"):
+        gluon.Trainer(net.collect_params(), "adam", {"wd": "0"})

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hybridnet import absent, util
+from hybridnet import absent, autograd, util
 from hybridnet.compat.mxnet import older_numpy, pickles
 from hybridnet.errors import HybridnetError, fail, message
 
@@ -163,6 +163,7 @@ def install() -> ModuleType:
     sys.meta_path.insert(0, _Finder())
     sys.path.append(str(DISTRIBUTION))
     util.start_with(numpy=False)
+    autograd.give_lists()
     pickles.teach()
     older_numpy.restore()
     return module

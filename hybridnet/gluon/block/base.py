@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hybridnet import disk, serialization
-from hybridnet.core import StoredArray, changed, local
-from hybridnet.errors import ArgumentError, DeferredInitializationError, fail, scope_path
+from hybridnet.core import Array, StoredArray, changed, local
+from hybridnet.core.tree import flatten
+from hybridnet.errors import ArgumentError, DeferredInitializationError, check_call, fail, refuse_unknown, scope_path
 from hybridnet.gluon import architecture, naming, symbolic
 from hybridnet.gluon.parameter import ParameterDict
 from hybridnet.gluon.parameter.loading import load_values
@@ -55,7 +56,9 @@ class Block(Trainable):
     _compiled: Any = None  # of a hybridized block
     _op_hooks: tuple[OpHook, ...] = ()
 
-    def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
+    def __init__(self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any) -> None:
+        if unknown:  # what none of the classes between has taken out
+            refuse_unknown(type(self).__name__, type(self), unknown)
         self._own_prefix, self._prefix, self._params = naming.create(prefix, params, self._alias())
         self._label = self._own_prefix.rstrip("_") or type(self).__name__.lower()
         self._child_names = NameManager()  # numbers the blocks that are made in its name scope
@@ -319,6 +322,9 @@ class Block(Trainable):
                 if local.trace is not None:
                     local.trace.depends_on(self, self._label)
                 return self.forward(*args, **kwargs)
+            except TypeError:
+                self._check_inputs(args, kwargs)
+                raise
             finally:
                 path.pop()
         for hook in list(self._forward_pre_hooks):
@@ -352,12 +358,20 @@ class Block(Trainable):
             if local.trace is not None:
                 local.trace.depends_on(self, self._label)
             return self.forward(*args, **kwargs)
+        except TypeError:
+            self._check_inputs(args, kwargs)
+            raise
         finally:
             path.pop()
+
+    def _check_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raise if its call does not take these: what is called with a ``TypeError``."""
+        check_call(type(self).__name__, self.forward, args, kwargs)
 
     def _get_ready(self, args: tuple[Any, ...]) -> None:
         own = list(self._reg_params.values())
         if any(p._deferred_init is not None and not is_known(p.shape) for p in own):
+            first_array(args, self)  # infer_shape asks it for its shape
             self.infer_shape(*args)
         for p in own:
             p._finish_deferred_init()
@@ -405,3 +419,13 @@ class Block(Trainable):
     def summary(self, *inputs: Any) -> None:
         """Print a table of the layers that ``inputs`` go through: output shapes and numbers of parameters."""
         print(summarize(self, inputs))
+
+
+def first_array(values: Any, block: Block) -> Array:
+    """The first array in nested inputs; ArgumentError if there is none."""
+    leaves: list[Array] = []
+    flatten(values, leaves)
+    if not leaves:
+        got = ", ".join(type(v).__name__ for v in values)
+        fail(ArgumentError, type(block).__name__, expected="an array among the inputs", got=got, fix="np.array(x)")
+    return leaves[0]

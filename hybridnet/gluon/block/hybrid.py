@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,10 +12,9 @@ from hybridnet import autograd
 from hybridnet import ndarray as F
 from hybridnet.compile import Jit, jit
 from hybridnet.core import Array
-from hybridnet.core.tree import flatten
-from hybridnet.errors import ArgumentError, fail
+from hybridnet.errors import ArgumentError, SignatureError, check_call, fail
 from hybridnet.gluon import shapes, symbolic
-from hybridnet.gluon.block.base import Block
+from hybridnet.gluon.block.base import Block, first_array
 from hybridnet.gluon.reporting import Reporting
 from hybridnet.owned import OwnedMethod
 from hybridnet.runtime.check import Checked
@@ -48,7 +48,7 @@ class HybridBlock(Block):
         operators = F if not self._op_hooks else Reporting(self._prefix, self._op_hooks)
         if not self._reg_params:
             return self.hybrid_forward(operators, x, *args, **kwargs)
-        first = x if isinstance(x, Array) else _first_array((x, *args), self)
+        first = x if isinstance(x, Array) else first_array((x, *args), self)
         if type(first) is not self._array_class:
             self._adopt(type(first))
         device = first._device
@@ -56,10 +56,25 @@ class HybridBlock(Block):
             kwargs[name] = parameter.data(device)
         return self.hybrid_forward(operators, x, *args, **kwargs)
 
+    def _check_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        style, own = self._style(), self._reg_params
+        if style is not type(self).hybrid_forward:
+            super()._check_inputs(args, kwargs)
+            return
+        takes = inspect.signature(style).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in takes.values()) and (lacks := [name for name in own if name not in takes]):
+            fail(
+                SignatureError,
+                type(self).__name__,
+                expected=f"hybrid_forward to take the block's parameters by name, also {', '.join(lacks)}",
+                got=f"({', '.join(takes)})",
+            )
+        check_call(type(self).__name__, self.hybrid_forward, args, kwargs, {*list(takes)[1:2], *own})
+
     def infer_shape(self, *args: Any) -> None:
         """Set the unknown shapes of its own parameters: those that the operators in :meth:`hybrid_forward` tell."""
         if type(self).hybrid_forward is not HybridBlock.hybrid_forward:
-            shapes.infer(self, args, _first_array(args, self))
+            shapes.infer(self, args, first_array(args, self))
         super().infer_shape(*args)
 
     def infer_type(self, *args: Any) -> None:
@@ -188,13 +203,3 @@ class HybridBlock(Block):
         self.__dict__.update(state)
         if self._active:
             self._compiled = self._jit()
-
-
-def _first_array(values: Any, block: Block) -> Array:
-    """The first array in nested inputs."""
-    leaves: list[Array] = []
-    flatten(values, leaves)
-    if not leaves:
-        got = ", ".join(type(v).__name__ for v in values)
-        fail(ArgumentError, type(block).__name__, expected="an array among the inputs", got=got, fix="np.array(x)")
-    return leaves[0]
