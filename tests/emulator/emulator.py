@@ -105,7 +105,7 @@ def compiled(code: str, options: tuple[str, ...], headers: dict[str, str]) -> Pa
     exports = "".join(f"CUEMU_EXPORT({name})\n" for name in _KERNEL.findall(code))
     command = [*compiler(), *options]
     sources = [HEADER.read_text(), *headers, *headers.values(), code]
-    path = CACHE / (_digest(*command, *sources) + ".so")
+    path = CACHE / (digest(*command, *sources) + ".so")
     if not path.exists():
         header = precompiled()
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
@@ -126,7 +126,7 @@ def compiler() -> list[str]:
 def precompiled() -> Path:
     """A header that includes ``cuemu.h``, beside what g++ has made of it: to parse that takes half as long as a small source in all."""
     command = [*compiler(), "-x", "c++-header"]
-    kept = CACHE / _digest(*command, str(HEADER), HEADER.read_text())
+    kept = CACHE / digest(*command, str(HEADER), HEADER.read_text())
     if not kept.exists():
         CACHE.mkdir(exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
@@ -140,7 +140,8 @@ def precompiled() -> Path:
     return kept / "first.h"
 
 
-def _digest(*texts: str) -> str:
+def digest(*texts: str) -> str:
+    """A name for what is made from these texts."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]
 
 
