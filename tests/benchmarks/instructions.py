@@ -178,7 +178,7 @@ def _callgrind(command: list[str], cache: str, *options: str) -> list[int]:
 
 
 def counted() -> dict[str, int]:
-    """The instructions of a call of each operation, and of importing hybridnet beyond NumPy and ml_dtypes."""
+    """The instructions of a call of each operation, and of importing hybridnet where NumPy and ml_dtypes have been imported."""
     with tempfile.TemporaryDirectory() as cache:
         _run([sys.executable, "-c", "import hybridnet"], _environment(cache))  # compiles the modules
         return _counts(cache)
