@@ -127,8 +127,21 @@ def operations() -> dict[str, Call]:
     }
 
 
-def _run_all() -> None:
-    """Run each operation N times and 2N times, with a mark before, between and after. What callgrind watches."""
+#: What callgrind watches: a mark before and behind the import, before this module brings what hybridnet imports too.
+_CHILD = f"""
+import os, sys
+import numpy, ml_dtypes
+os.{_MARK}()
+import hybridnet
+os.{_MARK}()
+sys.path.insert(0, {str(HERE)!r})
+import instructions
+instructions.run_all()
+"""
+
+
+def run_all() -> None:
+    """Run each operation N times and 2N times, with a mark before, between and after."""
     for operation in operations().values():
         for _ in range(10):  # programs are compiled, caches filled
             operation()
@@ -165,28 +178,23 @@ def _callgrind(command: list[str], cache: str, *options: str) -> list[int]:
 
 
 def counted() -> dict[str, int]:
-    """The instructions of a call of each operation, and of importing hybridnet beyond NumPy and ml_dtypes."""
+    """The instructions of a call of each operation, and of importing hybridnet where NumPy and ml_dtypes have been imported."""
     with tempfile.TemporaryDirectory() as cache:
         _run([sys.executable, "-c", "import hybridnet"], _environment(cache))  # compiles the modules
-        return {**_of_operations(cache), "import": _of_import(cache)}
+        return _counts(cache)
 
 
-def _of_operations(cache: str) -> dict[str, int]:
-    parts = _callgrind([__file__, "--child"], cache, f"--dump-before={_MARK}")
+def _counts(cache: str) -> dict[str, int]:
+    parts = _callgrind(["-c", _CHILD], cache, f"--dump-before={_MARK}")
     names = list(operations())
-    marks = 3  # of each operation: the first part is what came before it
-    if len(parts) != marks * len(names) + 1:
-        raise RuntimeError(f"callgrind: expected {marks * len(names) + 1} parts, got {len(parts)}")
+    before, marks = 2, 3  # what came before the import, and the import; of each operation the first part is what came before it
+    if len(parts) != before + marks * len(names) + 1:
+        raise RuntimeError(f"callgrind: expected {before + marks * len(names) + 1} parts, got {len(parts)}")
     found = {}
     for i, name in enumerate(names):
-        once, twice = parts[marks * i + 1 : marks * i + marks]
+        once, twice = parts[before + marks * i + 1 : before + marks * i + marks]
         found[name] = round((twice - once) / REPETITIONS)
-    return found
-
-
-def _of_import(cache: str) -> int:
-    whole, base = (sum(_callgrind(["-c", f"import {modules}"], cache)) for modules in ("hybridnet", "numpy, ml_dtypes"))
-    return whole - base
+    return {**found, "import": parts[1]}
 
 
 def read() -> dict[str, Any]:
@@ -198,11 +206,7 @@ def read() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--renew", action="store_true", help="write the record")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.child:
-        _run_all()
-        return
     before = read()["instructions"] if RECORD.exists() else {}
     found = counted()
     for name, count in found.items():

@@ -1,10 +1,13 @@
 """The emulator keeps CUDA's rules and finds what breaks them; the small headers of ``kernels/`` on it."""
 
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from emulator import sanitize
+from emulator import emulator, sanitize
 from emulator.emulator import COMPILER, LaunchError, RawModule
 from emulator.suite import guarded
 
@@ -315,6 +318,17 @@ def test_16_bit_floats(module: RawModule) -> None:
         np.testing.assert_array_equal(half, x.astype(np.float16))
         np.testing.assert_array_equal(brain.astype(np.float32), x.astype(bfloat16).astype(np.float32))
     np.testing.assert_array_equal(back, np.stack([half.astype(np.float32), brain.astype(np.float32)], 1))
+
+
+def test_the_header_is_parsed_once(tmp_path: Path) -> None:
+    """By a command like that of a kernel g++ reads what it has made of the emulator's header, and not the header."""
+    source = tmp_path / "kernels.cu"
+    source.write_text("int nothing;\n")
+    options = ["-H", "-Winvalid-pch", "-include", str(emulator.precompiled()), "-x", "c++", "-c", "-o", "/dev/null", str(source)]
+    done = subprocess.run([*emulator.compiler(), *options], capture_output=True, text=True, env=sanitize.without(os.environ))
+    assert done.returncode == 0, done.stderr
+    read = [line for line in done.stderr.splitlines() if line.startswith(("!", "."))]
+    assert len(read) == 1 and read[0].startswith("! ") and read[0].endswith(".gch")
 
 
 def test_philox_gives_the_known_answers(module: RawModule) -> None:

@@ -8,10 +8,11 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from emulator import compilers, nvrtc
+from emulator import compilers, emulator, nvrtc
 from emulator.compilers import REPORTED, VERSIONS
 from emulator.device import emulated_gpu
 from emulator.nvrtc import ARCHITECTURES, Usage
@@ -166,6 +167,21 @@ def test_a_missing_version_is_a_failure_in_ci(monkeypatch: pytest.MonkeyPatch) -
 def test_warnings_and_errors_are_seen(code: str, words: str) -> None:
     with pytest.raises(RuntimeError, match=rf"(?s)NVRTC {REPORTED} for sm_90.*{words}"):
         nvrtc.compile_all([code], ["sm_90"])
+
+
+def test_what_compiled_is_kept_and_what_did_not_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(emulator, "CACHE", tmp_path)
+    right, wrong = (f'extern "C" __global__ void k(float* y) {{ y[0] = {value}; }}' for value in ("1.0f", "nowhere"))
+    found = nvrtc.compile_all([right], ["sm_90"])
+    assert found[0]["k"]["sm_90"].registers > 0
+    with pytest.raises(RuntimeError, match="nowhere"):
+        nvrtc.compile_all([right, wrong], ["sm_90"])
+    assert len(list(tmp_path.rglob("*"))) == 2  # the folder, and what is said of one source
+    monkeypatch.setattr(nvrtc, "ProcessPoolExecutor", None)  # nothing can be compiled
+    assert nvrtc.compile_all([right], ["sm_90"]) == found
+    for others in (([wrong], ["sm_90"]), ([right], ["sm_80"])):
+        with pytest.raises(TypeError, match="not callable"):
+            nvrtc.compile_all(*others)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -1,6 +1,5 @@
 """Recurrent layers upon one another on a GPU: the layer above begins when the first steps below are done, and computes the same."""
 
-from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -8,14 +7,13 @@ from typing import Any
 import numpy
 import pytest
 from emulator.emulator import COMPILER
+from support.cuda_steps import longest_chain
 
 import hybridnet as hn
 from hybridnet import autograd, gluon, np
-from hybridnet.codegen.cuda_program import CopyStep, CudaSource
 from hybridnet.config import config
 from hybridnet.device import hardware
 from hybridnet.graph.backend import CUDA
-from hybridnet.graph.ir import Value
 
 pytestmark = [
     pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here"),
@@ -55,16 +53,6 @@ class Trained:
         self.run = lambda: [step(x).asnumpy(), *(p.grad().asnumpy() for p in parameters)]
 
 
-def chain(source: CudaSource) -> int:
-    """The most steps that wait one for the other's results."""
-    steps = Counter(s.node for s in source.steps if not isinstance(s, CopyStep))
-    behind: dict[Value, int] = {}
-    for node in source.lowered.nodes:
-        before = max((behind.get(v, 0) for v in node.inputs), default=0)
-        behind.update(dict.fromkeys(node.outputs, before + steps[node]))
-    return max(behind.values())
-
-
 @pytest.mark.parametrize(
     ("layer", "num_layers", "time"), [("LSTM", 2, 7), ("GRU", 3, 6), pytest.param("RNN", 2, 9, marks=pytest.mark.slow)]
 )
@@ -79,7 +67,7 @@ def test_layers_run_one_behind_the_other(layer: str, num_layers: int, time: int,
     cut = -(-time // STEPS) - 1  # further products of each direction of each layer but the first
     assert len(found.program.source.steps) <= len(before.steps) + 2 * cut * (num_layers - 1)
     # Forward and backward, of each layer but one: all its steps but those that it is behind, of two launches at least.
-    assert chain(found.program.source) <= chain(before) - 2 * 2 * (time - STEPS - 1) * (num_layers - 1)
+    assert longest_chain(found.program.source) <= longest_chain(before) - 2 * 2 * (time - STEPS - 1) * (num_layers - 1)
 
 
 def test_steps_side_by_side_have_memory_of_their_own() -> None:

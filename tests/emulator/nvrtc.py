@@ -1,23 +1,27 @@
 """NVRTC without a GPU or a driver: compile CUDA C++ as a device would have it, and read what registers and spills it came to.
 
 Every version runs in processes of its own, so that no two of them meet. A warning is an error here: of ours, NVRTC has no
-reason to warn, and among warnings that mean nothing nobody would see the one that does.
+reason to warn, and among warnings that mean nothing nobody would see the one that does. What compiled is kept beside what g++ has made
+for the emulator: most changes leave most kernels as they are.
 """
 
 import ctypes
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import pytest
 
 from hybridnet.device import compiler
 
-from . import compilers
+from . import compilers, emulator
 from .compilers import REPORTED
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
@@ -79,16 +83,30 @@ def _strings(words: Sequence[str]) -> Any:
     return (ctypes.c_char_p * len(words))(*(w.encode() for w in words))
 
 
-def _usages(version: str, architecture: str, code: str) -> dict[str, Usage]:
-    log = _compiled(version, architecture, code, "ProgramLog")
+def _usages(log: str) -> dict[str, Usage]:
     pattern = r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores.*?Used (\d+) registers"
     return {name: Usage(int(registers), int(stack), int(spilled)) for name, stack, spilled, registers in re.findall(pattern, log, re.S)}
 
 
-def _in_processes(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The results of calls that are all about one version, in as many processes as there are cores."""
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(function, *zip(*calls, strict=True)))
+def _kept(version: str, architecture: str, code: str, part: str) -> Path:
+    """Where the part is once it has been compiled: under the hash of all that it is made from, this file and that of versions included."""
+    ours = (Path(module.__file__).read_text() for module in (sys.modules[__name__], compilers) if module.__file__)
+    made_from = (version, part, code, *compiler.options(architecture), *itertools.chain(*compiler.headers().items()), *ours)
+    return emulator.CACHE / "nvrtc" / emulator.digest(*made_from)
+
+
+def _parts(calls: Sequence[tuple[str, str, str, str]]) -> list[str]:
+    """What ``_compiled`` gives for calls that are all about one version, in as many processes as there are cores; kept on disk."""
+    kept = [_kept(*call) for call in calls]
+    lacking = {path: call for path, call in zip(kept, calls, strict=True) if not path.exists()}
+    if lacking:
+        kept[0].parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+            for path, text in zip(lacking, pool.map(_compiled, *zip(*lacking.values(), strict=True)), strict=True):
+                unfinished = path.with_suffix(f".{os.getpid()}")
+                unfinished.write_text(text)
+                unfinished.replace(path)
+    return [path.read_text() for path in kept]
 
 
 def compile_all(
@@ -98,14 +116,14 @@ def compile_all(
     need(version)
     distinct = list(dict.fromkeys(codes))
     jobs = [(code, a) for code in distinct for a in architectures]
-    usages = dict(zip(jobs, _in_processes(_usages, [(version, a, code) for code, a in jobs]), strict=True))
+    usages = dict(zip(jobs, map(_usages, _parts([(version, a, code, "ProgramLog") for code, a in jobs])), strict=True))
     return [{name: {a: usages[code, a][name] for a in architectures} for name in usages[code, architectures[0]]} for code in codes]
 
 
 def ptx_of(code: str, architecture: str = "compute_90") -> dict[str, str]:
     """The PTX of each kernel of ``code``."""
     need()
-    (text,) = _in_processes(_compiled, [(REPORTED, architecture, code, "PTX")])
+    (text,) = _parts([(REPORTED, architecture, code, "PTX")])
     functions = re.split(r"(?=\.visible \.entry|\.func)", text)
     return {found[1]: f for f in functions if (found := re.match(r"\.visible \.entry (\w+)", f))}
 

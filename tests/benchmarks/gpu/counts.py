@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from support.cuda_steps import longest_chain
+
 import hybridnet as hn
 from gpu import peer_hybridnet
 from gpu.peer_hybridnet import BUILDERS
 from gpu.sizes import SIZES, Sizes
 from hybridnet import amp
-from hybridnet.codegen.cuda_program import CopyStep, CudaSource, CupyStep, KernelStep, LibraryStep, Step
+from hybridnet.codegen.cuda_program import CopyStep, CupyStep, KernelStep, LibraryStep, Step
 from hybridnet.config import Budget, config
-from hybridnet.graph.ir import Node, Value
+from hybridnet.graph.ir import Node
 from hybridnet.runtime.cuda_program import CudaProgram
 from hybridnet.runtime.work import bytes_of, operator_of
 
@@ -53,16 +55,6 @@ def counted(program: CudaProgram) -> dict[str, Any]:
         "lanes": program.source.order.width,
         "by operator": dict(names.most_common()),
     }
-
-
-def longest_chain(source: CudaSource) -> int:
-    """The most steps of a program that wait one for the other's results: what is left where all that can runs side by side."""
-    steps = Counter(s.node for s in source.steps if not isinstance(s, CopyStep))
-    behind: dict[Value, int] = {}
-    for node in source.lowered.nodes:
-        before = max((behind.get(v, 0) for v in node.inputs), default=0)
-        behind.update(dict.fromkeys(node.outputs, before + steps[node]))
-    return max(behind.values(), default=0)
 
 
 def count(workload: str, sizes: Sizes, budget: int | None = None) -> tuple[dict[str, Any], Any]:
