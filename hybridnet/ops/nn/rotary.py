@@ -107,15 +107,15 @@ def rotary_embedding(data: ArrayLike, positions: ArrayLike, base: float = 10000.
     ``interleaved`` 2i and 2i + 1. 16-bit data is turned in float32; integers become floating. ShapeError for other shapes, or an odd number
     of features.
     """
-    data = tensor(data)
-    positions = tensor(positions, data)
-    if data.ndim != 4 or data.shape[3] % 2 or positions.shape not in (data.shape[1:2], data.shape[:2]):
+    x = tensor(data)
+    positions = tensor(positions, x)
+    if x.ndim != 4 or x.shape[3] % 2 or positions.shape not in (x.shape[1:2], x.shape[:2]):
         expected = "data (batch, length, heads, an even number of features) and a position for each of length"
-        fail(ShapeError, "rotary_embedding", expected=expected, got=f"{data.shape} and {positions.shape}")
-    if not dtypes.is_floating(data.dtype):
-        data = call("cast", data, dtype=dtypes.floating(data.dtype))
-    dtype, half = wide_dtype(data.dtype), data.shape[3] // 2
-    slower = call("exp", counted(data, half, dtype) * (-math.log(base) / half))
+        fail(ShapeError, "rotary_embedding", expected=expected, got=f"{x.shape} and {positions.shape}")
+    if not dtypes.is_floating(x.dtype):
+        x = call("cast", x, dtype=dtypes.floating(x.dtype))
+    dtype, half = wide_dtype(x.dtype), x.shape[3] // 2
+    slower = call("exp", counted(x, half, dtype) * (-math.log(base) / half))
     at = call("reshape", call("cast", positions, dtype=dtype), shape=(*positions.shape, 1, 1))
     angles = at * slower
-    return apply(TURN_PAIRS, (data, call("cos", angles), call("sin", angles)), {"interleaved": bool(interleaved)})
+    return apply(TURN_PAIRS, (x, call("cos", angles), call("sin", angles)), {"interleaved": bool(interleaved)})
