@@ -24,8 +24,8 @@ class CudaRule:
         hand-written kernels that compute the operator, or None where they do not apply. A composite with kernels stays one node.
     library: ``library(inputs, outputs, **attrs)`` (:class:`~hybridnet.core.kernel.StridedSpec`) gives the planned call
         of a GPU library, or None where it has none for these arrays or the library is not there.
-    decomposition: for an operator with ``compute``: the same written in other operators, since on a GPU many small steps in a
-        CUDA graph cost less than one of CuPy's between two.
+    decomposition: the same written in other operators: of one with ``compute``, since on a GPU many small steps in a CUDA graph cost
+        less than one of CuPy's between two; of one with a decomposition, in others than these, where a GPU is better at them.
     casts: what may be of a narrower floating type than the other operands, so that a cast beside the operator can be a part
         of it: numbers of inputs, and ``"y"`` for the first output, whose type attribute ``dtype`` then gives.
     """

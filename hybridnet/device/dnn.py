@@ -72,7 +72,7 @@ class Convolution:
 class Attention:
     """softmax(scale · Q Kᵀ + bias) V over (batch, heads, length, features), and the logarithm of each row's sum (float32).
 
-    ``causal``: a query sees no key beyond its own position.
+    Keys and values may have fewer heads, which divide the queries'. ``causal``: a query sees no key beyond its own position.
     """
 
     dtype: dtypes.Dtype

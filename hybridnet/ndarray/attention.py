@@ -33,8 +33,9 @@ def scaled_dot_product_attention(
     """softmax(scale · query · keyᵀ) · value for each head; ``scale`` is 1 / √features unless given.
 
     ``query``: (batch, queries, heads, features), ``key`` and ``value`` the same with keys in the place of queries, or by ``layout``
-    heads first. With ``causal`` a query counts the keys up to its own position, with ``use_mask`` those where ``mask``, which
-    broadcasts to (batch, heads, queries, keys), is not 0. A query without any key gives 0.
+    heads first; these two may have fewer heads, each for as many neighbouring ones of the queries. With ``causal`` a query counts the
+    keys up to its own position, with ``use_mask`` those where ``mask``, which broadcasts to (batch, heads, queries, keys), is not 0. A
+    query without any key gives 0.
     """
     counts = call("not_equal", mask, 0) if mask is not None else None
     return attention.scaled_dot_product_attention(query, key, value, counts, causal, scale, layout)

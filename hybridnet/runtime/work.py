@@ -15,7 +15,8 @@ from hybridnet.lowering.multi_tensor import GROUP
 def bytes_of(node: Node, values: Iterable[Value] | None = None) -> int:
     """The bytes of a node's operands and results, each counted once; of a table, what is looked up in it. Views move nothing.
 
-    ``values``: those that one of several steps of the node reads or writes, arrays between the steps included.
+    Of several views of one array, or a view that repeats it, no more is counted than the array has. ``values``: those that one of several
+    steps of the node reads or writes, arrays between the steps included.
     """
     if node.op.is_view:
         return 0
@@ -23,7 +24,19 @@ def bytes_of(node: Node, values: Iterable[Value] | None = None) -> int:
         values = (*(v for v in node.inputs if v.constant is None), *node.outputs)
     tables = {node.inputs[i] for i in node.op.looks_up}
     looked_up = node.outputs[0].size
-    return sum(min(v.size, looked_up) * v.dtype.itemsize if v in tables else v.nbytes for v in dict.fromkeys(values))
+    found: dict[Value, int] = {}
+    for v in dict.fromkeys(values):
+        whole = _viewed(v)
+        moved = min(v.size, looked_up) * v.dtype.itemsize if v in tables else v.nbytes
+        found[whole] = min(found.get(whole, 0) + moved, whole.nbytes)
+    return sum(found.values())
+
+
+def _viewed(v: Value) -> Value:
+    """The array that a value is, or is a view of."""
+    while v.node is not None and v.node.op.is_view:
+        v = v.node.inputs[0]
+    return v
 
 
 def flops_of(node: Node) -> int:

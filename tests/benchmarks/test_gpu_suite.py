@@ -23,9 +23,11 @@ from emulator.nvrtc import needs_cupy
 from gpu import bars, counts, peer_hybridnet, precompile, process, record, run, sizes, worker
 
 import hybridnet as hn
+from hybridnet import gluon
 from hybridnet.config import config
 from hybridnet.core import local
 from hybridnet.device import compiler
+from hybridnet.runtime.work import operator_of
 
 NETWORKS = ("perceptron", "lstm", "resnet", "gpt2")
 
@@ -343,6 +345,28 @@ def test_steps_are_counted() -> None:
             assert found["steps"] == sum(found[kind] for kind in counts.KINDS.values()) == sum(found["by operator"].values())
             assert found["kernels"] > found["library calls"] / 2 > 0
             assert found["CuPy"] == 0
+            assert found["mask bytes"] == 0
+
+
+def dropped() -> Any:
+    """The program of a step with ReLU and dropout before a product, on an emulated GPU."""
+    net = gluon.nn.HybridSequential()
+    net.add(gluon.nn.Dense(64, in_units=32, activation="relu"), gluon.nn.Dropout(0.4), gluon.nn.Dense(5, in_units=64))
+    net.initialize(ctx=hn.gpu(0))
+    batch = sizes.normal("dropped", 16, 32), sizes.integers("classes", 5, 16)
+    (program,) = peer_hybridnet.supervised(net, batch, "sgd", {"learning_rate": 0.1}, 1, "gpu").programs()
+    return program
+
+
+def test_masks_are_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ReLU's follow from what is kept anyway, and dropout draws again; without what sees to that they are found."""
+    with emulated_gpu():
+        program = dropped()
+        names = [operator_of(s.node) for s in program.source.steps if s.node is not None]
+        assert sum("dropout_mask" in name for name in names) == 2
+        assert counts.counted(program)["mask bytes"] == 0
+        monkeypatch.setattr(config, "disabled_passes", frozenset({"fuse", "recompute"}))
+        assert counts.counted(dropped())["mask bytes"] == 16 * 64 * (4 + 1)
 
 
 @pytest.mark.slow

@@ -33,6 +33,11 @@ def reference(q: Data, k: Data, v: Data, keep: Data | None = None, scale: float 
     return y
 
 
+def repeated(x: Data, heads: int, axis: int = 1) -> Data:
+    """Keys or values with a head for each of the queries' ``heads``."""
+    return np.repeat(x, heads // x.shape[axis], axis)
+
+
 Q, K, V = filled(2, 3, 5, 4), filled(2, 3, 6, 4, seed=1), filled(2, 3, 6, 7, seed=2)
 
 
@@ -47,6 +52,18 @@ def test_values() -> None:
     np.testing.assert_allclose(attend(Q, K, V, scale=0.3), reference(Q, K, V, scale=0.3), rtol=1e-12)
     turned = attend(*(x.swapaxes(1, 2) for x in (Q, K, V)), layout="BSHD")
     np.testing.assert_allclose(turned.swapaxes(1, 2), reference(Q, K, V), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shared", [1, 2, 3])
+def test_shared_heads(shared: int) -> None:
+    """Each head of keys and values is that of as many neighbouring heads of queries, whatever masks there are."""
+    q, k, v = filled(2, 6, 5, 4), filled(2, shared, 7, 4, seed=1), filled(2, shared, 7, 3, seed=2)
+    keep = filled(2, 6, 5, 7, seed=3) > -0.5
+    keep[..., 0] = True
+    expected = reference(q, repeated(k, 6), repeated(v, 6), keep & np.tri(5, 7, dtype=bool))
+    np.testing.assert_allclose(attend(q, k, v, mask=keep, causal=True), expected, rtol=1e-12)
+    turned = attend(*(x.swapaxes(1, 2) for x in (q, k, v)), mask=keep, causal=True, layout="BSHD")
+    np.testing.assert_allclose(turned.swapaxes(1, 2), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 1, 6), (5, 6), (1, 3, 5, 1), (2, 3, 5, 6)])
@@ -131,6 +148,9 @@ def test_scores_beyond_16_bits() -> None:
         ((Q[0], K, V), "arrays of 4 dimensions"),
         ((Q, K[..., :3], V), "as many batches and heads"),
         ((Q, K, V[:, :, :2]), "as many batches and heads"),
+        ((Q, K[:, :2], V[:, :2]), "a divisor of the queries' heads"),
+        ((Q, K[:, :1], V), "as many batches and heads"),
+        ((Q, K[:, :0], V[:, :0]), "a divisor of the queries' heads"),
         ((Q, K, V, np.ones((2, 3, 4, 6), bool)), "mask that broadcasts|shapes that broadcast"),
         ((Q, K, V, np.ones((1, 2, 3, 5, 6), bool)), "a mask of 4 dimensions"),
     ],
@@ -148,6 +168,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "heads behind positions": {"layout": "BSHD", "scale": 0.3},
     "added mask": {"mask": True},
     "added mask, causal, heads behind positions": {"mask": True, "causal": True, "layout": "BSHD"},
+    "shared heads": {"shared": 1, "mask": True},
+    "shared heads behind positions": {"shared": 1, "causal": True, "layout": "BSHD"},
 }
 
 
@@ -156,7 +178,8 @@ def test_gradients(name: str) -> None:
     """First and second order, by differences, with respect to query, key, value and what is added to the scores."""
     attrs = dict(VARIANTS[name])
     masked = attrs.pop("mask", False)
-    shapes = [(1, 2, 3, 2), (1, 2, 4, 2), (1, 2, 4, 3)]
+    few = attrs.pop("shared", 2)
+    shapes = [(1, 2, 3, 2), (1, few, 4, 2), (1, few, 4, 3)]
     if attrs.get("layout") == "BSHD":
         shapes = [(b, s, h, d) for b, h, s, d in shapes]
     point = [filled(*s, seed=i) for i, s in enumerate(shapes)] + ([filled(1, 1, 3, 4, seed=5)] if masked else [])
@@ -230,6 +253,49 @@ def test_library(one_gpu: None, dtype: Any, bias: Any, layout: str, causal: bool
     gradients = by_library(OPS["attention_grad"], operands, attrs)
     assert gradients is not None
     _close(gradients, _by_parts("attention_grad", operands, attrs), dtype)
+
+
+@pytest.mark.parametrize("shared", [1, 2])
+@pytest.mark.parametrize("layout", ["BHSD", "BSHD"])
+def test_library_with_shared_heads(one_gpu: None, layout: str, shared: int) -> None:
+    """Forward and backward: keys and values are read as they are, and their gradients are sums over the heads of queries."""
+    axis = 1 if layout == "BHSD" else 2
+    shapes = [(2, h, n, 8) if axis == 1 else (2, n, h, 8) for h, n in ((4, 5), (shared, 6), (shared, 6))]
+    q, k, v = (filled(*s, seed=i).astype(dtypes.float16) for i, s in enumerate(shapes))
+    attrs = {"scale": 0.3, "causal": True, "layout": layout}
+    found = by_library(OPS["attention"], [q, k, v], attrs)
+    assert found is not None
+    for_each = [q, *(repeated(x, 4, axis) for x in (k, v))]
+    _close(found, _by_parts("attention", for_each, attrs), np.float16)
+    g = filled(*found[0].shape, seed=9).astype(dtypes.float16)
+    gradients = by_library(OPS["attention_grad"], [q, k, v, *found, g], attrs)
+    assert gradients is not None
+    _close(gradients, _by_parts("attention_grad", [q, k, v, *found, g], attrs), np.float16)
+    dq, *apart = _by_parts("attention_grad", [*for_each, *found, g], attrs)
+    split = [np.split(x, shared, axis) for x in apart]
+    _close(gradients, [dq, *(np.stack([y.sum(axis) for y in parts], axis) for parts in split)], np.float16)
+
+
+def test_shared_heads_move_nothing_on_a_gpu(emulated_gpu: Any) -> None:
+    """A compiled step reads keys and values where a layer wrote them, and copies nothing."""
+
+    def step(q: Any, k: Any, v: Any) -> Any:
+        for x in (q, k, v):
+            x.attach_grad()
+        with autograd.record():
+            y = npx.scaled_dot_product_attention(q, k, v, causal=True, layout="BSHD")
+        return y, *autograd.grad(y, [q, k, v])
+
+    data = [filled(2, n, h, 8, seed=h).astype(np.float16) for n, h in ((5, 6), (7, 2), (7, 2))]
+    arrays = [array(x, device=Device("gpu", 0)) for x in data]
+    compiled = jit(step)
+    results = [x.asnumpy() for x in compiled(*arrays)]
+    _close(results, [wide(x) for x in step(*(as_array(x.astype(np.float64)) for x in data))], np.float16)
+    (program,) = compiled._inspect(arrays, {}).programs
+    assert [s.node.op.name for s in program.source.steps if s.node is not None and s.node.op.name != "full"] == [
+        "attention",
+        "attention_grad",
+    ]
 
 
 def _by_parts(name: str, arrays: list[Data], attrs: dict[str, Any]) -> list[Data]:

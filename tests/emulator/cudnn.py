@@ -179,6 +179,7 @@ class Graph:
         self.algorithms = (Algorithm("eng2_k24=7"),)
 
         def run(q: Data, k: Data, v: Data, *rest: Data) -> Sequence[Data]:
+            k, v = (_for_each(x, q.shape[1]) for x in (k, v))
             scores = _scores(q, k, rest[0] if bias is not None else None, attn_scale, use_causal_mask)
             top = scores.max(-1, keepdims=True)
             e = np.exp(scores - top)
@@ -204,17 +205,21 @@ class Graph:
         assert stats.data_type == "FLOAT"
         self._attends(q, k, v)
         self.algorithms = (Algorithm("eng6_k24=26", frozenset(() if use_deterministic_algorithm else ("NONDETERMINISTIC",))),)
-        self.workspace = lambda algorithm: workspaces.of_attention_grad(q.dim, k.dim[2], use_deterministic_algorithm)
+        self.workspace = lambda algorithm: workspaces.of_attention_grad(q.dim, k.dim, v.dim, use_deterministic_algorithm)
 
         def run(q: Data, k: Data, v: Data, *rest: Data) -> Sequence[Data]:
-            o, stats, g = rest[-6:-3]
+            (o, stats, g), few = rest[-6:-3], k.shape[1]
+            k, v = (_for_each(x, q.shape[1]) for x in (k, v))
             p = np.exp(_scores(q, k, rest[0] if bias is not None else None, attn_scale, use_causal_mask) - stats)
             s = p * (g @ v.swapaxes(-1, -2) - (g * o).sum(-1, keepdims=True)) * attn_scale
-            return s @ k, s.swapaxes(-1, -2) @ q, p.swapaxes(-1, -2) @ g
+            return s @ k, _of_groups(s.swapaxes(-1, -2) @ q, few), _of_groups(p.swapaxes(-1, -2) @ g, few)
 
         return self._operation(run, (q, k, v, bias, o, stats, dO), 3)
 
     def _attends(self, *operands: Tensor) -> None:
+        q, k, v = operands
+        if q.dim[1] % k.dim[1] or q.dim[1] % v.dim[1]:  # the frontend's own words
+            self.refusal = "For group-query attention, number of heads for key and query must be a factor of number of heads for query"
         if self.io not in ("HALF", "BFLOAT16") or any(x.dim[-1] % 8 or x.stride[-1] != 1 for x in operands):
             self.refusal = "attention over other than 16-bit features, a multiple of 8 of them, without gaps"
 
@@ -319,6 +324,16 @@ def _places(
             return columns.reshape(*data.shape[:3], math.prod(y.shape[3:]))
 
         yield at, (slice(None), slice(None), slice(None), *place)
+
+
+def _for_each(x: Data, heads: int) -> Data:
+    """Keys or values with a head for each of the queries' ``heads``."""
+    return np.repeat(x, heads // x.shape[1], axis=1)
+
+
+def _of_groups(x: Data, heads: int) -> Data:
+    """Gradients summed over the heads of queries that share one of ``heads``."""
+    return np.stack([part.sum(1) for part in np.split(x, heads, axis=1)], axis=1)
 
 
 def _scores(q: Data, k: Data, bias: Data | None, scale: float, causal: bool) -> Data:

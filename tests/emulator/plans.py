@@ -113,6 +113,12 @@ def descriptions() -> dict[str, dnn.Description]:
     for deterministic in (False, True):
         gpt = dnn.AttentionGrad(dnn.Attention(dtypes.bfloat16, x, x, x, x, one, 0.125, True), x, x, x, x, deterministic)
         found[f"gradient of GPT-2's attention{', deterministic' * deterministic}"] = gpt
+    few = first(8, 4, 1024, 64)
+    shared = dnn.Attention(dtypes.bfloat16, x, few, few, x, one, 0.125, True)
+    found["attention, 3 heads of queries for one of keys"] = shared
+    for deterministic in (False, True):
+        grouped = dnn.AttentionGrad(shared, x, x, few, few, deterministic)
+        found[f"gradient of attention, 3 heads of queries for one of keys{', deterministic' * deterministic}"] = grouped
     plain, sums = first(2, 4, 64, 32), first(2, 4, 64, 1)
     for name, x in {"heads first": plain, "heads behind positions": heads(128), "query, key and value in one": heads(384)}.items():
         for dtype, bias in ((dtypes.bfloat16, None), (dtypes.float16, first(2, 1, 1, 64))):
@@ -130,7 +136,7 @@ def modelled(d: dnn.Description) -> int:
     if isinstance(d, dnn.Attention):
         return workspaces.OF_ATTENTION
     if isinstance(d, dnn.AttentionGrad):
-        return workspaces.of_attention_grad(d.forward.query.shape, d.forward.key.shape[2], d.deterministic)
+        return workspaces.of_attention_grad(d.forward.query.shape, d.forward.key.shape, d.forward.value.shape, d.deterministic)
     places = (d.data, d.weight, d.result)
     shapes, strides = [x.shape for x in places], [x.strides for x in places]
     return workspaces.of_convolution(shapes, strides, d.dtype.itemsize, d.dtype.itemsize == 2 or d.tf32, d.kind == "weight")

@@ -1,8 +1,8 @@
 """How much workspace the real libraries ask for, nearly: what memory is planned by on the emulated device.
 
 cuDNN's sizes follow plans that cuDNN 9.19 made for an H200 of which it was only told: the attention's exactly but for wide heads, the
-convolutions' in their large terms. cuBLASLt says nothing without a GPU; there the model is the most that its kernels for Hopper have a use
-for.
+convolutions' in their large terms. Keys and values with fewer heads than queries were not among them: what they take besides is after the
+frontend's graph. cuBLASLt says nothing without a GPU; there the model is the most that its kernels for Hopper have a use for.
 """
 
 import math
@@ -21,11 +21,15 @@ def of_product(m: int, n: int, k: int, batch: int, itemsize: int, allowed: int) 
     return min(allowed, up(min(parts * m * n * batch, SMS * 128 * 256) * max(itemsize, 4), 256) if parts > 1 else 256)
 
 
-def of_attention_grad(query: Sequence[int], keys: int, deterministic: bool) -> int:
-    """Float32 sums for the query's gradient, and a number for each row; the sums for every 128 keys where their order is to be the same."""
+def of_attention_grad(query: Sequence[int], key: Sequence[int], value: Sequence[int], deterministic: bool) -> int:
+    """Float32 sums for the query's gradient, and a number for each row; the sums for every 128 keys where their order is to be the same.
+
+    Where heads of keys and values are shared, also their gradients for each head of queries, in 16 bits, before these are summed.
+    """
     b, h, s, d = query
-    sums = -(-keys // 128) * up(s, 64) * up(d, 64) if deterministic else s * d
-    return (b * h * (sums + s)) * 4 + 256
+    sums = -(-key[2] // 128) * up(s, 64) * up(d, 64) if deterministic else s * d
+    apart = sum(b * h * x[2] * x[3] for x in (key, value)) * 2 if key[1] != h else 0
+    return (b * h * (sums + s)) * 4 + apart + 256
 
 
 #: Attention's forward.

@@ -66,10 +66,13 @@ def test_operators_are_those_that_runtimes_know(tmp_path: Path) -> None:
     assert operators(file) == expected
 
 
-@pytest.mark.parametrize("opset", [13, 15, 17, 18, 20, 23])
-def test_a_transformer_of_any_length(tmp_path: Path, opset: int) -> None:
+MODERN: dict[str, Any] = {"num_kv_heads": 2, "rotary": 100.0, "causal": True, "norm": "rms", "activation": "swiglu", "pre_norm": True}
+
+
+@pytest.mark.parametrize(("opset", "options"), [*((n, {}) for n in (13, 15, 17, 18, 20, 23)), (13, MODERN), (23, MODERN)])
+def test_a_transformer_of_any_length(tmp_path: Path, opset: int, options: dict[str, Any]) -> None:
     net = nn.HybridSequential()
-    net.add(nn.Embedding(50, 16), nn.TransformerEncoderLayer(16, 4, 32), nn.Dense(7, flatten=False))
+    net.add(nn.Embedding(50, 16), nn.TransformerEncoderLayer(16, 4, 32, **options), nn.Dense(7, flatten=False))
     x = hn.np.array(np.arange(10).reshape(2, 5), dtype="int32")
     started(net, x)
     hn.onnx.export(net, tmp_path / "net.onnx", x, {"data": {0: "batch", 1: "time"}}, opset, verify=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hybridnet import autograd, ndarray
-from hybridnet.core import OPS, array
+from hybridnet.core import OPS, apply, array
 from hybridnet.graph.backend import has_fused_implementation
 from hybridnet.graph.ir import Graph
 from hybridnet.graph.passes.decompose import decompose
@@ -44,6 +44,10 @@ CALLS: list[tuple[str, Callable[..., Any], list[tuple[int, ...]]]] = [
     ("max_pool", lambda x: F["Pooling"](x, kernel=(2, 2)), [IMAGE]),
     ("sum_pool", lambda x: F["Pooling"](x, kernel=(2, 2), pool_type="avg"), [IMAGE]),
     ("global_avg_pool", lambda x: F["Pooling"](x, global_pool=True, pool_type="avg"), [IMAGE]),
+    *[
+        ("turn_pairs", lambda *x, near=near: apply(OPS["turn_pairs"], x, {"interleaved": near}), [(2, 3, 2, 4), (3, 1, 2), (3, 1, 2)])
+        for near in (False, True)
+    ],
     ("upsampling_nearest", lambda x: F["UpSampling"](x, scale=2, sample_type="nearest"), [IMAGE]),
     ("multi_box_prior", F["_contrib_MultiBoxPrior"], [IMAGE]),
 ]

@@ -78,6 +78,12 @@ def test_bytes_are_counted_once() -> None:
     assert [bytes_of(n) for n in graph.nodes] == [4 * (24 + 24)]
     with_number = trace_op("more", lambda x: x + 1, (x,), {}, hn.cpu()).nodes[-1]
     assert bytes_of(with_number) == 4 * (24 + 24), "a number is no array"
+    halves = trace_op("halves", lambda x: x[:, :3] * x[:, 3:], (x,), {}, hn.cpu()).nodes[-1]
+    assert bytes_of(halves) == 4 * (24 + 12)
+    with_itself = trace_op("backwards", lambda x: x + x[:, ::-1], (x,), {}, hn.cpu()).nodes[-1]
+    assert bytes_of(with_itself) == 4 * (24 + 24), "two views of one array are that array"
+    repeated = trace_op("repeated", lambda x, row: x + hn.np.broadcast_to(row, (4, 6)), (x, row), {}, hn.cpu()).nodes[-1]
+    assert bytes_of(repeated) == 4 * (24 + 6 + 24)
     indices = Spec((3, 6), numpy.dtype("int32"))
     assert bytes_of(made("take_along_axis", (Spec((1000, 6), x.dtype), indices), {"axis": 0})) == 4 * 18 * 3
     assert operator_of(graph.nodes[0]) == "multiply"

@@ -22,6 +22,7 @@ from hybridnet.ops.nn.activation import relu
 from hybridnet.ops.nn.batch_norm import batch_norm as batch_norm_of
 from hybridnet.ops.nn.dropout import dropout as dropout_of
 from hybridnet.ops.nn.pooling import pooling
+from hybridnet.ops.nn.rotary import rotary_embedding
 from hybridnet.runtime.cuda_program import CudaProgram
 
 
@@ -162,6 +163,15 @@ def residual_stream() -> Made:
     return with_gradients(fn, [normal(60, 256), normal(256, 256), normal(256), normal(256)])
 
 
+def rotary() -> Made:
+    """Halves and neighbours turned, of 16-bit queries where a product left them."""
+
+    def fn(x: Any, positions: Any) -> Any:
+        return rotary_embedding(x[:, :, :8], positions) + rotary_embedding(x[:, :, 8:], positions, interleaved=True)
+
+    return with_gradients(fn, [normal(4, 60, 16, 64, dtype="bfloat16"), whole(60, below=1000)], 1)
+
+
 def batch_norm() -> Made:
     mean, var = normal(16), normal(16)
     return with_gradients(lambda x, g, b: batch_norm_of(x, g, b, mean, var, axis=1), [normal(32, 16, 12, 12), normal(16), normal(16)])
@@ -264,6 +274,7 @@ CASES: dict[str, Callable[[], Made]] = {
         optimizers,
         layer_norm,
         residual_stream,
+        rotary,
         batch_norm,
         batch_norm_of_many,
         cross_entropy,

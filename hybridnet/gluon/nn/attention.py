@@ -113,8 +113,6 @@ class MultiHeadAttention(HybridBlock):
             known = F.broadcast_lesser_equal(F.expand_dims(counted(F, k), axis=0), F.expand_dims(places, axis=1))
             known = F.expand_dims(F.expand_dims(known, axis=0), axis=0)  # (1, 1, queries, keys)
             mask = known if mask is None else F.broadcast_mul(F.cast(known, dtype="float32"), F.cast(mask, dtype="float32"))
-        if self._kv_heads != self._heads:
-            k, v = (F.repeat(x, repeats=self._heads // self._kv_heads, axis=2) for x in (k, v))
         masked = {} if mask is None else {"mask": mask, "use_mask": True}
         y = F.contrib.scaled_dot_product_attention(q, k, v, causal=causal, layout="BSHD", name="fwd", **masked)
         y = self.out_proj(F.reshape(y, shape=(0, 0, -3)))

@@ -1,8 +1,10 @@
 """Scaled dot-product attention: one operator with its gradient, so that a GPU need not store the scores.
 
-Both are calls of cuDNN for 16-bit arrays; elsewhere their parts, products and a softmax in float32 or wider. The forward gives the
-logarithm of each row's sum as well. Nothing but the backward reads that, and what it makes of the result and of the
-logarithms counts as a function of query, key and value: neither is given a gradient.
+Both are calls of cuDNN for 16-bit arrays; elsewhere their parts, products and a softmax in float32 or wider. Several heads of queries may
+share one of keys and values (arXiv 2305.13245), which is read where it lies: in the parts the queries of a group are the rows of one
+product, and a key's gradient is the sum over all of them in one. The forward gives the logarithm of each row's sum as well. Nothing but the
+backward reads that, and what it makes of the result and of the logarithms counts as a function of query, key and value: neither is given a
+gradient.
 """
 
 from __future__ import annotations
@@ -48,18 +50,38 @@ def _infer(q: Spec, k: Spec, v: Spec, bias: Spec | None = None, *, scale: float,
         fail(ShapeError, "attention", expected=f"arrays of 4 dimensions, {layout}", got=f"{q.shape}, {k.shape} and {v.shape}")
     (b, h, s, d), of_key, of_value = _heads_first(layout, q.shape, k.shape, v.shape)
     n = of_key[2]
-    if of_key != (b, h, n, d) or of_value[:3] != (b, h, n):
+    shared = of_key[1]
+    if of_key != (b, shared, n, d) or of_value[:3] != (b, shared, n) or (shared != h and (not shared or h % shared)):
         got = f"{q.shape}, {k.shape} and {v.shape}"
-        fail(ShapeError, "attention", expected="as many batches and heads, features of query and key, and keys and values", got=got)
+        expected = "as many batches and heads (or a divisor of the queries' heads), features of query and key, and keys and values"
+        fail(ShapeError, "attention", expected=expected, got=got)
     if bias is not None and (bias.ndim != 4 or broadcast_shapes("attention", bias.shape, (b, h, s, n)) != (b, h, s, n)):
         fail(ShapeError, "attention", expected=f"a mask that broadcasts to {(b, h, s, n)}", got=str(bias.shape))
     (result,) = _heads_first(layout, (b, h, s, of_value[3]))
     return Spec(result, q.dtype), Spec((b, h, s, 1), wide_dtype(q.dtype))
 
 
+def _gathered(x: Any, heads: int) -> Any:
+    """(batch, heads, rows, ·), heads first, with the rows of heads that share one of ``heads`` one after another."""
+    b, h, s, d = x.shape
+    return x if h == heads else call("reshape", x, shape=(b, heads, h // heads * s, d))
+
+
+def _by_head(x: Any, shared: Any, transpose_b: bool = False) -> Any:
+    """The product of each head's rows with the matrix of the head of ``shared`` that it has a part in."""
+    b, h, s, _ = x.shape
+    y = call("matmul", _gathered(x, shared.shape[1]), shared, transpose_b=transpose_b)
+    return y if y.shape[1] == h else call("reshape", y, shape=(b, h, s, y.shape[3]))
+
+
+def _summed(x: Any, y: Any, heads: int) -> Any:
+    """The products xᵀ y, summed over the heads that share one of ``heads``."""
+    return call("matmul", _gathered(x, heads), _gathered(y, heads), transpose_a=True)
+
+
 def _scores(q: Any, k: Any, bias: Any, scale: float, causal: bool) -> Any:
     """Scores of heads-first arrays, in the wide dtype: a product of 16-bit numbers may be beyond their range before it is scaled."""
-    scores = call("matmul", wide(q), wide(k), transpose_b=True) * scale
+    scores = _by_head(wide(q), wide(k), transpose_b=True) * scale
     if bias is not None:
         scores = scores + wide(bias)
     if causal:
@@ -77,7 +99,7 @@ def _attention(q: Any, k: Any, v: Any, bias: Any = None, *, scale: float, causal
     top = call("max", scores, axis=(3,), keepdims=True)
     e = call("exp", scores - top)
     total = call("sum", e, axis=(3,), keepdims=True)
-    (result,) = _turned(layout, call("matmul", narrow(e / total, v.dtype), v))
+    (result,) = _turned(layout, _by_head(narrow(e / total, v.dtype), v))
     return result, top + call("log", total)
 
 
@@ -100,16 +122,16 @@ def _score_grads(
     q, k, v, y, g = _turned(layout, q, k, v, y, g)
     p = call("exp", _scores(q, k, bias, scale, causal) - sums)
     mean = call("sum", wide(g) * wide(y), axis=(3,), keepdims=True)
-    return p, p * (call("matmul", wide(g), wide(v), transpose_b=True) - mean)
+    return p, p * (_by_head(wide(g), wide(v), transpose_b=True) - mean)
 
 
 def _attention_grad(q: Any, k: Any, v: Any, y: Any, sums: Any, g: Any, bias: Any = None, **attrs: Any) -> tuple[Any, Any, Any]:
     p, of_scores = _score_grads(q, k, v, y, sums, g, bias, **attrs)
     layout = attrs["layout"]
     q, k, g = _turned(layout, q, k, g)
-    ds = of_scores * attrs["scale"]
-    dq, dk = (narrow(call("matmul", ds, wide(x), transpose_a=turn), q.dtype) for x, turn in ((k, False), (q, True)))
-    dv = call("matmul", narrow(p, g.dtype), g, transpose_a=True)
+    ds, heads = of_scores * attrs["scale"], k.shape[1]
+    dq, dk = (narrow(x, q.dtype) for x in (_by_head(ds, wide(k)), _summed(ds, wide(q), heads)))
+    dv = _summed(narrow(p, g.dtype), g, heads)
     dq, dk, dv = _turned(layout, dq, dk, dv)
     return dq, dk, dv
 
@@ -190,11 +212,14 @@ def _grad_flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, causal: 
 # -- the records -----------------------------------------------------------------------------------------
 
 
-def _case(*shape: int, keys: int, features: int, bias: tuple[int, ...] = (), **attrs: Any) -> tuple[list[Any], dict[str, Any]]:
-    """Operands of heads ``shape[1]``, in the layout that ``attrs`` say, and the attributes."""
+def _case(
+    *shape: int, keys: int, features: int, shared: int | None = None, bias: tuple[int, ...] = (), **attrs: Any
+) -> tuple[list[Any], dict[str, Any]]:
+    """Operands of heads ``shape[1]``, for keys and values ``shared``, in the layout that ``attrs`` say, and the attributes."""
     b, h, s, d = shape
+    few = h if shared is None else shared
     attrs = {"scale": 0.4, "causal": False, "layout": "BHSD", **attrs}
-    shapes = _heads_first(attrs["layout"], (b, h, s, d), (b, h, keys, d), (b, h, keys, features))
+    shapes = _heads_first(attrs["layout"], (b, h, s, d), (b, few, keys, d), (b, few, keys, features))
     made = [normal(*x, seed=i) for i, x in enumerate(shapes)]
     return made + ([normal(*bias, seed=5)] if bias else []), attrs
 
@@ -205,6 +230,9 @@ _CASES = (
     _case(2, 2, 3, 4, keys=2, features=4, layout="BSHD", bias=(2, 1, 1, 2)),
     _case(1, 1, 3, 2, keys=2, features=5, layout="BSHD", causal=True, bias=(1, 1, 3, 2)),
     _case(1, 2, 3, 2, keys=0, features=2),
+    _case(2, 4, 3, 2, keys=2, features=3, shared=2),
+    _case(1, 6, 2, 4, keys=3, features=2, shared=2, layout="BSHD", causal=True, bias=(1, 6, 1, 3)),
+    _case(1, 3, 2, 2, keys=2, features=2, shared=1, layout="BSHD"),
 )
 
 
@@ -231,6 +259,7 @@ ATTENTION = register(
             *[Sample(tuple(x), attrs, differentiable=False) for x, attrs in _CASES],
             Sample((normal(1, 2, 3, 4), normal(1, 2, 3, 5), normal(1, 2, 3, 4)), _CASES[0][1], error=ValueError),
             Sample((*_CASES[0][0], normal(2, 2, 3, 4)), _CASES[0][1], error=ValueError),
+            Sample((normal(1, 3, 3, 4), normal(1, 2, 3, 4), normal(1, 2, 3, 4)), _CASES[0][1], error=ValueError),
         ],
     )
 )
@@ -265,7 +294,8 @@ def scaled_dot_product_attention(
 
     ``query``: (batch, heads, queries, features), ``key``: (batch, heads, keys, features), ``value``: (batch, heads, keys,
     value features), or all with heads and sequence exchanged (``layout`` "BSHD", which is what a reshape of a dense
-    layer's output gives); the result is like ``query`` with the values' features. ``scale`` is 1 / √features unless given.
+    layer's output gives); the result is like ``query`` with the values' features. Keys and values may have fewer heads, a divisor of the
+    queries', each of which is read for as many neighbouring ones. ``scale`` is 1 / √features unless given.
     With ``causal`` a query counts the keys up to its own position. ``mask`` broadcasts to (batch, heads, queries, keys): a
     boolean one is true where a key counts, any other is added to the scores. A query for which no key counts (or all have minus
     infinity added to their scores) has the result 0, and no gradient. ShapeError if the shapes do not fit together, or a mask has

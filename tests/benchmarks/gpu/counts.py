@@ -11,6 +11,7 @@ import argparse
 import json
 import time
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,23 +23,29 @@ import hybridnet as hn
 from gpu import peer_hybridnet
 from gpu.peer_hybridnet import BUILDERS
 from gpu.sizes import SIZES, Sizes
-from hybridnet import amp
+from hybridnet import amp, dtypes
 from hybridnet.codegen.cuda_program import CopyStep, CupyStep, KernelStep, LibraryStep, Step
 from hybridnet.config import Budget, config
-from hybridnet.graph.ir import Node
+from hybridnet.core import Op
+from hybridnet.graph.ir import Node, Value
+from hybridnet.lowering.fuse import FUSED
+from hybridnet.ops.nn.dropout import DROPOUT_MASK
 from hybridnet.runtime.cuda_program import CudaProgram
 from hybridnet.runtime.work import bytes_of, operator_of
 
 #: A step with other settings than usual: whose, and which.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {"gpt2 in chunks": ("gpt2", {"score_bytes": 1 << 27})}
-WORKLOADS = ("perceptron", "lstm", "resnet", "gpt2", *VARIANTS)
+#: What is counted and not timed, beside the workloads that are.
+COUNTED = {**BUILDERS, "llama": peer_hybridnet.llama}
+WORKLOADS = ("perceptron", "lstm", "resnet", "gpt2", "llama", *VARIANTS)
 KINDS = {KernelStep: "kernels", LibraryStep: "library calls", CopyStep: "copies", CupyStep: "CuPy"}
 
 
 def counted(program: CudaProgram) -> dict[str, Any]:
     """Of a program its steps by kind and by operator, the bytes that their nodes read and write, and its arena's.
 
-    "critical path": the steps of which each waits for the one before, at most; "lanes": on how many branches the steps are.
+    "mask bytes": of masks that one step stores for others. "critical path": the steps of which each waits for the one before, at most;
+    "lanes": on how many branches the steps are.
     """
     steps: list[Step] = program.source.steps
     nodes: dict[Node, None] = dict.fromkeys(s.node for s in steps if s.node is not None)
@@ -51,10 +58,25 @@ def counted(program: CudaProgram) -> dict[str, Any]:
         "longest chain": longest_chain(program.source),
         "host calls": host_calls(program),
         "arena gigabytes": round(program.source.arena_bytes / 1e9, 3),
+        "mask bytes": mask_bytes(nodes),
         "critical path": program.source.order.critical_path,
         "lanes": program.source.order.width,
         "by operator": dict(names.most_common()),
     }
+
+
+def mask_bytes(nodes: Iterable[Node]) -> int:
+    """The bytes of masks that nodes store for others: booleans, and what dropout has drawn."""
+    stored = [(v, _computes(v)) for node in nodes for v in node.outputs]
+    return sum(v.nbytes for v, op in stored if v.dtype == dtypes.bool_ or op is DROPOUT_MASK)
+
+
+def _computes(v: Value) -> Op | None:
+    """The operator whose result a value is, within a region too."""
+    node = v.node
+    if node is not None and node.op is FUSED:
+        node = node.attrs["body"].outputs[node.outputs.index(v)].node
+    return None if node is None else node.op
 
 
 def count(workload: str, sizes: Sizes, budget: int | None = None) -> tuple[dict[str, Any], Any]:
@@ -113,7 +135,7 @@ def host_calls(program: CudaProgram) -> int:
 
 
 def _counted(workload: str, sizes: Sizes) -> tuple[dict[str, Any], Any]:
-    point = BUILDERS[workload](sizes, "gpu")["step"]()
+    point = COUNTED[workload](sizes, "gpu")["step"]()
     begin = time.perf_counter()
     (program,) = point.programs()
     return {**counted(program), "seconds": round(time.perf_counter() - begin, 1)}, point.memory()

@@ -22,6 +22,7 @@ from gpu.sizes import PERCEPTRON_STEPS, Pointwise, Sizes, gpt2_batch, integers, 
 from gpu.worker import Clock, HostClock, LaunchClock, Peer, Point, losses_of, main, numbers
 from hybridnet import amp, autograd, gluon, npx
 from hybridnet.codegen.cuda_program import LibraryStep
+from hybridnet.gluon.model_zoo.transformers import Llama
 from hybridnet.runtime.cuda_program import CudaProgram
 
 Points = dict[str, Callable[[], Point]]
@@ -188,6 +189,20 @@ def gpt2(sizes: Sizes, device: str) -> Points:
         size = sizes.gpt2
         settings = {"learning_rate": size.rate, "beta2": size.beta2, "epsilon": 1e-8, "wd": size.decay}
         return supervised(models.gpt2(size, context(device)), gpt2_batch(size), "adamw", settings, sizes.checked_steps, device)
+
+    return {"step": made}
+
+
+def llama(sizes: Sizes, device: str) -> Points:
+    """The zoo's Llama, as it begins: what is counted of it has no peer."""
+
+    def made() -> Point:
+        amp.init("bfloat16")
+        size = sizes.llama
+        net = Llama(size.words, size.length, size.units, size.layers, size.heads, size.kv_heads, size.hidden)
+        net.initialize(ctx=context(device))
+        settings = {"learning_rate": sizes.gpt2.rate, "beta2": sizes.gpt2.beta2, "epsilon": 1e-8, "wd": sizes.gpt2.decay}
+        return supervised(net, gpt2_batch(size), "adamw", settings, sizes.checked_steps, device)
 
     return {"step": made}
 

@@ -78,6 +78,18 @@ class GPT2:
 
 
 @dataclass(frozen=True)
+class Llama:
+    layers: int
+    units: int
+    heads: int
+    kv_heads: int
+    hidden: int
+    words: int
+    length: int
+    batch: int
+
+
+@dataclass(frozen=True)
 class Sizes:
     pointwise: Pointwise
     adam: Adam
@@ -86,6 +98,7 @@ class Sizes:
     lstm: LSTM
     resnet: ResNet
     gpt2: GPT2
+    llama: Llama
     checked_steps: int  # losses of so many steps of training are compared
 
 
@@ -98,6 +111,7 @@ FULL = Sizes(
     lstm=LSTM(words=10_000, units=650, layers=2, steps=35, batch=64),
     resnet=ResNet(stages=(3, 4, 6, 3), width=64, classes=1000, image=224, batch=128),
     gpt2=GPT2(layers=12, units=768, heads=12, words=50304, length=1024, batch=8),
+    llama=Llama(layers=12, units=768, heads=12, kv_heads=4, hidden=2048, words=32000, length=1024, batch=8),  # 124 million parameters
     checked_steps=5,
 )
 
@@ -109,6 +123,7 @@ TINY = Sizes(
     lstm=LSTM(words=50, units=16, layers=2, steps=5, batch=4),
     resnet=ResNet(stages=(1, 1, 1, 1), width=8, classes=10, image=32, batch=16, rate=0.002),
     gpt2=GPT2(layers=2, units=32, heads=4, words=64, length=16, batch=2),
+    llama=Llama(layers=2, units=32, heads=4, kv_heads=2, hidden=64, words=64, length=16, batch=2),
     checked_steps=3,
 )
 
@@ -226,7 +241,7 @@ def gpt2_weights(size: GPT2) -> dict[str, Data]:
     return found
 
 
-def gpt2_batch(size: GPT2) -> tuple[Data, Data]:
+def gpt2_batch(size: GPT2 | Llama) -> tuple[Data, Data]:
     """Tokens (batch, length), and for each the next one."""
     tokens = integers("tokens", size.words, size.batch, size.length + 1)
     return np.ascontiguousarray(tokens[:, :-1]), np.ascontiguousarray(tokens[:, 1:])
