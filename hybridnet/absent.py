@@ -12,7 +12,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from opcode import opmap
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 from hybridnet.errors import HybridnetError, message
@@ -95,6 +95,15 @@ class Later:
             return value
 
         return get, lambda: sorted({*vars(sys.modules[self.module]), *self.sources})
+
+
+def namespace(name: str, text: str, names: Mapping[str, Any], sources: Mapping[str, str] = {}) -> ModuleType:
+    """A module of that name that no file has: ``names``, and ``sources`` as of :class:`Later`. It can be imported from."""
+    made = ModuleType(name, text)
+    vars(made).update(names)
+    sys.modules[name] = made
+    vars(made)["__getattr__"], vars(made)["__dir__"] = Later(name, sources).functions
+    return made
 
 
 def teller(module: str) -> Callable[[str], Any]:

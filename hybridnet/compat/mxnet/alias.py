@@ -34,8 +34,6 @@ ELSEWHERE = {
     "contrib.amp.amp": "amp",
     "executor_manager": "module.executor_group",
     "ndarray.ndarray": "ndarray",
-    "ndarray.op": "ndarray",
-    "ndarray._internal": "ndarray",
     "ndarray.register": "ndarray.register",
     "ndarray.utils": "ndarray",
     "ndarray.numpy": "numpy",
@@ -47,8 +45,6 @@ ELSEWHERE = {
     "numpy_extension.utils": "numpy_extension",
     "optimizer.optimizer": "optimizer",
     "symbol.symbol": "symbol",
-    "symbol.op": "symbol",
-    "symbol._internal": "symbol",
     "gluon.nn.basic_layers": "gluon.nn",
     "gluon.nn.conv_layers": "gluon.nn",
     "gluon.rnn.rnn_cell": "gluon.rnn",
@@ -133,7 +129,7 @@ def _imported(inside: str) -> ModuleType | None:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # something that the module itself imports
     package = sys.modules.get(outer)
-    shown = vars(package).get(last) if package is not None else None
+    shown = getattr(package, last, None)
     return shown if isinstance(shown, ModuleType) else None
 
 
