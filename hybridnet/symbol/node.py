@@ -25,7 +25,10 @@ class Entry(NamedTuple):
 
 
 def file_name(op: str, operator: ClassicOperator) -> str:
-    """The name in files of an operator known as ``op``: that under which MXNet registers it first. Older versions of layers have their own."""
+    """The name in files of an operator known as ``op``: that under which MXNet registers it first.
+
+    Older versions of layers have their own.
+    """
     return op if op.endswith("_v1") or op == "amp_cast" else operator.name
 
 

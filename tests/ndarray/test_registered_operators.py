@@ -83,7 +83,7 @@ def test_namespaces_can_be_imported_from() -> None:
 
     assert _plus_scalar(nd.ones((2,)), 3).tolist() == [4, 4]
     assert of_symbols(sym.var("x"), scalar=3).list_arguments() == ["x"]
-    with pytest.raises(absent.AbsentError, match="expected a name of hybridnet.ndarray._internal"):
+    with pytest.raises(absent.AbsentError, match=r"expected a name of hybridnet\.ndarray\._internal"):
         _ = nd._internal._plus_scaler
 
 

@@ -19,7 +19,8 @@ nd = mx.nd
 PLACES = [
     ("_contrib_", nd.contrib), ("_linalg_", nd.linalg), ("_image_", nd.image), ("_sparse_", mx.ndarray.gen_sparse),
     ("_npi_", nd.numpy._internal), ("_np_", nd.numpy._op), ("_npx__image_", nd.numpy_extension.image),
-    ("_npx_", nd.numpy_extension._op), ("_np__random_", nd.numpy.random), ("", nd._internal), ("", nd.op), ("", nd), ("_random_", nd.random),
+    ("_npx_", nd.numpy_extension._op), ("_np__random_", nd.numpy.random),
+    ("", nd._internal), ("", nd.op), ("", nd), ("_random_", nd.random),
 ]  # fmt: skip
 
 
