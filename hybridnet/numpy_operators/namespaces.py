@@ -1,4 +1,4 @@
-"""The operators of ``np`` and ``npx`` as functions of arrays: ``np._internal.add``, which is ``_npi_add``, ``np._op.sum``, ``npx._op.relu``.
+"""The operators of ``np`` and ``npx`` as functions: ``np._internal.add``, which is ``_npi_add``, ``np._op.sum``, ``npx._op.relu``.
 
 MXNet's own Python code is written over them, and so are programs that want an operator without what that code does. Parameters are the
 operator's. Symbols have the same, in modules that :func:`named` makes (:mod:`hybridnet.symbol.numpy.register`).

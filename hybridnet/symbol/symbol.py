@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from numbers import Number
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hybridnet import absent, disk, numpy_operators
 from hybridnet.base import NotImplementedForSymbol
@@ -446,3 +446,7 @@ def load(fname: str | os.PathLike[str]) -> Symbol:
 def _read(text: str | bytes, source: str) -> Symbol:
     entries, numpy = reading.entries(text, source)
     return (_Symbol if numpy else Symbol)(entries)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -20,6 +20,7 @@ from typing import Any
 
 from hybridnet import absent, util
 from hybridnet.compat.mxnet import older_numpy, pickles
+from hybridnet.compat.mxnet.private import names
 from hybridnet.errors import HybridnetError, fail, message
 
 VERSION = "1.9.1"
@@ -45,8 +46,6 @@ ELSEWHERE = {
     "numpy_extension.utils": "numpy_extension",
     "optimizer.optimizer": "optimizer",
     "symbol.symbol": "symbol",
-    "gluon.nn.basic_layers": "gluon.nn",
-    "gluon.nn.conv_layers": "gluon.nn",
     "gluon.rnn.rnn_cell": "gluon.rnn",
     "gluon.rnn.rnn_layer": "gluon.rnn",
     "io.utils": "io",
@@ -84,6 +83,9 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self.spec  # the import system has set that of the alias
+        if module.__name__ in names.OPEN:
+            lent = names.borrowed()[module.__name__]
+            module.__all__ = list(dict.fromkeys([*module.__all__, *(name for name in lent if not name.startswith("_"))]))  # type: ignore[attr-defined]
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -159,6 +161,7 @@ def install() -> ModuleType:
     sys.meta_path.insert(0, _Finder())
     sys.path.append(str(DISTRIBUTION))
     util.start_with(numpy=False)
+    absent.lend(names.borrowed())
     pickles.teach()
     older_numpy.restore()
     return module
