@@ -126,6 +126,11 @@ class Trainer:
         return self._optimizer
 
     @property
+    def _contexts(self) -> list[Any]:
+        """The contexts that the parameters are in, as programs for MXNet ask for them."""
+        return self._params[0].list_ctx() if self._params else []
+
+    @property
     def learning_rate(self) -> float:
         """The learning rate of now."""
         return self._optimizer.learning_rate

@@ -395,3 +395,9 @@ def test_loading_states_runs_no_code_and_changes_nothing_on_failure(tmp_path: Pa
     with pytest.raises(FileFormatError, match="differ in"):
         training.trainer.load_states(str(file))
     numpy.testing.assert_array_equal(training.trainer._states[0][0][0].asnumpy(), before)
+
+
+def test_a_trainer_tells_the_contexts_of_its_parameters() -> None:
+    net = nn.Dense(1, in_units=2)
+    net.initialize(ctx=[hn.cpu(0), hn.cpu(1)])
+    assert gluon.Trainer(net.collect_params(), "sgd")._contexts == [hn.cpu(0), hn.cpu(1)]
