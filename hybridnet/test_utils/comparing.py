@@ -102,7 +102,8 @@ def almost_equal(
     """
     if not use_broadcast:
         checkShapes(a, b)
-    return bool(_close(host(a), host(b), get_rtol(rtol), get_atol(atol), equal_nan).all())
+    rtol, atol = get_tols(a, b, get_rtol() if rtol is None else rtol, get_atol() if atol is None else atol)
+    return bool(_close(host(a), host(b), rtol, atol, equal_nan).all())
 
 
 def assert_almost_equal(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from hybridnet import ndarray as nd
+from hybridnet import symbol
 from hybridnet.core import NDArray
 from hybridnet.gluon import naming
 from hybridnet.gluon.data.dataset import Dataset
@@ -75,11 +76,7 @@ def _leaves(x: Any) -> Iterator[Any]:
 
 def _of(x: Any) -> Any:
     """``nd`` or ``sym``, as an array or a symbol wants."""
-    if isinstance(x, NDArray):
-        return nd
-    from hybridnet import symbol
-
-    return symbol
+    return nd if isinstance(x, NDArray) else symbol
 
 
 def _cells_state_info(cells: Iterable[Any], batch_size: int) -> list[Any]:
