@@ -12,8 +12,8 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from opcode import opmap
-from types import FrameType
-from typing import Any, NoReturn
+from types import FrameType, ModuleType
+from typing import Any
 
 from hybridnet.errors import HybridnetError, message
 
@@ -32,8 +32,7 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
         ("notebook rtc th torch tvmop", ""),
     ],
     "hybridnet.base": [
-        ("_LIB check_call *Handle MXCallbackList c_array_buf c_handle_array c_str_array", "no C library: all is Python"),
-        ("ctypes2buffer ctypes2numpy_shared", "no C library: all is Python"),
+        ("MXCallbackList ctypes2buffer ctypes2numpy_shared", "no C library: all is Python"),
         ("c2pyerror get_last_ffi_error libinfo add_fileline_to_docstring", "no C library: all is Python"),
     ],
     "hybridnet.amp": [
@@ -59,10 +58,38 @@ _ABSENT: dict[str, list[tuple[str, str]]] = {
     "hybridnet.numpy": [
         ("mirr npv ppmt pv rate", "the package numpy_financial: NumPy has them no more"),
     ],
-    "hybridnet.numpy_extension": [
-        ("check_call", "no C library: all is Python"),
-    ],
 }  # fmt: skip
+
+
+#: module -> name -> what it is of another module, for programs that look for it there; none until :func:`lend` is called.
+_LENT: dict[str, Mapping[str, str]] = {}
+
+
+def lend(names: Mapping[str, Mapping[str, str]]) -> None:
+    """Have modules with a :func:`teller` show names of others': for each module what a name is, as ``sources`` of :class:`Later` say."""
+    _LENT.update(names)
+
+
+def _found(source: str) -> Any:
+    """A module, or with ``module:name`` what that is in it."""
+    module, _, inside = source.partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, inside) if inside else found
+
+
+_INTERNAL = [
+    ("_foreach _while_loop _cond", "contrib.foreach, contrib.while_loop and contrib.cond, which make such nodes"),
+    ("_CachedOp* CachedOp _imperative_invoke", "hybridnet.jit, or the operators themselves"),
+    ("_CustomFunction", "autograd.Function"),
+    ("_NDArray _Native", "Custom, with an operator.CustomOp"),
+    ("_sg_mkldnn_* _CrossDeviceCopy _NoGradient", "the network as it is written: such nodes are of no graph here"),
+    ("_backward_* _broadcast_backward _split_v2_backward", "autograd: gradients' parts are no operators of their own"),
+    ("_imdecode", "image.imdecode"),
+    ("_set_*_class", "no classes are to be told"),
+]
+_ABSENT |= {"hybridnet.ndarray._internal": _INTERNAL, "hybridnet.symbol._internal": _INTERNAL}
+#: What any module of MXNet's may show of its C library.
+_LIBRARY = ("_LIB check_call *Handle _new_*_handle c_array_buf c_handle_array c_str c_str_array ctypes", "no C library: all is Python")
 
 
 class Later:
@@ -84,19 +111,28 @@ class Later:
         def get(name: str) -> Any:
             if name not in self.sources:
                 return self.others(name)
-            source, _, inside = self.sources[name].partition(":")
-            found = importlib.import_module(source)
-            value = getattr(found, inside) if inside else found
+            value = _found(self.sources[name])
             setattr(sys.modules[self.module], name, value)
             return value
 
         return get, lambda: sorted({*vars(sys.modules[self.module]), *self.sources})
 
 
-def teller(module: str) -> Callable[[str], Any]:
-    """The ``__getattr__`` of ``module``: raises, with what is known of the name."""
+def namespace(name: str, text: str, names: Mapping[str, Any], sources: Mapping[str, str] = {}) -> ModuleType:
+    """A module of that name that no file has: ``names``, and ``sources`` as of :class:`Later`. It can be imported from."""
+    made = ModuleType(name, text)
+    vars(made).update(names)
+    sys.modules[name] = made
+    vars(made)["__getattr__"], vars(made)["__dir__"] = Later(name, sources).functions
+    return made
 
-    def tell(name: str) -> NoReturn:
+
+def teller(module: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of ``module``: gives what is lent to it, else raises, with what is known of the name."""
+
+    def tell(name: str) -> Any:
+        if name in _LENT.get(module, ()):
+            return _found(_LENT[module][name])
         if name.startswith("__"):  # Python's own questions
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         frame = sys._getframe(1)
@@ -122,7 +158,7 @@ def _text(module: str, name: str) -> str:
 
 def _known(module: str, name: str) -> str | None:
     """What to use instead of a name of MXNet's; ``None`` for one that it has not either."""
-    for names, instead in _ABSENT.get(module, ()):
+    for names, instead in (*_ABSENT.get(module, ()), _LIBRARY):
         for pattern in names.split():
             start, star, end = pattern.partition("*")
             if name == pattern or (star and name.startswith(start) and name.endswith(end)):

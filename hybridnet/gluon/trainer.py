@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hybridnet import disk, dtypes
+from hybridnet import absent, disk, dtypes
 from hybridnet import kvstore as kvstores
 from hybridnet import optimizer as optimizers
 from hybridnet.compile import Jit, jit
@@ -124,6 +124,11 @@ class Trainer:
     def optimizer(self) -> Optimizer:
         """The optimizer."""
         return self._optimizer
+
+    @property
+    def _contexts(self) -> list[Any]:
+        """The contexts that the parameters are in, as programs for MXNet ask for them."""
+        return self._params[0].list_ctx() if self._params else []
 
     @property
     def learning_rate(self) -> float:
@@ -486,3 +491,7 @@ def _listed(params: Any) -> list[Parameter]:
     if not isinstance(params, (list, tuple)) or not all(isinstance(p, Parameter) for p in params):
         fail(ArgumentError, "Trainer", expected="a dict or list of Parameters", got=type(params).__name__, fix="net.collect_params()")
     return list(params)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

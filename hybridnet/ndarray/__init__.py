@@ -7,7 +7,6 @@ all of those. ``nd.random``, ``nd.linalg``, ``nd.contrib`` and ``nd.image`` are 
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
@@ -47,7 +46,9 @@ from hybridnet.ndarray import sparse  # isort: skip  (its functions are those ab
 
 globals().update(FUNCTIONS)
 #: MXNet's other ways to the same functions: ``nd.op.relu``, ``nd._internal._plus_scalar``.
-op = _internal = SimpleNamespace(**FUNCTIONS)
+op = absent.namespace(f"{__name__}.op", "The operators of ``nd``.", FUNCTIONS)
+_images = {f"_cv{name}": f"hybridnet.image.functions:{name}" for name in ("copyMakeBorder", "imdecode", "imread", "imresize")}
+_internal = absent.namespace(f"{__name__}._internal", "The operators of ``nd`` by all of their names.", FUNCTIONS, _images)
 
 __all__ = [
     *FUNCTIONS, "NDArray", "OPERATORS", "activations", "adaptive_updates", "contrib", "contrib_updates", "creation", "custom",

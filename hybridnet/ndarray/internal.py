@@ -7,13 +7,15 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import call
 from hybridnet.core.indexing import encode
-from hybridnet.errors import ShapeError, fail
+from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.ndarray.attributes import Array, Bounds, Context, Shape
 from hybridnet.ndarray.classic import combine
-from hybridnet.ndarray.record import all_one
+from hybridnet.ndarray.record import all_one, numbered
 from hybridnet.ndarray.register import FUNCTIONS, classic
 from hybridnet.ndarray.shapes import alike
-from hybridnet.ops.array import creation, gather
+from hybridnet.ndarray.types import always
+from hybridnet.ops.array import creation, gather, sorting
+from hybridnet.ops.random import distributions as draws
 
 
 def _part(data: Any, begin: Any, end: Any, step: Any) -> Any:
@@ -102,3 +104,34 @@ def scatter_plus_scalar(data: Array, scalar: float = 1.0, is_int: bool = True) -
 def scatter_minus_scalar(data: Array, scalar: float = 1.0, is_int: bool = True) -> Any:
     """The difference of an array and the number ``scalar``."""
     return combine("subtract", data, scalar)
+
+
+@classic("_copyto")
+def copyto(data: Array) -> Any:
+    """The values of ``data``, for ``out=``, an array of any dtype and device."""
+    return call("copy", data)
+
+
+@classic("_sample_unique_zipfian", outputs=numbered(2), types=always(dtypes.int64))
+def sample_unique_zipfian(range_max: int, shape: Shape | None = None) -> Any:
+    """Rows of different classes below ``range_max``, drawn by about Zipf's law, and how many draws each row took to find them.
+
+    Class c comes with the probability log((c + 1.5) / (c + 0.5)) / log(range_max), what is below 1 and above ``range_max`` left out of the
+    two, as MXNet draws it, and is drawn again if it is in the row already.
+    ``shape``: (rows, classes); gives int64 of it and of (rows,). ShapeError for another number of axes, ArgumentError for more classes
+    than there are.
+    """
+    if shape is None or len(shape) != 2:
+        fail(ShapeError, "_sample_unique_zipfian", expected="a shape (rows, classes)", got=str(shape))
+    if not 1 <= shape[1] <= range_max:
+        fail(ArgumentError, "_sample_unique_zipfian", expected=f"1 to {range_max} different classes", got=str(shape[1]))
+    # Draws at random times, by a rate for each class: the order of first times is that of first draws, and how often a class came
+    # between its first time and the last of these is Poisson's. No draw is thrown away, so there is no loop.
+    classes = creation.arange(range_max, dtype=dtypes.float64)
+    upper, lower = call("minimum", classes + 1.5, max(range_max, 1.5)), call("maximum", classes + 0.5, 1.0)
+    rates = call("log", upper / lower)
+    times = draws.exponential(size=(shape[0], range_max), dtype=dtypes.float64) / rates
+    found = sorting.argsort(times, axis=1)[:, : shape[1]]
+    first = gather.take_along_axis(times, found, 1)
+    again = draws.poisson(gather.take(rates, found) * (first[:, -1:] - first), dtype=dtypes.float64)
+    return [call("cast", found, dtype=dtypes.int64), call("cast", call("sum", again + 1, axis=(1,), keepdims=False), dtype=dtypes.int64)]

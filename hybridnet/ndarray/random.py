@@ -7,9 +7,9 @@ each of their elements gets a draw of ``shape`` of its own. ``nd.random.X`` is t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hybridnet import dtypes
+from hybridnet import absent, dtypes
 from hybridnet.core import NDArray, broadcast_shapes, call
 from hybridnet.core.random import seed as core_seed
 from hybridnet.ndarray.attributes import Array, Context, Dtype, Shape
@@ -334,3 +334,7 @@ def bernoulli(prob: Values = 0.5, shape: Shape | None = None, dtype: Dtype | Non
 def randint(low: int, high: int, shape: Shape | None = None, dtype: Dtype | None = "int32", ctx: Context | None = None) -> Any:
     """Integers from ``low`` to below ``high``."""
     return random_randint(low, high, shape, ctx, dtype)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

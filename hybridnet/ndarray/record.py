@@ -12,9 +12,10 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
+from hybridnet.core import NDArray
 from hybridnet.dtypes import Dtype, as_dtype, float32
 from hybridnet.errors import ArgumentError, SignatureError, fail
 from hybridnet.ndarray.attributes import Attribute, Shape, attribute_of, hints_of, is_array
@@ -103,7 +104,8 @@ class ClassicOperator:
     all inputs, auxiliary states last; ``variadic``: the attribute that counts them where there may be any number (else ""),
     and ``listed``: their names then. ``aux``: those that are states, written by the operator. ``asked``: when an optional
     input is one. ``attributes``: in MXNet's order. ``positions``: the parameters that may be given without a name, inputs
-    among them. ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs that follow from others'.
+    among them; those of the function behind ``*``, which are required though defaults come before, are too (:meth:`spread`).
+    ``outputs``: their names, by the attributes. ``shapes``: shapes of inputs that follow from others'.
     ``types``: dtypes of inputs and outputs that follow from others'. ``by_class``: whether the function is handed arrays of their
     own class, whose rules may differ. ``numpy``: whether it is one of ``np``, which gives arrays under NumPy's rules.
     """
@@ -131,6 +133,26 @@ class ClassicOperator:
     def leading(self) -> int:
         """How many inputs come before the first attribute in a call."""
         return next((i for i, name in enumerate(self.positions) if name in self.attributes), len(self.positions))
+
+    @functools.cached_property
+    def in_place(self) -> int:
+        """How many of ``positions`` the function itself takes without a name."""
+        code: Any = inspect.unwrap(self.function).__code__  # type: ignore[attr-defined]
+        return int(code.co_argcount)
+
+    def spread(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Arguments in the places of what Python wants by name, entered in ``kwargs``; the others.
+
+        Behind the parameters come ``out``, and ``name``, which is for symbols.
+        """
+        count = len(self.positions)
+        names = (*self.positions, "out", "name")[self.in_place : len(args)]
+        is_clear = len(args) <= count + 2 and kwargs.keys().isdisjoint(names)
+        if not is_clear or not isinstance(args[count] if len(args) > count else None, (NDArray, list, tuple, NoneType)):
+            return args  # Python says what is wrong
+        kwargs.update(zip(names, args[self.in_place :], strict=True))
+        kwargs.pop("name", None)
+        return args[: self.in_place]
 
     def complete(self, given: Attributes) -> dict[str, Any]:
         """All attributes: those ``given``, strings read as what they stand for, and the others' defaults.
@@ -235,7 +257,7 @@ def record_of(
         aux=tuple(aux),
         asked=MappingProxyType(dict(asked)),
         attributes=MappingProxyType(attributes),
-        positions=tuple(p.name for p in parameters if p.kind is _Kind.POSITIONAL_OR_KEYWORD),
+        positions=tuple(p.name for p in parameters if p.kind is _Kind.POSITIONAL_OR_KEYWORD or not variadic),
         outputs=(lambda a: fixed) if fixed is not None else lambda a: tuple(outputs(a)),  # type: ignore[operator]
         shapes=shapes,
         types=types or (of_attribute if "dtype" in attributes else all_one),

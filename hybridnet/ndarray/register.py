@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -77,7 +78,7 @@ def classic(
                 function,
                 name,
                 also=_FOR_SYMBOLS,
-                prepare=_reader(name, record),
+                prepare=reader(name, record),
                 arrays=record.leading,
                 writes=bool(aux) or by_class,
                 thin=thin,
@@ -124,13 +125,19 @@ def _enter(table: dict[str, Any], name: str, what: Any) -> None:
     table[name] = what
 
 
-def _reader(name: str, record: ClassicOperator) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]:
-    """What reads the attributes in a call of the operator, known as ``name``, that are strings."""
+def reader(name: str, record: ClassicOperator) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]:
+    """What reads the attributes in a call of the operator, known as ``name``, that are strings, and names those that Python wants named."""
     attributes = dict(record.attributes)
     order = [attributes.get(key) for key in record.positions]
     leading = record.leading
+    most = sys.maxsize if record.variadic else record.in_place
+    counted = record.variadic if record.variadic and attributes[record.variadic].required else None
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        if len(args) > most:
+            args = record.spread(args, kwargs)
+        if counted is not None:
+            kwargs.setdefault(counted, len(args))
         for key, value in kwargs.items():
             if type(value) is str and (a := attributes.get(key)) is not None and value not in a.words:
                 kwargs[key] = a.parse(name, value)

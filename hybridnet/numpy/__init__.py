@@ -32,4 +32,5 @@ if TYPE_CHECKING:
     def __getattr__(name: str) -> Any: ...
 else:
     _LATER = ("arrayprint", "fallback", "fallback_linalg", "multiarray")
-    __getattr__, __dir__ = absent.Later(__name__, {name: f"hybridnet.numpy.{name}" for name in _LATER}).functions
+    _operators = {f"_{name}": f"hybridnet.numpy_operators.namespaces:{name}" for name in ("internal", "op")}
+    __getattr__, __dir__ = absent.Later(__name__, {**{name: f"hybridnet.numpy.{name}" for name in _LATER}, **_operators}).functions

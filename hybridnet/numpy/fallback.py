@@ -1,5 +1,8 @@
 """The functions that MXNet hands to the official NumPy: here they are operators as all others, on any device and compiled."""
 
+from typing import TYPE_CHECKING
+
+from hybridnet import absent
 from hybridnet.numpy.functions import FUNCTIONS
 
 _NAMES = """
@@ -13,3 +16,7 @@ _NAMES = """
 __all__ = [*_NAMES.split()]
 
 globals().update({name: FUNCTIONS[name] for name in _NAMES.split()})
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -29,4 +29,5 @@ else:
         "roi_pooling": ":ROIPooling",
         "shape_array": ":shape_array",
     }
-    __getattr__, __dir__ = absent.Later(__name__, {name: f"hybridnet.ndarray{place}" for name, place in _classic.items()}).functions
+    _later = {name: f"hybridnet.ndarray{place}" for name, place in _classic.items()}
+    __getattr__, __dir__ = absent.Later(__name__, {**_later, "_op": "hybridnet.numpy_operators.namespaces:extension"}).functions

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hybridnet import dtypes
-from hybridnet.ndarray.attributes import Array, Context, Dtype, Shape
+from hybridnet.core import array
+from hybridnet.ndarray.attributes import Array, Context, Dtype, Floats, Shape
 from hybridnet.ndarray.types import always
 from hybridnet.numpy.random import FUNCTIONS as DRAWS
 from hybridnet.numpy_extension import random as extension
@@ -168,3 +169,9 @@ def choice(
 def multivariate_normal(mean: Array, cov: Array, size: Shape | None = None) -> Any:
     """Normal vectors of a mean and a covariance matrix, which is not one of MXNet's operators: its front end has none that works."""
     return DRAWS["multivariate_normal"](mean, cov, size)
+
+
+@numpy_operator("_npi_multinomial", asked={"a": lambda a: a["pvals"] is None}, types=always(dtypes.int64))
+def multinomial(a: Array | None = None, n: int = 1, pvals: Floats | None = None, size: Shape | None = None) -> Any:
+    """How often each class came in ``n`` draws by the probabilities ``pvals``, numbers or an input."""
+    return DRAWS["multinomial"](n, a if pvals is None else array(pvals, dtypes.float64), size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybridnet.numpy_operators import linalg, making, pointwise, random, reductions, shapes
+from hybridnet.numpy_operators import aliases, assigning, linalg, making, pointwise, random, reductions, shapes
 from hybridnet.numpy_operators.register import FUNCTIONS, OPERATORS
 
-__all__ = ["FUNCTIONS", "OPERATORS", "linalg", "making", "pointwise", "random", "reductions", "shapes"]
+__all__ = ["FUNCTIONS", "OPERATORS", "aliases", "assigning", "linalg", "making", "pointwise", "random", "reductions", "shapes"]

@@ -7,7 +7,10 @@ from typing import Any
 
 from hybridnet import core
 from hybridnet.ndarray.record import Attributes, ClassicOperator, TypeRule, record_of
-from hybridnet.ops.vocabulary import Vocabulary
+from hybridnet.ndarray.register import FUNCTIONS as CLASSIC_FUNCTIONS
+from hybridnet.ndarray.register import OPERATORS as CLASSIC
+from hybridnet.ndarray.register import reader
+from hybridnet.ops.vocabulary import NUMPY, Vocabulary
 
 #: Every operator of ``np`` by each of its names in files.
 OPERATORS: dict[str, ClassicOperator] = {}
@@ -15,6 +18,7 @@ OPERATORS: dict[str, ClassicOperator] = {}
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
 _PLAIN = Vocabulary(lambda args, kwargs: core.NDArray, lambda result, cls: result)
+_PLAIN_OF_CLASSIC = Vocabulary(lambda args, kwargs: core.NDArray, NUMPY.finish)
 _NONE: Mapping[str, Any] = {}
 
 
@@ -32,7 +36,14 @@ def numpy_operator(
         for name in names:
             if name in OPERATORS:
                 raise ValueError(f"operator {name!r} is registered twice")
-            OPERATORS[name], FUNCTIONS[name] = record, _PLAIN.wrap(function, name)
+            OPERATORS[name] = record
+            FUNCTIONS[name] = _PLAIN.wrap(function, name, prepare=reader(name, record), arrays=record.leading)
         return function
 
     return enter
+
+
+def numpy_alias(name: str, classic: str) -> None:
+    """Enter a classic operator by the name that MXNet has it under for ``np`` too: its arrays are plain ones, whichever are given."""
+    OPERATORS[name] = CLASSIC[classic]
+    FUNCTIONS[name] = _PLAIN_OF_CLASSIC.wrap(CLASSIC_FUNCTIONS[classic], name, writes=True)

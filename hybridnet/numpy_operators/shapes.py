@@ -211,7 +211,8 @@ def delete(
     return NUMPY["delete"](arr, _where(start, stop, step, int_ind) if obj is None else obj, axis)
 
 
-@numpy_operator("_npi_insert_scalar", "_npi_insert_slice", asked={"values": lambda a: a["val"] is None})
+@numpy_operator("_npi_insert_slice", asked={"values": lambda a: a["val"] is None})
+@numpy_operator("_npi_insert_scalar", asked={"values": lambda a: a["val"] is None})
 def insert(
     arr: Array,
     values: Array | None = None,
@@ -270,7 +271,7 @@ def constraint_check(input: Array, msg: str = "Constraint violated.") -> Any:
 @numpy_operator("_npi_share_memory", types=types.truth)
 def share_memory(a: Array, b: Array) -> Any:
     """Whether two results lie in the same memory: those of a graph never do."""
-    return NUMPY["zeros"]((1,), dtype="bool")
+    return NUMPY["zeros"]((), dtype="bool")
 
 
 @numpy_operator("_npi_full_like", types=types.of_dtype)

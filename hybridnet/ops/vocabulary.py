@@ -112,6 +112,8 @@ class Vocabulary:
                 _rename(kwargs, also)
             if prepare is not None and (kwargs or len(args) > arrays):
                 args = prepare(args, kwargs)
+                if "out" in kwargs:  # it was given without its name
+                    out = kwargs.pop("out")
             cls = class_of(args, kwargs)
             try:
                 if cls is None:

@@ -7,7 +7,6 @@ A graph is in :mod:`hybridnet.symbol.node`, made by :mod:`compose`, its shapes f
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
@@ -35,8 +34,8 @@ from hybridnet.symbol.symbol import Group, NotImplementedForSymbol, Symbol, from
 _public = register.public()
 globals().update({name: function for name, function in _public.items() if name not in globals()})
 #: All operators by all of their names, as ``sym._internal._plus_scalar``; ``sym.op`` has those without underscores.
-_internal = SimpleNamespace(**register.internal())
-op = SimpleNamespace(**_public)
+_internal = absent.namespace(f"{__name__}._internal", "The operators by all of their names.", register.internal())
+op = absent.namespace(f"{__name__}.op", "The operators of ``sym``.", _public)
 
 __all__ = [
     *_public, "Executor", "Group", "NotImplementedForSymbol", "Symbol", "Variable", "arange", "contrib", "eye", "fromjson", "full",

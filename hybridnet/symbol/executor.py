@@ -19,6 +19,11 @@ from hybridnet.symbol.program import Computation
 Monitor = Callable[[str, Any], None]
 
 
+def _handle(x: Any) -> Any:
+    """Another array of the same memory, without what is recorded of it: of ``nd``, or of its own storage."""
+    return wrap(NDArray if x.stype == "default" else type(x), x._data, x._device)
+
+
 class Executor:
     """Runs a symbol on the arrays that it is bound to; made by ``Symbol.bind`` and ``Symbol.simple_bind``.
 
@@ -116,7 +121,7 @@ class Executor:
         """A forward in these modes. Programs take arrays that share the memory of those bound, with gradients of this executor's."""
         arguments = []
         for x, leaf in zip(self.arg_arrays, self._leaves, strict=True):
-            handle: Any = wrap(NDArray, x._data, x._device)
+            handle: Any = _handle(x)
             if recording and leaf is not None:
                 handle._tape = (leaf, 0)
             arguments.append(handle)
@@ -131,17 +136,19 @@ class Executor:
         finally:
             local.set(recording=before[0], training=before[1])
         self._heads, self._training = results if recording else None, training
-        self._outputs = [wrap(NDArray, y._data, y._device) for y in results]
+        self._outputs = [_handle(y) for y in results]
 
     def _computed(self, arguments: Sequence[Any]) -> list[Any]:
         if self._monitor is None:
-            results: list[Any] = self._program(*arguments, *self.aux_arrays)
+            # Programs are of dense arrays; operators of others are called one by one, each by its rule of storage.
+            dense = all(x.stype == "default" for x in arguments)
+            results: list[Any] = (self._program if dense else self._program.fn)(*arguments, *self.aux_arrays)
             return results
         callback, everything = self._monitor
 
         def watch(name: str, x: Any, is_input: bool) -> None:
             if everything or not is_input:
-                callback(name, wrap(NDArray, x._data, x._device))
+                callback(name, _handle(x))
 
         watched: list[Any] = self._program.fn(*arguments, *self.aux_arrays, watch=watch)
         return watched

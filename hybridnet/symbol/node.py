@@ -24,6 +24,14 @@ class Entry(NamedTuple):
     version: int = 0
 
 
+def file_name(op: str, operator: ClassicOperator) -> str:
+    """The name in files of an operator known as ``op``: that under which MXNet registers it first.
+
+    Older versions of layers have their own.
+    """
+    return op if op.endswith("_v1") or op == "amp_cast" else operator.name
+
+
 class Node:
     """A variable (without ``operator``), or a call of an operator.
 

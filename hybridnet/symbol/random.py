@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hybridnet import absent
 from hybridnet.errors import SignatureError, fail
 from hybridnet.ndarray.register import OPERATORS
 from hybridnet.symbol.register import function_of
@@ -87,3 +88,7 @@ def _likes() -> dict[str, Callable[..., Symbol]]:
 
 
 globals().update(_likes())
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

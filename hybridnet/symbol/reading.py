@@ -15,7 +15,7 @@ from hybridnet import numpy_operators
 from hybridnet.errors import FileFormatError, HybridnetError, fail
 from hybridnet.ndarray.register import OPERATORS
 from hybridnet.symbol.control_records import CONTROL
-from hybridnet.symbol.node import HIDDEN, Entry, Node
+from hybridnet.symbol.node import HIDDEN, Entry, Node, file_name
 
 #: Graphs within nodes: how deep they may be.
 _DEPTH = 16
@@ -79,7 +79,7 @@ class _Reader:
         for key in _COUNTS:  # of what is made one by one
             if len(attrs.get(key, "")) > 5:
                 _refuse(where, f"{key} of five digits at most", attrs[key])
-        node = Node(name, op, operator, attrs, (), self._subgraphs(where, given))
+        node = Node(name, file_name(op, operator), operator, attrs, (), self._subgraphs(where, given))
         if len(node.subgraphs) != graphs:
             _refuse(where, f"{graphs} subgraphs", str(len(node.subgraphs)))
         try:

@@ -23,20 +23,7 @@ def function_of(op: str, name: str) -> Callable[..., Symbol]:
 def functions(namespace: str) -> dict[str, Callable[..., Symbol]]:
     """The operators of a namespace, ``contrib`` say, by the names that they have there."""
     start = NAMESPACES[namespace]
-    found = {op.removeprefix(start): function_of(op, op.removeprefix(start)) for op in OPERATORS if op.startswith(start)}
-    return {**found, **named(_ALSO.get(namespace, ()))}
-
-
-#: Operators that are in a namespace without its prefix.
-_SPARSE = """
-    ElementWiseSum Embedding FullyConnected LinearRegressionOutput LogisticRegressionOutput MAERegressionOutput abs add_n arccos
-    arccosh arcsin arcsinh arctan arctanh broadcast_add broadcast_div broadcast_minus broadcast_mul broadcast_plus broadcast_sub
-    cbrt ceil clip concat cos cosh degrees dot elemwise_add elemwise_div elemwise_mul elemwise_sub exp expm1 fix floor gamma
-    gammaln log log10 log1p log2 make_loss mean negative norm radians relu rint round rsqrt sigmoid sign sin sinh slice sqrt
-    square stop_gradient sum tan tanh trunc where zeros_like cast_storage sgd_update sgd_mom_update adam_update adagrad_update
-    ftrl_update retain
-"""
-_ALSO = {"sparse": _SPARSE.split()}
+    return {op.removeprefix(start): function_of(op, op.removeprefix(start)) for op in OPERATORS if op.startswith(start)}
 
 
 def named(names: Iterable[str]) -> dict[str, Callable[..., Symbol]]:

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from numbers import Number
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hybridnet import absent, disk, numpy_operators
 from hybridnet.base import NotImplementedForSymbol
@@ -21,7 +21,7 @@ from hybridnet.errors import ArgumentError, SignatureError, fail
 from hybridnet.ndarray.register import OPERATORS
 from hybridnet.symbol import binding, infer, reading, writing
 from hybridnet.symbol.compose import compose
-from hybridnet.symbol.node import HIDDEN, Entry, Node, replaced, walk
+from hybridnet.symbol.node import HIDDEN, Entry, Node, file_name, replaced, walk
 
 #: For each argument, output and state a shape or a dtype, or ``None`` where some are not known.
 Found = tuple[list[Any] | None, list[Any] | None, list[Any] | None]
@@ -384,7 +384,7 @@ class _Symbol(Symbol):
 def called(op: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Symbol:
     """The symbol of a call of the operator that ``nd`` has under the name ``op``; beside a symbol of ``np``'s it is one of these."""
     operator = OPERATORS[op]
-    node = compose(operator, file_name(op), hint_of(op), args, kwargs, is_symbol, entry_of)
+    node = compose(operator, file_name(op, operator), hint_of(op), args, kwargs, is_symbol, entry_of)
     cls = _Symbol if any(map(_is_numpy, args)) or any(map(_is_numpy, kwargs.values())) else Symbol
     return cls([Entry(node, i) for i in range(len(node.output_names))])
 
@@ -406,11 +406,6 @@ def called_numpy(op: str, args: Sequence[Any], kwargs: Mapping[str, Any], hint: 
 def numpy_hint(op: str) -> str:
     """What the nodes of an operator of ``np`` are named after."""
     return next((op.removeprefix(start) for start in ("_npi_", "_npx_", "_np_") if op.startswith(start)), op).removeprefix("_").lower()
-
-
-def file_name(op: str) -> str:
-    """The name of an operator in files: that under which MXNet registers it first. Older versions of layers have their own."""
-    return op if op.endswith("_v1") or op == "amp_cast" else OPERATORS[op].name
 
 
 #: What is left out of an operator's name where its function is in a namespace of its own.
@@ -451,3 +446,7 @@ def load(fname: str | os.PathLike[str]) -> Symbol:
 def _read(text: str | bytes, source: str) -> Symbol:
     entries, numpy = reading.entries(text, source)
     return (_Symbol if numpy else Symbol)(entries)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

@@ -96,10 +96,13 @@ def checkShapes(a: Any, b: Any) -> None:
 def almost_equal(
     a: Any, b: Any, rtol: Tolerance = None, atol: Tolerance = None, equal_nan: bool = False, use_broadcast: bool = True
 ) -> bool:
-    """Whether ``|a - b| <= atol + rtol * |b|`` everywhere. ``use_broadcast=False`` fails where the shapes are not the same."""
+    """Whether ``|a - b| <= atol + rtol * |b|`` everywhere. ``use_broadcast=False`` fails where the shapes are not the same.
+
+    Without tolerances they are 1e-5 and 1e-20 for every dtype, as in MXNet; :func:`assert_almost_equal` goes by the dtypes.
+    """
     if not use_broadcast:
         checkShapes(a, b)
-    rtol, atol = get_tols(a, b, rtol, atol)
+    rtol, atol = get_tols(a, b, get_rtol() if rtol is None else rtol, get_atol() if atol is None else atol)
     return bool(_close(host(a), host(b), rtol, atol, equal_nan).all())
 
 

@@ -197,3 +197,27 @@ def test_what_cannot_be() -> None:
     ):
         with pytest.raises(error, match=match):
             wrong()
+
+
+def test_a_cell_of_a_program_counts_its_steps_as_mxnets_do() -> None:
+    """``_counter`` is the step of the sequence, by which cells name what they compute."""
+    read: list[tuple[int, int]] = []
+
+    class Cell(rnn.HybridRecurrentCell):
+        def state_info(self, batch_size: int = 0) -> Any:
+            return [{"shape": (batch_size, 2), "__layout__": "NC"}]
+
+        def hybrid_forward(self, F: Any, inputs: Any, states: Any) -> Any:
+            read.append((self._counter, self._init_counter))
+            output = F.tanh(inputs + states[0], name=f"t{self._counter}_out")
+            return output, [output]
+
+    cell = Cell(prefix="c_")
+    assert (cell._counter, cell._init_counter, cell._modified) == (-1, -1, False)
+    outputs, _ = cell.unroll(2, hn.sym.var("x"), begin_state=[hn.sym.var("s")], merge_outputs=False)
+    assert [counter for counter, _ in read] == [0, 1]
+    assert [y.name for y in outputs] == ["c_t0_out", "c_t1_out"]
+    cell.begin_state(3)
+    assert cell._init_counter == 0
+    cell.reset()
+    assert (cell._counter, cell._init_counter) == (-1, -1)

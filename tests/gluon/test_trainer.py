@@ -410,3 +410,9 @@ def test_what_a_step_cannot_divide_by_and_numbers_as_text() -> None:
         gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": "0.1"})
     with pytest.raises(ArgumentError, match=r"\[Adam\] expected a number for wd; got '0'"):
         gluon.Trainer(net.collect_params(), "adam", {"wd": "0"})
+
+
+def test_a_trainer_tells_the_contexts_of_its_parameters() -> None:
+    net = nn.Dense(1, in_units=2)
+    net.initialize(ctx=[hn.cpu(0), hn.cpu(1)])
+    assert gluon.Trainer(net.collect_params(), "sgd")._contexts == [hn.cpu(0), hn.cpu(1)]

@@ -331,3 +331,23 @@ def test_operators_that_are_random_are_so_at_each_forward() -> None:
     mx.random.seed(3)
     assert (executor.forward(is_train=True)[0].asnumpy() == first).all()
     assert (executor.forward(is_train=False)[0].asnumpy() == 1).all()
+
+
+@pytest.mark.filterwarnings("ignore::hybridnet.core.storage.StorageFallbackWarning")
+@pytest.mark.parametrize("storages", [("csr", "default"), ("default", "row_sparse"), ("csr", "row_sparse")])
+def test_arguments_of_other_storage(storages: tuple[str, str]) -> None:
+    """A linear model of sparse rows: outputs and gradients are those of the dense one, and the gradient is of the storage bound for it."""
+    x, w = np.array([[0, 2, 0], [1, 0, 0.5]], np.float32), np.array([[1, 2], [0, 0], [3, 1]], np.float32)
+    arguments = {name: nd.array(value).tostype(storage) for name, value, storage in zip("xw", (x, w), storages, strict=True)}
+    executor = sym.sparse.dot(sym.var("x"), sym.var("w")).bind(
+        mx.cpu(), arguments, {"w": nd.sparse.zeros("row_sparse", (3, 2))}, {"x": "null", "w": "write"}
+    )
+    for _ in range(2):
+        assert executor.forward(is_train=True)[0].tolist() == (x @ w).tolist()
+        executor.backward(nd.ones((2, 2)))
+        gradient = executor.grad_dict["w"]
+        assert (gradient.stype, gradient.asnumpy().tolist()) == ("row_sparse", (x.T @ np.ones((2, 2))).tolist())
+        x, w = x * 2, w + 1
+        executor.forward(x=nd.array(x).tostype(storages[0]), w=nd.array(w).tostype(storages[1]))
+    kept = sym.abs(sym.var("x")).bind(mx.cpu(), {"x": -arguments["x"]}).forward()[0]
+    assert (kept.stype, kept.asnumpy().tolist()) == (arguments["x"].stype, abs(arguments["x"].asnumpy()).tolist())

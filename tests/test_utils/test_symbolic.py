@@ -83,7 +83,9 @@ def test_speed_and_structure() -> None:
         test_utils.check_speed(dense(), N=1, typ="both", x=(4, 3))
     other = mx.sym.FullyConnected(mx.sym.var("a"), weight=mx.sym.var("b"), no_bias=True, num_hidden=2)
     assert test_utils.same_symbol_structure(dense(), other)
-    assert not test_utils.same_symbol_structure(dense(), mx.sym.FullyConnected(mx.sym.var("a"), num_hidden=2))
+    a, b = mx.sym.var("a"), mx.sym.var("b")
+    pairs = [(a + 1, b + 2), (a + 1, b * 2), (a + b, b + a), (a + b, a + a), (mx.sym.relu(a) + b, b + mx.sym.relu(a))]
+    assert [test_utils.same_symbol_structure(*pair) for pair in pairs] == [True, False, True, False, False], "as MXNet says"
     np.testing.assert_allclose(test_utils.simple_forward(dense(), x=X, w=W), X @ W.T, rtol=1e-4, atol=1e-5)
 
 

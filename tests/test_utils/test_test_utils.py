@@ -67,6 +67,8 @@ class TestComparing:
         nan = numpy.array([numpy.nan])
         assert not tu.almost_equal(nan, nan) and tu.almost_equal(nan, nan, equal_nan=True)
         assert tu.almost_equal(numpy.ones((1, 3)), ONES)
+        half = numpy.ones(2, numpy.float16)
+        assert not tu.almost_equal(half, half + numpy.float16(0.001)), "the tolerance is the same for every dtype, as MXNet's"
         fails(
             tu.almost_equal, numpy.ones((1, 3)), ONES, use_broadcast=False, match=r"a.shape = \(1, 3\) and b.shape = \(3,\) are not equal"
         )

@@ -20,6 +20,7 @@ from typing import Any
 
 from hybridnet import absent, autograd, util
 from hybridnet.compat.mxnet import older_numpy, pickles
+from hybridnet.compat.mxnet.private import names
 from hybridnet.errors import HybridnetError, fail, message
 
 VERSION = "1.9.1"
@@ -34,8 +35,6 @@ ELSEWHERE = {
     "contrib.amp.amp": "amp",
     "executor_manager": "module.executor_group",
     "ndarray.ndarray": "ndarray",
-    "ndarray.op": "ndarray",
-    "ndarray._internal": "ndarray",
     "ndarray.register": "ndarray.register",
     "ndarray.utils": "ndarray",
     "ndarray.numpy": "numpy",
@@ -47,10 +46,6 @@ ELSEWHERE = {
     "numpy_extension.utils": "numpy_extension",
     "optimizer.optimizer": "optimizer",
     "symbol.symbol": "symbol",
-    "symbol.op": "symbol",
-    "symbol._internal": "symbol",
-    "gluon.nn.basic_layers": "gluon.nn",
-    "gluon.nn.conv_layers": "gluon.nn",
     "gluon.rnn.rnn_cell": "gluon.rnn",
     "gluon.rnn.rnn_layer": "gluon.rnn",
     "io.utils": "io",
@@ -88,6 +83,9 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self.spec  # the import system has set that of the alias
+        if module.__name__ in names.OPEN:
+            lent = names.borrowed()[module.__name__]
+            module.__all__ = list(dict.fromkeys([*module.__all__, *(name for name in lent if not name.startswith("_"))]))  # type: ignore[attr-defined]
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -133,7 +131,7 @@ def _imported(inside: str) -> ModuleType | None:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # something that the module itself imports
     package = sys.modules.get(outer)
-    shown = vars(package).get(last) if package is not None else None
+    shown = getattr(package, last, None)
     return shown if isinstance(shown, ModuleType) else None
 
 
@@ -164,6 +162,7 @@ def install() -> ModuleType:
     sys.path.append(str(DISTRIBUTION))
     util.start_with(numpy=False)
     autograd.give_lists()
+    absent.lend(names.borrowed())
     pickles.teach()
     older_numpy.restore()
     return module

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
+from hybridnet import absent
 from hybridnet.core import Array
 from hybridnet.dtypes import is_known
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
@@ -166,3 +167,7 @@ def columns(dataset: Any) -> Any:
             return None
         return found[0] if len(found) == 1 else found
     return None
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)

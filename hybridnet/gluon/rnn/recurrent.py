@@ -18,11 +18,14 @@ class RecurrentCell(Block):
     ``inputs``: (batch, inputs). ``states``: a list of arrays, :meth:`begin_state` at first.
     """
 
-    _steps = 0  # of the sequence, as symbols: their nodes are named after the step
+    # MXNet's names, which cells of programs read: the step of the sequence, as symbols, whose nodes are named after it; how often first
+    # states were asked for; and whether another cell works by this one.
+    _counter = _init_counter = -1
+    _modified = False
 
     def reset(self) -> None:
         """Forget what a sequence left behind in the cell, before the next."""
-        self._steps = 0
+        self._counter = self._init_counter = -1
         for child in self._children.values():
             if isinstance(child, RecurrentCell):
                 child.reset()
@@ -33,6 +36,7 @@ class RecurrentCell(Block):
 
     def begin_state(self, batch_size: int = 0, func: Callable[..., Any] | None = None, **kwargs: Any) -> list[Any]:
         """A list of first states: zeros, or ``func(shape=..., **kwargs)``; ``ctx`` and ``dtype`` are among the ``kwargs``."""
+        self._init_counter += 1
         return first_states(self.state_info(batch_size), func, **kwargs)
 
     def unroll(
@@ -74,8 +78,9 @@ class HybridRecurrentCell(RecurrentCell, HybridBlock):
     forward = HybridBlock.forward
 
     def _step_name(self) -> str:
-        self._steps += 1
-        return f"t{self._steps - 1}_"
+        self._counter += 1
+        # A cell of a program names what it computes itself, by the counter, as MXNet's do.
+        return f"t{self._counter}_" if self._style().__module__.startswith("hybridnet.") else ""
 
 
 def time_axis(name: str, layout: str) -> int:

@@ -99,6 +99,8 @@ from hybridnet.symbol.symbol import _Symbol
 
 globals().update(elementwise.FUNCTIONS)
 globals().update(register.FUNCTIONS)
+_internal = register.namespace(f"{__name__}._internal", "_npi_")
+_op = register.namespace(f"{__name__}._op", "_np_")
 
 __all__ = [
     *elementwise.FUNCTIONS, *register.FUNCTIONS, "_Symbol", "append", "arange", "argmax", "argmin", "argsort", "around", "array_split",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
+from hybridnet import absent
 from hybridnet.numpy_operators import OPERATORS
+from hybridnet.numpy_operators.namespaces import named
 from hybridnet.symbol.symbol import OPERATORS as CLASSIC
 from hybridnet.symbol.symbol import Symbol, called_numpy
 
@@ -28,3 +31,8 @@ _NAMES = """
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {name: function_of(f"_np_{name}", name) for name in _NAMES.split()}
 FUNCTIONS["repeat"] = function_of("repeat", "repeat")
+
+
+def namespace(module: str, prefix: str) -> ModuleType:
+    """The operators whose names begin with ``prefix``, by what follows, as a module of that name."""
+    return absent.namespace(module, f"The operators ``{prefix}…`` by what follows, of symbols.", named(prefix, function_of))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
-from hybridnet.symbol.numpy.register import function_of
+from hybridnet.symbol.numpy.register import function_of, namespace
 from hybridnet.symbol.numpy_extension import image, random
 
 #: The operators in files, by name.
@@ -23,6 +23,7 @@ _OPERATORS = {
 }  # fmt: skip
 _FUNCTIONS = {name: function_of(op, name) for name, op in _OPERATORS.items()}
 globals().update(_FUNCTIONS)
+_op = namespace(f"{__name__}._op", "_npx_")
 __all__ = [*_FUNCTIONS, "image", "random"]
 
 if TYPE_CHECKING:

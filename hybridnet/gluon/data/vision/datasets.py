@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy
 
+from hybridnet import absent
 from hybridnet.errors import ArgumentError, FileFormatError, fail
 from hybridnet.gluon.data.dataset import Dataset, RecordFileDataset
 from hybridnet.gluon.data.stored import Stored, archived_files, default_root, packed_file
@@ -246,3 +247,7 @@ class ImageListDataset(Dataset):
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = absent.teller(__name__)
