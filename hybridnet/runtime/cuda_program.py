@@ -27,6 +27,7 @@ from hybridnet.codegen.cuda_program import (
     KernelStep,
     LibraryStep,
     Located,
+    Staging,
     Step,
     device_of_graph,
     write_cuda_program,
@@ -79,6 +80,10 @@ class Instance:
         self.staged = [
             (i, self.at(address), arena.view(address.offset, program.shapes[i], program.dtypes[i])) for i, address in source.staged.items()
         ]
+        self.looked_up: list[tuple[int, Any]] = []  # those of them that are copied from where a table says, and their places
+        self.written_to: tuple[int, ...] = ()  # the results that are copied to where it says
+        self._table: list[int] = []  # what it says
+        self._put: Callable[[list[int]], object]
         self._bind(source)
 
     @property
@@ -101,6 +106,19 @@ class Instance:
             stop = start + len(segment.actions)
             segment.order = source.order.part(start, stop)
             start = stop
+        if source.staging is not None:
+            self._bind_staging(source.staging)
+
+    def _bind_staging(self, staging: Staging) -> None:
+        self.looked_up = [(i, view) for i, _, view in self.staged if i in staging.arguments]
+        self.staged = [x for x in self.staged if x[0] not in staging.arguments]
+        self.written_to = staging.results
+        put, table = self.program.module().function(staging.put.name), self.at(staging.table)
+        self._put = lambda places: put(staging.put.grid, (staging.put.block,), [table, *places])
+        if staging.first is not None:
+            self.segments[0].first = self._action(staging.first), staging.first
+        if staging.last is not None:
+            self.segments[-1].last = self._action(staging.last), staging.last
 
     def at(self, address: Address) -> int:
         """The address that it is with this arena and these states."""
@@ -154,8 +172,24 @@ class Instance:
         program = self.program
         return all(map(operator.is_, self.fixed, program.pick(inputs)))
 
-    def stage(self, inputs: Sequence[Any], handle: int) -> None:
-        """Put the inputs where the steps read them, on the stream of that handle."""
+    def stage(self, inputs: Sequence[Any], results: Sequence[Any], handle: int) -> None:
+        """Put the inputs where the steps read them, on the stream of that handle, which is the current one.
+
+        Or say where the first step finds them, and the last one puts the results.
+        """
+        if self.looked_up or self.written_to:
+            table = []
+            for i, view in self.looked_up:
+                data = inputs[i]
+                lies_well = data.flags.c_contiguous
+                table.append(data.data.ptr if lies_well else 0)
+                if not lies_well:
+                    view[...] = data
+            table += [results[k].data.ptr for k in self.written_to]
+            if table != self._table:
+                self._table = []
+                self._put(table)
+                self._table = table
         for i, address, view in self.staged:
             data = inputs[i]
             if data.flags.c_contiguous:
@@ -170,9 +204,9 @@ class Instance:
         program = self.program
         stream = current_stream(program.device)
         handle = stream.ptr
-        results = self._places()  # first, so that a lack of memory leaves everything as it was
+        results = self.places()  # first, so that a lack of memory leaves everything as it was
         self.arena.trail.follow(stream)
-        self.stage(inputs, handle)
+        self.stage(inputs, results, handle)
         if self.runs == 1:
             for segment in self.segments:
                 segment.capture(program.device)
@@ -184,22 +218,16 @@ class Instance:
                 x[...] = self.stand_ins[i]
         for i, place in program.source.returned.items():
             _copy_back(inputs[i], self, place, handle)
-        self._give(results, handle)
+        self.give(results, handle)
         return results
 
-    def given(self, stream: int) -> tuple[Any, ...]:
-        """The results of a run that has been put on the stream of that handle."""
-        results = self._places()
-        self._give(results, stream)
-        return results
-
-    def _give(self, results: Sequence[Any], stream: int) -> None:
-        """Copy the results that do not stay in the arena, which the next run overwrites."""
-        for array, (stays, _, _, address, nbytes) in zip(results, self.results, strict=True):
-            if stays is None:
+    def give(self, results: Sequence[Any], stream: int) -> None:
+        """Copy the results that do not stay in the arena, which the next run overwrites, but for those that the last step copies."""
+        for k, (array, (stays, _, _, address, nbytes)) in enumerate(zip(results, self.results, strict=True)):
+            if stays is None and k not in self.written_to:
                 copy_bytes(array.data.ptr, address, nbytes, stream)
 
-    def _places(self) -> tuple[Any, ...]:
+    def places(self) -> tuple[Any, ...]:
         """The results' arrays; fresh ones of those that do not stay."""
         empty = cuda.cupy().ndarray
         try:
@@ -215,7 +243,7 @@ class DirectInstance(Instance):
     def _bind(self, source: CudaSource) -> None:
         """Nothing: addresses are others at each call."""
 
-    def stage(self, inputs: Sequence[Any], handle: int) -> None:
+    def stage(self, inputs: Sequence[Any], results: Sequence[Any], handle: int) -> None:
         """Have the steps read the arguments where they lie, and write fresh buffers."""
         source, cupy = self.program.source, cuda.cupy()
         assert source.direct is not None
@@ -235,7 +263,7 @@ class DirectInstance(Instance):
         self.arena.trail.follow(stream)
         bound = set(self.owners)
         try:
-            self.stage(inputs, stream.ptr)
+            self.stage(inputs, (), stream.ptr)
             for segment in self.segments:
                 segment.run(stream)
             for i, x in enumerate(inputs):
@@ -307,6 +335,9 @@ class CudaProgram:
     def text(self) -> str:
         """The program's steps, and the CUDA C++ of its kernels."""
         lines = [f"// {self.name} on {self.device}: {self.source.arena_bytes:,} bytes of arena"]
+        staging = self.source.staging
+        if staging is not None and staging.first is not None:
+            lines.append(f"//    {staging.first}")
         where = ""
         rest = {loop.start + loop.steps: loop for loop in self.source.loops if loop.steps}  # behind the first round
         behind = 0
@@ -321,6 +352,8 @@ class CudaProgram:
                 lines.append(f"// -- {site}")
                 where = site
             lines.append(f"//    {step}")
+        if staging is not None and staging.last is not None:
+            lines.append(f"//    {staging.last}")
         return "\n".join([*lines, "", self.source.text])
 
     def explain(self) -> str:

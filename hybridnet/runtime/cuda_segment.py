@@ -15,13 +15,18 @@ Action = Callable[[int], None]  # puts a step's work on the stream of that handl
 
 
 class Segment:
-    """Steps that follow one another: a CUDA graph once it is captured, or a step that CuPy computes."""
+    """Steps that follow one another: a CUDA graph once it is captured, or a step that CuPy computes.
 
-    __slots__ = ("actions", "graph", "in_graph", "order")
+    ``first`` and ``last``: what is put on the stream before and after all of them, as a part of the graph.
+    """
+
+    __slots__ = ("actions", "first", "graph", "in_graph", "last", "order")
 
     def __init__(self, in_graph: bool) -> None:
         self.in_graph = in_graph
         self.actions: list[tuple[Action, Step]] = []
+        self.first: tuple[Action, Step] | None = None
+        self.last: tuple[Action, Step] | None = None
         self.order: Order | None = None  # in which they may run; None: one by one
         self.graph: Any = None
 
@@ -30,8 +35,20 @@ class Segment:
         if self.graph is not None:
             self.graph.launch(stream)
             return
+        self.begin(stream)
         for action, step in self.actions:
             guarded(action, step, stream.ptr)
+        self.end(stream)
+
+    def begin(self, stream: Any) -> None:
+        """Put what comes before all steps on a stream."""
+        if self.first is not None:
+            guarded(*self.first, stream.ptr)
+
+    def end(self, stream: Any) -> None:
+        """Put what comes after all steps on a stream."""
+        if self.last is not None:
+            guarded(*self.last, stream.ptr)
 
     def capture(self, device: Device) -> None:
         """Keep the steps as a CUDA graph."""
@@ -41,11 +58,14 @@ class Segment:
         main = self.order.lanes[channels.index(dnn.CHANNEL)] if self.order is not None and dnn.CHANNEL in channels else 0
         try:
             with Capture(device, main) as capture:
+                self.begin(capture.stream)
                 if self.order is None or self.order.width < 2:
                     for action, step in self.actions:
                         guarded(action, step, capture.stream.ptr)
                 else:
                     self._put(capture, self.order)
+                    capture.join()
+                self.end(capture.stream)
         except HybridnetError:
             raise
         except Exception as error:
