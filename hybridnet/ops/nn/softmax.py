@@ -65,8 +65,8 @@ def _softmax_rule(g: Any, y: Any, *inputs: Any, axis: int) -> Any:
 
 
 def _infer_grad(g: Spec, y: Spec, *, axis: int) -> Spec:
-    if g.shape != y.shape:
-        fail(ShapeError, "softmax_grad", expected=f"a gradient of shape {y.shape}", got=str(g.shape))
+    if g.shape != y.shape or axis >= y.ndim:
+        fail(ShapeError, "softmax_grad", expected=f"a gradient of shape {y.shape}, which has an axis {axis}", got=str(g.shape))
     return y
 
 
