@@ -57,7 +57,7 @@ class Description(ABC):
         """The library's description, for the number of threads that is set. ``given``: layouts of arguments in place of its choice."""
 
     def taken(self, lib: Library) -> Mapping[int, Any]:
-        """The layouts of arguments, by number, that the library's description has with other axes than the operand, over the same memory."""
+        """Layouts of arguments, by number, that the library's description has with other axes than the operand: of the same memory."""
         return {}
 
     def before(self, lib: Library) -> Before | None:
