@@ -33,7 +33,7 @@ SUMS = {
 NAN_FOR_OVERFLOW = {"convolution_joined"}
 
 #: Whose library multiplies in another order than the parts do, so that other products leave the range of their type.
-OTHER_OVERFLOW = {"batch_norm_backward", "batch_norm_forward"}
+OTHER_OVERFLOW = {"batch_norm_backward", "batch_norm_forward", "layer_norm", "layer_norm_grad"}
 
 #: Whose public functions never make operands of these shapes: there edges are one-dimensional, a slice has the shape that is given.
 ONE_SHAPE = {"histogram", "slice_grad", "rnn_sequence"}

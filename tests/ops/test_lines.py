@@ -238,18 +238,18 @@ def test_hooks_are_told_of_the_parts_of_gradients(monkeypatch: pytest.MonkeyPatc
         x.attach_grad()
         with operator_hook(note):
             with autograd.record():
-                y = npx.softmax(x).sum()
+                y = npx.log_softmax(x).sum()
             y.backward()
         return names
 
     expected = told()
-    assert expected.count("softmax") == 1 and expected.count("multiply") == 2
+    assert expected.count("log_softmax") == 1 and expected.count("multiply") == 1
     with written_at_call(1, monkeypatch):
         told()
         x = hnp.array([[1.0, -2.0, 3.0]])
         x.attach_grad()
         with autograd.record():
-            y = npx.softmax(x).sum()
+            y = npx.log_softmax(x).sum()
         y.backward()
         assert told() == expected
 

@@ -13,9 +13,10 @@ in an order of the library's choice: what lies otherwise is reordered by the lib
 ``calls``            planned calls, as programs and imperative operators make them
 ``behind``           what the library does behind a product: a bias, a sum, a function
 ``convolution``      convolutions: their three products
-``normalization``    batch norm in training, and its gradients
+``normalization``    batch norm in training, layer norm, and their gradients
 ``pooling``          the gradient of the maximum of windows
 ``product``          products of matrices
+``softmax``          softmax of rows, and its gradient
 ===================  ==================================================================================================
 
 Functions, structures and numbers are those of oneDNN's C interface, version 3 (``dnnl.h``, ``dnnl_types.h``).
@@ -25,8 +26,23 @@ from hybridnet.device.onednn.behind import Activation
 from hybridnet.device.onednn.calls import Call, plan
 from hybridnet.device.onednn.convolution import Convolution
 from hybridnet.device.onednn.loading import FILE, NAME, available, library
-from hybridnet.device.onednn.normalization import BatchNorm
+from hybridnet.device.onednn.normalization import BatchNorm, LayerNorm
 from hybridnet.device.onednn.pooling import MaxPoolGrad
 from hybridnet.device.onednn.product import Product
+from hybridnet.device.onednn.softmax import Softmax
 
-__all__ = ["FILE", "NAME", "Activation", "BatchNorm", "Call", "Convolution", "MaxPoolGrad", "Product", "available", "library", "plan"]
+__all__ = [
+    "FILE",
+    "NAME",
+    "Activation",
+    "BatchNorm",
+    "Call",
+    "Convolution",
+    "LayerNorm",
+    "MaxPoolGrad",
+    "Product",
+    "Softmax",
+    "available",
+    "library",
+    "plan",
+]

@@ -71,8 +71,23 @@ class Convolution(Description):
     def _data(self, argument: int, shape: Shape) -> Operand:
         return data(argument, shape, self.last)
 
+    @property
+    def _is_product(self) -> bool:
+        """Whether it is computed as the product of a matrix, a row of channels for each place, with the packed weight.
+
+        Two threads, with a bias and a relu, in µs, as a convolution and so: 512 filters over (14, 14, 512) 547 and 479; of 17 other shapes,
+        from (7, 7, 2048) to (112, 112, 32) and eight images, none differs by more than 3 %.
+        """
+        axis = channels_first(len(self.weight), self.last)[1]
+        is_one = self.kind == "result" and self.groups == 1 and math.prod(self.weight) == self.weight[0] * self.weight[axis]
+        plain = set(self.stride) == {1} and set(self.pad) == {0}
+        return self.packed and is_one and plain
+
     def _weight(self, argument: int) -> Operand:
         ndim = len(self.weight)
+        if self._is_product:
+            order = channels_first(ndim, self.last)
+            return Operand(argument, self.weight, (order[1], order[0]), tuple(range(ndim)), is_free=True)
         return Operand(argument, self.weight, channels_first(ndim, self.last), tuple(range(ndim)), self.groups, is_free=True)
 
     def when_packed(self) -> Convolution:
@@ -82,12 +97,28 @@ class Convolution(Description):
     def described(self, lib: Library, given: dict[int, Any]) -> Object:
         """The library's description, for the number of threads that is set. ``given``: layouts of arguments in place of its choice."""
         weight = self._weight(0)
+        if self._is_product:
+            return self._as_product(lib, given.get(33) or weight.wanted(lib))
         if not self.packed and self._is_mostly_weight():
             with suppress(Unusable):
                 made = self._described(lib, weight._replace(blocks=_BLOCKS[self.kind]).wanted(lib))
                 if name_of(lib, made).startswith("jit:"):
                     return made
         return self._described(lib, given.get(33) or weight.wanted(lib))
+
+    def taken(self, lib: Library) -> dict[int, Any]:
+        """As a product it takes matrices, a row for each place."""
+        if not self._is_product:
+            return {}
+        filters, channels, places = self.weight[0], math.prod(self.weight[1:]), math.prod(self.result) // self.weight[0]
+        matrices = {1: channels, 17: filters, **({ADDED: filters} if self.added else {}), **({BIAS: filters} if self.bias else {})}
+        return {n: described(lib, (1 if n == BIAS else places, width), (width, 1)) for n, width in matrices.items()}
+
+    def _as_product(self, lib: Library, w: Any) -> Object:
+        taken = self.taken(lib)
+        behind = attributes_of(lib, taken[17] if self.added else None, self.activation)
+        arguments = (lib.engine, taken[1], w, taken.get(BIAS), taken[17], behind)
+        return lib.make("matmul_primitive_desc_create", "primitive_desc_destroy", *arguments)
 
     def _is_mostly_weight(self) -> bool:
         """Whether blocks of 16 by 16 are better than what the library likes best: they are faster to come by, and as fast to multiply."""

@@ -56,6 +56,10 @@ class Description(ABC):
     def described(self, lib: Library, given: dict[int, Any]) -> Object:
         """The library's description, for the number of threads that is set. ``given``: layouts of arguments in place of its choice."""
 
+    def taken(self, lib: Library) -> Mapping[int, Any]:
+        """Layouts of arguments, by number, that the library's description has with other axes than the operand: of the same memory."""
+        return {}
+
     def before(self, lib: Library) -> Before | None:
         """What runs before that, if anything."""
         return None
@@ -114,7 +118,8 @@ class Plan:
         self.placed = [Placed(lib, x, layout, i in packed) for i, (x, layout) in enumerate(zip(operands, layouts, strict=True))]
         self.first_result = len(operands) - description.results
         self.constants = {f"constant {n}": array for n, array in description.constants()}
-        self._layouts: dict[int | str, Any] = dict(enumerate(layouts))
+        taken = description.taken(lib)
+        self._layouts: dict[int | str, Any] = {i: taken.get(x.argument, y) for i, (x, y) in enumerate(zip(operands, layouts, strict=True))}
         self._layouts.update({name: described(lib, x.shape, (1,)) for name, x in self.constants.items()})
         self._inside: list[str] = []  # arrays of the scratch
         self.stages: list[Stage] = []

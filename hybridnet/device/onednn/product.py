@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hybridnet.device.onednn.behind import BIAS, Activation, attributes_of, constants
@@ -17,7 +17,7 @@ class Product(Description):
     """The float32 product of ``a`` and ``b``, of those shapes, which agree but for the last two axes.
 
     The matrices of each may be given as the transposes of what lies in memory. Behind the product may come a ``bias`` along its last axis
-    and a ``relu``.
+    and a ``relu``. ``packed``: whether ``b`` comes as the library likes it best.
     """
 
     a: Shape
@@ -26,6 +26,7 @@ class Product(Description):
     transpose_b: bool
     bias: bool = False
     relu: bool = False
+    packed: bool = False
 
     def __str__(self) -> str:
         operands = f"{self.a}{' transposed' * self.transpose_a} and {self.b}{' transposed' * self.transpose_b}"
@@ -45,22 +46,26 @@ class Product(Description):
         """The matrices, the bias if there is one, and the result."""
         axes = tuple(range(len(self.a)))
 
-        def matrix(argument: int, shape: Shape, turned: bool) -> Operand:
-            return Operand(argument, shape, (*axes[:-2], axes[-1], axes[-2]) if turned else axes, axes)
+        def matrix(argument: int, shape: Shape, turned: bool, is_free: bool = False) -> Operand:
+            return Operand(argument, shape, (*axes[:-2], axes[-1], axes[-2]) if turned else axes, axes, is_free=is_free)
 
         bias = Operand(BIAS, self.result[-1:], (0,), (0,), leading=len(axes) - 1)
-        matrices = matrix(1, self.a, self.transpose_a), matrix(33, self.b, self.transpose_b)
+        matrices = matrix(1, self.a, self.transpose_a), matrix(33, self.b, self.transpose_b, self.packed)
         return (*matrices, *[bias] * self.bias, matrix(17, self.result, False))
 
     def constants(self) -> tuple[tuple[int, Any], ...]:
         """Further arguments, which are the same in every call: their numbers and arrays."""
         return constants(False, self._activation())
 
+    def when_packed(self) -> Product:
+        """The same where ``b`` may come packed, so that it does not matter how long that takes."""
+        return replace(self, packed=True)
+
     def _activation(self) -> Activation | None:
         return Activation("relu") if self.relu else None
 
     def described(self, lib: Library, given: dict[int, Any]) -> Object:
         """The library's description."""
-        a, b, *bias, y = (x.wanted(lib) for x in self.operands())
+        a, b, *bias, y = (given.get(x.argument) or x.wanted(lib) for x in self.operands())
         arguments = (lib.engine, a, b, bias[0] if bias else None, y, attributes_of(lib, None, self._activation()))
         return lib.make("matmul_primitive_desc_create", "primitive_desc_destroy", *arguments)

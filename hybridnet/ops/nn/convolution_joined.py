@@ -51,13 +51,16 @@ def _library(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, activation:
     return planned("result", x, w, outputs[0], activation=None if activation is None else onednn.Activation(*activation), **attrs)
 
 
-_ATTRS: dict[str, Any] = {"stride": (1, 1), "pad": (1, 1), "dilate": (1, 1), "groups": 1}
+_ATTRS: dict[str, Any] = {"stride": (1, 1), "dilate": (1, 1)}
 
 
-def _sample(last: bool, bias: bool, added: bool, activation: Activation, groups: int = 1) -> Sample:
-    x, w, y = ((2, 5, 4, 4), (8, 3, 3, 4 // groups), (2, 5, 4, 8)) if last else ((2, 4, 5, 4), (8, 4 // groups, 3, 3), (2, 8, 5, 4))
+def _sample(last: bool, bias: bool, added: bool, activation: Activation, groups: int = 1, kernel: int = 3) -> Sample:
+    window = (kernel, kernel)
+    x, w, y = (2, 4, 5, 4), (8, 4 // groups, *window), (2, 8, 5, 4)
+    if last:
+        x, w, y = (2, 5, 4, 4), (8, *window, 4 // groups), (2, 5, 4, 8)
     behind = [normal(8, seed=2)] * bias + [normal(*y, seed=3)] * added
-    attrs = {**_ATTRS, "groups": groups, "last": last, "bias": bias, "added": added, "activation": activation}
+    attrs = {**_ATTRS, "pad": (kernel // 2,) * 2, "groups": groups, "last": last, "bias": bias, "added": added, "activation": activation}
     return Sample((normal(*x), normal(*w, seed=1), *behind), attrs)
 
 
@@ -76,6 +79,9 @@ CONVOLUTION_JOINED = register(
             _sample(True, False, True, None),
             _sample(False, True, True, ("relu",)),
             _sample(True, True, False, None, groups=4),
+            _sample(True, True, False, ("relu",), kernel=1),
+            _sample(False, True, True, ("relu",), kernel=1),
+            _sample(True, False, True, None, kernel=1),
             Sample((normal(2, 5, 4, 4), normal(8, 3, 3, 4), normal(7)), _sample(True, True, False, None).attrs, error=ValueError),
         ],
     )

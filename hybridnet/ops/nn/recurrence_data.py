@@ -1,18 +1,19 @@
 """The recurrences of :mod:`hybridnet.ops.nn.recurrence` on NumPy or CuPy arrays: forward and backward, one direction of one layer.
 
-Each step writes where its results lie, and keeps to arrays that one step needs, which stay in a cache.
+Each step writes where its results lie, and keeps to arrays that one step needs, which stay in a cache. On a CPU the weight, by which every
+step multiplies, is packed for oneDNN once where that is installed and the products are large.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
-from hybridnet.device import threads
-from hybridnet.ops.linalg import cpu_matmul
+from hybridnet.device import onednn, threads
+from hybridnet.ops.linalg import cpu_matmul, matmul_host
 
 
 def steps(time: int, reverse: bool) -> list[int]:
@@ -20,17 +21,23 @@ def steps(time: int, reverse: bool) -> list[int]:
     return list(range(time))[:: -1 if reverse else 1]
 
 
-def _one_thread(xp: Any) -> AbstractContextManager[None]:
-    """Around the products of all steps, so that not each of them has to tell BLAS."""
-    return threads.one_thread if xp is np else nullcontext()
+def _products(xp: Any) -> ExitStack:
+    """Around the products of all steps, so that not each of them has to tell BLAS, or take oneDNN's threads."""
+    around = ExitStack()
+    if xp is np:
+        around.enter_context(threads.one_thread)
+        around.enter_context(onednn.Call.session)
+    return around
 
 
-def _product(xp: Any) -> Callable[[Any, Any, Any], None]:
-    """``product(a, b, out)`` of matrices."""
-    matmul = cpu_matmul.matmul_of(xp)
+def _product(xp: Any, rows: int, weight: Any) -> Callable[[Any, Any], None]:
+    """``product(a, out)`` of ``a``, of so many rows, with the weight, (inputs, outputs)."""
+    if xp is np and (found := matmul_host.repeated(rows, weight)) is not None:
+        return found
+    matmul, weight = cpu_matmul.matmul_of(xp), xp.ascontiguousarray(weight)
 
-    def product(a: Any, b: Any, out: Any) -> None:
-        matmul(a, b, out=out)
+    def product(a: Any, out: Any) -> None:
+        matmul(a, weight, out=out)
 
     return product
 
@@ -54,7 +61,7 @@ def forward(xp: Any, gx: Any, wh: Any, bh: Any, h: Any, c: Any, mask: Any, mode:
     cs = xp.empty_like(hs) if mode == "lstm" else None
     gates = xp.empty((time, batch, kept * units), gx.dtype) if kept else None
     step = _FORWARD[mode](xp, wh, bh, batch)
-    with _one_thread(xp):
+    with _products(xp):
         for t in steps(time, reverse):
             step(gx[t], h, c, hs[t], None if cs is None else cs[t], None if gates is None else gates[t])
             if mask is not None:
@@ -67,10 +74,10 @@ def forward(xp: Any, gx: Any, wh: Any, bh: Any, h: Any, c: Any, mask: Any, mode:
 
 
 def _simple_forward(xp: Any, wh: Any, bh: Any, batch: int, relu: bool) -> Callable[..., None]:
-    product, weight = _product(xp), xp.ascontiguousarray(wh.T)
+    product = _product(xp, batch, wh.T)
 
     def step(x: Any, h: Any, c: Any, new_h: Any, new_c: Any, gates: Any) -> None:
-        product(h, weight, new_h)
+        product(h, new_h)
         new_h += bh
         new_h += x
         xp.maximum(new_h, 0, out=new_h) if relu else xp.tanh(new_h, out=new_h)
@@ -83,12 +90,12 @@ def _lstm_forward(xp: Any, wh: Any, bh: Any, batch: int) -> Callable[..., None]:
     units = wh.shape[1]
     half = xp.repeat(xp.asarray([0.5, 0.5, 1, 0.5], wh.dtype), units)
     shift = xp.repeat(xp.asarray([0.5, 0.5, 0, 0.5], wh.dtype), units)
-    product, weight = _product(xp), xp.ascontiguousarray(wh.T)
+    product = _product(xp, batch, wh.T)
     scratch, part = xp.empty((batch, 4 * units), wh.dtype), xp.empty((batch, units), wh.dtype)
 
     def step(x: Any, h: Any, c: Any, new_h: Any, new_c: Any, gates: Any) -> None:
         gates = scratch if gates is None else gates
-        product(h, weight, gates)
+        product(h, gates)
         gates += bh
         gates += x
         gates *= half
@@ -107,12 +114,12 @@ def _lstm_forward(xp: Any, wh: Any, bh: Any, batch: int) -> Callable[..., None]:
 
 def _gru_forward(xp: Any, wh: Any, bh: Any, batch: int) -> Callable[..., None]:
     units = wh.shape[1]
-    product, weight = _product(xp), xp.ascontiguousarray(wh.T)
+    product = _product(xp, batch, wh.T)
     rec, scratch = xp.empty((batch, 3 * units), wh.dtype), xp.empty((batch, 4 * units), wh.dtype)
 
     def step(x: Any, h: Any, c: Any, new_h: Any, new_c: Any, gates: Any) -> None:
         gates = scratch if gates is None else gates
-        product(h, weight, rec)
+        product(h, rec)
         xp.add(rec, bh, out=rec)
         both = gates[:, : 2 * units]
         xp.add(x[:, : 2 * units], rec[:, : 2 * units], out=both)
@@ -161,7 +168,7 @@ def backward(
     dc = xp.zeros((batch, units), hs.dtype) if mode == "lstm" else None
     step = _BACKWARD[mode](xp, wh, dh, dc)
     order = steps(time, reverse)
-    with _one_thread(xp):
+    with _products(xp):
         for t, earlier in zip(order[::-1], [*order[-2::-1], None], strict=True):
             dh += gh[t]
             if dc is not None:
@@ -211,7 +218,7 @@ _GATES: dict[str, Callable[..., Any]] = {"lstm": _lstm_gates, "gru": _gru_gates}
 
 
 def _simple_backward(xp: Any, wh: Any, dh: Any, dc: Any, relu: bool) -> Callable[..., None]:
-    product = _product(xp)
+    product = _product(xp, len(dh), wh)
 
     def step(h: Any, c: Any, gates: Any, h_before: Any, c_before: Any, d: Any, d_product: Any) -> None:
         if relu:
@@ -220,13 +227,13 @@ def _simple_backward(xp: Any, wh: Any, dh: Any, dc: Any, relu: bool) -> Callable
             xp.multiply(h, h, out=d)
             xp.subtract(1, d, out=d)
             xp.multiply(d, dh, out=d)
-        product(d, wh, dh)
+        product(d, dh)
 
     return step
 
 
 def _lstm_backward(xp: Any, wh: Any, dh: Any, dc: Any) -> Callable[..., None]:
-    units, product = wh.shape[1], _product(xp)
+    units, product = wh.shape[1], _product(xp, len(dh), wh)
     tc, through = xp.empty_like(dh), xp.empty_like(dh)
 
     def step(h: Any, c: Any, gates: Any, h_before: Any, c_before: Any, d: Any, d_product: Any) -> None:
@@ -249,14 +256,14 @@ def _lstm_backward(xp: Any, wh: Any, dh: Any, dc: Any) -> Callable[..., None]:
         three = d[:, : 3 * units].reshape(-1, 3, units)
         xp.multiply(three, dc[:, None], out=three)
         xp.multiply(do, dh, out=do)
-        product(d, wh, dh)
+        product(d, dh)
         xp.multiply(dc, forget, out=dc)
 
     return step
 
 
 def _gru_backward(xp: Any, wh: Any, dh: Any, dc: Any) -> Callable[..., None]:
-    product = _product(xp)
+    product = _product(xp, len(dh), wh)
     through = xp.empty_like(dh)
 
     def step(h: Any, c: Any, gates: Any, h_before: Any, c_before: Any, d: Any, d_product: Any) -> None:
@@ -279,7 +286,7 @@ def _gru_backward(xp: Any, wh: Any, dh: Any, dc: Any) -> Callable[..., None]:
         new = d_product[:, 2 * wh.shape[1] :]
         xp.multiply(new, r, out=new)
         xp.multiply(dh, z, out=through)
-        product(d_product, wh, dh)
+        product(d_product, dh)
         xp.add(dh, through, out=dh)
 
     return step

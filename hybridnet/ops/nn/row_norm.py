@@ -1,7 +1,8 @@
 """Layer norm and root mean square norm as operators, with gradients that are operators too.
 
 On a GPU each of the four is one pass over memory where rows lie along the last axis and fit into a block's
-registers (``kernels/layer_norm.cu``); elsewhere, and where not, it is written out in its parts and fused.
+registers (``kernels/layer_norm.cu``); on a CPU oneDNN computes layer norm along the last axis; elsewhere, and where not, each is written
+out in its parts and fused.
 Statistics of 16-bit data are float32. The kernels also give a float32 array's norm as a 16-bit one (attribute ``dtype``), and
 take its gradient as such: a residual stream is float32, and the products that read its norms are not.
 """
@@ -10,12 +11,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, on_cuda, register
+from hybridnet.core import Kind, Op, Sample, Spec, apply, call, local, on_cpu, on_cuda, register
 from hybridnet.core.kernel import HandKernels, Launch, stored_type
 from hybridnet.dtypes import Dtype
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.common import by_parts, normal, uniform
 from hybridnet.ops.kernels.places import pack_width
+from hybridnet.ops.nn import rows_host
 from hybridnet.ops.nn.common import along, narrow, wide, wide_dtype
 from hybridnet.ops.nn.moments import add_partials, count, moments, moments_slope, root_of
 
@@ -270,6 +272,7 @@ LAYER_NORM = _record(
     saves=(0, 1, "y1", "y2"),
 )
 on_cuda(LAYER_NORM, kernels=_kernels, casts=("y",))
+on_cpu(LAYER_NORM, rows_host.layer_norm)
 LAYER_NORM_GRAD = _record(
     "layer_norm_grad",
     "gxmvw",
@@ -279,6 +282,7 @@ LAYER_NORM_GRAD = _record(
     saves=(0, 1, 2, 3, 4),
 )
 on_cuda(LAYER_NORM_GRAD, kernels=_grad_kernels, casts=(0,))
+on_cpu(LAYER_NORM_GRAD, rows_host.layer_norm_grad)
 RMS_NORM = _record("rms_norm", "xw", infer=_infer, decomposition=_rms_norm, grad=_rms_norm_rule, saves=(0, 1, "y1"))
 on_cuda(RMS_NORM, kernels=_kernels, casts=("y",))
 RMS_NORM_GRAD = _record(

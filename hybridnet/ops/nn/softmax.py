@@ -1,6 +1,7 @@
 """Softmax, its logarithm, and both over the elements that a mask or a length leaves.
 
-16-bit inputs are exponentiated and summed in float32.
+16-bit inputs are exponentiated and summed in float32. Softmax, and its gradient as an operator of its own, are oneDNN's where it is
+installed.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import ml_dtypes
 import numpy as np
 
 from hybridnet import dtypes
-from hybridnet.core import ArrayLike, DTypeLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, register
+from hybridnet.core import ArrayLike, DTypeLike, Kind, Op, Sample, Spec, apply, broadcast_shapes, call, local, on_cpu, register
 from hybridnet.errors import ArgumentError, DtypeError, ShapeError, fail
 from hybridnet.ops.array.gather import positions
 from hybridnet.ops.array.selection import check_floating
 from hybridnet.ops.array.shape import expand_dims
-from hybridnet.ops.common import normal, normalize_axis, tensor
+from hybridnet.ops.common import normal, normalize_axis, tensor, uniform
+from hybridnet.ops.nn import rows_host
 from hybridnet.ops.nn.common import along, in_wide, wide
 
 
@@ -53,8 +55,19 @@ def _softmax(a: Any, *, axis: int) -> Any:
     return e / _sum(e, axis)
 
 
-def _softmax_rule(g: Any, y: Any, *inputs: Any, axis: int) -> Any:
+def _softmax_grad(g: Any, y: Any, *, axis: int) -> Any:
     return y * (g - _sum(g * y, axis))
+
+
+def _softmax_rule(g: Any, y: Any, *inputs: Any, axis: int) -> Any:
+    # What is differentiated once more is written in its parts.
+    return _softmax_grad(g, y, axis=axis) if local.recording else apply(SOFTMAX_GRAD, (g, y), {"axis": axis})
+
+
+def _infer_grad(g: Spec, y: Spec, *, axis: int) -> Spec:
+    if g.shape != y.shape or axis >= y.ndim:
+        fail(ShapeError, "softmax_grad", expected=f"a gradient of shape {y.shape}, which has an axis {axis}", got=str(g.shape))
+    return y
 
 
 @_of_something
@@ -123,7 +136,24 @@ _plain = (
     Sample((normal(2, 3),), {"axis": 1}),
     Sample((normal(2, 0),), {"axis": 1}),
 )
+SOFTMAX_GRAD = register(
+    Op(
+        "softmax_grad",
+        Kind.OPAQUE,
+        _infer_grad,
+        decomposition=_softmax_grad,
+        sample=lambda: [
+            *(
+                Sample((normal(*shape, seed=1), uniform(0, 1, *shape)), {"axis": axis}, differentiable=False)
+                for shape, axis in (((2, 3, 2), 1), ((2, 3), 1), ((3, 40), 1), ((5,), 0))
+            ),
+            Sample((normal(2, 3), normal(2, 4)), {"axis": 1}, error=ValueError),
+        ],
+    )
+)
+on_cpu(SOFTMAX_GRAD, rows_host.softmax)
 SOFTMAX = _register("softmax", _softmax, (_softmax_rule,), ("y",), *_plain)
+on_cpu(SOFTMAX, rows_host.softmax)
 LOG_SOFTMAX = _register("log_softmax", _log_softmax, (_log_softmax_rule,), ("y",), *_plain)
 _wrong = Sample((normal(2, 3), np.ones((2, 4), bool)), {"axis": 1}, error=ValueError)
 MASKED_SOFTMAX = _register(
