@@ -29,7 +29,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.config import WORLD_VARIABLES, config, environment_of, numbers
-from hybridnet.device import cuda
+from hybridnet.device import cores, cuda, meeting, threads
 from hybridnet.device.watchdog import LOST, Board, Progress, Watchdog
 from hybridnet.errors import RankError, fail
 
@@ -113,10 +113,16 @@ class _Mpi(Communicator):
         self.name = mpi.Get_library_version().split(",")[0].split("\n")[0].replace("\t", " ").strip()
         self._subjects = 0  # how many were agreed on
         self._members = members  # of a part, the ranks of the whole
+        granted = local.allgather((cores.processors(), threads.count())) if whole is None else []
+        self._crowded: bool = sum(n for _, n in granted) > cores.together([c for c, _ in granted]) if whole is None else whole._crowded
+        self._meeting = (
+            meeting.arrange(self.local_rank, self.local_size, local.allgather) if self._crowded and self.local_size > 1 else None
+        )
         self._progress: Progress = Progress() if whole is None else whole._progress
         if whole is not None:
             self.watchdog: Watchdog = whole.watchdog
             return
+        threads.keep_within(threads.count())  # the other cores are other ranks'
         self.watchdog = Watchdog(self.rank, self.size, self._progress, lambda: config.deadline, self.end_all)
         board = Board(self.size, self.local_size == self.size) if self.rank == 0 else None
         told = self.watchdog.connect(board, *self._world.bcast(None if board is None else (board.address, board.key)))
@@ -137,38 +143,44 @@ class _Mpi(Communicator):
             found = self._parts[parts] = _Mpi(self._mpi, own, self, tuple(members))
         return found
 
+    def _enter(self, kind: str) -> None:
+        """Begin a collective."""
+        self._progress.enter(kind, self._members)
+        if self._meeting is not None:
+            self._meeting.meet()
+
     def all_reduce(self, source: Data, target: Data) -> None:
-        self._progress.enter("all_reduce", self._members)
+        self._enter("all_reduce")
         self._world.Allreduce(self._mpi.IN_PLACE if source is target else source, target)
         self._progress.leave()
 
     def reduce_scatter(self, source: Data, target: Data) -> None:
-        self._progress.enter("reduce_scatter", self._members)
+        self._enter("reduce_scatter")
         self._world.Reduce_scatter_block(source, target)
         self._progress.leave()
 
     def all_gather(self, source: Data, target: Data) -> None:
-        self._progress.enter("all_gather", self._members)
+        self._enter("all_gather")
         self._world.Allgather(source, target)
         self._progress.leave()
 
     def all_to_all(self, source: Data, target: Data) -> None:
-        self._progress.enter("all_to_all", self._members)
+        self._enter("all_to_all")
         self._world.Alltoall(source, target)
         self._progress.leave()
 
     def broadcast(self, array: Data, root: int) -> None:
-        self._progress.enter("broadcast", self._members)
+        self._enter("broadcast")
         self._world.Bcast(array, root)
         self._progress.leave()
 
     def barrier(self) -> None:
-        self._progress.enter("barrier", self._members)
+        self._enter("barrier")
         self._world.Barrier()
         self._progress.leave()
 
     def gather_objects(self, value: Any) -> list[Any]:
-        self._progress.enter("gather_objects", self._members)
+        self._enter("gather_objects")
         found = list(self._world.allgather(value))
         self._progress.leave()
         return found
@@ -235,6 +247,9 @@ class _Mpi(Communicator):
         threading.Thread(target=guard, name="hybridnet-guard", daemon=True).start()
         if not self._mpi.Is_finalized():
             self._mpi.Finalize()
+        for ranks in (self, *self._parts.values()):
+            if isinstance(ranks, _Mpi) and ranks._meeting is not None:
+                ranks._meeting.close()
         ended.set()
 
     def end_all(self, status: int = 1) -> NoReturn:
