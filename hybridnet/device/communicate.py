@@ -113,11 +113,9 @@ class _Mpi(Communicator):
         self.name = mpi.Get_library_version().split(",")[0].split("\n")[0].replace("\t", " ").strip()
         self._subjects = 0  # how many were agreed on
         self._members = members  # of a part, the ranks of the whole
-        granted = local.allgather((cores.processors(), threads.count())) if whole is None else []
-        self._crowded: bool = sum(n for _, n in granted) > cores.together([c for c, _ in granted]) if whole is None else whole._crowded
-        self._meeting = (
-            meeting.arrange(self.local_rank, self.local_size, local.allgather) if self._crowded and self.local_size > 1 else None
-        )
+        self._crowded: bool = _are_crowded(local) if whole is None else whole._crowded
+        meets = self._crowded and self.local_size > 1
+        self._meeting = meeting.arrange(self.local_rank, self.local_size, local.allgather) if meets else None
         self._progress: Progress = Progress() if whole is None else whole._progress
         if whole is not None:
             self.watchdog: Watchdog = whole.watchdog
@@ -258,6 +256,12 @@ class _Mpi(Communicator):
         time.sleep(_LAST_WORDS)
         self._world.Abort(status)
         os._exit(status)
+
+
+def _are_crowded(local: Any) -> bool:
+    """Whether the ranks of a machine have more threads than it has cores for them; all of them call it."""
+    granted = local.allgather((cores.processors(), threads.count()))
+    return sum(number for _, number in granted) > cores.together([own for own, _ in granted])
 
 
 def _difference(first: tuple[str, Sequence[str]], other: tuple[str, Sequence[str]]) -> str:
