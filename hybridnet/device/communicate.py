@@ -29,7 +29,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.config import WORLD_VARIABLES, config, environment_of, numbers
-from hybridnet.device import cores, cuda, meeting, threads
+from hybridnet.device import cores, cuda, meeting, rendezvous, threads
 from hybridnet.device.watchdog import LOST, Board, Progress, Watchdog
 from hybridnet.errors import RankError, fail
 
@@ -301,6 +301,7 @@ def start() -> Communicator:
     if (role := environment_of("DMLC_ROLE")) is not None:
         fail(RankError, "distributed", expected="a launcher of MPI", got=f"MXNet's launch.py (DMLC_ROLE={role})", fix=_command(meant))
     if meant > 1 or "mpi4py.MPI" in sys.modules or any(environment_of(v) is not None for v in _MPI_VARIABLES):
+        joined = not any(environment_of(v) is not None for v in _MPI_VARIABLES) and _joined_by_variables()
         mpi = _mpi4py(meant)
         if mpi.COMM_WORLD.Get_size() < meant:
             fail(
@@ -308,11 +309,20 @@ def start() -> Communicator:
                 "distributed",
                 expected=f"{meant} ranks, as the launcher's environment says",
                 got=f"a process that MPI ({mpi.Get_library_version().split(',')[0].strip()}) finds alone",
-                fix=f"the mpirun of that MPI, {_command(meant)}; under Slurm srun --mpi=pmix",
+                fix=f"the mpirun of that MPI, {_command(meant)}; "
+                + ("MPICH (pip install mpich), which such processes can join" if joined else "under Slurm srun --mpi=pmix"),
             )
         if mpi.COMM_WORLD.Get_size() > 1:
             _end_all_on_errors(_Mpi(mpi, mpi.COMM_WORLD))
     return _world
+
+
+def _joined_by_variables() -> bool:
+    """Whether variables as torchrun sets them say where the others are, which MPI is told then."""
+    try:
+        return rendezvous.meet(config.deadline)
+    except TimeoutError as error:
+        fail(RankError, "distributed", expected=f"rank 0 within {config.deadline:g} s (HYBRIDNET_DEADLINE)", got=str(error))
 
 
 def _command(ranks: int) -> str:
