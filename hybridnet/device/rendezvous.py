@@ -26,18 +26,19 @@ def meet(timeout: float) -> bool:
 
     TimeoutError where rank 0's is not reached within so many seconds.
     """
-    if any(name not in os.environ for name in _NEEDED):
+    from hybridnet.config import environment_of, set_environment  # not above: the manager is this file alone
+
+    rank, size, address, begin = map(environment_of, _NEEDED)
+    if rank is None or size is None or address is None or begin is None:
         return False
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     # At that port torchrun keeps a store of its own.
-    port = int(os.environ["MASTER_PORT"]) + (os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True")
-    address = os.environ["MASTER_ADDR"]
-    if rank == 0:
-        local = os.environ.get("LOCAL_WORLD_SIZE", str(size))
-        command = [sys.executable, "-I", "-S", __file__, address, str(port), str(size), local, str(timeout)]
+    port = int(begin) + (environment_of("TORCHELASTIC_USE_AGENT_STORE") == "True")
+    if int(rank) == 0:
+        local = environment_of("LOCAL_WORLD_SIZE") or size
+        command = [sys.executable, "-I", "-S", __file__, address, str(port), size, local, str(timeout)]
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
     _await(address, port, timeout)
-    os.environ |= {"PMI_PORT": f"{address}:{port}", "PMI_ID": str(rank), "PMI_RANK": str(rank), "PMI_SIZE": str(size)}
+    set_environment({"PMI_PORT": f"{address}:{port}", "PMI_ID": rank, "PMI_RANK": rank, "PMI_SIZE": size})
     return True
 
 
