@@ -15,12 +15,12 @@ from hybridnet.core import Array, Kind, Op, Spec, call, computing_in, local, pau
 from hybridnet.core.array import Storage
 from hybridnet.core.tree import LEAF, flatten, unflatten
 from hybridnet.device import array_module
-from hybridnet.device.communicate import world
+from hybridnet.device.communicate import Parts, world
 from hybridnet.errors import RankError, TraceError, fail
 from hybridnet.graph.backend import backend_of
 from hybridnet.graph.interpret import find_nan
 from hybridnet.graph.ir import Graph, Value
-from hybridnet.graph.messages import messages
+from hybridnet.graph.messages import messages, parts_of
 from hybridnet.graph.partition import partition
 from hybridnet.graph.passes import optimize
 from hybridnet.graph.refusals import told_refusals
@@ -83,6 +83,10 @@ class CompiledCall:
         """What its programs say to other ranks."""
         return messages(self.program.source.lowered, self.spec.donate)
 
+    def _parts(self) -> set[Parts]:
+        """Among which ranks."""
+        return parts_of(self.program.source.lowered)
+
     def _by_position(self, states: Sequence[Any]) -> dict[int, Any]:
         return dict(zip(self.roles.states, states, strict=True))
 
@@ -122,9 +126,14 @@ class CompiledCall:
         return [wrap(cls, d, device) for d, (cls, device) in zip(self.program(data), self.classes, strict=True)]
 
     def _agree(self) -> None:
-        """Before the first run: all ranks must come here, with a program that sends the same, or they would wait for one another."""
+        """Before the first run: all ranks must come here, with a program that sends the same, or they would wait for one another.
+
+        If it sends within one group of ranks alone, those of other parts may compile other programs, or none.
+        """
+        among, *others = self._parts()
+        ranks = world() if others else world().part(among)
         why = f"to run what it compiled of {self.name!r}{f', since {self.reason}' if self.reason else ''}"
-        world().agree(f"the compiled function {self.name!r}", self.messages, why)
+        ranks.agree(f"the compiled function {self.name!r}", self.messages, why)
         self._agreed = True
 
     # -- arrays that are written ----------------------------------------------------------------
@@ -213,6 +222,9 @@ class CompiledWithGradient(CompiledCall):
 
     def _messages(self) -> list[str]:
         return super()._messages() + messages(self.backward.source.lowered, self._backward_spec.donate)
+
+    def _parts(self) -> set[Parts]:
+        return super()._parts() | parts_of(self.backward.source.lowered)
 
     def _spec(self) -> ProgramSpec:
         roles = self.roles

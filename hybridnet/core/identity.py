@@ -14,13 +14,14 @@ from typing import Any
 class Identity:
     """The name of an object and its changes; what that object is, it does not know."""
 
-    __slots__ = ("changes", "count", "is_read", "name")
+    __slots__ = ("changes", "count", "is_read", "name", "shared")
 
     def __init__(self, name: str = "") -> None:
         self.name = name
         self.count = 0
         self.changes: dict[str, int] = {}  # what changed: the count after its last change
         self.is_read = False  # whether a compiled program depends on it
+        self.shared: Any = None  # among whom an array is divided, of which this one is a slice
 
     def change(self, what: str) -> None:
         """Count a change of ``what`` (an attribute's name)."""
@@ -63,6 +64,12 @@ def name_of(thing: Any) -> str:
     """The name that an object was given; empty without one."""
     found: Identity | None = getattr(thing, "_identity", None)
     return "" if found is None else found.name
+
+
+def shared_among(thing: Any) -> Any:
+    """Among whom an array is divided, of which this one is a slice; None for a whole."""
+    found: Identity | None = getattr(thing, "_identity", None)
+    return None if found is None else found.shared
 
 
 def changed(thing: Any, what: str) -> None:

@@ -29,7 +29,7 @@ import numpy as np
 
 from hybridnet import dtypes
 from hybridnet.config import WORLD_VARIABLES, config, environment_of, numbers
-from hybridnet.device import cuda
+from hybridnet.device import cores, cuda, meeting, rendezvous, threads
 from hybridnet.device.watchdog import LOST, Board, Progress, Watchdog
 from hybridnet.errors import RankError, fail
 
@@ -113,10 +113,14 @@ class _Mpi(Communicator):
         self.name = mpi.Get_library_version().split(",")[0].split("\n")[0].replace("\t", " ").strip()
         self._subjects = 0  # how many were agreed on
         self._members = members  # of a part, the ranks of the whole
+        self._crowded: bool = _are_crowded(local) if whole is None else whole._crowded
+        meets = self._crowded and self.local_size > 1
+        self._meeting = meeting.arrange(self.local_rank, self.local_size, local.allgather) if meets else None
         self._progress: Progress = Progress() if whole is None else whole._progress
         if whole is not None:
             self.watchdog: Watchdog = whole.watchdog
             return
+        threads.keep_within(threads.count())  # the other cores are other ranks'
         self.watchdog = Watchdog(self.rank, self.size, self._progress, lambda: config.deadline, self.end_all)
         board = Board(self.size, self.local_size == self.size) if self.rank == 0 else None
         told = self.watchdog.connect(board, *self._world.bcast(None if board is None else (board.address, board.key)))
@@ -137,38 +141,44 @@ class _Mpi(Communicator):
             found = self._parts[parts] = _Mpi(self._mpi, own, self, tuple(members))
         return found
 
+    def _enter(self, kind: str) -> None:
+        """Begin a collective."""
+        self._progress.enter(kind, self._members)
+        if self._meeting is not None:
+            self._meeting.meet()
+
     def all_reduce(self, source: Data, target: Data) -> None:
-        self._progress.enter("all_reduce", self._members)
+        self._enter("all_reduce")
         self._world.Allreduce(self._mpi.IN_PLACE if source is target else source, target)
         self._progress.leave()
 
     def reduce_scatter(self, source: Data, target: Data) -> None:
-        self._progress.enter("reduce_scatter", self._members)
+        self._enter("reduce_scatter")
         self._world.Reduce_scatter_block(source, target)
         self._progress.leave()
 
     def all_gather(self, source: Data, target: Data) -> None:
-        self._progress.enter("all_gather", self._members)
+        self._enter("all_gather")
         self._world.Allgather(source, target)
         self._progress.leave()
 
     def all_to_all(self, source: Data, target: Data) -> None:
-        self._progress.enter("all_to_all", self._members)
+        self._enter("all_to_all")
         self._world.Alltoall(source, target)
         self._progress.leave()
 
     def broadcast(self, array: Data, root: int) -> None:
-        self._progress.enter("broadcast", self._members)
+        self._enter("broadcast")
         self._world.Bcast(array, root)
         self._progress.leave()
 
     def barrier(self) -> None:
-        self._progress.enter("barrier", self._members)
+        self._enter("barrier")
         self._world.Barrier()
         self._progress.leave()
 
     def gather_objects(self, value: Any) -> list[Any]:
-        self._progress.enter("gather_objects", self._members)
+        self._enter("gather_objects")
         found = list(self._world.allgather(value))
         self._progress.leave()
         return found
@@ -235,6 +245,9 @@ class _Mpi(Communicator):
         threading.Thread(target=guard, name="hybridnet-guard", daemon=True).start()
         if not self._mpi.Is_finalized():
             self._mpi.Finalize()
+        for ranks in (self, *self._parts.values()):
+            if isinstance(ranks, _Mpi) and ranks._meeting is not None:
+                ranks._meeting.close()
         ended.set()
 
     def end_all(self, status: int = 1) -> NoReturn:
@@ -243,6 +256,12 @@ class _Mpi(Communicator):
         time.sleep(_LAST_WORDS)
         self._world.Abort(status)
         os._exit(status)
+
+
+def _are_crowded(local: Any) -> bool:
+    """Whether the ranks of a machine have more threads than it has cores for them; all of them call it."""
+    granted = local.allgather((cores.processors(), threads.count()))
+    return sum(number for _, number in granted) > cores.together([own for own, _ in granted])
 
 
 def _difference(first: tuple[str, Sequence[str]], other: tuple[str, Sequence[str]]) -> str:
@@ -282,6 +301,7 @@ def start() -> Communicator:
     if (role := environment_of("DMLC_ROLE")) is not None:
         fail(RankError, "distributed", expected="a launcher of MPI", got=f"MXNet's launch.py (DMLC_ROLE={role})", fix=_command(meant))
     if meant > 1 or "mpi4py.MPI" in sys.modules or any(environment_of(v) is not None for v in _MPI_VARIABLES):
+        joined = not any(environment_of(v) is not None for v in _MPI_VARIABLES) and _joined_by_variables()
         mpi = _mpi4py(meant)
         if mpi.COMM_WORLD.Get_size() < meant:
             fail(
@@ -289,11 +309,20 @@ def start() -> Communicator:
                 "distributed",
                 expected=f"{meant} ranks, as the launcher's environment says",
                 got=f"a process that MPI ({mpi.Get_library_version().split(',')[0].strip()}) finds alone",
-                fix=f"the mpirun of that MPI, {_command(meant)}; under Slurm srun --mpi=pmix",
+                fix=f"the mpirun of that MPI, {_command(meant)}; "
+                + ("MPICH (pip install mpich), which such processes can join" if joined else "under Slurm srun --mpi=pmix"),
             )
         if mpi.COMM_WORLD.Get_size() > 1:
             _end_all_on_errors(_Mpi(mpi, mpi.COMM_WORLD))
     return _world
+
+
+def _joined_by_variables() -> bool:
+    """Whether variables as torchrun sets them say where the others are, which MPI is told then."""
+    try:
+        return rendezvous.meet(config.deadline)
+    except TimeoutError as error:
+        fail(RankError, "distributed", expected=f"rank 0 within {config.deadline:g} s (HYBRIDNET_DEADLINE)", got=str(error))
 
 
 def _command(ranks: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hybridnet.config import RANK_VARIABLES, THREAD_VARIABLES, numbers
@@ -31,10 +31,20 @@ def available() -> int:
 
 
 def bound() -> int:
-    """The cores that the system may run this process on."""
+    """The number of cores that the system may run this process on."""
+    return len(processors())
+
+
+def processors() -> frozenset[int]:
+    """The cores that the system may run this process on, by their numbers."""
     if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return frozenset(os.sched_getaffinity(0))
+    return frozenset(range(os.cpu_count() or 1))
+
+
+def together(granted: Iterable[frozenset[int]]) -> int:
+    """How many cores some processes of this machine have together, of which each may run on the given ones."""
+    return min([len(frozenset().union(*granted)), *(max(1, math.floor(q)) for q in quotas())])
 
 
 def quotas(root: Path = ROOT) -> Iterator[float]:

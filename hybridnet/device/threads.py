@@ -100,6 +100,16 @@ class _OneThread(ContextDecorator):
             library.set(number)
         self._before = []
 
+    def keep_within(self, most: int) -> None:
+        """Have BLAS use at most so many threads from here on, in calls outside of bodies."""
+        with self._lock:
+            if self._inside:
+                self._before = [min(number, most) for number in self._before]
+                return
+            for library in libraries():
+                if library.get() > most:
+                    library.set(most)
+
     def begin_again(self) -> None:
         """In a process that was forked off: nobody there is in a body."""
         self._lock = threading.Lock()
@@ -108,6 +118,7 @@ class _OneThread(ContextDecorator):
 
 
 one_thread = _OneThread()
+keep_within = one_thread.keep_within
 
 
 # -- sharing work ---------------------------------------------------------------------------------

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from hybridnet import absent
 from hybridnet.core import asarray, call, local
+from hybridnet.core.identity import shared_among
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, ShapeError, fail
 from hybridnet.gluon.download import DownloadError, check_sha1, download, replace_file
 from hybridnet.ops.array.shape import slice_axis
+from hybridnet.ops.collective.collective import all_reduce
 from hybridnet.ops.math.pointwise import FUNCTIONS
 
 __all__ = ["DownloadError", "check_sha1", "clip_global_norm", "download", "replace_file", "split_and_load", "split_data"]
@@ -48,6 +50,7 @@ def split_and_load(data: Any, ctx_list: Sequence[Any], batch_axis: int = 0, even
 def clip_global_norm(arrays: Sequence[Any], max_norm: float, check_isfinite: bool = True) -> Any:
     """Scale ``arrays`` in place so that the norm of all of them together is at most ``max_norm``; gives that norm.
 
+    Of gradients of parameters that ranks have slices of, the norm is that of the wholes: all ranks of their group call this.
     The norm is a float, and a warning is given if it is infinite or NaN. Without ``check_isfinite``, and
     inside a compiled function, nothing waits for the device: the norm is an array of no dimensions.
     """
@@ -55,7 +58,7 @@ def clip_global_norm(arrays: Sequence[Any], max_norm: float, check_isfinite: boo
         fail(ArgumentError, "clip_global_norm", expected="at least one array", got="none")
     wide = [x.astype("float32") if x._data.dtype.itemsize == 2 else x for x in arrays]  # squares of 16-bit numbers overflow
     squares = [call("sum", FUNCTIONS["square"](x), axis=tuple(range(x.ndim)), keepdims=False).to_device(arrays[0].device) for x in wide]
-    total = FUNCTIONS["sqrt"](sum(squares[1:], squares[0]))
+    total = FUNCTIONS["sqrt"](_over_slices(arrays, squares))
     scale = FUNCTIONS["minimum"](max_norm / (total + 1e-8), 1.0)
     for x in arrays:
         x *= scale.to_device(x.device).astype(x._data.dtype, copy=False)
@@ -65,6 +68,15 @@ def clip_global_norm(arrays: Sequence[Any], max_norm: float, check_isfinite: boo
     if not math.isfinite(norm):
         warnings.warn(f"the norm of the gradients is {norm}; clipping made them useless", stacklevel=2)
     return norm
+
+
+def _over_slices(arrays: Sequence[Any], squares: Sequence[Any]) -> Any:
+    """The sum of the squares of arrays; of those that are slices, over all ranks among which the array is divided."""
+    among: dict[Any, list[Any]] = {}
+    for x, square in zip(arrays, squares, strict=True):
+        among.setdefault(shared_among(x), []).append(square)
+    sums = [total if group is None else all_reduce(total, group=group) for group, own in among.items() for total in (sum(own[1:], own[0]),)]
+    return sum(sums[1:], sums[0])
 
 
 if not TYPE_CHECKING:

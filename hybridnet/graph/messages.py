@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hybridnet.device.communicate import world
+from hybridnet.device.communicate import Parts, world
 from hybridnet.graph.ir import Graph, Node
 
 
@@ -21,6 +21,11 @@ def messages(graph: Graph, donate: Mapping[int, int]) -> list[str]:
             name = became.get(node.outputs[i], "") if i < len(node.outputs) else ""
             lines.append(f"{node.op.name} {number}{attrs}: {v.spec}{f' of {name}' if name else ''}")
     return lines
+
+
+def parts_of(graph: Graph) -> set[Parts]:
+    """Among which ranks a graph sends: the groups that its collectives bear, of which () is all ranks."""
+    return {node.attrs.get("parts", ()) for node in graph.nodes if node.communicates}
 
 
 def told(node: Node) -> str:

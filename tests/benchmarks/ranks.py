@@ -59,14 +59,15 @@ def built(sizes: tuple[int, ...], rows: int) -> tuple[Callable[[], None], int]:
 
 def measured(name: str, seconds: float) -> dict[str, Any]:
     """One rank's part of the measurement of a network: microseconds and samples a second."""
-    from hybridnet.device import communicate
+    from hybridnet.device import communicate, loops
     from hybridnet.ops.collective.host import HostSum
 
     ranks = communicate.start()
     sizes, rows = NETWORKS[name]
     step, nbytes = built(sizes, rows)
-    for _ in range(3):
+    for _ in range(loops.CALLS + 2):
         step()
+    loops.finish()
     times: dict[str, list[float]] = {"step": [], "ours": [], "mpi": []}
     ranks.barrier()
     end = time.perf_counter() + seconds / 2

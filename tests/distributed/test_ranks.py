@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,32 @@ def test_ranks(name: str, ranks: int, alone: dict[tuple[bool, str], list[Any]], 
         for key in found:
             way, _, i = key.split()
             np.testing.assert_allclose(found[key], divided[way][int(i)], rtol=1e-6, atol=1e-7, err_msg=key)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "mpich" else pytest.mark.slow) for name in PACKAGES])
+def test_ranks_that_have_fewer_cores_than_threads_wait_asleep(name: str) -> None:
+    """Also those of a part of them; BLAS has no more threads than its rank."""
+    program = """
+import time
+import numpy as np
+import hybridnet as hn
+from hybridnet.device import threads
+rank = hn.distributed.rank()
+model = hn.distributed.mesh(data=-1, model=2)["model"]
+assert all(library.get() <= threads.count() for library in threads.libraries())
+for among in ({}, {"group": model}):
+    hn.distributed.all_reduce(hn.np.ones(3), **among).tolist()
+    hn.distributed.barrier()
+    begin = time.thread_time()
+    if rank == 0:
+        time.sleep(1.0)
+    assert hn.distributed.all_reduce(hn.np.ones(3), **among).tolist() == [2.0] * 3
+    assert time.thread_time() - begin < 0.05
+print("asleep")
+"""
+    most = str(os.cpu_count() or 1)
+    done = require(name).run(2, "-c", program, HYBRIDNET_NUM_THREADS=most, OPENBLAS_NUM_THREADS=str(int(most) + 2))
+    assert done.returncode == 0 and done.stdout.count("asleep") == 2, done.stdout
 
 
 @pytest.mark.slow

@@ -48,17 +48,81 @@ def compare(found: list[Any], expected: Any) -> None:
             np.testing.assert_array_equal(a, first)
 
 
-def test_the_norm_of_all_gradients_is_not_that_of_slices() -> None:
-    def run(rank: int) -> None:
-        net = nn.ColumnParallelDense(4, distributed.mesh(data=1, model=2)["model"], in_units=3, gather_output=True)
-        net.initialize()
-        net.compile("sgd", "l2")
-        with pytest.raises(
-            ArgumentError, match=r"\[fit\] expected whole parameters on each rank beside clip_global_norm; got slices of .*weight"
-        ):
-            net.fit(hn.np.ones((4, 3)), hn.np.ones((4, 4)), epochs=1, batch_size=2, verbose=0, clip_global_norm=1.0)
+NORMS: dict[Any, Any] = {}
 
-    on_ranks(2, run)
+
+def clipped(mesh: dict[str, Any], way: str, shard: bool) -> tuple[list[Any], list[float]]:
+    """Whole parameters, and the norms, of steps whose gradients are clipped by the norm of all of them."""
+    net = nn.HybridSequential()
+    net.add(
+        nn.ColumnParallelDense(8, mesh["model"], "tanh", in_units=5),
+        nn.RowParallelDense(3, mesh["model"], in_units=8),
+        nn.Dense(2, in_units=3),
+    )
+    net.initialize()
+    net.cast("float64")
+    rng = np.random.default_rng(1)
+    params = list(net.collect_params().values())
+    for p in params:
+        p.set_data(0.3 * rng.normal(size=getattr(p, "whole_shape", p.shape)))
+    if way == "hybrid":
+        net.hybridize()
+    trainer = gluon.Trainer(params, "adam", {"learning_rate": 0.1}, kvstore="dist_sync", shard_states=shard)
+
+    def step(x: Any) -> Any:
+        with autograd.record():
+            loss = (net(x) ** 2).sum()
+        loss.backward()
+        trainer.allreduce_grads()
+        norm = gluon.utils.clip_global_norm([p.grad() for p in params], 5.0, check_isfinite=False)
+        trainer.update(1)
+        return norm
+
+    run = hn.jit(step) if way == "jit" else step
+    rows = slice(mesh["data"].rank, None, mesh["data"].size)
+    norms = [float(run(hn.np.array(x[rows])).item()) for x in rng.normal(size=(4, 8, 5)) * [[[0.01]], [[1]], [[3]], [[0.02]]]]
+    return [p._reduce().asnumpy() for p in params], norms
+
+
+@pytest.mark.parametrize(
+    ("way", "data", "model", "shard"), [("eager", 1, 2, False), ("hybrid", 2, 2, False), ("jit", 2, 2, True), ("jit", 1, 4, False)]
+)
+def test_the_norm_of_all_gradients_is_that_of_wholes(way: str, data: int, model: int, shard: bool) -> None:
+    if not NORMS:
+        NORMS["alone"] = clipped(distributed.mesh(data=1, model=1), "eager", False)
+    expected, norms = NORMS["alone"]
+    assert min(norms) < 5 < max(norms)
+    found = on_ranks(data * model, lambda rank: clipped(distributed.mesh(data=data, model=model), way, shard))
+    compare([(params, each[-1]) for params, each in found], (expected, norms))
+    for _, each in found:
+        np.testing.assert_allclose(each, norms, rtol=1e-9)
+        assert each == found[0][1]
+
+
+@pytest.mark.parametrize(("data", "model"), [(1, 2), (2, 2)])
+@pytest.mark.parametrize("arguments", [{"clip_global_norm": 0.3}, {"accumulate": 2}], ids=["clipped", "accumulated"])
+def test_fit_gives_ranks_that_divide_layers_the_same_part(data: int, model: int, arguments: dict[str, Any]) -> None:
+    """19 samples in batches of 4, of which the last is uneven; what is measured is of each sample once."""
+    rng = np.random.default_rng(2)
+    x, y, values = rng.normal(size=(19, 5)), rng.normal(size=(19, 2)), rng.normal(size=(64,))
+
+    def fitted(mesh: dict[str, Any]) -> Any:
+        net = nn.HybridSequential()
+        net.add(nn.ColumnParallelDense(8, mesh["model"], "tanh", in_units=5), nn.RowParallelDense(2, mesh["model"], in_units=8))
+        net.initialize()
+        net.cast("float64")
+        params = list(net.collect_params().values())
+        for p in params:
+            p.set_data(np.resize(values, getattr(p, "whole_shape", p.shape)))
+        net.compile("adam", "l2", ["mae"], {"learning_rate": 0.05})
+        history = net.fit(x, y, epochs=2, batch_size=4, shuffle=False, verbose=0, **arguments).history
+        return [p._reduce().asnumpy() for p in params], [*history["loss"], *history["mae"], *net.evaluate(x, y, batch_size=5).values()]
+
+    expected = fitted(distributed.mesh(data=1, model=1))
+    found = on_ranks(data * model, lambda rank: fitted(distributed.mesh(data=data, model=model)))
+    compare([(params, expected[1][-1]) for params, _ in found], expected)
+    for _, measured in found:  # the 1e-8 that a norm is lifted by weighs less beside sums over more ranks
+        np.testing.assert_allclose(measured, expected[1], rtol=1e-7)
 
 
 @pytest.mark.parametrize(("way", "data", "model"), CASES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hybridnet.core import asarray, call, suspended_trace
+from hybridnet.core.identity import identity
 from hybridnet.device import Device, cpu
 from hybridnet.device.groups import Group
 from hybridnet.errors import ShapeError, fail
@@ -71,6 +72,12 @@ class SplitParameter(Parameter):
             self._place_data(whole.data(), devices)
             if self._after_init is not None:
                 self._after_init(self)
+
+    def _init_grad(self) -> None:
+        super()._init_grad()
+        for leaf in self._leaves:
+            if leaf is not None and self.group.size > 1:
+                identity(leaf.grad).shared = self.group
 
     def _place_data(self, value: Any, devices: list[Device]) -> None:
         super()._place_data(self.slice_of(value), devices)

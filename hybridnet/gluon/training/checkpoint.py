@@ -62,18 +62,18 @@ def load(prefix: str, state: dict[str, Any], estimator: Any) -> None:
     for parameter, kept in zip(parameters, state["parameters"], strict=True):
         _write(parameter.list_data, kept["data"], parameter.name, prefix)
         grads = kept["grad"]
-        if grads is not None and not together.leads():  # which has the sum of all ranks'
+        if grads is not None and not together.heads():  # which has the sum of all ranks'
             grads = [grad * 0 for grad in grads]
         _write(parameter.list_grad, grads, parameter.name, prefix)
     saved.restore(estimator.trainer.optimizer, state["optimizer"])
-    if together.leads():  # which has what all had counted
+    if together.heads():  # which has what all had counted
         for metric, kept in zip([*estimator.train_metrics, *estimator.val_metrics], state["metrics"], strict=True):
             saved.restore(metric, kept)
     if state["more"] is not None:
         estimator.load_state_dict(state["more"])
     # Of as many ranks each goes on with its own; of another number all with those of the first.
     others = state.get("others", [])
-    own = others[together.rank() - 1] if not together.leads() and len(others) + 1 == together.ranks() else state
+    own = others[together.rank() - 1] if not together.leads() and len(others) + 1 == together.all_ranks() else state
     estimator.run.load_state_dict(own["run"])
     randomness.load_state_dict(own["random"])
 

@@ -48,7 +48,7 @@ class Programs:
         if self.trainer is None or set(map(id, parameters)) != set(map(id, self.trainer._params)):
             self.steps.clear()
             self.trainer = Trainer(
-                parameters, optimizer, kvstore="dist_sync" if together.ranks() > 1 else "device", update_on_kvstore=False
+                parameters, optimizer, kvstore="dist_sync" if together.all_ranks() > 1 else "device", update_on_kvstore=False
             )
             self.sums, self.waiting, self.waiting_batches = [], 0, 0
 
@@ -101,7 +101,7 @@ class Programs:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Add to what :meth:`state_dict` gave; of several ranks the first."""
-        if not together.leads():
+        if not together.heads():
             self.waiting_batches = state["waiting"][1]
             if self.waiting_batches:
                 self.make_sums()

@@ -6,26 +6,64 @@ One rank shows, and writes files; what is said of the others is what all have co
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy
 
 from hybridnet.device import communicate
+from hybridnet.device.communicate import Communicator
+from hybridnet.device.groups import Group
 from hybridnet.errors import RankError, fail
+from hybridnet.gluon.slices import group_of
 from hybridnet.gluon.training import saved
 from hybridnet.metric import EvalMetric
 
 _ENDED = -1  # what a rank tells in place of a batch's size when it has no more
 
 
+P = ParamSpec("P")
+N = TypeVar("N")
+R = TypeVar("R")
+
+_group: ContextVar[Group | None] = ContextVar("the ranks that train on other data", default=None)
+
+
+def on_data(method: Callable[Concatenate[N, P], R]) -> Callable[Concatenate[N, P], R]:
+    """A method of a network in which the ranks that divide layers among them have the same part of each batch."""
+
+    @functools.wraps(method)
+    def run(net: N, *args: P.args, **kwargs: P.kwargs) -> R:
+        split = group_of(net.collect_params().values())  # type: ignore[attr-defined]
+        token = _group.set(None if split is None else split.across())
+        try:
+            return method(net, *args, **kwargs)
+        finally:
+            _group.reset(token)
+
+    return run
+
+
+def _data() -> Communicator:
+    """The ranks that have a part of each batch of their own: all, or those that have the same slices of parameters."""
+    group = _group.get()
+    return communicate.world() if group is None else group.communicator
+
+
 def ranks() -> int:
-    """How many ranks train."""
+    """How many ranks train, each on a part of its own."""
+    return _data().size
+
+
+def all_ranks() -> int:
+    """How many ranks there are."""
     return communicate.world().size
 
 
 def rank() -> int:
-    """The number of this one."""
+    """The number of this one among all."""
     return communicate.world().rank
 
 
@@ -39,10 +77,15 @@ def leads() -> bool:
     return communicate.world().rank == 0
 
 
+def heads() -> bool:
+    """Whether this rank has the first part of each batch: it goes on with what all parts had added up."""
+    return _data().rank == 0
+
+
 def own(size: int) -> slice:
     """This rank's part of so many samples."""
-    world = communicate.world()
-    return slice(size * world.rank // world.size, size * (world.rank + 1) // world.size)
+    data = _data()
+    return slice(size * data.rank // data.size, size * (data.rank + 1) // data.size)
 
 
 def sizes(size: int, total: int | None) -> list[int]:
@@ -59,7 +102,7 @@ def ended() -> None:
 
 
 def _told(size: int) -> list[int]:
-    found: list[int] = communicate.world().gather_objects(size)
+    found: list[int] = _data().gather_objects(size)
     if _ENDED in found and set(found) != {_ENDED}:
         short = ", ".join(str(rank) for rank, n in enumerate(found) if n == _ENDED)
         fix = "gluon.data.SplitSampler, ImageRecordIter's num_parts, or last_batch='discard' on all ranks"
@@ -69,14 +112,14 @@ def _told(size: int) -> list[int]:
 
 def summed(values: Mapping[str, float]) -> dict[str, float]:
     """Numbers by name, each summed over ranks."""
-    found = communicate.world().gather_objects(dict(values))
+    found = _data().gather_objects(dict(values))
     return {name: sum(each[name] for each in found) for name in values}
 
 
 def summed_array(x: Any) -> Any:
     """An array's sum over ranks, on the host."""
     total = numpy.array(x.asnumpy(), order="C")
-    communicate.world().all_reduce(total, total)
+    _data().all_reduce(total, total)
     return total
 
 
@@ -84,7 +127,7 @@ def metric_of_all(metric: Any) -> Any:
     """A metric that has counted what those of all ranks have."""
     if ranks() == 1 or not isinstance(metric, EvalMetric):
         return metric
-    states = communicate.world().gather_objects(saved.snapshot(metric))
+    states = _data().gather_objects(saved.snapshot(metric))
     total, *others = (_restored(metric, state) for state in states)
     for other in others:
         total.merge(other)

@@ -9,7 +9,6 @@ from hybridnet import numpy as np
 from hybridnet.compile import jit
 from hybridnet.core import Array
 from hybridnet.errors import ArgumentError, fail
-from hybridnet.gluon.parameter import SplitParameter
 from hybridnet.gluon.training import together
 from hybridnet.gluon.training.batches import Arrays, Batches, Place, batches, inputs_of
 from hybridnet.gluon.training.events import EventHandler
@@ -57,6 +56,7 @@ class Trainable:
         """
         self._session = Session(optimizer, loss, metrics, optimizer_params, loss_weights)
 
+    @together.on_data
     def fit(
         self,
         x: Any = None,
@@ -85,13 +85,13 @@ class Trainable:
         what is trained in all, and a program that was killed and started again ends with the same parameters, to the bit.
         ``sample_weight``: a number for each sample, which its loss is multiplied by; an iterable gives ``(x, y, sample_weight)``.
         ``class_weight``: numbers by class, 1 for others. ``accumulate``: an update from the mean gradient over so many batches.
-        ``clip_global_norm``: gradients are scaled so that the norm of all together is at most that; not where ranks have slices of them.
+        ``clip_global_norm``: gradients are scaled so that the norm of all together is at most that.
 
         Parameters that have no values yet get them (Xavier's, unless they have an initializer of their own). Parameters on several devices
         have each batch divided among these; validation and prediction use the first.
         Where ``mpirun`` started several ranks and ``distributed.init()`` has found them, they train together: each takes its part of every
         batch of arrays, which all have; from an iterable each has its own batches, as many as the others. Rank 0 shows the progress,
-        results are of all ranks' samples, and each sample counts the same.
+        results are of all ranks' samples, and each sample counts the same. Ranks that divide layers among them have the same part.
         The order of the data follows ``hybridnet.random.seed``.
         """
         session = _session_of(self, "fit")
@@ -99,8 +99,6 @@ class Trainable:
             fail(ArgumentError, "fit", expected="epochs of 0 or more", got=repr(epochs))
         place = _ready_place(self)
         plan = _plan(session, place, accumulate, clip_global_norm, class_weight)
-        if clip_global_norm is not None:
-            _refuse_slices(self)
         data = batches("fit", x, y, batch_size, shuffle, place, times=epochs, padded=True, weight=sample_weight)
         source = Source(data, keeper=getattr(data, "batches", None))
         if isinstance(data, Batches):  # of which prepare takes the first
@@ -113,6 +111,7 @@ class Trainable:
             return fit.history
         return fit.go(source, validation, lambda data: _measure(self, session, data, place), handlers, verbose)
 
+    @together.on_data
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int = 32, verbose: int | str = 0) -> Any:
         """The loss and the metrics over data (as :meth:`fit` takes it), as a dict by name."""
         session = _session_of(self, "evaluate")
@@ -201,20 +200,6 @@ def _plan(session: Session, place: Place, accumulate: int, clip: float | None, c
     if classes and classes[0][0] < 0:
         fail(ArgumentError, "fit", expected="class_weight by numbers of classes", got=str(classes[0][0]))
     return Plan(place.devices, 0 if session.full_batch else accumulate, clip, classes, together.ranks())
-
-
-def _refuse_slices(net: Any) -> None:
-    """A rank that has slices of parameters knows a part of the norm alone."""
-    divided = [p.name for p in net.collect_params().values() if isinstance(p, SplitParameter) and p.group.size > 1]
-    if divided:
-        got = f"slices of {', '.join(divided[:3])}{' and others' if len(divided) > 3 else ''}"
-        fail(
-            ArgumentError,
-            "fit",
-            expected="whole parameters on each rank beside clip_global_norm",
-            got=got,
-            fix="the optimizer's clip_gradient",
-        )
 
 
 def _handlers(callbacks: Any) -> list[EventHandler]:
