@@ -218,10 +218,16 @@ def is_users(frame: FrameType) -> bool:
     found = _ours.get(file)
     if found is None:
         if file.startswith("<") and not file.startswith(_WRITTEN):  # dataclasses write functions as well: the module says whose it is
-            return str(frame.f_globals.get("__name__")).partition(".")[0] not in _WRITERS
+            return str(frame.f_globals.get("__name__")).partition(".")[0] not in _WRITERS and not _starts_a_worker(frame)
         pythons = file.startswith(_PYTHON) and not file.startswith(_INSTALLED)
         found = _ours[file] = pythons or file.startswith((*_WRITTEN, *_BETWEEN))
     return not found
+
+
+def _starts_a_worker(frame: FrameType) -> bool:
+    """Whether a frame is the line of ``python -c`` with which multiprocessing starts a process."""
+    processes = sys.modules.get("multiprocessing.process")
+    return frame.f_back is None and processes is not None and processes.parent_process() is not None
 
 
 def user_place(above: int = 1) -> Place:

@@ -67,7 +67,7 @@ def test_programs_run_alone(name: str) -> None:
 
 def test_all_code_is_of_a_kind_that_is_tested() -> None:
     found = [code for page in PAGES for code in blocks(page)]
-    assert {code.language for code in found} == {"python", "text", "sh"}
+    assert {code.language for code in found} == {"python", "text", "sh", "yaml"}  # yaml: for a cluster
     assert len(found) > 60
 
 
