@@ -138,8 +138,11 @@ def test_hybridized_alike_with_gradients(name: str) -> None:
         found.append((y.asnumpy(), gradients))
     (eager, gradients), (compiled, others) = found
     numpy.testing.assert_allclose(compiled, eager, rtol=1e-4, atol=1e-5)
+    largest = max(
+        abs(value).max() for value in gradients.values()
+    )  # a bias of keys moves nothing: its gradient is what rounding leaves of 0
     for key, value in gradients.items():
-        numpy.testing.assert_allclose(others[key], value, rtol=1e-3, atol=1e-4 * abs(value).max() + 1e-6, err_msg=key)
+        numpy.testing.assert_allclose(others[key], value, rtol=1e-3, atol=1e-4 * abs(value).max() + 1e-6 * largest, err_msg=key)
         assert abs(value).max() > 0, key
 
 
