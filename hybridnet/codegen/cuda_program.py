@@ -325,11 +325,13 @@ class _Writer:
         put, first, last = put_kernel(len(given) + len(taken)), None, None
         table = self._made((0,) * (len(given) + len(taken)))
         if given:
-            kernel = arguments_kernel([sizes[i] for i in given])
-            first = KernelStep(kernel, (table, *(staged[i] for i in given)), None)
+            of_given = tuple(sizes[i] for i in given)
+            first = KernelStep(arguments_kernel(of_given), (table, self._made(of_given), *(staged[i] for i in given)), None)
         if taken:
-            kernel = results_kernel([results[k].nbytes for k in taken], len(given))
-            last = KernelStep(kernel, (table, *(results[k].address for k in taken)), None)
+            of_taken = tuple(results[k].nbytes for k in taken)
+            last = KernelStep(
+                results_kernel(of_taken, len(given)), (table, self._made(of_taken), *(results[k].address for k in taken)), None
+            )
         unit = self.plan.unit
         unit.headers[HEADER] = None
         unit.texts |= {kernel.name: kernel.text for kernel in (put, *(s.kernel for s in (first, last) if s is not None))}

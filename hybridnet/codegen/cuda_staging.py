@@ -33,24 +33,22 @@ def put_kernel(number: int) -> Kernel:
 
 
 def arguments_kernel(sizes: Sequence[int]) -> Kernel:
-    """Copies arrays of so many bytes from the places at the table's beginning."""
-    return _copying("copy_arguments", sizes, 0, "const unsigned char", "hn_copy_chunk<{size}, {threads}>(a{i}, {place}, {chunk})")
+    """Copies arrays of so many bytes from the places at the table's beginning. The sizes, in memory, are its second argument."""
+    return _copying("copy_arguments", sizes, 0, "const unsigned char", "a{i}, {place}")
 
 
 def results_kernel(sizes: Sequence[int], first: int) -> Kernel:
     """Copies arrays of so many bytes to the places in the table from number ``first`` on."""
-    return _copying("copy_results", sizes, first, "unsigned char", "hn_copy_chunk<{size}, {threads}>({place}, a{i}, {chunk})")
+    return _copying("copy_results", sizes, first, "unsigned char", "{place}, a{i}")
 
 
-def _copying(name: str, sizes: Sequence[int], first: int, looked_up: str, call: str) -> Kernel:
-    end, lines = 0, []
-    for i, size in enumerate(sizes):
-        begin, end = end, end + -(-size // _CHUNK)
-        place = f"reinterpret_cast<{looked_up}*>(table[{first + i}])"
-        copy = call.format(size=size, threads=THREADS, i=i, place=place, chunk=f"block - {begin}" if begin else "block")
-        lines.append(f"    {'else ' if begin else ''}{f'if (block < {end}) ' if i < len(sizes) - 1 else ''}{copy};")
+def _copying(name: str, sizes: Sequence[int], first: int, looked_up: str, ends: str) -> Kernel:
+    lines = []
+    for i in range(len(sizes)):
+        both = ends.format(i=i, place=f"reinterpret_cast<{looked_up}*>(table[{first + i}])")
+        lines.append(f"    if (hn_copy_chunk<{THREADS}>({both}, sizes[{i}], chunk)) return;")
     own = "unsigned char" if looked_up.startswith("const") else "const unsigned char"
     arrays = ", ".join(f"{own}* a{i}" for i in range(len(sizes)))
-    head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}(const long long* table, {arrays})'
-    text = "\n".join([head, "{", "    const int block = static_cast<int>(blockIdx.x);", *lines, "}", ""])
-    return Kernel(name, text, (end, 1), THREADS, 0, ())
+    head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}(const long long* table, const long long* sizes, {arrays})'
+    text = "\n".join([head, "{", "    int chunk = static_cast<int>(blockIdx.x);", *lines, "}", ""])
+    return Kernel(name, text, (sum(-(-size // _CHUNK) for size in sizes), 1), THREADS, 0, ())

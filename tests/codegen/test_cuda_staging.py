@@ -201,7 +201,7 @@ def test_the_kernels_copy_every_byte(sizes: tuple[int, ...], odd: int, emulated_
     sources = [emulated_gpu.asarray(rng.integers(0, 256, size + odd).astype("uint8")) for size in sizes]
     targets = [emulated_gpu.zeros(size + 16, "uint8") for size in sizes]
     table = emulated_gpu.asarray(numpy.array([x.data.ptr + odd for x in sources], numpy.int64))
-    function(kernel.grid, (kernel.block,), [table, *targets])
+    function(kernel.grid, (kernel.block,), [table, emulated_gpu.asarray(numpy.array(sizes, numpy.int64)), *targets])
     for source, target, size in zip(sources, targets, sizes, strict=True):
         numpy.testing.assert_array_equal(target.get()[:size], source.get()[odd:])
         assert not target.get()[size:].any()

@@ -10,7 +10,7 @@ import pytest
 from support.mpi import require, segments, sweep
 from support.paths import ROOT
 
-from hybridnet.device.rendezvous import Manager
+from hybridnet.device.process_manager import Manager
 
 PROGRAM = """
 import hybridnet as hn

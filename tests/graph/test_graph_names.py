@@ -103,7 +103,6 @@ def test_nodes_say_what_they_are_a_gradient_or_a_part_of() -> None:
         "in net.dense0",
         "in net.dense1, grad of matmul",
         "in net.dense0.relu, part of relu",
-        "in net.layernorm0, part of layer_norm",
     }
     assert expected <= set(lines)
     assert {"in update.net_dense0_weight", "in update.net_layernorm0_gamma"} <= set(lines)

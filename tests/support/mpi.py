@@ -66,6 +66,7 @@ class Mpi(NamedTuple):
             arguments,
             env={**self.environment(), **variables},
             cwd=ROOT,
+            stdin=subprocess.DEVNULL,  # MPICH's launcher reads it, and ends where it does not keep up
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

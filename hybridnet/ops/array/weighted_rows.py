@@ -109,7 +109,6 @@ WEIGHTED_ROWS = register(
         compute=_weighted,
         grad=_weighted_rule,
         saves=tuple(range(2 * _MOST + 1)),
-        flops=lambda inputs, outputs: (len(inputs) - 1) // 2 * 2 * outputs[0].size,
         sample=lambda: [
             Sample((normal(5, 4), *_others)),
             Sample((normal(5, 4), _first[0], normal(3, seed=1))),
@@ -159,7 +158,6 @@ SPREAD_ROWS = register(
         compute=_spread,
         grad=_spread_rule,
         saves=tuple(range(2 * _MOST + 1)),
-        flops=lambda inputs, outputs, *, rows: (len(inputs) - 1) // 2 * 2 * inputs[0].size,
         sample=lambda: [
             Sample((normal(2, 3, 4), *_others), {"rows": 5}),
             Sample((normal(3, 4), _first[0], normal(3, seed=1)), {"rows": 6}),
@@ -212,7 +210,6 @@ ROW_PRODUCTS = register(
         compute=_products,
         grad=_product_rule,
         saves=tuple(range(_MOST + 2)),
-        flops=lambda inputs, outputs: 2 * inputs[0].size * len(outputs),
         sample=lambda: [
             Sample((normal(2, 3, 4), normal(5, 4, seed=1), _first)),
             Sample((normal(2, 3, 4), normal(5, 4, seed=1), _first, _second)),

@@ -1,8 +1,8 @@
 // cross_entropy on gpu(0): 289,024 bytes of arena
-//    copy_arguments<<<(38, 1), 256>>>(made0, arena, arena+288000, arena+288256)
+//    copy_arguments<<<(38, 1), 256>>>(made0, made1, arena, arena+288000, arena+288256)
 //    add_1<<<(1, 1), 256>>>(arena+288256, arena+288512)
 //    softmax_cross_entropy_both_1<<<(48, 1), 1024>>>(arena, arena+288000, arena+288256, arena+288512, arena+288768, arena)
-//    copy_results<<<(37, 1), 256>>>(made0, arena+288768, arena)
+//    copy_results<<<(37, 1), 256>>>(made0, made2, arena+288768, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -49,17 +49,17 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[4] = p4;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0, unsigned char* a1, unsigned char* a2)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1, unsigned char* a2)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 36) hn_copy_chunk<288000, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
-    else if (block < 37) hn_copy_chunk<192, 256>(a1, reinterpret_cast<const unsigned char*>(table[1]), block - 36);
-    else hn_copy_chunk<192, 256>(a2, reinterpret_cast<const unsigned char*>(table[2]), block - 37);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
+    if (hn_copy_chunk<256>(a2, reinterpret_cast<const unsigned char*>(table[2]), sizes[2], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0, const unsigned char* a1)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0, const unsigned char* a1)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 1) hn_copy_chunk<192, 256>(reinterpret_cast<unsigned char*>(table[3]), a0, block);
-    else hn_copy_chunk<288000, 256>(reinterpret_cast<unsigned char*>(table[4]), a1, block - 1);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[3]), a0, sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[4]), a1, sizes[1], chunk)) return;
 }

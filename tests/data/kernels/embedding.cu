@@ -1,5 +1,5 @@
 // embedding on gpu(0): 269,824 bytes of arena
-//    copy_arguments<<<(18, 1), 256>>>(made0, arena+141824, arena+128000, arena+130048)
+//    copy_arguments<<<(18, 1), 256>>>(made0, made1, arena+141824, arena+128000, arena+130048)
 //    index_1<<<(2, 1), 256>>>(arena+132096, arena+141824, arena+128000)
 //    index_add_1<<<(2, 1), 256>>>(arena+134144, arena+128000)
 //    index_add_2<<<(1, 1), 256>>>(arena+140288, arena+134144)
@@ -9,7 +9,7 @@
 //    index_add_6<<<(32, 1), 256>>>(arena)
 //    index_add_7<<<(1, 1), 256>>>(arena, arena+141312, arena+141568, arena+130048, arena+134144, arena+138240)
 //    index_add_8<<<(1, 1), 256>>>(arena, arena+141312, arena+141568, arena+134144, arena+138240)
-//    copy_results<<<(17, 1), 256>>>(made0, arena+132096, arena)
+//    copy_results<<<(17, 1), 256>>>(made0, made2, arena+132096, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -74,17 +74,17 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[4] = p4;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0, unsigned char* a1, unsigned char* a2)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1, unsigned char* a2)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 16) hn_copy_chunk<128000, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
-    else if (block < 17) hn_copy_chunk<1920, 256>(a1, reinterpret_cast<const unsigned char*>(table[1]), block - 16);
-    else hn_copy_chunk<1920, 256>(a2, reinterpret_cast<const unsigned char*>(table[2]), block - 17);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
+    if (hn_copy_chunk<256>(a2, reinterpret_cast<const unsigned char*>(table[2]), sizes[2], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0, const unsigned char* a1)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0, const unsigned char* a1)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 1) hn_copy_chunk<1920, 256>(reinterpret_cast<unsigned char*>(table[3]), a0, block);
-    else hn_copy_chunk<128000, 256>(reinterpret_cast<unsigned char*>(table[4]), a1, block - 1);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[3]), a0, sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[4]), a1, sizes[1], chunk)) return;
 }

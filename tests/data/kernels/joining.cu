@@ -1,11 +1,11 @@
 // joining on gpu(0): 17,664 bytes of arena
-//    copy_arguments<<<(2, 1), 256>>>(made0, arena+8704, arena+13568)
+//    copy_arguments<<<(2, 1), 256>>>(made0, made1, arena+8704, arena+13568)
 //    copy_1<<<(1, 1), 256>>>(arena+8704, arena+16640)
 //    concatenate_1<<<(3, 1), 256>>>(arena, arena+8704, arena+13568, arena+16640)
 //    index_set_1<<<(9, 1), 256>>>(arena, arena, in2)
 //    cumsum_1<<<(4, 1), 256>>>(arena+8704, arena)
 //    argmax_1<<<(4, 1), 256>>>(arena+17408, arena)
-//    copy_results<<<(5, 1), 256>>>(made0, arena, arena+8704, arena+17408)
+//    copy_results<<<(5, 1), 256>>>(made0, made2, arena, arena+8704, arena+17408)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -71,17 +71,17 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[4] = p4;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0, unsigned char* a1)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 1) hn_copy_chunk<4800, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
-    else hn_copy_chunk<2880, 256>(a1, reinterpret_cast<const unsigned char*>(table[1]), block - 1);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0, const unsigned char* a1, const unsigned char* a2)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0, const unsigned char* a1, const unsigned char* a2)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 2) hn_copy_chunk<8640, 256>(reinterpret_cast<unsigned char*>(table[2]), a0, block);
-    else if (block < 4) hn_copy_chunk<8640, 256>(reinterpret_cast<unsigned char*>(table[3]), a1, block - 2);
-    else hn_copy_chunk<240, 256>(reinterpret_cast<unsigned char*>(table[4]), a2, block - 4);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[2]), a0, sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[3]), a1, sizes[1], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[4]), a2, sizes[2], chunk)) return;
 }

@@ -1,9 +1,9 @@
 // layer_norm on gpu(0): 3,700,736 bytes of arena
-//    copy_arguments<<<(228, 1), 256>>>(made0, arena, arena+3686400, arena+3689472, arena+921600)
+//    copy_arguments<<<(228, 1), 256>>>(made0, made1, arena, arena+3686400, arena+3689472, arena+921600)
 //    layer_norm_1<<<(150, 1), 128>>>(arena, arena+3686400, arena+3689472, arena+1843200, arena+3695616, arena+3698176)
 //    layer_norm_grad_1<<<(150, 1), 128>>>(arena+921600, arena, arena+3695616, arena+3698176, arena+3686400, arena+921600, arena+2764800, arena+3225600)
 //    layer_norm_grad_2<<<(24, 2), 512>>>(arena+2764800, arena+3225600, arena+3689472, arena+3692544)
-//    copy_results<<<(228, 1), 256>>>(made0, arena+1843200, arena+921600, arena+3689472, arena+3692544)
+//    copy_results<<<(228, 1), 256>>>(made0, made2, arena+1843200, arena+921600, arena+3689472, arena+3692544)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -40,20 +40,20 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[7] = p7;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0, unsigned char* a1, unsigned char* a2, unsigned char* a3)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1, unsigned char* a2, unsigned char* a3)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 113) hn_copy_chunk<921600, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
-    else if (block < 114) hn_copy_chunk<3072, 256>(a1, reinterpret_cast<const unsigned char*>(table[1]), block - 113);
-    else if (block < 115) hn_copy_chunk<3072, 256>(a2, reinterpret_cast<const unsigned char*>(table[2]), block - 114);
-    else hn_copy_chunk<921600, 256>(a3, reinterpret_cast<const unsigned char*>(table[3]), block - 115);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
+    if (hn_copy_chunk<256>(a2, reinterpret_cast<const unsigned char*>(table[2]), sizes[2], chunk)) return;
+    if (hn_copy_chunk<256>(a3, reinterpret_cast<const unsigned char*>(table[3]), sizes[3], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0, const unsigned char* a1, const unsigned char* a2, const unsigned char* a3)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0, const unsigned char* a1, const unsigned char* a2, const unsigned char* a3)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 113) hn_copy_chunk<921600, 256>(reinterpret_cast<unsigned char*>(table[4]), a0, block);
-    else if (block < 226) hn_copy_chunk<921600, 256>(reinterpret_cast<unsigned char*>(table[5]), a1, block - 113);
-    else if (block < 227) hn_copy_chunk<3072, 256>(reinterpret_cast<unsigned char*>(table[6]), a2, block - 226);
-    else hn_copy_chunk<3072, 256>(reinterpret_cast<unsigned char*>(table[7]), a3, block - 227);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[4]), a0, sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[5]), a1, sizes[1], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[6]), a2, sizes[2], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[7]), a3, sizes[3], chunk)) return;
 }

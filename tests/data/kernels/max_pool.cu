@@ -1,8 +1,8 @@
 // max_pool on gpu(0): 81,920 bytes of arena
-//    copy_arguments<<<(5, 1), 256>>>(made0, arena, arena+65536)
+//    copy_arguments<<<(5, 1), 256>>>(made0, made1, arena, arena+65536)
 //    max_pool_1<<<(8, 1), 256>>>(arena+73728, arena)
 //    max_pool_grad_1<<<(32, 1), 256>>>(arena+32768, arena+65536, arena, arena+73728)
-//    copy_results<<<(5, 1), 256>>>(made0, arena+73728, arena+32768)
+//    copy_results<<<(5, 1), 256>>>(made0, made2, arena+73728, arena+32768)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -30,16 +30,16 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[3] = p3;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0, unsigned char* a1)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 4) hn_copy_chunk<32768, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
-    else hn_copy_chunk<8192, 256>(a1, reinterpret_cast<const unsigned char*>(table[1]), block - 4);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0, const unsigned char* a1)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0, const unsigned char* a1)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 1) hn_copy_chunk<8192, 256>(reinterpret_cast<unsigned char*>(table[2]), a0, block);
-    else hn_copy_chunk<32768, 256>(reinterpret_cast<unsigned char*>(table[3]), a1, block - 1);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[2]), a0, sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[3]), a1, sizes[1], chunk)) return;
 }

@@ -1,5 +1,5 @@
 // mixed_precision_step on gpu(0): 11,264 bytes of arena
-//    copy_arguments<<<(2, 1), 256>>>(made2, arena, arena+8704)
+//    copy_arguments<<<(2, 1), 256>>>(made2, made3, arena, arena+8704)
 //    cast_1<<<(1, 1), 256>>>(arena, arena+6144)
 //    matmul_bias: cuBLASLt 1 × 40×33×16 bfloat16 bias(arena+6144, in36, in37, arena+4864)
 //    maximum_1<<<(1, 1), 256>>>(arena+4864, arena+4864)
@@ -21,7 +21,7 @@
 //    cast_multiply_1<<<(1, 1), 256>>>(in16, in25, arena+10240)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+8448, arena+10496)
 //    cast_multiply_add_square_sqrt_true_divid_1<<<(6, 1), 256>>>(made1, in21, arena+9216, in23, arena+9472, arena+9728, arena+9984, arena+10240)
-//    copy_results<<<(1, 1), 256>>>(made2, arena+10496)
+//    copy_results<<<(1, 1), 256>>>(made2, made4, arena+10496)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -474,15 +474,15 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[2] = p2;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0, unsigned char* a1)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 1) hn_copy_chunk<2112, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
-    else hn_copy_chunk<64, 256>(a1, reinterpret_cast<const unsigned char*>(table[1]), block - 1);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    hn_copy_chunk<4, 256>(reinterpret_cast<unsigned char*>(table[2]), a0, block);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[2]), a0, sizes[0], chunk)) return;
 }

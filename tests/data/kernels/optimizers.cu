@@ -1,5 +1,5 @@
 // optimizers on gpu(0): 10,240 bytes of arena
-//    copy_arguments<<<(1, 1), 256>>>(made5, arena+7424)
+//    copy_arguments<<<(1, 1), 256>>>(made5, made6, arena+7424)
 //    copy_1<<<(1, 1), 256>>>(arena+7424, arena+5376)
 //    copy_2<<<(1, 1), 256>>>(arena+7424, arena+6656)
 //    copy_3<<<(2, 1), 256>>>(arena+7424, arena)
@@ -14,7 +14,7 @@
 //    multiply_add_square_true_divide_sqrt_sum_2<<<(3, 1), 64>>>(made2, arena+6912)
 //    sqrt_minimum_greater_true_divide_where_m_1<<<(3, 1), 256>>>(made3, arena+7168)
 //    multiply_subtract_1<<<(3, 1), 256>>>(made4)
-//    copy_results<<<(1, 1), 256>>>(made5, arena+7680)
+//    copy_results<<<(1, 1), 256>>>(made5, made7, arena+7680)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -528,14 +528,14 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[1] = p1;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    hn_copy_chunk<4, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    hn_copy_chunk<4, 256>(reinterpret_cast<unsigned char*>(table[1]), a0, block);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[1]), a0, sizes[0], chunk)) return;
 }

@@ -1,7 +1,7 @@
 // pointwise_16_bits on gpu(0): 144,384 bytes of arena
-//    copy_arguments<<<(7, 1), 256>>>(made0, arena+96000, arena+144128)
+//    copy_arguments<<<(7, 1), 256>>>(made0, made1, arena+96000, arena+144128)
 //    exp_cast_multiply_1<<<(12, 1), 256>>>(arena+96000, arena+144128, arena)
-//    copy_results<<<(12, 1), 256>>>(made0, arena)
+//    copy_results<<<(12, 1), 256>>>(made0, made2, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -45,15 +45,15 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[2] = p2;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0, unsigned char* a1)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 6) hn_copy_chunk<47952, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
-    else hn_copy_chunk<96, 256>(a1, reinterpret_cast<const unsigned char*>(table[1]), block - 6);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    hn_copy_chunk<95904, 256>(reinterpret_cast<unsigned char*>(table[2]), a0, block);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[2]), a0, sizes[0], chunk)) return;
 }

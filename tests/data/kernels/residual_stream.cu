@@ -1,5 +1,5 @@
 // residual_stream on gpu(0): 970,240 bytes of arena
-//    copy_arguments<<<(50, 1), 256>>>(made1, arena+524288, arena, arena+800768, arena+804352, arena+585728)
+//    copy_arguments<<<(50, 1), 256>>>(made1, made2, arena+524288, arena, arena+800768, arena+804352, arena+585728)
 //    layer_norm_1<<<(15, 1), 128>>>(arena+524288, arena+800768, arena+804352, arena+770048, arena+805888, arena+806144)
 //    cast_1<<<(32, 1), 256>>>(arena, arena+839168)
 //    matmul: cuBLASLt 1 × 256×256×60 bfloat16(arena+770048, arena+839168, arena)
@@ -18,7 +18,7 @@
 //    residual_norm_grad_4<<<(15, 1), 128>>>(arena+585728, arena+524288, arena+805888, arena+806144, arena+800768, arena+647168, arena+524288, arena+616448, arena+631808)
 //    residual_norm_grad_5<<<(8, 2), 512>>>(arena+616448, arena+631808, arena+806400, arena+807424)
 //    add_1<<<(2, 1), 256>>>(made0)
-//    copy_results<<<(50, 1), 256>>>(made1, arena+708608, arena+524288, arena, arena+801792, arena+802816)
+//    copy_results<<<(50, 1), 256>>>(made1, made3, arena+708608, arena+524288, arena, arena+801792, arena+802816)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -176,22 +176,22 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[9] = p9;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0, unsigned char* a1, unsigned char* a2, unsigned char* a3, unsigned char* a4)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1, unsigned char* a2, unsigned char* a3, unsigned char* a4)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 8) hn_copy_chunk<61440, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
-    else if (block < 40) hn_copy_chunk<262144, 256>(a1, reinterpret_cast<const unsigned char*>(table[1]), block - 8);
-    else if (block < 41) hn_copy_chunk<1024, 256>(a2, reinterpret_cast<const unsigned char*>(table[2]), block - 40);
-    else if (block < 42) hn_copy_chunk<1024, 256>(a3, reinterpret_cast<const unsigned char*>(table[3]), block - 41);
-    else hn_copy_chunk<61440, 256>(a4, reinterpret_cast<const unsigned char*>(table[4]), block - 42);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
+    if (hn_copy_chunk<256>(a2, reinterpret_cast<const unsigned char*>(table[2]), sizes[2], chunk)) return;
+    if (hn_copy_chunk<256>(a3, reinterpret_cast<const unsigned char*>(table[3]), sizes[3], chunk)) return;
+    if (hn_copy_chunk<256>(a4, reinterpret_cast<const unsigned char*>(table[4]), sizes[4], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0, const unsigned char* a1, const unsigned char* a2, const unsigned char* a3, const unsigned char* a4)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0, const unsigned char* a1, const unsigned char* a2, const unsigned char* a3, const unsigned char* a4)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 8) hn_copy_chunk<61440, 256>(reinterpret_cast<unsigned char*>(table[5]), a0, block);
-    else if (block < 16) hn_copy_chunk<61440, 256>(reinterpret_cast<unsigned char*>(table[6]), a1, block - 8);
-    else if (block < 48) hn_copy_chunk<262144, 256>(reinterpret_cast<unsigned char*>(table[7]), a2, block - 16);
-    else if (block < 49) hn_copy_chunk<1024, 256>(reinterpret_cast<unsigned char*>(table[8]), a3, block - 48);
-    else hn_copy_chunk<1024, 256>(reinterpret_cast<unsigned char*>(table[9]), a4, block - 49);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[5]), a0, sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[6]), a1, sizes[1], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[7]), a2, sizes[2], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[8]), a3, sizes[3], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[9]), a4, sizes[4], chunk)) return;
 }

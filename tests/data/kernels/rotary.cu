@@ -1,5 +1,5 @@
 // rotary on gpu(0): 1,482,240 bytes of arena
-//    copy_arguments<<<(91, 1), 256>>>(made0, arena, arena+737280, arena+491520)
+//    copy_arguments<<<(91, 1), 256>>>(made0, made1, arena, arena+737280, arena+491520)
 //    arange_1<<<(1, 1), 256>>>(arena+1252096)
 //    multiply_exp_1<<<(1, 1), 256>>>(arena+1252096, arena+1252096)
 //    cast_1<<<(1, 1), 256>>>(arena+737280, arena+1251840)
@@ -17,7 +17,7 @@
 //    add_2<<<(60, 1), 256>>>(arena+1228800, arena+1228800)
 //    add_2<<<(60, 1), 256>>>(arena+983040, arena+983040)
 //    concatenate_3<<<(120, 1), 256>>>(arena, arena+1228800, arena+983040)
-//    copy_results<<<(90, 1), 256>>>(made0, arena+737280, arena)
+//    copy_results<<<(90, 1), 256>>>(made0, made2, arena+737280, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -351,17 +351,17 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[4] = p4;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0, unsigned char* a1, unsigned char* a2)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1, unsigned char* a2)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 60) hn_copy_chunk<491520, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
-    else if (block < 61) hn_copy_chunk<240, 256>(a1, reinterpret_cast<const unsigned char*>(table[1]), block - 60);
-    else hn_copy_chunk<245760, 256>(a2, reinterpret_cast<const unsigned char*>(table[2]), block - 61);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
+    if (hn_copy_chunk<256>(a2, reinterpret_cast<const unsigned char*>(table[2]), sizes[2], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0, const unsigned char* a1)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0, const unsigned char* a1)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 30) hn_copy_chunk<245760, 256>(reinterpret_cast<unsigned char*>(table[3]), a0, block);
-    else hn_copy_chunk<491520, 256>(reinterpret_cast<unsigned char*>(table[4]), a1, block - 30);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[3]), a0, sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[4]), a1, sizes[1], chunk)) return;
 }

@@ -1,7 +1,7 @@
 // rows_in_a_warp on gpu(0): 160,000 bytes of arena
-//    copy_arguments<<<(20, 1), 256>>>(made0, arena)
+//    copy_arguments<<<(20, 1), 256>>>(made0, made1, arena)
 //    absolute_sum_true_divide_1<<<(63, 1), 256>>>(arena, arena)
-//    copy_results<<<(20, 1), 256>>>(made0, arena)
+//    copy_results<<<(20, 1), 256>>>(made0, made2, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -58,14 +58,14 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[1] = p1;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    hn_copy_chunk<160000, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    hn_copy_chunk<160000, 256>(reinterpret_cast<unsigned char*>(table[1]), a0, block);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[1]), a0, sizes[0], chunk)) return;
 }

@@ -1,7 +1,7 @@
 // softmax_grad on gpu(0): 46,080 bytes of arena
-//    copy_arguments<<<(6, 1), 256>>>(made0, arena, arena+23040)
+//    copy_arguments<<<(6, 1), 256>>>(made0, made1, arena, arena+23040)
 //    max_subtract_exp_sum_log_multiply_1<<<(36, 1), 256>>>(arena, arena+23040, arena, arena+23040)
-//    copy_results<<<(6, 1), 256>>>(made0, arena, arena+23040)
+//    copy_results<<<(6, 1), 256>>>(made0, made2, arena, arena+23040)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -83,16 +83,16 @@ extern "C" __global__ void put_places(long long* table, long long p0, long long 
     table[3] = p3;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, unsigned char* a0, unsigned char* a1)
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 3) hn_copy_chunk<23040, 256>(a0, reinterpret_cast<const unsigned char*>(table[0]), block);
-    else hn_copy_chunk<23040, 256>(a1, reinterpret_cast<const unsigned char*>(table[1]), block - 3);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
 }
 
-extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const unsigned char* a0, const unsigned char* a1)
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0, const unsigned char* a1)
 {
-    const int block = static_cast<int>(blockIdx.x);
-    if (block < 3) hn_copy_chunk<23040, 256>(reinterpret_cast<unsigned char*>(table[2]), a0, block);
-    else hn_copy_chunk<23040, 256>(reinterpret_cast<unsigned char*>(table[3]), a1, block - 3);
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[2]), a0, sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[3]), a1, sizes[1], chunk)) return;
 }
