@@ -17,9 +17,15 @@ def write_bytes(filename: str | os.PathLike[str], data: bytes) -> None:
 def write_parts(filename: str | os.PathLike[str], parts: Parts) -> None:
     """Write a file whole or not at all, and to the disk: to a temporary file beside it that is then renamed.
 
-    What a process of the same number left when it was killed is written over. The parts are written one after the other.
+    What a process of the same number left when it was killed is written over. The parts are written one after the other. A link stays,
+    and the file that it leads to is written; what is no file (``os.devnull``, a pipe) is written to as it is, and stays too.
     """
-    path = os.fspath(filename)
+    path = os.path.realpath(filename)
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as place:
+            for part in parts:
+                place.write(part)
+        return
     temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
         with open(temporary, "wb") as file:

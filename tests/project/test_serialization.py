@@ -150,6 +150,26 @@ def test_what_a_killed_process_of_the_same_number_left_is_written_over(tmp_path:
     assert path.read_bytes() == b"whole" and not left.exists()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_what_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
+    """A rename would put a file into its place, of ``os.devnull`` too where the user may: for all programs of the machine."""
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    disk.write_parts(pipe, (b"two ", b"parts"))
+    reader.join()
+    assert read == [b"two parts"] and pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_stays_and_its_file_is_written(tmp_path: Path) -> None:
+    file, link = tmp_path / "epoch-7.params", tmp_path / "latest.params"
+    file.write_bytes(b"old")
+    link.symlink_to(file)
+    disk.write_bytes(link, b"new")
+    assert link.is_symlink() and file.read_bytes() == b"new"
+
+
 @pytest.mark.parametrize("shape", [(2**62, 0, 4), (0, 2**40, 2**40)])
 def test_shapes_without_elements_that_no_computer_holds(shape: tuple[int, ...]) -> None:
     """Dense, and as the values of a sparse array: an error that says so, not NumPy's."""
