@@ -324,8 +324,9 @@ def test_the_header_is_parsed_once(tmp_path: Path) -> None:
     """By a command like that of a kernel g++ reads what it has made of the emulator's header, and not the header."""
     source = tmp_path / "kernels.cu"
     source.write_text("int nothing;\n")
-    options = ["-H", "-Winvalid-pch", "-include", str(emulator.precompiled()), "-x", "c++", "-c", "-o", str(tmp_path / "kernels.o"), str(source)]
-    done = subprocess.run([*emulator.compiler(), *options], capture_output=True, text=True, env=sanitize.without(os.environ))
+    options = ["-H", "-Winvalid-pch", "-include", str(emulator.precompiled()), "-x", "c++", "-c"]
+    command = [*emulator.compiler(), *options, "-o", str(tmp_path / "kernels.o"), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, env=sanitize.without(os.environ))
     assert done.returncode == 0, done.stderr
     read = [line for line in done.stderr.splitlines() if line.startswith(("!", "."))]
     assert len(read) == 1 and read[0].startswith("! ") and read[0].endswith(".gch")
