@@ -61,9 +61,6 @@ def programs() -> list[Source]:
     for name, case in cases.items():
         shared = {s.kernel.name: s.kernel.shared_bytes for s in case.program.source.steps if isinstance(s, KernelStep)}
         kernels = {kernel: Kernel(f"{name}: {known}", shared[kernel]) for kernel, known in case.names.items()}
-        if (staging := case.program.source.staging) is not None:
-            launches = (staging.put, *(step.kernel for step in (staging.first, staging.last) if step is not None))
-            kernels |= {kernel.name: Kernel(f"staging: {kernel.name}", 0) for kernel in launches}
         found.append(Source(case.program.source.text, kernels))
     return found
 
