@@ -125,12 +125,12 @@ def test_operators(name: str, cases: tuple[Bulk, dict[str, list[Case]]]) -> None
 def test_compiles_without_spills(turn: int, cases: tuple[Bulk, dict[str, list[Case]]]) -> None:
     """All of these kernels by each version, and for each of three architectures by one of them, in turn.
 
-    One that divides doubles may spill what its calls of the division clobber.
+    One that divides doubles, or raises complex numbers to powers, may spill what its calls of functions clobber.
     """
     spilling: dict[str, int] = {}
     for i, architecture in enumerate(ARCHITECTURES):
         spilling |= nvrtc.spills(cases[0].units[(i + turn) % 3 :: 3], [architecture], VERSIONS[turn])
-    assert not {text: spilled for text, spilled in spilling.items() if "double" not in text}
+    assert not {text: spilled for text, spilled in spilling.items() if "double" not in text and "power" not in text.partition("hn_complex")[0]}
 
 
 # -- random functions -------------------------------------------------------------------------------------
