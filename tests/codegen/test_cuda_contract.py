@@ -130,7 +130,9 @@ def test_compiles_without_spills(turn: int, cases: tuple[Bulk, dict[str, list[Ca
     spilling: dict[str, int] = {}
     for i, architecture in enumerate(ARCHITECTURES):
         spilling |= nvrtc.spills(cases[0].units[(i + turn) % 3 :: 3], [architecture], VERSIONS[turn])
-    assert not {text: spilled for text, spilled in spilling.items() if "double" not in text and "power" not in text.partition("hn_complex")[0]}
+    assert not {
+        text: spilled for text, spilled in spilling.items() if "double" not in text and "power" not in text.partition("hn_complex")[0]
+    }
 
 
 # -- random functions -------------------------------------------------------------------------------------

