@@ -139,6 +139,31 @@ def test_a_network_in_int8(mode: str, dtype: str) -> None:
             net8.simulated()
 
 
+class Steps(HybridBlock):
+    """A relu that a layer reads, one that a sum reads too, and a layer without one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third, self.last = (nn.Conv2D(4, 3, padding=1) for _ in range(4))
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
+        x = F.relu(self.second(F.Pooling(F.relu(self.first(x)), kernel=(2, 2), stride=(2, 2), pool_type="max")))
+        return self.last(F.elemwise_add(x, self.third(x)))
+
+
+@pytest.mark.parametrize("dtype", ["auto", "int8"])
+def test_what_a_relu_lets_through_has_all_steps_of_bytes(dtype: str) -> None:
+    """Where nothing but products reads it: a sum of bytes is of int8 alone."""
+    hn.random.seed(2)
+    net = Steps()
+    net.initialize(hn.init.Xavier())
+    x = images(8, 3, 8, 8)
+    net8 = quantization.quantize_net_v2(net, dtype, calib_data=[x], calib_mode="naive")
+    types = [node.values["out_type"] for node in net8._graph._nodes if node.op == "_contrib_requantize"]
+    assert sorted(types) == ["int8", "int8", "uint8" if dtype == "auto" else "int8"]
+    assert error(net8(x), net(x)) < 0.05
+
+
 def test_layers_that_are_left_alone() -> None:
     net = network()
     x = images(8, 3, 8, 8)

@@ -168,13 +168,13 @@ def test_deploy_onnx(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.slow
 def test_deploy_quantized(capsys: pytest.CaptureFixture[str]) -> None:
-    """int8, here and in onnxruntime, is within three of 597 images of float32."""
+    """int8, here and in onnxruntime, is within half a percent of float32."""
     pytest.importorskip("onnxruntime")
     found = example("deploy_quantized").main(["--quiet", "--tools"])
     accuracy = found["accuracy"]
     assert accuracy["float32"] > 0.9
     for form in ("int8 naive", "int8 entropy", "onnx naive", "onnx entropy", "float16", "bfloat16"):
-        assert abs(accuracy[form] - accuracy["float32"]) <= 3.5 / 597, form
+        assert abs(accuracy[form] - accuracy["float32"]) <= 0.005, form
     assert found["sizes"]["int8 naive"] < 0.5 * found["sizes"]["float32"]
 
 

@@ -61,7 +61,7 @@ def asked_for(graph: Symbol, arrays: Arrays, choice: Choice) -> list[Entry]:
         if choice.is_layer(node, arrays):
             for e in (node.inputs[0], Entry(node)):
                 found[id(e.node), e.index] = e
-        elif node.op in ("elemwise_add", "Activation", "Pooling", "Flatten") and choice.takes(node):
+        elif node.op in ("elemwise_add", "Activation", "relu", "Pooling", "Flatten") and choice.takes(node):
             found[id(node), 0] = Entry(node)
     return list(found.values())
 
@@ -79,14 +79,24 @@ class Rewriter:
         self.arrays = dict(arrays)
         self._order = walk(graph._outputs)
         self._uses = Counter(id(e.node) for node in self._order for e in node.inputs) + Counter(id(e.node) for e in graph._outputs)
-        self._readers = {id(e.node): node for node in self._order for e in node.inputs}
+        self._readers: dict[int, list[Node]] = {}
+        for node in self._order:
+            for e in node.inputs:
+                self._readers.setdefault(id(e.node), []).append(node)
         self._floats: dict[Key, Entry] = {}
         self._bytes: dict[Key, Symbol] = {}  # of three outputs: bytes, and the ends of their range
         self._products: dict[Key, Symbol] = {}  # the same of int32
 
     def run(self) -> Symbol:
         """The quantized graph; :attr:`arrays` are its variables' then."""
-        moving = {"Pooling": self._pool, "Activation": self._relu, "Flatten": self._flat, "Concat": self._joined, "elemwise_add": self._sum}
+        moving = {
+            "Pooling": self._pool,
+            "Activation": self._relu,
+            "relu": self._relu,
+            "Flatten": self._flat,
+            "Concat": self._joined,
+            "elemwise_add": self._sum,
+        }
         for node in self._order:
             key = id(node), 0
             made = moving[node.op](node) if node.op in moving and self._choice.takes(node) else None
@@ -192,13 +202,16 @@ class Rewriter:
     def _range_behind(self, node: Node) -> dict[str, Any]:
         """The range of a product's output, as what alone reads it lets it through: a relu, the largest of windows."""
         while self._uses[id(node)] == 1 and id(node) in self._readers:
-            reader = self._readers[id(node)]
+            (reader,) = self._readers[id(node)]
             narrows = _is_relu(reader) or reader.op == "Flatten" or (reader.op == "Pooling" and reader.values["pool_type"] == "max")
             if not narrows or not self._choice.takes(reader):
                 break
             node = reader
         low, high = self._ranges.get(node.output_names[0], (None, None))
-        return {"out_type": "int8", "min_calib_range": low, "max_calib_range": high}
+        unsigned = self._type(low) == "uint8" and all(
+            self._choice.is_layer(reader, self.arrays) and not self._is_shared(reader) for reader in self._readers.get(id(node), ())
+        )
+        return {"out_type": "uint8" if unsigned else "int8", "min_calib_range": low, "max_calib_range": high}
 
     def _with_bias(self, node: Node, product: Symbol, bias: str) -> Symbol:
         """A convolution plus its bias, in floating numbers."""
