@@ -14,7 +14,7 @@ from hybridnet.ndarray.classic import combine
 from hybridnet.ndarray.record import numbered
 from hybridnet.ndarray.register import arrays_of, classic, helper, keep_dtype
 from hybridnet.ndarray.shapes import alike, all_alike
-from hybridnet.ndarray.types import always, apart
+from hybridnet.ndarray.types import always, apart, cast_floating
 from hybridnet.ops.array import selection
 from hybridnet.ops.math import pointwise, special
 from hybridnet.ops.nn.like import stop_gradient
@@ -205,10 +205,16 @@ def clip(data: Array, a_min: float | None = None, a_max: float | None = None) ->
     return apply(selection.CLIP, (data,), {"a_min": a_min, "a_max": a_max})
 
 
-@classic("Cast", "cast", "amp_cast")
+@classic("Cast", "cast")
 def cast(data: Array, dtype: Dtype) -> Any:
     """``data`` with its values converted to ``dtype``."""
     return data.astype(dtype)
+
+
+@classic("amp_cast", types=cast_floating, shares=True)
+def amp_cast(data: Array, dtype: Dtype) -> Any:
+    """Floating ``data`` converted to ``dtype``; integers and booleans stay what they are."""
+    return data.astype(dtype, copy=False) if dtypes.is_floating(data._data.dtype) else data
 
 
 @classic("_copy", "identity")
@@ -249,7 +255,10 @@ def multi_all_finite(*arrays: Array, num_arrays: int = 1, init_output: bool = Tr
     shares=True,
 )
 def amp_multicast(*data: Array, num_outputs: int | None = None, cast_narrow: bool = False) -> Any:
-    """The arrays cast to one dtype: the widest of theirs (the narrowest with ``cast_narrow``). Each keeps its shape."""
+    """The floating arrays cast to one dtype: the widest of theirs (the narrowest with ``cast_narrow``). Each keeps its shape.
+
+    Integers and booleans stay what they are.
+    """
     arrays = arrays_of(data)
-    order = sorted((x._data.dtype for x in arrays), key=lambda d: d.itemsize)
-    return [x.astype(order[0] if cast_narrow else order[-1], copy=False) for x in arrays]
+    order = sorted((x._data.dtype for x in arrays if dtypes.is_floating(x._data.dtype)), key=lambda d: d.itemsize)
+    return [amp_cast(x, order[0] if cast_narrow else order[-1]) if order else x for x in arrays]

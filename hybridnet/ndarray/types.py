@@ -71,6 +71,12 @@ def following(*names: str) -> TypeRule:
     return rule
 
 
+def cast_floating(inputs: Known, outputs: Outputs, a: Attributes) -> Any:
+    """``amp_cast``: floating data become of the attribute ``dtype``, others stay what they are."""
+    data = inputs["data"]
+    return inputs, [data if data is None or not dtypes.is_floating(data) else dtypes.as_dtype(a["dtype"])]
+
+
 def drawn(default: Dtype = dtypes.float32) -> TypeRule:
     """Random numbers: of the attribute ``dtype``, or of ``default`` without; parameters are of one dtype, whichever."""
 

@@ -29,7 +29,7 @@ def file_name(op: str, operator: ClassicOperator) -> str:
 
     Older versions of layers have their own.
     """
-    return op if op.endswith("_v1") or op == "amp_cast" else operator.name
+    return op if op.endswith("_v1") else operator.name
 
 
 class Node:

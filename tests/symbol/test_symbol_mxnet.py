@@ -84,8 +84,8 @@ def other_gradient(op: str, attributes: dict[str, str]) -> bool:
 TYPES = [line.split("\t") for line in (DATA / "mxnet_1_9_1_symbol_types.tsv").read_text().splitlines()]
 
 
-#: amp_cast leaves integers as they are in MXNet, and batch_take has int32 indices, whatever else is known.
-OTHER_TYPES = {"amp_cast", "batch_take"}
+#: batch_take has int32 indices, whatever else is known.
+OTHER_TYPES = {"batch_take"}
 
 
 @pytest.mark.parametrize("op", sorted(({line[0] for line in TYPES} & OPERATORS.keys()) - OTHER_TYPES))

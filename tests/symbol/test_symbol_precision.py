@@ -120,6 +120,18 @@ def test_operators_are_moved_by_any_of_their_names() -> None:
     assert ("k", "float32") in casts(amp.convert_symbol(net))  # an output, which is float32 as before
 
 
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "float16", "float64"])
+def test_casts_leave_whole_numbers_as_they_are(dtype: str) -> None:
+    """As MXNet 1.9.1 does: an index of 2,049 is none in 16 bits."""
+    floating = dtype.startswith("float")
+    x = nd.array([1, 0, 1]).astype(dtype)
+    assert nd.amp_cast(x, dtype="float32").dtype == np.dtype("float32" if floating else dtype)
+    assert sym.amp_cast(sym.var("x"), dtype="float32").infer_type(x=dtype)[1] == [np.dtype("float32" if floating else dtype).type]
+    wide = "float64" if dtype == "float64" else "float32"
+    one, other, whole = nd.amp_multicast(x, nd.ones(2), nd.ones(2, dtype="int64"), num_outputs=3)
+    assert (one.dtype, other.dtype, whole.dtype) == (np.dtype(wide if floating else dtype), np.dtype(wide), np.int64)
+
+
 def test_bodies_of_control_flow_stay_as_they_are() -> None:
     data = sym.FullyConnected(sym.var("data"), num_hidden=3, flatten=False, name="d")
     outputs, _ = sym.contrib.foreach(lambda x, s: (x + s, x + s), data, sym.var("s"))
