@@ -6,6 +6,7 @@ A norm of a parameter, which LAMB and LARS go by, is of the whole, so a sum over
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from hybridnet.core import call
@@ -64,14 +65,24 @@ def mapped(state: Any, function: Callable[[Any], Any]) -> Any:
     return tuple(mapped(s, function) for s in state) if isinstance(state, tuple) else None if state is None else function(state)
 
 
+def whole_of(p: Parameter | None, x: Any) -> Any:
+    """Of a split parameter's array of numbers by element the whole, for which all ranks call it; another's as it is."""
+    return p.whole_of(x) if isinstance(p, SplitParameter) else x
+
+
+def slice_of(p: Parameter | None, x: Any) -> Any:
+    """Of a whole array of a split parameter this rank's slice; another's as it is."""
+    return p.slice_of(x) if isinstance(p, SplitParameter) else x
+
+
 def whole_states(params: Sequence[Parameter], states: Mapping[str, Any]) -> dict[str, Any]:
     """States by the numbers of their parameters (``3``, or ``3@1`` on the second device): those of slices whole."""
-    return {key: mapped(s, p.whole_of) if isinstance(p := _of(params, key), SplitParameter) else s for key, s in states.items()}
+    return {key: mapped(s, partial(whole_of, _of(params, key))) for key, s in states.items()}
 
 
 def own_arrays(params: Sequence[Parameter], arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Arrays of a file of states by name (``3.0.1``): of those of split parameters this rank's slices."""
-    return {name: p.slice_of(x) if isinstance(p := _of(params, name), SplitParameter) else x for name, x in arrays.items()}
+    return {name: slice_of(_of(params, name), x) for name, x in arrays.items()}
 
 
 def _of(params: Sequence[Parameter], name: str) -> Parameter | None:

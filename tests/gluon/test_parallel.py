@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import hybridnet as hn
 from hybridnet import autograd, distributed, gluon
 from hybridnet.errors import ArgumentError, ShapeError
 from hybridnet.gluon import nn
+from hybridnet.gluon.contrib.estimator import BatchEnd, CheckpointHandler
 
 QUICK = {("jit", 2, 2), ("eager", 1, 2), ("hybrid", 1, 4)}
 CASES = [
@@ -123,6 +125,49 @@ def test_fit_gives_ranks_that_divide_layers_the_same_part(data: int, model: int,
     compare([(params, expected[1][-1]) for params, _ in found], expected)
     for _, measured in found:  # the 1e-8 that a norm is lifted by weighs less beside sums over more ranks
         np.testing.assert_allclose(measured, expected[1], rtol=1e-7)
+
+
+class Stop(BatchEnd):
+    """Ends a run after so many batches, in place of a kill."""
+
+    priority = 1000  # behind the checkpoint of the batch
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def batch_end(self, estimator: Any, *args: Any, **kwargs: Any) -> None:
+        self.left -= 1
+        if not self.left:
+            raise InterruptedError
+
+
+@pytest.mark.parametrize(("data", "model"), [(1, 2), (2, 1), (2, 2)])
+def test_fit_goes_on_amid_gradients_that_are_added_up(data: int, model: int, tmp_path: Path) -> None:
+    """Stopped after one batch, one more, two, one and four; three make an update. The same as undisturbed, what is measured too."""
+    rng = np.random.default_rng(3)
+    x, y, values = rng.normal(size=(28, 5)), rng.normal(size=(28, 2)), rng.normal(size=(64,))
+
+    def fitted(rank: int, stops: tuple[int, ...], folder: Path) -> Any:
+        mesh = distributed.mesh(data=data, model=model)
+        for stop in stops:
+            net = nn.HybridSequential()
+            net.add(nn.ColumnParallelDense(8, mesh["model"], "tanh", in_units=5), nn.RowParallelDense(2, mesh["model"], in_units=8))
+            net.initialize()
+            net.cast("float64")
+            params = list(net.collect_params().values())
+            for p in params:
+                p.set_data(np.resize(values, getattr(p, "whole_shape", p.shape)))
+            net.compile("adam", "l2", ["mae", "pearsonr"], {"learning_rate": 0.05})
+            handlers = [CheckpointHandler(str(folder), batch_period=1, resume_from_checkpoint=True), Stop(stop)]
+            with pytest.raises(InterruptedError) if stop else nullcontext():
+                history = net.fit(x, y, epochs=2, batch_size=4, shuffle=False, verbose=0, callbacks=handlers, accumulate=3).history
+        return [*(p._reduce().asnumpy() for p in params), history["loss"], history["mae"], history["pearsonr"]]
+
+    expected = on_ranks(data * model, lambda rank: fitted(rank, (0,), tmp_path / "undisturbed"))
+    found = on_ranks(data * model, lambda rank: fitted(rank, (1, 1, 2, 1, 4, 0), tmp_path / "stopped"))
+    for there, one in zip(found, expected, strict=True):
+        for a, b in zip(there, one, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("way", "data", "model"), CASES)

@@ -16,6 +16,7 @@ from hybridnet import disk
 from hybridnet.core import asarray, suspended_trace
 from hybridnet.errors import FileFormatError, HybridnetError, fail
 from hybridnet.gluon.ranks import average_statistics
+from hybridnet.gluon.slices import slice_of, whole_of
 from hybridnet.gluon.training import randomness, saved, together
 
 RUN, PARTS = ".run", (".params", ".states")
@@ -60,11 +61,11 @@ def load(prefix: str, state: dict[str, Any], estimator: Any) -> None:
         got = f"{len(state['parameters'])} in {prefix}{RUN}"
         fail(FileFormatError, "resume", expected=f"a checkpoint of {len(parameters)} parameters", got=got)
     for parameter, kept in zip(parameters, state["parameters"], strict=True):
-        _write(parameter.list_data, kept["data"], parameter.name, prefix)
+        _write(parameter, parameter.list_data, kept["data"], prefix)
         grads = kept["grad"]
         if grads is not None and not together.heads():  # which has the sum of all ranks'
             grads = [grad * 0 for grad in grads]
-        _write(parameter.list_grad, grads, parameter.name, prefix)
+        _write(parameter, parameter.list_grad, grads, prefix)
     saved.restore(estimator.trainer.optimizer, state["optimizer"])
     if together.heads():  # which has what all had counted
         for metric, kept in zip([*estimator.train_metrics, *estimator.val_metrics], state["metrics"], strict=True):
@@ -97,21 +98,23 @@ def _parameters(estimator: Any) -> list[Any]:
 
 
 def _of_parameter(parameter: Any) -> dict[str, Any]:
-    """What the other files do not hold: copies that may differ between devices, and gradients that are being added up."""
-    data = parameter.list_data()
+    """What the other files do not hold: copies that may differ between devices, and gradients that are being added up. Both whole."""
+    data = parameter.list_data() if len(parameter.list_data()) > 1 else None
     grad = parameter.list_grad() if parameter.grad_req == "add" else None
+    data, grad = (None if arrays is None else [whole_of(parameter, x) for x in arrays] for arrays in (data, grad))
     if grad is not None and together.ranks() > 1:
         grad = [together.summed_array(x) for x in grad]
-    return {"data": data if len(data) > 1 else None, "grad": grad}
+    return {"data": data, "grad": grad}
 
 
-def _write(arrays: Callable[[], list[Any]], values: list[Any] | None, name: str, prefix: str) -> None:
+def _write(parameter: Any, arrays: Callable[[], list[Any]], values: list[Any] | None, prefix: str) -> None:
+    """Write what a checkpoint has of a parameter into its arrays, those of a split one this rank's slices."""
     if values is None:
         return
-    there = arrays()
+    values, there = [slice_of(parameter, value) for value in values], arrays()
     if [x.shape for x in there] != [value.shape for value in values]:
         got = f"{len(there)} of {there[0].shape} now" if there else "none now"
-        expected = f"{len(values)} devices for {name!r}, as in {prefix}{RUN}"
+        expected = f"{len(values)} devices for {parameter.name!r}, as in {prefix}{RUN}"
         fail(FileFormatError, "resume", expected=expected, got=got, fix="training on as many devices as before")
     with suspended_trace():
         for x, value in zip(there, values, strict=True):

@@ -91,7 +91,7 @@ class Fit:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on with what :meth:`state_dict` gave."""
         self.session.programs.load_state_dict(state["programs"])
-        if together.leads():
+        if together.heads():
             for metric, kept in zip(self.session.host, state["host"], strict=True):
                 saved.restore(metric, kept)
         self.history.history, self.history.epoch = state["history"], state["epochs"]

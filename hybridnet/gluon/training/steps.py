@@ -18,6 +18,7 @@ from hybridnet.compile import Jit, jit
 from hybridnet.core import array, plain, suspended_trace
 from hybridnet.device import Device
 from hybridnet.errors import ArgumentError, fail
+from hybridnet.gluon.slices import slice_of, whole_of
 from hybridnet.gluon.trainer import Trainer
 from hybridnet.gluon.training import measures, together
 from hybridnet.gluon.training.batches import Batch
@@ -91,7 +92,8 @@ class Programs:
             name: [[d.device_type, d.device_id, x.item()] for d, x in totals.items()] for name, totals in self.totals.items()
         }
         samples, waiting = self.samples, self.waiting
-        sums: list[list[Any]] = self.sums if self.waiting_batches else []
+        waits = zip(self.trained(), self.sums, strict=True) if self.waiting_batches else ()
+        sums = [[whole_of(p, x) for x in row] for p, row in waits]
         if together.ranks() > 1:
             found = together.summed({"samples": samples, "waiting": waiting, **{name: rows[0][2] for name, rows in totals.items()}})
             samples, waiting = int(found.pop("samples")), int(found.pop("waiting"))
@@ -100,23 +102,20 @@ class Programs:
         return {"samples": samples, "totals": totals, "sums": sums, "waiting": [waiting, self.waiting_batches]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Add to what :meth:`state_dict` gave; of several ranks the first."""
-        if not together.heads():
-            self.waiting_batches = state["waiting"][1]
-            if self.waiting_batches:
-                self.make_sums()
-            return
-        self.samples = state["samples"]
+        """Add to what :meth:`state_dict` gave; of ranks with parts of each batch the first, the others to nothing."""
+        heads = together.heads()
+        self.samples = state["samples"] if heads else 0
         for name, totals in state["totals"].items():
             self.totals.setdefault(name, {})
             for kind, number, value in totals:
-                self.total(name, Device(kind, number))[...] = value
-        self.waiting, self.waiting_batches = state["waiting"]
+                self.total(name, Device(kind, number))[...] = value if heads else 0.0
+        waiting, self.waiting_batches = state["waiting"]
+        self.waiting = waiting if heads else 0
         if state["sums"]:
             self.make_sums()
-            for mine, theirs in zip(self.sums, state["sums"], strict=True):
+            for p, mine, theirs in zip(self.trained(), self.sums, state["sums"], strict=True):
                 for x, value in zip(mine, theirs, strict=True):
-                    x[...] = array(value, x.dtype, x.device)
+                    x[...] = array(slice_of(p, value), x.dtype, x.device) if heads else 0.0
 
     def make_sums(self) -> None:
         """Arrays for sums of gradients, once."""
