@@ -11,7 +11,7 @@ from hybridnet import dtypes
 from hybridnet.config import config
 from hybridnet.core import array
 from hybridnet.errors import HybridnetError
-from hybridnet.ops.nn import convolution, convolve, deconvolution, depthwise, pooling
+from hybridnet.ops.nn import convolution, convolve, deconvolution, depthwise, pooling, windows
 
 # -- convolution ----------------------------------------------------------------------------------
 
@@ -88,12 +88,29 @@ def test_depthwise_convolution_of_any_shape(seed: int, deep: int, monkeypatch: p
     monkeypatch.setattr(depthwise, "PART", int(rng.choice([20, 200, 1 << 18])))
     monkeypatch.setattr(depthwise, "LARGE", int(rng.choice([0, 1 << 19])))
     monkeypatch.setattr(depthwise, "CHANNELS", int(rng.integers(1, 4)))
-    nd, groups, filters = int(rng.integers(1, 4)), int(rng.integers(2, 7)), int(rng.integers(1, 3))
+    any_shape(rng, int(rng.integers(2, 7)), 1, int(rng.integers(1, 3)))
+
+
+@pytest.mark.parametrize("short", [0, 64], ids=["columns", "rows of columns"])
+@pytest.mark.parametrize("seed", range(80))
+def test_convolution_of_any_shape(seed: int, short: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In many blocks and in one, of samples and of rows."""
+    rng = np.random.default_rng(seed)
+    monkeypatch.setattr(convolve, "SHORT", short)
+    monkeypatch.setattr(convolve, "ROWS", int(rng.choice([20, 1 << 18])))
+    monkeypatch.setattr(windows, "BLOCK", int(rng.choice([100, 1 << 19])))
+    monkeypatch.setattr(windows, "LARGE", int(rng.choice([0, 64 << 20])))
+    any_shape(rng, int(rng.integers(1, 4)), int(rng.integers(2, 4)), int(rng.integers(1, 6)))
+
+
+def any_shape(rng: Any, groups: int, channels: int, filters: int) -> None:
+    """A convolution with so many channels and filters a group, all else at random, and its gradients, which are linear."""
+    nd = int(rng.integers(1, 4))
     kernel, stride, dilate = (tuple(map(int, rng.integers(1, 4, nd))) for _ in range(3))
     pad = tuple(map(int, rng.integers(0, 4, nd)))
     size = tuple(d * (k - 1) + int(n) for d, k, n in zip(dilate, kernel, rng.integers(1, 6, nd), strict=True))
-    shape, weight = (int(rng.integers(1, 4)), groups, *size), (groups * filters, 1, *kernel)
-    x, w, last = normal(*shape, seed=seed), normal(*weight, seed=seed + 100), bool(rng.integers(2))
+    shape, weight = (int(rng.integers(1, 4)), groups * channels, *size), (groups * filters, channels, *kernel)
+    x, w, last = rng.normal(size=shape), rng.normal(size=weight), bool(rng.integers(2))
     layout = {1: "NWC", 2: "NHWC", 3: "NDHWC"}[nd] if last else None
     give, take = (to_last, to_first) if last else (np.asarray, np.asarray)
 
@@ -102,9 +119,9 @@ def test_depthwise_convolution_of_any_shape(seed: int, deep: int, monkeypatch: p
 
     y = run(array(give(x)), array(give(w))).asnumpy()
     close(take(y), plain_convolution(x, w, stride, pad, dilate, groups))
-    g = normal(*y.shape, seed=seed + 200)
+    g = rng.normal(size=y.shape)
     dx, dw = gradients(run, give(x), give(w), head=g)
-    other_x, other_w = normal(*shape, seed=seed + 300), normal(*weight, seed=seed + 400)
+    other_x, other_w = rng.normal(size=shape), rng.normal(size=weight)
     close((take(dx) * other_x).sum(), (plain_convolution(other_x, w, stride, pad, dilate, groups) * take(g)).sum(), 1e-9)
     close((take(dw) * other_w).sum(), (plain_convolution(x, other_w, stride, pad, dilate, groups) * take(g)).sum(), 1e-9)
 
