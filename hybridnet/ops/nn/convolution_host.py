@@ -7,7 +7,7 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import Spec
 from hybridnet.core.kernel import HostCall
-from hybridnet.device import onednn, refusals
+from hybridnet.device import onednn, refusals, winograd
 
 
 def planned(kind: str, data: Spec, weight: Spec, result: Spec, *, last: bool, **attrs: Any) -> HostCall | None:
@@ -23,7 +23,8 @@ def planned(kind: str, data: Spec, weight: Spec, result: Spec, *, last: bool, **
         # (64, 1, 28, 28) from (64, 20, 24, 24) on two otherwise idle cores: 3.1 ms, and by NumPy 1.4.
         refusals.tell(onednn.NAME, wanted, "NumPy is faster for one channel from several filters")
         return None
-    return onednn.plan(wanted)
+    call = onednn.plan(wanted)
+    return winograd.offered(call) if call is not None and kind == "result" else call
 
 
 def convolution(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> HostCall | None:

@@ -1,0 +1,15 @@
+"""Winograd's transform of 3 × 3 convolutions, for inference: a quarter of the multiplications, where that is faster than oneDNN.
+
+===============  ==========================================================================
+``transforms``   its matrices, and the weight's transform
+``lanes``        vectors in numba's functions
+``loops``        a piece of a convolution, as numba compiles it
+``calls``        planned calls
+``choice``       whether a convolution is computed so, by timing, kept on disk
+===============  ==========================================================================
+"""
+
+from hybridnet.device.winograd.calls import NAME, Call, Packing, planned, takes
+from hybridnet.device.winograd.choice import offered
+
+__all__ = ["NAME", "Call", "Packing", "offered", "planned", "takes"]
