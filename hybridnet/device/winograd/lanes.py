@@ -1,6 +1,7 @@
-"""Vectors of eight float32 numbers in numba's functions, each operation being one instruction of LLVM's, on a processor with wide enough registers.
+"""Vectors of eight float32 numbers in numba's functions: each operation is an instruction, where registers are as wide.
 
-LLVM would have to prove of every pair of the 72 rows that a transform reads and writes that they do not overlap before it made vectors by itself.
+LLVM would have to prove of every two of the 72 rows that a transform reads and writes that they do not overlap, before it made vectors
+by itself.
 """
 
 from __future__ import annotations

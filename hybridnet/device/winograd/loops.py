@@ -1,12 +1,9 @@
-"""The loops: one function that computes a piece of a convolution, some tiles by some filters, from text that numba compiles once for all shapes.
+"""A piece of a convolution, some tiles by some filters, as a function that numba compiles once, for all shapes.
 
-A piece's tiles are transformed into scratch, (36, tiles, channels), multiplied by the weight's panels, and transformed back with what comes behind. Each sum
-over channels is taken in order, in whatever pieces the work is cut: results do not depend on that. One tile and eight channels stay in
-registers, as far as there are enough. The 36 planes of a scratch are ``GAP`` numbers apart from one another beyond their own size, so that their
-rows do not all fall to one place of the cache.
-
-Two threads, a bias, a sum and a relu included, milliseconds by oneDNN's convolution and so (AVX2, 512 kB and 32 MB of cache): (1,56,56,64) 1.20 and 0.61,
-(1,28,28,128) 1.19 and 0.51, (1,14,14,256) 1.27 and 0.61, (1,7,7,512) 1.26 and 1.20, eight images of these 10.9 and 5.2, 9.6 and 4.0, 9.8 and 5.1, 9.2 and 5.0.
+A piece's tiles are transformed into scratch, (36, tiles, channels), multiplied by the weight's panels, and transformed back, with what
+comes behind. Each sum over channels is taken in order, however the work is cut into pieces: results do not depend on that. One tile and
+eight channels stay in registers, as far as there are enough. The 36 planes of a scratch are ``GAP`` numbers apart from one another beyond
+their own size, so that their rows do not all fall to one place of the cache.
 """
 
 from __future__ import annotations
@@ -16,13 +13,12 @@ import inspect
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from hybridnet.device import loops
 from hybridnet.device.winograd import lanes
-from hybridnet.device.winograd.transforms import A, B, PANEL, PRODUCTS, TILE, WINDOW
+from hybridnet.device.winograd.transforms import PANEL, PRODUCTS, TILE, WINDOW, A, B
 
 #: Numbers between the planes of a scratch: a line of the cache.
 GAP = 16
@@ -84,7 +80,8 @@ def tile_forth(x, at, row, place, v, to, plane, channels):  # rows and places of
 @inlined
 def summed(m, at, plane):
     return back(
-        load(m, at), load(m, at + 6 * plane), load(m, at + 12 * plane), load(m, at + 18 * plane), load(m, at + 24 * plane), load(m, at + 30 * plane)
+        load(m, at), load(m, at + 6 * plane), load(m, at + 12 * plane),
+        load(m, at + 18 * plane), load(m, at + 24 * plane), load(m, at + 30 * plane),
     )
 
 @inlined
@@ -217,7 +214,7 @@ def _micro(rows: int) -> str:
 
 def text() -> str:
     """All of it."""
-    choose = []
+    choose: list[str] = []
     for rows in ROWS:
         choose += [
             f"{'el' if choose else ''}if left >= {rows}:",
@@ -229,7 +226,7 @@ def text() -> str:
 
 
 def _constants() -> str:
-    """The numbers that the text reads, and what else the compiled function depends on, so that what is kept on disk is that of this text."""
+    """The numbers that the text reads, and what else the compiled function depends on: what is kept on disk is found by the text."""
     aa, bb = A * A, B * B
     numbers = {"A": A, "B": B, "LESS_A": -A, "LESS_B": -B, "AA": aa, "BB": bb, "LESS_AA": -aa, "LESS_BB": -bb, "AABB": aa * bb}
     numbers.update(LESS_SUM=-aa - bb, AAA=A**3, BBB=B**3, ZERO=0.0)

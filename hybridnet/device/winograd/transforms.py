@@ -1,8 +1,8 @@
 """F(4×4, 3×3): its matrices, and weights transformed by them.
 
-A tile of 6 × 6 places of the data gives 4 × 4 places of the result: y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A, in which 36 products over channels take the
-place of 144. It is interpolation, at the points 0, ±a, ±b and infinity. The usual 1 and 2 make errors four times as large as 5/8 and 3/2 (of random
-data, 64 and 512 channels, the largest error beside the largest result: 6e-6, and 1.5e-6; a plain sum's 2e-7), whose squares float32 holds exactly.
+A tile of 6 × 6 places of the data gives 4 × 4 places of the result: y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A, in which 36 products over channels
+take the place of 144. It is interpolation, at the points 0, ±a, ±b and infinity. The usual 1 and 2 make errors four times as large as 5/8
+and 3/2 (of random data, 64 and 512 channels, the largest error beside the largest result: 6e-6, and 1.5e-6; a plain sum's 2e-7).
 """
 
 from __future__ import annotations
