@@ -192,12 +192,12 @@ def faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any
         return 1.0, 0.5
 
     of_winograd.piece()
-    choice._chosen.cache_clear()
+    choice._chosen.clear()
     monkeypatch.setattr(config, "cache_dir", str(tmp_path))
     monkeypatch.setattr(choice, "LEAST", 0)
     monkeypatch.setattr(choice, "_timed", fast)
     yield timed
-    choice._chosen.cache_clear()
+    choice._chosen.clear()
 
 
 def network() -> tuple[Any, Any]:
@@ -262,7 +262,7 @@ def test_what_was_chosen_is_kept(faster: list[Any], monkeypatch: pytest.MonkeyPa
     net, x = network()
     net(x)
     assert len(faster) == 1  # the first has three channels
-    choice._chosen.cache_clear()
+    choice._chosen.clear()
     monkeypatch.setattr(choice, "_timed", None)
     again, _ = network()
     again(x)

@@ -1,4 +1,4 @@
-"""Whether a convolution is computed by Winograd's transform or by oneDNN: found out by timing, once, and kept on disk.
+"""Whether a convolution is computed by Winograd's transform or directly: found out by timing, once, and kept on disk.
 
 It is asked for weights that stay the same alone (``packing``), hence in inference. Both are timed in turn on arrays of the convolution's
 shapes, with nothing but the data in a cache, as it is between the layers of a network whose weights are of more bytes than caches have.
@@ -13,7 +13,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,11 @@ from hybridnet.device.autotune import Choice, keep, kept
 from hybridnet.device.winograd import calls
 from hybridnet.device.winograd.loops import text
 
+_Way = tuple[Any, Any]
+
 #: Multiply-adds, of all windows, from which it is asked: 0.06 ms on two cores.
 LEAST = 6 << 20
-#: It must be so much faster than oneDNN, whose errors are smaller.
+#: It must be so much faster than a direct sum, whose errors are smaller.
 MARGIN = 0.1
 #: Seconds for which the two are timed, and rounds, of which the fastest counts.
 SECONDS, LEAST_ROUNDS, ROUNDS = 0.3, 2, 8
@@ -36,12 +38,26 @@ SECONDS, LEAST_ROUNDS, ROUNDS = 0.3, 2, 8
 EVICTED = 64 << 20
 
 
+def is_open(asked: onednn.Convolution) -> bool:
+    """Whether a convolution of enough work may be computed otherwise, by the settings."""
+    return config.winograd and config.autotune and asked.multiply_adds >= LEAST
+
+
 class Offered(onednn.Call):
     """oneDNN's call of a convolution, in whose place the transform's is given where the weight is packed and that is faster."""
 
     def packing(self, i: int) -> tuple[Any, Any] | None:
         """How an operand is packed, and the call that takes it so; None where it is as well taken as it lies."""
-        return (_transform(self) if i == 1 else None) or super().packing(i)
+        return (self._transform() if i == 1 else None) or super().packing(i)
+
+    def _transform(self) -> tuple[calls.Packing, calls.Call] | None:
+        asked = self.description
+        assert isinstance(asked, onednn.Convolution)
+        if not (is_open(asked) and loops.available()):
+            return None
+        name = f"{calls.NAME}, numba {version(loops.NAME)}, {hashlib.sha256(text().encode()).hexdigest()}"
+        direct = super().packing(1) or (None, self)
+        return faster(asked, (self.name, direct), (name, lambda: calls.planned(asked)))
 
 
 def offered(direct: onednn.Call) -> onednn.Call:
@@ -51,31 +67,30 @@ def offered(direct: onednn.Call) -> onednn.Call:
     return Offered(asked, {}) if calls.takes(asked) and asked.multiply_adds >= LEAST else direct
 
 
-def _transform(direct: onednn.Call) -> tuple[calls.Packing, calls.Call] | None:
-    asked = direct.description
-    assert isinstance(asked, onednn.Convolution)
-    if not (config.winograd and config.autotune and loops.available()):
-        return None
-    return calls.planned(asked) if _chosen(asked, threads.count(), config.cache_dir).which else None
+def faster(asked: onednn.Convolution, direct: tuple[str, Any], other: tuple[str, Callable[[], _Way | None]]) -> _Way | None:
+    """The other way to compute a convolution, with how its weight is packed, where it is faster than the direct one; else None.
+
+    ``direct``: its name, and how the weight is packed for it, if it is, with the call. ``other``: its name, and what plans it.
+    """
+    whole = f"{asked}, {threads.count()} threads, {_processor()}"
+    names = direct[0], other[0]
+    found = _chosen.get((config.cache_dir, whole, *names))
+    way = None
+    if found is None:
+        before, found = kept(f"{whole}, {names}")
+        if before != names:
+            way = other[1]()
+            if way is None:  # which may be another time, in another process
+                return None
+            seconds = _timed(asked, [direct[1], way])
+            found = Choice(int(seconds[1] * (1 + MARGIN) < seconds[0]), "by timing", seconds)
+            keep(f"{whole}, {names}", names, found)
+        _chosen[config.cache_dir, whole, *names] = found
+    return (way or other[1]()) if found.which else None
 
 
-@lru_cache(maxsize=4096)
-def _chosen(asked: onednn.Convolution, workers: int, cache_dir: str) -> Choice:
-    """0: oneDNN, 1: the transform. ``cache_dir``: where it is kept."""
-    direct = onednn.plan(asked)
-    assert direct is not None
-    names = direct.name, f"{calls.NAME}, numba {version(loops.NAME)}"
-    whole = f"{asked}, {workers} threads, {_processor()}, {hashlib.sha256(text().encode()).hexdigest()}"
-    before, choice = kept(whole)
-    if before == names:
-        return choice
-    way = calls.planned(asked)
-    if way is None:
-        return Choice(0, "the only one")
-    seconds = _timed(asked, [direct.packing(1) or (None, direct), way])
-    choice = Choice(int(seconds[1] * (1 + MARGIN) < seconds[0]), "by timing", seconds)
-    keep(whole, names, choice)
-    return choice
+#: What has been chosen in this process, or read.
+_chosen: dict[tuple[str, ...], Choice] = {}
 
 
 def _timed(asked: onednn.Convolution, ways: Sequence[tuple[Any, Any]]) -> tuple[float, ...]:

@@ -19,6 +19,18 @@ A, B = 5 / 8, 3 / 2
 PANEL = 16
 
 
+def of_data() -> Any:
+    """Bᵀ, (6, 6), in float64."""
+    aa, bb = A * A, B * B
+    rows = [[0, -p * other, -other, p, 1, 0] for p, other in ((A, bb), (-A, bb), (B, aa), (-B, aa))]
+    return np.array([[aa * bb, 0, -aa - bb, 0, 1, 0], *rows, [0, aa * bb, 0, -aa - bb, 0, 1]])
+
+
+def of_result() -> Any:
+    """Aᵀ, (4, 6), in float64."""
+    return np.array([[0**i, A**i, (-A) ** i, B**i, (-B) ** i, float(i == TILE - 1)] for i in range(TILE)])
+
+
 def of_weight() -> Any:
     """G, (6, 3), in float64."""
     s, t = 1 / (2 * A**2 * (A**2 - B**2)), 1 / (2 * B**2 * (B**2 - A**2))

@@ -8,6 +8,7 @@ from hybridnet import dtypes
 from hybridnet.core import Spec
 from hybridnet.core.kernel import HostCall
 from hybridnet.device import onednn, refusals, winograd
+from hybridnet.ops.nn import convolution_numpy
 
 
 def planned(kind: str, data: Spec, weight: Spec, result: Spec, *, last: bool, **attrs: Any) -> HostCall | None:
@@ -28,9 +29,12 @@ def planned(kind: str, data: Spec, weight: Spec, result: Spec, *, last: bool, **
 
 
 def convolution(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> HostCall | None:
-    """oneDNN's plan for y = convolution(x, w); ``None`` where it has none."""
+    """oneDNN's plan for y = convolution(x, w), or NumPy's where that may be a transform's; ``None`` where NumPy is to compute it anyway."""
     (x, w), (y,) = inputs, outputs
-    return planned("result", x, w, y, **attrs)
+    call = planned("result", x, w, y, **attrs)
+    if call is None and x.dtype == w.dtype == dtypes.float32:
+        return convolution_numpy.offered(onednn.Convolution("result", x.shape, w.shape, y.shape, **attrs))
+    return call
 
 
 def data_grad(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, size: Any, **attrs: Any) -> HostCall | None:
