@@ -130,8 +130,8 @@ SETTINGS = {
         "HYBRIDNET_WINOGRAD",
         True,
         lambda text: bool(int(text)),
-        "0: on a CPU with oneDNN and numba no 3 × 3 convolution is computed by Winograd's transform; else those of a program without "
-        "gradients are where that is faster, by timing, which changes their last digits and makes NaN of infinities",
+        "0: on a CPU no 3 × 3 convolution is computed by Winograd's transform; else those of programs without gradients are where that is "
+        "faster, by timing, which changes their last digits and makes NaN of infinities",
     ),
     "graph_branches": Setting(
         "HYBRIDNET_GRAPH_BRANCHES",

@@ -1,73 +1,26 @@
-"""Winograd's transform of 3 × 3 convolutions: results against float64, what it computes, and when it is chosen."""
+"""Winograd's transform of 3 × 3 convolutions: results against float64, and what it computes."""
 
-import logging
-import os
-from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from support.onednn_calls import needed
+from support.winograd import RELU, asked, in_float64, operands, strided
+from support.winograd import computed as by_call
 
-import hybridnet as hn
-from hybridnet import autograd, nd
 from hybridnet.config import config
 from hybridnet.device import loops, onednn, threads, winograd
-from hybridnet.device.winograd import calls, choice, transforms
-from hybridnet.device.winograd import loops as of_winograd
-from hybridnet.gluon import nn
+from hybridnet.device.winograd import calls, transforms
 
 pytestmark = [needed, pytest.mark.skipif(not loops.available(), reason="needs numba")]
 
-RELU = onednn.Activation("relu")
-
-
-def asked(data: Any, filters: int, pad: tuple[int, int] = (1, 1), **more: Any) -> onednn.Convolution:
-    """A convolution of data (N, H, W, C)."""
-    n, height, width, channels = data
-    result = (n, height + 2 * pad[0] - 2, width + 2 * pad[1] - 2, filters)
-    sizes = {"stride": (1, 1), "pad": pad, "dilate": (1, 1), "groups": 1, "last": True, **more}
-    return onednn.Convolution("result", tuple(data), (filters, 3, 3, channels), result, **sizes)
-
-
-def operands(wanted: onednn.Convolution, rng: Any) -> list[Any]:
-    """Data, weight, and what comes behind."""
-    return [rng.normal(size=x.shape).astype("float32") for x in wanted.operands()[:-1]]
-
-
-def in_float64(wanted: onednn.Convolution, x: Any, w: Any, *behind: Any) -> Any:
-    """The result as it should be."""
-    wide = np.pad(x.astype(float), ((0, 0), *[(p, p) for p in wanted.pad], (0, 0)))
-    _, rows, places, _ = wanted.result
-    y = np.zeros(wanted.result)
-    for i in range(3):
-        for j in range(3):
-            y += wide[:, i : i + rows, j : j + places] @ w[:, i, j].T.astype(float)
-    for more in behind:
-        y = y + more
-    return np.maximum(y, 0) if wanted.activation else y
-
 
 def computed(wanted: onednn.Convolution, given: list[Any], lay: Any = np.ascontiguousarray) -> Any:
-    """The result by the transform, of scratch and results that hold anything."""
+    """The result by the transform."""
     found = winograd.planned(wanted)
     assert found is not None
-    packing, call = found
-    packed, scratch = np.full(packing.size, 255, np.uint8), np.full(call.workspace, 255, np.uint8)
-    x, w, *behind = map(lay, given)
-    packing(w, packed)
-    around = np.full((wanted.result[0] + 2, *wanted.result[1:]), np.nan, "float32")
-    out = around[1:-1]
-    with onednn.Call.session:
-        call.bind([None, packed, *behind, None], scratch)(x, out)
-    assert np.isnan(around[0]).all()
-    assert np.isnan(around[-1]).all()
-    again = lay(np.full(wanted.result, np.nan, "float32"))
-    call(x, packed, *behind, again)
-    np.testing.assert_array_equal(again, out)
-    return out
+    return by_call(wanted, given, found, lay)
 
 
 def test_the_matrices_are_a_convolution_in_exact_arithmetic() -> None:
@@ -103,16 +56,10 @@ def test_random_convolutions_are_those_of_float64(seed: int) -> None:
     more = {"bias": bool(rng.integers(2)), "added": bool(rng.integers(2)), "activation": RELU if rng.integers(2) else None}
     wanted = asked(data, 16 * int(rng.integers(1, 6)), pad, **more)
     given = operands(wanted, rng)
-    lay = _strided if rng.integers(2) else np.ascontiguousarray
+    lay = strided if rng.integers(2) else np.ascontiguousarray
     expected = in_float64(wanted, *given)
     scale = np.abs(in_float64(asked(data, wanted.weight[0], pad), *given[:2])).max()
     assert np.abs(computed(wanted, given, lay) - expected).max() <= 5e-6 * scale
-
-
-def _strided(x: Any) -> Any:
-    wide = np.zeros((*x.shape[::-1], 2), x.dtype)[..., 0].T
-    wide[...] = x
-    return wide
 
 
 @pytest.mark.parametrize("channels", [64, 512, calls.CHANNELS])
@@ -177,157 +124,6 @@ def test_other_shapes_are_not_its() -> None:
     assert not winograd.takes(asked((1, 8, 8, 16), 24))
     assert not winograd.takes(asked((0, 8, 8, 16), 16))
     assert not winograd.takes(asked((1, 8, 8, calls.CHANNELS + 8), 16))
-
-
-# -- the choice --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Any size is asked for, and by timing it is the faster; a list of what was timed. Choices are kept in an empty folder."""
-    timed: list[Any] = []
-
-    def fast(wanted: Any, ways: Any) -> tuple[float, float]:
-        timed.append(wanted)
-        return 1.0, 0.5
-
-    of_winograd.piece()
-    choice._chosen.clear()
-    monkeypatch.setattr(config, "cache_dir", str(tmp_path))
-    monkeypatch.setattr(choice, "LEAST", 0)
-    monkeypatch.setattr(choice, "_timed", fast)
-    yield timed
-    choice._chosen.clear()
-
-
-def network() -> tuple[Any, Any]:
-    """Two convolutions, a sum, and data."""
-    rng = np.random.default_rng(4)
-
-    class Net(hn.gluon.HybridBlock):
-        def __init__(self) -> None:
-            super().__init__()
-            with self.name_scope():
-                self.first = nn.Conv2D(16, 3, padding=1, in_channels=3)
-                self.second = nn.Conv2D(16, 3, padding=1, in_channels=16)
-
-        def hybrid_forward(self, F: Any, x: Any) -> Any:
-            y = F.relu(self.first(x))
-            return F.relu(self.second(y) + y)
-
-    net = Net()
-    net.initialize(hn.init.Normal(0.3))
-    net.hybridize()
-    return net, nd.array(rng.normal(size=(2, 3, 13, 10)))
-
-
-def is_used(net: Any, x: Any) -> bool:
-    return winograd.NAME in str(net.explain(x))
-
-
-@pytest.mark.usefixtures("faster")
-def test_a_network_gives_the_same_to_a_hundred_thousandth_and_new_weights_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, x = network()
-    for _ in range(2):
-        monkeypatch.setattr(config, "winograd", True)
-        mine = net(x).asnumpy()
-        assert is_used(net, x)
-        monkeypatch.setattr(config, "winograd", False)
-        direct = net(x).asnumpy()
-        assert not is_used(net, x)
-        assert 0 < np.abs(mine - direct).max() <= 1e-5 * np.abs(direct).max()
-        weight = net.second.weight
-        weight.set_data(weight.data() * 2 + 0.1)
-
-
-@pytest.mark.usefixtures("faster")
-def test_a_recorded_call_is_not_computed_so() -> None:
-    net, x = network()
-    with autograd.record():
-        recorded = net(x)
-    recorded.backward()
-    direct, _ = network()
-    for mine, theirs in zip(direct.collect_params().values(), net.collect_params().values(), strict=True):
-        mine.set_data(theirs.data())
-    with autograd.record():
-        config_before, config.winograd = config.winograd, False
-        try:
-            expected = direct(x)
-        finally:
-            config.winograd = config_before
-    np.testing.assert_array_equal(recorded.asnumpy(), expected.asnumpy())
-
-
-def test_what_was_chosen_is_kept(faster: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    net, x = network()
-    net(x)
-    assert len(faster) == 1  # the first has three channels
-    choice._chosen.clear()
-    monkeypatch.setattr(choice, "_timed", None)
-    again, _ = network()
-    again(x)
-    assert is_used(again, x)
-
-
-@pytest.mark.parametrize("seconds", [(1.0, 0.95), (1.0, 2.0)])
-def test_what_is_hardly_faster_is_left_to_the_library(faster: list[Any], seconds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "_timed", lambda wanted, ways: seconds)
-    net, x = network()
-    net(x)
-    assert not is_used(net, x)
-
-
-def test_settings_forbid_it(faster: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("winograd", False), ("autotune", False), ("disabled_libraries", frozenset({"numba"}))):
-        with monkeypatch.context() as patch:
-            patch.setattr(config, name, value)
-            net, x = network()
-            net(x)
-            assert not is_used(net, x), name
-    assert not faster
-
-
-def test_both_are_timed_on_what_they_compute() -> None:
-    wanted = asked((1, 28, 28, 64), 64, bias=True, added=True, activation=RELU)
-    direct, way = onednn.plan(wanted), winograd.planned(wanted)
-    assert direct is not None
-    assert way is not None
-    seconds = choice._timed(wanted, [direct.packing(1) or (None, direct), way])
-    assert all(0 < s < 1 for s in seconds)
-
-
-def test_small_ones_are_not_asked_for() -> None:
-    small = onednn.plan(asked((1, 8, 8, 16), 16))
-    large = onednn.plan(asked((1, 56, 56, 64), 64))
-    assert small is not None and large is not None
-    assert not isinstance(winograd.offered(small), choice.Offered)
-    assert isinstance(winograd.offered(large), choice.Offered)
-
-
-def test_where_numba_fails_the_library_computes(
-    faster: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("no LLVM today")
-
-    of_winograd._piece.cache_clear()
-    with monkeypatch.context() as patch:
-        patch.setattr(loops, "compiled", broken)
-        net, x = network()
-        with caplog.at_level(logging.WARNING, "hybridnet"):
-            net(x)
-        assert not is_used(net, x)
-    assert "no LLVM today" in caplog.text
-    of_winograd._piece.cache_clear()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_process_that_was_forked_off_compiles_nothing(faster: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loops._compiler, "is_forked", True)
-    assert of_winograd.piece() is not None  # it is there already
-    of_winograd._piece.cache_clear()
-    assert of_winograd.piece() is None
-    assert winograd.planned(asked((1, 8, 8, 16), 16)) is None
 
 
 def test_one_thread_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

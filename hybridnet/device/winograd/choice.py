@@ -35,7 +35,7 @@ MARGIN = 0.1
 #: Seconds for which the two are timed, and rounds, of which the fastest counts.
 SECONDS, LEAST_ROUNDS, ROUNDS = 0.3, 2, 8
 #: Bytes that are written between two timed calls, so that a weight is in no cache.
-EVICTED = 64 << 20
+EVICTED = 40 << 20
 
 
 def is_open(asked: onednn.Convolution) -> bool:
