@@ -52,6 +52,10 @@ class Packing:
 
     def __call__(self, array: Any, out: Any) -> None:
         """Transform an array of any strides."""
+        with threads.one_thread:
+            self._transform(array, out)
+
+    def _transform(self, array: Any, out: Any) -> None:
         both = np.kron(of_weight(), of_weight())
         result = out.view(np.float32).reshape(self._shape)
         for i, part in enumerate(array):  # a filter
