@@ -40,7 +40,7 @@ def of_weight() -> Any:
     return np.array([ends[0], *[[n, n * p, n * p * p] for n, p in ((s, A), (s, -A), (t, B), (t, -B))], ends[1]])
 
 
-@threads.one_thread  # BLAS's own threads wait for each other: of (512, 3, 3, 512) 0.05 s, and 0.4 to 1.1 s with two of them on a busy machine
+@threads.one_thread  # BLAS's own threads wait for one another: (512, 3, 3, 512) in 0.05 s, and 0.4 to 1.1 with two of them on a busy one
 def transformed(weight: Any, out: Any) -> None:
     """A weight (filters, 3, 3, channels) transformed into ``out``, (36, filters / 16, channels, 16): as the loops read it."""
     both = np.kron(of_weight(), of_weight())
