@@ -108,7 +108,7 @@ SETTINGS = {
         True,
         lambda text: bool(int(text)),
         "0: of the algorithms that cuBLASLt and cuDNN propose take the first, in place of the fastest of eight, which the first run of a "
-        "program finds by timing and which is kept in `HYBRIDNET_CACHE_DIR`",
+        "program finds by timing and which is kept in `HYBRIDNET_CACHE_DIR`; on a CPU no convolution by Winograd's transform",
     ),
     "deterministic": Setting(
         "HYBRIDNET_DETERMINISTIC",
@@ -125,6 +125,13 @@ SETTINGS = {
         "type's range or are NaN: constant factors are gathered into one, x + 0 and a sum of one number are x, and on a GPU a relu joins "
         "the product before it, which turns NaN into 0; on a CPU with oneDNN a clip joins the convolution before it, which turns NaN into "
         "its lower bound",
+    ),
+    "winograd": Setting(
+        "HYBRIDNET_WINOGRAD",
+        True,
+        lambda text: bool(int(text)),
+        "0: on a CPU no 3 × 3 convolution is computed by Winograd's transform; else those of programs without gradients are where that is "
+        "faster, by timing, which changes their last digits and makes NaN of infinities",
     ),
     "graph_branches": Setting(
         "HYBRIDNET_GRAPH_BRANCHES",
@@ -248,6 +255,7 @@ class Config:
     deadline: float
     tf32: bool
     autotune: bool
+    winograd: bool
     graph_branches: bool
     deterministic: bool
     fast_math: bool

@@ -52,6 +52,7 @@ class Key(NamedTuple):
     disabled_passes: frozenset[str]
     disabled_libraries: frozenset[str]
     tf32: bool
+    winograd: bool
     deterministic: bool
     fast_math: bool
     score_bytes: int
@@ -80,6 +81,7 @@ def key_of(structure: Any, leaves: Sequence[Any]) -> tuple[Any, ...]:
         config.disabled_passes,
         config.disabled_libraries,
         config.tf32,
+        config.winograd,
         config.deterministic,
         config.fast_math,
         config.score_bytes,

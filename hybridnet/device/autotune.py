@@ -61,9 +61,9 @@ class Tuned:
         if not self.settled:
             self._device = Device("gpu", device_id)
             self._asked = _on_device(asked, device_id)
-            names, kept = _kept(self._asked)
+            names, choice = kept(self._asked)
             if names == self.names:
-                self.choice, self.settled = kept, True
+                self.choice, self.settled = choice, True
 
     def __str__(self) -> str:
         """For people; empty where there was nothing to choose."""
@@ -85,7 +85,7 @@ class Tuned:
             seconds = _timed([lambda i=i: run(i) for i in range(len(self.names))], self._device)  # type: ignore[misc]
             self.choice = Choice(_fastest(seconds), "by timing", seconds)
             self.settled = True
-            _keep(self._asked, self.names, self.choice)
+            keep(self._asked, self.names, self.choice)
 
 
 def _fastest(seconds: Sequence[float]) -> int:
@@ -124,7 +124,7 @@ def _file(asked: str) -> str:
     return f"{hashlib.sha256(asked.encode()).hexdigest()[:40]}.algorithm"
 
 
-def _kept(asked: str) -> tuple[tuple[str, ...], Choice]:
+def kept(asked: str) -> tuple[tuple[str, ...], Choice]:
     """The algorithms of which one was chosen before, and which; no algorithms where nothing is there that can be read."""
     nothing = (), Choice(0, "")
     found = kernel_cache.read(_file(asked))
@@ -143,14 +143,15 @@ def _kept(asked: str) -> tuple[tuple[str, ...], Choice]:
 
 def recalled(asked: str, device_id: int) -> tuple[str, ...]:
     """The names of the algorithms of which one was chosen before, for a library that makes only what it is to run; none if none was."""
-    return _kept(_on_device(asked, device_id))[0]
+    return kept(_on_device(asked, device_id))[0]
 
 
 def _on_device(asked: str, device_id: int) -> str:
     return f"{asked} on {cuda.device_name(device_id)}"
 
 
-def _keep(asked: str, names: Sequence[str], choice: Choice) -> None:
+def keep(asked: str, names: Sequence[str], choice: Choice) -> None:
+    """Keep what was chosen among algorithms of those names, for what was asked, until another choice is kept."""
     seconds = [None if math.isinf(s) else s for s in choice.seconds]
     record = {"asked": asked, "algorithms": list(names), "chosen": choice.which, "seconds": seconds}
     kernel_cache.write(_file(asked), json.dumps(record).encode())

@@ -15,7 +15,7 @@ import os
 import queue
 import sysconfig
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -61,7 +61,7 @@ class Loop:
         """Compile it now; what numba cannot compile is warned of, and not tried again."""
         if self.run is None:
             try:
-                self.run = _compiled(self.text, self.types)
+                self.run = compiled(self.text, self.types, {})
             except Exception as error:  # of numba or LLVM, whatever it is: NumPy computes as well
                 _warn(str(error))
 
@@ -104,16 +104,18 @@ class BoundLoop:
         return True
 
 
-def _compiled(text: str, types: tuple[str, ...]) -> Callable[..., Any]:
+def compiled(text: str, types: tuple[str, ...], names: Mapping[str, Any]) -> Callable[..., Any]:
+    """The function ``loop`` of a text, in which ``names`` are known besides, compiled now or as it was kept; raises whatever numba does."""
+    sysconfig.get_config_vars()  # which numba asks for, and which two threads must not make at once
     import numba
 
     path = leave(f"loop-{hashlib.sha256(repr((text, types)).encode()).hexdigest()[:24]}.py", text)
-    names: dict[str, Any] = {"__name__": __name__}  # of a module that can be imported: numba does when it loads what it kept
-    exec(compile(text, str(path), "exec"), names)
+    known = {"__name__": __name__, **names}  # of a module that can be imported: numba does when it loads what it kept
+    exec(compile(text, str(path), "exec"), known)
     signature = f"void({', '.join(types)})"
 
     def made(kept: bool) -> Callable[..., Any]:
-        return numba.njit(signature, cache=kept, nogil=True, error_model="numpy")(names["loop"])  # type: ignore[no-any-return]
+        return numba.njit(signature, cache=kept, nogil=True, error_model="numpy")(known["loop"])  # type: ignore[no-any-return]
 
     try:
         return made(kept=True)
@@ -133,6 +135,7 @@ class _Compiler:
         self._waiting: queue.SimpleQueue[Loop | threading.Event | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self.is_forked = False
 
     def add(self, wanted: Loop) -> None:
         """Have a loop compiled."""
@@ -167,11 +170,18 @@ class _Compiler:
 
     def begin_again(self) -> None:
         """In a process that was forked off, where numba may be in the middle of something for ever: what is compiled stays."""
-        self._thread, self._closed = None, True
+        self._thread, self._closed, self.is_forked = None, True, True
 
 
 _compiler = _Compiler()
 finish = _compiler.finish
+
+
+def is_forked() -> bool:
+    """Whether this process was forked off, so that nothing can be compiled: what is compiled stays."""
+    return _compiler.is_forked
+
+
 atexit.register(_compiler.close)
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_compiler.begin_again)

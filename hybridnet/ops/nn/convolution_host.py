@@ -7,7 +7,8 @@ from typing import Any
 from hybridnet import dtypes
 from hybridnet.core import Spec
 from hybridnet.core.kernel import HostCall
-from hybridnet.device import onednn, refusals
+from hybridnet.device import onednn, refusals, winograd
+from hybridnet.ops.nn import convolution_numpy
 
 
 def planned(kind: str, data: Spec, weight: Spec, result: Spec, *, last: bool, **attrs: Any) -> HostCall | None:
@@ -23,13 +24,17 @@ def planned(kind: str, data: Spec, weight: Spec, result: Spec, *, last: bool, **
         # (64, 1, 28, 28) from (64, 20, 24, 24) on two otherwise idle cores: 3.1 ms, and by NumPy 1.4.
         refusals.tell(onednn.NAME, wanted, "NumPy is faster for one channel from several filters")
         return None
-    return onednn.plan(wanted)
+    call = onednn.plan(wanted)
+    return winograd.offered(call) if call is not None and kind == "result" else call
 
 
 def convolution(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], **attrs: Any) -> HostCall | None:
-    """oneDNN's plan for y = convolution(x, w); ``None`` where it has none."""
+    """oneDNN's plan for y = convolution(x, w), or NumPy's where that may be a transform's; ``None`` where NumPy is to compute it anyway."""
     (x, w), (y,) = inputs, outputs
-    return planned("result", x, w, y, **attrs)
+    call = planned("result", x, w, y, **attrs)
+    if call is None and x.dtype == w.dtype == dtypes.float32:
+        return convolution_numpy.offered(onednn.Convolution("result", x.shape, w.shape, y.shape, **attrs))
+    return call
 
 
 def data_grad(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, size: Any, **attrs: Any) -> HostCall | None:
