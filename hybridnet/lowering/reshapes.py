@@ -128,15 +128,22 @@ class _Sets:
         apart = self._enter()
         if not apart:
             return {}
-        for producer, reader in apart:
-            _join(self.of[producer], self.of[reader])
+        for producer, readers in apart.items():
+            self._gather(producer, readers)
         found = {key: top.shape for key, mine in self.of.items() if (top := _top(mine)).members > 1}
         own = {key: key.inputs[0].shape if isinstance(key, Node) else key.shape for key in found}
         return found if found != own else {}
 
-    def _enter(self) -> list[tuple[Value, Value | Node]]:
-        """Enter all nodes, those joined that are of one shape; gives the pairs between which a reshape stands."""
-        apart: list[tuple[Value, Value | Node]] = []
+    def _gather(self, producer: Value, readers: list[Value | Node]) -> None:
+        """Join a value with those that read it through reshapes: all or none, since those that stay apart are read beside each other."""
+        found = [_top(self.of[key]) for key in (producer, *readers)]
+        if all(a.may_be(b.shape) for a in found for b in found if b.fixed):
+            for reader in readers:
+                _join(self.of[producer], self.of[reader])
+
+    def _enter(self) -> dict[Value, list[Value | Node]]:
+        """Enter all nodes, those joined that are of one shape; gives of values who reads them through a reshape."""
+        apart: dict[Value, list[Value | Node]] = {}
         for node in self.graph.nodes:
             if not node.inputs or not is_fusable(node):
                 continue
@@ -157,7 +164,7 @@ class _Sets:
                     self._read(out, v, node, apart)
         return apart
 
-    def _read(self, key: Value | Node, v: Value, node: Node, apart: list[tuple[Value, Value | Node]]) -> None:
+    def _read(self, key: Value | Node, v: Value, node: Node, apart: dict[Value, list[Value | Node]]) -> None:
         """A node, or what it gives, reads a value."""
         mine = _top(self.of[key])
         origin = source(v)
@@ -178,7 +185,7 @@ class _Sets:
         elif origin is v and theirs is not None and theirs.shape == v.shape:
             _join(theirs, mine)
         elif theirs is not None:
-            apart.append((origin, key))
+            apart.setdefault(origin, []).append(key)
 
 
 class _Moving:
