@@ -108,8 +108,8 @@ _GPU = (
     _MULTI_TENSOR,
     Lowering(
         "reshapes",
-        lambda graph, target: reshapes(graph),
-        "when no rewrite is left that knows nodes by their shapes, and before recomputation",
+        lambda graph, target: reshapes(graph, target.donate),
+        "when no rewrite is left that knows nodes by their shapes, and before recomputation, which does not see through them",
     ),
     Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
     Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),

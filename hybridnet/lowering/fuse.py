@@ -148,9 +148,9 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
     units = _Fusion(min_bytes).units(graph)
     position = {node: i for i, node in enumerate(graph.nodes)}
     before = communication_before(graph.nodes)
-    if any(u.fusable and u.limits.counts_launches for u in units):
-        units = _beside(_ordered(units, position, before))
-    return _rebuilt(graph, _ordered(units, position, before), position)
+    order = _ordered(units, position, before)
+    joined = _beside(order)
+    return _rebuilt(graph, order if len(joined) == len(order) else _ordered(joined, position, before), position)
 
 
 class _Fusion:
@@ -240,6 +240,8 @@ def _beside(units: list[_Unit]) -> list[_Unit]:
     They go over one domain and wait for the same unit last. So what they read is loaded once, and none runs much earlier than it would.
     Nor can one wait for another: what each waits for is there when the last of it is. Single numbers need nothing in common.
     """
+    if not any(unit.fusable and unit.limits.counts_launches for unit in units):
+        return units
     place = {v: i for i, unit in enumerate(units) for node in unit.nodes for v in node.outputs}
     root: dict[Value, Value] = {}  # of a view what it is a view of
     alike: dict[Any, list[_Unit]] = {}

@@ -13,6 +13,7 @@ shape in which it meets the same elements; where there is none, the reshape stay
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from hybridnet.core import Kind, Spec
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value
@@ -23,11 +24,15 @@ from hybridnet.lowering.fuse import is_fusable
 Shape = tuple[int, ...]
 
 
-def reshapes(graph: Graph) -> Graph:
-    """The graph with the reshapes between pointwise operators moved to where their region begins and ends."""
+def reshapes(graph: Graph, donate: Mapping[int, int]) -> Graph:
+    """The graph with the reshapes between pointwise operators moved to where their region begins and ends.
+
+    ``donate``: which outputs are written over which inputs. A kernel that sums does not write over what it reads for each row, so that
+    what follows from a sum, and is such an output, stays a kernel of its own.
+    """
     if not any(node.op is RESHAPE or node.op.kind is Kind.REDUCTION for node in graph.nodes):
         return graph
-    shapes = _Sets(graph).shapes()
+    shapes = _Sets(graph, {graph.outputs[o] for o in donate}).shapes()
     return dce(_Moving(graph, shapes).run()) if shapes else graph
 
 
@@ -77,13 +82,18 @@ def broadcast_as(small: Shape, domain: Shape, target: Shape) -> Shape | None:
 
 
 class _Set:
-    """Nodes of one shape. ``fixed``: it cannot be another; ``meets``: the shapes of operands that are broadcast, each with what to."""
+    """Nodes of one shape.
 
-    __slots__ = ("fixed", "meets", "members", "over", "shape")
+    ``fixed``: it cannot be another; ``meets``: the shapes of operands that are broadcast, each with what to; ``replaces``: whether one of
+    the results is written over an input.
+    """
+
+    __slots__ = ("fixed", "meets", "members", "over", "replaces", "shape")
 
     def __init__(self, shape: Shape, fixed: bool, meets: set[tuple[Shape, Shape]]) -> None:
         self.shape, self.fixed, self.meets = shape, fixed, meets
         self.members = 1
+        self.replaces = False
         self.over: _Set | None = None  # the set that it has become a part of
 
     def may_be(self, shape: Shape) -> bool:
@@ -112,14 +122,15 @@ def _join(a: _Set, b: _Set) -> None:
     a.fixed, a.shape = a.fixed or b.fixed, shape
     a.meets |= b.meets
     a.members += b.members
+    a.replaces |= b.replaces
     b.over = a
 
 
 class _Sets:
     """The sets of a graph's nodes, by the values that they give; a reduction's operand has one too, which is what it goes over."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, replacing: set[Value]) -> None:
+        self.graph, self.replacing = graph, replacing
         self.of: dict[Value | Node, _Set] = {}
         self.numbers: set[Value] = set()  # single numbers that follow from sums, which are part of regions of what is summed
 
@@ -137,6 +148,8 @@ class _Sets:
     def _gather(self, producer: Value, readers: list[Value | Node]) -> None:
         """Join a value with those that read it through reshapes: all or none, since those that stay apart are read beside each other."""
         found = [_top(self.of[key]) for key in (producer, *readers)]
+        if producer.shape != found[0].shape and any(each.replaces for each in found):
+            return  # a sum
         if all(a.may_be(b.shape) for a in found for b in found if b.fixed):
             for reader in readers:
                 _join(self.of[producer], self.of[reader])
@@ -160,6 +173,7 @@ class _Sets:
             elif node.op.kind is Kind.POINTWISE and node.output.size > 1:
                 out = node.output
                 self.of[out] = _Set(out.shape, False, set())
+                self.of[out].replaces = out in self.replacing
                 for v in node.inputs:
                     self._read(out, v, node, apart)
         return apart

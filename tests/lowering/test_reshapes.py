@@ -102,7 +102,7 @@ def launches(graph: Graph) -> int:
 @given(graphs())
 @settings(max_examples=400)
 def test_random_graphs_keep_every_bit(graph: Graph) -> None:
-    after = verify(reshapes(graph), "reshapes")
+    after = verify(reshapes(graph, {}), "reshapes")
     data = data_of(graph)
     with np.errstate(all="ignore"):
         for y, wanted in zip(interpret(after, data), interpret(graph, data), strict=True):
@@ -114,7 +114,7 @@ def test_random_graphs_keep_every_bit(graph: Graph) -> None:
 @given(graphs())
 @settings(max_examples=400)
 def test_there_are_never_more_kernels(graph: Graph) -> None:
-    assert launches(reshapes(graph)) <= launches(graph), f"{graph}\n{reshapes(graph)}"
+    assert launches(reshapes(graph, {})) <= launches(graph), f"{graph}\n{reshapes(graph, {})}"
 
 
 @given(st.sampled_from(SHAPES), st.sampled_from(SHAPES), st.data())
@@ -138,7 +138,7 @@ def test_sums_of_gradients_of_products_are_one_kernel() -> None:
     total = g.emit(ADD, g.emit(ADD, of[0], of[1]), of[2])
     graph = Graph(g.inputs, g.nodes, [total])
     assert launches(graph) == 4
-    assert launches(reshapes(graph)) == 1
+    assert launches(reshapes(graph, {})) == 1
 
 
 def test_a_sum_and_what_follows_for_each_row_are_one_kernel() -> None:
@@ -146,9 +146,19 @@ def test_a_sum_and_what_follows_for_each_row_are_one_kernel() -> None:
     total = g.emit(SUM, g.input((8, 32)), axis=(1,), keepdims=False)
     graph = Graph(g.inputs, g.nodes, [g.emit(NEGATIVE, total)])
     assert launches(graph) == 2
-    after = reshapes(graph)
+    after = reshapes(graph, {})
     assert launches(after) == 1
     assert fuse(after).nodes[0].op is FUSED
+
+
+def test_what_replaces_a_state_and_follows_from_a_sum_is_a_kernel_of_its_own() -> None:
+    """It is written over the state that it reads, which no kernel that sums can do."""
+    g = Making()
+    x, state = g.input((8, 32)), g.input((8,))
+    total = g.emit(SUM, x, axis=(1,), keepdims=False)
+    graph = Graph(g.inputs, g.nodes, [g.emit(ADD, state, g.emit(NEGATIVE, total))])
+    assert launches(reshapes(graph, {})) == 1
+    assert reshapes(graph, {0: 1}) is graph
 
 
 def test_what_a_kernel_would_not_read_without_a_copy_stays() -> None:
@@ -158,7 +168,7 @@ def test_what_a_kernel_would_not_read_without_a_copy_stays() -> None:
     graph = Graph(g.inputs, g.nodes, [])
     flat = g.emit(RESHAPE, g.emit(NEGATIVE, turned), shape=(24,))
     graph = Graph(g.inputs, g.nodes, [g.emit(NEGATIVE, flat)])
-    after = reshapes(graph)
+    after = reshapes(graph, {})
     for node in after.nodes:
         assert node.op is not RESHAPE or node.inputs[0].node is None or node.inputs[0].node.op is not TRANSPOSE
     assert launches(after) == 1
