@@ -8,7 +8,7 @@
 // sums that a second kernel adds up in a fixed order. While a row is at work the next one is brought to the shared cache.
 //
 // With a residual: x = h + r is computed and stored on the way in, h maybe of a narrower type; and backward dx = (that) + more is stored,
-// with a copy of it in a narrower type where that is wanted.
+// with a copy of it in a narrower type where that is wanted; g is the sum of a few then, where several products give one, read as they lie.
 //
 // Layout: x, y, g, dx (h, r, more) are [rows, length], contiguous, y and g maybe of a narrower type than x; gamma and beta [length]; their
 // partial sums [blocks][length].
@@ -21,6 +21,7 @@
 // Registers (NVRTC 13, sm_90, bfloat16, rows of 1024 to 16384): 44 to 55 forward; backward is held to 128 by the number of
 // blocks that are to be resident, which spills nothing, but for 8 bytes at rows of 1024 and 5120 (on sm_100 at most
 // lengths; float: 16 at most; with a residual in float 56 at most, at rows of 1280 on sm_90, 4 at rows of 768). With more than 24 columns a thread reads g a second time, from the cache, rather than keep it.
+// Of a sum of two to four gradients in bfloat16, with a residual in float (NVRTC 13.5, rows of 768, 2048 and 4096): 122 to 150, no spills.
 // Measured share of the copy bandwidth: still to be measured.
 // Plainly: tests/emulator/reference/layer_norm.cuh. It is more because a thread an element would read its row
 // again for each sum: here a team keeps the row in registers, and sums over rows are kept along the way.
@@ -202,9 +203,40 @@ template <class T, class N, bool ADDED, bool NARROWED> struct hn_slopes_to_resid
     }
 };
 
+// What comes to a norm: the sum of so many gradients, each as a T and added in their order; of one as it lies in memory.
+#define HN_SUMMED 4  // at most; ops/nn/residual_norm.py knows it
+template <class G, class T, int COUNT> struct hn_slopes_in_memory {
+    typedef T type;
+    const G* of[HN_SUMMED];
+    __device__ inline void prefetch(long long at) const {
+#pragma unroll
+        for (int i = 0; i < COUNT; ++i) hn_prefetch(of[i] + at);
+    }
+    template <int WIDTH> __device__ inline hn_pack<T, WIDTH> load(long long at) const {
+        hn_pack<G, WIDTH> parts[COUNT];
+#pragma unroll
+        for (int i = 0; i < COUNT; ++i) parts[i] = hn_load<WIDTH>(of[i] + at);
+        hn_pack<T, WIDTH> sum;
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e) {
+            T total = parts[0][e];
+#pragma unroll
+            for (int i = 1; i < COUNT; ++i) total += static_cast<T>(parts[i][e]);
+            sum.set(e, total);
+        }
+        return sum;
+    }
+};
+template <class G, class T> struct hn_slopes_in_memory<G, T, 1> {
+    typedef G type;
+    const G* of[HN_SUMMED];
+    __device__ inline void prefetch(long long at) const { hn_prefetch(of[0] + at); }
+    template <int WIDTH> __device__ inline hn_pack<G, WIDTH> load(long long at) const { return hn_load<WIDTH>(of[0] + at); }
+};
+
 // S: the type of the rows' mean and var.
-template <class G, class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED, class To>
-__device__ inline void hn_norm_grad_of(const G* g, const T* x, const S* mean, const S* var, const P* gamma, To to,
+template <class From, class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED, class To>
+__device__ inline void hn_norm_grad_of(From g, const T* x, const S* mean, const S* var, const P* gamma, To to,
                                        typename hn_type<T>::compute* for_gamma, typename hn_type<T>::compute* for_beta,
                                        int rows, int length, double eps) {
     typedef typename hn_type<T>::compute A;
@@ -220,13 +252,13 @@ __device__ inline void hn_norm_grad_of(const G* g, const T* x, const S* mean, co
         const bool live = TEAMS == 1 || mine < rows;
         const int row = live ? mine : rows - 1;
         const long long start = static_cast<long long>(row) * length;
-        hn_pack<G, WIDTH> slopes[STEPS];
+        hn_pack<typename From::type, WIDTH> slopes[STEPS];
         hn_pack<T, WIDTH> values[STEPS];
 #pragma unroll
         for (int k = 0; k < STEPS; ++k) {
             const int column = (k * LANES + lane) * WIDTH;
             if (column >= length) continue;
-            slopes[k] = hn_load<WIDTH>(g + start + column);
+            slopes[k] = g.template load<WIDTH>(start + column);
             values[k] = hn_load<WIDTH>(x + start + column);
         }
         if constexpr (TEAMS == 1) {
@@ -236,7 +268,7 @@ __device__ inline void hn_norm_grad_of(const G* g, const T* x, const S* mean, co
                     const int column = (k * LANES + lane) * WIDTH;
                     if (column >= length || column * sizeof(T) % 128 >= WIDTH * sizeof(T)) continue;
                     const long long next = start + static_cast<long long>(stride) * length + column;
-                    hn_prefetch(g + next);
+                    g.prefetch(next);
                     hn_prefetch(x + next);
                     to.prefetch(next);
                 }
@@ -271,7 +303,7 @@ __device__ inline void hn_norm_grad_of(const G* g, const T* x, const S* mean, co
             const int column = (k * LANES + lane) * WIDTH;
             if (column >= length || !live) continue;
             const hn_pack<P, WIDTH> scale = hn_load<WIDTH>(gamma + column);
-            if constexpr (AGAIN) slopes[k] = hn_load<WIDTH>(g + start + column);
+            if constexpr (AGAIN) slopes[k] = g.template load<WIDTH>(start + column);
             hn_pack<T, WIDTH> result;
 #pragma unroll
             for (int e = 0; e < WIDTH; ++e) {
@@ -291,14 +323,18 @@ template <class G, class T, class S, class P, int THREADS, int LANES, int WIDTH,
 __device__ inline void hn_layer_norm_grad(const G* g, const T* x, const S* mean, const S* var, const P* gamma, T* dx,
                                           typename hn_type<T>::compute* for_gamma, typename hn_type<T>::compute* for_beta,
                                           int rows, int length, double eps) {
+    typedef hn_slopes_in_memory<G, T, 1> From;
     const hn_slopes_to_memory<T> to{dx};
-    hn_norm_grad_of<G, T, S, P, THREADS, LANES, WIDTH, STEPS, CENTRED>(g, x, mean, var, gamma, to, for_gamma, for_beta, rows, length, eps);
+    hn_norm_grad_of<From, T, S, P, THREADS, LANES, WIDTH, STEPS, CENTRED>(From{{g}}, x, mean, var, gamma, to, for_gamma, for_beta, rows, length, eps);
 }
 
-template <class N, bool ADDED, bool NARROWED, class G, class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
-__device__ inline void hn_residual_norm_grad(const G* g, const T* x, const S* mean, const S* var, const P* gamma, const T* more, T* dx, N* narrow,
-                                             typename hn_type<T>::compute* for_gamma, typename hn_type<T>::compute* for_beta,
-                                             int rows, int length, double eps) {
+// COUNT: of how many gradients, g, g1 and so on, what comes to the norm is the sum.
+template <class N, bool ADDED, bool NARROWED, int COUNT, class G, class T, class S, class P, int THREADS, int LANES, int WIDTH, int STEPS, bool CENTRED>
+__device__ inline void hn_residual_norm_grad(const G* g, const G* g1, const G* g2, const G* g3, const T* x, const S* mean, const S* var,
+                                             const P* gamma, const T* more, T* dx, N* narrow, typename hn_type<T>::compute* for_gamma,
+                                             typename hn_type<T>::compute* for_beta, int rows, int length, double eps) {
+    typedef hn_slopes_in_memory<G, T, COUNT> From;
     const hn_slopes_to_residual<T, N, ADDED, NARROWED> to{more, dx, narrow};
-    hn_norm_grad_of<G, T, S, P, THREADS, LANES, WIDTH, STEPS, CENTRED>(g, x, mean, var, gamma, to, for_gamma, for_beta, rows, length, eps);
+    hn_norm_grad_of<From, T, S, P, THREADS, LANES, WIDTH, STEPS, CENTRED>(From{{g, g1, g2, g3}}, x, mean, var, gamma, to, for_gamma, for_beta,
+                                                                          rows, length, eps);
 }

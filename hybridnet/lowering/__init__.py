@@ -33,6 +33,7 @@ from hybridnet.lowering.parts import expose_parts
 from hybridnet.lowering.prepare import NAME as PREPARE
 from hybridnet.lowering.prepare import prepare
 from hybridnet.lowering.recompute import recompute
+from hybridnet.lowering.reshapes import reshapes
 from hybridnet.lowering.residuals import residuals
 from hybridnet.lowering.target import Target
 from hybridnet.lowering.ungroup import ungroup
@@ -105,6 +106,11 @@ _GPU = (
     Lowering("residuals", lambda graph, target: residuals(graph), "before fusion, which joins sums with each other"),
     _BUCKETS,
     _MULTI_TENSOR,
+    Lowering(
+        "reshapes",
+        lambda graph, target: reshapes(graph, target.donate),
+        "when no rewrite is left that knows nodes by their shapes, and before recomputation, which does not see through them",
+    ),
     Lowering("recompute", lambda graph, target: recompute(graph), "right before fusion, which joins each copy with its reader"),
     Lowering("fuse", lambda graph, target: fuse(graph), "when each reader has copies of what is cheaper to compute than to load"),
     _DCE,

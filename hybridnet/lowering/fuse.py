@@ -1,5 +1,6 @@
 """Fusion: pointwise operators and the reductions over them become one node, run in one pass over memory.
 
+Where every launch counts, regions that wait for the same and read the same array, or are of single numbers, become one as well.
 Asked of an operator is only its ``kind``. A region has a domain, the shape that all its values
 broadcast to, and keeps at least one axis that none of its reductions sum over: along that axis a
 program can run it block by block (NumPy) or row by row (CUDA) with all intermediate values on chip.
@@ -35,6 +36,9 @@ FUSED = Op("fused", Kind.REGION, _infer_fused, compute=lambda xp, *data, body: t
 #: A region that is so many times smaller (in elements) than one that reads it is kept apart, if an element costs much
 #: (``Limits.apart_cost``): computed with each of the many it would cost more than a launch and its memory. A guess.
 _FEWER = 8
+
+#: Regions that become one because they read the same read so many values at most, inner ones among them: registers hold them. A guess.
+_OPERANDS = 32
 
 
 class _Unit:
@@ -141,7 +145,12 @@ def fuse(graph: Graph, min_bytes: int = 0) -> Graph:
     """Join fusable nodes into ``fused`` nodes; those on arrays below ``min_bytes`` are left alone."""
     if not any(is_fusable(node, min_bytes) for node in graph.nodes if node.inputs):
         return graph
-    return _rebuilt(graph, _Fusion(min_bytes).units(graph))
+    units = _Fusion(min_bytes).units(graph)
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    before = communication_before(graph.nodes)
+    order = _ordered(units, position, before)
+    joined = _beside(order)
+    return _rebuilt(graph, order if len(joined) == len(order) else _ordered(joined, position, before), position)
 
 
 class _Fusion:
@@ -225,9 +234,48 @@ class _Fusion:
         return {p for v in unit.read if (p := self.of.get(v)) is not None and p is not unit}
 
 
-def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
-    """The graph with each region of two nodes or more as one ``fused`` node, in an order that runs."""
-    position = {node: i for i, node in enumerate(graph.nodes)}
+def _beside(units: list[_Unit]) -> list[_Unit]:
+    """Units, given in an order that runs, of which those become one that may as well run at once and read an array in common.
+
+    They go over one domain and wait for the same unit last. So what they read is loaded once, and none runs much earlier than it would.
+    Nor can one wait for another: what each waits for is there when the last of it is. Single numbers need nothing in common.
+    """
+    if not any(unit.fusable and unit.limits.counts_launches for unit in units):
+        return units
+    place = {v: i for i, unit in enumerate(units) for node in unit.nodes for v in node.outputs}
+    root: dict[Value, Value] = {}  # of a view what it is a view of
+    alike: dict[Any, list[_Unit]] = {}
+    kept: list[_Unit] = []
+    for unit in units:
+        node = unit.nodes[0]
+        if node.op.is_view:
+            root[node.output] = root.get(node.inputs[0], node.inputs[0])
+        if not unit.fusable or unit.reduced or not unit.limits.counts_launches:
+            kept.append(unit)
+            continue
+        inside = {v for n in unit.nodes for v in n.outputs}
+        read = {root.get(v, v) for v in unit.read - inside if v.constant is None}
+        last = max((place.get(v, -1) for v in read), default=-1)
+        others = alike.setdefault((node.device, unit.domain, last), [])
+        other = next((u for u in others if _is_one_kernel(u, unit, {root.get(v, v) for v in u.read} & read)), None)
+        if other is None:
+            others.append(unit)
+            kept.append(unit)
+        else:
+            other.nodes += unit.nodes
+            other.read |= unit.read
+    return kept
+
+
+def _is_one_kernel(a: _Unit, b: _Unit, common: set[Value]) -> bool:
+    """Whether units over one domain should be one, which read these arrays in common."""
+    if a.domain == ():
+        return len(a.nodes) + len(b.nodes) <= a.limits.region_numbers
+    return len(a.read | b.read) <= _OPERANDS and any(v.size == math.prod(a.domain) for v in common)
+
+
+def _rebuilt(graph: Graph, units: list[_Unit], position: Mapping[Node, int]) -> Graph:
+    """The graph with each region of two nodes or more as one ``fused`` node; units in an order that runs."""
     readers: dict[Value, list[Any]] = {}
     for unit in units:
         for node in unit.nodes:
@@ -236,7 +284,7 @@ def _rebuilt(graph: Graph, units: list[_Unit]) -> Graph:
     for v in graph.outputs:
         readers.setdefault(v, []).append(None)
     rewriter = Rewriter(graph)
-    for unit in _ordered(units, position, communication_before(graph.nodes)):
+    for unit in units:
         unit.nodes.sort(key=position.__getitem__)
         if len(unit.nodes) == 1:
             rewriter.keep(unit.nodes[0])

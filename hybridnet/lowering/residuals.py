@@ -1,7 +1,8 @@
 """Norms take the sums of a residual stream along: what is added before one, and, backward, what else comes to its operand.
 
 Each is one pass over memory less, with what it writes and reads: of the stream's sum forward, of the norm's own gradient backward, and of
-that in float32 where products behind it read a 16-bit copy. A sum stays where fusion has a better place for it: beside what computes an
+that in float32 where products behind it read a 16-bit copy. So is the sum of what several products give for the norm's result, each in 16
+bits: the gradient's kernel reads them as they lie. A sum stays where fusion has a better place for it: beside what computes an
 operand that only the sum reads.
 """
 
@@ -10,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hybridnet.core import Op
+from hybridnet.core import Op, Spec
 from hybridnet.core.kernel import HandKernels, is_half
 from hybridnet.dtypes import Dtype
 from hybridnet.graph.backend import implementation_of
 from hybridnet.graph.ir import Graph, Node, Rewriter, Value, infer_node
-from hybridnet.graph.operators import ADD, CAST
+from hybridnet.graph.operators import ADD, CAST, RESHAPE
 from hybridnet.lowering.fuse import is_fusable
-from hybridnet.lowering.joining import Uses, are_before, uses_of
-from hybridnet.ops.nn.residual_norm import RESIDUAL_NORM, RESIDUAL_NORM_GRAD
+from hybridnet.lowering.joining import Uses, alone_before, are_before, uses_of
+from hybridnet.ops.nn.residual_norm import RESIDUAL_NORM, RESIDUAL_NORM_GRAD, SUMMED
 from hybridnet.ops.nn.row_norm import LAYER_NORM, LAYER_NORM_GRAD, RMS_NORM, RMS_NORM_GRAD
 
 
@@ -27,6 +28,7 @@ class _Joined(NamedTuple):
 
     node: Node
     results: Mapping[Value, Value]
+    before: Sequence[Node] = ()  # what it reads besides: other shapes of values
 
 
 def residuals(graph: Graph) -> Graph:
@@ -43,6 +45,8 @@ def residuals(graph: Graph) -> Graph:
     for node in graph.nodes:
         joined = finder.at.get(node)
         if joined is not None:
+            for shaped in joined.before:
+                rewriter.keep(shaped)
             kept = rewriter.keep(joined.node)
             for old, new in joined.results.items():
                 rewriter.replace(old, kept.outputs[new.index])
@@ -72,16 +76,19 @@ class _Finder:
         self._join(RESIDUAL_NORM, (*pair, *parameters), node.attrs, total, (x, *node.outputs), (total, node))
 
     def grad(self, node: Node) -> None:
-        """A norm's gradient with what is added to it, and a 16-bit copy of the sum or of itself."""
+        """A norm's gradient with the sum that comes to it, what is added to it, and a 16-bit copy of the sum or of itself."""
         dx, *of_parameters = node.outputs
         total = self._sum_of(dx)
         result = dx if total is None else total.output
         copies = [reader for reader in self.uses.get(result, ()) if reader is not None and reader.op is CAST]
         dtype = self._narrow(copies)
-        if total is None and dtype is None:
+        g, *summands = self._summands(node)
+        if total is None and dtype is None and not summands:
             return
         place = node
-        inputs = list(node.inputs)
+        before = [Node(RESHAPE, (v,), {"shape": dx.shape}, [Spec(dx.shape, v.dtype)], node.device, node.site) for v in (g, *summands)]
+        g, *summands = (v if v.shape == dx.shape else shaped.output for v, shaped in zip((g, *summands), before, strict=True))
+        inputs = [g, *node.inputs[1:]]
         inside = [node]
         if total is not None:
             inside.append(total)
@@ -91,9 +98,12 @@ class _Finder:
                 place = total
                 if any(r is not None and self.position[r] < self.position[total] for v in of_parameters for r in self.uses.get(v, ())):
                     return
-        attrs = {**node.attrs, "added": total is not None, "dtype": dtype}
+        inputs += summands
+        attrs = {**node.attrs, "added": total is not None, "summands": len(summands), "dtype": dtype}
         results: list[Value] = [result, *([] if dtype is None else [copies[0].output]), *of_parameters]
         self._join(RESIDUAL_NORM_GRAD, inputs, attrs, place, results, (*inside, *(copies if dtype is not None else ())))
+        if place in self.at:
+            self.at[place] = self.at[place]._replace(before=[n for n in before if n.output in inputs])
         if dtype is not None and place in self.at:
             joined = self.at[place]
             copy = joined.node.outputs[1]
@@ -116,6 +126,28 @@ class _Finder:
             if same and (h is other or self.uses[other] == [total]) and self._is_stored(r) and self._is_stored(h):
                 return h, r
         return None
+
+    def _summands(self, node: Node) -> list[Value]:
+        """The arrays in memory, of one type and any shapes, whose sum in their order and in the type of x a gradient takes; or the one."""
+        g, x, *_ = node.inputs
+        found: list[Value] = []
+        v, reader = g, node
+        while (total := alone_before(v, reader, self.uses)) is not None and total.op is ADD and len(found) < SUMMED:
+            found.insert(0, total.inputs[1])
+            v, reader = total.inputs[0], total
+        found = [self._narrower(w) for w in (v, *found)]
+        fits = (
+            1 < len(found) <= SUMMED and len({w.dtype for w in found}) == 1 and all(w.size == x.size and self._is_stored(w) for w in found)
+        )
+        return found if fits and g.dtype == x.dtype and not is_half(x.dtype) else [g]
+
+    def _narrower(self, v: Value) -> Value:
+        """The 16-bit array of which a value is another shape in a wider type; the value itself, or what it is a shape of, if of none."""
+        while v.node is not None and (
+            v.node.op is RESHAPE or (v.node.op is CAST and is_half(v.node.inputs[0].dtype) and not is_half(v.dtype))
+        ):
+            v = v.node.inputs[0]
+        return v
 
     def _is_stored(self, v: Value) -> bool:
         """Whether a value lies in memory whether or not a region reads it."""

@@ -199,8 +199,10 @@ def _residual_nodes(case: str) -> Iterator[tuple[Node, list[Any]]]:
             yield _node(RESIDUAL_NORM, [normal(*x.shape, dtype=small), first, *rest], attrs)
             continue
         for added, dtype in ((True, copied), (True, None), (False, copied)):
-            data = [first.astype(small), *rest, *([normal(*x.shape, dtype=x.dtype)] if added else [])]
-            yield _node(RESIDUAL_NORM_GRAD, data, {**attrs, "added": added, "dtype": dtype})
+            for summands in (0,) if x.dtype.itemsize == 2 else (0, 1, 3):
+                more = [normal(*x.shape, dtype=small) for _ in range(summands)]
+                data = [first.astype(small), *rest, *([normal(*x.shape, dtype=x.dtype)] if added else []), *more]
+                yield _node(RESIDUAL_NORM_GRAD, data, {**attrs, "added": added, "summands": summands, "dtype": dtype})
 
 
 def _node(op: Op, data: list[Any], attrs: dict[str, Any]) -> tuple[Node, list[Any]]:

@@ -14,6 +14,7 @@ from emulator import workspaces
 import hybridnet as hn
 from hybridnet import amp, autograd, gluon, npx
 from hybridnet.gluon import nn, rnn
+from hybridnet.gluon.model_zoo.transformers import Llama
 
 BATCH, LENGTH, UNITS, WORDS = 2, 64, 64, 4096
 TOKENS = BATCH * LENGTH
@@ -113,6 +114,26 @@ def test_the_gradient_of_queries_keys_and_values_is_written_once(transformer: Co
     """By the library that computes them, side by side."""
     assert [transformer.kernels[name] for name in ("add", "cast_add", "add_cast")] == [0, 0, 0]
     assert transformer.kernels["concatenate"] == transformer.kernels["slice_grad"] == transformer.kernels["copy"] == 0
+
+
+def test_what_products_give_for_a_norm_is_summed_where_it_is_read(emulated_gpu: Any) -> None:
+    """Queries', keys' and values' gradients, and those of the two halves of a gate: in 16 bits as they lie, by the norm's gradient."""
+    amp.init("bfloat16")
+    net = Llama(WORDS, LENGTH, UNITS, 2, 4, 2, 2 * UNITS)
+    net.initialize(ctx=hn.gpu())
+
+    def step(x: Any) -> Any:
+        with autograd.record():
+            loss = net(x).sum()
+        loss.backward()
+        return loss
+
+    kernels = Cost(hn.jit(step).program(hn.np.zeros((BATCH, LENGTH), dtype="int32", ctx=hn.gpu()))).kernels
+    amp.init("float32")
+    assert [kernels[name] for name in ("add", "cast_add", "add_cast", "multiply")] == [0, 0, 0, 0]
+    assert kernels["cast"] == 3  # of all parameters, of their gradients, and of the scores that are summed here
+    assert kernels["residual_norm_grad"] == 2 * 5
+    assert len([name for name in kernels if "exp" in name and "add" in name]) == 2  # a gate, and its gradient with its other half's
 
 
 @pytest.mark.parametrize("layer", [rnn.LSTM, rnn.RNN])

@@ -247,6 +247,33 @@ def test_norms_take_the_sums_of_residuals_along(norm: Callable[..., Any], narrow
         assert new.tolist() == old.tolist()
 
 
+def _branches(norm: Callable[..., Any], count: int) -> Callable[..., Any]:
+    """A norm that so many products read in 16 bits, as matrices."""
+
+    def loss(x: Any, w: Any, gamma: Any, beta: Any) -> Any:
+        y = norm(x, gamma, beta) if norm is npx.layer_norm else norm(x, gamma)
+        for i in range(count):
+            product = hn.np.dot(y.astype("bfloat16").reshape((-1, 64)), (w * (i + 1)).astype("bfloat16"))
+            x = x + product.astype("float32").reshape(x.shape)
+        return x * x
+
+    return gradients(loss)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+@pytest.mark.parametrize("norm", [npx.layer_norm, npx.rms_norm])
+def test_a_norm_sums_what_products_give_for_it(norm: Callable[..., Any], count: int) -> None:
+    """As its gradient reads them, up to four; of five a region does. To the last bit what sums of their own give."""
+    arrays = normal(3, 4, 64), normal(64, 64), normal(64), normal(64)
+    function = _branches(norm, count)
+    lowered = hn.jit(function).graph(*arrays, stage="lowered").nodes
+    (grad,) = [node for node in lowered if node.op.name == "residual_norm_grad"]
+    assert grad.attrs["summands"] == (count - 1 if count <= 4 else 0)
+    for name in ("residuals", "reshapes"):
+        for new, old in zip(*with_and_without(name, function, arrays), strict=True):
+            assert new.tolist() == old.tolist()
+
+
 def test_a_sum_stays_with_what_computes_its_operand() -> None:
     """What only the sum reads is one kernel with it: joined to the norm it would be stored for it."""
 

@@ -213,6 +213,13 @@ def plus_negative(call: Call) -> Value | None:
     return None
 
 
+@rule(NEGATIVE)
+def negative_of_negative(call: Call) -> Value | None:
+    """-(-x) is x: the sign turns twice, of zeros and NaN too; integers wrap around and back."""
+    inner = _made_by(call.inputs[0], NEGATIVE)
+    return inner.inputs[0] if inner else None
+
+
 # -- powers -----------------------------------------------------------------------------------------
 
 

@@ -17,12 +17,10 @@
 //    max_pool_grad_1<<<(64, 1), 256>>>(arena+148224, arena+230144, arena+82688, arena+65536)
 //    greater_where_1<<<(16, 1), 256>>>(arena+82688, arena+148224, arena+82688)
 //    centred_sums_1<<<(8, 1), 256>>>(arena+82688, arena, arena+246528, in15, arena+199936)
-//    multiply_1<<<(1, 1), 256>>>(arena+199936, arena+247040, in16)
-//    multiply_add_true_divide_negative_subtra_1<<<(1, 1), 256>>>(in15, arena+247296, arena+199936, arena+246784, arena+246528, arena+199936, arena+247040)
+//    multiply_add_true_divide_negative_subtra_1<<<(1, 1), 256>>>(in15, arena+247296, arena+199936, arena+246784, arena+247040, arena+246528, in16, arena+199936, arena+247040)
 //    multiply_add_1<<<(16, 1), 256>>>(arena+82688, arena+247296, arena, arena+247040, arena+199936, arena+82688)
 //    convolution_weight_grad: cuDNN eng0_k2=0(arena+213760, arena+82688, in17)
-//    add_1<<<(1, 1), 256>>>(in18, in18)
-//    cast_1<<<(1, 1), 256>>>(in19, arena+247808)
+//    add_cast_1<<<(1, 1), 256>>>(in18, in19, in18, arena+247808)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+247552, arena+248064)
 //    multiply_add_2<<<(2, 1), 256>>>(made1)
 //    multiply_add_subtract_1<<<(7, 1), 256>>>(made2, in20, in22, arena+247808)
@@ -251,47 +249,25 @@ extern "C" __global__ void __launch_bounds__(256) centred_sums_1(const float* x0
     hn_sums_over_planes<float, 4, 256, 4>(x0, x1, x2, y0, y1, 512, 8, 64, 512);
 }
 
-static __device__ inline void multiply_1_element(float x0, float x1, float& y0)
+static __device__ inline void multiply_add_true_divide_negative_subtra_1_element(float x0, float x1, float x2, float x3, float x4, float x5, float& y0, float& y1, float& y2)
 {
-    const float v2 = (x0 * x1);
-    y0 = v2;
+    const float v6 = (x0 * x1);
+    const float v7 = (x2 * x1);
+    const float v9 = (x3 + 1e-05f);
+    const float v11 = ((-0.5f) / v9);
+    const float v12 = (v7 * v11);
+    const float v13 = (x2 * x4);
+    const float v14 = (-v6);
+    const float v16 = (v14 / 2048.0f);
+    const float v18 = (v12 * 0.0009765625f);
+    const float v19 = (x5 * v18);
+    const float v20 = (v16 - v19);
+    y0 = v13;
+    y1 = v20;
+    y2 = v18;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_1(const float* x0, const float* x1, float* y0)
-{
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 2; i += step) {
-        const hn_pack<float, 4> a0 = hn_load<4>(x0 + i * 4);
-        const hn_pack<float, 4> a1 = hn_load<4>(x1 + i * 4);
-        hn_pack<float, 4> b0;
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            float r0;
-            multiply_1_element(a0[e], a1[e], r0);
-            b0.set_exact(e, r0);
-        }
-        hn_store(y0 + i * 4, b0);
-    }
-}
-
-static __device__ inline void multiply_add_true_divide_negative_subtra_1_element(float x0, float x1, float x2, float x3, float x4, float& y0, float& y1)
-{
-    const float v5 = (x0 * x1);
-    const float v6 = (x2 * x1);
-    const float v8 = (x3 + 1e-05f);
-    const float v10 = ((-0.5f) / v8);
-    const float v11 = (v6 * v10);
-    const float v12 = (-v5);
-    const float v14 = (v12 / 2048.0f);
-    const float v16 = (v11 * 0.0009765625f);
-    const float v17 = (x4 * v16);
-    const float v18 = (v14 - v17);
-    y0 = v18;
-    y1 = v16;
-}
-
-extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negative_subtra_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negative_subtra_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, float* y0, float* y1, float* y2)
 {
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
@@ -301,18 +277,23 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_true_divide_negat
         const hn_pack<float, 4> a2 = hn_load<4>(x2 + i * 4);
         const hn_pack<float, 4> a3 = hn_load<4>(x3 + i * 4);
         const hn_pack<float, 4> a4 = hn_load<4>(x4 + i * 4);
+        const hn_pack<float, 4> a5 = hn_load<4>(x5 + i * 4);
         hn_pack<float, 4> b0;
         hn_pack<float, 4> b1;
+        hn_pack<float, 4> b2;
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
             float r1;
-            multiply_add_true_divide_negative_subtra_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], r0, r1);
+            float r2;
+            multiply_add_true_divide_negative_subtra_1_element(a0[e], a1[e], a2[e], a3[e], a4[e], a5[e], r0, r1, r2);
             b0.set_exact(e, r0);
             b1.set_exact(e, r1);
+            b2.set_exact(e, r2);
         }
         hn_store(y0 + i * 4, b0);
         hn_store(y1 + i * 4, b1);
+        hn_store(y2 + i * 4, b2);
     }
 }
 
@@ -349,43 +330,30 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_1(const float* x0
     }
 }
 
-static __device__ inline void add_1_element(double x0, double& y0)
+static __device__ inline void add_cast_1_element(double x0, double x1, double& y0, float& y1)
 {
-    const double v2 = (x0 + 1.0);
-    y0 = v2;
+    const double v3 = (x0 + 1.0);
+    const float v4 = hn_cast<float>(x1);
+    y0 = v3;
+    y1 = v4;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_1(const double* x0, double* y0)
+extern "C" __global__ void __launch_bounds__(256) add_cast_1(const double* x0, const double* x1, double* y0, float* y1)
 {
     const double s0 = hn_load<1>(x0)[0];
+    const double s1 = hn_load<1>(x1)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
     for (int i = first; i < 1; i += step) {
         hn_pack<double, 1> b0;
+        hn_pack<float, 1> b1;
         double r0;
-        add_1_element(s0, r0);
+        float r1;
+        add_cast_1_element(s0, s1, r0, r1);
         b0.set_exact(0, r0);
+        b1.set_exact(0, r1);
         hn_store(y0, b0);
-    }
-}
-
-static __device__ inline void cast_1_element(double x0, float& y0)
-{
-    const float v1 = hn_cast<float>(x0);
-    y0 = v1;
-}
-
-extern "C" __global__ void __launch_bounds__(256) cast_1(const double* x0, float* y0)
-{
-    const double s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<float, 1> b0;
-        float r0;
-        cast_1_element(s0, r0);
-        b0.set_exact(0, r0);
-        hn_store(y0, b0);
+        hn_store(y1, b1);
     }
 }
 

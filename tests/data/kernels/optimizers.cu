@@ -5,8 +5,7 @@
 //    multiply_square_sum_1<<<(3, 1), 256>>>(made0, arena+9472)
 //    multiply_square_sum_2<<<(3, 1), 64>>>(made0, arena+9472)
 //    add_sqrt_true_divide_minimum_1<<<(1, 1), 256>>>(arena+7680, arena+7424, arena+9216, arena+7680, arena+7424)
-//    cast_1<<<(1, 1), 256>>>(in10, arena+7168)
-//    add_power_subtract_cast_1<<<(1, 1), 256>>>(in7, in8, in9, in7, arena+7936, arena+8192)
+//    add_power_subtract_cast_1<<<(1, 1), 256>>>(in7, in8, in9, in10, in7, arena+7168, arena+7936, arena+8192)
 //    square_sum_1<<<(3, 1), 256>>>(made1, arena+9984)
 //    square_sum_2<<<(3, 1), 64>>>(made1, arena+9984)
 //    multiply_add_square_true_divide_sqrt_sum_1<<<(3, 1), 256>>>(made2, arena+7424, in12, in13, in15, in16, arena+7936, arena+8192, in17, in18, arena+6912)
@@ -184,61 +183,48 @@ extern "C" __global__ void __launch_bounds__(256) add_sqrt_true_divide_minimum_1
     }
 }
 
-static __device__ inline void cast_1_element(double x0, float& y0)
+static __device__ inline void add_power_subtract_cast_1_element(double x0, double x1, double x2, double x3, double& y0, float& y1, float& y2, float& y3)
 {
-    const float v1 = hn_cast<float>(x0);
-    y0 = v1;
+    const double v5 = (x0 + 1.0);
+    const double v6 = hn_power(x1, v5);
+    const double v7 = (1.0 - v6);
+    const double v8 = hn_power(x2, v5);
+    const double v9 = (1.0 - v8);
+    const float v10 = hn_cast<float>(x3);
+    const float v11 = hn_cast<float>(v7);
+    const float v12 = hn_cast<float>(v9);
+    y0 = v5;
+    y1 = v10;
+    y2 = v11;
+    y3 = v12;
 }
 
-extern "C" __global__ void __launch_bounds__(256) cast_1(const double* x0, float* y0)
-{
-    const double s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<float, 1> b0;
-        float r0;
-        cast_1_element(s0, r0);
-        b0.set_exact(0, r0);
-        hn_store(y0, b0);
-    }
-}
-
-static __device__ inline void add_power_subtract_cast_1_element(double x0, double x1, double x2, double& y0, float& y1, float& y2)
-{
-    const double v4 = (x0 + 1.0);
-    const double v5 = hn_power(x1, v4);
-    const double v6 = (1.0 - v5);
-    const double v7 = hn_power(x2, v4);
-    const double v8 = (1.0 - v7);
-    const float v9 = hn_cast<float>(v6);
-    const float v10 = hn_cast<float>(v8);
-    y0 = v4;
-    y1 = v9;
-    y2 = v10;
-}
-
-extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_1(const double* x0, const double* x1, const double* x2, double* y0, float* y1, float* y2)
+extern "C" __global__ void __launch_bounds__(256) add_power_subtract_cast_1(const double* x0, const double* x1, const double* x2, const double* x3, double* y0, float* y1, float* y2, float* y3)
 {
     const double s0 = hn_load<1>(x0)[0];
     const double s1 = hn_load<1>(x1)[0];
     const double s2 = hn_load<1>(x2)[0];
+    const double s3 = hn_load<1>(x3)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
     for (int i = first; i < 1; i += step) {
         hn_pack<double, 1> b0;
         hn_pack<float, 1> b1;
         hn_pack<float, 1> b2;
+        hn_pack<float, 1> b3;
         double r0;
         float r1;
         float r2;
-        add_power_subtract_cast_1_element(s0, s1, s2, r0, r1, r2);
+        float r3;
+        add_power_subtract_cast_1_element(s0, s1, s2, s3, r0, r1, r2, r3);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         b2.set_exact(0, r2);
+        b3.set_exact(0, r3);
         hn_store(y0, b0);
         hn_store(y1, b1);
         hn_store(y2, b2);
+        hn_store(y3, b3);
     }
 }
 

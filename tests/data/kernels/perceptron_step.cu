@@ -13,9 +13,7 @@
 //    matmul: cuBLASLt 1 × 128×32×64 float32(arena+116736, arena+149504, in11)
 //    greater_where_sum_2<<<(4, 1), 256>>>(arena+149504, arena+100352, arena+149504, in12)
 //    matmul: cuBLASLt 1 × 784×32×128 float32(arena+149504, arena, in13)
-//    multiply_cast_1<<<(1, 1), 256>>>(in18, arena+166144)
-//    multiply_cast_2<<<(1, 1), 256>>>(in19, arena+166400)
-//    add_power_subtract_sqrt_multiply_true_di_1<<<(1, 1), 256>>>(in14, in15, in16, in17, in14, arena+166656)
+//    add_power_subtract_sqrt_multiply_true_di_1<<<(1, 1), 256>>>(in14, in15, in16, in17, in18, in19, in14, arena+166144, arena+166400, arena+166656)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+125184, arena+165888)
 //    multiply_add_square_sqrt_true_divide_sub_1<<<(57, 1), 256>>>(made1, in21, arena+166144, in23, arena+166400, arena+166656, in24)
 
@@ -185,81 +183,55 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_sum_2(const floa
     if (lane == 0) hn_store(y1 + row * 4, b1);
 }
 
-static __device__ inline void multiply_cast_1_element(double x0, float& y0)
+static __device__ inline void add_power_subtract_sqrt_multiply_true_di_1_element(double x0, double x1, double x2, double x3, double x4, double x5, double& y0, float& y1, float& y2, float& y3)
 {
-    const double v2 = (x0 * 0.03125);
-    const float v3 = hn_cast<float>(v2);
-    y0 = v3;
+    const double v7 = (x0 + 1.0);
+    const double v8 = hn_power(x1, v7);
+    const double v9 = (1.0 - v8);
+    const double v10 = sqrt(v9);
+    const double v11 = (x2 * v10);
+    const double v12 = hn_power(x3, v7);
+    const double v13 = (1.0 - v12);
+    const double v14 = (v11 / v13);
+    const double v16 = (x4 * 0.03125);
+    const double v18 = (x5 * 0.0009765625);
+    const float v19 = hn_cast<float>(v16);
+    const float v20 = hn_cast<float>(v18);
+    const float v21 = hn_cast<float>(v14);
+    y0 = v7;
+    y1 = v19;
+    y2 = v20;
+    y3 = v21;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_cast_1(const double* x0, float* y0)
-{
-    const double s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<float, 1> b0;
-        float r0;
-        multiply_cast_1_element(s0, r0);
-        b0.set_exact(0, r0);
-        hn_store(y0, b0);
-    }
-}
-
-static __device__ inline void multiply_cast_2_element(double x0, float& y0)
-{
-    const double v2 = (x0 * 0.0009765625);
-    const float v3 = hn_cast<float>(v2);
-    y0 = v3;
-}
-
-extern "C" __global__ void __launch_bounds__(256) multiply_cast_2(const double* x0, float* y0)
-{
-    const double s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<float, 1> b0;
-        float r0;
-        multiply_cast_2_element(s0, r0);
-        b0.set_exact(0, r0);
-        hn_store(y0, b0);
-    }
-}
-
-static __device__ inline void add_power_subtract_sqrt_multiply_true_di_1_element(double x0, double x1, double x2, double x3, double& y0, float& y1)
-{
-    const double v5 = (x0 + 1.0);
-    const double v6 = hn_power(x1, v5);
-    const double v7 = (1.0 - v6);
-    const double v8 = sqrt(v7);
-    const double v9 = (x2 * v8);
-    const double v10 = hn_power(x3, v5);
-    const double v11 = (1.0 - v10);
-    const double v12 = (v9 / v11);
-    const float v13 = hn_cast<float>(v12);
-    y0 = v5;
-    y1 = v13;
-}
-
-extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multiply_true_di_1(const double* x0, const double* x1, const double* x2, const double* x3, double* y0, float* y1)
+extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multiply_true_di_1(const double* x0, const double* x1, const double* x2, const double* x3, const double* x4, const double* x5, double* y0, float* y1, float* y2, float* y3)
 {
     const double s0 = hn_load<1>(x0)[0];
     const double s1 = hn_load<1>(x1)[0];
     const double s2 = hn_load<1>(x2)[0];
     const double s3 = hn_load<1>(x3)[0];
+    const double s4 = hn_load<1>(x4)[0];
+    const double s5 = hn_load<1>(x5)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
     for (int i = first; i < 1; i += step) {
         hn_pack<double, 1> b0;
         hn_pack<float, 1> b1;
+        hn_pack<float, 1> b2;
+        hn_pack<float, 1> b3;
         double r0;
         float r1;
-        add_power_subtract_sqrt_multiply_true_di_1_element(s0, s1, s2, s3, r0, r1);
+        float r2;
+        float r3;
+        add_power_subtract_sqrt_multiply_true_di_1_element(s0, s1, s2, s3, s4, s5, r0, r1, r2, r3);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
+        b2.set_exact(0, r2);
+        b3.set_exact(0, r3);
         hn_store(y0, b0);
         hn_store(y1, b1);
+        hn_store(y2, b2);
+        hn_store(y3, b3);
     }
 }
 

@@ -12,10 +12,8 @@
 //    matmul: cuBLASLt 1 × 24×24×96 float32(arena+18432, arena+38912, in11)
 //    sum_2<<<(3, 1), 256>>>(arena+18432, in10)
 //    matmul: cuBLASLt 1 × 12×24×96 float32(arena+18432, arena+34560, in13)
-//    add_1<<<(1, 1), 256>>>(in14, in14)
-//    multiply_cast_1<<<(1, 1), 256>>>(in15, arena+37632)
-//    multiply_subtract_1<<<(1, 1), 256>>>(in10, arena+37632, in5, in5)
-//    multiply_subtract_1<<<(1, 1), 256>>>(in10, arena+37632, in3, in3)
+//    add_multiply_cast_1<<<(1, 1), 256>>>(in14, in15, in14, arena+37632)
+//    multiply_subtract_1<<<(1, 1), 256>>>(in10, arena+37632, in5, in3, in5, in3)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+37376, arena+37888)
 //    multiply_subtract_2<<<(5, 1), 256>>>(made4, arena+37632)
 //    copy_1<<<(1, 1), 256>>>(in10, in12)
@@ -116,55 +114,44 @@ extern "C" __global__ void __launch_bounds__(256) sum_2(const float* x0, float* 
     if (lane == 0) hn_store(y0 + row * 4, b0);
 }
 
-static __device__ inline void add_1_element(double x0, double& y0)
+static __device__ inline void add_multiply_cast_1_element(double x0, double x1, double& y0, float& y1)
 {
-    const double v2 = (x0 + 1.0);
-    y0 = v2;
+    const double v3 = (x0 + 1.0);
+    const double v5 = (x1 * 0.125);
+    const float v6 = hn_cast<float>(v5);
+    y0 = v3;
+    y1 = v6;
 }
 
-extern "C" __global__ void __launch_bounds__(256) add_1(const double* x0, double* y0)
+extern "C" __global__ void __launch_bounds__(256) add_multiply_cast_1(const double* x0, const double* x1, double* y0, float* y1)
 {
     const double s0 = hn_load<1>(x0)[0];
+    const double s1 = hn_load<1>(x1)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
     for (int i = first; i < 1; i += step) {
         hn_pack<double, 1> b0;
+        hn_pack<float, 1> b1;
         double r0;
-        add_1_element(s0, r0);
+        float r1;
+        add_multiply_cast_1_element(s0, s1, r0, r1);
         b0.set_exact(0, r0);
+        b1.set_exact(0, r1);
         hn_store(y0, b0);
+        hn_store(y1, b1);
     }
 }
 
-static __device__ inline void multiply_cast_1_element(double x0, float& y0)
+static __device__ inline void multiply_subtract_1_element(float x0, float x1, float x2, float x3, float& y0, float& y1)
 {
-    const double v2 = (x0 * 0.125);
-    const float v3 = hn_cast<float>(v2);
-    y0 = v3;
+    const float v4 = (x0 * x1);
+    const float v5 = (x2 - v4);
+    const float v6 = (x3 - v4);
+    y0 = v5;
+    y1 = v6;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_cast_1(const double* x0, float* y0)
-{
-    const double s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<float, 1> b0;
-        float r0;
-        multiply_cast_1_element(s0, r0);
-        b0.set_exact(0, r0);
-        hn_store(y0, b0);
-    }
-}
-
-static __device__ inline void multiply_subtract_1_element(float x0, float x1, float x2, float& y0)
-{
-    const float v3 = (x0 * x1);
-    const float v4 = (x2 - v3);
-    y0 = v4;
-}
-
-extern "C" __global__ void __launch_bounds__(256) multiply_subtract_1(const float* x0, const float* x1, const float* x2, float* y0)
+extern "C" __global__ void __launch_bounds__(256) multiply_subtract_1(const float* x0, const float* x1, const float* x2, const float* x3, float* y0, float* y1)
 {
     const float s1 = hn_load<1>(x1)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
@@ -172,14 +159,19 @@ extern "C" __global__ void __launch_bounds__(256) multiply_subtract_1(const floa
     for (int i = first; i < 24; i += step) {
         const hn_pack<float, 4> a0 = hn_load<4>(x0 + i * 4);
         const hn_pack<float, 4> a2 = hn_load<4>(x2 + i * 4);
+        const hn_pack<float, 4> a3 = hn_load<4>(x3 + i * 4);
         hn_pack<float, 4> b0;
+        hn_pack<float, 4> b1;
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             float r0;
-            multiply_subtract_1_element(a0[e], s1, a2[e], r0);
+            float r1;
+            multiply_subtract_1_element(a0[e], s1, a2[e], a3[e], r0, r1);
             b0.set_exact(e, r0);
+            b1.set_exact(e, r1);
         }
         hn_store(y0 + i * 4, b0);
+        hn_store(y1 + i * 4, b1);
     }
 }
 

@@ -64,7 +64,7 @@ extern "C" __global__ void __launch_bounds__(128) residual_norm_2(const hn_bfloa
 
 extern "C" __global__ void __launch_bounds__(128, 8) residual_norm_grad_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, hn_bfloat16* y1, float* t0, float* t1)
 {
-    hn_residual_norm_grad<hn_bfloat16, false, true, float, float, float, float, 128, 32, 4, 2, true>(x0, x1, x2, x3, x4, nullptr, y0, y1, t0, t1, 60, 256, 1e-05);
+    hn_residual_norm_grad<hn_bfloat16, false, true, 1, float, float, float, float, 128, 32, 4, 2, true>(x0, nullptr, nullptr, nullptr, x1, x2, x3, x4, nullptr, y0, y1, t0, t1, 60, 256, 1e-05);
 }
 
 extern "C" __global__ void __launch_bounds__(512) residual_norm_grad_2(float* t0, float* t1, float* y2, float* y3)
@@ -74,7 +74,7 @@ extern "C" __global__ void __launch_bounds__(512) residual_norm_grad_2(float* t0
 
 extern "C" __global__ void __launch_bounds__(128, 8) residual_norm_grad_3(const hn_bfloat16* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, float* y0, hn_bfloat16* y1, float* t0, float* t1)
 {
-    hn_residual_norm_grad<hn_bfloat16, true, true, hn_bfloat16, float, float, float, 128, 32, 4, 2, true>(x0, x1, x2, x3, x4, x5, y0, y1, t0, t1, 60, 256, 1e-05);
+    hn_residual_norm_grad<hn_bfloat16, true, true, 1, hn_bfloat16, float, float, float, 128, 32, 4, 2, true>(x0, nullptr, nullptr, nullptr, x1, x2, x3, x4, x5, y0, y1, t0, t1, 60, 256, 1e-05);
 }
 
 static __device__ inline void cast_add_1_element(float x0, float x1, float& y0)
@@ -105,7 +105,7 @@ extern "C" __global__ void __launch_bounds__(256) cast_add_1(const hn_bfloat16* 
 
 extern "C" __global__ void __launch_bounds__(128, 8) residual_norm_grad_4(const hn_bfloat16* x0, const float* x1, const float* x2, const float* x3, const float* x4, const float* x5, float* y0, float* t0, float* t1)
 {
-    hn_residual_norm_grad<float, true, false, hn_bfloat16, float, float, float, 128, 32, 4, 2, true>(x0, x1, x2, x3, x4, x5, y0, nullptr, t0, t1, 60, 256, 1e-05);
+    hn_residual_norm_grad<float, true, false, 1, hn_bfloat16, float, float, float, 128, 32, 4, 2, true>(x0, nullptr, nullptr, nullptr, x1, x2, x3, x4, x5, y0, nullptr, t0, t1, 60, 256, 1e-05);
 }
 
 extern "C" __global__ void __launch_bounds__(512) residual_norm_grad_5(float* t0, float* t1, float* y1, float* y2)
