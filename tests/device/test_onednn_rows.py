@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.onednn_calls import near, needed, without
+from support.onednn_calls import has_avx512, near, needed, without
 
 import hybridnet as hn
 from hybridnet import autograd
@@ -94,7 +94,7 @@ def test_a_transformers_norms_and_weights_are_the_librarys() -> None:
         told = net.explain(x)
         steps = {s.operator for s in net.profile(x, train=True).steps if "library_" in s.name}
     assert "softmax by oneDNN jit" in told and "layer_norm by oneDNN jit" in told
-    assert steps == {"layer_norm", "softmax", "softmax_grad", "layer_norm_grad"}
+    assert steps == {"layer_norm", "softmax", "layer_norm_grad"} | ({"softmax_grad"} if has_avx512() else set())
 
     def twice() -> Any:
         with autograd.record():
@@ -148,6 +148,8 @@ def test_a_matrix_is_packed_for_many_products(turned: bool, monkeypatch: pytest.
     monkeypatch.setattr(matmul_host, "LEAST", 0)
     matmul_host._packed.cache_clear()
     product = matmul_host.repeated(5, b)
+    if not has_avx512():
+        pytest.skip("on this processor oneDNN packs no matrix")
     assert product is not None
     expected = []
     with onednn.Call.session:

@@ -41,3 +41,8 @@ def large() -> tuple[Any, Any, Any]:
     call = onednn.plan(onednn.Convolution("result", x.shape, w.shape, shape, (1, 1), (0, 0), (1, 1), 1, False))
     assert call is not None
     return call, (x, w), np.empty(shape, "float32")
+
+
+def has_avx512() -> bool:
+    """Whether oneDNN runs kernels of AVX-512 here: it has softmax's gradient, and products that gain from packing, for no others."""
+    return "avx512" in large()[0].name
