@@ -81,6 +81,7 @@ class Instance:
         self.looked_up: list[tuple[int, Any]] = []  # those of them that are copied from where a table says, and their places
         self.written_to: tuple[int, ...] = ()  # the results that are copied to where it says
         self._table: list[int] = []  # what it says
+        self._replayed = False  # whether a graph of the caller's writes it too, whenever that is launched
         self._put: Callable[[list[int]], object]
         self._bind(source)
 
@@ -184,7 +185,8 @@ class Instance:
                 if not lies_well:
                     view[...] = data
             table += [results[k].data.ptr for k in self.written_to]
-            if table != self._table:
+            self._replayed = self._replayed or cuda.is_capturing(handle)
+            if self._replayed or table != self._table:
                 self._table = []
                 self._put(table)
                 self._table = table
