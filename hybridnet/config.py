@@ -140,6 +140,13 @@ SETTINGS = {
         "0: the steps of a CUDA graph run one after another; else those that share no memory are on branches, and communication between "
         "ranks is on one of its own",
     ),
+    "staging_kernel": Setting(
+        "HYBRIDNET_STAGING_KERNEL",
+        True,
+        lambda text: bool(int(text)),
+        "0: all arguments and results of a CUDA graph are copied one by one, before and after it; else the small ones by one launch each "
+        "in the graph",
+    ),
     "score_bytes": Setting(
         "HYBRIDNET_SCORE_BYTES",
         0,
@@ -257,6 +264,7 @@ class Config:
     autotune: bool
     winograd: bool
     graph_branches: bool
+    staging_kernel: bool
     deterministic: bool
     fast_math: bool
     score_bytes: int

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from hybridnet.codegen.apart import apart
 from hybridnet.codegen.cuda_plan import CudaPlan, PlannedLoop
 from hybridnet.codegen.cuda_region import Launches, Tuning, Unit, origin
+from hybridnet.codegen.cuda_staging import HEADER, LARGEST, MOST, arguments_kernel, put_kernel, results_kernel
 from hybridnet.codegen.cuda_text import Kernel, Table
 from hybridnet.codegen.order import Order, Span, Touched, chain, order_of, verify_order
 from hybridnet.codegen.plan import Occupied, Place
@@ -145,6 +146,20 @@ class CupyStep:
 Step = KernelStep | LibraryStep | CopyStep | CupyStep
 
 
+class Staging(NamedTuple):
+    """How small arguments and results are copied: by the first and the last launch of a program, after ``table``, which ``put`` writes.
+
+    arguments: the inputs that are, by their numbers; results: the results, by theirs. The table has a place for each, in this order.
+    """
+
+    table: Address
+    put: Kernel
+    arguments: tuple[int, ...]
+    results: tuple[int, ...]
+    first: KernelStep | None
+    last: KernelStep | None
+
+
 class WrittenLoop(NamedTuple):
     """A loop whose rounds, ``length`` of ``steps`` each, are steps of a program from number ``start`` on."""
 
@@ -184,6 +199,7 @@ class CudaSource:
     occupied: what lies in the arena, and when.
     touched: what each step reads and writes.
     order: which steps wait for which; one chain where ``HYBRIDNET_GRAPH_BRANCHES`` is 0.
+    staging: how small arguments and results are copied; None: one by one, as large ones are.
     """
 
     lowered: Graph
@@ -203,6 +219,15 @@ class CudaSource:
     occupied: Sequence[Occupied] = ()
     touched: Sequence[Touched] = ()
     order: Order = field(default_factory=lambda: chain(0))
+    staging: Staging | None = None
+
+    @property
+    def kernels(self) -> dict[str, Kernel]:
+        """Its kernels by name, with those that copy arguments and results."""
+        found = [step.kernel for step in self.steps if isinstance(step, KernelStep)]
+        if self.staging is not None:
+            found += [self.staging.put, *(step.kernel for step in (self.staging.first, self.staging.last) if step is not None)]
+        return {kernel.name: kernel for kernel in found}
 
     @property
     def origins(self) -> list[Origin]:
@@ -272,6 +297,8 @@ class _Writer:
         results = [self.located(v) for i, v in enumerate(graph.outputs) if i not in plan.donate]
         places = [self.located(graph.outputs[i]) for i in sorted(self.resident)]
         largest = plan.largest()
+        stays = [i in self.resident for i in range(len(graph.outputs)) if i not in plan.donate]
+        staging = self._staging(staged, results, stays) if config.staging_kernel and self.steps and not self.direct else None
         order = order_of(self.touched) if config.graph_branches else chain(len(self.steps))
         if config.debug >= 1:
             verify_order(order, self.touched, "program")
@@ -293,7 +320,30 @@ class _Writer:
             plan.occupied(),
             self.touched,
             order,
+            staging,
         )
+
+    def _staging(self, staged: Mapping[int, Address], results: Sequence[Located], stays: Sequence[bool]) -> Staging | None:
+        """The launches that copy small arguments and results; ``stays``: whether the caller finds a result where it is computed."""
+        sizes = {i: self.graph.inputs[i].nbytes for i in staged}
+        given = [i for i in staged if 0 < sizes[i] <= LARGEST][:MOST]
+        taken = [k for k, x in enumerate(results) if not stays[k] and 0 < x.nbytes <= LARGEST][: MOST - len(given)]
+        if not given and not taken:
+            return None
+        put, first, last = put_kernel(len(given) + len(taken)), None, None
+        table = self._made((0,) * (len(given) + len(taken)))
+        if given:
+            of_given = tuple(sizes[i] for i in given)
+            first = KernelStep(arguments_kernel(of_given), (table, self._made(of_given), *(staged[i] for i in given)), None)
+        if taken:
+            of_taken = tuple(results[k].nbytes for k in taken)
+            last = KernelStep(
+                results_kernel(of_taken, len(given)), (table, self._made(of_taken), *(results[k].address for k in taken)), None
+            )
+        unit = self.plan.unit
+        unit.headers[HEADER] = None
+        unit.texts |= {kernel.name: kernel.text for kernel in (put, *(s.kernel for s in (first, last) if s is not None))}
+        return Staging(table, put, tuple(given), tuple(taken), first, last)
 
     def _write_steps(self) -> None:
         plan, graph = self.plan, self.graph

@@ -175,7 +175,7 @@ def is_writable(data: Any) -> bool:
     """Whether data may be written in place. CuPy does not mark views in which elements share memory: told by their strides."""
     if isinstance(data, np.ndarray):
         return bool(data.flags.writeable)
-    return 0 not in data.strides or not any(s == 0 and n > 1 for s, n in zip(data.strides, data.shape, strict=True))
+    return 0 not in data.strides or not data.size or not any(s == 0 and n > 1 for s, n in zip(data.strides, data.shape, strict=True))
 
 
 def from_objects(data: np.ndarray[Any, Any], dtype: Dtype) -> np.ndarray[Any, Any]:

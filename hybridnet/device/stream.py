@@ -120,6 +120,12 @@ class Capture:
         event.record(stream)
         return event
 
+    def join(self) -> None:
+        """What is put on the stream of the capture from here on waits for the work of all lanes."""
+        for stream in self._lanes.values():
+            if stream is not self.stream:
+                self.stream.wait_event(self.mark(stream))
+
     def _stream(self) -> Any:
         idle = _idle(self.device.device_id)
         return idle.pop() if idle else self.device.xp.cuda.Stream(non_blocking=True)
@@ -138,8 +144,7 @@ class Capture:
         others = [s for s in self._lanes.values() if s is not self.stream]
         try:
             if kind is None:
-                for stream in others:
-                    self.stream.wait_event(self.mark(stream))
+                self.join()
             self.graph = self.stream.end_capture()
             ended = True
         except Exception:

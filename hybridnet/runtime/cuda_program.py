@@ -27,96 +27,27 @@ from hybridnet.codegen.cuda_program import (
     KernelStep,
     LibraryStep,
     Located,
+    Staging,
     Step,
     device_of_graph,
     write_cuda_program,
 )
-from hybridnet.codegen.order import Order
 from hybridnet.core import cuda_rule
 from hybridnet.core.kernel import LibraryCall
-from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream, device_bytes, dnn
+from hybridnet.device import copy_bytes, cuda, current_stream, device_bytes
 from hybridnet.device.compiler import Module
-from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
+from hybridnet.device.failures import raise_if_out_of_memory
 from hybridnet.device.hardware import ACCESS_BYTES, GRAPH_LAUNCHES
-from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
+from hybridnet.errors import OutOfMemoryError
 from hybridnet.graph.control_ops import CONTROL, FOREACH
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node
 from hybridnet.graph.messages import told
 from hybridnet.graph.refusals import refused
 from hybridnet.runtime.arena import Arena, take
+from hybridnet.runtime.cuda_segment import Action, Segment
 from hybridnet.runtime.lease import Lease, leased
 from hybridnet.runtime.spec import ProgramSpec
-
-Action = Callable[[int], None]  # puts a step's work on the stream of that handle
-
-
-class Segment:
-    """Steps that follow one another: a CUDA graph once it is captured, or a step that CuPy computes."""
-
-    __slots__ = ("actions", "graph", "in_graph", "order")
-
-    def __init__(self, in_graph: bool) -> None:
-        self.in_graph = in_graph
-        self.actions: list[tuple[Action, Step]] = []
-        self.order: Order | None = None  # in which they may run; None: one by one
-        self.graph: Any = None
-
-    def run(self, stream: Any) -> None:
-        """Start all steps on a stream: one by one, or as a CUDA graph once they are captured."""
-        if self.graph is not None:
-            self.graph.launch(stream)
-            return
-        for action, step in self.actions:
-            guarded(action, step, stream.ptr)
-
-    def capture(self, device: Device) -> None:
-        """Keep the steps as a CUDA graph."""
-        if not self.in_graph or self.graph is not None:
-            return
-        channels = () if self.order is None else self.order.channels
-        main = self.order.lanes[channels.index(dnn.CHANNEL)] if self.order is not None and dnn.CHANNEL in channels else 0
-        try:
-            with Capture(device, main) as capture:
-                if self.order is None or self.order.width < 2:
-                    for action, step in self.actions:
-                        guarded(action, step, capture.stream.ptr)
-                else:
-                    self._put(capture, self.order)
-        except HybridnetError:
-            raise
-        except Exception as error:
-            got = f"{type(error).__name__}: {error}, of {len(self.actions)} steps from {self.actions[0][1]}"
-            raise DeviceError(message("capture", expected="steps that a CUDA graph can hold", got=got)) from error
-        self.graph = capture.graph
-
-    def _put(self, capture: Capture, order: Order) -> None:
-        """The steps on the lanes of a capture, each behind those that it waits for."""
-        lanes = order.lanes
-        crossed = {p for i, steps in enumerate(order.before) for p in steps if lanes[p] != lanes[i]}
-        marks: dict[int, Any] = {}
-        for i, (action, step) in enumerate(self.actions):
-            with capture.on(lanes[i], [marks[p] for p in order.before[i] if lanes[p] != lanes[i]]) as stream:
-                guarded(action, step, stream.ptr)
-                if i in crossed:
-                    marks[i] = capture.mark(stream)
-
-
-def guarded(action: Action, step: Step, stream: int) -> None:
-    """Put a step on the stream; an error names the operator and the user's line."""
-    try:
-        action(stream)
-    except HybridnetError:
-        raise
-    except Exception as error:
-        node = step.node
-        name = node.op.name if node is not None else "copy"
-        raise_if_out_of_memory(name, error, cuda.current_id())
-        site = node.site if node is not None else None
-        raise_if_missing(name, error, site)
-        raise DeviceError(
-            message(name, expected="a launch that the device accepts", got=f"{type(error).__name__}: {error}, for {step}", site=site)
-        ) from error
 
 
 class Instance:
@@ -147,6 +78,11 @@ class Instance:
         self.staged = [
             (i, self.at(address), arena.view(address.offset, program.shapes[i], program.dtypes[i])) for i, address in source.staged.items()
         ]
+        self.looked_up: list[tuple[int, Any]] = []  # those of them that are copied from where a table says, and their places
+        self.written_to: tuple[int, ...] = ()  # the results that are copied to where it says
+        self._table: list[int] = []  # what it says
+        self._replayed = False  # whether a graph of the caller's writes it too, whenever that is launched
+        self._put: Callable[[list[int]], object]
         self._bind(source)
 
     @property
@@ -169,6 +105,19 @@ class Instance:
             stop = start + len(segment.actions)
             segment.order = source.order.part(start, stop)
             start = stop
+        if source.staging is not None:
+            self._bind_staging(source.staging)
+
+    def _bind_staging(self, staging: Staging) -> None:
+        self.looked_up = [(i, view) for i, _, view in self.staged if i in staging.arguments]
+        self.staged = [x for x in self.staged if x[0] not in staging.arguments]
+        self.written_to = staging.results
+        put, table = self.program.module().function(staging.put.name), self.at(staging.table)
+        self._put = lambda places: put(staging.put.grid, (staging.put.block,), [table, *places])
+        if staging.first is not None:
+            self.segments[0].first = self._action(staging.first), staging.first
+        if staging.last is not None:
+            self.segments[-1].last = self._action(staging.last), staging.last
 
     def at(self, address: Address) -> int:
         """The address that it is with this arena and these states."""
@@ -222,8 +171,25 @@ class Instance:
         program = self.program
         return all(map(operator.is_, self.fixed, program.pick(inputs)))
 
-    def stage(self, inputs: Sequence[Any], handle: int) -> None:
-        """Put the inputs where the steps read them, on the stream of that handle."""
+    def stage(self, inputs: Sequence[Any], results: Sequence[Any], handle: int) -> None:
+        """Put the inputs where the steps read them, on the stream of that handle, which is the current one.
+
+        Or say where the first step finds them, and the last one puts the results.
+        """
+        if self.looked_up or self.written_to:
+            table = []
+            for i, view in self.looked_up:
+                data = inputs[i]
+                lies_well = data.flags.c_contiguous
+                table.append(data.data.ptr if lies_well else 0)
+                if not lies_well:
+                    view[...] = data
+            table += [results[k].data.ptr for k in self.written_to]
+            self._replayed = self._replayed or cuda.is_capturing(handle)
+            if self._replayed or table != self._table:
+                self._table = []
+                self._put(table)
+                self._table = table
         for i, address, view in self.staged:
             data = inputs[i]
             if data.flags.c_contiguous:
@@ -238,9 +204,9 @@ class Instance:
         program = self.program
         stream = current_stream(program.device)
         handle = stream.ptr
-        results = self._places()  # first, so that a lack of memory leaves everything as it was
+        results = self.places()  # first, so that a lack of memory leaves everything as it was
         self.arena.trail.follow(stream)
-        self.stage(inputs, handle)
+        self.stage(inputs, results, handle)
         if self.runs == 1:
             for segment in self.segments:
                 segment.capture(program.device)
@@ -252,22 +218,16 @@ class Instance:
                 x[...] = self.stand_ins[i]
         for i, place in program.source.returned.items():
             _copy_back(inputs[i], self, place, handle)
-        self._give(results, handle)
+        self.give(results, handle)
         return results
 
-    def given(self, stream: int) -> tuple[Any, ...]:
-        """The results of a run that has been put on the stream of that handle."""
-        results = self._places()
-        self._give(results, stream)
-        return results
-
-    def _give(self, results: Sequence[Any], stream: int) -> None:
-        """Copy the results that do not stay in the arena, which the next run overwrites."""
-        for array, (stays, _, _, address, nbytes) in zip(results, self.results, strict=True):
-            if stays is None:
+    def give(self, results: Sequence[Any], stream: int) -> None:
+        """Copy the results that do not stay in the arena, which the next run overwrites, but for those that the last step copies."""
+        for k, (array, (stays, _, _, address, nbytes)) in enumerate(zip(results, self.results, strict=True)):
+            if stays is None and k not in self.written_to:
                 copy_bytes(array.data.ptr, address, nbytes, stream)
 
-    def _places(self) -> tuple[Any, ...]:
+    def places(self) -> tuple[Any, ...]:
         """The results' arrays; fresh ones of those that do not stay."""
         empty = cuda.cupy().ndarray
         try:
@@ -283,7 +243,7 @@ class DirectInstance(Instance):
     def _bind(self, source: CudaSource) -> None:
         """Nothing: addresses are others at each call."""
 
-    def stage(self, inputs: Sequence[Any], handle: int) -> None:
+    def stage(self, inputs: Sequence[Any], results: Sequence[Any], handle: int) -> None:
         """Have the steps read the arguments where they lie, and write fresh buffers."""
         source, cupy = self.program.source, cuda.cupy()
         assert source.direct is not None
@@ -303,7 +263,7 @@ class DirectInstance(Instance):
         self.arena.trail.follow(stream)
         bound = set(self.owners)
         try:
-            self.stage(inputs, stream.ptr)
+            self.stage(inputs, (), stream.ptr)
             for segment in self.segments:
                 segment.run(stream)
             for i, x in enumerate(inputs):
@@ -370,6 +330,9 @@ class CudaProgram:
     def text(self) -> str:
         """The program's steps, and the CUDA C++ of its kernels."""
         lines = [f"// {self.name} on {self.device}: {self.source.arena_bytes:,} bytes of arena"]
+        staging = self.source.staging
+        if staging is not None and staging.first is not None:
+            lines.append(f"//    {staging.first}")
         where = ""
         rest = {loop.start + loop.steps: loop for loop in self.source.loops if loop.steps}  # behind the first round
         behind = 0
@@ -384,6 +347,8 @@ class CudaProgram:
                 lines.append(f"// -- {site}")
                 where = site
             lines.append(f"//    {step}")
+        if staging is not None and staging.last is not None:
+            lines.append(f"//    {staging.last}")
         return "\n".join([*lines, "", self.source.text])
 
     def explain(self) -> str:

@@ -14,7 +14,8 @@ from hybridnet.codegen.cuda_program import CopyStep, CudaSource, CupyStep, Kerne
 from hybridnet.device import copy_bytes, current_stream, device_bytes, mark, seconds_between
 from hybridnet.graph.ir import Node, Value
 from hybridnet.runtime.arena import Arena, take
-from hybridnet.runtime.cuda_program import Action, CudaProgram, DirectInstance, Instance, Segment
+from hybridnet.runtime.cuda_program import CudaProgram, DirectInstance, Instance
+from hybridnet.runtime.cuda_segment import Action, Segment
 from hybridnet.runtime.timing import REPEATS, Copies, Link, TimedProgram, TimedStep, median, repeats
 from hybridnet.runtime.work import bytes_of, flops_of, operator_of
 
@@ -32,6 +33,7 @@ class _Timed:
         inputs = self.copies.of(given)
         kind = Instance if program.source.direct is None else DirectInstance
         self.instance = kind(program, arena, inputs)
+        self.places = self.instance.places() if program.source.direct is None else ()  # of results
         self.seconds: list[float] = []  # of each step
         self.runs: list[tuple[Any, Any]] = []
 
@@ -41,7 +43,7 @@ class _Timed:
 
     def stage(self) -> None:
         """Put the inputs, as they are at the start of a run, where the steps find them."""
-        self.instance.stage(self.copies.of(self.given), self.stream.ptr)
+        self.instance.stage(self.copies.of(self.given), self.places, self.stream.ptr)
 
     def launch(self) -> None:
         """All steps, once."""
@@ -50,13 +52,16 @@ class _Timed:
 
     def results(self) -> Sequence[Any]:
         """What the caller of the program would be given."""
-        return self.instance.given(self.stream.ptr)
+        self.instance.give(self.places, self.stream.ptr)
+        return self.places
 
     def step_by_step(self) -> None:
         """Time each step; in the end all of them have run once."""
         for segment in self.instance.segments:
+            segment.begin(self.stream)
             for action, step in segment.actions:
                 self.seconds.append(self._seconds(action, step, segment.in_graph))
+            segment.end(self.stream)
 
     def capture(self) -> None:
         """Keep the steps as CUDA graphs, as a run from the second on does; a direct program never does."""

@@ -15,7 +15,8 @@ from hybridnet.codegen.numpy_program import Source
 from hybridnet.core import failure
 from hybridnet.device import Device, mark, named_range
 from hybridnet.errors import HybridnetError
-from hybridnet.runtime.cuda_program import CudaProgram, Segment, guarded
+from hybridnet.runtime.cuda_program import CudaProgram
+from hybridnet.runtime.cuda_segment import Segment, guarded
 from hybridnet.runtime.cuda_timing import cuda_steps
 from hybridnet.runtime.numpy_program import bound_text
 from hybridnet.runtime.numpy_timing import numpy_steps
@@ -108,12 +109,14 @@ class _Watched(Segment):
         self.name, self.device, self.of, self.watcher = name, device, of, watcher
 
     def run(self, stream: Any) -> None:
+        self.begin(stream)
         begin, marks = _now(), [mark(self.device)]
         steps = [self.of[id(step)] for _, step in self.actions]
         for (action, step), told in zip(self.actions, steps, strict=True):
             with named_range(f"{told.operator} ({self.name})"):
                 guarded(action, step, stream.ptr)
             marks.append(mark(self.device))
+        self.end(stream)
         self.watcher.launched(self.name, self.device, steps, marks, begin, _now())
 
     def capture(self, device: Device) -> None:

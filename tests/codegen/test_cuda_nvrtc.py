@@ -61,6 +61,7 @@ def programs() -> list[Source]:
     for name, case in cases.items():
         shared = {s.kernel.name: s.kernel.shared_bytes for s in case.program.source.steps if isinstance(s, KernelStep)}
         kernels = {kernel: Kernel(f"{name}: {known}", shared[kernel]) for kernel, known in case.names.items()}
+        kernels |= {kernel: Kernel(f"staging: {kernel}", 0) for kernel in case.program.source.kernels.keys() - kernels.keys()}
         found.append(Source(case.program.source.text, kernels))
     return found
 

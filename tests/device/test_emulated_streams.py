@@ -234,6 +234,22 @@ def test_everything_is_put_back_after_an_error() -> None:
     memory.heap.check()
 
 
+@pytest.mark.parametrize("seed", [None, *SEEDS])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_follows_an_error_is_not_blamed_for_it(seed: int | None, damaged: bool) -> None:
+    """Memory that was freed before the error is as it would be without it, and damage is not told of those who come next."""
+    with pytest.raises(KeyError), emulated_gpu(asynchronous=seed) as cp:
+        x = cp.full(7, 1.0)
+        address = x.data.ptr
+        if damaged:
+            memory.at(address, 57)[56] = 0  # beside the allocation
+        del x
+        cp.full(9, 1.0)  # the stream takes back what it was given
+        raise KeyError
+    with emulated_gpu():
+        pass
+
+
 def test_an_error_of_a_kernel_comes_with_a_later_call() -> None:
     with emulated_gpu(asynchronous=0) as cp:
         cp.cuda.Stream.null.launch_host_func(lambda arg: 1 / 0, None)

@@ -345,3 +345,15 @@ def test_out_of_memory() -> None:
         with pytest.raises(OutOfMemoryError, match="2,097,152 free bytes"):
             np.array(numpy.zeros(1 << 19, "float32"), device=gpu(0))
         assert issubclass(OutOfMemoryError, DeviceError) and issubclass(OutOfMemoryError, MemoryError)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0, 2)])
+def test_what_has_no_elements_can_be_written(shape: tuple[int, ...]) -> None:
+    """CuPy's strides are 0 there, as they are where elements share memory, which cannot be written."""
+    x = np.zeros(shape, ctx=gpu(0))
+    x[...] = 1
+    x += np.ones(shape, ctx=gpu(0))
+    x.T[:] = 2
+    assert x.shape == shape and x.asnumpy().size == 0
+    with pytest.raises(ArgumentError, match="read-only view"):
+        np.broadcast_to(np.zeros((1, 3), ctx=gpu(0)), (2, 3))[...] = 1

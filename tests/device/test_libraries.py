@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -129,7 +130,8 @@ def test_which_programs_copy() -> None:
     """As many copies as the alignment of a call asks for: cuBLASLt reads from any element on."""
 
     def copies(function: Callable[..., Any], *arrays: Any) -> int:
-        return str(hn.jit(function).program(*arrays).partition("#include")[0]).count("//    copy")
+        steps = str(hn.jit(function).program(*arrays).partition("#include")[0])
+        return len(re.findall(r"//    copy(?!_arguments|_results)", steps))  # those bring arrays in and out
 
     x, w = on_gpu(numpy.ones((9, 3, 5, 5)), "bfloat16"), on_gpu(numpy.ones((4, 3, 3, 3)), "bfloat16")
     assert copies(lambda x, w: convolve(np.tanh(x)[1:], w), x, w) == copies(lambda x, w: convolve(np.tanh(x)[:-1], w), x, w) + 1

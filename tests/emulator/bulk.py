@@ -3,7 +3,6 @@
 import re
 from typing import Any, NamedTuple
 
-from hybridnet.codegen.cuda_program import KernelStep
 from hybridnet.compiled import CompiledCall
 from hybridnet.runtime.cuda_program import CudaProgram
 
@@ -58,8 +57,7 @@ class Bulk:
 
     def add(self, program: CudaProgram) -> None:
         includes = _INCLUDE.findall(program.source.text)
-        kernels = {s.kernel.name: s.kernel.text for s in program.source.steps if isinstance(s, KernelStep)}
-        places = {name: self._place(name, text, includes) for name, text in kernels.items()}
+        places = {name: self._place(name, kernel.text, includes) for name, kernel in program.source.kernels.items()}
         program._module = _Module(places, program.device.device_id)  # type: ignore[assignment]
 
     def _place(self, name: str, text: str, includes: list[str]) -> _Place:

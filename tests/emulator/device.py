@@ -43,6 +43,9 @@ def emulated_gpu(
             yield cupy
             gc.collect()
             memory.heap.check()
+    except BaseException:
+        memory.heap.abandon()
+        raise
     finally:
         _forget()
         for name, module in outer.items():

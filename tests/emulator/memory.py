@@ -148,6 +148,12 @@ class Heap:
             while self.freed:
                 self._forget()
 
+    def abandon(self) -> None:
+        """Forget damage: after an error nobody asks, and what runs next is not to blame."""
+        with self.lock:
+            self.forget_all()
+            self.found = []
+
     def check(self) -> None:
         """Fail if anything was written beside an allocation that has ended, or into one after its end."""
         with self.lock:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -121,11 +121,22 @@ def asynchronous(seed: int) -> Iterator[None]:
     try:
         yield
         synchronize_all()
+    except BaseException:
+        _finish()
+        raise
     finally:
         _state.seed, _state.chance = 0, None
         for queue in (*_queues.values(), *_left):
             queue.items.clear()
         _left.clear()
+
+
+def _finish() -> None:
+    """Do what is left, whatever comes of it: a device goes on when the host has failed, and memory that was freed is overwritten."""
+    for queue in (*_queues.values(), *_left):
+        while queue.items:
+            with suppress(Exception):
+                queue.run()
 
 
 def is_asynchronous() -> bool:

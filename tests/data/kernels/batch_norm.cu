@@ -1,4 +1,5 @@
 // batch_norm on gpu(0): 886,784 bytes of arena
+//    copy_arguments<<<(73, 1), 256>>>(made1, made2, arena, arena+884736, arena+294912)
 //    _7<<<(1, 1), 256>>>(arena+884992)
 //    moments_1<<<(16, 1), 256>>>(arena, arena+885248, arena+885504)
 //    add_sqrt_true_divide_multiply_subtract_1<<<(1, 1), 256>>>(arena+885504, arena+885248, arena+884736, arena+884736, arena+886528)
@@ -7,12 +8,14 @@
 //    multiply_add_true_divide_negative_subtra_1<<<(1, 1), 256>>>(arena+885760, arena+884736, arena+886016, arena+885504, arena+885248, arena+886016, arena+886272)
 //    multiply_add_2<<<(72, 1), 256>>>(arena+294912, arena+884736, arena, arena+886272, arena+886016, arena+294912)
 //    multiply_add_3<<<(2, 1), 256>>>(made0)
+//    copy_results<<<(74, 1), 256>>>(made1, made3, arena+589824, arena+294912, arena+884992, arena+885760)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
 #include "batch_norm.cu"
+#include "staged.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) moments_1(const float* x0, float* y0, float* y1)
 {
@@ -223,4 +226,33 @@ extern "C" __global__ void __launch_bounds__(256) _7(float* y0)
         }
         hn_store(y0 + i * 4, b0);
     }
+}
+
+extern "C" __global__ void put_places(long long* table, long long p0, long long p1, long long p2, long long p3, long long p4, long long p5, long long p6)
+{
+    if (threadIdx.x > 0) return;
+    table[0] = p0;
+    table[1] = p1;
+    table[2] = p2;
+    table[3] = p3;
+    table[4] = p4;
+    table[5] = p5;
+    table[6] = p6;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1, unsigned char* a2)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
+    if (hn_copy_chunk<256>(a2, reinterpret_cast<const unsigned char*>(table[2]), sizes[2], chunk)) return;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0, const unsigned char* a1, const unsigned char* a2, const unsigned char* a3)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[3]), a0, sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[4]), a1, sizes[1], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[5]), a2, sizes[2], chunk)) return;
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[6]), a3, sizes[3], chunk)) return;
 }

@@ -1,4 +1,5 @@
 // convolutional_step on gpu(0): 301,056 bytes of arena
+//    copy_arguments<<<(3, 1), 256>>>(made3, made4, arena+213760, arena+200192)
 //    convolution: cuDNN eng0_k2=0(arena+213760, in2, arena)
 //    moments_1<<<(8, 1), 256>>>(arena, arena+246528, arena+246784)
 //    add_sqrt_true_divide_multiply_subtract_1<<<(1, 1), 256>>>(arena+246784, in3, arena+246528, in4, arena+247040, arena+247296, arena+247552)
@@ -24,6 +25,7 @@
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+247552, arena+248064)
 //    multiply_add_2<<<(2, 1), 256>>>(made1)
 //    multiply_add_subtract_1<<<(7, 1), 256>>>(made2, in20, in22, arena+247808)
+//    copy_results<<<(1, 1), 256>>>(made3, made5, arena+248064)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -32,6 +34,7 @@
 #include "batch_norm.cu"
 #include "pooling.cu"
 #include "cross_entropy.cu"
+#include "staged.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) moments_1(const float* x0, float* y0, float* y1)
 {
@@ -487,4 +490,25 @@ extern "C" __global__ void __launch_bounds__(256) multiply_add_subtract_1(const 
         hn_store(y0 + i, b0);
         hn_store(y1 + i, b1);
     }
+}
+
+extern "C" __global__ void put_places(long long* table, long long p0, long long p1, long long p2)
+{
+    if (threadIdx.x > 0) return;
+    table[0] = p0;
+    table[1] = p1;
+    table[2] = p2;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[2]), a0, sizes[0], chunk)) return;
 }

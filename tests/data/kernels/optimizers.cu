@@ -1,4 +1,5 @@
 // optimizers on gpu(0): 10,240 bytes of arena
+//    copy_arguments<<<(1, 1), 256>>>(made5, made6, arena+7424)
 //    copy_1<<<(1, 1), 256>>>(arena+7424, arena+5376)
 //    copy_2<<<(1, 1), 256>>>(arena+7424, arena+6656)
 //    copy_3<<<(2, 1), 256>>>(arena+7424, arena)
@@ -12,11 +13,13 @@
 //    multiply_add_square_true_divide_sqrt_sum_2<<<(3, 1), 64>>>(made2, arena+6912)
 //    sqrt_minimum_greater_true_divide_where_m_1<<<(3, 1), 256>>>(made3, arena+7168)
 //    multiply_subtract_1<<<(3, 1), 256>>>(made4)
+//    copy_results<<<(1, 1), 256>>>(made5, made7, arena+7680)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
+#include "staged.cuh"
 
 static __device__ inline void copy_1_element(float x0, float& y0)
 {
@@ -502,4 +505,23 @@ extern "C" __global__ void __launch_bounds__(256) multiply_subtract_1(const long
         b0.set_exact(0, r0);
         hn_store(y0 + i, b0);
     }
+}
+
+extern "C" __global__ void put_places(long long* table, long long p0, long long p1)
+{
+    if (threadIdx.x > 0) return;
+    table[0] = p0;
+    table[1] = p1;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[1]), a0, sizes[0], chunk)) return;
 }

@@ -1,10 +1,13 @@
 // pointwise on gpu(0): 66,560 bytes of arena
+//    copy_arguments<<<(9, 1), 256>>>(made0, made1, arena, arena+65536)
 //    add_tanh_multiply_1<<<(16, 1), 256>>>(arena, arena+65536, arena)
+//    copy_results<<<(8, 1), 256>>>(made0, made2, arena)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
+#include "staged.cuh"
 
 static __device__ inline void add_tanh_multiply_1_element(float x0, float x1, float& y0)
 {
@@ -32,4 +35,25 @@ extern "C" __global__ void __launch_bounds__(256) add_tanh_multiply_1(const floa
         }
         hn_store(y0 + i1 * 4 + i0 * 256, b0);
     }
+}
+
+extern "C" __global__ void put_places(long long* table, long long p0, long long p1, long long p2)
+{
+    if (threadIdx.x > 0) return;
+    table[0] = p0;
+    table[1] = p1;
+    table[2] = p2;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[2]), a0, sizes[0], chunk)) return;
 }

@@ -1,4 +1,5 @@
 // recurrent_step on gpu(0): 41,216 bytes of arena
+//    copy_arguments<<<(2, 1), 256>>>(made5, made6, arena+34560, arena+33024)
 //    matmul_bias: cuBLASLt 1 × 96×12×24 float32 bias(arena+34560, in2, in3, arena)
 //    rnn_sequence_1<<<(8, 1), 96>>>(arena, in4, in5, made0, made0, arena+27648, arena+29952, arena+9216)
 //    matmul_bias: cuBLASLt 1 × 10×24×8 float32 bias(arena+29184, in6, in7, arena+38400)
@@ -17,6 +18,7 @@
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+37376, arena+37888)
 //    multiply_subtract_2<<<(5, 1), 256>>>(made4, arena+37632)
 //    copy_1<<<(1, 1), 256>>>(in10, in12)
+//    copy_results<<<(1, 1), 256>>>(made5, made7, arena+37888)
 
 #include "functors.cuh"
 #include "vector.cuh"
@@ -25,6 +27,7 @@
 #include "recurrence.cu"
 #include "cross_entropy.cu"
 #include "joining.cu"
+#include "staged.cuh"
 
 extern "C" __global__ void __launch_bounds__(96) rnn_sequence_1(const float* x0, const float* x1, const float* x2, const float* x3, const float* x4, float* y0, float* y1, float* y2)
 {
@@ -265,4 +268,25 @@ extern "C" __global__ void __launch_bounds__(256) copy_1(const float* x0, float*
         }
         hn_store(y0 + i * 4, b0);
     }
+}
+
+extern "C" __global__ void put_places(long long* table, long long p0, long long p1, long long p2)
+{
+    if (threadIdx.x > 0) return;
+    table[0] = p0;
+    table[1] = p1;
+    table[2] = p2;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[2]), a0, sizes[0], chunk)) return;
 }
