@@ -119,7 +119,7 @@ def shared_buffers(n: int) -> Callable[[], Any]:
     return lambda: (compiled.program(), views)
 
 
-CASES = {deep: 6, many_widths: 6, normalized: 2, recorded: 4, recurrent: 6, chain: 6, many_results: 6, shared_buffers: 6}
+CASES = {deep: 6, many_widths: 6, normalized: 2, recorded: 6, recurrent: 6, chain: 6, many_results: 6, shared_buffers: 6}
 
 
 @pytest.mark.parametrize("case", CASES)
