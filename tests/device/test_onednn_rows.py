@@ -8,7 +8,8 @@ import pytest
 from support.onednn_calls import has_avx512, near, needed, without
 
 import hybridnet as hn
-from hybridnet import autograd
+from hybridnet import autograd, dtypes
+from hybridnet.core import Spec
 from hybridnet.device import onednn
 from hybridnet.gluon import nn, rnn
 from hybridnet.ops.linalg import matmul_host
@@ -115,6 +116,7 @@ def test_a_transformers_norms_and_weights_are_the_librarys() -> None:
 def test_recurrent_layers_with_the_library_and_without(layer: Any, bidirectional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their products are the library's by weights that are packed for each sequence anew."""
     monkeypatch.setattr(matmul_host, "LEAST", 0)
+    monkeypatch.setattr(matmul_host, "BEHIND_BLAS", ())  # whichever kernel it has
     net = layer(6, num_layers=2, input_size=5, bidirectional=bidirectional)
     net.initialize(hn.init.Normal(0.4))
     net.hybridize()
@@ -146,6 +148,7 @@ def test_a_matrix_is_packed_for_many_products(turned: bool, monkeypatch: pytest.
     b = np.asfortranarray(b) if turned else b
     assert matmul_host.repeated(5, b) is None  # BLAS is faster
     monkeypatch.setattr(matmul_host, "LEAST", 0)
+    monkeypatch.setattr(matmul_host, "BEHIND_BLAS", ())  # whichever kernel it has
     matmul_host._packed.cache_clear()
     product = matmul_host.repeated(5, b)
     if not has_avx512():
@@ -166,7 +169,8 @@ def test_a_matrix_is_packed_for_many_products(turned: bool, monkeypatch: pytest.
 
 
 @needed
-def test_weights_of_products_are_packed_once_in_inference() -> None:
+def test_weights_of_products_are_packed_once_in_inference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matmul_host, "BEHIND_BLAS", ())  # whichever kernel it has
     net = nn.Dense(256, in_units=512, activation="relu")
     net.initialize(hn.init.Normal(0.4))
     x = hn.np.array(np.random.default_rng(4).normal(size=(64, 512)).astype("float32"))
@@ -179,3 +183,13 @@ def test_weights_of_products_are_packed_once_in_inference() -> None:
     doubled = net(x).asnumpy()
     net.hybridize(False)
     near(doubled, net(x).asnumpy())
+
+
+@needed
+def test_a_product_of_the_librarys_general_kernel_is_left_to_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever kernel this processor has, the rule is what decides; batches of matrices are not part of it."""
+    two, many = Spec((256, 256), dtypes.float32), Spec((2, 256, 256), dtypes.float32)
+    for kernel, is_taken in (("gemm:jit:f32", False), ("brg_matmul:avx512_core", True)):
+        monkeypatch.setattr(onednn.Call, "kernel", kernel)
+        assert (matmul_host.matmul((two, two), (two,), transpose_a=True) is not None) == is_taken
+        assert matmul_host.matmul((many, many), (many,)) is not None

@@ -67,7 +67,12 @@ class Call:
     @property
     def name(self) -> str:
         """The library and what it chose."""
-        return f"oneDNN {self._usable(_most(self.gains)).name}"
+        return f"oneDNN {self.kernel}"
+
+    @property
+    def kernel(self) -> str:
+        """What the library chose, as it calls it."""
+        return self._usable(_most(self.gains)).name
 
     @property
     def workspace(self) -> int:

@@ -18,6 +18,11 @@ from hybridnet.device import onednn
 #: SkylakeX kernels: (1024 × 256)(256 × 1024) 2.6 and 4.0, with the second transposed 4.6, (64 × 500)(500 × 800) 0.27 and 0.38;
 #: (32 × 784)(784 × 128), the second transposed, 0.079 and 0.070, and what is smaller the more so.
 LEAST = 4 << 20
+#: How the names of kernels begin whose products of two matrices are left to BLAS: those of the general one, which the library goes back to
+#: where it has none for the processor (with AVX2, say). There on one thread, in ms of processor time, that one and OpenBLAS:
+#: (1024 × 1024)(1024 × 1024), the first transposed as in the gradient of a weight, 14.6 and 6.8; (1024 × 256)(256 × 1024), the second
+#: transposed, 6.8 and 7.1; (32 × 256)(256 × 1024) likewise 0.44 and 0.40, and 0.47 packed.
+BEHIND_BLAS = ("gemm:",)
 
 
 def matmul(
@@ -31,7 +36,10 @@ def matmul(
     if any(v.dtype != dtypes.float32 for v in inputs) or a.shape[:-2] != b.shape[:-2] or a.ndim > 12 or not onednn.available():
         return None
     wanted = onednn.Product(a.shape, b.shape, transpose_a, transpose_b, bool(bias), relu)
-    return onednn.plan(wanted) if wanted.multiply_adds >= LEAST else None
+    call = onednn.plan(wanted) if wanted.multiply_adds >= LEAST else None
+    if call is not None and len(a.shape) == 2 and call.kernel.startswith(BEHIND_BLAS):
+        return None
+    return call
 
 
 def repeated(rows: int, b: Any) -> Callable[[Any, Any], None] | None:
