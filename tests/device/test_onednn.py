@@ -280,3 +280,21 @@ def test_no_library_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
             assert not caplog.records
     finally:
         onednn.library.cache_clear()
+
+
+@needed
+@pytest.mark.parametrize("is_general", [False, True])
+def test_a_convolution_by_one_is_a_product_where_there_is_a_kernel_for_products(is_general: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules[onednn.Convolution.__module__]
+    monkeypatch.setattr(module, "is_general", lambda lib: is_general)
+    asked = onednn.Convolution("result", (2, 7, 5, 48), (32, 1, 1, 48), (2, 7, 5, 32), (1, 1), (0, 0), (1, 1), 1, True, bias=True)
+    assert asked.when_packed()._is_product != is_general
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.normal(size=shape).astype("float32") for shape in (asked.data, asked.weight, (32,)))
+    way = onednn.Call(asked, {}).packing(1)
+    if way is not None:  # which it is not where the weight is as well taken as it lies
+        packing, call = way
+        packed, out = np.empty(packing.size, np.uint8), np.empty(asked.result, "float32")
+        packing(w, packed)
+        call(x, packed, b, out)
+        near(out, x @ w[:, 0, 0].T + b)

@@ -28,11 +28,12 @@ from hybridnet.device.onednn.convolution import Convolution
 from hybridnet.device.onednn.loading import FILE, NAME, available, library
 from hybridnet.device.onednn.normalization import BatchNorm, LayerNorm
 from hybridnet.device.onednn.pooling import MaxPoolGrad
-from hybridnet.device.onednn.product import Product
+from hybridnet.device.onednn.product import GENERAL, Product
 from hybridnet.device.onednn.softmax import Softmax
 
 __all__ = [
     "FILE",
+    "GENERAL",
     "NAME",
     "Activation",
     "BatchNorm",

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from hybridnet.device.onednn.behind import BIAS, Activation, attributes_of, constants
 from hybridnet.device.onednn.layouts import Operand, Shape
 from hybridnet.device.onednn.loading import Library, Object
 from hybridnet.device.onednn.plans import Description
+from hybridnet.device.onednn.primitives import name_of
+
+#: How the name of the library's general kernel begins, which it goes back to where it has none for the processor (with AVX2, say).
+GENERAL = "gemm:"
 
 
 @dataclass(frozen=True)
@@ -69,3 +74,10 @@ class Product(Description):
         a, b, *bias, y = (given.get(x.argument) or x.wanted(lib) for x in self.operands())
         arguments = (lib.engine, a, b, bias[0] if bias else None, y, attributes_of(lib, None, self._activation()))
         return lib.make("matmul_primitive_desc_create", "primitive_desc_destroy", *arguments)
+
+
+@cache
+def is_general(lib: Library) -> bool:
+    """Whether products of two matrices are computed by the general kernel here."""
+    product = Product((64, 64), (64, 64), False, False, packed=True)
+    return name_of(lib, product.described(lib, {})).startswith(GENERAL)

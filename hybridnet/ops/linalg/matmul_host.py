@@ -18,11 +18,10 @@ from hybridnet.device import onednn
 #: SkylakeX kernels: (1024 × 256)(256 × 1024) 2.6 and 4.0, with the second transposed 4.6, (64 × 500)(500 × 800) 0.27 and 0.38;
 #: (32 × 784)(784 × 128), the second transposed, 0.079 and 0.070, and what is smaller the more so.
 LEAST = 4 << 20
-#: How the names of kernels begin whose products of two matrices are left to BLAS: those of the general one, which the library goes back to
-#: where it has none for the processor (with AVX2, say). There on one thread, in ms of processor time, that one and OpenBLAS:
+#: How the names of kernels begin whose products of two matrices are left to BLAS. Of that of AVX2, in ms on one thread, and of OpenBLAS:
 #: (1024 × 1024)(1024 × 1024), the first transposed as in the gradient of a weight, 14.6 and 6.8; (1024 × 256)(256 × 1024), the second
 #: transposed, 6.8 and 7.1; (32 × 256)(256 × 1024) likewise 0.44 and 0.40, and 0.47 packed.
-BEHIND_BLAS = ("gemm:",)
+BEHIND_BLAS = (onednn.GENERAL,)
 
 
 def matmul(
