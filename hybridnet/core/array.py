@@ -98,6 +98,15 @@ class Storage:
         """Whether a write has begun and not ended."""
         return self._begun != self._ended
 
+    @property
+    def begun(self) -> int:
+        """How many writes have begun."""
+        return self._begun
+
+    def is_first_write_since(self, begun: int) -> bool:
+        """Whether, since ``begun`` writes had begun, those have ended and one has begun, and no other."""
+        return self._begun == begun + 1 and self._ended == begun
+
 
 class Array:
     """A handle to data on a device, with its place on the tape."""

@@ -31,92 +31,24 @@ from hybridnet.codegen.cuda_program import (
     device_of_graph,
     write_cuda_program,
 )
-from hybridnet.codegen.order import Order
 from hybridnet.core import cuda_rule
 from hybridnet.core.kernel import LibraryCall
-from hybridnet.device import Capture, Device, copy_bytes, cuda, current_stream, device_bytes, dnn
+from hybridnet.device import copy_bytes, cuda, current_stream, device_bytes
 from hybridnet.device.compiler import Module
-from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory
+from hybridnet.device.failures import raise_if_out_of_memory
 from hybridnet.device.hardware import ACCESS_BYTES, GRAPH_LAUNCHES
-from hybridnet.errors import DeviceError, HybridnetError, OutOfMemoryError, message
+from hybridnet.errors import OutOfMemoryError
 from hybridnet.graph.control_ops import CONTROL, FOREACH
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node
 from hybridnet.graph.messages import told
 from hybridnet.graph.refusals import refused
+from hybridnet.lowering.working_copies import working_copies
 from hybridnet.runtime.arena import Arena, take
+from hybridnet.runtime.cuda_segment import Action, Segment
 from hybridnet.runtime.lease import Lease, leased
 from hybridnet.runtime.spec import ProgramSpec
-
-Action = Callable[[int], None]  # puts a step's work on the stream of that handle
-
-
-class Segment:
-    """Steps that follow one another: a CUDA graph once it is captured, or a step that CuPy computes."""
-
-    __slots__ = ("actions", "graph", "in_graph", "order")
-
-    def __init__(self, in_graph: bool) -> None:
-        self.in_graph = in_graph
-        self.actions: list[tuple[Action, Step]] = []
-        self.order: Order | None = None  # in which they may run; None: one by one
-        self.graph: Any = None
-
-    def run(self, stream: Any) -> None:
-        """Start all steps on a stream: one by one, or as a CUDA graph once they are captured."""
-        if self.graph is not None:
-            self.graph.launch(stream)
-            return
-        for action, step in self.actions:
-            guarded(action, step, stream.ptr)
-
-    def capture(self, device: Device) -> None:
-        """Keep the steps as a CUDA graph."""
-        if not self.in_graph or self.graph is not None:
-            return
-        channels = () if self.order is None else self.order.channels
-        main = self.order.lanes[channels.index(dnn.CHANNEL)] if self.order is not None and dnn.CHANNEL in channels else 0
-        try:
-            with Capture(device, main) as capture:
-                if self.order is None or self.order.width < 2:
-                    for action, step in self.actions:
-                        guarded(action, step, capture.stream.ptr)
-                else:
-                    self._put(capture, self.order)
-        except HybridnetError:
-            raise
-        except Exception as error:
-            got = f"{type(error).__name__}: {error}, of {len(self.actions)} steps from {self.actions[0][1]}"
-            raise DeviceError(message("capture", expected="steps that a CUDA graph can hold", got=got)) from error
-        self.graph = capture.graph
-
-    def _put(self, capture: Capture, order: Order) -> None:
-        """The steps on the lanes of a capture, each behind those that it waits for."""
-        lanes = order.lanes
-        crossed = {p for i, steps in enumerate(order.before) for p in steps if lanes[p] != lanes[i]}
-        marks: dict[int, Any] = {}
-        for i, (action, step) in enumerate(self.actions):
-            with capture.on(lanes[i], [marks[p] for p in order.before[i] if lanes[p] != lanes[i]]) as stream:
-                guarded(action, step, stream.ptr)
-                if i in crossed:
-                    marks[i] = capture.mark(stream)
-
-
-def guarded(action: Action, step: Step, stream: int) -> None:
-    """Put a step on the stream; an error names the operator and the user's line."""
-    try:
-        action(stream)
-    except HybridnetError:
-        raise
-    except Exception as error:
-        node = step.node
-        name = node.op.name if node is not None else "copy"
-        raise_if_out_of_memory(name, error, cuda.current_id())
-        site = node.site if node is not None else None
-        raise_if_missing(name, error, site)
-        raise DeviceError(
-            message(name, expected="a launch that the device accepts", got=f"{type(error).__name__}: {error}, for {step}", site=site)
-        ) from error
+from hybridnet.runtime.working_copies import KeptCopies
 
 
 class Instance:
@@ -347,9 +279,14 @@ class CudaProgram:
     def __init__(self, spec: ProgramSpec) -> None:
         graph, donate, after = spec.graph, spec.donate, spec.after
         self.name = spec.name
+        self.copies: KeptCopies | None = None
+        cut = working_copies(graph, donate, spec.states) if after is None and not spec.resident else None
+        if cut is not None:
+            graph, donate = cut.graph, cut.donate
+            self.copies = KeptCopies(cut, spec.states, spec.name, CudaProgram)
         self.device = device_of_graph(graph)
         given = after.source.resident if after is not None else ()
-        fixed = spec.fixed | frozenset(spec.states)
+        fixed = spec.fixed | frozenset(spec.states) | frozenset(range(len(spec.graph.inputs), len(graph.inputs)))
         self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, spec.resident)
         self.shapes = [v.shape for v in graph.inputs]
         self.dtypes = [v.dtype for v in graph.inputs]
@@ -404,7 +341,9 @@ class CudaProgram:
         sent = [f"  {told(s.node)} by {s.call.name}, in a graph" for s in steps if isinstance(s, LibraryStep) and s.node.communicates]
         chosen = Counter(f"  {s.call.name}: {s.call.how}" for s in steps if isinstance(s, LibraryStep) and s.call.how)
         tuned = [f"{line}, {number} times" if number > 1 else line for line, number in chosen.items()]
-        return "\n".join([head, *loops, *sent, *tuned, *(f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between)])
+        kept = [] if self.copies is None else [f"  16-bit copies of {len(self.copies)} arrays stay, written by their updates"]
+        others = [f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between]
+        return "\n".join([head, *loops, *sent, *tuned, *kept, *others])
 
     def module(self) -> Module:
         """The kernels on the device, compiled and loaded at the first use."""
@@ -448,16 +387,28 @@ class CudaProgram:
                 f"{error}\n  the plan of {self.name} needs {self.arena_bytes:,} bytes; its largest values:{largest}"
             ) from None
 
+    def completed(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """All that its steps read: the inputs of a call, and the copies of weights."""
+        return inputs if self.copies is None else self.copies.complete(inputs)
+
     def __call__(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        inputs = self.completed(inputs)
         instance = self._instance(inputs)
         try:
-            return instance.run(inputs)
+            results = instance.run(inputs)
         finally:
             instance.arena.taken.release()
+        if self.copies is not None:
+            self.copies.written()
+        return results
 
     def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
         """The results, those that are resident as arrays in the arena, which is kept until the lease is dropped."""
-        return leased(self._instance(inputs), inputs)
+        inputs = self.completed(inputs)
+        found = leased(self._instance(inputs), inputs)
+        if self.copies is not None:
+            self.copies.written()
+        return found
 
     def continued(self, lease: Lease, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run in the arena of another program's lease, over what is no longer read there."""

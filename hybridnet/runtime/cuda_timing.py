@@ -14,7 +14,8 @@ from hybridnet.codegen.cuda_program import CopyStep, CudaSource, CupyStep, Kerne
 from hybridnet.device import copy_bytes, current_stream, device_bytes, mark, seconds_between
 from hybridnet.graph.ir import Node, Value
 from hybridnet.runtime.arena import Arena, take
-from hybridnet.runtime.cuda_program import Action, CudaProgram, DirectInstance, Instance, Segment
+from hybridnet.runtime.cuda_program import CudaProgram, DirectInstance, Instance
+from hybridnet.runtime.cuda_segment import Action, Segment
 from hybridnet.runtime.timing import REPEATS, Copies, Link, TimedProgram, TimedStep, median, repeats
 from hybridnet.runtime.work import bytes_of, flops_of, operator_of
 
@@ -191,7 +192,7 @@ def _bound(chain: Sequence[Link], arena: Arena) -> list[_Timed]:
     timed: list[_Timed] = []
     for link in chain:
         assert isinstance(link.program, CudaProgram)
-        one = _Timed(link.program, arena, link.inputs(timed[-1].results() if timed else ()))
+        one = _Timed(link.program, arena, link.program.completed(link.inputs(timed[-1].results() if timed else ())))
         timed.append(one)
         one.stage()
         one.launch()

@@ -15,7 +15,8 @@ from hybridnet.codegen.numpy_program import Source
 from hybridnet.core import failure
 from hybridnet.device import Device, mark, named_range
 from hybridnet.errors import HybridnetError
-from hybridnet.runtime.cuda_program import CudaProgram, Segment, guarded
+from hybridnet.runtime.cuda_program import CudaProgram
+from hybridnet.runtime.cuda_segment import Segment, guarded
 from hybridnet.runtime.cuda_timing import cuda_steps
 from hybridnet.runtime.numpy_program import bound_text
 from hybridnet.runtime.numpy_timing import numpy_steps
