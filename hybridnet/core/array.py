@@ -99,13 +99,10 @@ class Storage:
         return self._begun != self._ended
 
     @property
-    def begun(self) -> int:
-        """How many writes have begun."""
-        return self._begun
-
-    def is_first_write_since(self, begun: int) -> bool:
-        """Whether, since ``begun`` writes had begun, those have ended and one has begun, and no other."""
-        return self._begun == begun + 1 and self._ended == begun
+    def only_write(self) -> int:
+        """Which write is under way, counted from 1; 0 if there is none, or several."""
+        begun = self._begun
+        return begun if begun == self._ended + 1 else 0
 
 
 class Array:

@@ -387,28 +387,25 @@ class CudaProgram:
                 f"{error}\n  the plan of {self.name} needs {self.arena_bytes:,} bytes; its largest values:{largest}"
             ) from None
 
-    def completed(self, inputs: Sequence[Any]) -> Sequence[Any]:
-        """All that its steps read: the inputs of a call, and the copies of weights."""
-        return inputs if self.copies is None else self.copies.complete(inputs)
-
     def __call__(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        inputs = self.completed(inputs)
+        if self.copies is None:
+            return self._run(inputs)
+        with self.copies.completed(inputs) as whole:
+            return self._run(whole)
+
+    def _run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         instance = self._instance(inputs)
         try:
-            results = instance.run(inputs)
+            return instance.run(inputs)
         finally:
             instance.arena.taken.release()
-        if self.copies is not None:
-            self.copies.written()
-        return results
 
     def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
         """The results, those that are resident as arrays in the arena, which is kept until the lease is dropped."""
-        inputs = self.completed(inputs)
-        found = leased(self._instance(inputs), inputs)
-        if self.copies is not None:
-            self.copies.written()
-        return found
+        if self.copies is None:
+            return leased(self._instance(inputs), inputs)
+        with self.copies.completed(inputs) as whole:
+            return leased(self._instance(whole), whole)
 
     def continued(self, lease: Lease, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run in the arena of another program's lease, over what is no longer read there."""

@@ -1,5 +1,7 @@
 """16-bit copies of weights, which updates write: training gives the same bits as with casts in each step, whoever writes weights too."""
 
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -158,7 +160,32 @@ def _checked(t: Training, p: Any, rng: Any) -> None:
     t.step.check(*batch(3, 8))
 
 
-WRITES: tuple[Callable[[Training, Any, Any], None], ...] = (_set, _in_place, _by_a_view, _anew, _moved, _read)
+def _loaded(t: Training, p: Any, rng: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for one in t.net.collect_params().values():
+            one.set_data(one.data() + float(rng.normal()) / 8)
+        t.net.save_parameters(f"{folder}/p")
+        t.net.load_parameters(f"{folder}/p", ctx=hn.gpu(0))
+
+
+def _failed(t: Training, p: Any, rng: Any) -> None:
+    with mock.patch("hybridnet.runtime.cuda_program.Instance.run", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        t.run(3)
+
+
+def _on_another_thread(t: Training, p: Any, rng: Any) -> None:
+    thread = threading.Thread(target=_in_place, args=(t, p, rng))
+    thread.start()
+    thread.join()
+
+
+def _exported(t: Training, p: Any, rng: Any) -> None:
+    """Memory that from then on anyone may write."""
+    p.data().storage().share()
+    p.data()._data[...] = float(rng.normal())
+
+
+WRITES: tuple[Callable[[Training, Any, Any], None], ...] = (_set, _in_place, _by_a_view, _anew, _moved, _read, _loaded, _failed, _on_another_thread, _exported)
 
 
 def interleaved(seed: int, length: int, kinds: tuple[Callable[[Training, Any, Any], None], ...] = WRITES) -> None:
@@ -191,7 +218,7 @@ def test_programs_of_other_shapes_share_the_copies(casts: mock.Mock) -> None:
         t.run(k, (8, 5)[k % 2])
     assert casts.call_count == 2  # each program once, when it first runs
     one, other = t.program(8).copies, t.program(5).copies
-    assert [id(x) for x in one._arrays] == [id(x) for x in other._arrays]
+    assert [id(x) for x in one._kept] == [id(x) for x in other._kept]
 
 
 def test_memory_that_others_may_write_is_cast_each_time(casts: mock.Mock) -> None:
