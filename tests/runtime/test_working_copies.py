@@ -185,7 +185,18 @@ def _exported(t: Training, p: Any, rng: Any) -> None:
     p.data()._data[...] = float(rng.normal())
 
 
-WRITES: tuple[Callable[[Training, Any, Any], None], ...] = (_set, _in_place, _by_a_view, _anew, _moved, _read, _loaded, _failed, _on_another_thread, _exported)
+WRITES: tuple[Callable[[Training, Any, Any], None], ...] = (
+    _set,
+    _in_place,
+    _by_a_view,
+    _anew,
+    _moved,
+    _read,
+    _loaded,
+    _failed,
+    _on_another_thread,
+    _exported,
+)
 
 
 def interleaved(seed: int, length: int, kinds: tuple[Callable[[Training, Any, Any], None], ...] = WRITES) -> None:
