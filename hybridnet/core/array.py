@@ -98,6 +98,12 @@ class Storage:
         """Whether a write has begun and not ended."""
         return self._begun != self._ended
 
+    @property
+    def only_write(self) -> int:
+        """Which write is under way, counted from 1; 0 if there is none, or several."""
+        begun = self._begun
+        return begun if begun == self._ended + 1 else 0
+
 
 class Array:
     """A handle to data on a device, with its place on the tape."""

@@ -1,7 +1,8 @@
 """Lowering: the rewrites between the passes and the memory plan, which fit a graph to the program that it becomes.
 
 A whole compilation is trace -> ``PASSES`` -> partition -> ``LOWERING`` -> plan -> text, and nothing rewrites a graph beside the two lists.
-Partition is into forward and backward, and for inference into what is computed once and what at each call (:func:`prepare`).
+Partition is into forward and backward, and for inference into what is computed once and what at each call (:func:`prepare`); for
+training on a GPU 16-bit copies of weights become states (:mod:`~hybridnet.lowering.working_copies`).
 Passes keep to registered operators and know nothing of programs. Lowering rewrites run on each program's own graph, forward and backward
 apart, are told what the program is (:class:`Target`), and make nodes of their own: ``fused`` regions and ``group`` s of tensors.
 """
@@ -38,6 +39,7 @@ from hybridnet.lowering.residuals import residuals
 from hybridnet.lowering.target import Target
 from hybridnet.lowering.ungroup import ungroup
 from hybridnet.lowering.wavefront import cut_products, side_by_side
+from hybridnet.lowering.working_copies import NAME as WORKING_COPIES
 
 
 class Lowering(NamedTuple):
@@ -163,7 +165,13 @@ LOWERING: dict[str, tuple[Lowering, ...]] = {
 
 #: What ``HYBRIDNET_DISABLE_PASSES`` may name.
 NAMES = frozenset(
-    {PREPARE, BUDGET, *(p.name for p in PASSES), *(p.name for rewrites in LOWERING.values() for p in rewrites if not p.required)}
+    {
+        PREPARE,
+        BUDGET,
+        WORKING_COPIES,
+        *(p.name for p in PASSES),
+        *(p.name for rewrites in LOWERING.values() for p in rewrites if not p.required),
+    }
 )
 
 

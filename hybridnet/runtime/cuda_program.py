@@ -44,10 +44,12 @@ from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node
 from hybridnet.graph.messages import told
 from hybridnet.graph.refusals import refused
+from hybridnet.lowering.working_copies import working_copies
 from hybridnet.runtime.arena import Arena, take
 from hybridnet.runtime.cuda_segment import Action, Segment
 from hybridnet.runtime.lease import Lease, leased
 from hybridnet.runtime.spec import ProgramSpec
+from hybridnet.runtime.working_copies import KeptCopies
 
 
 class Instance:
@@ -307,9 +309,14 @@ class CudaProgram:
     def __init__(self, spec: ProgramSpec) -> None:
         graph, donate, after = spec.graph, spec.donate, spec.after
         self.name = spec.name
+        self.copies: KeptCopies | None = None
+        cut = working_copies(graph, donate, spec.states) if after is None and not spec.resident else None
+        if cut is not None:
+            graph, donate = cut.graph, cut.donate
+            self.copies = KeptCopies(cut, spec.states, spec.name, CudaProgram)
         self.device = device_of_graph(graph)
         given = after.source.resident if after is not None else ()
-        fixed = spec.fixed | frozenset(spec.states)
+        fixed = spec.fixed | frozenset(spec.states) | frozenset(range(len(spec.graph.inputs), len(graph.inputs)))
         self.source: CudaSource = write_cuda_program(graph, donate, given, fixed, spec.resident)
         self.shapes = [v.shape for v in graph.inputs]
         self.dtypes = [v.dtype for v in graph.inputs]
@@ -369,7 +376,9 @@ class CudaProgram:
         sent = [f"  {told(s.node)} by {s.call.name}, in a graph" for s in steps if isinstance(s, LibraryStep) and s.node.communicates]
         chosen = Counter(f"  {s.call.name}: {s.call.how}" for s in steps if isinstance(s, LibraryStep) and s.call.how)
         tuned = [f"{line}, {number} times" if number > 1 else line for line, number in chosen.items()]
-        return "\n".join([head, *loops, *sent, *tuned, *(f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between)])
+        kept = [] if self.copies is None else [f"  16-bit copies of {len(self.copies)} arrays stay, written by their updates"]
+        others = [f"  {s.node.op.name} at {s.node.site}: {_reason(s.node)}" for s in between]
+        return "\n".join([head, *loops, *sent, *tuned, *kept, *others])
 
     def module(self) -> Module:
         """The kernels on the device, compiled and loaded at the first use."""
@@ -414,6 +423,12 @@ class CudaProgram:
             ) from None
 
     def __call__(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        if self.copies is None:
+            return self._run(inputs)
+        with self.copies.completed(inputs) as whole:
+            return self._run(whole)
+
+    def _run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         instance = self._instance(inputs)
         try:
             return instance.run(inputs)
@@ -422,7 +437,10 @@ class CudaProgram:
 
     def leased(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], Lease]:
         """The results, those that are resident as arrays in the arena, which is kept until the lease is dropped."""
-        return leased(self._instance(inputs), inputs)
+        if self.copies is None:
+            return leased(self._instance(inputs), inputs)
+        with self.copies.completed(inputs) as whole:
+            return leased(self._instance(whole), whole)
 
     def continued(self, lease: Lease, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run in the arena of another program's lease, over what is no longer read there."""

@@ -196,7 +196,8 @@ def _bound(chain: Sequence[Link], arena: Arena) -> list[_Timed]:
     timed: list[_Timed] = []
     for link in chain:
         assert isinstance(link.program, CudaProgram)
-        one = _Timed(link.program, arena, link.inputs(timed[-1].results() if timed else ()))
+        given, copies = link.inputs(timed[-1].results() if timed else ()), link.program.copies
+        one = _Timed(link.program, arena, given if copies is None else copies.apart(given))
         timed.append(one)
         one.stage()
         one.launch()

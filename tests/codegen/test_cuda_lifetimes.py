@@ -22,6 +22,7 @@ import hybridnet as hn
 from hybridnet import np
 from hybridnet.codegen import cuda_program
 from hybridnet.device import Trail, cuda
+from hybridnet.dtypes import bfloat16
 from hybridnet.gluon import nn
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="needs g++, which runs CUDA C++ on the CPU here")]
@@ -132,6 +133,42 @@ def test_a_program_is_dropped_while_another_stream_works_in_memory_of_its_own(em
         go_on(emulated_gpu, a)
         with b:
             assert y.tolist() == expected.tolist()
+
+
+def test_copies_of_weights_go_from_stream_to_stream_and_are_dropped_while_one_works_on_them(emulated_gpu: Any) -> None:
+    """A step that updates a weight writes its 16-bit copy; the steps are on two streams, between which the weight is waited for."""
+    values = numpy.linspace(-1, 1, 24)
+    for a, b in orders(emulated_gpu):
+        w, x = on_gpu(values), on_gpu(numpy.ones(24))
+        beside = hn.jit(lambda x: np.tanh(x) + 1)  # whose arena the step has as well, which is not dropped
+        beside(on_gpu(numpy.zeros((150, 150))))
+        emulated_gpu.cuda.Stream.null.synchronize()
+
+        def step(x: Any, w: Any = w) -> Any:
+            y = w.astype("bfloat16") * x.astype("bfloat16")
+            w[...] = w * 0.5 + y.astype("float32")
+            return y.astype("float32")
+
+        f = hn.jit(step)
+        expected, weight = [], values.astype("float32")
+        for _ in range(5):
+            y = weight.astype(bfloat16).astype("float32")
+            weight = weight * numpy.float32(0.5) + y
+            expected.append(y)
+        found = []
+        for stream in (a, b, b, a, b):
+            with stream:
+                found.append(f(x))
+        (program,) = [c.program for c in f.cache.values()]
+        assert len(program.copies) == 1
+        copies = list(map(weakref.ref, program.copies._kept))
+        del f, program
+        gc.collect()
+        assert [c() for c in copies] == [None]
+        go_on(emulated_gpu, a)
+        b.synchronize()
+        for y, z in zip(found, expected, strict=True):
+            assert y.tolist() == z.tolist()
 
 
 def test_a_trail_has_one_event_and_no_timing(emulated_gpu: Any) -> None:

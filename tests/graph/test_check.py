@@ -13,7 +13,7 @@ from support.programs import Program, programs
 
 import hybridnet as hn
 from hybridnet import autograd, dtypes, gluon, jit, np, npx
-from hybridnet.core import Kind, Op, apply, infer_pointwise, on_cuda, random
+from hybridnet.core import Kind, Op, Precision, apply, computing_in, infer_pointwise, on_cuda, random
 from hybridnet.core.tree import flatten
 from hybridnet.errors import MismatchError
 from hybridnet.gluon import nn
@@ -187,6 +187,41 @@ def test_roundings_that_a_step_magnifies_are_no_fault() -> None:
     with mock.patch.object(check, "_outputs", rounded):
         (found,) = compiled.check(x)
     assert found.worst < 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_roundings_to_16_bits_are_no_fault_and_a_spoilt_result_is(device: hn.Device, seed: int) -> None:
+    """Steps of mixed precision at random, with weights that are all alike as well, where gradients are 0 but for rounding."""
+    rng = numpy.random.default_rng(seed)
+    net = nn.HybridSequential()
+    net.add(nn.Dense(24, in_units=20), nn.Dense(24, in_units=24, activation="tanh"), nn.Dense(24, in_units=24, activation="relu"))
+    net.add(nn.LayerNorm(in_channels=24), nn.Dense(4, in_units=24))
+    net.initialize(hn.init.Constant(float(rng.normal())) if seed % 2 else hn.init.Xavier(), ctx=device)
+    trainer = gluon.Trainer(net.collect_params(), "adamw", {"learning_rate": 1e-2, "wd": 0.1})
+    x, y = np.array(rng.normal(size=(8, 20)).astype("float32"), device=device), np.array(rng.integers(0, 4, 8), device=device)
+
+    def step(x: Any, y: Any) -> Any:
+        with autograd.record(), computing_in(Precision(dtypes.bfloat16)):
+            loss = gluon.loss.SoftmaxCrossEntropyLoss()(net(x), y)
+        loss.backward()
+        trainer.step(8)
+        return loss
+
+    compiled = jit(step)
+    for _ in range(seed):
+        compiled(x, y)
+    compiled.check(x, y)
+    right, calls = check._outputs, []
+
+    def spoilt(*args: Any) -> list[Any]:
+        calls.append(args)
+        found = right(*args)
+        if len(calls) == 1:
+            found[0] = found[0] * 3
+        return found
+
+    with mock.patch.object(check, "_outputs", spoilt), pytest.raises(MismatchError, match="another result 0"):
+        compiled.check(x, y)
 
 
 def test_differences() -> None:

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy
 
 import hybridnet as hn
-from hybridnet import autograd, gluon, np
+from hybridnet import autograd, dtypes, gluon, np
 from hybridnet.codegen.cuda_program import KernelStep
 from hybridnet.compiled import CompiledCall
+from hybridnet.core import Precision, computing_in
 from hybridnet.gluon import nn, rnn
 from hybridnet.gluon.utils import clip_global_norm
 from hybridnet.ops.array import gather
@@ -239,6 +240,19 @@ def perceptron_step() -> Made:
     return _step(net, "adam", {"learning_rate": 1e-2}, normal(32, 784), 10, 32)
 
 
+def mixed_precision_step() -> Made:
+    """AdamW, which writes 16-bit copies of the weights."""
+    net = nn.HybridSequential()
+    net.add(nn.Dense(40, in_units=33, activation="relu"), nn.Dense(24, in_units=40, activation="relu"), nn.Dense(10, in_units=24))
+    step, arrays = _step(net, "adamw", {"learning_rate": 1e-2, "wd": 0.1}, normal(16, 33), 10, 16)
+
+    def mixed(x: Any, y: Any) -> Any:
+        with computing_in(Precision(dtypes.bfloat16)):
+            return step(x, y)
+
+    return mixed, arrays
+
+
 def convolutional_step() -> Made:
     net = nn.HybridSequential()
     net.add(nn.Conv2D(8, 3, padding=1, use_bias=False), nn.BatchNorm(), nn.Activation("relu"), nn.MaxPool2D(2))
@@ -282,6 +296,7 @@ CASES: dict[str, Callable[[], Made]] = {
         embedding,
         joining,
         perceptron_step,
+        mixed_precision_step,
         convolutional_step,
         recurrent_step,
     )
