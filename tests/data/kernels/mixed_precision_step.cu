@@ -1,4 +1,5 @@
 // mixed_precision_step on gpu(0): 11,264 bytes of arena
+//    copy_arguments<<<(2, 1), 256>>>(made2, made3, arena, arena+8704)
 //    cast_1<<<(1, 1), 256>>>(arena, arena+6144)
 //    matmul_bias: cuBLASLt 1 × 40×33×16 bfloat16 bias(arena+6144, in36, in37, arena+4864)
 //    maximum_1<<<(1, 1), 256>>>(arena+4864, arena+4864)
@@ -14,18 +15,17 @@
 //    matmul: cuBLASLt 1 × 40×16×24 bfloat16(arena+1280, arena+4864, arena+2816)
 //    greater_where_sum_2<<<(1, 1), 256>>>(arena+4864, arena, arena+4864, arena+8192)
 //    matmul: cuBLASLt 1 × 33×16×40 bfloat16(arena+4864, arena+6144, arena)
-//    multiply_cast_1<<<(1, 1), 256>>>(in18, arena+9216)
-//    multiply_cast_2<<<(1, 1), 256>>>(in19, arena+9472)
-//    add_power_subtract_sqrt_multiply_true_di_1<<<(1, 1), 256>>>(in14, in15, in16, in17, in24, in14, arena+9728, arena+9984)
-//    cast_multiply_1<<<(1, 1), 256>>>(in16, in25, arena+10240)
+//    add_power_subtract_sqrt_multiply_true_di_1<<<(1, 1), 256>>>(in14, in15, in16, in17, in18, in19, in24, in25, in14, arena+9216, arena+9472, arena+9728, arena+9984, arena+10240)
 //    sum_true_divide_1<<<(1, 1), 256>>>(arena+8448, arena+10496)
 //    cast_multiply_add_square_sqrt_true_divid_1<<<(6, 1), 256>>>(made1, in21, arena+9216, in23, arena+9472, arena+9728, arena+9984, arena+10240)
+//    copy_results<<<(1, 1), 256>>>(made2, made4, arena+10496)
 
 #include "functors.cuh"
 #include "vector.cuh"
 #include "reduce.cuh"
 #include "random.cuh"
 #include "cross_entropy.cu"
+#include "staged.cuh"
 
 static __device__ inline void cast_1_element(float x0, float& y0)
 {
@@ -220,111 +220,71 @@ extern "C" __global__ void __launch_bounds__(256) greater_where_sum_2(const hn_b
     if (lane == 0 && active) hn_store(y1 + row * 4, b1);
 }
 
-static __device__ inline void multiply_cast_1_element(double x0, float& y0)
+static __device__ inline void add_power_subtract_sqrt_multiply_true_di_1_element(double x0, double x1, double x2, double x3, double x4, double x5, float x6, float x7, double& y0, float& y1, float& y2, float& y3, float& y4, float& y5)
 {
-    const double v2 = (x0 * 0.0625);
-    const float v3 = hn_cast<float>(v2);
-    y0 = v3;
+    const double v9 = (x0 + 1.0);
+    const double v10 = hn_power(x1, v9);
+    const double v11 = (1.0 - v10);
+    const double v12 = sqrt(v11);
+    const double v13 = (x2 * v12);
+    const double v14 = hn_power(x3, v9);
+    const double v15 = (1.0 - v14);
+    const double v16 = (v13 / v15);
+    const double v18 = (x4 * 0.0625);
+    const double v20 = (x5 * 0.00390625);
+    const float v21 = hn_cast<float>(v18);
+    const float v22 = hn_cast<float>(v20);
+    const float v23 = hn_cast<float>(x2);
+    const float v24 = hn_cast<float>(v16);
+    const float v25 = hn_cast<float>(v12);
+    const float v26 = (x6 * v25);
+    const float v27 = (v23 * x7);
+    y0 = v9;
+    y1 = v21;
+    y2 = v22;
+    y3 = v24;
+    y4 = v26;
+    y5 = v27;
 }
 
-extern "C" __global__ void __launch_bounds__(256) multiply_cast_1(const double* x0, float* y0)
-{
-    const double s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<float, 1> b0;
-        float r0;
-        multiply_cast_1_element(s0, r0);
-        b0.set_exact(0, r0);
-        hn_store(y0, b0);
-    }
-}
-
-static __device__ inline void multiply_cast_2_element(double x0, float& y0)
-{
-    const double v2 = (x0 * 0.00390625);
-    const float v3 = hn_cast<float>(v2);
-    y0 = v3;
-}
-
-extern "C" __global__ void __launch_bounds__(256) multiply_cast_2(const double* x0, float* y0)
-{
-    const double s0 = hn_load<1>(x0)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<float, 1> b0;
-        float r0;
-        multiply_cast_2_element(s0, r0);
-        b0.set_exact(0, r0);
-        hn_store(y0, b0);
-    }
-}
-
-static __device__ inline void add_power_subtract_sqrt_multiply_true_di_1_element(double x0, double x1, double x2, double x3, float x4, double& y0, float& y1, float& y2)
-{
-    const double v6 = (x0 + 1.0);
-    const double v7 = hn_power(x1, v6);
-    const double v8 = (1.0 - v7);
-    const double v9 = sqrt(v8);
-    const double v10 = (x2 * v9);
-    const double v11 = hn_power(x3, v6);
-    const double v12 = (1.0 - v11);
-    const double v13 = (v10 / v12);
-    const float v14 = hn_cast<float>(v13);
-    const float v15 = hn_cast<float>(v9);
-    const float v16 = (x4 * v15);
-    y0 = v6;
-    y1 = v14;
-    y2 = v16;
-}
-
-extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multiply_true_di_1(const double* x0, const double* x1, const double* x2, const double* x3, const float* x4, double* y0, float* y1, float* y2)
+extern "C" __global__ void __launch_bounds__(256) add_power_subtract_sqrt_multiply_true_di_1(const double* x0, const double* x1, const double* x2, const double* x3, const double* x4, const double* x5, const float* x6, const float* x7, double* y0, float* y1, float* y2, float* y3, float* y4, float* y5)
 {
     const double s0 = hn_load<1>(x0)[0];
     const double s1 = hn_load<1>(x1)[0];
     const double s2 = hn_load<1>(x2)[0];
     const double s3 = hn_load<1>(x3)[0];
-    const float s4 = hn_load<1>(x4)[0];
+    const double s4 = hn_load<1>(x4)[0];
+    const double s5 = hn_load<1>(x5)[0];
+    const float s6 = hn_load<1>(x6)[0];
+    const float s7 = hn_load<1>(x7)[0];
     const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
 #pragma unroll 1
     for (int i = first; i < 1; i += step) {
         hn_pack<double, 1> b0;
         hn_pack<float, 1> b1;
         hn_pack<float, 1> b2;
+        hn_pack<float, 1> b3;
+        hn_pack<float, 1> b4;
+        hn_pack<float, 1> b5;
         double r0;
         float r1;
         float r2;
-        add_power_subtract_sqrt_multiply_true_di_1_element(s0, s1, s2, s3, s4, r0, r1, r2);
+        float r3;
+        float r4;
+        float r5;
+        add_power_subtract_sqrt_multiply_true_di_1_element(s0, s1, s2, s3, s4, s5, s6, s7, r0, r1, r2, r3, r4, r5);
         b0.set_exact(0, r0);
         b1.set_exact(0, r1);
         b2.set_exact(0, r2);
+        b3.set_exact(0, r3);
+        b4.set_exact(0, r4);
+        b5.set_exact(0, r5);
         hn_store(y0, b0);
         hn_store(y1, b1);
         hn_store(y2, b2);
-    }
-}
-
-static __device__ inline void cast_multiply_1_element(double x0, float x1, float& y0)
-{
-    const float v2 = hn_cast<float>(x0);
-    const float v3 = (v2 * x1);
-    y0 = v3;
-}
-
-extern "C" __global__ void __launch_bounds__(256) cast_multiply_1(const double* x0, const float* x1, float* y0)
-{
-    const double s0 = hn_load<1>(x0)[0];
-    const float s1 = hn_load<1>(x1)[0];
-    const int step = gridDim.x * 256, first = blockIdx.x * 256 + threadIdx.x;
-#pragma unroll 1
-    for (int i = first; i < 1; i += step) {
-        hn_pack<float, 1> b0;
-        float r0;
-        cast_multiply_1_element(s0, s1, r0);
-        b0.set_exact(0, r0);
-        hn_store(y0, b0);
+        hn_store(y3, b3);
+        hn_store(y4, b4);
+        hn_store(y5, b5);
     }
 }
 
@@ -461,4 +421,25 @@ extern "C" __global__ void __launch_bounds__(256) cast_multiply_add_square_sqrt_
         hn_store(y3 + i, b3);
         hn_store(y4 + i, b4);
     }
+}
+
+extern "C" __global__ void put_places(long long* table, long long p0, long long p1, long long p2)
+{
+    if (threadIdx.x > 0) return;
+    table[0] = p0;
+    table[1] = p1;
+    table[2] = p2;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_arguments(const long long* table, const long long* sizes, unsigned char* a0, unsigned char* a1)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(a0, reinterpret_cast<const unsigned char*>(table[0]), sizes[0], chunk)) return;
+    if (hn_copy_chunk<256>(a1, reinterpret_cast<const unsigned char*>(table[1]), sizes[1], chunk)) return;
+}
+
+extern "C" __global__ void __launch_bounds__(256) copy_results(const long long* table, const long long* sizes, const unsigned char* a0)
+{
+    int chunk = static_cast<int>(blockIdx.x);
+    if (hn_copy_chunk<256>(reinterpret_cast<unsigned char*>(table[2]), a0, sizes[0], chunk)) return;
 }
