@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hybridnet.codegen.cuda_program import KernelStep
+from hybridnet.codegen.cuda_steps import KernelStep
 from hybridnet.codegen.plan import Occupied
 from hybridnet.explain.tables import Json, Table
 from hybridnet.graph.backend import implementation_of

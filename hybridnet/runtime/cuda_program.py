@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.codegen.cuda_program import (
+from hybridnet.codegen.cuda_program import CudaSource, device_of_graph, write_cuda_program
+from hybridnet.codegen.cuda_steps import (
     ARENA,
     RESULT,
     Address,
     AtBind,
     CopyStep,
-    CudaSource,
     CupyStep,
     Filled,
     KernelStep,
@@ -29,8 +29,6 @@ from hybridnet.codegen.cuda_program import (
     Located,
     Staging,
     Step,
-    device_of_graph,
-    write_cuda_program,
 )
 from hybridnet.core import cuda_rule
 from hybridnet.core.kernel import LibraryCall

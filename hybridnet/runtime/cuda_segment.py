@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hybridnet.codegen.cuda_program import Step
+from hybridnet.codegen.cuda_steps import Step
 from hybridnet.codegen.order import Order
 from hybridnet.device import Capture, Device, cuda, dnn
 from hybridnet.device.failures import raise_if_missing, raise_if_out_of_memory

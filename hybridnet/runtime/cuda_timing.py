@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from hybridnet.codegen.cuda_program import CopyStep, CudaSource, CupyStep, KernelStep, LibraryStep, Step
+from hybridnet.codegen.cuda_program import CudaSource
+from hybridnet.codegen.cuda_steps import CopyStep, CupyStep, KernelStep, LibraryStep, Step
 from hybridnet.device import copy_bytes, current_stream, device_bytes, mark, seconds_between
 from hybridnet.graph.ir import Node, Value
 from hybridnet.runtime.arena import Arena, take

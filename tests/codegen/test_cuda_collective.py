@@ -12,7 +12,7 @@ from support.ranks import on_ranks
 
 import hybridnet as hn
 from hybridnet import autograd, gluon, lowering
-from hybridnet.codegen.cuda_program import CupyStep, LibraryStep
+from hybridnet.codegen.cuda_steps import CupyStep, LibraryStep
 from hybridnet.codegen.order import ancestors
 from hybridnet.compile import jit
 from hybridnet.config import config

@@ -21,8 +21,8 @@ from support.kernel_cases import CASES, made
 from support.paths import DATA
 
 from hybridnet import dtypes
-from hybridnet.codegen.cuda_program import KernelStep
 from hybridnet.codegen.cuda_region import Unit
+from hybridnet.codegen.cuda_steps import KernelStep
 
 REPORT = DATA / "kernels" / "registers.tsv"
 

@@ -10,8 +10,8 @@ from support.hand_kernels import node_of
 
 import hybridnet as hn
 from hybridnet import autograd, gluon
-from hybridnet.codegen.cuda_program import KernelStep
 from hybridnet.codegen.cuda_region import Tuning
+from hybridnet.codegen.cuda_steps import KernelStep
 from hybridnet.device import hardware
 from hybridnet.graph.backend.cuda import kernels_for
 from hybridnet.graph.interpret import run_node

@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from hybridnet.codegen.cuda_program import CopyStep, CudaSource
+from hybridnet.codegen.cuda_program import CudaSource
+from hybridnet.codegen.cuda_steps import CopyStep
 from hybridnet.graph.ir import Value
 
 

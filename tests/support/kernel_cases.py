@@ -12,7 +12,7 @@ import numpy
 
 import hybridnet as hn
 from hybridnet import autograd, dtypes, gluon, np
-from hybridnet.codegen.cuda_program import KernelStep
+from hybridnet.codegen.cuda_steps import KernelStep
 from hybridnet.compiled import CompiledCall
 from hybridnet.core import Precision, computing_in
 from hybridnet.gluon import nn, rnn

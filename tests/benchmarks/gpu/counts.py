@@ -24,7 +24,7 @@ from gpu import peer_hybridnet
 from gpu.peer_hybridnet import BUILDERS
 from gpu.sizes import SIZES, Sizes
 from hybridnet import amp, dtypes
-from hybridnet.codegen.cuda_program import CopyStep, CupyStep, KernelStep, LibraryStep, Step
+from hybridnet.codegen.cuda_steps import CopyStep, CupyStep, KernelStep, LibraryStep, Step
 from hybridnet.config import Budget, config
 from hybridnet.core import Op
 from hybridnet.graph.ir import Node, Value

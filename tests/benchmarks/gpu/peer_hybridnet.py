@@ -21,7 +21,7 @@ from gpu import describe, models
 from gpu.sizes import PERCEPTRON_STEPS, Pointwise, Sizes, gpt2_batch, integers, lstm_batch, normal, resnet_batch, tile
 from gpu.worker import Clock, HostClock, LaunchClock, Peer, Point, losses_of, main, numbers
 from hybridnet import amp, autograd, gluon, npx
-from hybridnet.codegen.cuda_program import LibraryStep
+from hybridnet.codegen.cuda_steps import LibraryStep
 from hybridnet.gluon.model_zoo.transformers import Llama
 from hybridnet.runtime.cuda_program import CudaProgram
 
