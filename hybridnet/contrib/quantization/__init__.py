@@ -7,8 +7,8 @@ Batch norms are folded into the layers before them; products are computed by MXN
 asymmetric bytes, sums and norms in int8, four bits) are those of ``onnxruntime.quantization``, which takes exported files: see
 ``examples/deploy_quantized.py``.
 
-On x86-64 without VNNI (a processor with AVX2, say) onnxruntime adds products of int8 up in 16 bits, which do not hold them, and its answers may be
-far off: there a session needs ``options.add_session_config_entry("session.x64quantprecision", "1")``.
+On x86-64 without VNNI (a processor with AVX2, say) onnxruntime adds products of int8 up in 16 bits, which do not hold them, and its
+answers may be far off: there a session needs ``options.add_session_config_entry("session.x64quantprecision", "1")``.
 """
 
 from hybridnet.contrib.quantization.calibration import CalibrationCollector
