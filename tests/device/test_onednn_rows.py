@@ -151,9 +151,10 @@ def test_a_matrix_is_packed_for_many_products(turned: bool, monkeypatch: pytest.
     monkeypatch.setattr(matmul_host, "BEHIND_BLAS", ())  # whichever kernel it has
     matmul_host._packed.cache_clear()
     product = matmul_host.repeated(5, b)
-    if not has_avx512():
-        pytest.skip("on this processor oneDNN packs no matrix")
-    assert product is not None
+    # The general kernel, which the library has without AVX-512, takes a matrix as it lies unless it is turned.
+    assert (product is not None) == (turned or has_avx512())
+    if product is None:
+        return
     expected = []
     with onednn.Call.session:
         for _ in range(3):

@@ -33,7 +33,7 @@ LEAST = 6 << 20
 #: It must be so much faster than a direct sum, whose errors are smaller.
 MARGIN = 0.1
 #: Seconds for which the two are timed, and rounds, of which the fastest counts.
-SECONDS, LEAST_ROUNDS, ROUNDS = 0.3, 2, 8
+SECONDS, LEAST_ROUNDS, ROUNDS = 0.3, 5, 8
 #: Bytes that are written between two timed calls, so that a weight is in no cache.
 EVICTED = 40 << 20
 
