@@ -158,6 +158,11 @@ def share(work: Work, pieces: Sequence[Any], workers: int | None = None) -> None
         _wait(helpers)
 
 
+def cuts(length: int, number: int) -> list[tuple[int, int]]:
+    """A length in so many pieces, as even as can be, each from its first to behind its last."""
+    return [(length * i // number, length * (i + 1) // number) for i in range(number)]
+
+
 def _joined(work: Work, worker: int, pieces: Iterator[Any]) -> None:
     _local.shares = True
     try:

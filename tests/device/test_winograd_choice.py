@@ -13,7 +13,7 @@ from support.winograd import RELU, asked, in_float64, operands, strided
 import hybridnet as hn
 from hybridnet import autograd, nd
 from hybridnet.config import config
-from hybridnet.device import loops, onednn, winograd
+from hybridnet.device import lanes, loops, onednn, winograd
 from hybridnet.device.winograd import by_numpy, choice
 from hybridnet.device.winograd import loops as of_winograd
 from hybridnet.gluon import nn
@@ -182,11 +182,9 @@ def test_small_ones_are_not_asked_for() -> None:
 
 
 @pytest.fixture
-def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The loops are not compiled yet; afterwards they are asked for anew."""
-    of_winograd._piece.cache_clear()
-    yield
-    of_winograd._piece.cache_clear()
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loops are not compiled yet."""
+    monkeypatch.setattr(lanes, "_compiled", {})
 
 
 @needed

@@ -2,7 +2,6 @@
 
 ===============  ==========================================================================
 ``transforms``   its matrices, and the weight's transform
-``lanes``        vectors in numba's functions
 ``loops``        a piece of a convolution, as numba compiles it
 ``calls``        planned calls
 ``by_numpy``     the same by NumPy alone

@@ -5,7 +5,6 @@ Of many images threads share these. Of few they share channels, then the 36 prod
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
@@ -156,13 +155,12 @@ class _Image:
         """``x``: (channels, height, width), ``u``: (36, filters, channels), ``y``: (filters, rows, places)."""
         number = PIECES if shared else 1
         for step, length in ((self._forth, self._channels), (self._multiply, PRODUCTS), (self._back, self._filters)):
-            cuts = [length * i // number for i in range(number + 1)]
 
             def work(worker: int, pieces: Iterator[Any], step: Any = step) -> None:
                 for first, end in pieces:
                     step(slice(first, end), x, u, y)
 
-            pieces = [(a, b) for a, b in itertools.pairwise(cuts) if a < b]
+            pieces = threads.cuts(length, min(length, number))
             if shared:
                 threads.share(work, pieces)
             else:

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hybridnet.device import onednn, threads
+from hybridnet.device.panels import PANEL
 from hybridnet.device.winograd.loops import piece, scratch_size
-from hybridnet.device.winograd.transforms import PANEL, PRODUCTS, TILE, transformed
+from hybridnet.device.winograd.transforms import PRODUCTS, TILE, transformed
 
 NAME = "Winograd F(4×4, 3×3)"
 _LINE = 64  # bytes that weights and scratch begin at multiples of
@@ -128,14 +129,10 @@ def _pieces(tiles: int, filters: int, channels: int, workers: int) -> list[Piece
     """The work in pieces, a multiple of the threads where there are enough, all tiles or all filters of each."""
     panels = filters // PANEL
     if filters >= FILTERS_TO_TILES * tiles and tiles * channels <= NUMBERS * 2 and workers > 1:
-        cuts = _cuts(panels, min(panels, workers))
+        cuts = threads.cuts(panels, min(panels, workers))
         return [(0, tiles, PANEL * first, PANEL * end) for first, end in cuts]
     number = -(-tiles // max(1, min(TILES, NUMBERS // channels)))
-    return [(first, end, 0, filters) for first, end in _cuts(tiles, min(tiles, -(-number // workers) * workers))]
-
-
-def _cuts(length: int, number: int) -> list[tuple[int, int]]:
-    return [(length * i // number, length * (i + 1) // number) for i in range(number)]
+    return [(first, end, 0, filters) for first, end in threads.cuts(tiles, min(tiles, -(-number // workers) * workers))]
 
 
 def planned(asked: onednn.Convolution) -> tuple[Packing, Call] | None:

@@ -8,22 +8,13 @@ their own size, so that their rows do not all fall to one place of the cache.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import logging
 from collections.abc import Callable
-from functools import cache
 
-import numpy as np
-
-from hybridnet.device import loops
-from hybridnet.device.winograd import lanes
-from hybridnet.device.winograd.transforms import PANEL, PRODUCTS, TILE, WINDOW, A, B
+from hybridnet.device import lanes, panels
+from hybridnet.device.winograd.transforms import PRODUCTS, TILE, WINDOW, A, B
 
 #: Numbers between the planes of a scratch: a line of the cache.
 GAP = 16
-#: Tiles that are multiplied at once, each with two vectors of sums: twelve of AVX2's sixteen registers.
-ROWS = (6, 4, 2, 1)
 
 _TRANSFORMS = """
 @inlined
@@ -130,12 +121,7 @@ def products(v, plane_v, u, m, plane_m, tiles, channels, filters, all_filters, f
     for p in range(PRODUCTS):
         for k in range(0, filters, PANEL):
             panel = (p * all_filters + first + k) * channels
-            t = 0
-            while t < tiles:
-                from_ = p * plane_v + t * channels
-                to = p * plane_m + t * filters + k
-                left = tiles - t
-{choose}
+            multiplied(v, p * plane_v, channels, u, panel, m, p * plane_m + k, filters, tiles)
 
 def loop(
     x, u, bias, r, y, scratch, height, width, channels, filters, rows, places, pad_rows, pad_places,
@@ -201,52 +187,21 @@ def scratch_size(tiles: int, channels: int, filters: int) -> int:
     return 4 * (PRODUCTS * (tiles * (channels + filters) + 2 * GAP) + max(PRODUCTS * channels, 2 * TILE * TILE * filters))
 
 
-def _micro(rows: int) -> str:
-    """The function that multiplies so many tiles with a panel."""
-    each = range(rows)
-    lines = ["@called", f"def rows{rows}(v, at, channels, u, panel, m, to, filters):"]
-    lines += [f"    a{i} = splat(ZERO); b{i} = splat(ZERO); o{i} = at + {i} * channels" for i in each]
-    lines += ["    for c in range(channels):", "        p = load(u, panel); q = load(u, panel + WIDTH); panel += PANEL"]
-    lines += [f"        s = spread(v, o{i} + c); a{i} = muladd(s, p, a{i}); b{i} = muladd(s, q, b{i})" for i in each]
-    lines += [f"    store(m, to + {i} * filters, a{i}); store(m, to + {i} * filters + WIDTH, b{i})" for i in each]
-    return "\n".join(lines)
-
-
 def text() -> str:
     """All of it."""
-    choose: list[str] = []
-    for rows in ROWS:
-        choose += [
-            f"{'el' if choose else ''}if left >= {rows}:",
-            f"    rows{rows}(v, from_, channels, u, panel, m, to, filters)",
-            f"    t += {rows}",
-        ]
-    inner = "\n".join(" " * 16 + line for line in choose)
-    return "\n\n".join([_constants(), _TRANSFORMS.strip(), *map(_micro, ROWS), _PIECE.strip().replace("{choose}", inner)]) + "\n"
+    return "\n\n".join([panels.text(), _constants(), _TRANSFORMS.strip(), _PIECE.strip()]) + "\n"
 
 
 def _constants() -> str:
-    """The numbers that the text reads, and what else the compiled function depends on: what is kept on disk is found by the text."""
+    """The numbers that the text reads."""
     aa, bb = A * A, B * B
     numbers = {"A": A, "B": B, "LESS_A": -A, "LESS_B": -B, "AA": aa, "BB": bb, "LESS_AA": -aa, "LESS_BB": -bb, "AABB": aa * bb}
-    numbers.update(LESS_SUM=-aa - bb, AAA=A**3, BBB=B**3, ZERO=0.0)
-    sizes = {"WIDTH": lanes.WIDTH, "PRODUCTS": PRODUCTS, "PANEL": PANEL, "TILE": TILE, "WINDOW": WINDOW, "GAP": GAP}
-    digest = hashlib.sha256(inspect.getsource(lanes).encode()).hexdigest()
+    numbers.update(LESS_SUM=-aa - bb, AAA=A**3, BBB=B**3)
+    sizes = {"PRODUCTS": PRODUCTS, "TILE": TILE, "WINDOW": WINDOW, "GAP": GAP}
     lines = [f"{name} = float32({value!r})" for name, value in numbers.items()] + [f"{name} = {value}" for name, value in sizes.items()]
-    return "\n".join([f"# of the operations {digest}", *lines])
+    return "\n".join(lines)
 
 
 def piece() -> Callable[..., None] | None:
     """The function, compiled now if it is not kept on disk, which takes some seconds; None where that cannot be."""
-    if loops.is_forked() and not _piece.cache_info().currsize:  # numba may be in the middle of something for ever
-        return None
-    return _piece()
-
-
-@cache
-def _piece() -> Callable[..., None] | None:
-    try:
-        return loops.compiled(text(), _TYPES, {"float32": np.float32, **lanes.operations()})
-    except Exception as error:  # of numba or LLVM, whatever it is
-        logging.getLogger("hybridnet").warning("numba cannot compile Winograd's loops, so oneDNN computes all convolutions: %s", error)
-        return None
+    return lanes.compiled(text(), _TYPES, "Winograd's loops, so oneDNN computes all convolutions")

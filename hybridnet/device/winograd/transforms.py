@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from hybridnet.device import threads
+from hybridnet.device.panels import PANEL
 
 TILE = 4  # places of the result on each axis
 WINDOW = TILE + 2  # of the data
 PRODUCTS = WINDOW * WINDOW
 A, B = 5 / 8, 3 / 2
-#: Filters that are multiplied at once, two vectors.
-PANEL = 16
 
 
 def of_data() -> Any:

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
-
-import numpy as np
-
 from hybridnet import dtypes
-from hybridnet.config import config
 from hybridnet.core import Spec
-from hybridnet.core.kernel import HostCall, Packing
+from hybridnet.core.kernel import HostCall
 from hybridnet.device import onednn
 
 #: Multiply-adds from which the library computes a product. Two otherwise idle cores, milliseconds, beside products cut for OpenBLAS's
@@ -39,26 +32,3 @@ def matmul(
     if call is not None and len(a.shape) == 2 and call.kernel.startswith(BEHIND_BLAS):
         return None
     return call
-
-
-def repeated(rows: int, b: Any) -> Callable[[Any, Any], None] | None:
-    """``product(a, out)`` of NumPy arrays of so many rows with one matrix, which is packed here, for many products with it.
-
-    It runs within ``with onednn.Call.session:``. ``None`` where the library has no plan, or BLAS is faster.
-    """
-    shape, dtype, turned = b.shape, b.dtype, b.strides[0] < b.strides[1]
-    way = _packed(rows, shape[::-1] if turned else shape, dtype, turned, config.disabled_libraries)
-    if way is None:
-        return None
-    packing, call = way
-    packed = np.empty(packing.size, np.uint8)
-    packing(b.T if turned else b, packed)
-    return call.bind((None, packed, None), np.empty(call.workspace, np.uint8))
-
-
-@lru_cache(maxsize=256)
-def _packed(rows: int, shape: tuple[int, ...], dtype: Any, turned: bool, disabled: Any) -> tuple[Packing, HostCall] | None:
-    """How the second operand is packed, and the call that takes it so. ``disabled``: the libraries that are not asked."""
-    inner, columns = shape[::-1] if turned else shape
-    call = matmul((Spec((rows, inner), dtype), Spec(shape, dtype)), (Spec((rows, columns), dtype),), transpose_b=turned)
-    return None if call is None else call.packing(1)

@@ -17,19 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from hybridnet.core import Kind, Op, Sample, Spec, call, local, on_cuda, register
+from hybridnet.core import Kind, Op, Sample, Spec, call, local, on_cpu, on_cuda, register
 from hybridnet.errors import ShapeError, fail
 from hybridnet.ops.array.shape import concatenate, stack
 from hybridnet.ops.common import normal
-from hybridnet.ops.nn import recurrence_data
+from hybridnet.ops.nn import recurrence_data, recurrence_host
 from hybridnet.ops.nn.common import wide_dtype
-from hybridnet.ops.nn.recurrence_data import steps
+from hybridnet.ops.nn.recurrence_data import GATES, KEPT, STATES, steps
 from hybridnet.ops.nn.recurrence_kernels import forward_kernels, gradient_kernels
-
-GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
-#: How many states each step gives, and how many gates of each the gradient needs: of a gru also the new gate's recurrent product.
-STATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 2, "gru": 1}
-KEPT = {"lstm": 4, "gru": 4}
 
 
 class _OnArrays:
@@ -341,6 +336,7 @@ SEQUENCE = register(
         sample=lambda: [*_good, _wrong],
     )
 )
+on_cpu(SEQUENCE, recurrence_host.states)
 on_cuda(SEQUENCE, kernels=forward_kernels, decomposition=unrolled)
 SEQUENCE_GRAD = register(
     Op(
@@ -354,4 +350,5 @@ SEQUENCE_GRAD = register(
         sample=lambda: [*map(_grad_sample, _good)],
     )
 )
+on_cpu(SEQUENCE_GRAD, recurrence_host.gradients)
 on_cuda(SEQUENCE_GRAD, kernels=gradient_kernels, decomposition=_unrolled_grad)

@@ -1,19 +1,24 @@
 """The recurrences of :mod:`hybridnet.ops.nn.recurrence` on NumPy or CuPy arrays: forward and backward, one direction of one layer.
 
-Each step writes where its results lie, and keeps to arrays that one step needs, which stay in a cache. On a CPU the weight, by which every
-step multiplies, is packed for oneDNN once where that is installed and the products are large.
+Each step writes where its results lie, and keeps to arrays that one step needs, which stay in a cache. With the extra ``cpu`` recurrences
+of some size are compiled instead (:mod:`hybridnet.ops.nn.recurrence_host`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
-from hybridnet.device import onednn, threads
-from hybridnet.ops.linalg import cpu_matmul, matmul_host
+from hybridnet.device import threads
+from hybridnet.ops.linalg import cpu_matmul
+
+GATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 4, "gru": 3}
+#: How many states each step gives, and how many gates of each the gradient needs: of a gru also the new gate's recurrent product.
+STATES = {"rnn_relu": 1, "rnn_tanh": 1, "lstm": 2, "gru": 1}
+KEPT = {"lstm": 4, "gru": 4}
 
 
 def steps(time: int, reverse: bool) -> list[int]:
@@ -21,19 +26,13 @@ def steps(time: int, reverse: bool) -> list[int]:
     return list(range(time))[:: -1 if reverse else 1]
 
 
-def _products(xp: Any) -> ExitStack:
-    """Around the products of all steps, so that not each of them has to tell BLAS, or take oneDNN's threads."""
-    around = ExitStack()
-    if xp is np:
-        around.enter_context(threads.one_thread)
-        around.enter_context(onednn.Call.session)
-    return around
+def _products(xp: Any) -> AbstractContextManager[Any]:
+    """Around the products of all steps, so that not each of them has to tell BLAS."""
+    return threads.one_thread if xp is np else nullcontext()
 
 
-def _product(xp: Any, rows: int, weight: Any) -> Callable[[Any, Any], None]:
-    """``product(a, out)`` of ``a``, of so many rows, with the weight, (inputs, outputs)."""
-    if xp is np and (found := matmul_host.repeated(rows, weight)) is not None:
-        return found
+def _product(xp: Any, weight: Any) -> Callable[[Any, Any], None]:
+    """``product(a, out)`` of ``a`` with the weight, (inputs, outputs)."""
     matmul, weight = cpu_matmul.matmul_of(xp), xp.ascontiguousarray(weight)
 
     def product(a: Any, out: Any) -> None:
@@ -74,7 +73,7 @@ def forward(xp: Any, gx: Any, wh: Any, bh: Any, h: Any, c: Any, mask: Any, mode:
 
 
 def _simple_forward(xp: Any, wh: Any, bh: Any, batch: int, relu: bool) -> Callable[..., None]:
-    product = _product(xp, batch, wh.T)
+    product = _product(xp, wh.T)
 
     def step(x: Any, h: Any, c: Any, new_h: Any, new_c: Any, gates: Any) -> None:
         product(h, new_h)
@@ -90,7 +89,7 @@ def _lstm_forward(xp: Any, wh: Any, bh: Any, batch: int) -> Callable[..., None]:
     units = wh.shape[1]
     half = xp.repeat(xp.asarray([0.5, 0.5, 1, 0.5], wh.dtype), units)
     shift = xp.repeat(xp.asarray([0.5, 0.5, 0, 0.5], wh.dtype), units)
-    product = _product(xp, batch, wh.T)
+    product = _product(xp, wh.T)
     scratch, part = xp.empty((batch, 4 * units), wh.dtype), xp.empty((batch, units), wh.dtype)
 
     def step(x: Any, h: Any, c: Any, new_h: Any, new_c: Any, gates: Any) -> None:
@@ -114,7 +113,7 @@ def _lstm_forward(xp: Any, wh: Any, bh: Any, batch: int) -> Callable[..., None]:
 
 def _gru_forward(xp: Any, wh: Any, bh: Any, batch: int) -> Callable[..., None]:
     units = wh.shape[1]
-    product = _product(xp, batch, wh.T)
+    product = _product(xp, wh.T)
     rec, scratch = xp.empty((batch, 3 * units), wh.dtype), xp.empty((batch, 4 * units), wh.dtype)
 
     def step(x: Any, h: Any, c: Any, new_h: Any, new_c: Any, gates: Any) -> None:
@@ -218,7 +217,7 @@ _GATES: dict[str, Callable[..., Any]] = {"lstm": _lstm_gates, "gru": _gru_gates}
 
 
 def _simple_backward(xp: Any, wh: Any, dh: Any, dc: Any, relu: bool) -> Callable[..., None]:
-    product = _product(xp, len(dh), wh)
+    product = _product(xp, wh)
 
     def step(h: Any, c: Any, gates: Any, h_before: Any, c_before: Any, d: Any, d_product: Any) -> None:
         if relu:
@@ -233,7 +232,7 @@ def _simple_backward(xp: Any, wh: Any, dh: Any, dc: Any, relu: bool) -> Callable
 
 
 def _lstm_backward(xp: Any, wh: Any, dh: Any, dc: Any) -> Callable[..., None]:
-    units, product = wh.shape[1], _product(xp, len(dh), wh)
+    units, product = wh.shape[1], _product(xp, wh)
     tc, through = xp.empty_like(dh), xp.empty_like(dh)
 
     def step(h: Any, c: Any, gates: Any, h_before: Any, c_before: Any, d: Any, d_product: Any) -> None:
@@ -263,7 +262,7 @@ def _lstm_backward(xp: Any, wh: Any, dh: Any, dc: Any) -> Callable[..., None]:
 
 
 def _gru_backward(xp: Any, wh: Any, dh: Any, dc: Any) -> Callable[..., None]:
-    product = _product(xp, len(dh), wh)
+    product = _product(xp, wh)
     through = xp.empty_like(dh)
 
     def step(h: Any, c: Any, gates: Any, h_before: Any, c_before: Any, d: Any, d_product: Any) -> None:

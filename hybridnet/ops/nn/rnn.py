@@ -21,7 +21,8 @@ from hybridnet.ops.common import tensor
 from hybridnet.ops.nn.common import one_of
 from hybridnet.ops.nn.dropout import dropout
 from hybridnet.ops.nn.linear import fully_connected
-from hybridnet.ops.nn.recurrence import GATES, KEPT, SEQUENCE, STATES, unrolled
+from hybridnet.ops.nn.recurrence import SEQUENCE, unrolled
+from hybridnet.ops.nn.recurrence_data import GATES, KEPT, STATES
 from hybridnet.ops.nn.sequence import within_length
 
 #: (input weight, recurrent weight, input bias, recurrent bias) of one direction of one layer, and its projection where there is one.

@@ -6,9 +6,14 @@ by itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+
+import numpy as np
+
+from hybridnet.device import loops
 
 #: Numbers in a vector: a register of AVX2. Where registers are narrower LLVM takes several.
 WIDTH = 8
@@ -77,10 +82,21 @@ def operations() -> dict[str, Any]:
         kind = ir.FunctionType(vector, [vector] * 3)
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{WIDTH}f32"), [a, b, c])
 
+    def within(builder: Any, a: Any, limit: Any) -> Any:
+        """At most the limit, and at least its negative; NaN stays NaN."""
+        for end, beyond in ((limit, ">"), (builder.fneg(limit), "<")):
+            a = builder.select(builder.fcmp_ordered(beyond, a, end), end, a)
+        return a
+
     def relu(builder: Any, a: Any) -> Any:
         """NaN stays NaN."""
         zero = ir.Constant(vector, [0.0] * WIDTH)
         return builder.select(builder.fcmp_ordered("<=", a, zero), zero, a)
+
+    def where_positive(builder: Any, a: Any, b: Any) -> Any:
+        """``b`` where ``a`` is above 0, else 0."""
+        zero = ir.Constant(vector, [0.0] * WIDTH)
+        return builder.select(builder.fcmp_ordered(">", a, zero), b, zero)
 
     return {
         "inlined": numba.njit(forceinline=True, error_model="numpy"),
@@ -92,6 +108,29 @@ def operations() -> dict[str, Any]:
         "add": made(lanes(lanes, lanes), lambda builder, a, b: builder.fadd(a, b)),
         "sub": made(lanes(lanes, lanes), lambda builder, a, b: builder.fsub(a, b)),
         "mul": made(lanes(lanes, lanes), lambda builder, a, b: builder.fmul(a, b)),
+        "div": made(lanes(lanes, lanes), lambda builder, a, b: builder.fdiv(a, b)),
         "muladd": made(lanes(lanes, lanes, lanes), muladd),
+        "within": made(lanes(lanes, lanes), within),
         "relu": made(lanes(lanes), relu),
+        "where_positive": made(lanes(lanes, lanes), where_positive),
     }
+
+
+_compiled: dict[tuple[str, tuple[str, ...]], Callable[..., Any] | None] = {}
+
+
+def compiled(text: str, types: tuple[str, ...], words: str) -> Callable[..., Any] | None:
+    """The function ``loop`` of a text that uses these operations, compiled now if it is not kept on disk, which takes some seconds.
+
+    None where that cannot be, which is warned of once: numba cannot compile ``words``.
+    """
+    key = text, types
+    if key not in _compiled:
+        if loops.is_forked():  # numba may be in the middle of something for ever
+            return None
+        try:
+            _compiled[key] = loops.compiled(text, types, {"float32": np.float32, **operations()})
+        except Exception as error:  # of numba or LLVM, whatever it is
+            logging.getLogger("hybridnet").warning("numba cannot compile %s: %s", words, error)
+            _compiled[key] = None
+    return _compiled[key]
