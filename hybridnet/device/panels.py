@@ -6,9 +6,6 @@ stay in registers. Each sum is taken in order, however many rows are multiplied 
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-
 from hybridnet.device import lanes
 
 #: Columns of a panel.
@@ -23,8 +20,7 @@ def text() -> str:
     ``multiplied(x, at, inner, u, panel, y, to, row, rows)``: the product of so many rows of ``inner`` numbers, one after another at
     ``at`` of address ``x``, with the panel at ``panel`` of ``u``, to rows at ``to`` of ``y`` that are ``row`` numbers apart.
     """
-    digest = hashlib.sha256(inspect.getsource(lanes).encode()).hexdigest()  # what is kept on disk is found by the text
-    head = f"# of the operations {digest}\nWIDTH = {lanes.WIDTH}\nPANEL = {PANEL}\nZERO = float32(0.0)"
+    head = f"# of the operations {lanes.digest()}\nWIDTH = {lanes.WIDTH}\nPANEL = {PANEL}\nZERO = float32(0.0)"
     lines = ["@called", "def multiplied(x, at, inner, u, panel, y, to, row, rows):", "    t = 0", "    while t < rows:"]
     for i, some in enumerate(ROWS):
         lines.append(f"        {'el' if i else ''}if rows - t >= {some}:")

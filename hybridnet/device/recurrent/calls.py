@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hybridnet.device import lanes, loops, threads
+from hybridnet.device.host_calls import address, bound
 from hybridnet.device.panels import PANEL
 from hybridnet.device.recurrent.loops import GRADIENTS_TYPES, PACKED_TYPES, STATES_TYPES, gradients_text, packed_text, states_text
 
@@ -110,8 +111,8 @@ class Call:
         packed = scratch[: 4 * self._packed].view(np.float32)
         self._pack(given["weight"], packed, asked.gates, asked.units, self._wide, not asked.gradient)
         mask = np.not_equal(given["mask"], 0).reshape(-1).view(np.uint8) if asked.has_mask else _NO_MASK
-        at = {name: _address(x) for name, x in (*given.items(), *zip(asked.results, made, strict=True))}
-        at["packed"], begin = _address(packed), _address(scratch) + 4 * self._packed
+        at = {name: address(x) for name, x in (*given.items(), *zip(asked.results, made, strict=True))}
+        at["packed"], begin = address(packed), address(scratch) + 4 * self._packed
         before, behind = ([at.get(name, 0) for name in names] for names in (_GRADIENTS if asked.gradient else _STATES))
         sizes: tuple[int, ...] = (asked.time, asked.batch, asked.units, self._wide, asked.reverse, asked.has_mask)
         sizes += () if asked.gradient else (asked.keep,)
@@ -127,16 +128,7 @@ class Call:
 
     def bind(self, arrays: Sequence[Any], scratch: Any) -> Callable[..., None]:
         """The call on arrays and scratch that stay the same, but for those that are None, which each run is given."""
-        fixed = list(arrays)
-        open_places = [i for i, x in enumerate(arrays) if x is None]
-
-        def bound(*given: Any) -> None:
-            every = list(fixed)
-            for i, array in zip(open_places, given, strict=True):
-                every[i] = array
-            self(*every, scratch=scratch)
-
-        return bound
+        return bound(self, arrays, scratch)
 
     def packing(self, i: int) -> None:
         """The weight changes with each step of training, and is packed in a hundredth of the time that a sequence takes."""
@@ -147,7 +139,3 @@ class Call:
 _STATES = (("gx", "packed", "bias", "h0", "c0"), ("hs", "cs", "gates"))
 _GRADIENTS = (("gh", "gc", "hs", "cs", "gates", "h0", "c0"), ("packed", "to_gx", "to_product", "to_h0", "to_c0"))
 _NO_MASK = np.zeros(0, np.uint8)
-
-
-def _address(array: Any) -> int:
-    return int(array.__array_interface__["data"][0])

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hybridnet.device import onednn, threads
+from hybridnet.device.host_calls import address, bound
 from hybridnet.device.panels import PANEL
 from hybridnet.device.winograd.loops import piece, scratch_size
 from hybridnet.device.winograd.transforms import PRODUCTS, TILE, transformed
@@ -37,12 +38,8 @@ def takes(asked: onednn.Convolution) -> bool:
     return plain and whole and ones and (asked.activation is None or asked.activation.name == "relu")
 
 
-def _address(array: Any) -> int:
-    return int(array.__array_interface__["data"][0])
-
-
 def _aligned(array: Any) -> int:
-    return -(-_address(array) // _LINE) * _LINE
+    return -(-address(array) // _LINE) * _LINE
 
 
 class Packing:
@@ -57,7 +54,7 @@ class Packing:
 
     def __call__(self, array: Any, out: Any) -> None:
         """Transform an array of any strides."""
-        begin = _aligned(out) - _address(out)
+        begin = _aligned(out) - address(out)
         transformed(array, out[begin : begin + self.size - _LINE].view(np.float32).reshape(self._shape))
 
 
@@ -96,7 +93,7 @@ class Call:
         result = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
         bias = operands[1] if self.description.bias else self._no_bias
         added = operands[-1] if self.description.added else result
-        given = (_address(operands[0]), _aligned(packed), _address(bias), _address(added), _address(result))
+        given = (address(operands[0]), _aligned(packed), address(bias), address(added), address(result))
         begin = _aligned(scratch)
 
         def work(worker: int, pieces: Iterator[Piece]) -> None:
@@ -109,16 +106,7 @@ class Call:
 
     def bind(self, arrays: Sequence[Any], scratch: Any) -> Callable[..., None]:
         """The call on arrays and scratch that stay the same, but for those that are None, which each run is given."""
-        fixed = list(arrays)
-        open_places = [i for i, x in enumerate(arrays) if x is None]
-
-        def bound(*given: Any) -> None:
-            every = list(fixed)
-            for i, array in zip(open_places, given, strict=True):
-                every[i] = array
-            self(*every, scratch=scratch)
-
-        return bound
+        return bound(self, arrays, scratch)
 
     def packing(self, i: int) -> None:
         """All else is taken as it lies."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hybridnet.device import onednn, threads, winograd
+from hybridnet.device.host_calls import bound
 from hybridnet.ops.nn.convolve import forward
 from hybridnet.ops.nn.windows import Geometry
 
@@ -35,17 +36,7 @@ class Plain:
 
     def bind(self, arrays: Sequence[Any], scratch: Any) -> Callable[..., None]:
         """The call on arrays that stay the same, but for those that are None, which each run is given."""
-        if all(x is None for x in arrays):
-            return self
-        fixed, places = list(arrays), [i for i, x in enumerate(arrays) if x is None]
-
-        def run(*given: Any) -> None:
-            every = list(fixed)
-            for i, array in zip(places, given, strict=True):
-                every[i] = array
-            self(*every)
-
-        return run
+        return bound(self, arrays, scratch)
 
     def packing(self, i: int) -> tuple[Any, Any] | None:
         """How the weight is packed for the transform, and the call that takes it; None where NumPy is to compute this one directly."""
