@@ -89,6 +89,18 @@ def test_explain_says_what_it_refused_and_why(caplog: pytest.LogCaptureFixture) 
 
 
 @needed
+def test_explain_says_which_products_are_left_to_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matmul_host, "LEAST", 0)
+    monkeypatch.setattr(matmul_host, "BEHIND_BLAS", ("",))  # whichever kernel it has
+    net = nn.Dense(6, in_units=5, use_bias=False)
+    net.initialize()
+    net.hybridize()
+    told = net.explain(hn.np.array(np.zeros((4, 5), "float32")))
+    assert "matmul by NumPy: oneDNN has no plan for the product of (4, 5) and (6, 5) transposed" in told
+    assert "NumPy's BLAS is faster than its kernel" in told
+
+
+@needed
 def test_empty_arrays_are_numpys() -> None:
     (op,) = (op for op in OPS.values() if op.name == "convolution")
     attrs = {"stride": (1, 1), "pad": (0, 0), "dilate": (1, 1), "groups": 1, "last": False}

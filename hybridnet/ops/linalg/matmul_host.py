@@ -5,7 +5,7 @@ from __future__ import annotations
 from hybridnet import dtypes
 from hybridnet.core import Spec
 from hybridnet.core.kernel import HostCall
-from hybridnet.device import onednn
+from hybridnet.device import onednn, refusals
 
 #: Multiply-adds from which the library computes a product. Two otherwise idle cores, milliseconds, beside products cut for OpenBLAS's
 #: SkylakeX kernels: (1024 × 256)(256 × 1024) 2.6 and 4.0, with the second transposed 4.6, (64 × 500)(500 × 800) 0.27 and 0.38;
@@ -30,5 +30,6 @@ def matmul(
     wanted = onednn.Product(a.shape, b.shape, transpose_a, transpose_b, bool(bias), relu)
     call = onednn.plan(wanted) if wanted.multiply_adds >= LEAST else None
     if call is not None and len(a.shape) == 2 and call.kernel.startswith(BEHIND_BLAS):
+        refusals.tell(onednn.NAME, wanted, f"NumPy's BLAS is faster than its kernel {call.kernel}")
         return None
     return call
