@@ -13,8 +13,9 @@ from hybridnet import autograd
 from hybridnet.config import config
 from hybridnet.core import OPS, Kind, Op, Sample, Spec
 from hybridnet.core.cpu_rules import has_library, host_call
-from hybridnet.device import onednn
+from hybridnet.device import loops, onednn
 from hybridnet.device.onednn.team import team
+from hybridnet.device.recurrent import calls as recurrent
 from hybridnet.gluon import nn
 from hybridnet.graph.interpret import run_node
 from hybridnet.graph.ir import Node, Value, infer_node
@@ -22,10 +23,11 @@ from hybridnet.ops.linalg import matmul_host
 from hybridnet.ops.nn.batch_norm import batch_norm
 from hybridnet.ops.nn.convolution import convolution
 from hybridnet.ops.nn.pooling import pooling
+from hybridnet.ops.nn.recurrence import SEQUENCE, SEQUENCE_GRAD
 
-#: The other library calls of a CPU are those of MPI (tests/ops/test_collective.py).
-BY_ONEDNN = {op for op in OPS.values() if has_library(op) and op.kind is not Kind.COMMUNICATION}
-SAMPLES = cases(lambda op, s: s.error is None and op in BY_ONEDNN)
+#: By oneDNN, recurrences by numba. The other library calls of a CPU are those of MPI (tests/ops/test_collective.py).
+BY_LIBRARY = {op for op in OPS.values() if has_library(op) and op.kind is not Kind.COMMUNICATION}
+SAMPLES = cases(lambda op, s: s.error is None and op in BY_LIBRARY)
 
 
 def strided(x: Any) -> Any:
@@ -39,6 +41,7 @@ def strided(x: Any) -> Any:
 def small_products_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matmul_host, "LEAST", 0)
     monkeypatch.setattr(matmul_host, "BEHIND_BLAS", ())  # whichever kernel it has
+    monkeypatch.setattr(recurrent, "LEAST", 0)
 
 
 @needed
@@ -165,7 +168,8 @@ def test_every_operator_with_a_library_has_samples_that_it_computes() -> None:
         result = op.infer(*inputs, **sample.attrs)
         if host_call(op, inputs, (result,) if isinstance(result, Spec) else result, sample.attrs) is not None:
             used.add(op)
-    assert used == BY_ONEDNN - (set() if has_avx512() else {OPS["softmax_grad"]})
+    lacking = (set() if has_avx512() else {OPS["softmax_grad"]}) | (set() if loops.available() else {SEQUENCE, SEQUENCE_GRAD})
+    assert used == BY_LIBRARY - lacking
 
 
 def random_case(rng: np.random.Generator) -> tuple[Any, Any, dict[str, Any]]:

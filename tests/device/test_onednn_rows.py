@@ -141,35 +141,6 @@ def test_recurrent_layers_with_the_library_and_without(layer: Any, bidirectional
 
 
 @needed
-@pytest.mark.parametrize("turned", [False, True])
-def test_a_matrix_is_packed_for_many_products(turned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(3)
-    b = rng.standard_normal((7, 48)).astype("float32")
-    b = np.asfortranarray(b) if turned else b
-    assert matmul_host.repeated(5, b) is None  # BLAS is faster
-    monkeypatch.setattr(matmul_host, "LEAST", 0)
-    monkeypatch.setattr(matmul_host, "BEHIND_BLAS", ())  # whichever kernel it has
-    matmul_host._packed.cache_clear()
-    product = matmul_host.repeated(5, b)
-    # The general kernel, which the library has without AVX-512, takes a matrix as it lies unless it is turned.
-    assert (product is not None) == (turned or has_avx512())
-    if product is None:
-        return
-    expected = []
-    with onednn.Call.session:
-        for _ in range(3):
-            a, out = rng.standard_normal((9, 7)).astype("float32")[::2], np.empty((5, 48), "float32")
-            product(a, out)
-            near(out, a @ b)
-            expected.append(out)
-    assert len({y.tobytes() for y in expected}) == 3
-    with without():
-        assert matmul_host.repeated(5, b) is None
-    assert matmul_host.repeated(5, b.astype("float64")) is None
-    matmul_host._packed.cache_clear()  # what was asked here of small products
-
-
-@needed
 def test_weights_of_products_are_packed_once_in_inference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matmul_host, "BEHIND_BLAS", ())  # whichever kernel it has
     net = nn.Dense(256, in_units=512, activation="relu")

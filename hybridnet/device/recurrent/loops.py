@@ -111,19 +111,13 @@ def loop(gx, u, bias, h0, c0, mask, hs, cs, gates, rec, time, batch, units, wide
         for k in range(0, row, PANEL):
             multiplied(h, before, units, u, k * units, rec, k, row, end - first)
         for n in range(first, end):
-            at = t * batch + n
             old = before + (n - first) * units
-            if masked and not mask[at]:
-                copied(h, old, hs, at * units, units)
+            to = (t * batch + n) * units
+            step(gx, GATES * to, rec, (n - first) * row, wide, bias, h, old, c, old, hs, cs, to, gates, KEPT * to, keep, units)
+            if masked and not mask[t * batch + n]:  # its gates are those that there would be, as by NumPy
+                copied(h, old, hs, to, units)
                 if CELL:
-                    copied(c, old, cs, at * units, units)
-                if keep:
-                    zeros(gates, at * KEPT * units, KEPT * units)
-            else:
-                to = at * units
-                step(
-                    gx, GATES * to, rec, (n - first) * row, wide, bias, h, old, c, old, hs, cs, to, gates, KEPT * to, keep, units,
-                )
+                    copied(c, old, cs, to, units)
         h = hs
         c = cs
         before = (t * batch + first) * units

@@ -297,17 +297,18 @@ def _grad_flops(inputs: tuple[Spec, ...], outputs: tuple[Spec, ...], *, mode: st
 _mask = np.array([[True, True], [True, False], [True, False]])[:, :, None]
 
 
-def _sample(mode: str, masked: bool, reverse: bool, time: int = 3, keep: bool = False) -> Sample:
-    gates = GATES[mode]
+def _sample(mode: str, masked: bool, reverse: bool, time: int = 3, keep: bool = False, units: int = 2) -> Sample:
+    gates = GATES[mode] * units
     inputs = [
-        normal(time, 2, gates * 2),
-        normal(gates * 2, 2, seed=1, scale=0.5),
-        normal(gates * 2, seed=2, scale=0.5),
-        normal(2, 2, seed=3),
+        normal(time, 2, gates),
+        normal(gates, units, seed=1, scale=0.5),
+        normal(gates, seed=2, scale=0.5),
+        normal(2, units, seed=3),
     ]
-    inputs += [normal(2, 2, seed=4)] if mode == "lstm" else []
+    inputs += [normal(2, units, seed=4)] if mode == "lstm" else []
     attrs = {"mode": mode, "reverse": reverse, **({"keep": True} if keep else {})}
-    return Sample((*inputs, *([_mask[:time]] if masked else [])), attrs, differentiable=not keep)  # gates have no gradient
+    differentiable = not keep and units == 2  # gates have no gradient
+    return Sample((*inputs, *([_mask[:time]] if masked else [])), attrs, differentiable=differentiable)
 
 
 def _grad_sample(forward: Sample) -> Sample:
@@ -320,6 +321,7 @@ def _grad_sample(forward: Sample) -> Sample:
 
 _good = [_sample(mode, both, both) for mode in GATES for both in (False, True)] + [_sample("lstm", False, True, time=1)]
 _good += [_sample(mode, both, both, keep=True) for mode in KEPT for both in (False, True)]
+_good += [_sample(mode, both, both, keep=mode in KEPT, units=9) for mode in GATES for both in (False, True)]  # as many as are compiled
 _wrong = Sample((normal(3, 2, 4), normal(4, 3), normal(4), normal(2, 4)), {"mode": "rnn_tanh", "reverse": False}, error=ValueError)
 
 SEQUENCE = register(
