@@ -144,7 +144,7 @@ class HostCall(Protocol):
         """Bytes of scratch."""
 
     def __call__(self, *arrays: Any, scratch: Any = None) -> None:
-        """Compute: NumPy arrays of any strides, operands, then results; ``scratch``: an array of bytes, made where none is given."""
+        """Compute: NumPy arrays of any strides, operands, then results, which share no memory; ``scratch``: bytes, else made."""
 
     def bind(self, arrays: Sequence[Any], scratch: Any) -> Callable[..., None]:
         """The call on arrays and scratch that stay where they are, but for those that are None, which each run is given, in ``session``."""

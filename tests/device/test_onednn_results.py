@@ -42,6 +42,7 @@ def small_products_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matmul_host, "LEAST", 0)
     monkeypatch.setattr(matmul_host, "BEHIND_BLAS", ())  # whichever kernel it has
     monkeypatch.setattr(recurrent, "LEAST", 0)
+    monkeypatch.setattr(recurrent, "PACKED", 0)
 
 
 @needed

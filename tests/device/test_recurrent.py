@@ -1,6 +1,7 @@
 """Recurrences that numba compiles: states and gradients against NumPy's in float64, threads, special numbers, and where they are used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ import hybridnet as hn
 from hybridnet import autograd
 from hybridnet.config import config
 from hybridnet.core import Spec
+from hybridnet.core.numpy_functions import NUMPY_FUNCTION_OF
 from hybridnet.device import lanes, loops, recurrent, refusals
 from hybridnet.device.recurrent import calls
 from hybridnet.device.recurrent.loops import LIMIT
 from hybridnet.gluon import rnn
 from hybridnet.ops.nn import recurrence_data, recurrence_host
+from hybridnet.ops.nn.recurrence import SEQUENCE, SEQUENCE_GRAD
 from hybridnet.ops.nn.recurrence_data import GATES, KEPT, STATES
 
 pytestmark = pytest.mark.skipif(not loops.available(), reason="needs numba")
@@ -22,8 +25,18 @@ MODES = list(GATES)
 
 
 @pytest.fixture(autouse=True)
-def of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def of_any_size(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Small ones are compiled too; what eager calls remember of shapes is forgotten before and afterwards."""
     monkeypatch.setattr(calls, "LEAST", 0)
+    monkeypatch.setattr(calls, "PACKED", 0)
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    for op in (SEQUENCE, SEQUENCE_GRAD):
+        NUMPY_FUNCTION_OF.pop(op, None)
 
 
 class Case:
@@ -39,7 +52,8 @@ class Case:
         self.gx = _normal(rng, time, batch, gates)
         self.weight, self.bias = _normal(rng, gates, units) / np.float32(np.sqrt(units)), _normal(rng, gates)
         self.states = [_normal(rng, batch, units) for _ in range(STATES[mode])]
-        self.mask = rng.random((time, batch, 1)) < 0.6 if masked else None
+        kinds = ["bool", "float32", "int64", "uint8", "float64"]
+        self.mask = (rng.random((time, batch, 1)) < 0.6).astype(kinds[units % 5]) if masked else None
         self.of_states = [_normal(rng, time, batch, units) for _ in range(STATES[mode])]
 
     def call(self, gradient: bool = False) -> recurrent.Call:
@@ -56,7 +70,7 @@ class Case:
         return [self.gx, self.weight, self.bias, *self.states, *([] if self.mask is None else [self.mask])]
 
     def forward(self) -> list[Any]:
-        """The states, and the gates where they are kept, in float64; of gates of masked steps nobody asks."""
+        """The states, and the gates where they are kept, in float64."""
         gx, weight, bias, h, c = (
             None if x is None else x.astype(float) for x in (self.gx, self.weight, self.bias, *self._pair(self.states))
         )
@@ -81,8 +95,7 @@ class Case:
         for a, b in zip(found[: STATES[self.mode]], expected, strict=False):
             near(a, b)
         if self.keep:
-            on = np.ones((*self.sizes[:2], 1), bool) if self.mask is None else self.mask
-            near(np.where(on, found[-1], 0), np.where(on, expected[-1], 0))
+            near(found[-1], expected[-1])
         if self.mode in KEPT and not self.keep:
             return
         gradients = self.backward()
@@ -92,17 +105,31 @@ class Case:
 
     @staticmethod
     def run(call: recurrent.Call, given: list[Any], shapes: list[Any], lay: Callable[[Any], Any] = np.ascontiguousarray) -> list[Any]:
-        """The results, of scratch that holds anything; the same by a bound call, and with scratch of its own."""
-        scratch = np.full(call.workspace, 255, np.uint8)
+        """The results, of scratch that holds anything, with nothing written around either; the same with other arrays and new scratch."""
+        scratch = _between(np.full(call.workspace, 255, np.uint8))
         bound = call.bind([*given, *[None] * len(shapes)], scratch)
-        first = [np.full(shape, np.nan, "float32") for shape in shapes]
+        first = [_between(np.full(shape, np.nan, "float32")) for shape in shapes]
         for _ in range(2):
             bound(*first)
+        for x in (scratch, *first):
+            around = np.concatenate([x.base[:_APART], x.base[-_APART:]])
+            assert (around == 7).all()
         again = [lay(np.full(shape, np.nan, "float32")) for shape in shapes]
         call(*map(lay, given), *again)
         for a, b in zip(first, again, strict=True):
             np.testing.assert_array_equal(a, b)
         return first
+
+
+_APART = 256
+
+
+def _between(x: Any) -> Any:
+    """The same numbers with others on both sides."""
+    around = np.full(2 * _APART + x.size, 7, x.dtype)
+    found = around[_APART : _APART + x.size].reshape(x.shape)
+    found[...] = x
+    return found
 
 
 def _normal(rng: Any, *shape: int) -> Any:
@@ -120,15 +147,22 @@ def strided(x: Any) -> Any:
     return wide
 
 
+def read_only(x: Any) -> Any:
+    """The same numbers; results, which hold NaN, can be written."""
+    x = x.copy()
+    x.flags.writeable = bool(np.isnan(x).all())
+    return x
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("seed", range(12))
 def test_random_recurrences_are_numpys_in_float64(mode: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    reverse, keep, masked, gaps = (bool(b) for b in rng.integers(0, 2, 4))
+    reverse, keep, masked = (bool(b) for b in rng.integers(0, 2, 3))
     case = Case(
         mode, int(rng.integers(1, 7)), int(rng.integers(1, 20)), int(rng.integers(8, 50)), reverse=reverse, keep=keep, masked=masked
     )
-    case.check(strided if gaps else np.ascontiguousarray)
+    case.check([strided, read_only, np.ascontiguousarray][int(rng.integers(3))])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -146,6 +180,27 @@ def test_results_do_not_depend_on_the_threads(mode: str, masked: bool, monkeypat
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_the_number_of_threads_may_change_behind_planning_and_threads_may_share_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case("gru", 5, 17, 24, keep=True)
+    call, shapes = case.call(), [(5, 17, 24), (5, 17, 96)]
+    expected = case.run(call, case.operands, shapes)
+    monkeypatch.setattr(config, "threads", 7)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: case.run(call, case.operands, shapes), range(12)):
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_gradient_of_nan_is_nan_as_by_numpy(mode: str) -> None:
+    case = Case(mode, 2, 4, 16, keep=True)
+    case.of_states[0][1, 2] = np.nan
+    expected = case.backward()
+    given = [*case.of_states, *(x.astype("float32") for x in case.forward()), *case.operands]
+    for a, b in zip(case.run(case.call(True), given, [x.shape for x in expected]), expected, strict=True):
+        np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -257,7 +312,25 @@ def test_what_it_does_not_take_is_numpys(monkeypatch: pytest.MonkeyPatch) -> Non
         assert recurrence_host.states(*_specs("float64", 8), **attrs) is None
     assert [(r.library, r.reason) for r in refused] == [(recurrent.NAME, "it is compiled for float32 alone")]
     monkeypatch.setattr(calls, "LEAST", 9 * 8 * 8 * 8 + 1)
-    assert recurrence_host.states(*_specs("float32", 8), **attrs) is None
+    with refusals.heard() as refused:
+        for dtype in ("float32", "float64"):
+            assert recurrence_host.states(*_specs(dtype, 8), **attrs) is None
+    assert not refused  # nor would it be compiled in another dtype
+
+
+def test_a_gradient_is_compiled_of_gates_that_were_kept_and_steps_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gradients(mode: str, keep: bool) -> Any:
+        case = Case(mode, 3, 8, 8, keep=keep)
+        arrays = [*case.of_states, *case.forward(), *case.operands]
+        inputs = tuple(Spec(x.shape, hn.dtypes.as_dtype("float32")) for x in arrays)
+        outputs = tuple(Spec(x.shape, hn.dtypes.as_dtype("float32")) for x in case.backward())
+        return recurrence_host.gradients(inputs, outputs, mode=mode, reverse=False, keep=case.keep)
+
+    for mode in MODES:
+        assert gradients(mode, keep=True) is not None
+        assert (gradients(mode, keep=False) is None) == (mode in KEPT)
+    monkeypatch.setattr(calls, "PACKED", 25)
+    assert gradients("lstm", keep=True) is None
 
 
 def test_what_numba_cannot_compile_is_numpys_and_warned_of_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -267,7 +340,9 @@ def test_what_numba_cannot_compile_is_numpys_and_warned_of_once(monkeypatch: pyt
     monkeypatch.setattr(lanes, "_compiled", {})
     monkeypatch.setattr(loops, "compiled", broken)
     for _ in range(2):
-        assert recurrence_host.states(*_specs("float32", 8), mode="rnn_tanh", reverse=False) is None
+        with refusals.heard() as refused:
+            assert recurrence_host.states(*_specs("float32", 8), mode="rnn_tanh", reverse=False) is None
+        assert len(refused) == 1 and "numba cannot compile it" in refused[0].reason
     assert "numba cannot compile the recurrence of rnn_tanh, so NumPy computes it: no such instruction" in caplog.text
     assert len({r.getMessage() for r in caplog.records}) == len(caplog.records)
 

@@ -6,6 +6,6 @@
 ===============  ==========================================================================
 """
 
-from hybridnet.device.recurrent.calls import NAME, Call, Recurrence, planned
+from hybridnet.device.recurrent.calls import NAME, Call, Recurrence, planned, takes
 
-__all__ = ["NAME", "Call", "Recurrence", "planned"]
+__all__ = ["NAME", "Call", "Recurrence", "planned", "takes"]

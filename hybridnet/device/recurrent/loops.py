@@ -2,7 +2,8 @@
 
 Rows do not depend on each other, so threads share them and nobody waits between steps. A step is a product with the recurrent weight,
 which lies in panels, a gate's columns filled up to whole ones (``wide``), and a loop over the gates. Where fewer than eight units are left
-the last vector of a loop begins earlier, and computes some of them twice: nothing that a loop reads is written by it.
+the last vector of a loop begins earlier, and computes some of them twice: results never share memory with operands, so that nothing that a
+loop reads is written by it.
 
 tanh is x P(x²) / Q(x²), whose coefficients are the least squares of its relative error, weighted until that is even: 2e-8, and 4e-7 with
 what float32 rounds. A sigmoid is tanh(x / 2) / 2 + 1 / 2, as by NumPy.
@@ -187,7 +188,7 @@ _STEPS_BACK = {
             store(to_flow, at_d + j, splat(ZERO))
 """,
     "rnn_relu": """
-        store(to, at_t + j, where_positive(load(hs, at + j), d))
+        store(to, at_t + j, mul(where_positive(load(hs, at + j), splat(ONE)), d))
         if flows:
             store(to_flow, at_d + j, splat(ZERO))
 """,
@@ -243,27 +244,9 @@ def loop(
             copied(dc, at_d, to_c0, n * units, units)
 """
 
-_PACKED = """
-def loop(w, u, gates, units, wide, turned):  # a weight (gates · units, units), turned or as it is, into panels
-    at = 0
-    inner = units if turned else gates * units
-    for g in range(gates if turned else 1):
-        for p in range(0, wide, PANEL):
-            for k in range(inner):
-                for j in range(p, p + PANEL):
-                    if j >= units:
-                        u[at] = 0
-                    elif turned:
-                        u[at] = w[g * units + j, k]
-                    else:
-                        u[at] = w[k, j]
-                    at += 1
-"""
-
 _ADDRESSES = ("intp",)
 _MASK = ("uint8[::1]",)
 STATES_TYPES = _ADDRESSES * 5 + _MASK + _ADDRESSES * 8 + ("boolean",) * 3 + _ADDRESSES * 2
-PACKED_TYPES = ("float32[:,::1]", "float32[::1]", *_ADDRESSES * 3, "boolean")
 GRADIENTS_TYPES = _ADDRESSES * 7 + _MASK + _ADDRESSES * 10 + ("boolean",) * 2 + _ADDRESSES * 2
 
 
@@ -282,8 +265,3 @@ def _text(mode: str, gates: int, kept: int, parts: list[str]) -> str:
     lines = [f"{name} = float32({value!r})" for name, value in numbers.items()]
     lines += [f"GATES = {gates}", f"KEPT = {kept}", f"CELL = {mode == 'lstm'}", f"PRODUCT = {mode == 'gru'}"]
     return "\n\n".join([panels.text(), "\n".join(lines), *[part.strip("\n") for part in (_COMMON, *parts)]]) + "\n"
-
-
-def packed_text() -> str:
-    """The function that packs a weight."""
-    return f"PANEL = {panels.PANEL}\n\n{_PACKED.strip()}\n"

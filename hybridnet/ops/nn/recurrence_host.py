@@ -27,9 +27,12 @@ def _planned(
     (time, batch, _), units = of[0].shape, of[1].shape[1]
     has_mask = len(of) > 3 + STATES[mode]
     asked = recurrent.Recurrence(mode, gradient, time, batch, units, GATES[mode], KEPT.get(mode, 0), reverse, keep, has_mask)
-    if not loops.available():
+    if not (loops.available() and recurrent.takes(asked)):
         return None
     if any(v.dtype != dtypes.float32 for v in (*inputs[: len(inputs) - has_mask], *outputs)):
         refusals.tell(recurrent.NAME, asked, "it is compiled for float32 alone")
         return None
-    return recurrent.planned(asked)
+    found = recurrent.planned(asked)
+    if found is None:
+        refusals.tell(recurrent.NAME, asked, "numba cannot compile it, or not in this process, which was forked off")
+    return found
