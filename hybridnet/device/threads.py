@@ -12,10 +12,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ContextDecorator
 from contextvars import copy_context
-from functools import cache
+from functools import cache, partial
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +22,7 @@ from threadpoolctl import LibController, ThreadpoolController
 
 from hybridnet.config import config
 from hybridnet.device import cores
+from hybridnet.device.helpers import Helpers, Task
 
 Work = Callable[[int, Iterator[Any]], None]
 
@@ -149,13 +149,13 @@ def share(work: Work, pieces: Sequence[Any], workers: int | None = None) -> None
         work(0, shared)
         return
     # In the caller's context, which holds what NumPy does about overflow and the like (errstate).
-    helpers = [_pool(most - 1).submit(copy_context().run, _joined, work, w, shared) for w in range(1, workers)]
+    asked = [_helpers.ask(partial(copy_context().run, _joined, work, w, shared), most - 1) for w in range(1, workers)]
     try:
         _joined(work, 0, shared)
     finally:
         for _ in shared:  # after an error: there is nothing more to take
             pass
-        _wait(helpers)
+        _wait([task for task in asked if task is not None])
 
 
 def cuts(length: int, number: int) -> list[tuple[int, int]]:
@@ -171,33 +171,21 @@ def _joined(work: Work, worker: int, pieces: Iterator[Any]) -> None:
         _local.shares = False
 
 
-def _wait(helpers: list[Future[None]]) -> None:
+def _wait(tasks: Sequence[Task]) -> None:
     """Until no helper works any more, also if a signal asks otherwise: they write to memory that others use next."""
     interrupt: BaseException | None = None
     errors: list[BaseException] = []
-    for helper in helpers:
-        while not helper.cancel():  # it has begun
+    for task in tasks:
+        while not task.take_back():  # it has begun
             try:
-                error = helper.exception()
+                task.wait()
             except KeyboardInterrupt as signal:
                 interrupt = signal
                 continue
-            errors += [error] if error is not None else []
+            errors += [task.error] if task.error is not None else []
             break
     if interrupt is not None or errors:
         raise interrupt or errors[0]
-
-
-_pools: dict[int, ThreadPoolExecutor] = {}
-
-
-def _pool(helpers: int) -> ThreadPoolExecutor:
-    """The helpers: one pool for each number of threads that was ever set. A thread starts when there is work for it."""
-    found = _pools.get(helpers)
-    if found is None:
-        made = ThreadPoolExecutor(helpers, thread_name_prefix="hybridnet", initializer=_begin_helper)
-        found = _pools.setdefault(helpers, made)
-    return found
 
 
 def _begin_helper() -> None:
@@ -206,9 +194,12 @@ def _begin_helper() -> None:
             library.set(1)
 
 
+_helpers = Helpers(_begin_helper)
+
+
 def _after_fork() -> None:
     """Threads do not go along into a process that is forked off, and it may be bound to other cores."""
-    _pools.clear()
+    _helpers.begin_again()
     _available.cache_clear()
     one_thread.begin_again()
 

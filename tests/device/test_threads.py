@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import hybridnet as hn
 from hybridnet.config import RANK_VARIABLES, THREAD_VARIABLES, config
 from hybridnet.device import cores, threads
+from hybridnet.device.helpers import Helpers, Task
 from hybridnet.gluon import nn
 from hybridnet.ops.linalg import cpu_matmul
 from hybridnet.ops.nn import windows
@@ -194,15 +195,19 @@ def test_all_pieces_are_done_once_by_several_threads() -> None:
 def test_nobody_waits_for_a_helper_that_gets_no_core() -> None:
     """Helpers that are held up elsewhere have begun nothing, and the caller does all."""
     release = threading.Event()
+    held: list[Task] = []
     with under(3):
-        held = [threads._pool(2).submit(release.wait) for _ in range(2)]
+        while (last := threads._helpers.ask(release.wait, 2)) is not None:
+            held.append(last)
         try:
             done: list[int] = []
             threads.share(lambda worker, pieces: done.extend(pieces), range(10))
             assert done == list(range(10))
         finally:
             release.set()
-        assert all(h.result() for h in held)
+    for task in held:
+        task.wait()
+        assert task.error is None
 
 
 def test_parts_of_a_piece_are_not_shared_again() -> None:
@@ -237,23 +242,65 @@ def test_an_error_is_raised_when_all_have_stopped(at: int) -> None:
 
 
 def test_an_interrupt_waits_for_helpers_that_have_begun() -> None:
-    class Helper:
-        """A future whose first wait a signal interrupts."""
+    class Begun(Task):
+        """One whose first wait a signal interrupts."""
 
         asked = 0
 
-        def cancel(self) -> bool:
-            return False
-
-        def exception(self) -> None:
+        def wait(self) -> None:
             self.asked += 1
             if self.asked == 1:
                 raise KeyboardInterrupt
 
-    helper = Helper()
+    task = Begun(lambda: None)
+    assert task.take_back()  # by a helper that does it
     with pytest.raises(KeyboardInterrupt):
-        threads._wait([helper])  # type: ignore[list-item]
-    assert helper.asked == 2
+        threads._wait([task])
+    assert task.asked == 2
+
+
+def test_a_helper_is_there_for_the_next_work_as_soon_as_it_is_waited_for() -> None:
+    def ask() -> Task:
+        task = helpers.ask(lambda: begun.append(threading.get_ident()), 1)
+        assert task is not None
+        return task
+
+    begun: list[int] = []
+    helpers = Helpers(lambda: None)
+    for _ in range(300):
+        ask().wait()
+    assert len(begun) == 300
+    assert len(set(begun)) == 1
+
+
+def test_work_that_is_taken_back_is_not_done_and_its_helper_goes_on() -> None:
+    release, done = threading.Event(), threading.Event()
+    helpers = Helpers(release.wait)  # so that none begins
+    first = helpers.ask(lambda: pytest.fail("taken back"), 2)
+    assert first is not None and first.take_back()
+    release.set()
+    while helpers.ask(done.set, 1) is None:  # until it is idle
+        time.sleep(0.001)
+    assert done.wait(10)
+    assert first.error is None
+
+
+def test_users_in_several_threads_have_their_work_done_once() -> None:
+    counts = [0] * 6
+
+    def user(i: int) -> None:
+        for _ in range(200):
+            done: list[int] = []
+            threads.share(lambda w, pieces, done=done: done.extend(pieces), range(5))
+            counts[i] += sorted(done) == list(range(5))
+
+    with under(3):
+        users = [threading.Thread(target=user, args=(i,)) for i in range(6)]
+        for thread in users:
+            thread.start()
+        for thread in users:
+            thread.join()
+    assert counts == [200] * 6
 
 
 # -- how many -------------------------------------------------------------------------------------
