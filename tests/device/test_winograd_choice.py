@@ -23,6 +23,13 @@ compiled = pytest.mark.skipif(not loops.available(), reason="needs numba (the ex
 ALONE = frozenset({"oneDNN", "numba"})
 
 
+@pytest.fixture(autouse=True)
+def as_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings that it hangs on, whatever tests before have left."""
+    monkeypatch.setattr(config, "autotune", True)
+    monkeypatch.setattr(config, "winograd", True)
+
+
 @pytest.fixture(params=["alone", pytest.param("libraries", marks=[needed, compiled])])
 def faster(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Any size is asked for, and by timing it is the faster; a list of what was timed. Choices are kept in an empty folder."""
