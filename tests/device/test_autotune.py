@@ -34,9 +34,9 @@ TICK = 0.1  # seconds: so much that the host's own time does not matter
 @pytest.fixture(params=[None, 0, 3], ids=["at once", "late", "at random"])
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A device whose libraries' algorithms are timed, and a folder that has nothing in it."""
-    with emulated_gpu(asynchronous=request.param):
-        monkeypatch.setattr(config, "autotune", True)
-        monkeypatch.setattr(config, "cache_dir", str(tmp_path))
+    with emulated_gpu(asynchronous=request.param), monkeypatch.context() as patch:  # undone before the emulator puts back what it changed
+        patch.setattr(config, "autotune", True)
+        patch.setattr(config, "cache_dir", str(tmp_path))
         yield
 
 
