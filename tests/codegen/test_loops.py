@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from support.numba_loops import needed
 from support.paths import ROOT
 from support.special_values import special
 
@@ -19,9 +20,6 @@ from hybridnet.codegen.loop_text import loops_of
 from hybridnet.config import config
 from hybridnet.device import loops
 from hybridnet.gluon import nn
-
-#: In CI the extra ``cpu`` is installed; elsewhere, and beside the oldest NumPy, it may be missing.
-needed = pytest.mark.skipif(not loops.available() and "CI" not in os.environ, reason="numba is not installed (the extra cpu)")
 
 
 @pytest.fixture(autouse=True)

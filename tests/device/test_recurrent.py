@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.numba_loops import needed
 
 import hybridnet as hn
 from hybridnet import autograd
@@ -20,7 +21,7 @@ from hybridnet.ops.nn import recurrence_data, recurrence_host
 from hybridnet.ops.nn.recurrence import SEQUENCE, SEQUENCE_GRAD
 from hybridnet.ops.nn.recurrence_data import GATES, KEPT, STATES
 
-pytestmark = pytest.mark.skipif(not loops.available(), reason="needs numba")
+pytestmark = needed
 MODES = list(GATES)
 
 

@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import numba_loops
 from support.onednn_calls import needed
 from support.winograd import RELU, asked, in_float64, operands, strided
 from support.winograd import computed as by_call
 
 from hybridnet.config import config
-from hybridnet.device import loops, onednn, threads, winograd
+from hybridnet.device import onednn, threads, winograd
 from hybridnet.device.winograd import calls, transforms
 
-pytestmark = [needed, pytest.mark.skipif(not loops.available(), reason="needs numba")]
+pytestmark = [needed, numba_loops.needed]
 
 
 def computed(wanted: onednn.Convolution, given: list[Any], lay: Any = np.ascontiguousarray) -> Any:

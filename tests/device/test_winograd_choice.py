@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.numba_loops import needed as compiled
 from support.onednn_calls import needed
 from support.winograd import RELU, asked, in_float64, operands, strided
 
@@ -19,7 +20,6 @@ from hybridnet.device.winograd import loops as of_winograd
 from hybridnet.gluon import nn
 from hybridnet.ops.nn import convolution_numpy
 
-compiled = pytest.mark.skipif(not loops.available(), reason="needs numba (the extra cpu)")
 ALONE = frozenset({"oneDNN", "numba"})
 
 

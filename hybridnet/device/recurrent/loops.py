@@ -57,6 +57,13 @@ _GATE = """
 @inlined
 def gate(rec, at_r, bias, at_b, x, at_x):  # before its function
     return add(add(load(rec, at_r), load(bias, at_b)), load(x, at_x))
+
+@inlined
+def saved(gates, at, units, first, second, third, fourth):
+    store(gates, at, first)
+    store(gates, at + units, second)
+    store(gates, at + 2 * units, third)
+    store(gates, at + 3 * units, fourth)
 """
 
 _STEP = """
@@ -76,10 +83,7 @@ _STEPS = {
         store(cs, to + j, new)
         store(hs, to + j, mul(o, tanh(new)))
         if keep:
-            store(gates, at_g + j, i)
-            store(gates, at_g + units + j, f)
-            store(gates, at_g + 2 * units + j, g)
-            store(gates, at_g + 3 * units + j, o)
+            saved(gates, at_g + j, units, i, f, g, o)
 """,
     "gru": """
         r = sigmoid(gate(rec, at_r + j, bias, j, x, at_x + j))
@@ -88,10 +92,7 @@ _STEPS = {
         n = tanh(muladd(r, product, load(x, at_x + 2 * units + j)))
         store(hs, to + j, muladd(z, sub(load(h, at_h + j), n), n))
         if keep:
-            store(gates, at_g + j, r)
-            store(gates, at_g + units + j, z)
-            store(gates, at_g + 2 * units + j, n)
-            store(gates, at_g + 3 * units + j, product)
+            saved(gates, at_g + j, units, r, z, n, product)
 """,
     "rnn_tanh": """
         store(hs, to + j, tanh(gate(rec, at_r + j, bias, j, x, at_x + j)))
