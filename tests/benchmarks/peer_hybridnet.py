@@ -48,6 +48,7 @@ def settled(run: Callable[[], Any], mode: str) -> None:
         for _ in range(loops.CALLS):
             run()
         loops.finish()
+        run()  # loads them
 
 
 def training_step(task: Task, mode: str) -> tuple[Any, Any, Callable[[], int]]:

@@ -4,6 +4,8 @@ import logging
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,7 +20,7 @@ import hybridnet as hn
 from hybridnet import autograd
 from hybridnet.codegen.loop_text import loops_of
 from hybridnet.config import config
-from hybridnet.device import loops
+from hybridnet.device import loop_compiler, loops
 from hybridnet.gluon import nn
 
 
@@ -137,6 +139,7 @@ def test_training_goes_on_to_the_same_bits_when_the_loops_are_there(optimizer: s
                 assert bool(found) == (not disabled)
                 if i == 4:
                     loops.finish()
+                if i == 5:
                     assert all(loop.loop.run is not None for loop in found)
             told = compiled.explain(x)
         assert ("regions by numba" in told) == (not disabled)
@@ -232,11 +235,110 @@ def test_results_may_be_true_or_false() -> None:
     np.testing.assert_array_equal(found[0], expected[0])
 
 
-def test_what_numba_asks_of_python_is_made_before_its_thread_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python's table of its own folders is made at the first question, and half of it is no answer to another thread."""
-    asked: list[bool] = []
-    made = loops._Compiler()
-    monkeypatch.setattr(loops.sysconfig, "get_config_vars", lambda: asked.append(made._thread is None))
-    monkeypatch.setattr(loops.threading, "Thread", lambda **_: mock.Mock())
-    made.add(mock.Mock())
-    assert asked == [True]
+def ordered(text: str, types: tuple[str, ...] = ("float64[::1]",)) -> loops.Loop:
+    """A loop that was asked for so often that it is compiled in the background, and waited for."""
+    made = loops.Loop(text, types)
+    for _ in range(loops.CALLS):
+        made.called()
+    loops.finish()
+    made.called()
+    return made
+
+
+def fills(number: float) -> str:
+    return f"def loop(a0):\n    for i in range(a0.shape[0]):\n        a0[i] = {number}\n"
+
+
+@pytest.fixture
+def own_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[loop_compiler.Compiler]:
+    """A compiler of its own, with which nobody else's loops are compiled."""
+    made = loop_compiler.Compiler()
+    monkeypatch.setattr(loops, "compiler", made)
+    monkeypatch.setattr(loops, "finish", made.finish)
+    yield made
+    made.close()
+
+
+WARNINGS = """
+import threading, warnings
+from unittest import mock
+
+changed = []
+class Watched(warnings.catch_warnings):
+    def __enter__(self):
+        changed.append(threading.current_thread().name)
+        return super().__enter__()
+
+warnings.catch_warnings = Watched
+import numpy as np, hybridnet as hn
+from hybridnet.codegen.loop_text import loops_of
+from hybridnet.config import config
+from hybridnet.device import loops
+config.block_bytes, loops.CALLS = 128, 2
+fn, x = hn.jit(lambda x: x * 3 + 1), hn.np.ones((64, 64))
+for _ in range(5):
+    fn(x)
+loops.finish()
+fn(x)
+(compiled,) = fn.cache.values()
+(found,) = loops_of(compiled.program.source.names)
+assert found.loop.run is not None
+assert {*changed} <= {"MainThread"}, changed
+"""
+
+
+@needed
+def test_a_users_warnings_are_left_alone_while_loops_are_compiled(tmp_path: Path) -> None:
+    """Filters are the whole process's: a thread that changes them for a while takes away or brings back what the user set meanwhile."""
+    environment = {**os.environ, "HYBRIDNET_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", WARNINGS], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+@needed
+def test_a_loop_that_cannot_be_compiled_in_the_background_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "hybridnet"):
+        wrong = ordered("def loop(a0):\n    a0[0] = nobody_knows\n")
+    assert wrong.run is None and "nobody_knows" in caplog.text
+    assert ordered(fills(4)).run is not None  # the next one
+
+
+@needed
+def test_a_process_that_is_killed_loses_one_loop(own_compiler: loop_compiler.Compiler, caplog: pytest.LogCaptureFixture) -> None:
+    assert ordered(fills(5)).run is not None
+    process = own_compiler._process
+    assert process is not None
+    process.kill()
+    process._running.wait()
+    with caplog.at_level(logging.WARNING, "hybridnet"):
+        assert ordered(fills(6)).run is None
+    assert "NumPy computes" in caplog.text
+    assert ordered(fills(7)).run is not None
+
+
+@needed
+def test_a_process_that_has_nothing_to_do_ends(own_compiler: loop_compiler.Compiler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_compiler, "LINGER", 0.05)
+    ordered(fills(8))
+    end = time.monotonic() + 60
+    while own_compiler._process is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert own_compiler._process is None
+    assert ordered(fills(9)).run is not None
+
+
+@needed
+def test_a_python_that_cannot_be_started_leaves_numpy(own_compiler: loop_compiler.Compiler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_compiler.sys, "executable", "/nowhere/python")
+    assert ordered(fills(10)).run is None
+
+
+@needed
+def test_what_is_kept_broken_is_compiled_anew_in_the_background(tmp_path: Path) -> None:
+    assert ordered(fills(11)).run is not None
+    for path in tmp_path.rglob("*.nb?"):
+        path.write_bytes(b"broken")
+    made, x = ordered(fills(11)), np.zeros(3)
+    assert made.run is not None
+    made.run(x)
+    assert (x == 11).all()

@@ -215,8 +215,8 @@ def test_where_numba_fails_the_library_computes(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.usefixtures("forgotten")
 def test_a_process_that_was_forked_off_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(loops._compiler, "is_forked", True)
+        patch.setattr(loops.compiler, "is_forked", True)
         assert winograd.planned(asked((1, 8, 8, 16), 16)) is None
     assert winograd.planned(asked((1, 8, 8, 16), 16)) is not None
-    monkeypatch.setattr(loops._compiler, "is_forked", True)
+    monkeypatch.setattr(loops.compiler, "is_forked", True)
     assert winograd.planned(asked((1, 8, 8, 16), 16)) is not None  # it is there already
