@@ -16,7 +16,7 @@ from hybridnet.graph.backend import LibraryPlan, implementation_of
 from hybridnet.graph.control_ops import CONTROL, initial
 from hybridnet.graph.ir import Graph, Node, Value
 from hybridnet.graph.operators import ALL_REDUCE, INDEX_SET
-from hybridnet.lowering.copies import turned
+from hybridnet.lowering.copies import same_axes, turned
 from hybridnet.lowering.fuse import FUSED, free_axis
 from hybridnet.lowering.multi_tensor import GROUP
 
@@ -83,6 +83,16 @@ class NumpyPlan(Plan):
     def planned(self, node: Node) -> bool:
         return planned(node)
 
+    def fills(self, node: Node) -> bool:
+        """What allocates its results has them copied there at once, unless they are made once for all runs."""
+        return planned(node) or (node.op.kind is not Kind.VIEW and bool(node.inputs))
+
+    def may_fill(self, node: Node, state: Value, out: Value) -> bool:
+        return not planned(node) or self.may_overwrite(node, state, out)
+
+    def fits(self, v: Value, state: Value) -> bool:
+        return same_axes(v.shape, state.shape)
+
     def turned(self, v: Value, result: Value) -> tuple[int, ...] | None:
         return turned(result) if result.node is not None and v in result.node.inputs else None
 
@@ -143,16 +153,16 @@ def group_flats(plan: Plan, can_flatten: Callable[[Flat], bool]) -> dict[Node, l
     if not any(node.op is GROUP for node in plan.graph.nodes):
         return {}
     position = {v: i for i, v in enumerate(plan.graph.inputs)}
-    homes = {**plan.homes, **_turned_homes(plan)}
+    homes = {**plan.homes, **_viewed_homes(plan)}
     return {node: _flats(node, homes, position, can_flatten) for node in plan.graph.nodes if node.op is GROUP}
 
 
-def _turned_homes(plan: Plan) -> dict[Value, Value]:
-    """The views that are states' new values, of what is computed right there with its axes in another order; and these states."""
+def _viewed_homes(plan: Plan) -> dict[Value, Value]:
+    """The views that are states' new values, of what is computed right there with its axes in another order or number; and these states."""
     found = {}
     for i, target in plan.donate.items():
         result, state = plan.graph.outputs[i], plan.graph.inputs[target]
-        if plan.root_of(result) in plan.turns and plan.homes[plan.root_of(result)] is state:
+        if plan.root_of(result) is not result and plan.homes.get(plan.root_of(result)) is state:
             found[result] = state
     return found
 

@@ -275,20 +275,7 @@ class _Writer:
             return
         args = [self._operand(v, node) for v in node.inputs]
         if not planned(node):
-            names = []
-            for v in node.outputs:
-                self.name[v] = self.ns.fresh("t")
-                names.append(self.name[v])
-            constant = not node.inputs and out not in plan.returned
-            if constant:  # an arange, say: made once
-                self.static.add(out)
-            else:
-                self.locals.update({v: [name] for v, name in zip(node.outputs, names, strict=True)})
-            lines = self.head if constant else self.body
-            lines.append(f"{', '.join(names)} = {call_text(self.ns, node, args, None)[0]}")
-            for v, name in zip(node.outputs, names, strict=True):
-                if not v.shape:  # NumPy may give a number in its place
-                    lines.append(f"{name} = {self.ns.bind('asarray', np.asarray)}({name})")
+            self._write_allocating(node, args)
             return
         for v in node.outputs:
             self._define(v)
@@ -300,6 +287,25 @@ class _Writer:
                 self._write_library_call(node, call, [*args, *(self.name[v] for v in node.outputs)], stay)
             case _:
                 self.body += call_text(self.ns, node, args, self.name[out])
+
+    def _write_allocating(self, node: Node, args: list[str]) -> None:
+        """A call that makes its results: what is a state's new value is copied there."""
+        plan, names = self.plan, {v: self.ns.fresh("t") for v in node.outputs}
+        constant = not node.inputs and node.outputs[0] not in plan.returned
+        lines = self.head if constant else self.body
+        lines.append(f"{', '.join(names.values())} = {call_text(self.ns, node, args, None)[0]}")
+        for v, name in names.items():
+            if v in plan.homes:
+                self._define(v)
+                lines += [f"copyto({self.name[v]}, {name})", f"del {name}"]
+                continue
+            self.name[v] = name
+            if constant:  # an arange, say: made once
+                self.static.add(v)
+            else:
+                self.locals[v] = [name]
+            if not v.shape:  # NumPy may give a number in its place
+                lines.append(f"{name} = {self.ns.bind('asarray', np.asarray)}({name})")
 
     def _write_library_call(self, node: Node, call: HostCall, arrays: list[str], stay: list[bool]) -> None:
         """A call of a library, bound beforehand to the arrays that stay where they are, with scratch from the arena."""
@@ -316,7 +322,6 @@ class _Writer:
         """A sum over ranks of states that lie one after another: what was not computed there is copied there, and all are one array."""
         for v, name in zip(node.outputs, args, strict=True):
             if name != self.name[v]:
-                self.ns.names["copyto"] = np.copyto
                 self.body.append(f"copyto({self.name[v]}, {name})")
         whole = Spec((sum(v.size for v in node.outputs),), node.output.dtype)
         call = host_call(node.op, (whole,), (whole,), node.attrs)
@@ -336,11 +341,15 @@ class _Writer:
         """Give a result its array: the state's, one in the arena, or a fresh one."""
         plan = self.plan
         if out in plan.homes:
-            self.name[out] = self.name[plan.homes[out]]
+            state, view = plan.homes[out], ""
             if out in plan.turns:
-                name = self.ns.fresh("t")
-                self.body.append(f"{name} = {self.name[out]}.transpose({self.ns.literal(plan.turns[out])})")
-                self.name[out] = name
+                view = f".transpose({self.ns.literal(plan.turns[out])})"
+            elif out.shape != state.shape:
+                view = f".reshape({out.shape})"
+            self.name[out] = self.name[state]
+            if view:
+                name = self.name[out] = self.ns.fresh("t")
+                self.body.append(f"{name} = {self.name[state]}{view}")
             return
         if out in plan.overwrites:
             operand = plan.overwrites[out]

@@ -128,6 +128,14 @@ class Plan:
         """Whether the node's results are written into planned buffers; others allocate their own."""
         raise NotImplementedError
 
+    def fills(self, node: Node) -> bool:
+        """Whether the node's results can be had right in the arrays of the states that they replace."""
+        return self.planned(node)
+
+    def may_fill(self, node: Node, state: Value, out: Value) -> bool:
+        """Whether ``node``, which reads a state, may have its result ``out`` there."""
+        return self.may_overwrite(node, state, out)
+
     def is_outside(self, v: Value) -> bool:
         """Whether a planned value needs no place: a constant that is made once, or never."""
         return v.constant is not None
@@ -171,9 +179,9 @@ class Plan:
             turned = self.turned(v, result)  # asked first: of a cube the shape is the same
             if (
                 node is not None
-                and self.planned(node)
+                and self.fills(node)
                 and (turned is not None or self.fits(v, state))
-                and (last < self.step[node] or (last == self.step[node] and self.may_overwrite(node, state, v)))
+                and (last < self.step[node] or (last == self.step[node] and self.may_fill(node, state, v)))
             ):
                 self.homes[v] = state
                 if turned is not None:

@@ -48,13 +48,24 @@ def turned(v: Value) -> tuple[int, ...] | None:
     return tuple(axes.index(i) for i in range(len(axes)))
 
 
+def same_axes(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two shapes differ by axes of one element alone: an array of one, with whatever gaps, has a view of the other."""
+    return [n for n in shape if n != 1] == [n for n in other if n != 1]
+
+
+def _is_cut_anew(v: Value, root: Value) -> bool:
+    return v.dtype != root.dtype or not same_axes(v.shape, root.shape)
+
+
 def insert_copies(graph: Graph, donate: Mapping[int, int], shapes_matter: bool = True) -> Graph:
     """Copies where the program needs an array of its own: reshapes that are no views, inputs returned as they are.
 
-    ``shapes_matter``: whether a result that is another shape of an array cannot be computed where that array is.
+    ``shapes_matter``: whether a result that is another shape of an array cannot be computed where that array is, which may have gaps.
     """
     memory = shadows(graph)
-    whole = set() if shapes_matter else {v for v in graph.outputs if v in memory.root and is_whole(memory, v)}
+    whole = {
+        v for v in graph.outputs if v in memory.root and is_whole(memory, v) and not (shapes_matter and _is_cut_anew(v, memory.root[v]))
+    }
     rewriter = Rewriter(graph)
 
     def copied(v: Value) -> Value:
