@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from support import samples  # noqa: F401  (registers every operator)
 
 import hybridnet as hn
+from hybridnet.config import config
 from hybridnet.core import local
 from hybridnet.errors import DeviceError
 from hybridnet.name import NameManager
@@ -96,6 +97,16 @@ def modes_are_put_back() -> Iterator[None]:
     local.set(recording=False, training=False)
     local.set_trace(None)
     assert left == (False, False, None), "the test, or the code under it, left (recording, training, trace) as shown"
+
+
+@pytest.fixture(autouse=True)
+def settings_are_put_back() -> Iterator[None]:
+    """Fail a test that leaves a setting changed, and put it back for the next one."""
+    before = dict(vars(config))
+    yield
+    left = {name: value for name, value in vars(config).items() if value != before.get(name)}
+    vars(config).update(before)
+    assert not left, "the test, or the code under it, left settings as shown"
 
 
 @pytest.fixture(autouse=True)

@@ -172,10 +172,10 @@ def test_a_record_that_cannot_be_is_not_believed(device: None, change: dict[str,
 def test_a_folder_that_cannot_be_written_loses_nothing(device: None, monkeypatch: pytest.MonkeyPatch, caplog: Any, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("a file where the folder should be")
-    monkeypatch.setattr(config, "cache_dir", str(taken))
     kernel_cache._warn.cache_clear()
     lt = library(3, 1)
-    with caplog.at_level(logging.WARNING, logger="hybridnet"):
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, logger="hybridnet"):
+        patch.setattr(config, "cache_dir", str(taken))
         product(program())
     assert lt.ran[-1] == 1 and "cannot be kept" in caplog.text
 

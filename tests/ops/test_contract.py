@@ -143,13 +143,14 @@ def test_strides_do_not_matter(op: Op, sample: Sample) -> None:
 
 @pytest.mark.parametrize(("op", "sample"), [c for c in GOOD if c.values[0].out])
 def test_out(op: Op, sample: Sample) -> None:
-    """``compute(out=...)`` fills whatever the buffer held; a pointwise operator may write over its input."""
+    """``compute(out=...)`` fills whatever the buffer held, with or without gaps; a pointwise operator may write over its input."""
     assert op.compute is not None
     operands = as_arrays(sample.inputs)
     operands = list(promote(op, operands, apply)) if op.promote is not None else operands
     data = [x._data if isinstance(x, NDArray) else x for x in operands]
     (expected,) = run(op, operands, sample.attrs)
-    buffers = [np.full(expected.shape, 77).astype(expected.dtype)]
+    apart = np.full([2 * n for n in expected.shape], 77).astype(expected.dtype)[(..., *[slice(None, None, 2)] * expected.ndim)]
+    buffers = [np.full(expected.shape, 77).astype(expected.dtype), apart]
     if op.kind is Kind.POINTWISE:
         for i, x in enumerate(data):
             if isinstance(x, np.ndarray) and (x.shape, x.dtype) == (expected.shape, expected.dtype):

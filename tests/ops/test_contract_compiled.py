@@ -10,11 +10,13 @@ from support.samples import NOT_BY_DIFFERENCES, Projected, as_arrays, cases, hol
 from hybridnet import autograd, dtypes
 from hybridnet.compile import jit
 from hybridnet.config import config
-from hybridnet.core import NDArray, Op, Sample, array, call
+from hybridnet.core import NDArray, Op, Sample, array, call, wrap
+from hybridnet.device import cpu
 from hybridnet.errors import DtypeError, HybridnetError
 from hybridnet.graph.interpret import interpret
 from hybridnet.graph.passes import PASSES
 from hybridnet.ops.array.creation import full
+from hybridnet.ops.array.shape import reshape
 
 GOOD = cases(lambda op, s: s.error is None)
 DIFFERENTIABLE = cases(
@@ -94,6 +96,40 @@ def test_compiled_strides(op: Op, sample: Sample) -> None:
     for x in arrays:
         x._data = x._data.copy(order="F")
     equal(jit(fn, name=op.name)(*arrays), expected)
+
+
+def apart(shape: tuple[int, ...], dtype: Any) -> NDArray:
+    """An array with gaps, and without the axes of one element."""
+    kept = [n for n in shape if n != 1]
+    return wrap(NDArray, np.zeros([2 * n for n in kept], dtype)[(..., *[slice(None, None, 2)] * len(kept))], cpu())
+
+
+@pytest.mark.parametrize("makes_states", [lambda shape, dtype: wrap(NDArray, np.zeros(shape, dtype), cpu()), apart], ids=["whole", "apart"])
+@pytest.mark.parametrize("dtype", [dtypes.float64, dtypes.float32], ids=str)
+@pytest.mark.parametrize(("op", "sample"), GOOD)
+def test_into_states(op: Op, sample: Sample, dtype: Any, makes_states: Callable[..., NDArray]) -> None:
+    """Results that states become, and what is then computed of all states together, as an update of parameters is."""
+    fn, arrays = function_of(op, sample), arrays_only(sample, dtype)
+    expected = fn(*arrays)
+    states = [makes_states(y.shape, y.dtype) for y in expected]
+    moments = [makes_states(y.shape, y.dtype) for y in expected]
+    numbers = [dtypes.is_floating(y.dtype) for y in expected]
+
+    def step(*arrays: Any) -> None:
+        for state, y in zip(states, fn(*arrays), strict=True):
+            state[...] = reshape(y, state.shape)
+        for state, moment, is_number in zip(states, moments, numbers, strict=True):
+            if is_number:
+                moment[...] = moment * 0.5 + state
+
+    compiled = jit(step, name=op.name)
+    for _ in range(2):
+        compiled(*arrays)
+    equal([reshape(x, y.shape) for x, y in zip(states, expected, strict=True)], expected)
+    for moment, state, is_number in zip(moments, states, numbers, strict=True):
+        if is_number:
+            with np.errstate(all="ignore"):
+                equal([moment], [state * 0.5 + state])
 
 
 @pytest.mark.parametrize(("op", "sample"), DIFFERENTIABLE)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hybridnet import autograd
 from hybridnet.core import NDArray, array, call
+from hybridnet.lowering.copies import same_axes
 from hybridnet.ops.array import selection, shape
 from hybridnet.ops.linalg import matmul
 from hybridnet.ops.math import pointwise, reduction
@@ -213,7 +214,10 @@ class Program:
         ys = [y.copy() for y in ys]  # a returned view of a state would see it move on, which a compiled function refuses
         for i, state in enumerate(states):
             y = ys[i % len(ys)]
-            state[...] = F["tanh"](state * 0.5 + reduction.mean(y))
+            if same_axes(y.shape, state.shape):
+                state[...] = shape.reshape(F["tanh"](y), state.shape)
+            else:
+                state[...] = F["tanh"](state * 0.5 + reduction.mean(y))
         return [*ys, *(x.grad for x in xs if self.backward)]
 
 

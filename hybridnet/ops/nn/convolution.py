@@ -59,7 +59,7 @@ def _into(xp: Any, out: Any, shape: tuple[int, ...], dtype: Any, compute: Any) -
     wide = wide_dtype(dtype)
     if out is None and wide == dtype:
         return compute(xp.empty(shape, dtype))
-    if wide == dtype:
+    if wide == dtype and out.flags.c_contiguous:
         return compute(out)
     result = compute(xp.empty(shape, wide))
     if out is None:

@@ -1,0 +1,81 @@
+"""The update of all parameters is one sweep over four arrays, weights, gradients and both moments, whatever the gradients come from."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hybridnet as hn
+from hybridnet import autograd
+from hybridnet.config import config
+from hybridnet.gluon import HybridBlock, nn, rnn
+
+RNG = np.random.default_rng(1)
+
+
+def images() -> Any:
+    return RNG.normal(size=(3, 4, 8, 8)).astype("float32")
+
+
+def words() -> Any:
+    return RNG.integers(0, 11, (3, 5)).astype("int32")
+
+
+def convolutions() -> HybridBlock:
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(8, 3, in_channels=4, use_bias=False))  # a bias there has no gradient but noise
+    net.add(nn.BatchNorm(in_channels=8), nn.Conv2D(6, (3, 2), in_channels=8), nn.Dense(3, in_units=6 * 4 * 5))
+    return net
+
+
+def depthwise() -> HybridBlock:
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(4, 3, groups=4, in_channels=4), nn.PReLU(), nn.InstanceNorm(in_channels=4))
+    net.add(nn.Conv2DTranspose(2, 3, in_channels=4, use_bias=False))
+    return net
+
+
+def embeddings() -> HybridBlock:
+    net = nn.HybridSequential()
+    net.add(nn.Embedding(11, 6), nn.LayerNorm(in_channels=6), nn.Dense(4, flatten=False, in_units=6), nn.GroupNorm(1, in_channels=5))
+    return net
+
+
+def recurrences() -> HybridBlock:
+    net = nn.HybridSequential()
+    net.add(nn.Embedding(11, 6), rnn.LSTM(4, layout="NTC", input_size=6), rnn.GRU(3, layout="NTC", input_size=4, bidirectional=True))
+    return net
+
+
+NETWORKS = {convolutions: images, depthwise: images, embeddings: words, recurrences: words}
+
+
+@pytest.mark.parametrize("libraries", [True, False], ids=["libraries", "numpy"])
+@pytest.mark.parametrize("made", NETWORKS)
+def test_all_parameters_are_updated_as_one_array(made: Callable[[], HybridBlock], libraries: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not libraries:
+        monkeypatch.setattr(config, "disabled_libraries", frozenset({"oneDNN", "numba"}))
+    data = NETWORKS[made]()
+
+    def trained(is_compiled: bool) -> tuple[list[Any], Any]:
+        hn.random.seed(3)
+        net = made()
+        net.initialize(hn.init.Xavier())
+        trainer = hn.gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.01})
+
+        def step(x: Any) -> Any:
+            with autograd.record():
+                loss = (net(x) ** 2).sum()
+            loss.backward()
+            trainer.step(3)
+            return loss
+
+        compiled: Any = hn.jit(step) if is_compiled else step
+        losses = [float(compiled(hn.np.array(data)).item()) for _ in range(4)]
+        return losses, compiled
+
+    found, compiled = trained(True)
+    assert found == pytest.approx(trained(False)[0], rel=1e-4)
+    ((program,),) = (c.programs for c in compiled.cache.values())
+    assert len(program.source.flats) == 4
