@@ -47,12 +47,23 @@ def leave(name: str, text: str) -> Path:
 
     A file that is there already stays as old as it is. Raises OSError where neither can be written.
     """
-    with suppress(*_UNUSABLE):
-        path = _folder() / name
-        if path.exists() and path.read_bytes() == text.encode():
-            return path
-        return _write(_folder(), name, text.encode())
-    return _write(Path(tempfile.mkdtemp(prefix="hybridnet-")), name, text.encode())
+    try:
+        return _left(_folder(), name, text)
+    except _UNUSABLE:
+        return _left(_temporary(), name, text)
+
+
+@cache
+def _temporary() -> Path:
+    """One for this process."""
+    return Path(tempfile.mkdtemp(prefix="hybridnet-"))
+
+
+def _left(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    if path.exists() and path.read_bytes() == text.encode():
+        return path
+    return _write(folder, name, text.encode())
 
 
 def _write(folder: Path, name: str, data: bytes) -> Path:

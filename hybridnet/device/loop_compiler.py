@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 from hybridnet.device import numba_function
 
@@ -40,19 +40,21 @@ class _Process:
         self._running = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
         )
-        self._write([x or os.getcwd() for x in sys.path])
-
-    def _write(self, message: Any) -> None:
-        assert self._running.stdin is not None
-        print(json.dumps(message), file=self._running.stdin, flush=True)
+        self.has_answered = False
 
     def compile(self, wanted: Wanted) -> str | None:
         """What went wrong. Raises OSError if the process has ended."""
-        assert self._running.stdout is not None
-        self._write([wanted.path(), wanted.types])
+        assert self._running.stdin is not None and self._running.stdout is not None
+        order = wanted.path(), wanted.types, [folder for folder in sys.path if folder]
+        print(json.dumps(order), file=self._running.stdin, flush=True)
         if not (answer := self._running.stdout.readline()):
             raise OSError(f"the process that compiles ended with code {self._running.wait()}")
+        self.has_answered = True
         return json.loads(answer)  # type: ignore[no-any-return]
+
+    def disown(self) -> None:
+        """In a process that was forked off: it is the other one's child, and is not missed here."""
+        self._running.returncode = 0
 
     def kill(self) -> None:
         """At once, whatever it is doing: what numba keeps is written under another name and renamed."""
@@ -75,6 +77,7 @@ class Compiler:
         self._waiting: queue.SimpleQueue[Wanted | threading.Event | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._process: _Process | None = None
+        self._lock = threading.Lock()
         self._closed = False
         self.is_forked = False
 
@@ -83,9 +86,10 @@ class Compiler:
         if self._closed:
             return
         self._waiting.put(wanted)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="hybridnet-loops", daemon=True)
-            self._thread.start()
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="hybridnet-loops", daemon=True)
+                self._thread.start()
 
     def _work(self) -> None:
         while not self._closed:
@@ -105,11 +109,13 @@ class Compiler:
             if self._process is None:
                 self._process = _Process()
             error = self._process.compile(wanted)
-        except OSError as raised:
-            self._end()
+        except Exception as raised:  # no Python there, say, or it was killed
+            if self._closed:
+                return
             error = str(raised)
-        if not self._closed:
-            wanted.arrive(error)
+            self._closed = self._process is None or not self._process.has_answered  # it would be no better the next time
+            self._end()
+        wanted.arrive(error)
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -121,7 +127,8 @@ class Compiler:
         if self._thread is not None and not self._closed:
             done = threading.Event()
             self._waiting.put(done)
-            done.wait()
+            while not done.wait(0.1) and self._thread.is_alive():
+                pass
 
     def close(self) -> None:
         """At the end of the process."""
@@ -134,7 +141,9 @@ class Compiler:
 
     def begin_again(self) -> None:
         """In a process that was forked off, where numba may be in the middle of something for ever: what is compiled stays."""
-        self._thread, self._process, self._closed, self.is_forked = None, None, True, True
+        if self._process is not None:
+            self._process.disown()
+        self._thread, self._lock, self._closed, self.is_forked = None, threading.Lock(), True, True
 
 
 compiler = Compiler()

@@ -53,8 +53,8 @@ class Loop:
     def called(self) -> Callable[..., Any] | None:
         """The compiled function if it is there by now; else the call is counted."""
         if self._is_on_disk:
-            self._is_on_disk = False  # whatever becomes of it, once is enough
             self.compile()
+            self._is_on_disk = False  # whatever has become of it, once is enough
         else:
             self._calls += 1
             if self._calls == CALLS:

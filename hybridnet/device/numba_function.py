@@ -48,14 +48,13 @@ def function(path: str, types: Sequence[str], names: Mapping[str, Any], is_kept:
 def serve() -> None:
     """Compile what is asked for on the standard input, line by line, and answer each: null, or what went wrong.
 
-    The first line is the path of imports, each other one a file and the types of the arguments; all in JSON.
+    A line is a file, the types of the arguments and the path of imports, in JSON.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a user who interrupts the program: the input's end is this process's
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # so that nothing else is written there
-    sys.path[:] = json.loads(sys.stdin.readline())
     for line in sys.stdin:
-        path, types = json.loads(line)
+        path, types, sys.path[:] = json.loads(line)
         error = None
         try:
             function(path, types, {})

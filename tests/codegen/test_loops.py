@@ -4,8 +4,10 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -328,9 +330,63 @@ def test_a_process_that_has_nothing_to_do_ends(own_compiler: loop_compiler.Compi
 
 
 @needed
-def test_a_python_that_cannot_be_started_leaves_numpy(own_compiler: loop_compiler.Compiler, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_compiler.sys, "executable", "/nowhere/python")
-    assert ordered(fills(10)).run is None
+@pytest.mark.parametrize("executable", ["/nowhere/python", "/bin/false", ""])
+def test_a_python_that_cannot_be_started_leaves_numpy(
+    executable: str, own_compiler: loop_compiler.Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+    monkeypatch.setattr(loop_compiler.sys, "executable", executable)
+    monkeypatch.setattr(loop_compiler, "_Process", lambda made=loop_compiler._Process: tried.append(1) or made())
+    for number in (10, 12):
+        assert ordered(fills(number)).run is None
+    assert len(tried) == 1  # once is enough
+
+
+@needed
+def test_what_cannot_be_kept_in_the_cache_is_handed_over_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("where the folder should be")
+    compiled_here = mock.patch("numba.core.compiler.compile_extra", side_effect=AssertionError("compiled in the program's own process"))
+    with mock.patch.object(config, "cache_dir", str(tmp_path / "a file")), compiled_here:
+        assert ordered(fills(13)).run is not None
+
+
+FORKED = (
+    ENDS
+    + """
+import os, sys
+loops.finish()
+child = os.fork()
+if child == 0:
+    sys.exit(0)  # with all that is done at the end of a process
+assert os.waitpid(child, 0)[1] == 0
+again = hn.jit(lambda x: x * 7 - 2)
+for _ in range(5):
+    again(x)
+loops.finish()
+again(x)
+from hybridnet.codegen.loop_text import loops_of
+(compiled,) = again.cache.values()
+(found,) = loops_of(compiled.program.source.names)
+assert found.loop.run is not None
+"""
+)
+
+
+@needed
+def test_a_process_that_is_forked_off_leaves_the_compiler_to_the_first(tmp_path: Path) -> None:
+    environment = {**os.environ, "HYBRIDNET_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", FORKED], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+@needed
+def test_threads_may_ask_at_once(own_compiler: loop_compiler.Compiler) -> None:
+    def ask(number: int) -> loops.Loop:
+        return ordered(fills(100 + number))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found.run is not None for found in pool.map(ask, range(8)))
+    assert sum(thread.name == "hybridnet-loops" for thread in threading.enumerate()) <= 2  # this one's, and the one of all else
 
 
 @needed
