@@ -153,7 +153,8 @@ def group_flats(plan: Plan, can_flatten: Callable[[Flat], bool]) -> dict[Node, l
     if not any(node.op is GROUP for node in plan.graph.nodes):
         return {}
     position = {v: i for i, v in enumerate(plan.graph.inputs)}
-    homes = {**plan.homes, **_viewed_homes(plan)}
+    straight = {v: state for v, state in plan.homes.items() if v not in plan.turns}  # the others' elements lie in another order
+    homes = {**straight, **_viewed_homes(plan)}
     return {node: _flats(node, homes, position, can_flatten) for node in plan.graph.nodes if node.op is GROUP}
 
 

@@ -50,13 +50,13 @@ def leave(name: str, text: str) -> Path:
     try:
         return _left(_folder(), name, text)
     except _UNUSABLE:
-        return _left(_temporary(), name, text)
+        return _left(_temporary(tempfile.gettempdir()), name, text)
 
 
 @cache
-def _temporary() -> Path:
+def _temporary(within: str) -> Path:
     """One for this process."""
-    return Path(tempfile.mkdtemp(prefix="hybridnet-"))
+    return Path(tempfile.mkdtemp(prefix="hybridnet-", dir=within))
 
 
 def _left(folder: Path, name: str, text: str) -> Path:

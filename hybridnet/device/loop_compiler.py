@@ -10,12 +10,15 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 from hybridnet.device import numba_function
 
 #: Seconds that the process waits for more before it ends: it takes one to start, and 160 MB.
 LINGER = 10.0
+#: Failures in a row to begin, or to give a first answer, after which none is started any more.
+ENOUGH = 3
 
 
 class Wanted(Protocol):
@@ -36,16 +39,23 @@ class _Process:
     """That compiles (:func:`~hybridnet.device.numba_function.serve`)."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-I", numba_function.__file__]
+        if getattr(sys, "frozen", False) or "py" not in Path(sys.executable or "").name.lower():
+            raise OSError(f"{sys.executable!r} is no Python, which would compile it")  # but the program itself, perhaps
         self._running = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+            [sys.executable, "-I", numba_function.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # an interrupt is for the program; this ends with its input
         )
         self.has_answered = False
 
     def compile(self, wanted: Wanted) -> str | None:
         """What went wrong. Raises OSError if the process has ended."""
         assert self._running.stdin is not None and self._running.stdout is not None
-        order = wanted.path(), wanted.types, [folder for folder in sys.path if folder]
+        order = wanted.path(), wanted.types, [folder for folder in sys.path if folder and isinstance(folder, str)]
         print(json.dumps(order), file=self._running.stdin, flush=True)
         if not (answer := self._running.stdout.readline()):
             raise OSError(f"the process that compiles ended with code {self._running.wait()}")
@@ -53,8 +63,10 @@ class _Process:
         return json.loads(answer)  # type: ignore[no-any-return]
 
     def disown(self) -> None:
-        """In a process that was forked off: it is the other one's child, and is not missed here."""
+        """In a process that was forked off: it is the other one's child, and must end with that."""
         self._running.returncode = 0
+        for stream in (self._running.stdin, self._running.stdout):
+            cast(Any, stream).buffer.raw.close()  # nothing is written, and no lock is asked for that a thread held
 
     def kill(self) -> None:
         """At once, whatever it is doing: what numba keeps is written under another name and renamed."""
@@ -78,6 +90,7 @@ class Compiler:
         self._thread: threading.Thread | None = None
         self._process: _Process | None = None
         self._lock = threading.Lock()
+        self._failures = 0
         self._closed = False
         self.is_forked = False
 
@@ -98,9 +111,11 @@ class Compiler:
             except queue.Empty:
                 self._end()
                 continue
+            if wanted is None:
+                break
             if isinstance(wanted, threading.Event):
                 wanted.set()
-            elif wanted is not None:
+            else:
                 self._compile(wanted)
         self._end()
 
@@ -108,12 +123,17 @@ class Compiler:
         try:
             if self._process is None:
                 self._process = _Process()
+            if self._closed:  # since: whoever closed it has not seen the process
+                return
             error = self._process.compile(wanted)
+            self._failures = 0
         except Exception as raised:  # no Python there, say, or it was killed
             if self._closed:
                 return
             error = str(raised)
-            self._closed = self._process is None or not self._process.has_answered  # it would be no better the next time
+            self._failures += self._process is None or not self._process.has_answered
+            if self._failures == ENOUGH:
+                self._closed = True
             self._end()
         wanted.arrive(error)
 

@@ -48,17 +48,19 @@ class Loop:
         self.text, self.types = text, types
         self.run: Callable[..., Any] | None = None
         self._calls = 0
-        self._is_on_disk = False
+        self._is_asked_for = self._is_on_disk = False
 
     def called(self) -> Callable[..., Any] | None:
         """The compiled function if it is there by now; else the call is counted."""
+        self._calls += 1
+        if compiler.is_forked:  # where numba's lock may be held for ever
+            return None
         if self._is_on_disk:
             self.compile()
             self._is_on_disk = False  # whatever has become of it, once is enough
-        else:
-            self._calls += 1
-            if self._calls == CALLS:
-                compiler.add(self)
+        elif self._calls >= CALLS and not self._is_asked_for:
+            self._is_asked_for = True
+            compiler.add(self)
         return self.run
 
     def path(self) -> str:

@@ -330,16 +330,36 @@ def test_a_process_that_has_nothing_to_do_ends(own_compiler: loop_compiler.Compi
 
 
 @needed
-@pytest.mark.parametrize("executable", ["/nowhere/python", "/bin/false", ""])
+@pytest.mark.parametrize("executable", ["/nowhere/python", "python", "/bin/false", "", None])
 def test_a_python_that_cannot_be_started_leaves_numpy(
-    executable: str, own_compiler: loop_compiler.Compiler, monkeypatch: pytest.MonkeyPatch
+    executable: str | None, own_compiler: loop_compiler.Compiler, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    if executable == "python":  # it starts, and fails
+        path = tmp_path / "python"
+        path.write_text("#!/bin/sh\nexit 3\n")
+        path.chmod(0o755)
+        executable = str(path)
     tried = []
     monkeypatch.setattr(loop_compiler.sys, "executable", executable)
     monkeypatch.setattr(loop_compiler, "_Process", lambda made=loop_compiler._Process: tried.append(1) or made())
-    for number in (10, 12):
-        assert ordered(fills(number)).run is None
-    assert len(tried) == 1  # once is enough
+    for number in range(loop_compiler.ENOUGH + 2):
+        assert ordered(fills(200 + number)).run is None
+    assert len(tried) == loop_compiler.ENOUGH
+
+
+@needed
+def test_a_program_that_is_its_own_python_is_not_started_again(
+    own_compiler: loop_compiler.Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_compiler.sys, "frozen", True, raising=False)
+    with mock.patch.object(loop_compiler.subprocess, "Popen", side_effect=AssertionError("started")):
+        assert ordered(fills(300)).run is None
+
+
+@needed
+def test_paths_of_imports_that_python_passes_over_do_no_harm(own_compiler: loop_compiler.Compiler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_compiler.sys, "path", [Path("/somewhere"), "", *sys.path])
+    assert ordered(fills(301)).run is not None
 
 
 @needed
@@ -377,6 +397,47 @@ def test_a_process_that_is_forked_off_leaves_the_compiler_to_the_first(tmp_path:
     environment = {**os.environ, "HYBRIDNET_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-X", "dev", "-c", FORKED], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+LOCKED = (
+    ENDS.replace("range(5)", "range(2)")
+    + """
+import os, signal, threading
+loops.finish()  # on disk: the next call would load it
+from numba.core.compiler_lock import global_compiler_lock
+held, go = threading.Event(), threading.Event()
+def compiles():
+    with global_compiler_lock:
+        held.set()
+        go.wait()
+threading.Thread(target=compiles, daemon=True).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    fn(x)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+go.set()
+"""
+)
+
+
+@needed
+def test_a_process_that_is_forked_off_while_a_thread_compiles_goes_on(tmp_path: Path) -> None:
+    environment = {**os.environ, "HYBRIDNET_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", LOCKED], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+@needed
+def test_the_end_does_not_wait_for_what_was_only_just_asked_for() -> None:
+    made = loop_compiler.Compiler()
+    process = mock.Mock()
+    process.compile.side_effect = AssertionError("compiled")
+    with mock.patch.object(loop_compiler, "_Process", side_effect=lambda: setattr(made, "_closed", True) or process):
+        made._compile(mock.Mock())  # as if it were closed while the process is being started
+    assert made._closed and not process.compile.called
 
 
 @needed

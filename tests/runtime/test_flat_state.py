@@ -79,3 +79,27 @@ def test_all_parameters_are_updated_as_one_array(made: Callable[[], HybridBlock]
     assert found == pytest.approx(trained(False)[0], rel=1e-4)
     ((program,),) = (c.programs for c in compiled.cache.values())
     assert len(program.source.flats) == 4
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 3, 1), (0, 1, 3, 2), (3, 2, 1, 0)], ids=str)
+def test_what_lies_turned_in_a_state_is_not_read_as_it_lies(axes: tuple[int, ...]) -> None:
+    """A library computes a result right where a state becomes its transpose; a sweep over several then reads the result itself."""
+
+    def trained(is_compiled: bool) -> list[Any]:
+        rng = np.random.default_rng(0)
+        xs, ws = ([hn.np.array(rng.normal(size=shape).astype("float32")) for _ in range(3)] for shape in ((8, 8, 8, 8), (8, 8, 3, 3)))
+        states, moments = [hn.np.zeros((8, 8, 8, 8)) for _ in range(3)], [hn.np.ones((8, 8, 8, 8)) for _ in range(3)]
+
+        def step(*arrays: Any) -> None:
+            for x, w, state, moment in zip(arrays[:3], arrays[3:], states, moments, strict=True):
+                y = hn.npx.convolution(x, w, kernel=(3, 3), num_filter=8, no_bias=True, pad=(1, 1))
+                state[...] = y.transpose(*axes)
+                moment[...] = moment * 0.5 + y * 2
+
+        run: Any = hn.jit(step) if is_compiled else step
+        for _ in range(3):
+            run(*xs, *ws)
+        return [*states, *moments]
+
+    for found, expected in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(found.asnumpy(), expected.asnumpy(), rtol=1e-3, atol=1e-4)
