@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from hybridnet.device import numba_function
 
-#: Seconds that the process waits for more before it ends: it takes one to start, and 160 MB.
+#: Seconds that the process waits for more before it ends: it takes one to start, and 190 MB.
 LINGER = 10.0
 #: Failures in a row to begin, or to give a first answer, after which none is started any more.
 ENOUGH = 3

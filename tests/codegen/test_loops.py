@@ -211,6 +211,12 @@ def test_a_broken_file_in_the_cache_and_a_folder_that_cannot_be_written_lose_not
         runs()
 
 
+def program(text: str, cache: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """A program of its own, with an empty cache."""
+    environment = {**os.environ, "HYBRIDNET_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *options, "-c", text], env=environment, capture_output=True, text=True, timeout=120)
+
+
 ENDS = """
 import numpy as np, hybridnet as hn
 from hybridnet.config import config
@@ -224,8 +230,7 @@ for _ in range(5):
 
 @needed
 def test_a_process_ends_while_a_loop_is_being_compiled(tmp_path: Path) -> None:
-    environment = {**os.environ, "HYBRIDNET_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", ENDS], env=environment, capture_output=True, text=True, timeout=120)
+    done = program(ENDS, tmp_path)
     assert done.returncode == 0 and not done.stderr
 
 
@@ -292,8 +297,7 @@ assert {*changed} <= {"MainThread"}, changed
 @needed
 def test_a_users_warnings_are_left_alone_while_loops_are_compiled(tmp_path: Path) -> None:
     """Filters are the whole process's: a thread that changes them for a while takes away or brings back what the user set meanwhile."""
-    environment = {**os.environ, "HYBRIDNET_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", WARNINGS], env=environment, capture_output=True, text=True, timeout=120)
+    done = program(WARNINGS, tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -394,8 +398,7 @@ assert found.loop.run is not None
 
 @needed
 def test_a_process_that_is_forked_off_leaves_the_compiler_to_the_first(tmp_path: Path) -> None:
-    environment = {**os.environ, "HYBRIDNET_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-X", "dev", "-c", FORKED], env=environment, capture_output=True, text=True, timeout=120)
+    done = program(FORKED, tmp_path, "-X", "dev")
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 
@@ -425,8 +428,7 @@ go.set()
 
 @needed
 def test_a_process_that_is_forked_off_while_a_thread_compiles_goes_on(tmp_path: Path) -> None:
-    environment = {**os.environ, "HYBRIDNET_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", LOCKED], env=environment, capture_output=True, text=True, timeout=120)
+    done = program(LOCKED, tmp_path)
     assert done.returncode == 0, done.stderr
 
 

@@ -58,7 +58,7 @@ def test_all_parameters_are_updated_as_one_array(made: Callable[[], HybridBlock]
         monkeypatch.setattr(config, "disabled_libraries", frozenset({"oneDNN", "numba"}))
     data = NETWORKS[made]()
 
-    def trained(is_compiled: bool) -> tuple[list[Any], Any]:
+    def trained(is_compiled: bool) -> tuple[list[Any], list[Any], Any]:
         hn.random.seed(3)
         net = made()
         net.initialize(hn.init.Xavier())
@@ -73,10 +73,14 @@ def test_all_parameters_are_updated_as_one_array(made: Callable[[], HybridBlock]
 
         compiled: Any = hn.jit(step) if is_compiled else step
         losses = [float(compiled(hn.np.array(data)).item()) for _ in range(4)]
-        return losses, compiled
+        parameters = net.collect_params().values()
+        values = [p.data().asnumpy() for p in parameters] + [p.grad().asnumpy() for p in parameters if p.grad_req != "null"]
+        return losses, values, compiled
 
-    found, compiled = trained(True)
-    assert found == pytest.approx(trained(False)[0], rel=1e-4)
+    (found, values, compiled), (losses, expected, _) = trained(True), trained(False)
+    assert found == pytest.approx(losses, rel=1e-4)
+    for a, b in zip(values, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * max(1, abs(b).max()))
     ((program,),) = (c.programs for c in compiled.cache.values())
     assert len(program.source.flats) == 4
 
